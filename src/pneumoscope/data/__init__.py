@@ -1,0 +1,1 @@
+"""Tables of images: manifest, sources, splits, leakage, phantoms."""

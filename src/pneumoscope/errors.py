@@ -1,0 +1,93 @@
+"""Every error that Pneumoscope raises on purpose, in one tree.
+
+    PneumoscopeError                exit code 1
+    ├── UsageError                  exit code 2   an unknown name, a wrong option
+    ├── GateRefusedError            exit code 3   a gate said no (data check, site acceptance)
+    ├── MissingExtraError           an optional part is not installed
+    ├── ImageError                  a file that is not a readable, supported radiograph
+    ├── ManifestError               a table of images that breaks its contract
+    ├── LabelError                  a label that no explicit table maps
+    ├── RecipeError                 a recipe that contradicts itself, its network or the data
+    ├── WeightsError                weights that cannot be had or do not fit
+    ├── BundleError                 a model bundle that is incomplete, altered or of another schema
+    ├── ParityError                 an exported graph that differs from the network it came from
+    └── RunError                    a training run that cannot start, continue or finish
+
+An error names the thing, the value, the rule and the way out.
+"""
+
+from __future__ import annotations
+
+
+class PneumoscopeError(Exception):
+    """Base of all errors a user can do something about.
+
+    Args:
+        thing: What is wrong, by name (a path, a key, a row).
+        problem: What was found and which rule it breaks.
+        way_out: What to do about it.
+    """
+
+    exit_code = 1
+
+    def __init__(self, thing: str, problem: str, way_out: str = "") -> None:
+        self.thing = str(thing)
+        self.problem = problem
+        self.way_out = way_out
+        super().__init__(f"{self.thing}: {problem}" + (f" {way_out}" if way_out else ""))
+
+
+class UsageError(PneumoscopeError):
+    """A wrong option or an unknown name."""
+
+    exit_code = 2
+
+
+class GateRefusedError(PneumoscopeError):
+    """A gate (data check, site acceptance) said no."""
+
+    exit_code = 3
+
+
+class MissingExtraError(PneumoscopeError):
+    """An optional part is needed and not installed."""
+
+    def __init__(self, thing: str, extra: str) -> None:
+        super().__init__(
+            thing,
+            f"needs the extra '{extra}', which is not installed.",
+            f"Install it with: pip install 'pneumoscope[{extra}]'",
+        )
+        self.extra = extra
+
+
+class ImageError(PneumoscopeError):
+    """A file that is not a readable, supported radiograph."""
+
+
+class ManifestError(PneumoscopeError):
+    """A manifest that breaks its contract."""
+
+
+class LabelError(PneumoscopeError):
+    """A label that no explicit table maps."""
+
+
+class RecipeError(PneumoscopeError):
+    """A recipe that contradicts itself, its network or the data."""
+
+
+class WeightsError(PneumoscopeError):
+    """Weights that cannot be had or do not fit."""
+
+
+class BundleError(PneumoscopeError):
+    """A bundle that is incomplete, altered or of another schema."""
+
+
+class ParityError(PneumoscopeError):
+    """An exported graph that differs from the network it came from."""
+
+
+class RunError(PneumoscopeError):
+    """A training run that cannot start, continue or finish."""

@@ -1,0 +1,1 @@
+"""Where models are made (needs torch: extra `lab`)."""

@@ -1,0 +1,1 @@
+"""HTML pages, CARD.md and figures."""

@@ -1,0 +1,1 @@
+"""Metrics, intervals, calibration: pure functions on arrays, no torch."""
