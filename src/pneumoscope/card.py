@@ -64,9 +64,7 @@ class PartMetrics(_Frozen):
     data: str = Field(description="hash of the manifest's rows that were used")
     images: int
     groups: int
-    group_kind: str = Field(
-        description="patient, near-duplicate cluster or image; the first is the honest one"
-    )
+    group_kind: str = Field(description="patient, near-duplicate cluster or image; the first is the honest one")
     metrics: dict[str, Estimate]
 
 
@@ -90,9 +88,7 @@ class SourceLicence(_Frozen):
 class Refusal(_Frozen):
     """When the model keeps silent: thresholds chosen on the calibration part."""
 
-    ood_threshold: float = Field(
-        description="a study whose out-of-distribution score exceeds this is refused"
-    )
+    ood_threshold: float = Field(description="a study whose out-of-distribution score exceeds this is refused")
     ood_quantile: float = Field(description="the share of calibration images at or under the threshold")
 
 
@@ -111,9 +107,7 @@ class Card(_Frozen):
     labels: tuple[LabelDefinition, ...]
     kind: Literal["binary", "multiclass"]
     input_size: int = Field(description="side of the square that the graph resizes to, in pixels")
-    heatmap_size: tuple[int, int] | None = Field(
-        description="rows, columns of the heatmap; None where there is none"
-    )
+    heatmap_size: tuple[int, int] | None = Field(description="rows, columns of the heatmap; None where there is none")
     temperature: float
     class_bias: tuple[float, ...]
     class_prior: tuple[float, ...] = Field(description="share of each class in the calibration part")
@@ -134,14 +128,10 @@ class Card(_Frozen):
     metrics: tuple[PartMetrics, ...]
     metrics_by_source: dict[str, tuple[PartMetrics, ...]] = Field(default_factory=dict)
     licences: tuple[SourceLicence, ...]
-    stamps: tuple[str, ...] = Field(
-        default=(), description="warnings that follow the model, such as 'confounded'"
-    )
+    stamps: tuple[str, ...] = Field(default=(), description="warnings that follow the model, such as 'confounded'")
     synthetic: bool = Field(default=False, description="trained on phantoms: for demonstration only")
     parameters: int
-    companions: dict[str, str] = Field(
-        default_factory=dict, description="role -> identity of a companion bundle"
-    )
+    companions: dict[str, str] = Field(default_factory=dict, description="role -> identity of a companion bundle")
     model_sha256: str
     model_bytes: int
 
