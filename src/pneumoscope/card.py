@@ -167,7 +167,7 @@ def read_card(folder: Path) -> tuple[Card, str]:
         The card and the bundle's identity.
 
     Raises:
-        BundleError: A file is missing, the schema is another, or the graph is not the one that the card was written for.
+        BundleError: A file is missing, the schema is another, or the graph is not the one the card was written for.
     """
     folder = Path(folder)
     card_path, model_path = folder / "card.json", folder / "model.onnx"
