@@ -1,0 +1,352 @@
+"""The manifest: one Parquet row per radiograph, the only form in which data enters training or evaluation.
+
+It exists so that every later step (split, training, evaluation, audit) agrees on what an image is (its SHA-256), what
+its label is and which images belong together (``group``), and so that a broken table is refused at the door, by name,
+instead of becoming a wrong figure. The contract is checked with pandera on write and on read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pneumoscope.errors import ManifestError
+from pneumoscope.files import atomic_path
+from pneumoscope.labels import LABELS, PARTS, VIEWS
+from pneumoscope.registry import suggestion
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+    from numpy.typing import ArrayLike
+
+SCHEMA_VERSION = 1
+_METADATA_KEY = b"pneumoscope"
+_SHOWN = 5  # rows named in one error; the rest is counted
+
+TEXT = pd.StringDtype(na_value=np.nan)
+"""Text columns: missing is NaN, so that comparisons give plain booleans."""
+
+COLUMNS: Mapping[str, str] = {
+    "image": "path of the image, relative to its source's root, with forward slashes",
+    "source": "name of the data set it comes from",
+    "label": f"one of {', '.join(LABELS)}",
+    "raw_label": "the source's own term, verbatim",
+    "patient_id": "the source's own patient number; null if unknown",
+    "study_id": "the source's own study number; null if unknown",
+    "group": "images that must stay on one side of a split: patient, else near-duplicate cluster, else image",
+    "view": f"one of {', '.join(VIEWS)}; null if unknown",
+    "sex": "M or F; null if unknown",
+    "age": "years; null if unknown",
+    "lung_mask": "path of the lung mask, relative like image; null if there is none",
+    "ignore_mask": "path of the mask of pixels to ignore (pacemakers, markings); null if there is none",
+    "split": f"one of {', '.join(PARTS)}; null until split, or left out",
+    "width": "columns of the stored image, in pixels",
+    "height": "rows of the stored image, in pixels",
+    "bits": "stored bits per sample",
+    "sha256": "SHA-256 of the file's bytes, hexadecimal: the identity of the image",
+    "phash": "64-bit perceptual hash, 16 hexadecimal digits: near for images that look alike",
+    "license": "licence of the image, in the source's words",
+    "label_provenance": "how the source made the label",
+}
+"""Name -> meaning, in the order of the file."""
+
+_NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int64"}
+_NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
+
+GROUP_KINDS = ("patient", "near-duplicate cluster", "image")
+"""From the most to the least honest for intervals."""
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """A validated table of radiographs.
+
+    Args:
+        table: One row per image, columns as in ``COLUMNS``, index 0..N-1.
+        roots: Source -> folder that its ``image`` paths are relative to.
+        notes: How the table was made, oldest first.
+    """
+
+    table: pd.DataFrame
+    roots: dict[str, Path] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    @classmethod
+    def from_rows(
+        cls, rows: Iterable[Mapping[str, Any]], roots: Mapping[str, Path], notes: Iterable[str] = ()
+    ) -> Manifest:
+        """Build a manifest from rows; a column that a row lacks is null. Validated."""
+        table = pd.DataFrame(list(rows))
+        return validated(cls(table.reindex(columns=[*table.columns.union([*COLUMNS])]), dict(roots), tuple(notes)))
+
+    def paths(self) -> list[Path]:
+        """Return the absolute path of each row's image, in row order.
+
+        Raises:
+            ManifestError: The folder of a source is not known or not there.
+        """
+        return [self._root(source) / image for source, image in zip(self.table.source, self.table.image, strict=True)]
+
+    def _root(self, source: str) -> Path:
+        root = self.roots.get(source)
+        if root is None or not root.is_dir():
+            found = "has no folder in this manifest" if root is None else f"should be in {root}, which is not a folder"
+            raise ManifestError(f"source {source!r}", f"{found}.", f"Say where it is: --root {source}=DIR")
+        return root
+
+    def part(self, name: str) -> Manifest:
+        """Return the rows of one part.
+
+        Raises:
+            ManifestError: The part is unknown or has no rows.
+        """
+        if name not in PARTS:
+            raise ManifestError(
+                f"part {name!r}", f"is unknown.{suggestion(name, PARTS)}", f"Parts: {', '.join(PARTS)}."
+            )
+        chosen = self.where(self.table["split"] == name)
+        if not len(chosen):
+            has = ", ".join(self.parts_present) or "none, it was never split"
+            raise ManifestError(
+                f"part {name!r}", f"has no rows; the manifest's parts: {has}.", "Run: pneumoscope data split"
+            )
+        return chosen
+
+    def where(self, mask: ArrayLike) -> Manifest:
+        """Return the rows where ``mask`` ([N] bool) is true."""
+        return replace(self, table=self.table[np.asarray(mask, dtype=bool)].reset_index(drop=True))
+
+    def with_split(self, parts: Iterable[str | None], note: str) -> Manifest:
+        """Return the manifest with another ``split`` column ([N], None = in no part). Validated."""
+        table = self.table.assign(split=pd.array(list(parts), dtype=TEXT))
+        return validated(replace(self, table=table, notes=(*self.notes, note)))
+
+    @property
+    def parts_present(self) -> tuple[str, ...]:
+        """The parts that have rows, in their usual order; empty if the manifest was never split."""
+        present = set(self.table["split"].dropna())
+        return tuple(part for part in PARTS if part in present)
+
+    @property
+    def kinds(self) -> pd.Series[str]:
+        """The kind of each group: its name -> one of ``GROUP_KINDS``.
+
+        A patient only where every image of the group has a patient number.
+        """
+        groups = self.table.groupby("group").agg(size=("image", "size"), patients=("patient_id", "count"))
+        kinds = pd.Series(GROUP_KINDS[2], index=groups.index, dtype=TEXT)
+        kinds[groups["size"] > 1] = GROUP_KINDS[1]
+        kinds[groups.patients == groups["size"]] = GROUP_KINDS[0]
+        return kinds
+
+    @property
+    def group_kind(self) -> str:
+        """The weakest kind of group present: ``patient``, ``near-duplicate cluster`` or ``image``."""
+        present = set(self.kinds)
+        return next((kind for kind in reversed(GROUP_KINDS) if kind in present), GROUP_KINDS[-1])
+
+    def rows_hash(self) -> str:
+        """Return the identity of the images and their labels, whatever the order, the paths or the split."""
+        return _hash_lines(self.table.sha256 + " " + self.table.label)
+
+    def split_hash(self) -> str:
+        """Return the identity of the division into parts: which image is in which."""
+        return _hash_lines(self.table.sha256 + " " + self.table["split"].fillna("-"))
+
+
+def _hash_lines(lines: pd.Series[str]) -> str:
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def validated(manifest: Manifest) -> Manifest:
+    """Return the manifest with its columns in order and of the right type, its contract checked.
+
+    Raises:
+        ManifestError: A column or value breaks the contract; the first rows are named.
+    """
+    table = _typed(manifest.table)
+    _check_values(table)
+    _check_rows(table)
+    return replace(manifest, table=table, roots={name: Path(root) for name, root in manifest.roots.items()})
+
+
+def _typed(table: pd.DataFrame) -> pd.DataFrame:
+    """Order and cast the columns; a missing or extra one is an error."""
+    for name in table.columns:
+        if name not in COLUMNS:
+            hint = suggestion(str(name), COLUMNS)
+            raise ManifestError(f"column {name!r}", f"is not in the contract.{hint}", f"Columns: {', '.join(COLUMNS)}.")
+    for name in COLUMNS:
+        if name not in table.columns:
+            raise ManifestError(f"column {name!r}", "is missing.", "Import the data again with this version.")
+    result = {}
+    for name in COLUMNS:
+        column = table[name].reset_index(drop=True)
+        try:
+            result[name] = pd.Series(column.to_numpy(), dtype=_NUMBERS.get(name, TEXT))
+        except (TypeError, ValueError) as error:
+            bad = column[pd.to_numeric(column, errors="coerce").isna()].head(_SHOWN)
+            lines = [f"row {row}, {name} = {value!r}: must be a number" for row, value in bad.items()]
+            raise ManifestError("manifest", _many(lines, len(lines)), "Correct the rows.") from error
+    return pd.DataFrame(result)
+
+
+def _schema() -> pa.DataFrameSchema:
+    """The contract of single values; rules over several rows are in ``_check_rows``."""
+    import pandera.pandas as pa  # here: it takes a second to import
+
+    rules: dict[str, list[pa.Check]] = {
+        "image": [_relative()],
+        "lung_mask": [_relative()],
+        "ignore_mask": [_relative()],
+        "source": [pa.Check.str_matches(r"^[a-z0-9][a-z0-9._-]*$", error="lower-case letters, digits, '.', '_', '-'")],
+        "label": [_among(LABELS)],
+        "view": [_among(VIEWS)],
+        "sex": [_among(("M", "F"))],
+        "split": [_among(PARTS)],
+        "age": [pa.Check.in_range(0, 130, error="years, 0 to 130")],
+        "width": [pa.Check.gt(0, error="at least 1")],
+        "height": [pa.Check.gt(0, error="at least 1")],
+        "bits": [pa.Check.in_range(1, 64, error="1 to 64")],
+        "sha256": [pa.Check.str_matches(r"^[0-9a-f]{64}$", error="64 lower-case hexadecimal digits")],
+        "phash": [pa.Check.str_matches(r"^[0-9a-f]{16}$", error="16 lower-case hexadecimal digits")],
+    }
+    columns = {name: pa.Column(checks=rules.get(name), nullable=name not in _NEVER_NULL) for name in COLUMNS}
+    return pa.DataFrameSchema(columns, strict=True)
+
+
+def _among(allowed: Iterable[str]) -> pa.Check:
+    import pandera.pandas as pa
+
+    names = list(allowed)
+    return pa.Check.isin(names, error=f"one of {', '.join(names)}")
+
+
+def _relative() -> pa.Check:
+    """A path that stays inside its root on every system."""
+    import pandera.pandas as pa
+
+    return pa.Check.str_matches(
+        r"^(?![/\\]|[A-Za-z]:)(?!.*(^|/)\.\.(/|$))[^\\]+$", error="a relative path with forward slashes, without '..'"
+    )
+
+
+def _check_values(table: pd.DataFrame) -> None:
+    import pandera.pandas as pa
+
+    try:
+        _schema().validate(table, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        lines = [
+            f"row {case['index']}, {case['column']} = {case['failure_case']!r}: must be "
+            + ("present" if case["check"] == "not_nullable" else case["check"])
+            for case in cases.head(_SHOWN).to_dict("records")
+        ]
+        raise ManifestError("manifest", _many(lines, len(cases)), "Correct the rows.") from error
+
+
+def _check_rows(table: pd.DataFrame) -> None:
+    """Rules over several rows: an image occurs once per source, and a group lies in one part."""
+    if table.empty:
+        raise ManifestError("manifest", "has no rows.", "Import a folder that has images.")
+    twice = table[table.duplicated(["source", "image"], keep=False)]
+    if len(twice):
+        lines = [f"rows {_rows(rows)}, image {key}" for key, rows in twice.groupby(["source", "image"]).groups.items()]
+        raise ManifestError("manifest", _many(lines, len(lines)), "An image may occur once per source.")
+    parts = table.groupby("group")["split"].nunique()
+    torn = table[table.group.isin(parts.index[parts > 1])]
+    if len(torn):
+        lines = [
+            f"group {name!r} (rows {_rows(rows.index)}) lies in {' and '.join(sorted(set(rows['split'].dropna())))}"
+            for name, rows in torn.groupby("group")
+        ]
+        raise ManifestError(
+            "manifest", _many(lines, len(lines)), "A group must be in one part: run pneumoscope data split."
+        )
+
+
+def _rows(index: Iterable[Any]) -> str:
+    return ", ".join(str(row) for row in list(index)[:_SHOWN])
+
+
+def _many(lines: list[str], count: int) -> str:
+    more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + more + "."
+
+
+def write_manifest(manifest: Manifest, path: Path | str) -> None:
+    """Write the manifest to a Parquet file, whole or not at all.
+
+    The root of a source inside the manifest's own folder is written relative to it, so that both move together.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    path = Path(path)
+    manifest = validated(manifest)
+    home = path.parent.resolve()
+    roots = {}
+    for name, root in sorted(manifest.roots.items()):
+        full = Path(root).resolve()
+        roots[name] = (full.relative_to(home) if full.is_relative_to(home) else full).as_posix()
+    about = {"schema_version": SCHEMA_VERSION, "roots": roots, "notes": list(manifest.notes)}
+    table = pyarrow.Table.from_pandas(manifest.table, preserve_index=False)
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(about).encode()})
+    with atomic_path(path) as temporary:
+        pyarrow.parquet.write_table(table, temporary)
+
+
+def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> Manifest:
+    """Read and check a manifest.
+
+    Args:
+        path: The Parquet file.
+        roots: Source -> folder, where a source has moved.
+
+    Raises:
+        ManifestError: It is not a manifest, of another version, or breaks the contract.
+    """
+    import pyarrow
+    import pyarrow.parquet
+
+    path = Path(path)
+    if not path.is_file():
+        raise ManifestError(str(path), "there is no such file.", "Make one with: pneumoscope data import")
+    try:
+        table = pyarrow.parquet.read_table(path)
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise ManifestError(str(path), f"is not a Parquet file: {error}.", "Name a manifest.") from error
+    raw = (table.schema.metadata or {}).get(_METADATA_KEY)
+    if raw is None:
+        raise ManifestError(
+            str(path), "is a Parquet file, but not a manifest.", "Make one with: pneumoscope data import"
+        )
+    about = json.loads(raw)
+    if about["schema_version"] != SCHEMA_VERSION:
+        raise ManifestError(
+            str(path), f"has schema version {about['schema_version']}; this program reads {SCHEMA_VERSION}."
+        )
+    known = {name: path.parent.resolve() / root for name, root in about["roots"].items()}
+    for name, folder in (roots or {}).items():
+        if name not in known:
+            raise ManifestError(
+                f"--root {name}",
+                f"is not a source of {path}.{suggestion(name, known)}",
+                f"Sources: {', '.join(known)}.",
+            )
+        known[name] = Path(folder).resolve()
+    try:
+        return validated(Manifest(table.to_pandas(), known, tuple(about["notes"])))
+    except ManifestError as error:
+        raise ManifestError(f"{path}: {error.thing}", error.problem, error.way_out) from error

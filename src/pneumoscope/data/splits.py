@@ -1,0 +1,187 @@
+"""Dividing a manifest into parts, so that no patient or picture is on two sides.
+
+Whole groups are dealt to the parts, one after another, each to the part that is furthest behind its share of the
+group's label and source (stratified like Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data,
+2011). The order of the groups comes from a hash of the seed and the group's name: the same images give the same parts
+on every machine, in whatever order the files were found.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.errors import UsageError
+from pneumoscope.labels import PARTS
+from pneumoscope.registry import suggestion
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+# How much being behind weighs at each level. The coarser levels only break what is nearly a tie within a stratum, so
+# that the rounding of many small strata does not starve a small part.
+_WEIGHTS = {"label and source": 1.0, "label": 0.3, "all": 0.1}
+
+
+def parse_ratio(text: str) -> dict[str, float]:
+    """Return the shares that ``80/20`` (train/test) or ``70/15/15`` (train/validation/test) stands for.
+
+    Parts that the ratio does not name are left out here: the caller carves them out of train.
+
+    Raises:
+        UsageError: It is not two or three numbers that sum to 100 (or to 1).
+    """
+    try:
+        numbers = [float(piece) for piece in text.split("/")]
+    except ValueError:
+        numbers = []
+    total = sum(numbers)
+    if len(numbers) not in (2, 3) or min(numbers) <= 0 or not (np.isclose(total, 100) or np.isclose(total, 1)):
+        raise UsageError(
+            f"ratio {text!r}", "must be train/test or train/validation/test and sum to 100.", "Say 80/20 or 70/15/15."
+        )
+    names = ("test",) if len(numbers) == 2 else ("validation", "test")
+    return {name: share / total for name, share in zip(names, numbers[1:], strict=True)}
+
+
+def shares(fractions: Mapping[str, float]) -> dict[str, float]:
+    """Return the share of every part, in their usual order; train gets what the others leave.
+
+    Raises:
+        UsageError: A part is unknown, a share is outside 0..1, or nothing is left for train.
+    """
+    for name, share in fractions.items():
+        if name not in PARTS:
+            raise UsageError(f"part {name!r}", f"is unknown.{suggestion(name, PARTS)}", f"Parts: {', '.join(PARTS)}.")
+        if not 0 <= share < 1:
+            raise UsageError(f"part {name!r}", f"has the share {share}; it must be at least 0 and under 1.")
+    rest = 1 - sum(share for name, share in fractions.items() if name != "train")
+    if rest <= 0 or ("train" in fractions and not np.isclose(fractions["train"], rest)):
+        asked = ", ".join(f"{name} {share:g}" for name, share in fractions.items())
+        raise UsageError(f"shares {asked}", "must sum to 1 and leave something for train.")
+    return {name: rest if name == "train" else fractions.get(name, 0.0) for name in PARTS}
+
+
+def assign_parts(manifest: Manifest, fractions: Mapping[str, float], seed: int) -> Manifest:
+    """Return the manifest with every row in a part; a group is in one part.
+
+    Args:
+        manifest: Any manifest; parts that it has already are replaced.
+        fractions: Part -> share of the images, 0..1. Train gets the rest.
+        seed: Another seed gives another division of the same shares.
+    """
+    share = shares(fractions)
+    dealt = _deal(manifest.table, {name: value for name, value in share.items() if value > 0}, seed)
+    asked = ", ".join(f"{name} {value:.3g}" for name, value in share.items() if value > 0)
+    return manifest.with_split(manifest.table.group.map(dealt), f"split: {asked}; seed {seed}")
+
+
+def _order(group: str, seed: int) -> bytes:
+    return hashlib.sha256(f"{seed}|{group}".encode()).digest()
+
+
+def _deal(table: pd.DataFrame, share: Mapping[str, float], seed: int) -> dict[str, str]:
+    """Deal whole groups to the parts: group -> part.
+
+    A part's due is its share of what has been dealt so far, so that each prefix of the order is divided fairly.
+    """
+    import pandas as pd
+
+    parts, fraction = list(share), np.array(list(share.values()))
+    levels = {
+        "label and source": table.label + " " + table.source,
+        "label": table.label,
+        "all": table.label.str.slice(0, 0),
+    }
+    counts, weights = [], []
+    for level, keys in levels.items():
+        count = pd.crosstab(table.group, keys)
+        counts.append(count.to_numpy(dtype=float))
+        weights.append(np.full(count.shape[1], _WEIGHTS[level]))
+    groups, amount, weight = [str(group) for group in count.index], np.hstack(counts), np.concatenate(weights)
+    size = amount[:, -1]
+
+    seen = np.zeros(amount.shape[1])
+    held: NDArray[np.float64] = np.zeros((len(parts), amount.shape[1]))
+    dealt: dict[str, str] = {}
+    for row in sorted(
+        range(len(groups)), key=lambda i: (-size[i], _order(groups[i], seed))
+    ):  # the large ones while there is room
+        seen += amount[row]
+        behind = fraction[:, None] * seen - held  # [parts, strata], in images
+        chosen = int(np.argmax(behind @ (weight * amount[row])))
+        held[chosen] += amount[row]
+        dealt[groups[row]] = parts[chosen]
+    return dealt
+
+
+def balance_train(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> tuple[Manifest, dict[str, int]]:
+    """Thin out the over-represented labels of the training part, by whole groups; the other parts stay as they are.
+
+    What is left out keeps its row, with no part: it can't leak into another one.
+
+    Args:
+        manifest: A manifest with a training part.
+        ratio: Label -> its weight in the wanted ratio, for instance ``{"covid-19": 1, "normal": 1}``.
+        seed: Decides which groups stay.
+
+    Returns:
+        The manifest, and label -> number of images left out.
+
+    Raises:
+        ManifestError: There is no training part.
+    """
+    train = manifest.part("train").table
+    have = train.label.value_counts()
+    unit = min(have[label] / weight for label, weight in ratio.items())
+    target = {label: round(unit * weight) for label, weight in ratio.items()}
+
+    kept = {label: int(have[label]) for label in ratio}
+    left: dict[str, int] = dict.fromkeys(ratio, 0)
+    by_group = {str(name): Counter(rows) for name, rows in train.groupby("group")["label"]}
+    out: set[str] = set()
+    for name in sorted(by_group, key=lambda group: _order(group, seed)):
+        count = by_group[name]
+        # A group goes only if each of its labels can spare it.
+        if all(label in kept and kept[label] - number >= target[label] for label, number in count.items()):
+            out.add(name)
+            for label, number in count.items():
+                kept[label] -= number
+                left[label] += number
+    parts = manifest.table["split"].mask(manifest.table.group.isin(out))
+    asked = ", ".join(f"{label} {weight:g}" for label, weight in ratio.items())
+    gone = ", ".join(f"{number} {label}" for label, number in left.items() if number) or "nothing"
+    return manifest.with_split(parts, f"balance of train: {asked}; seed {seed}; left out {gone}"), left
+
+
+def parse_balance(text: str, labels: list[str]) -> dict[str, float]:
+    """Return label -> weight for ``1:1`` (all of ``labels`` alike) or ``covid-19=1,normal=2`` (only these).
+
+    Raises:
+        UsageError: It is neither, or a label of it is not among ``labels``.
+    """
+    wrong = UsageError(
+        f"balance {text!r}", "must be 1:1 (every label alike) or LABEL=WEIGHT,LABEL=WEIGHT.", "Say covid-19=1,normal=2."
+    )
+    if "=" not in text:
+        if len(set(text.split(":"))) != 1 or ":" not in text:
+            raise wrong
+        return dict.fromkeys(labels, 1.0)
+    ratio: dict[str, float] = {}
+    for piece in text.split(","):
+        label, _, weight = piece.strip().partition("=")
+        if label not in labels:
+            raise UsageError(f"label {label!r}", f"has no image in train.{suggestion(label, labels)}")
+        try:
+            ratio[label] = float(weight)
+        except ValueError:
+            raise wrong from None
+        if not 0 < ratio[label] < float("inf"):
+            raise wrong
+    return ratio
