@@ -1,1 +1,13 @@
-"""One file per layout of a public or private data set."""
+"""The sources that can be imported: one module per layout, listed here."""
+
+from __future__ import annotations
+
+from pneumoscope.data.sources import csv, folder, ieee8023, kaggle, radiography
+from pneumoscope.data.sources.base import Source
+from pneumoscope.registry import Registry
+
+SOURCES: Registry[Source] = Registry("source")
+"""Name -> source."""
+
+for _module in (radiography, kaggle, ieee8023, folder, csv):
+    SOURCES.add(_module.SOURCE.name, _module.SOURCE)

@@ -1,0 +1,144 @@
+"""What every source gives: one row per image that it keeps, and a reason for each file or row that it does not.
+
+A source knows one layout and nothing else: it lists files and translates labels by an explicit table. Reading the
+images, hashing and grouping are the same for all and happen in ``data/importing.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pneumoscope.errors import ManifestError, UsageError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".dcm", ".dicom", ""})
+"""Endings of names that may be images (DICOM files often have none); the bytes decide what they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """What a source says about one image; names and vocabularies as in the manifest."""
+
+    image: str
+    label: str
+    raw_label: str
+    patient_id: str | None = None
+    study_id: str | None = None
+    view: str | None = None
+    sex: str | None = None
+    age: float | None = None
+    lung_mask: str | None = None
+    license: str | None = None
+    label_provenance: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """A file or a row of the source's table that does not come in, and why."""
+
+    file: str
+    reason: str
+
+
+@dataclass
+class Listing:
+    """What a source found: rows, what it dropped, and remarks for the manifest's notes."""
+
+    root: Path
+    rows: list[Row] = field(default_factory=list)
+    dropped: list[Dropped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def drop(self, file: str, reason: str) -> None:
+        """Record a file or row that does not come in."""
+        self.dropped.append(Dropped(file, reason))
+
+
+@dataclass(frozen=True)
+class ImportOptions:
+    """What the user may say about a source. Each source names the options that it takes (``Source.takes``).
+
+    Args:
+        source_name: Name in the manifest's ``source`` column; the source's own if None.
+        mapping: Verbatim term -> label.
+        images: Folder of the images, where it is not the table's own.
+        columns: Manifest column -> the table's column that holds it.
+        license: Licence of the images.
+        provenance: How the labels were made.
+        drop_unmapped: List rows whose term no table maps as dropped, instead of refusing.
+        drop_missing: List rows whose image is absent as dropped, instead of refusing.
+    """
+
+    source_name: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
+    images: Path | None = None
+    columns: Mapping[str, str] = field(default_factory=dict)
+    license: str | None = None
+    provenance: str | None = None
+    drop_unmapped: bool = False
+    drop_missing: bool = False
+
+
+@dataclass(frozen=True)
+class Source:
+    """A layout that can be imported.
+
+    Args:
+        name: As the user calls it.
+        summary: One line for the help.
+        scan: Lists a folder (or table).
+        takes: Names of the ``ImportOptions`` fields that mean something to it.
+    """
+
+    name: str
+    summary: str
+    scan: Callable[[Path, ImportOptions], Listing]
+    takes: frozenset[str] = frozenset()
+
+    def list_images(self, path: Path, options: ImportOptions) -> Listing:
+        """List the images under ``path``.
+
+        Raises:
+            UsageError: The path is absent, or an option is given that this source does not take.
+            ManifestError: Nothing usable is there, or a name has no label.
+        """
+        if not path.exists():
+            raise UsageError(str(path), "there is no such folder or file.", "Name the folder of the data set.")
+        for name in ("mapping", "images", "columns", "drop_unmapped", "drop_missing"):
+            if getattr(options, name) and name not in self.takes:
+                raise UsageError(f"--{name.replace('_', '-')}", f"means nothing to the source {self.name!r}.")
+        listing = self.scan(path, options)
+        if not listing.rows:
+            raise ManifestError(
+                str(path),
+                f"no image of the layout {self.name!r} was found ({len(listing.dropped)} files or rows did not fit).",
+                "Name the folder that the layout starts in: see docs/data.md.",
+            )
+        return listing
+
+
+def files_under(folder: Path) -> Iterator[Path]:
+    """Yield every file under ``folder``, in the order of their names, so that two machines list alike."""
+    yield from sorted(path for path in folder.rglob("*") if path.is_file())
+
+
+def relative(path: Path, root: Path) -> str:
+    """Return ``path`` relative to ``root``, with forward slashes."""
+    return path.relative_to(root).as_posix()
+
+
+def why_not_image(path: Path) -> str | None:
+    """Return why a file can't be an image by its name, or None."""
+    if path.name.startswith("."):
+        return "hidden file"
+    if path.suffix.lower() not in IMAGE_SUFFIXES:
+        return f"not an image by its name (*{path.suffix})"
+    return None
+
+
+def several(names: Iterable[str], shown: int = 5) -> str:
+    """Return the first few names and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(repr(name) for name in names[:shown]) + more

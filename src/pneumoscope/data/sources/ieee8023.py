@@ -1,0 +1,142 @@
+"""covid-chestxray-dataset: radiographs of COVID-19 and other pneumonias from publications and case collections.
+
+Cohen, Morrison and Dao, COVID-19 Image Data Collection, 2020, arXiv:2006.11988. ``metadata.csv`` lists more than
+anyone's folder holds, among it CT slices, laterals and findings that were never filled in (``todo``). Kept are
+frontal radiographs whose finding the table below knows; all else is listed with its reason.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pneumoscope.data.sources.base import ImportOptions, Listing, Row, Source, relative, several, why_not_image
+from pneumoscope.data.sources.table import (
+    SEX_TERMS,
+    VIEW_TERMS,
+    find_image,
+    index_files,
+    need_column,
+    read_table,
+    term,
+    text,
+    years,
+)
+from pneumoscope.errors import LabelError, ManifestError
+from pneumoscope.labels import check_label
+from pneumoscope.registry import suggestion
+
+# The vocabulary's "pneumonia" is a pneumonia whose agent is neither a virus nor a bacterium, or is not stated.
+_BACTERIAL = (
+    "Bacterial", "Streptococcus", "Klebsiella", "Legionella", "E.Coli", "Chlamydophila",
+    "Mycoplasma Bacterial Pneumonia",
+    "Pneumonia/Bacterial", "Pneumonia/Bacterial/Streptococcus", "Pneumonia/Bacterial/Klebsiella",
+    "Pneumonia/Bacterial/Legionella", "Pneumonia/Bacterial/E.Coli", "Pneumonia/Bacterial/Chlamydophila",
+    "Pneumonia/Bacterial/Mycoplasma", "Pneumonia/Bacterial/Nocardia", "Pneumonia/Bacterial/Staphylococcus/MRSA",
+)  # fmt: skip
+_VIRAL = (
+    "SARS", "Varicella", "Influenza",
+    "Pneumonia/Viral", "Pneumonia/Viral/SARS", "Pneumonia/Viral/MERS-CoV", "Pneumonia/Viral/Varicella",
+    "Pneumonia/Viral/Influenza", "Pneumonia/Viral/Influenza/H1N1", "Pneumonia/Viral/Herpes",
+)  # fmt: skip
+_PNEUMONIA = (
+    "Pneumonia", "Pneumocystis", "Lipoid",
+    "Pneumonia/Fungal", "Pneumonia/Fungal/Pneumocystis", "Pneumonia/Fungal/Aspergillosis", "Pneumonia/Lipoid",
+    "Pneumonia/Aspiration",
+)  # fmt: skip
+FINDINGS: Mapping[str, str] = MappingProxyType(
+    {
+        "COVID-19": "covid-19",
+        "COVID-19, ARDS": "covid-19",
+        "Pneumonia/Viral/COVID-19": "covid-19",
+        "No Finding": "normal",
+        "ARDS": "other",
+        "Tuberculosis": "other",
+        **dict.fromkeys(_BACTERIAL, "bacterial-pneumonia"),
+        **dict.fromkeys(_VIRAL, "viral-pneumonia"),
+        **dict.fromkeys(_PNEUMONIA, "pneumonia"),
+    }
+)
+"""The column ``finding``, verbatim -> label."""
+
+NO_FINDING_YET = frozenset({"todo", "Unknown", ""})
+_NEEDED = ("patientid", "offset", "sex", "age", "finding", "view", "modality", "folder", "filename", "license")
+FRONTAL = frozenset({"PA", "AP", "AP Supine"})
+PROVENANCE = "column 'finding', taken from the publication or case report (Cohen 2020)"
+
+
+def scan(folder: Path, options: ImportOptions) -> Listing:
+    """List the rows of ``metadata.csv`` that are frontal radiographs with a finding and an image."""
+    path = folder / "metadata.csv"
+    if not path.is_file():
+        raise ManifestError(str(folder), "has no metadata.csv.", "Name the folder that holds metadata.csv and images/.")
+    table = read_table(path)
+    for name in _NEEDED:
+        need_column(table, name, "column", path)
+    for name, to in options.mapping.items():
+        check_label(to, f"--map {name}")
+    findings = {**FINDINGS, **options.mapping}
+    listing, index = Listing(root=folder), index_files(folder)
+    listed: set[Path | None] = set()
+    unknown: dict[str, int] = {}
+    for number in range(len(table)):
+        cell = {name: str(value) for name, value in table.iloc[number].items()}
+        name = f"{cell['folder']}/{cell['filename']}"
+        where = f"metadata.csv, row {number}"
+        image = find_image(index, name, where)
+        listed.add(image)
+        finding = cell["finding"].strip()
+        reason = _why_dropped(cell, finding)
+        if reason is not None or image is None:
+            listing.drop(name, reason or "its image is not here")
+            continue
+        if finding not in findings:
+            unknown[finding] = unknown.get(finding, 0) + 1
+            listing.drop(name, f"finding {finding!r} is not mapped")
+            continue
+        patient, day = text(cell["patientid"]), text(cell["offset"])
+        listing.rows.append(
+            Row(
+                image=relative(image, folder),
+                label=findings[finding],
+                raw_label=finding,
+                patient_id=patient,
+                study_id=f"{patient}, day {day}" if patient and day else None,
+                view=term(cell["view"], VIEW_TERMS, f"{where}, view"),
+                sex=term(cell["sex"], SEX_TERMS, f"{where}, sex"),
+                age=years(cell["age"], f"{where}, age"),
+                license=text(cell["license"]) or options.license,
+                label_provenance=options.provenance or PROVENANCE,
+            )
+        )
+    if unknown and not options.drop_unmapped:
+        first = next(iter(unknown))
+        raise LabelError(
+            str(path),
+            f"no label for {several(unknown)} ({sum(unknown.values())} rows).{suggestion(first, findings)}",
+            f"Say --map '{first}=LABEL' for each, or --drop-unmapped to leave them out.",
+        )
+    for file in dict.fromkeys(file for files in index.values() for file in files):
+        if file not in listed and file != path:
+            listing.drop(relative(file, folder), why_not_image(file) or "no row in metadata.csv")
+    return listing
+
+
+def _why_dropped(cell: Mapping[str, str], finding: str) -> str | None:
+    """Return why a row of the table is not a frontal radiograph with a finding, or None."""
+    if cell["modality"] != "X-ray":
+        return f"modality {cell['modality']!r}, not a radiograph"
+    if finding in NO_FINDING_YET:
+        return f"finding {finding!r}: no label"
+    if VIEW_TERMS.get(cell["view"].strip()) not in FRONTAL:
+        return f"view {cell['view']!r}, not stated to be frontal"
+    return None
+
+
+SOURCE = Source(
+    "ieee8023",
+    "covid-chestxray-dataset: metadata.csv and images/",
+    scan,
+    takes=frozenset({"mapping", "drop_unmapped"}),
+)
