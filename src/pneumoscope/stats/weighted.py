@@ -118,44 +118,55 @@ def calibration_slope(probability: Floats, positive: Bools, weight: Floats) -> F
 
 
 def _newton(x: Floats, y: Floats, weight: Floats) -> Floats:
-    """Return the slopes [B] of overlapping classes; each step is halved until the likelihood rises."""
+    """Return the slopes [B] of overlapping classes.
+
+    Every resample starts at the fit to all of them together, a few steps away; the rare one that plain steps do not
+    bring home (classes that hardly overlap) is fitted again with steps that may only raise the likelihood.
+    """
     if not len(weight):
         return np.empty(0)
-    total = weight.sum(axis=1)
-    centre, spread = weight @ x / total, np.sqrt(np.maximum(weight @ x**2 / total - (weight @ x / total) ** 2, 1e-12))
-    a, b = np.zeros(len(weight)), spread.copy()  # x is standardised per row: z = (x - centre) / spread
-
-    def loss(a: Floats, b: Floats, rows: Ints) -> Floats:
-        eta = a[:, None] + b[:, None] * (x - centre[rows, None]) / spread[rows, None]
-        return row_sums(weight[rows], np.logaddexp(0.0, eta) - y * eta) / total[rows]
-
+    z = (x - x.mean()) / x.std()
+    start = _damped(z, y, weight.mean(axis=0))
+    theta = np.tile(start, (len(weight), 1))
     active = np.arange(len(weight))
-    value = loss(a, b, active)
-    for _ in range(50):
-        w, n = weight[active], total[active]
-        z = (x - centre[active, None]) / spread[active, None]
-        mu = expit(a[active, None] + b[active, None] * z)
-        error, curve = w * (y - mu), w * mu * (1 - mu)
-        ga, gb = error.sum(axis=1) / n, row_sums(error, z) / n
-        cz = curve * z
-        haa, hab = curve.sum(axis=1) / n + 1e-12, cz.sum(axis=1) / n
-        hbb = row_sums(cz, z) / n + 1e-12
-        det = np.maximum(haa * hbb - hab**2, 1e-300)
-        da, db = (hbb * ga - hab * gb) / det, (haa * gb - hab * ga) / det
-        step = np.ones(len(active))
-        for _ in range(30):
-            new = loss(a[active] + step * da, b[active] + step * db, active)
-            worse = ~(new <= value[active] + 1e-14)
-            if not worse.any():
-                break
-            step[worse] /= 2
-        a[active] += step * da
-        b[active] += step * db
-        value[active] = new
-        active = active[np.maximum(np.abs(da), np.abs(db)) * step > 1e-8 * (1 + np.abs(b[active]))]
+    for _ in range(8):
+        step = _step(z, y, weight[active], theta[active])
+        theta[active] += step
+        active = active[~(np.abs(step).max(axis=1) <= 1e-7)]
         if not len(active):
             break
-    return np.asarray(b / spread, dtype=np.float64)
+    for row in active:
+        theta[row] = _damped(z, y, weight[row])
+    return np.asarray(theta[:, 1] / x.std(), dtype=np.float64)
+
+
+def _step(z: Floats, y: Floats, weight: Floats, theta: Floats) -> Floats:
+    """Return Newton's step [B, 2] of intercept and slope of a logistic regression of y on z."""
+    mu = expit(theta[:, :1] + theta[:, 1:] * z)
+    error, curve = weight * (y - mu), weight * mu * (1.0 - mu)
+    g0, g1 = error.sum(axis=1), error @ z
+    h00, h01, h11 = curve.sum(axis=1), curve @ z, curve @ z**2
+    det = np.maximum(h00 * h11 - h01**2, 1e-12 * h00 * h11 + 1e-300)
+    return np.asarray(np.column_stack([h11 * g0 - h01 * g1, h00 * g1 - h01 * g0]) / det[:, None], dtype=np.float64)
+
+
+def _damped(z: Floats, y: Floats, weight: Floats) -> Floats:
+    """Return intercept and slope [2] by Newton's steps, each halved until the loss falls."""
+
+    def loss(theta: Floats) -> float:
+        eta = theta[0] + theta[1] * z
+        return float(weight @ (np.logaddexp(0.0, eta) - y * eta))
+
+    theta = np.zeros(2)
+    value = loss(theta)
+    for _ in range(200):
+        step = _step(z, y, weight[None], theta[None])[0]
+        while (new := loss(theta + step)) > value + 1e-12 and np.abs(step).max() > 1e-9:
+            step = step / 2
+        theta, value = theta + step, new
+        if np.abs(step).max() <= 1e-8:
+            break
+    return theta
 
 
 def calibration_intercept(probability: Floats, positive: Bools, weight: Floats) -> Floats:
@@ -169,7 +180,10 @@ def calibration_intercept(probability: Floats, positive: Bools, weight: Floats) 
     a: Floats = np.where(total <= 0, np.nan, np.where(target <= 0, -np.inf, np.where(target >= total, np.inf, 0.0)))
     rows = np.flatnonzero(a == 0.0)
     # The sum of probabilities rises with a: bisection cannot fail, and Newton's step is taken where it stays inside.
+    # All resamples start at the fit to all of them together.
     low, high, now = np.full(len(rows), -40.0), np.full(len(rows), 40.0), np.zeros(len(rows))
+    if len(rows) > 1:
+        now += calibration_intercept(probability, positive, weight[rows].mean(axis=0)[None])[0]
     for _ in range(100):
         mu = expit(now[:, None] + x)
         w = weight[rows]
@@ -177,7 +191,7 @@ def calibration_intercept(probability: Floats, positive: Bools, weight: Floats) 
         high, low = np.where(excess > 0, now, high), np.where(excess > 0, low, now)
         newton = now - excess / np.maximum(row_sums(w, mu * (1 - mu)), 1e-300)
         step = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
-        done = np.abs(step - now).max(initial=0.0) < 1e-10
+        done = np.abs(step - now).max(initial=0.0) < 1e-9
         now = step
         if done:
             break

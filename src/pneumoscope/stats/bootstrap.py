@@ -1,0 +1,170 @@
+"""The interval of every figure that is neither a proportion nor an AUROC: a bootstrap of groups, with BCa limits.
+
+Groups, not images, are drawn (images of a patient are not independent), within classes (case-control data has no
+prevalence to resample). Bias correction and acceleration: Efron, JASA 1987; several strata: Davison & Hinkley,
+Bootstrap Methods and Their Application, 1997, 5.3.2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtr, ndtri
+from scipy.stats import t as student
+
+from pneumoscope.card import Estimate
+from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
+from pneumoscope.stats.weighted import Floats, Ints
+
+METHOD = "group bootstrap, BCa, stratified by class"
+
+_CELLS = 2_000_000  # weights in memory at a time
+_BLOCKS = 250  # at most this many leave-out blocks in a stratum
+
+Statistic = Callable[[Floats], Floats]
+"""Weights [B, N] -> values [B]; a value may be infinite, or NaN where it is not defined."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resampling:
+    """Bootstrap draws of whole groups, made once and shared by every metric of an evaluation.
+
+    A group's stratum is the rarest class among its images, so that no resample loses a rare class. Of the n groups of a
+    stratum n - 1 are drawn and weighted by n / (n - 1): drawing n would make every interval too short, by 5% at n = 10
+    (Rao & Wu, JASA 1988).
+    """
+
+    group: Ints  # [N] group of each image, 0..G-1
+    stratum: Ints  # [G]
+    counts: NDArray[np.uint16]  # [B, G] how often each group was drawn
+    scale: Floats  # [G] n / (n - 1) of its stratum
+    fewest: int  # groups in the class that has the fewest
+
+    def blocks(self) -> Iterator[Floats]:
+        """Yield the images' weights [rows, N], a few rows at a time."""
+        rows = max(1, _CELLS // len(self.group))
+        for start in range(0, len(self.counts), rows):
+            yield (self.counts[start : start + rows] * self.scale)[:, self.group]
+
+
+def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, resamples: int = 2000) -> Resampling:
+    """Draw ``resamples`` stratified resamples of groups.
+
+    Args:
+        truth: [N] class of each image.
+        group: [N] integer group of each image.
+        classes: Number of classes.
+        rng: Where the randomness comes from.
+        resamples: How many.
+    """
+    index = np.unique(group, return_inverse=True)[1].reshape(-1)
+    groups = int(index.max()) + 1
+    holds = np.zeros((groups, classes), dtype=np.bool_)
+    holds[index, truth] = True
+    by_class = holds.sum(axis=0)
+    stratum = np.where(holds, by_class, groups + 1).argmin(axis=1).astype(np.intp)
+    counts = np.ones((resamples, groups), dtype=np.uint16)
+    scale = np.ones(groups)
+    for k in np.unique(stratum):
+        members = np.flatnonzero(stratum == k)
+        n = len(members)
+        if n > 1:
+            scale[members] = n / (n - 1)
+            for start in range(0, resamples, 100):
+                rows = slice(start, min(start + 100, resamples))
+                drawn = rng.multinomial(n - 1, np.full(n, 1 / n), size=rows.stop - rows.start)
+                counts[rows, members] = drawn
+    return Resampling(index, stratum, counts, scale, int(by_class[by_class > 0].min()))
+
+
+def bootstrap(statistic: Statistic, sample: Resampling, *, bound: Callable[[float], float] = float) -> Estimate:
+    """Return a figure with its BCa interval.
+
+    The tails are those of Student's distribution with the degrees of freedom that the strata leave (Hesterberg, Am Stat
+    2015). Where the figure cannot be computed, or an interval would be a pretence, the note says why.
+
+    Args:
+        statistic: The figure under weights.
+        sample: The resamples.
+        bound: Applied to the figure and both limits at the end (a rising function), such as a square root.
+    """
+    value = float(statistic(np.ones((1, len(sample.group))))[0])
+    if math.isnan(value):
+        return Estimate(value=None, note="not defined on these images")
+    if math.isinf(value):
+        return Estimate(value=None, note="no finite value: the classes are separated")
+
+    def without_interval(note: str) -> Estimate:
+        return Estimate(value=bound(value), method=METHOD, note=note)
+
+    if sample.fewest < FEWEST_GROUPS:
+        return without_interval(too_few(sample.fewest))
+    values = np.concatenate([statistic(weight) for weight in sample.blocks()])
+    if np.isnan(values).any():
+        return without_interval("interval not estimable: not defined in some resamples")
+    if np.ptp(values[np.isfinite(values)]) < 1e-12:
+        return without_interval("interval not estimable: every resample gives the same value")
+    low, high = _bca_limits(values, value, *_influence(statistic, sample))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return without_interval("interval not estimable: the classes are separated in some resamples")
+    return Estimate(value=bound(value), low=bound(low), high=bound(high), method=METHOD)
+
+
+def _influence(statistic: Statistic, sample: Resampling) -> tuple[float, float]:
+    """Return acceleration and degrees of freedom, from leaving out a group (of large strata, a block of groups)."""
+    cubes, squares, over = 0.0, 0.0, 0.0
+    for k in np.unique(sample.stratum):
+        members = np.flatnonzero(sample.stratum == k)
+        blocks = min(len(members), _BLOCKS)
+        if blocks < 2:
+            continue
+        rows = max(1, _CELLS // len(sample.group))
+        values = np.concatenate(
+            [
+                statistic(_leave_out(members, blocks, slice(start, start + rows), sample))
+                for start in range(0, blocks, rows)
+            ]
+        )
+        values = values[np.isfinite(values)]
+        if len(values) < 2:
+            continue
+        influence = (blocks - 1) / blocks * (values.mean() - values)
+        cubes += float((influence**3).sum())
+        squares += float((influence**2).sum())
+        over += float((influence**2).sum()) ** 2 / (len(members) - 1)
+    if squares <= 0:
+        return 0.0, float(len(sample.stratum))
+    return cubes / (6 * squares**1.5), squares**2 / over
+
+
+def _leave_out(members: Ints, blocks: int, which: slice, sample: Resampling) -> Floats:
+    """Return weights [rows, N], each without one block of a stratum's groups, whose others carry its weight."""
+    weight = np.ones((blocks, len(sample.stratum)))[which]
+    block = np.arange(len(members)) % blocks
+    here = np.arange(blocks)[which][:, None] == block
+    weight[:, members] = np.where(here, 0.0, len(members) / (len(members) - here.sum(axis=1, keepdims=True)))
+    return weight[:, sample.group]
+
+
+def _bca_limits(values: Floats, value: float, acceleration: float, freedom: float) -> tuple[float, float]:
+    """Return the limits from resampled values [B] and the figure itself."""
+    size = len(values)
+    below = ((values < value).sum() + 0.5 * (values == value).sum()) / size  # ties count half: a discrete figure
+    bias = float(ndtri(np.clip(below, 1 / (size + 1), size / (size + 1))))
+    quantile = float(student.ppf(1 - TAIL, freedom))
+    ordered = np.sort(values)
+
+    def limit(z: float) -> float:
+        moved = bias + z
+        share = float(ndtr(bias + moved / max(1 - acceleration * moved, 0.1)))
+        place = min(max(share * (size + 1) - 1, 0.0), size - 1.0)
+        floor = int(place)
+        if floor == size - 1 or ordered[floor] == ordered[floor + 1]:
+            return float(ordered[floor])
+        return float(ordered[floor] + (place - floor) * (ordered[floor + 1] - ordered[floor]))
+
+    return limit(-quantile), limit(quantile)
