@@ -1,0 +1,60 @@
+"""What this machine can do: device, precision, and the versions that a run records."""
+
+from __future__ import annotations
+
+import os
+import platform
+from importlib.metadata import version
+from typing import Any, Literal
+
+import torch
+
+from pneumoscope import __version__
+from pneumoscope.errors import UsageError
+
+Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
+
+
+def choose_device(wanted: str) -> str:
+    """Return ``cpu``, ``cuda`` or ``mps``; ``auto`` takes the fastest that is there.
+
+    Raises:
+        UsageError: The wanted one is unknown or not there.
+    """
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
+    if wanted == "auto":
+        return next(name for name, has in there.items() if has)
+    if not there.get(wanted, False):
+        rule = "is not one of auto, cpu, cuda, mps" if wanted not in there else "is not available on this machine"
+        raise UsageError(f"--device {wanted}", f"{rule}.", "Leave it out to take what is there.")
+    return wanted
+
+
+def choose_precision(device: str) -> Precision:
+    """Return the precision that is fast here: bf16 autocast where the processor multiplies it natively.
+
+    On a CPU without AVX512-BF16 or AMX, bf16 is emulated and slower than float32.
+    """
+    if device == "cuda":
+        return "bf16-mixed" if torch.cuda.is_bf16_supported(including_emulation=False) else "16-mixed"
+    if device == "cpu":
+        capable = torch.cpu.get_capabilities()
+        if capable.get("avx512_bf16") or capable.get("amx_bf16") or capable.get("bf16"):
+            return "bf16-mixed"
+    return "32-true"
+
+
+def environment(device: str, precision: str) -> dict[str, Any]:
+    """Return versions, processor and settings, for ``environment.json``."""
+    packages = ("torch", "timm", "lightning", "numpy", "onnx", "onnxruntime", "pillow")
+    return {
+        "pneumoscope": __version__,
+        "python": platform.python_version(),
+        "packages": {name: version(name) for name in packages},
+        "system": platform.platform(terse=True),
+        "processor": torch.cuda.get_device_name() if device == "cuda" else torch.cpu.get_capabilities().get("cpu_name"),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": device,
+        "precision": precision,
+    }

@@ -1,0 +1,152 @@
+"""The training step, the validation epoch and the learning rate, as Lightning wants them.
+
+All randomness comes from counters: augmentation from (seed, epoch, image), dropout from (seed, epoch, step, rank). So a
+run that was killed and resumed gives the same weights as one that was not.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import lightning as L  # noqa: N812  # the library's own convention
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # torch's own name for it
+from torch import Tensor
+
+from pneumoscope.lab.augment import augment
+from pneumoscope.lab.dataset import Batch
+from pneumoscope.lab.optim import Plateau, make_optimizer, rate_factor, trainable
+from pneumoscope.lab.zoo import Classifier
+from pneumoscope.recipe import Recipe
+from pneumoscope.stats import metrics
+
+METRICS = ("loss", "accuracy", "balanced_accuracy", "auroc")
+
+
+def class_weights(recipe: Recipe, counts: list[int]) -> Tensor | None:
+    """Return the loss's weight of each class, of mean 1 over the images; None if all are alike."""
+    given = recipe.loss.class_weights
+    if given == "none":
+        return None
+    if given == "balanced":
+        return torch.tensor([sum(counts) / (len(counts) * count) for count in counts])
+    return torch.tensor([float(value) for value in given])
+
+
+def loss_of(recipe: Recipe, logits: Tensor, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Return the mean loss of logits [N, C] in float32.
+
+    The binary logits are (z, 0), so cross-entropy is the binary one; ``nll`` on log-softmax is cross-entropy too.
+    ``focal`` after Lin et al., ICCV 2017.
+    """
+    logits = logits.float()
+    smoothing = recipe.loss.label_smoothing
+    if recipe.loss.kind == "focal":
+        each = F.cross_entropy(logits, target, weight, reduction="none", label_smoothing=smoothing)
+        p = logits.softmax(1).gather(1, target[:, None])[:, 0]
+        return ((1 - p) ** recipe.loss.focal_gamma * each).mean()
+    return F.cross_entropy(logits, target, weight, label_smoothing=smoothing)
+
+
+def epoch_metrics(logits: Tensor, target: Tensor) -> dict[str, float]:
+    """Return loss, accuracy, balanced accuracy and the primary class's AUROC of logits [N, C]; nan if undefined."""
+    logits = logits.float()
+    probability = logits.softmax(1).numpy()
+    truth = target.numpy()
+    decided = probability.argmax(1)
+    return {
+        "loss": float(F.cross_entropy(logits, target)),
+        "accuracy": metrics.accuracy(truth, decided),
+        "balanced_accuracy": metrics.balanced_accuracy(truth, decided, probability.shape[1]),
+        "auroc": metrics.auroc(probability[:, 0], truth == 0),
+    }
+
+
+class Learner(L.LightningModule):
+    """A classifier with its recipe.
+
+    Args:
+        model: What learns.
+        recipe: How.
+        counts: Training images of each class.
+        steps_an_epoch: Optimizer steps in an epoch.
+    """
+
+    def __init__(self, model: Classifier, recipe: Recipe, counts: list[int], steps_an_epoch: int) -> None:
+        super().__init__()
+        self.model = model
+        self.recipe = recipe
+        self.steps_an_epoch = steps_an_epoch
+        self.plateau = Plateau(recipe.schedule)
+        self.register_buffer("class_weight", class_weights(recipe, counts), persistent=False)
+        steps = steps_an_epoch * recipe.training.epochs
+        self._factor = rate_factor(recipe.schedule, steps, steps_an_epoch)
+        self._base_rates: list[float] = []
+        self._train: list[tuple[Tensor, Tensor]] = []
+        self._validation: list[tuple[Tensor, Tensor]] = []
+        self.latest: dict[str, float] = {}
+
+    def configure_optimizers(self) -> torch.optim.Optimizer:
+        """Return the recipe's optimizer; the rate is set step by step below."""
+        optimizer = make_optimizer(self.model, self.recipe.optimizer)
+        self._base_rates = [group["lr"] for group in optimizer.param_groups]
+        return optimizer
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Seed dropout by the counter and set the learning rate of this step."""
+        seed = self.recipe.training.seed
+        word = np.random.SeedSequence((seed, self.current_epoch, batch_idx, self.global_rank)).generate_state(1)[0]
+        torch.manual_seed(int(word))
+        factor = self._factor(self.current_epoch * self.steps_an_epoch + batch_idx) * self.plateau.scale
+        floor = self.recipe.schedule.floor if self.recipe.schedule.kind == "plateau" else 0.0
+        for group, rate in zip(self.trainer.optimizers[0].param_groups, self._base_rates, strict=True):
+            group["lr"] = max(rate * factor, floor)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """Return the loss of an augmented batch."""
+        keys = batch.key.cpu().numpy().view(np.uint64)
+        image = batch.image.float() / 255
+        image = augment(image, self.recipe.augment, self.recipe.training.seed, self.current_epoch, keys)
+        logits = self.model(image)
+        weight = self.class_weight if isinstance(self.class_weight, Tensor) else None
+        loss = loss_of(self.recipe, logits, batch.target, weight)
+        if not torch.isfinite(loss):
+            raise FloatingPointError(f"the loss is {float(loss)} in epoch {self.current_epoch + 1}, step {batch_idx}")
+        self._train.append((logits.detach().float().cpu(), batch.target.cpu()))
+        self.log("loss", loss.detach(), prog_bar=True)
+        return loss
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Collect the logits of a batch."""
+        logits = self.model(batch.image.float() / 255)
+        self._validation.append((logits.float().cpu(), batch.target.cpu()))
+
+    def on_validation_epoch_end(self) -> None:
+        """Turn the epoch's logits into figures; training's are of the augmented images, as they were learnt from."""
+        self.latest = {"epoch": float(self.current_epoch + 1), "lr": self.trainer.optimizers[0].param_groups[-1]["lr"]}
+        for name, pairs in (("train", self._train), ("validation", self._validation)):
+            logits, target = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+            self.latest |= {f"{name}_{key}": value for key, value in epoch_metrics(logits, target).items()}
+            pairs.clear()
+        if self.recipe.schedule.kind == "plateau":
+            self.plateau.update(self.latest[self.recipe.schedule.monitor])
+        self.log_dict({key: value for key, value in self.latest.items() if np.isfinite(value)})
+
+    def configure_gradient_clipping(
+        self,
+        optimizer: torch.optim.Optimizer,
+        gradient_clip_val: float | None = None,
+        gradient_clip_algorithm: str | None = None,
+    ) -> None:
+        """Clip the gradient's norm, if the recipe says so."""
+        if self.recipe.optimizer.clip_norm is not None:
+            torch.nn.utils.clip_grad_norm_(trainable(self.model), self.recipe.optimizer.clip_norm)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what a resumed run needs beyond weights and optimizer."""
+        checkpoint["plateau"] = self.plateau.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Take it up again."""
+        self.plateau.load_state_dict(checkpoint["plateau"])
