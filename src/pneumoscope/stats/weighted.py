@@ -135,7 +135,8 @@ def _newton(x: Floats, y: Floats, weight: Floats) -> Floats:
         active = active[~(np.abs(step).max(axis=1) <= 1e-7)]
         if not len(active):
             break
-    for row in active:
+    # A long step can land where every mu is 0 or 1 and no further step is seen: not a solution either.
+    for row in np.union1d(active, np.flatnonzero(~(np.abs(theta).max(axis=1) < 30))):
         theta[row] = _damped(z, y, weight[row])
     return np.asarray(theta[:, 1] / x.std(), dtype=np.float64)
 
@@ -151,7 +152,7 @@ def _step(z: Floats, y: Floats, weight: Floats, theta: Floats) -> Floats:
 
 
 def _damped(z: Floats, y: Floats, weight: Floats) -> Floats:
-    """Return intercept and slope [2] by Newton's steps, each halved until the loss falls."""
+    """Return intercept and slope [2] by short Newton steps, halved until the loss falls; infinite if they go on."""
 
     def loss(theta: Floats) -> float:
         eta = theta[0] + theta[1] * z
@@ -160,13 +161,13 @@ def _damped(z: Floats, y: Floats, weight: Floats) -> Floats:
     theta = np.zeros(2)
     value = loss(theta)
     for _ in range(200):
-        step = _step(z, y, weight[None], theta[None])[0]
+        step = np.clip(_step(z, y, weight[None], theta[None])[0], -3.0, 3.0)
         while (new := loss(theta + step)) > value + 1e-12 and np.abs(step).max() > 1e-9:
             step = step / 2
         theta, value = theta + step, new
         if np.abs(step).max() <= 1e-8:
-            break
-    return theta
+            return np.asarray(theta, dtype=np.float64)
+    return np.asarray(np.copysign(np.inf, theta), dtype=np.float64)
 
 
 def calibration_intercept(probability: Floats, positive: Bools, weight: Floats) -> Floats:
@@ -184,12 +185,13 @@ def calibration_intercept(probability: Floats, positive: Bools, weight: Floats) 
     low, high, now = np.full(len(rows), -40.0), np.full(len(rows), 40.0), np.zeros(len(rows))
     if len(rows) > 1:
         now += calibration_intercept(probability, positive, weight[rows].mean(axis=0)[None])[0]
+    w = weight[rows]
     for _ in range(100):
         mu = expit(now[:, None] + x)
-        w = weight[rows]
         excess = row_sums(w, mu) - target[rows]
         high, low = np.where(excess > 0, now, high), np.where(excess > 0, low, now)
-        newton = now - excess / np.maximum(row_sums(w, mu * (1 - mu)), 1e-300)
+        mu -= mu**2
+        newton = now - excess / np.maximum(row_sums(w, mu), 1e-300)
         step = np.where((newton > low) & (newton < high), newton, (low + high) / 2)
         done = np.abs(step - now).max(initial=0.0) < 1e-9
         now = step

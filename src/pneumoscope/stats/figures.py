@@ -1,0 +1,200 @@
+"""All figures of one model on one set of images, each with its interval: the one place where they are put together.
+
+Pure: arrays in, a JSON-able ``Figures`` out. The clinic (``evaluate.py``) and the lab call the same function, so that a
+figure in a card, a report and a training log cannot mean three things.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict, Field
+
+from pneumoscope.card import Estimate, PartMetrics
+from pneumoscope.stats import metrics, weighted
+from pneumoscope.stats.bootstrap import Resampling, Statistic, bootstrap, resample
+from pneumoscope.stats.calibration import at_threshold
+from pneumoscope.stats.intervals import auroc, f1, mean_of_proportions, proportion
+from pneumoscope.stats.plots import Plots, plots_of
+from pneumoscope.stats.weighted import Bools, Floats, Ints
+
+OVERALL = ("accuracy", "balanced_accuracy", "log_loss", "brier")
+BY_CLASS = (
+    "precision",
+    "recall",
+    "specificity",
+    "f1",
+    "auroc",
+    "auprc",
+    "brier",
+    "calibration_slope",
+    "calibration_intercept",
+    "calibration_error",
+)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class OperatingResult(_Frozen):
+    """What a frozen threshold on the primary label's probability does on these images."""
+
+    name: str
+    threshold: float
+    sensitivity: Estimate
+    specificity: Estimate
+    flagged: int = Field(description="images whose score reaches the threshold")
+
+
+class Figures(_Frozen):
+    """All figures of one model on one set of images. The first class is the primary one."""
+
+    images: int
+    groups: int
+    classes: tuple[str, ...]
+    class_images: dict[str, int]
+    class_groups: dict[str, int]
+    overall: dict[str, Estimate]
+    by_class: dict[str, dict[str, Estimate]]
+    confusion: tuple[tuple[int, ...], ...] = Field(description="row = truth, column = class of the largest probability")
+    operating: tuple[OperatingResult, ...]
+    plots: Plots
+
+    def flat(self) -> dict[str, Estimate]:
+        """Return every figure under one name: ``accuracy``, ``covid-19/auroc``, ``sensitivity-95/specificity``."""
+        result = dict(self.overall)
+        for name, estimates in self.by_class.items():
+            result |= {f"{name}/{key}": value for key, value in estimates.items()}
+        for point in self.operating:
+            result |= {f"{point.name}/sensitivity": point.sensitivity, f"{point.name}/specificity": point.specificity}
+        return result
+
+    def part_metrics(self, part: str, data: str, group_kind: str) -> PartMetrics:
+        """Return the figures as a card keeps them."""
+        return PartMetrics(
+            part=part, data=data, images=self.images, groups=self.groups, group_kind=group_kind, metrics=self.flat()
+        )
+
+
+def evaluate_predictions(
+    probabilities: ArrayLike,
+    truth: ArrayLike,
+    groups: ArrayLike,
+    classes: Sequence[str],
+    *,
+    thresholds: Mapping[str, float] | None = None,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+) -> Figures:
+    """Measure probabilities against the truth.
+
+    Args:
+        probabilities: [N, C], rows sum to 1, columns in the order of ``classes``; the first class is the primary one.
+        truth: [N] in 0..C-1.
+        groups: [N] name of each image's group (patient, cluster or image).
+        classes: C names.
+        thresholds: Operating point -> threshold on the primary class's probability, frozen beforehand.
+        rng: Where the randomness of the bootstrap comes from.
+        resamples: Bootstrap resamples; 0 leaves the intervals that need them out, and says so.
+
+    Returns:
+        The figures. With no image at all each is None.
+    """
+    p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(truth, dtype=np.intp)
+    if p.shape != (len(y), len(classes)) or len(np.asarray(groups)) != len(y):
+        raise ValueError(f"probabilities {p.shape} do not fit {len(y)} labels and {len(classes)} classes")
+    if len(y) and not (np.abs(p.sum(axis=1) - 1).max() < 1e-3 and p.min() >= -1e-6):
+        raise ValueError("probabilities must not be negative and each row must sum to 1")
+    group = metrics.group_index(groups)
+    sample = resample(y, group, len(classes), rng, resamples) if len(y) and resamples else None
+    decided = p.argmax(axis=1) if len(y) else np.empty(0, dtype=np.intp)
+    confusion = metrics.confusion_matrix(y, decided, len(classes))
+    return Figures(
+        images=len(y),
+        groups=len(np.unique(group)),
+        classes=tuple(classes),
+        class_images={name: int((y == k).sum()) for k, name in enumerate(classes)},
+        class_groups={name: len(np.unique(group[y == k])) for k, name in enumerate(classes)},
+        overall=_overall(p, y, decided, group, sample),
+        by_class={name: _one_class(p[:, k], y == k, decided == k, group, sample) for k, name in enumerate(classes)},
+        confusion=tuple(tuple(int(n) for n in row) for row in confusion),
+        operating=tuple(
+            _operating(name, threshold, p[:, 0], y == 0, group) for name, threshold in (thresholds or {}).items()
+        ),
+        plots=plots_of(p, y, group, classes),
+    )
+
+
+def _resampled(
+    statistic: Statistic, images: int, sample: Resampling | None, bound: Callable[[float], float] = float
+) -> Estimate:
+    """Return the bootstrapped estimate, or the bare value where no resamples were asked for."""
+    if not images:
+        return Estimate(value=None, note="no images")
+    if sample is not None:
+        return bootstrap(statistic, sample, bound=bound)
+    value = float(statistic(np.ones((1, images)))[0])
+    if not math.isfinite(value):
+        return Estimate(value=None, note="no finite value on these images")
+    return Estimate(value=bound(value), note="interval left out: no resamples were asked for")
+
+
+def _overall(p: Floats, y: Ints, decided: Ints, group: Ints, sample: Resampling | None) -> dict[str, Estimate]:
+    correct = decided == y
+    members = [y == k for k in range(p.shape[1])]
+    loss, squared = metrics.nats(p, y), metrics.squared_errors(p, y)
+    return {
+        "accuracy": proportion(correct, group, what="set of images"),
+        "balanced_accuracy": mean_of_proportions([correct[m] for m in members], [group[m] for m in members]),
+        "log_loss": _resampled(partial(weighted.mean, loss), len(y), sample),
+        "brier": _resampled(partial(weighted.mean, squared), len(y), sample),
+    }
+
+
+def _one_class(
+    score: Floats, positive: Bools, decided: Bools, group: Ints, sample: Resampling | None
+) -> dict[str, Estimate]:
+    """Return the figures of one class against the rest."""
+    either = positive | decided
+    both_classes = positive.any() and not positive.all()
+
+    def of(kernel: Callable[..., Floats], *more: object, bound: Callable[[float], float] = float) -> Estimate:
+        if not both_classes:
+            return Estimate(value=None, note="needs images both of this class and of others")
+        statistic: Statistic = lambda weight: kernel(score, positive, *more, weight)  # noqa: E731
+        return _resampled(statistic, len(score), sample, bound)
+
+    squared = (score - positive) ** 2
+    return {
+        "precision": proportion(positive[decided], group[decided], what="decision"),
+        "recall": proportion(decided[positive], group[positive]),
+        "specificity": proportion(~decided[~positive], group[~positive], what="class of the others"),
+        "f1": f1((positive & decided)[either], group[either]),
+        "auroc": auroc(score, positive, group),
+        "auprc": of(weighted.average_precision),
+        "brier": _resampled(partial(weighted.mean, squared), len(score), sample),
+        "calibration_slope": of(weighted.calibration_slope),
+        "calibration_intercept": of(weighted.calibration_intercept),
+        "calibration_error": of(
+            weighted.squared_calibration_error,
+            group,
+            metrics.bin_edges(score),
+            bound=lambda squared: math.sqrt(max(squared, 0.0)),
+        ),
+    }
+
+
+def _operating(name: str, threshold: float, score: Floats, positive: Bools, group: Ints) -> OperatingResult:
+    sensitivity, specificity = at_threshold(score, positive, group, threshold)
+    return OperatingResult(
+        name=name,
+        threshold=threshold,
+        sensitivity=sensitivity,
+        specificity=specificity,
+        flagged=int((score >= threshold).sum()),
+    )

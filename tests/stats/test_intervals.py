@@ -1,0 +1,186 @@
+"""Intervals against statsmodels, published formulas and simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pneumoscope.stats import bootstrap, intervals, metrics, weighted
+
+
+def test_wilson_agrees_with_statsmodels_where_every_group_is_one_image():
+    sm = pytest.importorskip("statsmodels.stats.proportion")
+    for hits, n in ((26, 26), (0, 15), (13, 40), (299, 300)):
+        found = intervals.proportion(np.arange(n) < hits, np.arange(n))
+        low, high = sm.proportion_confint(hits, n, method="wilson")
+        assert (found.low, found.high) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
+    assert intervals.proportion(np.ones(26, bool), np.arange(26)).low == pytest.approx(0.8713, abs=1e-4)
+
+
+def test_copies_of_an_image_are_worth_one_image():
+    rng = np.random.default_rng(0)
+    once = rng.uniform(size=60) < 0.7
+    single = intervals.proportion(once, np.arange(60))
+    copied = intervals.proportion(np.repeat(once, 5), np.repeat(np.arange(60), 5))
+    assert copied.value == single.value
+    # The same width but for Student's quantile on 59 degrees of freedom.
+    assert copied.high - copied.low == pytest.approx(single.high - single.low, rel=0.04)
+    assert copied.high - copied.low > single.high - single.low
+    perfect = intervals.proportion(np.ones(300, bool), np.repeat(np.arange(60), 5))
+    assert perfect.low == pytest.approx(intervals.proportion(np.ones(60, bool), np.arange(60)).low, abs=0.004)
+
+
+def test_fewer_than_ten_groups_is_not_estimable():
+    found = intervals.proportion(np.ones(90, bool), np.arange(90) % 9)
+    assert (found.value, found.low, found.high) == (1.0, None, None)
+    assert "9 groups" in found.note
+    assert str(found) == "1.000 [interval not estimable]"
+    assert intervals.proportion(np.empty(0, bool), np.empty(0, int)).value is None
+    score, positive = np.linspace(0, 1, 50), np.arange(50) > 40
+    assert intervals.auroc(score, positive, np.arange(50)).low is None
+
+
+def test_f1_interval_contains_the_f1_of_scikit_learn():
+    sk = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(1)
+    truth, decided = rng.uniform(size=200) < 0.4, rng.uniform(size=200) < 0.4
+    either = truth | decided
+    found = intervals.f1((truth & decided)[either], np.arange(either.sum()))
+    assert found.value == pytest.approx(sk.f1_score(truth, decided))
+    assert found.low < found.value < found.high
+
+
+def delong_variance(score, positive):
+    """DeLong, DeLong & Clarke-Pearson 1988, by its double sum."""
+    pos, neg = score[positive], score[~positive]
+    psi = (pos[:, None] > neg) + 0.5 * (pos[:, None] == neg)
+    return psi.mean(axis=1).var(ddof=1) / len(pos) + psi.mean(axis=0).var(ddof=1) / len(neg)
+
+
+def test_auroc_variance_is_delongs_where_every_group_is_one_image():
+    rng = np.random.default_rng(2)
+    positive = rng.uniform(size=150) < 0.3
+    score = np.round(rng.normal(size=150) + positive, 1)
+    found = intervals.obuchowski_variance(score, positive, np.arange(150))
+    assert found == pytest.approx(delong_variance(score, positive), rel=1e-9)
+    estimate = intervals.auroc(score, positive, np.arange(150))
+    odds = [v / (1 - v) for v in (estimate.low, estimate.value, estimate.high)]
+    assert odds[1] ** 2 == pytest.approx(odds[0] * odds[2])  # symmetric on the scale of the logit
+
+
+def test_auroc_variance_of_groups_that_hold_both_classes():
+    # Every group has one image of each class and a shared shift: the covariance term must then make the interval
+    # shorter than that of independent images. Checked against the spread over many draws.
+    rng = np.random.default_rng(3)
+    areas, variances = [], []
+    group = np.repeat(np.arange(60), 2)
+    positive = np.tile([True, False], 60)
+    for _ in range(500):
+        score = np.repeat(rng.normal(scale=2.0, size=60), 2) + rng.normal(size=120) + 1.5 * positive
+        areas.append(metrics.auroc(score, positive))
+        variances.append(intervals.obuchowski_variance(score, positive, group))
+    assert np.mean(variances) == pytest.approx(np.var(areas), rel=0.2)
+    independent = np.mean([delong_variance(score, positive)])
+    assert np.mean(variances) < 0.7 * independent
+
+
+def test_separated_classes_do_not_get_an_interval_of_one_point():
+    score, positive = np.arange(40.0), np.arange(40) >= 20
+    found = intervals.auroc(score, positive, np.arange(40))
+    assert (found.value, found.high) == (1.0, 1.0)
+    assert 0.8 < found.low < 0.95
+    turned = intervals.auroc(-score, positive, np.arange(40))
+    assert turned.high == pytest.approx(1 - found.low)
+
+
+def test_newcombe_limits_satisfy_their_equation():
+    low, high = intervals.newcombe_limits(0.9, 30, 50, 1.96)
+    for a in (low, high):
+        half = 39.0
+        variance = a * (1 - a) * (1 + half * (1 - a) / (2 - a) + half * a / (1 + a)) / 1500
+        assert abs(0.9 - a) == pytest.approx(1.96 * variance**0.5, rel=1e-6)
+
+
+def test_balanced_accuracy_interval():
+    a, b = np.arange(100) < 90, np.arange(50) < 40
+    found = intervals.mean_of_proportions([a, b], [np.arange(100), np.arange(50)])
+    assert found.value == pytest.approx(0.85)
+    # Near the middle it is close to the normal interval of a mean of two independent proportions.
+    error = 0.5 * (0.9 * 0.1 / 100 + 0.8 * 0.2 / 50) ** 0.5
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.05)
+    assert intervals.mean_of_proportions([a, b[:9]], [np.arange(100), np.arange(9)]).low is None
+
+
+def sample_of(truth, group, seed=0, resamples=2000):
+    return bootstrap.resample(truth, group, 2, np.random.default_rng(seed), resamples)
+
+
+def test_bootstrap_of_a_mean_agrees_with_students_interval():
+    from scipy import stats
+
+    rng = np.random.default_rng(4)
+    value = rng.normal(size=40)
+    found = bootstrap.bootstrap(lambda w: weighted.mean(value, w), sample_of(np.zeros(40, int), np.arange(40)))
+    low, high = stats.t.interval(0.95, 39, loc=value.mean(), scale=stats.sem(value))
+    assert found.low == pytest.approx(low, abs=0.06 * (high - low))
+    assert found.high == pytest.approx(high, abs=0.06 * (high - low))
+
+
+def test_bootstrap_agrees_with_scipys_bca_on_a_skewed_figure():
+    from scipy import stats
+
+    value = np.random.default_rng(5).exponential(size=400)
+    found = bootstrap.bootstrap(lambda w: weighted.mean(value, w), sample_of(np.zeros(400, int), np.arange(400)))
+    other = stats.bootstrap((value,), np.mean, method="BCa", n_resamples=4000, rng=np.random.default_rng(6))
+    width = other.confidence_interval.high - other.confidence_interval.low
+    assert found.low == pytest.approx(other.confidence_interval.low, abs=0.06 * width)
+    assert found.high == pytest.approx(other.confidence_interval.high, abs=0.06 * width)
+
+
+def test_resamples_keep_classes_and_groups_whole():
+    truth = np.repeat([0, 1], [30, 90])
+    group = np.concatenate([np.arange(15).repeat(2), 15 + np.arange(30).repeat(3)])
+    sample = sample_of(truth, group, resamples=50)
+    weight = np.concatenate(list(sample.blocks()))
+    np.testing.assert_allclose(weight[:, truth == 0].sum(axis=1), 30)
+    np.testing.assert_allclose(weight[:, truth == 1].sum(axis=1), 90)
+    for g in range(45):
+        assert (np.ptp(weight[:, group == g], axis=1) == 0).all()
+    # A patient with images of both classes is of the rarer class's stratum.
+    mixed = sample_of(np.array([0, 1] + [1] * 40), np.concatenate([[0, 0], np.arange(1, 41)]), resamples=5)
+    assert mixed.stratum[0] == 0
+    assert mixed.fewest == 1
+
+
+def test_bootstrap_says_why_there_is_no_interval():
+    truth = np.repeat([0, 1], 30)
+    sample = sample_of(truth, np.arange(60), resamples=200)
+    few = sample_of(truth, np.concatenate([np.arange(30) % 9, 9 + np.arange(30)]), resamples=200)
+    positive = truth == 0
+    perfect = np.where(positive, 0.9, 0.1)
+    for statistic, data, note in (
+        (lambda w: weighted.average_precision(perfect, positive, w), sample, "every resample gives the same value"),
+        (lambda w: weighted.calibration_slope(perfect, positive, w), sample, "separated"),
+        (lambda w: weighted.mean(perfect, w), few, "9 groups"),
+    ):
+        found = bootstrap.bootstrap(statistic, data)
+        assert found.low is None
+        assert found.high is None
+        assert note in found.note
+    # One overlapping pair: some resamples lose it and have no finite slope.
+    barely = perfect + np.linspace(0, 0.05, 60)
+    barely[0], barely[59] = 0.05, 0.97
+    found = bootstrap.bootstrap(lambda w: weighted.calibration_slope(barely, positive, w), sample)
+    assert found.value is not None
+    assert "separated in some resamples" in found.note
+
+
+def test_same_seed_same_interval():
+    value = np.random.default_rng(7).exponential(size=50)
+    truth = np.repeat([0, 1], 25)
+    one, two, other = (
+        bootstrap.bootstrap(lambda w: weighted.mean(value, w), sample_of(truth, np.arange(50), seed))
+        for seed in (1, 1, 2)
+    )
+    assert one == two
+    assert one != other
