@@ -1,0 +1,122 @@
+"""The figures together: their names, their values from scikit-learn, their behaviour at the edges."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+
+from pneumoscope.stats.figures import BY_CLASS, OVERALL, Figures, evaluate_predictions
+
+CLASSES = ("covid-19", "normal", "viral-pneumonia")
+
+
+def study(n=240, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = rng.choice(3, size=n, p=[0.3, 0.4, 0.3])
+    logits = rng.normal(size=(n, 3)) + 2 * np.eye(3)[truth]
+    p = np.exp(logits)
+    return p / p.sum(axis=1, keepdims=True), truth
+
+
+def measure(p, truth, groups=None, resamples=100, **options):
+    groups = np.arange(len(truth)) if groups is None else groups
+    rng = np.random.default_rng(1)
+    return evaluate_predictions(p, truth, groups, CLASSES, rng=rng, resamples=resamples, **options)
+
+
+def test_figures_agree_with_scikit_learn():
+    sk = pytest.importorskip("sklearn.metrics")
+    p, truth = study()
+    found = measure(p, truth, thresholds={"sensitivity-95": 0.2})
+    decided = p.argmax(axis=1)
+    assert tuple(found.overall) == OVERALL
+    assert found.overall["accuracy"].value == pytest.approx(sk.accuracy_score(truth, decided))
+    assert found.overall["balanced_accuracy"].value == pytest.approx(sk.balanced_accuracy_score(truth, decided))
+    assert found.overall["log_loss"].value == pytest.approx(sk.log_loss(truth, p))
+    assert found.confusion == tuple(map(tuple, sk.confusion_matrix(truth, decided).tolist()))
+    report = sk.classification_report(truth, decided, target_names=CLASSES, output_dict=True)
+    for k, name in enumerate(CLASSES):
+        figures = found.by_class[name]
+        assert tuple(figures) == BY_CLASS
+        assert figures["auroc"].value == pytest.approx(sk.roc_auc_score(truth == k, p[:, k]))
+        assert figures["auprc"].value == pytest.approx(sk.average_precision_score(truth == k, p[:, k]))
+        for key, theirs in (("precision", "precision"), ("recall", "recall"), ("f1", "f1-score")):
+            assert figures[key].value == pytest.approx(report[name][theirs])
+    for name, estimate in found.flat().items():
+        assert estimate.low <= estimate.value <= estimate.high, name
+        assert estimate.low < estimate.high, name
+    point = found.operating[0]
+    assert point.sensitivity.value == pytest.approx(sk.recall_score(truth == 0, p[:, 0] >= 0.2))
+    assert point.specificity.value == pytest.approx(sk.recall_score(truth != 0, p[:, 0] < 0.2))
+    assert point.flagged == (p[:, 0] >= 0.2).sum()
+
+
+def test_figures_survive_json_and_a_card():
+    p, truth = study()
+    found = measure(p, truth, thresholds={"youden": 0.5})
+    assert Figures.model_validate_json(found.model_dump_json()) == found
+    json.loads(found.model_dump_json())  # neither NaN nor infinity, which JSON has not
+    metrics = found.part_metrics("validation", "f" * 64, "image")
+    assert metrics.metrics["covid-19/auroc"] == found.by_class["covid-19"]["auroc"]
+    assert metrics.metrics["youden/sensitivity"] == found.operating[0].sensitivity
+    assert (metrics.images, metrics.groups) == (240, 240)
+
+
+def test_a_class_with_few_groups_keeps_its_value_without_interval():
+    p, truth = study()
+    groups = np.where(truth == 2, np.arange(240) % 5 + 1000, np.arange(240))
+    found = measure(p, truth, groups)
+    assert found.class_groups["viral-pneumonia"] == 5
+    for key in ("recall", "auroc", "auprc"):
+        estimate = found.by_class["viral-pneumonia"][key]
+        assert estimate.value is not None
+        assert estimate.low is None
+        assert "5 groups" in estimate.note
+    assert found.by_class["covid-19"]["recall"].low is not None
+    assert found.overall["accuracy"].low is not None
+    assert found.overall["balanced_accuracy"].low is None
+
+
+def test_one_class_only_and_no_image_at_all():
+    p, truth = study()
+    only = measure(p[truth == 0], truth[truth == 0])
+    assert only.by_class["covid-19"]["recall"].low is not None
+    for name, key in (("covid-19", "auroc"), ("covid-19", "calibration_slope"), ("normal", "recall")):
+        assert only.by_class[name][key].value is None
+        assert only.by_class[name][key].note
+    assert "over the 1 classes that occur; 2 do not" in only.overall["balanced_accuracy"].note
+    none = measure(np.empty((0, 3)), np.empty(0, int))
+    assert none.images == 0
+    assert all(estimate.value is None for estimate in none.flat().values())
+
+
+def test_without_resamples_the_closed_intervals_remain():
+    p, truth = study()
+    found = measure(p, truth, resamples=0)
+    assert found.by_class["covid-19"]["auroc"].low is not None
+    assert found.overall["log_loss"].low is None
+    assert "no resamples" in found.overall["log_loss"].note
+
+
+def test_the_pictures_hold_all_images_and_the_curve_its_area():
+    p, truth = study()
+    found = measure(p, truth)
+    assert sum(found.plots.histogram["covid-19"]) == (truth == 0).sum()
+    assert sum(band.images for band in found.plots.reliability) == 240
+    x, y = np.array(found.plots.roc).T
+    assert np.trapezoid(y, x) == pytest.approx(found.by_class["covid-19"]["auroc"].value, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("p", "truth", "message"),
+    [
+        ([[0.5, 0.5]], [0], "do not fit"),
+        ([[0.5, 0.3, 0.1]], [0], "sum to 1"),
+        ([[1.5, -0.5, 0.0]], [0], "negative"),
+    ],
+)
+def test_what_are_not_probabilities_is_refused(p, truth, message):
+    with pytest.raises(ValueError, match=message):
+        measure(p, truth)
