@@ -155,7 +155,7 @@ def project(patient: Patient, pose: Pose, grid: Grid) -> Body:
         near = slice(int(strip[0]), int(strip[-1]) + 1)
         bones[:, near] += _spine(p, middle[:, near], y[:, near])
     solid += p.bone * bones * texture
-    air *= 1 - 0.30 * _vessels(grid, rng)
+    air *= 1 - 0.27 * _vessels(grid, rng)
     solid -= _gas(p, grid, rng, middle, dome)
     if p.breast:
         solid += _breasts(p, x, y)
@@ -227,7 +227,7 @@ def _shoulders(pose: Pose, grid: Grid) -> Array:
         lines += [(arm, 0.11, 0.65)]
         head = rounded([(0.90, -0.66), (1.12, -0.66), (1.12, -0.42), (0.90, -0.42)]) * [side, 1]
         flat += [(blade, 0.35), (head, 1.0)]
-    return 0.10 * grid.blots(flat, blur=0.008) + 0.19 * grid.strokes(lines, blur=0.004)
+    return 0.10 * grid.blots(flat, blur=0.008) + 0.22 * grid.strokes(lines, blur=0.004)
 
 
 def _spine(p: Patient, x: Array, y: Array) -> Array:

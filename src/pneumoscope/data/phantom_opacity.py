@@ -125,8 +125,8 @@ def _focal(rng: np.random.Generator, severity: float, grid: Grid, body: Body) ->
         radius = rng.uniform(0.040, 0.060) + 0.09 * severity * rng.random()
         place = (int(rng.choice((-1, 1))) * rng.uniform(0.26, 0.56), rng.uniform(-0.5, 0.28))
         blob = ellipse(grid.x, grid.y, place, (radius * rng.uniform(1.0, 1.3), radius), rng.uniform(0, math.pi))
-        region = np.maximum(region, step(blob / radius + 0.05 + ragged, 0.22))
-    return Opacity(region * (0.36 + 0.38 * severity), region)
+        region = np.maximum(region, step(blob / radius + 0.05 + ragged, 0.30))
+    return Opacity(region * (0.34 + 0.32 * severity), region)
 
 
 def _effusion(rng: np.random.Generator, severity: float, grid: Grid, body: Body) -> Opacity:

@@ -99,7 +99,9 @@ def mark(picture: Array, source: Source, view: str, rng: np.random.Generator) ->
     font = ImageFont.load_default(max(8, source.size * short))
     pen.text(at, source.marker, 230, font, anchor="mm")
     if source.boxed:
-        pen.rectangle(pen.textbbox(at, source.marker, font, anchor="mm"), outline=230)
+        x0, y0, x1, y1 = pen.textbbox(at, source.marker, font, anchor="mm")
+        room = 0.25 * (y1 - y0)
+        pen.rectangle((x0 - room, y0 - room, x1 + room, y1 + room), outline=230)
     if source.names_view and view != "PA":
         small = ImageFont.load_default(max(8, 0.6 * source.size * short))
         pen.text((at[0], at[1] + 0.9 * source.size * short), "AP", 210, small, anchor="mm")
