@@ -1,0 +1,78 @@
+"""How figures, operating points and kinds of groups are called wherever a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pneumoscope.card import Estimate
+from pneumoscope.labels import display_name
+
+FIGURES: Mapping[str, str] = MappingProxyType(
+    {
+        "accuracy": "Accuracy",
+        "balanced_accuracy": "Balanced accuracy",
+        "log_loss": "Log-loss (nats)",
+        "brier": "Brier score",
+        "precision": "Precision",
+        "recall": "Recall",
+        "specificity": "Specificity",
+        "sensitivity": "Sensitivity",
+        "f1": "F1",
+        "auroc": "AUROC",
+        "auprc": "AUPRC",
+        "calibration_slope": "Calibration slope",
+        "calibration_intercept": "Calibration intercept",
+        "calibration_error": "Calibration error (debiased)",
+    }
+)
+
+POINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "youden": "Youden",
+        "sensitivity-95": "Sensitivity .95",
+        "sensitivity-98": "Sensitivity .98",
+    }
+)
+
+
+def point_name(name: str) -> str:
+    """Return an operating point's name on screen."""
+    return POINTS.get(name, name)
+
+
+def figure_name(key: str) -> str:
+    """Return a figure's name on screen, of ``accuracy``, ``covid-19/auroc`` or ``youden/sensitivity``."""
+    owner, _, figure = key.rpartition("/")
+    name = FIGURES.get(figure, figure)
+    if not owner:
+        return name
+    return f"{name} at {point_name(owner)}" if owner in POINTS else f"{display_name(owner)}: {name}"
+
+
+def group_words(kind: str) -> str:
+    """Return in a few words what a group is, and what that means."""
+    if kind == "patient":
+        return "patients"
+    if kind == "image":
+        return "single images, patients unknown: the true interval is wider"
+    return f"at weakest a {kind}, patients not all known: the true interval is wider"
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes in MB."""
+    return f"{size / 1e6:.1f} MB"
+
+
+def value(estimate: Estimate, digits: int = 3) -> str:
+    """Return the figure alone; a dash where there is none."""
+    return "–" if estimate.value is None else f"{estimate.value:.{digits}f}"
+
+
+def interval(estimate: Estimate, digits: int = 3) -> str:
+    """Return the interval alone, or that it is not estimable."""
+    if estimate.value is None:
+        return ""
+    if estimate.low is None or estimate.high is None:
+        return "interval not estimable"
+    return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
