@@ -1,0 +1,159 @@
+"""The door: one command, `pneumoscope`, whose parts are imported only when they are called.
+
+`pneumoscope --help` must answer in 0.3 s, and a missing optional library must break only the command that needs it.
+So commands are a table of names, places and one line each; to add one, add a row.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Annotated, Any, NamedTuple
+
+import typer
+from typer.core import TyperGroup
+
+from pneumoscope import __version__
+from pneumoscope.errors import MissingExtraError, PneumoscopeError
+from pneumoscope.labels import DISCLAIMER
+from pneumoscope.registry import suggestion
+
+
+class Command(NamedTuple):
+    """Where a command lives (``module:attribute``, a function or a Typer app) and its line in the help."""
+
+    place: str
+    help: str
+
+
+COMMANDS = {
+    "demo": Command("pneumoscope.cli.demo:demo", "See it work: the built-in model on drawn studies, in the browser."),
+    "data": Command("pneumoscope.cli.data:app", "Import, split, merge, describe and show sets of radiographs."),
+    "phantoms": Command("pneumoscope.cli.phantoms:phantoms", "Draw labelled synthetic chest radiographs."),
+    "recipes": Command("pneumoscope.cli.recipes:app", "List the recipes and show one."),
+    "train": Command("pneumoscope.cli.train:train", "Train a recipe on a manifest; leaves a run with a bundle."),
+    "evaluate": Command("pneumoscope.cli.evaluate:evaluate", "Measure a bundle on a part of a manifest."),
+    "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
+    "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),
+}
+
+EXTRAS = {
+    **dict.fromkeys(
+        ("torch", "torchvision", "timm", "lightning", "safetensors", "onnx", "onnxscript", "sklearn"), "lab"
+    ),
+    **dict.fromkeys(("pydicom", "pylibjpeg", "openjpeg", "libjpeg", "rle"), "dicom"),
+}
+"""Optional library -> the extra that brings it."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
+
+
+def _command(name: str, place: str) -> Any:
+    """Import a command and return it as Click knows it."""
+    module, attribute = place.split(":")
+    found = getattr(import_module(module), attribute)
+    app = found
+    if not isinstance(found, typer.Typer):
+        app = typer.Typer(add_completion=False)
+        app.command(name)(found)
+    app.rich_markup_mode = None  # plain help: Rich alone would cost a fifth of the time that --help has
+    made = typer.main.get_command(app)
+    made.name = name
+    return made
+
+
+class LazyGroup(TyperGroup):
+    """A group that imports a command when it is called, and turns this package's errors into one line."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Return the names, in the order of the table."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:
+        """Import and return one command; None if the table has no such name."""
+        if cmd_name not in COMMANDS:
+            return None
+        if cmd_name not in self.commands:
+            self.commands[cmd_name] = _command(cmd_name, COMMANDS[cmd_name].place)
+        return self.commands[cmd_name]
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write the help's list of commands from the table, importing none."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, command.help) for name, command in COMMANDS.items()])
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """Find the command that ``args`` begin with; an unknown one suggests the nearest."""
+        if args and not args[0].startswith("-") and args[0] not in COMMANDS:
+            ctx.fail(f"no such command: {args[0]!r}.{suggestion(args[0], COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command; an error of ours ends as one line and its exit code, Ctrl-C as a sentence and 130."""
+        try:
+            return super().invoke(ctx)
+        except PneumoscopeError as error:
+            if ctx.params.get("debug"):
+                raise
+            _complain(str(error))
+            raise typer.Exit(error.exit_code) from error
+        except ModuleNotFoundError as error:
+            library = (error.name or "").partition(".")[0]
+            if ctx.params.get("debug") or library not in EXTRAS:
+                raise
+            missing = MissingExtraError(f"pneumoscope {ctx.invoked_subcommand} ({library})", EXTRAS[library])
+            _complain(str(missing))
+            raise typer.Exit(missing.exit_code) from error
+        except KeyboardInterrupt as interrupt:
+            if ctx.params.get("debug"):
+                raise
+            _complain(f"Stopped by Ctrl-C. {interrupt}".rstrip())
+            raise typer.Exit(INTERRUPTED) from interrupt
+
+
+def _complain(text: str) -> None:
+    typer.secho(text, fg=typer.colors.RED, err=True)  # colours only where the terminal has them
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pneumoscope {__version__}")
+        raise typer.Exit
+
+
+app = typer.Typer(
+    cls=LazyGroup,
+    name="pneumoscope",
+    rich_markup_mode=None,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog=DISCLAIMER,
+)
+
+
+@app.callback()
+def pneumoscope(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
+) -> None:
+    """Train, compare, audit and run chest X-ray classifiers, and say how far each can be trusted.
+
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate said no.
+    """
+
+
+def run() -> None:
+    """Entry point of the command `pneumoscope`."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file name that the terminal's encoding cannot show must not end the run.
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    app()
+
+
+if __name__ == "__main__":
+    run()

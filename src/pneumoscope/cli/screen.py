@@ -1,0 +1,195 @@
+"""How predictions look on a terminal: a score with what it meant on known images, never a bare percentage."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from pneumoscope.labels import DISCLAIMER, display_name, result_phrase
+
+if TYPE_CHECKING:
+    from pneumoscope.card import Card
+    from pneumoscope.infer import Model
+    from pneumoscope.predict import Summary
+
+BLOCK = 20
+"""Rows that are printed at once."""
+
+
+def tell(text: str, wrong: bool = False) -> None:
+    """Print a line to stderr; in red where it is about something wrong."""
+    typer.secho(text, fg=typer.colors.RED if wrong else None, err=True)
+
+
+def describe_model(model: Model) -> str:
+    """Return what the reader of any result must know about the model, in lines."""
+    card = model.card
+    looks_for = ", ".join(display_name(name) for name in card.label_names if name != "normal")
+    lines = [f"Model {card.name} {card.version} ({model.identity[:12]}). It looks for: {looks_for}."]
+    if card.not_looked_for:
+        lines.append(f"It does not look for: {', '.join(card.not_looked_for)}.")
+    lines += [f"Limit: {limit}" for limit in card.limits]
+    lines += [f"Stamped: {stamp}" for stamp in card.stamps]
+    if card.synthetic:
+        lines.append("Trained on drawn images: for demonstration only.")
+    return "\n".join([*lines, DISCLAIMER])
+
+
+def describe_summary(summary: Summary) -> str:
+    """Return the counts of a run in one line."""
+    parts = [f"{count} {result_phrase(label)}" for label, count in summary.decisions.most_common()]
+    parts += [f"{summary.refused} no answer"] * bool(summary.refused) + [f"{summary.failed} failed"] * bool(
+        summary.failed
+    )
+    return f"{summary.files} files: {', '.join(parts)}."
+
+
+def describe_score(card: Card, p: float) -> tuple[str, str]:
+    """Return the primary label's score and what it meant on the calibration images, in words."""
+    from pneumoscope.infer import band_of
+
+    band = band_of(card, p)
+    score = f"{p:.2f}"
+    # Rounding must not make a score look certain.
+    score = "> 0.99" if p < 1 and score == "1.00" else "< 0.01" if p > 0 and score == "0.00" else score
+    if band is None:
+        return score, ""
+    n = round(band["n"])
+    return score, f"{round(band['rate'] * n)} of {n} were {display_name(card.primary)}"
+
+
+class TableScreen:
+    """Rows as a table on stdout, in blocks, so that any number of them needs no memory.
+
+    Args:
+        model: The model.
+        limit: Most rows that are shown; None: all.
+    """
+
+    def __init__(self, model: Model, limit: int | None) -> None:
+        from rich.console import Console
+
+        self._model = model
+        self._limit = limit
+        self._rows: list[dict[str, Any]] = []
+        self._seen = self._shown = 0
+        # A pipe or a log file has no width of its own: wide enough that rows stay on one line.
+        self._console = Console() if sys.stdout.isatty() else Console(width=160)
+
+    def begin(self) -> None:
+        """Print nothing yet: the first block brings the heading."""
+
+    def add(self, row: dict[str, Any]) -> bool:
+        """Keep a row; True when a block is ready to be flushed."""
+        self._seen += 1
+        if self._limit is None or self._seen <= self._limit:
+            self._rows.append(row)
+        elif row["error"] is not None:  # rows in the table say it there
+            tell(row["error"], wrong=True)
+        return len(self._rows) >= BLOCK
+
+    def flush(self) -> None:
+        """Print the rows that were kept."""
+        from rich import box
+        from rich.table import Table
+        from rich.text import Text
+
+        if not self._rows:
+            return
+        card = self._model.card
+        table = Table(box=box.SIMPLE, show_header=self._shown == 0, expand=True, show_edge=False, pad_edge=False)
+        heading = f"{display_name(card.primary)} score"
+        width = max(20, (self._console.width - len(heading)) // 3)
+        table.add_column("file", width=width, no_wrap=True)
+        table.add_column("result", ratio=2, overflow="fold")
+        table.add_column(heading, width=len(heading))
+        table.add_column("with such a score", ratio=3, overflow="fold")
+        for row in self._rows:
+            p = row[f"p_{card.primary}"]
+            if row["error"] is not None:
+                result, score, meaning = "failed", "", row["error"].removeprefix(f"{row['path']}: ")
+            elif row["refused"]:
+                result, score, meaning = "no answer", "", row["reason"]
+            else:
+                result, (score, meaning) = result_phrase(row["decision"]), describe_score(card, p)
+            table.add_row(*(Text(cell) for cell in (_tail(row["path"], width), result, score, meaning)))
+        self._console.print(table)
+        self._shown += len(self._rows)
+        self._rows.clear()
+
+    def end(self, summary: Summary, written: Mapping[str, str], passed_over: Mapping[str, int]) -> None:
+        """Print what is left, the counts, what the model is and the disclaimer."""
+        self.flush()
+        out = self._console.out
+        if self._seen > self._shown:
+            out(f"... and {self._seen - self._shown} more rows in {written['output']}")
+        out("\n" + describe_summary(summary))
+        for name, path in written.items():
+            out(f"{name.capitalize()}: {path}")
+        card = self._model.card
+        if card.score_bands:
+            out(
+                f"'With such a score': what the model's own calibration images in the same band of scores were; of them "
+                f"all, {card.class_prior[0]:.0%} were {display_name(card.primary)}. Where it is rarer, so are these."
+            )
+        out(describe_model(self._model))
+
+
+def _tail(path: str, width: int) -> str:
+    """Return the end of a path: where files of one folder differ."""
+    return path if len(path) <= width else "…" + path[1 - width :]
+
+
+class JsonScreen:
+    """The same as one JSON document on stdout, written as the rows come."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._comma = ""
+
+    def begin(self) -> None:
+        """Open the document with what the model is."""
+        card = self._model.card
+        about = {
+            "name": card.name,
+            "version": card.version,
+            "identity": self._model.identity,
+            "labels": card.label_names,
+            "operating_point": {"name": card.operating_point.name, "threshold": card.operating_point.threshold},
+            "not_looked_for": card.not_looked_for,
+            "limits": card.limits,
+            "stamps": card.stamps,
+            "synthetic": card.synthetic,
+        }
+        self._write(f'{{"disclaimer": {json.dumps(DISCLAIMER)},\n"model": {json.dumps(about, allow_nan=False)},\n')
+        self._write('"predictions": [')
+
+    def add(self, row: dict[str, Any]) -> bool:
+        """Write a row; what failed is said on stderr too."""
+        if row["error"] is not None:
+            tell(row["error"], wrong=True)
+        self._write(f"{self._comma}\n{json.dumps(row, allow_nan=False)}")
+        self._comma = ","
+        return False
+
+    def flush(self) -> None:
+        """Do nothing: rows were written as they came."""
+
+    def end(self, summary: Summary, written: Mapping[str, str], passed_over: Mapping[str, int]) -> None:
+        """Close the document with the counts and what was written."""
+        counts = {
+            "files": summary.files,
+            "resumed": summary.resumed,
+            "failed": summary.failed,
+            "refused": summary.refused,
+            "decisions": dict(summary.decisions),
+            "passed_over": dict(passed_over),
+        }
+        self._write(f'\n],\n"summary": {json.dumps(counts)},\n"written": {json.dumps(dict(written))}}}\n')
+
+    def _write(self, text: str) -> None:
+        sys.stdout.write(text)

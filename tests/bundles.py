@@ -1,0 +1,126 @@
+"""A tiny bundle whose answers can be worked out by hand: tests of whatever uses a bundle need no trained model.
+
+On an image that is ``v`` everywhere, the first label's logit is ``10 (v - 0.5)``, the second's ``5 (0.5 - v)``, every
+other's 0; the embedding is 16 times ``v``; the out-of-distribution score is ``16 (v - 0.5)^2``, refused above 3.5
+(``v`` under 0.032 or over 0.968); the heatmap is ``v`` everywhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pneumoscope.card import Card, Estimate, LabelDefinition, OperatingPoint, Refusal, SourceLicence
+from pneumoscope.files import sha256_of, write_text
+
+OOD_THRESHOLD = 3.5
+THRESHOLD = 0.4
+
+
+def write_bundle(
+    folder: Path, labels: Sequence[str] = ("covid-19", "normal", "viral-pneumonia"), **changes: Any
+) -> Path:
+    """Write a bundle into ``folder``; ``changes`` replace fields of its card."""
+    import onnx
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.onnx"
+    onnx.save(graph(len(labels)), path)
+    write_text(folder / "card.json", card(path, labels, **changes).to_json())
+    return folder
+
+
+def graph(classes: int) -> Any:
+    """Return the graph as an ``onnx.ModelProto``: every output of a bundle, dynamic N, H and W."""
+    from onnx import TensorProto, checker, helper, numpy_helper
+
+    weights = np.zeros((16, classes), np.float32)
+    weights[:, 0], weights[:, 1] = 10 / 16, -5 / 16
+    bias = np.zeros(classes, np.float32)
+    bias[:2] = -5, 2.5
+    constants = {
+        "size": np.array([32, 32], np.int64),
+        "flat": np.array([-1, 16], np.int64),
+        "weights": weights,
+        "bias": bias,
+        "half": np.array(0.5, np.float32),
+        "axis": np.array([1], np.int64),
+        "ones": np.ones((1, classes, 1, 1), np.float32),
+    }
+    node = helper.make_node
+    nodes = [
+        node("Resize", ["image", "", "", "size"], ["small"], axes=[2, 3], mode="linear", antialias=1),
+        node("AveragePool", ["small"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8]),
+        node("Reshape", ["pooled", "flat"], ["embedding"]),
+        node("Gemm", ["embedding", "weights", "bias"], ["logits"]),
+        node("Softmax", ["logits"], ["probabilities"], axis=1),
+        node("Mul", ["pooled", "ones"], ["heatmap"]),
+        node("Sub", ["embedding", "half"], ["centred"]),
+        node("ReduceSumSquare", ["centred", "axis"], ["ood"], keepdims=0),
+    ]
+
+    def value(name: str, shape: list[str | int]) -> Any:
+        return helper.make_tensor_value_info(name, TensorProto.FLOAT, shape)
+
+    outputs = [
+        value("probabilities", ["N", classes]),
+        value("logits", ["N", classes]),
+        value("heatmap", ["N", classes, 4, 4]),
+        value("embedding", ["N", 16]),
+        value("ood", ["N"]),
+    ]
+    initializers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
+    made = helper.make_model(
+        helper.make_graph(nodes, "tiny", [value("image", ["N", 1, "H", "W"])], outputs, initializers),
+        opset_imports=[helper.make_opsetid("", 20)],
+        ir_version=10,
+    )
+    checker.check_model(made, full_check=True)
+    return made
+
+
+def card(model: Path, labels: Sequence[str], **changes: Any) -> Card:
+    """Return a valid card for the graph at ``model``."""
+    estimate = Estimate(value=0.95, low=0.9, high=0.98, method="Wilson")
+    fields: dict[str, Any] = {
+        "name": "tiny",
+        "version": "1",
+        "created": "2025-01-01T00:00:00Z",
+        "software": {"pneumoscope": "0"},
+        "summary": "Answers by brightness. For tests.",
+        "intended_use": "Tests.",
+        "limits": ("Knows nothing of lungs.",),
+        "not_looked_for": ("tuberculosis", "pneumothorax"),
+        "labels": tuple(
+            LabelDefinition(name=label, members=(label,), reference_standard="none: drawn") for label in labels
+        ),
+        "kind": "binary" if len(labels) == 2 else "multiclass",
+        "input_size": 32,
+        "heatmap_size": (4, 4),
+        "temperature": 1.0,
+        "class_bias": (0.0,) * len(labels),
+        "class_prior": (1 / len(labels),) * len(labels),
+        "operating_points": (
+            OperatingPoint(name="sensitivity-95", threshold=THRESHOLD, sensitivity=estimate, specificity=estimate),
+        ),
+        "score_bands": (
+            {"low": 0.0, "high": 0.5, "rate": 0.1, "rate_low": 0.02, "rate_high": 0.3, "n": 40},
+            {"low": 0.5, "high": 1.0, "rate": 0.9, "rate_low": 0.7, "rate_high": 0.98, "n": 20},
+        ),
+        "refusal": Refusal(ood_threshold=OOD_THRESHOLD, ood_quantile=0.99),
+        "recipe_name": "none",
+        "recipe_hash": "0" * 64,
+        "data_hash": "0" * 64,
+        "split_hash": "0" * 64,
+        "group_kind": "image",
+        "metrics": (),
+        "licences": (SourceLicence(source="drawn", licence="Apache-2.0"),),
+        "synthetic": True,
+        "parameters": 16 * len(labels),
+        "model_sha256": sha256_of(model),
+        "model_bytes": model.stat().st_size,
+    }
+    return Card(**{**fields, **changes})
