@@ -48,14 +48,14 @@ class Task(_Part):
     def _consistent(self) -> Task:
         if self.kind == "binary" and len(self.classes) != 2:
             raise ValueError(f"a binary task has 2 classes, not {len(self.classes)}")
-        if self.kind == "binary" and self.sigmoid_of is not None and self.sigmoid_of not in self.classes:
-            raise ValueError(f"sigmoid_of {self.sigmoid_of!r} is not one of the classes {list(self.classes)}")
         for label in (*self.map, *self.ignore, *self.optional):
             if label not in LABELS:
                 raise ValueError(f"{label!r} is not in the vocabulary {list(LABELS)}")
         for name in self.classes:
             if name not in LABELS and name not in self.map.values():
                 raise ValueError(f"class {name!r} is neither in the vocabulary nor made by `map`")
+        if self.kind == "binary" and self.sigmoid_of is not None and self.sigmoid_of not in self.classes:
+            raise ValueError(f"sigmoid_of {self.sigmoid_of!r} is not one of the classes {list(self.classes)}")
         return self
 
     def class_of(self, label: str) -> str | None:
