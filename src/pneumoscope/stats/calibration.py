@@ -149,7 +149,10 @@ def operating_points(score: ArrayLike, positive: ArrayLike, groups: ArrayLike) -
         return estimate.model_copy(update={"note": "; ".join(filter(None, [_CHOSEN_HERE, estimate.note]))})
 
     points = []
-    for name, threshold in chosen:
+    for name, score_there in chosen:
+        # One float32 step lower, so that the image that it was taken from still reaches it when its score is written
+        # as a decimal and read again.
+        threshold = float(np.nextafter(np.float32(score_there), np.float32(-1)))
         sensitivity, specificity = at_threshold(s, y, groups, threshold)
         points.append(
             OperatingPoint(
