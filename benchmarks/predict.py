@@ -24,6 +24,7 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
+from numpy.typing import NDArray
 from PIL import Image
 
 from pneumoscope.infer import bundle_folder, default_workers, load
@@ -41,9 +42,13 @@ def cost(action: Callable[[], object]) -> tuple[float, float]:
     return time.perf_counter() - clock, sum(used[:4]) - sum(cpu[:4])
 
 
-def bare_decode(path: str) -> np.ndarray:
+def quietly(command: list[str]) -> None:
+    subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)
+
+
+def bare_decode(path: str) -> NDArray[np.float32]:
     with Image.open(path) as image:
-        return np.asarray(image.convert("L"), np.float32) / 255
+        return np.asarray(image.convert("L"), np.float32) / np.float32(255)
 
 
 def main() -> None:
@@ -70,15 +75,14 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         listing = [*COMMAND, "predict", "--model", str(options.model), "-o", str(Path(folder) / "out.parquet")]
-        quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "check": True}
         arrays = [bare_decode(path)[None, None] for path in files[:100]]
         actions: dict[str, Callable[[], object]] = {
             "bare": lambda: on_threads(bare),
             "stream": lambda: list(model.stream(files)),
-            "command": lambda: subprocess.run([*listing, *files], **quiet),
-            "start-up": lambda: subprocess.run([*listing, files[0]], **quiet),
-            "help": lambda: subprocess.run([*COMMAND, "--help"], **quiet),
-            "interpreter": lambda: subprocess.run([sys.executable, "-c", "pass"], **quiet),
+            "command": lambda: quietly([*listing, *files]),
+            "start-up": lambda: quietly([*listing, files[0]]),
+            "help": lambda: quietly([*COMMAND, "--help"]),
+            "interpreter": lambda: quietly([sys.executable, "-c", "pass"]),
             "bare decode": lambda: [bare_decode(path) for path in files[:100]],
             "read": lambda: [read(path) for path in files[:100]],
             "graph": lambda: [session.run(["probabilities"], {"image": x}) for x in arrays],

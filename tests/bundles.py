@@ -41,7 +41,7 @@ def graph(classes: int) -> Any:
     weights[:, 0], weights[:, 1] = 10 / 16, -5 / 16
     bias = np.zeros(classes, np.float32)
     bias[:2] = -5, 2.5
-    constants = {
+    constants: dict[str, Any] = {
         "size": np.array([32, 32], np.int64),
         "flat": np.array([-1, 16], np.int64),
         "weights": weights,

@@ -14,15 +14,25 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pneumoscope import __version__
 from pneumoscope.errors import PneumoscopeError, UsageError
-from pneumoscope.files import atomic_path
-from pneumoscope.infer import Model, Observer, Output, Prediction
+from pneumoscope.infer import Model, Observer, Output, Prediction, columns, printable
 from pneumoscope.journal import Journal
+from pneumoscope.labels import DISCLAIMER
+from pneumoscope.pixels import overlay
 from pneumoscope.pixels.read import Radiograph
 from pneumoscope.tables import check_format, write_table
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".dcm", ".dicom", ".dic"})
 """What a folder's files must end with to be taken; any other is taken if it has DICOM's magic."""
+
+OVERLAY_SIDE = 2048
+PAGE_SIDE = 320
+"""Longest side, in pixels, of a written overlay and of a picture on the page."""
 
 OnRow = Callable[[dict[str, Any], bool], None]
 """Called with each row, in order, and whether it was taken over from a journal."""
@@ -172,7 +182,7 @@ def predict_files(
                 row = prediction.row(model.labels)
                 journal.append(row, path)
                 take(row, False)
-            write_table(journal.rows(), output, model)
+            write_table(journal.rows(), output, columns(model.labels), _facts(model))
             journal.remove()
     except OSError as error:
         raise PneumoscopeError(
@@ -183,6 +193,16 @@ def predict_files(
     return summary
 
 
+def _facts(model: Model) -> dict[str, str]:
+    """Return what a table of predictions must say about itself."""
+    return {
+        "pneumoscope": __version__,
+        "model": model.identity,
+        "model_name": f"{model.card.name} {model.card.version}",
+        "disclaimer": DISCLAIMER,
+    }
+
+
 def heatmap_writer(folder: Path, model: Model) -> Observer:
     """Return an observer that writes the primary label's heatmap over each answered image.
 
@@ -191,8 +211,6 @@ def heatmap_writer(folder: Path, model: Model) -> Observer:
     Raises:
         UsageError: The model has no heatmap.
     """
-    from pneumoscope.pixels.overlay import overlay_png
-
     if model.card.heatmap_size is None:
         raise UsageError(
             model.card.name, "has no heatmap (its head gives none).", "Leave --heatmaps out, or use another model."
@@ -203,9 +221,9 @@ def heatmap_writer(folder: Path, model: Model) -> Observer:
         if prediction.refused or output.heatmap is None:
             return
         # The hash keeps files of the same name apart, and ties the picture to its row.
-        name = f"{Path(prediction.path).stem}-{radiograph.sha256[:12]}-{model.card.primary}.png"
-        with atomic_path(folder / name) as temporary:
-            temporary.write_bytes(overlay_png(radiograph.pixels, output.heatmap[0]))
+        stem = Path(printable(prediction.path)).stem[:100]
+        name = f"{stem}-{radiograph.sha256[:12]}-{model.card.primary}.png"
+        overlay.write_png(folder / name, _over(radiograph, output.heatmap, OVERLAY_SIDE))
 
     return write
 
@@ -216,16 +234,30 @@ PageItem = tuple[Prediction, bytes | None, bytes | None]
 
 def page_items(model: Model, files: Sequence[str], workers: int | None = None) -> list[PageItem]:
     """Predict a few files again, keeping a small picture of each: for a page, not for a hundred thousand."""
-    from pneumoscope.pixels.overlay import overlay_png, thumbnail_png
-
     pictures: dict[str, tuple[bytes, bytes | None]] = {}
 
     def observe(prediction: Prediction, radiograph: Radiograph, output: Output) -> None:
-        silent = prediction.refused or output.heatmap is None
-        overlay = None if silent or output.heatmap is None else overlay_png(radiograph.pixels, output.heatmap[0])
-        pictures[prediction.path] = thumbnail_png(radiograph.pixels), overlay
+        plain = overlay.png_bytes(overlay.as_rgb(_reduced(radiograph.pixels, PAGE_SIDE)))
+        heat = None
+        if output.heatmap is not None and not prediction.refused:
+            heat = overlay.png_bytes(_over(radiograph, output.heatmap, PAGE_SIDE))
+        pictures[prediction.path] = plain, heat
 
     return [
         (prediction, *pictures.get(prediction.path, (None, None)))
         for prediction in model.stream(files, workers, observe)
     ]
+
+
+def _over(radiograph: Radiograph, heatmap: NDArray[np.float32], longest: int) -> overlay.RGB:
+    return overlay.heat_overlay(_reduced(radiograph.pixels, longest), heatmap[0])
+
+
+def _reduced(pixels: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
+    """Return the pixels with their longer side at most ``longest``: a picture of 5,600 pixels in colour takes 1 GB."""
+    height, width = pixels.shape
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))
