@@ -1,0 +1,183 @@
+"""From a folder or table as its publisher made it to a manifest, with an account of everything that stayed out.
+
+The source (``data/sources``) lists images and labels; here they are read once, hashed, and grouped: patients where
+they are known, and near-duplicates, so that what belongs together can be kept on one side of a split.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from pneumoscope.data.leakage import Pair, group_names, near_duplicates
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.reading import Picture, read_pictures
+from pneumoscope.data.sources.base import Dropped, ImportOptions, Listing, Row, Source
+from pneumoscope.errors import ImageError, ManifestError
+from pneumoscope.labels import VIEWS
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Progress = Callable[[str, int], Callable[[int], None]]
+"""Opens a bar (what is done, how many in all) and returns the function that sets it."""
+
+
+def silent(what: str, total: int) -> Callable[[int], None]:
+    """Show no progress."""
+    return lambda _: None
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What an import kept and dropped.
+
+    Args:
+        source: Name in the manifest.
+        kept: Label -> images.
+        dropped: Every file or row that stayed out, with its reason.
+        pairs: Near-duplicates within the source.
+        groups: Kind of group -> number of groups.
+        conflicts: Images that are near-duplicates and carry different labels.
+        notes: Remarks.
+    """
+
+    source: str
+    kept: dict[str, int]
+    dropped: tuple[Dropped, ...]
+    pairs: int
+    groups: dict[str, int]
+    conflicts: tuple[str, ...]
+    notes: tuple[str, ...]
+
+    @property
+    def reasons(self) -> dict[str, int]:
+        """Reason -> files or rows dropped for it, the most frequent first."""
+        return dict(Counter(dropped.reason for dropped in self.dropped).most_common())
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as plain values."""
+        return {
+            "source": self.source,
+            "images": sum(self.kept.values()),
+            "kept": self.kept,
+            "dropped": self.reasons,
+            "dropped_files": [{"file": dropped.file, "reason": dropped.reason} for dropped in self.dropped],
+            "near_duplicate_pairs": self.pairs,
+            "groups": self.groups,
+            "label_conflicts": list(self.conflicts),
+            "notes": list(self.notes),
+        }
+
+
+def import_source(
+    source: Source,
+    path: Path,
+    options: ImportOptions,
+    *,
+    drop_unreadable: bool = False,
+    progress: Progress = silent,
+) -> tuple[Manifest, ImportReport]:
+    """List, read and group the images of a source.
+
+    Args:
+        source: The layout.
+        path: Its folder or table.
+        options: What the user says about it.
+        drop_unreadable: List unreadable images as dropped, instead of refusing.
+        progress: Shows how far it is.
+
+    Raises:
+        UsageError, LabelError, ManifestError: As the source says.
+        ImageError: Images can't be read; all are named.
+    """
+    import numpy as np
+
+    listing = source.list_images(path, options)
+    name = options.source_name or source.name
+    read = read_pictures(
+        [listing.root / row.image for row in listing.rows], progress("reading images", len(listing.rows))
+    )
+    rows, pictures = _readable(listing, read, drop_unreadable)
+    small = np.stack([picture.small for picture in pictures])
+    table_rows = [_manifest_row(name, row, picture) for row, picture in zip(rows, pictures, strict=True)]
+    manifest, pairs = grouped(table_rows, small, {name: listing.root.resolve()}, (), progress)
+    reasons = Counter(dropped.reason for dropped in listing.dropped)
+    stayed_out = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "nothing"
+    notes = [f"import {source.name} as {name}: {len(rows)} images; dropped: {stayed_out}", *listing.notes]
+    manifest = Manifest(manifest.table, manifest.roots, tuple(notes))
+    report = ImportReport(
+        source=name,
+        kept={str(label): int(count) for label, count in manifest.table.label.value_counts().items()},
+        dropped=tuple(listing.dropped),
+        pairs=len(pairs),
+        groups={str(kind): int(count) for kind, count in manifest.kinds.value_counts().items()},
+        conflicts=tuple(conflicts(manifest, pairs)),
+        notes=tuple(listing.notes),
+    )
+    return manifest, report
+
+
+def _readable(listing: Listing, read: list[Picture | ImageError], drop: bool) -> tuple[list[Row], list[Picture]]:
+    """Return the rows whose image was read; the others are dropped, or refused all together."""
+    failed = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, ImageError)]
+    if failed and not drop:
+        lines = "\n".join(f"  {row.image}: {error.problem}" for row, error in failed)
+        raise ImageError(
+            f"{len(failed)} of {len(read)} images", f"can't be read:\n{lines}\n", "Mend them, or say --drop-unreadable."
+        )
+    for row, error in failed:
+        listing.drop(row.image, f"unreadable: {error.problem}")
+    kept = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, Picture)]
+    if not kept:
+        raise ManifestError(str(listing.root), "has no readable image.")
+    return [row for row, _ in kept], [picture for _, picture in kept]
+
+
+def _manifest_row(source: str, row: Row, picture: Picture) -> dict[str, Any]:
+    """Join what the source and the file say; where both speak, the source's table wins."""
+    said = picture.facts
+    values = {name: getattr(row, name) for name in Row.__slots__}
+    values["view"] = row.view or (said.get("view") if said.get("view") in VIEWS else None)
+    values["sex"] = row.sex or (said.get("sex") if said.get("sex") in ("M", "F") else None)
+    values["age"] = row.age if row.age is not None else said.get("age")
+    measured = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
+    return {**values, **measured, "source": source}
+
+
+def grouped(
+    rows: list[dict[str, Any]],
+    small: NDArray[np.float32],
+    roots: dict[str, Path],
+    together: list[str | None] | tuple[()],
+    progress: Progress,
+) -> tuple[Manifest, list[Pair]]:
+    """Find near-duplicates and build the manifest of rows, each in its group.
+
+    Args:
+        rows: Rows without ``group``.
+        small: [N, 64, 64] float32 thumbnails, in the same order.
+        roots: Source -> folder.
+        together: [N] a name for rows that belong together for another reason, or None; or empty.
+        progress: Shows how far it is.
+    """
+    import pandas as pd
+
+    pairs = near_duplicates(small, progress("comparing images", len(rows)))
+    table = pd.DataFrame(rows)
+    names = group_names(table, pairs, together)
+    return Manifest.from_rows([{**row, "group": name} for row, name in zip(rows, names, strict=True)], roots), pairs
+
+
+def conflicts(manifest: Manifest, pairs: Iterable[Pair]) -> list[str]:
+    """Return near-duplicates that carry different labels, in words, the most alike first."""
+    source, image, label = (manifest.table[name].tolist() for name in ("source", "image", "label"))
+    return [
+        f"{source[a]}/{image[a]} is {label[a]}, {source[b]}/{image[b]} is {label[b]} (similarity {pair.similarity:.2f})"
+        for pair in sorted(pairs, key=lambda pair: -pair.similarity)
+        if label[a := pair.first] != label[b := pair.second]
+    ]
