@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -167,8 +168,9 @@ def predict_files(
     try:
         observe = None if heatmaps is None else heatmap_writer(heatmaps, model)
         if output is None:
-            for prediction in model.stream(files, workers, observe):
-                take(prediction.row(model.labels), False)
+            with closing(model.stream(files, workers, observe)) as stream:
+                for prediction in stream:
+                    take(prediction.row(model.labels), False)
             return summary
         check_format(output)
         with Journal(output, model, heatmaps) as journal:
@@ -178,10 +180,11 @@ def predict_files(
             if journal.note and on_note is not None:
                 on_note(journal.note)
             rest = files[summary.resumed :]
-            for path, prediction in zip(rest, model.stream(rest, workers, observe), strict=True):
-                row = prediction.row(model.labels)
-                journal.append(row, path)
-                take(row, False)
+            with closing(model.stream(rest, workers, observe)) as stream:
+                for path, prediction in zip(rest, stream, strict=True):
+                    row = prediction.row(model.labels)
+                    journal.append(row, path)
+                    take(row, False)
             write_table(journal.rows(), output, columns(model.labels), _facts(model))
             journal.remove()
     except OSError as error:
