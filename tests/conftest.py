@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+
+if TYPE_CHECKING:
+    from pneumoscope.data.manifest import Manifest
 
 
 def _shared_folder() -> Path:
@@ -20,3 +24,20 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"no real data: {folder} does not exist (set PNEUMOSCOPE_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Drawn radiographs in parts: 12 patients of each of 3 classes, about 60 images of 96 pixels, lung masks beside.
+
+    The manifest file is ``manifest.parquet`` in the root of its sources. Read-only: every test gets the same files.
+    """
+    from pneumoscope.data.manifest import write_manifest
+    from pneumoscope.data.phantom import write_set
+    from pneumoscope.data.splits import assign_parts
+
+    folder = tmp_path_factory.mktemp("phantoms")
+    manifest = write_set(folder, 12, ("covid-19", "normal", "viral-pneumonia"), seed=0, size=96)
+    manifest = assign_parts(manifest, {"validation": 0.2, "calibration": 0.2, "test": 0.2}, seed=0)
+    write_manifest(manifest, folder / "manifest.parquet")
+    return manifest

@@ -174,8 +174,8 @@ def _mediastinum(p: Patient, pose: Pose, x: Array, y: Array, base: float) -> Arr
     great = np.where(x < 0, right, left) - np.abs(x)
     size = p.heart * pose.heart_scale
     low = base - 0.18  # the heart lies on the diaphragm
-    ventricle = ellipse(x, y, (0.13 * size, low), (0.355 * size, 0.205 * size), p.heart_tilt)
-    atrium = ellipse(x, y, (-0.055 * size, low + 0.02), (0.155 * size, 0.22 * size))
+    ventricle = ellipse(x, y, (0.17 * size, low), (0.36 * size, 0.205 * size), p.heart_tilt)
+    atrium = ellipse(x, y, (-0.045 * size, low + 0.02), (0.15 * size, 0.22 * size))
     return melt(melt(ventricle, atrium, 0.03), great, 0.05)
 
 

@@ -126,6 +126,7 @@ def to_dataset(phantom: Phantom, study: int, inverted: bool = False) -> Dataset:
     ds.PatientOrientation = ["L", "F"]  # columns run to the patient's left, rows to the feet (C.7.6.1.1.1)
     ds.BurnedInAnnotation = "NO"  # what is burned in (side marker, the word) identifies nobody (C.7.6.1.1.2)
     ds.LossyImageCompression = "00"
+    ds.DetectorType, ds.AcquisitionContextSequence = "", []  # Type 2: must be there, may be empty
     ds.ImagerPixelSpacing = [round(400 / min(values.shape), 6)] * 2  # mm: the short side shows 40 cm
 
     ds.SamplesPerPixel, (ds.Rows, ds.Columns) = 1, values.shape

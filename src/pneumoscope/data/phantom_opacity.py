@@ -146,7 +146,7 @@ def _bands(rng: np.random.Generator, severity: float, grid: Grid, body: Body) ->
     lines = []
     for _ in range(int(rng.integers(1, 3) + round(3 * severity))):
         side = int(rng.choice((-1, 1)))
-        start = np.array([side * rng.uniform(0.18, 0.32), rng.uniform(0.0, 0.34)])
+        start = np.array([side * rng.uniform(0.20, 0.32), rng.uniform(-0.06, 0.20)])
         length, slope = rng.uniform(0.18, 0.34), rng.normal(0, 0.25)
         t = np.linspace(0, 1, 6)
         points = start + np.stack([side * length * t, length * slope * t + 0.03 * np.sin(3 * t)], -1)

@@ -55,10 +55,13 @@ class Grid:
         """Draw polylines [H, W], 0..1, later ones over earlier; those thinner than a pixel are fainter instead."""
         canvas, unit = self._canvas()
         pen = ImageDraw.Draw(canvas)
-        for points, width, strength in lines:
-            thick = width * unit
+        points = self._on_canvas(np.concatenate([line for line, _, _ in lines]))
+        start = 0
+        for line, width, strength in lines:
+            end, thick = start + 2 * len(line), width * unit
             fill = round(255 * strength * min(1.0, thick))
-            pen.line(self._on_canvas(points), fill=fill, width=max(1, round(thick)))
+            pen.line(points[start:end], fill=fill, width=max(1, round(thick)))
+            start = end
         return self._develop(canvas, blur)
 
     def blots(self, shapes: Sequence[tuple[NDArray[np.float64], float]], blur: float = 0.0) -> Array:
@@ -109,11 +112,11 @@ def step(values: Array, width: float) -> Array:
 
 
 def curve(y: Array, knots: Sequence[tuple[float, float]]) -> Array:
-    """Draw a smooth curve through ``(y, value)`` knots and read it at ``y``."""
-    from scipy.interpolate import PchipInterpolator
-
+    """Draw a line through ``(y, value)`` knots, its corners rounded, and read it at ``y``."""
     at, values = np.array(knots).T
-    table = PchipInterpolator(at, values)(np.linspace(at[0], at[-1], 256)).astype(np.float32)
+    table = np.interp(np.linspace(at[0], at[-1], 256), at, values)
+    rounding = np.convolve(np.full(7, 1 / 7), np.full(7, 1 / 7))
+    table = np.convolve(np.pad(table, len(rounding) // 2, mode="edge"), rounding, mode="valid").astype(np.float32)
     position: Array = (y - at[0]) * np.float32(255 / (at[-1] - at[0]))
     np.clip(position, 0, 254.99, out=position)
     cell = position.astype(np.intp)
