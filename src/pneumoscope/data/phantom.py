@@ -33,7 +33,7 @@ LICENSE = "CC0-1.0"
 PROVENANCE = "drawn by pneumoscope"
 
 # What a stream of random numbers is for. Separate streams, so that a change in one part moves nothing in another.
-_PATIENT, _DISEASE, _POSE, _COURSE, _NOISE, _MARKS, _PLAN = range(7)
+_PATIENT, _DISEASE, _SEVERITY, _COURSE, _POSE, _NOISE, _MARKS, _PLAN = range(8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +104,7 @@ def draw(
     grid = make_grid(height, width, pose.scale, pose.angle, pose.shift)
     body = project(person, pose, grid)
 
-    usual = float(_stream(seed, _COURSE, number).beta(1.3, 1.6))
+    usual = float(_stream(seed, _SEVERITY, number).beta(1.3, 1.6))
     course = _stream(seed, _COURSE, number, index)
     severity = 0.0 if label == "normal" else float(np.clip(usual + course.normal(0, 0.12), 0.02, 1.0))
     opacity = draw_opacity(label, _stream(seed, _DISEASE, number), severity, grid, body)
