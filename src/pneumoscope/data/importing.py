@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pneumoscope.data.leakage import Pair, group_names, near_duplicates
+from pneumoscope.data.leakage import SAME, Pair, group_names, near_duplicates
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.reading import Picture, read_pictures
 from pneumoscope.data.sources.base import Dropped, ImportOptions, Listing, Row, Source
@@ -42,7 +42,7 @@ class ImportReport:
         dropped: Every file or row that stayed out, with its reason.
         pairs: Near-duplicates within the source.
         groups: Kind of group -> number of groups.
-        conflicts: Images that are near-duplicates and carry different labels.
+        conflicts: The same picture under different labels, in words.
         notes: Remarks.
     """
 
@@ -116,7 +116,7 @@ def import_source(
         dropped=tuple(listing.dropped),
         pairs=len(pairs),
         groups={str(kind): int(count) for kind, count in manifest.kinds.value_counts().items()},
-        conflicts=tuple(conflicts(manifest, pairs)),
+        conflicts=tuple(conflicting(manifest, pairs)[0]),
         notes=tuple(listing.notes),
     )
     return manifest, report
@@ -173,11 +173,22 @@ def grouped(
     return Manifest.from_rows([{**row, "group": name} for row, name in zip(rows, names, strict=True)], roots), pairs
 
 
-def conflicts(manifest: Manifest, pairs: Iterable[Pair]) -> list[str]:
-    """Return near-duplicates that carry different labels, in words, the most alike first."""
+def conflicting(manifest: Manifest, pairs: Iterable[Pair]) -> tuple[list[str], set[int]]:
+    """Return where the same picture carries different labels.
+
+    Near-duplicates that are less alike may be two studies of one patient, whose labels may well differ.
+
+    Returns:
+        Each case in words, the most alike first, and the positions of the rows concerned.
+    """
     source, image, label = (manifest.table[name].tolist() for name in ("source", "image", "label"))
-    return [
+    found = sorted(
+        (pair for pair in pairs if pair.similarity >= SAME and label[pair.first] != label[pair.second]),
+        key=lambda pair: -pair.similarity,
+    )
+    words = [
         f"{source[a]}/{image[a]} is {label[a]}, {source[b]}/{image[b]} is {label[b]} (similarity {pair.similarity:.2f})"
-        for pair in sorted(pairs, key=lambda pair: -pair.similarity)
-        if label[a := pair.first] != label[b := pair.second]
+        for pair in found
+        for a, b in [(pair.first, pair.second)]
     ]
+    return words, {place for pair in found for place in (pair.first, pair.second)}

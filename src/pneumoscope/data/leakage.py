@@ -23,7 +23,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 NEAR = 0.65
-"""Correlation from which two pictures count as near-duplicates."""
+"""Correlation from which two pictures count as near-duplicates: copies, and close studies of one patient."""
+
+SAME = 0.85
+"""Correlation from which two pictures count as one exposure."""
 
 _COARSE = 0.55  # the same on half-size pictures: cheap, lets the true pairs pass and one in 1,500 others
 _COARSE_SHIFT = 2  # of 32 pixels, each way

@@ -1,0 +1,342 @@
+"""`pneumoscope data`: from folders of radiographs to a manifest with parts, and a look at what is in it."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from pneumoscope.errors import UsageError
+from pneumoscope.labels import LABELS, PARTS
+
+if TYPE_CHECKING:
+    from pneumoscope.data.manifest import Manifest
+
+app = typer.Typer(help="Import, split, merge, describe and show sets of radiographs.", no_args_is_help=True)
+
+ManifestFile = Annotated[Path, typer.Argument(help="A manifest (Parquet).", metavar="MANIFEST")]
+Roots = Annotated[
+    list[str] | None, typer.Option("--root", help="Where a source lies now; may be repeated.", metavar="SOURCE=DIR")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Seed = Annotated[int, typer.Option(help="Another seed, another choice.")]
+
+
+@app.command("import")
+def import_(
+    source: Annotated[str, typer.Argument(help="radiography, kaggle-pneumonia, ieee8023, folder or csv.")],
+    path: Annotated[Path, typer.Argument(help="Its folder (for csv: the table).", metavar="DIR")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Manifest to write (.parquet).")],
+    source_name: Annotated[str | None, typer.Option(help="Name in the manifest.  [default: SOURCE]")] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="Label of a term, as it stands.", metavar="TERM=LABEL")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="csv: folder of the images.  [default: the table's]")] = None,
+    image_column: Annotated[str | None, typer.Option(help="csv: column of the image.  [default: image]")] = None,
+    label_column: Annotated[str | None, typer.Option(help="csv: column of the label.  [default: label]")] = None,
+    patient_column: Annotated[str | None, typer.Option(help="csv: column of the patient number.")] = None,
+    study_column: Annotated[str | None, typer.Option(help="csv: column of the study number.")] = None,
+    view_column: Annotated[str | None, typer.Option(help="csv: column of the view.")] = None,
+    sex_column: Annotated[str | None, typer.Option(help="csv: column of the sex.")] = None,
+    age_column: Annotated[str | None, typer.Option(help="csv: column of the age.")] = None,
+    license_text: Annotated[str | None, typer.Option("--license", help="Licence of the images.")] = None,
+    provenance: Annotated[str | None, typer.Option(help="How the labels were made.")] = None,
+    drop_unmapped: Annotated[bool, typer.Option("--drop-unmapped", help="Leave out terms without a label.")] = False,
+    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="csv: leave out rows without image.")] = False,
+    drop_unreadable: Annotated[bool, typer.Option("--drop-unreadable", help="Leave out unreadable images.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a manifest from a data set, and say what was kept and dropped and why."""
+    from pneumoscope.data.importing import import_source
+    from pneumoscope.data.manifest import write_manifest
+    from pneumoscope.data.sources import SOURCES
+    from pneumoscope.data.sources.base import ImportOptions
+
+    columns = {
+        "image": image_column,
+        "label": label_column,
+        "patient_id": patient_column,
+        "study_id": study_column,
+        "view": view_column,
+        "sex": sex_column,
+        "age": age_column,
+    }
+    options = ImportOptions(
+        source_name=source_name,
+        mapping=_pairs(mapping, "--map", "TERM=LABEL"),
+        images=images,
+        columns={name: column for name, column in columns.items() if column is not None},
+        license=license_text,
+        provenance=provenance,
+        drop_unmapped=drop_unmapped,
+        drop_missing=drop_missing,
+    )
+    _check_output(output)
+    found = SOURCES.get(source)
+    with _progress() as progress:
+        manifest, report = import_source(found, path, options, drop_unreadable=drop_unreadable, progress=progress)
+    write_manifest(manifest, output)
+    if as_json:
+        _print_json({"manifest": str(output), **report.to_json()})
+        return
+    typer.echo(f"{len(manifest):,} images of {report.source} in {output}")
+    for label, number in report.kept.items():
+        typer.echo(f"  {number:7,}  {label}")
+    dropped = report.reasons
+    typer.echo(f"Dropped: {sum(dropped.values()):,} files or rows" + (", because" if dropped else "."))
+    for reason, number in dropped.items():
+        typer.echo(f"  {number:7,}  {reason} ({_examples(d.file for d in report.dropped if d.reason == reason)})")
+    if dropped:
+        typer.echo("  (--json lists every one)")
+    for note in report.notes:
+        typer.echo(f"Note: {note}")
+    typer.echo(f"Groups: {_groups(report.groups)}; {report.pairs} pairs of near-duplicates.")
+    _print_conflicts(report.conflicts)
+
+
+@app.command()
+def split(
+    manifest: ManifestFile,
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.  [default: in place]")] = None,
+    test: Annotated[float, typer.Option(help="Share of the images, 0 to 1.")] = 0.2,
+    validation: Annotated[float, typer.Option(help="Share of the images.")] = 0.1,
+    calibration: Annotated[float, typer.Option(help="Share of the images.")] = 0.1,
+    ratio: Annotated[
+        str | None,
+        typer.Option(help="80/20 (train/test) or 70/15/15 (train/validation/test); the rest comes out of train."),
+    ] = None,
+    balance: Annotated[
+        str | None, typer.Option(help="Thin out train: 1:1 (all labels alike) or covid-19=1,normal=2.")
+    ] = None,
+    seed: Seed = 0,
+    again: Annotated[bool, typer.Option("--again", help="Replace parts that the manifest has already.")] = False,
+    roots: Roots = None,
+    as_json: AsJson = False,
+) -> None:
+    """Divide a manifest into parts by whole groups, stratified by label and source."""
+    from pneumoscope.data.describe import describe as facts_of
+    from pneumoscope.data.manifest import write_manifest
+    from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, parse_ratio
+
+    loaded = _read(manifest, roots)
+    if loaded.parts_present and not again:
+        raise UsageError(
+            str(manifest),
+            f"has parts already ({', '.join(loaded.parts_present)}).",
+            "Say --again to replace them. Images that were once tested on stay in the ledger.",
+        )
+    fractions = {"test": test, "validation": validation, "calibration": calibration}
+    divided = assign_parts(loaded, {**fractions, **(parse_ratio(ratio) if ratio else {})}, seed)
+    left: dict[str, int] = {}
+    if balance is not None:
+        wanted = parse_balance(balance, sorted(set(divided.part("train").table.label)))
+        divided, left = balance_train(divided, wanted, seed)
+    target = output or manifest
+    write_manifest(divided, target)
+    facts = facts_of(divided)
+    if as_json:
+        _print_json({"manifest": str(target), "left_out": left, **facts})
+        return
+    _print_counts(facts)
+    if balance is not None:
+        gone = ", ".join(f"{number:,} {label}" for label, number in left.items() if number)
+        typer.echo(f"Left out of train for balance: {gone or 'nothing'} (they are in no part).")
+    typer.echo(f"Written to {target}; split {facts['split_hash'][:12]}, seed {seed}.")
+
+
+@app.command()
+def merge(
+    manifests: Annotated[list[Path], typer.Argument(help="Two or more manifests.", metavar="MANIFEST...")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Manifest to write (.parquet).")],
+    drop_conflicts: Annotated[
+        bool, typer.Option("--drop-conflicts", help="Leave out pictures that carry two labels.")
+    ] = False,
+    roots: Roots = None,
+    as_json: AsJson = False,
+) -> None:
+    """Join manifests and find near-duplicates across them; parts are taken away, so split afterwards."""
+    from pneumoscope.data.manifest import write_manifest
+    from pneumoscope.data.merge import merge as join
+
+    _check_output(output)
+    moved = _pairs(roots, "--root", "SOURCE=DIR")
+    loaded = [_read(path, None) for path in manifests]
+    for name in moved:
+        if not any(name in one.roots for one in loaded):
+            raise UsageError(f"--root {name}", "is not a source of these manifests.")
+    for one in loaded:
+        one.roots.update({name: Path(folder).resolve() for name, folder in moved.items() if name in one.roots})
+    with _progress() as progress:
+        merged, report = join(loaded, drop_conflicts=drop_conflicts, progress=progress)
+    write_manifest(merged, output)
+    if as_json:
+        _print_json({"manifest": str(output), **report.to_json()})
+        return
+    typer.echo(f"{len(merged):,} images in {output}")
+    for source, number in report.images.items():
+        typer.echo(f"  {number:7,}  {source}")
+    typer.echo(f"Near-duplicates between sources: {sum(report.across.values()):,} pairs")
+    for names, number in report.across.items():
+        typer.echo(f"  {number:7,}  {names}")
+    typer.echo(f"Groups: {_groups(report.groups)}.")
+    _print_conflicts(report.conflicts)
+    if report.dropped:
+        typer.echo(f"Left out for that: {len(report.dropped):,} images.")
+    if report.unsplit:
+        typer.echo(
+            "The parts of the inputs were taken away, since groups now reach across: run pneumoscope data split."
+        )
+
+
+@app.command()
+def describe(manifest: ManifestFile, roots: Roots = None, as_json: AsJson = False) -> None:
+    """Count images by label, source and part, and say what is known about them."""
+    from pneumoscope.data.describe import describe as facts_of
+
+    facts = facts_of(_read(manifest, roots))
+    if as_json:
+        _print_json(facts)
+        return
+    _print_counts(facts)
+    typer.echo("")
+    for name, about in facts["sources"].items():
+        known = ", ".join(f"{field} {number}" for field, number in about["known"].items() if number) or "nothing"
+        typer.echo(f"{name}: {about['images']:,} images, {about['groups']:,} groups, in {about['root']}")
+        typer.echo(f"  width {_span(about['width'])}, height {_span(about['height'])}, bits {about['bits']}")
+        typer.echo(f"  known: {known}")
+        if about["age"]:
+            low, median, high = about["age"]
+            typer.echo(f"  age {low:g} to {high:g} years, median {median:g}; sex {_tally(about['sex'])}")
+        typer.echo(f"  view {_tally(about['view'])}")
+        typer.echo(f"  licence {_tally(about['licenses'])}")
+        typer.echo(f"  labels: {'; '.join(about['label_provenance']) or 'unknown'}")
+    typer.echo(f"rows {facts['rows_hash']}\nsplit {facts['split_hash'] or 'none'}")
+    for note in facts["notes"]:
+        typer.echo(f"- {note}")
+
+
+@app.command()
+def show(
+    manifest: ManifestFile,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Picture to write (.png or .jpg).")],
+    part: Annotated[str | None, typer.Option(help=f"Only this part: {', '.join(PARTS)}.")] = None,
+    label: Annotated[str | None, typer.Option(help="Only this label.")] = None,
+    source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
+    columns: Annotated[int, typer.Option(min=1, max=40, help="Images per label and source.")] = 8,
+    seed: Seed = 0,
+    roots: Roots = None,
+) -> None:
+    """Draw a contact sheet: random images of each label and source, with part and name."""
+    from pneumoscope.data.sheet import contact_sheet
+
+    if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(str(output), "must end with .png or .jpg.")
+    chosen = _read(manifest, roots)
+    if part is not None:
+        chosen = chosen.part(part)
+    for column, value in (("label", label), ("source", source)):
+        if value is not None:
+            present = sorted(set(chosen.table[column]))
+            if value not in present:
+                raise UsageError(f"--{column} {value}", "has no image here.", f"There are: {', '.join(present)}.")
+            chosen = chosen.where(chosen.table[column] == value)
+    shown = contact_sheet(chosen, output, columns, seed)
+    typer.echo(f"{shown} of {len(chosen):,} images on {output}")
+
+
+def _read(path: Path, roots: list[str] | None) -> Manifest:
+    from pneumoscope.data.manifest import read_manifest
+
+    return read_manifest(path, {name: Path(folder) for name, folder in _pairs(roots, "--root", "SOURCE=DIR").items()})
+
+
+def _pairs(texts: list[str] | None, option: str, form: str) -> dict[str, str]:
+    """Split ``NAME=VALUE`` at the last equals sign, so that a term may hold one."""
+    pairs: dict[str, str] = {}
+    for text in texts or []:
+        name, equals, value = text.rpartition("=") if option == "--map" else text.partition("=")
+        if not equals or not name or not value:
+            raise UsageError(f"{option} {text}", f"must be {form}.")
+        if name in pairs:
+            raise UsageError(f"{option} {name}", "is given twice.")
+        pairs[name] = value
+    return pairs
+
+
+def _check_output(path: Path) -> None:
+    if path.suffix != ".parquet":
+        raise UsageError(str(path), "must end with .parquet.")
+
+
+def _print_json(value: Any) -> None:
+    import json
+
+    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def _print_counts(facts: dict[str, Any]) -> None:
+    """Print the table label by source by part."""
+    rows = facts["counts"]
+    parts = [name for name in (*PARTS, "no part") if any(name in row for row in rows)] + ["all"]
+    wide = max(len(row["source"]) for row in rows) + 2
+    deep = max(len(label) for label in LABELS) + 2
+    typer.echo(f"{'source':{wide}}{'label':{deep}}" + "".join(f"{name:>13}" for name in parts))
+    for row in rows:
+        typer.echo(f"{row['source']:{wide}}{row['label']:{deep}}" + "".join(f"{row.get(p, 0):13,}" for p in parts))
+    total = {name: sum(row.get(name, 0) for row in rows) for name in parts}
+    typer.echo(f"{'all':{wide}}{'':{deep}}" + "".join(f"{total[name]:13,}" for name in parts))
+    groups = {**facts["groups_by_part"], "all": sum(facts["groups"].values())}
+    typer.echo(f"{'groups':{wide}}{'':{deep}}" + "".join(f"{groups.get(name, 0):13,}" for name in parts))
+    typer.echo(f"Groups: {_groups(facts['groups'])}; the largest has {facts['largest_group']} images.")
+    if facts["group_kind"] != "patient":
+        typer.echo(f"Some groups are known by {facts['group_kind']} only: true intervals are wider than they seem.")
+
+
+def _print_conflicts(conflicts: tuple[str, ...]) -> None:
+    if conflicts:
+        typer.echo(f"The same picture under different labels: {len(conflicts)}")
+        for line in conflicts[:20]:
+            typer.echo(f"  {line}")
+        if len(conflicts) > 20:
+            typer.echo(f"  and {len(conflicts) - 20} more (--json lists every one)")
+
+
+def _groups(groups: dict[str, int]) -> str:
+    return ", ".join(f"{number:,} by {kind}" for kind, number in groups.items())
+
+
+def _tally(counts: dict[str, int]) -> str:
+    return ", ".join(f"{value} {number:,}" for value, number in counts.items())
+
+
+def _span(ends: list[int]) -> str:
+    low, high = ends
+    return str(low) if low == high else f"{low} to {high}"
+
+
+def _examples(files: Iterator[str]) -> str:
+    names = list(files)
+    return f"{names[0]}" if len(names) == 1 else f"{names[0]}, {names[1]}{', ...' if len(names) > 2 else ''}"
+
+
+@contextmanager
+def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
+    """Yield what opens a bar on stderr; without a terminal there is none."""
+    if not sys.stderr.isatty():
+        yield lambda what, total: lambda done: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+
+        def start(what: str, total: int) -> Callable[[int], None]:
+            task = bar.add_task(what.capitalize(), total=total)
+            return lambda done: bar.update(task, completed=done)
+
+        yield start

@@ -1,0 +1,77 @@
+"""What is in a manifest: counts by label, source and part, and what is known about the people in it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from pneumoscope.labels import LABELS, PARTS
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pneumoscope.data.manifest import Manifest
+
+NO_PART = "no part"
+
+
+def describe(manifest: Manifest) -> dict[str, Any]:
+    """Return the facts of a manifest as plain values (numbers of images unless it says groups).
+
+    ``counts`` is a list of rows: source, label, then one number a part, ``no part`` and ``all``.
+    """
+    table = manifest.table
+    part = table["split"].fillna(NO_PART)
+    kinds = manifest.kinds.value_counts()
+    sizes = table.groupby("group").size()
+    in_parts = table.groupby(part)["group"].nunique()
+    known = ("patient_id", "view", "sex", "age", "lung_mask", "ignore_mask", "license")
+    return {
+        "images": len(table),
+        "groups": {str(kind): int(number) for kind, number in kinds.items()},
+        "group_kind": manifest.group_kind,
+        "largest_group": int(sizes.max()),
+        "groups_by_part": {name: int(in_parts[name]) for name in (*PARTS, NO_PART) if name in in_parts.index},
+        "counts": _counts(table, part),
+        "sources": {
+            str(source): {
+                "root": str(manifest.roots.get(str(source), "unknown")),
+                "images": len(rows),
+                "groups": int(rows.group.nunique()),
+                "width": [int(rows.width.min()), int(rows.width.max())],
+                "height": [int(rows.height.min()), int(rows.height.max())],
+                "bits": sorted({int(bits) for bits in rows.bits}),
+                "known": {name: int(rows[name].notna().sum()) for name in known},
+                "age": _ages(rows),
+                "sex": _values(rows, "sex"),
+                "view": _values(rows, "view"),
+                "licenses": _values(rows, "license"),
+                "label_provenance": sorted(rows.label_provenance.dropna().unique()),
+            }
+            for source, rows in table.groupby("source")
+        },
+        "rows_hash": manifest.rows_hash(),
+        "split_hash": manifest.split_hash() if manifest.parts_present else None,
+        "notes": list(manifest.notes),
+    }
+
+
+def _counts(table: pd.DataFrame, part: pd.Series[str]) -> list[dict[str, Any]]:
+    rows = []
+    for (source, label), chosen in table.groupby(["source", "label"]):
+        numbers = part[chosen.index].value_counts()
+        by_part = {name: int(numbers.get(name, 0)) for name in (*PARTS, NO_PART) if (part == name).any()}
+        rows.append({"source": source, "label": label, **by_part, "all": len(chosen)})
+    order = list(LABELS)
+    return sorted(rows, key=lambda row: (row["source"], order.index(str(row["label"]))))
+
+
+def _ages(rows: pd.DataFrame) -> list[float] | None:
+    """Return least, median and greatest age in years, None if none is known."""
+    ages = rows.age.dropna()
+    return [float(ages.min()), float(ages.median()), float(ages.max())] if len(ages) else None
+
+
+def _values(rows: pd.DataFrame, name: str) -> dict[str, int]:
+    """Count a column's values, unknown ones included."""
+    counts = rows[name].fillna("unknown").value_counts()
+    return {str(value): int(number) for value, number in counts.items()}

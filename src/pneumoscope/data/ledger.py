@@ -1,0 +1,78 @@
+"""The ledger of openings: which images have served as a test, when, and for what.
+
+A test part is worth something once. Each evaluation on it appends one line here, beside the manifest, and nothing is
+ever taken out; the next evaluation counts the earlier openings that share an image with it, whatever the split was
+called then. A renamed or newly split manifest in the same folder does not start afresh: all ledgers there count.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pneumoscope.errors import ManifestError
+
+SUFFIX = ".ledger.jsonl"
+
+
+def ledger_path(manifest_path: Path | str) -> Path:
+    """Return where openings of a manifest's test part are written."""
+    path = Path(manifest_path)
+    return path.with_name(path.stem + SUFFIX)
+
+
+def openings(manifest_path: Path | str, hashes: Iterable[str]) -> int:
+    """Return how many earlier openings share at least one image with ``hashes`` (SHA-256).
+
+    Raises:
+        ManifestError: A ledger has a line that can't be read.
+    """
+    wanted = set(hashes)
+    folder = Path(manifest_path).resolve().parent
+    return sum(not wanted.isdisjoint(entry) for ledger in sorted(folder.glob(f"*{SUFFIX}")) for entry in _read(ledger))
+
+
+def record_opening(manifest_path: Path | str, hashes: Iterable[str], by: str, command: str) -> int:
+    """Append an opening and return how many earlier ones share an image with it.
+
+    Args:
+        manifest_path: The manifest; its ledger lies beside it.
+        hashes: SHA-256 of the images that are opened.
+        by: Who or what opens them (the identity of the bundle).
+        command: The command line, so that it can be understood later.
+    """
+    images = sorted(set(hashes))
+    earlier = openings(manifest_path, images)
+    entry = {
+        "time": datetime.now(UTC).isoformat(timespec="seconds"),
+        "by": by,
+        "command": command,
+        "earlier_openings": earlier,
+        "images": images,
+    }
+    line = (json.dumps(entry) + "\n").encode()
+    # One write to a file opened for appending: two processes can't tear each other's line.
+    handle = os.open(ledger_path(manifest_path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    try:
+        os.write(handle, line)
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+    return earlier
+
+
+def _read(path: Path) -> Iterable[list[str]]:
+    """Yield the images of each opening."""
+    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        try:
+            images = json.loads(line)["images"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ManifestError(
+                f"{path}, line {number}",
+                f"is not an opening: {error}.",
+                "The ledger is only ever appended to: restore the line from a backup, or write down why it is lost.",
+            ) from error
+        yield images
