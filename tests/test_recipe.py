@@ -43,7 +43,9 @@ def test_unknown_recipe_suggests_the_nearest() -> None:
 
 
 def test_a_change_is_noted_and_frees_the_expected_count() -> None:
-    recipe = with_changes(load_recipe("mobilenetv2-flagship"), ["optimizer.lr=1e-4", "head.kind=mlp", "head.hidden=[64]"])
+    recipe = with_changes(
+        load_recipe("mobilenetv2-flagship"), ["optimizer.lr=1e-4", "head.kind=mlp", "head.hidden=[64]"]
+    )
     assert recipe.optimizer.lr == 1e-4
     assert recipe.changes == ("optimizer.lr=1e-4", "head.kind=mlp", "head.hidden=[64]")
     assert recipe.expects is None

@@ -140,6 +140,7 @@ def evaluate(
     seed: int = 0,
     resamples: int = 2000,
     progress: Progress | None = None,
+    keep: Callable[[Prediction], None] | None = None,
 ) -> Evaluation:
     """Measure a bundle on a part of a manifest.
 
@@ -154,6 +155,7 @@ def evaluate(
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
         progress: Told of each image.
+        keep: Given each prediction, in the order of the rows.
 
     Raises:
         LabelError: A label is in none of the model's classes.
@@ -164,6 +166,9 @@ def evaluate(
     openings = _open_test(chosen, model, part, record)
     started = time.perf_counter()
     predictions = _predict(model, chosen, workers, progress)
+    if keep is not None:
+        for prediction in predictions:
+            keep(prediction)
     seconds = time.perf_counter() - started
     good = np.array([p.error is None for p in predictions], dtype=np.bool_)
     failures = tuple(

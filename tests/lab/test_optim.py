@@ -29,9 +29,7 @@ def test_cosine_is_torchs() -> None:
 
 
 def test_one_cycle_is_torchs() -> None:
-    expected = rates(
-        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1.0, total_steps=50, cycle_momentum=False), 50
-    )
+    expected = rates(lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1.0, total_steps=50, cycle_momentum=False), 50)
     factor = rate_factor(Schedule(kind="one-cycle"), 50, 10)
     assert [factor(step) for step in range(50)] == pytest.approx(expected)
 

@@ -141,3 +141,4 @@ def save_tensors(module: nn.Module, path: Path) -> None:
 
     state: dict[str, torch.Tensor] = {key: value.contiguous().cpu() for key, value in module.state_dict().items()}
     save_file(state, path)
+    path.chmod(0o644)  # the library writes for the owner alone

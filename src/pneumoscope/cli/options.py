@@ -1,0 +1,36 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pneumoscope.errors import UsageError
+
+if TYPE_CHECKING:
+    from pneumoscope.data.manifest import Manifest
+
+
+def pairs(texts: Sequence[str] | None, option: str, form: str) -> dict[str, str]:
+    """Return ``KEY=VALUE`` options as a mapping.
+
+    Raises:
+        UsageError: One is not of that form, or a key comes twice.
+    """
+    found: dict[str, str] = {}
+    for text in texts or ():
+        key, equals, value = text.partition("=")
+        if not (equals and key and value):
+            raise UsageError(f"{option} {text}", f"is not of the form {form}.")
+        if key in found:
+            raise UsageError(f"{option} {text}", f"names {key!r} a second time.", "Say each once.")
+        found[key] = value
+    return found
+
+
+def read_manifest_at(path: Path, roots: Sequence[str] | None) -> Manifest:
+    """Read a manifest, its sources moved to where ``--root SOURCE=DIR`` says."""
+    from pneumoscope.data.manifest import read_manifest
+
+    return read_manifest(path, {name: Path(folder) for name, folder in pairs(roots, "--root", "SOURCE=DIR").items()})

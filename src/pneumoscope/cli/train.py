@@ -1,0 +1,50 @@
+"""`pneumoscope train`: from a recipe and a manifest to a run with its bundle and report."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def train(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name (see: recipes list) or a .yaml file.")],
+    data: Annotated[Path, typer.Option(help="The manifest, made by: data import and data split.")],
+    out: Annotated[Path, typer.Option(help="The run's folder.")],
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Change the recipe: optimizer.lr=1e-4")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch.")] = False,
+    root: Annotated[list[str] | None, typer.Option(help="SOURCE=DIR: where a source's images lie now.")] = None,
+    name: Annotated[str | None, typer.Option(help="The bundle's name; the recipe's by default.")] = None,
+) -> None:
+    """Train a network, calibrate it and write its bundle, with the validation part's figures."""
+    from rich.console import Console
+
+    from pneumoscope.labels import DISCLAIMER
+    from pneumoscope.recipe import load_recipe
+
+    console = Console(stderr=True, highlight=False)
+    chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
+    from pneumoscope.cli.options import read_manifest_at
+    from pneumoscope.export.bundle import release
+    from pneumoscope.export.summary import write_summary
+    from pneumoscope.lab.fit import train as fit
+    from pneumoscope.lab.prepare import plan
+
+    made = plan(chosen, read_manifest_at(data, root))
+    for line in (*made.recipe.changes, *made.notes):
+        console.print(f"note: {line}")
+    counts = ", ".join(f"{part} {len(made.manifest.part(part))}" for part in made.manifest.parts_present)
+    console.print(f"{made.recipe.name}: {', '.join(made.recipe.task.classes)}; images: {counts}")
+    run = fit(made, out, device=device, resume=resume, console=console)
+    bundle = release(run, out / "bundle", console=console, name=name, device=device)
+    evaluation = write_summary(out, bundle, made.manifest, run.epoch, console)
+    overall = evaluation.figures.overall
+    primary = evaluation.figures.by_class[made.recipe.task.classes[0]]
+    console.print(
+        f"validation ({evaluation.figures.images} images): accuracy {overall['accuracy']}, "
+        f"AUROC of {made.recipe.task.classes[0]} {primary['auroc']}. {evaluation.group_sentence}"
+    )
+    console.print(f"kept epoch {run.epoch}; bundle {bundle}; report {out / 'report.html'}")
+    console.print(DISCLAIMER, style="dim")

@@ -1,0 +1,75 @@
+"""What a model has never seen, in sentences that follow from its training data; cards and screens show them.
+
+The table of known sources holds facts from their papers and from comparing their images; the rest is counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+import pandas as pd
+
+from pneumoscope.labels import display_name
+from pneumoscope.recipe import Task
+
+KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
+    {
+        "radiography": (
+            "The COVID-19 Radiography Database gives no patients, ages or views; its viral pneumonia images are those "
+            "of children from the Kaggle pneumonia set, its normal and COVID-19 images mostly those of adults."
+        ),
+        "kaggle-pneumonia": "The Kaggle pneumonia set shows children of one to five years of one hospital (Guangzhou).",
+        "nih": "NIH ChestX-ray14 comes from one hospital in the USA; its labels were mined from reports by a program.",
+        "ieee8023": (
+            "The covid-chestxray-dataset collects figures of publications and web pages: striking cases, rescaled and "
+            "recompressed."
+        ),
+    }
+)
+
+ADULT_PNEUMONIA_SOURCES = ("nih", "ieee8023")
+"""Sources with adults who have a lung disease other than COVID-19."""
+
+NOT_LOOKED_FOR = (
+    "pneumothorax",
+    "pleural effusion",
+    "nodules and masses",
+    "tuberculosis",
+    "heart failure and oedema",
+    "fractures",
+    "position of tubes, lines and devices",
+    "any finding on lateral views, CT or other body parts",
+)
+
+
+def limits(train: pd.DataFrame, task: Task, group_kind: str) -> tuple[str, ...]:
+    """Return the limits of a model trained on the rows ``train`` of a manifest, in sentences."""
+    sentences = []
+    sources = train["source"].value_counts()
+    named = ", ".join(f"{name} ({count} images)" for name, count in sources.items())
+    sentences.append(f"Trained on {named}; never measured at your site. Expect worse there, often much worse.")
+    classes = train["label"].map(task.class_of)
+    spread = pd.crosstab(classes, train["source"])
+    for name, row in spread.iterrows():
+        present = [source for source, count in row.items() if count]
+        if len(present) == 1 and len(sources) > 1:
+            sentences.append(
+                f"All {int(row.sum())} training images of {display_name(str(name))} come from one source "
+                f"({present[0]}): the model may recognise the archive instead of the disease."
+            )
+    if len(sources) == 1:
+        sentences.append("One source only: whether it recognises the disease or the archive's habits is not known.")
+    pneumonia = train["label"].isin(["pneumonia", "viral-pneumonia", "bacterial-pneumonia", "other", "lung-opacity"])
+    if not (train["source"].isin(ADULT_PNEUMONIA_SOURCES) & pneumonia).any():
+        sentences.append("It has met no adult with a lung disease other than COVID-19.")
+    if train["age"].isna().mean() > 0.5:
+        sentences.append("The age of most training patients is unknown: it may tell children from adults by the class.")
+    if train["view"].isna().mean() > 0.5:
+        sentences.append("The view (PA, AP, supine) of most training images is unknown.")
+    if group_kind != "patient":
+        sentences.append(
+            f"Patients are not known for all images (independent unit: {group_kind}): the same person may be on both "
+            "sides of the split, and the true intervals are wider."
+        )
+    return (*sentences, *(text for source, text in KNOWN_SOURCES.items() if source in sources.index))

@@ -1,0 +1,88 @@
+"""Write the graph as ONNX and refuse to keep it unless ONNX Runtime and torch agree."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from pneumoscope.card import OUTPUTS
+from pneumoscope.errors import ParityError
+
+OPSET = 20
+TOLERANCE = 1e-4
+"""Largest difference in probability between ONNX Runtime and torch."""
+IMAGES = 32
+
+
+def export_onnx(graph: nn.Module, path: Path) -> None:
+    """Write ``graph`` to ``path`` with dynamic N, H and W, weights inside the file."""
+    dynamic = {"image": {0: torch.export.Dim("n"), 2: torch.export.Dim("h"), 3: torch.export.Dim("w")}}
+    quiet = logging.getLogger("torch.onnx")
+    level = quiet.level
+    quiet.setLevel(logging.ERROR)
+    # The exporter reports its own progress on stdout and warns of its own deprecations.
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        program = torch.onnx.export(
+            graph.eval(),
+            (torch.rand(2, 1, 250, 270),),
+            dynamo=True,
+            opset_version=OPSET,
+            input_names=["image"],
+            output_names=list(OUTPUTS),
+            dynamic_shapes=dynamic,
+        )
+        if program is None:
+            raise ParityError(str(path), "torch's exporter returned no graph.")
+        program.save(path, external_data=False)
+    quiet.setLevel(level)
+
+
+def mixed_sizes(images: Sequence[NDArray[np.float32]], seed: int = 0) -> list[NDArray[np.float32]]:
+    """Return ``IMAGES`` images of mixed sizes made from ``images``: cropped and stretched by whole pixels."""
+    generator = np.random.Generator(np.random.Philox(seed))
+    result = []
+    for index in range(IMAGES):
+        source = images[index % len(images)]
+        height, width = (int(side) for side in generator.integers(40, 900, 2))
+        rows = np.linspace(0, source.shape[0] - 1, height).round().astype(int)
+        columns = np.linspace(0, source.shape[1] - 1, width).round().astype(int)
+        result.append(np.ascontiguousarray(source[rows][:, columns]))
+    return result
+
+
+def check_parity(graph: nn.Module, path: Path, images: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+    """Compare ONNX Runtime with torch on images [H, W] of mixed sizes.
+
+    Returns:
+        The largest absolute difference of each output.
+
+    Raises:
+        ParityError: Probabilities differ by more than ``TOLERANCE``.
+    """
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    worst = dict.fromkeys(OUTPUTS, 0.0)
+    with torch.inference_mode():
+        for image in images:
+            x = image[None, None]
+            expected = graph(torch.from_numpy(x))
+            for name, a, b in zip(OUTPUTS, expected, session.run(None, {"image": x}), strict=True):
+                worst[name] = max(worst[name], float(np.abs(a.numpy() - b).max()))
+    if not worst["probabilities"] <= TOLERANCE:  # written so that NaN fails too
+        raise ParityError(
+            str(path),
+            f"ONNX Runtime and torch differ by {worst['probabilities']:.2e} in probability on {len(images)} images "
+            f"of mixed sizes; the limit is {TOLERANCE:g}.",
+            "No bundle was written. Report the network's name and the versions in environment.json.",
+        )
+    return worst
