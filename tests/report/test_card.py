@@ -38,8 +38,8 @@ def test_card_says_all_that_it_must(card):
     assert "| Accuracy | 0.912 [0.880, 0.940] |" in text
     assert "| COVID-19: AUROC | 0.980 [interval not estimable] |" in text
     assert "| COVID-19: Calibration slope | not estimable |" in text
-    assert "| Specificity at Sensitivity .95 | 0.800 [0.700, 0.900] |" in text
-    assert "| Sensitivity .95 (default) | 0.4000 |" in text
+    assert "| Specificity at target sensitivity .95 | 0.800 [0.700, 0.900] |" in text
+    assert "| target sensitivity .95 (default) | 0.4000 |" in text
     assert "| 0.500 to 1.000 | 90.0% [70.0%, 98.0%] | 20 |" in text
     assert "source nih only" in text
     assert "321 images in 300 groups (single images, patients unknown: the true interval is wider)" in text

@@ -29,9 +29,9 @@ FIGURES: Mapping[str, str] = MappingProxyType(
 
 POINTS: Mapping[str, str] = MappingProxyType(
     {
-        "youden": "Youden",
-        "sensitivity-95": "Sensitivity .95",
-        "sensitivity-98": "Sensitivity .98",
+        "youden": "Youden's point",
+        "sensitivity-95": "target sensitivity .95",
+        "sensitivity-98": "target sensitivity .98",
     }
 )
 
@@ -57,6 +57,11 @@ def group_words(kind: str) -> str:
     if kind == "image":
         return "single images, patients unknown: the true interval is wider"
     return f"at weakest a {kind}, patients not all known: the true interval is wider"
+
+
+def moment(iso: str) -> str:
+    """Return a time in UTC, ISO 8601, to the minute and without its letters."""
+    return f"{iso[:10]} {iso[11:16]} UTC" if len(iso) >= 16 else iso
 
 
 def megabytes(size: int) -> str:

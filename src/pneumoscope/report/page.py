@@ -1,0 +1,217 @@
+"""Self-contained HTML pages: an evaluation, and a set of predicted studies.
+
+One file each, with its style and its pictures inside: no network, no script (a content security policy holds the
+browser to it), light or dark as the reader's system, readable on a phone and on paper. All text is escaped by the
+template engine. "Normal" never stands alone as a result; the disclaimer comes first and stays in sight.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Collection, Sequence
+from importlib.resources import files
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from pneumoscope import __version__
+from pneumoscope.card import Card, Estimate
+from pneumoscope.evaluate import ALL, REFUSED, Evaluation
+from pneumoscope.infer import Prediction, band_of, phrase
+from pneumoscope.labels import DISCLAIMER, NO_PATTERN, display_name, result_phrase
+from pneumoscope.report import drawings, words
+
+if TYPE_CHECKING:
+    import jinja2
+
+Item = tuple[Prediction, bytes | None, bytes | None]
+"""A prediction, its thumbnail and its heatmap overlay (PNG), the two of the same shape."""
+
+
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pneumoscope", "report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = files("pneumoscope.report").joinpath("style.css").read_text(encoding="utf-8")
+    environment.globals.update(style=Markup(style), disclaimer=DISCLAIMER, program=f"Pneumoscope {__version__}")
+    return environment
+
+
+def evaluation_page(evaluation: Evaluation, card: Card) -> str:
+    """Return the page of an evaluation of the bundle that ``card`` describes."""
+    figures = evaluation.figures
+    primary = figures.by_class[card.primary]
+    default = next(p for p in figures.operating if p.name == card.default_operating_point)
+    at_default = words.point_name(default.name)
+    return _environment().get_template("evaluation.html").render(
+        title=f"{evaluation.model} on {evaluation.part}",
+        e=evaluation,
+        f=figures,
+        card=card,
+        facts=_facts(card, evaluation.identity),
+        primary=display_name(card.primary),
+        part_words="all images" if evaluation.part == ALL else f"the {evaluation.part} part",
+        default_point=card.default_operating_point,
+        tiles=[
+            (f"AUROC, {display_name(card.primary)} against the rest", primary["auroc"]),
+            (f"Sensitivity at the default threshold ({at_default})", default.sensitivity),
+            (f"Specificity at the default threshold ({at_default})", default.specificity),
+            ("Balanced accuracy", figures.overall["balanced_accuracy"]),
+        ],
+        primary_auroc=_inline(primary["auroc"]),
+        primary_slope=_inline(primary["calibration_slope"], 2),
+        roc=drawings.roc(
+            figures.plots.roc, {words.point_name(p.name): (p.sensitivity, p.specificity) for p in figures.operating}
+        ),
+        reliability=drawings.reliability(figures.plots.reliability),
+        histogram=drawings.histogram(
+            {display_name(name): counts for name, counts in figures.plots.histogram.items()},
+            {words.point_name(p.name): p.threshold for p in figures.operating},
+        ),
+        class_figures=list(primary),
+        source_figures=list(next(iter(evaluation.by_source.values())).metrics),
+        said_columns=[*figures.classes, REFUSED],
+        said=lambda name: "No answer" if name == REFUSED else result_phrase(name),
+        display=display_name,
+        when=words.moment,
+        value=words.value,
+        interval=words.interval,
+        percent=lambda estimate: _inline(estimate, percent=True),
+        figure_name=words.figure_name,
+        point_name=words.point_name,
+        whisker=drawings.whisker,
+    )  # fmt: skip
+
+
+def predictions_page(
+    items: Sequence[Item], card: Card, identity: str, title: str, *, synthetic: Collection[str] = ()
+) -> str:
+    """Return the page of predicted studies.
+
+    Args:
+        items: The studies in the order in which they are shown.
+        card: Of the model that predicted them.
+        identity: Of the bundle.
+        title: Of the page.
+        synthetic: Paths of the items that are drawn, not taken; each is marked.
+    """
+    said = Counter(phrase(card, prediction) for prediction, _, _ in items)
+    looked_for = [display_name(name) for name in card.label_names if name != "normal"]
+    stamps = list(card.stamps)
+    if card.synthetic:
+        stamps.insert(0, "The model was trained on drawn images: for demonstration only.")
+    if synthetic:
+        stamps.insert(0, "Images marked synthetic are drawn by the program. They show nobody.")
+    return _environment().get_template("predictions.html").render(
+        title=title,
+        card=card,
+        identity=identity,
+        facts=_facts(card, identity),
+        primary=display_name(card.primary),
+        looks_for=" and ".join(filter(None, [", ".join(looked_for[:-1]), looked_for[-1]])),
+        stamps=stamps,
+        counts=[(name, n) for name, n in said.most_common()],
+        threshold_words=f"{card.operating_point.threshold:.3f}, {words.point_name(card.operating_point.name)}",
+        studies=[_study(item, card, item[0].path in synthetic) for item in items],
+        heatmaps=any(overlay for _, _, overlay in items),
+        bands=card.score_bands,
+        no_pattern=NO_PATTERN,
+    )  # fmt: skip
+
+
+def _study(item: Item, card: Card, synthetic: bool) -> dict[str, Any]:
+    """Return what the template shows of one study."""
+    prediction, thumbnail, overlay = item
+    answered = prediction.error is None and not prediction.refused
+    kind = "failed" if prediction.error is not None else "silent" if prediction.refused else ""
+    if answered and prediction.decision == card.primary:
+        kind = "primary"
+    shown: dict[str, Any] = {
+        "kind": kind,
+        "path": prediction.path,
+        "name": PurePath(prediction.path).name,
+        "synthetic": synthetic,
+        "said": phrase(card, prediction),
+        "error": prediction.error,
+        "reason": _sentence(prediction.reason),
+        "thumbnail": _data_url(thumbnail),
+        "overlay": _data_url(overlay) if answered else None,
+    }
+    if answered:
+        p = prediction.probabilities[0]
+        others = zip(card.label_names[1:], prediction.probabilities[1:], strict=True)
+        shown |= {
+            "score": _score(p),
+            "scale": drawings.scale(p, card.operating_point.threshold),
+            "band": _band_sentence(card, p),
+            "others": ", ".join(f"{_other(name)} {_score(q)}" for name, q in others),
+        }
+    return shown
+
+
+def _other(name: str) -> str:
+    return f"none of these patterns (class “{name}”)" if name == "normal" else display_name(name)
+
+
+def _score(p: float) -> str:
+    """Return a score of two digits that rounding does not make look certain."""
+    if 0 < p < 0.005:
+        return "< 0.01"
+    if 0.995 <= p < 1:
+        return "> 0.99"
+    return f"{p:.2f}"
+
+
+def _band_sentence(card: Card, p: float) -> str:
+    band = band_of(card, p)
+    if band is None:
+        return ""
+    return (
+        f"Of {band['n']:.0f} calibration images that scored {band['low']:.2f} to {band['high']:.2f}, "
+        f"{100 * band['rate']:.0f}% were {display_name(card.primary)} (95% interval {100 * band['rate_low']:.0f} to "
+        f"{100 * band['rate_high']:.0f}%)."
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def _data_url(png: bytes | None) -> str | None:
+    return None if png is None else "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def _inline(estimate: Estimate, digits: int = 3, *, percent: bool = False) -> str:
+    """Return figure and interval in one line."""
+    factor, unit, digits = (100.0, "%", 1) if percent else (1.0, "", digits)
+    if estimate.value is None:
+        return "not estimable"
+    if estimate.low is None or estimate.high is None:
+        return f"{factor * estimate.value:.{digits}f}{unit} (interval not estimable)"
+    return (
+        f"{factor * estimate.value:.{digits}f}{unit} "
+        f"({factor * estimate.low:.{digits}f} to {factor * estimate.high:.{digits}f}{unit})"
+    )
+
+
+def _facts(card: Card, identity: str) -> list[tuple[str, str]]:
+    """Return what is said of the model on every page, name and text."""
+    licences = "; ".join(f"{item.source}: {item.licence}" for item in card.licences)
+    return [
+        ("Intended use", card.intended_use),
+        ("Does not look for", ", ".join(card.not_looked_for)),
+        ("Reference standard", "; ".join(f"{display_name(x.name)}: {x.reference_standard}" for x in card.labels)),
+        ("Trained with", f"recipe {card.recipe_name}, {card.parameters:,} parameters, {card.created}"),
+        ("Input", f"one frontal radiograph, resized inside the model to {card.input_size} × {card.input_size} pixels"),
+        ("Groups in its data", words.group_words(card.group_kind)),
+        ("Licence of the weights", licences),
+        ("Identity", identity),
+    ]
