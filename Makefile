@@ -11,9 +11,16 @@ $(VENV)/.installed: pyproject.toml constraints.txt scripts/setup
 	PYTHON="$(PYTHON)" VENV="$(VENV)" scripts/setup
 
 # make demo                  the built-in model on phantoms that the package draws
-# make demo STUDIES=folder   ... on images of your own
+# make demo PATH=folder      ... on images of your own (or STUDIES=folder)
+# PATH is also where the shell looks for programs: what was meant for the demo is kept, and the shell's own put back,
+# from make's environment where the system shows it, else the system's default.
+ifeq ($(origin PATH),command line)
+STUDIES := $(PATH)
+override PATH := $(or $(shell [ -r /proc/$$PPID/environ ] && command -p tr '\0' '\n' < /proc/$$PPID/environ \
+	| command -p sed -n 's/^PATH=//p'),$(shell command -p getconf PATH))
+endif
 demo: setup
-	$(BIN)/pneumoscope demo $(STUDIES)
+	$(BIN)/pneumoscope demo $(if $(STUDIES),"$(STUDIES)")
 
 test: setup
 	VENV="$(VENV)" scripts/test

@@ -13,7 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,11 +76,16 @@ class Prediction:
     """Reading and inference, in the worker."""
     error: str | None = None
 
+    def printable(self) -> Prediction:
+        """Return the prediction with text that every table and page can hold, see `printable`."""
+        return replace(self, path=printable(self.path), error=None if self.error is None else printable(self.error))
+
     def row(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the prediction as one row of the table, in the order of `columns`."""
         probabilities = self.probabilities or (None,) * len(labels)
+        clean = self.printable()
         return {
-            "path": printable(self.path),
+            "path": clean.path,
             **{f"p_{label}": p for label, p in zip(labels, probabilities, strict=True)},
             "decision": self.decision,
             "refused": self.refused,
@@ -89,7 +94,7 @@ class Prediction:
             "model": self.model,
             "sha256": self.sha256,
             "seconds": round(self.seconds, 6),
-            "error": None if self.error is None else printable(self.error),
+            "error": clean.error,
         }
 
 

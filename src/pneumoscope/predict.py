@@ -32,7 +32,7 @@ IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", "
 """What a folder's files must end with to be taken; any other is taken if it has DICOM's magic."""
 
 OVERLAY_SIDE = 2048
-PAGE_SIDE = 320
+PAGE_SIDE = 256
 """Longest side, in pixels, of a written overlay and of a picture on the page."""
 
 OnRow = Callable[[dict[str, Any], bool], None]
@@ -247,7 +247,7 @@ def page_items(model: Model, files: Sequence[str], workers: int | None = None) -
         pictures[prediction.path] = plain, heat
 
     return [
-        (prediction, *pictures.get(prediction.path, (None, None)))
+        (prediction.printable(), *pictures.get(prediction.path, (None, None)))
         for prediction in model.stream(files, workers, observe)
     ]
 

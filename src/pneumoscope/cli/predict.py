@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,6 +15,7 @@ from pneumoscope.cli.screen import JsonScreen, TableScreen, describe_model, desc
 
 if TYPE_CHECKING:
     from pneumoscope.infer import Model
+    from pneumoscope.predict import Found, Summary
 
 PAGE_IMAGES = 200
 """Most studies on a page with pictures: about 30 kB each."""
@@ -38,17 +40,59 @@ def predict(
     goes on where it was when the same command is given again.
     """
     from pneumoscope.infer import load
-    from pneumoscope.predict import describe_passed_over, find_images, predict_files
+    from pneumoscope.predict import describe_passed_over, find_images
     from pneumoscope.tables import check_format
 
     if output is not None:
-        check_format(output)  # before the model is loaded and the folders are walked
+        check_format(output)  # before the folders are walked and the model is loaded
     found = find_images(paths)
     loaded = load(model)
     if found.passed_over:
         tell(f"Passed over in folders: {describe_passed_over(found.passed_over)}.")
-    screen: JsonScreen | TableScreen
-    screen = JsonScreen(loaded) if as_json else TableScreen(loaded, limit=None if output is None else 20)
+    places = Places(output, heatmaps, html)
+    summary = carry_out(loaded, found, places, workers=workers, as_json=as_json)
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """What to write, and where."""
+
+    output: Path | None = None
+    heatmaps: Path | None = None
+    html: Path | None = None
+
+    def named(self) -> dict[str, str]:
+        """Return those that are asked for, by name."""
+        places = {"output": self.output, "heatmaps": self.heatmaps, "html": self.html}
+        return {name: str(path) for name, path in places.items() if path is not None}
+
+
+def carry_out(
+    model: Model,
+    found: Found,
+    places: Places,
+    *,
+    workers: int | None = None,
+    as_json: bool = False,
+    title: str = "Predictions",
+    synthetic: Collection[str] = (),
+) -> Summary:
+    """Predict files, show the rows as they come, write what is asked for; return the counts.
+
+    Args:
+        model: The model.
+        found: The files.
+        places: What to write.
+        workers: Images at once.
+        as_json: JSON on stdout, words on stderr.
+        title: Of the HTML page.
+        synthetic: Files that are drawn, not taken; the page marks them.
+    """
+    from pneumoscope.predict import predict_files
+
+    screen = JsonScreen(model) if as_json else TableScreen(model, limit=None if places.output is None else 20)
     screen.begin()
     done = 0
     with _progress(len(found.files)) as (advance, paused):
@@ -63,48 +107,47 @@ def predict(
                     screen.flush()
             advance()
 
+        def on_note(note: str) -> None:
+            with paused():
+                tell(note)
+
         try:
             summary = predict_files(
-                loaded,
+                model,
                 found.files,
-                output=output,
-                heatmaps=heatmaps,
+                output=places.output,
+                heatmaps=places.heatmaps,
                 workers=workers,
                 on_row=on_row,
-                on_note=lambda note: _between(paused, note),
+                on_note=on_note,
             )
         except KeyboardInterrupt as interrupt:
             kept = (
                 "Nothing was kept: with -o, a stopped run can go on."
-                if output is None
-                else f"{output.name}.partial keeps them; the same command goes on from there."
+                if places.output is None
+                else f"{places.output}.partial keeps them: give the same command again to go on."
             )
             raise KeyboardInterrupt(f"{done} of {len(found.files)} files were done. {kept}") from interrupt
-    written = {"output": output, "heatmaps": heatmaps, "html": html}
-    if html is not None:
-        write_page(loaded, found.files, html, workers)
-    screen.end(summary, {name: str(path) for name, path in written.items() if path is not None}, found.passed_over)
+    if places.html is not None:
+        _write_page(model, found.files, places.html, workers, title, synthetic)
+    screen.end(summary, places.named(), found.passed_over)
     if as_json:
-        tell(describe_model(loaded))
+        tell(describe_model(model))
         tell(describe_summary(summary))
-    if summary.failed:
-        raise typer.Exit(1)
+    return summary
 
 
-def write_page(model: Model, files: list[str], page: Path, workers: int | None = None) -> None:
-    """Write the self-contained HTML page of the first `PAGE_IMAGES` files."""
+def _write_page(
+    model: Model, files: list[str], page: Path, workers: int | None, title: str, synthetic: Collection[str]
+) -> None:
     from pneumoscope.files import write_text
     from pneumoscope.predict import page_items
     from pneumoscope.report.page import predictions_page
 
     items = page_items(model, files[:PAGE_IMAGES], workers)
-    title = "Predictions" if len(items) == len(files) else f"Predictions: the first {len(items)} of {len(files)} files"
-    write_text(page, predictions_page(items, model.card, model.identity, title))
-
-
-def _between(paused: Callable[[], Any], note: str) -> None:
-    with paused():
-        tell(note)
+    if len(items) < len(files):
+        title += f": the first {len(items)} of {len(files)} files"
+    write_text(page, predictions_page(items, model.card, model.identity, title, synthetic=synthetic))
 
 
 @contextmanager

@@ -133,8 +133,8 @@ class TableScreen:
         card = self._model.card
         if card.score_bands:
             out(
-                f"'With such a score': what the model's own calibration images in the same band of scores were; of "
-                f"all, {card.class_prior[0]:.0%} were {display_name(card.primary)}. Where it is rarer, so are these."
+                f"'With such a score': what the model's own calibration images in the same band of scores were. "
+                f"Of all, {card.class_prior[0]:.0%} were {display_name(card.primary)}: where it is rarer, so are these."
             )
         out(describe_model(self._model))
 
