@@ -11,7 +11,7 @@ from scipy.special import softmax
 
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.errors import LabelError, ManifestError, UsageError
-from pneumoscope.evaluate import Evaluation, Opening, evaluate
+from pneumoscope.evaluate import Evaluation, evaluate
 from pneumoscope.files import sha256_of
 
 pytest.importorskip("onnx")
@@ -65,7 +65,9 @@ def test_figures_are_those_of_the_probabilities_worked_out_by_hand(model, tmp_pa
     sk = pytest.importorskip("sklearn.metrics")
     manifest = draw(tmp_path)
     done = []
-    found = evaluate(model, manifest, resamples=200, progress=lambda now, of: done.append((now, of)))
+    kept = []
+    found = evaluate(model, manifest, resamples=200, progress=lambda now, of: done.append((now, of)), keep=kept.append)
+    assert [item.sha256 for item in kept] == manifest.table["sha256"].to_list()
     v, p = by_hand(manifest)
     truth = manifest.table["label"].map(LABELS.index).to_numpy()
     assert found.part == "validation"
@@ -87,7 +89,7 @@ def test_figures_are_those_of_the_probabilities_worked_out_by_hand(model, tmp_pa
     assert sum(row["no answer"] for row in found.decisions.values()) == found.refused
     assert done[-1] == (42, 42)
     assert "the true interval is wider" in found.group_sentence
-    assert found.openings == ()
+    assert found.earlier_openings is None
     assert Evaluation.model_validate_json(found.to_json()) == found
 
 
@@ -174,12 +176,16 @@ def test_a_look_at_test_images_is_written_down_before_it_happens(model, tmp_path
 
     def record(hashes, identity):
         assert hashes == sorted(manifest.table["sha256"])
-        looks.append(Opening(when="now", model=identity, images=len(hashes)))
-        return looks
+        looks.append(identity)
+        return len(looks) - 1
 
     def progress(done, of):
         assert looks  # before the first image
 
-    found = evaluate(model, manifest, "test", record=record, progress=progress, resamples=0)
-    assert found.openings == (Opening(when="now", model=model.identity, images=42),)
-    assert len(evaluate(model, manifest, "all", record=record, resamples=0).openings) == 2
+    first = evaluate(model, manifest, "test", record=record, progress=progress, resamples=0)
+    assert first.earlier_openings == 0
+    assert not any("before" in stamp for stamp in first.stamps)
+    second = evaluate(model, manifest, "all", record=record, resamples=0)
+    assert second.earlier_openings == 1
+    assert any("opened once before" in stamp for stamp in second.stamps)
+    assert looks == [model.identity] * 2

@@ -52,17 +52,9 @@ class Failure(_Frozen):
     error: str
 
 
-class Opening(_Frozen):
-    """One look at images of a test part, as the ledger beside the data has it."""
-
-    when: str
-    model: str
-    images: int = Field(description="of the images measured here, how many that look had already seen")
-
-
-RecordOpening = Callable[[Sequence[str], str], Sequence[Opening]]
+RecordOpening = Callable[[Sequence[str], str], int]
 """Called with the SHA-256 of the test images and the model's identity before the first image is measured: writes this
-look down and returns all looks at any of these images, this one last."""
+opening down and returns how many earlier ones saw any of these images."""
 
 
 class SourceFigures(_Frozen):
@@ -106,7 +98,9 @@ class Evaluation(Measured):
     resamples: int
     failures: tuple[Failure, ...]
     ignored: dict[str, int] = Field(description="labels that the model does not know -> images left out")
-    openings: tuple[Opening, ...] = Field(description="looks at these test images, this one last; empty otherwise")
+    earlier_openings: int | None = Field(
+        description="evaluations before this one that saw any of these test images; None where none is a test image"
+    )
     stamps: tuple[str, ...] = Field(description="warnings that a reader must see beside the figures")
     seconds: float
     images_per_second: float
@@ -150,7 +144,7 @@ def evaluate(
         part: One of the parts, or "all" for every row.
         ignore_other: Leave out, and count, images whose label is in none of the model's classes, else an error.
         allow_train: Training images may be measured; the evaluation is stamped.
-        record: Writes looks at test images down; needed as soon as one is measured.
+        record: Writes openings of test images down; needed as soon as one is measured.
         workers: Images read and run at a time.
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
@@ -163,7 +157,7 @@ def evaluate(
         UsageError: Training images without ``allow_train``, test images without ``record``.
     """
     chosen, ignored = _choose(manifest, part, model.card, ignore_other=ignore_other, allow_train=allow_train)
-    openings = _open_test(chosen, model, part, record)
+    earlier = _open_test(chosen, model, part, record)
     started = time.perf_counter()
     predictions = _predict(model, chosen, workers, progress)
     if keep is not None:
@@ -195,8 +189,8 @@ def evaluate(
         **dict(_measure(model.card, read, answers, seed, resamples)),
         failures=failures,
         ignored=ignored,
-        openings=openings,
-        stamps=_stamps(model.card, chosen, len(failures), ignored),
+        earlier_openings=earlier,
+        stamps=_stamps(model.card, chosen, len(failures), ignored, earlier or 0),
         seconds=round(seconds, 3),
         images_per_second=round(len(predictions) / max(seconds, 1e-9), 1),
     )
@@ -230,21 +224,26 @@ def _choose(
     return chosen, ignored
 
 
-def _open_test(chosen: Manifest, model: Model, part: str, record: RecordOpening | None) -> tuple[Opening, ...]:
-    """Have it written down that test images are looked at, before they are, and return all looks at them."""
+def _open_test(chosen: Manifest, model: Model, part: str, record: RecordOpening | None) -> int | None:
+    """Have it written down that test images are opened, before they are; return how often they were before."""
     test = chosen.table["split"] == "test"
     if not test.any():
-        return ()
+        return None
     if record is None:
         raise UsageError(
             f"--split {part}",
-            f"holds {_count(int(test.sum()))} of the test part, and no ledger was given to write this look down.",
+            f"holds {_count(int(test.sum()))} of the test part, and no ledger was given to write this opening down.",
             "Use the command (pneumoscope evaluate), or pass record=.",
         )
-    return tuple(record(sorted(chosen.table["sha256"][test]), model.identity))
+    return record(sorted(chosen.table["sha256"][test]), model.identity)
 
 
-def _predict(model: Model, chosen: Manifest, workers: int | None, progress: Progress | None) -> list[Prediction]:
+def _predict(
+    model: Model,
+    chosen: Manifest,
+    workers: int | None,
+    progress: Progress | None,
+) -> list[Prediction]:
     """Return the predictions in the order of the rows, each of the very bytes that were imported."""
     predictions: list[Prediction] = []
     rows = zip(chosen.table["source"], chosen.table["image"], chosen.table["sha256"], strict=True)
@@ -306,7 +305,7 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
     )
 
 
-def _stamps(card: Card, chosen: Manifest, failures: int, ignored: Mapping[str, int]) -> tuple[str, ...]:
+def _stamps(card: Card, chosen: Manifest, failures: int, ignored: Mapping[str, int], earlier: int) -> tuple[str, ...]:
     """Return the warnings that belong beside the figures."""
     stamps = list(card.stamps)
     parts = chosen.table["split"]
@@ -316,6 +315,9 @@ def _stamps(card: Card, chosen: Manifest, failures: int, ignored: Mapping[str, i
         stamps.append("measured on calibration images, on which thresholds and temperature were chosen: optimistic")
     if (parts == "validation").any():
         stamps.append("validation images chose the epoch and the settings: expect a little less on new ones")
+    if earlier:
+        times = "once" if earlier == 1 else f"{earlier} times"
+        stamps.append(f"test images opened {times} before: what was chosen since then has seen them")
     if parts.isna().any():
         stamps.append("images without a part: whether the model was trained on them is not known")
     if card.synthetic or chosen.table["source"].str.startswith("synthetic").any():

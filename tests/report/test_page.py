@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pneumoscope.card import Card
-from pneumoscope.evaluate import Evaluation, Failure, Opening, SourceFigures, group_sentence
+from pneumoscope.evaluate import Evaluation, Failure, SourceFigures, group_sentence
 from pneumoscope.infer import Prediction
 from pneumoscope.labels import DISCLAIMER, NO_PATTERN
 from pneumoscope.report.page import evaluation_page, predictions_page
@@ -115,7 +115,7 @@ def evaluation(figures, **changes) -> Evaluation:
         },
         "failures": (),
         "ignored": {},
-        "openings": (),
+        "earlier_openings": None,
         "stamps": ("not audited",),
         "seconds": 1.0,
         "images_per_second": 150.0,
@@ -134,18 +134,17 @@ def test_evaluation_page_shows_figures_with_intervals(figures, card):
     assert "tuberculosis" in text
     assert "<b>site</b>" in text  # as text, not as markup
     assert page.tags.count("svg") >= 3 + 4
-    assert "Looks at this test part" not in text
+    assert "Openings of this test part" not in text
 
 
-def test_evaluation_page_shows_looks_failures_and_what_was_left_out(figures, card):
-    looks = tuple(Opening(when=f"2025-01-0{d}T00:00:00+00:00", model="f" * 64, images=150) for d in (1, 2))
+def test_evaluation_page_shows_openings_failures_and_what_was_left_out(figures, card):
     page = check(
         evaluation_page(
             evaluation(
                 figures,
                 part="test",
                 answered=None,
-                openings=looks,
+                earlier_openings=2,
                 failures=(Failure(image="a/<img src=x>.png", error="is empty."),),
                 ignored={"other": 4},
             ),
@@ -153,8 +152,8 @@ def test_evaluation_page_shows_looks_failures_and_what_was_left_out(figures, car
         )
     )
     text = " ".join(page.text.split())
-    assert "looked at 2 times" in text
-    assert "2025-01-02 00:00 UTC" in text
+    assert "Evaluations before this one that saw any of these images: 2." in text
+    assert "2025-01-02 03:04 UTC" in text
     assert "a/<img src=x>.png : is empty." in text
     assert "4 images with the label other" in text
     assert "Answered only" not in text
