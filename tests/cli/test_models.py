@@ -1,0 +1,80 @@
+"""`pneumoscope models`: list, show, verify."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from bundles import card, write_bundle
+from pneumoscope.cli.main import app
+from pneumoscope.files import write_json
+from pneumoscope.infer import load
+
+
+@pytest.fixture
+def bundle(tmp_path: Path) -> Path:
+    return write_bundle(tmp_path / "runs" / "a" / "bundle")
+
+
+def models(*arguments: object) -> Any:
+    return CliRunner().invoke(app, ["models", *(str(argument) for argument in arguments)])
+
+
+def test_list_finds_bundles_below_a_folder(bundle: Path, tmp_path: Path) -> None:
+    listed = json.loads(models("list", tmp_path, "--json").stdout)
+    [row] = [row for row in listed if row["model"] == str(bundle)]
+    assert (row["name"], row["identity"]) == ("tiny", load(bundle).identity)
+    assert row["labels"] == ["covid-19", "normal", "viral-pneumonia"]
+    assert row["identity"][:12] in models("list", tmp_path).stdout
+
+
+def test_list_names_a_broken_bundle_and_keeps_the_others(bundle: Path, tmp_path: Path) -> None:
+    (write_bundle(tmp_path / "broken") / "model.onnx").write_bytes(b"x")
+    done = models("list", tmp_path, "--json")
+    assert done.exit_code == 1
+    assert "altered or exchanged" in done.stderr
+    assert str(bundle) in [row["model"] for row in json.loads(done.stdout)]
+
+
+def test_show_prints_the_card(bundle: Path) -> None:
+    assert "Knows nothing of lungs." in models("show", bundle).stdout
+    shown = json.loads(models("show", bundle, "--json").stdout)
+    assert shown["card"]["operating_points"][0]["threshold"] == 0.4
+    assert shown["identity"] == load(bundle).identity
+
+
+def test_verify_says_what_holds(bundle: Path) -> None:
+    write_json(bundle / "evidence" / "parity.json", {"bundle": load(bundle).identity})
+    done = models("verify", bundle)
+    assert done.exit_code == 0
+    assert "Evidence about this bundle: parity." in done.stdout
+    assert load(bundle).identity in done.stdout
+    assert len(json.loads(models("verify", bundle, "--json").stdout)["holds"]) == 3
+
+
+def test_verify_refuses_evidence_about_another_bundle(bundle: Path) -> None:
+    write_json(bundle / "evidence" / "audit.json", {"bundle": "f" * 64})
+    done = models("verify", bundle)
+    assert done.exit_code == 1
+    assert "is about another bundle (ffffffffffff)" in done.stderr
+
+
+def test_verify_refuses_a_heatmap_of_another_size_than_the_card_names(bundle: Path) -> None:
+    (bundle / "card.json").write_text(
+        card(bundle / "model.onnx", ("covid-19", "normal", "viral-pneumonia"), heatmap_size=(7, 7)).to_json()
+    )
+    done = models("verify", bundle)
+    assert done.exit_code == 1
+    assert "a heatmap that is not 7 x 7 values" in done.stderr
+
+
+def test_verify_refuses_another_recipe(bundle: Path) -> None:
+    recipe = next((Path(__file__).parents[2] / "src" / "pneumoscope" / "recipes").glob("*.yaml"))
+    (bundle / "recipe.yaml").write_text(recipe.read_text())
+    done = models("verify", bundle)
+    assert done.exit_code == 1
+    assert "is not this model's recipe" in done.stderr
