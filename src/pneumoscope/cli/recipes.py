@@ -39,18 +39,13 @@ def list_recipes(json_output: Annotated[bool, typer.Option("--json", help="Print
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("recipe", "network", "classes", "size", "epochs", "parameters", "what it is")
+    table = Table("recipe", "network", "classes", "size", "epochs", "parameters")
+    for column in table.columns[:2]:
+        column.no_wrap = True
     for row in rows:
         count = f"{row['parameters']:,}" if row["parameters"] else ""
-        table.add_row(
-            row["name"],
-            row["network"],
-            ", ".join(row["classes"]),
-            str(row["size"]),
-            str(row["epochs"]),
-            count,
-            row["summary"],
-        )
+        classes = ", ".join(row["classes"])
+        table.add_row(row["name"], row["network"], classes, str(row["size"]), str(row["epochs"]), count)
     Console().print(table)
 
 

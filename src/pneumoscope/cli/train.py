@@ -24,7 +24,7 @@ def train(
     from pneumoscope.labels import DISCLAIMER
     from pneumoscope.recipe import load_recipe
 
-    console = Console(stderr=True, highlight=False)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
     from pneumoscope.cli.options import read_manifest_at
     from pneumoscope.export.bundle import release
