@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,10 +10,11 @@ import pytest
 from PIL import Image
 from scipy.special import softmax
 
-from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.manifest import Manifest, write_manifest
 from pneumoscope.errors import LabelError, ManifestError, UsageError
 from pneumoscope.evaluate import Evaluation, evaluate
 from pneumoscope.files import sha256_of
+from pneumoscope.labels import DISCLAIMER
 
 pytest.importorskip("onnx")
 bundles = pytest.importorskip("bundles")
@@ -189,3 +191,48 @@ def test_a_look_at_test_images_is_written_down_before_it_happens(model, tmp_path
     assert second.earlier_openings == 1
     assert any("opened once before" in stamp for stamp in second.stamps)
     assert looks == [model.identity] * 2
+
+
+def run(*arguments: object):
+    from typer.testing import CliRunner
+
+    from pneumoscope.cli.main import app
+
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def test_the_command_prints_figures_with_intervals_and_the_disclaimer(model, tmp_path):
+    manifest = draw(tmp_path)
+    write_manifest(manifest, tmp_path / "m.parquet")
+    out, page = tmp_path / "e.json", tmp_path / "e.html"
+    result = run(model.folder, "--data", tmp_path / "m.parquet", "-o", out, "--html", page, "--resamples", 200)
+    assert result.exit_code == 0, result.output
+    written = Evaluation.model_validate_json(out.read_text())
+    accuracy = written.figures.overall["accuracy"]
+    assert f"{accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})" in result.output
+    assert "".join(DISCLAIMER.split()) in "".join(result.output.split())
+    assert "true interval is wider" in result.output
+    assert "No pattern that this model looks for" in result.output
+    assert f"{accuracy.low:.3f} to {accuracy.high:.3f}" in page.read_text()
+    assert not list(tmp_path.glob("*.ledger.jsonl"))
+
+
+def test_the_command_writes_each_opening_of_test_beside_the_manifest(model, tmp_path):
+    manifest = draw(tmp_path, part="test")
+    write_manifest(manifest, tmp_path / "m.parquet")
+    for earlier in (0, 1):
+        result = run(model.folder, "--data", tmp_path / "m.parquet", "--split", "test", "--resamples", 200, "--json")
+        assert result.exit_code == 0, result.output
+        assert Evaluation.model_validate_json(result.stdout).earlier_openings == earlier
+    lines = (tmp_path / "m.ledger.jsonl").read_text().splitlines()
+    assert [json.loads(line)["by"] for line in lines] == [model.identity] * 2
+    assert set(json.loads(lines[0])["images"]) == set(manifest.table["sha256"])
+
+
+def test_the_command_fails_by_name_when_an_image_cannot_be_read(model, tmp_path):
+    write_manifest(draw(tmp_path), tmp_path / "m.parquet")
+    (tmp_path / "normal-3.png").write_bytes(b"")
+    result = run(model.folder, "--data", tmp_path / "m.parquet", "--resamples", 200)
+    assert result.exit_code == 1
+    assert "site-a/normal-3.png" in result.output
+    assert run(model.folder, "--data", tmp_path / "m.parquet", "--split", "train").exit_code == 1

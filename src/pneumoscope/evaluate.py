@@ -115,7 +115,7 @@ def group_sentence(kind: str) -> str:
     if kind == "patient":
         return "Intervals keep the images of one patient together."
     if kind == "image":
-        return "Image-level: patients are not known, each image counts as its own; the true interval is wider."
+        return "Image-level: where the patient is not known each image counts as its own; the true interval is wider."
     return (
         f"Groups are at weakest a {kind}: patients are not known for all images, so that two images of one patient may "
         "count as independent; the true interval is wider."
@@ -160,10 +160,10 @@ def evaluate(
     earlier = _open_test(chosen, model, part, record)
     started = time.perf_counter()
     predictions = _predict(model, chosen, workers, progress)
+    seconds = time.perf_counter() - started
     if keep is not None:
         for prediction in predictions:
             keep(prediction)
-    seconds = time.perf_counter() - started
     good = np.array([p.error is None for p in predictions], dtype=np.bool_)
     failures = tuple(
         Failure(image=f"{source}/{image}", error=p.error)

@@ -1,0 +1,175 @@
+"""`pneumoscope evaluate`: a bundle measured on a part of a manifest, every figure with its interval."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from pneumoscope.cli.options import read_manifest_at
+from pneumoscope.cli.screen import tell
+from pneumoscope.labels import DISCLAIMER, display_name, result_phrase
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from pneumoscope.card import Estimate
+    from pneumoscope.evaluate import Evaluation, Progress
+
+
+def evaluate(
+    bundle: Annotated[Path, typer.Argument(help="A bundle's or a run's folder, or: builtin.", metavar="BUNDLE")],
+    data: Annotated[Path, typer.Option(help="The manifest (Parquet).", metavar="MANIFEST")],
+    split: Annotated[
+        str, typer.Option(help="validation, test (written down in the ledger), calibration, train or all.")
+    ] = "validation",
+    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the evaluation as JSON.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a self-contained page.")] = None,
+    root: Annotated[
+        list[str] | None, typer.Option(help="Where a source lies now; may be repeated.", metavar="SOURCE=DIR")
+    ] = None,
+    ignore_other: Annotated[
+        bool, typer.Option("--ignore-other", help="Leave out, counted, labels that the model does not know.")
+    ] = False,
+    allow_train: Annotated[bool, typer.Option("--allow-train", help="Measure training images, stamped.")] = False,
+    resamples: Annotated[int, typer.Option(min=200, help="Of the bootstrap.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    workers: Annotated[int | None, typer.Option(min=1, help="Images at once.  [default: the cores]")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Measure a bundle on a part of a manifest, torch-free, every figure with its 95% interval.
+
+    An image that cannot be read is named and in no figure; the exit code is then 1.
+    """
+    from pneumoscope.data.ledger import ledger_path, record_opening
+    from pneumoscope.evaluate import evaluate as measure
+    from pneumoscope.files import write_text
+    from pneumoscope.infer import load
+
+    manifest = read_manifest_at(data, root)
+    model = load(bundle)
+
+    def record(hashes: Sequence[str], identity: str) -> int:
+        earlier = record_opening(data, hashes, identity, shlex.join(["pneumoscope", *sys.argv[1:]]))
+        tell(f"Opening {len(hashes)} test images; written to {ledger_path(data)}; earlier openings: {earlier}.")
+        return earlier
+
+    with _progress() as progress:
+        evaluation = measure(
+            model,
+            manifest,
+            split,
+            ignore_other=ignore_other,
+            allow_train=allow_train,
+            record=record,
+            workers=workers,
+            seed=seed,
+            resamples=resamples,
+            progress=progress,
+        )
+    if output is not None:
+        write_text(output, evaluation.to_json())
+    if html is not None:
+        from pneumoscope.report.page import evaluation_page
+
+        write_text(html, evaluation_page(evaluation, model.card))
+    if as_json:
+        typer.echo(evaluation.to_json(), nl=False)
+    else:
+        show(evaluation, model.card.default_operating_point)
+    for failure in evaluation.failures:
+        tell(f"{failure.image}: {failure.error}", wrong=True)
+    for written in filter(None, (output, html)):
+        tell(f"Wrote {written}.")
+    if evaluation.failures:
+        raise typer.Exit(1)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress]:
+    """Yield a function that advances a bar on stderr; without a terminal there is no bar."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    columns = (TextColumn("Measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+def show(evaluation: Evaluation, default_point: str) -> None:
+    """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
+    from rich.console import Console
+
+    from pneumoscope.report.words import figure_name, point_name
+
+    figures = evaluation.figures
+    # A pipe is given the width that the tables need, so that no figure is cut.
+    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console.print(
+        f"[bold]{evaluation.model}[/] ({evaluation.identity[:12]}) on {evaluation.part}: {figures.images} images"
+    )
+    console.print(evaluation.group_sentence)
+    for stamp in evaluation.stamps:
+        console.print(f"Warning: {stamp}.", style="yellow")
+
+    table = _table("All classes together", "", "all images", *(["answered only"] if evaluation.answered else []))
+    for key, estimate in figures.overall.items():
+        answered = [evaluation.answered.overall[key]] if evaluation.answered else []
+        table.add_row(figure_name(key), *map(_cell, (estimate, *answered)))
+    console.print(table)
+    share = evaluation.refused_share
+    console.print(f"No answer: {evaluation.refused} of {figures.images} images, share {_cell(share)}.")
+
+    heads = [f"{display_name(c)}\n{figures.class_images[c]} images" for c in figures.classes]
+    table = _table("Every class against the rest (decision: the largest probability)", "", *heads)
+    for key in next(iter(figures.by_class.values())):
+        table.add_row(figure_name(key), *(_cell(figures.by_class[c][key]) for c in figures.classes))
+    console.print(table)
+
+    primary = display_name(figures.classes[0])
+    table = _table(f"{primary} at the frozen thresholds", "", "threshold", "sensitivity", "specificity")
+    for point in figures.operating:
+        name = point_name(point.name) + (" (default)" if point.name == default_point else "")
+        table.add_row(name, f"{point.threshold:.4f}", _cell(point.sensitivity), _cell(point.specificity))
+    console.print(table)
+
+    columns = list(next(iter(evaluation.decisions.values())))
+    heads = [name if name not in figures.classes else result_phrase(name) for name in columns]
+    table = _table("What the screen would have said", "truth", *heads)
+    for name, row in evaluation.decisions.items():
+        table.add_row(display_name(name), *(str(row[column]) for column in columns))
+    console.print(table)
+
+    if len(evaluation.by_source) > 1:
+        keys = list(next(iter(evaluation.by_source.values())).metrics)
+        table = _table("By source", "source", "images", *(figure_name(key) for key in keys))
+        for name, source in evaluation.by_source.items():
+            table.add_row(name, str(source.images), *(_cell(source.metrics[key]) for key in keys))
+        console.print(table)
+    console.print(DISCLAIMER, style="dim")
+
+
+def _table(title: str, *heads: str) -> Table:
+    from rich import box
+    from rich.table import Table
+
+    table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+    for head in heads:
+        table.add_column(head)
+    return table
+
+
+def _cell(estimate: Estimate) -> str:
+    """Return a figure and its interval, short: brackets would be read as markup."""
+    if estimate.value is None:
+        return "not estimable"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:.3f} (no interval)"
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
