@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import zlib
 from io import BytesIO
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -181,10 +181,18 @@ def _stored(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDArray[np.inte
         expected, length = get_expected_length(dataset), len(dataset.PixelData)
         if not expected <= length < expected + max(2, expected // shape.rows):
             raise tags.wrong("PixelData", f"has {length:,} bytes; the declared size needs {expected:,}.", _AGAIN)
-    stored, properties = decoder.as_array(dataset, index=0)
+    # pylibjpeg-rle panics on damaged data, which no `except Exception` holds; pydicom's own decoder raises.
+    plugin = "pydicom" if syntax == RLELossless else ""
+    exact = bool(not syntax.is_encapsulated or syntax == RLELossless)
+    # Unused bits are taken off in `_shown`; only a sign that a decompressor lost has to be put back by pydicom.
+    options: Any = {"decoding_plugin": plugin, "correct_unused_bits": shape.signed and not exact}
+    try:
+        stored, properties = decoder.as_array(dataset, index=0, **options)
+    except Exception as error:
+        raise ImageError(tags.name, f"holds damaged pixel data ({syntax.name}).", _AGAIN) from error
     if shape.samples == 3 and properties["photometric_interpretation"] != "RGB":
         raise tags.wrong("PhotometricInterpretation", "cannot be converted to RGB.", "Export it as greyscale.")
-    return stored, not syntax.is_encapsulated or syntax == RLELossless
+    return stored, exact
 
 
 def _display(tags: Tags, shape: Shape) -> Display:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import MutableSequence
-from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.errors import ImageError
@@ -110,26 +109,31 @@ def metadata(tags: Tags, *, swapped: bool) -> Metadata:
         tags: The file.
         swapped: Rows and columns were exchanged to bring the image upright; the spacings follow.
     """
-    spacing = tags.numbers("PixelSpacing") or tags.numbers("ImagerPixelSpacing")
-    # Some files hold 0\0 for "unknown".
-    row, column = spacing if len(spacing) == 2 and min(spacing) > 0 else (None, None)
+    row, column = _spacing(tags, "PixelSpacing") or _spacing(tags, "ImagerPixelSpacing") or (None, None)
     codes = [_VIEW_CODES.get(code.text("CodeValue"), "") for code in tags.items("ViewCodeSequence")]
-    return MappingProxyType(
-        {
-            "view": tags.text("ViewPosition") or next(filter(None, codes), None),
-            "modality": tags.text("Modality") or None,
-            "body_part": tags.text("BodyPartExamined") or None,
-            "laterality": tags.text("ImageLaterality") or tags.text("Laterality") or None,
-            "sex": sex if (sex := tags.text("PatientSex")) in ("M", "F", "O") else None,
-            "age": _years(tags.text("PatientAge")),
-            "manufacturer": next(iter(map(str, tags.values("Manufacturer"))), "").strip() or None,
-            "model": next(iter(map(str, tags.values("ManufacturerModelName"))), "").strip() or None,
-            "pixel_spacing_row": column if swapped else row,
-            "pixel_spacing_col": row if swapped else column,
-            "photometric_interpretation": tags.text("PhotometricInterpretation") or None,
-            "presentation_lut_shape": tags.text("PresentationLUTShape") or None,
-        }
-    )
+    return {
+        "view": tags.text("ViewPosition") or next(filter(None, codes), None),
+        "modality": tags.text("Modality") or None,
+        "body_part": tags.text("BodyPartExamined") or None,
+        "laterality": tags.text("ImageLaterality") or tags.text("Laterality") or None,
+        "sex": sex if (sex := tags.text("PatientSex")) in ("M", "F", "O") else None,
+        "age": _years(tags.text("PatientAge")),
+        "manufacturer": next(iter(map(str, tags.values("Manufacturer"))), "").strip() or None,
+        "model": next(iter(map(str, tags.values("ManufacturerModelName"))), "").strip() or None,
+        "pixel_spacing_row": column if swapped else row,
+        "pixel_spacing_col": row if swapped else column,
+        "photometric_interpretation": tags.text("PhotometricInterpretation") or None,
+        "presentation_lut_shape": tags.text("PresentationLUTShape") or None,
+    }
+
+
+def _spacing(tags: Tags, keyword: str) -> tuple[float, float] | None:
+    """Return the distance of rows and of columns in mm, or None; some files hold zeros or no numbers."""
+    try:
+        row, column = tags.numbers(keyword)
+    except (ImageError, ValueError):
+        return None
+    return (row, column) if min(row, column) > 0 else None
 
 
 def _years(age: str) -> float | None:

@@ -18,7 +18,9 @@ from pneumoscope.errors import ImageError
 from pneumoscope.pixels.plane import check_one_frame, check_size, luma
 
 _AGAIN = "Copy or export it again."
-_SAMPLES = {2: 3, 4: 2, 6: 4}  # colour type (11.2.1) -> samples per pixel
+_SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type (11.2.1) -> samples per pixel
+# The passes of an interlaced image (8.2): first column, first row, distance of columns, distance of rows.
+_PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
 class PngHeader(NamedTuple):
@@ -56,6 +58,19 @@ def read_header(data: bytes, name: str, max_pixels: int) -> PngHeader:
             return PngHeader(width, height, bits, colour_type, interlaced != 0, tuple(coded))
         at = end + 4
     raise ImageError(name, "is a truncated PNG file: its last part (IEND) is missing.", _AGAIN)
+
+
+def check_complete(header: PngHeader, name: str) -> None:
+    """Refuse coded data that end before the last row, which Pillow would leave black in silence.
+
+    This inflates the image once more; a caller who sees something other than black in the last row can spare itself.
+    """
+    bits, size = header.bits * _SAMPLES[header.colour_type], 0
+    for x, y, every_x, every_y in _PASSES if header.interlaced else ((0, 0, 1, 1),):
+        columns, rows = -(-(header.width - x) // every_x), -(-(header.height - y) // every_y)
+        size += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
+    if len(zlib.decompressobj().decompress(b"".join(header.coded), size)) < size:
+        raise ImageError(name, "is a truncated PNG file: its image data end before the last row.", _AGAIN)
 
 
 def grey16(header: PngHeader, name: str, transparent: object) -> NDArray[np.float32]:

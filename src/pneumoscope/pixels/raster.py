@@ -8,7 +8,6 @@ is seen to as well: checksums, end and 16-bit colour of a PNG (`png.py`), the en
 from __future__ import annotations
 
 from io import BytesIO
-from types import MappingProxyType
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,9 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from pneumoscope.errors import ImageError
 from pneumoscope.pixels import png
-from pneumoscope.pixels.plane import Metadata, Plane, Turn, check_one_frame, check_size, quiet, turned
-
-_NOTHING: Metadata = MappingProxyType({})
+from pneumoscope.pixels.plane import Plane, Turn, check_one_frame, check_size, quiet, turned
 
 # Exif tag 274, Orientation (CIPA DC-008 4.6.5): how the stored rows and columns are turned to stand upright.
 _EXIF_TURNS = {
@@ -46,18 +43,22 @@ def decode_png(data: bytes, name: str, max_pixels: int, depth: int | None) -> Pl
         pixels = png.grey16(header, name, image.info.get("transparency"))
     else:
         pixels = _grey(image, name, header.bits, depth)
+    if header.interlaced or header.colour_type == 3 or not pixels[-1].any():
+        png.check_complete(header, name)
     bits = 8 if header.colour_type == 3 else header.bits  # a palette's colours have 8 bits, whatever its indices have
-    return Plane(turned(pixels, _exif_turn(image)), bits, _NOTHING)
+    return Plane(turned(pixels, _exif_turn(image)), bits, {})
 
 
 def decode_jpeg(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
     """Decode a JPEG of 8 bits per sample (ISO/IEC 10918-1), grey or colour."""
+    # libjpeg fills a missing end with grey. In coded data these pairs of bytes can only be markers: after the last End
+    # Of Image (FFD9) no scan (FFDA) may start. Searched from the end, where it is.
+    end = data.rfind(b"\xff\xd9")
+    if end < 0 or data.find(b"\xff\xda", end) >= 0:
+        raise ImageError(name, "is a truncated JPEG file: its End Of Image is missing.", "Copy or export it again.")
     image = JpegImageFile(BytesIO(data))
     check_size(name, *image.size, max_pixels)
-    # libjpeg fills a missing end with grey. In coded data this pair of bytes can only be the End Of Image marker.
-    if data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0:
-        raise ImageError(name, "is a truncated JPEG file: its End Of Image is missing.", "Copy or export it again.")
-    return Plane(turned(_grey(image, name, 8, depth), _exif_turn(image)), 8, _NOTHING)
+    return Plane(turned(_grey(image, name, 8, depth), _exif_turn(image)), 8, {})
 
 
 def decode_webp(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -65,7 +66,7 @@ def decode_webp(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
     image = WebPImageFile(BytesIO(data))
     check_size(name, *image.size, max_pixels)
     check_one_frame(name, image.n_frames)
-    return Plane(turned(_grey(image, name, 8, depth), _exif_turn(image)), 8, _NOTHING)
+    return Plane(turned(_grey(image, name, 8, depth), _exif_turn(image)), 8, {})
 
 
 def decode_tiff(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -74,6 +75,9 @@ def decode_tiff(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
         image = TiffImageFile(BytesIO(data))
         check_size(name, *image.size, max_pixels)
         check_one_frame(name, image.n_frames)
+        # Pillow leaves rows black that no strip or tile holds (TIFF 6.0 p. 39).
+        if max(tile.extents[3] for tile in image.tile if tile.extents) < image.tag_v2[257]:
+            raise ImageError(name, "is a damaged TIFF file: it declares more rows than it holds.", "Export it again.")
         bits = max(image.tag_v2.get(258, (1,)))  # BitsPerSample
         white_is_zero = image.tag_v2.get(262) == 0  # PhotometricInterpretation
         if bits > 8 and not image.mode.startswith("I;16"):
@@ -85,7 +89,7 @@ def decode_tiff(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
         pixels = _grey(image, name, bits, depth)
     if white_is_zero and image.mode.startswith("I;16"):
         pixels = np.float32(1) - pixels  # TIFF 6.0 p. 37; Pillow inverts 1- and 8-bit samples itself, not 16-bit
-    return Plane(pixels, bits, _NOTHING)
+    return Plane(pixels, bits, {})
 
 
 def _grey(image: Image.Image, name: str, bits: int, depth: int | None) -> NDArray[np.float32]:

@@ -79,7 +79,7 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, depth: int |
     except Exception as error:
         raise ImageError(
             name,
-            f"is a damaged or unsupported {_LABELS[kind]} file ({_detail(error, kind)}).",
+            f"is a damaged or unsupported {_LABELS[kind]} file{_detail(error, kind)}.",
             "Get an undamaged copy, or save it as an 8- or 16-bit greyscale PNG.",
         ) from error
     return Radiograph(plane.pixels, kind, plane.bits, hashlib.sha256(data).hexdigest(), plane.metadata)
@@ -134,8 +134,10 @@ def _too_large(name: str, size: int) -> ImageError:
 
 def _detail(error: Exception, kind: str) -> str:
     """A library's own words, except about DICOM, where they may quote what identifies the patient."""
-    text = " ".join(str(error).split())
-    return type(error).__name__ if kind == "dicom" or not text else f"{type(error).__name__}: {text[:200]}"
+    words = " ".join(str(error).split())[:200].rstrip(".")
+    if kind == "dicom" or words == "not identified by this driver":
+        return ""
+    return f" ({words or type(error).__name__})"
 
 
 def _is_text(start: bytes) -> bool:
