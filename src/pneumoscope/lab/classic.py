@@ -5,12 +5,14 @@ Each returns its last feature map, so that every system shares one kind of head,
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
+from pneumoscope.errors import RecipeError
+from pneumoscope.lab.dropout import Dropout
 from pneumoscope.registry import Registry
 
 
@@ -27,21 +29,79 @@ class Classic:
     features: int
 
 
-CLASSICS: Registry[Callable[[int], Classic]] = Registry("classic network")
+class Builder(Protocol):
+    """Builds a trunk for images of so many channels, with the given dropout rates (none given: its own)."""
+
+    def __call__(self, channels: int, dropout: tuple[float, ...] = ()) -> Classic:
+        """Return the trunk."""
+        ...
+
+
+CLASSICS: Registry[Builder] = Registry("classic network")
+
+
+def _rates(name: str, given: tuple[float, ...], own: tuple[float, ...]) -> tuple[float, ...]:
+    """Return the rate of each dropout layer of a trunk."""
+    if given and len(given) != len(own):
+        raise RecipeError(
+            f"network.dropout {list(given)}",
+            f"{name} has {len(own)} dropout layers in its trunk.",
+            f"Give {len(own)} rates (its own: {list(own)})." if own else "Leave network.dropout out.",
+        )
+    return given or own
 
 
 @CLASSICS.register("cnn-150")
-def cnn_150(channels: int) -> Classic:
+def cnn_150(channels: int, dropout: tuple[float, ...] = ()) -> Classic:
     """Five convolutions with batch-norm and ceil-mode pooling: [N, c, 150, 150] to [N, 256, 5, 5]."""
+    rates = iter(_rates("cnn-150", dropout, (0.1, 0.2, 0.2)))
     layers: list[nn.Module] = []
     previous = channels
-    for width, dropout in ((32, 0.0), (64, 0.1), (64, 0.0), (128, 0.2), (256, 0.2)):
+    for width, drops in ((32, False), (64, True), (64, False), (128, True), (256, True)):
         layers += [nn.Conv2d(previous, width, 3, padding="same"), nn.ReLU(inplace=True)]
-        if dropout:
-            layers.append(nn.Dropout(dropout))
+        if drops:
+            layers.append(Dropout(next(rates)))
         layers += [keras_batch_norm(width), nn.MaxPool2d(2, ceil_mode=True)]
         previous = width
     return Classic(nn.Sequential(*layers), previous)
+
+
+def _valid_convolutions(channels: int) -> list[list[nn.Module]]:
+    """Return the three blocks that cnn-224 and cnn-299 share: 3x3 without padding, ReLU, max-pool 2."""
+    return [
+        [nn.Conv2d(before, width, 3), nn.ReLU(inplace=True), nn.MaxPool2d(2)]
+        for before, width in ((channels, 32), (32, 64), (64, 128))
+    ]
+
+
+@CLASSICS.register("cnn-224")
+def cnn_224(channels: int, dropout: tuple[float, ...] = ()) -> Classic:
+    """Three unpadded convolutions, each with pooling and dropout: [N, c, 224, 224] to [N, 128, 26, 26]."""
+    rates = _rates("cnn-224", dropout, (0.3, 0.3, 0.3))
+    blocks = zip(_valid_convolutions(channels), rates, strict=True)
+    return Classic(nn.Sequential(*(layer for block, rate in blocks for layer in (*block, Dropout(rate)))), 128)
+
+
+@CLASSICS.register("cnn-299")
+def cnn_299(channels: int, dropout: tuple[float, ...] = ()) -> Classic:
+    """Batch-norm on the input, three unpadded convolutions with pooling: [N, c, 299, 299] to [N, 128, 35, 35].
+
+    The source's two dropouts in a row come after the flattening. The first is here, before it, which changes nothing;
+    the second is the head's.
+    """
+    (rate,) = _rates("cnn-299", dropout, (0.3,))
+    convolutions = (layer for block in _valid_convolutions(channels) for layer in block)
+    return Classic(nn.Sequential(keras_batch_norm(channels), *convolutions, Dropout(rate)), 128)
+
+
+@CLASSICS.register("lenet-128")
+def lenet_128(channels: int, dropout: tuple[float, ...] = ()) -> Classic:
+    """Two unpadded 5x5 convolutions, each with max-pool 8: [N, c, 128, 128] to [N, 16, 1, 1]."""
+    _rates("lenet-128", dropout, ())
+    layers: list[nn.Module] = []
+    for before, width in ((channels, 6), (6, 16)):
+        layers += [nn.Conv2d(before, width, 5), nn.ReLU(inplace=True), nn.MaxPool2d(8)]
+    return Classic(nn.Sequential(*layers), 16)
 
 
 def initialise_like_keras(module: nn.Module) -> None:

@@ -11,6 +11,7 @@ import itertools
 import torch
 from torch import Tensor, nn
 
+from pneumoscope.lab.dropout import Dropout
 from pneumoscope.recipe import Head as HeadRecipe
 
 
@@ -29,7 +30,7 @@ class Head(nn.Module):
         self.flat = recipe.kind == "flatten-mlp"
         sizes = [channels * rows * columns if self.flat else channels, *recipe.hidden, outputs]
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
-        self.dropout = nn.ModuleList(nn.Dropout(rate) for rate in recipe.dropout_rates)
+        self.dropout = nn.ModuleList(Dropout(rate) for rate in recipe.dropout_rates)
 
     def _start(self, feature_map: Tensor) -> Tensor:
         return feature_map.flatten(1) if self.flat else feature_map.mean((2, 3))
