@@ -28,7 +28,7 @@ from pneumoscope.errors import RunError
 from pneumoscope.files import write_json, write_text
 from pneumoscope.lab.callbacks import RunFiles, Screen
 from pneumoscope.lab.dataset import CountedSampler, Part, loader
-from pneumoscope.lab.machine import choose_device, choose_precision, environment
+from pneumoscope.lab.machine import choose_device, choose_precision, environment, keep_freed_memory
 from pneumoscope.lab.module import Learner
 from pneumoscope.lab.prepare import LEARNING_PARTS, Plan, load_part
 from pneumoscope.lab.zoo import Classifier, build
@@ -145,6 +145,7 @@ def train(plan: Plan, folder: Path, *, device: str = "auto", resume: bool = Fals
         KeyboardInterrupt: The user stopped it; the folder can be resumed.
     """
     recipe = plan.recipe
+    keep_freed_memory()
     chosen = choose_device(device)
     precision = choose_precision(chosen)
     torch.manual_seed(recipe.training.seed)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import platform
+import sys
 from importlib.metadata import version
 from typing import Any, Literal
 
@@ -42,6 +44,20 @@ def choose_precision(device: str) -> Precision:
         if capable.get("avx512_bf16") or capable.get("amx_bf16") or capable.get("bf16"):
             return "bf16-mixed"
     return "32-true"
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep what this process frees, for its next allocation; elsewhere do nothing.
+
+    A small network's step takes and frees feature maps of tens of MB. By default glibc gives each back to the system,
+    which must hand it out anew page by page, zeroed: that took a third of the processor time of ``cnn-150``'s step.
+    """
+    if sys.platform != "linux":
+        return
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)  # musl has none
+    if mallopt is not None:
+        mallopt(-4, 0)  # M_MMAP_MAX: nothing by mmap (mallopt(3))
+        mallopt(-1, -1)  # M_TRIM_THRESHOLD: never shrink the heap
 
 
 def environment(device: str, precision: str) -> dict[str, Any]:
