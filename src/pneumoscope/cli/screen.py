@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pneumoscope.labels import DISCLAIMER, display_name, result_phrase
+from pneumoscope.labels import DISCLAIMER, NO_PATTERN, display_name, result_phrase
 
 if TYPE_CHECKING:
     from pneumoscope.card import Card
@@ -105,9 +105,10 @@ class TableScreen:
         heading = f"{display_name(card.primary)} score"
         width = max(20, (self._console.width - len(heading)) // 3)
         table.add_column("file", width=width, no_wrap=True)
-        table.add_column("result", ratio=2, overflow="fold")
+        room = len(NO_PATTERN) if self._console.width >= 140 else None
+        table.add_column("result", ratio=2, overflow="fold", min_width=room)
         table.add_column(heading, width=len(heading))
-        table.add_column("with such a score", ratio=3, overflow="fold")
+        table.add_column("what such a score meant", ratio=3, overflow="fold")
         for row in self._rows:
             p = row[f"p_{card.primary}"]
             if row["error"] is not None:
@@ -133,7 +134,7 @@ class TableScreen:
         card = self._model.card
         if card.score_bands:
             out(
-                f"'With such a score': what the model's own calibration images in the same band of scores were. "
+                f"What a score meant: what the model's own calibration images in the same band of scores were. "
                 f"Of all, {card.class_prior[0]:.0%} were {display_name(card.primary)}: where it is rarer, so are these."
             )
         out(describe_model(self._model))
