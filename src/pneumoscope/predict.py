@@ -187,6 +187,8 @@ def predict_files(
                     take(row, False)
             write_table(journal.rows(), output, columns(model.labels), _facts(model))
             journal.remove()
+    except BrokenPipeError:  # whoever read the screen went away: not about a file
+        raise
     except OSError as error:
         raise PneumoscopeError(
             str(error.filename or output or heatmaps),
