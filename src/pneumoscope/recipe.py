@@ -86,6 +86,12 @@ class Network(_Part):
     frozen: bool = False
     initialisation: Literal["torch", "keras"] = "torch"
     drop_path: Fraction = 0.0
+    # Left out of the YAML where it is empty: recipes written before it was there still compare equal.
+    dropout: tuple[Fraction, ...] = Field(
+        default=(),
+        exclude_if=lambda rates: not rates,
+        description="rate of each dropout layer in a classic trunk, in order; empty: the network's own",
+    )
 
 
 class Head(_Part):

@@ -20,6 +20,7 @@ class TimmTrunk(nn.Module):
     """A timm backbone without its classifier: [N, c, S, S] to its last feature map [N, D, h, w].
 
     Backbones that end in tokens (transformers) have their class token dropped and their patches laid out as a map.
+    What a backbone keeps of its classifier behind that map (VGG's dense layers) is dropped too.
     """
 
     def __init__(self, model: Any, channels_last_map: bool) -> None:
@@ -28,6 +29,8 @@ class TimmTrunk(nn.Module):
         self._forward_features: Callable[[Tensor], Tensor] = model.forward_features
         self.channels_last_map = channels_last_map
         self.prefix_tokens = int(getattr(model, "num_prefix_tokens", 0))
+        if isinstance(getattr(model, "pre_logits", None), nn.Module):
+            model.pre_logits = nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the last feature map."""
@@ -95,8 +98,10 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
     """Return a timm trunk with its normalisation, which belongs to the weights, not to the recipe."""
     import timm
 
-    if network.name not in timm.list_models():
-        names = [*classic.CLASSICS, *timm.list_models()]
+    base, _, tag = network.name.partition(".")  # `resnet18.tv_in1k`: timm's name for one of several sets of weights
+    tagged = timm.list_pretrained(f"{base}.*") if tag else []
+    if network.name not in (tagged if tag else timm.list_models()):
+        names = [*classic.CLASSICS, *tagged, *timm.list_models()]
         raise UsageError(
             network.name,
             f"neither a classic network nor a timm backbone.{suggestion(network.name, names)}",
@@ -162,9 +167,15 @@ def build(recipe: Recipe) -> Classifier:
     if network.name in classic.CLASSICS:
         if network.pretrained is not None:
             raise RecipeError(network.name, "there are no pretrained weights for a classic network.")
-        trunk: nn.Module = classic.CLASSICS.get(network.name)(channels).trunk
+        trunk: nn.Module = classic.CLASSICS.get(network.name)(channels, network.dropout).trunk
         mean, std = recipe.input.mean, tuple(float(value) for value in recipe.input.std)
     else:
+        if network.dropout:
+            raise RecipeError(
+                f"network.dropout {list(network.dropout)}",
+                f"is for classic networks; {network.name} is timm's.",
+                "Use head.dropout, or network.drop_path.",
+            )
         trunk, mean, std = _timm_trunk(network, size, channels)
         if network.pretrained is None:
             mean, std = recipe.input.mean, tuple(float(value) for value in recipe.input.std)
