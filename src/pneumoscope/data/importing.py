@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pneumoscope.data.leakage import SAME, Pair, group_names, near_duplicates
+from pneumoscope.data.leakage import group_names
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.reading import Picture, read_pictures
+from pneumoscope.data.similarity import SAME, Pair, near_duplicates
 from pneumoscope.data.sources.base import Dropped, ImportOptions, Listing, Row, Source
 from pneumoscope.errors import ImageError, ManifestError
 from pneumoscope.labels import VIEWS

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from pneumoscope.data.importing import Progress, conflicting, grouped, silent
-from pneumoscope.data.leakage import Pair
 from pneumoscope.data.manifest import Manifest, validated
 from pneumoscope.data.reading import Picture, read_pictures
+from pneumoscope.data.similarity import Pair
 from pneumoscope.data.sources.base import several
 from pneumoscope.errors import ManifestError, UsageError
 

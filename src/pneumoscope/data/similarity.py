@@ -1,0 +1,200 @@
+"""Which radiographs show the same exposure, or nearly: found by comparing pictures, all with all.
+
+Public chest X-ray sets copy from each other, and rescale, equalise, crop and annotate on the way. Healthy chests look
+alike too, so a perceptual hash alone either misses copies or joins strangers. Here brightness and contrast are evened
+out locally, so that ribs and vessels remain; two pictures are near-duplicates when these correlate at some small shift,
+or, to a higher bar, when one is a crop of the other. First half-size pictures are compared, which leaves one pair in
+some hundreds; those are compared at full size.
+
+The bars were set on real sets whose patients are known, and by eye; docs/data.md has the figures.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pneumoscope.data.fingerprint import SIDE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+NEAR = 0.65
+"""Correlation from which two pictures count as near-duplicates: copies, and close studies of one patient."""
+
+NEAR_CROPPED = 0.74
+"""The same for a crop: more ways to fit are tried, so that strangers reach higher."""
+
+SAME = 0.82
+"""Correlation from which two pictures count as one exposure."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Crop:
+    """What is cut off each side of one picture, as shares of width and height; other cuts to try at full size."""
+
+    cut: tuple[float, float]
+    bar: float  # correlation of half-size pictures from which a pair is looked at again
+    step: int  # between shifts, in pixels of the half-size picture
+    others: tuple[tuple[float, float], ...] = ()
+
+
+# Copies are often cropped on two sides only and squeezed back into a square, so width and height are tried apart.
+_WHOLE = _Crop((0.0, 0.0), 0.5, 1)
+_CROPS = (
+    _Crop((0.06, 0.0), 0.47, 2, ((0.03, 0.0), (0.09, 0.0), (0.06, 0.03), (0.03, 0.03))),
+    _Crop((0.0, 0.06), 0.5, 2, ((0.0, 0.03), (0.0, 0.09), (0.03, 0.06), (0.03, 0.03))),
+    _Crop((0.05, 0.05), 0.47, 2, ((0.03, 0.03), (0.08, 0.08), (0.06, 0.03), (0.03, 0.06))),
+)
+
+_COARSE_SHIFT = 2  # of 32 pixels, each way
+_FINE_SHIFT = 8  # of 64 pixels, each way
+_BLOCK = 1024
+_KEPT = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """Two near-duplicates: positions in the table, ``first`` < ``second``, and how alike they are (0.65 to 1)."""
+
+    first: int
+    second: int
+    similarity: float
+
+
+def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None] = lambda _: None) -> list[Pair]:
+    """Return all pairs of near-duplicates, in order.
+
+    Args:
+        thumbnails: [N, 64, 64] float32, 0 = black, 1 = white.
+        tick: Called with the number of pictures compared so far, 0 to N.
+    """
+    if len(thumbnails) < 2:
+        return []
+    found = dict.fromkeys(_identical(thumbnails), 1.0)
+    passes = [(_WHOLE, NEAR), *((crop, NEAR_CROPPED) for crop in _CROPS)]
+    for number, (crop, bar) in enumerate(passes):
+        done = number * len(thumbnails)
+
+        def advance(rows: int, done: int = done) -> None:
+            tick((done + rows) // len(passes))
+
+        pairs = _coarse_pairs(thumbnails, crop, advance)
+        similarity = _fine_similarity(thumbnails, pairs, crop.cut)
+        close = np.flatnonzero(similarity >= bar - 0.25)  # the other cuts improve on the first by less than this
+        for cut in crop.others:
+            similarity[close] = np.maximum(similarity[close], _fine_similarity(thumbnails, pairs[close], cut))
+        for (i, j), value in zip(pairs[similarity >= bar].tolist(), similarity[similarity >= bar], strict=True):
+            key = (min(i, j), max(i, j))
+            found[key] = max(found.get(key, 0.0), min(float(value), 1.0))
+    return [Pair(i, j, value) for (i, j), value in sorted(found.items())]
+
+
+def _cropped(thumbnails: NDArray[np.float32], cut: tuple[float, float], side: int) -> NDArray[np.float32]:
+    """Return [N, side, side] with the shares ``cut`` of width and height taken off each side."""
+    from PIL import Image
+
+    x, y = cut[0] * SIDE, cut[1] * SIDE
+    resized = (
+        Image.fromarray(picture).resize((side, side), Image.Resampling.BOX, box=(x, y, SIDE - x, SIDE - y))
+        for picture in thumbnails
+    )
+    return np.stack([np.asarray(picture, dtype=np.float32) for picture in resized])
+
+
+def _evened(pictures: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
+    """Even out brightness and contrast: subtract the local mean, divide by the local spread.
+
+    What remains of histogram equalisation, windowing or a black border is little. Flat areas stay near zero.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    detail = pictures - gaussian_filter(pictures, (0, blur, blur))
+    spread = np.sqrt(gaussian_filter(detail**2, (0, 2 * blur, 2 * blur)))
+    floor = np.sqrt((detail**2).mean(axis=(1, 2), keepdims=True))
+    evened: NDArray[np.float32] = (detail / (spread + floor + 1e-6)).astype(np.float32)
+    return evened
+
+
+def _unit(pictures: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [N, pixels], centred and of length 1, so that a product is a correlation; a flat picture becomes zero."""
+    flat = pictures.reshape(len(pictures), -1)
+    centred = flat - flat.mean(axis=1, keepdims=True)
+    unit: NDArray[np.float32] = centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-3)
+    return unit
+
+
+def _coarse_pairs(thumbnails: NDArray[np.float32], crop: _Crop, tick: Callable[[int], None]) -> NDArray[np.intp]:
+    """Return [P, 2] positions: a whole half-size picture, and one that matches it, cropped, at some small shift."""
+    side, shift = SIDE // 2, _COARSE_SHIFT
+    inner = slice(shift, side - shift)
+    whole = _unit(_evened(_cropped(thumbnails, (0, 0), side), blur=1.0)[:, inner, inner])
+    other = _evened(_cropped(thumbnails, crop.cut, side), blur=1.0)
+    starts = range(0, 2 * shift + 1, crop.step)
+    size = side - 2 * shift
+    windows = [_unit(other[:, y : y + size, x : x + size]) for y in starts for x in starts]
+    basis = _basis(whole)
+    whole, windows = whole @ basis, [window @ basis for window in windows]
+    found = [np.empty((0, 2), dtype=np.intp)]
+    for start in range(0, len(whole), _BLOCK):
+        rows = whole[start : start + _BLOCK]
+        first = start if crop is _WHOLE else 0  # without a crop, i with j is j with i
+        best = np.full((len(rows), len(whole) - first), -1, dtype=np.float32)
+        for window in windows:
+            np.maximum(best, rows @ window[first:].T, out=best)
+        i, j = np.nonzero(best >= crop.bar)
+        pairs = np.stack([i + start, j + first], axis=1)
+        found.append(pairs[pairs[:, 0] < pairs[:, 1]] if crop is _WHOLE else pairs[pairs[:, 0] != pairs[:, 1]])
+        tick(min(start + _BLOCK, len(whole)))
+    return np.concatenate(found)
+
+
+def _basis(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return [pixels, 256] the directions in which the pictures differ most: a third of the work, most of the truth."""
+    _, directions = np.linalg.eigh(vectors.T @ vectors)
+    kept: NDArray[np.float32] = directions[:, -_KEPT:].astype(np.float32)
+    return kept
+
+
+def _fine_similarity(
+    thumbnails: NDArray[np.float32], pairs: NDArray[np.intp], cut: tuple[float, float]
+) -> NDArray[np.float32]:
+    """Return [P] the largest correlation of one picture with the cropped other, over shifts of up to 8 pixels."""
+    from scipy.fft import irfft2
+
+    best = np.full(len(pairs), -1, dtype=np.float32)
+    if not len(pairs):
+        return best
+    used, places = np.unique(pairs, return_inverse=True)
+    places = places.reshape(-1, 2)
+    whole, other = (_spectrum(_cropped(thumbnails[used], taken, SIDE)) for taken in ((0.0, 0.0), cut))
+    span, reach = SIDE + 2 * _FINE_SHIFT, 2 * _FINE_SHIFT + 1
+    for start in range(0, len(pairs), 512):
+        one, two = places[start : start + 512].T
+        product = irfft2(whole[one] * np.conj(other[two]), s=(span, span), axes=(1, 2), workers=-1)
+        near = np.roll(product, (_FINE_SHIFT, _FINE_SHIFT), axis=(1, 2))[:, :reach, :reach]
+        best[start : start + 512] = near.reshape(len(near), -1).max(axis=1)
+    return best
+
+
+def _spectrum(pictures: NDArray[np.float32]) -> NDArray[np.complex64]:
+    """Return the Fourier transform of each picture's evened detail, padded so that a shift does not wrap round."""
+    from scipy.fft import rfft2
+
+    taper = np.hanning(SIDE + 2)[1:-1] ** 0.25  # softens the frame, which a shift moves out of the picture
+    detail = _evened(pictures, blur=2.0) * np.outer(taper, taper).astype(np.float32)
+    span = SIDE + 2 * _FINE_SHIFT
+    spectrum: NDArray[np.complex64] = rfft2(_unit(detail).reshape(detail.shape), s=(span, span), axes=(1, 2))
+    return spectrum
+
+
+def _identical(thumbnails: NDArray[np.float32]) -> Iterable[tuple[int, int]]:
+    """Yield pairs of the very same thumbnail, blank ones included; each with the first of its kind."""
+    first: dict[bytes, int] = {}
+    for place, picture in enumerate(thumbnails):
+        earlier = first.setdefault(picture.tobytes(), place)
+        if earlier != place:
+            yield earlier, place

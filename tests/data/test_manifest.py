@@ -1,0 +1,129 @@
+"""The manifest keeps its contract on write and on read, and names what breaks it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from pneumoscope.data.manifest import COLUMNS, Manifest, read_manifest, validated, write_manifest
+from pneumoscope.errors import ManifestError
+
+Rows = Callable[..., dict[str, Any]]
+
+
+def test_what_is_written_is_read_back(tmp_path: Path, make_row: Rows) -> None:
+    rows = [make_row(1, patient_id="7", age=4.5, view="AP Supine", sex="F", split="test"), make_row(2)]
+    manifest = Manifest.from_rows(rows, {"here": tmp_path / "elsewhere"}, ["made by hand"])
+    write_manifest(manifest, tmp_path / "m.parquet")
+    again = read_manifest(tmp_path / "m.parquet")
+    pd.testing.assert_frame_equal(again.table, manifest.table)
+    assert list(again.table.columns) == list(COLUMNS)
+    assert again.notes == ("made by hand",)
+    assert again.table["view"].isna().tolist() == [False, True]
+
+
+def test_a_root_inside_the_manifests_folder_moves_with_it(tmp_path: Path, make_row: Rows) -> None:
+    old, new, outside = tmp_path / "old", tmp_path / "new", tmp_path / "outside"
+    (old / "images").mkdir(parents=True)
+    outside.mkdir()
+    rows = [make_row(1), make_row(2, source="there")]
+    write_manifest(Manifest.from_rows(rows, {"here": old / "images", "there": outside}), old / "m.parquet")
+    old.rename(new)
+    assert read_manifest(new / "m.parquet").paths() == [new / "images/a/1.png", outside / "a/2.png"]
+
+
+def test_roots_can_be_moved_and_unknown_sources_are_refused(tmp_path: Path, make_row: Rows) -> None:
+    write_manifest(Manifest.from_rows([make_row(1)], {"here": tmp_path / "gone"}), tmp_path / "m.parquet")
+    with pytest.raises(ManifestError, match=r"which is not a folder.*--root here=DIR"):
+        read_manifest(tmp_path / "m.parquet").paths()
+    moved = read_manifest(tmp_path / "m.parquet", {"here": tmp_path})
+    assert moved.paths() == [tmp_path / "a/1.png"]
+    with pytest.raises(ManifestError, match=r"--root her: is not a source.*Did you mean 'here'"):
+        read_manifest(tmp_path / "m.parquet", {"her": tmp_path})
+
+
+@pytest.mark.parametrize(
+    ("broken", "message"),
+    [
+        ({"label": "norml"}, r"row 1, label = 'norml': must be one of covid-19, normal"),
+        ({"view": "pa"}, r"row 1, view = 'pa': must be one of PA, AP, AP Supine, L"),
+        ({"split": "dev"}, r"row 1, split = 'dev': must be one of train"),
+        ({"sex": "male"}, r"row 1, sex = 'male': must be one of M, F"),
+        ({"age": 540}, r"row 1, age = 540.0: must be years"),
+        ({"age": "old"}, r"row 1, age = 'old': must be a number"),
+        ({"group": None}, r"row 1, group = nan: must be present"),
+        ({"image": "/etc/x.png"}, r"row 1, image = '/etc/x.png': must be a relative path"),
+        ({"image": "a/../../x.png"}, r"row 1, image = .*without '\.\.'"),
+        ({"image": "a\\x.png"}, r"row 1, image = .*forward slashes"),
+        ({"sha256": "AB"}, r"row 1, sha256 = 'AB': must be 64 lower-case"),
+        ({"width": 0}, r"row 1, width = 0: must be at least 1"),
+        ({"image": "a/1.png"}, r"rows 0, 1, image .*once per source"),
+        ({"group": "g1", "split": "test"}, r"group 'g1' \(rows 0, 1\) lies in test and train"),
+    ],
+)
+def test_an_error_names_row_value_and_rule(make_row: Rows, broken: dict[str, Any], message: str) -> None:
+    rows = [make_row(1, split="train"), {**make_row(2), **broken}]
+    with pytest.raises(ManifestError, match=message):
+        Manifest.from_rows(rows, {})
+
+
+def test_many_errors_are_counted(make_row: Rows) -> None:
+    with pytest.raises(ManifestError, match=r"row 4, label.*; and 3 more\."):
+        Manifest.from_rows([make_row(number, label="?") for number in range(8)], {})
+
+
+def test_columns_are_exactly_the_contract(make_row: Rows) -> None:
+    table = Manifest.from_rows([make_row(1)], {}).table
+    with pytest.raises(ManifestError, match="column 'age': is missing"):
+        validated(Manifest(table.drop(columns="age")))
+    with pytest.raises(ManifestError, match=r"column 'lable': is not in the contract. Did you mean 'label'"):
+        validated(Manifest(table.assign(lable="x")))
+
+
+def test_a_group_may_be_in_one_part_and_partly_in_none(make_row: Rows) -> None:
+    manifest = Manifest.from_rows([make_row(1, group="g", split="train"), make_row(2, group="g")], {})
+    assert manifest.parts_present == ("train",)
+
+
+def test_hashes_tell_images_labels_and_parts_and_nothing_else(make_row: Rows) -> None:
+    rows = [make_row(2, label="covid-19", split="test"), make_row(1)]
+    manifest = Manifest.from_rows(rows, {})
+    one, two = f"{1:064x}", f"{2:064x}"
+    assert manifest.rows_hash() == hashlib.sha256(f"{one} normal\n{two} covid-19".encode()).hexdigest()
+    assert manifest.split_hash() == hashlib.sha256(f"{one} -\n{two} test".encode()).hexdigest()
+    elsewhere = Manifest.from_rows([{**row, "image": f"b/{row['image']}"} for row in reversed(rows)], {})
+    assert elsewhere.rows_hash() == manifest.rows_hash()
+    assert elsewhere.split_hash() == manifest.split_hash()
+
+
+def test_the_kind_of_group_is_the_weakest_present(make_row: Rows) -> None:
+    patient = [make_row(1, patient_id="7", group="p"), make_row(2, patient_id="8", group="p")]
+    mixed = [make_row(3, patient_id="9", group="c"), make_row(4, group="c")]
+    alone = [make_row(5)]
+    assert Manifest.from_rows(patient, {}).group_kind == "patient"
+    assert Manifest.from_rows(patient + mixed, {}).group_kind == "near-duplicate cluster"
+    assert Manifest.from_rows(patient + mixed + alone, {}).group_kind == "image"
+
+
+def test_a_part_without_rows_is_an_error_with_the_way_out(make_row: Rows) -> None:
+    manifest = Manifest.from_rows([make_row(1)], {})
+    with pytest.raises(ManifestError, match=r"part 'test': has no rows.*never split.*pneumoscope data split"):
+        manifest.part("test")
+    with pytest.raises(ManifestError, match=r"part 'tset': is unknown. Did you mean 'test'"):
+        manifest.part("tset")
+
+
+def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
+    (tmp_path / "text.parquet").write_text("no")
+    pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
+    with pytest.raises(ManifestError, match=r"text\.parquet: is not a Parquet file"):
+        read_manifest(tmp_path / "text.parquet")
+    with pytest.raises(ManifestError, match=r"other\.parquet: is a Parquet file, but not a manifest"):
+        read_manifest(tmp_path / "other.parquet")
+    with pytest.raises(ManifestError, match=r"absent\.parquet: there is no such file"):
+        read_manifest(tmp_path / "absent.parquet")

@@ -1,0 +1,141 @@
+"""Planted copies are found, strangers are not, and the figures are those of an independent computation."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
+
+from pneumoscope.data.fingerprint import distance, perceptual_hash, thumbnail
+from pneumoscope.data.leakage import joined
+from pneumoscope.data.phantom import draw
+from pneumoscope.data.reading import read_picture
+from pneumoscope.data.similarity import NEAR, SAME, _evened, _fine_similarity, near_duplicates
+
+STRANGERS = 40
+
+
+def _small(picture: Image.Image) -> NDArray[np.float32]:
+    return thumbnail(np.asarray(picture.convert("L"), dtype=np.float32) / 255)
+
+
+def _jpeg(picture: Image.Image, quality: int) -> Image.Image:
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=quality)
+    return Image.open(buffer)
+
+
+def _shifted(picture: Image.Image) -> Image.Image:
+    return picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, 8, 0, 1, 5))
+
+
+COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
+    "the same": lambda picture: picture,
+    "half the size": lambda picture: picture.resize((64, 64), Image.Resampling.LANCZOS),
+    "JPEG of quality 60": lambda picture: _jpeg(picture, 60),
+    "brighter": lambda picture: picture.point(lambda value: min(255, int(value + 40))),
+    "equalised": ImageOps.equalize,
+    "shifted": _shifted,
+    "cropped by 6% left and right": lambda picture: picture.crop((8, 0, 120, 128)),
+    "resized, brighter and JPEG": lambda picture: _jpeg(picture.resize((100, 100)).point(lambda v: v * 1.1), 60),
+}
+
+
+# Pairs that real sets share: a plain copy, two that were equalised, three that were cropped.
+_RADIOGRAPHY, _KAGGLE = "radiography/COVID-19_Radiography_Dataset", "kaggle-pneumonia/chest_xray"
+REAL = [
+    (f"{_RADIOGRAPHY}/Normal/images/Normal-290.png", "nih/images/00007408_000.png"),
+    (
+        f"{_RADIOGRAPHY}/Viral Pneumonia/images/Viral Pneumonia-233.png",
+        f"{_KAGGLE}/test/PNEUMONIA/person348_virus_714.jpeg",
+    ),
+    (
+        f"{_RADIOGRAPHY}/Viral Pneumonia/images/Viral Pneumonia-1133.png",
+        f"{_KAGGLE}/test/PNEUMONIA/person1348_virus_2324.jpeg",
+    ),
+    (f"{_RADIOGRAPHY}/COVID/images/COVID-1139.png", "ieee8023/images/16745_6_1.png"),
+    (f"{_RADIOGRAPHY}/COVID/images/COVID-1577.png", "ieee8023/images/A7E260CE-8A00-4C5F-A7F5-27336527A981.jpeg"),
+    (f"{_RADIOGRAPHY}/COVID/images/COVID-1118.png", "ieee8023/images/16747_1_1.jpg"),
+]
+
+
+@pytest.fixture(scope="module")
+def strangers() -> list[Image.Image]:
+    """Drawn chests of different patients: they look as alike as chests do."""
+    pictures = [draw(0, number, "normal", 128).pixels for number in range(STRANGERS)]
+    return [Image.fromarray(np.round(pixels * 255).astype(np.uint8)) for pixels in pictures]
+
+
+def test_strangers_are_not_near_duplicates(strangers: list[Image.Image]) -> None:
+    assert near_duplicates(np.stack([_small(picture) for picture in strangers])) == []
+
+
+@pytest.mark.parametrize("change", COPIES, ids=str)
+def test_planted_copies_are_found_and_only_they(strangers: list[Image.Image], change: str) -> None:
+    copies = [COPIES[change](picture) for picture in strangers[::10]]
+    pairs = near_duplicates(np.stack([_small(picture) for picture in [*strangers, *copies]]))
+    assert [(pair.first, pair.second) for pair in pairs] == [(0, 40), (10, 41), (20, 42), (30, 43)]
+
+
+def test_the_same_pixels_are_one_exposure_even_when_blank() -> None:
+    blank = np.zeros((3, 64, 64), dtype=np.float32)
+    blank[1] = 0.5
+    noise = np.random.default_rng(0).random((1, 64, 64), dtype=np.float32)
+    pairs = near_duplicates(np.concatenate([blank, noise, noise]))
+    assert [(pair.first, pair.second) for pair in pairs] == [(0, 2), (3, 4)]
+    assert all(pair.similarity >= SAME for pair in pairs)
+
+
+def test_one_picture_or_none_has_no_pair() -> None:
+    assert near_duplicates(np.zeros((1, 64, 64), dtype=np.float32)) == []
+    assert near_duplicates(np.zeros((0, 64, 64), dtype=np.float32)) == []
+
+
+def test_similarity_is_the_best_correlation_over_shifts(strangers: list[Image.Image]) -> None:
+    small = np.stack([_small(strangers[0]), _small(_shifted(strangers[0])), _small(strangers[1])])
+    taper = np.hanning(66)[1:-1] ** 0.25
+    detail = _evened(small, blur=2.0) * np.outer(taper, taper)
+    detail -= detail.mean(axis=(1, 2), keepdims=True)
+    detail /= np.sqrt((detail**2).sum(axis=(1, 2), keepdims=True))
+
+    def by_hand(one: NDArray[np.float64], other: NDArray[np.float64]) -> float:
+        padded = np.pad(other, 8)
+        return max(float((one * padded[y : y + 64, x : x + 64]).sum()) for y in range(17) for x in range(17))
+
+    pairs = [(0, 1), (0, 2), (1, 2)]
+    wanted = [by_hand(detail[i], detail[j]) for i, j in pairs]
+    assert _fine_similarity(small, np.array(pairs), (0.0, 0.0)) == pytest.approx(wanted, abs=1e-4)
+    assert wanted[0] >= NEAR > wanted[1]
+
+
+def test_joining_is_that_of_connected_components() -> None:
+    random = np.random.default_rng(0)
+    links = random.integers(0, 200, size=(120, 2))
+    graph = coo_array((np.ones(120), links.T), shape=(200, 200))
+    _, wanted = connected_components(graph, directed=False)
+    found = joined(200, [(int(i), int(j)) for i, j in links])
+    assert len(set(zip(found, wanted, strict=True))) == len(set(found)) == len(set(wanted))
+    assert all(found[place] <= place for place in range(200))
+
+
+def test_the_perceptual_hash_moves_little_with_the_file_and_much_with_the_picture(strangers: list[Image.Image]) -> None:
+    hashes = [perceptual_hash(_small(picture)) for picture in strangers]
+    copies = [perceptual_hash(_small(_jpeg(picture.resize((100, 100)), 60))) for picture in strangers]
+    assert max(distance(one, other) for one, other in zip(hashes, copies, strict=True)) <= 6
+    others = [distance(hashes[i], hashes[j]) for i in range(STRANGERS) for j in range(i)]
+    assert np.median(others) > 12
+    assert distance("0000000000000000", "f00000000000000f") == 8
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize(("one", "other"), REAL, ids=lambda path: Path(path).name)
+def test_copies_that_real_sets_took_from_each_other_are_found(shared: Path, one: str, other: str) -> None:
+    small = np.stack([read_picture(shared / "data" / name).small for name in (one, other)])
+    assert [pair.similarity >= NEAR for pair in near_duplicates(small)] == [True]
