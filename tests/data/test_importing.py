@@ -1,0 +1,104 @@
+"""An import reads what the source lists, groups what belongs together, and accounts for everything else."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pneumoscope.data.importing import ImportReport, import_source
+from pneumoscope.data.leakage import group_names
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.similarity import Pair
+from pneumoscope.data.sources import SOURCES
+from pneumoscope.data.sources.base import ImportOptions
+from pneumoscope.errors import ImageError, ManifestError
+from pneumoscope.files import sha256_of
+
+Draw = Callable[..., Path]
+
+
+@pytest.fixture
+def folder(tmp_path: Path, draw: Draw) -> Path:
+    """Two labels; a file twice, and one more whose bytes are no image."""
+    for number in range(4):
+        draw(tmp_path / f"set/normal/{number}.png", number)
+        draw(tmp_path / f"set/covid-19/{number}.png", 10 + number)
+    shutil.copy(tmp_path / "set/normal/0.png", tmp_path / "set/covid-19/copy.png")
+    return tmp_path / "set"
+
+
+def _import(folder: Path, **options: bool) -> tuple[Manifest, ImportReport]:
+    return import_source(SOURCES.get("folder"), folder, ImportOptions(source_name="mine"), **options)
+
+
+def test_every_image_is_read_hashed_and_grouped(folder: Path) -> None:
+    manifest, report = _import(folder)
+    table = manifest.table.set_index("image")
+    assert report.kept == {"covid-19": 5, "normal": 4}
+    assert set(table.source) == {"mine"}
+    assert table.sha256.tolist() == [sha256_of(path) for path in manifest.paths()]
+    assert set(zip(table.width, table.height, table.bits, strict=True)) == {(128, 128, 8)}
+    assert table["split"].isna().all()
+    assert table.group["normal/0.png"] == table.group["covid-19/copy.png"]
+    assert table.group.nunique() == 8
+    assert report.groups == {"image": 7, "near-duplicate cluster": 1}
+
+
+def test_the_same_picture_under_two_labels_is_reported(folder: Path) -> None:
+    _, report = _import(folder)
+    assert len(report.conflicts) == 1
+    assert "mine/covid-19/copy.png is covid-19, mine/normal/0.png is normal" in report.conflicts[0]
+
+
+def test_unreadable_images_are_named_all_together(folder: Path) -> None:
+    (folder / "normal/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (folder / "normal/text.jpg").write_text("no image")
+    with pytest.raises(ImageError, match=r"(?s)2 of 11 images.*normal/broken\.png: .*normal/text\.jpg: ") as caught:
+        _import(folder)
+    assert "--drop-unreadable" in str(caught.value)
+    manifest, report = _import(folder, drop_unreadable=True)
+    assert len(manifest) == 9
+    assert [(dropped.file, dropped.reason.split(":")[0]) for dropped in report.dropped] == [
+        ("normal/broken.png", "unreadable"),
+        ("normal/text.jpg", "unreadable"),
+    ]
+    assert "dropped: 1 unreadable" in manifest.notes[0]
+
+
+def test_a_set_without_one_readable_image_is_an_error(tmp_path: Path) -> None:
+    (tmp_path / "normal").mkdir()
+    (tmp_path / "normal/a.png").touch()
+    with pytest.raises(ManifestError, match="has no readable image"):
+        _import(tmp_path, drop_unreadable=True)
+
+
+def _table(*rows: tuple[str, str | None, str]) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=["source", "patient_id", "sha256"])
+
+
+def test_patients_of_two_sources_with_one_number_are_two() -> None:
+    names = group_names(_table(("a", "7", "1" * 64), ("b", "7", "2" * 64)), [])
+    assert names == ["patient:a/7", "patient:b/7"]
+
+
+def test_patients_that_share_a_picture_become_one_group() -> None:
+    table = _table(("a", "7", "1" * 64), ("a", "8", "2" * 64), ("b", None, "3" * 64), ("b", None, "4" * 64))
+    assert group_names(table, [Pair(0, 2, 0.9), Pair(1, 2, 0.9)]) == ["patient:a/7"] * 3 + ["image:" + "4" * 16]
+
+
+def test_one_file_twice_is_a_cluster_named_after_its_hash() -> None:
+    table = _table(("a", None, "2" * 64), ("a", None, "2" * 64), ("a", None, "1" * 64))
+    assert group_names(table, []) == ["cluster:" + "2" * 16] * 2 + ["image:" + "1" * 16]
+
+
+def test_rows_kept_together_for_another_reason_stay_so() -> None:
+    table = _table(("a", None, "1" * 64), ("a", None, "2" * 64), ("a", None, "3" * 64))
+    assert group_names(table, [], ["x", None, "x"]) == [
+        "cluster:" + "1" * 16,
+        "image:" + "2" * 16,
+        "cluster:" + "1" * 16,
+    ]

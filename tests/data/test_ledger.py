@@ -1,0 +1,56 @@
+"""An opening is never forgotten: not by a new split, a new name, or a share of the images only."""
+
+from __future__ import annotations
+
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from pneumoscope.data.ledger import ledger_path, openings, record_opening
+from pneumoscope.errors import ManifestError
+
+
+def test_any_overlap_counts_and_none_does_not(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.parquet"
+    assert openings(manifest, ["a"]) == 0
+    assert record_opening(manifest, ["a", "b"], "model", "evaluate") == 0
+    assert record_opening(manifest, ["b", "c"], "model", "evaluate") == 1
+    assert [openings(manifest, [image]) for image in "abcd"] == [1, 2, 1, 0]
+
+
+def test_another_manifest_in_the_folder_does_not_start_afresh(tmp_path: Path) -> None:
+    record_opening(tmp_path / "m.parquet", ["a"], "model", "evaluate")
+    assert record_opening(tmp_path / "renamed.parquet", ["a"], "model", "evaluate") == 1
+    assert openings(tmp_path / "third.parquet", ["a"]) == 2
+
+
+def test_lines_say_when_who_and_what_and_are_only_appended(tmp_path: Path) -> None:
+    manifest = tmp_path / "m.parquet"
+    record_opening(manifest, ["b", "a", "a"], "1234", "pneumoscope evaluate x")
+    first = ledger_path(manifest).read_bytes()
+    record_opening(manifest, ["c"], "1234", "again")
+    assert ledger_path(manifest).name == "m.ledger.jsonl"
+    assert ledger_path(manifest).read_bytes().startswith(first)
+    entry = json.loads(first)
+    assert (entry["by"], entry["command"], entry["images"]) == ("1234", "pneumoscope evaluate x", ["a", "b"])
+    assert entry["time"].endswith("+00:00")
+
+
+def test_openings_at_the_same_time_are_all_kept_whole(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as pool:
+        list(
+            pool.map(
+                lambda n: record_opening(tmp_path / "m.parquet", [f"{n}:{i}" for i in range(500)], "m", ""), range(16)
+            )
+        )
+    assert sum(openings(tmp_path / "m.parquet", [f"{n}:0"]) for n in range(16)) == 16
+
+
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
+    record_opening(tmp_path / "m.parquet", ["a"], "m", "")
+    with ledger_path(tmp_path / "m.parquet").open("a") as file:
+        file.write('{"images": \n')
+    with pytest.raises(ManifestError, match=r"m\.ledger\.jsonl, line 2: is not an opening"):
+        openings(tmp_path / "m.parquet", ["a"])

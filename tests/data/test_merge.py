@@ -1,0 +1,80 @@
+"""A merge finds what sources share, keeps it together, and refuses images that are no longer what was imported."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from pneumoscope.data.importing import import_source
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.merge import merge
+from pneumoscope.data.sources import SOURCES
+from pneumoscope.data.sources.base import ImportOptions
+from pneumoscope.data.splits import assign_parts
+from pneumoscope.errors import ManifestError, UsageError
+
+Draw = Callable[..., Path]
+
+
+def _set(folder: Path) -> Manifest:
+    return import_source(SOURCES.get("folder"), folder, ImportOptions(source_name=folder.name))[0]
+
+
+@pytest.fixture
+def two(tmp_path: Path, draw: Draw) -> tuple[Manifest, Manifest]:
+    """Two sets of six; ``b`` holds a's first picture again, smaller, and its second under another label."""
+    for number in range(6):
+        draw(tmp_path / f"a/normal/{number}.png", number)
+        draw(tmp_path / f"b/normal/{number + 10}.png", number + 10)
+    Image.open(tmp_path / "a/normal/0.png").resize((96, 96)).save(tmp_path / "b/normal/10.png")
+    (tmp_path / "b/covid-19").mkdir()
+    Image.open(tmp_path / "a/normal/1.png").save(tmp_path / "b/covid-19/again.jpg", quality=60)
+    return _set(tmp_path / "a"), _set(tmp_path / "b")
+
+
+def test_what_two_sources_share_is_one_group_on_one_side(two: tuple[Manifest, Manifest]) -> None:
+    merged, report = merge(two)
+    group = merged.table.set_index(merged.table.source + "/" + merged.table.image).group
+    assert group["a/normal/0.png"] == group["b/normal/10.png"]
+    assert group["a/normal/1.png"] == group["b/covid-19/again.jpg"]
+    assert group.nunique() == 11
+    assert report.across == {"a normal = b covid-19": 1, "a normal = b normal": 1}
+    assert merged.roots == {**two[0].roots, **two[1].roots}
+    parts = assign_parts(merged, {"test": 0.5}, seed=0).table
+    assert (parts.groupby("group")["split"].nunique() == 1).all()
+
+
+def test_a_picture_with_two_labels_is_named_and_left_out_when_told(two: tuple[Manifest, Manifest]) -> None:
+    merged, report = merge(two)
+    assert len(report.conflicts) == 1
+    assert "a/normal/1.png is normal, b/covid-19/again.jpg is covid-19" in report.conflicts[0]
+    assert len(merged) == 13
+    assert report.dropped == ()
+    without, report = merge(two, drop_conflicts=True)
+    assert report.dropped == ("a/normal/1.png", "b/covid-19/again.jpg")
+    assert len(without) == 11
+    assert "left out 2 images" in without.notes[-1]
+
+
+def test_parts_are_taken_away_and_earlier_groups_stay_together(two: tuple[Manifest, Manifest]) -> None:
+    first = Manifest(two[0].table.assign(group="all"), two[0].roots, two[0].notes)
+    merged, report = merge([assign_parts(first, {"test": 0}, seed=0), two[1]])
+    assert report.unsplit
+    assert merged.parts_present == ()
+    assert merged.table.group[merged.table.source == "a"].nunique() == 1
+
+
+def test_an_image_that_was_exchanged_since_is_refused(two: tuple[Manifest, Manifest], draw: Draw) -> None:
+    draw(two[0].paths()[3], 99)
+    with pytest.raises(ManifestError, match=r"1 images of a: .*'3\.png \(another SHA-256 than at import\)'"):
+        merge(two)
+
+
+def test_one_source_twice_or_one_manifest_alone_is_refused(two: tuple[Manifest, Manifest]) -> None:
+    with pytest.raises(ManifestError, match=r"source 'a': is in two of the manifests\..*--source-name"):
+        merge([two[0], two[0]])
+    with pytest.raises(UsageError, match="needs two or more"):
+        merge([two[0]])
