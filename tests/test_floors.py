@@ -19,6 +19,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("evaluate", "report"),
     (
         "lab.shim",
+        "lab.dropout",
         "lab.weights",
         "lab.classic",
         "lab.heads",
@@ -28,7 +29,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "lab.augment",
         "lab.dataset",
     ),
-    ("lab.optim", "lab.module", "lab.callbacks", "lab.prepare", "lab.fit"),
+    ("lab.layers", "lab.optim", "lab.module", "lab.callbacks", "lab.prepare", "lab.fit"),
     ("export",),
     ("cli",),
 )
