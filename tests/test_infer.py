@@ -99,7 +99,7 @@ def test_the_operating_point_decides(model: Model, probabilities: tuple[float, .
 def test_a_strange_image_is_refused_with_the_reason(model: Model, ood: float) -> None:
     decision, reason = decide(model.card, (0.9, 0.05, 0.05), ood)
     assert decision is None
-    assert "exceeds 3.5" in reason
+    assert "exceeds the limit 3.5, which 99.0% of them keep" in reason
 
 
 def test_a_refused_file_keeps_its_probabilities_and_gets_no_decision(model: Model, tmp_path: Path) -> None:
