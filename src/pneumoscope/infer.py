@@ -133,8 +133,8 @@ def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str 
     # Written as "not <=" so that a score that is not a number is refused too.
     if not ood <= limit:
         return None, (
-            f"unlike the images this model was calibrated on: its out-of-distribution score {ood:.4g} exceeds the limit "
-            f"{limit:.4g}, which {card.refusal.ood_quantile:.1%} of them keep"
+            f"unlike the images this model was calibrated on: its out-of-distribution score {ood:.4g} exceeds the "
+            f"limit {limit:.4g}, which {card.refusal.ood_quantile:.1%} of them keep"
         )
     if probabilities[0] >= card.operating_point.threshold:
         return card.primary, ""
