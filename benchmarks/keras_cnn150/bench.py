@@ -1,0 +1,227 @@
+"""How fast is training a small network here, against Keras 3 + TensorFlow on the same images? Measured in one run.
+
+    python benchmarks/keras_cnn150/bench.py [--rounds 4] [--epochs 3] [--learn 30] [--float32] [-o result.json]
+
+``cnn-150`` is trained by its twin (twin.py, in an environment of its own that is made on first use) and by Pneumoscope
+(ours.py) in turn, A B A B, each in a fresh process: whatever else the machine does meets both. The first epoch of each
+process warms up and is not counted. The images are the Kaggle pneumonia set where it lies beside the project (or where
+``--data`` says), else phantoms; both sides get the same 150 x 150 pixels.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pneumoscope.data.importing import import_source
+from pneumoscope.data.manifest import write_manifest
+from pneumoscope.data.phantom import write_set
+from pneumoscope.data.sources import SOURCES
+from pneumoscope.data.sources.base import ImportOptions
+from pneumoscope.data.splits import assign_parts
+from pneumoscope.files import write_json
+from pneumoscope.lab.prepare import Plan, load_part, plan
+from pneumoscope.recipe import load_recipe
+
+HERE = Path(__file__).resolve().parent
+PARAMETERS = 1_246_401
+"""What the source prints, batch-norm statistics included, as Keras counts."""
+SHARES = {"train": 0.7, "validation": 0.25, "calibration": 0.05}
+TARGET = 2.0
+
+
+def twin_environment(folder: Path) -> Path:
+    """Return the twin's Python, making its environment if it is not there or its requirements have changed."""
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+    wanted, noted = (HERE / "requirements.txt").read_text(), folder / "installed.txt"
+    if not (python.is_file() and noted.is_file() and noted.read_text() == wanted):
+        print(f"making {folder} (TensorFlow, about 1.7 GB; once)", file=sys.stderr, flush=True)
+        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
+        pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        subprocess.run([*pip, "-r", HERE / "requirements.txt"], check=True)
+        noted.write_text(wanted)
+    return python
+
+
+def images(data: Path | None, patients: int, folder: Path) -> tuple[Plan, str]:
+    """Return the plan of ``cnn-150`` on the images, and what they are in words."""
+    if data is None:
+        labels = ("viral-pneumonia", "normal")
+        found, words = write_set(folder / "phantoms", patients, labels), "phantoms (synthetic, drawn by the package)"
+    else:
+        found, _ = import_source(SOURCES.get("kaggle-pneumonia"), data, ImportOptions())
+        words = "Kaggle pneumonia (children; Kermany 2018)"
+    made = plan(load_recipe("cnn-150"), assign_parts(found, SHARES, seed=0))
+    return made, words
+
+
+def write_images(made: Plan, folder: Path) -> None:
+    """Write what both sides read: the manifest, and its 150 x 150 pixels (uint8) with their classes (1 = normal)."""
+    write_manifest(made.manifest, folder / "manifest.parquet")
+    train, validation = load_part(made, "train"), load_part(made, "validation")
+    np.savez(
+        folder / "images.npz",
+        train=train.images.take(range(len(train)))[:, 0].numpy(),
+        train_y=train.targets,
+        validation=validation.images.take(range(len(validation)))[:, 0].numpy(),
+        validation_y=validation.targets,
+    )
+
+
+def one_run(command: list[Any], out: Path) -> dict[str, Any]:
+    """Run one side in a fresh process and return what it measured, with the machine's load."""
+    before, started = os.getloadavg()[0], time.perf_counter()
+    done = subprocess.run([*map(str, command), "--out", str(out)], capture_output=True, text=True)
+    if done.returncode:
+        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
+    result: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    counted = slice(1, None)
+    epochs = len(result["train_seconds"]) - 1
+    if result["parameters"] != PARAMETERS:
+        raise SystemExit(f"{command[1]}: {result['parameters']:,} parameters, the source has {PARAMETERS:,}")
+    if epochs:
+        result["images_per_second"] = epochs * result["images"] / sum(result["train_seconds"][counted])
+        result["images_per_second_whole_epoch"] = epochs * result["images"] / sum(result["epoch_seconds"][counted])
+        result["images_per_cpu_second"] = epochs * result["images"] / sum(result["cpu_seconds"][counted])
+    return result | {"process_seconds": time.perf_counter() - started, "load": [before, os.getloadavg()[0]]}
+
+
+def spread(values: list[float]) -> dict[str, float]:
+    """Return median, smallest and largest."""
+    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
+
+
+def said(value: dict[str, float], digits: int) -> str:
+    """Return "median (low to high)"."""
+    return f"{value['median']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
+
+
+RATES = {
+    "images_per_second": "training batches",
+    "images_per_second_whole_epoch": "whole epochs",
+    "images_per_cpu_second": "per CPU second",
+}
+"""Whole epochs hold validation, metrics and, in ours, checkpoints. A CPU second is one core's: less moved by load."""
+
+
+def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
+    """Return images a second of each side, and the ratio of each to the twin, round by round."""
+    result: dict[str, Any] = {}
+    for key in RATES:
+        rates = {side: [run[key] for run in of_side] for side, of_side in runs.items()}
+        result[key] = {side: spread(values) for side, values in rates.items()}
+        result[f"ratio_{key}"] = {
+            side: spread([a / b for a, b in zip(values, rates["keras"], strict=True)])
+            for side, values in rates.items()
+            if side != "keras"
+        }
+    return result
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print the table."""
+    print(f"\ncnn-150, {PARAMETERS:,} parameters on both sides; {report['images']}")
+    print(
+        f"{report['rounds']} rounds of {report['epochs']} epochs, the first of each not counted; load {report['load']}"
+    )
+    for side, software in report["software"].items():
+        print(f"  {side:13} {software}")
+    print(f"\n  {'images a second: median (low to high)':38}" + "".join(f"{title:>26}" for title in RATES.values()))
+    for side in report["software"]:
+        print(f"  {side:38}" + "".join(f"{said(report[key][side], 1):>26}" for key in RATES))
+    for side in report["ratio_images_per_second"]:
+        print(f"  {side + ' / keras':38}" + "".join(f"{said(report[f'ratio_{key}'][side], 2):>26}" for key in RATES))
+    print(f"  target: ours / keras at least {TARGET:g} in training batches")
+    for side, figures in report["learning"].items():
+        print(f"  {side}: {len(figures['validation_accuracy'])} epochs: {figures['words']}")
+
+
+def learnt(result: dict[str, Any]) -> dict[str, Any]:
+    """Return a run's accuracies, and their last five epochs in words."""
+    held, seen = result["validation_accuracy"], result["train_accuracy"]
+    words = f"accuracy of the last five: training {np.mean(seen[-5:]):.3f}, validation {np.mean(held[-5:]):.3f}"
+    return {"validation_accuracy": held, "train_accuracy": seen, "words": words}
+
+
+def main() -> None:
+    """Prepare, alternate, report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    beside = HERE.parents[2] / "shared" / "data" / "kaggle-pneumonia"
+    parser.add_argument(
+        "--data", type=Path, default=beside if beside.is_dir() else None, help="folder of the Kaggle set"
+    )
+    parser.add_argument("--phantoms", type=int, metavar="PATIENTS", help="of each class, in place of the Kaggle set")
+    parser.add_argument("--rounds", type=int, default=4)
+    parser.add_argument("--epochs", type=int, default=3, help="of each process, the first not counted")
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument(
+        "--learn", type=int, default=0, metavar="EPOCHS", help="train both once more, to compare accuracy"
+    )
+    parser.add_argument("--float32", action="store_true", help="a third side: ours without bf16")
+    parser.add_argument("--environment", type=Path, default=HERE / ".venv-keras", help="the twin's; made if absent")
+    parser.add_argument("-o", "--out", type=Path)
+    options = parser.parse_args()
+    if options.epochs < 2 or options.rounds < 1:
+        parser.error("at least 2 epochs (the first is not counted) and 1 round")
+    sides: dict[str, list[Any]] = {
+        "keras": [twin_environment(options.environment), HERE / "twin.py"],
+        "ours": [sys.executable, HERE / "ours.py"],
+    }
+    if options.float32:
+        sides["ours-float32"] = [*sides["ours"], "--float32"]
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        made, words = images(None if options.phantoms else options.data, options.phantoms or 150, folder)
+        write_images(made, folder)
+        reads = {"keras": ["--images", folder / "images.npz"], "ours": ["--manifest", folder / "manifest.parquet"]}
+
+        def command(side: str, epochs: int, seed: int) -> list[Any]:
+            same = ["--epochs", epochs, "--batch", options.batch, "--seed", seed]
+            return [*sides[side], *reads[side.partition("-")[0]], *same]
+
+        runs: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+        for number in range(options.rounds):
+            for side, of_side in runs.items():
+                of_side.append(one_run(command(side, options.epochs, number), folder / "result.json"))
+                print(
+                    f"round {number + 1}: {side:13} {of_side[-1]['images_per_second']:7.1f} images/s, "
+                    f"load {of_side[-1]['load'][1]:.1f}",
+                    file=sys.stderr,
+                    flush=True,
+                )
+        learning = {}
+        if options.learn:
+            learning = {s: learnt(one_run(command(s, options.learn, 0), folder / "result.json")) for s in sides}
+    loads = [value for of_side in runs.values() for run in of_side for value in run["load"]]
+    parts = ", ".join(f"{part} {len(made.manifest.part(part))}" for part in ("train", "validation"))
+    report = {
+        "images": f"{words}: {parts}",
+        "parameters": PARAMETERS,
+        "rounds": options.rounds,
+        "epochs": options.epochs,
+        "batch": options.batch,
+        "cores": os.cpu_count(),
+        "load": f"{min(loads):.1f} to {max(loads):.1f} on {os.cpu_count()} cores",
+        "software": {side: of_side[0]["software"] for side, of_side in runs.items()},
+        **summary(runs),
+        "learning": learning,
+        "runs": runs,
+    }
+    show(report)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(options.out, report)
+
+
+if __name__ == "__main__":
+    main()
