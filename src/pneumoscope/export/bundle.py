@@ -163,6 +163,8 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
             differences = check_parity(
                 graph, temporary / "model.onnx", mixed_sizes([read(path).pixels for path in paths])
             )
+        sources = sorted({str(source) for source in manifest.part("validation").table["source"]})
+        by_source = {source: _validation_metrics(run, validation, points, source) for source in sources}
         card = Card(
             name=name or recipe.name,
             version="1",
@@ -171,7 +173,7 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
             | {package: version(package) for package in ("torch", "timm", "onnxruntime")},
             summary=recipe.summary,
             intended_use=INTENDED_USE,
-            limits=limits(manifest.part("train").table, task, manifest.group_kind),
+            limits=limits(manifest.part("train").table, task, manifest.group_kind, by_source),
             not_looked_for=NOT_LOOKED_FOR,
             labels=_labels(run),
             kind=task.kind,
@@ -190,10 +192,7 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
             split_hash=manifest.split_hash(),
             group_kind=manifest.group_kind,
             metrics=(_validation_metrics(run, validation, points),),
-            metrics_by_source={
-                str(source): (_validation_metrics(run, validation, points, str(source)),)
-                for source in sorted(manifest.part("validation").table["source"].unique())
-            },
+            metrics_by_source={source: (metrics,) for source, metrics in by_source.items()},
             licences=_licences(run),
             stamps=("not audited",),
             synthetic=bool(manifest.table["source"].str.startswith("synthetic").all()),

@@ -10,6 +10,7 @@ from types import MappingProxyType
 
 import pandas as pd
 
+from pneumoscope.card import PartMetrics
 from pneumoscope.labels import display_name
 from pneumoscope.recipe import Task
 
@@ -43,8 +44,19 @@ NOT_LOOKED_FOR = (
 )
 
 
-def limits(train: pd.DataFrame, task: Task, group_kind: str) -> tuple[str, ...]:
-    """Return the limits of a model trained on the rows ``train`` of a manifest, in sentences."""
+WEAK = 0.7
+"""Balanced accuracy on one source's validation images under which its answers there are called close to guessing."""
+
+
+def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[str, PartMetrics]) -> tuple[str, ...]:
+    """Return the limits of a model, in sentences.
+
+    Args:
+        train: The rows of the manifest that it was trained on.
+        task: Its classes.
+        group_kind: Of the manifest's groups.
+        by_source: Figures on the validation images of each source.
+    """
     sentences = []
     sources = train["source"].value_counts()
     named = ", ".join(f"{name} ({count} images)" for name, count in sources.items())
@@ -67,6 +79,13 @@ def limits(train: pd.DataFrame, task: Task, group_kind: str) -> tuple[str, ...]:
         sentences.append("The age of most training patients is unknown: it may tell children from adults by the class.")
     if train["view"].isna().mean() > 0.5:
         sentences.append("The view (PA, AP, supine) of most training images is unknown.")
+    for source, part in by_source.items():
+        accuracy = part.metrics["balanced_accuracy"]
+        if accuracy.value is not None and accuracy.value < WEAK:
+            sentences.append(
+                f"On the {part.images} validation images of {source} its balanced accuracy is {accuracy}: "
+                "among images like those its answers are close to guessing."
+            )
     if group_kind != "patient":
         sentences.append(
             f"Patients are not known for all images (independent unit: {group_kind}): the same person may be on both "
