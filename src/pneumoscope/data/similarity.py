@@ -43,7 +43,7 @@ class _Crop:
 
 
 # Copies are often cropped on two sides only and squeezed back into a square, so width and height are tried apart.
-_WHOLE = _Crop((0.0, 0.0), 0.5, 1)
+_WHOLE = _Crop((0.0, 0.0), 0.5, 1, ((0.03, 0.03), (0.03, 0.0), (0.0, 0.03)))
 _CROPS = (
     _Crop((0.06, 0.0), 0.47, 2, ((0.03, 0.0), (0.09, 0.0), (0.06, 0.03), (0.03, 0.03))),
     _Crop((0.0, 0.06), 0.5, 2, ((0.0, 0.03), (0.0, 0.09), (0.03, 0.06), (0.03, 0.03))),
@@ -52,6 +52,7 @@ _CROPS = (
 
 _COARSE_SHIFT = 2  # of 32 pixels, each way
 _FINE_SHIFT = 8  # of 64 pixels, each way
+_CLOSE = 0.5  # correlation from which other cuts are tried: one that fits better adds less than what is missing
 _BLOCK = 1024
 _KEPT = 256
 
@@ -75,8 +76,8 @@ def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None]
     if len(thumbnails) < 2:
         return []
     found = dict.fromkeys(_identical(thumbnails), 1.0)
-    passes = [(_WHOLE, NEAR), *((crop, NEAR_CROPPED) for crop in _CROPS)]
-    for number, (crop, bar) in enumerate(passes):
+    passes = (_WHOLE, *_CROPS)
+    for number, crop in enumerate(passes):
         done = number * len(thumbnails)
 
         def advance(rows: int, done: int = done) -> None:
@@ -84,13 +85,23 @@ def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None]
 
         pairs = _coarse_pairs(thumbnails, crop, advance)
         similarity = _fine_similarity(thumbnails, pairs, crop.cut)
-        close = np.flatnonzero(similarity >= bar - 0.25)  # the other cuts improve on the first by less than this
+        _note(found, pairs, similarity, NEAR if crop is _WHOLE else NEAR_CROPPED)
+        close = pairs[similarity >= _CLOSE]
+        if crop is _WHOLE:
+            close = np.concatenate([close, close[:, ::-1]])  # either may be the cropped one
         for cut in crop.others:
-            similarity[close] = np.maximum(similarity[close], _fine_similarity(thumbnails, pairs[close], cut))
-        for (i, j), value in zip(pairs[similarity >= bar].tolist(), similarity[similarity >= bar], strict=True):
-            key = (min(i, j), max(i, j))
-            found[key] = max(found.get(key, 0.0), min(float(value), 1.0))
+            _note(found, close, _fine_similarity(thumbnails, close, cut), NEAR_CROPPED)
     return [Pair(i, j, value) for (i, j), value in sorted(found.items())]
+
+
+def _note(
+    found: dict[tuple[int, int], float], pairs: NDArray[np.intp], similarity: NDArray[np.float32], bar: float
+) -> None:
+    """Keep the pairs that reach the bar, each with the largest similarity seen."""
+    passed = similarity >= bar
+    for (i, j), value in zip(pairs[passed].tolist(), similarity[passed].tolist(), strict=True):
+        key = (min(i, j), max(i, j))
+        found[key] = max(found.get(key, 0.0), min(value, 1.0))
 
 
 def _cropped(thumbnails: NDArray[np.float32], cut: tuple[float, float], side: int) -> NDArray[np.float32]:
