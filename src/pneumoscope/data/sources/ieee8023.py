@@ -81,7 +81,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     listed: set[Path | None] = set()
     unknown: dict[str, int] = {}
     for number in range(len(table)):
-        cell = {name: str(value) for name, value in table.iloc[number].items()}
+        cell = {str(name): str(value) for name, value in table.iloc[number].items()}
         name = f"{cell['folder']}/{cell['filename']}"
         where = f"metadata.csv, row {number}"
         image = find_image(index, name, where)
