@@ -16,7 +16,9 @@ from pneumoscope.labels import LABELS, PARTS
 if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
 
-app = typer.Typer(help="Import, split, merge, describe and show sets of radiographs.", no_args_is_help=True)
+app = typer.Typer(
+    help="Import, split, merge, describe and show sets of radiographs.", no_args_is_help=True, add_completion=False
+)
 
 ManifestFile = Annotated[Path, typer.Argument(help="A manifest (Parquet).", metavar="MANIFEST")]
 Roots = Annotated[
