@@ -22,7 +22,9 @@ from pneumoscope.cli.main import app
 from pneumoscope.infer import columns
 from pneumoscope.labels import DISCLAIMER
 
-COMMAND = [sys.executable, "-c", "from pneumoscope.cli.main import run; run()", "predict"]
+# A process that was started in the background may have Ctrl-C ignored, and its children inherit that.
+LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+COMMAND = [sys.executable, "-c", LISTENING + "from pneumoscope.cli.main import run; run()", "predict"]
 
 
 @pytest.fixture(scope="module")

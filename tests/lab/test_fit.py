@@ -88,7 +88,10 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(phantom_set: Manifest, tmp_path
     manifest, recipe = tmp_path / "m.parquet", tmp_path / "r.yaml"
     write_manifest(phantom_set, manifest)
     recipe.write_text(small("training.epochs=200").to_yaml())
-    command = [sys.executable, "-c", "from pneumoscope.cli.main import run; run()", "train", str(recipe)]
+    # A process that was started in the background may have Ctrl-C ignored, and its children inherit that.
+    code = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    code += "from pneumoscope.cli.main import run; run()"
+    command = [sys.executable, "-c", code, "train", str(recipe)]
     command += ["--data", str(manifest), "--out", str(tmp_path / "run"), "--device", "cpu"]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 120
