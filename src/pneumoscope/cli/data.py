@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pneumoscope.cli.options import pairs, read_manifest_at
 from pneumoscope.errors import UsageError
 from pneumoscope.labels import LABELS, PARTS
 
 if TYPE_CHECKING:
-    from pneumoscope.data.manifest import Manifest
+    pass
 
 app = typer.Typer(
     help="Import, split, merge, describe and show sets of radiographs.", no_args_is_help=True, add_completion=False
@@ -69,7 +70,7 @@ def import_(
     }
     options = ImportOptions(
         source_name=source_name,
-        mapping=_pairs(mapping, "--map", "TERM=LABEL"),
+        mapping=pairs(mapping, "--map", "TERM=LABEL", last=True),
         images=images,
         columns={name: column for name, column in columns.items() if column is not None},
         license=license_text,
@@ -124,7 +125,7 @@ def split(
     from pneumoscope.data.manifest import write_manifest
     from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, parse_ratio
 
-    loaded = _read(manifest, roots)
+    loaded = read_manifest_at(manifest, roots)
     if loaded.parts_present and not again:
         raise UsageError(
             str(manifest),
@@ -165,8 +166,8 @@ def merge(
     from pneumoscope.data.merge import merge as join
 
     _check_output(output)
-    moved = _pairs(roots, "--root", "SOURCE=DIR")
-    loaded = [_read(path, None) for path in manifests]
+    moved = pairs(roots, "--root", "SOURCE=DIR")
+    loaded = [read_manifest_at(path, None) for path in manifests]
     for name in moved:
         if not any(name in one.roots for one in loaded):
             raise UsageError(f"--root {name}", "is not a source of these manifests.")
@@ -199,7 +200,7 @@ def describe(manifest: ManifestFile, roots: Roots = None, as_json: AsJson = Fals
     """Count images by label, source and part, and say what is known about them."""
     from pneumoscope.data.describe import describe as facts_of
 
-    facts = facts_of(_read(manifest, roots))
+    facts = facts_of(read_manifest_at(manifest, roots))
     if as_json:
         _print_json(facts)
         return
@@ -237,7 +238,7 @@ def show(
 
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(str(output), "must end with .png or .jpg.")
-    chosen = _read(manifest, roots)
+    chosen = read_manifest_at(manifest, roots)
     if part is not None:
         chosen = chosen.part(part)
     for column, value in (("label", label), ("source", source)):
@@ -248,25 +249,6 @@ def show(
             chosen = chosen.where(chosen.table[column] == value)
     shown = contact_sheet(chosen, output, columns, seed)
     typer.echo(f"{shown} of {len(chosen):,} images on {output}")
-
-
-def _read(path: Path, roots: list[str] | None) -> Manifest:
-    from pneumoscope.data.manifest import read_manifest
-
-    return read_manifest(path, {name: Path(folder) for name, folder in _pairs(roots, "--root", "SOURCE=DIR").items()})
-
-
-def _pairs(texts: list[str] | None, option: str, form: str) -> dict[str, str]:
-    """Split ``NAME=VALUE`` at the last equals sign, so that a term may hold one."""
-    pairs: dict[str, str] = {}
-    for text in texts or []:
-        name, equals, value = text.rpartition("=") if option == "--map" else text.partition("=")
-        if not equals or not name or not value:
-            raise UsageError(f"{option} {text}", f"must be {form}.")
-        if name in pairs:
-            raise UsageError(f"{option} {name}", "is given twice.")
-        pairs[name] = value
-    return pairs
 
 
 def _check_output(path: Path) -> None:

@@ -12,19 +12,25 @@ if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
 
 
-def pairs(texts: Sequence[str] | None, option: str, form: str) -> dict[str, str]:
+def pairs(texts: Sequence[str] | None, option: str, form: str, *, last: bool = False) -> dict[str, str]:
     """Return ``KEY=VALUE`` options as a mapping.
+
+    Args:
+        texts: The options as they were given.
+        option: Its name, for errors.
+        form: What it must look like, for errors.
+        last: Split at the last equals sign, for keys that may hold one; else at the first, for values that may.
 
     Raises:
         UsageError: One is not of that form, or a key comes twice.
     """
     found: dict[str, str] = {}
     for text in texts or ():
-        key, equals, value = text.partition("=")
+        key, equals, value = text.rpartition("=") if last else text.partition("=")
         if not (equals and key and value):
-            raise UsageError(f"{option} {text}", f"is not of the form {form}.")
+            raise UsageError(f"{option} {text}", f"must be {form}.")
         if key in found:
-            raise UsageError(f"{option} {text}", f"names {key!r} a second time.", "Say each once.")
+            raise UsageError(f"{option} {key}", "is given twice.", "Say each once.")
         found[key] = value
     return found
 
