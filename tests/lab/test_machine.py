@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -29,3 +30,14 @@ def test_memory_that_was_freed_is_used_again_without_page_faults() -> None:
     done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
     pages = 10 * 64_000_000 // 4096
     assert int(done.stdout) < pages / 100
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libgomp serves torch on Linux only")
+@pytest.mark.parametrize(("said", "taken"), [({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
+def test_libgomp_itself_reports_short_spins_unless_the_user_says_otherwise(said: dict[str, str], taken: str) -> None:
+    kept = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    program = [sys.executable, "-c", "import pneumoscope.lab"]
+    done = subprocess.run(
+        program, env=kept | said | {"OMP_DISPLAY_ENV": "verbose"}, capture_output=True, text=True, check=True
+    )
+    assert f"GOMP_SPINCOUNT = '{taken}'" in done.stderr
