@@ -79,6 +79,12 @@ def test_a_batch_gives_what_single_images_give(bundle: Path) -> None:
             np.testing.assert_allclose(whole[index], single[0], atol=2e-4)
 
 
+def test_the_graph_names_no_file_of_the_machine_that_made_it(bundle: Path) -> None:
+    raw = (bundle / "model.onnx").read_bytes()
+    assert b".py" not in raw
+    assert str(Path(__file__).parents[2]).encode() not in raw
+
+
 def test_heatmap_is_grad_cam_by_autograd(finished: Run, bundle: Path) -> None:
     image = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(3))
     features = finished.model.features(image).detach().requires_grad_()

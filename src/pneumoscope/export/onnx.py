@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import onnx
 import onnxruntime
 import torch
 from numpy.typing import NDArray
@@ -46,6 +47,23 @@ def export_onnx(graph: nn.Module, path: Path) -> None:
             raise ParityError(str(path), "torch's exporter returned no graph.")
         program.save(path, external_data=False)
     quiet.setLevel(level)
+    _remove_traces(path)
+
+
+def _remove_traces(path: Path) -> None:
+    """Remove what the exporter notes for debugging: names and lines of source files on the machine that exported."""
+    model = onnx.load(path)
+    graphs = [model.graph, *model.functions]
+    for graph in graphs:
+        for part in (*graph.node, *graph.value_info, *getattr(graph, "initializer", ())):
+            part.ClearField("metadata_props")
+            part.ClearField("doc_string")
+        graph.ClearField("metadata_props")
+        graph.ClearField("doc_string")
+    for part in (*model.graph.input, *model.graph.output):
+        part.ClearField("metadata_props")
+        part.ClearField("doc_string")
+    onnx.save(model, path)
 
 
 def mixed_sizes(images: Sequence[NDArray[np.float32]], seed: int = 0) -> list[NDArray[np.float32]]:
