@@ -16,7 +16,7 @@ from rich.console import Console  # noqa: E402
 
 from pneumoscope.card import OUTPUTS, read_card  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
-from pneumoscope.errors import BundleError, ParityError, RunError  # noqa: E402
+from pneumoscope.errors import BundleError, ParityError  # noqa: E402
 from pneumoscope.export.bundle import release  # noqa: E402
 from pneumoscope.export.graph import BundleGraph, fit_feature_space  # noqa: E402
 from pneumoscope.export.onnx import check_parity, export_onnx, mixed_sizes  # noqa: E402
@@ -173,19 +173,3 @@ def test_a_run_ends_in_a_report_and_predictions(bundle: Path, finished: Run) -> 
     page = (finished.folder / "report.html").read_text()
     assert "Not a medical device" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
-
-
-def test_a_calibration_part_without_a_class_is_an_error(finished: Run, tmp_path: Path) -> None:
-    table = finished.plan.manifest.table.copy()
-    calibration = table["split"] == "calibration"
-    # Every calibration group in the half that is kept for prediction sets: nothing is left to choose thresholds on.
-    from pneumoscope.stats.calibration import first_half
-
-    second = next(name for name in (f"g{n}" for n in range(99)) if not first_half([name])[0])
-    table.loc[calibration, "group"] = second
-    from dataclasses import replace
-
-    run = replace(finished, plan=replace(finished.plan, manifest=Manifest(table, finished.plan.manifest.roots)))
-    with pytest.raises(RunError, match="calibration"):
-        release(run, tmp_path / "bundle", console=QUIET)
-    assert not (tmp_path / "bundle").exists()

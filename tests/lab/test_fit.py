@@ -150,6 +150,17 @@ def test_an_optional_class_joins_when_the_data_have_it(phantom_set: Manifest) ->
     assert made.recipe.task.classes == ("covid-19", "normal", "viral-pneumonia", "lung-opacity")
 
 
+def test_too_little_calibration_is_found_before_training(phantom_set: Manifest) -> None:
+    """All calibration images in groups of the half that is kept for prediction sets: nothing chooses thresholds."""
+    from pneumoscope.stats.calibration import first_half
+
+    kept = next(name for name in (f"g{n}" for n in range(99)) if not first_half([name])[0])
+    table = phantom_set.table.copy()
+    table.loc[table["split"] == "calibration", "group"] = kept
+    with pytest.raises(RunError, match="chooses thresholds"):
+        plan(small(), Manifest(table, phantom_set.roots))
+
+
 def test_the_test_part_is_never_decoded(phantom_set: Manifest, tmp_path: Path) -> None:
     """Its files may be anything: here their rows point to nothing."""
     table = phantom_set.table.copy()

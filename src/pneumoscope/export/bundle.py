@@ -28,7 +28,6 @@ from pneumoscope.card import (
     SourceLicence,
     identity,
 )
-from pneumoscope.errors import RunError
 from pneumoscope.export.graph import BundleGraph, fit_feature_space, forward_part
 from pneumoscope.export.limits import NOT_LOOKED_FOR, limits
 from pneumoscope.export.onnx import IMAGES, check_parity, export_onnx, mixed_sizes
@@ -125,7 +124,6 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
 
     Raises:
         ParityError: ONNX Runtime and torch differ; nothing is written.
-        RunError: The calibration part is too small to choose thresholds on.
     """
     recipe, manifest = run.plan.recipe, run.plan.manifest
     task = recipe.task
@@ -137,13 +135,6 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
         groups = manifest.part("calibration").table["group"].to_numpy()
         half = first_half(groups)
         truth = run.parts["calibration"].targets
-        seen = set(truth[half].tolist())
-        if len(seen) < len(task.classes):
-            raise RunError(
-                "the calibration part",
-                f"has {int(half.sum())} images for choosing thresholds, and none of some class.",
-                "Give it more: pneumoscope data split --calibration 0.1 (or more) on a larger manifest.",
-            )
         scaling = fit_scaling(logits[half], truth[half])
         probabilities = scaling.apply(logits[half])
         points = operating_points(probabilities[:, 0], truth[half] == 0, groups[half])

@@ -15,6 +15,7 @@ from pneumoscope.lab.cache import open_cache
 from pneumoscope.lab.dataset import Part, keys_of
 from pneumoscope.labels import display_name
 from pneumoscope.recipe import Recipe, parse_recipe
+from pneumoscope.stats.calibration import first_half
 
 LEARNING_PARTS = ("train", "validation", "calibration")
 """The parts that a training may see. The test part is not even decoded."""
@@ -90,8 +91,12 @@ def plan(recipe: Recipe, manifest: Manifest) -> Plan:
             raise RecipeError(
                 recipe.name,
                 f"the data have images of classes that the recipe does not know: {named}.",
-                f"Choose the classes (--set 'task.classes=[{', '.join((*task.classes, *extra))}]') "
-                f"or leave these out (--set 'task.ignore=[{', '.join(extra)}]').",
+                (
+                    f"Choose the classes (--set 'task.classes=[{', '.join((*task.classes, *extra))}]') or leave these out"
+                    if task.kind == "multiclass"
+                    else "Leave these out"
+                )
+                + f" (--set 'task.ignore=[{', '.join(extra)}]').",
             )
         notes.append(f"left out by --set task.classes: {named}")
         manifest = manifest.where(np.array([name not in extra for name in classes]))
@@ -107,15 +112,23 @@ def plan(recipe: Recipe, manifest: Manifest) -> Plan:
         )
     made = Plan(recipe, manifest, tuple(notes))
     for part in LEARNING_PARTS:
-        counts = made.counts(part)
-        if 0 in counts:
-            empty = [name for name, count in zip(recipe.task.classes, counts, strict=True) if not count]
-            raise RunError(
-                f"the {part} part",
-                f"has no image of {', '.join(map(display_name, empty))} ({sum(counts)} images in all).",
-                "Split the data again (pneumoscope data split), or add images.",
-            )
+        _check_classes(recipe, f"the {part} part", made.targets(part), "")
+    # Found here and not after hours of training: thresholds are chosen on one half of the calibration part.
+    half = first_half(manifest.part("calibration").table["group"].to_numpy())
+    where = "the half of the calibration part that chooses thresholds"
+    _check_classes(recipe, where, made.targets("calibration")[half], "--calibration 0.2 gives it more. ")
     return made
+
+
+def _check_classes(recipe: Recipe, where: str, targets: np.ndarray[tuple[int], np.dtype[np.int64]], hint: str) -> None:
+    """Raise `RunError` unless every class of the recipe has an image among ``targets`` [N]."""
+    empty = [name for index, name in enumerate(recipe.task.classes) if index not in targets]
+    if empty:
+        raise RunError(
+            where,
+            f"has no image of {', '.join(map(display_name, empty))} ({len(targets)} images in all).",
+            f"Split the data again (pneumoscope data split). {hint}Or add images.",
+        )
 
 
 def load_part(
