@@ -88,15 +88,13 @@ def plan(recipe: Recipe, manifest: Manifest) -> Plan:
     if extra:
         named = ", ".join(f"{name} ({present[name]})" for name in extra)
         if not any(change.startswith("task.classes") for change in recipe.changes):
+            every = ", ".join((*task.classes, *extra))
+            # A binary task cannot take more classes.
+            choose = "L" if task.kind == "binary" else f"Choose the classes (--set 'task.classes=[{every}]') or l"
             raise RecipeError(
                 recipe.name,
                 f"the data have images of classes that the recipe does not know: {named}.",
-                (
-                    f"Choose the classes (--set 'task.classes=[{', '.join((*task.classes, *extra))}]') or leave these out"
-                    if task.kind == "multiclass"
-                    else "Leave these out"
-                )
-                + f" (--set 'task.ignore=[{', '.join(extra)}]').",
+                f"{choose}eave these out (--set 'task.ignore=[{', '.join(extra)}]').",
             )
         notes.append(f"left out by --set task.classes: {named}")
         manifest = manifest.where(np.array([name not in extra for name in classes]))
