@@ -137,11 +137,16 @@ def test_malformed_files_are_one_error_each_and_the_others_are_kept(
 ) -> None:
     bad = malformed_files(tmp_path / "bad", 200, seed=0)
     output = tmp_path / "out.csv"
+    # Not ru_maxrss where it can be helped: a process inherits it from the one that started it, here pytest with torch.
     measure = (
-        "import resource, sys\n"
+        "import pathlib, resource, sys\n"
         "from pneumoscope.cli.main import app\n"
         "code = app(sys.argv[1:], standalone_mode=False)\n"
-        "print(code, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)"
+        "status = pathlib.Path('/proc/self/status')\n"
+        "lines = status.read_text().splitlines() if status.exists() else []\n"
+        "peaks = [int(line.split()[1]) // 1024 for line in lines if line.startswith('VmHWM:')]\n"
+        "peaks += [resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024]\n"
+        "print(code, peaks[0], file=sys.stderr)"
     )
     names = [*(str(path) for path in bad), str(studies / "a-positive.png")]
     done = subprocess.run(
