@@ -1,4 +1,4 @@
-"""What a run leaves behind after each epoch: checkpoints, metrics.csv, a line on the screen."""
+"""What a run leaves behind after each epoch: checkpoints, metrics.csv, timing.json, a line on the screen."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from pneumoscope.files import atomic_path
+from pneumoscope.files import atomic_path, write_json
 from pneumoscope.lab.dataset import Batch
 from pneumoscope.lab.module import Learner
 from pneumoscope.recipe import Recipe
@@ -22,7 +22,9 @@ from pneumoscope.recipe import Recipe
 class RunFiles(L.Callback):
     """Writes ``last.ckpt`` and ``metrics.csv`` after each epoch, keeps a copy of the best as ``best.ckpt``.
 
-    Its state travels in the checkpoint, so a resumed run goes on with the same history, best value and patience.
+    ``timing.json`` has the seconds of each epoch, training and validation together: apart from the figures, which
+    are the same on every machine. Its state travels in the checkpoint, so a resumed run goes on with the same history,
+    best value and patience.
     """
 
     def __init__(self, folder: Path, recipe: Recipe) -> None:
@@ -32,20 +34,33 @@ class RunFiles(L.Callback):
         self.best: float | None = None
         self.best_epoch = 0
         self.stopped = False
+        self.seconds: list[float] = []
+        self.started = 0.0
 
     def state_dict(self) -> dict[str, Any]:
         """Return history and best value, for the checkpoint."""
-        return {"rows": self.rows, "best": self.best, "best_epoch": self.best_epoch, "stopped": self.stopped}
+        return {
+            "rows": self.rows,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "stopped": self.stopped,
+            "seconds": self.seconds,
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Take them up again."""
         self.rows, self.best = list(state_dict["rows"]), state_dict["best"]
         self.best_epoch, self.stopped = state_dict["best_epoch"], state_dict["stopped"]
+        self.seconds = list(state_dict.get("seconds", []))  # not in checkpoints of version 0.1
 
     def _is_better(self, value: float) -> bool:
         if self.recipe.selection.metric == "last" or self.best is None:
             return True
         return value < self.best if self.recipe.selection.mode == "min" else value > self.best
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self.started = time.perf_counter()
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Note the epoch's figures, decide whether it is the best and whether to stop, and write all that."""
@@ -53,6 +68,7 @@ class RunFiles(L.Callback):
             raise TypeError("RunFiles serves a Learner")
         row = dict(pl_module.latest)
         self.rows.append(row)
+        self.seconds.append(round(time.perf_counter() - self.started, 2))
         metric = self.recipe.selection.metric
         value = row["epoch"] if metric == "last" else row[metric]
         if better := np.isfinite(value) and self._is_better(value):
@@ -66,6 +82,7 @@ class RunFiles(L.Callback):
                 writer = csv.DictWriter(file, list(self.rows[0]))
                 writer.writeheader()
                 writer.writerows(self.rows)
+            write_json(self.folder / "timing.json", {"epoch_seconds": self.seconds})
         with atomic_path(last) as temporary:
             trainer.save_checkpoint(temporary)
         if better and trainer.is_global_zero:
