@@ -27,9 +27,7 @@ def train(
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
     from pneumoscope.cli.options import read_manifest_at
-    from pneumoscope.export.bundle import release
-    from pneumoscope.export.summary import write_summary
-    from pneumoscope.lab.fit import train as fit
+    from pneumoscope.export.run import train_and_release
     from pneumoscope.lab.prepare import plan
 
     made = plan(chosen, read_manifest_at(data, root))
@@ -37,9 +35,7 @@ def train(
         console.print(f"note: {line}")
     counts = ", ".join(f"{part} {len(made.manifest.part(part))}" for part in made.manifest.parts_present)
     console.print(f"{made.recipe.name}: {', '.join(made.recipe.task.classes)}; images: {counts}")
-    run = fit(made, out, device=device, resume=resume, console=console)
-    bundle = release(run, out / "bundle", console=console, name=name, device=device)
-    evaluation = write_summary(out, bundle, made.manifest, run.epoch, console)
+    run, bundle, evaluation = train_and_release(made, out, device=device, resume=resume, console=console, name=name)
     overall = evaluation.figures.overall
     primary = evaluation.figures.by_class[made.recipe.task.classes[0]]
     console.print(

@@ -1,0 +1,48 @@
+"""A whole run: train, calibrate and export, measure on validation. What `train` does, for whoever else needs one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from pneumoscope.evaluate import Evaluation
+from pneumoscope.export.bundle import release
+from pneumoscope.export.summary import write_summary
+from pneumoscope.lab.fit import Run, train
+from pneumoscope.lab.prepare import Plan
+
+
+def train_and_release(
+    plan: Plan,
+    folder: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    console: Console,
+    name: str | None = None,
+    **kwargs: Any,
+) -> tuple[Run, Path, Evaluation]:
+    """Train a plan into ``folder`` and leave there the bundle and the validation part's figures.
+
+    Args:
+        plan: Recipe and data that fit each other.
+        folder: The run's; the bundle goes to its ``bundle``.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        resume: Go on after the last whole epoch of the run that is there.
+        console: Where progress goes.
+        name: The bundle's; the recipe's by default.
+        kwargs: Passed on to `pneumoscope.lab.fit.train`.
+
+    Returns:
+        The run, its bundle's folder, and the figures on validation as the clinic measures them.
+
+    Raises:
+        RunError: The folder holds another run, or the loss is no longer finite.
+        ParityError: ONNX Runtime and torch differ; no bundle is written.
+        KeyboardInterrupt: The user stopped it; the folder can be resumed.
+    """
+    run = train(plan, folder, device=device, resume=resume, console=console, **kwargs)
+    bundle = release(run, folder / "bundle", console=console, name=name, device=device)
+    return run, bundle, write_summary(folder, bundle, plan.manifest, run.epoch, console)
