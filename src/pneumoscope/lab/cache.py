@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -22,21 +21,11 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pneumoscope.errors import ImageError
-from pneumoscope.files import atomic_path
+from pneumoscope.files import atomic_path, cache_folder
 from pneumoscope.pixels.read import read
 
 SHARD = 512
 VERSION = 1  # of the pixels: raise it when decoding or resizing changes
-
-
-def cache_folder() -> Path:
-    """Return where the cache lies: ``PNEUMOSCOPE_CACHE``, or the user's cache folder."""
-    if named := os.environ.get("PNEUMOSCOPE_CACHE"):
-        return Path(named)
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Caches" / "pneumoscope"
-    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "pneumoscope"
 
 
 def resize_square(image: Tensor, size: int) -> Tensor:
