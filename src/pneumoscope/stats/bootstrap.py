@@ -81,7 +81,9 @@ def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, r
     return Resampling(index, stratum, counts, scale, int(by_class[by_class > 0].min()))
 
 
-def bootstrap(statistic: Statistic, sample: Resampling, *, bound: Callable[[float], float] = float) -> Estimate:
+def bootstrap(
+    statistic: Statistic, sample: Resampling, *, bound: Callable[[float], float] = float, tail: float = TAIL
+) -> Estimate:
     """Return a figure with its BCa interval.
 
     The tails are those of Student's distribution with the degrees of freedom that the strata leave (Hesterberg, Am Stat
@@ -91,6 +93,7 @@ def bootstrap(statistic: Statistic, sample: Resampling, *, bound: Callable[[floa
         statistic: The figure under weights.
         sample: The resamples.
         bound: Applied to the figure and both limits at the end (a rising function), such as a square root.
+        tail: Probability outside each limit; .05 makes each limit a one-sided 95% limit.
     """
     value = float(statistic(np.ones((1, len(sample.group))))[0])
     if math.isnan(value):
@@ -108,7 +111,7 @@ def bootstrap(statistic: Statistic, sample: Resampling, *, bound: Callable[[floa
         return without_interval("interval not estimable: not defined in some resamples")
     if np.ptp(values[np.isfinite(values)]) < 1e-12:
         return without_interval("interval not estimable: every resample gives the same value")
-    low, high = _bca_limits(values, value, *_influence(statistic, sample))
+    low, high = _bca_limits(values, value, *_influence(statistic, sample), tail)
     if not (math.isfinite(low) and math.isfinite(high)):
         return without_interval("interval not estimable: the classes are separated in some resamples")
     return Estimate(value=bound(value), low=bound(low), high=bound(high), method=METHOD)
@@ -150,12 +153,12 @@ def _leave_out(members: Ints, blocks: int, which: slice, sample: Resampling) -> 
     return weight[:, sample.group]
 
 
-def _bca_limits(values: Floats, value: float, acceleration: float, freedom: float) -> tuple[float, float]:
+def _bca_limits(values: Floats, value: float, acceleration: float, freedom: float, tail: float) -> tuple[float, float]:
     """Return the limits from resampled values [B] and the figure itself."""
     size = len(values)
     below = ((values < value).sum() + 0.5 * (values == value).sum()) / size  # ties count half: a discrete figure
     bias = float(ndtri(np.clip(below, 1 / (size + 1), size / (size + 1))))
-    quantile = float(student.ppf(1 - TAIL, freedom))
+    quantile = float(student.ppf(1 - tail, freedom))
     ordered = np.sort(values)
 
     def limit(z: float) -> float:

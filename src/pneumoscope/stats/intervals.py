@@ -69,7 +69,26 @@ def effective_size(hits: Floats, counts: Floats) -> float:
     return float(total / max(1.0, blended))
 
 
-def proportion(success: Bools, group: Ints, *, what: str = "class") -> Estimate:
+def group_sums(success: Bools, group: Ints) -> tuple[Floats, Floats]:
+    """Return how many images of each group count [G] and how many it has [G]; success [N], group [N] integers."""
+    index = np.unique(group, return_inverse=True)[1].reshape(-1)
+    counts = np.bincount(index)
+    hits = np.bincount(index, weights=np.asarray(success, dtype=np.float64))
+    return np.asarray(hits, dtype=np.float64), np.asarray(counts, dtype=np.float64)
+
+
+def quantile_for(*counts: Floats) -> float:
+    """Return the quantile for effective sizes: the normal's where every group is one image, else Student's.
+
+    Args:
+        counts: For each proportion that enters, [G] images of its groups; the fewest groups set the freedom.
+    """
+    if all((sizes == 1).all() for sizes in counts):
+        return float(ndtri(1 - TAIL))
+    return float(student.ppf(1 - TAIL, max(1, min(len(sizes) for sizes in counts) - 1)))
+
+
+def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float = TAIL) -> Estimate:
     """Return the share of True with Wilson's interval, for clustered images.
 
     With one image a group this is the plain Wilson interval. With several, the effective size takes the place of N and
@@ -79,20 +98,19 @@ def proportion(success: Bools, group: Ints, *, what: str = "class") -> Estimate:
         success: [N] of the images in the denominator.
         group: [N] integer group of each.
         what: What the denominator is, for the note.
+        tail: Probability outside each limit; .05 makes each limit a one-sided 95% limit.
     """
     success = np.asarray(success, dtype=np.bool_)
     if not success.size:
         return Estimate(value=None, note=f"no image in this {what}")
-    index = np.unique(group, return_inverse=True)[1].reshape(-1)
-    counts = np.asarray(np.bincount(index), dtype=np.float64)
-    hits = np.asarray(np.bincount(index, weights=success.astype(np.float64)), dtype=np.float64)
+    hits, counts = group_sums(success, group)
     share = float(success.mean())
     if len(counts) < FEWEST_GROUPS:
         return Estimate(value=share, method=WILSON, note=too_few(len(counts), what))
     if len(counts) == success.size:
-        low, high = wilson_limits(share, float(success.size), float(ndtri(1 - TAIL)))
+        low, high = wilson_limits(share, float(success.size), float(ndtri(1 - tail)))
         return Estimate(value=share, low=low, high=high, method=WILSON)
-    quantile = float(student.ppf(1 - TAIL, len(counts) - 1))
+    quantile = float(student.ppf(1 - tail, len(counts) - 1))
     low, high = wilson_limits(share, effective_size(hits, counts), quantile)
     return Estimate(value=share, low=low, high=high, method=WILSON_CLUSTERED)
 
@@ -118,7 +136,7 @@ def f1(hit: Bools, group: Ints) -> Estimate:
     )
 
 
-def auroc(score: Floats, positive: Bools, group: Ints) -> Estimate:
+def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) -> Estimate:
     """Return the AUROC with a logit-transformed interval for clustered images (Obuchowski, Biometrics 1997).
 
     A group may hold images of both classes. Where the classes are separated (AUROC 0 or 1) the variance is 0 and no
@@ -133,28 +151,47 @@ def auroc(score: Floats, positive: Bools, group: Ints) -> Estimate:
         return Estimate(value=area, method=AUROC_LOGIT, note=too_few(min(pos_groups, neg_groups)))
     variance = obuchowski_variance(score, positive, group)
     if not 0.0 < area < 1.0 or variance <= 0.0:
-        low, high = newcombe_limits(area, pos_groups, neg_groups, float(ndtri(1 - TAIL)))
+        low, high = newcombe_limits(area, pos_groups, neg_groups, float(ndtri(1 - tail)))
         note = "the classes are separated: the interval rests on the number of groups"
         return Estimate(value=area, low=low, high=high, method=AUROC_NEWCOMBE, note=note)
     centre, error = math.log(area / (1 - area)), math.sqrt(variance) / (area * (1 - area))
-    quantile = float(student.ppf(1 - TAIL, min(pos_groups, neg_groups) - 1))
+    quantile = float(student.ppf(1 - tail, min(pos_groups, neg_groups) - 1))
     low, high = float(expit(centre - quantile * error)), float(expit(centre + quantile * error))
     return Estimate(value=area, low=low, high=high, method=AUROC_LOGIT)
 
 
 def obuchowski_variance(score: Floats, positive: Bools, group: Ints) -> float:
     """Return the variance of the AUROC of clustered images; with one image a group it is DeLong's."""
-    pos, neg = score[positive], score[~positive]
-    m, n = len(pos), len(neg)
-    sorted_pos, sorted_neg = np.sort(pos), np.sort(neg)
-    # Structural components: for each image, the share of the other class that it stands rightly against (ties half).
-    v10 = (np.searchsorted(sorted_neg, pos, "left") + np.searchsorted(sorted_neg, pos, "right")) / (2 * n)
-    v01 = 1 - (np.searchsorted(sorted_pos, neg, "left") + np.searchsorted(sorted_pos, neg, "right")) / (2 * m)
-    area = v10.mean()
+    return components_variance(auroc_components(score, positive), positive, group)
+
+
+def auroc_components(score: Floats, positive: Bools) -> Floats:
+    """Return for each image [N] the share of the other class that it stands rightly against (ties half).
+
+    The mean over either class is the AUROC (the structural components of DeLong et al., Biometrics 1988).
+    """
+    pos, neg = np.sort(score[positive]), np.sort(score[~positive])
+    parts = np.empty(len(score))
+    parts[positive] = (
+        np.searchsorted(neg, score[positive], "left") + np.searchsorted(neg, score[positive], "right")
+    ) / (2 * len(neg))
+    parts[~positive] = 1 - (
+        np.searchsorted(pos, score[~positive], "left") + np.searchsorted(pos, score[~positive], "right")
+    ) / (2 * len(pos))
+    return parts
+
+
+def components_variance(component: Floats, positive: Bools, group: Ints) -> float:
+    """Return the variance of an AUROC, or of a difference of two, from its components [N] (Obuchowski 1997).
+
+    Differences of two models' components on the same images give the variance of the difference of their AUROCs.
+    """
+    m, n = int(positive.sum()), int((~positive).sum())
+    area = component[positive].mean()
     index = np.unique(group, return_inverse=True)[1].reshape(-1)
     groups = int(index.max()) + 1
-    d10 = np.bincount(index[positive], weights=v10 - area, minlength=groups)
-    d01 = np.bincount(index[~positive], weights=v01 - area, minlength=groups)
+    d10 = np.bincount(index[positive], weights=component[positive] - area, minlength=groups)
+    d01 = np.bincount(index[~positive], weights=component[~positive] - area, minlength=groups)
     i10, i01 = len(np.unique(index[positive])), len(np.unique(index[~positive]))
     s10 = i10 / ((i10 - 1) * m) * (d10**2).sum()
     s01 = i01 / ((i01 - 1) * n) * (d01**2).sum()
