@@ -68,6 +68,7 @@ class Classifier(nn.Module):
         self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
         if self.frozen:
             self.trunk.requires_grad_(False)
+            self.trunk.eval()  # a new module is in training mode, and Lightning 2 does not call train()
 
     def train(self, mode: bool = True) -> Classifier:
         """Set the mode; a frozen trunk stays in evaluation mode (its statistics are part of what is frozen)."""
