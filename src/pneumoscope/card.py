@@ -55,6 +55,34 @@ class OperatingPoint(_Frozen):
     threshold: float
     sensitivity: Estimate
     specificity: Estimate
+    meaning: str = Field(default="", description="in words: of how many images of which sources how many were above")
+
+
+class PredictionSets(_Frozen):
+    """Thresholds of prediction sets, from the second half of the calibration part, which set nothing else."""
+
+    alpha: float = Field(description="the sets aim to hold the true label of 1 - alpha of the images of each label")
+    thresholds: dict[str, float] = Field(description="label -> the smallest probability at which it is in the set")
+    groups: dict[str, int] = Field(description="label -> calibration groups that its threshold rests on")
+    expected: dict[str, tuple[float, float]] = Field(
+        description="label -> limits within which chance puts the true coverage of such a threshold 95 times in 100"
+    )
+    method: str
+    measured_on: str = Field(default="", description="part whose images gave coverage, with their number")
+    coverage: dict[str, Estimate] = Field(
+        default_factory=dict, description="label -> share of its images there whose set held it"
+    )
+    mean_size: float | None = Field(default=None, description="labels in a set there, on average")
+
+
+class LikelihoodBand(_Frozen):
+    """How much more often a score in a band comes from the primary label than from the others."""
+
+    low: float
+    high: float = Field(description="low <= score < high; the last band holds its end")
+    ratio: Estimate
+    positives: int = Field(description="calibration images of the primary label in the band")
+    negatives: int
 
 
 class PartMetrics(_Frozen):
@@ -118,6 +146,10 @@ class Card(_Frozen):
         default=(),
         description="low, high, observed rate, its interval and n of the primary label, on calibration",
     )
+    likelihood_ratios: tuple[LikelihoodBand, ...] = Field(
+        default=(), description="of the primary label by score band, on calibration; capped at the outermost bands"
+    )
+    prediction_sets: PredictionSets | None = None
     refusal: Refusal
     recipe_name: str
     recipe_changes: tuple[str, ...] = Field(default=(), description="--set options and re-derived parts")

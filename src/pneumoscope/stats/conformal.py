@@ -1,0 +1,127 @@
+"""Prediction sets: all labels that the model cannot rule out, right for a stated share of the images of each label.
+
+Label-conditional ("Mondrian") split conformal prediction (Vovk, Lindsay & Fontana 2003; Sadinle, Lei & Wasserman, JASA
+2019). For each label the probability of that label is ranked among calibration images that bear it; a new image of the
+label is in exchange with them, so that its rank, and nothing about the model, gives the guarantee. One random image of
+a group is used, since images of one patient are not exchangeable with those of others. It holds where new images of a
+label look like calibration images of that label: a change of prevalence does no harm, another machine may.
+
+The thresholds come from the second half of the calibration part, which set nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from pneumoscope.card import Estimate, PredictionSets
+from pneumoscope.stats.intervals import TAIL, proportion
+from pneumoscope.stats.metrics import group_index
+from pneumoscope.stats.weighted import Bools, Floats, Ints
+
+ALPHA = 0.05
+METHOD = "label-conditional split conformal, one random image a group"
+
+
+class SetCoverage(BaseModel):
+    """How prediction sets fare on some images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    alpha: float = Field(description="the sets aim to hold the true label of 1 - alpha of the images of each label")
+    coverage: dict[str, Estimate] = Field(description="label -> share of its images whose set holds it")
+    mean_size: float | None = Field(description="labels in a set, on average; None without images")
+    sizes: tuple[int, ...] = Field(description="images whose set holds 0, 1, 2, ... labels")
+
+
+def one_image_a_group(group: Ints, rng: np.random.Generator) -> Ints:
+    """Return the index of one random image of each group."""
+    order = rng.permutation(len(group))
+    return np.asarray(order[np.unique(group[order], return_index=True)[1]], dtype=np.intp)
+
+
+def threshold(own: ArrayLike, alpha: float) -> float:
+    """Return the smallest probability of a label at which it belongs to a set.
+
+    It is the k-th smallest of the n calibration probabilities, k = floor(alpha (n + 1)): a new one is under it with
+    probability k / (n + 1) at most. With k = 0, that is fewer than 1 / alpha - 1 images, nothing can be ruled out: 0.
+
+    Args:
+        own: [n] the probability of the label on images that bear it, one a group.
+        alpha: In 0..1.
+    """
+    ordered = np.sort(np.asarray(own, dtype=np.float64))
+    rank = math.floor(alpha * (len(ordered) + 1) + 1e-9)  # .05 x 20 is 1, whatever floating point makes of it
+    if rank == 0:
+        return 0.0
+    # One float32 step lower, so that this very image is still inside after its score has been written and read.
+    return max(0.0, float(np.nextafter(np.float32(ordered[rank - 1]), np.float32(-1))))
+
+
+def spread(n: int, alpha: float) -> tuple[float, float]:
+    """Return between what limits the true coverage of a threshold set on n groups lies 95 times in 100.
+
+    The guarantee is for the average over calibration sets; that of one follows Beta(n + 1 - k, k) (Vovk, ACML 2012).
+    """
+    from scipy.stats import beta
+
+    rank = math.floor(alpha * (n + 1) + 1e-9)
+    if rank == 0:
+        return 1.0, 1.0
+    low, high = beta.ppf([TAIL, 1 - TAIL], n + 1 - rank, rank)
+    return float(low), float(high)
+
+
+def fit(
+    probability: ArrayLike,
+    truth: ArrayLike,
+    groups: ArrayLike,
+    classes: Sequence[str],
+    rng: np.random.Generator,
+    alpha: float = ALPHA,
+) -> PredictionSets | None:
+    """Return the thresholds of each label; None where a label has no image here.
+
+    Args:
+        probability: [N, C] calibrated probabilities of the untouched half of the calibration part.
+        truth: [N] in 0..C-1.
+        groups: [N].
+        classes: C names.
+        rng: Chooses the image of each group.
+        alpha: The share of each label's images whose set may miss it.
+    """
+    p, y = np.asarray(probability, dtype=np.float64), np.asarray(truth, dtype=np.intp)
+    group = group_index(groups)
+    limits, counts = {}, {}
+    for k, name in enumerate(classes):
+        images = np.flatnonzero(y == k)
+        if not len(images):
+            return None
+        chosen = images[one_image_a_group(group[images], rng)]
+        limits[name], counts[name] = threshold(p[chosen, k], alpha), len(chosen)
+    expected = {name: spread(n, alpha) for name, n in counts.items()}
+    return PredictionSets(alpha=alpha, thresholds=limits, groups=counts, expected=expected, method=METHOD)
+
+
+def members(probability: ArrayLike, thresholds: Sequence[float]) -> Bools:
+    """Return which labels each image's set holds [N, C]; a set may be empty: the image is unusual for every label."""
+    return np.asarray(np.asarray(probability, dtype=np.float64) >= np.asarray(thresholds), dtype=np.bool_)
+
+
+def measure(
+    probability: Floats, truth: Ints, group: Ints, classes: Sequence[str], thresholds: Mapping[str, float], alpha: float
+) -> SetCoverage:
+    """Return how sets with these thresholds fare: probability [N, C], truth [N], group [N] integers."""
+    inside = members(probability, [thresholds[name] for name in classes])
+    held = inside[np.arange(len(truth)), truth]
+    size: NDArray[np.intp] = inside.sum(axis=1)
+    return SetCoverage(
+        alpha=alpha,
+        coverage={name: proportion(held[truth == k], group[truth == k]) for k, name in enumerate(classes)},
+        mean_size=float(size.mean()) if len(size) else None,
+        sizes=tuple(int(n) for n in np.bincount(size, minlength=len(classes) + 1)),
+    )

@@ -1,0 +1,94 @@
+"""What refusing buys: the error among the images that are answered, against the share that is answered.
+
+Images are refused in the order of a score, the least trusted first: the model's own confidence (the largest
+probability) or the out-of-distribution score. A model that refuses well has a curve that falls as it answers less. The
+area under it (AURC) is the mean, over all images, of the error among those that are trusted at least as much
+(Geifman, Uziel & El-Yaniv, ICLR 2019); smaller is better, and a random order has the plain error.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pneumoscope.card import Estimate
+from pneumoscope.stats.bootstrap import Resampling, bootstrap
+from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.weighted import Bools, Floats, Ints
+
+SHARES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Answered(_Frozen):
+    """The error where only the images that are trusted most are answered."""
+
+    share: float = Field(description="of the images that are answered; ties are answered together")
+    images: int
+    limit: float = Field(description="lowest trust that is answered")
+    risk: Estimate = Field(description="share of wrong decisions among them")
+
+
+class RiskCoverage(_Frozen):
+    """Risk against coverage for one order of refusal."""
+
+    by: str = Field(description="confidence: the largest probability; ood: minus the out-of-distribution score")
+    points: tuple[Answered, ...] = Field(description="from all images to half of them")
+    area: Estimate = Field(description="AURC")
+    best_area: float = Field(description="of an order that refuses all errors first")
+
+
+def aurc(trust: Floats, wrong: Bools, weight: Floats) -> Floats:
+    """Return the area under the risk-coverage curve [B]; trust [N], wrong [N], weight [B, N].
+
+    For each image the risk among all that are trusted at least as much; images that tie are answered together.
+    """
+    order = np.argsort(-trust, kind="stable")
+    ordered = trust[order]
+    starts = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]]))
+    inside = np.add.reduceat(weight[:, order], starts, axis=1)
+    errors = np.add.reduceat(weight[:, order] * wrong[order], starts, axis=1)
+    answered = np.cumsum(inside, axis=1)
+    risk = np.divide(np.cumsum(errors, axis=1), answered, out=np.zeros_like(answered), where=answered > 0)
+    total = inside.sum(axis=1)
+    area = (inside * risk).sum(axis=1)
+    return np.asarray(np.divide(area, total, out=np.full(len(weight), np.nan), where=total > 0), dtype=np.float64)
+
+
+def risk_coverage(by: str, trust: Floats, wrong: Bools, group: Ints, sample: Resampling | None) -> RiskCoverage:
+    """Return the curve.
+
+    Args:
+        by: Name of the order.
+        trust: [N] the larger, the later an image is refused.
+        wrong: [N] whether its decision is wrong.
+        group: [N] integers.
+        sample: For the interval of the area; without it there is none.
+    """
+    ones = np.ones((1, len(trust)))
+    falling = np.sort(trust)[::-1]
+    points = []
+    for share in SHARES:
+        limit = float(falling[max(0, round(share * len(trust)) - 1)])
+        kept = trust >= limit
+        points.append(
+            Answered(
+                share=float(kept.mean()),
+                images=int(kept.sum()),
+                limit=limit,
+                risk=proportion(wrong[kept], group[kept], what="share of the images"),
+            )
+        )
+    if sample is None:
+        note = "interval left out: no resamples were asked for"
+        area = Estimate(value=float(aurc(trust, wrong, ones)[0]), note=note)
+    else:
+        area = bootstrap(partial(aurc, trust, wrong), sample)
+    # The best order has no ties among images: a rank within right and wrong ones each.
+    best = float(aurc(-(wrong * len(trust) + np.arange(len(trust))).astype(np.float64), wrong, ones)[0])
+    return RiskCoverage(by=by, points=tuple(points), area=area, best_area=best)

@@ -1,0 +1,171 @@
+"""Predictive values, likelihood ratios, another prevalence, net benefit, refusal: against R, other libraries, hands."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pneumoscope.stats import netbenefit, predictive, prevalence, selective
+from pneumoscope.stats.bootstrap import resample
+
+
+def table(hits, positives, false, negatives):
+    """One image a group: called [N], positive [N], groups [N]."""
+    positive = np.arange(positives + negatives) < positives
+    called = np.concatenate([np.arange(positives) < hits, np.arange(negatives) < false])
+    return called, positive, np.arange(len(positive))
+
+
+def test_predictive_values_agree_with_r():
+    # The R package CIfinder 2.0.0, method "zhou", on the breast cancer data of Mercaldo et al. 2007 at 7%.
+    found = predictive.predictive_values(*table(31, 34, 12, 44), 0.07)
+    assert found.ppv.value == pytest.approx(0.2010444, abs=1e-7)
+    assert (found.ppv.low, found.ppv.high) == (pytest.approx(0.1331384, abs=1e-6), pytest.approx(0.2919216, abs=1e-6))
+    assert found.npv.value == pytest.approx(0.9909508, abs=1e-7)
+    assert (found.npv.low, found.npv.high) == (pytest.approx(0.9734141, abs=1e-6), pytest.approx(0.9969560, abs=1e-6))
+    assert "optimistic" in found.ppv.note
+
+
+def test_predictive_values_without_a_false_positive():
+    # The same package's adjusted logit interval is .2887 to .8676; ours reaches up to the value itself.
+    found = predictive.predictive_values(*table(31, 34, 0, 44), 0.07)
+    assert (found.ppv.value, found.ppv.high) == (1.0, 1.0)
+    assert found.ppv.low == pytest.approx(0.2886800, abs=1e-6)
+    nothing = predictive.predictive_values(*table(0, 34, 0, 44), 0.07)
+    assert nothing.ppv.value is None
+    assert "no image" in nothing.ppv.note
+    assert nothing.npv.value == pytest.approx(0.93)
+
+
+def test_copies_of_images_do_not_narrow_predictive_values():
+    called, positive, groups = table(31, 34, 12, 44)
+    once = predictive.predictive_values(called, positive, groups, 0.05)
+    thrice = predictive.predictive_values(called.repeat(3), positive.repeat(3), groups.repeat(3), 0.05)
+    assert thrice.ppv.value == pytest.approx(once.ppv.value)
+    assert thrice.ppv.high - thrice.ppv.low > 0.95 * (once.ppv.high - once.ppv.low)
+    few = predictive.predictive_values(*table(5, 9, 3, 40), 0.05)
+    assert few.ppv.value is not None
+    assert few.ppv.low is None
+    assert "9 groups" in few.ppv.note
+    with pytest.raises(ValueError, match="prevalence"):
+        predictive.predictive_values(called, positive, groups, 1.0)
+
+
+def test_another_prior_is_what_scikit_learn_gives_with_that_prior():
+    sk = pytest.importorskip("sklearn.discriminant_analysis")
+    rng = np.random.default_rng(0)
+    truth = np.repeat([0, 1, 2], [50, 100, 50])
+    x = rng.normal(size=(200, 4)) + np.eye(3, 4)[truth]
+    old, new = np.array([0.25, 0.5, 0.25]), np.array([0.05, 0.15, 0.8])
+    p = sk.LinearDiscriminantAnalysis(priors=old).fit(x, truth).predict_proba(x)
+    expected = sk.LinearDiscriminantAnalysis(priors=new).fit(x, truth).predict_proba(x)
+    np.testing.assert_allclose(prevalence.at_prior(p, old, new), expected, atol=1e-9)
+    np.testing.assert_allclose(prevalence.primary_prior(old, 0.1), [0.1, 0.6, 0.3])
+    with pytest.raises(ValueError, match="sum to 1"):
+        prevalence.at_prior(p, [0.5, 0.5, 0.0], new)
+    with pytest.raises(ValueError, match="do not fit"):
+        prevalence.at_prior(p, [0.5, 0.5], [0.5, 0.5])
+
+
+def test_a_likelihood_ratio_agrees_with_statsmodels():
+    sm = pytest.importorskip("statsmodels.stats.proportion")
+    called, positive, groups = table(31, 34, 12, 44)
+    found = prevalence.likelihood_ratio(called, positive, groups)
+    low, high = sm.confint_proportions_2indep(31, 34, 12, 44, compare="ratio", method="log")
+    assert found.value == pytest.approx(31 / 34 / (12 / 44))
+    assert (found.low, found.high) == (pytest.approx(low, rel=1e-9), pytest.approx(high, rel=1e-9))
+
+
+def test_likelihood_bands_rise_are_joined_and_are_capped():
+    rng = np.random.default_rng(1)
+    positive = np.arange(600) < 200
+    score = 1 / (1 + np.exp(-(rng.normal(size=600) + 2.5 * positive - 1.2)))
+    bands = prevalence.likelihood_bands(score, positive, np.arange(600), [0, 0.1, 0.3, 0.7, 0.9, 1.0])
+    assert (bands[0].low, bands[-1].high) == (0.0, 1.0)
+    assert sum(b.positives for b in bands) == 200
+    assert sum(b.negatives for b in bands) == 400
+    assert all(min(b.positives, b.negatives) >= 3 for b in bands)
+    ratios = [b.ratio.value for b in bands]
+    assert ratios == sorted(ratios)
+    for b in bands:
+        inside = (score >= b.low) & (score < b.high)
+        assert b.ratio.value == pytest.approx(inside[positive].mean() / inside[~positive].mean())
+        assert b.ratio.low < b.ratio.value < b.ratio.high
+    assert prevalence.ratio_of(bands, 1.0) == bands[-1].ratio
+    assert prevalence.ratio_of(bands, 0.0) == bands[0].ratio
+    assert len(bands) >= 3
+    # Fagan's nomogram: 10% before, ratio 9, is even odds after.
+    assert prevalence.post_test(9.0, 0.1) == pytest.approx(0.5)
+    assert prevalence.likelihood_bands(score, positive, np.where(positive, 0, np.arange(600)), [0, 0.5, 1.0]) == ()
+
+
+def test_evidence_by_bands_agrees_with_moved_probabilities_where_the_model_is_right():
+    rng = np.random.default_rng(2)
+    positive = rng.uniform(size=40_000) < 0.4
+    x = rng.normal(size=40_000) + 1.5 * positive
+    p = 1 / (1 + np.exp(-(1.5 * x - 1.125 + np.log(0.4 / 0.6))))
+    edges = np.linspace(0, 1, 21)
+    bands = prevalence.likelihood_bands(p, positive, np.arange(40_000), list(edges))
+    moved = prevalence.at_prior(np.column_stack([p, 1 - p]), [0.4, 0.6], [0.05, 0.95])[:, 0]
+    for band in bands[1:-1]:
+        inside = (p >= band.low) & (p < band.high)
+        assert prevalence.post_test(band.ratio.value, 0.05) == pytest.approx(moved[inside].mean(), rel=0.15)
+
+
+def test_net_benefit_worked_by_hand():
+    # Of 100: 20 sick. Called: 18 of the sick, 16 of the others. At t = .2 a needless action costs a quarter of a miss.
+    found = netbenefit.net_benefit(*table(18, 20, 16, 80), 0.2, 0.2)
+    assert found.model.value == pytest.approx(18 / 100 - 16 / 100 * 0.25)
+    assert found.treat_all == pytest.approx(0.2 - 0.8 * 0.25)
+    assert found.model.low < found.model.value < found.model.high
+    # The same test where 5 of 100 are sick: .05 x .9 - .95 x .2 x .25.
+    assert netbenefit.net_benefit(*table(18, 20, 16, 80), 0.05, 0.2).model.value == pytest.approx(0.045 - 0.0475)
+
+
+def test_a_decision_curve_agrees_with_scikit_learn_and_ends_where_it_must():
+    sk = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(3)
+    positive = rng.uniform(size=500) < 0.3
+    p = np.clip(0.3 + 0.4 * (positive - 0.3) + 0.2 * rng.normal(size=500), 0.0, 1.0)
+    curve = netbenefit.decision_curve(p, positive, np.arange(500))
+    assert curve.prevalence == pytest.approx(positive.mean())
+    assert not curve.stated
+    for point in curve.points:
+        _, false, _, hit = sk.confusion_matrix(positive, p >= point.threshold, labels=[False, True]).ravel()
+        t = point.threshold
+        assert point.model.value == pytest.approx(hit / 500 - false / 500 * t / (1 - t))
+    everyone = netbenefit.decision_curve(np.ones(500), positive, np.arange(500))
+    assert all(point.model.value == pytest.approx(point.treat_all) for point in everyone.points)
+    noone = netbenefit.decision_curve(np.zeros(500), positive, np.arange(500))
+    assert all(point.model.value == 0 for point in noone.points)
+
+
+def test_the_area_under_risk_and_coverage_is_the_published_one():
+    rng = np.random.default_rng(4)
+    trust, wrong = rng.permutation(200).astype(float), rng.uniform(size=200) < 0.2
+    ordered = wrong[np.argsort(-trust)]
+    by_hand = np.mean(np.cumsum(ordered) / np.arange(1, 201))  # Geifman, Uziel & El-Yaniv 2019, eq. 4
+    assert selective.aurc(trust, wrong, np.ones((1, 200)))[0] == pytest.approx(by_hand)
+    # A weight of 3 is three copies; equal trust is answered together, so that no order of them is better.
+    weight = rng.integers(0, 4, size=(1, 200)).astype(float)
+    copies = weight[0].astype(int)
+    copied = selective.aurc(trust.repeat(copies), wrong.repeat(copies), np.ones((1, copies.sum())))
+    assert selective.aurc(trust, wrong, weight)[0] == pytest.approx(copied[0])
+    assert selective.aurc(np.zeros(200), wrong, np.ones((1, 200)))[0] == pytest.approx(wrong.mean())
+
+
+def test_a_good_order_has_a_falling_curve_and_the_best_one_refuses_the_errors():
+    rng = np.random.default_rng(5)
+    wrong = np.arange(300) < 30
+    trust = rng.normal(size=300) - 2 * wrong
+    truth = np.arange(300) % 2
+    sample = resample(truth, np.arange(300), 2, rng, 300)
+    found = selective.risk_coverage("confidence", trust, wrong, np.arange(300), sample)
+    risks = [point.risk.value for point in found.points]
+    assert risks[0] == pytest.approx(0.1)
+    assert risks == sorted(risks, reverse=True)
+    assert [point.images for point in found.points] == [300, 294, 285, 270, 240, 210, 180, 150]
+    assert found.best_area < found.area.value
+    assert 0 < found.area.low < found.area.value < found.area.high < 0.1
+    # Errors last: risk 0 for the first 270, then k / (270 + k).
+    assert found.best_area == pytest.approx(sum(k / (270 + k) for k in range(1, 31)) / 300)
