@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
+from pneumoscope.changes import parse_change, put
 from pneumoscope.errors import RecipeError, UsageError
 from pneumoscope.labels import LABELS
 from pneumoscope.registry import suggestion
@@ -349,7 +350,7 @@ def load_recipe(name: str, sets: Sequence[str] = ()) -> Recipe:
 
     Args:
         name: Name or path.
-        sets: Changes as ``key.inner=value``, the value in YAML.
+        sets: Changes as ``key.inner=value`` or ``key.list[0]=value``, the value in YAML.
 
     Raises:
         UsageError: No such recipe, or a change that is not of that form.
@@ -366,25 +367,13 @@ def load_recipe(name: str, sets: Sequence[str] = ()) -> Recipe:
 
 
 def with_changes(recipe: Recipe, sets: Sequence[str]) -> Recipe:
-    """Return ``recipe`` with ``key.inner=value`` changes, which are noted in ``changes``."""
+    """Return ``recipe`` with ``key.inner=value`` or ``key.list[0]=value`` changes, which are noted in ``changes``."""
     if not sets:
         return recipe
     data = recipe.model_dump(mode="json")
     for item in sets:
-        key, equals, text = item.partition("=")
-        if not equals or not key:
-            raise UsageError(f"--set {item}", "is not of the form key=value.", "Example: --set optimizer.lr=1e-4")
-        try:
-            value = _number_or(yaml.safe_load(text))
-        except yaml.YAMLError as error:
-            raise UsageError(f"--set {item}", f"the value is not YAML: {error}.") from error
-        *parents, last = key.split(".")
-        place = data
-        for parent in parents:
-            if not isinstance(place.get(parent), dict):
-                place[parent] = {}
-            place = place[parent]
-        place[last] = value
+        path, value = parse_change(item)
+        put(data, path, value, f"--set {item}")
     data["changes"] = [*recipe.changes, *sets]
     # The expected count holds for the recipe's own network; a changed one is no longer held to it.
     if any(item.startswith(("task.", "network.", "head.", "input.")) for item in sets):
@@ -392,13 +381,3 @@ def with_changes(recipe: Recipe, sets: Sequence[str]) -> Recipe:
     if any(item.startswith("task.classes") for item in sets):
         data["task"]["optional"] = []
     return parse_recipe(data, f"{recipe.name} with {' '.join(sets)}")
-
-
-def _number_or(value: Any) -> Any:
-    """YAML 1.1 reads ``1e-4`` as text; people mean the number."""
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return value
-    return value
