@@ -78,3 +78,16 @@ def test_one_source_twice_or_one_manifest_alone_is_refused(two: tuple[Manifest, 
         merge([two[0], two[0]])
     with pytest.raises(UsageError, match="needs two or more"):
         merge([two[0]])
+
+
+def test_a_ratio_of_all_images_leaves_out_whole_groups_and_names_them(two: tuple[Manifest, Manifest]) -> None:
+    merged, report = merge(two, balance="covid-19=1,normal=3", seed=0)
+    assert merged.table.label.value_counts().to_dict() == {"normal": 3, "covid-19": 1}
+    assert len(report.balanced) == 9
+    assert not set(report.balanced) & set(merged.table.source + "/" + merged.table.image)
+    # covid-19 and its twin are one group, which stays: the twin counts among the three.
+    assert "a/normal/1.png" in set(merged.table.source + "/" + merged.table.image)
+    assert merged.notes[-1] == "balance: covid-19 1, normal 3; seed 0; left out 9 normal"
+    assert merge(two, balance="covid-19=1,normal=3", seed=1)[1].balanced != report.balanced
+    with pytest.raises(UsageError, match=r"label 'viral'.*no image to balance"):
+        merge(two, balance="viral=1,normal=3")

@@ -262,7 +262,7 @@ def test_ages_are_years_or_dicom_age_strings(cell: str, wanted: float | None) ->
 
 
 def test_an_option_that_means_nothing_to_a_source_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--mapping: means nothing to the source 'radiography'"):
+    with pytest.raises(UsageError, match="--map: means nothing to the source 'radiography'"):
         _scan("radiography", tmp_path, mapping={"a": "normal"})
 
 

@@ -46,6 +46,20 @@ def import_(
     view_column: Annotated[str | None, typer.Option(help="csv: column of the view.")] = None,
     sex_column: Annotated[str | None, typer.Option(help="csv: column of the sex.")] = None,
     age_column: Annotated[str | None, typer.Option(help="csv: column of the age.")] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", help="Only this label; may be repeated.", metavar="LABEL")
+    ] = None,
+    views: Annotated[
+        list[str] | None, typer.Option("--view", help="Only this view; may be repeated.", metavar="VIEW")
+    ] = None,
+    findings: Annotated[
+        list[str] | None,
+        typer.Option("--finding", help="ieee8023: only this finding, as it stands; may be repeated.", metavar="TERM"),
+    ] = None,
+    modalities: Annotated[
+        list[str] | None, typer.Option("--modality", help="ieee8023, dicom: only this modality; may be repeated.")
+    ] = None,
+    min_side: Annotated[int, typer.Option(min=0, help="Leave out images whose shorter side is less, in pixels.")] = 0,
     license_text: Annotated[str | None, typer.Option("--license", help="Licence of the images.")] = None,
     provenance: Annotated[str | None, typer.Option(help="How the labels were made.")] = None,
     drop_unmapped: Annotated[bool, typer.Option("--drop-unmapped", help="Leave out terms without a label.")] = False,
@@ -77,6 +91,11 @@ def import_(
         provenance=provenance,
         drop_unmapped=drop_unmapped,
         drop_missing=drop_missing,
+        labels=tuple(labels or ()),
+        views=tuple(views or ()),
+        findings=tuple(findings or ()),
+        modalities=tuple(modalities or ()),
+        min_side=min_side,
     )
     _check_output(output)
     found = SOURCES.get(source)
@@ -158,6 +177,10 @@ def merge(
     drop_conflicts: Annotated[
         bool, typer.Option("--drop-conflicts", help="Leave out pictures that carry two labels.")
     ] = False,
+    balance: Annotated[
+        str | None, typer.Option(help="Thin out the result: 1:1 (all labels alike) or covid-19=1,normal=2.")
+    ] = None,
+    seed: Seed = 0,
     roots: Roots = None,
     as_json: AsJson = False,
 ) -> None:
@@ -174,7 +197,7 @@ def merge(
     for one in loaded:
         one.roots.update({name: Path(folder).resolve() for name, folder in moved.items() if name in one.roots})
     with _progress() as progress:
-        merged, report = join(loaded, drop_conflicts=drop_conflicts, progress=progress)
+        merged, report = join(loaded, drop_conflicts=drop_conflicts, balance=balance, seed=seed, progress=progress)
     write_manifest(merged, output)
     if as_json:
         _print_json({"manifest": str(output), **report.to_json()})
@@ -189,6 +212,8 @@ def merge(
     _print_conflicts(report.conflicts)
     if report.dropped:
         typer.echo(f"Left out for that: {len(report.dropped):,} images.")
+    if balance is not None:
+        typer.echo(f"Left out for balance, seed {seed}: {len(report.balanced):,} images (--json lists every one).")
     if report.unsplit:
         typer.echo(
             "The parts of the inputs were taken away, since groups now reach across: run pneumoscope data split."

@@ -103,7 +103,7 @@ def import_source(
     read = read_pictures(
         [listing.root / row.image for row in listing.rows], progress("reading images", len(listing.rows))
     )
-    rows, pictures = _readable(listing, read, drop_unreadable)
+    rows, pictures = _readable(listing, read, drop_unreadable, options.min_side)
     small = np.stack([picture.small for picture in pictures])
     table_rows = [_manifest_row(name, row, picture) for row, picture in zip(rows, pictures, strict=True)]
     manifest, pairs = grouped(table_rows, small, {name: listing.root.resolve()}, (), progress)
@@ -123,8 +123,10 @@ def import_source(
     return manifest, report
 
 
-def _readable(listing: Listing, read: list[Picture | ImageError], drop: bool) -> tuple[list[Row], list[Picture]]:
-    """Return the rows whose image was read; the others are dropped, or refused all together."""
+def _readable(
+    listing: Listing, read: list[Picture | ImageError], drop: bool, min_side: int
+) -> tuple[list[Row], list[Picture]]:
+    """Return the rows whose image was read and is large enough; unreadable ones are dropped, or refused together."""
     failed = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, ImageError)]
     if failed and not drop:
         lines = "\n".join(f"  {row.image}: {error.problem}" for row, error in failed)
@@ -133,9 +135,15 @@ def _readable(listing: Listing, read: list[Picture | ImageError], drop: bool) ->
         )
     for row, error in failed:
         listing.drop(row.image, f"unreadable: {error.problem}")
-    kept = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, Picture)]
+    good = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, Picture)]
+    kept = [(row, found) for row, found in good if min(found.width, found.height) >= min_side]
+    for row, found in good:
+        if min(found.width, found.height) < min_side:
+            listing.drop(row.image, f"a side of less than {min_side} pixels")
     if not kept:
-        raise ManifestError(str(listing.root), "has no readable image.")
+        raise ManifestError(
+            str(listing.root), "has no readable image" + (f" of {min_side} pixels or more." if min_side else ".")
+        )
     return [row for row, _ in kept], [picture for _, picture in kept]
 
 

@@ -18,6 +18,7 @@ from pneumoscope.data.manifest import Manifest, validated
 from pneumoscope.data.reading import Picture, read_pictures
 from pneumoscope.data.similarity import Pair
 from pneumoscope.data.sources.base import several
+from pneumoscope.data.splits import balance_rows, parse_balance
 from pneumoscope.errors import ManifestError, UsageError
 
 
@@ -32,6 +33,7 @@ class MergeReport:
         dropped: Images left out because of such a conflict (``source/image``).
         groups: Kind of group -> number of groups.
         unsplit: Whether parts that an input had were taken away.
+        balanced: Images left out to bring the labels to the ratio asked for (``source/image``).
     """
 
     images: dict[str, int]
@@ -40,6 +42,7 @@ class MergeReport:
     dropped: tuple[str, ...]
     groups: dict[str, int]
     unsplit: bool
+    balanced: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -47,7 +50,12 @@ class MergeReport:
 
 
 def merge(
-    manifests: Sequence[Manifest], *, drop_conflicts: bool = False, progress: Progress = silent
+    manifests: Sequence[Manifest],
+    *,
+    drop_conflicts: bool = False,
+    balance: str | None = None,
+    seed: int = 0,
+    progress: Progress = silent,
 ) -> tuple[Manifest, MergeReport]:
     """Join manifests; groups are made anew over all images, and parts are taken away.
 
@@ -56,10 +64,12 @@ def merge(
     Args:
         manifests: Two or more, with different sources.
         drop_conflicts: Leave out every image that is the same picture as another with a different label.
+        balance: Ratio of the labels of the whole result, ``1:1`` or ``covid-19=1,normal=2``; None keeps all images.
+        seed: Decides which groups stay, where ``balance`` leaves some out.
         progress: Shows how far it is.
 
     Raises:
-        UsageError: Fewer than two manifests.
+        UsageError: Fewer than two manifests, or a ratio that is none.
         ManifestError: A source occurs in two of them, or an image is absent or altered.
     """
     if len(manifests) < 2:
@@ -85,7 +95,11 @@ def merge(
     if drop_conflicts:
         merged = merged.where(~table.index.isin(sorted(places)))
         notes.append(f"left out {len(dropped)} images whose picture has another label elsewhere")
-    merged = validated(Manifest(merged.table, roots, tuple(notes)))
+    merged = Manifest(merged.table, roots, tuple(notes))
+    balanced: list[str] = []
+    if balance is not None:
+        merged, balanced = balance_rows(merged, parse_balance(balance, sorted(set(merged.table.label))), seed)
+    merged = validated(merged)
     return merged, MergeReport(
         images={str(source): int(count) for source, count in merged.table.source.value_counts().items()},
         across=across,
@@ -93,6 +107,7 @@ def merge(
         dropped=dropped,
         groups={str(kind): int(count) for kind, count in merged.kinds.value_counts().items()},
         unsplit=any(manifest.parts_present for manifest in manifests),
+        balanced=tuple(balanced),
     )
 
 

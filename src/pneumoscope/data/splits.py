@@ -11,6 +11,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,14 +138,41 @@ def balance_train(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> 
     Raises:
         ManifestError: There is no training part.
     """
-    train = manifest.part("train").table
-    have = train.label.value_counts()
+    out, left = _spared(manifest.part("train").table, ratio, seed)
+    parts = manifest.table["split"].mask(manifest.table.group.isin(out))
+    return manifest.with_split(parts, f"balance of train: {_balance_note(ratio, seed, left)}"), left
+
+
+def balance_rows(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> tuple[Manifest, list[str]]:
+    """Thin out the over-represented labels of a whole manifest, by whole groups; what is left out loses its row.
+
+    It is for a study whose source states the ratio of all its images. For training alone ``balance_train`` is better:
+    validation, calibration and test keep the classes as they are.
+
+    Args:
+        manifest: Any manifest.
+        ratio: Label -> its weight in the wanted ratio; other labels stay as they are.
+        seed: Decides which groups stay.
+
+    Returns:
+        The manifest, and the images left out as ``source/image``.
+    """
+    out, left = _spared(manifest.table, ratio, seed)
+    gone = manifest.table.group.isin(out)
+    names = sorted(manifest.table.source[gone] + "/" + manifest.table.image[gone])
+    kept = manifest.where(~gone)
+    return replace(kept, notes=(*kept.notes, f"balance: {_balance_note(ratio, seed, left)}")), names
+
+
+def _spared(table: pd.DataFrame, ratio: Mapping[str, float], seed: int) -> tuple[set[str], dict[str, int]]:
+    """Return the groups that go so that the labels come to the ratio, and label -> images that go with them."""
+    have = table.label.value_counts()
     unit = min(have[label] / weight for label, weight in ratio.items())
     target = {label: round(unit * weight) for label, weight in ratio.items()}
 
     kept = {label: int(have[label]) for label in ratio}
     left: dict[str, int] = dict.fromkeys(ratio, 0)
-    by_group = {str(name): Counter(rows) for name, rows in train.groupby("group")["label"]}
+    by_group = {str(name): Counter(rows) for name, rows in table.groupby("group")["label"]}
     out: set[str] = set()
     for name in sorted(by_group, key=lambda group: _order(group, seed)):
         count = by_group[name]
@@ -154,10 +182,13 @@ def balance_train(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> 
             for label, number in count.items():
                 kept[label] -= number
                 left[label] += number
-    parts = manifest.table["split"].mask(manifest.table.group.isin(out))
+    return out, left
+
+
+def _balance_note(ratio: Mapping[str, float], seed: int, left: Mapping[str, int]) -> str:
     asked = ", ".join(f"{label} {weight:g}" for label, weight in ratio.items())
     gone = ", ".join(f"{number} {label}" for label, number in left.items() if number) or "nothing"
-    return manifest.with_split(parts, f"balance of train: {asked}; seed {seed}; left out {gone}"), left
+    return f"{asked}; seed {seed}; left out {gone}"
 
 
 def parse_balance(text: str, labels: list[str]) -> dict[str, float]:
@@ -177,7 +208,7 @@ def parse_balance(text: str, labels: list[str]) -> dict[str, float]:
     for piece in text.split(","):
         label, _, weight = piece.strip().partition("=")
         if label not in labels:
-            raise UsageError(f"label {label!r}", f"has no image in train.{suggestion(label, labels)}")
+            raise UsageError(f"label {label!r}", f"has no image to balance.{suggestion(label, labels)}")
         try:
             ratio[label] = float(weight)
         except ValueError:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pneumoscope.errors import ManifestError, UsageError
+from pneumoscope.labels import VIEWS, check_label
+from pneumoscope.registry import suggestion
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".dcm", ".dicom", ""})
 """Endings of names that may be images (DICOM files often have none); the bytes decide what they are."""
@@ -68,6 +70,12 @@ class ImportOptions:
         provenance: How the labels were made.
         drop_unmapped: List rows whose term no table maps as dropped, instead of refusing.
         drop_missing: List rows whose image is absent as dropped, instead of refusing.
+        labels: Keep only these labels of the vocabulary; empty keeps all.
+        views: Keep only these views; empty keeps what the source keeps by itself.
+        findings: Keep only these verbatim terms; empty keeps all that have a label.
+        modalities: Keep only these modalities; empty keeps what the source keeps by itself.
+        min_side: Least shorter side of an image, in pixels.
+        masks: Folder that masks drawn from outlines are written to.
     """
 
     source_name: str | None = None
@@ -78,6 +86,25 @@ class ImportOptions:
     provenance: str | None = None
     drop_unmapped: bool = False
     drop_missing: bool = False
+    labels: tuple[str, ...] = ()
+    views: tuple[str, ...] = ()
+    findings: tuple[str, ...] = ()
+    modalities: tuple[str, ...] = ()
+    min_side: int = 0
+    masks: Path | None = None
+
+
+_OPTIONS = {
+    "mapping": "--map",
+    "images": "--images",
+    "columns": "--...-column",
+    "drop_unmapped": "--drop-unmapped",
+    "drop_missing": "--drop-missing",
+    "findings": "--finding",
+    "modalities": "--modality",
+    "masks": "--masks",
+}
+"""Fields that not every source takes, and what the user calls them."""
 
 
 @dataclass(frozen=True)
@@ -105,10 +132,17 @@ class Source:
         """
         if not path.exists():
             raise UsageError(str(path), "there is no such folder or file.", "Name the folder of the data set.")
-        for name in ("mapping", "images", "columns", "drop_unmapped", "drop_missing"):
+        for name, option in _OPTIONS.items():
             if getattr(options, name) and name not in self.takes:
-                raise UsageError(f"--{name.replace('_', '-')}", f"means nothing to the source {self.name!r}.")
-        listing = self.scan(path, options)
+                raise UsageError(option, f"means nothing to the source {self.name!r}.")
+        for label in options.labels:
+            check_label(label, f"--label {label}")
+        for view in options.views:
+            if view not in VIEWS:
+                raise UsageError(
+                    f"--view {view!r}", f"is unknown.{suggestion(view, VIEWS)}", f"Views: {', '.join(VIEWS)}."
+                )
+        listing = _chosen(self.scan(path, options), options)
         if not listing.rows:
             raise ManifestError(
                 str(path),
@@ -116,6 +150,19 @@ class Source:
                 "Name the folder that the layout starts in: see docs/data.md.",
             )
         return listing
+
+
+def _chosen(listing: Listing, options: ImportOptions) -> Listing:
+    """Drop the rows whose label or view is not among those asked for."""
+    rows, listing.rows = listing.rows, []
+    for row in rows:
+        if options.labels and row.label not in options.labels:
+            listing.drop(row.image, f"label {row.label}, not among those asked for")
+        elif options.views and row.view not in options.views:
+            listing.drop(row.image, f"view {row.view or 'unknown'}, not among those asked for")
+        else:
+            listing.rows.append(row)
+    return listing
 
 
 def files_under(folder: Path) -> Iterator[Path]:

@@ -7,7 +7,7 @@ frontal radiographs whose finding the table below knows; all else is listed with
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -23,7 +23,7 @@ from pneumoscope.data.sources.table import (
     text,
     years,
 )
-from pneumoscope.errors import LabelError, ManifestError
+from pneumoscope.errors import LabelError, ManifestError, UsageError
 from pneumoscope.labels import check_label
 from pneumoscope.registry import suggestion
 
@@ -63,11 +63,16 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
 NO_FINDING_YET = frozenset({"todo", "Unknown", ""})
 _NEEDED = ("patientid", "offset", "sex", "age", "finding", "view", "modality", "folder", "filename", "license")
 FRONTAL = frozenset({"PA", "AP", "AP Supine"})
+RADIOGRAPH = "X-ray"
+"""The one term of the column ``modality`` that is a projection radiograph."""
 PROVENANCE = "column 'finding', taken from the publication or case report (Cohen 2020)"
 
 
 def scan(folder: Path, options: ImportOptions) -> Listing:
-    """List the rows of ``metadata.csv`` that are frontal radiographs with a finding and an image."""
+    """List the rows of ``metadata.csv`` that are frontal radiographs with a finding and an image.
+
+    ``options.findings`` are terms of the column ``finding``, whole: ``COVID-19`` is not ``COVID-19, ARDS``.
+    """
     path = folder / "metadata.csv"
     if not path.is_file():
         raise ManifestError(str(folder), "has no metadata.csv.", "Name the folder that holds metadata.csv and images/.")
@@ -77,6 +82,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     for name, to in options.mapping.items():
         check_label(to, f"--map {name}")
     findings = {**FINDINGS, **options.mapping}
+    _check_choice(options, {str(term).strip() for term in table.finding})
+    views = FRONTAL | set(options.views)
     listing, index = Listing(root=folder), index_files(folder)
     listed: set[Path | None] = set()
     unknown: dict[str, int] = {}
@@ -87,7 +94,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         image = find_image(index, name, where)
         listed.add(image)
         finding = cell["finding"].strip()
-        reason = _why_dropped(cell, finding)
+        reason = _why_dropped(cell, finding, options.findings, views)
         if reason is not None or image is None:
             listing.drop(name, reason or "its image is not here")
             continue
@@ -123,13 +130,32 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     return listing
 
 
-def _why_dropped(cell: Mapping[str, str], finding: str) -> str | None:
-    """Return why a row of the table is not a frontal radiograph with a finding, or None."""
-    if cell["modality"] != "X-ray":
+def _check_choice(options: ImportOptions, present: Collection[str]) -> None:
+    """Refuse findings that the table does not have, and modalities that are no radiographs."""
+    for finding in options.findings:
+        if finding not in present or finding in NO_FINDING_YET:
+            has = "no such finding" if finding not in present else "it, as a finding that was never filled in"
+            raise UsageError(
+                f"--finding {finding!r}",
+                f"metadata.csv has {has}.{suggestion(finding, present)}",
+                f"Its findings: {', '.join(sorted(set(present) - NO_FINDING_YET))}.",
+            )
+    for modality in options.modalities:
+        if modality != RADIOGRAPH:
+            raise UsageError(f"--modality {modality}", f"is not a projection radiograph; {RADIOGRAPH!r} is.")
+
+
+def _why_dropped(
+    cell: Mapping[str, str], finding: str, findings: Collection[str], views: Collection[str | None]
+) -> str | None:
+    """Return why a row of the table is not a radiograph of these views with one of these findings, or None."""
+    if cell["modality"] != RADIOGRAPH:
         return f"modality {cell['modality']!r}, not a radiograph"
     if finding in NO_FINDING_YET:
         return f"finding {finding!r}: no label"
-    if VIEW_TERMS.get(cell["view"].strip()) not in FRONTAL:
+    if findings and finding not in findings:
+        return f"finding {finding!r}, not among those asked for"
+    if VIEW_TERMS.get(cell["view"].strip()) not in views:
         return f"view {cell['view']!r}, not stated to be frontal"
     return None
 
@@ -138,5 +164,5 @@ SOURCE = Source(
     "ieee8023",
     "covid-chestxray-dataset: metadata.csv and images/",
     scan,
-    takes=frozenset({"mapping", "drop_unmapped"}),
+    takes=frozenset({"mapping", "drop_unmapped", "findings", "modalities"}),
 )

@@ -1,0 +1,93 @@
+"""Findings, views and modality are chosen as they stand in the table; what is not chosen is listed."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from pneumoscope.data.sources import SOURCES
+from pneumoscope.data.sources.base import ImportOptions, Listing
+from pneumoscope.errors import UsageError
+
+METADATA = """patientid,offset,sex,age,finding,view,modality,folder,filename,license
+1,3,M,65,"COVID-19, ARDS",PA,X-ray,images,a.png,
+1,4,M,65,COVID-19,PA,X-ray,images,b.png,
+2,0,F,40,Pneumonia/Viral/COVID-19,PA,X-ray,images,c.png,
+3,0,F,40,COVID-19,AP Supine,X-ray,images,d.png,
+4,0,F,40,COVID-19,L,X-ray,images,e.png,
+5,0,F,40,COVID-19,Axial,CT,images,f.png,
+6,0,F,40,todo,PA,X-ray,images,g.png,
+7,0,F,40,COVID-19,PA,X-ray,images,absent.png,
+"""
+
+
+@pytest.fixture
+def cohen(tmp_path: Path) -> Path:
+    (tmp_path / "metadata.csv").write_text(METADATA)
+    (tmp_path / "images").mkdir()
+    for name in "abcdefgx":
+        (tmp_path / f"images/{name}.png").touch()
+    return tmp_path
+
+
+def _scan(folder: Path, **options: tuple[str, ...]) -> Listing:
+    return SOURCES.get("ieee8023").list_images(folder, ImportOptions(**options))  # type: ignore[arg-type]
+
+
+def _kept(listing: Listing) -> str:
+    return "".join(Path(row.image).stem for row in listing.rows)
+
+
+@pytest.mark.parametrize(
+    ("options", "wanted"),
+    [
+        ({}, "abcd"),
+        ({"findings": ("COVID-19",)}, "bd"),
+        ({"findings": ("COVID-19", "Pneumonia/Viral/COVID-19"), "views": ("PA",)}, "bc"),
+        ({"views": ("AP Supine",)}, "d"),
+        ({"views": ("L", "PA"), "findings": ("COVID-19",)}, "be"),
+        ({"modalities": ("X-ray",), "labels": ("covid-19",)}, "abcd"),
+    ],
+)
+def test_findings_views_and_modality_by_list(cohen: Path, options: dict[str, tuple[str, ...]], wanted: str) -> None:
+    assert _kept(_scan(cohen, **options)) == wanted
+
+
+def test_every_row_and_image_that_stays_out_has_a_reason(cohen: Path) -> None:
+    listing = _scan(cohen, findings=("COVID-19",), views=("PA",))
+    assert {Path(dropped.file).stem: dropped.reason for dropped in listing.dropped} == {
+        "a": "finding 'COVID-19, ARDS', not among those asked for",
+        "c": "finding 'Pneumonia/Viral/COVID-19', not among those asked for",
+        "d": "view AP Supine, not among those asked for",
+        "e": "view 'L', not stated to be frontal",
+        "f": "modality 'CT', not a radiograph",
+        "g": "finding 'todo': no label",
+        "absent": "its image is not here",
+        "x": "no row in metadata.csv",
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"findings": ("COVID",)}, r"--finding 'COVID': metadata.csv has no such finding\. Did you mean 'COVID-19'"),
+        ({"findings": ("todo",)}, r"--finding 'todo'.*never filled in"),
+        ({"modalities": ("CT",)}, r"--modality CT: is not a projection radiograph"),
+        ({"views": ("pa",)}, r"--view 'pa': is unknown.*Views: PA, AP, AP Supine, L"),
+    ],
+)
+def test_a_choice_that_cannot_be_met_is_refused(cohen: Path, options: dict[str, tuple[str, ...]], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
+        _scan(cohen, **options)
+
+
+@pytest.mark.shared
+def test_the_real_set_has_76_covid_19_pa_of_58_patients(shared: Path) -> None:
+    listing = _scan(shared / "data/ieee8023", findings=("COVID-19",), views=("PA",))
+    assert len(listing.rows) == 76
+    assert len({row.patient_id for row in listing.rows}) == 58
+    reasons = Counter(dropped.reason for dropped in listing.dropped)
+    assert reasons["no row in metadata.csv"] == 3
+    assert reasons["modality 'CT', not a radiograph"] == 84
