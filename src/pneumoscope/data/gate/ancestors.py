@@ -1,0 +1,121 @@
+"""Which public sets were compiled from which: facts from their publishers, with citations.
+
+A set is called external when a model is tested on it that was trained on another. Many are not: they hold the same
+images. What is found by comparing pixels is called measured; what only this table says, inferred.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Ancestor(NamedTuple):
+    """One set took images from another."""
+
+    child: str
+    parent: str
+    labels: tuple[str, ...]  # of the child; empty: all of them
+    what: str
+    citation: str
+
+
+ANCESTORS: tuple[Ancestor, ...] = (
+    Ancestor(
+        "rsna",
+        "nih",
+        (),
+        "all images of the RSNA Pneumonia Challenge are from NIH ChestX-ray14",
+        "Shih, Radiology: AI 2019",
+    ),
+    Ancestor(
+        "radiography",
+        "rsna",
+        ("normal", "lung-opacity"),
+        "its lung opacities and most of its normal images are from the RSNA Pneumonia Challenge",
+        "Rahman, Comput Biol Med 2021",
+    ),
+    Ancestor(
+        "radiography",
+        "kaggle-pneumonia",
+        ("viral-pneumonia", "normal"),
+        "its viral pneumonias and some of its normal images are children of the Kaggle pneumonia set",
+        "Chowdhury, IEEE Access 2020; Rahman, Comput Biol Med 2021",
+    ),
+    Ancestor(
+        "radiography",
+        "ieee8023",
+        ("covid-19",),
+        "some of its COVID-19 images are from the covid-chestxray-dataset",
+        "Chowdhury, IEEE Access 2020",
+    ),
+    Ancestor(
+        "darwin",
+        "ieee8023",
+        (),
+        "the COVID-19 images of the V7 set are from the covid-chestxray-dataset",
+        "V7 Labs, COVID-19 X-ray dataset 2020; Cohen, arXiv:2006.11988",
+    ),
+    Ancestor(
+        "darwin",
+        "kaggle-pneumonia",
+        (),
+        "the other images of the V7 set are children of the Kaggle pneumonia set",
+        "V7 Labs, COVID-19 X-ray dataset 2020; Kermany, Cell 2018",
+    ),
+)
+
+DISPLAY = {
+    "rsna": "RSNA Pneumonia Challenge",
+    "nih": "NIH ChestX-ray14",
+    "radiography": "COVID-19 Radiography Database",
+    "kaggle-pneumonia": "Kaggle pneumonia set (Kermany)",
+    "ieee8023": "covid-chestxray-dataset (Cohen)",
+    "darwin": "V7 COVID-19 X-ray dataset",
+}
+
+_OTHER_NAMES = {"v7": "darwin", "v7-darwin": "darwin", "kaggle": "kaggle-pneumonia", "chestx-ray14": "nih"}
+
+CHILDREN: dict[tuple[str, str | None], str] = {
+    ("kaggle-pneumonia", None): "children of one to five years (Kermany, Cell 2018)",
+    ("radiography", "viral-pneumonia"): "children of the Kaggle pneumonia set (Chowdhury, IEEE Access 2020)",
+}
+"""(source, label or None for all) -> who they are, where the files do not say it."""
+
+ADULTS: dict[tuple[str, str | None], str] = {
+    ("radiography", "covid-19"): "adults in the main (Chowdhury, IEEE Access 2020; Vayá, arXiv:2006.01174)",
+    ("radiography", "lung-opacity"): "adults in the main (Wang, CVPR 2017)",
+    ("radiography", "normal"): "adults in the main, with some of Kaggle's children (Rahman, Comput Biol Med 2021)",
+    ("nih", None): "adults in the main (Wang, CVPR 2017)",
+    ("ieee8023", None): "adults in the main (Cohen, arXiv:2006.11988)",
+}
+"""The same for adults."""
+
+
+def canonical(source: str) -> str:
+    """Return the name under which the tables know a source."""
+    return _OTHER_NAMES.get(source, source)
+
+
+def lines_of(source: str) -> list[list[Ancestor]]:
+    """Return every line of descent of a set: from its parent upwards, each line whole."""
+    found: list[list[Ancestor]] = []
+    for step in ANCESTORS:
+        if step.child == canonical(source):
+            found.append([step])
+            found += [[step, *further] for further in lines_of(step.parent)]
+    return found
+
+
+def kinship(one: str, other: str) -> list[Ancestor]:
+    """Return how two sets are related by the table: the steps from both to where they meet; empty if they do not."""
+    a, b = canonical(one), canonical(other)
+    up: dict[str, dict[str, list[Ancestor]]] = {}
+    for name in (a, b):
+        up[name] = {name: []}
+        for line in lines_of(name):
+            up[name].setdefault(line[-1].parent, line)
+    meeting = [name for name in up[a] if name in up[b]]
+    if a == b or not meeting:
+        return []
+    nearest = min(meeting, key=lambda name: len(up[a][name]) + len(up[b][name]))
+    return [*up[a][nearest], *up[b][nearest]]

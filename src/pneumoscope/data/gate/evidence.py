@@ -1,0 +1,148 @@
+"""What the checks look at: the manifest, the facts of each file, and the pairs of pictures that are alike.
+
+Reading and comparing thousands of images takes most of a minute, a training is often repeated on the same ones: what
+was measured is kept in the cache folder, by the content and the times of the files. A file that was touched since is
+measured again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pneumoscope.data.gate.facts import measure_all
+from pneumoscope.data.importing import Progress, silent
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.similarity import SAME, Pair, near_duplicates
+from pneumoscope.files import atomic_path, cache_folder
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+VERSION = 1  # of what is measured: raise it when facts or similarity change
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the checks look at; all by row of the manifest.
+
+    Args:
+        manifest: The radiographs.
+        labels: [N] what a model would learn them as: the label, or the class a recipe makes of it.
+        facts: [N] as in ``facts.Facts``.
+        pairs: Near-duplicates.
+    """
+
+    manifest: Manifest
+    labels: tuple[str, ...]
+    facts: pd.DataFrame
+    pairs: tuple[Pair, ...]
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The manifest's rows."""
+        return self.manifest.table
+
+    @cached_property
+    def parts(self) -> list[str | None]:
+        """[N] the part of each row, None where it is in none."""
+        return [part if isinstance(part, str) else None for part in self.table["split"]]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """[N] ``source/image``."""
+        return (self.table.source + "/" + self.table.image).tolist()
+
+    @cached_property
+    def exposures(self) -> tuple[Pair, ...]:
+        """The pairs that show one exposure: the same file, or nearly the same picture."""
+        return tuple(pair for pair in self.pairs if pair.similarity >= SAME)
+
+    def split(self) -> bool:
+        """Whether the rows are in two parts or more, so that something can leak from one to another."""
+        return len(self.manifest.parts_present) > 1
+
+
+def gather(
+    manifest: Manifest,
+    classes: Mapping[str, str] | None = None,
+    *,
+    progress: Progress = silent,
+    cache: Path | None = None,
+) -> Evidence:
+    """Measure what the checks need, or take it from the cache.
+
+    Args:
+        manifest: Any manifest.
+        classes: Label -> class, where a recipe joins labels.
+        progress: Shows how far it is.
+        cache: Folder; the user's by default.
+
+    Raises:
+        ManifestError: The folder of a source is not there.
+    """
+    paths = manifest.paths()
+    folder = cache or cache_folder() / "gate"
+    kept = folder / f"{key_of(manifest)}.npz"
+    found = _load(kept, len(paths)) if kept.is_file() else None
+    if found is None:
+        facts, small = measure_all(paths, progress("reading images", len(paths)))
+        readable = np.flatnonzero(facts.error == "")
+        alike = near_duplicates(small[readable], progress("comparing images", len(readable)))
+        pairs = [Pair(int(readable[p.first]), int(readable[p.second]), float(p.similarity)) for p in alike]
+        _save(kept, facts, pairs)
+    else:
+        facts, pairs = found
+    labels = manifest.table.label.tolist()
+    mapped = tuple((classes or {}).get(label, label) for label in labels)
+    return Evidence(manifest, mapped, facts, tuple(pairs))
+
+
+def key_of(manifest: Manifest) -> str:
+    """Return the name of what is measured: the files by content, path, size and time, in the order of the rows."""
+    lines = [f"gate {VERSION}"]
+    for path, sha256 in zip(manifest.paths(), manifest.table.sha256, strict=True):
+        try:
+            about = path.stat()
+            lines.append(f"{sha256} {path} {about.st_size} {about.st_mtime_ns}")
+        except OSError as error:
+            lines.append(f"{sha256} {path} {type(error).__name__}")
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+
+
+def _save(path: Path, facts: pd.DataFrame, pairs: list[Pair]) -> None:
+    table = io.BytesIO()
+    facts.to_parquet(table)
+    with atomic_path(path) as temporary:
+        np.savez_compressed(
+            temporary,
+            facts=np.frombuffer(table.getvalue(), dtype=np.uint8),
+            places=np.array([(p.first, p.second) for p in pairs], dtype=np.int64).reshape(-1, 2),
+            similarity=np.array([p.similarity for p in pairs], dtype=np.float64),
+        )
+
+
+def _load(path: Path, rows: int) -> tuple[pd.DataFrame, list[Pair]] | None:
+    """Return what was kept; None if it can't be read, and is then measured again."""
+    import pandas as pd
+
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            facts = pd.read_parquet(io.BytesIO(kept["facts"].tobytes()))
+            pairs = [
+                Pair(int(first), int(second), float(value))
+                for (first, second), value in zip(kept["places"], kept["similarity"], strict=True)
+            ]
+    except (OSError, ValueError, KeyError):
+        return None
+    return (facts, pairs) if len(facts) == rows else None
