@@ -24,17 +24,25 @@ def train(
     from pneumoscope.labels import DISCLAIMER
     from pneumoscope.recipe import load_recipe
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
     from pneumoscope.cli.options import read_manifest_at
     from pneumoscope.export.run import train_and_release
     from pneumoscope.lab.prepare import plan
+    from pneumoscope.lab.ranks import Ranks
 
+    ranks = Ranks.here()
+    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not ranks.first)
     made = plan(chosen, read_manifest_at(data, root))
     for line in (*made.recipe.changes, *made.notes):
         console.print(f"note: {line}")
     counts = ", ".join(f"{part} {len(made.manifest.part(part))}" for part in made.manifest.parts_present)
     console.print(f"{made.recipe.name}: {', '.join(made.recipe.task.classes)}; images: {counts}")
+    if not ranks.alone:
+        least, more = divmod(made.recipe.training.batch_size, ranks.world)
+        console.print(
+            f"{ranks.world} processes share each batch of {made.recipe.training.batch_size}: "
+            f"{least}{f' or {least + 1}' if more else ''} images each"
+        )
     run, bundle, evaluation = train_and_release(made, out, device=device, resume=resume, console=console, name=name)
     overall = evaluation.figures.overall
     primary = evaluation.figures.by_class[made.recipe.task.classes[0]]

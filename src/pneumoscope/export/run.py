@@ -12,6 +12,7 @@ from pneumoscope.export.bundle import release
 from pneumoscope.export.summary import write_summary
 from pneumoscope.lab.fit import Run, train
 from pneumoscope.lab.prepare import Plan
+from pneumoscope.lab.ranks import Ranks
 
 
 def train_and_release(
@@ -35,6 +36,8 @@ def train_and_release(
         name: The bundle's; the recipe's by default.
         kwargs: Passed on to `pneumoscope.lab.fit.train`.
 
+    Started by torchrun, the first process alone goes on after the training; the others end there.
+
     Returns:
         The run, its bundle's folder, and the figures on validation as the clinic measures them.
 
@@ -44,5 +47,7 @@ def train_and_release(
         KeyboardInterrupt: The user stopped it; the folder can be resumed.
     """
     run = train(plan, folder, device=device, resume=resume, console=console, **kwargs)
+    if not Ranks.here().first:
+        raise SystemExit(0)
     bundle = release(run, folder / "bundle", console=console, name=name, device=device)
     return run, bundle, write_summary(folder, bundle, plan.manifest, run.epoch, console)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import shutil
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -83,8 +84,9 @@ class RunFiles(L.Callback):
                 writer.writeheader()
                 writer.writerows(self.rows)
             write_json(self.folder / "timing.json", {"epoch_seconds": self.seconds})
-        with atomic_path(last) as temporary:
-            trainer.save_checkpoint(temporary)
+        # All processes take part in a checkpoint, the first alone writes it.
+        with atomic_path(last) if trainer.is_global_zero else nullcontext(last) as target:
+            trainer.save_checkpoint(target)
         if better and trainer.is_global_zero:
             with atomic_path(self.folder / "best.ckpt") as temporary:
                 shutil.copyfile(last, temporary)
@@ -126,7 +128,7 @@ class Screen(L.Callback):
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
         """Advance the bar."""
-        self.images += len(batch.target)
+        self.images += len(batch.target) * trainer.world_size
         rate = self.images / (time.perf_counter() - self.started)
         self.progress.update(
             self.task,
@@ -138,13 +140,15 @@ class Screen(L.Callback):
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Print the epoch's line."""
-        row = pl_module.latest if isinstance(pl_module, Learner) else {}
+        if not isinstance(pl_module, Learner):
+            raise TypeError("Screen serves a Learner")
+        row = pl_module.latest
         self.console.print(
             f"epoch {trainer.current_epoch + 1:>3}/{self.epochs}  "
             f"train loss {row['train_loss']:.4f} accuracy {row['train_accuracy']:.4f}  "
             f"validation loss {row['validation_loss']:.4f} accuracy {row['validation_accuracy']:.4f} "
             f"AUROC {row['validation_auroc']:.4f}  "
-            f"{time.perf_counter() - self.started:.0f} s ({self.images} images)",
+            f"{time.perf_counter() - self.started:.0f} s ({pl_module.images} images)",
             highlight=False,
         )
 

@@ -13,6 +13,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from pneumoscope.lab.cache import CachedImages
+from pneumoscope.lab.ranks import Ranks
+
+ALONE = Ranks()
 
 
 class Batch(NamedTuple):
@@ -68,12 +71,10 @@ class CountedSampler(Sampler[int]):
         targets: Class of each image, for balanced sampling.
         seed: The run's.
         balanced: Draw with replacement so that all classes are equally frequent; else each image comes once.
-        rank: This process, of ``world`` processes; each takes every ``world``-th image.
-        world: Number of processes.
     """
 
-    def __init__(self, targets: NDArray[np.int64], seed: int, balanced: bool, rank: int = 0, world: int = 1) -> None:
-        self.targets, self.seed, self.balanced, self.rank, self.world = targets, seed, balanced, rank, world
+    def __init__(self, targets: NDArray[np.int64], seed: int, balanced: bool) -> None:
+        self.targets, self.seed, self.balanced = targets, seed, balanced
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -81,7 +82,7 @@ class CountedSampler(Sampler[int]):
         self.epoch = epoch
 
     def __len__(self) -> int:
-        return len(range(self.rank, len(self.targets), self.world))
+        return len(self.targets)
 
     def __iter__(self) -> Iterator[int]:
         # The second word tells this stream from the images' own, whose keys are hashes.
@@ -93,13 +94,48 @@ class CountedSampler(Sampler[int]):
             order = generator.choice(n, n, p=weight / weight.sum())
         else:
             order = generator.permutation(n)
-        return iter(order[self.rank :: self.world].tolist())
+        return iter(order.tolist())
+
+
+class SharedBatches(Sampler[list[int]]):
+    """This process's share of each batch: every ``world``-th of its images, from the ``rank``-th on.
+
+    The batches are the same whatever the number of processes, and all make the same number of steps. Shares differ by
+    one image at most; where the last batch has fewer images than there are processes, some shares are empty.
+
+    Args:
+        order: The images' positions, anew each epoch.
+        batch_size: Images of all processes together in a batch.
+        drop_last: Leave out a last, smaller batch.
+        ranks: The processes.
+    """
+
+    def __init__(self, order: CountedSampler | range, batch_size: int, drop_last: bool, ranks: Ranks) -> None:
+        self.sampler = order  # by this name Lightning finds it, to tell it the epoch
+        self.batch_size, self.drop_last, self.ranks = batch_size, drop_last, ranks
+
+    def __len__(self) -> int:
+        whole, rest = divmod(len(self.sampler), self.batch_size)
+        return whole + (rest > 0 and not self.drop_last)
+
+    def __iter__(self) -> Iterator[list[int]]:
+        order = list(self.sampler)
+        for step in range(len(self)):
+            batch = order[step * self.batch_size : (step + 1) * self.batch_size]
+            yield batch[self.ranks.rank :: self.ranks.world]
 
 
 def loader(
-    part: Part, batch_size: int, sampler: CountedSampler | None = None, drop_last: bool = False
+    part: Part,
+    batch_size: int,
+    sampler: CountedSampler | None = None,
+    drop_last: bool = False,
+    ranks: Ranks = ALONE,
 ) -> DataLoader[Batch]:
-    """Return a loader of whole batches, read in this process: the images are memory-mapped, workers would only copy."""
-    return DataLoader(
-        PartDataset(part), batch_size=batch_size, sampler=sampler, collate_fn=lambda batch: batch, drop_last=drop_last
-    )
+    """Return a loader of this process's share of whole batches, in the part's order if no ``sampler`` is given.
+
+    Read in this process: the images are memory-mapped, workers would only copy.
+    """
+    order = range(len(part)) if sampler is None else sampler
+    batches = SharedBatches(order, batch_size, drop_last, ranks)
+    return DataLoader(PartDataset(part), batch_sampler=batches, collate_fn=lambda batch: batch)

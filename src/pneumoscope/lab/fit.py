@@ -30,7 +30,9 @@ from pneumoscope.lab.callbacks import RunFiles, Screen
 from pneumoscope.lab.dataset import CountedSampler, Part, loader
 from pneumoscope.lab.machine import choose_device, choose_precision, environment, keep_freed_memory
 from pneumoscope.lab.module import Learner
+from pneumoscope.lab.parallel import StopTogether, check_batches, trainer_options
 from pneumoscope.lab.prepare import LEARNING_PARTS, Plan, load_part
+from pneumoscope.lab.ranks import Ranks, together
 from pneumoscope.lab.zoo import Classifier, build
 from pneumoscope.recipe import Recipe, load_recipe
 
@@ -110,6 +112,8 @@ def _quiet_libraries() -> Iterator[None]:
         warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
         warnings.filterwarnings("ignore", message=".*distributed_sampler.*")
         warnings.filterwarnings("ignore", message=".*Found .* module.* in eval mode.*")
+        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the figures are those of all processes
+        warnings.filterwarnings("ignore", message=".*Grad strides do not match bucket view strides.*")
         warnings.filterwarnings("ignore", category=DeprecationWarning)
         warnings.filterwarnings("ignore", category=FutureWarning)
         yield
@@ -133,6 +137,8 @@ def _is_finished(last: Path, recipe: Recipe) -> bool:
 def train(plan: Plan, folder: Path, *, device: str = "auto", resume: bool = False, console: Console) -> Run:
     """Train a plan into ``folder``.
 
+    Started by torchrun, all processes train it together; the first alone writes, and all must see ``folder``.
+
     Args:
         plan: Recipe and data that fit each other.
         folder: The run's.
@@ -150,12 +156,23 @@ def train(plan: Plan, folder: Path, *, device: str = "auto", resume: bool = Fals
     precision = choose_precision(chosen)
     torch.manual_seed(recipe.training.seed)
     model = build(recipe)
-    open_run(folder, plan, resume=resume)
-    write_json(folder / "environment.json", environment(chosen, precision))
-    parts = load_parts(plan, console)
-    last = folder / "last.ckpt"
-    if not (last.is_file() and _is_finished(last, recipe)):
-        _fit(plan, parts, model, folder, chosen, precision, console)
+    with together(chosen) as ranks:
+        with ranks.agreed():
+            check_batches(ranks, recipe.training.batch_size, len(plan.manifest.part("validation")))
+            if ranks.first:
+                open_run(folder, plan, resume=resume)
+                write_json(folder / "environment.json", environment(chosen, precision) | {"processes": ranks.world})
+        with ranks.agreed():
+            if not (folder / "environment.json").is_file():
+                raise RunError(
+                    str(folder), f"is not seen by process {ranks.rank}.", "Name a folder all machines share."
+                )
+        parts = ranks.in_turn(lambda: load_parts(plan, console))
+        last = folder / "last.ckpt"
+        if not (last.is_file() and _is_finished(last, recipe)):
+            _fit(plan, parts, model, folder, chosen, precision, console, ranks)
+        with ranks.agreed():  # the first process has written the last file
+            pass
     kept = _read_checkpoint(folder / "best.ckpt")
     weights = {key.removeprefix("model."): value for key, value in kept["state_dict"].items()}
     model.load_state_dict({key: value for key, value in weights.items() if key in model.state_dict()})
@@ -163,7 +180,14 @@ def train(plan: Plan, folder: Path, *, device: str = "auto", resume: bool = Fals
 
 
 def _fit(
-    plan: Plan, parts: dict[str, Part], model: Classifier, folder: Path, device: str, precision: str, console: Console
+    plan: Plan,
+    parts: dict[str, Part],
+    model: Classifier,
+    folder: Path,
+    device: str,
+    precision: str,
+    console: Console,
+    ranks: Ranks,
 ) -> None:
     recipe = plan.recipe
     training = recipe.training
@@ -172,30 +196,34 @@ def _fit(
     sampler = CountedSampler(parts["train"].targets, training.seed, training.sampling == "balanced")
     # A last batch of one image has no batch statistics.
     drop_last = len(parts["train"]) > training.batch_size and len(parts["train"]) % training.batch_size == 1
-    batches = loader(parts["train"], training.batch_size, sampler, drop_last)
-    learner = Learner(model, recipe, plan.counts("train"), len(batches))
+    batches = loader(parts["train"], training.batch_size, sampler, drop_last, ranks)
+    learner = Learner(model, recipe, plan.counts("train"), len(batches), ranks)
     learner.to(memory_format=torch.channels_last)
     before = signal.getsignal(signal.SIGINT)
     with _quiet_libraries():
         trainer = L.Trainer(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[device],
-            devices=1,
             precision=precision,  # type: ignore[arg-type]
             max_epochs=training.epochs,
             num_sanity_val_steps=0,
             logger=TensorBoardLogger(folder, name="", version="tensorboard"),
-            callbacks=[files, Screen(console, training.epochs)],
+            callbacks=[
+                files,
+                *([Screen(console, training.epochs)] if ranks.first else []),
+                *([] if ranks.alone else [StopTogether()]),
+            ],
             enable_checkpointing=False,
             enable_progress_bar=False,
             enable_model_summary=False,
             use_distributed_sampler=False,
             log_every_n_steps=20,
+            **trainer_options(ranks, recipe),
         )
         try:
             trainer.fit(
                 learner,
                 batches,
-                loader(parts["validation"], 64),
+                loader(parts["validation"], 64 * ranks.world, ranks=ranks),
                 ckpt_path=files_last if files_last.is_file() else None,
                 weights_only=True,
             )
@@ -212,6 +240,8 @@ def _fit(
         finally:
             signal.signal(signal.SIGINT, before)
     if trainer.interrupted:
+        if not ranks.first:
+            raise SystemExit(1)  # the first process says it
         done = len(files.rows)
         raise KeyboardInterrupt(
             f"Stopped after {done} whole epoch{'s' if done != 1 else ''} of {training.epochs}; "

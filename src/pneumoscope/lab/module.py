@@ -2,10 +2,14 @@
 
 All randomness comes from counters: augmentation from (seed, epoch, image), dropout from (seed, epoch, step, rank). So a
 run that was killed and resumed gives the same weights as one that was not.
+
+Several processes share each batch (ranks.py): its loss, batch-norm and gradient are those of all its images, and the
+epoch's figures are computed from the logits of all processes.
 """
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import lightning as L  # noqa: N812  # the library's own convention
@@ -15,8 +19,10 @@ import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from torch import Tensor
 
 from pneumoscope.lab.augment import augment
-from pneumoscope.lab.dataset import Batch
+from pneumoscope.lab.dataset import ALONE, Batch
+from pneumoscope.lab.norm import GlobalBatchNorm
 from pneumoscope.lab.optim import Plateau, make_optimizer, rate_factor, trainable
+from pneumoscope.lab.ranks import Ranks
 from pneumoscope.lab.zoo import Classifier
 from pneumoscope.recipe import Recipe
 from pneumoscope.stats import metrics
@@ -49,6 +55,13 @@ def loss_of(recipe: Recipe, logits: Tensor, target: Tensor, weight: Tensor | Non
     return F.cross_entropy(logits, target, weight, label_smoothing=smoothing)
 
 
+def loss_weight(recipe: Recipe, target: Tensor, weight: Tensor | None) -> Tensor:
+    """Return what the mean of `loss_of` divides by: the images, or with class weights the sum of theirs."""
+    if weight is None or recipe.loss.kind == "focal":
+        return torch.tensor(float(len(target)), device=target.device)
+    return weight[target].sum()
+
+
 def epoch_metrics(logits: Tensor, target: Tensor) -> dict[str, float]:
     """Return loss, accuracy, balanced accuracy and the primary class's AUROC of logits [N, C]; nan if undefined."""
     logits = logits.float()
@@ -71,9 +84,12 @@ class Learner(L.LightningModule):
         recipe: How.
         counts: Training images of each class.
         steps_an_epoch: Optimizer steps in an epoch.
+        ranks: The processes that share each batch.
     """
 
-    def __init__(self, model: Classifier, recipe: Recipe, counts: list[int], steps_an_epoch: int) -> None:
+    def __init__(
+        self, model: Classifier, recipe: Recipe, counts: list[int], steps_an_epoch: int, ranks: Ranks = ALONE
+    ) -> None:
         super().__init__()
         self.model = model
         self.recipe = recipe
@@ -86,6 +102,9 @@ class Learner(L.LightningModule):
         self._train: list[tuple[Tensor, Tensor]] = []
         self._validation: list[tuple[Tensor, Tensor]] = []
         self.latest: dict[str, float] = {}
+        self.ranks = ranks
+        self.images = 0  # training images of the epoch, in all processes
+        self.asked_to_stop = False
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         """Return the recipe's optimizer; the rate is set step by step below."""
@@ -107,18 +126,39 @@ class Learner(L.LightningModule):
         """Return the loss of an augmented batch."""
         keys = batch.key.cpu().numpy().view(np.uint64)
         image = batch.image.float() / 255
-        image = augment(image, self.recipe.augment, self.recipe.training.seed, self.current_epoch, keys)
-        logits = self.model(image)
-        weight = self.class_weight if isinstance(self.class_weight, Tensor) else None
-        loss = loss_of(self.recipe, logits, batch.target, weight)
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"the loss is {float(loss)} in epoch {self.current_epoch + 1}, step {batch_idx}")
+        if len(keys):
+            image = augment(image, self.recipe.augment, self.recipe.training.seed, self.current_epoch, keys)
+        with nullcontext() if self.ranks.alone else GlobalBatchNorm():
+            logits = self.model(image)
         self._train.append((logits.detach().float().cpu(), batch.target.cpu()))
-        self.log("loss", loss.detach(), prog_bar=True)
+        weight = self.class_weight if isinstance(self.class_weight, Tensor) else None
+        # No image of a small last batch fell to this process: its share is 0, and so is its gradient.
+        loss = loss_of(self.recipe, logits, batch.target, weight) if len(batch.target) else logits.float().sum()
+        whole = loss.detach()
+        if not self.ranks.alone:
+            whole, share = self._agree(whole, loss_weight(self.recipe, batch.target, weight))
+            loss = loss * share
+        if not torch.isfinite(whole):
+            raise FloatingPointError(f"the loss is {float(whole)} in epoch {self.current_epoch + 1}, step {batch_idx}")
+        self.log("loss", whole, prog_bar=True)
         return loss
+
+    def _agree(self, loss: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the mean loss of all processes' images and the factor for this one's.
+
+        With it the mean of all gradients, which DDP takes, is the gradient of the mean over all images, however they
+        are shared. All processes see the same figures, so that they also fail or stop at the same step.
+        """
+        stop = torch.full_like(weight, float(self.asked_to_stop))
+        total = self.ranks.sum(torch.stack((loss * weight, weight, stop)))
+        if total[2] > 0:
+            raise KeyboardInterrupt
+        return total[0] / total[1], self.ranks.world * weight / total[1]
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Collect the logits of a batch."""
+        if not len(batch.target):
+            return
         logits = self.model(batch.image.float() / 255)
         self._validation.append((logits.float().cpu(), batch.target.cpu()))
 
@@ -126,7 +166,9 @@ class Learner(L.LightningModule):
         """Turn the epoch's logits into figures; training's are of the augmented images, as they were learnt from."""
         self.latest = {"epoch": float(self.current_epoch + 1), "lr": self.trainer.optimizers[0].param_groups[-1]["lr"]}
         for name, pairs in (("train", self._train), ("validation", self._validation)):
-            logits, target = (torch.cat(parts) for parts in zip(*pairs, strict=True))
+            logits, target = (self.ranks.gather(torch.cat(parts)) for parts in zip(*pairs, strict=True))
+            if name == "train":
+                self.images = len(target)
             self.latest |= {f"{name}_{key}": value for key, value in epoch_metrics(logits, target).items()}
             pairs.clear()
         if self.recipe.schedule.kind == "plateau":
