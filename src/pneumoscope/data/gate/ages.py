@@ -96,8 +96,8 @@ def children_and_adults(evidence: Evidence) -> Finding | Clear:
         name=name,
         severity="warn",
         confounds=True,
-        sentence=f"{inferred}the share of children differs by label. Children: {words} ({basis}). A model can tell children from "
-        "adults instead of the diseases.",
+        sentence=f"{inferred}the share of children differs by label. Children: {words} ({basis}). "
+        "A model can tell children from adults instead of the diseases.",
         what_to_do="Add adults with these diseases (or children of the other labels), or train on one age band.",
         cases=tuple(
             Case(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pneumoscope.data.gate.facts import measure_all
-from pneumoscope.data.importing import Progress, silent
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.similarity import SAME, Pair, near_duplicates
 from pneumoscope.files import atomic_path, cache_folder
@@ -26,7 +25,14 @@ from pneumoscope.files import atomic_path, cache_folder
 if TYPE_CHECKING:
     import pandas as pd
 
+    from pneumoscope.data.importing import Progress
+
 VERSION = 1  # of what is measured: raise it when facts or similarity change
+
+
+def silent(what: str, total: int) -> Callable[[int], None]:
+    """Show no progress."""
+    return lambda _: None
 
 
 @dataclass(frozen=True)

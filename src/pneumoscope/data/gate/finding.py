@@ -86,10 +86,13 @@ class GateReport(_Frozen):
         """Whether the label can be told from something else; allowing it does not undo it."""
         return any(f.confounds and f.severity != "note" for f in self.findings)
 
-    @property
-    def passed(self) -> bool:
-        """Whether nothing that blocks or warns is left that was not allowed."""
-        return not self.standing(strict=True)
+    def passes(self, strict: bool = False) -> bool:
+        """Whether `data check` is content: nothing blocks or confounds, with ``strict`` warns, that is not allowed."""
+        return not self.standing() and not any(f.confounds or strict for f in self.standing(strict=True))
+
+    def to_json(self) -> str:
+        """Return it as indented JSON, every case of every finding included."""
+        return self.model_dump_json(indent=2)
 
     def allowing(self, reasons: Mapping[str, str]) -> GateReport:
         """Return the report with the user's reasons beside the findings they allow.

@@ -7,16 +7,19 @@ import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import ValidationError
 
 from pneumoscope import __version__
 from pneumoscope.data.gate.checks import CHECKS
-from pneumoscope.data.gate.evidence import Evidence, gather, key_of
+from pneumoscope.data.gate.evidence import Evidence, gather, key_of, silent
 from pneumoscope.data.gate.finding import Clear, Finding, GateReport
-from pneumoscope.data.importing import Progress, silent
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.files import cache_folder, write_text
+
+if TYPE_CHECKING:
+    from pneumoscope.data.importing import Progress
 
 
 def check(
@@ -72,8 +75,9 @@ def judge(evidence: Evidence, started: float | None = None) -> GateReport:
 
 
 def _key(manifest: Manifest, classes: Mapping[str, str] | None) -> str:
-    """Return the name of a report: the whole table, the files, the classes and the version of the program."""
+    """Return the name of a report: the whole table, the files, the classes, and the checks as they are written."""
     text = manifest.table.to_csv(index=False)
     joined = " ".join(f"{label}={name}" for label, name in sorted((classes or {}).items()))
-    lines = (__version__, " ".join(CHECKS), joined, key_of(manifest), text)
+    checks = [file.read_text("utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))]
+    lines = (__version__, *checks, joined, key_of(manifest), text)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
