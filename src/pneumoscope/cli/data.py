@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pneumoscope.cli.options import pairs, read_manifest_at
+from pneumoscope.cli.options import Allow, Because, pairs, read_manifest_at
 from pneumoscope.errors import UsageError
+from pneumoscope.files import write_text
 from pneumoscope.labels import LABELS, PARTS
 
 if TYPE_CHECKING:
@@ -218,6 +219,53 @@ def merge(
         typer.echo(
             "The parts of the inputs were taken away, since groups now reach across: run pneumoscope data split."
         )
+
+
+@app.command()
+def check(
+    manifest: ManifestFile,
+    html: Annotated[Path | None, typer.Option(help="Write the findings as a page (.html).")] = None,
+    pictures: Annotated[
+        Path | None, typer.Option(help="Draw the findings into this folder. They show patients' radiographs.")
+    ] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit 3 on a warning that does not confound, too.")] = False,
+    allow: Allow = None,
+    because: Because = None,
+    roots: Roots = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask what would leak or confound: the data gate. Exit code 3 if it says no."""
+    from pneumoscope.data.gate.checks import CHECKS
+    from pneumoscope.data.gate.finding import reasons
+    from pneumoscope.data.gate.run import check as questioned
+    from pneumoscope.report.gate import SAYS, gate_page, verdict
+
+    allowed = reasons(allow or (), because or (), list(CHECKS))
+    loaded = read_manifest_at(manifest, roots)
+    with _progress() as progress:
+        report = questioned(loaded, progress=progress).allowing(allowed)
+    if pictures is not None:
+        from pneumoscope.report.gate_pictures import write_pictures
+
+        report = write_pictures(report, loaded, pictures)
+    if html is not None:
+        write_text(html, gate_page(report, manifest.name, pictures))
+    if as_json:
+        typer.echo(report.to_json())
+    else:
+        for finding in report.findings:
+            typer.echo(f"{SAYS[finding.severity]}: {finding.name}\n  {finding.sentence}\n  {finding.what_to_do}")
+            for case in finding.cases[:3]:
+                typer.echo(f"    {case.says}")
+            if len(finding.cases) > 3:
+                typer.echo(f"    and {len(finding.cases) - 3:,} more (--json lists every one)")
+            if finding.because is not None:
+                typer.echo(f"  Allowed, because: {finding.because}")
+        for outcome in report.clear:
+            typer.echo(f"{'Clear' if outcome.applicable else 'Not applicable'}: {outcome.name}\n  {outcome.sentence}")
+        typer.echo(verdict(report))
+    if not report.passes(strict):
+        raise typer.Exit(3)
 
 
 @app.command()

@@ -4,12 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from pneumoscope.errors import UsageError
 
 if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
+
+Allow = Annotated[
+    list[str] | None, typer.Option("--allow", help="Accept this finding of the data gate.", metavar="NAME")
+]
+Because = Annotated[
+    list[str] | None, typer.Option("--because", help="Why; once for each --allow, or one for all.", metavar="TEXT")
+]
 
 
 def pairs(texts: Sequence[str] | None, option: str, form: str, *, last: bool = False) -> dict[str, str]:
