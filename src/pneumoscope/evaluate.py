@@ -22,6 +22,7 @@ from pneumoscope.errors import LabelError, ManifestError, UsageError
 from pneumoscope.labels import DISCLAIMER, PARTS
 from pneumoscope.stats.figures import Figures, evaluate_predictions
 from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.meaning import above_threshold
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.stats.weighted import Bools
 
@@ -78,6 +79,9 @@ class Measured(_Frozen):
         description=f"true class -> what the screen would have said ({REFUSED!r}: refused) -> images"
     )
     by_source: dict[str, SourceFigures]
+    meaning: dict[str, str] = Field(
+        default_factory=dict, description="operating point -> what its threshold did on these images, in words"
+    )
 
 
 class Evaluation(Measured):
@@ -271,10 +275,13 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
     refused = np.array([a.refused for a in answers], dtype=np.bool_)
     thresholds: dict[str, float] = {point.name: point.threshold for point in card.operating_points}
 
-    def figures(mask: Bools, resamples: int) -> Figures:
+    ood = np.array([a.ood for a in answers], dtype=np.float64)
+
+    def figures(mask: Bools, resamples: int, *, judged: bool = False) -> Figures:
         return evaluate_predictions(
             probabilities[mask], truth[mask], groups[mask], names,
             thresholds=thresholds, rng=np.random.default_rng(seed), resamples=resamples,
+            card=card if judged else None, ood=ood[mask] if judged else None,
         )  # fmt: skip
 
     def of_source(name: str) -> SourceFigures:
@@ -295,8 +302,21 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
         )
 
     said = Counter((names[k], a.decision or REFUSED) for k, a in zip(truth, answers, strict=True))
+    everything = figures(np.ones(len(truth), dtype=np.bool_), resamples, judged=True)
     return Measured(
-        figures=figures(np.ones(len(truth), dtype=np.bool_), resamples),
+        figures=everything,
+        meaning={
+            point.name: above_threshold(
+                "these data",
+                sorted(set(sources)),
+                card.primary,
+                (int((truth == 0).sum()), int((truth != 0).sum())),
+                point.sensitivity,
+                point.specificity,
+                ending="",
+            )
+            for point in everything.operating
+        },
         answered=figures(~refused, resamples) if refused.any() else None,
         refused=int(refused.sum()),
         refused_share=proportion(refused, group_index(groups), what="set of images"),

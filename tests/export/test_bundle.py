@@ -25,7 +25,7 @@ from pneumoscope.infer import load  # noqa: E402
 from pneumoscope.lab.fit import Run, train  # noqa: E402
 from pneumoscope.lab.prepare import plan  # noqa: E402
 from pneumoscope.recipe import load_recipe, with_changes  # noqa: E402
-from pneumoscope.stats.calibration import Scaling  # noqa: E402
+from pneumoscope.stats.calibration import Scaling, first_half  # noqa: E402
 
 QUIET = Console(file=io.StringIO())
 
@@ -173,3 +173,23 @@ def test_a_run_ends_in_a_report_and_predictions(bundle: Path, finished: Run) -> 
     page = (finished.folder / "report.html").read_text()
     assert "Not a medical device" in page
     assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_card_carries_prediction_sets_of_the_untouched_half(bundle: Path, finished: Run) -> None:
+    card, _ = read_card(bundle)
+    sets = card.prediction_sets
+    assert sets is not None
+    assert sets.alpha == 0.05
+    calibration = finished.plan.manifest.part("calibration")
+    groups = calibration.table["group"].to_numpy()
+    second = ~first_half(groups)
+    truth = finished.plan.targets("calibration")
+    assert sets.groups == {name: len(set(groups[second & (truth == k)])) for k, name in enumerate(card.label_names)}
+    # Fewer than 19 groups cannot rule anything out at .05: every set holds every label.
+    assert set(sets.thresholds.values()) == {0.0}
+    assert sets.mean_size == 2.0
+    assert all(estimate.value == 1.0 for estimate in sets.coverage.values())
+    for point in card.operating_points:
+        assert point.meaning.startswith("In the development data (validation part), ")
+        assert point.meaning.endswith("not measured at your site.")
+    assert any("Fewer than 100 groups in the calibration part" in text for text in card.limits)

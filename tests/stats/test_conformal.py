@@ -87,8 +87,10 @@ def test_measured_coverage_counts_what_it_says():
     assert found.sizes == (0, 30, 10)
 
 
-def test_a_label_without_an_image_gives_no_sets():
-    assert conformal.fit([[0.5, 0.5]] * 30, [0] * 30, np.arange(30), ("x", "y"), np.random.default_rng(0)) is None
+def test_a_label_with_few_groups_or_none_is_never_ruled_out():
     few = conformal.fit([[0.5, 0.5]] * 30, [0] * 25 + [1] * 5, np.arange(30), ("x", "y"), np.random.default_rng(0))
+    assert few.thresholds["x"] == pytest.approx(0.5)
     assert few.thresholds["y"] == 0.0
     assert few.groups == {"x": 25, "y": 5}
+    none = conformal.fit([[0.5, 0.5]] * 30, [0] * 30, np.arange(30), ("x", "y"), np.random.default_rng(0))
+    assert (none.thresholds["y"], none.groups["y"], none.expected["y"]) == (0.0, 0, (1.0, 1.0))

@@ -120,3 +120,81 @@ def test_the_pictures_hold_all_images_and_the_curve_its_area():
 def test_what_are_not_probabilities_is_refused(p, truth, message):
     with pytest.raises(ValueError, match=message):
         measure(p, truth)
+
+
+def a_card(**changes):
+    """The shipped model's card, with our classes."""
+    from importlib.resources import files
+
+    from pneumoscope.card import Card, LabelDefinition
+
+    text = files("pneumoscope").joinpath("builtin", "card.json").read_text(encoding="utf-8")
+    labels = tuple(LabelDefinition(name=name, members=(name,), reference_standard="drawn") for name in CLASSES)
+    bands = ({"low": 0.0, "high": 0.5, "rate": 0.1, "rate_low": 0.05, "rate_high": 0.2, "n": 90.0, "groups": 90.0},)
+    changes = {"labels": labels, "class_prior": (0.3, 0.4, 0.3), "score_bands": bands, **changes}
+    return Card.model_validate_json(text).model_copy(update=changes)
+
+
+def test_the_card_brings_what_judges_its_promises():
+    from pneumoscope.card import PredictionSets
+
+    p, truth = study()
+    sets = PredictionSets(alpha=0.1, thresholds=dict.fromkeys(CLASSES, 0.2), groups={}, expected={}, method="")
+    card = a_card(prediction_sets=sets)
+    ood = np.arange(240.0)
+    found = measure(p, truth, card=card, ood=ood, thresholds={"sensitivity-95": 0.2})
+    inside = p >= 0.2
+    assert found.prediction_sets.coverage["normal"].value == pytest.approx(inside[truth == 1, 1].mean())
+    assert found.prediction_sets.mean_size == pytest.approx(inside.sum(axis=1).mean())
+    (band,) = found.score_bands
+    low = p[:, 0] < 0.5
+    assert (band.images, band.promised.value) == (low.sum(), 0.1)
+    assert band.observed.value == pytest.approx((truth[low] == 0).mean())
+    assert band.stated == pytest.approx(p[low, 0].mean())
+    confidence, distance = found.risk_coverage
+    assert (confidence.by, distance.by) == ("confidence", "ood")
+    assert confidence.area.low < confidence.area.value < confidence.area.high
+    wrong = p.argmax(axis=1) != truth
+    assert distance.points[-1].risk.value == pytest.approx(wrong[:120].mean())  # the half that is nearest
+    own, *stated = found.decision_curves
+    assert own.prevalence == pytest.approx((truth == 0).mean())
+    assert [curve.prevalence for curve in stated] == [0.01, 0.05, 0.2]
+    assert all(curve.stated for curve in stated)
+    # Where 1 of 100 has it, few moved probabilities reach .5.
+    flagged = {c.prevalence: next(q for q in c.points if q.threshold == 0.5).model.value for c in stated}
+    assert flagged[0.01] < flagged[0.05] < flagged[0.2]
+    assert [v.prevalence for v in found.operating[0].predictive] == [0.01, 0.05, 0.2]
+    assert len(found.warnings) == 1
+    assert "Fewer than 100 groups" in found.warnings[0]
+    assert Figures.model_validate_json(found.model_dump_json()) == found
+
+
+def test_an_evaluation_of_before_still_reads():
+    p, truth = study()
+    found = measure(p, truth, thresholds={"sensitivity-95": 0.2})
+    old = json.loads(found.model_dump_json())
+    for name in ("score_bands", "decision_curves", "risk_coverage", "prediction_sets", "warnings"):
+        del old[name]
+    del old["operating"][0]["predictive"]
+    read = Figures.model_validate(old)
+    assert read.overall == found.overall
+    assert read.prediction_sets is None
+
+
+def test_a_threshold_in_words():
+    from pneumoscope.card import Estimate
+    from pneumoscope.stats.meaning import above_threshold, few_groups
+
+    sensitivity = Estimate(value=0.952, low=0.913, high=0.998)
+    specificity = Estimate(value=0.91, low=0.88, high=0.9994)
+    said = above_threshold(
+        "the development data", ["a", "b", "c"], "covid-19", (210, 400), sensitivity, specificity
+    )  # fmt: skip
+    assert said == (
+        "In the development data, 610 images of a, b and c, 95 of 100 [91 to more than 99] images labelled COVID-19 "
+        "(of 210) and 9 of 100 [fewer than 1 to 12] others (of 400) were above this threshold; not measured at your "
+        "site."
+    )
+    assert few_groups({"covid-19": 99, "normal": 100}, "the validation part") == (
+        "Fewer than 100 groups in the validation part of COVID-19 (99): the figures of these classes are rough.",
+    )

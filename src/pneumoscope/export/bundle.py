@@ -1,8 +1,8 @@
 """Release: from a finished run to a calibrated bundle that the clinic can load.
 
 Order matters. The calibration part's first half sets temperature, operating points, bands and the refusal threshold;
-the second half stays untouched for prediction sets; validation, which chose the epoch, gives the card's figures and is
-named as what it is. The test part is not opened here.
+the second half, untouched by them, sets the thresholds of the prediction sets; validation, which chose the epoch, gives
+the card's figures and is named as what it is. The test part is not opened here.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from pneumoscope.card import (
     LabelDefinition,
     OperatingPoint,
     PartMetrics,
+    PredictionSets,
     Refusal,
     SourceLicence,
     identity,
@@ -39,8 +40,12 @@ from pneumoscope.lab.zoo import count_parameters
 from pneumoscope.pixels.read import read
 from pneumoscope.recipe import Pretrained
 from pneumoscope.report.card import card_markdown
+from pneumoscope.stats import conformal
 from pneumoscope.stats.calibration import first_half, fit_scaling, operating_points, score_bands
 from pneumoscope.stats.figures import evaluate_predictions
+from pneumoscope.stats.meaning import above_threshold, few_groups
+from pneumoscope.stats.metrics import group_index
+from pneumoscope.stats.prevalence import likelihood_bands
 
 OOD_QUANTILE = 0.98
 INTENDED_USE = (
@@ -69,6 +74,63 @@ def _validation_metrics(
         resamples=2000 if source is None else 0,
     )
     return figures.part_metrics("validation", manifest.rows_hash(), manifest.group_kind)
+
+
+def _in_words(run: Run, points: tuple[OperatingPoint, ...], figures: PartMetrics) -> tuple[OperatingPoint, ...]:
+    """Return the operating points with what they mean, as measured on validation at their frozen thresholds."""
+    targets, rows = run.plan.targets("validation"), run.plan.manifest.part("validation").table
+    counts = int((targets == 0).sum()), int((targets != 0).sum())
+    return tuple(
+        point.model_copy(
+            update={
+                "meaning": above_threshold(
+                    "the development data (validation part)",
+                    sorted({str(source) for source in rows["source"]}),
+                    run.plan.recipe.task.classes[0],
+                    counts,
+                    figures.metrics[f"{point.name}/sensitivity"],
+                    figures.metrics[f"{point.name}/specificity"],
+                )
+            }
+        )
+        for point in points
+    )
+
+
+def _prediction_sets(
+    run: Run, untouched: NDArray[np.float64], half: NDArray[np.bool_], validation: NDArray[np.float64]
+) -> PredictionSets:
+    """Return prediction sets from the second half of the calibration part, with what they reach on validation.
+
+    Args:
+        run: A finished training.
+        untouched: [n, C] probabilities of the second half.
+        half: [N] whether each calibration image is in the first half.
+        validation: [M, C] probabilities.
+    """
+    classes, manifest = run.plan.recipe.task.classes, run.plan.manifest
+    rng = np.random.default_rng([run.plan.recipe.training.seed, 1])
+    groups = manifest.part("calibration").table["group"].to_numpy()
+    sets = conformal.fit(untouched, run.plan.targets("calibration")[~half], groups[~half], classes, rng)
+    targets, seen = run.plan.targets("validation"), group_index(manifest.part("validation").table["group"].to_numpy())
+    found = conformal.measure(validation, targets, seen, classes, sets.thresholds, sets.alpha)
+    return sets.model_copy(
+        update={
+            "measured_on": f"validation, {len(targets)} images",
+            "coverage": found.coverage,
+            "mean_size": found.mean_size,
+        }
+    )
+
+
+def _few(run: Run) -> tuple[str, ...]:
+    """Return warnings of classes with few groups in the parts that set and measure."""
+    sentences: list[str] = []
+    for part in ("calibration", "validation"):
+        groups, targets = run.plan.manifest.part(part).table["group"].to_numpy(), run.plan.targets(part)
+        counts = {name: len(set(groups[targets == k])) for k, name in enumerate(run.plan.recipe.task.classes)}
+        sentences += few_groups(counts, f"the {part} part")
+    return tuple(sentences)
 
 
 def _labels(run: Run) -> tuple[LabelDefinition, ...]:
@@ -139,10 +201,13 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
         probabilities = scaling.apply(logits[half])
         points = operating_points(probabilities[:, 0], truth[half] == 0, groups[half])
         bands = score_bands(probabilities[:, 0], truth[half] == 0, groups[half])
+        edges = [band["low"] for band in bands] + [1.0]
+        ratios = likelihood_bands(probabilities[:, 0], truth[half] == 0, groups[half], edges)
         distance = _distance(features[half], space.centre.numpy(), space.directions.numpy(), space.means.numpy())
         threshold = float(np.quantile(distance, OOD_QUANTILE, method="higher"))
         validation_logits, _ = forward_part(run.model, run.parts["validation"], device)
         validation = scaling.apply(validation_logits)
+        figures = _validation_metrics(run, validation, points)
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
@@ -164,7 +229,7 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
             | {package: version(package) for package in ("torch", "timm", "onnxruntime")},
             summary=recipe.summary,
             intended_use=INTENDED_USE,
-            limits=limits(manifest.part("train").table, task, manifest.group_kind, by_source),
+            limits=(*limits(manifest.part("train").table, task, manifest.group_kind, by_source), *_few(run)),
             not_looked_for=NOT_LOOKED_FOR,
             labels=_labels(run),
             kind=task.kind,
@@ -173,8 +238,10 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
             temperature=scaling.temperature,
             class_bias=scaling.bias,
             class_prior=tuple(float(share) for share in np.bincount(truth, minlength=len(task.classes)) / len(truth)),
-            operating_points=points,
+            operating_points=_in_words(run, points, figures),
             score_bands=bands,
+            likelihood_ratios=ratios,
+            prediction_sets=_prediction_sets(run, scaling.apply(logits[~half]), half, validation),
             refusal=Refusal(ood_threshold=threshold, ood_quantile=OOD_QUANTILE),
             recipe_name=recipe.name,
             recipe_changes=recipe.changes,
@@ -182,7 +249,7 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
             data_hash=manifest.rows_hash(),
             split_hash=manifest.split_hash(),
             group_kind=manifest.group_kind,
-            metrics=(_validation_metrics(run, validation, points),),
+            metrics=(figures,),
             metrics_by_source={source: (metrics,) for source, metrics in by_source.items()},
             licences=_licences(run),
             stamps=("not audited",),

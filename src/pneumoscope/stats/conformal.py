@@ -83,8 +83,8 @@ def fit(
     classes: Sequence[str],
     rng: np.random.Generator,
     alpha: float = ALPHA,
-) -> PredictionSets | None:
-    """Return the thresholds of each label; None where a label has no image here.
+) -> PredictionSets:
+    """Return the thresholds of each label; 0 where there are too few groups to rule it out.
 
     Args:
         probability: [N, C] calibrated probabilities of the untouched half of the calibration part.
@@ -99,8 +99,6 @@ def fit(
     limits, counts = {}, {}
     for k, name in enumerate(classes):
         images = np.flatnonzero(y == k)
-        if not len(images):
-            return None
         chosen = images[one_image_a_group(group[images], rng)]
         limits[name], counts[name] = threshold(p[chosen, k], alpha), len(chosen)
     expected = {name: spread(n, alpha) for name, n in counts.items()}

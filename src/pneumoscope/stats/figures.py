@@ -9,17 +9,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
-from pneumoscope.card import Estimate, PartMetrics
-from pneumoscope.stats import metrics, weighted
+from pneumoscope.card import Card, Estimate, PartMetrics
+from pneumoscope.stats import conformal, metrics, weighted
 from pneumoscope.stats.bootstrap import Resampling, Statistic, bootstrap, resample
 from pneumoscope.stats.calibration import at_threshold
 from pneumoscope.stats.intervals import auroc, f1, mean_of_proportions, proportion
-from pneumoscope.stats.plots import Plots, plots_of
+from pneumoscope.stats.meaning import few_groups
+from pneumoscope.stats.netbenefit import DecisionCurve, decision_curve
+from pneumoscope.stats.plots import Plots, ScoreBand, plots_of, score_bands_seen
+from pneumoscope.stats.predictive import PREVALENCES, PredictiveValues, predictive_values
+from pneumoscope.stats.prevalence import at_prior, primary_prior
+from pneumoscope.stats.selective import RiskCoverage, risk_coverage
 from pneumoscope.stats.weighted import Bools, Floats, Ints
 
 OVERALL = ("accuracy", "balanced_accuracy", "log_loss", "brier")
@@ -49,6 +55,7 @@ class OperatingResult(_Frozen):
     sensitivity: Estimate
     specificity: Estimate
     flagged: int = Field(description="images whose score reaches the threshold")
+    predictive: tuple[PredictiveValues, ...] = Field(default=(), description="PPV and NPV at stated prevalences")
 
 
 class Figures(_Frozen):
@@ -64,6 +71,13 @@ class Figures(_Frozen):
     confusion: tuple[tuple[int, ...], ...] = Field(description="row = truth, column = class of the largest probability")
     operating: tuple[OperatingResult, ...]
     plots: Plots
+    score_bands: tuple[ScoreBand, ...] = Field(default=(), description="the card's bands: promised and observed rates")
+    decision_curves: tuple[DecisionCurve, ...] = Field(
+        default=(), description="at the prevalence of these images, then at stated ones"
+    )
+    risk_coverage: tuple[RiskCoverage, ...] = Field(default=(), description="by confidence and, where given, by ood")
+    prediction_sets: conformal.SetCoverage | None = Field(default=None, description="None where the card has none")
+    warnings: tuple[str, ...] = Field(default=(), description="classes with fewer than 100 groups")
 
     def flat(self) -> dict[str, Estimate]:
         """Return every figure under one name: ``accuracy``, ``covid-19/auroc``, ``sensitivity-95/specificity``."""
@@ -90,6 +104,8 @@ def evaluate_predictions(
     thresholds: Mapping[str, float] | None = None,
     rng: np.random.Generator,
     resamples: int = 2000,
+    card: Card | None = None,
+    ood: ArrayLike | None = None,
 ) -> Figures:
     """Measure probabilities against the truth.
 
@@ -101,6 +117,9 @@ def evaluate_predictions(
         thresholds: Operating point -> threshold on the primary class's probability, frozen beforehand.
         rng: Where the randomness of the bootstrap comes from.
         resamples: Bootstrap resamples; 0 leaves the intervals that need them out, and says so.
+        card: With it come the figures that judge its promises and what to do with its answers: score bands, decision
+            curves, risk against coverage, prediction sets.
+        ood: [N] out-of-distribution scores, for risk against coverage.
 
     Returns:
         The figures. With no image at all each is None.
@@ -114,12 +133,14 @@ def evaluate_predictions(
     sample = resample(y, group, len(classes), rng, resamples) if len(y) and resamples else None
     decided = p.argmax(axis=1) if len(y) else np.empty(0, dtype=np.intp)
     confusion = metrics.confusion_matrix(y, decided, len(classes))
+    class_groups = {name: len(np.unique(group[y == k])) for k, name in enumerate(classes)}
+    judged = _judged(p, y, decided, group, card, ood, sample) if card is not None and len(y) else {}
     return Figures(
         images=len(y),
         groups=len(np.unique(group)),
         classes=tuple(classes),
         class_images={name: int((y == k).sum()) for k, name in enumerate(classes)},
-        class_groups={name: len(np.unique(group[y == k])) for k, name in enumerate(classes)},
+        class_groups=class_groups,
         overall=_overall(p, y, decided, group, sample),
         by_class={name: _one_class(p[:, k], y == k, decided == k, group, sample) for k, name in enumerate(classes)},
         confusion=tuple(tuple(int(n) for n in row) for row in confusion),
@@ -127,7 +148,37 @@ def evaluate_predictions(
             _operating(name, threshold, p[:, 0], y == 0, group) for name, threshold in (thresholds or {}).items()
         ),
         plots=plots_of(p, y, group, classes),
+        warnings=few_groups(class_groups, "these images") if len(y) else (),
+        **judged,
     )
+
+
+def _judged(
+    p: Floats,
+    y: Ints,
+    decided: Ints,
+    group: Ints,
+    card: Card,
+    ood: ArrayLike | None,
+    sample: Resampling | None,
+) -> dict[str, Any]:
+    """Return the figures that need the card, by their names in ``Figures``."""
+    positive, wrong = y == 0, decided != y
+    trusts = {"confidence": p.max(axis=1)}
+    if ood is not None:
+        trusts["ood"] = -np.asarray(ood, dtype=np.float64)
+    curves = [decision_curve(p[:, 0], positive, group)]
+    if min(card.class_prior) > 0:
+        for prevalence in PREVALENCES:
+            moved = at_prior(p, card.class_prior, primary_prior(card.class_prior, prevalence))
+            curves.append(decision_curve(moved[:, 0], positive, group, prevalence=prevalence))
+    sets = card.prediction_sets
+    return {
+        "score_bands": score_bands_seen(p[:, 0], positive, group, card.score_bands),
+        "decision_curves": tuple(curves),
+        "risk_coverage": tuple(risk_coverage(by, trust, wrong, group, sample) for by, trust in trusts.items()),
+        "prediction_sets": sets and conformal.measure(p, y, group, card.label_names, sets.thresholds, sets.alpha),
+    }
 
 
 def _resampled(
@@ -197,4 +248,5 @@ def _operating(name: str, threshold: float, score: Floats, positive: Bools, grou
         sensitivity=sensitivity,
         specificity=specificity,
         flagged=int((score >= threshold).sum()),
+        predictive=tuple(predictive_values(score >= threshold, positive, group, share) for share in PREVALENCES),
     )

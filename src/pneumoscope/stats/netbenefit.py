@@ -43,6 +43,7 @@ class DecisionCurve(_Frozen):
     prevalence: float
     stated: bool = Field(description="False: the share in these images; True: assumed, and probabilities moved to it")
     points: tuple[NetBenefit, ...]
+    method: str = Field(default=METHOD, description="of the intervals")
 
 
 def net_benefit(called: ArrayLike, positive: ArrayLike, groups: ArrayLike, prevalence: float, at: float) -> NetBenefit:
@@ -70,10 +71,10 @@ def _difference(gain: Estimate, by: float, loss: Estimate, weight: float) -> Est
         return Estimate(value=None, note=gain.note if gain.value is None else loss.note)
     value = by * gain.value - weight * loss.value
     if gain.low is None or gain.high is None or loss.low is None or loss.high is None:
-        return Estimate(value=value, method=METHOD, note=gain.note if gain.low is None else loss.note)
+        return Estimate(value=value, note=gain.note if gain.low is None else loss.note)
     down = math.hypot(by * (gain.value - gain.low), weight * (loss.high - loss.value))
     up = math.hypot(by * (gain.high - gain.value), weight * (loss.value - loss.low))
-    return Estimate(value=value, low=value - down, high=value + up, method=METHOD)
+    return Estimate(value=value, low=value - down, high=value + up)
 
 
 def decision_curve(

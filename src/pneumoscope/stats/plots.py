@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pneumoscope.card import Estimate
 from pneumoscope.stats import metrics
 from pneumoscope.stats.intervals import proportion
-from pneumoscope.stats.weighted import Floats, Ints
+from pneumoscope.stats.weighted import Bools, Floats, Ints
 
 _POINTS = 200  # at most, of a curve
 _COLUMNS = 20  # of a histogram
@@ -22,6 +22,19 @@ class Band(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     stated: float
+    observed: Estimate
+    images: int
+
+
+class ScoreBand(BaseModel):
+    """A band of the card: the rate that it promises and the rate that was observed on other images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    low: float
+    high: float = Field(description="low <= score < high; the last band holds its end")
+    promised: Estimate = Field(description="observed on calibration images")
+    stated: float | None = Field(description="mean score of these images in the band; None where there are none")
     observed: Estimate
     images: int
 
@@ -52,6 +65,27 @@ def plots_of(probability: Floats, truth: Ints, group: Ints, classes: Sequence[st
             for k, name in enumerate(classes)
         },
     )
+
+
+def score_bands_seen(
+    score: Floats, positive: Bools, group: Ints, bands: Sequence[Mapping[str, float]]
+) -> tuple[ScoreBand, ...]:
+    """Return what became of the card's score bands on other images; score [N], positive [N], group [N]."""
+    found = []
+    for band in bands:
+        low, high = band["low"], band["high"]
+        inside = (score >= low) & ((score <= high) if high >= 1.0 else (score < high))
+        found.append(
+            ScoreBand(
+                low=low,
+                high=high,
+                promised=Estimate(value=band["rate"], low=band["rate_low"], high=band["rate_high"]),
+                stated=float(score[inside].mean()) if inside.any() else None,
+                observed=proportion(positive[inside], group[inside], what="band"),
+                images=int(inside.sum()),
+            )
+        )
+    return tuple(found)
 
 
 def _roc(score: Floats, positive: np.ndarray) -> tuple[tuple[float, float], ...]:
