@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from pneumoscope.cli.data_import import import_
+from pneumoscope.cli.data_screen import AsJson, check_output, groups_said, print_conflicts, print_json, progress_bars
 from pneumoscope.cli.options import Allow, Because, pairs, read_manifest_at
 from pneumoscope.errors import UsageError
 from pneumoscope.files import write_text
 from pneumoscope.labels import LABELS, PARTS
-
-if TYPE_CHECKING:
-    pass
 
 app = typer.Typer(
     help="Import, split, merge, describe and show sets of radiographs.", no_args_is_help=True, add_completion=False
@@ -26,99 +22,10 @@ ManifestFile = Annotated[Path, typer.Argument(help="A manifest (Parquet).", meta
 Roots = Annotated[
     list[str] | None, typer.Option("--root", help="Where a source lies now; may be repeated.", metavar="SOURCE=DIR")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option(help="Another seed, another choice.")]
 
 
-@app.command("import")
-def import_(
-    source: Annotated[str, typer.Argument(help="radiography, kaggle-pneumonia, ieee8023, folder or csv.")],
-    path: Annotated[Path, typer.Argument(help="Its folder (for csv: the table).", metavar="DIR")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Manifest to write (.parquet).")],
-    source_name: Annotated[str | None, typer.Option(help="Name in the manifest.  [default: SOURCE]")] = None,
-    mapping: Annotated[
-        list[str] | None, typer.Option("--map", help="Label of a term, as it stands.", metavar="TERM=LABEL")
-    ] = None,
-    images: Annotated[Path | None, typer.Option(help="csv: folder of the images.  [default: the table's]")] = None,
-    image_column: Annotated[str | None, typer.Option(help="csv: column of the image.  [default: image]")] = None,
-    label_column: Annotated[str | None, typer.Option(help="csv: column of the label.  [default: label]")] = None,
-    patient_column: Annotated[str | None, typer.Option(help="csv: column of the patient number.")] = None,
-    study_column: Annotated[str | None, typer.Option(help="csv: column of the study number.")] = None,
-    view_column: Annotated[str | None, typer.Option(help="csv: column of the view.")] = None,
-    sex_column: Annotated[str | None, typer.Option(help="csv: column of the sex.")] = None,
-    age_column: Annotated[str | None, typer.Option(help="csv: column of the age.")] = None,
-    labels: Annotated[
-        list[str] | None, typer.Option("--label", help="Only this label; may be repeated.", metavar="LABEL")
-    ] = None,
-    views: Annotated[
-        list[str] | None, typer.Option("--view", help="Only this view; may be repeated.", metavar="VIEW")
-    ] = None,
-    findings: Annotated[
-        list[str] | None,
-        typer.Option("--finding", help="ieee8023: only this finding, as it stands; may be repeated.", metavar="TERM"),
-    ] = None,
-    modalities: Annotated[
-        list[str] | None, typer.Option("--modality", help="ieee8023, dicom: only this modality; may be repeated.")
-    ] = None,
-    min_side: Annotated[int, typer.Option(min=0, help="Leave out images whose shorter side is less, in pixels.")] = 0,
-    license_text: Annotated[str | None, typer.Option("--license", help="Licence of the images.")] = None,
-    provenance: Annotated[str | None, typer.Option(help="How the labels were made.")] = None,
-    drop_unmapped: Annotated[bool, typer.Option("--drop-unmapped", help="Leave out terms without a label.")] = False,
-    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="csv: leave out rows without image.")] = False,
-    drop_unreadable: Annotated[bool, typer.Option("--drop-unreadable", help="Leave out unreadable images.")] = False,
-    as_json: AsJson = False,
-) -> None:
-    """Make a manifest from a data set, and say what was kept and dropped and why."""
-    from pneumoscope.data.importing import import_source
-    from pneumoscope.data.manifest import write_manifest
-    from pneumoscope.data.sources import SOURCES
-    from pneumoscope.data.sources.base import ImportOptions
-
-    columns = {
-        "image": image_column,
-        "label": label_column,
-        "patient_id": patient_column,
-        "study_id": study_column,
-        "view": view_column,
-        "sex": sex_column,
-        "age": age_column,
-    }
-    options = ImportOptions(
-        source_name=source_name,
-        mapping=pairs(mapping, "--map", "TERM=LABEL", last=True),
-        images=images,
-        columns={name: column for name, column in columns.items() if column is not None},
-        license=license_text,
-        provenance=provenance,
-        drop_unmapped=drop_unmapped,
-        drop_missing=drop_missing,
-        labels=tuple(labels or ()),
-        views=tuple(views or ()),
-        findings=tuple(findings or ()),
-        modalities=tuple(modalities or ()),
-        min_side=min_side,
-    )
-    _check_output(output)
-    found = SOURCES.get(source)
-    with _progress() as progress:
-        manifest, report = import_source(found, path, options, drop_unreadable=drop_unreadable, progress=progress)
-    write_manifest(manifest, output)
-    if as_json:
-        _print_json({"manifest": str(output), **report.to_json()})
-        return
-    typer.echo(f"{len(manifest):,} images of {report.source} in {output}")
-    for label, number in report.kept.items():
-        typer.echo(f"  {number:7,}  {label}")
-    dropped = report.reasons
-    typer.echo(f"Dropped: {sum(dropped.values()):,} files or rows" + (", because" if dropped else "."))
-    for reason, number in dropped.items():
-        typer.echo(f"  {number:7,}  {reason} ({_examples(d.file for d in report.dropped if d.reason == reason)})")
-    if dropped:
-        typer.echo("  (--json lists every one)")
-    for note in report.notes:
-        typer.echo(f"Note: {note}")
-    typer.echo(f"Groups: {_groups(report.groups)}; {report.pairs} pairs of near-duplicates.")
-    _print_conflicts(report.conflicts)
+app.command("import")(import_)
 
 
 @app.command()
@@ -162,7 +69,7 @@ def split(
     write_manifest(divided, target)
     facts = facts_of(divided)
     if as_json:
-        _print_json({"manifest": str(target), "left_out": left, **facts})
+        print_json({"manifest": str(target), "left_out": left, **facts})
         return
     _print_counts(facts)
     if balance is not None:
@@ -189,7 +96,7 @@ def merge(
     from pneumoscope.data.manifest import write_manifest
     from pneumoscope.data.merge import merge as join
 
-    _check_output(output)
+    check_output(output)
     moved = pairs(roots, "--root", "SOURCE=DIR")
     loaded = [read_manifest_at(path, None) for path in manifests]
     for name in moved:
@@ -197,11 +104,11 @@ def merge(
             raise UsageError(f"--root {name}", "is not a source of these manifests.")
     for one in loaded:
         one.roots.update({name: Path(folder).resolve() for name, folder in moved.items() if name in one.roots})
-    with _progress() as progress:
+    with progress_bars() as progress:
         merged, report = join(loaded, drop_conflicts=drop_conflicts, balance=balance, seed=seed, progress=progress)
     write_manifest(merged, output)
     if as_json:
-        _print_json({"manifest": str(output), **report.to_json()})
+        print_json({"manifest": str(output), **report.to_json()})
         return
     typer.echo(f"{len(merged):,} images in {output}")
     for source, number in report.images.items():
@@ -209,8 +116,8 @@ def merge(
     typer.echo(f"Near-duplicates between sources: {sum(report.across.values()):,} pairs")
     for names, number in report.across.items():
         typer.echo(f"  {number:7,}  {names}")
-    typer.echo(f"Groups: {_groups(report.groups)}.")
-    _print_conflicts(report.conflicts)
+    typer.echo(f"Groups: {groups_said(report.groups)}.")
+    print_conflicts(report.conflicts)
     if report.dropped:
         typer.echo(f"Left out for that: {len(report.dropped):,} images.")
     if balance is not None:
@@ -242,7 +149,7 @@ def check(
 
     allowed = reasons(allow or (), because or (), list(CHECKS))
     loaded = read_manifest_at(manifest, roots)
-    with _progress() as progress:
+    with progress_bars() as progress:
         report = questioned(loaded, progress=progress).allowing(allowed)
     if pictures is not None:
         from pneumoscope.report.gate_pictures import write_pictures
@@ -275,7 +182,7 @@ def describe(manifest: ManifestFile, roots: Roots = None, as_json: AsJson = Fals
 
     facts = facts_of(read_manifest_at(manifest, roots))
     if as_json:
-        _print_json(facts)
+        print_json(facts)
         return
     _print_counts(facts)
     typer.echo("")
@@ -324,17 +231,6 @@ def show(
     typer.echo(f"{shown} of {len(chosen):,} images on {output}")
 
 
-def _check_output(path: Path) -> None:
-    if path.suffix != ".parquet":
-        raise UsageError(str(path), "must end with .parquet.")
-
-
-def _print_json(value: Any) -> None:
-    import json
-
-    typer.echo(json.dumps(value, indent=2, ensure_ascii=False))
-
-
 def _print_counts(facts: dict[str, Any]) -> None:
     """Print the table label by source by part."""
     rows = facts["counts"]
@@ -348,22 +244,9 @@ def _print_counts(facts: dict[str, Any]) -> None:
     typer.echo(f"{'all':{wide}}{'':{deep}}" + "".join(f"{total[name]:13,}" for name in parts))
     groups = {**facts["groups_by_part"], "all": sum(facts["groups"].values())}
     typer.echo(f"{'groups':{wide}}{'':{deep}}" + "".join(f"{groups.get(name, 0):13,}" for name in parts))
-    typer.echo(f"Groups: {_groups(facts['groups'])}; the largest has {facts['largest_group']} images.")
+    typer.echo(f"Groups: {groups_said(facts['groups'])}; the largest has {facts['largest_group']} images.")
     if facts["group_kind"] != "patient":
         typer.echo(f"Some groups are known by {facts['group_kind']} only: true intervals are wider than they seem.")
-
-
-def _print_conflicts(conflicts: tuple[str, ...]) -> None:
-    if conflicts:
-        typer.echo(f"The same picture under different labels: {len(conflicts)}")
-        for line in conflicts[:20]:
-            typer.echo(f"  {line}")
-        if len(conflicts) > 20:
-            typer.echo(f"  and {len(conflicts) - 20} more (--json lists every one)")
-
-
-def _groups(groups: dict[str, int]) -> str:
-    return ", ".join(f"{number:,} by {kind}" for kind, number in groups.items())
 
 
 def _tally(counts: dict[str, int]) -> str:
@@ -373,27 +256,3 @@ def _tally(counts: dict[str, int]) -> str:
 def _span(ends: list[int]) -> str:
     low, high = ends
     return str(low) if low == high else f"{low} to {high}"
-
-
-def _examples(files: Iterator[str]) -> str:
-    names = list(files)
-    return f"{names[0]}" if len(names) == 1 else f"{names[0]}, {names[1]}{', ...' if len(names) > 2 else ''}"
-
-
-@contextmanager
-def _progress() -> Iterator[Callable[[str, int], Callable[[int], None]]]:
-    """Yield what opens a bar on stderr; without a terminal there is none."""
-    if not sys.stderr.isatty():
-        yield lambda what, total: lambda done: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-
-        def start(what: str, total: int) -> Callable[[int], None]:
-            task = bar.add_task(what.capitalize(), total=total)
-            return lambda done: bar.update(task, completed=done)
-
-        yield start

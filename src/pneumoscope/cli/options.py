@@ -49,3 +49,17 @@ def read_manifest_at(path: Path, roots: Sequence[str] | None) -> Manifest:
     from pneumoscope.data.manifest import read_manifest
 
     return read_manifest(path, {name: Path(folder) for name, folder in pairs(roots, "--root", "SOURCE=DIR").items()})
+
+
+def read_secret(path: Path) -> bytes:
+    """Return what is in a key file, its line end left off.
+
+    Raises:
+        UsageError: There is no such file, or it has fewer than 16 bytes.
+    """
+    if not path.is_file():
+        raise UsageError(f"--key {path}", "there is no such file.", "Make one with: openssl rand -hex 32 > FILE")
+    secret = path.read_bytes().strip()
+    if len(secret) < 16:
+        raise UsageError(f"--key {path}", f"has {len(secret)} bytes; a secret needs 16 or more.")
+    return secret

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pneumoscope.data.leakage import group_names
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.masks import draw_masks
 from pneumoscope.data.reading import Picture, read_pictures
 from pneumoscope.data.similarity import SAME, Pair, near_duplicates
 from pneumoscope.data.sources.base import Dropped, ImportOptions, Listing, Row, Source
@@ -104,9 +105,14 @@ def import_source(
         [listing.root / row.image for row in listing.rows], progress("reading images", len(listing.rows))
     )
     rows, pictures = _readable(listing, read, drop_unreadable, options.min_side)
+    roots = {name: listing.root.resolve()}
+    if options.masks is not None and listing.outlines:
+        roots[f"{name}-masks"] = options.masks.resolve()
+        rows, remarks = draw_masks(rows, pictures, listing.outlines, options.masks, f"{name}-masks")
+        listing.notes += remarks
     small = np.stack([picture.small for picture in pictures])
     table_rows = [_manifest_row(name, row, picture) for row, picture in zip(rows, pictures, strict=True)]
-    manifest, pairs = grouped(table_rows, small, {name: listing.root.resolve()}, (), progress)
+    manifest, pairs = grouped(table_rows, small, roots, (), progress)
     reasons = Counter(dropped.reason for dropped in listing.dropped)
     stayed_out = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "nothing"
     notes = [f"import {source.name} as {name}: {len(rows)} images; dropped: {stayed_out}", *listing.notes]

@@ -44,8 +44,8 @@ COLUMNS: Mapping[str, str] = {
     "view": f"one of {', '.join(VIEWS)}; null if unknown",
     "sex": "M or F; null if unknown",
     "age": "years; null if unknown",
-    "lung_mask": "path of the lung mask, relative like image; null if there is none",
-    "ignore_mask": "path of the mask of pixels to ignore (pacemakers, markings); null if there is none",
+    "lung_mask": "path of the lung mask, relative like image or, as NAME:PATH, to the root NAME; null if none",
+    "ignore_mask": "path of the mask of pixels to ignore (pacemakers, markings), like lung_mask; null if none",
     "split": f"one of {', '.join(PARTS)}; null until split, or left out",
     "width": "columns of the stored image, in pixels",
     "height": "rows of the stored image, in pixels",
@@ -96,6 +96,28 @@ class Manifest:
             ManifestError: The folder of a source is not known or not there.
         """
         return [self._root(source) / image for source, image in zip(self.table.source, self.table.image, strict=True)]
+
+    def mask_paths(self, column: str) -> list[Path | None]:
+        """Return the absolute path of each row's mask, in row order; None where there is none.
+
+        A mask lies in the root of its image's source, or, written ``NAME:PATH``, in the root NAME: masks that an import
+        drew, or that another source has of the same image.
+
+        Args:
+            column: ``lung_mask`` or ``ignore_mask``.
+
+        Raises:
+            ManifestError: The folder of a root is not known or not there.
+        """
+        paths: list[Path | None] = []
+        for source, mask in zip(self.table.source, self.table[column], strict=True):
+            if not isinstance(mask, str):
+                paths.append(None)
+                continue
+            name, colon, rest = mask.partition(":")
+            own = not (colon and name in self.roots)
+            paths.append(self._root(source if own else name) / (mask if own else rest))
+        return paths
 
     def _root(self, source: str) -> Path:
         root = self.roots.get(source)

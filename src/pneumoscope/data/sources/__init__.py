@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from pneumoscope.data.sources import csv, folder, ieee8023, kaggle, radiography
+from pneumoscope.data.sources import csv, darwin, dicom, folder, ieee8023, kaggle, radiography
 from pneumoscope.data.sources.base import Source
 from pneumoscope.registry import Registry
 
 SOURCES: Registry[Source] = Registry("source")
 """Name -> source."""
 
-for _module in (radiography, kaggle, ieee8023, folder, csv):
+for _module in (radiography, kaggle, ieee8023, darwin, dicom, folder, csv):
     SOURCES.add(_module.SOURCE.name, _module.SOURCE)

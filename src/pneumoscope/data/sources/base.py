@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pneumoscope.data.polygons import Outlines
 from pneumoscope.errors import ManifestError, UsageError
 from pneumoscope.labels import VIEWS, check_label
 from pneumoscope.registry import suggestion
@@ -31,6 +32,7 @@ class Row:
     sex: str | None = None
     age: float | None = None
     lung_mask: str | None = None
+    ignore_mask: str | None = None
     license: str | None = None
     label_provenance: str | None = None
 
@@ -45,12 +47,13 @@ class Dropped:
 
 @dataclass
 class Listing:
-    """What a source found: rows, what it dropped, and remarks for the manifest's notes."""
+    """What a source found: rows, what it dropped, remarks for the manifest's notes, image -> what is outlined on it."""
 
     root: Path
     rows: list[Row] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    outlines: dict[str, Outlines] = field(default_factory=dict)
 
     def drop(self, file: str, reason: str) -> None:
         """Record a file or row that does not come in."""
@@ -76,6 +79,9 @@ class ImportOptions:
         modalities: Keep only these modalities; empty keeps what the source keeps by itself.
         min_side: Least shorter side of an image, in pixels.
         masks: Folder that masks drawn from outlines are written to.
+        table: CSV file with the labels, where the images lie in a tree of their own.
+        body_parts: Names of the chest beside those that the source knows.
+        key: Secret that makes patient numbers unguessable; the same key gives the same numbers.
     """
 
     source_name: str | None = None
@@ -92,6 +98,9 @@ class ImportOptions:
     modalities: tuple[str, ...] = ()
     min_side: int = 0
     masks: Path | None = None
+    table: Path | None = None
+    body_parts: tuple[str, ...] = ()
+    key: bytes = b""
 
 
 _OPTIONS = {
@@ -103,6 +112,9 @@ _OPTIONS = {
     "findings": "--finding",
     "modalities": "--modality",
     "masks": "--masks",
+    "table": "--labels",
+    "body_parts": "--body-part",
+    "key": "--key",
 }
 """Fields that not every source takes, and what the user calls them."""
 

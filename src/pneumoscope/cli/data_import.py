@@ -1,0 +1,127 @@
+"""`pneumoscope data import`: from a data set as its publisher made it to a manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pneumoscope.cli.data_screen import AsJson, check_output, groups_said, print_conflicts, print_json, progress_bars
+from pneumoscope.cli.options import pairs, read_secret
+
+
+def import_(
+    source: Annotated[
+        str, typer.Argument(help="radiography, kaggle-pneumonia, ieee8023, darwin, dicom, folder or csv.")
+    ],
+    path: Annotated[Path, typer.Argument(help="Its folder (for csv: the table).", metavar="DIR")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Manifest to write (.parquet).")],
+    source_name: Annotated[str | None, typer.Option(help="Name in the manifest.  [default: SOURCE]")] = None,
+    mapping: Annotated[
+        list[str] | None, typer.Option("--map", help="Label of a term, as it stands.", metavar="TERM=LABEL")
+    ] = None,
+    images: Annotated[Path | None, typer.Option(help="csv, darwin: folder of the images.  [csv: the table's]")] = None,
+    table: Annotated[
+        Path | None, typer.Option("--labels", help="dicom: CSV file with the labels.", metavar="FILE")
+    ] = None,
+    masks: Annotated[
+        Path | None, typer.Option(help="darwin: folder for the masks.  [default: OUTPUT-masks]", metavar="DIR")
+    ] = None,
+    image_column: Annotated[
+        str | None, typer.Option(help="csv: column of the image [image]; dicom: of the UID [SOPInstanceUID].")
+    ] = None,
+    label_column: Annotated[str | None, typer.Option(help="csv, dicom: column of the label.  [label]")] = None,
+    patient_column: Annotated[str | None, typer.Option(help="csv: column of the patient number.")] = None,
+    study_column: Annotated[str | None, typer.Option(help="csv: column of the study number.")] = None,
+    view_column: Annotated[str | None, typer.Option(help="csv: column of the view.")] = None,
+    sex_column: Annotated[str | None, typer.Option(help="csv: column of the sex.")] = None,
+    age_column: Annotated[str | None, typer.Option(help="csv: column of the age.")] = None,
+    labels: Annotated[
+        list[str] | None, typer.Option("--label", help="Only this label; may be repeated.", metavar="LABEL")
+    ] = None,
+    views: Annotated[
+        list[str] | None, typer.Option("--view", help="Only this view; may be repeated.", metavar="VIEW")
+    ] = None,
+    findings: Annotated[
+        list[str] | None,
+        typer.Option("--finding", help="ieee8023: only this finding, as it stands; may be repeated.", metavar="TERM"),
+    ] = None,
+    modalities: Annotated[
+        list[str] | None, typer.Option("--modality", help="ieee8023, dicom: only this modality; may be repeated.")
+    ] = None,
+    body_parts: Annotated[
+        list[str] | None, typer.Option("--body-part", help="dicom: a further name of the chest; may be repeated.")
+    ] = None,
+    key: Annotated[
+        Path | None, typer.Option(help="dicom: file with a secret, for patient numbers that fit other imports.")
+    ] = None,
+    min_side: Annotated[int, typer.Option(min=0, help="Leave out images whose shorter side is less, in pixels.")] = 0,
+    license_text: Annotated[str | None, typer.Option("--license", help="Licence of the images.")] = None,
+    provenance: Annotated[str | None, typer.Option(help="How the labels were made.")] = None,
+    drop_unmapped: Annotated[bool, typer.Option("--drop-unmapped", help="Leave out terms without a label.")] = False,
+    drop_missing: Annotated[bool, typer.Option("--drop-missing", help="csv: leave out rows without image.")] = False,
+    drop_unreadable: Annotated[bool, typer.Option("--drop-unreadable", help="Leave out unreadable images.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make a manifest from a data set, and say what was kept and dropped and why."""
+    from pneumoscope.data.importing import import_source
+    from pneumoscope.data.manifest import write_manifest
+    from pneumoscope.data.sources import SOURCES
+    from pneumoscope.data.sources.base import ImportOptions
+
+    check_output(output)
+    found = SOURCES.get(source)
+    columns = {
+        "image": image_column,
+        "label": label_column,
+        "patient_id": patient_column,
+        "study_id": study_column,
+        "view": view_column,
+        "sex": sex_column,
+        "age": age_column,
+    }
+    options = ImportOptions(
+        source_name=source_name,
+        mapping=pairs(mapping, "--map", "TERM=LABEL", last=True),
+        images=images,
+        columns={name: column for name, column in columns.items() if column is not None},
+        license=license_text,
+        provenance=provenance,
+        drop_unmapped=drop_unmapped,
+        drop_missing=drop_missing,
+        labels=tuple(labels or ()),
+        views=tuple(views or ()),
+        findings=tuple(findings or ()),
+        modalities=tuple(modalities or ()),
+        min_side=min_side,
+        masks=masks or (output.with_name(f"{output.stem}-masks") if "masks" in found.takes else None),
+        table=table,
+        body_parts=tuple(body_parts or ()),
+        key=read_secret(key) if key else b"",
+    )
+    with progress_bars() as progress:
+        manifest, report = import_source(found, path, options, drop_unreadable=drop_unreadable, progress=progress)
+    write_manifest(manifest, output)
+    if as_json:
+        print_json({"manifest": str(output), **report.to_json()})
+        return
+    typer.echo(f"{len(manifest):,} images of {report.source} in {output}")
+    for label, number in report.kept.items():
+        typer.echo(f"  {number:7,}  {label}")
+    dropped = report.reasons
+    typer.echo(f"Dropped: {sum(dropped.values()):,} files or rows" + (", because" if dropped else "."))
+    for reason, number in dropped.items():
+        typer.echo(f"  {number:7,}  {reason} ({_examples(d.file for d in report.dropped if d.reason == reason)})")
+    if dropped:
+        typer.echo("  (--json lists every one)")
+    for note in report.notes:
+        typer.echo(f"Note: {note}")
+    typer.echo(f"Groups: {groups_said(report.groups)}; {report.pairs} pairs of near-duplicates.")
+    print_conflicts(report.conflicts)
+
+
+def _examples(files: Iterator[str]) -> str:
+    names = list(files)
+    return f"{names[0]}" if len(names) == 1 else f"{names[0]}, {names[1]}{', ...' if len(names) > 2 else ''}"

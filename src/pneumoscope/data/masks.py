@@ -1,0 +1,100 @@
+"""Mask files: drawn from outlines at import, read back wherever a mask is shown or learned from.
+
+A mask is an 8-bit PNG, 255 inside and 0 outside. Masks made here do not go into a publisher's folder: they lie in a
+folder of their own, which is a further root of the manifest (``manifest.Manifest.mask_paths``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.data.polygons import Outlines, union_mask
+from pneumoscope.data.reading import Picture
+from pneumoscope.data.sources.base import Row
+from pneumoscope.errors import ImageError, ManifestError
+from pneumoscope.files import atomic_path
+
+KINDS = ("lung", "ignore")
+
+
+def read_mask(path: Path) -> NDArray[np.bool_]:
+    """Return a mask file as [H, W]: True where its grey is at least half of white.
+
+    Raises:
+        ImageError: It is absent or no readable image.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as image:
+            return np.asarray(image.convert("L")) >= 128
+    except (OSError, UnidentifiedImageError) as error:
+        raise ImageError(
+            str(path), "is named as a mask and can't be read.", "Import the source again, or say --root NAME=DIR."
+        ) from error
+
+
+def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
+    """Write [H, W] as PNG, 255 inside, whole or not at all."""
+    from PIL import Image
+
+    with atomic_path(path) as temporary:
+        Image.fromarray(mask.astype(np.uint8) * 255).save(temporary)
+
+
+def draw_masks(
+    rows: Sequence[Row], pictures: Sequence[Picture], outlines: dict[str, Outlines], folder: Path, root: str
+) -> tuple[list[Row], list[str]]:
+    """Draw what was outlined, in the size of each image, into ``folder/lung`` and ``folder/ignore``.
+
+    Outlines of another size than the image are stretched over the whole of it, and the notes say so.
+
+    Args:
+        rows: What the source listed.
+        pictures: The images as read, in the same order.
+        outlines: Image -> what was outlined on it.
+        folder: Where the masks go.
+        root: Name of that folder among the manifest's roots.
+
+    Returns:
+        The rows with their masks, and remarks.
+
+    Raises:
+        ManifestError: The masks of two images would have one name.
+    """
+    drawn, notes, names = [], [], set()
+    for row, picture in zip(rows, pictures, strict=True):
+        found = outlines.get(row.image)
+        if found is None:
+            drawn.append(row)
+            continue
+        scale = (picture.width / found.width, picture.height / found.height)
+        if scale != (1, 1):
+            notes.append(_stretched(row.image, picture, found))
+        name = f"{row.image.replace('/', '_')}.png"  # with the image's own ending: a.jpg and a.png are two images
+        if name in names:
+            raise ManifestError(row.image, f"has a mask of the same name as another image's ({name}).", "Rename one.")
+        names.add(name)
+        masks: dict[str, str] = {}
+        for kind in KINDS:
+            mask = union_mask(getattr(found, kind), picture.width, picture.height, scale)
+            if mask.any():
+                write_mask(folder / kind / name, mask)
+                masks[kind] = f"{root}:{kind}/{name}"
+            elif getattr(found, kind):
+                notes.append(f"{row.image}: its {kind} outline encloses no pixel")
+        drawn.append(replace(row, lung_mask=masks.get("lung"), ignore_mask=masks.get("ignore")))
+    return drawn, notes
+
+
+def _stretched(image: str, picture: Picture, found: Outlines) -> str:
+    across, down = picture.width / found.width, picture.height / found.height
+    return (
+        f"{image}: outlined at {found.width}x{found.height}, the image has {picture.width}x{picture.height}; "
+        f"stretched by {across:.3f} across and {down:.3f} down"
+    )

@@ -1,0 +1,266 @@
+"""V7's COVID-19 X-ray annotations: lung and Ignore polygons and tags, one Darwin 1.0 JSON file per image.
+
+V7 Labs, COVID-19 Chest X-Ray Dataset, 2020 (github.com/v7labs/covid-19-xray-dataset), CC BY 4.0. The images are those
+of ieee8023 and of Kermany's children, and lie in a folder of their own (``--images``). From its README: the lungs
+include most of the heart; laterals and CT slices have tags and no lungs; Ignore polygons cover pacemakers and
+markings, which are more frequent in the sick; tubes thinner than 1 cm are not covered.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from pneumoscope.data.polygons import Outlines, Polygon
+from pneumoscope.data.sources.base import (
+    ImportOptions,
+    Listing,
+    Row,
+    Source,
+    files_under,
+    relative,
+    several,
+    why_not_image,
+)
+from pneumoscope.data.sources.kaggle import parse_name
+from pneumoscope.data.sources.table import SEX_TERMS, VIEW_TERMS, find_image, index_files, term, years
+from pneumoscope.errors import LabelError, ManifestError, UsageError
+from pneumoscope.labels import LABELS, check_label
+from pneumoscope.registry import suggestion
+
+DISEASES: Mapping[str, str] = MappingProxyType(
+    {
+        "COVID-19": "covid-19",
+        "No Finding": "normal",
+        "No Pneumonia (healthy)": "normal",
+        **dict.fromkeys(("Viral Pneumonia", "Influenza", "SARS", "Varicella"), "viral-pneumonia"),
+        **dict.fromkeys(
+            ("Bacterial Pneumonia", "Chlamydophila", "E.Coli", "Klebsiella", "Legionella", "Mycoplasma"),
+            "bacterial-pneumonia",
+        ),
+        "Streptococcus": "bacterial-pneumonia",
+        **dict.fromkeys(
+            ("Pneumonia", "Undefined Pneumonia", "Fungal Pneumonia", "Lipoid pneumonia", "Pneumocystis"), "pneumonia"
+        ),
+        "ARDS": "other",
+    }
+)
+"""Tag, verbatim -> label."""
+
+_SPECIFIC = ("other", "pneumonia")
+"""Labels that say less than any other tag beside them, the vaguest first: ARDS with Streptococcus is bacterial."""
+
+MODALITIES = frozenset({"X-ray", "CT"})
+FACTS = frozenset(
+    {
+        "View", "Sex", "Age", "PatientID",
+        "location", "Temperature", "pO2_saturation", "Survival", "Intubation", "Intubation_present", "ICU_admission",
+        "In_ICU_scan", "Needed_supplemental_O2", "Extubated", "Leukocyte_count", "Neutrophil_count",
+        "Lymphocyte_count", "Lymphocyte_count_on_admission",
+    }
+)  # fmt: skip
+"""Names of the tags ``NAME/VALUE`` and ``NAME:VALUE``; the first four become columns."""
+_SLICES = frozenset({"Axial", "Coronal", "Sagittal"})
+_REGIONS: Mapping[str, str] = MappingProxyType({"Lung": "lung", "Ignore": "ignore"})
+PROVENANCE = "tag of V7 Labs' annotators (CC BY 4.0), who took it from the image's own source"
+
+
+@dataclass
+class Annotation:
+    """One annotation file.
+
+    Args:
+        file: Its name.
+        image: The image that it names.
+        tags: Its tags, verbatim.
+        outlines: Its polygons.
+        unused: Names of annotations that are neither tag nor a polygon of lung or Ignore.
+    """
+
+    file: str
+    image: str
+    tags: list[str]
+    outlines: Outlines
+    unused: list[str] = field(default_factory=list)
+
+    def fact(self, name: str) -> str | None:
+        """Return the value of the tag ``NAME/VALUE`` or ``NAME:VALUE``, None if there is none.
+
+        Raises:
+            ManifestError: There are two different ones.
+        """
+        values = {tag[len(name) + 1 :] for tag in self.tags if tag.startswith((f"{name}/", f"{name}:"))}
+        if name == "Age":
+            values |= {tag for tag in self.tags if tag.isdigit()}  # one file has a bare ``19``
+        if len(values) > 1:
+            raise ManifestError(self.file, f"has {len(values)} tags {name}: {several(sorted(values))}.", "Keep one.")
+        return next(iter(values), None)
+
+
+def read_annotation(path: Path, name: str) -> Annotation:
+    """Read a Darwin 1.0 file.
+
+    Args:
+        path: The file.
+        name: What to call it.
+
+    Raises:
+        ManifestError: It is something else.
+    """
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        image = content["image"]
+        width, height = int(image["width"]), int(image["height"])
+        file = str(image.get("original_filename") or image["filename"])
+        polygons: dict[str, list[Polygon]] = {"lung": [], "ignore": []}
+        tags, unused = [], []
+        for item in content["annotations"]:
+            rings = _rings(item)
+            if "tag" in item:
+                tags.append(str(item["name"]))
+            elif rings is not None and item["name"] in _REGIONS:
+                polygons[_REGIONS[item["name"]]].append(rings)
+            else:
+                unused.append(str(item["name"]))
+    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
+        raise ManifestError(
+            name,
+            f"is not a Darwin 1.0 annotation file ({type(error).__name__}: {error}).",
+            "Export the data set as Darwin JSON 1.0: image.width, image.height, image.original_filename, annotations.",
+        ) from error
+    if min(width, height) < 1 or any(len(ring) < 3 for shapes in polygons.values() for one in shapes for ring in one):
+        raise ManifestError(name, "has a polygon of fewer than 3 corners, or a size of 0.", "Correct the annotation.")
+    lung, ignore = tuple(polygons["lung"]), tuple(polygons["ignore"])
+    return Annotation(name, file, tags, Outlines(width, height, lung, ignore), unused)
+
+
+def _rings(item: Mapping[str, Any]) -> Polygon | None:
+    """Return the rings of a polygon (one) or a complex polygon (several: holes and pieces), None for other shapes."""
+    if "complex_polygon" in item:
+        paths = item["complex_polygon"]["path"]
+    elif "polygon" in item:
+        paths = [item["polygon"]["path"], *item["polygon"].get("additional_paths", [])]
+    else:
+        return None
+    return [[(float(point["x"]), float(point["y"])) for point in path] for path in paths]
+
+
+def label_of(tags: Sequence[str], diseases: Mapping[str, str]) -> tuple[str | None, str]:
+    """Return the label that the tags state, None if they state none or two, and the tags that speak of it.
+
+    COVID-19 wins, since V7 tags it beside Viral Pneumonia. Among the rest the more specific one counts.
+    """
+    said = [tag for tag in diseases if tag in tags]
+    labels = {diseases[tag] for tag in said}
+    if "covid-19" in labels:
+        return "covid-19", ", ".join(said)
+    for vague in _SPECIFIC:
+        if len(labels) > 1:
+            labels.discard(vague)
+    return (labels.pop() if len(labels) == 1 else None), ", ".join(said)
+
+
+def scan(folder: Path, options: ImportOptions) -> Listing:
+    """List the frontal radiographs that the files in ``folder`` annotate; images lie under ``options.images``."""
+    if options.images is None or not options.images.is_dir():
+        given = f"--images {options.images}" if options.images else "darwin"
+        raise UsageError(given, "needs the folder of the images.", "Say --images DIR.")
+    for tag, to in options.mapping.items():
+        check_label(to, f"--map {tag}")
+    images = options.images
+    diseases = {**DISEASES, **options.mapping}
+    listing, index = Listing(root=images), index_files(images)
+    annotated: dict[Path, str] = {}
+    unknown: Counter[str] = Counter()
+    unused: Counter[str] = Counter()
+    for path in [folder] if folder.is_file() else files_under(folder):
+        name = path.name if folder.is_file() else relative(path, folder)
+        if path.suffix.lower() != ".json":
+            listing.drop(name, f"not an annotation by its name (*{path.suffix})")
+            continue
+        found = read_annotation(path, name)
+        unused.update(found.unused)
+        strange = [tag for tag in found.tags if not _known(tag, diseases)]
+        unknown.update(strange)
+        image = find_image(index, found.image, name)
+        if image is not None:
+            if image in annotated:
+                raise ManifestError(name, f"annotates {found.image!r} again; {annotated[image]} did.", "Keep one.")
+            annotated[image] = name
+        label, terms = label_of(found.tags, diseases)
+        reason = _why_dropped(found, label, terms, options) or (f"tag {strange[0]!r} is not known" if strange else None)
+        if reason is not None or image is None or label is None:
+            listing.drop(name, reason or f"its image is not under {images}")
+            continue
+        listing.rows.append(_row(relative(image, images), found, label, terms, options))
+        listing.outlines[relative(image, images)] = found.outlines
+    if unknown and not options.drop_unmapped:
+        first = next(iter(unknown))
+        raise LabelError(
+            str(folder),
+            f"no table knows the tags {several(unknown)} ({unknown.total()} in all).{suggestion(first, diseases)}",
+            f"Say --map '{first}=LABEL' for each that is a label ({', '.join(LABELS)}), or --drop-unmapped to leave "
+            "those files out.",
+        )
+    for file in dict.fromkeys(file for files in index.values() for file in files):
+        if file not in annotated:
+            listing.drop(relative(file, images), why_not_image(file) or "no annotation names it")
+    listing.notes += _notes(listing, unused)
+    return listing
+
+
+def _known(tag: str, diseases: Mapping[str, str]) -> bool:
+    name, *value = re.split("[/:]", tag, maxsplit=1)
+    return tag in diseases or tag in MODALITIES or tag.isdigit() or (name in FACTS and bool(value))
+
+
+def _why_dropped(found: Annotation, label: str | None, said: str, options: ImportOptions) -> str | None:
+    """Return why an annotated image is no frontal radiograph with one label, or None."""
+    view = found.fact("View")
+    if "CT" in found.tags or view in _SLICES:
+        return f"CT slice (view {view})"
+    if view is not None and VIEW_TERMS.get(view) == "L" and "L" not in options.views:
+        return f"view {view!r}, a lateral"
+    if view is None and not found.outlines.lung:
+        return "neither a view nor a lung outline: perhaps a lateral, which has none"
+    if label is None:
+        return f"the tags {said!r} state two labels" if said else "no tag states a label"
+    return None
+
+
+def _row(image: str, found: Annotation, label: str, said: str, options: ImportOptions) -> Row:
+    # The children of Kermany's set have no PatientID: their file names state it.
+    child = parse_name(Path(found.image).name)
+    return Row(
+        image=image,
+        label=label,
+        raw_label=said,
+        patient_id=found.fact("PatientID") or (child[0] if child else None),
+        view=term(found.fact("View") or "", VIEW_TERMS, f"{found.file}, tag View"),
+        sex=term(found.fact("Sex") or "", SEX_TERMS, f"{found.file}, tag Sex"),
+        age=years(found.fact("Age") or "", f"{found.file}, tag Age"),
+        license=options.license,
+        label_provenance=options.provenance or PROVENANCE,
+    )
+
+
+def _notes(listing: Listing, unused: Counter[str]) -> list[str]:
+    notes = [f"annotations {name!r} are not used: {count}" for name, count in unused.items()]
+    notes.append("V7's lung outlines include most of the heart; its Ignore outlines leave out tubes thinner than 1 cm")
+    if bare := sum(not outlines.lung for outlines in listing.outlines.values()):
+        notes.append(f"{bare} images have no lung outline")
+    return notes
+
+
+SOURCE = Source(
+    "darwin",
+    "V7's COVID-19 annotations (Darwin JSON): polygons to masks, tags to columns; --images DIR",
+    scan,
+    takes=frozenset({"mapping", "images", "drop_unmapped", "masks"}),
+)

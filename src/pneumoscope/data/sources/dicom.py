@@ -1,0 +1,242 @@
+"""A tree of DICOM files, labelled by a CSV file that names them by their SOP Instance UID.
+
+Such a tree comes out of an archive as it is: any names, several modalities, lateral views, a directory record. Kept
+are chest radiographs with a label; everything else is listed. Numbers of patients and studies are replaced by keyed
+hashes: a manifest travels, and a patient's number or name must not travel with it. Sections are those of PS3.3.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from pneumoscope.data.sources.base import ImportOptions, Listing, Row, Source, files_under, relative, several
+from pneumoscope.data.sources.table import VIEW_TERMS, need_column, read_table
+from pneumoscope.errors import ImageError, LabelError, ManifestError, MissingExtraError, UsageError
+from pneumoscope.labels import LABELS, check_label
+from pneumoscope.pixels.dicom_tags import Tags, metadata
+from pneumoscope.pixels.plane import quiet
+from pneumoscope.registry import suggestion
+
+MODALITIES = ("CR", "DX", "DR", "RG")
+"""Kept by themselves (C.7.3.1.1.1): computed and digital radiography, and two names that older devices gave them."""
+ON_REQUEST = ("OT", "HC", "XC", "SC")
+"""May hold a radiograph (digitised film, hard copy, a photograph, a secondary capture): only with ``--modality``."""
+BODY_PARTS = ("CHEST", "THORAX", "LUNG")
+"""Values of BodyPartExamined (PS3.16 Annex L) that are a chest radiograph; an absent one says nothing against it."""
+COLUMNS = ("image", "label")
+"""Columns of the table that an option may name."""
+
+_MEDIA_DIRECTORY = "1.2.840.10008.1.3.10"
+_READ = (
+    "SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "PatientID", "IssuerOfPatientID", "Modality",
+    "BodyPartExamined", "ViewPosition", "ViewCodeSequence", "PatientSex", "PatientAge", "PresentationIntentType",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """What is read of one file. ``patient`` and ``study`` are the true numbers: they never leave this module."""
+
+    file: str
+    uid: str
+    sop_class: str
+    modality: str
+    body_part: str
+    view: str
+    intent: str
+    patient: str
+    study: str
+
+
+def scan(folder: Path, options: ImportOptions) -> Listing:
+    """List the chest radiographs in ``folder`` that the table ``options.table`` labels."""
+    if options.table is None:
+        raise UsageError("dicom", "needs the table of labels.", "Say --labels labels.csv.")
+    if extra := sorted(set(options.columns) - set(COLUMNS)):
+        raise UsageError(
+            f"--{extra[0].removesuffix('_id')}-column", "means nothing to the source 'dicom': the file's tags say it."
+        )
+    wanted = _modalities(options)
+    terms = read_labels(options.table, options)
+    listing, seen, key_parts = Listing(root=folder), dict[str, str](), []
+    kept: list[tuple[Header, str]] = []
+    unmapped: dict[str, int] = {}
+    mapping = {**{label: label for label in LABELS}, **options.mapping}
+    for header in _headers(folder, options.table, listing):
+        key_parts.append(header.uid)
+        reason = _why_dropped(header, wanted, options)
+        if reason is None:
+            if header.uid in seen:
+                raise ManifestError(
+                    header.file, f"has the SOPInstanceUID of {seen[header.uid]}: {header.uid}.", "Keep one of the two."
+                )
+            seen[header.uid] = header.file
+            term = terms.pop(header.uid, None)
+            if term is None:
+                reason = f"no row in {options.table.name}"
+            elif term not in mapping:
+                unmapped[term] = unmapped.get(term, 0) + 1
+                reason = f"label {term!r} is not mapped"
+            else:
+                kept.append((header, term))
+        else:
+            terms.pop(header.uid, None)
+        if reason is not None:
+            listing.drop(header.file, reason)
+    if unmapped and not options.drop_unmapped:
+        first = next(iter(unmapped))
+        raise LabelError(
+            str(options.table),
+            f"no label for {several(unmapped)} ({sum(unmapped.values())} images).{suggestion(first, options.mapping)}",
+            f"Say --map '{first}=LABEL' for each (labels: {', '.join(LABELS)}), or --drop-unmapped to leave them out.",
+        )
+    for uid in terms:
+        listing.drop(uid, "no DICOM file has this SOPInstanceUID")
+    # Without a key of the user's the set is its own key: the same files give the same numbers, and who hasn't the files
+    # can't try all patient numbers out, as with a plain hash.
+    key = options.key or hashlib.sha256("\n".join(sorted(key_parts)).encode()).digest()
+    listing.rows += [_row(header, term, mapping[term], key, options) for header, term in kept]
+    listing.notes.append(
+        "patient_id and study_id are keyed hashes of the tags"
+        + ("" if options.key else "; without --key they fit no other import: the same patient has another number there")
+    )
+    return listing
+
+
+def read_labels(path: Path, options: ImportOptions) -> dict[str, str]:
+    """Return SOPInstanceUID -> term, as the table has them.
+
+    Raises:
+        UsageError: The table lacks a column.
+        ManifestError: A UID stands in two rows.
+    """
+    if not path.is_file():
+        raise UsageError(f"--labels {path}", "there is no such file.")
+    for name, label in options.mapping.items():
+        check_label(label, f"--map {name}")
+    table = read_table(path)
+    columns = {"image": "SOPInstanceUID", "label": "label", **options.columns}
+    for field, name in columns.items():
+        need_column(table, name, f"--{field}-column", path)
+    terms: dict[str, str] = {}
+    rows: dict[str, int] = {}
+    pairs = zip(table[columns["image"]], table[columns["label"]], strict=True)
+    for number, (uid, term) in enumerate((str(uid).strip(), str(term).strip()) for uid, term in pairs):
+        if uid in terms:
+            raise ManifestError(
+                f"{path.name}, row {number}", f"names {uid!r} again; row {rows[uid]} did.", "One row per image."
+            )
+        terms[uid], rows[uid] = term, number
+    return terms
+
+
+def _modalities(options: ImportOptions) -> tuple[str, ...]:
+    allowed = (*MODALITIES, *ON_REQUEST)
+    for modality in options.modalities:
+        if modality not in allowed:
+            raise UsageError(
+                f"--modality {modality}", "is not one of projection radiographs.", f"There are: {', '.join(allowed)}."
+            )
+    return options.modalities or MODALITIES
+
+
+def _headers(folder: Path, table: Path, listing: Listing) -> Iterator[Header]:
+    """Yield the header of each DICOM file; the others are listed."""
+    try:
+        import pydicom
+    except ImportError as error:
+        raise MissingExtraError("reading DICOM files", "dicom") from error
+    for path in [folder] if folder.is_file() else files_under(folder):
+        name = path.name if folder.is_file() else relative(path, folder)
+        if path.resolve() == table.resolve():
+            continue
+        with path.open("rb") as file:
+            start = file.read(132)
+        if start[128:] != b"DICM":  # PS3.10 7.1
+            listing.drop(name, "not a DICOM file")
+            continue
+        try:
+            with quiet():
+                tags = Tags(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_READ]), name)
+                header = _header(tags)
+        except Exception as error:  # pydicom fails in many ways on damaged files; its words may quote a patient
+            listing.drop(name, error.problem if isinstance(error, ImageError) else "its DICOM header is damaged")
+            continue
+        if header.sop_class == _MEDIA_DIRECTORY:
+            listing.drop(name, "a directory record (DICOMDIR), no image")
+        else:
+            yield header
+
+
+def _header(tags: Tags) -> Header:
+    return Header(
+        file=tags.name,
+        uid=tags.text("SOPInstanceUID"),
+        sop_class=tags.text("SOPClassUID"),
+        modality=tags.text("Modality"),
+        body_part=tags.text("BodyPartExamined"),
+        view=str(metadata(tags, swapped=False)["view"] or ""),
+        intent=tags.text("PresentationIntentType"),
+        # A number is unique only together with who gave it (C.7.1.1).
+        patient=f"{tags.text('IssuerOfPatientID')}|{number}" if (number := tags.text("PatientID")) else "",
+        study=tags.text("StudyInstanceUID"),
+    )
+
+
+def _why_dropped(header: Header, modalities: tuple[str, ...], options: ImportOptions) -> str | None:
+    """Return why a file is no frontal chest radiograph meant for display, or None."""
+    if header.modality not in modalities:
+        return f"modality {header.modality or 'missing'}, not {' or '.join(modalities)}"
+    if header.intent == "FOR PROCESSING":  # C.8.11.1
+        return "FOR PROCESSING: raw detector values, not made for the eye"
+    known = {*BODY_PARTS, *(part.upper() for part in options.body_parts)}
+    if header.body_part and header.body_part not in known:
+        return f"body part {header.body_part!r}, not known as the chest (--body-part)"
+    if not header.uid:
+        return "it has no SOPInstanceUID"
+    if header.view and _VIEWS.get(header.view) not in {"PA", "AP", "AP Supine", *options.views}:
+        return f"view {header.view!r}, not frontal"
+    return None
+
+
+_VIEWS: Mapping[str, str] = {**VIEW_TERMS, "RL": "L"}
+"""Defined terms of ViewPosition (C.8.1.2 and C.8.11.5), and those of ``table.VIEW_TERMS``."""
+
+
+def _row(header: Header, term: str, label: str, key: bytes, options: ImportOptions) -> Row:
+    table = options.table.name if options.table else ""
+    return Row(
+        image=header.file,
+        label=label,
+        raw_label=term,
+        patient_id=pseudonym(key, "patient", header.patient),
+        study_id=pseudonym(key, "study", header.study),
+        view=_VIEWS[header.view] if header.view else None,
+        license=options.license,
+        label_provenance=options.provenance or f"column {options.columns.get('label', 'label')!r} of {table}",
+    )
+
+
+def pseudonym(key: bytes, kind: str, number: str) -> str | None:
+    """Return 16 hexadecimal digits of HMAC-SHA256 that stand for a number, None for an empty one.
+
+    Args:
+        key: Secret.
+        kind: ``patient`` or ``study``: the same number in both gives two pseudonyms.
+        number: As the tag says.
+    """
+    if not number:
+        return None
+    return hmac.new(key, f"{kind}|{number}".encode(), hashlib.sha256).hexdigest()[:16]
+
+
+SOURCE = Source(
+    "dicom",
+    "a tree of DICOM files, with --labels CSV by SOPInstanceUID",
+    scan,
+    takes=frozenset({"mapping", "columns", "drop_unmapped", "modalities", "table", "body_parts", "key"}),
+)
