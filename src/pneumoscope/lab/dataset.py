@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -12,14 +12,23 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from pneumoscope.lab.cache import CachedImages
 from pneumoscope.lab.ranks import Ranks
 
 ALONE = Ranks()
 
 
+class Rows(Protocol):
+    """Images, or what is kept of them: ``take`` returns those at some positions as one tensor [n, ...]."""
+
+    def take(self, indices: Sequence[int]) -> Tensor:
+        """Return the rows at ``indices``."""
+
+
 class Batch(NamedTuple):
-    """Images [N, 1, S, S] uint8, classes [N] int64, and each image's number for the counter-based randomness."""
+    """Images [N, 1, S, S] uint8 (a frozen backbone: its feature maps), classes [N] int64, and numbers [N].
+
+    The number of an image is for the counter-based randomness.
+    """
 
     image: Tensor
     target: Tensor
@@ -28,9 +37,9 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the data: cached images, class indices [N] and keys [N] (from the images' hashes)."""
+    """One part of the data: images (or kept feature maps), class indices [N] and keys [N] (from the images' hashes)."""
 
-    images: CachedImages
+    images: Rows
     targets: NDArray[np.int64]
     keys: NDArray[np.uint64]
 

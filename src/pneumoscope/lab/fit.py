@@ -28,6 +28,7 @@ from pneumoscope.errors import RunError
 from pneumoscope.files import write_json, write_text
 from pneumoscope.lab.callbacks import RunFiles, Screen
 from pneumoscope.lab.dataset import CountedSampler, Part, loader
+from pneumoscope.lab.features import FeatureStore, learning_parts
 from pneumoscope.lab.machine import choose_device, choose_precision, environment, keep_freed_memory
 from pneumoscope.lab.module import Learner
 from pneumoscope.lab.parallel import StopTogether, check_batches, trainer_options
@@ -134,7 +135,15 @@ def _is_finished(last: Path, recipe: Recipe) -> bool:
     return bool(state["stopped"]) or len(state["rows"]) >= recipe.training.epochs
 
 
-def train(plan: Plan, folder: Path, *, device: str = "auto", resume: bool = False, console: Console) -> Run:
+def train(
+    plan: Plan,
+    folder: Path,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    console: Console,
+    features: FeatureStore | None = None,
+) -> Run:
     """Train a plan into ``folder``.
 
     Started by torchrun, all processes train it together; the first alone writes, and all must see ``folder``.
@@ -145,6 +154,7 @@ def train(plan: Plan, folder: Path, *, device: str = "auto", resume: bool = Fals
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         resume: Go on after the last whole epoch of the run that is there.
         console: Where progress goes.
+        features: Where the feature maps of a frozen backbone are kept, for several runs; None: for this run alone.
 
     Raises:
         RunError: The folder holds another run, or the loss is no longer finite.
@@ -170,7 +180,18 @@ def train(plan: Plan, folder: Path, *, device: str = "auto", resume: bool = Fals
         parts = ranks.in_turn(lambda: load_parts(plan, console))
         last = folder / "last.ckpt"
         if not (last.is_file() and _is_finished(last, recipe)):
-            _fit(plan, parts, model, folder, chosen, precision, console, ranks)
+            with learning_parts(
+                plan,
+                parts,
+                model,
+                folder,
+                device=chosen,
+                precision=precision,
+                ranks=ranks,
+                features=features,
+                console=console,
+            ) as (learnt, learner):
+                _fit(plan, learnt, learner, model, folder, chosen, precision, console, ranks)
         with ranks.agreed():  # the first process has written the last file
             pass
     kept = _read_checkpoint(folder / "best.ckpt")
@@ -182,6 +203,7 @@ def train(plan: Plan, folder: Path, *, device: str = "auto", resume: bool = Fals
 def _fit(
     plan: Plan,
     parts: dict[str, Part],
+    learner_type: type[Learner],
     model: Classifier,
     folder: Path,
     device: str,
@@ -197,7 +219,7 @@ def _fit(
     # A last batch of one image has no batch statistics.
     drop_last = len(parts["train"]) > training.batch_size and len(parts["train"]) % training.batch_size == 1
     batches = loader(parts["train"], training.batch_size, sampler, drop_last, ranks)
-    learner = Learner(model, recipe, plan.counts("train"), len(batches), ranks)
+    learner = learner_type(model, recipe, plan.counts("train"), len(batches), ranks)
     learner.to(memory_format=torch.channels_last)
     before = signal.getsignal(signal.SIGINT)
     with _quiet_libraries():

@@ -122,14 +122,19 @@ class Learner(L.LightningModule):
         for group, rate in zip(self.trainer.optimizers[0].param_groups, self._base_rates, strict=True):
             group["lr"] = max(rate * factor, floor)
 
+    def logits(self, batch: Batch, *, augmented: bool) -> Tensor:
+        """Return the logits [N, C] of a batch."""
+        image = batch.image.float() / 255
+        if augmented and len(image):
+            keys = batch.key.cpu().numpy().view(np.uint64)
+            image = augment(image, self.recipe.augment, self.recipe.training.seed, self.current_epoch, keys)
+        logits: Tensor = self.model(image)
+        return logits
+
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """Return the loss of an augmented batch."""
-        keys = batch.key.cpu().numpy().view(np.uint64)
-        image = batch.image.float() / 255
-        if len(keys):
-            image = augment(image, self.recipe.augment, self.recipe.training.seed, self.current_epoch, keys)
         with nullcontext() if self.ranks.alone else GlobalBatchNorm():
-            logits = self.model(image)
+            logits = self.logits(batch, augmented=True)
         self._train.append((logits.detach().float().cpu(), batch.target.cpu()))
         weight = self.class_weight if isinstance(self.class_weight, Tensor) else None
         # No image of a small last batch fell to this process: its share is 0, and so is its gradient.
@@ -159,7 +164,7 @@ class Learner(L.LightningModule):
         """Collect the logits of a batch."""
         if not len(batch.target):
             return
-        logits = self.model(batch.image.float() / 255)
+        logits = self.logits(batch, augmented=False)
         self._validation.append((logits.float().cpu(), batch.target.cpu()))
 
     def on_validation_epoch_end(self) -> None:
