@@ -210,10 +210,12 @@ def show(
     label: Annotated[str | None, typer.Option(help="Only this label.")] = None,
     source: Annotated[str | None, typer.Option(help="Only this source.")] = None,
     columns: Annotated[int, typer.Option(min=1, max=40, help="Images per label and source.")] = 8,
+    side: Annotated[int, typer.Option(min=32, max=1024, help="Side of an image on the sheet, in pixels.")] = 160,
+    masked: Annotated[bool, typer.Option("--masked", help="Only images with a mask.")] = False,
     seed: Seed = 0,
     roots: Roots = None,
 ) -> None:
-    """Draw a contact sheet: random images of each label and source, with part and name."""
+    """Draw a contact sheet: random images of each label and source, with part, name and the outlines of their masks."""
     from pneumoscope.data.sheet import contact_sheet
 
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
@@ -227,7 +229,11 @@ def show(
             if value not in present:
                 raise UsageError(f"--{column} {value}", "has no image here.", f"There are: {', '.join(present)}.")
             chosen = chosen.where(chosen.table[column] == value)
-    shown = contact_sheet(chosen, output, columns, seed)
+    if masked:
+        chosen = chosen.where(chosen.table.lung_mask.notna() | chosen.table.ignore_mask.notna())
+        if not len(chosen):
+            raise UsageError("--masked", "no image here has a mask.")
+    shown = contact_sheet(chosen, output, columns, seed, side)
     typer.echo(f"{shown} of {len(chosen):,} images on {output}")
 
 

@@ -20,6 +20,7 @@ from pneumoscope.errors import ImageError, ManifestError
 from pneumoscope.files import atomic_path
 
 KINDS = ("lung", "ignore")
+_SAME_SHAPE = 0.02  # sizes that differ by rounding alone differ by less in their proportions
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
@@ -94,7 +95,11 @@ def draw_masks(
 
 def _stretched(image: str, picture: Picture, found: Outlines) -> str:
     across, down = picture.width / found.width, picture.height / found.height
-    return (
+    said = (
         f"{image}: outlined at {found.width}x{found.height}, the image has {picture.width}x{picture.height}; "
         f"stretched by {across:.3f} across and {down:.3f} down"
     )
+    apart = abs(across / down - 1)
+    if apart > _SAME_SHAPE:
+        said += f"; the proportions differ by {apart:.0%}: outlined on another cut of the picture, so look if it fits"
+    return said
