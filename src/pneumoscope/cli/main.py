@@ -32,6 +32,7 @@ COMMANDS = {
     "phantoms": Command("pneumoscope.cli.phantoms:phantoms", "Draw labelled synthetic chest radiographs."),
     "recipes": Command("pneumoscope.cli.recipes:app", "List the recipes and show one."),
     "train": Command("pneumoscope.cli.train:train", "Train a recipe on a manifest; leaves a run with a bundle."),
+    "compare": Command("pneumoscope.cli.compare:compare", "Train many recipes on the same images: which is best?"),
     "evaluate": Command("pneumoscope.cli.evaluate:evaluate", "Measure a bundle on a part of a manifest."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),

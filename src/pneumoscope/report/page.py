@@ -30,7 +30,8 @@ Item = tuple[Prediction, bytes | None, bytes | None]
 """A prediction, its thumbnail and its heatmap overlay (PNG), the two of the same shape."""
 
 
-def _environment() -> jinja2.Environment:
+def environment() -> jinja2.Environment:
+    """Return the templates' surroundings: every page has this style, disclaimer and escaping."""
     import jinja2
 
     environment = jinja2.Environment(
@@ -51,7 +52,7 @@ def evaluation_page(evaluation: Evaluation, card: Card) -> str:
     primary = figures.by_class[card.primary]
     default = next(p for p in figures.operating if p.name == card.default_operating_point)
     at_default = words.point_name(default.name)
-    return _environment().get_template("evaluation.html").render(
+    return environment().get_template("evaluation.html").render(
         title=f"{evaluation.model} on {evaluation.part}",
         e=evaluation,
         f=figures,
@@ -110,7 +111,7 @@ def predictions_page(
         stamps.insert(0, "The model was trained on drawn images: for demonstration only.")
     if synthetic:
         stamps.insert(0, "Images marked synthetic are drawn by the program. They show nobody.")
-    return _environment().get_template("predictions.html").render(
+    return environment().get_template("predictions.html").render(
         title=title,
         card=card,
         identity=identity,

@@ -65,8 +65,8 @@ def moment(iso: str) -> str:
 
 
 def megabytes(size: int) -> str:
-    """Return a number of bytes in MB."""
-    return f"{size / 1e6:.1f} MB"
+    """Return a number of bytes in MB, a small one in kB."""
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} kB"
 
 
 def value(estimate: Estimate, digits: int = 3) -> str:

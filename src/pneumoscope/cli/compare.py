@@ -1,0 +1,138 @@
+"""`pneumoscope compare`: many recipes on one manifest, ranked on validation, the finalists once on test."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pneumoscope.comparison import Comparison
+
+
+def compare(
+    recipes: Annotated[list[str], typer.Argument(help="Names or .yaml files; all: every published one.")],
+    data: Annotated[Path, typer.Option(help="The manifest, in parts.", metavar="MANIFEST")],
+    out: Annotated[Path, typer.Option(help="The comparison's folder; the same command goes on with it.")],
+    target: Annotated[str, typer.Option(help="The class that is looked for.")] = "covid-19",
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="Change all recipes (key=value) or some (cnn-*:key=value); may be repeated."),
+    ] = None,
+    grid: Annotated[
+        list[str] | None,
+        typer.Option(help="An experiment: optimizer.lr=1e-3,1e-4; 'augment=recipe,{}' is on and off; may be repeated."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each, from its own seed upwards.")] = 1,
+    metric: Annotated[str, typer.Option(help="To rank by: auroc, accuracy, sensitivity, log_loss ...")] = "auroc",
+    margin: Annotated[float, typer.Option(min=0, help="How much worse than the best the recommended may be.")] = 0.01,
+    minimum_sensitivity: Annotated[
+        float | None, typer.Option(min=0, max=1, help="At its default threshold, for a recommendation.")
+    ] = None,
+    latency_budget: Annotated[
+        float | None, typer.Option(min=0, help="Milliseconds an image, for a recommendation.")
+    ] = None,
+    finalists: Annotated[int, typer.Option(min=1, help="Networks of each table that go to test, at least.")] = 2,
+    no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test part closed.")] = False,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    root: Annotated[list[str] | None, typer.Option(help="SOURCE=DIR: where a source's images lie now.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+) -> None:
+    """Train many recipes on the same images and say which network is best, and how sure that is.
+
+    Ranked on validation, never on test; then test is opened once, on the record, for the finalists. A recipe that
+    asks another question is fitted to the data's classes, which the page shows; binary ones have their own table.
+    """
+    from rich.console import Console
+
+    from pneumoscope.stats.compare import METRICS
+
+    if metric not in METRICS:
+        from pneumoscope.errors import UsageError
+        from pneumoscope.registry import suggestion
+
+        raise UsageError(
+            f"--metric {metric}", f"is no metric.{suggestion(metric, METRICS)}", f"There are: {', '.join(METRICS)}."
+        )
+    from pneumoscope.cli.options import read_manifest_at
+    from pneumoscope.compare.board import Wishes
+    from pneumoscope.compare.entries import entries, parse_grid
+    from pneumoscope.compare.whole import run_comparison
+    from pneumoscope.data.ledger import ledger_path, record_opening
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    command = shlex.join(["pneumoscope", *sys.argv[1:]])
+    manifest = read_manifest_at(data, root)
+    parsed = parse_grid(grid or ())
+    chosen = entries(recipes, manifest, target, sets=sets or (), grid=parsed, seeds=seeds)
+
+    def record(hashes: Sequence[str], by: str) -> int:
+        earlier = record_opening(data, hashes, by, command)
+        console.print(f"{len(hashes)} test images opened; written to {ledger_path(data)}; earlier openings: {earlier}")
+        return earlier
+
+    budget = None if latency_budget is None else latency_budget / 1000
+    comparison = run_comparison(
+        chosen,
+        manifest,
+        out,
+        target=target,
+        wishes=Wishes(metric, margin, minimum_sensitivity, budget),
+        grid=parsed,
+        command=command,
+        device=device,
+        finalists=0 if no_test else finalists,
+        record=record,
+        console=console,
+    )
+    if as_json:
+        typer.echo(comparison.to_json(), nl=False)
+    else:
+        show(comparison, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
+    console.print(f"{out / 'comparison.html'}  {out / 'comparison.json'}  {out / 'leaderboard.csv'}")
+
+
+def show(comparison: Comparison, console: Console) -> None:
+    """Print the tables, what is recommended and why, and what was not run."""
+    from rich import box
+    from rich.table import Table
+
+    from pneumoscope.labels import DISCLAIMER
+    from pneumoscope.report.comparison import chance, difference, price, question
+    from pneumoscope.report.words import figure_name
+
+    for table in comparison.tables:
+        title = f"{question(table)}: validation, {table.images} images"
+        shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
+        heads = ("network", figure_name(comparison.metric), "accuracy", "less the best", "p (Holm)")
+        for head in (*heads, "model", "latency", "training"):
+            shown.add_column(head, overflow="fold")
+        for row in table.rows:
+            cost = price(row)
+            shown.add_row(
+                row.name,
+                str(row.figures[comparison.metric]).replace("[", "(").replace("]", ")"),
+                str(row.figures["accuracy"]).replace("[", "(").replace("]", ")"),
+                difference(row.versus_best),
+                chance(row.versus_best),
+                cost["size"],
+                cost["latency"],
+                cost["training"],
+            )
+        console.print(shown)
+        for sentence in table.recommendation.sentences:
+            console.print(sentence, markup=False)
+        for final in table.finals:
+            figures = ", ".join(f"{figure_name(k)} {final.figures[k]}" for k in (comparison.metric, "accuracy"))
+            console.print(f"test, {final.name} ({final.evaluation.figures.images} images): {figures}", markup=False)
+        console.print()
+    for left_out in comparison.not_run:
+        console.print(f"{left_out.name}: {left_out.status}. {left_out.reason}", markup=False)
+    console.print(comparison.test_note)
+    console.print(DISCLAIMER, style="dim")
