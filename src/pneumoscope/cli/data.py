@@ -117,6 +117,13 @@ def merge(
     for names, number in report.across.items():
         typer.echo(f"  {number:7,}  {names}")
     typer.echo(f"Groups: {groups_said(report.groups)}.")
+    if report.same:
+        filled = ", ".join(f"{column} {number}" for column, number in report.filled.items()) or "nothing"
+        typer.echo(f"The same file in two sources, now one row: {len(report.same):,} (filled in: {filled}).")
+        for line in report.disagreements[:5]:
+            typer.echo(f"  they disagree: {line}")
+        if len(report.disagreements) > 5:
+            typer.echo(f"  and {len(report.disagreements) - 5} more (--json lists every one)")
     print_conflicts(report.conflicts)
     if report.dropped:
         typer.echo(f"Left out for that: {len(report.dropped):,} images.")

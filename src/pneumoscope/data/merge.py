@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
+from pneumoscope.data.folding import Folded, fold
 from pneumoscope.data.importing import Progress, conflicting, grouped, silent
 from pneumoscope.data.manifest import Manifest, validated
 from pneumoscope.data.reading import Picture, read_pictures
@@ -34,6 +35,9 @@ class MergeReport:
         groups: Kind of group -> number of groups.
         unsplit: Whether parts that an input had were taken away.
         balanced: Images left out to bring the labels to the ratio asked for (``source/image``).
+        same: Images that two sources hold as the same file, with one row here.
+        filled: Column -> rows that the other source's row filled in.
+        disagreements: Where two rows of one file say different things, in words.
     """
 
     images: dict[str, int]
@@ -43,6 +47,9 @@ class MergeReport:
     groups: dict[str, int]
     unsplit: bool
     balanced: tuple[str, ...] = ()
+    same: tuple[str, ...] = ()
+    filled: dict[str, int] = field(default_factory=dict)
+    disagreements: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return it as plain values."""
@@ -59,7 +66,7 @@ def merge(
 ) -> tuple[Manifest, MergeReport]:
     """Join manifests; groups are made anew over all images, and parts are taken away.
 
-    What was one group in an input stays one group.
+    What was one group in an input stays one group. A file that several sources hold gets one row (``folding.py``).
 
     Args:
         manifests: Two or more, with different sources.
@@ -78,7 +85,9 @@ def merge(
     small = np.concatenate([_thumbnails(manifest, progress) for manifest in manifests])
     rows: list[dict[str, Any]] = []
     together: list[str | None] = []
+    origin: list[int] = []
     for number, manifest in enumerate(manifests):
+        origin += [number] * len(manifest)
         together += [f"{number}:{group}" for group in manifest.table.group]
         kept = manifest.table.drop(columns=["group", "split"])
         rows += [{str(name): value for name, value in row.items()} for row in kept.to_dict("records")]
@@ -92,10 +101,13 @@ def merge(
     across = _across(merged, pairs)
     notes = [f"{' + '.join(_sources(manifest))}: {note}" for manifest in manifests for note in manifest.notes]
     notes.append(f"merge of {len(manifests)} manifests: {len(merged)} images, {len(conflicts)} label conflicts")
+    kept, folded = fold(table, origin, roots)
+    if folded.images:
+        notes.append(_folding_note(folded))
     if drop_conflicts:
-        merged = merged.where(~table.index.isin(sorted(places)))
+        kept = kept[~kept.index.isin(sorted(places))]
         notes.append(f"left out {len(dropped)} images whose picture has another label elsewhere")
-    merged = Manifest(merged.table, roots, tuple(notes))
+    merged = Manifest(kept.reset_index(drop=True), roots, tuple(notes))
     balanced: list[str] = []
     if balance is not None:
         merged, balanced = balance_rows(merged, parse_balance(balance, sorted(set(merged.table.label))), seed)
@@ -108,6 +120,9 @@ def merge(
         groups={str(kind): int(count) for kind, count in merged.kinds.value_counts().items()},
         unsplit=any(manifest.parts_present for manifest in manifests),
         balanced=tuple(balanced),
+        same=folded.images,
+        filled=folded.filled,
+        disagreements=folded.disagreements,
     )
 
 
@@ -115,8 +130,16 @@ def _sources(manifest: Manifest) -> list[str]:
     return sorted(set(manifest.table.source))
 
 
+def _folding_note(folded: Folded) -> str:
+    filled = ", ".join(f"{column} {number}" for column, number in folded.filled.items()) or "nothing"
+    return (
+        f"{len(folded.images)} images are the same file in two sources: one row each; filled in from the other: "
+        f"{filled}; {len(folded.disagreements)} disagreements"
+    )
+
+
 def _roots(manifests: Sequence[Manifest]) -> dict[str, Any]:
-    """Return all roots; a source may come from one manifest only."""
+    """Return all roots; a source, or another root of the same name, may come from one manifest only."""
     roots: dict[str, Any] = {}
     for manifest in manifests:
         for source in _sources(manifest):
@@ -127,6 +150,10 @@ def _roots(manifests: Sequence[Manifest]) -> dict[str, Any]:
                     "Import one of them with another --source-name.",
                 )
             roots[source] = manifest.roots.get(source)
+        for name, root in manifest.roots.items():
+            if roots.get(name) not in (None, root):
+                raise ManifestError(f"root {name!r}", "is two folders in two of the manifests.", "Import one again.")
+            roots[name] = root
     return {source: root for source, root in roots.items() if root is not None}
 
 
