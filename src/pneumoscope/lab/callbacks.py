@@ -20,8 +20,17 @@ from pneumoscope.lab.module import Learner
 from pneumoscope.recipe import Recipe
 
 
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the disk cannot; a checkpoint is replaced, never written into."""
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
 class RunFiles(L.Callback):
-    """Writes ``last.ckpt`` and ``metrics.csv`` after each epoch, keeps a copy of the best as ``best.ckpt``.
+    """Writes ``last.ckpt`` and ``metrics.csv`` after each epoch, keeps the best as ``best.ckpt``.
 
     ``timing.json`` has the seconds of each epoch, training and validation together: apart from the figures, which
     are the same on every machine. Its state travels in the checkpoint, so a resumed run goes on with the same history,
@@ -89,7 +98,7 @@ class RunFiles(L.Callback):
             trainer.save_checkpoint(target)
         if better and trainer.is_global_zero:
             with atomic_path(self.folder / "best.ckpt") as temporary:
-                shutil.copyfile(last, temporary)
+                _link_or_copy(last, temporary)
 
 
 class Screen(L.Callback):

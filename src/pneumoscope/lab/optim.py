@@ -30,15 +30,18 @@ def parameter_groups(model: Classifier, recipe: OptimizerRecipe) -> list[dict[st
 def make_optimizer(model: Classifier, recipe: OptimizerRecipe) -> optim.Optimizer:
     """Return the recipe's optimizer on the model's trainable parameters."""
     groups = parameter_groups(model, recipe)
+    # One pass over weights, gradient and moments in place of one for each operation: a quarter of the time on a CPU.
+    # On a GPU torch's default is already fast, and a fused step would bypass the clipping of scaled gradients.
+    fused = next(trainable(model)).device.type == "cpu" or None
     match recipe.kind:
         case "sgd":
             return optim.SGD(groups, recipe.lr, recipe.momentum, nesterov=recipe.nesterov)
         case "rmsprop":
             return optim.RMSprop(groups, recipe.lr, alpha=recipe.rho, eps=recipe.eps, momentum=recipe.momentum)
         case "adam":
-            return optim.Adam(groups, recipe.lr, eps=recipe.eps)
+            return optim.Adam(groups, recipe.lr, eps=recipe.eps, fused=fused)
         case "adamw":
-            return optim.AdamW(groups, recipe.lr, eps=recipe.eps)
+            return optim.AdamW(groups, recipe.lr, eps=recipe.eps, fused=fused)
         case "adagrad":
             return optim.Adagrad(groups, recipe.lr, eps=recipe.eps)
 
