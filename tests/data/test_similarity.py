@@ -17,7 +17,7 @@ from pneumoscope.data.fingerprint import distance, perceptual_hash, thumbnail
 from pneumoscope.data.leakage import joined
 from pneumoscope.data.phantom import draw
 from pneumoscope.data.reading import read_picture
-from pneumoscope.data.similarity import NEAR, SAME, _evened, _fine_similarity, near_duplicates
+from pneumoscope.data.similarity import NEAR, SAME, _evened, _fine_similarity, _Spectra, near_duplicates
 
 STRANGERS = 40
 
@@ -111,7 +111,7 @@ def test_similarity_is_the_best_correlation_over_shifts(strangers: list[Image.Im
 
     pairs = [(0, 1), (0, 2), (1, 2)]
     wanted = [by_hand(detail[i], detail[j]) for i, j in pairs]
-    assert _fine_similarity(small, np.array(pairs), (0.0, 0.0)) == pytest.approx(wanted, abs=1e-4)
+    assert _fine_similarity(_Spectra(small), np.array(pairs), (0.0, 0.0)) == pytest.approx(wanted, abs=1e-4)
     assert wanted[0] >= NEAR > wanted[1]
 
 

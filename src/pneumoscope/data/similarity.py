@@ -11,9 +11,11 @@ The bars were set on real sets whose patients are known, and by eye; docs/data.m
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
@@ -21,6 +23,8 @@ from pneumoscope.data.fingerprint import SIDE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+T = TypeVar("T", bound=np.generic)
 
 NEAR = 0.65
 """Correlation from which two pictures count as near-duplicates: copies, and close studies of one patient."""
@@ -77,6 +81,7 @@ def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None]
         return []
     found = dict.fromkeys(_identical(thumbnails), 1.0)
     passes = (_WHOLE, *_CROPS)
+    spectra = _Spectra(thumbnails)
     for number, crop in enumerate(passes):
         done = number * len(thumbnails)
 
@@ -84,13 +89,13 @@ def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None]
             tick((done + rows) // len(passes))
 
         pairs = _coarse_pairs(thumbnails, crop, advance)
-        similarity = _fine_similarity(thumbnails, pairs, crop.cut)
+        similarity = _fine_similarity(spectra, pairs, crop.cut)
         _note(found, pairs, similarity, NEAR if crop is _WHOLE else NEAR_CROPPED)
         close = pairs[similarity >= _CLOSE]
         if crop is _WHOLE:
             close = np.concatenate([close, close[:, ::-1]])  # either may be the cropped one
         for cut in crop.others:
-            _note(found, close, _fine_similarity(thumbnails, close, cut), NEAR_CROPPED)
+            _note(found, close, _fine_similarity(spectra, close, cut), NEAR_CROPPED)
     return [Pair(i, j, value) for (i, j), value in sorted(found.items())]
 
 
@@ -142,8 +147,9 @@ def _coarse_pairs(thumbnails: NDArray[np.float32], crop: _Crop, tick: Callable[[
     """Return [P, 2] positions: a whole half-size picture, and one that matches it, cropped, at some small shift."""
     side, shift = SIDE // 2, _COARSE_SHIFT
     inner = slice(shift, side - shift)
-    whole = _unit(_evened(_cropped(thumbnails, (0, 0), side), blur=1.0)[:, inner, inner])
-    other = _evened(_cropped(thumbnails, crop.cut, side), blur=1.0)
+    whole = _in_threads(lambda part: _evened(_cropped(part, (0.0, 0.0), side), blur=1.0), thumbnails)
+    whole = _unit(whole[:, inner, inner])
+    other = _in_threads(lambda part: _evened(_cropped(part, crop.cut, side), blur=1.0), thumbnails)
     starts = range(0, 2 * shift + 1, crop.step)
     size = side - 2 * shift
     windows = [_unit(other[:, y : y + size, x : x + size]) for y in starts for x in starts]
@@ -170,21 +176,45 @@ def _basis(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     return kept
 
 
-def _fine_similarity(
-    thumbnails: NDArray[np.float32], pairs: NDArray[np.intp], cut: tuple[float, float]
-) -> NDArray[np.float32]:
+class _Spectra:
+    """The Fourier transforms of the pictures' evened detail; those of whole pictures, wanted again and again, are kept.
+
+    Args:
+        thumbnails: [N, 64, 64] float32.
+    """
+
+    def __init__(self, thumbnails: NDArray[np.float32]) -> None:
+        self._thumbnails = thumbnails
+        self._place = np.full(len(thumbnails), -1, dtype=np.intp)
+        span = SIDE + 2 * _FINE_SHIFT
+        self._whole = np.empty((0, span, span // 2 + 1), dtype=np.complex64)
+
+    def cropped(self, rows: NDArray[np.intp], cut: tuple[float, float]) -> NDArray[np.complex64]:
+        """Return the transforms [P, 80, 41] of the pictures at ``rows`` [P] with the shares ``cut`` taken off."""
+        return _in_threads(lambda part: _spectrum(_cropped(part, cut, SIDE)), self._thumbnails[rows])
+
+    def whole(self, rows: NDArray[np.intp]) -> NDArray[np.complex64]:
+        """Return the transforms of the whole pictures at ``rows``."""
+        new = rows[self._place[rows] < 0]
+        if len(new):
+            self._place[new] = np.arange(len(self._whole), len(self._whole) + len(new))
+            self._whole = np.concatenate([self._whole, self.cropped(new, (0.0, 0.0))])
+        return self._whole[self._place[rows]]
+
+
+def _fine_similarity(spectra: _Spectra, pairs: NDArray[np.intp], cut: tuple[float, float]) -> NDArray[np.float32]:
     """Return [P] the largest correlation of one picture with the cropped other, over shifts of up to 8 pixels."""
     from scipy.fft import irfft2
 
     best = np.full(len(pairs), -1, dtype=np.float32)
     if not len(pairs):
         return best
-    used, places = np.unique(pairs, return_inverse=True)
-    places = places.reshape(-1, 2)
-    whole, other = (_spectrum(_cropped(thumbnails[used], taken, SIDE)) for taken in ((0.0, 0.0), cut))
+    ones, one_of = np.unique(pairs[:, 0], return_inverse=True)
+    others, other_of = np.unique(pairs[:, 1], return_inverse=True)
+    whole, other = spectra.whole(ones), spectra.cropped(others, cut) if any(cut) else spectra.whole(others)
     span, reach = SIDE + 2 * _FINE_SHIFT, 2 * _FINE_SHIFT + 1
     for start in range(0, len(pairs), 512):
-        one, two = places[start : start + 512].T
+        one, two = one_of[start : start + 512], other_of[start : start + 512]
         product = irfft2(whole[one] * np.conj(other[two]), s=(span, span), axes=(1, 2), workers=-1)
         near = np.roll(product, (_FINE_SHIFT, _FINE_SHIFT), axis=(1, 2))[:, :reach, :reach]
         best[start : start + 512] = near.reshape(len(near), -1).max(axis=1)
@@ -200,6 +230,13 @@ def _spectrum(pictures: NDArray[np.float32]) -> NDArray[np.complex64]:
     span = SIDE + 2 * _FINE_SHIFT
     spectrum: NDArray[np.complex64] = rfft2(_unit(detail).reshape(detail.shape), s=(span, span), axes=(1, 2))
     return spectrum
+
+
+def _in_threads(work: Callable[[NDArray[np.float32]], NDArray[T]], pictures: NDArray[np.float32]) -> NDArray[T]:
+    """Return ``work`` of the pictures [N, ...], done in blocks side by side: it must treat each picture by itself."""
+    blocks = [pictures[start : start + _BLOCK // 4] for start in range(0, len(pictures), _BLOCK // 4)]
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        return np.concatenate(list(pool.map(work, blocks)))
 
 
 def _identical(thumbnails: NDArray[np.float32]) -> Iterable[tuple[int, int]]:
