@@ -229,8 +229,8 @@ def _schema() -> pa.DataFrameSchema:
 
     rules: dict[str, list[pa.Check]] = {
         "image": [_relative()],
-        "lung_mask": [_relative()],
-        "ignore_mask": [_relative()],
+        "lung_mask": [_relative(rooted=True)],
+        "ignore_mask": [_relative(rooted=True)],
         "source": [pa.Check.str_matches(r"^[a-z0-9][a-z0-9._-]*$", error="lower-case letters, digits, '.', '_', '-'")],
         "label": [_among(LABELS)],
         "view": [_among(VIEWS)],
@@ -254,12 +254,14 @@ def _among(allowed: Iterable[str]) -> pa.Check:
     return pa.Check.isin(names, error=f"one of {', '.join(names)}")
 
 
-def _relative() -> pa.Check:
-    """A path that stays inside its root on every system."""
+def _relative(rooted: bool = False) -> pa.Check:
+    """A path that stays inside its root on every system; ``rooted`` ones may name the root, ``NAME:PATH``."""
     import pandera.pandas as pa
 
+    outside = r"[^/]*:/" if rooted else "[A-Za-z]:"  # C:/x, and NAME:/x, which is no path in NAME
     return pa.Check.str_matches(
-        r"^(?![/\\]|[A-Za-z]:)(?!.*(^|/)\.\.(/|$))[^\\]+$", error="a relative path with forward slashes, without '..'"
+        rf"^(?![/\\]|{outside})(?!.*(^|[/:])\.\.(/|$))[^\\]+$",
+        error="a relative path with forward slashes, without '..'",
     )
 
 

@@ -1,0 +1,91 @@
+"""A file that two sources hold becomes one row that knows what both know; nothing else is touched."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pneumoscope.data.folding import fold
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.masks import write_mask
+from pneumoscope.data.merge import merge
+from pneumoscope.errors import ManifestError
+from pneumoscope.files import sha256_of
+
+Draw = Callable[..., Path]
+MakeRow = Callable[..., dict[str, Any]]
+ROOTS = {"a": Path("/a"), "b": Path("/b"), "b-masks": Path("/m")}
+
+
+def _table(make_row: MakeRow, *rows: dict[str, Any]) -> pd.DataFrame:
+    made = [make_row(number, **values) for number, values in enumerate(rows)]
+    return Manifest.from_rows(made, ROOTS).table
+
+
+def test_the_first_row_stays_and_is_filled_in(make_row: MakeRow) -> None:
+    one = "1" * 64
+    table = _table(
+        make_row,
+        {"source": "a", "sha256": one, "view": "PA", "patient_id": None},
+        {"source": "a"},
+        {"source": "b", "sha256": one, "view": "AP", "age": 19.0, "patient_id": "7", "lung_mask": "b-masks:lung/x.png"},
+        {"source": "b", "ignore_mask": "masks/y.png"},
+    )
+    kept, account = fold(table, [0, 0, 1, 1], ROOTS)
+    assert kept.index.tolist() == [0, 1, 3]
+    first = kept.loc[0]
+    assert (first.source, first["view"], first.age, first.lung_mask) == ("a", "PA", 19.0, "b-masks:lung/x.png")
+    assert pd.isna(first.patient_id)  # b's numbers are not a's
+    assert account.images == ("b/a/2.png, as a/a/0.png",)
+    assert account.filled == {"age": 1, "lung_mask": 1}
+    assert account.disagreements == ("a/a/0.png: view PA, b says AP",)
+    assert kept.loc[3].ignore_mask == "masks/y.png"
+
+
+def test_a_mask_in_the_other_sources_own_folder_keeps_its_root(make_row: MakeRow) -> None:
+    same = {"sha256": "1" * 64}
+    table = _table(make_row, {"source": "a", **same}, {"source": "b", "lung_mask": "masks/x.png", **same})
+    kept, _ = fold(table, [0, 1], ROOTS)
+    assert Manifest(kept, ROOTS).table.lung_mask.tolist() == ["b:masks/x.png"]
+
+
+@pytest.mark.parametrize("mask", ["/x.png", "b:/x.png", "C:/x.png", "b:../x.png", "b:m/../../x.png"])
+def test_a_mask_cannot_leave_its_root(make_row: MakeRow, mask: str) -> None:
+    with pytest.raises(ManifestError, match=r"lung_mask = .*must be a relative path"):
+        _table(make_row, {"lung_mask": mask})
+
+
+def test_copies_in_one_source_and_conflicts_stay(make_row: MakeRow) -> None:
+    same = {"sha256": "1" * 64}
+    table = _table(
+        make_row,
+        {"source": "a", **same},
+        {"source": "a", **same},
+        {"source": "b", "label": "covid-19", **same},
+    )
+    kept, account = fold(table, [0, 0, 1], ROOTS)
+    assert len(kept) == 3
+    assert account.images == ()
+
+
+def test_a_merge_has_one_row_a_file_and_finds_its_mask(tmp_path: Path, make_row: MakeRow, draw: Draw) -> None:
+    file = draw(tmp_path / "set/0.png", 0)
+    known = {"image": "0.png", "sha256": sha256_of(file)}
+    write_mask(tmp_path / "set/masks/0.png", np.zeros((4, 4), np.bool_))
+    plain = Manifest.from_rows([make_row(0, source="a", patient_id="1", **known)], {"a": tmp_path / "set"})
+    masked = Manifest.from_rows(
+        [make_row(0, source="b", patient_id="2", group="p", lung_mask="masks/0.png", **known)], {"b": tmp_path / "set"}
+    )
+    merged, report = merge([plain, masked])
+    assert len(merged) == 1
+    assert merged.table.source[0] == "a"
+    assert merged.mask_paths("lung_mask") == [tmp_path / "set/masks/0.png"]
+    assert report.same == ("b/0.png, as a/0.png",)
+    assert "1 images are the same file in two sources: one row each; filled in from the other: lung_mask 1" in " ".join(
+        merged.notes
+    )
