@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("errors", "labels", "registry", "files", "changes", "card", "recipe"),
     ("pixels", "stats"),
     ("data",),
-    ("infer", "journal", "tables", "predict", "verify"),
+    ("infer", "journal", "tables", "predict", "evidence", "verify"),
     ("evaluate", "probe", "comparison", "report"),
     (
         "lab.shim",
@@ -40,6 +40,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
         "lab.prepare",
         "lab.features",
         "lab.fit",
+        "lab.tune",
     ),
     ("export",),
     ("compare",),

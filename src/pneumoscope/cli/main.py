@@ -33,6 +33,7 @@ COMMANDS = {
     "recipes": Command("pneumoscope.cli.recipes:app", "List the recipes and show one."),
     "train": Command("pneumoscope.cli.train:train", "Train a recipe on a manifest; leaves a run with a bundle."),
     "compare": Command("pneumoscope.cli.compare:compare", "Train many recipes on the same images: which is best?"),
+    "tune": Command("pneumoscope.cli.tune:tune", "Search a recipe's settings; leaves the best as a recipe and a run."),
     "evaluate": Command("pneumoscope.cli.evaluate:evaluate", "Measure a bundle on a part of a manifest."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),
@@ -40,7 +41,7 @@ COMMANDS = {
 
 EXTRAS = {
     **dict.fromkeys(
-        ("torch", "torchvision", "timm", "lightning", "safetensors", "onnx", "onnxscript", "sklearn"), "lab"
+        ("torch", "torchvision", "timm", "lightning", "safetensors", "onnx", "onnxscript", "sklearn", "optuna"), "lab"
     ),
     **dict.fromkeys(("pydicom", "pylibjpeg", "openjpeg", "libjpeg", "rle"), "dicom"),
 }

@@ -1,0 +1,153 @@
+"""`pneumoscope tune`: search a recipe's settings, and leave the best as a recipe and a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from pneumoscope.lab.tune.study import Job
+    from pneumoscope.report.study import StudySummary
+
+
+def tune(
+    recipe: Annotated[str, typer.Argument(help="A recipe's name (see: recipes list) or a .yaml file.")],
+    data: Annotated[Path, typer.Option(help="The manifest, made by: data import and data split.")],
+    out: Annotated[Path, typer.Option(help="The search's folder.")],
+    search: Annotated[
+        str | None,
+        typer.Option(help="A shipped space (cnn-224, general) or a .yaml file.  [default: the recipe's own]"),
+    ] = None,
+    trials: Annotated[int | None, typer.Option(min=1, help="In all, over all workers.  [default: the space's]")] = None,
+    storage: Annotated[
+        str | None,
+        typer.Option(help="sqlite:///t.db or postgresql://...: who names it takes part.  [default: in --out]"),
+    ] = None,
+    sampler: Annotated[str | None, typer.Option(help="tpe, random or grid.  [default: the space's]")] = None,
+    objective: Annotated[
+        str | None, typer.Option(help="auroc, sensitivity-at-specificity-90, log-loss, ...  [default: the space's]")
+    ] = None,
+    folds: Annotated[
+        int | None,
+        typer.Option(min=2, help="Grouped cross-validation on all but test.  [default: 5, or validation if large]"),
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="validation: measure that part instead of folds.")] = None,
+    pruner: Annotated[str, typer.Option(help="median, hyperband or none: ends hopeless trials early.")] = "median",
+    workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
+    nested: Annotated[
+        int | None, typer.Option(min=2, help="Then judge the search by so many outer folds, each with its own search.")
+    ] = None,
+    repeats: Annotated[
+        int | None, typer.Option(min=1, help="Then measure both settings on so many new divisions into folds.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that is there.")] = False,
+    sets: Annotated[list[str] | None, typer.Option("--set", help="Change the recipe: training.epochs=5")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of folds and sampler.")] = 0,
+    name: Annotated[str | None, typer.Option(help="The study's, in its database.  [default: the recipe's]")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    root: Annotated[list[str] | None, typer.Option(help="SOURCE=DIR: where a source's images lie now.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Search the settings of a recipe on everything but the test part; leave the best as a recipe and a run."""
+    from rich.console import Console
+
+    from pneumoscope.labels import DISCLAIMER
+    from pneumoscope.recipe import load_recipe
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
+    from pneumoscope.cli.options import read_manifest_at
+    from pneumoscope.errors import UsageError
+    from pneumoscope.export.tuned import train_best, write_study
+    from pneumoscope.lab.prepare import plan
+    from pneumoscope.lab.tune.files import load_search
+    from pneumoscope.lab.tune.honest import nested as measure_nested
+    from pneumoscope.lab.tune.honest import repeated
+    from pneumoscope.lab.tune.rows import measured_folds
+    from pneumoscope.lab.tune.storage import default_url
+    from pneumoscope.lab.tune.study import Job
+    from pneumoscope.lab.tune.study import search as run
+    from pneumoscope.lab.tune.summary import best_of
+
+    if nested and repeats:
+        raise UsageError("--nested and --repeats", "answer the same question.", "Choose one.")
+    space = load_search(search, chosen)
+    made = plan(chosen, read_manifest_at(data, root))
+    if storage is None:
+        _check_folder(out, resume)
+    job = Job(
+        plan=made,
+        search=space,
+        name=name or chosen.name,
+        url=storage or default_url(out),
+        trials=trials or space.trials,
+        sampler=sampler or space.sampler,
+        objective=objective or space.objective,
+        folds=measured_folds(made, folds, split),
+        pruner=pruner,
+        seed=seed,
+        device=device,
+    )
+    for line in (*made.recipe.changes, *made.notes, *_said(job)):
+        console.print(f"note: {line}")
+    opened = run(job, workers, console.print)
+    write_study(opened, out)
+    comparison = None
+    best = best_of(opened)
+    if nested:
+        comparison = measure_nested(job, nested, workers, console.print)
+    elif repeats and best is not None:
+        comparison = repeated(opened, dict(best.params), repeats, console.print)
+    summary = write_study(opened, out, comparison)
+    evaluation = train_best(opened, out, console)
+    if as_json:
+        typer.echo(summary.to_json(), nl=False)
+    else:
+        _tell(summary, out)
+    if evaluation is not None:
+        console.print(f"run of the best: {out / 'best'}; validation accuracy {evaluation.figures.overall['accuracy']}")
+    console.print(DISCLAIMER, style="dim")
+
+
+def _check_folder(out: Path, resume: bool) -> None:
+    """Refuse a folder that holds something else, or a search that nobody asked to go on with."""
+    from pneumoscope.errors import RunError
+
+    there = (out / "study.db").is_file()
+    if there and not resume:
+        raise RunError(str(out), "already holds a search.", "Go on with it (--resume), or choose another --out.")
+    if not there and out.is_dir() and any(out.iterdir()):
+        raise RunError(str(out), "is not empty and holds no search.", "Choose another --out.")
+
+
+def _said(job: Job) -> list[str]:
+    """Return what was decided on the way, for the screen."""
+    measured = f"grouped {job.folds}-fold cross-validation on all but test" if job.folds else "the validation part"
+    size = "no end of" if job.search.size is None else f"{job.search.size:,}"
+    fewer = job.search.size is not None and job.search.size < job.trials
+    return [
+        f"search {job.search.name}: {size} settings, {job.sampler}, by {job.objective} of {measured}",
+        *([f"the space has only {job.search.size} settings: no more trials than that"] if fewer else []),
+    ]
+
+
+def _tell(summary: StudySummary, out: Path) -> None:
+    """Print the best trial, the recipe as it stands beside it, and what to make of it."""
+    best, own = summary.trial(summary.best), summary.trial(summary.own)
+    counts = ", ".join(f"{n} {state}" for state in ("complete", "pruned", "failed") if (n := summary.count(state)))
+    typer.echo(f"{len(summary.trials)} trials: {counts}.")
+    if best is not None:
+        typer.echo(f"best: trial {best.number}, {summary.objective} {best.objective}: {' '.join(summary.changes)}")
+        typer.echo("  Optimistic: the images measured are those that chose it.")
+    if own is not None and own.objective is not None:
+        typer.echo(f"as it stands: trial {own.number}, {summary.objective} {own.objective}")
+    if summary.comparison is not None:
+        typer.echo(f"tuned less untuned, measured anew: {summary.comparison.difference}")
+        for row in summary.comparison.at_precision:
+            missed = f"{row.before} missed as it stands, {row.after} tuned, of {summary.comparison.positives}"
+            typer.echo(f"  at precision {row.precision:.2f}: {missed}")
+    for stamp in summary.stamps:
+        typer.echo(stamp)
+    typer.echo(f"{summary.group_sentence} Page: {out / 'study.html'}; recipe: {out / 'best.yaml'}")
