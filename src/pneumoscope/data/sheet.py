@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
 
 TILE, GAP, TEXT_HEIGHT = 160, 6, 14  # pixels
+_LEAST = 320  # narrowest sheet, pixels: room for the legend
 _PAPER, _INK, _GREY = 24, 235, 150  # grey levels, 0 = black, 255 = white
 
 
@@ -69,9 +70,10 @@ def contact_sheet(manifest: Manifest, path: Path, columns: int, seed: int, side:
         rows.append((title, manifest.where(manifest.table.index.isin(picked))))
     outlined = [mask for mask in MASKS if any(shown.table[mask.column].notna().any() for _, shown in rows)]
 
-    foot = (3 if outlined else 2) * TEXT_HEIGHT + GAP
     tile = side + TEXT_HEIGHT + GAP
-    width = GAP + columns * (side + GAP)
+    width = max(GAP + columns * (side + GAP), _LEAST)
+    words = _wrapped(DISCLAIMER, width - 2 * GAP)
+    foot = (len(words) + bool(outlined)) * TEXT_HEIGHT + GAP
     height = GAP + len(rows) * (TEXT_HEIGHT + GAP + tile) + foot
     sheet = Image.new("RGB" if outlined else "L", (width, height), (_PAPER,) * 3 if outlined else _PAPER)
     draw = ImageDraw.Draw(sheet)
@@ -91,8 +93,8 @@ def contact_sheet(manifest: Manifest, path: Path, columns: int, seed: int, side:
     if outlined:
         _legend(draw, top, outlined)
         top += TEXT_HEIGHT
-    half = DISCLAIMER.index(". Do not") + 1
-    draw.multiline_text((GAP, top), f"{DISCLAIMER[:half]}\n{DISCLAIMER[half:].strip()}", fill=grey, spacing=2)
+    for number, line in enumerate(words):
+        draw.text((GAP, top + number * TEXT_HEIGHT), line, fill=grey)
     with atomic_path(path) as temporary:
         sheet.save(temporary)
     return sum(len(shown) for _, shown in rows)
@@ -122,6 +124,21 @@ def _legend(draw: ImageDraw.ImageDraw, top: int, masks: Sequence[Mask]) -> None:
         draw.rectangle((left, top + TEXT_HEIGHT // 2 - 1, left + 18, top + TEXT_HEIGHT // 2), fill=mask.colour)
         draw.text((left + 24, top), mask.name, fill=(_INK,) * 3)
         left += 24 + draw.textlength(mask.name) + 4 * GAP
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Return the text in lines of at most ``width`` pixels."""
+    from PIL import ImageFont
+
+    font = ImageFont.load_default()
+    lines: list[str] = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if font.getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
 
 
 def _fitted(draw: ImageDraw.ImageDraw, text: str, side: int) -> str:
