@@ -1,32 +1,36 @@
 """95% intervals that hold for the data there is: images in groups, few of a class, figures near 1.
 
-Three kinds, as the design decides once for all: Wilson with a cluster design effect for proportions, the logit of the
-AUROC with Obuchowski's clustered variance, and for everything else a bootstrap of groups (``bootstrap.py``). Fewer
-than 10 groups in a class: the figure stands, its interval is "not estimable". What their coverage is, by simulation,
-is in ``docs/statistics.md``.
+Three kinds: Wilson with a cluster design effect for proportions, a score interval with Obuchowski's clustered variance
+for the AUROC, and for everything else a bootstrap of groups (``bootstrap.py``). Fewer than 10 groups in a class: the
+figure stands, its interval is "not estimable". Each was chosen among others by simulation (``docs/statistics.md``).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import expit, ndtri
+from scipy.special import chdtri, ndtri
 from scipy.stats import t as student
 
 from pneumoscope.card import Estimate
-from pneumoscope.stats import weighted
 from pneumoscope.stats.weighted import Bools, Floats, Ints
 
 FEWEST_GROUPS = 10
 LEVEL = 0.95
 TAIL = (1 - LEVEL) / 2
 
-WILSON = "Wilson"
+WILSON = "Wilson, modified near 0 and 1 (Brown, Cai & DasGupta 2001)"
 WILSON_CLUSTERED = "Wilson, cluster design effect"
-AUROC_LOGIT = "logit, clustered (Obuchowski 1997)"
-AUROC_NEWCOMBE = "score interval on groups (Newcombe 2006, method 5)"
+AUROC_SCORE = "score interval (Newcombe 2006), clustered variance (Obuchowski 1997)"
+
+_PRIOR_GROUPS = 2.0
+_PRIOR_GROUPS_AUROC = 4.0
+"""How many groups that hold the rarer outcome (that are misplaced) a guess of the design effect weighs as much as."""
+_MOSTLY_SINGLE = 1.5
+"""Mean size, as an image sees it, of groups that are counted like single images near 0 and 1."""
 
 
 def too_few(groups: int, of: str = "class") -> str:
@@ -43,29 +47,46 @@ def wilson_limits(share: float, n: float, quantile: float) -> tuple[float, float
     return max(0.0, low), 1.0 if share == 1 else min(1.0, centre + half)
 
 
+def modified_limits(share: float, n: float, quantile: float, tail: float = TAIL) -> tuple[float, float]:
+    """Return Wilson's limits, moved outwards where 1 to 3 of the n are failures (or successes).
+
+    Counts are whole numbers, so that just there the plain limits exclude the truth far too often: 16 times in 100 at
+    the worst. The limit of the Poisson distribution takes their place (Brown, Cai & DasGupta, Stat Sci 2001, 4.1.1).
+    """
+    low, high = wilson_limits(share, n, quantile)
+    for count, upper in ((share * n, False), ((1 - share) * n, True)):
+        if 0 < count <= min(3.0, n / 2) + 1e-9:
+            poisson = float(chdtri(2 * count, 1 - 2 * tail)) / 2 / n
+            low, high = (low, max(high, 1 - poisson)) if upper else (min(low, poisson), high)
+    return low, high
+
+
+def kish_size(counts: Floats) -> float:
+    """Return the mean size of a group as an image sees it: N over it is what wholly correlated images are worth."""
+    return float((counts**2).sum() / counts.sum())
+
+
 def effective_size(hits: Floats, counts: Floats) -> float:
     """Return how many independent images the groups are worth for a proportion: N / design effect.
 
-    The variance is that of a ratio of two sums over groups (Cochran 1977, 6.3). At 0 or 1 no correlation within groups
-    can be seen, and with a few failures hardly any: the design effect is then drawn towards that of wholly correlated
-    groups (Kish: N over sum n_g^2 / N), as if that had been seen in two groups. It is never taken under 1.
+    The variance is that of a ratio of two sums over groups (Cochran 1977, 6.3). With a few failures hardly any of the
+    correlation within groups can be seen: the design effect is then drawn half of the way to that of wholly correlated
+    groups (Kish), as if that had been seen in two groups. At 0 or 1, where nothing is seen, it is Kish's. It is never
+    taken under 1.
 
     Args:
         hits: [G] images of each group that count.
         counts: [G] images of each group, all > 0.
     """
-    total, groups = counts.sum(), len(counts)
-    share = hits.sum() / total
-    kish = float((counts**2).sum() / total)
-    if kish == 1.0 or groups < 2:
-        return float(total / kish)
+    total, groups = float(counts.sum()), len(counts)
+    share, kish = float(hits.sum()) / total, kish_size(counts)
+    if kish == 1.0 or groups < 2 or share in (0.0, 1.0):
+        return total / kish
     # Groups that hold the rarer outcome: they alone carry what is known of the correlation.
     seen = float(min((hits > 0).sum(), (hits < counts).sum()))
-    if share in (0.0, 1.0):
-        return float(total / kish)
     variance = groups / (groups - 1) * ((hits - share * counts) ** 2).sum() / total**2
     design = variance / (share * (1 - share) / total)
-    blended = (seen * design + 2.0 * kish) / (seen + 2.0)
+    blended = (seen * design + _PRIOR_GROUPS * (1 + kish) / 2) / (seen + _PRIOR_GROUPS)
     return float(total / max(1.0, blended))
 
 
@@ -77,22 +98,24 @@ def group_sums(success: Bools, group: Ints) -> tuple[Floats, Floats]:
     return np.asarray(hits, dtype=np.float64), np.asarray(counts, dtype=np.float64)
 
 
-def quantile_for(*counts: Floats) -> float:
+def quantile_for(*counts: Floats, tail: float = TAIL) -> float:
     """Return the quantile for effective sizes: the normal's where every group is one image, else Student's.
 
     Args:
         counts: For each proportion that enters, [G] images of its groups; the fewest groups set the freedom.
+        tail: Probability outside each limit.
     """
     if all((sizes == 1).all() for sizes in counts):
-        return float(ndtri(1 - TAIL))
-    return float(student.ppf(1 - TAIL, max(1, min(len(sizes) for sizes in counts) - 1)))
+        return float(ndtri(1 - tail))
+    return float(student.ppf(1 - tail, max(1, min(len(sizes) for sizes in counts) - 1)))
 
 
 def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float = TAIL) -> Estimate:
     """Return the share of True with Wilson's interval, for clustered images.
 
-    With one image a group this is the plain Wilson interval. With several, the effective size takes the place of N and
-    Student's quantile on groups - 1 degrees of freedom that of the normal (Korn & Graubard 1998; Dean & Pagano 2015).
+    With several images a group the effective size takes the place of N and Student's quantile on groups - 1 degrees of
+    freedom that of the normal (Korn & Graubard 1998; Dean & Pagano 2015). With mostly one the limits near 0 and 1 are
+    ``modified_limits``.
 
     Args:
         success: [N] of the images in the denominator.
@@ -107,12 +130,13 @@ def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float 
     share = float(success.mean())
     if len(counts) < FEWEST_GROUPS:
         return Estimate(value=share, method=WILSON, note=too_few(len(counts), what))
-    if len(counts) == success.size:
-        low, high = wilson_limits(share, float(success.size), float(ndtri(1 - tail)))
-        return Estimate(value=share, low=low, high=high, method=WILSON)
-    quantile = float(student.ppf(1 - tail, len(counts) - 1))
-    low, high = wilson_limits(share, effective_size(hits, counts), quantile)
-    return Estimate(value=share, low=low, high=high, method=WILSON_CLUSTERED)
+    size, quantile = effective_size(hits, counts), quantile_for(counts, tail=tail)
+    if kish_size(counts) < _MOSTLY_SINGLE:
+        low, high = modified_limits(share, size, quantile, tail)
+    else:
+        low, high = wilson_limits(share, size, quantile)
+    method = WILSON if len(counts) == success.size else WILSON_CLUSTERED
+    return Estimate(value=share, low=low, high=high, method=method)
 
 
 def f1(hit: Bools, group: Ints) -> Estimate:
@@ -136,81 +160,91 @@ def f1(hit: Bools, group: Ints) -> Estimate:
     )
 
 
-def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) -> Estimate:
-    """Return the AUROC with a logit-transformed interval for clustered images (Obuchowski, Biometrics 1997).
+def auroc(score: Floats, positive: Bools, group: Ints) -> Estimate:
+    """Return the AUROC with a score interval for clustered images.
 
-    A group may hold images of both classes. Where the classes are separated (AUROC 0 or 1) the variance is 0 and no
-    evidence of certainty: Newcombe's score interval (Stat Med 2006, method 5) on the number of groups is given.
+    The limits are the areas A with |area - A| = t sqrt(variance at A): Newcombe's method 5, its variance scaled so that
+    at the observed area it is Obuchowski's. Near 1 few images are misplaced and that one says little, at 1 nothing: the
+    scale is drawn to that of groups half of the way to whole correlation, as if that had been seen in four misplaced
+    groups; at 0 and 1 the groups count as wholly correlated. A group may hold images of both classes.
     """
     score, positive = np.asarray(score, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
-    pos_groups, neg_groups = len(np.unique(group[positive])), len(np.unique(group[~positive]))
-    if not pos_groups or not neg_groups:
+    index = np.unique(group, return_inverse=True)[1].reshape(-1)
+    sides = [np.bincount(index[side])[np.unique(index[side])].astype(np.float64) for side in (positive, ~positive)]
+    fewest = min(len(counts) for counts in sides)
+    if not fewest:
         return Estimate(value=None, note="needs images both of this class and of others")
-    area = float(weighted.auroc(score, positive, np.ones((1, len(score))))[0])
-    if min(pos_groups, neg_groups) < FEWEST_GROUPS:
-        return Estimate(value=area, method=AUROC_LOGIT, note=too_few(min(pos_groups, neg_groups)))
-    variance = obuchowski_variance(score, positive, group)
-    if not 0.0 < area < 1.0 or variance <= 0.0:
-        low, high = newcombe_limits(area, pos_groups, neg_groups, float(ndtri(1 - tail)))
-        note = "the classes are separated: the interval rests on the number of groups"
-        return Estimate(value=area, low=low, high=high, method=AUROC_NEWCOMBE, note=note)
-    centre, error = math.log(area / (1 - area)), math.sqrt(variance) / (area * (1 - area))
-    quantile = float(student.ppf(1 - tail, min(pos_groups, neg_groups) - 1))
-    low, high = float(expit(centre - quantile * error)), float(expit(centre + quantile * error))
-    return Estimate(value=area, low=low, high=high, method=AUROC_LOGIT)
+    found = _placed(score, positive, index)
+    if fewest < FEWEST_GROUPS:
+        return Estimate(value=found.area, method=AUROC_SCORE, note=too_few(fewest))
+    (m, n), kish = (float(counts.sum()) for counts in sides), [kish_size(counts) for counts in sides]
+    nothing_seen = not 0.0 < found.area < 1.0 or found.variance <= 0.0
+    worth = kish if nothing_seen else [(1 + size) / 2 for size in kish]
+    near = min(max(found.area, 0.01), 0.99)
+    scale = newcombe_variance(near, m / worth[0], n / worth[1]) / newcombe_variance(near, m, n)
+    if not nothing_seen:
+        observed = found.variance / newcombe_variance(found.area, m, n)
+        scale = (found.misplaced * observed + _PRIOR_GROUPS_AUROC * scale) / (found.misplaced + _PRIOR_GROUPS_AUROC)
+    quantile = float(ndtri(1 - TAIL))
+    if max(kish) > 1.0:
+        quantile = float(student.ppf(1 - TAIL, found.freedom if not nothing_seen else fewest - 1))
+    low, high = score_limits(found.area, lambda a: scale * newcombe_variance(a, m, n), quantile)
+    note = "the classes are separated: the interval rests on the number of groups" if nothing_seen else ""
+    return Estimate(value=found.area, low=low, high=high, method=AUROC_SCORE, note=note)
+
+
+@dataclass(frozen=True, slots=True)
+class _Placed:
+    """How the images of either class stand against those of the other."""
+
+    area: float
+    variance: float
+    freedom: float  # of the variance (Satterthwaite)
+    misplaced: float  # groups that are not all on the right (or all on the wrong) side, of the class with fewer
 
 
 def obuchowski_variance(score: Floats, positive: Bools, group: Ints) -> float:
     """Return the variance of the AUROC of clustered images; with one image a group it is DeLong's."""
-    return components_variance(auroc_components(score, positive), positive, group)
+    return _placed(score, positive, np.unique(group, return_inverse=True)[1].reshape(-1)).variance
 
 
-def auroc_components(score: Floats, positive: Bools) -> Floats:
-    """Return for each image [N] the share of the other class that it stands rightly against (ties half).
-
-    The mean over either class is the AUROC (the structural components of DeLong et al., Biometrics 1988).
-    """
-    pos, neg = np.sort(score[positive]), np.sort(score[~positive])
-    parts = np.empty(len(score))
-    parts[positive] = (
-        np.searchsorted(neg, score[positive], "left") + np.searchsorted(neg, score[positive], "right")
-    ) / (2 * len(neg))
-    parts[~positive] = 1 - (
-        np.searchsorted(pos, score[~positive], "left") + np.searchsorted(pos, score[~positive], "right")
-    ) / (2 * len(pos))
-    return parts
-
-
-def components_variance(component: Floats, positive: Bools, group: Ints) -> float:
-    """Return the variance of an AUROC, or of a difference of two, from its components [N] (Obuchowski 1997).
-
-    Differences of two models' components on the same images give the variance of the difference of their AUROCs.
-    """
-    m, n = int(positive.sum()), int((~positive).sum())
-    area = component[positive].mean()
-    index = np.unique(group, return_inverse=True)[1].reshape(-1)
-    groups = int(index.max()) + 1
-    d10 = np.bincount(index[positive], weights=component[positive] - area, minlength=groups)
-    d01 = np.bincount(index[~positive], weights=component[~positive] - area, minlength=groups)
-    i10, i01 = len(np.unique(index[positive])), len(np.unique(index[~positive]))
-    s10 = i10 / ((i10 - 1) * m) * (d10**2).sum()
-    s01 = i01 / ((i01 - 1) * n) * (d01**2).sum()
-    s11 = groups / (groups - 1) * (d10 * d01).sum()
-    return float(s10 / m + s01 / n + 2 * s11 / (m * n))
+def _placed(score: Floats, positive: Bools, index: Ints) -> _Placed:
+    pos, neg = score[positive], score[~positive]
+    m, n = len(pos), len(neg)
+    sorted_pos, sorted_neg = np.sort(pos), np.sort(neg)
+    # Structural components: for each image, the share of the other class that it stands rightly against (ties half).
+    v10 = (np.searchsorted(sorted_neg, pos, "left") + np.searchsorted(sorted_neg, pos, "right")) / (2 * n)
+    v01 = 1 - (np.searchsorted(sorted_pos, neg, "left") + np.searchsorted(sorted_pos, neg, "right")) / (2 * m)
+    area, groups = float(v10.mean()), int(index.max()) + 1
+    d10 = np.bincount(index[positive], weights=v10 - area, minlength=groups)
+    d01 = np.bincount(index[~positive], weights=v01 - area, minlength=groups)
+    parts, misplaced, freedom = [], float(groups), 0.0
+    for d, v, of in ((d10, v10, index[positive]), (d01, v01, index[~positive])):
+        held = len(np.unique(of))
+        parts.append(held / max(1, held - 1) * float((d**2).sum()) / len(v) ** 2)
+        freedom += parts[-1] ** 2 / max(1, held - 1)
+        misplaced = min(misplaced, len(np.unique(of[v < 1])), len(np.unique(of[v > 0])))
+    both = 2 * groups / max(1, groups - 1) * float((d10 * d01).sum()) / (m * n)
+    alone = sum(parts)
+    return _Placed(area, alone + both, alone**2 / freedom if freedom > 0 else 1.0, misplaced)
 
 
-def newcombe_limits(area: float, m: int, n: int, quantile: float) -> tuple[float, float]:
-    """Return the limits of an AUROC by solving |area - A| = z sqrt(var(A)), Hanley & McNeil's variance at A."""
+def newcombe_variance(area: float, m: float, n: float) -> float:
+    """Return the variance of an AUROC of m and n independent images: Hanley & McNeil's, as Newcombe balances it."""
     half = (m + n) / 2 - 1
+    return area * (1 - area) * (1 + half * (1 - area) / (2 - area) + half * area / (1 + area)) / (m * n)
+
+
+def score_limits(area: float, variance: Callable[[float], float], quantile: float) -> tuple[float, float]:
+    """Return the two solutions a of |area - a| = quantile * sqrt(variance(a)), in 0..1."""
 
     def gap(a: float) -> float:
-        variance = a * (1 - a) * (1 + half * (1 - a) / (2 - a) + half * a / (1 + a)) / (m * n)
-        return abs(area - a) - quantile * math.sqrt(variance)
+        return abs(area - a) - quantile * math.sqrt(max(0.0, variance(a)))
 
     def solve(inner: float, outer: float) -> float:
         if gap(outer) <= 0:  # only at the end of the scale itself
             return outer
-        for _ in range(80):
+        for _ in range(60):
             middle = (inner + outer) / 2
             inner, outer = (inner, middle) if gap(middle) > 0 else (middle, outer)
         return outer
