@@ -57,3 +57,13 @@ def cache_folder() -> Path:
         return Path.home() / "Library" / "Caches" / "pneumoscope"
     base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
     return (Path(base) if base else Path.home() / ".cache") / "pneumoscope"
+
+
+def data_folder() -> Path:
+    """Return where what must outlast a cache lies: ``PNEUMOSCOPE_HOME``, or the user's data folder."""
+    if named := os.environ.get("PNEUMOSCOPE_HOME"):
+        return Path(named)
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support" / "pneumoscope"
+    base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_DATA_HOME")
+    return (Path(base) if base else Path.home() / ".local" / "share") / "pneumoscope"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-from pathlib import Path
 
 import numpy as np
 
+from pneumoscope import evidence
 from pneumoscope.errors import BundleError
 from pneumoscope.infer import Model, Output
 from pneumoscope.recipe import load_recipe
@@ -47,11 +46,9 @@ def verify(model: Model) -> list[str]:
                 EXPORT_AGAIN,
             )
         said.append("recipe.yaml is the recipe that the card names.")
-    evidence = sorted((model.folder / "evidence").glob("*.json"))
-    for path in evidence:
-        _check_evidence(path, model.identity)
-    if evidence:
-        said.append(f"Evidence about this bundle: {', '.join(path.stem for path in evidence)}.")
+    facts = evidence.read(model.folder, model.identity)
+    if facts:
+        said.append(f"Evidence about this bundle: {', '.join(path.stem for path, _ in facts)}.")
     return said
 
 
@@ -67,16 +64,3 @@ def _problems(model: Model, output: Output) -> list[str]:
     if shape is not None and (heat is None or heat.shape[1:] != shape or heat.min() < 0 or heat.max() > 1 + 1e-6):
         found.append(f"a heatmap that is not {shape[0]} x {shape[1]} values from 0 to 1")
     return found
-
-
-def _check_evidence(path: Path, identity: str) -> None:
-    try:
-        named = json.loads(path.read_text(encoding="utf-8"))["bundle"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise BundleError(
-            str(path), "does not say which bundle it is about.", "Remove it, or make it again."
-        ) from error
-    if named != identity:
-        raise BundleError(
-            str(path), f"is about another bundle ({str(named)[:12]}).", "Remove it, or make it again for this one."
-        )
