@@ -160,7 +160,7 @@ def f1(hit: Bools, group: Ints) -> Estimate:
     )
 
 
-def auroc(score: Floats, positive: Bools, group: Ints) -> Estimate:
+def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) -> Estimate:
     """Return the AUROC with a score interval for clustered images.
 
     The limits are the areas A with |area - A| = t sqrt(variance at A): Newcombe's method 5, its variance scaled so that
@@ -185,9 +185,9 @@ def auroc(score: Floats, positive: Bools, group: Ints) -> Estimate:
     if not nothing_seen:
         observed = found.variance / newcombe_variance(found.area, m, n)
         scale = (found.misplaced * observed + _PRIOR_GROUPS_AUROC * scale) / (found.misplaced + _PRIOR_GROUPS_AUROC)
-    quantile = float(ndtri(1 - TAIL))
+    quantile = float(ndtri(1 - tail))
     if max(kish) > 1.0:
-        quantile = float(student.ppf(1 - TAIL, found.freedom if not nothing_seen else fewest - 1))
+        quantile = float(student.ppf(1 - tail, found.freedom if not nothing_seen else fewest - 1))
     low, high = score_limits(found.area, lambda a: scale * newcombe_variance(a, m, n), quantile)
     note = "the classes are separated: the interval rests on the number of groups" if nothing_seen else ""
     return Estimate(value=found.area, low=low, high=high, method=AUROC_SCORE, note=note)
@@ -205,28 +205,55 @@ class _Placed:
 
 def obuchowski_variance(score: Floats, positive: Bools, group: Ints) -> float:
     """Return the variance of the AUROC of clustered images; with one image a group it is DeLong's."""
-    return _placed(score, positive, np.unique(group, return_inverse=True)[1].reshape(-1)).variance
+    return components_variance(auroc_components(score, positive), positive, group)
+
+
+def auroc_components(score: Floats, positive: Bools) -> Floats:
+    """Return for each image [N] the share of the other class that it stands rightly against (ties half).
+
+    The mean over either class is the AUROC (the structural components of DeLong et al., Biometrics 1988).
+    """
+    pos, neg = np.sort(score[positive]), np.sort(score[~positive])
+    parts = np.empty(len(score))
+    parts[positive] = (
+        np.searchsorted(neg, score[positive], "left") + np.searchsorted(neg, score[positive], "right")
+    ) / (2 * len(neg))
+    parts[~positive] = 1 - (
+        np.searchsorted(pos, score[~positive], "left") + np.searchsorted(pos, score[~positive], "right")
+    ) / (2 * len(pos))
+    return parts
+
+
+def components_variance(component: Floats, positive: Bools, group: Ints) -> float:
+    """Return the variance of an AUROC, or of a difference of two, from its components [N] (Obuchowski 1997).
+
+    Differences of two models' components on the same images give the variance of the difference of their AUROCs.
+    """
+    m, n = int(positive.sum()), int((~positive).sum())
+    area = component[positive].mean()
+    index = np.unique(group, return_inverse=True)[1].reshape(-1)
+    groups = int(index.max()) + 1
+    d10 = np.bincount(index[positive], weights=component[positive] - area, minlength=groups)
+    d01 = np.bincount(index[~positive], weights=component[~positive] - area, minlength=groups)
+    i10, i01 = len(np.unique(index[positive])), len(np.unique(index[~positive]))
+    s10 = i10 / ((i10 - 1) * m) * (d10**2).sum()
+    s01 = i01 / ((i01 - 1) * n) * (d01**2).sum()
+    s11 = groups / (groups - 1) * (d10 * d01).sum()
+    return float(s10 / m + s01 / n + 2 * s11 / (m * n))
 
 
 def _placed(score: Floats, positive: Bools, index: Ints) -> _Placed:
-    pos, neg = score[positive], score[~positive]
-    m, n = len(pos), len(neg)
-    sorted_pos, sorted_neg = np.sort(pos), np.sort(neg)
-    # Structural components: for each image, the share of the other class that it stands rightly against (ties half).
-    v10 = (np.searchsorted(sorted_neg, pos, "left") + np.searchsorted(sorted_neg, pos, "right")) / (2 * n)
-    v01 = 1 - (np.searchsorted(sorted_pos, neg, "left") + np.searchsorted(sorted_pos, neg, "right")) / (2 * m)
-    area, groups = float(v10.mean()), int(index.max()) + 1
-    d10 = np.bincount(index[positive], weights=v10 - area, minlength=groups)
-    d01 = np.bincount(index[~positive], weights=v01 - area, minlength=groups)
-    parts, misplaced, freedom = [], float(groups), 0.0
-    for d, v, of in ((d10, v10, index[positive]), (d01, v01, index[~positive])):
+    part, groups = auroc_components(score, positive), int(index.max()) + 1
+    area, squares, freedom, misplaced = float(part[positive].mean()), 0.0, 0.0, groups
+    for side in (positive, ~positive):
+        v, of = part[side], index[side]
         held = len(np.unique(of))
-        parts.append(held / max(1, held - 1) * float((d**2).sum()) / len(v) ** 2)
-        freedom += parts[-1] ** 2 / max(1, held - 1)
+        spread = np.bincount(of, weights=v - area, minlength=groups)
+        share = held / max(1, held - 1) * float((spread**2).sum()) / len(v) ** 2
+        squares, freedom = squares + share, freedom + share**2 / max(1, held - 1)
         misplaced = min(misplaced, len(np.unique(of[v < 1])), len(np.unique(of[v > 0])))
-    both = 2 * groups / max(1, groups - 1) * float((d10 * d01).sum()) / (m * n)
-    alone = sum(parts)
-    return _Placed(area, alone + both, alone**2 / freedom if freedom > 0 else 1.0, misplaced)
+    variance = components_variance(part, positive, index) if freedom > 0 else 0.0
+    return _Placed(area, variance, squares**2 / freedom if freedom > 0 else 1.0, float(misplaced))
 
 
 def newcombe_variance(area: float, m: float, n: float) -> float:
