@@ -120,6 +120,23 @@ class Refusal(_Frozen):
     ood_quantile: float = Field(description="the share of calibration images at or under the threshold")
 
 
+class GateNote(_Frozen):
+    """One finding of the data gate."""
+
+    name: str
+    severity: Literal["block", "warn", "note"]
+    sentence: str
+    because: str | None = Field(default=None, description="why the user allowed it")
+
+
+class GateSummary(_Frozen):
+    """What the data gate found before the training."""
+
+    checked: str = Field(description="UTC, ISO 8601")
+    data: str = Field(description="hash of the manifest's rows that were checked")
+    findings: tuple[GateNote, ...]
+
+
 class Card(_Frozen):
     """All that a bundle says about itself. ``labels`` gives the order of the graph's outputs; the first is primary."""
 
@@ -161,6 +178,7 @@ class Card(_Frozen):
     metrics_by_source: dict[str, tuple[PartMetrics, ...]] = Field(default_factory=dict)
     licences: tuple[SourceLicence, ...]
     stamps: tuple[str, ...] = Field(default=(), description="warnings that follow the model, such as 'confounded'")
+    gate: GateSummary | None = Field(default=None, description="None: made before there was a data gate")
     synthetic: bool = Field(default=False, description="trained on phantoms: for demonstration only")
     parameters: int
     companions: dict[str, str] = Field(default_factory=dict, description="role -> identity of a companion bundle")

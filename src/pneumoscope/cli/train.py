@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from pneumoscope.cli.options import Allow, Because
+
 
 def train(
     recipe: Annotated[str, typer.Argument(help="A recipe's name (see: recipes list) or a .yaml file.")],
@@ -17,6 +19,9 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch.")] = False,
     root: Annotated[list[str] | None, typer.Option(help="SOURCE=DIR: where a source's images lie now.")] = None,
     name: Annotated[str | None, typer.Option(help="The bundle's name; the recipe's by default.")] = None,
+    allow: Allow = None,
+    because: Because = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Refuse where the data gate only warns.")] = False,
 ) -> None:
     """Train a network, calibrate it and write its bundle, with the validation part's figures."""
     from rich.console import Console
@@ -26,15 +31,19 @@ def train(
 
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
     from pneumoscope.cli.options import read_manifest_at
+    from pneumoscope.data.gate.checks import CHECKS
+    from pneumoscope.data.gate.finding import reasons
+    from pneumoscope.export.admission import admit
     from pneumoscope.export.run import train_and_release
     from pneumoscope.lab.prepare import plan
     from pneumoscope.lab.ranks import Ranks
 
+    allowed = reasons(allow or (), because or (), list(CHECKS))
     ranks = Ranks.here()
     console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not ranks.first)
     made = plan(chosen, read_manifest_at(data, root))
     for line in (*made.recipe.changes, *made.notes):
-        console.print(f"note: {line}")
+        console.print(f"note: {line}", markup=False)
     counts = ", ".join(f"{part} {len(made.manifest.part(part))}" for part in made.manifest.parts_present)
     console.print(f"{made.recipe.name}: {', '.join(made.recipe.task.classes)}; images: {counts}")
     if not ranks.alone:
@@ -43,7 +52,10 @@ def train(
             f"{ranks.world} processes share each batch of {made.recipe.training.batch_size}: "
             f"{least}{f' or {least + 1}' if more else ''} images each"
         )
-    run, bundle, evaluation = train_and_release(made, out, device=device, resume=resume, console=console, name=name)
+    gate = admit(made, allowed=allowed, strict=strict, console=console) if ranks.first else None
+    run, bundle, evaluation = train_and_release(
+        made, out, device=device, resume=resume, console=console, name=name, gate=gate
+    )
     overall = evaluation.figures.overall
     primary = evaluation.figures.by_class[made.recipe.task.classes[0]]
     console.print(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pneumoscope.data.similarity import Pair
+from pneumoscope.data.similarity import SAME, Pair
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -32,6 +32,28 @@ def joined(size: int, links: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
         low, high = sorted((root(one), root(other)))
         parent[high] = low
     return np.array([root(place) for place in range(size)], dtype=np.intp)
+
+
+def believed(table: pd.DataFrame, pairs: Iterable[Pair]) -> list[Pair]:
+    """Return the pairs without those that the source's own patient numbers tell apart.
+
+    Two chests can look alike without being one. Where a source numbers both as different patients, a likeness short of
+    one exposure is not evidence against it. Drawn sets number their patients through, whatever the source.
+
+    Args:
+        table: Columns ``source``, ``patient_id``.
+        pairs: Near-duplicates, by position.
+    """
+    numbered = [
+        ("synthetic" if source.startswith("synthetic") else source, patient) if isinstance(patient, str) else None
+        for source, patient in zip(table.source, table.patient_id, strict=True)
+    ]
+
+    def apart(pair: Pair) -> bool:
+        one, other = numbered[pair.first], numbered[pair.second]
+        return one is not None and other is not None and one[0] == other[0] and one != other
+
+    return [pair for pair in pairs if pair.similarity >= SAME or not apart(pair)]
 
 
 def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[str | None] = ()) -> list[str]:

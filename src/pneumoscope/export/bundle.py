@@ -29,6 +29,8 @@ from pneumoscope.card import (
     SourceLicence,
     identity,
 )
+from pneumoscope.data.gate.finding import GateReport
+from pneumoscope.export.admission import CONFOUNDED, summary_of
 from pneumoscope.export.graph import BundleGraph, fit_feature_space, forward_part
 from pneumoscope.export.limits import NOT_LOOKED_FOR, limits
 from pneumoscope.export.onnx import IMAGES, check_parity, export_onnx, mixed_sizes
@@ -171,7 +173,15 @@ def _licences(run: Run) -> tuple[SourceLicence, ...]:
     return tuple(by_source)
 
 
-def release(run: Run, folder: Path, *, console: Console, name: str | None = None, device: str = "auto") -> Path:
+def release(
+    run: Run,
+    folder: Path,
+    *,
+    console: Console,
+    name: str | None = None,
+    device: str = "auto",
+    gate: GateReport | None = None,
+) -> Path:
     """Calibrate, export, check and describe a run's kept weights; write the bundle to ``folder``, whole or not at all.
 
     Args:
@@ -180,6 +190,7 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
         console: Where progress goes.
         name: The bundle's; the recipe's by default.
         device: Where the forward passes run.
+        gate: What the data gate said; None where it was not asked, which the card then says.
 
     Returns:
         ``folder``.
@@ -252,7 +263,8 @@ def release(run: Run, folder: Path, *, console: Console, name: str | None = None
             metrics=(figures,),
             metrics_by_source={source: (metrics,) for source, metrics in by_source.items()},
             licences=_licences(run),
-            stamps=("not audited",),
+            stamps=("not audited", *((CONFOUNDED,) if gate is not None and gate.confounded else ())),
+            gate=None if gate is None else summary_of(gate),
             synthetic=bool(manifest.table["source"].str.startswith("synthetic").all()),
             parameters=count_parameters(run.model, recipe.expects.counting if recipe.expects else "torch"),
             model_sha256=sha256_of(temporary / "model.onnx"),

@@ -7,9 +7,12 @@ from typing import Any
 
 from rich.console import Console
 
+from pneumoscope.data.gate.finding import GateReport
 from pneumoscope.evaluate import Evaluation
+from pneumoscope.export.admission import admit
 from pneumoscope.export.bundle import release
 from pneumoscope.export.summary import write_summary
+from pneumoscope.files import write_text
 from pneumoscope.lab.fit import Run, train
 from pneumoscope.lab.prepare import Plan
 from pneumoscope.lab.ranks import Ranks
@@ -23,6 +26,7 @@ def train_and_release(
     resume: bool = False,
     console: Console,
     name: str | None = None,
+    gate: GateReport | None = None,
     **kwargs: Any,
 ) -> tuple[Run, Path, Evaluation]:
     """Train a plan into ``folder`` and leave there the bundle and the validation part's figures.
@@ -34,6 +38,7 @@ def train_and_release(
         resume: Go on after the last whole epoch of the run that is there.
         console: Where progress goes.
         name: The bundle's; the recipe's by default.
+        gate: What the data gate said of the plan, from `admit`; asked here if it was not yet.
         kwargs: Passed on to `pneumoscope.lab.fit.train`.
 
     Started by torchrun, the first process alone goes on after the training; the others end there.
@@ -42,12 +47,17 @@ def train_and_release(
         The run, its bundle's folder, and the figures on validation as the clinic measures them.
 
     Raises:
+        GateRefusedError: The gate was not asked yet, and says no.
         RunError: The folder holds another run, or the loss is no longer finite.
         ParityError: ONNX Runtime and torch differ; no bundle is written.
         KeyboardInterrupt: The user stopped it; the folder can be resumed.
     """
+    if gate is None and Ranks.here().first:
+        gate = admit(plan, console=console)
     run = train(plan, folder, device=device, resume=resume, console=console, **kwargs)
     if not Ranks.here().first:
         raise SystemExit(0)
-    bundle = release(run, folder / "bundle", console=console, name=name, device=device)
+    bundle = release(run, folder / "bundle", console=console, name=name, device=device, gate=gate)
+    if gate is not None:
+        write_text(folder / "gate.json", gate.to_json())
     return run, bundle, write_summary(folder, bundle, plan.manifest, run.epoch, console)

@@ -7,17 +7,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pneumoscope.card import Card, Estimate, PartMetrics
+from pneumoscope.card import Card, Estimate, PartMetrics, PredictionSets
+from pneumoscope.evidence import Opening
 from pneumoscope.labels import DISCLAIMER, NO_PATTERN, display_name
-from pneumoscope.report.words import figure_name, group_words, megabytes, point_name
+from pneumoscope.report.words import (
+    figure_name,
+    group_words,
+    megabytes,
+    moment,
+    openings_words,
+    point_name,
+    question,
+)
 
 
-def card_markdown(card: Card, identity: str) -> str:
+def card_markdown(card: Card, identity: str, openings: Sequence[Opening] = ()) -> str:
     """Return the model card as Markdown.
 
     Args:
         card: The bundle's card.
         identity: SHA-256 of ``card.json``.
+        openings: Of test images with this bundle, from its evidence.
     """
     blocks = [
         f"# {card.name} {card.version}",
@@ -25,14 +35,18 @@ def card_markdown(card: Card, identity: str) -> str:
         *(f"> **Warning: {stamp}.**" for stamp in card.stamps),
         *(["> **Trained on drawn images (phantoms): for demonstration only.**"] if card.synthetic else []),
         card.summary,
+        "## The question",
+        *question(card),
         *_details(card, identity),
         "## Intended use",
         card.intended_use,
         "It does not look for: " + "; ".join(card.not_looked_for) + ".",
         f'Where its answer is the class "normal", every screen says "{NO_PATTERN}": that is not a healthy chest.',
         *_data(card),
+        *_gate(card),
         *_decisions(card),
         *_figures(card),
+        *_openings(openings),
         "## Limits, caveats and recommendations",
         _bullets(card.limits),
         "Measure it on your own images before you trust any of its figures: `pneumoscope evaluate`.",
@@ -85,6 +99,17 @@ def _data(card: Card) -> list[str]:
     ]
 
 
+def _gate(card: Card) -> list[str]:
+    if card.gate is None:
+        return []
+    lines = [
+        f"**{finding.severity}**, {finding.name}: {finding.sentence}"
+        + (f" *Allowed, because: {finding.because}*" if finding.because is not None else "")
+        for finding in card.gate.findings
+    ]
+    return ["### Data gate", _bullets(lines) if lines else "It found nothing."]
+
+
 def _decisions(card: Card) -> list[str]:
     points = [
         (
@@ -118,11 +143,34 @@ def _decisions(card: Card) -> list[str]:
             "What was observed on the calibration part, by band of that score:",
             _table(("score", f"were {display_name(card.primary)}", "images"), bands),
         ]
+    for point in card.operating_points:
+        if point.meaning:
+            blocks.append(f"**{point_name(point.name).capitalize()}.** {point.meaning}")
+    if card.prediction_sets is not None:
+        blocks += _sets(card.prediction_sets)
     blocks.append(
         f"It gives no answer where the out-of-distribution score exceeds {card.refusal.ood_threshold:.4g}, which "
         f"{1 - card.refusal.ood_quantile:.1%} of the calibration images did."
     )
     return blocks
+
+
+def _sets(sets: PredictionSets) -> list[str]:
+    rows = [
+        (
+            display_name(name),
+            str(sets.coverage.get(name, "not measured")),
+            "{:.3f} to {:.3f}".format(*sets.expected[name]),
+            str(sets.groups[name]),
+        )
+        for name in sets.thresholds
+    ]
+    return [
+        f"Prediction sets hold every class that the model can't rule out; they aim at the true one for "
+        f"{100 * (1 - sets.alpha):.0f} of 100 images of each class ({sets.method}), where new images of a class look "
+        "like calibration images of it.",
+        _table(("class", f"held it, on {sets.measured_on or 'no part'}", "chance allows", "calibration groups"), rows),
+    ]
 
 
 def _figures(card: Card) -> list[str]:
@@ -152,6 +200,19 @@ def _about(part: PartMetrics) -> str:
 
 def _rows(metrics: dict[str, Estimate]) -> list[tuple[str, str]]:
     return [(figure_name(key), str(estimate)) for key, estimate in metrics.items()]
+
+
+def _openings(openings: Sequence[Opening]) -> list[str]:
+    blocks = ["## Openings of test images", openings_words(openings)]
+    for opening in openings:
+        about = (
+            f"{opening.images} images of part {opening.part}, data `{opening.data[:12]}`; openings of these images "
+            f"before this one: {opening.earlier_openings}. `{opening.command}`"
+            + (f" {opening.note}" if opening.note else "")
+        )
+        table = _table(("figure", "value [95% interval]"), _rows(opening.headline))
+        blocks += [f"### Opened {moment(opening.time)}", about, table]
+    return blocks
 
 
 def _bullets(lines: Iterable[str]) -> str:

@@ -178,6 +178,7 @@ def test_a_source_that_tells_the_label_confounds(evidence: Build) -> None:
     source = finding.numbers["source"]
     table = [(row["source"] == "a") == (row["label"] == "normal") for row in _cohort(0.8)]
     assert source.value == pytest.approx(np.mean(table), abs=0.01)
+    assert source.value is not None
     assert source.low is not None
     assert source.low < source.value
     assert "p ≤ 0.005" in source.note

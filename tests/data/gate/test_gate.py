@@ -15,10 +15,13 @@ from typer.testing import CliRunner
 
 from pneumoscope.cli.data import app
 from pneumoscope.data.gate import evidence as gathering
+from pneumoscope.data.gate import facts
 from pneumoscope.data.gate.checks import CHECKS
 from pneumoscope.data.gate.finding import GateReport, reasons
 from pneumoscope.data.gate.run import check
+from pneumoscope.data.leakage import believed
 from pneumoscope.data.manifest import Manifest, write_manifest
+from pneumoscope.data.similarity import Pair
 from pneumoscope.errors import GateRefusedError, UsageError
 from pneumoscope.files import sha256_of
 
@@ -100,7 +103,7 @@ def test_what_was_measured_is_kept_until_a_file_changes(
     manifest: Callable[..., Manifest], files: list[Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read: list[int] = []
-    real = gathering.measure_all
+    real = facts.measure_all
 
     def counted(paths: list[Path], tick: Any) -> Any:
         read.append(len(paths))
@@ -203,6 +206,17 @@ def test_the_page_shows_no_patient_unless_asked(
     write_manifest(manifest(), tmp_path / "m.parquet")
     _command(tmp_path / "m.parquet", "--html", tmp_path / "g.html")
     assert "data:image" not in (tmp_path / "g.html").read_text().replace("img-src data:", "")
+
+
+def test_patients_that_a_source_tells_apart_are_two_unless_the_picture_is_one(
+    make_row: Callable[..., dict[str, Any]],
+) -> None:
+    numbers = ["1", "2", "1", None, "2"]
+    sources = ["a", "a", "a", "a", "b"]
+    rows = [make_row(i, patient_id=n, source=s) for i, (n, s) in enumerate(zip(numbers, sources, strict=True))]
+    table = Manifest.from_rows(rows, {}).table
+    pairs = [Pair(0, 1, 0.7), Pair(0, 1, 0.9), Pair(0, 2, 0.7), Pair(1, 3, 0.7), Pair(0, 4, 0.7)]
+    assert believed(table, pairs) == pairs[1:]
 
 
 def test_drawn_patients_pass_and_a_planted_shortcut_does_not(phantom_set: Manifest, tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pneumoscope.data.gate.facts import measure_all
+from pneumoscope.data.leakage import believed
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.similarity import SAME, Pair, near_duplicates
 from pneumoscope.files import atomic_path, cache_folder
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from pneumoscope.data.importing import Progress
 
+_KEPT = 64  # measurements and reports in the cache folder
 VERSION = 1  # of what is measured: raise it when facts or similarity change
 
 
@@ -43,7 +46,7 @@ class Evidence:
         manifest: The radiographs.
         labels: [N] what a model would learn them as: the label, or the class a recipe makes of it.
         facts: [N] as in ``facts.Facts``.
-        pairs: Near-duplicates.
+        pairs: Near-duplicates, but for those that patient numbers tell apart.
     """
 
     manifest: Manifest
@@ -99,56 +102,82 @@ def gather(
     """
     paths = manifest.paths()
     folder = cache or cache_folder() / "gate"
-    kept = folder / f"{key_of(manifest)}.npz"
-    found = _load(kept, len(paths)) if kept.is_file() else None
+    files = files_of(manifest)
+    found = _find(folder, files)
     if found is None:
         facts, small = measure_all(paths, progress("reading images", len(paths)))
         readable = np.flatnonzero(facts.error == "")
         alike = near_duplicates(small[readable], progress("comparing images", len(readable)))
         pairs = [Pair(int(readable[p.first]), int(readable[p.second]), float(p.similarity)) for p in alike]
-        _save(kept, facts, pairs)
+        _save(folder, files, facts, pairs)
     else:
         facts, pairs = found
     labels = manifest.table.label.tolist()
     mapped = tuple((classes or {}).get(label, label) for label in labels)
-    return Evidence(manifest, mapped, facts, tuple(pairs))
+    return Evidence(manifest, mapped, facts, tuple(believed(manifest.table, pairs)))
 
 
-def key_of(manifest: Manifest) -> str:
-    """Return the name of what is measured: the files by content, path, size and time, in the order of the rows."""
-    lines = [f"gate {VERSION}"]
+def files_of(manifest: Manifest) -> list[str]:
+    """Return [N] the identity of each file as it is now: content at import, path, size and time of change."""
+    found = []
     for path, sha256 in zip(manifest.paths(), manifest.table.sha256, strict=True):
         try:
             about = path.stat()
-            lines.append(f"{sha256} {path} {about.st_size} {about.st_mtime_ns}")
+            now = f"{about.st_size} {about.st_mtime_ns}"
         except OSError as error:
-            lines.append(f"{sha256} {path} {type(error).__name__}")
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
+            now = type(error).__name__
+        found.append(hashlib.sha256(f"{VERSION} {sha256} {path} {now}".encode()).hexdigest()[:24])
+    return found
 
 
-def _save(path: Path, facts: pd.DataFrame, pairs: list[Pair]) -> None:
+def _save(folder: Path, files: list[str], facts: pd.DataFrame, pairs: list[Pair]) -> None:
+    """Keep what was measured; of more than ``_KEPT`` the oldest goes."""
     table = io.BytesIO()
     facts.to_parquet(table)
-    with atomic_path(path) as temporary:
+    name = hashlib.sha256(" ".join(files).encode()).hexdigest()[:32]
+    with atomic_path(folder / f"{name}.npz") as temporary:
         np.savez_compressed(
             temporary,
+            files=np.array(files, dtype="S24"),
             facts=np.frombuffer(table.getvalue(), dtype=np.uint8),
             places=np.array([(p.first, p.second) for p in pairs], dtype=np.int64).reshape(-1, 2),
             similarity=np.array([p.similarity for p in pairs], dtype=np.float64),
         )
+    for suffix in (".npz", ".json"):
+        for old in _newest(folder, suffix)[_KEPT:]:
+            old.unlink(missing_ok=True)
 
 
-def _load(path: Path, rows: int) -> tuple[pd.DataFrame, list[Pair]] | None:
-    """Return what was kept; None if it can't be read, and is then measured again."""
+def _newest(folder: Path, suffix: str) -> list[Path]:
+    return sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _find(folder: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | None:
+    """Return what was measured of these files, alone or among others: a recipe may leave out a label."""
+    for path in _newest(folder, ".npz"):
+        found = _load(path, files)
+        if found is not None:
+            return found
+    return None
+
+
+def _load(path: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | None:
+    """Return the rows of ``files`` from what was kept; None if one is not there, or the whole can't be read."""
     import pandas as pd
 
     try:
         with np.load(path, allow_pickle=False) as kept:
+            place = {name.decode(): number for number, name in enumerate(kept["files"].tolist())}
+            if not place.keys() >= set(files):
+                return None
             facts = pd.read_parquet(io.BytesIO(kept["facts"].tobytes()))
-            pairs = [
-                Pair(int(first), int(second), float(value))
-                for (first, second), value in zip(kept["places"], kept["similarity"], strict=True)
-            ]
-    except (OSError, ValueError, KeyError):
+            places, values = kept["places"].tolist(), kept["similarity"].tolist()
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
-    return (facts, pairs) if len(facts) == rows else None
+    row = {place[name]: number for number, name in enumerate(files)}
+    pairs = [
+        Pair(min(row[first], row[second]), max(row[first], row[second]), value)
+        for (first, second), value in zip(places, values, strict=True)
+        if first in row and second in row
+    ]
+    return facts.iloc[[place[name] for name in files]].reset_index(drop=True), pairs

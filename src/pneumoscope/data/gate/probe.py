@@ -52,7 +52,12 @@ def categories(values: NDArray[np.float64]) -> Ints:
 
 
 def probe(
-    clues: Mapping[str, Ints], label: Ints, group: Ints, rng: np.random.Generator, aside: Collection[str] = ()
+    clues: Mapping[str, Ints],
+    label: Ints,
+    group: Ints,
+    rng: np.random.Generator,
+    aside: Collection[str] = (),
+    deals: int = DEALS,
 ) -> dict[str, Guess]:
     """Guess the label from each clue and, under the name ``all``, from all together.
 
@@ -62,6 +67,7 @@ def probe(
         group: [N].
         rng: For folds and deals.
         aside: Clues that are looked at alone and do not enter ``all``.
+        deals: Permutations.
     """
     label, group = _dense(label), _dense(group)
     dense = {name: _dense(values) for name, values in clues.items()}
@@ -72,14 +78,14 @@ def probe(
     observed = table.hits({name: values[order] for name, values in dense.items()})
     scores = {name: table.balanced(hits) for name, hits in observed.items()}
     reached = dict.fromkeys(observed, 0)
-    for _ in range(DEALS):
+    for _ in range(deals):
         dealt = _deal(group, rng)[order]
         chance = table.hits({name: values[dealt] for name, values in dense.items()})
         largest = max(table.balanced(hits) for hits in chance.values())
         for name, score in scores.items():
             reached[name] += largest >= score
     back = np.argsort(order)
-    return {name: Guess(hits[back], scores[name], (1 + reached[name]) / (1 + DEALS)) for name, hits in observed.items()}
+    return {name: Guess(hits[back], scores[name], (1 + reached[name]) / (1 + deals)) for name, hits in observed.items()}
 
 
 def _dense(values: Ints) -> Ints:

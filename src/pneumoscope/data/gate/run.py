@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from pneumoscope import __version__
 from pneumoscope.data.gate.checks import CHECKS
-from pneumoscope.data.gate.evidence import Evidence, gather, key_of, silent
+from pneumoscope.data.gate.evidence import Evidence, files_of, gather, silent
 from pneumoscope.data.gate.finding import Clear, Finding, GateReport
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.files import cache_folder, write_text
@@ -79,5 +79,5 @@ def _key(manifest: Manifest, classes: Mapping[str, str] | None) -> str:
     text = manifest.table.to_csv(index=False)
     joined = " ".join(f"{label}={name}" for label, name in sorted((classes or {}).items()))
     checks = [file.read_text("utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))]
-    lines = (__version__, *checks, joined, key_of(manifest), text)
+    lines = (__version__, *checks, joined, " ".join(files_of(manifest)), text)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]
