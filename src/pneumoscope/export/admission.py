@@ -47,9 +47,9 @@ def admit(
     report.require(strict)
     for finding in report.findings:
         if finding.severity != "note":
-            console.print(f"data gate: {finding.name}: {finding.sentence}")
+            console.print(f"data gate: {finding.name}: {finding.sentence}", markup=False)
             if finding.because is not None:
-                console.print(f"  allowed, because: {finding.because}")
+                console.print(f"  allowed, because: {finding.because}", markup=False)
     return report
 
 

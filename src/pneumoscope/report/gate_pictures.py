@@ -25,9 +25,12 @@ if TYPE_CHECKING:
 SHOWN = 24
 """Cases on one sheet; JSON lists all."""
 
+_NO_PICTURE = ("unreadable", "known-ancestors")
+"""Nothing to see, or nothing that a look would prove."""
+
 _TILE, _GAP, _LINE = 150, 8, 14  # pixels
 _PER_CASE = 8  # images of a case that concerns many
-_WIDTH = 8 * (_TILE + _GAP) + _GAP
+_WIDTH = 8 * (_TILE + _GAP) + 5 * _GAP  # four pairs, parted by two gaps
 _PAPER, _INK, _GREY = 24, 235, 160  # grey levels, 0 = black, 255 = white
 
 
@@ -46,7 +49,7 @@ def write_pictures(report: GateReport, manifest: Manifest, folder: Path) -> Gate
         name = f"{finding.name}.png"
         if finding.numbers and not any(len(case.rows) == 2 for case in finding.cases):
             bars_figure(finding, folder / name)
-        elif finding.cases and finding.name != "unreadable":
+        elif finding.cases and finding.name not in _NO_PICTURE:
             sheet(finding, paths, folder / name)
         else:
             name = ""
