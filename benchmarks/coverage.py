@@ -1,10 +1,13 @@
-"""Do the 95% intervals hold the truth 95 times in 100? A simulation, with the results in docs/statistics.md.
+"""Do the 95% intervals hold the truth 95 times in 100? A simulation, with its results in docs/statistics.md.
 
-    python benchmarks/coverage.py [--repeats 400] [--resamples 1000] [--only SETTING] [--seed 1] [-o coverage.json]
+    python benchmarks/coverage.py [--kind closed|bootstrap] [--repeats 2000] [-o build/bench/coverage.json]
+    python benchmarks/coverage.py --table -o build/bench/coverage.json
 
-Each setting draws studies of a fixed number of patients (groups) with and without the disease; a patient has one or
-several images with a shared deviation, and one latent score an image. The probability is the true posterior of that
-score, made over-confident where the setting says so. The truth of each figure is that of half a million images.
+Each setting draws studies of a fixed number of patients (groups), with and without the disease. An image's score is
+normal, its images share a patient's deviation (their correlation is the ICC), and the classes stand apart as the AUROC
+says, so that the truth of AUROC, sensitivity and all that follows is a formula; that of the bootstrapped figures is
+that of half a million images. What is called is what the program calls. A finished setting is kept in the file and
+not run again. The bootstrapped figures cost a thousand times as much: they have fewer settings, repeats and resamples.
 """
 
 from __future__ import annotations
@@ -12,97 +15,232 @@ from __future__ import annotations
 import argparse
 import json
 import time
+import zlib
 from collections import defaultdict
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-from scipy.special import expit
+from scipy.special import expit, ndtr, ndtri
 
 from pneumoscope.card import Estimate
-from pneumoscope.stats.figures import evaluate_predictions
+from pneumoscope.stats import intervals, weighted
+from pneumoscope.stats.bootstrap import bootstrap, resample
+from pneumoscope.stats.netbenefit import net_benefit
+from pneumoscope.stats.predictive import predictive_values
+from pneumoscope.stats.prevalence import likelihood_ratio
+from pneumoscope.stats.selective import aurc
+
+SENSITIVITIES = (0.8, 0.9, 0.95, 0.98, 0.99, 0.995, 0.999, 1.0)
+ONE, MOSTLY_ONE, SEVERAL = (1,), (1,) * 9 + (2,), (1, 2, 3, 4, 5)
+PREVALENCE, ACT_AT = 0.05, 0.2
+Truths = dict[str, float]
+Found = dict[str, Estimate]
 
 
 @dataclass(frozen=True)
 class Setting:
     """How studies are drawn."""
 
-    name: str
+    kind: str  # closed or bootstrap
     positives: int  # groups
     negatives: int
     images: tuple[int, ...]  # images of a group, drawn evenly from these
-    within: float  # correlation of scores within a group
-    gap: float  # distance of the classes in standard deviations
-    sharpness: float = 1.0  # > 1: over-confident
+    icc: float  # correlation of scores within a group
+    auroc: float
+
+    @property
+    def name(self) -> str:
+        """What it is called in the results."""
+        each = {ONE: "1 image", MOSTLY_ONE: "1 or 2 images", SEVERAL: "1 to 5 images"}[self.images]
+        return f"{self.kind}: {self.positives} + {self.negatives}, {each}, ICC {self.icc:g}, AUROC {self.auroc:g}"
+
+    @property
+    def gap(self) -> float:
+        """Distance of the classes in standard deviations."""
+        return float(ndtri(self.auroc) * np.sqrt(2))
 
 
-SETTINGS = (
-    Setting("25 + 25, one image each, AUROC .86", 25, 25, (1,), 0.0, 1.5),
-    Setting("100 + 200, one image each, AUROC .86", 100, 200, (1,), 0.0, 1.5),
-    Setting("100 + 200, one image each, AUROC .995", 100, 200, (1,), 0.0, 3.6),
-    Setting("40 + 80, 1 to 5 images, correlation .6, AUROC .86", 40, 80, (1, 2, 3, 4, 5), 0.6, 1.5),
-    Setting("40 + 80, 1 to 5 images, correlation .6, AUROC .98", 40, 80, (1, 2, 3, 4, 5), 0.6, 2.9),
-    Setting("12 + 12, 1 to 5 images, correlation .6, AUROC .86", 12, 12, (1, 2, 3, 4, 5), 0.6, 1.5),
-    Setting("200 + 400, one image each, over-confident x 1.5", 200, 400, (1,), 0.0, 1.5, 1.5),
-)
+def settings() -> Iterator[Setting]:
+    sizes = ((10, 10), (25, 75), (150, 150), (500, 500), (25, 25), (50, 50))
+    shapes = ((ONE, 0.0), (SEVERAL, 0.8), (SEVERAL, 0.0), (MOSTLY_ONE, 0.8), (SEVERAL, 0.4))
+    everything = [(size, *shape, auroc) for size in sizes for shape in shapes for auroc in (0.6, 0.86, 0.99, 0.95)]
+    # The corners of the grid first, so that a run that is cut short has seen them.
+    core = [one for one in everything if one[0] in sizes[:4] and one[1:3] in shapes[:3] and one[3] != 0.95]
+    for (positives, negatives), images, icc, auroc in [*core, *(one for one in everything if one not in core)]:
+        yield Setting("closed", positives, negatives, images, icc, auroc)
+    for positives, negatives in ((10, 10), (25, 25), (50, 50), (150, 150)):
+        for images, icc in ((ONE, 0.0), (SEVERAL, 0.6)):
+            for auroc in (0.75, 0.95):
+                yield Setting("bootstrap", positives, negatives, images, icc, auroc)
 
 
-def draw(setting: Setting, copies: int, rng: np.random.Generator):
-    """Return probabilities [N, 2] (positive first), truth [N] (0 = positive), groups [N]."""
+def draw(setting: Setting, copies: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return score [N], positive [N], group [N]; a score stands for the odds as the model sees them."""
     total = setting.positives + setting.negatives
-    positive = np.tile(np.arange(total) < setting.positives, copies)
-    size = rng.choice(setting.images, size=len(positive))
-    group = np.repeat(np.arange(len(positive)), size)
-    shared = rng.normal(scale=np.sqrt(setting.within), size=len(positive))[group]
-    own = rng.normal(scale=np.sqrt(1 - setting.within), size=len(group))
-    score = setting.gap * positive[group] + shared + own
-    log_odds = setting.gap * score - setting.gap**2 / 2 + np.log(setting.positives / setting.negatives)
-    p = expit(setting.sharpness * log_odds)
-    return np.column_stack([p, 1 - p]), np.where(positive[group], 0, 1), group
+    of_group = np.tile(np.arange(total) < setting.positives, copies)
+    size = rng.choice(setting.images, size=len(of_group))
+    group = np.repeat(np.arange(len(of_group)), size)
+    shared = rng.normal(scale=np.sqrt(setting.icc), size=len(of_group))[group]
+    own = rng.normal(scale=np.sqrt(1 - setting.icc), size=len(group))
+    positive = of_group[group]
+    return setting.gap * positive + shared + own, positive, group
 
 
-def figures(p, truth, group, resamples: int, rng) -> dict[str, Estimate]:
-    found = evaluate_predictions(p, truth, group, ("disease", "other"), rng=rng, resamples=resamples)
-    return {**found.overall, **{f"{k} (class)": v for k, v in found.by_class["disease"].items()}}
+def closed(setting: Setting) -> tuple[Truths, Callable[..., Found]]:
+    """Return the truths, by formula, and what is computed of one study."""
+    share = setting.positives / (setting.positives + setting.negatives)
+    cut = setting.gap - float(ndtri(0.95))  # of sensitivity .95
+    sensitivity, specificity = 0.95, float(ndtr(cut))
+    hit, false = share * sensitivity, (1 - share) * (1 - specificity)
+    odds = PREVALENCE / (1 - PREVALENCE)
+    harm = ACT_AT / (1 - ACT_AT) * (1 - PREVALENCE)
+    up, down = odds * sensitivity / (1 - specificity), odds * (1 - sensitivity) / specificity
+    truths = {
+        "AUROC": setting.auroc,
+        "accuracy": hit + (1 - share) * specificity,
+        "balanced accuracy": (sensitivity + specificity) / 2,
+        "precision": hit / (hit + false),
+        "F1": 2 * hit / (2 * hit + false + share * (1 - sensitivity)),
+        "PPV at 5%": up / (1 + up),
+        "NPV at 5%": 1 / (1 + down),
+        "likelihood ratio above": up / odds,
+        "likelihood ratio below": down / odds,
+        "net benefit at 5%": PREVALENCE * sensitivity - harm * (1 - specificity),
+    }
+    levels = {f"sensitivity {level:g}": level for level in SENSITIVITIES} if setting.auroc == 0.86 else {}
+    truths |= levels | {"specificity": specificity}
+
+    def compute(score: np.ndarray, positive: np.ndarray, group: np.ndarray, _: np.random.Generator) -> Found:
+        called = score >= cut
+        right = called == positive
+        either = called | positive
+        values = predictive_values(called, positive, group, PREVALENCE)
+        found = {
+            "AUROC": intervals.auroc(score, positive, group),
+            "accuracy": intervals.proportion(right, group),
+            "balanced accuracy": intervals.mean_of_proportions(
+                [right[positive], right[~positive]], [group[positive], group[~positive]]
+            ),
+            "precision": intervals.proportion(positive[called], group[called]),
+            "F1": intervals.f1((positive & called)[either], group[either]),
+            "PPV at 5%": values.ppv,
+            "NPV at 5%": values.npv,
+            "likelihood ratio above": likelihood_ratio(called, positive, group),
+            "likelihood ratio below": likelihood_ratio(~called, positive, group),
+            "net benefit at 5%": net_benefit(called, positive, group, PREVALENCE, ACT_AT).model,
+            "specificity": intervals.proportion(~called[~positive], group[~positive]),
+        }
+        for name, level in levels.items():
+            above = score[positive] >= setting.gap - ndtri(level)
+            found[name] = intervals.proportion(above, group[positive])
+        return found
+
+    return truths, compute
+
+
+def bootstrapped(setting: Setting, resamples: int) -> tuple[Truths, Callable[..., Found]]:
+    """Return the truths, those of half a million images, and what is computed of one study."""
+    prior = float(np.log(setting.positives / setting.negatives))
+
+    def figures(score: np.ndarray, positive: np.ndarray, group: np.ndarray) -> dict[str, Callable]:
+        p = expit(setting.gap * score - setting.gap**2 / 2 + prior)
+        wrong = (p >= 0.5) != positive
+        nats = -np.log(np.clip(np.where(positive, p, 1 - p), weighted.SMALLEST, 1.0))
+        return {
+            "log-loss": partial(weighted.mean, nats),
+            "Brier": partial(weighted.mean, (p - positive) ** 2),
+            "AUPRC": partial(weighted.average_precision, p, positive),
+            "calibration slope": partial(weighted.calibration_slope, p, positive),
+            "calibration intercept": partial(weighted.calibration_intercept, p, positive),
+            "AURC": partial(aurc, np.maximum(p, 1 - p), wrong),
+        }
+
+    copies = max(1, 500_000 // (setting.positives + setting.negatives) // int(np.mean(setting.images)))
+    many = draw(setting, copies, np.random.default_rng(0))
+    one = np.ones((1, len(many[0])))
+    truths = {name: float(kernel(one)[0]) for name, kernel in figures(*many).items()}
+
+    def compute(score: np.ndarray, positive: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> Found:
+        sample = resample(np.where(positive, 0, 1), group, 2, rng, resamples)
+        return {name: bootstrap(kernel, sample) for name, kernel in figures(score, positive, group).items()}
+
+    return truths, compute
+
+
+def run(setting: Setting, repeats: int, resamples: int) -> dict[str, dict[str, float]]:
+    """Return for each figure the share of studies whose interval held the truth, and on which side others missed."""
+    rng = np.random.default_rng(zlib.crc32(setting.name.encode()))
+    truths, compute = closed(setting) if setting.kind == "closed" else bootstrapped(setting, resamples)
+    rows: dict[str, list[tuple[bool, bool, float]]] = defaultdict(list)
+    missing: dict[str, int] = defaultdict(int)
+    for _ in range(repeats):
+        for name, e in compute(*draw(setting, 1, rng), rng).items():
+            if e.low is None or e.high is None:
+                missing[name] += 1
+            else:
+                rows[name].append((truths[name] < e.low - 1e-9, truths[name] > e.high + 1e-9, e.high - e.low))
+    return {
+        name: {
+            "truth": round(truths[name], 5),
+            "held": round(1 - float(np.mean([over or under for over, under, _ in found])), 4),
+            "too high": round(float(np.mean([over for over, _, _ in found])), 4),
+            "too low": round(float(np.mean([under for _, under, _ in found])), 4),
+            "width": round(float(np.mean([width for _, _, width in found])), 4),
+            "none": round(missing[name] / repeats, 4),
+            "studies": len(found),
+        }
+        for name, found in rows.items()
+    }
+
+
+def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
+    """Return a Markdown table: a row for each figure, over the settings where most studies had an interval."""
+    held: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    for name, figures in results.items():
+        for figure, row in figures.items():
+            if row["none"] <= 0.2:
+                held[figure].append((row["held"], name.split(": ")[1]))
+    lines = ["| interval of | settings | mean | .93 to .97 | under | over | lowest | where |", "|---" * 8 + "|"]
+    for figure, cells in held.items():
+        shares = np.array([share for share, _ in cells])
+        low, where = min(cells)
+        lines.append(
+            f"| {figure} | {len(cells)} | {shares.mean():.3f} | {((shares >= 0.93) & (shares <= 0.97)).sum()} | "
+            f"{(shares < 0.93).sum()} | {(shares > 0.97).sum()} | {low:.3f} | {where} |"
+        )
+    return "\n".join(lines)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=400)
-    parser.add_argument("--resamples", type=int, default=1000)
-    parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--only", type=int, help="number of one setting, from 0")
-    parser.add_argument("-o", "--out", type=Path)
+    parser.add_argument("--kind", choices=("closed", "bootstrap"))
+    parser.add_argument("--repeats", type=int, default=2000)
+    parser.add_argument("--bootstrap-repeats", type=int, default=400)
+    parser.add_argument("--resamples", type=int, default=400)
+    parser.add_argument("--table", action="store_true", help="print the table of what is in the file, and stop")
+    parser.add_argument("-o", "--out", type=Path, default=Path("build/bench/coverage.json"))
     options = parser.parse_args()
-    results = {}
-    for number, setting in enumerate(SETTINGS):
-        if options.only not in (None, number):
+    results = json.loads(options.out.read_text()) if options.out.is_file() else {}
+    if options.table:
+        print(table(results))
+        return
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    for setting in settings():
+        if options.kind not in (None, setting.kind) or setting.name in results:
             continue
-        rng = np.random.default_rng([options.seed, number])
         started = time.perf_counter()
-        copies = max(1, 500_000 // (setting.positives + setting.negatives) // int(np.mean(setting.images)))
-        truths = {k: v.value for k, v in figures(*draw(setting, copies, rng), 0, rng).items()}
-        held, below, width, missing = (defaultdict(list) for _ in range(4))
-        for _ in range(options.repeats):
-            for name, e in figures(*draw(setting, 1, rng), options.resamples, rng).items():
-                missing[name].append(e.low is None)
-                if e.low is not None:
-                    held[name].append(e.low - 1e-9 <= truths[name] <= e.high + 1e-9)
-                    below[name].append(truths[name] < e.low - 1e-9)
-                    width[name].append(e.high - e.low)
-        print(f"\n{setting.name}  ({options.repeats} studies, {time.perf_counter() - started:.0f} s)")
-        print(f"  {'figure':32} {'truth':>8} {'held':>6} {'too high':>9} {'too low':>8} {'width':>7} {'none':>6}")
-        table = {}
-        for name, truth in truths.items():
-            if not held[name]:
-                continue
-            share, over = np.mean(held[name]), np.mean(below[name])
-            row = (truth, share, over, 1 - share - over, float(np.mean(width[name])), float(np.mean(missing[name])))
-            table[name] = [round(float(v), 4) for v in row]
-            print(f"  {name:32} {row[0]:8.3f} {row[1]:6.3f} {row[2]:9.3f} {row[3]:8.3f} {row[4]:7.3f} {row[5]:6.3f}")
-        results[setting.name] = table
-    if options.out:
-        options.out.write_text(json.dumps(results, indent=2) + "\n")
+        repeats = options.repeats if setting.kind == "closed" else options.bootstrap_repeats
+        results[setting.name] = run(setting, repeats, options.resamples)
+        temporary = options.out.with_suffix(".tmp")
+        temporary.write_text(json.dumps(results, indent=1) + "\n")
+        temporary.replace(options.out)
+        worst = sorted((row["held"], figure) for figure, row in results[setting.name].items() if row["none"] <= 0.2)
+        shown = ", ".join(f"{figure} {share:.3f}" for share, figure in worst[:4])
+        print(f"{setting.name} ({time.perf_counter() - started:.0f} s): {shown}", flush=True)
+    print(table(results))
 
 
 if __name__ == "__main__":

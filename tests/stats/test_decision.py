@@ -27,10 +27,16 @@ def test_predictive_values_agree_with_r():
 
 
 def test_predictive_values_without_a_false_positive():
-    # The same package's adjusted logit interval is .2887 to .8676; ours reaches up to the value itself.
+    # z^2 / 2 false and true negatives are added: 1.92 of 47.84 for 0 of 44.
     found = predictive.predictive_values(*table(31, 34, 0, 44), 0.07)
     assert (found.ppv.value, found.ppv.high) == (1.0, 1.0)
-    assert found.ppv.low == pytest.approx(0.2886800, abs=1e-6)
+    z2 = 1.959964**2
+    false = z2 / 2 / (44 + z2)
+    error = ((3 / 34) / 31 + (1 - false) / (z2 / 2)) ** 0.5
+    odds = 31 / 34 / false * 0.07 / 0.93 * np.exp(-1.959964 * error)
+    assert found.ppv.low == pytest.approx(odds / (1 + odds), abs=1e-6)
+    # R's CIfinder by Gart & Nam's score method, for which 0 is no exception: .526.
+    assert 0.2 < found.ppv.low < 0.53
     nothing = predictive.predictive_values(*table(0, 34, 0, 44), 0.07)
     assert nothing.ppv.value is None
     assert "no image" in nothing.ppv.note

@@ -84,11 +84,11 @@ def _share(
     value = top / (top + bottom)
     if groups < FEWEST_GROUPS:
         return Estimate(value=value, method=METHOD, note=f"{OPTIMISTIC}; {too_few(groups)}")
-    # With nothing wrong (or right) the logarithm has no value: z^2 / 2 successes and failures are added to both
-    # shares (the paper's adjusted logit interval, after Agresti & Coull).
-    extra = quantile**2 if min(right[0], wrong[0]) == 0 or max(right[0], wrong[0]) == 1 else 0.0
     logs, variance = [], 0.0
     for share, size in (right, wrong):
+        # The logarithm of 0 has no value: z^2 / 2 successes and failures are added (the paper's adjusted interval,
+        # after Agresti & Coull), to this share alone, since the other needs none and would be moved.
+        extra = quantile**2 if share == 0 else 0.0
         moved = (share * size + extra / 2) / (size + extra)
         logs.append(math.log(moved))
         variance += (1 - moved) / (moved * (size + extra))
