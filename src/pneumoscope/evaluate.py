@@ -194,10 +194,17 @@ def evaluate(
         failures=failures,
         ignored=ignored,
         earlier_openings=earlier,
-        stamps=_stamps(model.card, chosen, len(failures), ignored, earlier or 0),
+        stamps=_stamps(model, manifest, chosen, len(failures), ignored, earlier or 0),
         seconds=round(seconds, 3),
         images_per_second=round(len(predictions) / max(seconds, 1e-9), 1),
     )
+
+
+def rows_of(manifest: Manifest, part: str, card: Card) -> Manifest:
+    """Return the rows of a part whose labels a model knows: those that `evaluate` predicts, in their order."""
+    chosen = manifest if part == ALL else manifest.part(part)
+    known = {member for label in card.labels for member in label.members}
+    return chosen.where(chosen.table["label"].isin(known))
 
 
 def _choose(
@@ -325,9 +332,27 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
     )
 
 
-def _stamps(card: Card, chosen: Manifest, failures: int, ignored: Mapping[str, int], earlier: int) -> tuple[str, ...]:
+def _other_division(model: Model, manifest: Manifest) -> bool:
+    """Return whether the parts are not those that the model was trained with, though a source is the same.
+
+    A training knows the rows whose labels are in its classes; so only these are compared.
+    """
+    card = model.card
+    shared = {item.source for item in card.licences} & set(manifest.table["source"])
+    return bool(shared) and rows_of(manifest, ALL, card).split_hash() != card.split_hash
+
+
+def _stamps(
+    model: Model, manifest: Manifest, chosen: Manifest, failures: int, ignored: Mapping[str, int], earlier: int
+) -> tuple[str, ...]:
     """Return the warnings that belong beside the figures."""
+    card = model.card
     stamps = list(card.stamps)
+    if _other_division(model, manifest):
+        stamps.append(
+            "not the division of the data that the model was trained with: "
+            "it may have been trained on some of these images"
+        )
     parts = chosen.table["split"]
     if (parts == "train").any():
         stamps.append("measured on training images: this says nothing about new ones")

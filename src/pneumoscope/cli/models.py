@@ -75,13 +75,16 @@ def list_models(
 @app.command()
 def show(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> None:
     """Show a bundle's card: what it is for, how it was measured, and what it has never seen."""
+    from pneumoscope import evidence
     from pneumoscope.card import read_card
     from pneumoscope.infer import bundle_folder
 
     folder = bundle_folder(bundle)
     card, identity = read_card(folder)
+    facts = evidence.read(folder, identity)
     if as_json:
-        about = {"identity": identity, "folder": str(folder), "card": card.model_dump(mode="json")}
+        known = {str(path): fact.model_dump(mode="json") for path, fact in facts}
+        about = {"identity": identity, "folder": str(folder), "card": card.model_dump(mode="json"), "evidence": known}
         typer.echo(json.dumps(about, indent=2))
         return
     from rich.console import Console
@@ -89,7 +92,7 @@ def show(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> Non
 
     from pneumoscope.report.card import card_markdown
 
-    console, text = Console(), card_markdown(card, identity)
+    console, text = Console(), card_markdown(card, identity, evidence.openings(facts))
     if console.is_terminal:
         console.print(Markdown(text))
     else:

@@ -13,7 +13,8 @@ from pneumoscope.evaluate import Evaluation, evaluate
 from pneumoscope.files import write_text
 from pneumoscope.infer import Prediction, columns, load
 from pneumoscope.report.curves import curves_figure
-from pneumoscope.report.page import evaluation_page
+from pneumoscope.report.record import read_record
+from pneumoscope.report.run import REPORT, run_page
 from pneumoscope.tables import write_table
 
 
@@ -49,5 +50,5 @@ def write_summary(folder: Path, bundle: Path, manifest: Manifest, epoch: int, co
     write_text(folder / "evaluation.json", evaluation.to_json())
     with (folder / "metrics.csv").open(newline="") as file:
         curves_figure(list(csv.DictReader(file)), folder / "curves.png", kept=epoch, title=model.card.name)
-    write_text(folder / "report.html", evaluation_page(evaluation, model.card))
+    write_text(folder / REPORT, run_page(read_record(folder)))
     return evaluation

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Collection, Sequence
+from functools import partial
 from importlib.resources import files
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
@@ -17,17 +18,16 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from pneumoscope import __version__
-from pneumoscope.card import Card, Estimate
-from pneumoscope.evaluate import ALL, REFUSED, Evaluation
-from pneumoscope.infer import Prediction, band_of, phrase
-from pneumoscope.labels import DISCLAIMER, NO_PATTERN, display_name, result_phrase
-from pneumoscope.report import drawings, words
+from pneumoscope.card import Card
+from pneumoscope.evaluate import Evaluation
+from pneumoscope.evidence import Opening
+from pneumoscope.infer import band_of, phrase
+from pneumoscope.labels import DISCLAIMER, NO_PATTERN, display_name
+from pneumoscope.report import drawings, measured, words
+from pneumoscope.report.examples import Example, Item
 
 if TYPE_CHECKING:
     import jinja2
-
-Item = tuple[Prediction, bytes | None, bytes | None]
-"""A prediction, its thumbnail and its heatmap overlay (PNG), the two of the same shape."""
 
 
 def environment() -> jinja2.Environment:
@@ -43,52 +43,37 @@ def environment() -> jinja2.Environment:
     )
     style = files("pneumoscope.report").joinpath("style.css").read_text(encoding="utf-8")
     environment.globals.update(style=Markup(style), disclaimer=DISCLAIMER, program=f"Pneumoscope {__version__}")
-    return environment
-
-
-def evaluation_page(evaluation: Evaluation, card: Card) -> str:
-    """Return the page of an evaluation of the bundle that ``card`` describes."""
-    figures = evaluation.figures
-    primary = figures.by_class[card.primary]
-    default = next(p for p in figures.operating if p.name == card.default_operating_point)
-    at_default = words.point_name(default.name)
-    return environment().get_template("evaluation.html").render(
-        title=f"{evaluation.model} on {evaluation.part}",
-        e=evaluation,
-        f=figures,
-        card=card,
-        facts=_facts(card, evaluation.identity),
-        primary=display_name(card.primary),
-        part_words="all images" if evaluation.part == ALL else f"the {evaluation.part} part",
-        default_point=card.default_operating_point,
-        tiles=[
-            (f"AUROC, {display_name(card.primary)} against the rest", primary["auroc"]),
-            (f"Sensitivity at the default threshold ({at_default})", default.sensitivity),
-            (f"Specificity at the default threshold ({at_default})", default.specificity),
-            ("Balanced accuracy", figures.overall["balanced_accuracy"]),
-        ],
-        primary_auroc=_inline(primary["auroc"]),
-        primary_slope=_inline(primary["calibration_slope"], 2),
-        roc=drawings.roc(
-            figures.plots.roc, {words.point_name(p.name): (p.sensitivity, p.specificity) for p in figures.operating}
-        ),
-        reliability=drawings.reliability(figures.plots.reliability),
-        histogram=drawings.histogram(
-            {display_name(name): counts for name, counts in figures.plots.histogram.items()},
-            {words.point_name(p.name): p.threshold for p in figures.operating},
-        ),
-        class_figures=list(primary),
-        source_figures=list(next(iter(evaluation.by_source.values())).metrics),
-        said_columns=[*figures.classes, REFUSED],
-        said=lambda name: "No answer" if name == REFUSED else result_phrase(name),
-        display=display_name,
-        when=words.moment,
+    environment.globals.update(
         value=words.value,
         interval=words.interval,
-        percent=lambda estimate: _inline(estimate, percent=True),
+        inline=words.inline,
+        percent=partial(words.inline, percent=True),
         figure_name=words.figure_name,
         point_name=words.point_name,
         whisker=drawings.whisker,
+        display=display_name,
+        when=words.moment,
+    )
+    return environment
+
+
+def evaluation_page(
+    evaluation: Evaluation, card: Card, *, openings: Sequence[Opening] = (), examples: Sequence[Example] = ()
+) -> str:
+    """Return the page of an evaluation.
+
+    Args:
+        evaluation: What was measured.
+        card: Of the bundle.
+        openings: Of test images with this bundle, from its evidence.
+        examples: Images to show; they are patients'.
+    """
+    return environment().get_template("evaluation.html").render(
+        title=f"{evaluation.model} on {evaluation.part}",
+        facts=measured.facts(card, evaluation.identity),
+        openings=openings,
+        **measured.context(evaluation, card),
+        **example_context(examples, card),
     )  # fmt: skip
 
 
@@ -115,7 +100,7 @@ def predictions_page(
         title=title,
         card=card,
         identity=identity,
-        facts=_facts(card, identity),
+        facts=measured.facts(card, identity),
         primary=display_name(card.primary),
         looks_for=" and ".join(filter(None, [", ".join(looked_for[:-1]), looked_for[-1]])),
         stamps=stamps,
@@ -126,6 +111,26 @@ def predictions_page(
         bands=card.score_bands,
         no_pattern=NO_PATTERN,
     )  # fmt: skip
+
+
+def example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
+    """Return what the section of examples shows, by the template's names."""
+    shown = [
+        {
+            "title": example.title,
+            "how": example.how,
+            "total": example.total,
+            "studies": [
+                _study(item, card, example.synthetic) | {"truth": display_name(truth)} for item, truth in example.items
+            ],
+        }
+        for example in examples
+    ]
+    return {
+        "examples": shown,
+        "examples_of": sum(example.total for example in examples if not example.part_of_others),
+        "synthetic": any(example.synthetic for example in examples),
+    }
 
 
 def _study(item: Item, card: Card, synthetic: bool) -> dict[str, Any]:
@@ -188,31 +193,3 @@ def _sentence(text: str) -> str:
 
 def _data_url(png: bytes | None) -> str | None:
     return None if png is None else "data:image/png;base64," + base64.b64encode(png).decode("ascii")
-
-
-def _inline(estimate: Estimate, digits: int = 3, *, percent: bool = False) -> str:
-    """Return figure and interval in one line."""
-    factor, unit, digits = (100.0, "%", 1) if percent else (1.0, "", digits)
-    if estimate.value is None:
-        return "not estimable"
-    if estimate.low is None or estimate.high is None:
-        return f"{factor * estimate.value:.{digits}f}{unit} (interval not estimable)"
-    return (
-        f"{factor * estimate.value:.{digits}f}{unit} "
-        f"({factor * estimate.low:.{digits}f} to {factor * estimate.high:.{digits}f}{unit})"
-    )
-
-
-def _facts(card: Card, identity: str) -> list[tuple[str, str]]:
-    """Return what is said of the model on every page, name and text."""
-    licences = "; ".join(f"{item.source}: {item.licence}" for item in card.licences)
-    return [
-        ("Intended use", card.intended_use),
-        ("Does not look for", ", ".join(card.not_looked_for)),
-        ("Reference standard", "; ".join(f"{display_name(x.name)}: {x.reference_standard}" for x in card.labels)),
-        ("Trained with", f"recipe {card.recipe_name}, {card.parameters:,} parameters, {card.created}"),
-        ("Input", f"one frontal radiograph, resized inside the model to {card.input_size} × {card.input_size} pixels"),
-        ("Groups in its data", words.group_words(card.group_kind)),
-        ("Licence of the weights", licences),
-        ("Identity", identity),
-    ]
