@@ -190,7 +190,7 @@ def release(
         console: Where progress goes.
         name: The bundle's; the recipe's by default.
         device: Where the forward passes run.
-        gate: What the data gate said; None where it was not asked, which the card then says.
+        gate: What the data gate said; None where it was not asked.
 
     Returns:
         ``folder``.
