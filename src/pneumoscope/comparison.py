@@ -16,6 +16,7 @@ from pneumoscope.card import Estimate
 from pneumoscope.evaluate import Evaluation
 from pneumoscope.labels import DISCLAIMER
 from pneumoscope.stats.compare import Paired
+from pneumoscope.stats.figures import Figures
 from pneumoscope.stats.recommend import Recommendation
 
 
@@ -131,9 +132,8 @@ RANKING = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity
 """Figures of a network: AUROC of the target against the rest; sensitivity and specificity at its default threshold."""
 
 
-def figures_of(evaluation: Evaluation, default_point: str) -> dict[str, Estimate]:
+def figures_of(figures: Figures, default_point: str) -> dict[str, Estimate]:
     """Return the figures by which networks are compared."""
-    figures = evaluation.figures
     point = next(point for point in figures.operating if point.name == default_point)
     named = {
         "auroc": figures.by_class[figures.classes[0]]["auroc"],

@@ -99,6 +99,7 @@ def run(networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger, fin
             grid={},
             command="pneumoscope compare",
             device="cpu",
+            allowed={},
             finalists=finalists,
             record=ledger,
             console=QUIET,

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pneumoscope.cli.options import Allow, Because
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -41,6 +43,8 @@ def compare(
     finalists: Annotated[int, typer.Option(min=1, help="Networks of each table that go to test, at least.")] = 2,
     no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test part closed.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    allow: Allow = None,
+    because: Because = None,
     root: Annotated[list[str] | None, typer.Option(help="SOURCE=DIR: where a source's images lie now.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
 ) -> None:
@@ -64,8 +68,11 @@ def compare(
     from pneumoscope.compare.board import Wishes
     from pneumoscope.compare.entries import entries, parse_grid
     from pneumoscope.compare.whole import run_comparison
+    from pneumoscope.data.gate.checks import CHECKS
+    from pneumoscope.data.gate.finding import reasons
     from pneumoscope.data.ledger import ledger_path, record_opening
 
+    allowed = reasons(allow or (), because or (), list(CHECKS))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     command = shlex.join(["pneumoscope", *sys.argv[1:]])
     manifest = read_manifest_at(data, root)
@@ -87,6 +94,7 @@ def compare(
         grid=parsed,
         command=command,
         device=device,
+        allowed=allowed,
         finalists=0 if no_test else finalists,
         record=record,
         console=console,

@@ -19,13 +19,14 @@ from pneumoscope.compare.runs import (
     cost_of,
     read_card_of,
     read_curve,
-    read_evaluation,
     read_probabilities,
 )
 from pneumoscope.comparison import Row, Seeds, Table, figures_of
 from pneumoscope.errors import UsageError
+from pneumoscope.evaluate import group_sentence
 from pneumoscope.recipe import Recipe
 from pneumoscope.stats.compare import SMALLER_IS_BETTER, Paired, Scores, paired_all
+from pneumoscope.stats.figures import evaluate_predictions
 from pneumoscope.stats.recommend import Candidate, Recommendation, recommend
 from pneumoscope.stats.seeds import across_seeds_all
 
@@ -93,10 +94,17 @@ def _table(members: Sequence[Outcome], root: Path, wishes: Wishes, seed: int) ->
     rows: dict[str, Row] = {}
     for outcome in members:
         card, identity = read_card_of(outcome.folder)
-        evaluation, curve = read_evaluation(outcome.folder), read_curve(outcome.folder)
-        entry, recipe = outcome.entry, outcome.entry.recipe
-        scores[entry.name] = Scores(
-            read_probabilities(outcome.folder, card.label_names, hashes), card.operating_point.threshold
+        entry, recipe, curve = outcome.entry, outcome.entry.recipe, read_curve(outcome.folder)
+        probabilities = read_probabilities(outcome.folder, card.label_names, hashes)
+        scores[entry.name] = Scores(probabilities, card.operating_point.threshold)
+        # Anew for all, not as each run left them: one version of the statistics for the whole table.
+        figures = evaluate_predictions(
+            probabilities,
+            known.truth,
+            known.groups,
+            card.label_names,
+            thresholds={point.name: point.threshold for point in card.operating_points},
+            rng=np.random.default_rng(seed),
         )
         rows[entry.name] = Row(
             name=entry.name,
@@ -107,9 +115,9 @@ def _table(members: Sequence[Outcome], root: Path, wishes: Wishes, seed: int) ->
             identity=identity,
             run=outcome.folder.relative_to(root).as_posix(),
             kept_epoch=_kept_epoch(recipe, curve),
-            figures=figures_of(evaluation, card.default_operating_point),
-            confusion=evaluation.figures.confusion,
-            classes=evaluation.figures.classes,
+            figures=figures_of(figures, card.default_operating_point),
+            confusion=figures.confusion,
+            classes=figures.classes,
             cost=cost_of(outcome, side),
             curve=curve,
             reported=dict(recipe.reported),
@@ -126,7 +134,7 @@ def _table(members: Sequence[Outcome], root: Path, wishes: Wishes, seed: int) ->
         groups=len(np.unique(known.groups)),
         class_images={name: int((known.truth == k).sum()) for k, name in enumerate(first.recipe.task.classes)},
         data=part.rows_hash(),
-        group_sentence=read_evaluation(members[0].folder).group_sentence,
+        group_sentence=group_sentence(part.group_kind),
         rows=tuple(rows.values()),
         recommendation=_recommendation(rows, order[0], wishes),
         seeds=tuple(_seeds(rows, scores, known, wishes.metric)),

@@ -14,8 +14,10 @@ from pneumoscope.compare.runs import Outcome
 from pneumoscope.comparison import Final, Table, figures_of
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.evaluate import Evaluation, evaluate
+from pneumoscope.evidence import append, opening_of
 from pneumoscope.files import write_json
 from pneumoscope.infer import Prediction, load
+from pneumoscope.report.run import renew
 from pneumoscope.stats.compare import Scores, paired_all
 
 FILE = "finals.json"
@@ -39,11 +41,13 @@ def open_test(
     *,
     count: int,
     record: Record,
+    command: str,
     console: Console,
 ) -> tuple[list[Table], str]:
     """Measure the finalists of all tables on test, after one opening for them all.
 
-    What was measured is kept in the folder: the same finalists are not opened again.
+    What was measured is kept in the folder: the same finalists are not opened again. Each finalist's bundle gets the
+    opening as evidence, and its card and report show it.
 
     Returns:
         The tables with their finals, and a sentence on what was opened.
@@ -71,6 +75,10 @@ def open_test(
                     record=lambda *_, n=earlier: n,
                     keep=answers.append,
                 )
+            bundle = runs[name].folder / "bundle"
+            opened = len(manifest.part("test"))
+            append(bundle, opening_of(found, load(bundle).card, opened, command))
+            renew(bundle)
             measured[name] = {
                 "evaluation": found.model_dump(mode="json"),
                 "probabilities": [list(answer.probabilities) for answer in answers],
@@ -119,7 +127,7 @@ def _with_finals(
         Final(
             name=name,
             evaluation=evaluations[name],
-            figures=figures_of(evaluations[name], cards[name].default_operating_point),
+            figures=figures_of(evaluations[name].figures, cards[name].default_operating_point),
             versus_first=tested.get(name),
         )
         for name in names

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -18,8 +18,9 @@ from torch.utils.flop_counter import FlopCounterMode
 from pneumoscope.card import Card, read_card
 from pneumoscope.compare.entries import Entry
 from pneumoscope.comparison import Cost
+from pneumoscope.data.gate.finding import GateReport
 from pneumoscope.errors import PneumoscopeError, RunError
-from pneumoscope.evaluate import Evaluation
+from pneumoscope.export.admission import admit
 from pneumoscope.export.run import train_and_release
 from pneumoscope.files import write_json
 from pneumoscope.lab.features import FeatureStore
@@ -42,7 +43,28 @@ class Outcome:
     reason: str = ""
 
 
-def run_all(entries: Sequence[Entry], folder: Path, *, device: str, console: Console) -> list[Outcome]:
+def ask_gate(entries: Sequence[Entry], *, allowed: Mapping[str, str], console: Console) -> dict[str, GateReport]:
+    """Return what the data gate says of each entry's data, by name; entries with the same data share one report.
+
+    Raises:
+        GateRefusedError: A finding blocks and is not allowed; nothing was trained yet.
+    """
+    reports: dict[tuple[object, ...], GateReport] = {}
+    by_name = {}
+    for entry in entries:
+        if entry.plan is not None:
+            manifest, task = entry.plan.manifest, entry.plan.recipe.task
+            classes = frozenset((label, task.class_of(label)) for label in set(manifest.table.label))
+            key = (manifest.rows_hash(), manifest.split_hash(), classes)
+            if key not in reports:
+                reports[key] = admit(entry.plan, allowed=allowed, console=console)
+            by_name[entry.name] = reports[key]
+    return by_name
+
+
+def run_all(
+    entries: Sequence[Entry], folder: Path, *, gates: Mapping[str, GateReport], device: str, console: Console
+) -> list[Outcome]:
     """Train every entry that can be trained, each into ``folder``/its name; finished ones are left as they are.
 
     Raises:
@@ -62,7 +84,15 @@ def run_all(entries: Sequence[Entry], folder: Path, *, device: str, console: Con
                     console.print(f"{heading}: finished before")
                 else:
                     console.print(f"{heading}: {'; '.join(entry.recipe.changes) or 'as published'}")
-                    train_and_release(entry.plan, where, device=device, resume=True, console=console, features=features)
+                    train_and_release(
+                        entry.plan,
+                        where,
+                        device=device,
+                        resume=True,
+                        console=console,
+                        gate=gates[entry.name],
+                        features=features,
+                    )
                 outcomes.append(Outcome(entry, "done", where))
             except PneumoscopeError as error:
                 outcomes.append(Outcome(entry, "failed", where, str(error)))
@@ -89,11 +119,6 @@ def is_finished(plan: Plan, folder: Path) -> bool:
 def read_card_of(folder: Path) -> tuple[Card, str]:
     """Return the card of a run's bundle and its identity."""
     return read_card(folder / "bundle")
-
-
-def read_evaluation(folder: Path) -> Evaluation:
-    """Return a run's figures on validation."""
-    return Evaluation.model_validate_json((folder / "evaluation.json").read_text(encoding="utf-8"))
 
 
 def read_curve(folder: Path) -> tuple[dict[str, float], ...]:

@@ -11,8 +11,9 @@ from rich.console import Console
 from pneumoscope.compare.board import Wishes, sources_of, tables
 from pneumoscope.compare.entries import Entry
 from pneumoscope.compare.finals import Record, open_test
-from pneumoscope.compare.runs import Outcome, run_all
+from pneumoscope.compare.runs import Outcome, ask_gate, run_all
 from pneumoscope.comparison import Comparison, NotRun
+from pneumoscope.data.gate.finding import GateReport
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.errors import RunError
 from pneumoscope.files import atomic_path, write_text
@@ -31,6 +32,7 @@ def run_comparison(
     grid: Mapping[str, Sequence[str]],
     command: str,
     device: str,
+    allowed: Mapping[str, str],
     finalists: int,
     record: Record,
     console: Console,
@@ -49,15 +51,18 @@ def run_comparison(
         grid: Setting -> values, for the plots.
         command: The command line, for the record.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        allowed: Check of the data gate -> why its finding is accepted.
         finalists: How many of each table go to test, at least; 0 leaves it closed.
         record: Writes the opening down.
         console: Where progress goes.
 
     Raises:
+        GateRefusedError: The data gate blocks; nothing was trained.
         RunError: Not one network could be run.
         KeyboardInterrupt: The user stopped it; the same command goes on.
     """
-    outcomes = run_all(entries, folder / "runs", device=device, console=console)
+    gates = ask_gate(entries, allowed=allowed, console=console)
+    outcomes = run_all(entries, folder / "runs", gates=gates, device=device, console=console)
     if not any(outcome.status == "done" for outcome in outcomes):
         reasons = " ".join(f"{outcome.entry.name}: {outcome.reason}" for outcome in outcomes)
         raise RunError(str(folder), f"no network could be run. {reasons}")
@@ -71,7 +76,7 @@ def run_comparison(
         data=manifest.rows_hash(),
         split=manifest.split_hash(),
         sources=sources_of(outcomes),
-        notes=_notes(outcomes),
+        notes=_notes(outcomes, gates),
         grid={key: tuple(values) for key, values in grid.items()},
         tables=tuple(ranked),
         not_run=tuple(_not_run(outcome) for outcome in outcomes if outcome.status != "done"),
@@ -79,13 +84,15 @@ def run_comparison(
     )
     _write(made, folder)
     if finalists:
-        ranked, note = open_test(ranked, outcomes, folder, wishes, count=finalists, record=record, console=console)
+        ranked, note = open_test(
+            ranked, outcomes, folder, wishes, count=finalists, record=record, command=command, console=console
+        )
         made = made.model_copy(update={"tables": tuple(ranked), "test_note": note})
         _write(made, folder)
     return made
 
 
-def _notes(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
+def _notes(outcomes: Sequence[Outcome], gates: Mapping[str, GateReport]) -> tuple[str, ...]:
     """Return what a reader must know of all networks together."""
     notes = []
     by_note: dict[str, list[str]] = {}
@@ -99,6 +106,11 @@ def _notes(outcomes: Sequence[Outcome]) -> tuple[str, ...]:
             synthetic = outcome.entry.plan.manifest.table["source"].str.startswith("synthetic").any()
             if synthetic:
                 stamps["synthetic: drawn images, no patients; the figures say nothing about radiographs"] = None
+    for report in gates.values():
+        for finding in report.findings:
+            if finding.severity != "note":
+                because = "" if finding.because is None else f" Allowed, because: {finding.because}"
+                stamps[f"data gate, {finding.name}: {finding.sentence}{because}"] = None
     return (*stamps, *notes)
 
 
