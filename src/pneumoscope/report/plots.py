@@ -89,6 +89,8 @@ class Axes(NamedTuple):
 
 def ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Return round numbers from ``low`` to ``high``, about so many steps."""
+    if high <= low:
+        return [low]
     raw = (high - low) / about
     power = 10.0 ** math.floor(math.log10(raw))
     step = power * next(factor for factor in (1, 2, 5, 10) if factor * power >= raw * 0.999)
