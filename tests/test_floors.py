@@ -17,6 +17,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("data",),
     ("infer", "journal", "tables", "predict", "evidence", "verify"),
     ("evaluate", "probe", "comparison", "report"),
+    ("serve",),
     (
         "lab.shim",
         "lab.dropout",

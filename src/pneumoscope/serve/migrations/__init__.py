@@ -1,0 +1,1 @@
+"""Changes of the tables, one file each; Alembic applies those that a database has not had."""

@@ -1,0 +1,1 @@
+"""In order: each file names the one before it."""

@@ -1,0 +1,164 @@
+"""The database: opening it, bringing its tables up to date, reading and writing.
+
+SQLite runs with a write-ahead log and full synchronisation: what is committed survives a power cut. Writers begin with
+``BEGIN IMMEDIATE``, so that two of them queue instead of failing half-way. PostgreSQL is what several servers share.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from pneumoscope.errors import MissingExtraError, RunError, UsageError
+from pneumoscope.serve.secret import Secret, new_id, read_or_make
+from pneumoscope.serve.settings import Settings
+from pneumoscope.serve.tables import Fact
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+_LOCK = 7_041_113
+"""PostgreSQL's advisory lock of all who count the queue or change the tables; any number that is ours."""
+
+
+class Store:
+    """An open database with the secret that belongs to it."""
+
+    def __init__(self, engine: Engine, secret: Secret, settings: Settings) -> None:
+        self.engine = engine
+        self.secret = secret
+        self.settings = settings
+        self._writing = engine.execution_options(write=True)
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether several servers may share it."""
+        return self.engine.dialect.name == "postgresql"
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session to read with."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            yield session
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """Yield a session whose changes are committed, and so durable, when the block ends; none if it raises."""
+        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+
+    def alone(self, session: Session) -> None:
+        """Let one transaction at a time go on from here (to count before adding); SQLite's writers are alone anyway."""
+        if self.is_postgres:
+            session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+
+def now() -> float:
+    """Return the time, in seconds since 1970 (UTC)."""
+    return time.time()
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the database that the settings name, its tables brought up to date.
+
+    Raises:
+        UsageError: The address or the secret is not the right one.
+        MissingExtraError: PostgreSQL without its driver.
+        RunError: The database can't be reached.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.files.mkdir(exist_ok=True, mode=0o700)
+    secret = read_or_make(settings.secret_file)
+    engine = _engine(settings)
+    try:
+        migrate(engine)
+    except SQLAlchemyError as error:
+        shown = engine.url.render_as_string(hide_password=True)
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        raise RunError(f"--database {shown}", f"can't be used: {reason}.", "Start it, or name another.") from error
+    store = Store(engine, secret, settings)
+    _check_belongs(store)
+    return store
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to the newest revision; several servers that start together take turns."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.execution_options(write=True).begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _engine(settings: Settings) -> Engine:
+    try:
+        url = make_url(settings.database_url)
+        engine = create_engine(
+            url, pool_size=20, max_overflow=20, pool_pre_ping=not url.drivername.startswith("sqlite")
+        )
+    except ImportError as error:
+        raise MissingExtraError("--database with PostgreSQL", "postgres") from error
+    except (ArgumentError, SQLAlchemyError) as error:
+        raise UsageError("--database", "is not an address.", "Give postgresql://USER@HOST/NAME, or nothing.") from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+        event.listen(engine, "begin", _begin_sqlite)
+    elif engine.dialect.name != "postgresql":
+        raise UsageError(f"--database {engine.dialect.name}", "is neither SQLite nor PostgreSQL.")
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: `_begin_sqlite` does
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # with a write-ahead log NORMAL could lose the last commits in a power cut
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+        "secure_delete=ON",  # what is erased is overwritten
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _begin_sqlite(connection: Any) -> None:
+    write = connection.get_execution_options().get("write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+
+
+def _check_belongs(store: Store) -> None:
+    """Refuse a secret or a folder that belongs to another database: names would not open, pixels be missing."""
+    marker = store.settings.files / "store"
+    with store.writing() as session:
+        store.alone(session)
+        known = session.get(Fact, "secret")
+        if known is None:
+            session.add(Fact(name="secret", value=store.secret.fingerprint))
+            session.add(Fact(name="store", value=marker.read_text() if marker.is_file() else new_id()))
+        elif known.value != store.secret.fingerprint:
+            raise UsageError(
+                str(store.settings.secret_file),
+                "is not the secret that this database was made with.",
+                "Give the file that the first server uses (--secret FILE).",
+            )
+        session.flush()
+        number = session.get_one(Fact, "store").value
+        if marker.is_file() and marker.read_text() != number:
+            raise UsageError(
+                str(store.settings.files), "belongs to another database.", "Servers of one database share one folder."
+            )
+        marker.write_text(number)

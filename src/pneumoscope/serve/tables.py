@@ -1,0 +1,224 @@
+"""What the server keeps: one class a table.
+
+Times are seconds since 1970 (UTC). Identifiers are random and say nothing. What names a person stands in `Identity` and
+`ExamIdentity` alone, sealed; every other table could be shown to a stranger with a medical degree and no more.
+Predictions, reads and references are only ever added: a new answer is a new row.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+# SQLite numbers rows by itself only where the key is INTEGER.
+Counter = BigInteger().with_variant(Integer, "sqlite")
+
+
+class Base(DeclarativeBase):
+    """Of all tables."""
+
+    type_annotation_map = {str: String(64), dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
+
+
+class Fact(Base):
+    """What is true of the whole store: its number, the fingerprint of its secret."""
+
+    __tablename__ = "facts"
+    name: Mapped[str] = mapped_column(primary_key=True)
+    value: Mapped[str] = mapped_column(Text)
+
+
+class Account(Base):
+    """Someone who may log in."""
+
+    __tablename__ = "accounts"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(unique=True)
+    password: Mapped[str] = mapped_column(Text)
+    role: Mapped[str]
+    sees_names: Mapped[bool]
+    disabled: Mapped[bool] = mapped_column(default=False)
+    created: Mapped[float]
+    failures: Mapped[int] = mapped_column(default=0)
+    locked_until: Mapped[float] = mapped_column(default=0.0)
+
+
+class Login(Base):
+    """A session; the cookie's value is kept as a hash only."""
+
+    __tablename__ = "logins"
+    token: Mapped[str] = mapped_column(primary_key=True)
+    account: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    csrf: Mapped[str]
+    created: Mapped[float]
+    seen: Mapped[float]
+
+
+class Token(Base):
+    """A key for programs; kept as a hash only."""
+
+    __tablename__ = "tokens"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    token: Mapped[str] = mapped_column(unique=True)
+    account: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
+    label: Mapped[str]
+    created: Mapped[float]
+
+
+class Identity(Base):
+    """Who a patient is: found by the HMAC of (issuer, PatientID), sealed."""
+
+    __tablename__ = "identities"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    patient: Mapped[str] = mapped_column(unique=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ExamIdentity(Base):
+    """When an examination was made and under which numbers, sealed."""
+
+    __tablename__ = "exam_identities"
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class Study(Base):
+    """One examination: one or more images."""
+
+    __tablename__ = "studies"
+    __table_args__ = (Index("studies_by_time", "received", "id"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str | None] = mapped_column(unique=True)
+    """HMAC of the StudyInstanceUID; null where the file has none."""
+    patient: Mapped[str | None] = mapped_column(index=True)
+    received: Mapped[float]
+    received_by: Mapped[str]
+
+
+class Image(Base):
+    """One radiograph: its pixels lie in a file named by ``id``."""
+
+    __tablename__ = "images"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    source: Mapped[str] = mapped_column(unique=True)
+    """HMAC of the uploaded bytes: the same file twice is one image."""
+    sha256: Mapped[str]
+    """Of the stored pixels."""
+    format: Mapped[str]
+    bits: Mapped[int]
+    width: Mapped[int]
+    height: Mapped[int]
+    facts: Mapped[dict[str, Any]]
+    """What may be kept of the file's metadata, see `intake.kept_facts`."""
+    received: Mapped[float]
+
+
+class Prediction(Base):
+    """One answer of one model about one image, asked for or given. Also the queue: waiting and running ones."""
+
+    __tablename__ = "predictions"
+    __table_args__ = (Index("predictions_by_state", "state", "asked"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    image: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), index=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    model: Mapped[str] = mapped_column(index=True)
+    """The bundle's identity, whole."""
+    state: Mapped[str]
+    """queued, running, done, failed."""
+    asked: Mapped[float]
+    asked_by: Mapped[str]
+    worker: Mapped[str | None]
+    lease: Mapped[float] = mapped_column(default=0.0)
+    attempts: Mapped[int] = mapped_column(default=0)
+    finished: Mapped[float | None]
+    result: Mapped[dict[str, Any] | None]
+    heatmap: Mapped[bytes | None] = mapped_column(LargeBinary)
+    """float32, little endian; its shape [C, h, w] is in the result."""
+
+
+class Switch(Base):
+    """A model was switched off or on; the last row of a model counts."""
+
+    __tablename__ = "switches"
+    id: Mapped[int] = mapped_column(Counter, primary_key=True)
+    model: Mapped[str] = mapped_column(index=True)
+    on: Mapped[bool]
+    reason: Mapped[str] = mapped_column(Text)
+    by: Mapped[str]
+    at: Mapped[float]
+
+
+class Read(Base):
+    """One version of a reader's own report; never changed."""
+
+    __tablename__ = "reads"
+    __table_args__ = (UniqueConstraint("study", "reader", "version"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    reader: Mapped[str]
+    version: Mapped[int]
+    stage: Mapped[str]
+    """unaided, aided."""
+    state: Mapped[str]
+    """draft, final, addendum."""
+    content: Mapped[dict[str, Any]]
+    displayed: Mapped[list[str]]
+    """Predictions that had been shown to this reader when it was written."""
+    at: Mapped[float]
+
+
+class Display(Base):
+    """A model's answer was shown to someone."""
+
+    __tablename__ = "displays"
+    id: Mapped[int] = mapped_column(Counter, primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    prediction: Mapped[str] = mapped_column(ForeignKey("predictions.id", ondelete="CASCADE"), index=True)
+    reader: Mapped[str] = mapped_column(index=True)
+    what: Mapped[str]
+    """result, heatmap."""
+    at: Mapped[float]
+
+
+class Reference(Base):
+    """What a test independent of the radiograph found; a correction is a further row."""
+
+    __tablename__ = "reference_results"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    standard: Mapped[str]
+    label: Mapped[str]
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    """The date of the test, sealed as all dates are."""
+    by: Mapped[str]
+    at: Mapped[float]
+
+
+class Event(Base):
+    """Something changed; for those who watch."""
+
+    __tablename__ = "events"
+    __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # a number never comes twice, even after clearing
+    id: Mapped[int] = mapped_column(Counter, primary_key=True)
+    kind: Mapped[str]
+    study: Mapped[str]
+    subject: Mapped[str]
+    state: Mapped[str]
+    at: Mapped[float]
+
+
+class Access(Base):
+    """The audit log: who did what to which thing. Kept when the thing itself is erased."""
+
+    __tablename__ = "accesses"
+    id: Mapped[int] = mapped_column(Counter, primary_key=True)
+    at: Mapped[float] = mapped_column(index=True)
+    who: Mapped[str] = mapped_column(index=True)
+    address: Mapped[str]
+    action: Mapped[str] = mapped_column(String(160))
+    subject: Mapped[str] = mapped_column(index=True)
+    status: Mapped[int]
+    request: Mapped[str]
