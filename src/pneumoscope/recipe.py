@@ -182,7 +182,9 @@ class Schedule(_Part):
     kind: Literal["constant", "cosine", "one-cycle", "plateau"] = "constant"
     warmup_epochs: float = Field(default=0.0, ge=0)
     floor: float = Field(default=0.0, ge=0, description="cosine: share of the rate at the end; plateau: the rate")
-    monitor: str = "validation_accuracy"
+    monitor: Literal["validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_auroc"] = (
+        "validation_accuracy"
+    )
     patience: int = Field(default=2, ge=0)
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
