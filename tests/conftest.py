@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -41,3 +42,16 @@ def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     manifest = assign_parts(manifest, {"validation": 0.2, "calibration": 0.2, "test": 0.2}, seed=0)
     write_manifest(manifest, folder / "manifest.parquet")
     return manifest
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """Address of a PostgreSQL server of this test run's own; skips, and says so, where it is not installed."""
+    from postgres import programs, server
+
+    pytest.importorskip("psycopg", reason="no psycopg: pip install 'pneumoscope[postgres]'")
+    folder = programs()
+    if folder is None:
+        pytest.skip("no PostgreSQL: apt-get install postgresql")
+    with server(folder) as url:
+        yield url

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from pneumoscope.cli.options import Allow, Because
 
 if TYPE_CHECKING:
     from pneumoscope.lab.tune.study import Job
@@ -48,6 +51,8 @@ def tune(
     name: Annotated[str | None, typer.Option(help="The study's, in its database.  [default: the recipe's]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     root: Annotated[list[str] | None, typer.Option(help="SOURCE=DIR: where a source's images lie now.")] = None,
+    allow: Allow = None,
+    because: Because = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Search the settings of a recipe on everything but the test part; leave the best as a recipe and a run."""
@@ -59,7 +64,10 @@ def tune(
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
     from pneumoscope.cli.options import read_manifest_at
+    from pneumoscope.data.gate.checks import CHECKS
+    from pneumoscope.data.gate.finding import reasons
     from pneumoscope.errors import UsageError
+    from pneumoscope.export.admission import admit
     from pneumoscope.export.tuned import train_best, write_study
     from pneumoscope.lab.prepare import plan
     from pneumoscope.lab.tune.files import load_search
@@ -73,6 +81,7 @@ def tune(
 
     if nested and repeats:
         raise UsageError("--nested and --repeats", "answer the same question.", "Choose one.")
+    allowed = reasons(allow or (), because or (), list(CHECKS))
     space = load_search(search, chosen)
     made = plan(chosen, read_manifest_at(data, root))
     if storage is None:
@@ -90,18 +99,20 @@ def tune(
         seed=seed,
         device=device,
     )
+    say = partial(console.print, markup=False)  # brackets are intervals and classes here
     for line in (*made.recipe.changes, *made.notes, *_said(job)):
-        console.print(f"note: {line}")
-    opened = run(job, workers, console.print)
+        say(f"note: {line}")
+    gate = admit(made, allowed=allowed, strict=False, console=console)
+    opened = run(job, workers, say)
     write_study(opened, out)
     comparison = None
     best = best_of(opened)
     if nested:
-        comparison = measure_nested(job, nested, workers, console.print)
+        comparison = measure_nested(job, nested, workers, say)
     elif repeats and best is not None:
-        comparison = repeated(opened, dict(best.params), repeats, console.print)
+        comparison = repeated(opened, dict(best.params), repeats, say)
     summary = write_study(opened, out, comparison)
-    evaluation = train_best(opened, out, console)
+    evaluation = train_best(opened, out, gate, console)
     if as_json:
         typer.echo(summary.to_json(), nl=False)
     else:
@@ -146,7 +157,8 @@ def _tell(summary: StudySummary, out: Path) -> None:
     if summary.comparison is not None:
         typer.echo(f"tuned less untuned, measured anew: {summary.comparison.difference}")
         for row in summary.comparison.at_precision:
-            missed = f"{row.before} missed as it stands, {row.after} tuned, of {summary.comparison.positives}"
+            before, after = ("not reached" if n is None else f"{n} missed" for n in (row.before, row.after))
+            missed = f"{before} as it stands, {after} tuned, of {summary.comparison.positives}"
             typer.echo(f"  at precision {row.precision:.2f}: {missed}")
     for stamp in summary.stamps:
         typer.echo(stamp)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from pneumoscope.data.gate.finding import GateReport
 from pneumoscope.evaluate import Evaluation
 from pneumoscope.export.run import train_and_release
 from pneumoscope.files import write_text
@@ -30,7 +31,7 @@ def write_study(opened: Opened, folder: Path, comparison: Comparison | None = No
     return summary
 
 
-def train_best(opened: Opened, folder: Path, console: Console) -> Evaluation | None:
+def train_best(opened: Opened, folder: Path, gate: GateReport, console: Console) -> Evaluation | None:
     """Train the best recipe into ``folder/best`` with its bundle and report.
 
     Of several workers on one study the first to come here does it, and the others leave it at that.
@@ -48,5 +49,5 @@ def train_best(opened: Opened, folder: Path, console: Console) -> Evaluation | N
         )
         return None
     made = plan(recipe, opened.job.plan.manifest)
-    _, _, evaluation = train_and_release(made, run, device=opened.job.device, resume=begun, console=console)
+    _, _, evaluation = train_and_release(made, run, device=opened.job.device, resume=begun, console=console, gate=gate)
     return evaluation

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
+from markupsafe import Markup
 from pydantic import BaseModel, ConfigDict, Field
 
 from pneumoscope import __version__
@@ -126,7 +127,9 @@ def study_page(summary: StudySummary) -> str:
         value=words.value,
         interval=words.interval,
         when=words.moment,
-        whisker=drawings.whisker,
+        whisker=_whisker,
+        difference=lambda estimate: drawings.whisker(estimate, -1.0, 1.0),
+        sentence=lambda text: text[:1].upper() + text[1:],
         name_of=_figure_name,
         setting=setting_words,
     )  # fmt: skip
@@ -139,10 +142,16 @@ def _rank(summary: StudySummary, trial: StudyTrial) -> tuple[int, float, int]:
     return order, -value if summary.goal == "maximize" else value, trial.number
 
 
+def _whisker(estimate: Estimate) -> Markup:
+    """Return a figure on the scale from 0 to 1; nothing for one that may lie outside it, such as a log-loss."""
+    ends = [end for end in (estimate.value, estimate.low, estimate.high) if end is not None]
+    return drawings.whisker(estimate) if ends and min(ends) >= 0 and max(ends) <= 1 else Markup("")
+
+
 def _figure_name(key: str) -> str:
     return words.FIGURES.get(key.replace("-", "_"), key.replace("-at-", " at ").replace("-", " ").capitalize())
 
 
 def setting_words(value: Scalar) -> str:
     """Return a setting's value as a person writes it."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -117,7 +117,7 @@ def parallel(trials: Sequence[StudyTrial], keys: Sequence[str], goal: str, best:
     measured = _measured(trials)
     if len(measured) < 2:
         return Markup("")
-    width, height, top, bottom = 900, 300, 42, 24
+    width, height, top, bottom = 900, 310, 54, 24
     gap = (width - 120) / len(keys)
     places = {key: _axis([trial.settings.get(key) for trial, _ in measured]) for key in keys}
     low, high = min(v for _, v in measured), max(v for _, v in measured)
@@ -155,7 +155,7 @@ def _axis_title(at: float, text: str, number: int) -> str:
 
 
 def _text(value: Scalar) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _axis(values: Sequence[Scalar]) -> dict[str, float]:

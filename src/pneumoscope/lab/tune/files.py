@@ -76,7 +76,8 @@ def parse_search(data: Any, where: str) -> Search:
     try:
         return Search.model_validate({"name": Path(where).stem, **data})
     except ValidationError as error:
-        first = error.errors()[0]
+        every = error.errors()
+        first = next((each for each in every if each["type"] == "extra_forbidden"), every[0])  # a typo explains more
         path = [str(step) for step in first["loc"] if step not in ("Choice", "Range")]
         if first["type"] == "extra_forbidden":
             known = list(Search.model_fields if len(path) == 1 else Range.model_fields)
@@ -114,13 +115,16 @@ def check(search: Search, recipe: Recipe) -> None:
     for point in _samples(search):
         _try(search, recipe, point)
     first: Point = {key: setting.edges[0] for key, setting in search.parameters.items()}
-    for key, setting in search.parameters.items():
-        if key.startswith(("network.", "head.", "input.")):
-            for value in setting.edges:
-                try:
-                    build_unweighted(with_changes(recipe, changes_of({**first, key: value})))
-                except PneumoscopeError as error:
-                    raise RecipeError(where, f"{key}={value}: {error.problem}", error.way_out) from error
+    shapes = {key: s.edges for key, s in search.parameters.items() if key.startswith(("network.", "head.", "input."))}
+    for point in ({}, *({key: value} for key, values in shapes.items() for value in values), first):
+        changes = changes_of(point)
+        if _refusal(recipe, changes) is not None:
+            continue  # it goes with another change only
+        try:
+            build_unweighted(with_changes(recipe, changes))
+        except PneumoscopeError as error:
+            culprit = f"{' '.join(changes)}: " if changes else ""
+            raise RecipeError(where, f"{culprit}{error.problem}", error.way_out) from error
 
 
 def _samples(search: Search) -> Iterator[Point]:

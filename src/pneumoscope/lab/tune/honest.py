@@ -26,8 +26,8 @@ from pneumoscope.stats.weighted import Bools, Floats
 PRECISIONS = (0.8, 0.9, 0.95)
 
 REPEATED = (
-    "Both settings again, on {count} new divisions into folds; the predictions of all are pooled, those of one group "
-    "stay together."
+    "Both settings again, on folds dealt anew ({count} times). The predictions of all are pooled; those of one group "
+    "stay together in the intervals."
 )
 REPEATED_CAUTION = "The tuned settings were chosen on these same images, so that some optimism remains."
 NESTED = (
@@ -172,4 +172,6 @@ def _at_precision(before: Measured, after: Measured, level: float, sample: Resam
     shares = [float(share(of, one)[0]) for of in (before, after)]
     counts = [None if s >= 1 else round(s * int(before.positive.sum())) for s in shares]
     difference = bootstrap(lambda weight: share(after, weight) - share(before, weight), sample)
+    if None in counts:
+        difference = Estimate(value=None, note="not both reach this precision")
     return AtPrecision(precision=level, before=counts[0], after=counts[1], difference=difference)

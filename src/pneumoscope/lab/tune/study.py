@@ -13,6 +13,7 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import optuna
@@ -277,7 +278,7 @@ def _process(job: Job, threads: int, trouble: Any) -> None:
     torch.set_num_threads(threads)
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        work(job, console.print)
+        work(job, partial(console.print, markup=False))
     except PneumoscopeError as error:
         trouble.put(RunError(error.thing, error.problem, error.way_out))
     except KeyboardInterrupt:
