@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from bundles import write_bundle
 
+from bundles import write_bundle
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store, open_store
 

@@ -1,0 +1,181 @@
+"""From the bytes of a file to what is stored: pixels without a patient, facts from a fixed list, an identity apart.
+
+De-identification by construction rather than by removal: of a file nothing is kept but its decoded pixels, written as
+a new greyscale PNG without any chunk of the old one (so no EXIF, no overlay, no private tag), and the facts below. By
+PS3.15 Annex E that is the Basic Application Level Confidentiality Profile with two options: Retain Patient
+Characteristics (E.3.7: sex; age, topped at 90) and Retain Device Identity (E.3.8: manufacturer and model alone). Names
+in the pixels themselves are the sender's to declare: BurnedInAnnotation YES is refused, its absence is noted.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from io import BytesIO
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pneumoscope.errors import ImageError
+from pneumoscope.pixels.plane import Metadata, quiet
+from pneumoscope.pixels.read import decode
+
+THUMBNAIL = 192
+"""Longer side of a thumbnail, in pixels."""
+OLDEST = 90.0
+"""Ages above are kept as this: the very old are few enough to be known by their age."""
+_KEPT = (
+    "view", "modality", "body_part", "laterality", "sex", "age", "manufacturer", "model",
+    "pixel_spacing_row", "pixel_spacing_col",
+)  # fmt: skip
+_LONGEST_FACT = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Exam:
+    """What a DICOM file says about who and when; empty where it says nothing."""
+
+    issuer: str
+    patient_id: str
+    patient_name: str
+    birth_date: str
+    study_uid: str
+    accession: str
+    date: str
+    time: str
+
+    def person(self) -> dict[str, Any]:
+        """Return what is sealed with the patient."""
+        return {
+            key: value
+            for key, value in asdict(self).items()
+            if key in ("issuer", "patient_id", "patient_name", "birth_date")
+        }
+
+    def examination(self) -> dict[str, Any]:
+        """Return what is sealed with the study."""
+        return {key: value for key, value in asdict(self).items() if key in ("study_uid", "accession", "date", "time")}
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A file that can be stored."""
+
+    name: str
+    data_sha256: str
+    """Of the file as it came."""
+    png: bytes
+    thumbnail: bytes
+    format: str
+    bits: int
+    width: int
+    height: int
+    facts: dict[str, Any]
+    exam: Exam | None
+
+
+def take(data: bytes, name: str, max_pixels: int) -> Taken:
+    """Return a file as it is to be stored.
+
+    Args:
+        data: The file.
+        name: An opaque name for errors.
+        max_pixels: Largest image that is decoded.
+
+    Raises:
+        ImageError: It is no readable radiograph, or declares names in its pixels.
+    """
+    radiograph = decode(data, name, max_pixels=max_pixels)
+    facts = kept_facts(radiograph.metadata)
+    exam = None
+    if radiograph.format == "dicom":
+        exam, facts["burned_in"] = _dicom(data, name)
+    height, width = radiograph.pixels.shape
+    return Taken(
+        name=name,
+        data_sha256=radiograph.sha256,
+        png=_png(radiograph.pixels),
+        thumbnail=_thumbnail(radiograph.pixels),
+        format=radiograph.format,
+        bits=radiograph.bits,
+        width=width,
+        height=height,
+        facts=facts,
+        exam=exam,
+    )
+
+
+def kept_facts(metadata: Metadata) -> dict[str, Any]:
+    """Return the facts that may stay beside the pixels: a fixed list, short texts, no age above 90."""
+    facts: dict[str, Any] = {}
+    for key in _KEPT:
+        value = metadata.get(key)
+        if isinstance(value, str):
+            value = "".join(letter for letter in value if letter.isprintable())[:_LONGEST_FACT]
+        if value not in (None, ""):
+            facts[key] = value
+    if "age" in facts:
+        facts["age"] = min(float(facts["age"]), OLDEST)
+    return facts
+
+
+def stored_sha256(png: bytes) -> str:
+    """Return the hash under which stored pixels are checked."""
+    return hashlib.sha256(png).hexdigest()
+
+
+def _dicom(data: bytes, name: str) -> tuple[Exam, str]:
+    """Return the identity in a DICOM file and what it says about names in its pixels (PS3.3 C.7.6.1)."""
+    import pydicom
+
+    with quiet():
+        tags = pydicom.dcmread(BytesIO(data), stop_before_pixels=True)
+
+        def text(keyword: str) -> str:
+            try:
+                return str(tags.get(keyword) or "").strip()[:256]
+            except Exception as error:  # pydicom converts on access, and a malformed value can fail in many ways
+                raise ImageError(name, f"its DICOM tag {keyword} is malformed.", "Correct it at its source.") from error
+
+        burned = text("BurnedInAnnotation").upper()
+        exam = Exam(
+            issuer=text("IssuerOfPatientID"),
+            patient_id=text("PatientID"),
+            patient_name=text("PatientName"),
+            birth_date=text("PatientBirthDate"),
+            study_uid=text("StudyInstanceUID"),
+            accession=text("AccessionNumber"),
+            date=text("AcquisitionDate") or text("StudyDate"),
+            time=text("AcquisitionTime") or text("StudyTime"),
+        )
+    if burned == "YES":
+        raise ImageError(
+            name,
+            "its DICOM tag BurnedInAnnotation (0028,0301) says that the pixels show who the patient is.",
+            "Mask the text and set the tag to NO at its source.",
+        )
+    return exam, "NO" if burned == "NO" else "unknown"
+
+
+def _png(pixels: NDArray[np.float32]) -> bytes:
+    """Return [H, W] in 0..1 as a greyscale PNG: 8 bits where they hold all there is, else 16."""
+    deep = np.rint(pixels * np.float32(65535)).astype(np.uint16)
+    shallow, rest = np.divmod(deep, np.uint16(257))  # 255 * 257 = 65535: an 8-bit value in 16 bits
+    image = Image.fromarray(deep if rest.any() else shallow.astype(np.uint8))
+    buffer = BytesIO()
+    image.save(buffer, "PNG", compress_level=1)  # a third larger than the default, five times as fast
+    return buffer.getvalue()
+
+
+def _thumbnail(pixels: NDArray[np.float32]) -> bytes:
+    height, width = pixels.shape
+    scale = min(1.0, THUMBNAIL / max(height, width))
+    image = Image.fromarray(np.rint(pixels * np.float32(255)).astype(np.uint8))
+    if scale < 1:
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        image = image.resize(size, Image.Resampling.BOX, reducing_gap=None)
+    buffer = BytesIO()
+    image.save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()

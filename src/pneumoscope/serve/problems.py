@@ -1,0 +1,89 @@
+"""What the server answers when it can't do what was asked (RFC 9457, problem details).
+
+A detail names the thing by its opaque number and says the rule; never a path, a tag's value or a name. What nobody
+foresaw becomes a bare 500 with the number of the request, under which the log has the kind of the error.
+"""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+from pneumoscope.errors import (
+    BundleError,
+    GateRefusedError,
+    ImageError,
+    LabelError,
+    MissingExtraError,
+    PneumoscopeError,
+    UsageError,
+)
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+class ProblemError(PneumoscopeError):
+    """A request that is refused, with its HTTP status.
+
+    Args:
+        status: HTTP status code.
+        thing: What is wrong, by an opaque name.
+        problem: What was found and which rule it breaks.
+        way_out: What to do about it.
+        headers: Further headers of the answer.
+        more: Further members of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        thing: str,
+        problem: str,
+        way_out: str = "",
+        *,
+        headers: dict[str, str] | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(thing, problem, way_out)
+        self.status = status
+        self.headers = headers or {}
+        self.more = more or {}
+
+
+def not_found(kind: str) -> ProblemError:
+    """Return the problem that there is no such thing; what was asked for is not repeated."""
+    return ProblemError(404, f"this {kind}", "is not here.", "It may have been erased.")
+
+
+def as_problem(error: BaseException) -> ProblemError | None:
+    """Return an error as a problem that may leave the server; None where it was not foreseen."""
+    if isinstance(error, ProblemError):
+        return error
+    if disk_is_full(error):
+        return ProblemError(507, "the store", "is full: nothing was accepted.", "Free some space and send it again.")
+    if isinstance(error, ImageError):
+        return ProblemError(422, error.thing, error.problem, error.way_out)
+    if isinstance(error, MissingExtraError):
+        return ProblemError(501, error.thing, error.problem, error.way_out)
+    if isinstance(error, BundleError):  # its text names folders of the server
+        return ProblemError(
+            503, "this model", "can't be used at present.", "Its bundle must be verified on the server."
+        )
+    if isinstance(error, LabelError | UsageError | GateRefusedError):
+        return ProblemError(422, error.thing, error.problem, error.way_out)
+    return None
+
+
+def disk_is_full(error: BaseException) -> bool:
+    """Return whether an error, or its cause, says that the disk or the database is full."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, OSError) and seen.errno in _FULL:
+            return True
+        original = getattr(seen, "orig", None)  # SQLAlchemy wraps the driver's own
+        if original is not None and (
+            getattr(original, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(original, "sqlstate", "") == "53100"
+        ):
+            return True
+        seen = seen.__cause__
+    return False

@@ -1,0 +1,215 @@
+"""The queue: nothing lost, nothing doubled, whoever dies; bounded; the answers are the model's own."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import func, select, update
+
+from pneumoscope.infer import load
+from pneumoscope.serve import blobs, queue, studies
+from pneumoscope.serve.catalogue import Catalogue
+from pneumoscope.serve.intake import Taken, take
+from pneumoscope.serve.problems import ProblemError
+from pneumoscope.serve.settings import Settings
+from pneumoscope.serve.store import Store, now, open_store
+from pneumoscope.serve.tables import Identity, Image, Prediction, Study, Switch
+from pneumoscope.serve.worker import Worker
+from serve.drawn import dicom, png
+
+
+@pytest.fixture
+def model(models: Path) -> str:
+    return load(models / "tiny").identity
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def shared_store(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Store]:
+    """A store on either database, empty."""
+    if request.param == "postgresql":
+        from sqlalchemy import create_engine, text
+
+        url = request.getfixturevalue("postgres")
+        name = "q" + settings.home.parent.name.replace("-", "_").lower()[-20:]
+        engine = create_engine(url.replace("postgresql://", "postgresql+psycopg://"), isolation_level="AUTOCOMMIT")
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+        engine.dispose()
+        settings = replace(settings, database=url.replace("/postgres?", f"/{name}?"))
+    store = open_store(settings)
+    yield store
+    store.close()
+
+
+def grey(value: float, side: int = 40) -> Taken:
+    return take(png(value, side), "file 1", 10_000)
+
+
+def states(store: Store) -> list[str]:
+    with store.reading() as session:
+        return sorted(session.scalars(select(Prediction.state)))
+
+
+def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tmp_path: Path) -> None:
+    (added,) = studies.add(store, [grey(0.8)], [model], "x")
+    assert Worker(store, Catalogue(models)).step()
+    (tmp_path / "a.png").write_bytes(png(0.8))
+    expected = load(models / "tiny").predict_file(tmp_path / "a.png")
+    with store.reading() as session:
+        row = session.get_one(Prediction, added.predictions[0])
+    assert row.result is not None
+    assert tuple(row.result["probabilities"].values()) == expected.probabilities
+    assert row.result["decision"] == expected.decision == "covid-19"
+    assert row.result["ood"] == expected.ood
+    assert row.result["heatmap_shape"] == [3, 4, 4]
+    assert row.heatmap is not None
+    assert len(row.heatmap) == 3 * 4 * 4 * 4
+
+
+def test_what_is_unlike_all_is_refused_with_its_reason(store: Store, model: str, models: Path) -> None:
+    studies.add(store, [grey(1.0)], [model], "x")  # ood 16 * .25 = 4 > 3.5
+    Worker(store, Catalogue(models)).step()
+    with store.reading() as session:
+        result = session.scalars(select(Prediction)).one().result
+    assert result is not None
+    assert result["decision"] is None
+    assert "out-of-distribution" in result["reason"]
+
+
+def test_claims_of_many_workers_never_meet(shared_store: Store, model: str) -> None:
+    files = [grey(0.5, 20 + n) for n in range(12)]
+    studies.add(shared_store, files, [model], "x")
+    claimed: list[str] = []
+    barrier = threading.Barrier(4)
+
+    def claim(name: str) -> None:
+        barrier.wait()
+        while (found := queue.claim(shared_store, name)) is not None:
+            claimed.append(found.prediction)
+
+    threads = [threading.Thread(target=claim, args=(f"w{n}",)) for n in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    # A worker may stop early where others held all rows that it saw; nobody may have got a row twice.
+    while (found := queue.claim(shared_store, "last")) is not None:
+        claimed.append(found.prediction)
+    assert len(claimed) == 12
+    assert len(set(claimed)) == 12
+
+
+def test_a_dead_workers_claim_passes_on_and_its_late_answer_is_void(shared_store: Store, model: str) -> None:
+    studies.add(shared_store, [grey(0.5)], [model], "x")
+    first = queue.claim(shared_store, "dead")
+    assert first is not None
+    assert queue.claim(shared_store, "alive") is None  # the lease still runs
+    with shared_store.writing() as session:
+        session.execute(update(Prediction).values(lease=now() - 1))
+    second = queue.claim(shared_store, "alive")
+    assert second == first
+    assert not queue.finish(shared_store, "dead", first, {"by": "dead"}, None)
+    assert queue.finish(shared_store, "alive", first, {"by": "alive"}, None)
+    assert not queue.finish(shared_store, "alive", first, {"by": "again"}, None)
+    with shared_store.reading() as session:
+        assert session.scalars(select(Prediction)).one().result == {"by": "alive"}
+
+
+def test_a_beat_keeps_the_lease(store: Store, model: str) -> None:
+    studies.add(store, [grey(0.5)], [model], "x")
+    queue.claim(store, "slow")
+    with store.writing() as session:
+        session.execute(update(Prediction).values(lease=now() - 1))
+    queue.renew(store, "slow")
+    assert queue.claim(store, "other") is None
+
+
+def test_an_image_that_takes_workers_with_it_is_given_up(store: Store, model: str) -> None:
+    studies.add(store, [grey(0.5)], [model], "x")
+    for number in range(store.settings.attempts):
+        assert queue.claim(store, f"w{number}") is not None
+        assert queue.release(store, f"w{number}", counted=True) == 1
+    assert queue.claim(store, "last") is None
+    assert states(store) == ["failed"]
+
+
+def test_the_queue_is_bounded_and_a_full_one_takes_nothing(settings: Settings, model: str) -> None:
+    store = open_store(replace(settings, queue_limit=2))
+    studies.add(store, [grey(0.5)], [model], "x")
+    with pytest.raises(ProblemError) as caught:
+        studies.add(store, [grey(0.6), grey(0.7)], [model], "x")
+    assert caught.value.status == 429
+    assert int(caught.value.headers["Retry-After"]) > 0
+    with store.reading() as session:
+        assert session.scalar(select(func.count()).select_from(Image)) == 1
+    assert len(list(settings.files.glob("*/*.png"))) == 2  # pixels and thumbnail of the one that was accepted
+    store.close()
+
+
+def test_the_same_file_again_is_the_same_image_and_is_asked_once(store: Store, model: str) -> None:
+    (first,) = studies.add(store, [grey(0.5)], [model], "x")
+    (again,) = studies.add(store, [grey(0.5)], [model], "x")
+    assert (again.image, again.study, again.duplicate, again.predictions) == (first.image, first.study, True, ())
+    both = studies.add(store, [grey(0.6), grey(0.6)], [model], "x")
+    assert both[0].image == both[1].image
+    assert len(states(store)) == 2
+
+
+def test_images_of_one_examination_are_one_study_of_one_patient(store: Store) -> None:
+    files = [take(dicom({"InstanceNumber": n}, 1000 + n), "file 1", 10_000) for n in range(2)]
+    other = take(dicom({"StudyInstanceUID": "2.25.99"}), "file 1", 10_000)
+    stranger = take(dicom({"StudyInstanceUID": "2.25.98", "IssuerOfPatientID": "Elsewhere"}), "file 1", 10_000)
+    added = studies.add(store, [*files, other, stranger], [], "x")
+    assert added[0].study == added[1].study != added[2].study
+    with store.reading() as session:
+        patients = {each.study: session.get_one(Study, each.study).patient for each in added}
+        assert patients[added[0].study] == patients[added[2].study] != patients[added[3].study]
+        sealed = session.scalars(select(Identity)).all()
+    assert len(sealed) == 2
+    assert all(b"Doe" not in row.sealed for row in sealed)
+
+
+def test_a_model_that_is_switched_off_answers_nothing_more(store: Store, model: str, models: Path) -> None:
+    studies.add(store, [grey(0.5)], [model], "x")
+    running = queue.claim(store, "busy")
+    assert running is not None
+    studies.add(store, [grey(0.6)], [model], "x")
+    with store.writing() as session:
+        session.add(Switch(model=model, on=False, reason="recalled", by="x", at=now()))
+    assert queue.finish(store, "busy", running, {"decision": "covid-19"}, b"")
+    Worker(store, Catalogue(models)).step()
+    assert states(store) == ["failed", "failed"]
+    with pytest.raises(ProblemError, match="switched off"):
+        studies.add(store, [grey(0.7)], [model], "x")
+
+
+def test_altered_pixels_are_not_answered(store: Store, model: str, models: Path) -> None:
+    (added,) = studies.add(store, [grey(0.5)], [model], "x")
+    blobs.path_of(store.settings.files, added.image).write_bytes(png(0.9))
+    Worker(store, Catalogue(models)).step()
+    assert states(store) == ["failed"]
+
+
+def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models: Path) -> None:
+    (added,) = studies.add(store, [take(dicom(), "file 1", 10_000)], [model], "x")
+    Worker(store, Catalogue(models)).step()
+    assert studies.erase(store, [added.study]) == {"studies": 1, "images": 1, "predictions": 1}
+    with store.reading() as session:
+        for table in (Study, Image, Prediction, Identity):
+            assert session.scalar(select(func.count()).select_from(table)) == 0
+    assert not list(store.settings.files.glob("*/*"))
+    (anew,) = studies.add(store, [take(dicom(), "file 1", 10_000)], [], "x")
+    assert not anew.duplicate
+
+
+def test_files_that_a_crash_left_behind_are_swept(store: Store) -> None:
+    (added,) = studies.add(store, [grey(0.5)], [], "x")
+    blobs.keep(store.settings.files, "deadbeef", blobs.PIXELS, b"left over")
+    with store.reading() as session:
+        assert blobs.sweep(store.settings.files, lambda n: session.get(Image, n) is not None, older_than=-1) == 1
+    assert blobs.path_of(store.settings.files, added.image).is_file()
+    assert studies.sweep(store) == 0
