@@ -100,6 +100,13 @@ def test_likelihood_bands_rise_are_joined_and_are_capped():
     assert prevalence.ratio_of(bands, 1.0) == bands[-1].ratio
     assert prevalence.ratio_of(bands, 0.0) == bands[0].ratio
     assert len(bands) >= 3
+    # A model that hardly errs: bands are cut where a few of either kind remain, not where none does.
+    good = 1 / (1 + np.exp(-(rng.normal(size=600) + 4.5 * positive - 2)))
+    own = prevalence.likelihood_bands(good, positive, np.arange(600))
+    assert len(own) >= 2
+    assert all(min(b.positives, b.negatives) >= 3 for b in own)
+    assert own[0].ratio.high < 0.2
+    assert own[-1].ratio.low > 5
     # Fagan's nomogram: 10% before, ratio 9, is even odds after.
     assert prevalence.post_test(9.0, 0.1) == pytest.approx(0.5)
     assert prevalence.likelihood_bands(score, positive, np.where(positive, 0, np.arange(600)), [0, 0.5, 1.0]) == ()

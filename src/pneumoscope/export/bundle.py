@@ -212,8 +212,7 @@ def release(
         probabilities = scaling.apply(logits[half])
         points = operating_points(probabilities[:, 0], truth[half] == 0, groups[half])
         bands = score_bands(probabilities[:, 0], truth[half] == 0, groups[half])
-        edges = [band["low"] for band in bands] + [1.0]
-        ratios = likelihood_bands(probabilities[:, 0], truth[half] == 0, groups[half], edges)
+        ratios = likelihood_bands(probabilities[:, 0], truth[half] == 0, groups[half])
         distance = _distance(features[half], space.centre.numpy(), space.directions.numpy(), space.means.numpy())
         threshold = float(np.quantile(distance, OOD_QUANTILE, method="higher"))
         validation_logits, _ = forward_part(run.model, run.parts["validation"], device)

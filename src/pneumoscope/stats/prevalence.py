@@ -17,12 +17,16 @@ from numpy.typing import ArrayLike
 
 from pneumoscope.card import Estimate, LikelihoodBand
 from pneumoscope.stats.intervals import FEWEST_GROUPS, effective_size, group_sums, quantile_for, too_few
-from pneumoscope.stats.metrics import group_index
+from pneumoscope.stats.metrics import bin_edges, group_index
 from pneumoscope.stats.weighted import Bools, Floats
 
 LOG_RATIO = "log of the ratio (Simel 1991), effective sizes"
 _FEWEST_OF_EITHER = 3
 """Groups of either class without which a band is joined with its neighbour: a ratio with 0 below has no value."""
+
+
+_BANDS = 100
+"""Of the score to begin with; few of them are left where a model is good."""
 
 
 def at_prior(probability: ArrayLike, prior: ArrayLike, new_prior: ArrayLike) -> Floats:
@@ -78,7 +82,7 @@ def _log_share(hits: Floats, counts: Floats) -> tuple[float, float]:
 
 
 def likelihood_bands(
-    score: ArrayLike, positive: ArrayLike, groups: ArrayLike, edges: Sequence[float]
+    score: ArrayLike, positive: ArrayLike, groups: ArrayLike, edges: Sequence[float] | None = None
 ) -> tuple[LikelihoodBand, ...]:
     """Return likelihood ratios by score band.
 
@@ -90,11 +94,11 @@ def likelihood_bands(
         score: [N] probability of the class.
         positive: [N] whether the image is of the class.
         groups: [N].
-        edges: Of the bands, rising, from 0 to 1.
+        edges: Of the bands, rising, from 0 to 1; without them 100 bands of about equal numbers of images.
     """
     s, y = np.asarray(score, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
     group = group_index(groups)
-    cuts = list(edges)
+    cuts = [0.0, *(float(edge) for edge in bin_edges(s, _BANDS) if 0 < edge < 1), 1.0] if edges is None else list(edges)
 
     def inside(low: float, high: float) -> Bools:
         return np.asarray((s >= low) & ((s <= high) if high >= 1.0 else (s < high)), dtype=np.bool_)
@@ -105,15 +109,20 @@ def likelihood_bands(
     def odds(mask: Bools) -> float:
         return float((mask & y).sum()) / max(1.0, float((mask & ~y).sum()))
 
-    # From below, a band takes in its upper neighbour until it holds enough; what is left at the top goes downwards.
-    place = 0
+    # The outermost bands first: they hold the strongest evidence, and where a model is good there is little between.
+    while len(cuts) > 2 and poor(inside(cuts[0], cuts[1])):
+        del cuts[1]
+    while len(cuts) > 2 and poor(inside(cuts[-2], cuts[-1])):
+        del cuts[-2]
+    place = 1
     while place < len(cuts) - 2:
-        if poor(inside(cuts[place], cuts[place + 1])):
+        if not poor(inside(cuts[place], cuts[place + 1])):
+            place += 1
+        elif place < len(cuts) - 3:
             del cuts[place + 1]
         else:
-            place += 1
-    if len(cuts) > 2 and poor(inside(cuts[-2], cuts[-1])):
-        del cuts[-2]
+            del cuts[place]  # what is left under the top band goes downwards
+            break
     place = 0
     while place < len(cuts) - 2:
         if odds(inside(cuts[place], cuts[place + 1])) >= odds(inside(cuts[place + 1], cuts[place + 2])):
