@@ -12,6 +12,7 @@ from lightning.fabric.plugins.environments.torchelastic import TorchElasticEnvir
 from lightning.pytorch.strategies import DDPStrategy
 
 from pneumoscope.errors import RunError
+from pneumoscope.lab.callbacks import StraightToFile
 from pneumoscope.lab.layers import build_unweighted
 from pneumoscope.lab.module import Learner
 from pneumoscope.lab.ranks import Ranks
@@ -34,7 +35,7 @@ def trainer_options(ranks: Ranks, recipe: Recipe) -> dict[str, Any]:
     """Return what `lightning.Trainer` must be told about devices, machines and processes."""
     if ranks.alone:
         # Said, not guessed: a scheduler's variables (SLURM's, say) do not make one process several.
-        return {"devices": 1, "plugins": [LightningEnvironment()]}
+        return {"devices": 1, "plugins": [LightningEnvironment(), StraightToFile()]}
     strategy = DDPStrategy(
         find_unused_parameters=bool(unused_parameters(recipe)),
         broadcast_buffers=False,  # batch-norm's statistics are already the same everywhere (norm.py)
@@ -43,7 +44,7 @@ def trainer_options(ranks: Ranks, recipe: Recipe) -> dict[str, Any]:
         "devices": ranks.local_world,
         "num_nodes": ranks.machines,
         "strategy": strategy,
-        "plugins": [TorchElasticEnvironment()],
+        "plugins": [TorchElasticEnvironment(), StraightToFile()],
     }
 
 
