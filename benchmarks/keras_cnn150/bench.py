@@ -11,13 +11,9 @@ process warms up and is not counted. The images are the Kaggle pneumonia set whe
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 from typing import Any
 
@@ -34,23 +30,14 @@ from pneumoscope.lab.prepare import Plan, load_part, plan
 from pneumoscope.recipe import load_recipe
 
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from beside_keras import ENVIRONMENT, in_fresh_process, loads_said, said, spread, twin_environment  # noqa: E402
+
 PARAMETERS = 1_246_401
 """What the source prints, batch-norm statistics included, as Keras counts."""
 SHARES = {"train": 0.7, "validation": 0.25, "calibration": 0.05}
 TARGET = 2.0
-
-
-def twin_environment(folder: Path) -> Path:
-    """Return the twin's Python, making its environment if it is not there or its requirements have changed."""
-    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    wanted, noted = (HERE / "requirements.txt").read_text(), folder / "installed.txt"
-    if not (python.is_file() and noted.is_file() and noted.read_text() == wanted):
-        print(f"making {folder} (TensorFlow, about 1.7 GB; once)", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", folder], check=True)
-        pip: list[str | Path] = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        subprocess.run([*pip, "-r", HERE / "requirements.txt"], check=True)
-        noted.write_text(wanted)
-    return python
 
 
 def images(data: Path | None, patients: int, folder: Path) -> tuple[Plan, str]:
@@ -79,31 +66,15 @@ def write_images(made: Plan, folder: Path) -> None:
 
 
 def one_run(command: list[Any], out: Path) -> dict[str, Any]:
-    """Run one side in a fresh process and return what it measured, with the machine's load."""
-    before, started = os.getloadavg()[0], time.perf_counter()
-    done = subprocess.run([*map(str, command), "--out", str(out)], capture_output=True, text=True)
-    if done.returncode:
-        raise SystemExit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
-    result: dict[str, Any] = json.loads(out.read_text(encoding="utf-8"))
+    """Run one side in a fresh process and return what it measured, with its rates after the first epoch."""
+    result = in_fresh_process(command, out, PARAMETERS)
     counted = slice(1, None)
     epochs = len(result["train_seconds"]) - 1
-    if result["parameters"] != PARAMETERS:
-        raise SystemExit(f"{command[1]}: {result['parameters']:,} parameters, the source has {PARAMETERS:,}")
     if epochs:
         result["images_per_second"] = epochs * result["images"] / sum(result["train_seconds"][counted])
         result["images_per_second_whole_epoch"] = epochs * result["images"] / sum(result["epoch_seconds"][counted])
         result["images_per_cpu_second"] = epochs * result["images"] / sum(result["cpu_seconds"][counted])
-    return result | {"process_seconds": time.perf_counter() - started, "load": [before, os.getloadavg()[0]]}
-
-
-def spread(values: list[float]) -> dict[str, float]:
-    """Return median, smallest and largest."""
-    return {"median": statistics.median(values), "low": min(values), "high": max(values)}
-
-
-def said(value: dict[str, float], digits: int) -> str:
-    """Return "median (low to high)"."""
-    return f"{value['median']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
+    return result
 
 
 RATES = {
@@ -168,7 +139,7 @@ def main() -> None:
         "--learn", type=int, default=0, metavar="EPOCHS", help="train both once more, to compare accuracy"
     )
     parser.add_argument("--float32", action="store_true", help="a third side: ours without bf16")
-    parser.add_argument("--environment", type=Path, default=HERE / ".venv-keras", help="the twin's; made if absent")
+    parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="the twin's; made if absent")
     parser.add_argument("-o", "--out", type=Path)
     options = parser.parse_args()
     if options.epochs < 2 or options.rounds < 1:
@@ -211,7 +182,7 @@ def main() -> None:
         "epochs": options.epochs,
         "batch": options.batch,
         "cores": os.cpu_count(),
-        "load": f"{min(loads):.1f} to {max(loads):.1f} on {os.cpu_count()} cores",
+        "load": loads_said(loads),
         "software": {side: of_side[0]["software"] for side, of_side in runs.items()},
         **summary(runs),
         "learning": learning,

@@ -12,18 +12,19 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import time
+import sys
 from pathlib import Path
-from typing import Any
 
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
 from keras.src.legacy.preprocessing.image import ImageDataGenerator  # gone from the public names of Keras 3
+from keras_clock import Clock
 
 
 def build() -> keras.Model:
@@ -41,31 +42,6 @@ def build() -> keras.Model:
     model.add(layers.Dense(units=1, activation="sigmoid"))
     model.compile(optimizer="rmsprop", loss="binary_crossentropy", metrics=["accuracy"])
     return model
-
-
-class Clock(keras.callbacks.Callback):
-    """Times each epoch: its training batches alone (and their processor time, all threads), and all with validation."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.train_seconds: list[float] = []
-        self.epoch_seconds: list[float] = []
-        self.cpu_seconds: list[float] = []
-        self._started = self._last_batch = self._cpu_started = self._cpu_last_batch = 0.0
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock."""
-        self._started, self._cpu_started = time.perf_counter(), time.process_time()
-
-    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Remember when the last batch was done."""
-        self._last_batch, self._cpu_last_batch = time.perf_counter(), time.process_time()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Note the times."""
-        self.train_seconds.append(self._last_batch - self._started)
-        self.epoch_seconds.append(time.perf_counter() - self._started)
-        self.cpu_seconds.append(self._cpu_last_batch - self._cpu_started)
 
 
 def main() -> None:

@@ -1,0 +1,207 @@
+"""How long does a head on a frozen backbone take to train here, against Keras 3 + TensorFlow? Measured in one run.
+
+    python benchmarks/keras_frozen/bench.py [--images 600] [--keras-epochs 5] [--rounds 1] [-o result.json]
+
+``transfer-mobilenetv2`` is trained by its twin (twin.py) and by Pneumoscope (ours.py) in turn, each in a fresh process,
+from the same weights and the same 299 x 299 pixels, for 30 epochs with validation in each. Counted is everything from
+building the network to the end of the last epoch: the pass through the backbone, the head, validation, and in ours the
+checkpoints. Not counted: starting Python, decoding. Where the twin is given fewer epochs, its later ones are taken to
+last as long as those after its first, and the table shows how alike they are.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from pneumoscope.data.importing import import_source
+from pneumoscope.data.manifest import Manifest, write_manifest
+from pneumoscope.data.phantom import write_set
+from pneumoscope.data.sources import SOURCES
+from pneumoscope.data.sources.base import ImportOptions
+from pneumoscope.errors import WeightsError
+from pneumoscope.files import write_json, write_text
+from pneumoscope.lab.prepare import Plan, load_part, plan
+from pneumoscope.lab.zoo import Classifier, build, count_parameters
+from pneumoscope.recipe import load_recipe
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+
+from beside_keras import ENVIRONMENT, in_fresh_process, loads_said, said, spread, twin_environment  # noqa: E402
+
+CLASSES = "task.classes=[covid-19, normal, viral-pneumonia]"
+EPOCHS = 30
+PROBE = 4
+TARGET = 12.0
+
+
+def images(data: Path | None, wanted: int | None) -> tuple[Manifest, str]:
+    """Return a manifest without parts, of all images or of about so many, and what they are in words."""
+    if data is None:
+        folder = Path(tempfile.gettempdir()) / "pneumoscope-bench-phantoms"
+        labels = ("covid-19", "normal", "viral-pneumonia")
+        found, words = write_set(folder, (wanted or 600) // 4, labels), "phantoms (synthetic, drawn by the package)"
+    else:
+        found, _ = import_source(SOURCES.get("radiography"), data, ImportOptions())
+        words = "COVID-19 Radiography"
+    if wanted is not None and wanted < len(found):
+        found = found.where(np.random.default_rng(0).permutation(len(found)) < wanted)
+    return found, words
+
+
+def keras_weights(model: Classifier) -> list[np.ndarray]:
+    """Return the backbone's weights in the order and layout of ``keras.applications.MobileNetV2``.
+
+    Keras adds 1e-3 to a variance and timm 1e-5: the difference goes into the variance.
+    """
+    found: list[np.ndarray] = []
+    for layer in model.trunk.modules():
+        if isinstance(layer, nn.Conv2d):
+            order = (2, 3, 0, 1) if layer.groups > 1 else (2, 3, 1, 0)
+            found.append(layer.weight.detach().permute(*order).numpy())
+        elif isinstance(layer, nn.BatchNorm2d):
+            if layer.running_mean is None or layer.running_var is None:
+                raise TypeError("batch-norm without statistics")
+            variance = layer.running_var + layer.eps - 1e-3
+            found += [t.detach().numpy() for t in (layer.weight, layer.bias, layer.running_mean, variance)]
+    return found
+
+
+def write_inputs(made: Plan, model: Classifier, folder: Path) -> None:
+    """Write what both sides read: manifest, recipe; pixels, classes, weights, and what the backbone makes of four."""
+    write_manifest(made.manifest, folder / "manifest.parquet")
+    write_text(folder / "recipe.yaml", made.recipe.to_yaml())
+    parts = {part: load_part(made, part) for part in ("train", "validation")}
+    arrays = {part: loaded.images.take(range(len(loaded)))[:, 0].numpy() for part, loaded in parts.items()}
+    with torch.inference_mode():
+        probe = model.eval().features(parts["train"].images.take(range(PROBE)).float() / 255).mean((2, 3)).numpy()
+    np.savez(
+        folder / "images.npz",
+        **arrays,
+        **{f"{part}_y": loaded.targets for part, loaded in parts.items()},
+        **{f"w{number}": value for number, value in enumerate(keras_weights(model))},
+        probe=probe,
+    )
+
+
+def whole_run(result: dict[str, Any]) -> float:
+    """Return the seconds of 30 epochs: measured, or with the missing epochs as long as the median after the first."""
+    seconds = result["epoch_seconds"]
+    return float(result["seconds"] + (EPOCHS - len(seconds)) * statistics.median(seconds[1:] or seconds))
+
+
+def show(report: dict[str, Any]) -> None:
+    """Print the table."""
+    print(f"\ntransfer-mobilenetv2, {report['parameters']:,} parameters on both sides; {report['images']}")
+    print(f"{EPOCHS} epochs, batch {report['batch']}, {report['rounds']} round(s), load {report['load']}")
+    for side, software in report["software"].items():
+        print(f"  {side:16} {software}")
+    print(
+        f"\n  {'':16} {'epochs run':>10} {'the pass, s':>22} {'an epoch after the first, s':>28} {'30 epochs, s':>24}"
+    )
+    for side, figures in report["sides"].items():
+        columns = f"{figures['epochs']:>10} {said(figures['pass'], 1):>22} {said(figures['epoch'], 2):>28}"
+        print(f"  {side:16} {columns} {said(figures['whole'], 1):>24}")
+    for side, ratio in report["ratios"].items():
+        print(f"  keras / {side:16} {said(ratio, 1)}")
+    print(f"  target: keras / ours at least {TARGET:g}")
+    print(f"  same backbone: pooled features differ by {report['probe']:.1e} of the largest")
+    for side, figures in report["sides"].items():
+        print(f"  {side:16} best validation accuracy {figures['best']:.3f} in {figures['epochs']} epochs")
+
+
+def main() -> None:
+    """Prepare, alternate, report."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    beside = HERE.parents[2] / "shared" / "data" / "radiography"
+    parser.add_argument("--data", type=Path, default=beside if beside.is_dir() else None, help="the Radiography set")
+    parser.add_argument("--images", type=int, help="of all parts together; all of them by default")
+    parser.add_argument("--rounds", type=int, default=1)
+    parser.add_argument(
+        "--keras-epochs", type=int, default=EPOCHS, help="of the sides that run the backbone each epoch"
+    )
+    parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--by-hand", action="store_true", help="a third side: Keras with features computed once")
+    parser.add_argument("--each-epoch", action="store_true", help="a further side: ours without kept features")
+    parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="the twin's; made if absent")
+    parser.add_argument("-o", "--out", type=Path)
+    options = parser.parse_args()
+    twin, ours = [twin_environment(options.environment), HERE / "twin.py"], [sys.executable, HERE / "ours.py"]
+    sides: dict[str, tuple[list[Any], int]] = {"keras": (twin, options.keras_epochs), "ours": (ours, EPOCHS)}
+    if options.by_hand:
+        sides["keras by hand"] = ([*twin, "--by-hand"], EPOCHS)
+    if options.each_epoch:
+        sides["ours each epoch"] = ([*ours, "--each-epoch"], options.keras_epochs)
+    manifest, words = images(options.data, options.images)
+    recipe = load_recipe("transfer-mobilenetv2", [CLASSES])
+    try:
+        model = build(recipe)
+    except WeightsError as error:
+        print(f"{error} Random weights instead: times are the same, accuracies mean nothing.", file=sys.stderr)
+        recipe = load_recipe("transfer-mobilenetv2", [CLASSES, "network.pretrained=null"])
+        model = build(recipe)
+    made, parameters = plan(recipe, manifest), count_parameters(model, "keras")
+    runs: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_inputs(made, model, folder)
+        del model
+        reads = {
+            "keras": ["--images", folder / "images.npz"],
+            "ours": ["--manifest", folder / "manifest.parquet", "--recipe", folder / "recipe.yaml"],
+        }
+        for number in range(options.rounds):
+            for side, (command, epochs) in sides.items():
+                same = ["--epochs", epochs, "--batch", options.batch, "--seed", number]
+                done = in_fresh_process([*command, *reads[side.split()[0]], *same], folder / "result.json", parameters)
+                runs[side].append(done)
+                line = f"{side:16} {epochs} epochs in {done['seconds']:.0f} s, load {done['load'][1]:.1f}"
+                print(f"round {number + 1}: {line}", file=sys.stderr, flush=True)
+    parts = ", ".join(f"{part} {len(made.manifest.part(part))}" for part in ("train", "validation"))
+    loads = [value for of_side in runs.values() for run in of_side for value in run["load"]]
+    whole = {side: [whole_run(run) for run in of_side] for side, of_side in runs.items()}
+    twins = runs["keras"][0]
+    report = {
+        "images": f"{words}: {parts}",
+        "parameters": parameters,
+        "rounds": options.rounds,
+        "batch": options.batch,
+        "cores": os.cpu_count(),
+        "load": loads_said(loads),
+        "software": {side: of_side[0]["software"] for side, of_side in runs.items()},
+        "probe": twins["probe_difference"] / twins["probe_largest"],
+        "sides": {
+            side: {
+                "epochs": sides[side][1],
+                "pass": spread([run["pass_seconds"] for run in of_side]),
+                "epoch": spread([s for run in of_side for s in run["epoch_seconds"][1:]]),
+                "whole": spread(whole[side]),
+                "best": max(max(run["validation_accuracy"]) for run in of_side),
+            }
+            for side, of_side in runs.items()
+        },
+        "ratios": {
+            side: spread([a / b for a, b in zip(whole["keras"], values, strict=True)])
+            for side, values in whole.items()
+            if side != "keras"
+        },
+        "runs": runs,
+    }
+    show(report)
+    if options.out:
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        write_json(options.out, report)
+
+
+if __name__ == "__main__":
+    main()
