@@ -208,6 +208,11 @@ def test_ages_that_are_stated_are_counted_with_an_interval(evidence: Build) -> N
     assert not _clear(children_and_adults(evidence(PLAIN))).applicable
 
 
+def test_a_few_images_set_no_label_apart(evidence: Build) -> None:
+    rows = [{"label": "normal", "age": 50.0} for _ in range(40)] + [{"label": "other", "age": 5.0} for _ in range(3)]
+    assert "Other finding 100%" in _clear(children_and_adults(evidence(rows))).sentence
+
+
 def test_what_a_publisher_says_of_ages_is_inferred_and_has_no_interval(evidence: Build) -> None:
     rows = [{"source": "radiography", "label": label} for label in ("viral-pneumonia", "normal")]
     finding = _found(children_and_adults(evidence(rows)))

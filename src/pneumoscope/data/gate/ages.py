@@ -21,6 +21,7 @@ MATERIAL = 0.1
 """How far apart the intervals of two labels' shares of children must lie to be called a mix-up of age and label."""
 
 MEASURED, SHARED, INFERRED = "age stated", "age of the same picture in another source", "inferred from the publisher"
+PARTLY = f"partly {INFERRED}"
 
 
 def children(evidence: Evidence) -> tuple[list[bool | None], list[str]]:
@@ -87,8 +88,10 @@ def children_and_adults(evidence: Evidence) -> Finding | Clear:
     basis = ", ".join(f"{count:,} {word}" for word, count in counts.most_common())
     basis += f", {int((~known).sum()):,} not known" if not known.all() else ""
     words = ", ".join(f"{display_name(label)} {_text(estimate)}" for label, estimate in shares.items())
-    low = max(_limit(estimate, lower=True) for estimate in shares.values())
-    high = min(_limit(estimate, lower=False) for estimate in shares.values())
+    # A label of a few groups whose share has no interval can't set the others apart.
+    judged = [one for one in shares.values() if one.low is not None or one.note in (INFERRED, PARTLY)]
+    low = max((_limit(estimate, lower=True) for estimate in judged), default=0.0)
+    high = min((_limit(estimate, lower=False) for estimate in judged), default=0.0)
     if low - high <= MATERIAL:
         return Clear(name=name, sentence=f"No label is set apart by age. Children: {words} ({basis}).")
     inferred = "" if not counts[INFERRED] else "Partly inferred: " if len(counts) > 1 else "Inferred: "
@@ -113,20 +116,22 @@ def children_and_adults(evidence: Evidence) -> Finding | Clear:
 
 
 def _share(is_child: NDArray[np.bool_], rows: NDArray[np.bool_], groups: NDArray[np.intp], how: list[str]) -> Estimate:
-    """Return the share of children among ``rows``; no interval where it rests on what a publisher says of all."""
-    if all(how[row] == INFERRED for row in np.flatnonzero(rows)):
-        return Estimate(value=float(is_child[rows].mean()), note=INFERRED)
+    """Return the share of children among ``rows``; no interval where some of it rests on what a publisher says."""
+    inferred = sum(how[row] == INFERRED for row in np.flatnonzero(rows))
+    if inferred:
+        return Estimate(value=float(is_child[rows].mean()), note=INFERRED if inferred == rows.sum() else PARTLY)
     return proportion(is_child[rows], groups[rows], what="label")
 
 
 def _text(estimate: Estimate) -> str:
     value = estimate.value or 0.0
-    if estimate.note != INFERRED:
+    if estimate.note not in (INFERRED, PARTLY):
         interval = (
             "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.0%}, {estimate.high:.0%}]"
         )
         return f"{value:.0%}{interval}"
-    return "all (inferred)" if value == 1 else "few or none (inferred)" if value == 0 else f"{value:.0%} (inferred)"
+    how = "inferred" if estimate.note == INFERRED else "partly inferred"
+    return f"all ({how})" if value == 1 else f"few or none ({how})" if value == 0 else f"{value:.0%} ({how})"
 
 
 def _limit(estimate: Estimate, *, lower: bool) -> float:

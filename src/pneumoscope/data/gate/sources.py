@@ -137,7 +137,7 @@ def one_source_classes(evidence: Evidence) -> Finding | Clear:
             Case(
                 rows=tuple((labels == label).nonzero()[0].tolist()),
                 images=(),
-                says=f"{display_name(label)}: {int((labels == label).sum()):,} images, all from {source}",
+                says=f"{display_name(label)}: {int((labels == label).sum()):,} in all, from {source}",
             )
             for label, source in single.items()
         ),
