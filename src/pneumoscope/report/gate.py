@@ -72,7 +72,7 @@ def bars(finding: Finding) -> Markup:
     numbers = {name: estimate for name, estimate in finding.numbers.items() if estimate.value is not None}
     if not numbers:
         return Markup("")
-    left, width, step = 250, 300, 24
+    left, width, step = 16 + 6 * max(map(len, numbers)), 300, 24  # letters are about 6 wide
     height = step * len(numbers) + 24
     body = []
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
