@@ -7,6 +7,7 @@ import pytest
 
 from pneumoscope.stats import netbenefit, predictive, prevalence, selective
 from pneumoscope.stats.bootstrap import resample
+from pneumoscope.stats.ratio import Share, ratio_limits
 
 
 def table(hits, positives, false, negatives):
@@ -17,26 +18,22 @@ def table(hits, positives, false, negatives):
 
 
 def test_predictive_values_agree_with_r():
-    # The R package CIfinder 2.0.0, method "zhou", on the breast cancer data of Mercaldo et al. 2007 at 7%.
+    # The R package CIfinder 2.0.0 on the breast cancer data of Mercaldo et al. 2007 at 7%, methods "gart and nam" (a
+    # score interval, with a correction for skewness that ours has not) and "zhou" (Mercaldo's logit interval).
     found = predictive.predictive_values(*table(31, 34, 12, 44), 0.07)
     assert found.ppv.value == pytest.approx(0.2010444, abs=1e-7)
-    assert (found.ppv.low, found.ppv.high) == (pytest.approx(0.1331384, abs=1e-6), pytest.approx(0.2919216, abs=1e-6))
+    assert (found.ppv.low, found.ppv.high) == (pytest.approx(0.1391548, abs=0.002), pytest.approx(0.3049051, abs=0.008))
+    assert (found.ppv.low, found.ppv.high) == (pytest.approx(0.1331384, abs=0.008), pytest.approx(0.2919216, abs=0.012))
     assert found.npv.value == pytest.approx(0.9909508, abs=1e-7)
-    assert (found.npv.low, found.npv.high) == (pytest.approx(0.9734141, abs=1e-6), pytest.approx(0.9969560, abs=1e-6))
+    assert (found.npv.low, found.npv.high) == (pytest.approx(0.9772641, abs=0.002), pytest.approx(0.9975727, abs=0.001))
     assert "optimistic" in found.ppv.note
 
 
 def test_predictive_values_without_a_false_positive():
-    # z^2 / 2 false and true negatives are added: 1.92 of 47.84 for 0 of 44.
+    # Gart and Nam's: .5262 to 1.
     found = predictive.predictive_values(*table(31, 34, 0, 44), 0.07)
     assert (found.ppv.value, found.ppv.high) == (1.0, 1.0)
-    z2 = 1.959964**2
-    false = z2 / 2 / (44 + z2)
-    error = ((3 / 34) / 31 + (1 - false) / (z2 / 2)) ** 0.5
-    odds = 31 / 34 / false * 0.07 / 0.93 * np.exp(-1.959964 * error)
-    assert found.ppv.low == pytest.approx(odds / (1 + odds), abs=1e-6)
-    # R's CIfinder by Gart & Nam's score method, for which 0 is no exception: .526.
-    assert 0.2 < found.ppv.low < 0.53
+    assert found.ppv.low == pytest.approx(0.5261573, abs=0.08)
     nothing = predictive.predictive_values(*table(0, 34, 0, 44), 0.07)
     assert nothing.ppv.value is None
     assert "no image" in nothing.ppv.note
@@ -75,11 +72,28 @@ def test_another_prior_is_what_scikit_learn_gives_with_that_prior():
 
 def test_a_likelihood_ratio_agrees_with_statsmodels():
     sm = pytest.importorskip("statsmodels.stats.proportion")
-    called, positive, groups = table(31, 34, 12, 44)
-    found = prevalence.likelihood_ratio(called, positive, groups)
-    low, high = sm.confint_proportions_2indep(31, 34, 12, 44, compare="ratio", method="log")
-    assert found.value == pytest.approx(31 / 34 / (12 / 44))
-    assert (found.low, found.high) == (pytest.approx(low, rel=1e-9), pytest.approx(high, rel=1e-9))
+    for hits, false in ((31, 12), (3, 40), (20, 1)):
+        found = prevalence.likelihood_ratio(*table(hits, 34, false, 44))
+        low, high = sm.confint_proportions_2indep(hits, 34, false, 44, compare="ratio", method="score")
+        assert found.value == pytest.approx(hits / 34 / (false / 44))
+        assert (found.low, found.high) == (pytest.approx(low, rel=1e-6), pytest.approx(high, rel=1e-6))
+
+
+def test_a_ratio_with_a_share_at_an_end():
+    # At a limit the score is the quantile itself; the likeliest shares found by brute force.
+    for x, m, y, n in ((31, 34, 0, 44), (10, 10, 9, 10), (0, 34, 5, 40), (10, 10, 10, 10)):
+        limits = ratio_limits(Share(x / m, m), Share(y / n, n), 1.959964)
+        for r in limits:
+            if not 0 < r < np.inf:
+                assert (x == 0) if r == 0 else (y == 0)
+                continue
+            q = np.linspace(0, min(1, 1 / r), 200_001)[1:-1]
+            likely = q[
+                np.argmax(x * np.log(r * q) + (m - x) * np.log1p(-r * q) + y * np.log(q) + (n - y) * np.log1p(-q))
+            ]
+            p = r * likely
+            variance = (p * (1 - p) / m + r**2 * likely * (1 - likely) / n) * (m + n) / (m + n - 1)
+            assert abs(x / m - r * y / n) == pytest.approx(1.959964 * variance**0.5, rel=2e-3)
 
 
 def test_likelihood_bands_rise_are_joined_and_are_capped():

@@ -8,7 +8,6 @@ Evidence beyond the outermost bands is capped at theirs, since nothing was measu
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from itertools import pairwise
 
@@ -18,9 +17,9 @@ from numpy.typing import ArrayLike
 from pneumoscope.card import Estimate, LikelihoodBand
 from pneumoscope.stats.intervals import FEWEST_GROUPS, effective_size, group_sums, quantile_for, too_few
 from pneumoscope.stats.metrics import bin_edges, group_index
+from pneumoscope.stats.ratio import METHOD, Share, ratio_limits
 from pneumoscope.stats.weighted import Bools, Floats
 
-LOG_RATIO = "log of the ratio (Simel 1991), effective sizes"
 _FEWEST_OF_EITHER = 3
 """Groups of either class without which a band is joined with its neighbour: a ratio with 0 below has no value."""
 
@@ -56,7 +55,7 @@ def primary_prior(prior: Sequence[float], prevalence: float) -> Floats:
 
 
 def likelihood_ratio(in_band: Bools, positive: Bools, groups: ArrayLike) -> Estimate:
-    """Return P(score in band | class) / P(score in band | others), with its interval on the scale of the logarithm.
+    """Return P(score in band | class) / P(score in band | others), with its interval.
 
     Args:
         in_band: [N] whether the score is in the band.
@@ -67,18 +66,12 @@ def likelihood_ratio(in_band: Bools, positive: Bools, groups: ArrayLike) -> Esti
     sides = [group_sums(in_band[side], group[side]) for side in (positive, ~positive)]
     if not all(hits.sum() for hits, _ in sides):
         return Estimate(value=None, note="needs images of the class and of others in the band")
-    (share, variance), (other, other_variance) = (_log_share(hits, counts) for hits, counts in sides)
-    ratio, fewest = share / other, min(len(counts) for _, counts in sides)
+    top, bottom = (Share(float(hits.sum() / counts.sum()), effective_size(hits, counts)) for hits, counts in sides)
+    value, fewest = top.value / bottom.value, min(len(counts) for _, counts in sides)
     if fewest < FEWEST_GROUPS:
-        return Estimate(value=ratio, method=LOG_RATIO, note=too_few(fewest))
-    half = quantile_for(*(counts for _, counts in sides)) * math.sqrt(variance + other_variance)
-    return Estimate(value=ratio, low=ratio * math.exp(-half), high=ratio * math.exp(half), method=LOG_RATIO)
-
-
-def _log_share(hits: Floats, counts: Floats) -> tuple[float, float]:
-    """Return a share and the variance of its logarithm, of groups with ``hits`` [G] among ``counts`` [G] images."""
-    share = float(hits.sum() / counts.sum())
-    return share, (1 - share) / (share * effective_size(hits, counts))
+        return Estimate(value=value, method=METHOD, note=too_few(fewest))
+    low, high = ratio_limits(top, bottom, quantile_for(*(counts for _, counts in sides)))
+    return Estimate(value=value, low=low, high=high, method=METHOD)
 
 
 def likelihood_bands(
