@@ -95,7 +95,7 @@ def test_an_opening_of_test_is_in_the_ledger_the_evidence_the_card_and_the_page(
         assert done.exit_code == 0, done.output
         assert f"earlier openings: {earlier}." in done.stderr
     lines = (run / "manifest.ledger.jsonl").read_text().splitlines()
-    card, identity = read_card(run / "bundle")
+    _, identity = read_card(run / "bundle")
     known = evidence.openings(evidence.read(run / "bundle", identity))
     assert [opening.earlier_openings for opening in known] == [0, 1]
     assert [opening.images for opening in known] == [len(json.loads(line)["images"]) for line in lines] == [14, 14]

@@ -142,9 +142,9 @@ def gate_words(findings: Sequence[GateNote] | None) -> str:
         return "The data gate found nothing that leaks or confounds."
     standing = [finding for finding in findings if finding.because is None]
     parts = []
-    for severity, verb in (("block", "would block a training"), ("warn", "warns"), ("note", "notes")):
+    for severity, verb in (("block", "would block a training"), ("warn", "warns of"), ("note", "notes")):
         names = [finding.name for finding in standing if finding.severity == severity]
-        parts += [f"It {verb}: {listed(names)}."] if names else []
+        parts += [f"The data gate {verb}: {listed(names)}."] if names else []
     allowed = [finding.name for finding in findings if finding.because is not None]
     parts += [f"Allowed by the user, with a reason: {listed(allowed)}."] if allowed else []
     return " ".join(parts)
