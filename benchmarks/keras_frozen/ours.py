@@ -44,9 +44,9 @@ def main() -> None:
         load_part(made, part)  # decoded before the clock starts, as the twin's are
     with tempfile.TemporaryDirectory() as name, FeatureStore(0 if options.each_epoch else None) as features:
         folder = Path(name) / "run"
-        started = time.perf_counter()
+        started, cpu = time.perf_counter(), time.process_time()
         run = fit.train(made, folder, device="cpu", console=Console(quiet=True), features=features)
-        seconds = time.perf_counter() - started
+        seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         read = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
         with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
@@ -54,6 +54,7 @@ def main() -> None:
         "parameters": count_parameters(run.model, "keras"),
         "images": len(run.parts["train"]),
         "seconds": seconds,
+        "cpu": cpu,
         "pass_seconds": read.get("features", {"seconds": 0.0})["seconds"],
         "epoch_seconds": read["timing"]["epoch_seconds"],
         "validation_accuracy": [float(row["validation_accuracy"]) for row in rows],
