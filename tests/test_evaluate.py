@@ -236,3 +236,20 @@ def test_the_command_fails_by_name_when_an_image_cannot_be_read(model, tmp_path)
     assert result.exit_code == 1
     assert "site-a/normal-3.png" in result.output
     assert run(model.folder, "--data", tmp_path / "m.parquet", "--split", "train").exit_code == 1
+
+
+def test_a_set_that_was_split_again_is_stamped(tmp_path):
+    from pneumoscope.card import SourceLicence
+    from pneumoscope.infer import load
+
+    manifest = draw(tmp_path, each=10)
+
+    def stamped(source: str, split_hash: str) -> bool:
+        licences = (SourceLicence(source=source, licence="none"),)
+        folder = bundles.write_bundle(tmp_path / "bundle", licences=licences, split_hash=split_hash)
+        stamps = evaluate(load(folder), manifest, resamples=200).stamps
+        return any(stamp.startswith("not the division of the data that the model was trained with") for stamp in stamps)
+
+    assert stamped("site-a", "0" * 64)
+    assert not stamped("site-a", manifest.split_hash())
+    assert not stamped("elsewhere", "0" * 64)  # another site's images trained nothing
