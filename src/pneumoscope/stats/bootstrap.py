@@ -13,8 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
-from scipy.stats import t as student
+from scipy.special import ndtr, ndtri, stdtrit
 
 from pneumoscope.card import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
@@ -158,7 +157,7 @@ def _bca_limits(values: Floats, value: float, acceleration: float, freedom: floa
     size = len(values)
     below = ((values < value).sum() + 0.5 * (values == value).sum()) / size  # ties count half: a discrete figure
     bias = float(ndtri(np.clip(below, 1 / (size + 1), size / (size + 1))))
-    quantile = float(student.ppf(1 - tail, freedom))
+    quantile = float(stdtrit(freedom, 1 - tail))
     ordered = np.sort(values)
 
     def limit(z: float) -> float:

@@ -12,8 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import chdtri, ndtri
-from scipy.stats import t as student
+from scipy.special import chdtri, ndtri, stdtrit
 
 from pneumoscope.card import Estimate
 from pneumoscope.stats.weighted import Bools, Floats, Ints
@@ -107,7 +106,7 @@ def quantile_for(*counts: Floats, tail: float = TAIL) -> float:
     """
     if all((sizes == 1).all() for sizes in counts):
         return float(ndtri(1 - tail))
-    return float(student.ppf(1 - tail, max(1, min(len(sizes) for sizes in counts) - 1)))
+    return float(stdtrit(max(1, min(len(sizes) for sizes in counts) - 1), 1 - tail))
 
 
 def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float = TAIL) -> Estimate:
@@ -187,7 +186,7 @@ def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) ->
         scale = (found.misplaced * observed + _PRIOR_GROUPS_AUROC * scale) / (found.misplaced + _PRIOR_GROUPS_AUROC)
     quantile = float(ndtri(1 - tail))
     if max(kish) > 1.0:
-        quantile = float(student.ppf(1 - tail, found.freedom if not nothing_seen else fewest - 1))
+        quantile = float(stdtrit(found.freedom if not nothing_seen else fewest - 1, 1 - tail))
     low, high = score_limits(found.area, lambda a: scale * newcombe_variance(a, m, n), quantile)
     note = "the classes are separated: the interval rests on the number of groups" if nothing_seen else ""
     return Estimate(value=found.area, low=low, high=high, method=AUROC_SCORE, note=note)
