@@ -38,6 +38,8 @@ COMMANDS = {
     "report": Command("pneumoscope.cli.report:report", "Write the report of a run: question, data, results, checklists."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),
+    "serve": Command("pneumoscope.cli.serve:serve", "Serve studies, predictions and reads over HTTP."),
+    "users": Command("pneumoscope.cli.users:app", "Add, list and disable the accounts of a server."),
 }
 
 EXTRAS = {

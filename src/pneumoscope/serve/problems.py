@@ -9,6 +9,8 @@ from __future__ import annotations
 import errno
 from typing import Any
 
+from sqlalchemy.exc import DataError, IntegrityError, OperationalError
+
 from pneumoscope.errors import (
     BundleError,
     GateRefusedError,
@@ -69,6 +71,12 @@ def as_problem(error: BaseException) -> ProblemError | None:
         return ProblemError(
             503, "this model", "can't be used at present.", "Its bundle must be verified on the server."
         )
+    if isinstance(error, DataError):  # PostgreSQL takes no NUL in a text
+        return ProblemError(422, "the request", "holds a value that can't be stored.")
+    if isinstance(error, IntegrityError):
+        return ProblemError(409, "the request", "was overtaken by another, such as an erasure.", "Look again.")
+    if isinstance(error, OperationalError):
+        return ProblemError(503, "the store", "does not answer.", "Send it again later.", headers={"Retry-After": "5"})
     if isinstance(error, LabelError | UsageError | GateRefusedError):
         return ProblemError(422, error.thing, error.problem, error.way_out)
     return None

@@ -1,0 +1,60 @@
+"""`pneumoscope serve`: the server, for this machine alone or for a department."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    host: Annotated[str, typer.Option(help="Address to answer on. Any but this machine's own asks for a login.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option(help="Port.", min=0, max=65535)] = 8000,
+    models: Annotated[Path | None, typer.Option(help="Folder of bundles, beside the built-in one.")] = None,
+    database: Annotated[
+        str | None, typer.Option(help="postgresql://USER@HOST/NAME.  [default: SQLite in --home]", metavar="URL")
+    ] = None,
+    home: Annotated[Path | None, typer.Option(help="Folder of pixels, secret and database.")] = None,
+    secret: Annotated[Path | None, typer.Option(help="File with the key that seals names.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes that predict.  [default: one a core]", min=0)] = None,
+    tls_certificate: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None,
+    tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    proxy: Annotated[str | None, typer.Option(help="Address of the proxy that encrypts.", metavar="IP")] = None,
+    hosts: Annotated[list[str] | None, typer.Option("--name", help="Host name to answer to; repeatable.")] = None,
+    accounts: Annotated[bool, typer.Option("--accounts", help="Ask for a login on this machine too.")] = False,
+    read_first: Annotated[
+        bool | None,
+        typer.Option(
+            "--read-first/--read-freely",
+            help="Show answers only after one's own read is locked.  [default: where there are accounts]",
+        ),
+    ] = None,
+    queue: Annotated[int, typer.Option(help="Predictions that may wait; beyond it uploads are put off.", min=1)] = 1000,
+) -> None:
+    """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
+    from pneumoscope.infer import default_workers
+    from pneumoscope.labels import DISCLAIMER
+    from pneumoscope.serve.run import run
+    from pneumoscope.serve.settings import Settings, default_home
+
+    settings = Settings(
+        home=home or default_home(),
+        database=database,
+        models=models,
+        secret=secret,
+        host=host,
+        port=port,
+        hosts=tuple(hosts or ()),
+        tls_certificate=tls_certificate,
+        tls_key=tls_key,
+        proxy=proxy,
+        accounts=accounts,
+        read_first=read_first,
+        workers=default_workers() if workers is None else workers,
+        queue_limit=queue,
+    )
+    typer.echo(DISCLAIMER, err=True)
+    run(settings)

@@ -1,0 +1,110 @@
+"""The server as an ASGI app, made from its settings and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from pneumoscope import __version__
+from pneumoscope.labels import DISCLAIMER
+from pneumoscope.serve import events, routes_models, routes_reads, routes_studies, routes_system, studies
+from pneumoscope.serve.auth import Accounts
+from pneumoscope.serve.catalogue import Catalogue
+from pneumoscope.serve.context import Context
+from pneumoscope.serve.guard import Guard, problem_response
+from pneumoscope.serve.metrics import Metrics
+from pneumoscope.serve.problems import ProblemError
+from pneumoscope.serve.schemas import ProblemOut
+from pneumoscope.serve.settings import Settings
+from pneumoscope.serve.store import Store, open_store
+from pneumoscope.serve.supervisor import Supervisor
+
+REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the server's app. It opens its store at once, and starts its workers when it is started.
+
+    Args:
+        settings: All there is to set; ``workers=0`` leaves the predictions to other servers of the same database.
+    """
+    settings = settings.checked()
+    store = open_store(settings)
+    context = Context(
+        settings=settings,
+        store=store,
+        catalogue=Catalogue(settings.models),
+        accounts=Accounts(store, settings),
+        metrics=Metrics(store),
+        streams=events.Streams(settings.streams),
+    )
+    problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
+    app = FastAPI(
+        title="Pneumoscope",
+        version=__version__,
+        description=DISCLAIMER,
+        docs_url=None,  # its page loads scripts from elsewhere, which our pages never do
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=_lifespan(store, settings),
+        responses=dict.fromkeys(REFUSALS, problem),
+    )
+    app.state.context = context
+    for part in (routes_system, routes_studies, routes_reads, routes_models):
+        app.include_router(part.routes())
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Guard, context=context)
+    return app
+
+
+def _lifespan(store: Store, settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        studies.sweep(store)
+        events.forget_old(store)
+        supervisor = Supervisor(store, settings) if settings.workers else None
+        if supervisor is not None:
+            supervisor.start()
+        try:
+            yield
+        finally:
+            if supervisor is not None:
+                supervisor.stop()
+            store.close()
+
+    return lifespan
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """Say where a request breaks its schema; what was sent there is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    places = [
+        {"where": [part for part in fault["loc"][:2] if isinstance(part, int) or part.isidentifier()],
+         "rule": str(fault["type"])[:64]}
+        for fault in error.errors()[:20]
+    ]  # fmt: skip
+    return problem_response(
+        ProblemError(422, "the request", "does not follow its schema.", "See /api/openapi.json.", more={"at": places}),
+        request.state.number,
+    )
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    words = {404: "is not an address of this server.", 405: "does not take this method."}
+    return problem_response(
+        ProblemError(
+            error.status_code,
+            "this address" if error.status_code in words else "the request",
+            words.get(error.status_code, "could not be understood."),
+            headers=dict(error.headers or {}),
+        ),
+        request.state.number,
+    )

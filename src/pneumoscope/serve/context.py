@@ -1,0 +1,68 @@
+"""What every endpoint needs, made once for an app and handed to each request; and who is asking."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from pneumoscope.infer import default_workers
+from pneumoscope.serve.auth import Accounts, Principal
+from pneumoscope.serve.catalogue import Catalogue
+from pneumoscope.serve.events import Streams
+from pneumoscope.serve.metrics import Metrics
+from pneumoscope.serve.problems import ProblemError
+from pneumoscope.serve.settings import Settings
+from pneumoscope.serve.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of one server."""
+
+    settings: Settings
+    store: Store
+    catalogue: Catalogue
+    accounts: Accounts
+    metrics: Metrics
+    streams: Streams
+    decoding: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(default_workers()))
+    """Images decoded at once: a large one takes some 400 MiB."""
+
+
+def context_of(request: Request) -> Context:
+    """Return the parts of the server that is asked."""
+    context = request.app.state.context
+    assert isinstance(context, Context)
+    return context
+
+
+def who_asks(request: Request) -> Principal:
+    """Return who asks; the guard has found out before anything else ran."""
+    principal = request.state.principal
+    assert isinstance(principal, Principal)
+    return principal
+
+
+def admin_asks(request: Request) -> Principal:
+    """Return who asks, an admin.
+
+    Raises:
+        ProblemError: It is none (403).
+    """
+    principal = who_asks(request)
+    if not principal.is_admin:
+        raise ProblemError(403, "this address", "is for admins.", "Ask one of them.")
+    return principal
+
+
+Parts = Annotated[Context, Depends(context_of)]
+Who = Annotated[Principal, Depends(who_asks)]
+Admin = Annotated[Principal, Depends(admin_asks)]
+
+
+def about(request: Request, subject: str) -> None:
+    """Say which thing a request was about, for the audit log, where its address does not."""
+    request.state.subject = subject

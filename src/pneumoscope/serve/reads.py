@@ -1,0 +1,103 @@
+"""The reader's own report, and what was shown to whom.
+
+The rules, so that a read can later be told from an echo of the model: an unaided read can only be written by someone to
+whom no answer about the study has been shown, and is locked when it is final; whatever is shown is written down before
+it is shown; a version is never changed, a later one stands beside it; after the final report there are only addenda.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from pneumoscope.serve.auth import Principal
+from pneumoscope.serve.problems import ProblemError
+from pneumoscope.serve.schemas import ReadIn
+from pneumoscope.serve.secret import new_id
+from pneumoscope.serve.settings import Settings
+from pneumoscope.serve.store import Store, now
+from pneumoscope.serve.tables import Display, Event, Prediction, Read
+
+WITHHELD = "lock your own unaided read first"
+
+
+def has_locked(session: Session, study: str, reader: str) -> bool:
+    """Return whether a reader's unaided read is final."""
+    query = select(Read.id).where(
+        Read.study == study, Read.reader == reader, Read.stage == "unaided", Read.state == "final"
+    )
+    return session.scalar(query.limit(1)) is not None
+
+
+def why_withheld(session: Session, settings: Settings, study: str, reader: str) -> str | None:
+    """Return why a reader may not see answers and others' findings about a study yet; None where they may."""
+    if settings.reads_come_first and not has_locked(session, study, reader):
+        return WITHHELD
+    return None
+
+
+def show(session: Session, rows: Sequence[Prediction], reader: str, what: str) -> None:
+    """Write down that answers are shown; to be committed before they are."""
+    time = now()
+    session.add_all(
+        Display(study=row.study, prediction=row.id, reader=reader, what=what, at=time)
+        for row in rows
+        if row.result is not None
+    )
+
+
+def shown_to(session: Session, study: str, reader: str) -> list[str]:
+    """Return the predictions about a study that a reader has been shown."""
+    query = select(Display.prediction).where(Display.study == study, Display.reader == reader).distinct()
+    return sorted(session.scalars(query))
+
+
+def add(store: Store, session: Session, study: str, who: Principal, sent: ReadIn) -> Read:
+    """Add a version of a report.
+
+    Raises:
+        ProblemError: It would break one of the rules above (409).
+    """
+    store.alone(session)
+    earlier = list(session.scalars(select(Read).where(Read.study == study, Read.reader == who.id)))
+    displayed = shown_to(session, study, who.id)
+    _check(sent, earlier, displayed, reads_first=store.settings.reads_come_first)
+    last = session.scalar(select(func.max(Read.version)).where(Read.study == study, Read.reader == who.id))
+    row = Read(
+        id=new_id(),
+        study=study,
+        reader=who.id,
+        version=(last or 0) + 1,
+        stage=sent.stage,
+        state=sent.state,
+        content={"likelihoods": sent.likelihoods, "conclusion": sent.conclusion, "text": sent.text},
+        displayed=displayed,
+        at=now(),
+    )
+    session.add(row)
+    session.add(Event(kind="read", study=study, subject=row.id, state=row.state, at=row.at))
+    return row
+
+
+def _check(sent: ReadIn, earlier: Sequence[Read], displayed: Sequence[str], *, reads_first: bool) -> None:
+    final = {row.stage for row in earlier if row.state == "final"}
+    if sent.stage == "unaided":
+        if displayed:
+            raise _conflict("an unaided read is no longer possible: a model's answer has been shown to you.", "aided")
+        if "unaided" in final or any(row.stage == "aided" for row in earlier):
+            raise _conflict("your unaided read is locked.", "aided")
+        if sent.state == "addendum":
+            raise _conflict("an unaided read has no addendum.", "aided")
+    elif sent.state == "addendum":
+        if "aided" not in final:
+            raise _conflict("there is no final report that it could be added to.", "aided")
+    elif "aided" in final:
+        raise _conflict("your report is final; it can have addenda.", "aided")
+    elif reads_first and "unaided" not in final:
+        raise _conflict("your own unaided read comes first.", "unaided")
+
+
+def _conflict(problem: str, stage: str) -> ProblemError:
+    return ProblemError(409, "this read", f"can't be taken: {problem}", f'Send one with "stage": "{stage}".')

@@ -1,0 +1,94 @@
+"""Reads and reference results over HTTP."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from sqlalchemy import select
+
+from pneumoscope.labels import check_label
+from pneumoscope.serve import reads, studies
+from pneumoscope.serve.context import Context, Parts, Who
+from pneumoscope.serve.problems import ProblemError
+from pneumoscope.serve.routes_studies import Id
+from pneumoscope.serve.schemas import ReadIn, ReadOut, ReferenceIn, ReferenceOut, when
+from pneumoscope.serve.secret import new_id
+from pneumoscope.serve.store import now
+from pneumoscope.serve.tables import Read, Reference
+
+
+def routes() -> APIRouter:
+    """Return the endpoints."""
+    router = APIRouter(prefix="/api/studies/{study}", tags=["reads"])
+    router.post("/reads", status_code=201)(add_read)
+    router.get("/reads")(list_reads)
+    router.post("/references", status_code=201)(add_reference)
+    router.get("/references")(list_references)
+    return router
+
+
+def add_read(parts: Parts, who: Who, study: Id, sent: ReadIn) -> ReadOut:
+    """Add a version of one's own report: first unaided, then with the models' answers."""
+    for label in [*sent.likelihoods, *([sent.conclusion] if sent.conclusion else [])]:
+        check_label(label, "the read")
+    with parts.store.writing() as session:
+        studies.get(session, study)
+        row = reads.add(parts.store, session, study, who, sent)
+    return _read_out(row)
+
+
+def list_reads(parts: Parts, who: Who, study: Id) -> list[ReadOut]:
+    """Show the versions of one's own report; those of others once one's own unaided read is locked."""
+    with parts.store.reading() as session:
+        studies.get(session, study)
+        query = select(Read).where(Read.study == study).order_by(Read.at, Read.version)
+        if reads.why_withheld(session, parts.settings, study, who.id) is not None:
+            query = query.where(Read.reader == who.id)
+        return [_read_out(row) for row in session.scalars(query)]
+
+
+def add_reference(parts: Parts, who: Who, study: Id, sent: ReferenceIn) -> ReferenceOut:
+    """Enter what a test other than the radiograph found. A correction is entered beside it."""
+    check_label(sent.label, "the reference result")
+    number = new_id()
+    row = Reference(
+        id=number,
+        study=study,
+        standard=sent.standard,
+        label=sent.label,
+        sealed=parts.store.secret.seal({"date": sent.date.isoformat()}, number),
+        by=who.id,
+        at=now(),
+    )
+    with parts.store.writing() as session:
+        studies.get(session, study)
+        session.add(row)
+    return _reference_out(parts, row, dates=who.sees_names)
+
+
+def list_references(parts: Parts, who: Who, study: Id) -> list[ReferenceOut]:
+    """Show the reference results, once one's own unaided read is locked."""
+    with parts.store.reading() as session:
+        studies.get(session, study)
+        if why := reads.why_withheld(session, parts.settings, study, who.id):
+            raise ProblemError(403, "the reference results", f"are withheld: {why}.")
+        rows = session.scalars(select(Reference).where(Reference.study == study).order_by(Reference.at)).all()
+    return [_reference_out(parts, row, dates=who.sees_names) for row in rows]
+
+
+def _read_out(row: Read) -> ReadOut:
+    return ReadOut.model_validate(
+        {
+            "id": row.id, "reader": row.reader, "version": row.version, "stage": row.stage, "state": row.state,
+            "displayed": row.displayed, "at": when(row.at), **row.content,
+        }
+    )  # fmt: skip
+
+
+def _reference_out(parts: Context, row: Reference, *, dates: bool) -> ReferenceOut:
+    opened = parts.store.secret.unseal(row.sealed, row.id) if dates else {}
+    return ReferenceOut.model_validate(
+        {
+            "id": row.id, "standard": row.standard, "label": row.label, "by": row.by, "at": when(row.at),
+            "date": opened.get("date"),
+        }
+    )  # fmt: skip

@@ -1,0 +1,294 @@
+"""What goes over the wire, in both directions; OpenAPI is made from it."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+State = Literal["queued", "running", "done", "failed"]
+_ID = Field(description="opaque; random")
+
+
+class Sent(BaseModel):
+    """Something that a client sends: an unknown member is an error, not a silence."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ImageOut(BaseModel):
+    """One radiograph."""
+
+    id: str = _ID
+    format: str = Field(description="of the file as it came")
+    bits: int
+    width: int
+    height: int
+    facts: dict[str, Any] = Field(description="view, modality, sex, age and the like; never a name, number or date")
+
+
+class PredictionState(BaseModel):
+    """How far a prediction is."""
+
+    id: str = _ID
+    image: str
+    model: str = Field(description="first 12 digits of the bundle's identity")
+    state: State
+
+
+class StudyOut(BaseModel):
+    """One examination."""
+
+    id: str = _ID
+    patient: str | None = Field(description="pseudonym; null where the files name no patient")
+    received: datetime
+    images: list[ImageOut]
+    predictions: list[PredictionState]
+
+
+class StudyPage(BaseModel):
+    """Some studies, newest first."""
+
+    studies: list[StudyOut]
+    next: str | None = Field(description="cursor of the next page; null on the last")
+
+
+class FileOut(BaseModel):
+    """What became of one file of an upload."""
+
+    file: str = Field(description="by its place in the upload, never by its name")
+    status: Literal["accepted", "duplicate", "refused"]
+    study: str | None = None
+    image: str | None = None
+    predictions: list[str] = []
+    problem: str | None = None
+
+
+class UploadOut(BaseModel):
+    """What became of an upload."""
+
+    files: list[FileOut]
+
+
+class PredictionOut(PredictionState):
+    """A prediction, with its result where it may be shown."""
+
+    study: str
+    asked: datetime
+    finished: datetime | None
+    model_off: bool = Field(description="the model was switched off since: do not rely on this answer")
+    withheld: str | None = Field(default=None, description="why the result is not shown; null where it is")
+    result: dict[str, Any] | None = None
+
+
+class Ask(Sent):
+    """Which models to ask about all images of a study."""
+
+    models: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(min_length=1, max_length=20)
+
+
+class HeatmapOut(BaseModel):
+    """Where a model looked, as it is: row 0 = head; not a localisation."""
+
+    labels: list[str]
+    rows: int
+    columns: int
+    values: list[list[list[float]]] = Field(description="[label][row][column] in 0..1")
+
+
+class IdentityOut(BaseModel):
+    """Who was examined, and when."""
+
+    patient: dict[str, str] | None
+    examination: dict[str, str] | None
+
+
+class ReadIn(Sent):
+    """A reader's own report."""
+
+    stage: Literal["unaided", "aided"]
+    state: Literal["draft", "final", "addendum"]
+    likelihoods: dict[Annotated[str, Field(max_length=64)], Probability] = Field(
+        default_factory=dict, max_length=20, description="label -> how likely the reader finds it"
+    )
+    conclusion: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="a label")
+    text: str = Field(default="", max_length=10_000)
+
+
+class ReadOut(BaseModel):
+    """One version of a report."""
+
+    id: str = _ID
+    reader: str
+    version: int
+    stage: Literal["unaided", "aided"]
+    state: Literal["draft", "final", "addendum"]
+    likelihoods: dict[str, float]
+    conclusion: str | None
+    text: str
+    displayed: list[str] = Field(description="predictions that this reader had been shown when it was written")
+    at: datetime
+
+
+class ReferenceIn(Sent):
+    """What a test other than the radiograph found."""
+
+    standard: Literal["rt-pcr", "ct", "follow-up", "other"]
+    label: Annotated[str, Field(max_length=64)]
+    date: date
+
+
+class ReferenceOut(BaseModel):
+    """A reference result; the date for those who may see dates."""
+
+    id: str = _ID
+    standard: str
+    label: str
+    date: date | None
+    by: str
+    at: datetime
+
+
+class ModelOut(BaseModel):
+    """One model in the list."""
+
+    id: str = Field(description="first 12 digits of the identity")
+    identity: str
+    name: str
+    version: str
+    summary: str
+    labels: list[str]
+    not_looked_for: list[str]
+    synthetic: bool
+    stamps: list[str]
+    builtin: bool
+    on: bool
+    audit: Literal["not audited", "audited"]
+
+
+class ModelDetail(ModelOut):
+    """One model with all that is known of it."""
+
+    card: dict[str, Any]
+    evidence: list[dict[str, Any]]
+    files: list[str]
+    switches: list[SwitchOut]
+
+
+class SwitchIn(Sent):
+    """Switch a model off, or on again."""
+
+    on: bool
+    reason: Annotated[str, Field(min_length=3, max_length=1000)]
+
+
+class SwitchOut(BaseModel):
+    """A model was switched."""
+
+    on: bool
+    reason: str
+    by: str
+    at: datetime
+
+
+class AnsweredOut(BaseModel):
+    """One answer of a model: whom it was about, and who saw it."""
+
+    study: str
+    patient: str | None
+    prediction: str
+    finished: datetime | None
+    decision: str | None
+    shown_to: list[str]
+
+
+class Credentials(Sent):
+    """A name and a password."""
+
+    name: Annotated[str, Field(max_length=64)]
+    password: Annotated[str, Field(max_length=256)]
+
+
+class Me(BaseModel):
+    """Who is asking."""
+
+    id: str
+    name: str
+    role: Literal["reader", "admin"]
+    sees_names: bool
+    csrf: str | None = Field(description="send it as X-CSRF-Token with every change; null where none is needed")
+    idle_seconds: float | None = Field(description="a session ends after so long without use")
+
+
+class TokenIn(Sent):
+    """A key for a program."""
+
+    label: Annotated[str, Field(min_length=1, max_length=64)]
+
+
+class TokenOut(BaseModel):
+    """A key for a program."""
+
+    id: str = _ID
+    label: str
+    created: datetime
+    token: str | None = Field(default=None, description="shown once, when it is made")
+
+
+class PatientNumber(Sent):
+    """How a patient is numbered in DICOM."""
+
+    patient_id: Annotated[str, Field(min_length=1, max_length=256)]
+    issuer: Annotated[str, Field(max_length=256)] = ""
+
+
+class ErasedOut(BaseModel):
+    """What was erased."""
+
+    studies: int
+    images: int
+    predictions: int
+
+
+class AccessOut(BaseModel):
+    """One line of the audit log."""
+
+    id: int
+    at: datetime
+    who: str
+    address: str
+    action: str
+    subject: str
+    status: int
+    request: str
+
+
+class AboutOut(BaseModel):
+    """What this server is."""
+
+    name: Literal["Pneumoscope"] = "Pneumoscope"
+    version: str
+    disclaimer: str
+    accounts: bool
+    reads_first: bool
+    limits: dict[str, int]
+
+
+class ProblemOut(BaseModel):
+    """Why a request was refused (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+
+
+def when(seconds: float) -> datetime:
+    """Return a stored time as a date and time in UTC."""
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+ModelDetail.model_rebuild()
