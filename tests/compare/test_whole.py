@@ -18,6 +18,7 @@ import pyarrow.parquet as pq  # noqa: E402
 from rich.console import Console  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
+from pneumoscope import evidence  # noqa: E402
 from pneumoscope.compare import entries as entries_module  # noqa: E402
 from pneumoscope.compare.board import Wishes  # noqa: E402
 from pneumoscope.compare.entries import Entry, entries  # noqa: E402
@@ -157,6 +158,18 @@ def test_test_is_opened_once_for_the_finalists_and_all_is_kept(
     assert {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.ckpt")} == written
     assert [row.figures for row in again.tables[0].rows] == [row.figures for row in table.rows]
     assert again.tables[0].finals == table.finals
+
+
+def test_the_opening_is_evidence_about_each_finalist_and_on_its_card(
+    made: Comparison, data: Manifest, folder: Path
+) -> None:
+    for final in made.tables[0].finals:
+        bundle = folder / "runs" / final.name / "bundle"
+        [opening] = evidence.openings(evidence.read(bundle, final.evaluation.identity))
+        assert (opening.command, opening.images) == ("pneumoscope compare", len(data.part("test")))
+        assert opening.headline["accuracy"] == final.evaluation.figures.overall["accuracy"]
+        assert "Opened once with this model" in (bundle / "CARD.md").read_text()
+        assert "Opened once with this model" in (bundle.parent / "report.html").read_text()
 
 
 def test_a_comparison_without_finals_leaves_test_closed(
