@@ -7,7 +7,6 @@ import pickle
 import signal
 import subprocess
 import sys
-import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -135,18 +134,16 @@ def test_a_worker_killed_by_the_system_loses_its_trial_to_another(
         "study.run_folds = lambda *_: (print('taken', flush=True), time.sleep(600))\n"
         "study.work(pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()))\n"
     )
-    worker = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "job")], stdout=subprocess.PIPE, text=True)
-    assert worker.stdout is not None
-    assert worker.stdout.readline() == "taken\n"
-    worker.send_signal(signal.SIGKILL)
-    worker.wait()
-    started = time.monotonic()
+    command = [sys.executable, "-c", code, str(tmp_path / "job")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "taken\n"
+        worker.send_signal(signal.SIGKILL)
     opened = study.search(made, 1, print)
     assert finished_slots(opened) == Counter(range(4))
     lost = opened.study.get_trials(states=(TrialState.FAIL,))
     assert [trial.user_attrs[SLOT] for trial in lost] == [0]
     assert summarise(opened).trials[0].attempts == 2
-    assert time.monotonic() - started < 60
 
 
 def test_a_diverging_setting_fails_alone(job: MakeJob, pretended: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -192,16 +189,16 @@ def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: lis
 
 def test_nested_searches_anew_without_each_outer_fold(job: MakeJob, pretended: list[float]) -> None:
     made = job(trials=3, sampler="random")
-    found = honest.nested(made, 2, 1, print)
+    found = honest.nested(made, 3, 1, print)
     material = material_of(made.plan)
     assert found.positives == int((material.targets == 0).sum())  # every image is measured once
-    assert len(found.chosen) == 2
-    assert len(pretended) == 2 * (3 + 2)
+    assert len(found.chosen) == 3
+    assert len(pretended) == 3 * (3 + 2)
     storage = open_storage(made.url)
     from optuna import load_study
 
-    for number, fold in enumerate(folds_of(material, 2, 0), start=1):
-        inner = load_study(study_name=f"t: without fold {number} of 2", storage=storage)
+    for number, fold in enumerate(folds_of(material, 3, 0), start=1):
+        inner = load_study(study_name=f"t: without fold {number} of 3", storage=storage)
         inside = material.only(np.concatenate([fold.train, fold.select]))
         assert inner.user_attrs["data"] == inside.manifest.rows_hash()
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.lab
 from optuna.trial import TrialState  # noqa: E402
 
 from pneumoscope.lab.tune import study  # noqa: E402
-from pneumoscope.lab.tune.storage import SLOT  # noqa: E402
+from pneumoscope.lab.tune.storage import SLOT, close  # noqa: E402
 
 
 def test_two_workers_on_postgresql_share_the_trials(postgres: str, job: Callable[..., Any]) -> None:
@@ -33,3 +33,5 @@ def test_two_workers_on_postgresql_share_the_trials(postgres: str, job: Callable
         params, value = values[trial.user_attrs[SLOT]]
         assert trial.params == params
         assert trial.value == pytest.approx(value, abs=0.02)
+    for opened in (both, one):
+        close(opened.storage)

@@ -22,8 +22,9 @@ from pneumoscope.lab.prepare import Plan
 from pneumoscope.labels import display_name
 from pneumoscope.stats.metrics import group_index
 
-CHOOSES_EPOCH = 0.15
-"""Share of a fold's training images that chooses the epoch; what `cnn-224`'s source took."""
+CHOOSES_EPOCH = (0.15, 0.25, 0.35, 0.5)
+"""Share of a fold's training images that chooses the epoch: what `cnn-224`'s source took, and more where that has not
+all classes."""
 
 LARGE_ENOUGH = 50
 """Groups that each class needs in the validation part for it to be measured instead of folds."""
@@ -182,8 +183,12 @@ def _deal(material: Material, count: int, seed: int) -> list[Rows]:
 
 def _choose_epoch(material: Material, rows: Rows, seed: int) -> tuple[Rows, Rows]:
     """Return the rows that train and those that choose the epoch."""
-    select = _share(material, rows, CHOOSES_EPOCH, seed)
-    return np.setdiff1d(rows, select), select
+    for share in CHOOSES_EPOCH:
+        select = _share(material, rows, share, seed)
+        train = np.setdiff1d(rows, select)
+        if min(*material.counts(select), *material.counts(train)) > 0:
+            break
+    return train, select
 
 
 def _share(material: Material, rows: Rows, share: float, seed: int) -> Rows:

@@ -94,6 +94,12 @@ def open_storage(url: str, heartbeat: float = HEARTBEAT) -> RDBStorage:
         ) from None
 
 
+def close(storage: RDBStorage) -> None:
+    """Close the connections to the database; the next use opens new ones."""
+    storage.remove_session()
+    storage.engine.dispose()
+
+
 def requeue(study: Study, trial: FrozenTrial, lost: bool = True) -> None:
     """Put the slot of a trial back into the queue, with its settings if it had any.
 
@@ -216,6 +222,7 @@ def alive(storage: RDBStorage, trial_id: int) -> Iterator[None]:
         while not done.wait(storage.get_heartbeat_interval()):
             with suppress(SQLAlchemyError):  # a busy database: the next sign will do
                 storage.record_heartbeat(trial_id)
+        storage.remove_session()  # this thread's own
 
     thread = threading.Thread(target=beat, daemon=True)
     thread.start()

@@ -35,6 +35,7 @@ from pneumoscope.lab.tune.storage import (
     SLOT,
     WHY,
     alive,
+    close,
     open_storage,
     open_study,
     plan_slots,
@@ -158,7 +159,14 @@ def work(job: Job, say: Say = lambda _: None) -> None:
         KeyboardInterrupt: The user stopped it; the trial in hand went back into the queue.
     """
     opened = open_job(job)
-    device = choose_device(job.device)
+    try:
+        _work(opened, say)
+    finally:
+        close(opened.storage)
+
+
+def _work(opened: Opened, say: Say) -> None:
+    job, device = opened.job, choose_device(opened.job.device)
     keep_freed_memory()
     while True:
         recover(opened.study)
