@@ -235,9 +235,9 @@ def components_variance(component: Floats, positive: Bools, group: Ints) -> floa
     d10 = np.bincount(index[positive], weights=component[positive] - area, minlength=groups)
     d01 = np.bincount(index[~positive], weights=component[~positive] - area, minlength=groups)
     i10, i01 = len(np.unique(index[positive])), len(np.unique(index[~positive]))
-    s10 = i10 / ((i10 - 1) * m) * (d10**2).sum()
-    s01 = i01 / ((i01 - 1) * n) * (d01**2).sum()
-    s11 = groups / (groups - 1) * (d10 * d01).sum()
+    s10 = i10 / (max(1, i10 - 1) * m) * (d10**2).sum()
+    s01 = i01 / (max(1, i01 - 1) * n) * (d01**2).sum()
+    s11 = groups / max(1, groups - 1) * (d10 * d01).sum()
     return float(s10 / m + s01 / n + 2 * s11 / (m * n))
 
 
