@@ -26,7 +26,7 @@ import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
 from pneumoscope.card import Estimate
-from pneumoscope.stats import intervals, weighted
+from pneumoscope.stats import intervals, stratified, weighted
 from pneumoscope.stats.bootstrap import bootstrap, resample
 from pneumoscope.stats.netbenefit import net_benefit
 from pneumoscope.stats.predictive import predictive_values
@@ -116,16 +116,15 @@ def closed(setting: Setting) -> tuple[Truths, Callable[..., Found]]:
     def compute(score: np.ndarray, positive: np.ndarray, group: np.ndarray, _: np.random.Generator) -> Found:
         called = score >= cut
         right = called == positive
-        either = called | positive
         values = predictive_values(called, positive, group, PREVALENCE)
         found = {
             "AUROC": intervals.auroc(score, positive, group),
-            "accuracy": intervals.proportion(right, group),
+            "accuracy": stratified.accuracy(right, [positive, ~positive], group),
             "balanced accuracy": intervals.mean_of_proportions(
                 [right[positive], right[~positive]], [group[positive], group[~positive]]
             ),
-            "precision": intervals.proportion(positive[called], group[called]),
-            "F1": intervals.f1((positive & called)[either], group[either]),
+            "precision": stratified.precision(called, positive, group),
+            "F1": stratified.f1(called, positive, group),
             "PPV at 5%": values.ppv,
             "NPV at 5%": values.npv,
             "likelihood ratio above": likelihood_ratio(called, positive, group),

@@ -16,10 +16,10 @@ from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
 from pneumoscope.card import Card, Estimate, PartMetrics
-from pneumoscope.stats import conformal, metrics, weighted
+from pneumoscope.stats import conformal, metrics, stratified, weighted
 from pneumoscope.stats.bootstrap import Resampling, Statistic, bootstrap, resample
 from pneumoscope.stats.calibration import at_threshold
-from pneumoscope.stats.intervals import auroc, f1, mean_of_proportions, proportion
+from pneumoscope.stats.intervals import auroc, mean_of_proportions, proportion
 from pneumoscope.stats.meaning import few_groups
 from pneumoscope.stats.netbenefit import DecisionCurve, decision_curve
 from pneumoscope.stats.plots import Plots, ScoreBand, plots_of, score_bands_seen
@@ -200,7 +200,7 @@ def _overall(p: Floats, y: Ints, decided: Ints, group: Ints, sample: Resampling 
     members = [y == k for k in range(p.shape[1])]
     loss, squared = metrics.nats(p, y), metrics.squared_errors(p, y)
     return {
-        "accuracy": proportion(correct, group, what="set of images"),
+        "accuracy": stratified.accuracy(correct, members, group),
         "balanced_accuracy": mean_of_proportions([correct[m] for m in members], [group[m] for m in members]),
         "log_loss": _resampled(partial(weighted.mean, loss), len(y), sample),
         "brier": _resampled(partial(weighted.mean, squared), len(y), sample),
@@ -211,7 +211,6 @@ def _one_class(
     score: Floats, positive: Bools, decided: Bools, group: Ints, sample: Resampling | None
 ) -> dict[str, Estimate]:
     """Return the figures of one class against the rest."""
-    either = positive | decided
     both_classes = positive.any() and not positive.all()
 
     def of(kernel: Callable[..., Floats], *more: object, bound: Callable[[float], float] = float) -> Estimate:
@@ -222,10 +221,10 @@ def _one_class(
 
     squared = (score - positive) ** 2
     return {
-        "precision": proportion(positive[decided], group[decided], what="decision"),
+        "precision": stratified.precision(decided, positive, group),
         "recall": proportion(decided[positive], group[positive]),
         "specificity": proportion(~decided[~positive], group[~positive], what="class of the others"),
-        "f1": f1((positive & decided)[either], group[either]),
+        "f1": stratified.f1(decided, positive, group),
         "auroc": auroc(score, positive, group),
         "auprc": of(weighted.average_precision),
         "brier": _resampled(partial(weighted.mean, squared), len(score), sample),

@@ -278,6 +278,18 @@ def score_limits(area: float, variance: Callable[[float], float], quantile: floa
     return (0.0 if area == 0 else solve(area, 0.0)), (1.0 if area == 1 else solve(area, 1.0))
 
 
+def combined(parts: Sequence[Estimate], weights: Sequence[float]) -> tuple[float, float] | None:
+    """Return the limits of the sum of weight * part, recovered from those of the parts; None where one has none."""
+    value, down, up = 0.0, 0.0, 0.0
+    for part, weight in zip(parts, weights, strict=True):
+        if part.value is None or part.low is None or part.high is None:
+            return None
+        value += weight * part.value
+        down += (weight * (part.value - part.low)) ** 2
+        up += (weight * (part.high - part.value)) ** 2
+    return value - math.sqrt(down), value + math.sqrt(up)
+
+
 def mean_of_proportions(successes: Sequence[Bools], groups: Sequence[Ints]) -> Estimate:
     """Return the mean of several proportions (balanced accuracy: the recalls) with an interval built from theirs.
 
@@ -297,12 +309,9 @@ def mean_of_proportions(successes: Sequence[Bools], groups: Sequence[Ints]) -> E
         return Estimate(value=None, note="no images")
     value = float(np.mean(values))
     method = f"{parts[0].method} of each recall, combined (Zou & Donner 2008)"
-    down, up = 0.0, 0.0
-    for part in parts:
-        if part.value is None or part.low is None or part.high is None:
-            return Estimate(value=value, method=method, note=part.note)
-        down += ((part.value - part.low) / len(parts)) ** 2
-        up += ((part.high - part.value) / len(parts)) ** 2
+    limits = combined(parts, [1 / len(parts)] * len(parts))
+    if limits is None:
+        return Estimate(value=value, method=method, note=next(part.note for part in parts if part.low is None))
     missing = len(successes) - len(parts)
     note = f"over the {len(parts)} classes that occur; {missing} do not" if missing else ""
-    return Estimate(value=value, low=value - math.sqrt(down), high=value + math.sqrt(up), method=method, note=note)
+    return Estimate(value=value, low=limits[0], high=limits[1], method=method, note=note)

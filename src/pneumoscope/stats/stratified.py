@@ -1,0 +1,68 @@
+"""Accuracy, precision and F1: figures that mix classes, on data for which somebody chose the numbers of each.
+
+Class by class these are fixed, so that only recalls and false alarms vary. An interval of right answers among all, as
+if classes came by chance, is too long: it held the truth 98 to 99 times in 100. It stays where a class has too few
+groups for limits of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from pneumoscope.card import Estimate
+from pneumoscope.stats import intervals
+from pneumoscope.stats.intervals import combined, proportion
+from pneumoscope.stats.predictive import predictive_values
+from pneumoscope.stats.weighted import Bools, Ints
+
+MIXED = "limits of each class, combined (Zou & Donner 2008)"
+
+
+def accuracy(correct: Bools, members: Sequence[Bools], group: Ints) -> Estimate:
+    """Return the share of right decisions.
+
+    Args:
+        correct: [N] whether the decision is right.
+        members: For each class, [N] whether the image is of it.
+        group: [N].
+    """
+    held = [m for m in members if m.any()]
+    parts = [proportion(correct[m], group[m]) for m in held]
+    pooled = proportion(correct, group, what="set of images")
+    limits = combined(parts, [float(m.sum()) / len(correct) for m in held])
+    if limits is None or not held:
+        return pooled
+    return Estimate(value=pooled.value, low=limits[0], high=limits[1], method=MIXED)
+
+
+def precision(decided: Bools, positive: Bools, group: Ints) -> Estimate:
+    """Return the share of right ones among the images decided to be of a class: its PPV at its share in the data."""
+    pooled = proportion(positive[decided], group[decided], what="decision")
+    if pooled.value is None or not positive.any() or positive.all():
+        return pooled
+    ppv = predictive_values(decided, positive, group, float(positive.mean())).ppv
+    if ppv.low is None:
+        return pooled
+    return Estimate(value=pooled.value, low=ppv.low, high=ppv.high, method=ppv.method)
+
+
+def f1(decided: Bools, positive: Bools, group: Ints) -> Estimate:
+    """Return F1 = 2J / (1 + J), where J = TP / (TP + FP + FN) is recall / (1 + false alarms for each positive)."""
+    either = positive | decided
+    pooled = intervals.f1((positive & decided)[either], group[either])
+    if not positive.any() or positive.all():
+        return pooled
+    hit, false = proportion(decided[positive], group[positive]), proportion(decided[~positive], group[~positive])
+    if not hit.value or false.value is None or hit.low is None or hit.high is None or pooled.value is None:
+        return pooled
+    if false.low is None or false.high is None:
+        return pooled
+    others = float((~positive).sum() / positive.sum())
+    # log J = log recall - log(1 + others * false alarms), each with its own limits.
+    alarms = [math.log1p(others * share) for share in (false.low, false.value, false.high)]
+    middle = math.log(hit.value) - alarms[1]
+    down = math.hypot(math.log(hit.value / hit.low), alarms[2] - alarms[1])
+    up = math.hypot(math.log(hit.high / hit.value), alarms[1] - alarms[0])
+    low, high = (2 * j / (1 + j) for j in (math.exp(middle - down), min(1.0, math.exp(middle + up))))
+    return Estimate(value=pooled.value, low=low, high=high, method=MIXED)
