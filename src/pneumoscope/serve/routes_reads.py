@@ -6,23 +6,25 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from pneumoscope.labels import check_label
-from pneumoscope.serve import reads, studies
+from pneumoscope.serve import queue, reads, studies
 from pneumoscope.serve.context import Context, Parts, Who
-from pneumoscope.serve.problems import ProblemError
+from pneumoscope.serve.posterior import posterior
+from pneumoscope.serve.problems import ProblemError, not_found
 from pneumoscope.serve.routes_studies import Id
-from pneumoscope.serve.schemas import ReadIn, ReadOut, ReferenceIn, ReferenceOut, when
+from pneumoscope.serve.schemas import PosteriorOut, PriorIn, ReadIn, ReadOut, ReferenceIn, ReferenceOut, when
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.store import now
-from pneumoscope.serve.tables import Read, Reference
+from pneumoscope.serve.tables import Prediction, Read, Reference
 
 
 def routes() -> APIRouter:
     """Return the endpoints."""
-    router = APIRouter(prefix="/api/studies/{study}", tags=["reads"])
-    router.post("/reads", status_code=201)(add_read)
-    router.get("/reads")(list_reads)
-    router.post("/references", status_code=201)(add_reference)
-    router.get("/references")(list_references)
+    router = APIRouter(prefix="/api", tags=["reads"])
+    router.post("/studies/{study}/reads", status_code=201)(add_read)
+    router.get("/studies/{study}/reads")(list_reads)
+    router.post("/studies/{study}/references", status_code=201)(add_reference)
+    router.get("/studies/{study}/references")(list_references)
+    router.post("/predictions/{prediction}/posterior")(update_prior)
     return router
 
 
@@ -73,6 +75,21 @@ def list_references(parts: Parts, who: Who, study: Id) -> list[ReferenceOut]:
             raise ProblemError(403, "the reference results", f"are withheld: {why}.")
         rows = session.scalars(select(Reference).where(Reference.study == study).order_by(Reference.at)).all()
     return [_reference_out(parts, row, dates=who.sees_names) for row in rows]
+
+
+def update_prior(parts: Parts, who: Who, prediction: Id, sent: PriorIn) -> PosteriorOut:
+    """Say what an answer makes of one's own pre-test probability; nothing is stored but that it was shown."""
+    with parts.store.writing() as session:
+        row = session.get(Prediction, prediction)
+        if row is None or row.state != "done" or row.result is None:
+            raise not_found("answer")
+        if why := reads.why_withheld(session, parts.settings, row.study, who.id):
+            raise ProblemError(403, "the answer", f"is withheld: {why}.")
+        if queue.is_off(session, row.model):
+            raise ProblemError(409, "this model", "was switched off on this server.", "Do not rely on its answer.")
+        found = posterior(parts.catalogue.get(row.model).card, row.result, sent.probability)
+        reads.show(session, [row], who.id, "posterior")
+    return PosteriorOut(prior=sent.probability, source=sent.source, **found)
 
 
 def _read_out(row: Read) -> ReadOut:

@@ -151,6 +151,26 @@ class ReferenceOut(BaseModel):
     at: datetime
 
 
+class PriorIn(Sent):
+    """A pre-test probability and where it comes from; one, so that the same fact is not counted twice."""
+
+    probability: Annotated[float, Field(gt=0, lt=1)]
+    source: Annotated[str, Field(min_length=3, max_length=200)]
+
+
+class PosteriorOut(BaseModel):
+    """What an answer makes of a pre-test probability."""
+
+    label: str
+    prior: float
+    source: str
+    probability: float = Field(description="by the likelihood ratio of the score's band")
+    low: float | None
+    high: float | None
+    ratio: dict[str, Any]
+    moved: dict[str, float] = Field(description="the model's probabilities moved to this prior")
+
+
 class ModelOut(BaseModel):
     """One model in the list."""
 

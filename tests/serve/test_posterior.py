@@ -1,0 +1,52 @@
+"""A pre-test probability meets a likelihood ratio: worked by hand, and refused where the card can't carry it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bundles import write_bundle
+from pneumoscope.card import Estimate, LikelihoodBand
+from pneumoscope.serve.settings import Settings
+from serve.client import Client, predict_all, serving
+from serve.drawn import png
+
+RATIOS = (
+    LikelihoodBand(low=0, high=0.5, ratio=Estimate(value=0.25, low=0.1, high=0.6), positives=10, negatives=40),
+    LikelihoodBand(low=0.5, high=1, ratio=Estimate(value=9.0, low=3.0, high=27.0), positives=40, negatives=5),
+)
+
+
+def answered(client: Client, value: float) -> str:
+    model = next(model["id"] for model in client.get("/api/models") if not model["builtin"])
+    study = client.upload(png(value), models=(model,)).json()["files"][0]["study"]
+    predict_all(client)
+    return str(client.get(f"/api/studies/{study}/predictions")[0]["id"])
+
+
+def test_odds_times_ratio(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    write_bundle(tmp_path / "models" / "rated", likelihood_ratios=RATIOS)
+    with serving(Settings(home=tmp_path / "home", models=tmp_path / "models")) as client:
+        prediction = answered(client, 0.8)
+        prior = {"probability": 0.1, "source": "prevalence in the ward"}
+        found = client("POST", f"/api/predictions/{prediction}/posterior", json=prior).json()
+        # Odds 1/9 times 9 are 1; times 3: 1/3; times 27: 3.
+        assert [found[key] for key in ("probability", "low", "high")] == pytest.approx([0.5, 0.25, 0.75])
+        assert sum(found["moved"].values()) == pytest.approx(1)
+        refused = answered(client, 1.0)  # out of distribution: no answer
+        assert client("POST", f"/api/predictions/{refused}/posterior", json=prior).status_code == 409
+        for wrong in (0, 1, 1.2):
+            body = {**prior, "probability": wrong}
+            assert client("POST", f"/api/predictions/{prediction}/posterior", json=body).status_code == 422
+
+
+def test_a_card_without_ratios_is_refused(settings: Settings) -> None:
+    with serving(settings) as client:
+        prediction = answered(client, 0.8)
+        answer = client(
+            "POST", f"/api/predictions/{prediction}/posterior", json={"probability": 0.1, "source": "a guess"}
+        )
+        assert answer.status_code == 409
+        assert "no likelihood ratio" in answer.json()["detail"]
