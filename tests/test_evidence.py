@@ -91,3 +91,16 @@ def test_the_built_in_models_one_opening_is_on_record(tmp_path: Path, monkeypatc
     [first] = evidence.openings(evidence.read(folder, identity))
     assert (first.part, first.earlier_openings) == ("test", 0)
     assert first.images == sum(label.images["test"] for label in card.labels)
+
+
+def test_what_is_known_of_one_copy_of_the_built_in_model_is_known_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pneumoscope.card import read_card
+
+    monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path / "home"))
+    folder = bundle_folder("builtin")
+    _, identity = read_card(folder)
+    shipped = evidence.read(folder, identity)
+    assert len(shipped) == len({path for path, _ in shipped})
+    assert [fact for _, fact in evidence.read(tmp_path / "run" / "bundle", identity)] == [fact for _, fact in shipped]

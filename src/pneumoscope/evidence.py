@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pneumoscope.card import Card, Estimate
+from pneumoscope.card import identity as identity_of
 from pneumoscope.errors import BundleError
 from pneumoscope.files import data_folder, write_json
 
@@ -102,13 +103,22 @@ def append(folder: Path, fact: Fact) -> Path:
 
 
 def read(folder: Path, identity: str) -> list[tuple[Path, Fact]]:
-    """Return what is known of a bundle with the file that says it: of its own folder, then of the user's.
+    """Return what is known of a bundle with the file that says it: of its own folder, the user's, and the package's.
+
+    The built-in bundle also lies in the run that it was made in: what is known of one copy is known of all.
 
     Raises:
         BundleError: A file in one of them can't be read, is about another bundle, or was altered.
     """
-    paths = [*_files(Path(folder) / "evidence"), *_files(user_folder(identity))]
-    return [(path, _read_one(path, identity)) for path in paths]
+    places = {(Path(folder) / "evidence").resolve(): None, user_folder(identity): None}
+    shipped = PACKAGE / "builtin"
+    if (shipped / "card.json").is_file() and identity_of((shipped / "card.json").read_bytes()) == identity:
+        places[shipped / "evidence"] = None
+    found: dict[str, tuple[Path, Fact]] = {}
+    for path in (path for place in places for path in _files(place)):
+        fact = _read_one(path, identity)
+        found.setdefault(fact.model_dump_json(), (path, fact))
+    return list(found.values())
 
 
 def openings(facts: Iterable[tuple[Path, Fact]]) -> list[Opening]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pneumoscope.card import Card, LabelDefinition, read_card
+from pneumoscope.card import Card, GateNote, GateSummary, LabelDefinition, read_card
 from pneumoscope.evidence import Fact, Opening
 from pneumoscope.report.answers import Answer, answers
 from pneumoscope.report.checklists import CLAIM, TRIPOD_AI, filled
@@ -104,3 +104,13 @@ def test_without_a_recipe_nothing_is_said_of_the_training(card):
 def test_without_figures_there_is_no_performance(card):
     assert card.metrics == ()
     assert by_number(Record(card, "a" * 64), "TRIPOD+AI")["23a"].status == "not reported"
+
+
+def test_parts_that_leak_are_not_called_disjoint(card):
+    found = GateSummary(
+        checked="2026-01-01T00:00:00+00:00",
+        data="d",
+        findings=(GateNote(name="patients-across-parts", severity="block", sentence="5 persons.", because="a trial"),),
+    )
+    answer = by_number(Record(card.model_copy(update={"gate": found}), "a" * 64), "CLAIM 2024")["20"]
+    assert answer.says == "Not at all levels: the data gate found patients-across-parts."

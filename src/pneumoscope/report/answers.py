@@ -154,13 +154,7 @@ def _data(record: Record) -> dict[str, Answer]:
         "partitions": reported(f"Images by part: {numbers}. Train: weights. Validation: epoch, settings, ranking. "
             "Calibration, never resampled: temperature, thresholds, refusal, prediction sets. Test: kept closed, each "
             "opening logged.", "data"),
-        "disjoint": partly(
-            f"No group is in two parts. Groups: {words.group_words(card.group_kind)}.",
-            "data",
-            add="patients, where the sources do not name them",
-        )
-        if card.group_kind != "patient"
-        else reported("No patient is in two parts.", "data"),
+        "disjoint": _disjoint(record),
         "sample-size": unknown(
             "a sample size calculation or another reason why the data suffice",
             "The program made no calculation; classes with fewer than 100 groups are marked.",
@@ -185,6 +179,16 @@ def _data(record: Record) -> dict[str, Answer]:
         ),
     }  # fmt: skip
     return found if data is None else found | _described(data)
+
+
+def _disjoint(record: Record) -> Answer:
+    if record.leaks:
+        return reported(f"Not at all levels: the data gate found {words.listed(record.leaks)}.", "data")
+    kind = record.card.group_kind
+    if kind == "patient":
+        return reported("Patients: the images of one stay in one part.", "data")
+    says = f"Groups stay in one part: {words.group_words(kind)}."
+    return partly(says, "data", add="patients, where the sources do not name them")
 
 
 def _described(data: Mapping[str, Any]) -> dict[str, Answer]:

@@ -72,6 +72,11 @@ class Record:
         return int(choose(known, key=lambda row: row[metric])["epoch"]) if known else None
 
     @property
+    def leaks(self) -> list[str]:
+        """The gate's findings that parts are not kept apart, by name; empty where it was not asked."""
+        return [finding.name for finding in self.findings or () if finding.name in LEAKS]
+
+    @property
     def findings(self) -> tuple[GateNote, ...] | None:
         """What the data gate found, in words; None where it was not asked."""
         if self.gate is not None:
@@ -80,6 +85,10 @@ class Record:
                 for f in self.gate.findings
             )
         return None if self.card.gate is None else self.card.gate.findings
+
+
+LEAKS = ("duplicates-across-parts", "patients-across-parts")
+"""Checks of the gate that find images of one patient, or one picture, in two parts."""
 
 
 def run_folder(path: str | Path) -> Path | None:

@@ -87,6 +87,7 @@ def run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         test_words=words.openings_words(record.openings),
         parts=list(by_part(card)),
         data=record.data,
+        leaks=words.listed(record.leaks),
         counted=counted,
         recipe=record.recipe,
         training=training(record),
