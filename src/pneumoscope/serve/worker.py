@@ -99,7 +99,8 @@ def result_of(model: Model, output: Output) -> tuple[dict[str, Any], bytes | Non
         "refused": bool(reason),
         "reason": reason,
         "ood": _shortest(output.ood) if np.isfinite(output.ood) else None,
-        "band": dict(band) if (band := band_of(card, p[0])) is not None else None,
+        # What was observed in a band was observed on images like those of the calibration: a refused one is none.
+        "band": dict(band) if not reason and (band := band_of(card, p[0])) is not None else None,
         "operating_point": {"name": card.operating_point.name, "threshold": card.operating_point.threshold},
         "heatmap_shape": None if heatmap is None else list(heatmap.shape),
     }, None if heatmap is None else heatmap.tobytes()

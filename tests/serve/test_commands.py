@@ -1,0 +1,47 @@
+"""`pneumoscope users` and `pneumoscope serve` at the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from pneumoscope.cli.main import app
+
+PASSWORD = "correct horse battery\n"
+
+
+def run(*arguments: str, stdin: str = "") -> tuple[int, str]:
+    result = CliRunner().invoke(app, list(arguments), input=stdin)
+    return result.exit_code, result.output
+
+
+def test_accounts_from_the_first_admin_to_a_disabled_reader(tmp_path: Path) -> None:
+    home = ("--home", str(tmp_path / "home"))
+    assert run("users", "add", "chief", "--admin", "--password-stdin", *home, stdin=PASSWORD)[0] == 0
+    assert run("users", "add", "reader", "--sees-names", "--password-stdin", *home, stdin=PASSWORD)[0] == 0
+    assert run("users", "add", "reader", "--password-stdin", *home, stdin=PASSWORD)[0] == 2
+    assert run("users", "disable", "reader", *home)[0] == 0
+    code, output = run("users", "list", "--json", *home)
+    assert code == 0
+    assert json.loads(output) == [
+        {"name": "chief", "role": "admin", "sees_names": False, "disabled": False},
+        {"name": "reader", "role": "reader", "sees_names": True, "disabled": True},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--host", "0.0.0.0"), "in the clear"),
+        (("--host", "0.0.0.0", "--proxy", "10.0.0.1"), "no admin yet"),
+        (("--accounts",), "no admin yet"),
+        (("--database", "mysql://x/y"), "--database"),
+    ],
+)
+def test_an_unsafe_server_does_not_start(tmp_path: Path, options: tuple[str, ...], words: str) -> None:
+    code, output = run("serve", "--home", str(tmp_path / "home"), *options)
+    assert code == 2
+    assert words in output
