@@ -15,8 +15,18 @@ pytestmark = pytest.mark.lab
 
 from optuna.trial import TrialState  # noqa: E402
 
+from pneumoscope.errors import RunError  # noqa: E402
 from pneumoscope.lab.tune import study  # noqa: E402
 from pneumoscope.lab.tune.storage import SLOT, close  # noqa: E402
+
+
+def test_what_stops_a_worker_process_reaches_the_command(job: Callable[..., Any]) -> None:
+    made = job()
+    table = made.plan.manifest.table.copy()
+    table["sha256"] = "0" * 64  # no image is what was imported
+    changed = replace(made.plan, manifest=replace(made.plan.manifest, table=table))
+    with pytest.raises(RunError, match="changed since the import"):
+        study.search(replace(made, plan=changed), 2, print)
 
 
 def test_two_workers_on_postgresql_share_the_trials(postgres: str, job: Callable[..., Any]) -> None:

@@ -12,12 +12,14 @@ import os
 import platform
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import optuna
 import torch
+from optuna.exceptions import StorageInternalError
 from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
@@ -218,8 +220,9 @@ def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, say: S
         end(TrialState.FAIL, f"{type(error).__name__}: {error}".splitlines()[0])
         say(_line(job, slot, point, f"failed: {error}", started))
     except BaseException as error:
-        end(TrialState.FAIL, f"stopped: {type(error).__name__}")
-        requeue(study, opened.storage.get_trial(trial_id), lost=False)
+        with suppress(StorageInternalError):  # gone as well: the trial's missing heartbeat will tell
+            end(TrialState.FAIL, f"stopped: {type(error).__name__}")
+            requeue(study, opened.storage.get_trial(trial_id), lost=False)
         raise
     else:
         others = tuple(objective_named(name) for name in ALSO)
@@ -276,7 +279,7 @@ def _spread(job: Job, workers: int) -> None:
             process.join(timeout=30)
         raise KeyboardInterrupt("Go on with the same command and --resume.") from None
     if not trouble.empty():
-        raise trouble.get()
+        raise RunError(*trouble.get())
 
 
 def _process(job: Job, threads: int, trouble: Any) -> None:
@@ -288,7 +291,7 @@ def _process(job: Job, threads: int, trouble: Any) -> None:
     try:
         work(job, partial(console.print, markup=False))
     except PneumoscopeError as error:
-        trouble.put(RunError(error.thing, error.problem, error.way_out))
+        trouble.put((error.thing, error.problem, error.way_out))
     except KeyboardInterrupt:
         return
 
