@@ -14,7 +14,7 @@ from typing import Any
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from pneumoscope.errors import MissingExtraError, RunError, UsageError
@@ -106,20 +106,20 @@ def migrate(engine: Engine) -> None:
 
 
 def _engine(settings: Settings) -> Engine:
+    way_out = "Give postgresql://USER@HOST/NAME, or nothing."
     try:
         url = make_url(settings.database_url)
-        engine = create_engine(
-            url, pool_size=20, max_overflow=20, pool_pre_ping=not url.drivername.startswith("sqlite")
-        )
+        kind = url.get_backend_name()
+        if kind not in ("sqlite", "postgresql"):
+            raise UsageError(f"--database {kind}", "is neither SQLite nor PostgreSQL.", way_out)
+        engine = create_engine(url, pool_size=20, max_overflow=20, pool_pre_ping=kind == "postgresql")
     except ImportError as error:
         raise MissingExtraError("--database with PostgreSQL", "postgres") from error
-    except (ArgumentError, SQLAlchemyError) as error:
-        raise UsageError("--database", "is not an address.", "Give postgresql://USER@HOST/NAME, or nothing.") from error
+    except SQLAlchemyError as error:
+        raise UsageError("--database", "is not an address.", way_out) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
         event.listen(engine, "begin", _begin_sqlite)
-    elif engine.dialect.name != "postgresql":
-        raise UsageError(f"--database {engine.dialect.name}", "is neither SQLite nor PostgreSQL.")
     return engine
 
 
