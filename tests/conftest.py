@@ -55,3 +55,11 @@ def postgres() -> Iterator[str]:
         pytest.skip("no PostgreSQL: apt-get install postgresql")
     with server(folder) as url:
         yield url
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes to the user's data folder, where openings and evidence are kept."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PNEUMOSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
+        yield

@@ -12,6 +12,11 @@ from pneumoscope.data.ledger import ledger_path, openings, record_opening
 from pneumoscope.errors import ManifestError
 
 
+@pytest.fixture(autouse=True)
+def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path / "home"))
+
+
 def test_any_overlap_counts_and_none_does_not(tmp_path: Path) -> None:
     manifest = tmp_path / "m.parquet"
     assert openings(manifest, ["a"]) == 0
@@ -24,6 +29,14 @@ def test_another_manifest_in_the_folder_does_not_start_afresh(tmp_path: Path) ->
     record_opening(tmp_path / "m.parquet", ["a"], "model", "evaluate")
     assert record_opening(tmp_path / "renamed.parquet", ["a"], "model", "evaluate") == 1
     assert openings(tmp_path / "third.parquet", ["a"]) == 2
+
+
+def test_a_manifest_in_another_folder_does_not_start_afresh(tmp_path: Path) -> None:
+    for name in ("here", "there"):
+        (tmp_path / name).mkdir()
+    assert record_opening(tmp_path / "here" / "m.parquet", ["there:a"], "model", "evaluate") == 0
+    assert openings(tmp_path / "there" / "m.parquet", ["there:a"]) == 1
+    assert openings(tmp_path / "here" / "m.parquet", ["there:a"]) == 1  # in two ledgers, and one opening
 
 
 def test_lines_say_when_who_and_what_and_are_only_appended(tmp_path: Path) -> None:

@@ -2,7 +2,8 @@
 
 A test part is worth something once. Each evaluation on it appends one line here, beside the manifest, and nothing is
 ever taken out; the next evaluation counts the earlier openings that share an image with it, whatever the split was
-called then. A renamed or newly split manifest in the same folder does not start afresh: all ledgers there count.
+called then. A renamed or newly split manifest in the same folder does not start afresh: all ledgers there count. Nor
+does one in another folder: each opening is written to the user's data folder, too.
 """
 
 from __future__ import annotations
@@ -14,8 +15,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pneumoscope.errors import ManifestError
+from pneumoscope.files import data_folder
 
 SUFFIX = ".ledger.jsonl"
+
+
+def own_ledger() -> Path:
+    """Return where the openings of all manifests of this user are written, beside each manifest's own ledger."""
+    return data_folder() / f"openings{SUFFIX}"
 
 
 def ledger_path(manifest_path: Path | str) -> Path:
@@ -31,8 +38,11 @@ def openings(manifest_path: Path | str, hashes: Iterable[str]) -> int:
         ManifestError: A ledger has a line that can't be read.
     """
     wanted = set(hashes)
-    folder = Path(manifest_path).resolve().parent
-    return sum(not wanted.isdisjoint(entry) for ledger in sorted(folder.glob(f"*{SUFFIX}")) for entry in _read(ledger))
+    beside = sorted(Path(manifest_path).resolve().parent.glob(f"*{SUFFIX}"))
+    own = [own_ledger()] if own_ledger().is_file() else []
+    # An opening stands in both kinds of ledger, word for word; it counts once.
+    entries = dict(entry for ledger in (*beside, *own) for entry in _read(ledger))
+    return sum(not wanted.isdisjoint(images) for images in entries.values())
 
 
 def record_opening(manifest_path: Path | str, hashes: Iterable[str], by: str, command: str) -> int:
@@ -54,18 +64,24 @@ def record_opening(manifest_path: Path | str, hashes: Iterable[str], by: str, co
         "images": images,
     }
     line = (json.dumps(entry) + "\n").encode()
+    _append(ledger_path(manifest_path), line)
+    own_ledger().parent.mkdir(parents=True, exist_ok=True)
+    _append(own_ledger(), line)
+    return earlier
+
+
+def _append(path: Path, line: bytes) -> None:
     # One write to a file opened for appending: two processes can't tear each other's line.
-    handle = os.open(ledger_path(manifest_path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.write(handle, line)
         os.fsync(handle)
     finally:
         os.close(handle)
-    return earlier
 
 
-def _read(path: Path) -> Iterable[list[str]]:
-    """Yield the images of each opening."""
+def _read(path: Path) -> Iterable[tuple[str, list[str]]]:
+    """Yield each opening's line and images."""
     for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
         try:
             images = json.loads(line)["images"]
@@ -75,4 +91,4 @@ def _read(path: Path) -> Iterable[list[str]]:
                 f"is not an opening: {error}.",
                 "The ledger is only ever appended to: restore the line from a backup, or write down why it is lost.",
             ) from error
-        yield images
+        yield line, images
