@@ -84,14 +84,14 @@ def price(table: Table, metric: str) -> bytes:
 
     def paint(figure: Any) -> None:
         axes = figure.subplots()
-        for row in table.rows:
+        for number, row in enumerate(sorted(table.rows, key=lambda row: row.cost.latency or 0)):
             estimate, latency = row.figures[metric], row.cost.latency
             if estimate.value is None or latency is None:
                 continue
             chosen = row.name == table.recommendation.chosen
             area = 12 + 6 * row.cost.model_bytes / 1e6
             axes.scatter(1000 * latency, estimate.value, s=area, alpha=0.6, color="#b3541e" if chosen else "#0b63a5")
-            offset = (4, 4)
+            offset = (4, 4 if number % 2 else -10)  # in turns above and below: neighbours hide each other's names
             axes.annotate(row.name, (1000 * latency, estimate.value), offset, textcoords="offset points", fontsize=7)
         axes.set_xscale("log")
         axes.margins(x=0.18, y=0.12)
