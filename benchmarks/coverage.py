@@ -38,6 +38,8 @@ ONE, MOSTLY_ONE, SEVERAL = (1,), (1,) * 9 + (2,), (1, 2, 3, 4, 5)
 PREVALENCE, ACT_AT = 0.05, 0.2
 Truths = dict[str, float]
 Found = dict[str, Estimate]
+Study = Callable[..., tuple[Found, Truths]]
+"""Score, positive, group, generator -> the intervals, and what each should hold."""
 
 
 @dataclass(frozen=True)
@@ -89,21 +91,16 @@ def draw(setting: Setting, copies: int, rng: np.random.Generator) -> tuple[np.nd
     return setting.gap * positive + shared + own, positive, group
 
 
-def closed(setting: Setting) -> tuple[Truths, Callable[..., Found]]:
-    """Return the truths, by formula, and what is computed of one study."""
-    share = setting.positives / (setting.positives + setting.negatives)
+def closed(setting: Setting) -> Study:
+    """Return what is computed of one study; the truths are formulas."""
     cut = setting.gap - float(ndtri(0.95))  # of sensitivity .95
     sensitivity, specificity = 0.95, float(ndtr(cut))
-    hit, false = share * sensitivity, (1 - share) * (1 - specificity)
     odds = PREVALENCE / (1 - PREVALENCE)
     harm = ACT_AT / (1 - ACT_AT) * (1 - PREVALENCE)
     up, down = odds * sensitivity / (1 - specificity), odds * (1 - sensitivity) / specificity
     truths = {
         "AUROC": setting.auroc,
-        "accuracy": hit + (1 - share) * specificity,
         "balanced accuracy": (sensitivity + specificity) / 2,
-        "precision": hit / (hit + false),
-        "F1": 2 * hit / (2 * hit + false + share * (1 - sensitivity)),
         "PPV at 5%": up / (1 + up),
         "NPV at 5%": 1 / (1 + down),
         "likelihood ratio above": up / odds,
@@ -113,7 +110,18 @@ def closed(setting: Setting) -> tuple[Truths, Callable[..., Found]]:
     levels = {f"sensitivity {level:g}": level for level in SENSITIVITIES} if setting.auroc == 0.86 else {}
     truths |= levels | {"specificity": specificity}
 
-    def compute(score: np.ndarray, positive: np.ndarray, group: np.ndarray, _: np.random.Generator) -> Found:
+    def mixed(share: float) -> Truths:
+        """Return the truths that depend on the share of the disease among a study's images."""
+        hit, false = share * sensitivity, (1 - share) * (1 - specificity)
+        return {
+            "accuracy": hit + (1 - share) * specificity,
+            "precision": hit / (hit + false),
+            "F1": 2 * hit / (hit + false + share),
+        }
+
+    def compute(
+        score: np.ndarray, positive: np.ndarray, group: np.ndarray, _: np.random.Generator
+    ) -> tuple[Found, Truths]:
         called = score >= cut
         right = called == positive
         values = predictive_values(called, positive, group, PREVALENCE)
@@ -135,13 +143,13 @@ def closed(setting: Setting) -> tuple[Truths, Callable[..., Found]]:
         for name, level in levels.items():
             above = score[positive] >= setting.gap - ndtri(level)
             found[name] = intervals.proportion(above, group[positive])
-        return found
+        return found, truths | mixed(float(positive.mean()))
 
-    return truths, compute
+    return compute
 
 
-def bootstrapped(setting: Setting, resamples: int) -> tuple[Truths, Callable[..., Found]]:
-    """Return the truths, those of half a million images, and what is computed of one study."""
+def bootstrapped(setting: Setting, resamples: int) -> Study:
+    """Return what is computed of one study; the truths are those of half a million images."""
     prior = float(np.log(setting.positives / setting.negatives))
 
     def figures(score: np.ndarray, positive: np.ndarray, group: np.ndarray) -> dict[str, Callable]:
@@ -162,21 +170,24 @@ def bootstrapped(setting: Setting, resamples: int) -> tuple[Truths, Callable[...
     one = np.ones((1, len(many[0])))
     truths = {name: float(kernel(one)[0]) for name, kernel in figures(*many).items()}
 
-    def compute(score: np.ndarray, positive: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> Found:
+    def compute(
+        score: np.ndarray, positive: np.ndarray, group: np.ndarray, rng: np.random.Generator
+    ) -> tuple[Found, Truths]:
         sample = resample(np.where(positive, 0, 1), group, 2, rng, resamples)
-        return {name: bootstrap(kernel, sample) for name, kernel in figures(score, positive, group).items()}
+        return {name: bootstrap(kernel, sample) for name, kernel in figures(score, positive, group).items()}, truths
 
-    return truths, compute
+    return compute
 
 
 def run(setting: Setting, repeats: int, resamples: int) -> dict[str, dict[str, float]]:
     """Return for each figure the share of studies whose interval held the truth, and on which side others missed."""
     rng = np.random.default_rng(zlib.crc32(setting.name.encode()))
-    truths, compute = closed(setting) if setting.kind == "closed" else bootstrapped(setting, resamples)
+    compute = closed(setting) if setting.kind == "closed" else bootstrapped(setting, resamples)
     rows: dict[str, list[tuple[bool, bool, float]]] = defaultdict(list)
     missing: dict[str, int] = defaultdict(int)
     for _ in range(repeats):
-        for name, e in compute(*draw(setting, 1, rng), rng).items():
+        estimates, truths = compute(*draw(setting, 1, rng), rng)
+        for name, e in estimates.items():
             if e.low is None or e.high is None:
                 missing[name] += 1
             else:
