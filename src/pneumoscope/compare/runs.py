@@ -158,6 +158,15 @@ def operations(recipe: Recipe) -> int:
     return int(counter.get_total_flops() // 2)  # torch counts a multiply-add as two
 
 
+def _training_seconds(folder: Path) -> float | None:
+    """Return the seconds of all epochs and of the one pass through a frozen backbone; None for a run without a clock."""
+    timing, features = folder / "timing.json", folder / "features.json"
+    if not timing.is_file():
+        return None
+    once = json.loads(features.read_text())["seconds"] if features.is_file() else 0.0
+    return float(sum(json.loads(timing.read_text())["epoch_seconds"]) + once)
+
+
 def cost_of(outcome: Outcome, side: int) -> Cost:
     """Return what a finished run costs; measured once and kept beside it.
 
@@ -172,11 +181,9 @@ def cost_of(outcome: Outcome, side: int) -> Cost:
         if kept["identity"] == identity and kept["side"] == side:
             return Cost.model_validate(kept["cost"])
     environment = json.loads((outcome.folder / "environment.json").read_text())
-    timing = outcome.folder / "timing.json"
-    seconds = json.loads(timing.read_text())["epoch_seconds"] if timing.is_file() else None
     measured = probe(outcome.folder / "bundle", side)
     cost = Cost(
-        training_seconds=None if seconds is None else sum(seconds),
+        training_seconds=_training_seconds(outcome.folder),
         epochs=len(read_curve(outcome.folder)),
         device=f"{environment['device']}, {environment['precision']}, {environment['processor']}",
         parameters=card.parameters,
