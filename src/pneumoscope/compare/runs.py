@@ -159,7 +159,7 @@ def operations(recipe: Recipe) -> int:
 
 
 def _training_seconds(folder: Path) -> float | None:
-    """Return the seconds of all epochs and of the one pass through a frozen backbone; None for a run without a clock."""
+    """Return the seconds of all epochs and of a frozen backbone's pass; None for a run without a clock."""
     timing, features = folder / "timing.json", folder / "features.json"
     if not timing.is_file():
         return None
