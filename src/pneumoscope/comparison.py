@@ -27,7 +27,7 @@ class _Frozen(BaseModel):
 class Cost(_Frozen):
     """What a network costs."""
 
-    training_seconds: float | None = Field(description="all epochs with their validation, and a frozen backbone's one pass")
+    training_seconds: float | None = Field(description="all epochs, validation included, and a frozen backbone's pass")
     epochs: int
     device: str = Field(description="device, precision, processor")
     parameters: int

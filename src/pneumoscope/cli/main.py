@@ -35,7 +35,7 @@ COMMANDS = {
     "compare": Command("pneumoscope.cli.compare:compare", "Train many recipes on the same images: which is best?"),
     "tune": Command("pneumoscope.cli.tune:tune", "Search a recipe's settings; leaves the best as a recipe and a run."),
     "evaluate": Command("pneumoscope.cli.evaluate:evaluate", "Measure a bundle on a part of a manifest."),
-    "report": Command("pneumoscope.cli.report:report", "Write the report of a run: question, data, results, checklists."),
+    "report": Command("pneumoscope.cli.report:report", "Write a run's report: question, data, results, checklists."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),
     "serve": Command("pneumoscope.cli.serve:serve", "Serve studies, predictions and reads over HTTP."),
