@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -139,3 +140,23 @@ def test_workers_end_with_their_server(server: Server) -> None:
     server.kill()
     worker.wait(60)
     assert not worker.is_running()
+
+
+def test_many_clients_at_once(server: Server) -> None:
+    model = next(each["id"] for each in server.client.get("/api/models").json() if each["name"] == "tiny")
+
+    def send(number: int) -> list[int]:
+        with httpx.Client(base_url=server.client.base_url, timeout=120) as client:
+            return [
+                client.post(
+                    "/api/studies",
+                    files=[("files", ("x.png", png(0.5, 30 + number * 10 + each)))],
+                    data={"models": [model]},
+                ).status_code
+                for each in range(4)
+            ]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [status for statuses in pool.map(send, range(8)) for status in statuses]
+    assert answers == [201] * 32
+    assert len(server.client.get("/api/studies", params={"limit": 200}).json()["studies"]) == 32

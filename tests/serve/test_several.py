@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 from pneumoscope.serve.settings import Settings
-from serve.client import predict_all, serving
+from serve.client import Client, predict_all, serving
 from serve.drawn import png
 
 
@@ -18,11 +18,13 @@ def test_two_servers_are_one_reading_room(settings: Settings, postgres: str) -> 
     shared = replace(settings, database=postgres.replace("/postgres?", "/several?"))
     with serving(shared) as one, serving(shared) as two:
         model = next(model["id"] for model in one.get("/api/models") if model["name"] == "tiny")
-        threads = [
-            threading.Thread(target=client.upload, args=(png(0.6, 30 + number),), kwargs={"models": (model,)})
-            for number in range(6)
-            for client in (one, two)  # the same file to both at once
-        ]
+
+        def upload_all(client: Client) -> None:
+            for number in range(6):
+                assert client.upload(png(0.6, 30 + number), models=(model,)).status_code == 201
+
+        # The same files to both at once.
+        threads = [threading.Thread(target=upload_all, args=(client,)) for client in (one, two)]
         for thread in threads:
             thread.start()
         for thread in threads:

@@ -6,12 +6,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
+import anyio
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pneumoscope import __version__
+from pneumoscope.infer import default_workers
 from pneumoscope.labels import DISCLAIMER
 from pneumoscope.serve import events, routes_models, routes_reads, routes_studies, routes_system, studies
 from pneumoscope.serve.auth import Accounts
@@ -43,6 +45,7 @@ def create_app(settings: Settings) -> FastAPI:
         accounts=Accounts(store, settings),
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),
+        uploads=anyio.CapacityLimiter(default_workers() + 1),  # one may wait for the disk
     )
     problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
     app = FastAPI(

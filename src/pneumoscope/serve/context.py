@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import threading
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Annotated
 
+import anyio
 from fastapi import Depends, Request
 
-from pneumoscope.infer import default_workers
 from pneumoscope.serve.auth import Accounts, Principal
 from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.events import Streams
@@ -28,8 +27,8 @@ class Context:
     accounts: Accounts
     metrics: Metrics
     streams: Streams
-    decoding: threading.BoundedSemaphore = field(default_factory=lambda: threading.BoundedSemaphore(default_workers()))
-    """Images decoded at once: a large one takes some 400 MiB."""
+    uploads: anyio.CapacityLimiter
+    """Uploads that are unpacked and decoded at once; the others wait without holding memory or a thread."""
 
 
 def context_of(request: Request) -> Context:

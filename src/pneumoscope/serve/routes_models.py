@@ -8,7 +8,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from sqlalchemy import select
 
-from pneumoscope.serve import queue
+from pneumoscope.serve import queue, reads
 from pneumoscope.serve.catalogue import SHORT, Entry, facts_of, files_of
 from pneumoscope.serve.context import Admin, Context, Parts, Who
 from pneumoscope.serve.problems import ProblemError, not_found
@@ -72,9 +72,9 @@ def answered(
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> list[AnsweredOut]:
-    """List everyone whom a model has answered, and who saw it, newest first: for a recall."""
+    """List everyone whom a model has answered, and who saw it, newest first: for a recall. This shows answers too."""
     identity = _identity(parts, model)
-    with parts.store.reading() as session:
+    with parts.store.writing() as session:
         rows = session.execute(
             select(Prediction, Study.patient)
             .join(Study, Study.id == Prediction.study)
@@ -87,6 +87,7 @@ def answered(
         numbers = [prediction.id for prediction, _ in rows]
         for display in session.scalars(select(Display).where(Display.prediction.in_(numbers))):
             seen.setdefault(display.prediction, set()).add(display.reader)
+        reads.show(session, [prediction for prediction, _ in rows], who.id, "list")
     return [
         AnsweredOut(
             study=prediction.study,

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Annotated
 
+import anyio.to_thread
 import numpy as np
 from fastapi import APIRouter, Form, Path, Query, Request, UploadFile
 from fastapi.responses import FileResponse
@@ -59,7 +60,7 @@ def routes() -> APIRouter:
     return router
 
 
-def upload(
+async def upload(
     request: Request,
     parts: Parts,
     who: Who,
@@ -71,18 +72,23 @@ def upload(
     When this is answered, what was accepted is on the disk. The same file again is the same image. With ``models``,
     their predictions are queued with it.
     """
+    made = await anyio.to_thread.run_sync(_store, parts, who.id, files, models or (), limiter=parts.uploads)
+    about(request, next(outcome.study for outcome in made.files if outcome.study))
+    return made
+
+
+def _store(parts: Context, who: str, files: Sequence[UploadFile], models: Sequence[str]) -> UploadOut:
     if len(files) > parts.settings.max_files:
         limit = parts.settings.max_files
         raise ProblemError(413, "the upload", f"has {len(files)} files; at most {limit} are taken.", "Send several.")
-    identities = list(dict.fromkeys(parts.catalogue.get(name).identity for name in models or ()))
+    identities = list(dict.fromkeys(parts.catalogue.get(name).identity for name in models))
     taken: list[Taken] = []
     outcomes: list[FileOut] = []
     for sent in _sent(files, parts):
         try:
             if sent.refused is not None:
                 raise sent.refused
-            with parts.decoding:
-                taken.append(take(sent.data, sent.name, parts.settings.max_pixels))
+            taken.append(take(sent.data, sent.name, parts.settings.max_pixels))
             outcomes.append(FileOut(file=sent.name, status="accepted"))
         except ImageError as error:
             text = f"{error.problem} {error.way_out}".strip()
@@ -97,13 +103,12 @@ def upload(
             "Each file's own problem is given with it.",
             more={"files": [outcome.model_dump() for outcome in outcomes]},
         )
-    added = iter(studies.add(parts.store, taken, identities, who.id))
+    added = iter(studies.add(parts.store, taken, identities, who))
     for outcome in outcomes:
         if outcome.status == "accepted":
             one = next(added)
             outcome.status = "duplicate" if one.duplicate else "accepted"
             outcome.study, outcome.image, outcome.predictions = one.study, one.image, list(one.predictions)
-    about(request, next(outcome.study for outcome in outcomes if outcome.study))
     return UploadOut(files=outcomes)
 
 

@@ -55,7 +55,7 @@ class Settings:
     session_longest: float = 12 * 3600
     lockout_after: int = 5
     lockout: float = 15 * 60
-    requests_per_minute: int = 1200
+    requests_per_minute: int = 6000
     """By account, or by address where there is none."""
     logins_per_minute: int = 20
     """By address."""

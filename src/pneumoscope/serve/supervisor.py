@@ -59,14 +59,18 @@ class Supervisor:
     def _watch(self) -> None:
         log = logging.getLogger(__name__)
         while not self._stop.wait(_LOOK):
-            for name, process in list(self._processes.items()):
-                if process.is_alive():
-                    continue
-                log.error("worker %s ended with code %s; another takes its place", name, process.exitcode)
-                del self._processes[name]
-                try:
-                    queue.release(self._store, name, counted=True)
-                except Exception as error:  # its lease will run out
-                    log.error("worker %s, release: %s", name, type(error).__name__)
-                time.sleep(_LOOK)  # one that ends at once must not be started a thousand times
-                self._start_one()
+            try:
+                self._bury(log)
+                while len(self._processes) < self._settings.workers:
+                    self._start_one()
+            except Exception as error:  # no memory, no database: look again; leases run out by themselves
+                log.error("workers: %s", type(error).__name__)
+
+    def _bury(self, log: logging.Logger) -> None:
+        for name, process in list(self._processes.items()):
+            if process.is_alive():
+                continue
+            log.error("worker %s ended with code %s; another takes its place", name, process.exitcode)
+            del self._processes[name]
+            queue.release(self._store, name, counted=True)
+            time.sleep(_LOOK)  # one that ends at once must not be started a thousand times

@@ -179,7 +179,7 @@ class Display(Base):
     prediction: Mapped[str] = mapped_column(ForeignKey("predictions.id", ondelete="CASCADE"), index=True)
     reader: Mapped[str] = mapped_column(index=True)
     what: Mapped[str]
-    """result, heatmap, posterior."""
+    """result, heatmap, posterior, list."""
     at: Mapped[float]
 
 
