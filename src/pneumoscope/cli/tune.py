@@ -109,6 +109,8 @@ def tune(
     best = best_of(opened)
     if nested:
         comparison = measure_nested(job, nested, workers, say)
+    elif repeats and best is not None and best.params == space.own_point(made.recipe):
+        say("the recipe as it stands is the best trial: nothing to compare")
     elif repeats and best is not None:
         comparison = repeated(opened, dict(best.params), repeats, say)
     summary = write_study(opened, out, comparison)

@@ -113,6 +113,16 @@ def test_a_longer_search_keeps_the_trials_that_are_there(job: MakeJob, pretended
     longer = study.search(job(trials=5), 1, print)
     assert finished_slots(longer) == Counter(range(5))
     assert len(pretended) == 5
+    shorter = study.search(job(trials=2), 1, print)
+    assert len(pretended) == 5
+    assert len(summarise(shorter).trials) == 5
+
+
+def test_a_search_may_be_ended_with_what_is_there(job: MakeJob, pretended: list[float]) -> None:
+    study.open_job(job(trials=9))
+    opened = study.search(job(trials=2), 1, print)
+    assert len(pretended) == 2
+    assert [trial.state for trial in summarise(opened).trials] == ["complete", "complete"]
 
 
 def test_a_study_of_something_else_is_not_joined(job: MakeJob, pretended: list[float]) -> None:

@@ -193,10 +193,20 @@ def plan_slots(study: Study, storage: RDBStorage, points: Sequence[Point]) -> in
     return len(slots_of(study))
 
 
-def take(study: Study, storage: RDBStorage) -> tuple[int, FrozenTrial] | None:
-    """Take a waiting slot, so that nobody else has it: its id in the database and what it says; None if none waits."""
+def unfinished(study: Study, below: int, *states: TrialState) -> list[FrozenTrial]:
+    """Return the trials of slots under ``below`` that are in one of the states, in the order in which they came."""
+    found = study.get_trials(deepcopy=False, states=states)
+    return sorted((t for t in found if int(t.user_attrs[SLOT]) < below), key=lambda trial: trial.number)
+
+
+def take(study: Study, storage: RDBStorage, below: int) -> tuple[int, FrozenTrial] | None:
+    """Take a waiting slot under ``below``, so that nobody else has it; None if none waits.
+
+    Returns:
+        The trial's id in the database, and what it says.
+    """
     study_id = storage.get_study_id_from_name(study.study_name)
-    for trial in sorted(study.get_trials(deepcopy=False, states=(TrialState.WAITING,)), key=lambda t: t.number):
+    for trial in unfinished(study, below, TrialState.WAITING):
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
         storage.record_heartbeat(trial_id)  # first: one that dies right after taking it must be missed too
         try:

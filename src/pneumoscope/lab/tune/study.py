@@ -44,6 +44,7 @@ from pneumoscope.lab.tune.storage import (
     recover,
     requeue,
     take,
+    unfinished,
 )
 from pneumoscope.lab.tune.trial import figures, run_folds
 from pneumoscope.recipe import with_changes
@@ -65,7 +66,7 @@ class Job:
         search: The space.
         name: The study's, in its database.
         url: The database's.
-        trials: In all, over all workers.
+        trials: In all, over all workers; fewer than were planned before leaves the rest waiting.
         sampler: How settings are chosen.
         objective: By its name.
         folds: Of the grouped cross-validation; 0 measures the validation part.
@@ -172,12 +173,12 @@ def _work(opened: Opened, say: Say) -> None:
     keep_freed_memory()
     while True:
         recover(opened.study)
-        taken = take(opened.study, opened.storage)
+        taken = take(opened.study, opened.storage, job.trials)
         if taken is not None:
             trial_id, frozen = taken
             with alive(opened.storage, trial_id):
                 _run(opened, trial_id, frozen, device, say)
-        elif opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING)):
+        elif unfinished(opened.study, job.trials, TrialState.RUNNING, TrialState.WAITING):
             time.sleep(min(job.heartbeat, 2))  # another worker's: it may yet die
         else:
             return
@@ -254,7 +255,7 @@ def search(job: Job, workers: int, say: Say) -> Opened:
     else:
         _spread(job, workers)
         recover(opened.study)
-    left = opened.study.get_trials(deepcopy=False, states=(TrialState.RUNNING, TrialState.WAITING))
+    left = unfinished(opened.study, job.trials, TrialState.RUNNING, TrialState.WAITING)
     if left:
         raise RunError(f"study {job.name!r}", f"{len(left)} trials are left: its workers died.", "Go on with --resume.")
     if not opened.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):

@@ -36,7 +36,8 @@ def last_attempts(opened: Opened) -> list[FrozenTrial]:
     by_slot: dict[int, FrozenTrial] = {}
     for trial in sorted(opened.study.get_trials(deepcopy=False), key=lambda trial: trial.number):
         by_slot[int(trial.user_attrs[SLOT])] = trial
-    return [by_slot[slot] for slot in sorted(by_slot)]
+    kept = (slot for slot, t in by_slot.items() if slot < opened.job.trials or t.state != TrialState.WAITING)
+    return [by_slot[slot] for slot in sorted(kept)]
 
 
 def summarise(opened: Opened, comparison: Comparison | None = None) -> StudySummary:
