@@ -39,6 +39,7 @@ COMMANDS = {
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),
     "serve": Command("pneumoscope.cli.serve:serve", "Serve studies, predictions and reads over HTTP."),
+    "backup": Command("pneumoscope.cli.backup:backup", "Copy a server's data while it runs."),
     "users": Command("pneumoscope.cli.users:app", "Add, list and disable the accounts of a server."),
 }
 
