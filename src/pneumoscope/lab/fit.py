@@ -196,7 +196,8 @@ def train(
             pass
     kept = _read_checkpoint(folder / "best.ckpt")
     weights = {key.removeprefix("model."): value for key, value in kept["state_dict"].items()}
-    model.load_state_dict({key: value for key, value in weights.items() if key in model.state_dict()})
+    own = model.state_dict().keys()
+    model.load_state_dict({key: value for key, value in weights.items() if key in own})
     return Run(folder, plan, parts, model.float().cpu().eval(), int(kept["callbacks"]["RunFiles"]["best_epoch"]))
 
 
