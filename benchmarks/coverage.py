@@ -1,6 +1,6 @@
 """Do the 95% intervals hold the truth 95 times in 100? A simulation, with its results in docs/statistics.md.
 
-    python benchmarks/coverage.py [--kind closed|bootstrap] [--repeats 2000] [-o build/bench/coverage.json]
+    python benchmarks/coverage.py [--kind closed|losses|bootstrap] [--repeats 2000] [-o build/bench/coverage.json]
     python benchmarks/coverage.py --table -o build/bench/coverage.json
 
 Each setting draws studies of a fixed number of patients (groups), with and without the disease. An image's score is
@@ -28,6 +28,7 @@ from scipy.special import expit, ndtr, ndtri
 from pneumoscope.card import Estimate
 from pneumoscope.stats import intervals, stratified, weighted
 from pneumoscope.stats.bootstrap import bootstrap, resample
+from pneumoscope.stats.means import mean_of_losses
 from pneumoscope.stats.netbenefit import net_benefit
 from pneumoscope.stats.predictive import predictive_values
 from pneumoscope.stats.prevalence import likelihood_ratio
@@ -46,7 +47,7 @@ Study = Callable[..., tuple[Found, Truths]]
 class Setting:
     """How studies are drawn."""
 
-    kind: str  # closed or bootstrap
+    kind: str  # closed, losses or bootstrap
     positives: int  # groups
     negatives: int
     images: tuple[int, ...]  # images of a group, drawn evenly from these
@@ -73,6 +74,10 @@ def settings() -> Iterator[Setting]:
     core = [one for one in everything if one[0] in sizes[:4] and one[1:3] in shapes[:3] and one[3] != 0.95]
     for (positives, negatives), images, icc, auroc in [*core, *(one for one in everything if one not in core)]:
         yield Setting("closed", positives, negatives, images, icc, auroc)
+    for positives, negatives in sizes:
+        for images, icc in shapes[:3]:
+            for auroc in (0.75, 0.95, 0.99):
+                yield Setting("losses", positives, negatives, images, icc, auroc)
     for positives, negatives in ((10, 10), (25, 25), (50, 50), (150, 150)):
         for images, icc in ((ONE, 0.0), (SEVERAL, 0.6)):
             for auroc in (0.75, 0.95):
@@ -148,25 +153,50 @@ def closed(setting: Setting) -> Study:
     return compute
 
 
+def probability(setting: Setting, score: np.ndarray) -> np.ndarray:
+    """Return the probability of the disease given the score."""
+    prior = float(np.log(setting.positives / setting.negatives))
+    return expit(setting.gap * score - setting.gap**2 / 2 + prior)
+
+
+def many_images(setting: Setting) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return half a million images, for truths that are no formula."""
+    copies = max(1, 500_000 // (setting.positives + setting.negatives) // int(np.mean(setting.images)))
+    return draw(setting, copies, np.random.default_rng(0))
+
+
+def losses(setting: Setting) -> Study:
+    """Return what is computed of one study; the truths are those of half a million images."""
+
+    def figures(score: np.ndarray, positive: np.ndarray) -> dict[str, np.ndarray]:
+        p = probability(setting, score)
+        nats = -np.log(np.clip(np.where(positive, p, 1 - p), weighted.SMALLEST, 1.0))
+        return {"log-loss": nats, "Brier": (p - positive) ** 2}
+
+    truths = {name: float(loss.mean()) for name, loss in figures(*many_images(setting)[:2]).items()}
+
+    def compute(score: np.ndarray, positive: np.ndarray, group: np.ndarray, _: object) -> tuple[Found, Truths]:
+        truth = np.where(positive, 0, 1)
+        found = figures(score, positive)
+        return {name: mean_of_losses(loss, truth, group, 2) for name, loss in found.items()}, truths
+
+    return compute
+
+
 def bootstrapped(setting: Setting, resamples: int) -> Study:
     """Return what is computed of one study; the truths are those of half a million images."""
-    prior = float(np.log(setting.positives / setting.negatives))
 
-    def figures(score: np.ndarray, positive: np.ndarray, group: np.ndarray) -> dict[str, Callable]:
-        p = expit(setting.gap * score - setting.gap**2 / 2 + prior)
+    def figures(score: np.ndarray, positive: np.ndarray, _: np.ndarray) -> dict[str, Callable]:
+        p = probability(setting, score)
         wrong = (p >= 0.5) != positive
-        nats = -np.log(np.clip(np.where(positive, p, 1 - p), weighted.SMALLEST, 1.0))
         return {
-            "log-loss": partial(weighted.mean, nats),
-            "Brier": partial(weighted.mean, (p - positive) ** 2),
             "AUPRC": partial(weighted.average_precision, p, positive),
             "calibration slope": partial(weighted.calibration_slope, p, positive),
             "calibration intercept": partial(weighted.calibration_intercept, p, positive),
             "AURC": partial(aurc, np.maximum(p, 1 - p), wrong),
         }
 
-    copies = max(1, 500_000 // (setting.positives + setting.negatives) // int(np.mean(setting.images)))
-    many = draw(setting, copies, np.random.default_rng(0))
+    many = many_images(setting)
     one = np.ones((1, len(many[0])))
     truths = {name: float(kernel(one)[0]) for name, kernel in figures(*many).items()}
 
@@ -182,7 +212,8 @@ def bootstrapped(setting: Setting, resamples: int) -> Study:
 def run(setting: Setting, repeats: int, resamples: int) -> dict[str, dict[str, float]]:
     """Return for each figure the share of studies whose interval held the truth, and on which side others missed."""
     rng = np.random.default_rng(zlib.crc32(setting.name.encode()))
-    compute = closed(setting) if setting.kind == "closed" else bootstrapped(setting, resamples)
+    studies = {"closed": closed, "losses": losses, "bootstrap": partial(bootstrapped, resamples=resamples)}
+    compute = studies[setting.kind](setting)
     rows: dict[str, list[tuple[bool, bool, float]]] = defaultdict(list)
     missing: dict[str, int] = defaultdict(int)
     for _ in range(repeats):
@@ -226,7 +257,7 @@ def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--kind", choices=("closed", "bootstrap"))
+    parser.add_argument("--kind", choices=("closed", "losses", "bootstrap"))
     parser.add_argument("--repeats", type=int, default=2000)
     parser.add_argument("--bootstrap-repeats", type=int, help="at most 400 without it")
     parser.add_argument("--resamples", type=int, default=400)

@@ -96,8 +96,9 @@ def test_without_resamples_the_closed_intervals_remain():
     p, truth = study()
     found = measure(p, truth, resamples=0)
     assert found.by_class["covid-19"]["auroc"].low is not None
-    assert found.overall["log_loss"].low is None
-    assert "no resamples" in found.overall["log_loss"].note
+    assert found.overall["log_loss"].low is not None
+    assert found.by_class["covid-19"]["auprc"].low is None
+    assert "no resamples" in found.by_class["covid-19"]["auprc"].note
 
 
 def test_the_pictures_hold_all_images_and_the_curve_its_area():

@@ -1,4 +1,4 @@
-"""Accuracy, precision, F1 where the numbers of the classes are fixed: scikit-learn's values, the spread of draws."""
+"""Accuracy, precision, F1 and mean losses with classes of fixed numbers: scikit-learn's values, the spread of draws."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pneumoscope.stats import intervals, stratified
+from pneumoscope.stats.means import mean_of_losses
 
 
 def study(rng, n=(30, 90)):
@@ -64,3 +65,38 @@ def test_where_a_class_has_few_groups_the_pooled_interval_stays():
     assert (found.low, found.high) == (pooled.low, pooled.high)
     assert stratified.precision(decided, positive, np.arange(60)).low is not None
     assert stratified.precision(np.zeros(60, dtype=bool), positive, np.arange(60)).value is None
+
+
+def test_a_mean_loss_has_the_interval_of_a_stratified_mean_where_there_are_many_images():
+    rng = np.random.default_rng(2)
+    truth = np.repeat([0, 1], [3000, 1000])
+    loss = rng.exponential(size=4000) * np.where(truth == 0, 1.0, 4.0)
+    found = mean_of_losses(loss, truth, np.arange(4000), 2)
+    error = sum(loss[truth == k].var(ddof=1) * (truth == k).sum() for k in (0, 1)) ** 0.5 / 4000
+    assert found.value == pytest.approx(loss.mean())
+    assert found.high - found.low == pytest.approx(2 * 1.96 * error, rel=0.02)
+    copied = mean_of_losses(loss.repeat(3), truth.repeat(3), np.arange(4000).repeat(3), 2)
+    assert (copied.low, copied.high) == (pytest.approx(found.low), pytest.approx(found.high))
+
+
+def test_with_10_patients_a_class_a_skewed_mean_is_still_held():
+    # Exponential losses: the mean of 20 has a known distribution, and an exact interval (chi-square) exists.
+    rng = np.random.default_rng(3)
+    truth = np.repeat([0, 1], 10)
+    found = [mean_of_losses(rng.exponential(size=20) ** 1.5, truth, np.arange(20), 2) for _ in range(1500)]
+    expected = 1.3293404  # of x^1.5, Gamma(2.5)
+    held = np.mean([e.low <= expected <= (e.high or np.inf) for e in found if e.low is not None])
+    assert 0.92 < held < 0.97
+
+
+def test_when_a_mean_loss_has_no_interval():
+    truth = np.repeat([0, 1], 20)
+    few = mean_of_losses(np.ones(40), truth, np.arange(40) % 9, 2)
+    assert (few.value, few.low) == (1.0, None)
+    assert "9 groups" in few.note
+    same = mean_of_losses(np.ones(40), truth, np.arange(40), 2)
+    assert same.low is None
+    assert "same loss" in same.note
+    one = mean_of_losses(np.where(np.arange(40) == 0, 100.0, 0.0), truth, np.arange(40), 2)
+    assert one.low is None
+    assert "a few images" in one.note

@@ -50,6 +50,23 @@ class Resampling:
             yield (self.counts[start : start + rows] * self.scale)[:, self.group]
 
 
+def strata_of(truth: Ints, group: Ints, classes: int) -> tuple[Ints, Ints, int]:
+    """Return each image's group [N] in 0..G-1, each group's stratum [G] (its rarest class), and the fewest groups.
+
+    Args:
+        truth: [N] class of each image.
+        group: [N] integer group of each image.
+        classes: Number of classes.
+    """
+    index = np.unique(group, return_inverse=True)[1].reshape(-1)
+    groups = int(index.max()) + 1
+    holds = np.zeros((groups, classes), dtype=np.bool_)
+    holds[index, truth] = True
+    by_class = holds.sum(axis=0)
+    stratum = np.where(holds, by_class, groups + 1).argmin(axis=1).astype(np.intp)
+    return index, stratum, int(by_class[by_class > 0].min())
+
+
 def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, resamples: int = 2000) -> Resampling:
     """Draw ``resamples`` stratified resamples of groups.
 
@@ -60,12 +77,8 @@ def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, r
         rng: Where the randomness comes from.
         resamples: How many.
     """
-    index = np.unique(group, return_inverse=True)[1].reshape(-1)
-    groups = int(index.max()) + 1
-    holds = np.zeros((groups, classes), dtype=np.bool_)
-    holds[index, truth] = True
-    by_class = holds.sum(axis=0)
-    stratum = np.where(holds, by_class, groups + 1).argmin(axis=1).astype(np.intp)
+    index, stratum, fewest = strata_of(truth, group, classes)
+    groups = len(stratum)
     counts = np.ones((resamples, groups), dtype=np.uint16)
     scale = np.ones(groups)
     for k in np.unique(stratum):
@@ -77,7 +90,7 @@ def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, r
                 rows = slice(start, min(start + 100, resamples))
                 drawn = rng.multinomial(n - 1, np.full(n, 1 / n), size=rows.stop - rows.start)
                 counts[rows, members] = drawn
-    return Resampling(index, stratum, counts, scale, int(by_class[by_class > 0].min()))
+    return Resampling(index, stratum, counts, scale, fewest)
 
 
 def bootstrap(

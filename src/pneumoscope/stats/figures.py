@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +20,7 @@ from pneumoscope.stats.bootstrap import Resampling, Statistic, bootstrap, resamp
 from pneumoscope.stats.calibration import at_threshold
 from pneumoscope.stats.intervals import auroc, mean_of_proportions, proportion
 from pneumoscope.stats.meaning import few_groups
+from pneumoscope.stats.means import mean_of_losses
 from pneumoscope.stats.netbenefit import DecisionCurve, decision_curve
 from pneumoscope.stats.plots import Plots, ScoreBand, plots_of, score_bands_seen
 from pneumoscope.stats.predictive import PREVALENCES, PredictiveValues, predictive_values
@@ -141,7 +141,7 @@ def evaluate_predictions(
         classes=tuple(classes),
         class_images={name: int((y == k).sum()) for k, name in enumerate(classes)},
         class_groups=class_groups,
-        overall=_overall(p, y, decided, group, sample),
+        overall=_overall(p, y, decided, group),
         by_class={name: _one_class(p[:, k], y == k, decided == k, group, sample) for k, name in enumerate(classes)},
         confusion=tuple(tuple(int(n) for n in row) for row in confusion),
         operating=tuple(
@@ -195,15 +195,15 @@ def _resampled(
     return Estimate(value=bound(value), note="interval left out: no resamples were asked for")
 
 
-def _overall(p: Floats, y: Ints, decided: Ints, group: Ints, sample: Resampling | None) -> dict[str, Estimate]:
+def _overall(p: Floats, y: Ints, decided: Ints, group: Ints) -> dict[str, Estimate]:
     correct = decided == y
     members = [y == k for k in range(p.shape[1])]
     loss, squared = metrics.nats(p, y), metrics.squared_errors(p, y)
     return {
         "accuracy": stratified.accuracy(correct, members, group),
         "balanced_accuracy": mean_of_proportions([correct[m] for m in members], [group[m] for m in members]),
-        "log_loss": _resampled(partial(weighted.mean, loss), len(y), sample),
-        "brier": _resampled(partial(weighted.mean, squared), len(y), sample),
+        "log_loss": mean_of_losses(loss, y, group, p.shape[1]),
+        "brier": mean_of_losses(squared, y, group, p.shape[1]),
     }
 
 
@@ -227,7 +227,7 @@ def _one_class(
         "f1": stratified.f1(decided, positive, group),
         "auroc": auroc(score, positive, group),
         "auprc": of(weighted.average_precision),
-        "brier": _resampled(partial(weighted.mean, squared), len(score), sample),
+        "brier": mean_of_losses(squared, (~positive).astype(np.intp), group, 2),
         "calibration_slope": of(weighted.calibration_slope),
         "calibration_intercept": of(weighted.calibration_intercept),
         "calibration_error": of(
