@@ -28,7 +28,7 @@ from scipy.special import expit, ndtr, ndtri
 from pneumoscope.card import Estimate
 from pneumoscope.stats import intervals, stratified, weighted
 from pneumoscope.stats.bootstrap import bootstrap, resample
-from pneumoscope.stats.means import mean_of_losses
+from pneumoscope.stats.means import MOST_NATS, mean_of_losses
 from pneumoscope.stats.netbenefit import net_benefit
 from pneumoscope.stats.predictive import predictive_values
 from pneumoscope.stats.prevalence import likelihood_ratio
@@ -178,7 +178,10 @@ def losses(setting: Setting) -> Study:
     def compute(score: np.ndarray, positive: np.ndarray, group: np.ndarray, _: object) -> tuple[Found, Truths]:
         truth = np.where(positive, 0, 1)
         found = figures(score, positive)
-        return {name: mean_of_losses(loss, truth, group, 2) for name, loss in found.items()}, truths
+        return {
+            name: mean_of_losses(loss, truth, group, 2, most=MOST_NATS if name == "log-loss" else 1.0)
+            for name, loss in found.items()
+        }, truths
 
     return compute
 
@@ -273,9 +276,8 @@ def main() -> None:
         if options.kind not in (None, setting.kind) or setting.name in results:
             continue
         started = time.perf_counter()
-        repeats = (
-            options.repeats if setting.kind == "closed" else options.bootstrap_repeats or min(400, options.repeats)
-        )
+        fewer = options.bootstrap_repeats or min(400, options.repeats)
+        repeats = fewer if setting.kind == "bootstrap" else options.repeats
         results[setting.name] = run(setting, repeats, options.resamples)
         temporary = options.out.with_suffix(".tmp")
         temporary.write_text(json.dumps(results, indent=1) + "\n")

@@ -20,7 +20,7 @@ from pneumoscope.stats.bootstrap import Resampling, Statistic, bootstrap, resamp
 from pneumoscope.stats.calibration import at_threshold
 from pneumoscope.stats.intervals import auroc, mean_of_proportions, proportion
 from pneumoscope.stats.meaning import few_groups
-from pneumoscope.stats.means import mean_of_losses
+from pneumoscope.stats.means import MOST_NATS, mean_of_losses
 from pneumoscope.stats.netbenefit import DecisionCurve, decision_curve
 from pneumoscope.stats.plots import Plots, ScoreBand, plots_of, score_bands_seen
 from pneumoscope.stats.predictive import PREVALENCES, PredictiveValues, predictive_values
@@ -202,8 +202,8 @@ def _overall(p: Floats, y: Ints, decided: Ints, group: Ints) -> dict[str, Estima
     return {
         "accuracy": stratified.accuracy(correct, members, group),
         "balanced_accuracy": mean_of_proportions([correct[m] for m in members], [group[m] for m in members]),
-        "log_loss": mean_of_losses(loss, y, group, p.shape[1]),
-        "brier": mean_of_losses(squared, y, group, p.shape[1]),
+        "log_loss": mean_of_losses(loss, y, group, p.shape[1], most=MOST_NATS),
+        "brier": mean_of_losses(squared, y, group, p.shape[1], most=2.0),
     }
 
 
@@ -227,7 +227,7 @@ def _one_class(
         "f1": stratified.f1(decided, positive, group),
         "auroc": auroc(score, positive, group),
         "auprc": of(weighted.average_precision),
-        "brier": mean_of_losses(squared, (~positive).astype(np.intp), group, 2),
+        "brier": mean_of_losses(squared, (~positive).astype(np.intp), group, 2, most=1.0),
         "calibration_slope": of(weighted.calibration_slope),
         "calibration_intercept": of(weighted.calibration_intercept),
         "calibration_error": of(
