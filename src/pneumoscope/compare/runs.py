@@ -76,14 +76,14 @@ def run_all(
             heading = f"[{number}/{len(entries)}] {entry.name}"
             where = folder / entry.name
             if entry.plan is None:
-                console.print(f"{heading}: not run. {entry.problem}")
+                console.print(f"{heading}: not run. {entry.problem}", markup=False)
                 outcomes.append(Outcome(entry, "not run", where, entry.problem))
                 continue
             try:
                 if is_finished(entry.plan, where):
-                    console.print(f"{heading}: finished before")
+                    console.print(f"{heading}: finished before", markup=False)
                 else:
-                    console.print(f"{heading}: {'; '.join(entry.recipe.changes) or 'as published'}")
+                    console.print(f"{heading}: {'; '.join(entry.recipe.changes) or 'as published'}", markup=False)
                     train_and_release(
                         entry.plan,
                         where,
@@ -100,7 +100,7 @@ def run_all(
                 first = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 outcomes.append(Outcome(entry, "failed", where, f"{type(error).__name__}: {first}"))
             if outcomes[-1].status == "failed":
-                console.print(f"{heading}: failed. {outcomes[-1].reason}")
+                console.print(f"{heading}: failed. {outcomes[-1].reason}", markup=False)
     return outcomes
 
 
