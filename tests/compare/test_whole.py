@@ -29,6 +29,7 @@ from pneumoscope.data.phantom import write_set  # noqa: E402
 from pneumoscope.data.splits import assign_parts  # noqa: E402
 from pneumoscope.errors import WeightsError  # noqa: E402
 from pneumoscope.recipe import load_recipe  # noqa: E402
+from pneumoscope.report.comparison import comparison_page, pictures  # noqa: E402
 
 QUIET = Console(file=io.StringIO())
 
@@ -205,3 +206,18 @@ def test_latency_memory_and_operations_are_of_the_network(made: Comparison) -> N
     assert cost.latency_range[0] <= cost.latency <= cost.latency_range[1]
     assert cost.memory_bytes is not None
     assert cost.memory_bytes > cost.model_bytes
+
+
+def test_an_experiment_is_drawn_for_each_recipe_and_setting(made: Comparison) -> None:
+    """A picture for each recipe of a table, named so that the page finds it under its setting."""
+    rows = tuple(
+        row.model_copy(update={"recipe": "cnn-150", "settings": {"optimizer.lr": value}})
+        for row, value in zip(made.tables[0].rows, ("0.1", "0.01"), strict=True)
+    )
+    table = made.tables[0].model_copy(update={"rows": rows})
+    experiment = made.model_copy(update={"tables": (table,), "grid": {"optimizer.lr": ("0.1", "0.01")}})
+    images = pictures(experiment)
+    assert images["cnn-150-optimizer-lr-1.png"].startswith(b"\x89PNG")
+    page = comparison_page(experiment, images)
+    assert "Experiment: optimizer.lr" in page
+    assert page.count('alt="cnn-150-optimizer-lr-1.png"') == 1
