@@ -83,10 +83,10 @@ def summarise(opened: Opened, comparison: Comparison | None = None) -> StudySumm
 
 
 def best_of(opened: Opened) -> FrozenTrial | None:
-    """Return the best trial, of equals the first planned; None if none is finished."""
+    """Return the best trial, of equals (but for rounding) the first planned; None if none is finished."""
     done = opened.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     sign = -1 if opened.objective.goal == "maximize" else 1
-    return min(done, key=lambda t: (sign * (t.value or 0.0), int(t.user_attrs[SLOT])), default=None)
+    return min(done, key=lambda t: (round(sign * (t.value or 0.0), 9), int(t.user_attrs[SLOT])), default=None)
 
 
 def best_recipe(opened: Opened) -> Recipe | None:
