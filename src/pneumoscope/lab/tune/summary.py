@@ -36,7 +36,7 @@ def last_attempts(opened: Opened) -> list[FrozenTrial]:
     by_slot: dict[int, FrozenTrial] = {}
     for trial in sorted(opened.study.get_trials(deepcopy=False), key=lambda trial: trial.number):
         by_slot[int(trial.user_attrs[SLOT])] = trial
-    kept = (slot for slot, t in by_slot.items() if slot < opened.job.trials or t.state != TrialState.WAITING)
+    kept = (slot for slot, t in by_slot.items() if slot < opened.job.trials or t.state.is_finished())
     return [by_slot[slot] for slot in sorted(kept)]
 
 
