@@ -101,7 +101,7 @@ def load_parts(plan: Plan, console: Console) -> dict[str, Part]:
 
 
 @contextmanager
-def _quiet_libraries() -> Iterator[None]:
+def quiet_libraries() -> Iterator[None]:
     """Silence notices of Lightning and torch that no user can act on; a refused checkpoint is still an error."""
     logger = logging.getLogger("lightning.pytorch")
     level = logger.level
@@ -223,7 +223,7 @@ def _fit(
     learner = learner_type(model, recipe, plan.counts("train"), len(batches), ranks)
     learner.to(memory_format=torch.channels_last)
     before = signal.getsignal(signal.SIGINT)
-    with _quiet_libraries():
+    with quiet_libraries():
         trainer = L.Trainer(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[device],
             precision=precision,  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from pneumoscope.lab.dataset import CountedSampler, Part, loader
-from pneumoscope.lab.fit import _quiet_libraries
+from pneumoscope.lab.fit import quiet_libraries
 from pneumoscope.lab.machine import choose_precision
 from pneumoscope.lab.module import Learner
 from pneumoscope.lab.tune.objective import Measured, Objective
@@ -76,7 +76,7 @@ def fit_fold(
     learner.to(memory_format=torch.channels_last)
     keep = Keep(recipe, told)
     before = signal.getsignal(signal.SIGINT)
-    with _quiet_libraries():
+    with quiet_libraries():
         trainer = L.Trainer(
             accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[device],
             devices=1,
