@@ -45,7 +45,7 @@ def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
+def _postgres_server() -> Iterator[str]:
     """Address of a PostgreSQL server of this test run's own; skips, and says so, where it is not installed."""
     from postgres import programs, server
 
@@ -55,6 +55,17 @@ def postgres() -> Iterator[str]:
         pytest.skip("no PostgreSQL: apt-get install postgresql")
     with server(folder) as url:
         yield url
+
+
+@pytest.fixture
+def postgres(_postgres_server: str, request: pytest.FixtureRequest) -> str:
+    """Address of an empty database of this test's own: Optuna and the server both have a table `studies`."""
+    import psycopg
+
+    name = f"t{abs(hash(request.node.nodeid)):x}"
+    with psycopg.connect(_postgres_server, autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}"')
+    return _postgres_server.replace("/postgres?", f"/{name}?")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -124,7 +124,8 @@ def read(folder: Path, identity: str) -> list[tuple[Path, Fact]]:
 def openings(facts: Iterable[tuple[Path, Fact]]) -> list[Opening]:
     """Return the openings of test images among facts, oldest first."""
     found = [fact for _, fact in facts if isinstance(fact, Opening)]
-    return sorted(found, key=lambda opening: opening.time)
+    # Two in one second: the later one has seen more earlier openings.
+    return sorted(found, key=lambda opening: (opening.time, opening.earlier_openings))
 
 
 def user_folder(identity: str) -> Path:
