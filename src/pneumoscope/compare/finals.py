@@ -10,7 +10,7 @@ import numpy as np
 from rich.console import Console
 
 from pneumoscope.compare.board import Wishes
-from pneumoscope.compare.runs import Outcome
+from pneumoscope.compare.runs import Outcome, read_card_of
 from pneumoscope.comparison import Final, Table, figures_of
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.evaluate import Evaluation, evaluate
@@ -77,7 +77,7 @@ def open_test(
                 )
             bundle = runs[name].folder / "bundle"
             opened = len(manifest.part("test"))
-            append(bundle, opening_of(found, load(bundle).card, opened, command))
+            append(bundle, opening_of(found, read_card_of(runs[name].folder)[0], opened, command))
             renew(bundle)
             measured[name] = {
                 "evaluation": found.model_dump(mode="json"),
@@ -105,7 +105,7 @@ def _with_finals(
     plan = runs[names[0]].entry.plan
     assert plan is not None
     test = plan.manifest.part("test").table
-    cards = {name: load(runs[name].folder / "bundle").card for name in names}
+    cards = {name: read_card_of(runs[name].folder)[0] for name in names}
     scores = {
         name: Scores(np.array(measured[name]["probabilities"], dtype=np.float64), cards[name].operating_point.threshold)
         for name in names

@@ -94,24 +94,20 @@ def run_comparison(
 
 def _notes(outcomes: Sequence[Outcome], gates: Mapping[str, GateReport]) -> tuple[str, ...]:
     """Return what a reader must know of all networks together."""
-    notes = []
-    by_note: dict[str, list[str]] = {}
-    for outcome in outcomes:
-        for note in outcome.entry.plan.notes if outcome.entry.plan is not None else ():
-            by_note.setdefault(note, []).append(outcome.entry.name)
-    notes += [f"{note}: {', '.join(names)}" for note, names in by_note.items()]
-    stamps: dict[str, None] = {}
-    for outcome in outcomes:
-        if outcome.entry.plan is not None:
-            synthetic = outcome.entry.plan.manifest.table["source"].str.startswith("synthetic").any()
-            if synthetic:
-                stamps["synthetic: drawn images, no patients; the figures say nothing about radiographs"] = None
+    plans = {outcome.entry.name: outcome.entry.plan for outcome in outcomes if outcome.entry.plan is not None}
+    first: dict[str, None] = {}  # a set that keeps its order: entries share data, and so what is said of it
+    if any(plan.manifest.table["source"].str.startswith("synthetic").any() for plan in plans.values()):
+        first["synthetic: drawn images, no patients; the figures say nothing about radiographs"] = None
     for report in gates.values():
         for finding in report.findings:
             if finding.severity != "note":
                 because = "" if finding.because is None else f" Allowed, because: {finding.because}"
-                stamps[f"data gate, {finding.name}: {finding.sentence}{because}"] = None
-    return (*stamps, *notes)
+                first[f"data gate, {finding.name}: {finding.sentence}{because}"] = None
+    by_note: dict[str, list[str]] = {}
+    for name, plan in plans.items():
+        for note in plan.notes:
+            by_note.setdefault(note, []).append(name)
+    return (*first, *(f"{note}: {', '.join(names)}" for note, names in by_note.items()))
 
 
 def _not_run(outcome: Outcome) -> NotRun:

@@ -14,13 +14,11 @@ _LINES = ("-", "--", ":", "-.")
 
 def _draw(size: tuple[float, float], paint: Callable[[Any], None]) -> bytes:
     """Return a figure as PNG; ``paint`` is given it empty."""
-    from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure  # not pyplot: nothing global is touched
 
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    figure.colours = colormaps["tab10"].colors  # type: ignore[attr-defined]
     paint(figure)
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
@@ -40,7 +38,7 @@ def curves(rows: Sequence[Row]) -> bytes:
                 for number, row in enumerate(rows):
                     key = f"{part}_{metric}"
                     points = [(point["epoch"], point[key]) for point in row.curve if key in point]
-                    style, colour = _LINES[number // 10 % len(_LINES)], figure.colours[number % 10]
+                    style, colour = _LINES[number // 10 % len(_LINES)], f"C{number % 10}"
                     axes.plot(*zip(*points, strict=True), style, color=colour, label=row.name, linewidth=1.4)
                     if part == "validation":
                         kept = [(x, y) for x, y in points if x == row.kept_epoch]
@@ -114,7 +112,7 @@ def experiment(rows: Sequence[Row], key: str, values: Sequence[str], metric: str
         left, right = figure.subplots(1, 2)
         for row in rows:
             place = values.index(row.settings[key])
-            colour = figure.colours[place % 10]
+            colour = f"C{place % 10}"
             points = [(p["epoch"], p["validation_accuracy"]) for p in row.curve if "validation_accuracy" in p]
             left.plot(*zip(*points, strict=True), color=colour, label=row.settings[key], linewidth=1.3)
             estimate = row.figures[metric]
