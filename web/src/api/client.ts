@@ -1,0 +1,68 @@
+// Every request goes through here: it carries the session's CSRF token, and a refusal becomes one kind of error.
+
+import { signal } from "@preact/signals";
+import createClient from "openapi-fetch";
+import type { paths } from "./schema";
+import type { About, Me } from "./types";
+
+/** Why the server refused (RFC 9457): its words say what, which rule, and the way out. */
+export class Problem extends Error {
+  constructor(
+    readonly status: number,
+    readonly title: string,
+    readonly detail: string,
+    /** Number of the request, under which the server's log has more. */
+    readonly instance: string,
+    readonly more: Record<string, unknown> = {},
+  ) {
+    super(`${title} ${detail}`.trim());
+  }
+}
+
+/** Who is asking; null until they have logged in. */
+export const me = signal<Me | null>(null);
+/** What the server is; null until it has answered. */
+export const about = signal<About | null>(null);
+
+export const api = createClient<paths>({ baseUrl: "/", credentials: "same-origin" });
+
+api.use({
+  onRequest({ request }) {
+    if (me.value?.csrf) request.headers.set("X-CSRF-Token", me.value.csrf);
+    return request;
+  },
+  async onResponse({ response, request }) {
+    if (response.ok) return;
+    const problem = await problemOf(response);
+    if (problem.status === 401 && !request.url.endsWith("/api/login")) me.value = null;
+    throw problem;
+  },
+  onError() {
+    throw new Problem(0, "", "the server can't be reached", "");
+  },
+});
+
+/** Return what an answer that is not OK says. */
+export async function problemOf(response: Response): Promise<Problem> {
+  try {
+    const { title, detail, instance, ...more } = (await response.json()) as Record<string, unknown>;
+    return new Problem(response.status, String(title ?? ""), String(detail ?? ""), String(instance ?? ""), more);
+  } catch {
+    return new Problem(response.status, "", response.statusText, "");
+  }
+}
+
+/** Return the body of an answer that is OK; the middleware has thrown for any other. */
+export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
+  return (await answer).data as T;
+}
+
+/** Ask who is there. Without a session in a department this leaves `me` null, and the page shows the login. */
+export async function greet(): Promise<void> {
+  try {
+    me.value = await body(api.GET("/api/me"));
+    about.value = await body(api.GET("/api/about"));
+  } catch (error) {
+    if (!(error instanceof Problem && error.status === 401)) throw error;
+  }
+}

@@ -1,0 +1,38 @@
+// The server's own types, under short names. schema.ts is made from its OpenAPI by scripts/web.
+import type { components } from "./schema";
+
+type Schemas = components["schemas"];
+export type Study = Schemas["StudyOut"];
+export type Image = Schemas["ImageOut"];
+export type StudyPage = Schemas["StudyPage"];
+export type PredictionState = Schemas["PredictionState"];
+export type Upload = Schemas["UploadOut"];
+export type Model = Schemas["ModelOut"];
+export type ModelDetail = Schemas["ModelDetail"];
+export type Heatmap = Schemas["HeatmapOut"];
+export type Identity = Schemas["IdentityOut"];
+export type Read = Schemas["ReadOut"];
+export type ReadDraft = Schemas["ReadIn"];
+export type Reference = Schemas["ReferenceOut"];
+export type ReferenceDraft = Schemas["ReferenceIn"];
+export type Posterior = Schemas["PosteriorOut"];
+export type Me = Schemas["Me"];
+export type About = Schemas["AboutOut"];
+
+/** What an answer holds; the schema leaves it open, since older answers hold less. */
+export interface Result {
+  error?: string;
+  labels?: string[];
+  probabilities?: Record<string, number>;
+  /** A label, or null where the model refuses to answer. */
+  decision?: string | null;
+  refused?: boolean;
+  reason?: string;
+  ood?: number | null;
+  /** What was observed among calibration images with such a score: an object of the card's, see card.json. */
+  band?: Record<string, unknown> | null;
+  operating_point?: { name: string; threshold: number };
+  heatmap_shape?: [number, number, number] | null;
+  seconds?: number;
+}
+export type Prediction = Omit<Schemas["PredictionOut"], "result"> & { result: Result | null };

@@ -1,0 +1,44 @@
+// One catalogue of messages a language. English is the reference: its keys are the type, and a test holds the others to it.
+import { computed, signal } from "@preact/signals";
+import de from "./de.json";
+import en from "./en.json";
+
+export type Key = keyof typeof en;
+export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
+export type Language = keyof typeof LANGUAGES;
+const CATALOGUES: Record<Language, Record<Key, string>> = { en, de };
+const REMEMBERED = "pneumoscope.language";
+
+export const language = signal<Language>(first());
+const catalogue = computed(() => CATALOGUES[language.value]);
+
+/** Return a message in the page's language, its {names} filled in. */
+export function t(key: Key, values: Record<string, string | number> = {}): string {
+  return catalogue.value[key].replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+}
+
+/** Return the message for a word of the server's (a label, a state), or the word itself where there is none. */
+export function word(group: string, value: string): string {
+  const messages: Record<string, string> = catalogue.value;
+  return messages[`${group}.${value}`] ?? value;
+}
+
+/** Return a number in the page's language, with a fixed count of decimals. */
+export function number(value: number, decimals = 2): string {
+  return value.toLocaleString(language.value, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
+}
+
+/** Return a date and time in the page's language and this machine's zone. */
+export function moment(iso: string): string {
+  return new Date(iso).toLocaleString(language.value, { dateStyle: "medium", timeStyle: "short" });
+}
+
+export function speak(chosen: Language): void {
+  language.value = chosen;
+  localStorage.setItem(REMEMBERED, chosen);
+}
+
+function first(): Language {
+  const wanted = [globalThis.localStorage?.getItem(REMEMBERED), globalThis.navigator?.language.slice(0, 2)];
+  return (wanted.find((one) => one && one in LANGUAGES) ?? "en") as Language;
+}

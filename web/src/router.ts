@@ -1,0 +1,36 @@
+// Pages live behind the hash (#/studies/ID), so that the server has one page to serve and no path of a request to trust.
+import { signal } from "@preact/signals";
+
+export type Route =
+  | { page: "worklist" }
+  | { page: "study"; id: string }
+  | { page: "models" }
+  | { page: "model"; id: string }
+  | { page: "dashboard" }
+  | { page: "account" }
+  | { page: "missing" };
+
+/** Return the page that a hash names. */
+export function parse(hash: string): Route {
+  const parts = hash.replace(/^#?\/?/, "").split(/[/?]/);
+  const [page = "", id = ""] = parts;
+  if (page === "") return { page: "worklist" };
+  if (page === "studies" && id) return { page: "study", id };
+  if (page === "models") return id ? { page: "model", id } : { page: "models" };
+  if (page === "dashboard" || page === "account") return { page };
+  return { page: "missing" };
+}
+
+export const route = signal<Route>(parse(globalThis.location?.hash ?? ""));
+globalThis.addEventListener?.("hashchange", () => {
+  route.value = parse(location.hash);
+});
+
+export const href = {
+  worklist: () => "#/",
+  study: (id: string) => `#/studies/${id}`,
+  models: () => "#/models",
+  model: (id: string) => `#/models/${id}`,
+  dashboard: () => "#/dashboard",
+  account: () => "#/account",
+};

@@ -1,0 +1,18 @@
+// Builds the reading room into the Python package. The server's Content-Security-Policy forbids inline scripts, so nothing is inlined.
+import { defineConfig } from "vite";
+
+const server = process.env.PNEUMOSCOPE_SERVER ?? "http://127.0.0.1:8000";
+
+export default defineConfig({
+  build: {
+    outDir: "../src/pneumoscope/web",
+    emptyOutDir: true,
+    assetsInlineLimit: 0,
+    target: "es2022",
+    modulePreload: { polyfill: false },
+    reportCompressedSize: true,
+    chunkSizeWarningLimit: 4000, // the viewer is loaded when a study is opened
+  },
+  server: { proxy: { "/api": server, "/healthz": server } },
+  test: { environment: "node", include: ["src/**/*.test.ts"] },
+} as Parameters<typeof defineConfig>[0]);
