@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from pneumoscope import __version__
 from pneumoscope.infer import default_workers
 from pneumoscope.labels import DISCLAIMER
-from pneumoscope.serve import events, routes_models, routes_reads, routes_studies, routes_system, studies
+from pneumoscope.serve import events, routes_models, routes_reads, routes_studies, routes_system, studies, whatif
 from pneumoscope.serve.auth import Accounts
 from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.context import Context
@@ -46,6 +46,8 @@ def create_app(settings: Settings) -> FastAPI:
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),
         uploads=anyio.CapacityLimiter(default_workers() + 1),  # one may wait for the disk
+        whatifs=anyio.CapacityLimiter(whatif.AT_ONCE),
+        models=whatif.Models(),
     )
     problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
     app = FastAPI(

@@ -7,7 +7,7 @@ restart; one that was checked is not hashed again until a file of it changes.
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +17,7 @@ from pneumoscope.card import Card, read_card
 from pneumoscope.errors import BundleError
 from pneumoscope.infer import BUILTIN, bundle_folder
 from pneumoscope.serve.problems import ProblemError
+from pneumoscope.serve.schemas import Audit
 
 SHORT = 12
 """Digits of an identity that name a model."""
@@ -109,3 +110,19 @@ def files_of(entry: Entry) -> Mapping[str, Path]:
 def facts_of(entry: Entry) -> list[evidence.Fact]:
     """Return what became known of a model after it was made (audits, acceptances, openings), oldest first."""
     return [fact for _, fact in evidence.read(entry.folder, entry.identity)]
+
+
+def audit_of(entry: Entry) -> Audit:
+    """Return the verdict of a model's newest audit; one without a plain verdict is none."""
+    return audit_in(facts_of(entry))
+
+
+def audit_in(facts: Iterable[evidence.Fact]) -> Audit:
+    """Return the verdict of the newest audit among facts: those of kind ``audit`` say ``time`` and ``passed``."""
+    said = [fact.model_extra or {} for fact in facts if fact.kind == "audit"]
+    verdicts = [(str(each.get("time", "")), each["passed"]) for each in said if isinstance(each.get("passed"), bool)]
+    if not verdicts:
+        return "not audited"
+    newest = max(time for time, _ in verdicts)
+    # Two in one second: a failure counts.
+    return "passed" if all(passed for time, passed in verdicts if time == newest) else "failed"

@@ -15,6 +15,7 @@ from pneumoscope.serve.metrics import Metrics
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store
+from pneumoscope.serve.whatif import Models
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +30,10 @@ class Context:
     streams: Streams
     uploads: anyio.CapacityLimiter
     """Uploads that are unpacked and decoded at once; the others wait without holding memory or a thread."""
+    whatifs: anyio.CapacityLimiter
+    """What-ifs that are worked out at once."""
+    models: Models
+    """Loaded models, for what-ifs."""
 
 
 def context_of(request: Request) -> Context:

@@ -10,22 +10,26 @@ from typing import Any
 
 from pneumoscope.card import Card
 from pneumoscope.serve.problems import ProblemError
+from pneumoscope.serve.schemas import Audit
 from pneumoscope.stats.prevalence import at_prior, post_test, primary_prior, ratio_of
 
 
-def posterior(card: Card, result: dict[str, Any], prevalence: float) -> dict[str, Any]:
+def posterior(card: Card, result: dict[str, Any], prevalence: float, *, audit: Audit) -> dict[str, Any]:
     """Return the post-test probability of the card's primary label, in two ways, with what they rest on.
 
     Args:
         card: Of the model that answered.
         result: Its answer, as it is stored.
         prevalence: Pre-test probability of the primary label, 0 < p < 1.
+        audit: The verdict of the model's newest audit.
 
     Raises:
         ProblemError: The answer, or the card, can't carry it (409).
     """
     if result.get("decision") is None:
         raise _refusal("the model gave no answer on this image.")
+    if audit == "failed":
+        raise _refusal("its model failed its audit.")
     if not card.calibrated:
         raise _refusal("its card says that its probabilities are not calibrated.")
     if any(share <= 0 for share in card.class_prior):

@@ -9,7 +9,7 @@ from fastapi.responses import FileResponse
 from sqlalchemy import select
 
 from pneumoscope.serve import queue, reads
-from pneumoscope.serve.catalogue import SHORT, Entry, facts_of, files_of
+from pneumoscope.serve.catalogue import SHORT, Entry, audit_of, facts_of, files_of
 from pneumoscope.serve.context import Admin, Context, Parts, Who
 from pneumoscope.serve.problems import ProblemError, not_found
 from pneumoscope.serve.routes_studies import Id
@@ -118,7 +118,9 @@ def _model_out(parts: Context, entry: Entry) -> ModelOut:
     card = entry.card
     with parts.store.reading() as session:
         off = queue.is_off(session, entry.identity)
-    audited = any(fact.kind == "audit" for fact in facts_of(entry))
+    audit = audit_of(entry)
+    # The card says "not audited" for good: it was written before any audit could be.
+    stamps = [stamp for stamp in card.stamps if stamp != "not audited" or audit == stamp]
     return ModelOut(
         id=entry.id,
         identity=entry.identity,
@@ -128,8 +130,8 @@ def _model_out(parts: Context, entry: Entry) -> ModelOut:
         labels=list(card.label_names),
         not_looked_for=list(card.not_looked_for),
         synthetic=card.synthetic,
-        stamps=list(card.stamps),
+        stamps=["failed its audit", *stamps] if audit == "failed" else stamps,
         builtin=entry.builtin,
         on=not off,
-        audit="audited" if audited else "not audited",
+        audit=audit,
     )

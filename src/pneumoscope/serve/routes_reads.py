@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import anyio.to_thread
 from fastapi import APIRouter
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from pneumoscope.labels import check_label
-from pneumoscope.serve import queue, reads, studies
+from pneumoscope.serve import queue, reads, studies, whatif
+from pneumoscope.serve.auth import Principal
+from pneumoscope.serve.catalogue import audit_of
 from pneumoscope.serve.context import Context, Parts, Who
 from pneumoscope.serve.posterior import posterior
 from pneumoscope.serve.problems import ProblemError, not_found
 from pneumoscope.serve.routes_studies import Id
-from pneumoscope.serve.schemas import PosteriorOut, PriorIn, ReadIn, ReadOut, ReferenceIn, ReferenceOut, when
+from pneumoscope.serve.schemas import (
+    PosteriorOut,
+    PriorIn,
+    ReadIn,
+    ReadOut,
+    ReferenceIn,
+    ReferenceOut,
+    WhatIfIn,
+    WhatIfOut,
+    when,
+)
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.store import now
-from pneumoscope.serve.tables import Prediction, Read, Reference
+from pneumoscope.serve.tables import Image, Prediction, Read, Reference
 
 
 def routes() -> APIRouter:
@@ -25,6 +41,7 @@ def routes() -> APIRouter:
     router.post("/studies/{study}/references", status_code=201)(add_reference)
     router.get("/studies/{study}/references")(list_references)
     router.post("/predictions/{prediction}/posterior")(update_prior)
+    router.post("/predictions/{prediction}/what-if")(what_if)
     return router
 
 
@@ -80,16 +97,42 @@ def list_references(parts: Parts, who: Who, study: Id) -> list[ReferenceOut]:
 def update_prior(parts: Parts, who: Who, prediction: Id, sent: PriorIn) -> PosteriorOut:
     """Say what an answer makes of one's own pre-test probability; nothing is stored but that it was shown."""
     with parts.store.writing() as session:
-        row = session.get(Prediction, prediction)
-        if row is None or row.state != "done" or row.result is None:
-            raise not_found("answer")
-        if why := reads.why_withheld(session, parts.settings, row.study, who.id):
-            raise ProblemError(403, "the answer", f"is withheld: {why}.")
-        if queue.is_off(session, row.model):
-            raise ProblemError(409, "this model", "was switched off on this server.", "Do not rely on its answer.")
-        found = posterior(parts.catalogue.get(row.model).card, row.result, sent.probability)
+        row, result = _answered(parts, session, prediction, who)
+        entry = parts.catalogue.get(row.model)
+        found = posterior(entry.card, result, sent.probability, audit=audit_of(entry))
         reads.show(session, [row], who.id, "posterior")
     return PosteriorOut(prior=sent.probability, source=sent.source, **found)
+
+
+async def what_if(parts: Parts, who: Who, prediction: Id, sent: WhatIfIn) -> WhatIfOut:
+    """Ask the model again with a part of the image covered; nothing is stored but that it was shown."""
+    return await anyio.to_thread.run_sync(_what_if, parts, who, prediction, sent, limiter=parts.whatifs)
+
+
+def _what_if(parts: Context, who: Principal, prediction: str, sent: WhatIfIn) -> WhatIfOut:
+    with parts.store.reading() as session:
+        row, result = _answered(parts, session, prediction, who)
+        image = session.get_one(Image, row.image)
+    hidden = whatif.hidden_by(sent.strokes, sent.mode, image.width, image.height)
+    model = parts.models.get(parts.catalogue.get(row.model))
+    found = whatif.answer(model, whatif.stored_pixels(parts.settings.files, image.id, image.sha256), hidden)
+    with parts.store.writing() as session:  # it may have been switched off or erased meanwhile
+        row, _ = _answered(parts, session, prediction, who)
+        reads.show(session, [row], who.id, "what-if")
+    note = f"a what-if: {found['covered']:.0%} of the image were covered; this is not a result and is not kept"
+    return WhatIfOut(prediction=row.id, mode=sent.mode, original=result["probabilities"], note=note, **found)
+
+
+def _answered(parts: Context, session: Session, prediction: str, who: Principal) -> tuple[Prediction, dict[str, Any]]:
+    """Return an answer, with its result, that somebody may see and go on from."""
+    row = session.get(Prediction, prediction)
+    if row is None or row.state != "done" or row.result is None:
+        raise not_found("answer")
+    if why := reads.why_withheld(session, parts.settings, row.study, who.id):
+        raise ProblemError(403, "the answer", f"is withheld: {why}.")
+    if queue.is_off(session, row.model):
+        raise ProblemError(409, "this model", "was switched off on this server.", "Do not rely on its answer.")
+    return row, row.result
 
 
 def _read_out(row: Read) -> ReadOut:

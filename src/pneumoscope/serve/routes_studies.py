@@ -228,8 +228,7 @@ def heatmap(parts: Parts, who: Who, prediction: Id) -> HeatmapOut:
         reads.show(session, [row], who.id, "heatmap")
         values = np.frombuffer(row.heatmap, "<f4").reshape(row.result["heatmap_shape"])
         labels = row.result["labels"]
-    _, rows, columns = values.shape
-    return HeatmapOut(labels=labels, rows=rows, columns=columns, values=np.round(values, 4).astype(float).tolist())
+    return HeatmapOut.of(labels, values)
 
 
 def pixels(parts: Parts, who: Who, image: Id) -> FileResponse:

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 State = Literal["queued", "running", "done", "failed"]
+Audit = Literal["not audited", "passed", "failed"]
+Coordinate = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
+STROKES, POINTS = 200, 5000
+"""At most so many in one what-if: more than a hand paints, less than keeps a server busy."""
 _ID = Field(description="opaque; random")
 
 
@@ -16,6 +24,26 @@ class Sent(BaseModel):
     """Something that a client sends: an unknown member is an error, not a silence."""
 
     model_config = ConfigDict(extra="forbid")
+
+
+class Facts(TypedDict, total=False):
+    """What is kept of what a file says about its exposure; what it does not say is absent."""
+
+    view: str
+    modality: str
+    body_part: str
+    laterality: str
+    sex: str
+    age: Annotated[float, Field(description="years, at most 90")]
+    manufacturer: str
+    model: str
+    pixel_spacing_row: Annotated[float, Field(description="mm between the centres of rows")]
+    pixel_spacing_col: Annotated[float, Field(description="mm between the centres of columns")]
+    pixel_spacing_kind: Annotated[
+        Literal["patient", "detector"], Field(description="where the mm hold; at the detector the chest is magnified")
+    ]
+    portable: Annotated[Literal[True], Field(description="the file says that the image was taken at the bed")]
+    burned_in: Annotated[Literal["NO", "unknown"], Field(description="names in the pixels; DICOM only")]
 
 
 class ImageOut(BaseModel):
@@ -26,7 +54,7 @@ class ImageOut(BaseModel):
     bits: int
     width: int
     height: int
-    facts: dict[str, Any] = Field(description="view, modality, sex, age and the like; never a name, number or date")
+    facts: Facts = Field(description="never a name, number or date")
 
 
 class PredictionState(BaseModel):
@@ -96,6 +124,13 @@ class HeatmapOut(BaseModel):
     rows: int
     columns: int
     values: list[list[list[float]]] = Field(description="[label][row][column] in 0..1")
+
+    @classmethod
+    def of(cls, labels: Sequence[str], values: NDArray[np.float32]) -> HeatmapOut:
+        """Return heatmaps [C, h, w], rounded to what a screen can show."""
+        _, rows, columns = values.shape
+        rounded = np.round(values, 4).astype(float).tolist()
+        return cls(labels=list(labels), rows=rows, columns=columns, values=rounded)
 
 
 class IdentityOut(BaseModel):
@@ -171,6 +206,47 @@ class PosteriorOut(BaseModel):
     moved: dict[str, float] = Field(description="the model's probabilities moved to this prior")
 
 
+class Stroke(Sent):
+    """One stroke of a round brush over the stored image; whole numbers are the centres of pixels."""
+
+    radius: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False, description="pixels")]
+    points: list[tuple[Coordinate, Coordinate]] = Field(min_length=1, max_length=POINTS, description="[x, y]")
+
+
+class WhatIfIn(Sent):
+    """Which part of an image a model is not to see."""
+
+    mode: Literal["exclude", "include"] = Field(
+        description="exclude: what is painted is covered; include: all that is not painted"
+    )
+    strokes: list[Stroke] = Field(min_length=1, max_length=STROKES, description="5,000 points in all")
+
+    @field_validator("strokes")
+    @classmethod
+    def _not_too_many(cls, strokes: list[Stroke]) -> list[Stroke]:
+        if sum(len(stroke.points) for stroke in strokes) > POINTS:
+            raise ValueError(f"more than {POINTS} points in all")
+        return strokes
+
+
+class WhatIfOut(BaseModel):
+    """What a model would have answered with a part of the image covered: not a result, and not kept."""
+
+    prediction: str = Field(description="the answer that it is compared with")
+    mode: Literal["exclude", "include"]
+    covered: Probability = Field(description="share of the image's pixels")
+    fill: str = Field(description="what stands in place of what is covered, in words")
+    labels: list[str]
+    probabilities: dict[str, float] = Field(description="by label, with the part covered")
+    original: dict[str, float] = Field(description="by label, of the answer itself")
+    decision: str | None = Field(description="a label; null where the model keeps silent")
+    refused: bool
+    reason: str
+    ood: float | None
+    heatmap: HeatmapOut | None
+    note: str
+
+
 class ModelOut(BaseModel):
     """One model in the list."""
 
@@ -185,7 +261,7 @@ class ModelOut(BaseModel):
     stamps: list[str]
     builtin: bool
     on: bool
-    audit: Literal["not audited", "audited"]
+    audit: Audit = Field(description="the newest audit's verdict; one that failed answers no posterior")
 
 
 class ModelDetail(ModelOut):
