@@ -128,6 +128,52 @@ def test_metadata() -> None:
     assert (facts["pixel_spacing_row"], facts["pixel_spacing_col"]) == (0.1, 0.2)
 
 
+@pytest.mark.parametrize(
+    ("tags", "expected"),
+    [
+        # PS3.3 10.7.1.1: different from ImagerPixelSpacing, so corrected for magnification.
+        ({"PixelSpacing": [0.2, 0.1], "ImagerPixelSpacing": [0.24, 0.12]}, (0.2, 0.1, "patient")),
+        ({"PixelSpacing": [0.2, 0.1], "ImagerPixelSpacing": [0.2, 0.1]}, (0.2, 0.1, "detector")),
+        (
+            {
+                "PixelSpacing": [0.2, 0.1],
+                "ImagerPixelSpacing": [0.2, 0.1],
+                "PixelSpacingCalibrationType": "FIDUCIAL",
+                "PixelSpacingCalibrationDescription": "a coin on the skin",
+            },
+            (0.2, 0.1, "patient"),
+        ),
+        ({"PixelSpacing": [0.2, 0.1]}, (0.2, 0.1, "patient")),
+        ({"ImagerPixelSpacing": [0.2, 0.1]}, (0.2, 0.1, "detector")),
+        ({"PixelSpacing": [0, 0], "ImagerPixelSpacing": [0.2, 0.1]}, (0.2, 0.1, "detector")),
+        ({"PixelSpacing": [0, 0]}, (None, None, None)),  # 10.7.1.3: positive
+        ({"PixelSpacing": [-0.2, 0.1]}, (None, None, None)),
+        ({}, (None, None, None)),
+    ],
+)
+def test_lengths_hold_in_the_patient_or_at_the_detector(
+    tags: dict[str, Any], expected: tuple[float | None, float | None, str | None]
+) -> None:
+    absent = dict.fromkeys(("PixelSpacing", "ImagerPixelSpacing"))
+    facts = decode(dicom(P12, 12, {**absent, **tags}), "x").metadata
+    assert (facts["pixel_spacing_row"], facts["pixel_spacing_col"], facts["pixel_spacing_kind"]) == expected
+
+
+@pytest.mark.parametrize(
+    ("tags", "portable"),
+    [
+        ({"SeriesDescription": "Chest AP Portable"}, True),
+        ({"ProtocolName": "CHEST BEDSIDE"}, True),
+        ({"StudyDescription": "XR CHEST NON-PORTABLE"}, None),
+        ({"StudyDescription": "PORT PLACEMENT, CHEST"}, None),
+        ({"InstitutionName": "Portable X-Ray Inc"}, None),
+        ({}, None),
+    ],
+)
+def test_portable_where_a_description_says_so(tags: dict[str, Any], portable: bool | None) -> None:
+    assert decode(dicom(P12, 12, tags), "x").metadata["portable"] is portable
+
+
 def test_nothing_that_names_the_patient_leaves_the_file() -> None:
     secret = {
         "PatientName": "Zyx^Jane",
@@ -271,6 +317,7 @@ def test_real_chest_radiograph_has_white_bones(shared: Path) -> None:
     assert radiograph.bits == 15
     assert radiograph.metadata["view"] == "PA"
     assert radiograph.metadata["pixel_spacing_row"] is None  # the file says 0
+    assert radiograph.metadata["pixel_spacing_kind"] is None
     spine, right_lung, left_lung = pixels[800:1000, 850:980], pixels[350:500, 550:700], pixels[350:500, 1150:1300]
     air = pixels[100:180, 0:60]
     assert spine.mean() > right_lung.mean() + 0.2

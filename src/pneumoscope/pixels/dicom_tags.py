@@ -6,6 +6,7 @@ Sections are those of PS3.3.
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,13 @@ _VIEW_CODES = {
     "R-10232": "RL",
     "399067008": "LATERAL",
 }
+
+_DESCRIPTIONS = (
+    "StudyDescription", "SeriesDescription", "ProtocolName", "RequestedProcedureDescription",
+    "PerformedProcedureStepDescription", "AcquisitionDeviceProcessingDescription",
+)  # fmt: skip
+# Not "port" (a catheter's), nor "mobile" (a screening van's).
+_PORTABLE = re.compile(r"(?<!NON-)(?<!NON )(?<!NOT )\b(PORTABLE|BEDSIDE)\b")
 
 
 class Tags:
@@ -109,7 +117,7 @@ def metadata(tags: Tags, *, swapped: bool) -> Metadata:
         tags: The file.
         swapped: Rows and columns were exchanged to bring the image upright; the spacings follow.
     """
-    row, column = _spacing(tags, "PixelSpacing") or _spacing(tags, "ImagerPixelSpacing") or (None, None)
+    row, column, kind = _calibrated_spacing(tags)
     codes = [_VIEW_CODES.get(code.text("CodeValue"), "") for code in tags.items("ViewCodeSequence")]
     return {
         "view": tags.text("ViewPosition") or next(filter(None, codes), None),
@@ -122,13 +130,44 @@ def metadata(tags: Tags, *, swapped: bool) -> Metadata:
         "model": next(iter(map(str, tags.values("ManufacturerModelName"))), "").strip() or None,
         "pixel_spacing_row": column if swapped else row,
         "pixel_spacing_col": row if swapped else column,
+        "pixel_spacing_kind": kind,
+        "portable": _is_portable(tags) or None,
         "photometric_interpretation": tags.text("PhotometricInterpretation") or None,
         "presentation_lut_shape": tags.text("PresentationLUTShape") or None,
     }
 
 
+def _calibrated_spacing(tags: Tags) -> tuple[float | None, float | None, str | None]:
+    """Return the distance of rows and of columns in mm, and where it holds: in the patient or at the detector.
+
+    An uncalibrated PixelSpacing repeats ImagerPixelSpacing; a different one was corrected for magnification. Where
+    neither a type nor ImagerPixelSpacing is there to tell, it means what it is defined as (PS3.3 10.7.1.1).
+    """
+    patient, detector = _spacing(tags, "PixelSpacing"), _spacing(tags, "ImagerPixelSpacing")
+    if patient is None:
+        return (None, None, None) if detector is None else (*detector, "detector")
+    declared = _text(tags, "PixelSpacingCalibrationType") in ("GEOMETRY", "FIDUCIAL")  # PS3.3 10.7.1.2
+    same = detector is not None and all(
+        math.isclose(a, b, rel_tol=1e-3) for a, b in zip(patient, detector, strict=True)
+    )
+    return (*patient, "detector" if same and not declared else "patient")
+
+
+def _is_portable(tags: Tags) -> bool:
+    """Return whether a description says that the image was taken at the bed; nothing else of it is kept."""
+    return any(_PORTABLE.search(_text(tags, keyword)) for keyword in _DESCRIPTIONS)
+
+
+def _text(tags: Tags, keyword: str) -> str:
+    """Return a tag that the pixels do not depend on as text; empty if it is malformed."""
+    try:
+        return tags.text(keyword)
+    except ImageError:
+        return ""
+
+
 def _spacing(tags: Tags, keyword: str) -> tuple[float, float] | None:
-    """Return the distance of rows and of columns in mm, or None; some files hold zeros or no numbers."""
+    """Return the distance of rows and of columns in mm, or None: both positive (PS3.3 10.7.1.3); some files say 0."""
     try:
         row, column = tags.numbers(keyword)
     except (ImageError, ValueError):

@@ -28,7 +28,7 @@ OLDEST = 90.0
 """Ages above are kept as this: the very old are few enough to be known by their age."""
 _KEPT = (
     "view", "modality", "body_part", "laterality", "sex", "age", "manufacturer", "model",
-    "pixel_spacing_row", "pixel_spacing_col",
+    "pixel_spacing_row", "pixel_spacing_col", "pixel_spacing_kind", "portable",
 )  # fmt: skip
 _LONGEST_FACT = 64
 
