@@ -1,0 +1,31 @@
+// A short word about the state of something. Its colour repeats the word, and never says more than it.
+import type { ComponentChildren } from "preact";
+import type { Model } from "../api/types";
+import { t, word } from "../i18n";
+
+export type Tone = "plain" | "good" | "warn" | "bad" | "busy";
+
+export function Badge({ tone = "plain", children }: { tone?: Tone; children: ComponentChildren }) {
+  return <span class={`badge badge-${tone}`}>{children}</span>;
+}
+
+const AUDIT: Record<Model["audit"], Tone> = { "not audited": "warn", passed: "good", failed: "bad" };
+
+/** Everything that must be said beside a model's name: off, audit, stamps, drawn data. */
+export function ModelBadges({ model }: { model: Model }) {
+  const said = ["not audited", "failed its audit"]; // the verdict says these already
+  return (
+    <span class="badges">
+      {!model.on && <Badge tone="bad">{t("model.off")}</Badge>}
+      <Badge tone={AUDIT[model.audit]}>{word("model.audit", model.audit)}</Badge>
+      {model.stamps
+        .filter((stamp) => !said.includes(stamp))
+        .map((stamp) => (
+          <Badge key={stamp} tone="bad">
+            {word("model.stamp", stamp)}
+          </Badge>
+        ))}
+      {model.synthetic && <Badge tone="bad">{t("model.synthetic")}</Badge>}
+    </span>
+  );
+}
