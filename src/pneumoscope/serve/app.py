@@ -15,7 +15,16 @@ from starlette.exceptions import HTTPException
 from pneumoscope import __version__
 from pneumoscope.infer import default_workers
 from pneumoscope.labels import DISCLAIMER
-from pneumoscope.serve import events, routes_models, routes_reads, routes_studies, routes_system, studies, whatif
+from pneumoscope.serve import (
+    events,
+    routes_dashboard,
+    routes_models,
+    routes_reads,
+    routes_studies,
+    routes_system,
+    studies,
+    whatif,
+)
 from pneumoscope.serve.auth import Accounts
 from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.context import Context
@@ -61,7 +70,7 @@ def create_app(settings: Settings) -> FastAPI:
         responses=dict.fromkeys(REFUSALS, problem),
     )
     app.state.context = context
-    for part in (routes_system, routes_studies, routes_reads, routes_models):
+    for part in (routes_system, routes_studies, routes_reads, routes_models, routes_dashboard):
         app.include_router(part.routes())
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
