@@ -30,6 +30,7 @@ from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.context import Context
 from pneumoscope.serve.guard import Guard, problem_response
 from pneumoscope.serve.metrics import Metrics
+from pneumoscope.serve.pages import Pages
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.schemas import ProblemOut
 from pneumoscope.serve.settings import Settings
@@ -56,6 +57,7 @@ def create_app(settings: Settings) -> FastAPI:
         streams=events.Streams(settings.streams),
         uploads=anyio.CapacityLimiter(default_workers() + 1),  # one may wait for the disk
         whatifs=anyio.CapacityLimiter(whatif.AT_ONCE),
+        pages=Pages(),
         models=whatif.Models(),
     )
     problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
@@ -72,6 +74,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.state.context = context
     for part in (routes_system, routes_studies, routes_reads, routes_models, routes_dashboard):
         app.include_router(part.routes())
+    app.router.routes.extend(context.pages.routes())
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_middleware(Guard, context=context)

@@ -12,6 +12,7 @@ from pneumoscope.serve.auth import Accounts, Principal
 from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.events import Streams
 from pneumoscope.serve.metrics import Metrics
+from pneumoscope.serve.pages import Pages
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store
@@ -32,6 +33,8 @@ class Context:
     """Uploads that are unpacked and decoded at once; the others wait without holding memory or a thread."""
     whatifs: anyio.CapacityLimiter
     """What-ifs that are worked out at once."""
+    pages: Pages
+    """The web app's files."""
     models: Models
     """Loaded models, for what-ifs."""
 

@@ -29,12 +29,13 @@ from pneumoscope.serve.store import now
 from pneumoscope.serve.tables import Access
 
 PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/login")})
-"""What answers without a login."""
+"""What answers without a login, beside the web app's own files."""
 UPLOAD = "/api/studies"
 EVENTS = "/api/events"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SMALL_BODY = 2**20
 _UNKNOWN = "(unknown)"
+_PAGE = "(web app)"
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -88,6 +89,10 @@ class Guard:
         self._check_length(passage)
         if method not in _SAFE:
             self._check_origin(headers)
+        if passage.is_page:  # the same for everyone: nobody is looked up
+            if wait := self._requests.wait(passage.address):
+                raise _too_often(wait)
+            return
         login = (method, path) == ("POST", "/api/login")
         if login and (wait := self._logins.wait(passage.address)):
             raise _too_often(wait)
@@ -162,6 +167,7 @@ class _Passage:
         self.address: str = (scope.get("client") or ("",))[0]
         self.state: dict[str, Any] = scope.setdefault("state", {})
         self.state["number"] = self.number
+        self.is_page = self.method in ("GET", "HEAD") and self.path in context.pages.addresses
         self.principal: Principal | None = None
         self.limit = _SMALL_BODY
         self.started = False
@@ -229,10 +235,10 @@ class _Passage:
             headers["Strict-Transport-Security"] = "max-age=31536000"
 
     def _record(self, status: int) -> None:
-        route = getattr(self._scope.get("route"), "path", _UNKNOWN)
+        route = _PAGE if self.is_page else getattr(self._scope.get("route"), "path", _UNKNOWN)
         self._context.metrics.count(_known_method(self.method), route, status, perf_counter() - self._begun)
-        if self.path == "/healthz":
-            return
+        if self.is_page or self.path == "/healthz":
+            return  # nobody's data
         who = self.principal or self.state.get("principal")
         subject = self.state.get("subject") or next(iter((self._scope.get("path_params") or {}).values()), "")
         with self._context.store.writing() as session:
