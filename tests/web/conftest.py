@@ -1,0 +1,165 @@
+"""The built web app in a real browser, on a running server of its own with drawn studies.
+
+Skips, and says so, where there is no Chromium or no Playwright. Every page watches its console: an error there, a
+request to another site or a script that fails ends the test.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+from pneumoscope.data.phantom import draw
+from pneumoscope.data.phantom_files import write_png
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, Page
+
+DESKTOP = {"width": 1440, "height": 900}
+PHONE = {"width": 390, "height": 844}
+
+
+@dataclass(frozen=True)
+class Site:
+    """A running server."""
+
+    url: str
+    home: Path
+
+    def api(self, method: str, path: str, **options: Any) -> Any:
+        """Ask the server as a program does; return the JSON it answers with."""
+        answer = httpx.request(method, self.url + path, timeout=30, **options)
+        assert answer.is_success, answer.text
+        return answer.json() if answer.content else None
+
+    def upload(self, *files: bytes, models: tuple[str, ...] = ("builtin",)) -> list[str]:
+        """Upload files and wait for the answers; return the studies."""
+        parts = [("files", (f"{number}.bin", data)) for number, data in enumerate(files)]
+        made = self.api("POST", "/api/studies", files=parts, data={"models": list(models)})
+        studies = list(dict.fromkeys(one["study"] for one in made["files"]))
+        for study in studies:
+            self.wait(study)
+        return studies
+
+    def wait(self, study: str, seconds: float = 60) -> None:
+        """Wait until every answer about a study is there."""
+        end = time.monotonic() + seconds
+        while any(p["state"] in ("queued", "running") for p in self.api("GET", f"/api/studies/{study}")["predictions"]):
+            assert time.monotonic() < end, "no answer in time"
+            time.sleep(0.1)
+
+
+@contextmanager
+def running(home: Path, *options: str) -> Iterator[Site]:
+    """Run `pneumoscope serve` on a free port of this machine until the block ends."""
+    with closing(socket.socket()) as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "pneumoscope", "serve", "--home", str(home), "--port", str(port), *options]
+    with (home.parent / f"{home.name}.log").open("wb") as log:
+        process = subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log)
+        try:
+            site = Site(f"http://127.0.0.1:{port}", home)
+            end = time.monotonic() + 60
+            while True:
+                try:
+                    httpx.get(site.url + "/healthz", timeout=5).raise_for_status()
+                    break
+                except httpx.HTTPError:
+                    assert process.poll() is None and time.monotonic() < end, "the server did not start"
+                    time.sleep(0.1)
+            yield site
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def drawn(number: int, label: str = "covid-19", size: int = 512) -> bytes:
+    """A drawn radiograph as the bytes of a PNG file."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "drawn.png"
+        write_png(path, draw(2020, number, label, size=size).pixels)
+        return path.read_bytes()
+
+
+@pytest.fixture(scope="session")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server for this machine alone, with three drawn studies that the built-in model has answered."""
+    with running(tmp_path_factory.mktemp("site") / "home") as made:
+        made.upload(*(drawn(number, label) for number, label in enumerate(("covid-19", "normal", "viral-pneumonia"))))
+        yield made
+
+
+@pytest.fixture(scope="session")
+def department(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server that asks for a login and lets the reader read first; its admin is ``chief``, password ``PASSWORD``."""
+    home = tmp_path_factory.mktemp("department") / "home"
+    add = [sys.executable, "-m", "pneumoscope", "users", "add", "chief", "--admin", "--sees-names", "--password-stdin"]
+    subprocess.run([*add, "--home", str(home)], input=PASSWORD, text=True, check=True, capture_output=True)
+    with running(home, "--accounts") as made:
+        yield made
+
+
+PASSWORD = "a long enough password"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium, or another one on this machine."""
+    api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'pneumoscope[dev]'")
+    program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    if program is None:
+        pytest.skip("no Chromium: apt-get install chromium")
+    with api.sync_playwright() as play:
+        # As root Chromium can't build its sandbox; what it opens here is ours alone.
+        root = hasattr(os, "geteuid") and os.geteuid() == 0
+        opened = play.chromium.launch(executable_path=program, args=["--no-sandbox"] if root else [])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture
+def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+    """Make pages whose consoles must stay silent."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+
+    def make(size: dict[str, int] = DESKTOP, **options: Any) -> Page:
+        context = browser.new_context(viewport=size, locale="en-US", reduced_motion="reduce", **options)  # type: ignore[arg-type]
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        return page
+
+    yield make
+    for context in contexts:
+        context.close()
+    # The browser itself logs each answer that is not OK; which ones are right is for the tests to say.
+    assert not [text for text in complaints if not text.startswith("Failed to load resource")]
+
+
+@pytest.fixture
+def page(new_page: Callable[..., Page]) -> Page:
+    """A page on a workstation."""
+    return new_page()
+
+
+@pytest.fixture
+def phone(new_page: Callable[..., Page]) -> Page:
+    """A page on a phone."""
+    return new_page(PHONE, has_touch=True, is_mobile=True, device_scale_factor=2)
