@@ -222,3 +222,22 @@ class Access(Base):
     subject: Mapped[str] = mapped_column(index=True)
     status: Mapped[int]
     request: Mapped[str]
+
+
+class Export(Base):
+    """A folder to which images were exported, so that erasing a patient can reach it."""
+
+    __tablename__ = "exports"
+    id: Mapped[str] = mapped_column(primary_key=True)
+    folder: Mapped[str] = mapped_column(Text)
+    made: Mapped[float]
+
+
+class ExportedStudy(Base):
+    """A study that an export names; outlasts the study until it is gone from the folder too."""
+
+    __tablename__ = "exported_studies"
+    export: Mapped[str] = mapped_column(ForeignKey("exports.id", ondelete="CASCADE"), primary_key=True)
+    study: Mapped[str] = mapped_column(primary_key=True, index=True)
+    erased: Mapped[bool] = mapped_column(default=False)
+    """The study was erased here, and is still to be removed from the folder."""
