@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from bundles import write_bundle
-from pneumoscope.card import Estimate, LikelihoodBand
+from pneumoscope import evidence
+from pneumoscope.card import Estimate, LikelihoodBand, read_card
 from pneumoscope.serve.settings import Settings
 from serve.client import Client, predict_all, serving
 from serve.drawn import png
@@ -50,3 +51,33 @@ def test_a_card_without_ratios_is_refused(settings: Settings) -> None:
         )
         assert answer.status_code == 409
         assert "no likelihood ratio" in answer.json()["detail"]
+
+
+def test_a_failed_audit_ends_it_until_a_later_one_passes(tmp_path: Path) -> None:
+    pytest.importorskip("onnx")
+    folder = write_bundle(tmp_path / "models" / "rated", likelihood_ratios=RATIOS, stamps=("not audited", "confounded"))
+    with serving(Settings(home=tmp_path / "home", models=tmp_path / "models")) as client:
+        prediction = answered(client, 0.8)
+        prior = {"probability": 0.1, "source": "prevalence in the ward"}
+
+        def verdict_and_answer() -> tuple[str, list[str], int]:
+            (model,) = (model for model in client.get("/api/models") if not model["builtin"])
+            answer = client("POST", f"/api/predictions/{prediction}/posterior", json=prior)
+            return model["audit"], model["stamps"], answer.status_code
+
+        assert verdict_and_answer() == ("not audited", ["not audited", "confounded"], 200)
+        audited(folder, "2025-03-01T00:00:00Z", False)
+        assert verdict_and_answer() == ("failed", ["failed its audit", "confounded"], 409)
+        audited(folder, "2025-02-01T00:00:00Z", True)  # an older one, found later
+        assert verdict_and_answer()[0] == "failed"
+        audited(folder, "2025-04-01T00:00:00Z", None)  # without a verdict
+        assert verdict_and_answer()[0] == "failed"
+        audited(folder, "2025-05-01T00:00:00Z", True)
+        assert verdict_and_answer() == ("passed", ["confounded"], 200)
+
+
+def audited(folder: Path, time: str, passed: bool | None) -> None:
+    identity = read_card(folder)[1]
+    evidence.append(
+        folder, evidence.Fact.model_validate({"bundle": identity, "kind": "audit", "time": time, "passed": passed})
+    )
