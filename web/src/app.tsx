@@ -3,9 +3,17 @@ import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
+import { IdleWarning } from "./account/idle";
 import { greet, me } from "./api/client";
-import { LANGUAGES, type Language, language, speak, t } from "./i18n";
+import { type Key, LANGUAGES, type Language, language, speak, t } from "./i18n";
 import { href, type Route, route } from "./router";
+import { Boundary } from "./ui/boundary";
+import { focusHeading, focusOnChange } from "./ui/focus";
+import { Icon } from "./ui/icons";
+import { ProblemNote } from "./ui/problem";
+import { choose, theme } from "./ui/theme";
+import { useTitle } from "./ui/title";
+import { Toasts } from "./ui/toast";
 import { DISCLAIMER } from "./words";
 import { Worklist } from "./worklist/worklist";
 
@@ -18,42 +26,60 @@ const Login = lazy(() => import("./account/login")) as ComponentType;
 
 export function App() {
   const asked = useSignal(false);
-  useEffect(() => {
-    void greet().finally(() => {
-      asked.value = true;
-    });
-  }, [asked]);
+  const problem = useSignal<unknown>(null);
+  const ask = () => {
+    problem.value = null;
+    greet().then(
+      () => {
+        asked.value = true;
+      },
+      (error: unknown) => {
+        problem.value = error;
+      },
+    );
+  };
+  useEffect(ask, []);
   useEffect(() => {
     document.documentElement.lang = language.value;
   }, [language.value]);
+  useEffect(focusOnChange, []);
+  const place = location.hash;
   return (
     <>
-      <a class="skip" href="#content">
+      <button type="button" class="skip" onClick={focusHeading}>
         {t("app.skip")}
-      </a>
+      </button>
       <header class="frame-head">
         <a class="brand" href={href.worklist()}>
+          <span class="mark" aria-hidden="true" />
           {t("app.name")}
         </a>
         {me.value && <Ways />}
-        <Tongue />
+        <div class="frame-tools">
+          <ThemeSwitch />
+          <Tongue />
+        </div>
       </header>
       <p class="disclaimer" role="note" lang="en">
         {DISCLAIMER}
       </p>
-      <main id="content" tabIndex={-1}>
-        <Suspense fallback={<p class="soft">{t("app.loading")}</p>}>
-          {asked.value && (me.value ? <Page route={route.value} /> : <Login />)}
-        </Suspense>
+      <main id="content" tabIndex={-1} data-page={me.value ? route.value.page : "login"}>
+        {problem.value !== null && <ProblemNote error={problem.value} again={ask} />}
+        <Boundary page={place}>
+          <Suspense fallback={<p class="soft">{t("app.loading")}</p>}>
+            {asked.value && (me.value ? <Page route={route.value} /> : <Login />)}
+          </Suspense>
+        </Boundary>
       </main>
+      {me.value?.idle_seconds && <IdleWarning seconds={me.value.idle_seconds} />}
+      <Toasts />
     </>
   );
 }
 
 function Page({ route }: { route: Route }) {
+  useTitle(route.page in TITLES ? t(TITLES[route.page as keyof typeof TITLES]) : "");
   switch (route.page) {
-    case "worklist":
-      return <Worklist />;
     case "study":
       return <StudyPage id={route.id} key={route.id} />;
     case "models":
@@ -65,25 +91,69 @@ function Page({ route }: { route: Route }) {
     case "account":
       return <Account />;
     case "missing":
-      return <p>{t("app.missing")}</p>;
+      return <Missing />;
+    default:
+      return <Worklist />;
   }
 }
 
+function Missing() {
+  return (
+    <>
+      <h1>{t("app.missing")}</h1>
+      <p>
+        <a href={href.worklist()}>{t("nav.worklist")}</a>
+      </p>
+    </>
+  );
+}
+
+const TITLES = {
+  worklist: "nav.worklist",
+  login: "nav.worklist",
+  study: "frame.study",
+  models: "nav.models",
+  model: "frame.model",
+  dashboard: "nav.dashboard",
+  account: "nav.account",
+} as const satisfies Partial<Record<Route["page"], Key>>;
+
 function Ways() {
   const ways = [
-    ["worklist", href.worklist(), "nav.worklist"],
-    ["models", href.models(), "nav.models"],
-    ["dashboard", href.dashboard(), "nav.dashboard"],
-    ["account", href.account(), "nav.account"],
+    ["worklist", href.worklist(), ["worklist", "study", "login"]],
+    ["models", href.models(), ["models", "model"]],
+    ["dashboard", href.dashboard(), ["dashboard"]],
+    ["account", href.account(), ["account"]],
   ] as const;
+  const here = route.value.page;
   return (
-    <nav aria-label={t("app.name")}>
-      {ways.map(([page, to, key]) => (
-        <a key={page} href={to} aria-current={route.value.page === page ? "page" : undefined}>
-          {t(key)}
+    <nav class="ways" aria-label={t("frame.ways")}>
+      {ways.map(([page, to, pages]) => (
+        <a
+          key={page}
+          href={to}
+          aria-current={here === page ? "page" : undefined}
+          data-here={(pages as readonly string[]).includes(here)}
+        >
+          <Icon name={page} />
+          <span>{t(`nav.${page}`)}</span>
         </a>
       ))}
     </nav>
+  );
+}
+
+function ThemeSwitch() {
+  return (
+    <button
+      type="button"
+      class="bare"
+      aria-label={t("nav.theme")}
+      title={t("nav.theme")}
+      onClick={() => choose(theme.value === "dark" ? "light" : "dark")}
+    >
+      <Icon name="theme" />
+    </button>
   );
 }
 

@@ -8,6 +8,7 @@ export type Route =
   | { page: "model"; id: string }
   | { page: "dashboard" }
   | { page: "account" }
+  | { page: "login" }
   | { page: "missing" };
 
 /** Return the page that a hash names. */
@@ -17,7 +18,7 @@ export function parse(hash: string): Route {
   if (page === "") return { page: "worklist" };
   if (page === "studies" && id) return { page: "study", id };
   if (page === "models") return id ? { page: "model", id } : { page: "models" };
-  if (page === "dashboard" || page === "account") return { page };
+  if (page === "dashboard" || page === "account" || page === "login") return { page };
   return { page: "missing" };
 }
 

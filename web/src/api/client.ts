@@ -21,6 +21,8 @@ export class Problem extends Error {
 
 /** Who is asking; null until they have logged in. */
 export const me = signal<Me | null>(null);
+/** Why nobody is logged in any more: by hand, for want of use, or by the server; null where nobody was. */
+export const ended = signal<"self" | "idle" | "server" | null>(null);
 /** What the server is; null until it has answered. */
 export const about = signal<About | null>(null);
 
@@ -34,13 +36,19 @@ api.use({
   async onResponse({ response, request }) {
     if (response.ok) return;
     const problem = await problemOf(response);
-    if (problem.status === 401 && !request.url.endsWith("/api/login")) me.value = null;
+    if (problem.status === 401 && !request.url.endsWith("/api/login")) lost();
     throw problem;
   },
   onError() {
     throw new Problem(0, "", "the server can't be reached", "");
   },
 });
+
+/** The server knows nobody here any more. */
+export function lost(): void {
+  if (me.value !== null) ended.value = "server";
+  me.value = null;
+}
 
 /** Return what an answer that is not OK says. */
 export async function problemOf(response: Response): Promise<Problem> {
@@ -60,8 +68,9 @@ export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
 /** Ask who is there. Without a session in a department this leaves `me` null, and the page shows the login. */
 export async function greet(): Promise<void> {
   try {
-    me.value = await body(api.GET("/api/me"));
+    const who = await body(api.GET("/api/me"));
     about.value = await body(api.GET("/api/about"));
+    me.value = who;
   } catch (error) {
     if (!(error instanceof Problem && error.status === 401)) throw error;
   }

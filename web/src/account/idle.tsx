@@ -1,0 +1,23 @@
+// The warning before the automatic log-off, and the watch that leads to it.
+import { useEffect } from "preact/hooks";
+import { leave, left, stay, watchUse } from "../api/session";
+import { t } from "../i18n";
+import { Dialog } from "../ui/dialog";
+
+export function IdleWarning({ seconds }: { seconds: number }) {
+  useEffect(() => watchUse(seconds), [seconds]);
+  if (left.value === null) return null;
+  return (
+    <Dialog title={t("login.idle-title")} onClose={stay} urgent>
+      <p>{t("login.idle", { seconds: left.value })}</p>
+      <div class="actions">
+        <button type="button" onClick={() => void leave("self")}>
+          {t("login.out")}
+        </button>
+        <button type="button" class="primary" onClick={stay}>
+          {t("login.stay")}
+        </button>
+      </div>
+    </Dialog>
+  );
+}

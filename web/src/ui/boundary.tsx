@@ -1,0 +1,32 @@
+// A page that fails says so in its place; the way around it, and the sentence above, stay.
+import { Component, type ComponentChildren } from "preact";
+import { t } from "../i18n";
+import { ProblemNote } from "./problem";
+
+interface Props {
+  /** Another page: what failed is forgotten. */
+  page: string;
+  children: ComponentChildren;
+}
+
+export class Boundary extends Component<Props, { error: unknown }> {
+  override state: { error: unknown } = { error: null };
+
+  override componentDidCatch(error: unknown): void {
+    this.setState({ error });
+  }
+
+  override componentDidUpdate(before: Props): void {
+    if (before.page !== this.props.page && this.state.error !== null) this.setState({ error: null });
+  }
+
+  override render() {
+    if (this.state.error === null) return this.props.children;
+    return (
+      <>
+        <h1>{t("frame.failed")}</h1>
+        <ProblemNote error={this.state.error} again={() => this.setState({ error: null })} />
+      </>
+    );
+  }
+}

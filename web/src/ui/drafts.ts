@@ -1,0 +1,30 @@
+// What somebody was typing, kept in this page's memory only: a session that ends on its own must not cost the text, and
+// nothing about a patient may be left on the machine. Somebody else's login forgets it.
+import { effect, type Signal, signal } from "@preact/signals";
+import { me } from "../api/client";
+
+const drafts = new Map<string, Signal<unknown>>();
+let owner: string | null = null;
+
+effect(() => {
+  const id = me.value?.id;
+  if (id && id !== owner) {
+    if (owner !== null) drafts.clear();
+    owner = id;
+  }
+});
+
+/** Return the draft of that name, the same signal after a login as before it. Names hold opaque numbers only. */
+export function draft<T>(name: string, first: T): Signal<T> {
+  const known = drafts.get(name) as Signal<T> | undefined;
+  if (known) return known;
+  const made = signal(first);
+  drafts.set(name, made as Signal<unknown>);
+  return made;
+}
+
+/** Forget one draft (it was sent), or all of them (its writer has logged out). */
+export function forget(name?: string): void {
+  if (name === undefined) drafts.clear();
+  else drafts.delete(name);
+}
