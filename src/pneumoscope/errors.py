@@ -11,12 +11,15 @@
     ├── WeightsError                weights that cannot be had or do not fit
     ├── BundleError                 a model bundle that is incomplete, altered or of another schema
     ├── ParityError                 an exported graph that differs from the network it came from
-    └── RunError                    a training run that cannot start, continue or finish
+    ├── RunError                    a training run that cannot start, continue or finish
+    └── ProblemError                a request that the server refuses, with its HTTP status
 
 An error names the thing, the value, the rule and the way out.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 
 class PneumoscopeError(Exception):
@@ -91,3 +94,31 @@ class ParityError(PneumoscopeError):
 
 class RunError(PneumoscopeError):
     """A training run that cannot start, continue or finish."""
+
+
+class ProblemError(PneumoscopeError):
+    """A request that the server refuses, with its HTTP status (RFC 9457, see `serve.problems`).
+
+    Args:
+        status: HTTP status code.
+        thing: What is wrong, by an opaque name.
+        problem: What was found and which rule it breaks.
+        way_out: What to do about it.
+        headers: Further headers of the answer.
+        more: Further members of the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        thing: str,
+        problem: str,
+        way_out: str = "",
+        *,
+        headers: dict[str, str] | None = None,
+        more: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(thing, problem, way_out)
+        self.status = status
+        self.headers = headers or {}
+        self.more = more or {}

@@ -7,7 +7,6 @@ foresaw becomes a bare 500 with the number of the request, under which the log h
 from __future__ import annotations
 
 import errno
-from typing import Any
 
 from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
@@ -17,39 +16,13 @@ from pneumoscope.errors import (
     ImageError,
     LabelError,
     MissingExtraError,
-    PneumoscopeError,
+    ProblemError,
     UsageError,
 )
 
+__all__ = ["ProblemError", "as_problem", "disk_is_full", "not_found"]
+
 _FULL = (errno.ENOSPC, errno.EDQUOT)
-
-
-class ProblemError(PneumoscopeError):
-    """A request that is refused, with its HTTP status.
-
-    Args:
-        status: HTTP status code.
-        thing: What is wrong, by an opaque name.
-        problem: What was found and which rule it breaks.
-        way_out: What to do about it.
-        headers: Further headers of the answer.
-        more: Further members of the answer.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        thing: str,
-        problem: str,
-        way_out: str = "",
-        *,
-        headers: dict[str, str] | None = None,
-        more: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(thing, problem, way_out)
-        self.status = status
-        self.headers = headers or {}
-        self.more = more or {}
 
 
 def not_found(kind: str) -> ProblemError:
