@@ -6,9 +6,9 @@
 Two measurements, with the same files:
 
 *Throughput.* In turn, ``--rounds`` times: the files are decoded and inferred by bare processes (the package's own
-`read` and `Model.run`, one ONNX thread each, one process a core), then uploaded to `pneumoscope serve` (as many workers)
-by 16 and by 50 clients, each of which waits for its answer. Everything runs on the same cores: the server, its workers
-and the clients, whose processor time counts. Each served round begins with an empty store.
+`read` and `Model.run`, one ONNX thread each, one process a core), then uploaded to `pneumoscope serve` (with as many
+workers) by 16 and by 50 clients, each of which waits for its answer. Everything runs on the same cores: the server, its
+workers and the clients, whose processor time counts. Each served round begins with an empty store.
 
 *Kills.* Once more with 16 and with 50 clients, and with ``kill -9`` of the whole server after a third and of a worker
 after two thirds. Then every file must have exactly one image and one answer, the one that `predict` gives.
