@@ -32,6 +32,9 @@ def serve(
             help="Show answers only after one's own read is locked.  [default: where there are accounts]",
         ),
     ] = None,
+    retention: Annotated[
+        float | None, typer.Option(help="Erase studies older than so many days.  [default: never]", metavar="DAYS")
+    ] = None,
     queue: Annotated[int, typer.Option(help="Predictions that may wait; beyond it uploads are put off.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
@@ -55,6 +58,7 @@ def serve(
         read_first=read_first,
         workers=default_workers() if workers is None else workers,
         queue_limit=queue,
+        retention=retention,
     )
     typer.echo(DISCLAIMER, err=True)
     run(settings)

@@ -32,6 +32,7 @@ from pneumoscope.serve.guard import Guard, problem_response
 from pneumoscope.serve.metrics import Metrics
 from pneumoscope.serve.pages import Pages
 from pneumoscope.serve.problems import ProblemError
+from pneumoscope.serve.retention import Retention
 from pneumoscope.serve.schemas import ProblemOut
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store, open_store
@@ -87,11 +88,16 @@ def _lifespan(store: Store, settings: Settings) -> Callable[[FastAPI], AbstractA
         studies.sweep(store)
         events.forget_old(store)
         supervisor = Supervisor(store, settings) if settings.workers else None
+        retention = Retention(store, settings.retention) if settings.retention is not None else None
         if supervisor is not None:
             supervisor.start()
+        if retention is not None:
+            retention.start()
         try:
             yield
         finally:
+            if retention is not None:
+                retention.stop()
             if supervisor is not None:
                 supervisor.stop()
             store.close()

@@ -47,6 +47,8 @@ class Settings:
     """A worker that gives no sign of life for so long has lost its prediction to the next one."""
     attempts: int = 3
     """A prediction that took so many workers with it is given up."""
+    retention: float | None = None
+    """Days after which a study is erased; None: never."""
     max_request_bytes: int = 512 * 2**20
     max_file_bytes: int = 128 * 2**20
     max_files: int = 500
@@ -124,6 +126,8 @@ class Settings:
         for name in ("workers", "queue_limit", "max_files", "max_pixels", "max_file_bytes", "max_request_bytes"):
             if getattr(self, name) < (0 if name == "workers" else 1):
                 raise UsageError(name.replace("_", "-"), f"is {getattr(self, name)}.", "Give a positive number.")
+        if self.retention is not None and not self.retention > 0:
+            raise UsageError("--retention", f"is {self.retention:g} days.", "Give a positive number, or nothing.")
         return self
 
 
