@@ -46,6 +46,15 @@ def test_the_models_answer_waits_for_the_reader(client: Client, study: str) -> N
     assert after["result"]["decision"] == "covid-19"
 
 
+def test_the_worklist_says_how_far_ones_own_report_is(client: Client, study: str) -> None:
+    steps = [("unaided", "draft", "draft"), ("unaided", "final", "unaided"), ("aided", "draft", "unaided")]
+    assert client.get(f"/api/studies/{study}")["own_read"] == "none"
+    for stage, state, said in [*steps, ("aided", "final", "final"), ("aided", "addendum", "final")]:
+        assert read(client, study, stage, state) == 201
+        assert client.get(f"/api/studies/{study}")["own_read"] == said
+    assert [one["own_read"] for one in client.get("/api/studies")["studies"]] == ["final"]
+
+
 def test_versions_stand_beside_each_other_and_say_what_was_shown(client: Client, study: str) -> None:
     for stage, state, text in [
         ("unaided", "draft", "a"), ("unaided", "final", "b"),

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.serve.auth import Principal
 from pneumoscope.serve.problems import ProblemError
-from pneumoscope.serve.schemas import ReadIn
+from pneumoscope.serve.schemas import OwnRead, ReadIn
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store, now
@@ -29,6 +29,23 @@ def has_locked(session: Session, study: str, reader: str) -> bool:
         Read.study == study, Read.reader == reader, Read.stage == "unaided", Read.state == "final"
     )
     return session.scalar(query.limit(1)) is not None
+
+
+def own(session: Session, studies: Sequence[str], reader: str) -> dict[str, OwnRead]:
+    """Return how far a reader's own reports of studies are."""
+    steps: dict[str, set[tuple[str, str]]] = {study: set() for study in studies}
+    query = select(Read.study, Read.stage, Read.state).where(Read.study.in_(studies), Read.reader == reader)
+    for study, stage, state in session.execute(query):
+        steps[study].add((stage, state))
+    return {study: _furthest(taken) for study, taken in steps.items()}
+
+
+def _furthest(taken: set[tuple[str, str]]) -> OwnRead:
+    if ("aided", "final") in taken:
+        return "final"
+    if ("unaided", "final") in taken:
+        return "unaided"
+    return "draft" if taken else "none"
 
 
 def why_withheld(session: Session, settings: Settings, study: str, reader: str) -> str | None:

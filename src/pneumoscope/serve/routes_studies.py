@@ -27,6 +27,7 @@ from pneumoscope.serve.schemas import (
     HeatmapOut,
     IdentityOut,
     ImageOut,
+    OwnRead,
     PatientNumber,
     PredictionOut,
     PredictionState,
@@ -137,7 +138,8 @@ def list_studies(
         numbers = [study.id for study in page]
         images = studies.images_of(session, numbers)
         predictions = studies.predictions_of(session, numbers)
-    shown = [_study_out(study, images[study.id], predictions[study.id]) for study in page]
+        own = reads.own(session, numbers, who.id)
+    shown = [_study_out(study, images[study.id], predictions[study.id], own[study.id]) for study in page]
     return StudyPage(studies=shown, next=_encoded(page[-1]) if more else None)
 
 
@@ -146,7 +148,8 @@ def get_study(parts: Parts, who: Who, study: Id) -> StudyOut:
     with parts.store.reading() as session:
         found = studies.get(session, study)
         images, predictions = studies.images_of(session, [study]), studies.predictions_of(session, [study])
-    return _study_out(found, images[study], predictions[study])
+        own = reads.own(session, [study], who.id)
+    return _study_out(found, images[study], predictions[study], own[study])
 
 
 def erase_study(parts: Parts, who: Admin, study: Id) -> ErasedOut:
@@ -285,7 +288,7 @@ def _shown(parts: Context, reader: str, rows: Sequence[Prediction], session: Ses
         )
 
 
-def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Prediction]) -> StudyOut:
+def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Prediction], own_read: OwnRead) -> StudyOut:
     return StudyOut(
         id=study.id,
         patient=study.patient,
@@ -295,6 +298,7 @@ def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Pred
             for i in images
         ],
         predictions=[_state_out(row) for row in predictions],
+        own_read=own_read,
     )
 
 

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict  # pydantic reads typing's own from Pyth
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 State = Literal["queued", "running", "done", "failed"]
+OwnRead = Literal["none", "draft", "unaided", "final"]
 Audit = Literal["not audited", "passed", "failed"]
 Coordinate = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
 STROKES, POINTS = 200, 5000
@@ -74,6 +75,7 @@ class StudyOut(BaseModel):
     received: datetime
     images: list[ImageOut]
     predictions: list[PredictionState]
+    own_read: OwnRead = Field(description="the asker's own report: a draft, the unaided read locked, or final")
 
 
 class StudyPage(BaseModel):
@@ -346,6 +348,10 @@ class ErasedOut(BaseModel):
     studies: int
     images: int
     predictions: int
+    exports_cleared: list[str] = Field(description="exports from which copies were removed, by number")
+    exports_unreached: list[str] = Field(
+        description="exports whose folder is not there: `pneumoscope reads exports` says where it was, and tries again"
+    )
 
 
 class AccessOut(BaseModel):
