@@ -44,6 +44,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/dashboard": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show
+         * @description Show what reads, answers and references come to, of the studies whose answers the asker may know.
+         */
+        get: operations["show_api_dashboard_get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/events": {
         parameters: {
             query?: never;
@@ -410,6 +430,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/predictions/{prediction}/what-if": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What If
+         * @description Ask the model again with a part of the image covered; nothing is stored but that it was shown.
+         */
+        post: operations["what_if_api_predictions__prediction__what_if_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/studies": {
         parameters: {
             query?: never;
@@ -647,6 +687,57 @@ export interface components {
             who: string;
         };
         /**
+         * Accuracy
+         * @description Sensitivity and specificity against the reference standard.
+         */
+        Accuracy: {
+            /**
+             * False Alarms
+             * @description negatives that were called positive
+             */
+            false_alarms: number;
+            /**
+             * Hits
+             * @description positives that were called positive
+             */
+            hits: number;
+            /** Negatives */
+            negatives: number;
+            /**
+             * Positives
+             * @description judgements of studies that have the disease by reference
+             */
+            positives: number;
+            sensitivity: components["schemas"]["Estimate"];
+            specificity: components["schemas"]["Estimate"];
+        };
+        /**
+         * Agreement
+         * @description How two agree.
+         */
+        Agreement: {
+            /**
+             * Groups
+             * @description patients they are of
+             */
+            groups: number;
+            kappa: components["schemas"]["Estimate"];
+            /** Labels */
+            labels: string[];
+            /** @description share on which they agree */
+            observed: components["schemas"]["Estimate"];
+            /**
+             * Pairs
+             * @description judgements that both made
+             */
+            pairs: number;
+            /**
+             * Table
+             * @description row = what the first said, column = the second
+             */
+            table: number[][];
+        };
+        /**
          * AnsweredOut
          * @description One answer of a model: whom it was about, and who saw it.
          */
@@ -680,6 +771,88 @@ export interface components {
             models?: string[] | null;
         };
         /**
+         * Changes
+         * @description What readers made of the model's answer: unaided against aided conclusion of the same reader and study.
+         */
+        Changes: {
+            /**
+             * Away
+             * @description of these, away from it
+             */
+            away: number;
+            /**
+             * Better
+             * @description of the verified ones, from wrong to right
+             */
+            better: number;
+            /** @description share whose label changed */
+            changed: components["schemas"]["Estimate"];
+            /** Changed Label */
+            changed_label: number;
+            /**
+             * Changed Target
+             * @description of them, changed as to what the model looks for
+             */
+            changed_target: number;
+            /** Pairs */
+            pairs: number;
+            /**
+             * Towards
+             * @description of these, to what the model said
+             */
+            towards: number;
+            /**
+             * Verified
+             * @description of these, with a reference standard
+             */
+            verified: number;
+            /**
+             * Worse
+             * @description of the verified ones, from right to wrong
+             */
+            worse: number;
+        };
+        /**
+         * Counts
+         * @description How many of what.
+         */
+        Counts: {
+            /**
+             * Aided
+             * @description final reads with a conclusion that saw this model's answer
+             */
+            aided: number;
+            /**
+             * Answered
+             * @description studies read that this model answered
+             */
+            answered: number;
+            /** Patients */
+            patients: number;
+            /** Readers */
+            readers: number;
+            /**
+             * Reads
+             * @description readers' final reads of a study, unaided and aided of one reader counted once
+             */
+            reads: number;
+            /**
+             * Refused
+             * @description studies read on which it kept silent
+             */
+            refused: number;
+            /**
+             * Studies
+             * @description with a final read
+             */
+            studies: number;
+            /**
+             * Unaided
+             * @description final unaided reads with a conclusion
+             */
+            unaided: number;
+        };
+        /**
          * Credentials
          * @description A name and a password.
          */
@@ -690,16 +863,110 @@ export interface components {
             password: string;
         };
         /**
+         * DashboardOut
+         * @description What reads, answers and references come to, and how the server runs.
+         */
+        DashboardOut: {
+            /**
+             * Counted
+             * @description studies that count
+             */
+            counted: number;
+            /** Disclaimer */
+            disclaimer: string;
+            /** @description by_reader is empty but for admins */
+            figures: components["schemas"]["SiteFigures"] | null;
+            /** @description the one that the figures are about; null where none answered */
+            model: components["schemas"]["ModelCountOut"] | null;
+            /** Models */
+            models: components["schemas"]["ModelCountOut"][];
+            /**
+             * Not Counted
+             * @description studies of the period that do not, since the asker has yet to read them
+             */
+            not_counted: number;
+            /**
+             * Operating Point
+             * @description at which its decisions are made, as its card names it
+             */
+            operating_point: string | null;
+            operations: components["schemas"]["OperationsOut"];
+            /** @description share of the answered images on which it kept silent, as counted */
+            refused: components["schemas"]["Estimate"] | null;
+            /**
+             * Scope
+             * @description own: figures of the studies whose answers the asker may not be influenced by any more
+             * @enum {string}
+             */
+            scope: "own" | "all";
+            /**
+             * Scope Words
+             * @description which studies count, as a sentence
+             */
+            scope_words: string;
+        };
+        /**
+         * DayOut
+         * @description One day, UTC.
+         */
+        DayOut: {
+            /**
+             * Day
+             * Format: date
+             */
+            day: string;
+            /**
+             * Studies
+             * @description received
+             */
+            studies: number;
+        };
+        /**
          * ErasedOut
          * @description What was erased.
          */
         ErasedOut: {
+            /**
+             * Exports Cleared
+             * @description exports from which copies were removed, by number
+             */
+            exports_cleared: string[];
+            /**
+             * Exports Unreached
+             * @description exports whose folder is not there: `pneumoscope reads exports` says where it was, and tries again
+             */
+            exports_unreached: string[];
             /** Images */
             images: number;
             /** Predictions */
             predictions: number;
             /** Studies */
             studies: number;
+        };
+        /**
+         * Estimate
+         * @description A figure with its 95% interval.
+         *
+         *     ``value`` is None where the figure cannot be computed, ``low`` and ``high`` where its interval is not estimable
+         *     (fewer than 10 groups in a class); ``note`` says why.
+         */
+        Estimate: {
+            /** High */
+            high?: number | null;
+            /** Low */
+            low?: number | null;
+            /**
+             * Method
+             * @default
+             */
+            method: string;
+            /**
+             * Note
+             * @default
+             */
+            note: string;
+            /** Value */
+            value: number | null;
         };
         /**
          * Facts
@@ -864,6 +1131,26 @@ export interface components {
             sees_names: boolean;
         };
         /**
+         * ModelCountOut
+         * @description A model and how often it answered in the period.
+         */
+        ModelCountOut: {
+            /** Answers */
+            answers: number;
+            /**
+             * Id
+             * @description first 12 digits of the identity
+             */
+            id: string;
+            /**
+             * Name
+             * @description null where the bundle is no longer on this server
+             */
+            name: string | null;
+            /** Version */
+            version: string | null;
+        };
+        /**
          * ModelDetail
          * @description One model with all that is known of it.
          */
@@ -948,6 +1235,43 @@ export interface components {
             synthetic: boolean;
             /** Version */
             version: string;
+        };
+        /**
+         * OperationsOut
+         * @description How the server runs; no answer can be told from it.
+         */
+        OperationsOut: {
+            /**
+             * Days
+             * @description days with at least one study, in order
+             */
+            days: components["schemas"]["DayOut"][];
+            /** Images */
+            images: number;
+            /**
+             * Median Seconds
+             * @description an answer's computing time
+             */
+            median_seconds: number | null;
+            /**
+             * Predictions
+             * @description by state: queued, running, done, failed; of the model shown
+             */
+            predictions: {
+                [key: string]: number;
+            };
+            /**
+             * References
+             * @description reference results entered, superseded ones too
+             */
+            references: number;
+            /**
+             * Slowest Seconds
+             * @description 95th percentile
+             */
+            slowest_seconds: number | null;
+            /** Studies */
+            studies: number;
         };
         /**
          * PatientNumber
@@ -1166,6 +1490,18 @@ export interface components {
             version: number;
         };
         /**
+         * ReaderFigures
+         * @description The same of one reader.
+         */
+        ReaderFigures: {
+            aided: components["schemas"]["Accuracy"];
+            counts: components["schemas"]["Counts"];
+            /** Reader */
+            reader: string;
+            unaided: components["schemas"]["Accuracy"];
+            with_model: components["schemas"]["Agreement"];
+        };
+        /**
          * ReferenceIn
          * @description What a test other than the radiograph found.
          */
@@ -1208,6 +1544,58 @@ export interface components {
             standard: string;
         };
         /**
+         * SiteFigures
+         * @description All of it. ``positive``: as the model's primary label; a read is positive by its conclusion.
+         */
+        SiteFigures: {
+            /**
+             * Accuracy
+             * @description model (refused answers left out), model_refused_negative (counted as not positive), unaided, aided
+             */
+            accuracy: {
+                [key: string]: components["schemas"]["Accuracy"];
+            };
+            /** @description unaided reads of the same study, in the order of pseudonyms */
+            between_readers: components["schemas"]["Agreement"];
+            /** By Reader */
+            by_reader: components["schemas"]["ReaderFigures"][];
+            changes: components["schemas"]["Changes"];
+            counts: components["schemas"]["Counts"];
+            /** @description row = model, column = unaided read; refused answers left out */
+            model_and_unaided: components["schemas"]["Agreement"];
+            /** @description the same by the model's classes */
+            model_and_unaided_labels: components["schemas"]["Agreement"];
+            /** Primary */
+            primary: string;
+            /** Reader Pairs */
+            reader_pairs: number;
+            /** @description row = unaided, column = aided, of the same reader */
+            unaided_and_aided: components["schemas"]["Agreement"];
+            unaided_and_aided_labels: components["schemas"]["Agreement"];
+            verification: components["schemas"]["Verification"];
+            /** Warnings */
+            warnings: string[];
+        };
+        /**
+         * Stroke
+         * @description One stroke of a round brush over the stored image; whole numbers are the centres of pixels.
+         */
+        Stroke: {
+            /**
+             * Points
+             * @description [x, y]
+             */
+            points: [
+                number,
+                number
+            ][];
+            /**
+             * Radius
+             * @description pixels
+             */
+            radius: number;
+        };
+        /**
          * StudyOut
          * @description One examination.
          */
@@ -1219,6 +1607,12 @@ export interface components {
             id: string;
             /** Images */
             images: components["schemas"]["ImageOut"][];
+            /**
+             * Own Read
+             * @description the asker's own report: a draft, the unaided read locked, or final
+             * @enum {string}
+             */
+            own_read: "none" | "draft" | "unaided" | "final";
             /**
              * Patient
              * @description pseudonym; null where the files name no patient
@@ -1310,6 +1704,120 @@ export interface components {
         UploadOut: {
             /** Files */
             files: components["schemas"]["FileOut"][];
+        };
+        /**
+         * Verification
+         * @description Which of the studies read have a reference standard.
+         */
+        Verification: {
+            /**
+             * After Answer
+             * @description verified studies whose result was entered by someone who had seen an answer
+             */
+            after_answer: number;
+            /**
+             * By Answer
+             * @description by what the model said: positive, not positive, refused
+             */
+            by_answer: {
+                [key: string]: components["schemas"]["VerifiedShare"];
+            };
+            /** By Standard */
+            by_standard: {
+                [key: string]: number;
+            };
+            /**
+             * Conflicting
+             * @description studies whose reference results contradict; in no accuracy
+             */
+            conflicting: string[];
+            /** @description studies with a reference standard, of the studies read */
+            share: components["schemas"]["Estimate"];
+            /** Verified */
+            verified: number;
+        };
+        /**
+         * VerifiedShare
+         * @description Of some studies, how many have a reference standard.
+         */
+        VerifiedShare: {
+            /** Studies */
+            studies: number;
+            /** Verified */
+            verified: number;
+        };
+        /**
+         * WhatIfIn
+         * @description Which part of an image a model is not to see.
+         */
+        WhatIfIn: {
+            /**
+             * Mode
+             * @description exclude: what is painted is covered; include: all that is not painted
+             * @enum {string}
+             */
+            mode: "exclude" | "include";
+            /**
+             * Strokes
+             * @description 5,000 points in all
+             */
+            strokes: components["schemas"]["Stroke"][];
+        };
+        /**
+         * WhatIfOut
+         * @description What a model would have answered with a part of the image covered: not a result, and not kept.
+         */
+        WhatIfOut: {
+            /**
+             * Covered
+             * @description share of the image's pixels
+             */
+            covered: number;
+            /**
+             * Decision
+             * @description a label; null where the model keeps silent
+             */
+            decision: string | null;
+            /**
+             * Fill
+             * @description what stands in place of what is covered, in words
+             */
+            fill: string;
+            heatmap: components["schemas"]["HeatmapOut"] | null;
+            /** Labels */
+            labels: string[];
+            /**
+             * Mode
+             * @enum {string}
+             */
+            mode: "exclude" | "include";
+            /** Note */
+            note: string;
+            /** Ood */
+            ood: number | null;
+            /**
+             * Original
+             * @description by label, of the answer itself
+             */
+            original: {
+                [key: string]: number;
+            };
+            /**
+             * Prediction
+             * @description the answer that it is compared with
+             */
+            prediction: string;
+            /**
+             * Probabilities
+             * @description by label, with the part covered
+             */
+            probabilities: {
+                [key: string]: number;
+            };
+            /** Reason */
+            reason: string;
+            /** Refused */
+            refused: boolean;
         };
     };
     responses: never;
@@ -1472,6 +1980,145 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["AccessOut"][];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    show_api_dashboard_get: {
+        parameters: {
+            query?: {
+                /** @description default: the one with the most answers */
+                model?: string | null;
+                /** @description first day (UTC) of receipt */
+                from?: string | null;
+                /** @description last day (UTC) of receipt */
+                to?: string | null;
+                /** @description all: for admins; counts as having been shown the answers */
+                scope?: "own" | "all";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["DashboardOut"];
                 };
             };
             /** @description Bad Request */
@@ -3980,6 +4627,142 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["PosteriorOut"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    what_if_api_predictions__prediction__what_if_post: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                prediction: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["WhatIfIn"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["WhatIfOut"];
                 };
             };
             /** @description Bad Request */
