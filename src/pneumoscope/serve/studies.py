@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from pneumoscope.serve import blobs, queue
+from pneumoscope.serve import blobs, exports, queue
 from pneumoscope.serve.intake import Taken, stored_sha256
 from pneumoscope.serve.problems import not_found
 from pneumoscope.serve.secret import new_id
@@ -221,7 +221,8 @@ def predictions_of(session: Session, studies: Sequence[str]) -> dict[str, list[P
 def erase(store: Store, studies: Sequence[str]) -> dict[str, Any]:
     """Erase studies with their images, predictions, heatmaps, reads and identities; return what was erased.
 
-    A patient without a further study is forgotten too. The audit log keeps the opaque numbers.
+    A patient without a further study is forgotten too, and exports that can be reached lose their copies. The audit log
+    keeps the opaque numbers.
     """
     with store.writing() as session:
         store.alone(session)
@@ -229,17 +230,26 @@ def erase(store: Store, studies: Sequence[str]) -> dict[str, Any]:
         predictions = session.scalar(select(func.count()).select_from(Prediction).where(Prediction.study.in_(studies)))
         patients = set(session.scalars(select(Study.patient).where(Study.id.in_(studies)))) - {None}
         session.execute(delete(Event).where(Event.study.in_(studies)))
+        exports.mark(session, studies)
         session.execute(delete(Study).where(Study.id.in_(studies)))
         left = set(session.scalars(select(Study.patient).where(Study.patient.in_(patients))))
         session.execute(delete(Identity).where(Identity.patient.in_(patients - left)))
         session.add_all(Event(kind="study", study=study, subject=study, state="erased", at=now()) for study in studies)
     for image in images:
         blobs.erase(store.settings.files, image)
-    return {"studies": len(studies), "images": len(images), "predictions": predictions or 0}
+    cleared = exports.clear(store)
+    return {
+        "studies": len(studies),
+        "images": len(images),
+        "predictions": predictions or 0,
+        "exports_cleared": list(cleared.reached),
+        "exports_unreached": list(cleared.unreached),
+    }
 
 
 def sweep(store: Store) -> int:
-    """Remove files that no row names; return how many."""
+    """Remove files that no row names, and what exports still hold of erased studies; return how many files."""
+    exports.clear(store)
 
     def known(image: str) -> bool:
         with store.reading() as session:
