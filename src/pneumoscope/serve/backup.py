@@ -17,8 +17,8 @@ from sqlalchemy import select
 from pneumoscope.errors import RunError, UsageError
 from pneumoscope.files import write_text
 from pneumoscope.serve import blobs, studies
-from pneumoscope.serve.intake import stored_sha256
 from pneumoscope.serve.store import Store, open_store
+from pneumoscope.serve.stored import stored_sha256
 from pneumoscope.serve.tables import Fact, Image
 
 DATABASE = "pneumoscope.sqlite"
@@ -57,19 +57,17 @@ def back_up(store: Store, folder: Path) -> int:
 
 
 def _copy(store: Store, folder: Path, image: str, sha256: str) -> bool:
-    """Copy the files of an image; False where it has been erased meanwhile."""
-    for kind in (blobs.PIXELS, blobs.THUMBNAIL):
-        path = blobs.path_of(store.settings.files, image, kind)
-        try:
-            content = path.read_bytes()
-        except FileNotFoundError as error:
-            with store.reading() as session:
-                if session.scalar(select(Image.id).where(Image.id == image)) is None:
-                    return False
-            raise RunError(f"the image {image}", "has lost its file.", "Restore it from an earlier backup.") from error
-        if kind == blobs.PIXELS and stored_sha256(content) != sha256:
-            raise RunError(f"the image {image}", "was altered on the disk.", "Restore it from an earlier backup.")
-        blobs.keep(folder, image, kind, content)
+    """Copy the pixels of an image; False where it has been erased meanwhile. Thumbnails are made again."""
+    try:
+        content = blobs.path_of(store.settings.files, image).read_bytes()
+    except FileNotFoundError as error:
+        with store.reading() as session:
+            if session.scalar(select(Image.id).where(Image.id == image)) is None:
+                return False
+        raise RunError(f"the image {image}", "has lost its file.", "Restore it from an earlier backup.") from error
+    if stored_sha256(content) != sha256:
+        raise RunError(f"the image {image}", "was altered on the disk.", "Restore it from an earlier backup.")
+    blobs.keep(folder, image, content)
     return True
 
 

@@ -1,4 +1,8 @@
-"""Files of stored pixels: on the disk, and named in its folder, before anyone is told that they are there."""
+"""Files of stored pixels: on the disk, and named in its folder, before anyone is told that they are there.
+
+A file lies under its last name from the start: nobody looks for it before a row names it, so that a half-written one
+(after a crash) is a file that no row names, which is swept. Thumbnails are made when they are first looked at.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from pneumoscope.files import atomic_path
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.errors import ImageError
+from pneumoscope.serve.secret import new_id
+from pneumoscope.serve.stored import stored_sha256, thumbnail, unpack
 
 PIXELS = "png"
 THUMBNAIL = "thumb.png"
@@ -22,15 +31,55 @@ def path_of(folder: Path, image: str, kind: str = PIXELS) -> Path:
     return folder / image[:2] / f"{image}.{kind}"
 
 
-def keep(folder: Path, image: str, kind: str, content: bytes) -> None:
-    """Write a file so that it survives a power cut: its content is synced, then its name."""
-    path = path_of(folder, image, kind)
+def keep(folder: Path, image: str, content: bytes) -> None:
+    """Write the pixels of a new image so that they survive a power cut: the content is synced, then the name."""
+    path = path_of(folder, image)
     new = not path.parent.is_dir()
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(content)
+    if new:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
     _sync_folder(path.parent)
     if new:
         _sync_folder(folder)
+
+
+def read_pixels(folder: Path, image: str, sha256: str) -> NDArray[np.float32]:
+    """Return the stored pixels of an image: [H, W] float32, 0 = black, 1 = white, row 0 = head.
+
+    Args:
+        folder: The store's.
+        image: Which.
+        sha256: Of what was stored.
+
+    Raises:
+        ImageError: They are gone, or not those that were stored.
+    """
+    try:
+        data = path_of(folder, image).read_bytes()
+    except FileNotFoundError as error:
+        raise ImageError(image, "is not in the store.") from error
+    if stored_sha256(data) != sha256:
+        raise ImageError(image, "was altered.", "Restore it from a backup.")
+    return unpack(data, image)
+
+
+def make_thumbnail(folder: Path, image: str, sha256: str) -> Path:
+    """Make the thumbnail of an image if there is none; return its path. It can be made again, so it is not synced.
+
+    Whoever calls sees to it that the image was not erased meanwhile.
+
+    Raises:
+        ImageError: The pixels are gone, or not those that were stored.
+    """
+    path = path_of(folder, image, THUMBNAIL)
+    if not path.is_file():
+        temporary = path.with_name(f".{image}.{new_id()}")
+        temporary.write_bytes(thumbnail(read_pixels(folder, image, sha256)))
+        temporary.replace(path)
+    return path
 
 
 def erase(folder: Path, image: str) -> None:

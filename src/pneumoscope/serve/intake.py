@@ -9,21 +9,15 @@ in the pixels themselves are the sender's to declare: BurnedInAnnotation YES is 
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
-
 from pneumoscope.errors import ImageError
 from pneumoscope.pixels.plane import Metadata, quiet
 from pneumoscope.pixels.read import decode
+from pneumoscope.serve.stored import pack
 
-THUMBNAIL = 192
-"""Longer side of a thumbnail, in pixels."""
 OLDEST = 90.0
 """Ages above are kept as this: the very old are few enough to be known by their age."""
 _KEPT = (
@@ -67,7 +61,6 @@ class Taken:
     data_sha256: str
     """Of the file as it came."""
     png: bytes
-    thumbnail: bytes
     format: str
     bits: int
     width: int
@@ -96,8 +89,7 @@ def take(data: bytes, name: str, max_pixels: int) -> Taken:
     return Taken(
         name=name,
         data_sha256=radiograph.sha256,
-        png=_png(radiograph.pixels),
-        thumbnail=_thumbnail(radiograph.pixels),
+        png=pack(radiograph.pixels),
         format=radiograph.format,
         bits=radiograph.bits,
         width=width,
@@ -119,11 +111,6 @@ def kept_facts(metadata: Metadata) -> dict[str, Any]:
     if "age" in facts:
         facts["age"] = min(float(facts["age"]), OLDEST)
     return facts
-
-
-def stored_sha256(png: bytes) -> str:
-    """Return the hash under which stored pixels are checked."""
-    return hashlib.sha256(png).hexdigest()
 
 
 def _dicom(data: bytes, name: str) -> tuple[Exam, str]:
@@ -157,25 +144,3 @@ def _dicom(data: bytes, name: str) -> tuple[Exam, str]:
             "Mask the text and set the tag to NO at its source.",
         )
     return exam, "NO" if burned == "NO" else "unknown"
-
-
-def _png(pixels: NDArray[np.float32]) -> bytes:
-    """Return [H, W] in 0..1 as a greyscale PNG: 8 bits where they hold all there is, else 16."""
-    deep = np.rint(pixels * np.float32(65535)).astype(np.uint16)
-    shallow, rest = np.divmod(deep, np.uint16(257))  # 255 * 257 = 65535: an 8-bit value in 16 bits
-    image = Image.fromarray(deep if rest.any() else shallow.astype(np.uint8))
-    buffer = BytesIO()
-    image.save(buffer, "PNG", compress_level=1)  # a third larger than the default, five times as fast
-    return buffer.getvalue()
-
-
-def _thumbnail(pixels: NDArray[np.float32]) -> bytes:
-    height, width = pixels.shape
-    scale = min(1.0, THUMBNAIL / max(height, width))
-    image = Image.fromarray(np.rint(pixels * np.float32(255)).astype(np.uint8))
-    if scale < 1:
-        size = (max(1, round(width * scale)), max(1, round(height * scale)))
-        image = image.resize(size, Image.Resampling.BOX, reducing_gap=None)
-    buffer = BytesIO()
-    image.save(buffer, "PNG", compress_level=1)
-    return buffer.getvalue()

@@ -73,12 +73,13 @@ async def upload(
     When this is answered, what was accepted is on the disk. The same file again is the same image. With ``models``,
     their predictions are queued with it.
     """
-    made = await anyio.to_thread.run_sync(_store, parts, who.id, files, models or (), limiter=parts.uploads)
+    made = await anyio.to_thread.run_sync(take_in, parts, who.id, files, models or (), limiter=parts.uploads)
     about(request, next(outcome.study for outcome in made.files if outcome.study))
     return made
 
 
-def _store(parts: Context, who: str, files: Sequence[UploadFile], models: Sequence[str]) -> UploadOut:
+def take_in(parts: Context, who: str, files: Sequence[UploadFile], models: Sequence[str]) -> UploadOut:
+    """Store the files of an upload and queue the models that are asked; durable when this returns."""
     if len(files) > parts.settings.max_files:
         limit = parts.settings.max_files
         raise ProblemError(413, "the upload", f"has {len(files)} files; at most {limit} are taken.", "Send several.")
@@ -236,21 +237,17 @@ def heatmap(parts: Parts, who: Who, prediction: Id) -> HeatmapOut:
 
 def pixels(parts: Parts, who: Who, image: Id) -> FileResponse:
     """The stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head."""
-    return _file(parts, image, blobs.PIXELS)
-
-
-def thumbnail(parts: Parts, who: Who, image: Id) -> FileResponse:
-    """A small picture for lists."""
-    return _file(parts, image, blobs.THUMBNAIL)
-
-
-def _file(parts: Context, image: str, kind: str) -> FileResponse:
     with parts.store.reading() as session:
         known = session.get(Image, image)
-    path = blobs.path_of(parts.settings.files, image, kind)
+    path = blobs.path_of(parts.settings.files, image)
     if known is None or not path.is_file():
         raise not_found("image")
     return FileResponse(path, media_type="image/png")
+
+
+def thumbnail(parts: Parts, who: Who, image: Id) -> FileResponse:
+    """A small picture for lists; made when it is first asked for."""
+    return FileResponse(studies.thumbnail(parts.store, image), media_type="image/png")
 
 
 def _sent(files: Sequence[UploadFile], parts: Context) -> Iterator[archive.Sent]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from sqlalchemy import delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from pneumoscope.serve import blobs, exports, queue
-from pneumoscope.serve.intake import Taken, stored_sha256
+from pneumoscope.serve.intake import Taken
 from pneumoscope.serve.problems import not_found
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.store import Store, now
+from pneumoscope.serve.stored import stored_sha256
 from pneumoscope.serve.tables import Event, ExamIdentity, Identity, Image, Prediction, Study
 
 
@@ -67,8 +69,7 @@ def add(store: Store, taken: Sequence[Taken], models: Sequence[str], who: str) -
                 continue
             numbers[source] = number = new_id()
             written.append(number)
-            blobs.keep(folder, number, blobs.PIXELS, file.png)
-            blobs.keep(folder, number, blobs.THUMBNAIL, file.thumbnail)
+            blobs.keep(folder, number, file.png)
         with store.writing() as session:
             store.alone(session)
             added, used = _add_rows(store, session, taken, sources, numbers, models, who)
@@ -216,6 +217,26 @@ def predictions_of(session: Session, studies: Sequence[str]) -> dict[str, list[P
     for row in session.scalars(query):
         found[row.study].append(row)
     return found
+
+
+def thumbnail(store: Store, image: str) -> Path:
+    """Return the thumbnail of an image, made now if there is none yet.
+
+    Raises:
+        ProblemError: There is no such image (404).
+        ImageError: Its pixels are gone, or not those that were stored.
+    """
+    folder = store.settings.files
+    with store.reading() as session:
+        known = session.get(Image, image)
+    if known is None:
+        raise not_found("image")
+    path = blobs.make_thumbnail(folder, image, known.sha256)
+    with store.reading() as session:
+        if session.get(Image, image) is None:  # erased meanwhile: no picture may outlive that
+            blobs.erase(folder, image)
+            raise not_found("image")
+    return path
 
 
 def erase(store: Store, studies: Sequence[str]) -> dict[str, Any]:

@@ -17,12 +17,11 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pneumoscope.infer import Model, load
-from pneumoscope.pixels.read import decode
 from pneumoscope.serve import blobs
 from pneumoscope.serve.catalogue import Entry
-from pneumoscope.serve.intake import stored_sha256
 from pneumoscope.serve.problems import ProblemError, not_found
 from pneumoscope.serve.schemas import HeatmapOut, Stroke
+from pneumoscope.serve.stored import stored_sha256, unpack
 from pneumoscope.serve.worker import result_of
 
 FILL = "a smooth continuation of what lies around it"
@@ -69,7 +68,7 @@ def stored_pixels(folder: Path, image: str, sha256: str) -> Pixels:
         raise not_found("image") from error
     if stored_sha256(data) != sha256:
         raise ProblemError(500, "the image", "is not as it was stored.", "Restore it from a backup.")
-    return decode(data, image).pixels
+    return unpack(data, image)
 
 
 def hidden_by(strokes: Sequence[Stroke], mode: Mode, width: int, height: int) -> Mask:

@@ -18,10 +18,8 @@ import numpy as np
 
 from pneumoscope.errors import BundleError, ImageError, PneumoscopeError
 from pneumoscope.infer import Model, Output, band_of, decide, load
-from pneumoscope.pixels.read import decode
 from pneumoscope.serve import blobs, queue
 from pneumoscope.serve.catalogue import Catalogue
-from pneumoscope.serve.intake import stored_sha256
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store, open_store
@@ -69,13 +67,7 @@ class Worker:
         return result_of(model, output)
 
     def _pixels(self, image: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-        try:
-            data = blobs.path_of(self._store.settings.files, image).read_bytes()
-        except FileNotFoundError as error:
-            raise ImageError(image, "is not in the store.") from error
-        if stored_sha256(data) != queue.image_sha256(self._store, image):
-            raise ImageError(image, "was altered.")
-        return decode(data, image).pixels
+        return blobs.read_pixels(self._store.settings.files, image, queue.image_sha256(self._store, image) or "")
 
     def _model(self, identity: str) -> Model:
         if identity not in self._models:
