@@ -1,0 +1,22 @@
+// Erasing a study, for admins: what goes, what stays, and that nothing brings it back.
+import { api, body } from "../api/client";
+import type { Study } from "../api/types";
+import { t } from "../i18n";
+import { Confirm } from "../ui/dialog";
+import { say } from "../ui/toast";
+import { drop } from "./list";
+import { nameOfPatient } from "./row";
+
+export function EraseStudy({ study, onClose }: { study: Study; onClose: () => void }) {
+  const act = async () => {
+    const gone = await body(api.DELETE("/api/studies/{study}", { params: { path: { study: study.id } } }));
+    drop(study.id);
+    say(t("work.erased", { images: gone.images, predictions: gone.predictions }));
+  };
+  return (
+    <Confirm title={t("work.erase-title")} doIt={t("work.erase")} act={act} onClose={onClose}>
+      <p>{t("work.erase-what", { who: nameOfPatient(study.patient), count: study.images.length })}</p>
+      <p class="soft">{t("work.erase-stays")}</p>
+    </Confirm>
+  );
+}
