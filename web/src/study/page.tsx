@@ -1,3 +1,89 @@
+// An open study: the image in the middle, the panel with reads and answers beside it (beneath it on a phone).
+import { useSignal } from "@preact/signals";
+import { Suspense } from "preact/compat";
+import { useEffect } from "preact/hooks";
+import { t } from "../i18n";
+import { href } from "../router";
+import { ProblemNote } from "../ui/problem";
+import { useTitle } from "../ui/title";
+import "../styles/study.css";
+import { type Desk, openDesk } from "./desk";
+import { useLeaving } from "./leave";
+import { Neighbours } from "./neighbours";
+import { Panel } from "./panel";
+import { Picture } from "./picture";
+
 export default function StudyPage({ id }: { id: string }) {
-  return <h1>{id}</h1>;
+  const desk = useSignal<Desk | null>(null);
+  const problem = useSignal<unknown>(null);
+  const tries = useSignal(0);
+  useTitle(t("panel.title", { id: short(id) }));
+  useEffect(() => {
+    let left = false;
+    let opened: Desk | null = null;
+    problem.value = null;
+    openDesk(id).then(
+      (made) => {
+        opened = made;
+        if (left) made.close();
+        else desk.value = made;
+      },
+      (error: unknown) => {
+        problem.value = error;
+      },
+    );
+    return () => {
+      left = true;
+      opened?.close();
+    };
+  }, [id, tries.value]);
+  if (problem.value !== null)
+    return (
+      <>
+        <h1>{t("panel.title", { id: short(id) })}</h1>
+        <ProblemNote error={problem.value} again={() => tries.value++} />
+        <p>
+          <a href={href.worklist()}>{t("panel.back")}</a>
+        </p>
+      </>
+    );
+  if (desk.value === null) return <p class="soft">{t("app.loading")}</p>;
+  return <Study desk={desk.value} />;
 }
+
+function Study({ desk }: { desk: Desk }) {
+  const leaving = useLeaving(desk.dirty);
+  if (desk.gone.value)
+    return (
+      <>
+        <h1>{t("panel.gone")}</h1>
+        <p>
+          <a href={href.worklist()}>{t("panel.back")}</a>
+        </p>
+      </>
+    );
+  return (
+    <div class="study">
+      <div class="study-bar">
+        <a class="study-back" href={href.worklist()}>
+          {t("panel.back")}
+        </a>
+        <h1>
+          {t("panel.study")} <span class="mono">{short(desk.id)}</span>
+        </h1>
+        <Neighbours id={desk.id} />
+      </div>
+      <section class="study-image" aria-label={t("panel.image")}>
+        <Suspense fallback={<p class="soft">{t("app.loading")}</p>}>
+          <Picture open={desk.open} />
+        </Suspense>
+      </section>
+      <section class="study-panel" aria-label={t("panel.panel")}>
+        <Panel desk={desk} />
+      </section>
+      {leaving}
+    </div>
+  );
+}
+
+const short = (id: string) => id.slice(0, 8);

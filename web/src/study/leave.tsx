@@ -1,0 +1,45 @@
+// What was typed and not sent is kept in memory; whoever goes elsewhere is still asked first, whichever way they go.
+import { type ReadonlySignal, useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { t } from "../i18n";
+import { Confirm } from "../ui/dialog";
+
+/** Ask before links are followed, and have the browser ask before the tab is closed, while something is unsent. */
+export function useLeaving(dirty: ReadonlySignal<boolean>) {
+  const to = useSignal<string | null>(null);
+  useEffect(() => {
+    const closing = (event: BeforeUnloadEvent) => {
+      if (dirty.value) event.preventDefault();
+    };
+    const following = (event: MouseEvent) => {
+      const link = (event.target as Element | null)?.closest?.("a[href^='#/']");
+      const away = link?.getAttribute("href");
+      const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0;
+      if (!away || !dirty.value || elsewhere || link?.getAttribute("target")) return;
+      event.preventDefault();
+      event.stopPropagation();
+      to.value = away;
+    };
+    window.addEventListener("beforeunload", closing);
+    document.addEventListener("click", following, true);
+    return () => {
+      window.removeEventListener("beforeunload", closing);
+      document.removeEventListener("click", following, true);
+    };
+  }, [dirty, to]);
+  if (to.value === null) return null;
+  return (
+    <Confirm
+      title={t("read.leave")}
+      doIt={t("read.leave-do")}
+      act={async () => {
+        location.hash = to.value ?? "";
+      }}
+      onClose={() => {
+        to.value = null;
+      }}
+    >
+      <p>{t("read.leave-words")}</p>
+    </Confirm>
+  );
+}

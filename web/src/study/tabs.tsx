@@ -1,0 +1,75 @@
+// Tabs after the ARIA authoring practices: arrows move between them, and what is typed in a hidden one stays.
+import type { Signal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useId, useRef } from "preact/hooks";
+
+export interface TabOf<T extends string> {
+  name: T;
+  title: string;
+  /** Said beside the title: something there is unsent or new. */
+  mark?: string | undefined;
+  content: () => ComponentChildren;
+}
+
+export function Tabs<T extends string>({
+  tabs,
+  chosen,
+  label,
+}: {
+  tabs: readonly TabOf<T>[];
+  chosen: Signal<T>;
+  label: string;
+}) {
+  const id = useId();
+  const list = useRef<HTMLDivElement>(null);
+  const go = (event: KeyboardEvent) => {
+    const at = tabs.findIndex((tab) => tab.name === chosen.value);
+    const places: Record<string, number> = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 };
+    const place = places[event.key];
+    if (place === undefined) return;
+    event.preventDefault();
+    const next = (place + tabs.length) % tabs.length;
+    chosen.value = (tabs[next] as TabOf<T>).name;
+    list.current?.querySelectorAll<HTMLElement>("[role=tab]")[next]?.focus();
+  };
+  return (
+    <>
+      <div class="tabs" role="tablist" aria-label={label} ref={list} onKeyDown={go}>
+        {tabs.map((tab) => (
+          <button
+            key={tab.name}
+            type="button"
+            role="tab"
+            id={`${id}-${tab.name}`}
+            aria-controls={`${id}-${tab.name}-panel`}
+            aria-selected={chosen.value === tab.name}
+            tabIndex={chosen.value === tab.name ? 0 : -1}
+            onClick={() => {
+              chosen.value = tab.name;
+            }}
+          >
+            {tab.title}
+            {tab.mark && (
+              <>
+                <span class="tab-mark" aria-hidden="true" />
+                <span class="hidden">{` (${tab.mark})`}</span>
+              </>
+            )}
+          </button>
+        ))}
+      </div>
+      {tabs.map((tab) => (
+        <div
+          key={tab.name}
+          class="tab-panel"
+          role="tabpanel"
+          id={`${id}-${tab.name}-panel`}
+          aria-labelledby={`${id}-${tab.name}`}
+          hidden={chosen.value !== tab.name}
+        >
+          {tab.content()}
+        </div>
+      ))}
+    </>
+  );
+}
