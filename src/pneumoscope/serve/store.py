@@ -2,15 +2,18 @@
 
 SQLite runs with a write-ahead log and full synchronisation: what is committed survives a power cut. Writers begin with
 ``BEGIN IMMEDIATE``, so that two of them queue instead of failing half-way. PostgreSQL is what several servers share.
+Frequent changes are committed together (`Store.commit`), rare ones by themselves (`Store.writing`).
 """
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
@@ -18,11 +21,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from pneumoscope.errors import MissingExtraError, RunError, UsageError
+from pneumoscope.serve.commits import Writer
 from pneumoscope.serve.secret import Secret, new_id, read_or_make
 from pneumoscope.serve.settings import Settings
-from pneumoscope.serve.tables import Fact
+from pneumoscope.serve.tables import Base, Event, Fact
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+T = TypeVar("T")
+Listener = Callable[[frozenset[str]], None]
+"""Called with the states of the events that have just been committed; from any thread, so that it only sets a flag."""
 _LOCK = 7_041_113
 """PostgreSQL's advisory lock of all who count the queue or change the tables; any number that is ours."""
 
@@ -35,6 +42,10 @@ class Store:
         self.secret = secret
         self.settings = settings
         self._writing = engine.execution_options(write=True)
+        # SQLite lets one writer in and the others try again ever more rarely; threads of one process can do better.
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._writer = Writer(self.writing, self.alone)
+        self._listeners: list[Listener] = []
 
     @property
     def is_postgres(self) -> bool:
@@ -50,8 +61,38 @@ class Store:
     @contextmanager
     def writing(self) -> Iterator[Session]:
         """Yield a session whose changes are committed, and so durable, when the block ends; none if it raises."""
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
-            yield session
+        if self._turn is None:
+            yield from self._transaction()
+        else:
+            with self._turn:
+                yield from self._transaction()
+
+    def _transaction(self) -> Iterator[Session]:
+        with Session(self._writing, expire_on_commit=False) as session:
+            with session.begin():
+                yield session
+                states = _add_rows(session)
+        if states:
+            for listener in tuple(self._listeners):
+                listener(states)
+
+    def commit(self, change: Callable[[Session], T], *, alone: bool = False) -> T:
+        """Make a change in a transaction that it may share with others; return its value when it is durable.
+
+        Args:
+            change: Touches nothing but the session, since it may be undone and made again.
+            alone: As by the method `alone`, which the change then need not call.
+        """
+        return self._writer.submit(change, alone=alone).result()
+
+    async def committed(self, change: Callable[[Session], T], *, alone: bool = False) -> T:
+        """Do what `commit` does, without holding a thread."""
+        return await asyncio.wrap_future(self._writer.submit(change, alone=alone))
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have a function called after commits that added events; return what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
 
     def alone(self, session: Session) -> None:
         """Let one transaction at a time go on from here (to count before adding); SQLite's writers are alone anyway."""
@@ -59,8 +100,30 @@ class Store:
             session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
     def close(self) -> None:
-        """Close all connections."""
+        """Commit what waits, and close all connections."""
+        self._writer.close()
         self.engine.dispose()
+
+
+def append(session: Session, table: type[Base], **values: Any) -> None:
+    """Add a row at the end of this transaction, together with all others of its table.
+
+    For rows that nothing in the transaction reads again; a hundred cost little more than one.
+    """
+    session.info.setdefault("rows", {}).setdefault(table, []).append(values)
+
+
+def _add_rows(session: Session) -> frozenset[str]:
+    """Write what `append` was given, parents before children; return the states of the events among it."""
+    rows: dict[type[Base], list[dict[str, Any]]] = session.info.pop("rows", {})
+    if not rows:
+        return frozenset()
+    order = {table: place for place, table in enumerate(Base.metadata.sorted_tables)}
+    session.flush()
+    connection = session.connection()
+    for kind in sorted(rows, key=lambda kind: order[kind.metadata.tables[kind.__tablename__]]):
+        connection.execute(kind.metadata.tables[kind.__tablename__].insert(), rows[kind])
+    return frozenset(row["state"] for row in rows.get(Event, ()))
 
 
 def now() -> float:

@@ -1,0 +1,111 @@
+"""Many changes, one commit: while a commit is being synced to the disk, the next changes gather and share one.
+
+A commit is durable only when the disk has said so, which takes longer than the change itself, and SQLite has one writer
+at a time. One thread therefore makes all frequent changes of a server, as many as wait in one transaction, and tells
+each who waits only after the commit. Where one of them fails, all are undone and made again one by one, so that each
+gets the outcome that it would have had alone.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from sqlalchemy.orm import Session
+
+T = TypeVar("T")
+
+_MOST = 64
+"""Changes in one commit: the first of them waits for the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    make: Callable[[Session], Any]
+    alone: bool
+    outcome: Future[Any]
+
+
+class Writer:
+    """A thread that commits changes together; started by the first of them."""
+
+    def __init__(self, begin: Callable[[], AbstractContextManager[Session]], alone: Callable[[Session], None]) -> None:
+        """Take how to begin.
+
+        Args:
+            begin: A transaction that is committed where the block ends.
+            alone: Lets one transaction at a time go on.
+        """
+        self._begin = begin
+        self._alone = alone
+        self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+
+    def submit(self, make: Callable[[Session], T], *, alone: bool = False) -> Future[T]:
+        """Make a change soon; the future is done when it is committed, or has failed.
+
+        Args:
+            make: The change. It may be made twice (the first is undone), so that it touches nothing but the session.
+            alone: It counts before it adds, so that no other such change of any server may come between.
+        """
+        outcome: Future[T] = Future()
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="commits", daemon=True)
+                self._thread.start()
+            self._waiting.put(_Change(make, alone, outcome))
+        return outcome
+
+    def close(self) -> None:
+        """Finish what waits, and end."""
+        with self._lock:
+            thread, self._thread = self._thread, None
+            if thread is not None:
+                self._waiting.put(None)
+        if thread is not None:
+            thread.join()
+
+    def _run(self) -> None:
+        while True:
+            batch, last = self._gather()
+            if batch:
+                self._commit(batch)
+            if last:
+                return
+
+    def _gather(self) -> tuple[list[_Change], bool]:
+        """Return the changes that wait, at least one; and whether no more will come."""
+        found = self._waiting.get()
+        batch: list[_Change] = []
+        while found is not None:
+            if found.outcome.set_running_or_notify_cancel():
+                batch.append(found)
+            if len(batch) == _MOST:
+                return batch, False
+            try:
+                found = self._waiting.get_nowait()
+            except queue.Empty:
+                return batch, False
+        return batch, True
+
+    def _commit(self, batch: list[_Change]) -> None:
+        try:
+            with self._begin() as session:
+                if any(change.alone for change in batch):
+                    self._alone(session)  # before any row is locked: whoever locks in this order never waits in a ring
+                made = [change.make(session) for change in batch]
+        except BaseException as error:
+            if len(batch) == 1:
+                batch[0].outcome.set_exception(error)
+                return
+            for change in batch:
+                self._commit([change])
+            return
+        for change, value in zip(batch, made, strict=True):
+            change.outcome.set_result(value)
