@@ -58,7 +58,8 @@ def counted(accuracy: Accuracy) -> tuple[int, int, int, int]:
 
 def test_counts(figures: SiteFigures) -> None:
     assert figures.counts.model_dump() == {
-        "studies": 11, "patients": 10, "readers": 2, "reads": 12, "unaided": 11, "aided": 9, "answered": 9, "refused": 1,
+        "studies": 11, "patients": 10, "readers": 2, "reads": 12, "unaided": 11, "aided": 9,
+        "answered": 9, "refused": 1,
     }  # fmt: skip
 
 
