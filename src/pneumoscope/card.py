@@ -9,6 +9,7 @@ After: Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -73,6 +74,10 @@ class PredictionSets(_Frozen):
         default_factory=dict, description="label -> share of its images there whose set held it"
     )
     mean_size: float | None = Field(default=None, description="labels in a set there, on average")
+
+    def of(self, probabilities: Mapping[str, float]) -> list[str]:
+        """Return the labels that can't be ruled out; none where the image is unusual for every label."""
+        return [label for label, limit in self.thresholds.items() if probabilities[label] >= limit]
 
 
 class LikelihoodBand(_Frozen):

@@ -12,10 +12,12 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
+from pneumoscope.card import Card
 from pneumoscope.errors import BundleError, ImageError, PneumoscopeError
 from pneumoscope.infer import Model, Output, band_of, decide, load
 from pneumoscope.serve import blobs, queue
@@ -93,9 +95,17 @@ def result_of(model: Model, output: Output) -> tuple[dict[str, Any], bytes | Non
         "ood": _shortest(output.ood) if np.isfinite(output.ood) else None,
         # What was observed in a band was observed on images like those of the calibration: a refused one is none.
         "band": dict(band) if not reason and (band := band_of(card, p[0])) is not None else None,
+        "prediction_set": _set_of(card, p) if not reason else None,
         "operating_point": {"name": card.operating_point.name, "threshold": card.operating_point.threshold},
         "heatmap_shape": None if heatmap is None else list(heatmap.shape),
     }, None if heatmap is None else heatmap.tobytes()
+
+
+def _set_of(card: Card, p: Sequence[float]) -> dict[str, Any] | None:
+    """Return the labels that the card can't rule out, and how often such sets aim to hold the true one."""
+    if (sets := card.prediction_sets) is None:
+        return None
+    return {"labels": sets.of(dict(zip(card.label_names, p, strict=True))), "coverage": 1 - sets.alpha}
 
 
 def work(settings: Settings, name: str) -> None:
