@@ -32,6 +32,8 @@ export interface Result {
   ood?: number | null;
   /** What was observed among calibration images with such a score: an object of the card's, see card.json. */
   band?: Record<string, unknown> | null;
+  /** Labels that the card can’t rule out; such sets aim to hold the true one for `coverage` of the images. */
+  prediction_set?: { labels: string[]; coverage: number } | null;
   operating_point?: { name: string; threshold: number };
   heatmap_shape?: [number, number, number] | null;
   seconds?: number;
