@@ -1,0 +1,85 @@
+// The bars that come with what is laid over an image: the heatmap's legend and opacity, the brush's size.
+import { number, t, word } from "../i18n";
+import { stopPainting, undo } from "./actions";
+import { GRADIENT } from "./colours";
+import { current, type Room, radiusOf } from "./room";
+
+export function HeatBar({ room }: { room: Room }) {
+  const { overlay } = room.open;
+  if (!overlay.value) return null;
+  const { heatmap, label, opacity } = overlay.value;
+  const set = (value: number) => {
+    if (overlay.value) overlay.value = { ...overlay.value, opacity: value };
+  };
+  return (
+    <section class="view-bar-row" aria-label={t("view.heat")}>
+      <strong>{t("view.heat.of", { label: word("label", label) })}</strong>
+      <strong class="view-caution">{t("view.heat.caution", { columns: heatmap.columns, rows: heatmap.rows })}</strong>
+      <label>
+        {t("view.heat.opacity")}
+        <input
+          type="range"
+          min="0"
+          max="1"
+          step="0.05"
+          value={opacity}
+          onInput={(event) => set(Number(event.currentTarget.value))}
+          aria-valuetext={t("view.percent", { percent: number(100 * opacity, 0) })}
+        />
+      </label>
+      <span class="view-legend">
+        <span>0</span>
+        <span class="view-gradient" style={{ background: GRADIENT }} role="img" aria-label={t("view.heat.legend")} />
+        <span>1</span>
+      </span>
+    </section>
+  );
+}
+
+export function BrushBar({ room }: { room: Room }) {
+  const { brush, strokes } = room.open;
+  const pane = current(room);
+  if (brush.value === null || !pane) return null;
+  const radius = radiusOf(room, pane);
+  const largest = Math.max(8, Math.round(Math.min(pane.frame.width, pane.frame.height) / 3));
+  const none = strokes.value.length === 0;
+  return (
+    <section class="view-bar-row" aria-label={t("view.brush")} data-mode={brush.value}>
+      <strong class="view-swatch" data-mode={brush.value}>
+        {t(brush.value === "exclude" ? "view.brush.exclude" : "view.brush.include")}
+      </strong>
+      <label>
+        {t("view.brush.size")}
+        <input
+          type="range"
+          min="1"
+          max={largest}
+          step="1"
+          value={radius}
+          aria-valuetext={t("view.brush.pixels", { radius })}
+          onInput={(event) => {
+            room.radius.value = Number(event.currentTarget.value);
+          }}
+        />
+        <output>{t("view.brush.pixels", { radius })}</output>
+      </label>
+      <span class="view-buttons">
+        <button type="button" disabled={none} onClick={() => undo(room)}>
+          {t("view.brush.undo")}
+        </button>
+        <button
+          type="button"
+          disabled={none}
+          onClick={() => {
+            strokes.value = [];
+          }}
+        >
+          {t("view.brush.clear")}
+        </button>
+        <button type="button" onClick={() => stopPainting(room)}>
+          {t("view.brush.done")}
+        </button>
+      </span>
+    </section>
+  );
+}

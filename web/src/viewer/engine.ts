@@ -1,0 +1,229 @@
+// Cornerstone3D, as far as radiographs need it: an image loader of our own, one rendering engine, one stack viewport a pane.
+// Loaded when a study is opened, never by the worklist. Without WebGL 2, and for plates larger than a texture, the same
+// viewport draws on the CPU.
+import {
+  cache,
+  Enums,
+  getRenderingCapabilities,
+  imageLoader,
+  init,
+  metaData,
+  RenderingEngine,
+  type Types,
+  utilities,
+} from "@cornerstonejs/core";
+import { type Affine, affineFrom, affineOf, type Box, direction, type Frame, type Point, type View } from "./geometry";
+import type { Pixels } from "./pixels";
+import type { Window } from "./window";
+
+const SCHEME = "pneumo";
+const ENGINE = "pneumoscope";
+/** Full depth rather than small textures; one context draws all panes. */
+const RENDERING = { preferSizeOverAccuracy: false, strictZSpacingForVolumeViewport: true, webGlContextCount: 1 };
+const MONOCHROME = "MONOCHROME2"; // whatever the file was, the server stores 0 = black
+
+/** What Cornerstone's viewport has, and its types keep to itself. */
+interface Inner {
+  useCPURendering: boolean;
+  setRotation(degrees: number): void;
+}
+
+interface Known {
+  pixels: Pixels;
+  frame: Frame;
+}
+
+/** One viewport. */
+export interface Stage {
+  /** Show an image. */
+  show(id: string, pixels: Pixels, frame: Frame): Promise<void>;
+  /** Show a part of it; returns where the viewport then says that the image lies. */
+  aim(view: View): Affine;
+  paint(window: Window, invert: boolean): void;
+  /** Take over the element's new size. */
+  resize(): void;
+  close(): void;
+}
+export interface Engine {
+  stage(element: HTMLDivElement): Stage;
+  /** Forget all viewports and all pixels. */
+  close(): void;
+}
+
+/** Start Cornerstone. At most one engine is open at a time. */
+export function startEngine(): Engine {
+  const known = new Map<string, Known>();
+  init({ rendering: { ...RENDERING, useCPURendering: !getRenderingCapabilities().webgl2 }, debug: {} });
+  imageLoader.registerImageLoader(SCHEME, (imageId) => ({
+    promise: Promise.resolve(imageOf(imageId, known)),
+  }));
+  const facts = (type: string, imageId: unknown) => factsOf(type, known.get(String(imageId)));
+  metaData.addProvider(facts, 1000);
+  const engine = new RenderingEngine(ENGINE);
+  let stages = 0;
+  return {
+    stage(element) {
+      stages += 1;
+      const viewportId = `${ENGINE}-${stages}`;
+      engine.enableElement({ viewportId, type: Enums.ViewportType.STACK, element });
+      const viewport = engine.getViewport(viewportId) as Types.IStackViewport;
+      return new CornerstoneStage(viewport, element, known, () => engine.disableElement(viewportId));
+    },
+    close() {
+      engine.destroy();
+      metaData.removeProvider(facts);
+      cache.purgeCache();
+      known.clear();
+    },
+  };
+}
+
+class CornerstoneStage implements Stage {
+  private frame: Frame | null = null;
+
+  constructor(
+    private readonly viewport: Types.IStackViewport,
+    private readonly element: HTMLDivElement,
+    private readonly known: Map<string, Known>,
+    readonly close: () => void,
+  ) {}
+
+  async show(id: string, pixels: Pixels, frame: Frame): Promise<void> {
+    const imageId = `${SCHEME}:${id}`;
+    this.known.set(imageId, { pixels, frame });
+    await this.viewport.setStack([imageId]);
+    this.frame = frame;
+  }
+
+  aim(view: View): Affine {
+    const frame = this.framed();
+    const box = this.box();
+    const { cos, sin } = direction(view.turn);
+    const focalPoint: Types.Point3 = [...this.world(view.centre, frame), 0];
+    if (this.onCpu()) {
+      (this.viewport as unknown as Inner).setRotation(view.turn);
+      this.viewport.setCamera({ focalPoint, parallelScale: box.height / 2 / view.scale });
+      // On the CPU the scale counts in other pixels (of the device; of the finer of two spacings): ask what came of it.
+      const wanted = affineOf(view, frame, box);
+      const off =
+        Math.hypot(wanted[0], wanted[1]) / Math.hypot(...(this.affine(frame).slice(0, 2) as [number, number]));
+      this.viewport.setCamera({ focalPoint, parallelScale: box.height / 2 / view.scale / off });
+    } else {
+      const { position, focalPoint: before } = this.viewport.getCamera();
+      const away = (position?.[2] ?? -1) - (before?.[2] ?? 0);
+      this.viewport.setCamera({
+        focalPoint,
+        position: [focalPoint[0], focalPoint[1], away],
+        viewUp: [-sin, -cos, 0],
+        parallelScale: box.height / 2 / view.scale,
+      });
+    }
+    this.viewport.render();
+    return this.affine(frame);
+  }
+
+  paint(window: Window, invert: boolean): void {
+    this.viewport.setProperties({ voiRange: { ...window }, invert });
+    this.viewport.render();
+  }
+
+  resize(): void {
+    this.viewport.getRenderingEngine().resize(true, true);
+  }
+
+  private affine(frame: Frame): Affine {
+    const corner = (point: Point) => this.viewport.worldToCanvas([...this.world(point, frame), 0]) as Point;
+    return affineFrom(frame, corner([0, 0]), corner([frame.width, 0]), corner([0, frame.height]));
+  }
+
+  /** Return a point in the world. On the GPU a pixel's coordinates are those of its centre, on the CPU of its corner. */
+  private world([x, y]: Point, frame: Frame): [number, number] {
+    const half = this.onCpu() ? 0 : 0.5;
+    return [(x - half) * frame.column, (y - half) * frame.row];
+  }
+
+  private onCpu(): boolean {
+    return (this.viewport as unknown as Inner).useCPURendering;
+  }
+
+  private box(): Box {
+    return { width: this.element.clientWidth, height: this.element.clientHeight };
+  }
+
+  private framed(): Frame {
+    if (!this.frame) throw new Error("no image is shown yet");
+    return this.frame;
+  }
+}
+
+function imageOf(imageId: string, known: Map<string, Known>): Types.IImage {
+  const found = known.get(imageId);
+  if (!found) throw new Error("an image that nobody has decoded");
+  const { pixels, frame } = found;
+  const { width, height, bits, values } = pixels;
+  const white = 2 ** bits - 1;
+  const voxelManager = utilities.VoxelManager.createImageVoxelManager({
+    width,
+    height,
+    scalarData: values,
+    numberOfComponents: 1,
+  });
+  return {
+    imageId,
+    width,
+    height,
+    columns: width,
+    rows: height,
+    columnPixelSpacing: frame.column,
+    rowPixelSpacing: frame.row,
+    color: false,
+    rgba: false,
+    numberOfComponents: 1,
+    invert: false,
+    photometricInterpretation: MONOCHROME,
+    slope: 1,
+    intercept: 0,
+    minPixelValue: 0,
+    maxPixelValue: white,
+    windowCenter: (white + 1) / 2,
+    windowWidth: white + 1,
+    voiLUTFunction: Enums.VOILUTFunctionType.LINEAR,
+    sizeInBytes: values.byteLength,
+    dataType: bits === 8 ? "Uint8Array" : "Uint16Array",
+    voxelManager,
+    getPixelData: () => values,
+    getCanvas: () => document.createElement("canvas"),
+  };
+}
+
+/** What Cornerstone asks about an image (its names for DICOM's modules). */
+function factsOf(type: string, found: Known | undefined): object | undefined {
+  if (!found) return undefined;
+  const { pixels, frame } = found;
+  switch (type) {
+    case Enums.MetadataModules.IMAGE_PIXEL:
+      return {
+        bitsAllocated: pixels.bits,
+        bitsStored: pixels.bits,
+        highBit: pixels.bits - 1,
+        samplesPerPixel: 1,
+        pixelRepresentation: 0,
+        photometricInterpretation: MONOCHROME,
+      };
+    case Enums.MetadataModules.IMAGE_PLANE:
+      return {
+        rows: frame.height,
+        columns: frame.width,
+        rowPixelSpacing: frame.row,
+        columnPixelSpacing: frame.column,
+        rowCosines: [1, 0, 0],
+        columnCosines: [0, 1, 0],
+        imagePositionPatient: [0, 0, 0],
+        imageOrientationPatient: [1, 0, 0, 0, 1, 0],
+      };
+    case Enums.MetadataModules.GENERAL_SERIES:
+      return { modality: "DX" };
+    default:
+      return undefined;
+  }
+}

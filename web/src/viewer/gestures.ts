@@ -1,0 +1,104 @@
+// Mouse, pen and fingers, brought to a few gestures: a drag of one kind, a pinch of two fingers, a turn of the wheel.
+import type { Point } from "./geometry";
+
+export type Tool = "window" | "pan" | "zoom" | "length" | "paint";
+export interface Handlers {
+  /** What a drag with the main button or one finger does. */
+  tool(): Tool;
+  start(tool: Tool, at: Point): void;
+  move(tool: Tool, from: Point, to: Point): void;
+  /** `whole` is false where a second finger turned the drag into a pinch. */
+  end(tool: Tool, whole: boolean): void;
+  hover(at: Point | null): void;
+  pinch(factor: number, at: Point, moved: Point): void;
+  wheel(factor: number, at: Point): void;
+}
+
+const WHEEL_STEP = 0.0016;
+const ZOOM_STEP = 0.006;
+
+/** Return the factor by which a drag zooms: upwards is larger. */
+export function dragZoom(dy: number): number {
+  return Math.exp(-dy * ZOOM_STEP);
+}
+
+/** Listen on an element; returns how to stop. */
+export function listen(element: HTMLElement, handlers: Handlers): () => void {
+  const down = new Map<number, Point>();
+  let drag: { pointer: number; tool: Tool } | null = null;
+  const place = (event: MouseEvent): Point => {
+    const { left, top } = element.getBoundingClientRect();
+    return [event.clientX - left, event.clientY - top];
+  };
+  const finish = (whole: boolean) => {
+    if (drag) handlers.end(drag.tool, whole);
+    drag = null;
+  };
+  const onDown = (event: PointerEvent) => {
+    if (down.size >= 2) return;
+    element.setPointerCapture(event.pointerId);
+    down.set(event.pointerId, place(event));
+    if (down.size === 2) return finish(false);
+    drag = { pointer: event.pointerId, tool: toolOf(event, handlers.tool()) };
+    handlers.start(drag.tool, place(event));
+  };
+  const onMove = (event: PointerEvent) => {
+    const to = place(event);
+    const from = down.get(event.pointerId);
+    if (!from) {
+      if (event.pointerType !== "touch") handlers.hover(to);
+      return;
+    }
+    const before = [...down.values()];
+    down.set(event.pointerId, to);
+    if (down.size === 2) {
+      const [was, is] = [spread(before), spread([...down.values()])];
+      if (was.apart > 0) handlers.pinch(is.apart / was.apart, is.middle, minus(is.middle, was.middle));
+    } else if (drag) {
+      for (const step of event.getCoalescedEvents?.() ?? [])
+        if (drag.tool === "paint") handlers.move("paint", from, place(step));
+      handlers.move(drag.tool, from, to);
+    }
+  };
+  const onUp = (event: PointerEvent) => {
+    down.delete(event.pointerId);
+    if (drag?.pointer === event.pointerId) finish(event.type === "pointerup");
+  };
+  const onLeave = () => handlers.hover(null);
+  const onWheel = (event: WheelEvent) => {
+    event.preventDefault();
+    const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
+    handlers.wheel(Math.exp(-event.deltaY * lines * WHEEL_STEP), place(event));
+  };
+  const onMenu = (event: Event) => event.preventDefault(); // the right button zooms
+  element.addEventListener("pointerdown", onDown);
+  element.addEventListener("pointermove", onMove);
+  element.addEventListener("pointerup", onUp);
+  element.addEventListener("pointercancel", onUp);
+  element.addEventListener("pointerleave", onLeave);
+  element.addEventListener("wheel", onWheel, { passive: false });
+  element.addEventListener("contextmenu", onMenu);
+  return () => {
+    element.removeEventListener("pointerdown", onDown);
+    element.removeEventListener("pointermove", onMove);
+    element.removeEventListener("pointerup", onUp);
+    element.removeEventListener("pointercancel", onUp);
+    element.removeEventListener("pointerleave", onLeave);
+    element.removeEventListener("wheel", onWheel);
+    element.removeEventListener("contextmenu", onMenu);
+  };
+}
+
+function toolOf(event: PointerEvent, chosen: Tool): Tool {
+  if (event.button === 1 || event.shiftKey) return "pan";
+  return event.button === 2 ? "zoom" : chosen;
+}
+
+function spread(points: Point[]): { apart: number; middle: Point } {
+  const [p, q] = points as [Point, Point];
+  return { apart: Math.hypot(p[0] - q[0], p[1] - q[1]), middle: [(p[0] + q[0]) / 2, (p[1] + q[1]) / 2] };
+}
+
+function minus(p: Point, q: Point): Point {
+  return [p[0] - q[0], p[1] - q[1]];
+}

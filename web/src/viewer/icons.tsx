@@ -1,0 +1,25 @@
+// The toolbar's signs, drawn in one manner. Each button says in words what it does.
+const PATHS = {
+  window: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
+  pan: "M12 3v18M3 12h18M12 3l-3 3M12 3l3 3M12 21l-3-3M12 21l3-3M3 12l3-3M3 12l3 3M21 12l-3-3M21 12l-3 3",
+  zoom: "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.5 15.5L21 21M10.5 7.5v6M7.5 10.5h6",
+  length: "M3 17L17 3l4 4L7 21zM7 13l2 2M10 10l3 3M13 7l2 2",
+  clear: "M5 7h14M9 7V4h6v3M7 7l1 13h8l1-13",
+  full: "M4 20V4M4 20h16M4 20L20 4",
+  auto: "M12 5v14M11 8C8 4 4 9 4 15c0 4 3 4 7 2M13 8c3-4 7 1 7 7 0 4-3 4-7 2",
+  invert: "M4 4h16v16H4zM4 20L20 4M20 4v16H4",
+  rotate: "M19 12a7 7 0 1 1-2-5l3 3M20 4v6h-6",
+  reset: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5M9 9h6v6H9z",
+  screen: "M4 9V4h5M20 9V4h-5M4 15v5h5M20 15v5h-5",
+  prior: "M4 5h7v14H4zM13 5h7v14h-7zM15 9h3M15 12h3",
+  help: "M9 9a3 3 0 1 1 4 2.8c-1 .5-1 1.2-1 2.2M12 18v.5",
+} as const;
+export type Sign = keyof typeof PATHS;
+
+export function Icon({ sign }: { sign: Sign }) {
+  return (
+    <svg class="view-icon" viewBox="0 0 24 24" aria-hidden="true" data-sign={sign}>
+      <path d={PATHS[sign]} />
+    </svg>
+  );
+}

@@ -1,0 +1,114 @@
+// The screen of one pane: Cornerstone's viewport with the layers over it, and the pointers on top.
+import { useSignal, useSignalEffect } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+import { t } from "../i18n";
+import type { Engine, Stage } from "./engine";
+import { whole } from "./geometry";
+import { type Handlers, listen } from "./gestures";
+import { fits, type Pane } from "./pane";
+import type { Pixels } from "./pixels";
+
+interface Props {
+  pane: Pane;
+  engine: Promise<Engine>;
+  pixelsOf(image: string): Promise<Pixels>;
+  label: string;
+  active: boolean;
+  handlers: Handlers;
+  onFocus(): void;
+  onKeyDown(event: KeyboardEvent): void;
+  children: ComponentChildren;
+}
+
+export function Screen({ pane, engine, pixelsOf, label, active, handlers, onFocus, onKeyDown, children }: Props) {
+  const stageAt = useRef<HTMLDivElement>(null);
+  const surface = useRef<HTMLDivElement>(null);
+  const stage = useSignal<Stage | null>(null);
+  const latest = useRef(handlers);
+  latest.current = handlers;
+
+  useEffect(() => {
+    let gone = false;
+    let opened: Stage | null = null;
+    const open = async () => {
+      const element = stageAt.current as HTMLDivElement;
+      const [started, pixels] = await Promise.all([engine, pixelsOf(pane.image.id)]);
+      if (gone) return;
+      opened = started.stage(element);
+      await opened.show(pane.image.id, pixels, pane.frame);
+      if (gone) return;
+      pane.pixels.value = pixels;
+      pane.box.value = { width: element.clientWidth, height: element.clientHeight };
+      pane.view.value ??= whole(pane.frame, pane.box.value, 0);
+      stage.value = opened;
+    };
+    open().catch((error: unknown) => {
+      pane.problem.value = String(error instanceof Error ? error.message : error);
+    });
+    return () => {
+      gone = true;
+      stage.value = null;
+      pane.affine.value = null;
+      opened?.close();
+    };
+  }, [pane, engine, pixelsOf, stage]);
+
+  useEffect(() => {
+    const element = stageAt.current as HTMLDivElement;
+    const observer = new ResizeObserver(() => {
+      const box = { width: element.clientWidth, height: element.clientHeight };
+      if (!stage.value || box.width === 0 || box.height === 0) return;
+      const fitted = fits(pane);
+      stage.value.resize();
+      pane.box.value = box;
+      if (fitted && pane.view.value) pane.view.value = whole(pane.frame, box, pane.view.value.turn);
+    });
+    observer.observe(element);
+    return () => observer.disconnect();
+  }, [pane, stage]);
+
+  useSignalEffect(() => {
+    const view = pane.view.value;
+    if (stage.value && view && pane.box.value.width > 0) pane.affine.value = stage.value.aim(view);
+  });
+  useSignalEffect(() => stage.value?.paint(pane.window.value, pane.invert.value));
+  useEffect(() => {
+    const passed: Handlers = {
+      tool: () => latest.current.tool(),
+      start: (...given) => latest.current.start(...given),
+      move: (...given) => latest.current.move(...given),
+      end: (...given) => latest.current.end(...given),
+      hover: (at) => latest.current.hover(at),
+      pinch: (...given) => latest.current.pinch(...given),
+      wheel: (...given) => latest.current.wheel(...given),
+    };
+    return listen(surface.current as HTMLDivElement, passed);
+  }, []);
+
+  return (
+    <div
+      class="view-screen"
+      role="application"
+      aria-roledescription={t("view.viewport")}
+      aria-label={label}
+      // biome-ignore lint/a11y/noNoninteractiveTabindex: an application takes the focus (WAI-ARIA 1.2)
+      tabIndex={0}
+      data-active={active}
+      data-ready={stage.value !== null}
+      ref={surface}
+      onFocus={onFocus}
+      onPointerDown={onFocus}
+      onKeyDown={onKeyDown}
+    >
+      <div class="view-stage" ref={stageAt} aria-hidden="true" />
+      {children}
+      {pane.problem.value && (
+        <p class="problem" role="alert">
+          {t("view.failed", { why: pane.problem.value })}
+        </p>
+      )}
+      {!stage.value && !pane.problem.value && <p class="view-wait">{t("app.loading")}</p>}
+    </div>
+  );
+}

@@ -1,0 +1,47 @@
+// Window and level: which stored values are shown black and white. Pure.
+import { clamp, type Point } from "./geometry";
+import type { Pixels } from "./pixels";
+
+/** Stored values: `lower` and less is black, `upper` and more is white. */
+export interface Window {
+  lower: number;
+  upper: number;
+}
+
+/** Shares of the exposed image that are shown black and white: lungs are its darker part, bone and mediastinum may saturate. */
+const DARK = 0.02;
+const LIGHT = 0.9;
+
+/** Return the window of all values that the file could hold: the image as its file means it. */
+export function fullRange(bits: 8 | 16): Window {
+  return { lower: 0, upper: 2 ** bits - 1 };
+}
+
+/** Return a window by percentiles of what is neither quite black nor quite white (collimation, padding, saturated air). */
+export function lungContrast({ values, bits }: Pixels): Window {
+  const white = 2 ** bits - 1;
+  const counts = new Uint32Array(white + 1);
+  for (const value of values) counts[value] = (counts[value] as number) + 1;
+  counts[0] = 0;
+  counts[white] = 0;
+  const exposed = counts.reduce((sum, count) => sum + count, 0);
+  if (exposed === 0) return fullRange(bits);
+  const at = (share: number) => {
+    let below = 0;
+    return counts.findIndex((count) => {
+      below += count;
+      return below >= share * exposed;
+    });
+  };
+  const lower = at(DARK);
+  return { lower, upper: Math.max(at(LIGHT), lower + 1) };
+}
+
+/** Return a window after a drag: to the right is wider (less contrast), down is a higher level (darker). */
+export function dragged({ lower, upper }: Window, [dx, dy]: Point, bits: 8 | 16): Window {
+  const white = 2 ** bits - 1;
+  const step = white / 600;
+  const width = clamp(upper - lower + dx * step, white / 255, 2 * white);
+  const level = clamp((lower + upper) / 2 + dy * step, 0, white);
+  return { lower: level - width / 2, upper: level + width / 2 };
+}
