@@ -13,6 +13,7 @@ export default defineConfig({
     reportCompressedSize: true,
     chunkSizeWarningLimit: 4000, // the viewer is loaded when a study is opened
   },
-  server: { proxy: { "/api": server, "/healthz": server } },
+  // The server compares Origin with Host, so both must stay the browser's own.
+  server: { proxy: { "/api": { target: server, changeOrigin: false }, "/healthz": server } },
   test: { environment: "node", include: ["src/**/*.test.ts"] },
 } as Parameters<typeof defineConfig>[0]);
