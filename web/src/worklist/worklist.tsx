@@ -47,13 +47,15 @@ export function Worklist() {
         </button>
       </div>
       <Tray />
-      <Filters
-        change={(wanted) => {
-          history.replaceState(null, "", hashOf(wanted));
-          filter.value = wanted;
-          void reload();
-        }}
-      />
+      {(list === null || list.length > 0 || isFiltered(filter.value)) && (
+        <Filters
+          change={(wanted) => {
+            history.replaceState(null, "", hashOf(wanted));
+            filter.value = wanted;
+            void reload();
+          }}
+        />
+      )}
       {problem.value !== null && <ProblemNote error={problem.value} again={() => void reload()} />}
       <p class="hidden" role="status">
         {list && !loading.value ? t("work.count", { count: list.length }) : ""}
