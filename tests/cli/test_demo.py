@@ -1,60 +1,152 @@
-"""`pneumoscope demo`: from nothing to a page."""
+"""`pneumoscope demo`: from nothing to a reading room with studies in it, and back."""
 
 from __future__ import annotations
 
-import csv
 import os
+import re
 import shutil
+import signal
+import socket
 import subprocess
+import sys
+import time
 import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
+import httpx
 import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
 from bundles import write_bundle
-from pneumoscope.cli.demo import STUDIES
+from pneumoscope.cli.demo import welcome
 from pneumoscope.cli.main import app
+from pneumoscope.data.showcase import STUDIES, draw_studies, step_wedge
+from pneumoscope.infer import decide, load
+from pneumoscope.labels import DISCLAIMER
 
 ROOT = Path(__file__).parents[2]
 
 
-@pytest.fixture
-def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What the browser was asked to open; there is a display."""
-    seen: list[str] = []
-    monkeypatch.setenv("DISPLAY", ":0")
-    monkeypatch.setattr(webbrowser, "open", seen.append)
-    return seen
-
-
-def test_the_demo_draws_predicts_and_opens_a_page(tmp_path: Path, opened: list[str]) -> None:
-    pytest.importorskip("pydicom")
-    out, bundle = tmp_path / "demo", write_bundle(tmp_path / "tiny")
-    done = CliRunner().invoke(app, ["demo", "--out", str(out), "--model", str(bundle)])
-    assert done.exit_code == 0
-    page = out / "index.html"
-    assert opened == [page.as_uri()]
-    assert f"The page: {page}" in done.stdout
-    rows = list(csv.DictReader((out / "predictions.csv").read_text().splitlines()))
-    assert len(rows) == len(STUDIES)
-    assert {row["error"] for row in rows} == {""}
-    assert {Path(row["path"]).suffix for row in rows} == {".png", ".dcm"}
-    # Each of the drawn studies says that it is drawn.
-    assert page.read_text().lower().count("synthetic") >= len(STUDIES)
-
-
-def test_the_demo_takes_studies_of_ones_own_and_need_not_open_anything(tmp_path: Path, opened: list[str]) -> None:
-    Image.new("L", (50, 50), 153).save(tmp_path / "mine.png")
-    bundle = write_bundle(tmp_path / "tiny")
-    done = CliRunner().invoke(
-        app, ["demo", str(tmp_path / "mine.png"), "--out", str(tmp_path / "o"), "--model", str(bundle), "--no-open"]
+@contextmanager
+def running(*options: str) -> Iterator[tuple[httpx.Client, Callable[[], str]]]:
+    """The demo on a free port; a client of it, and what ends it with Ctrl-C and returns what it said."""
+    command = [sys.executable, "-m", "pneumoscope", "demo", "--port", "0", "--no-open", *options]
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )
-    assert done.exit_code == 0
+    assert process.stdout is not None
+    said: list[str] = []
+
+    def end() -> str:
+        os.killpg(process.pid, signal.SIGINT)  # a terminal sends it to the workers too
+        rest, _ = process.communicate(timeout=60)
+        assert process.returncode == 0, rest
+        return "".join(said) + rest
+
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if found := re.search(r"The reading room: (http://127\.0\.0\.1:\d+/)", line):
+                with httpx.Client(base_url=found[1], timeout=60) as client:
+                    yield client, end
+                break
+        else:
+            raise AssertionError("".join(said))
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def wait_for(client: httpx.Client, studies: int) -> list[dict[str, Any]]:
+    """Return the answers about all studies once there are so many and all are answered."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        listed = client.get("/api/studies").json()["studies"]
+        states = [row["state"] for study in listed for row in study["predictions"]]
+        if len(listed) == studies and states == ["done"] * studies:
+            return [client.get(f"/api/studies/{study['id']}/predictions").json()[0] | study for study in listed]
+        time.sleep(0.2)
+    raise AssertionError(listed)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for a group of processes on Windows")
+def test_the_demo_fills_itself_and_finds_its_studies_again(tmp_path: Path) -> None:
+    pytest.importorskip("pydicom")
+    out = str(tmp_path / "demo")
+    with running("--out", out, "--model", str(write_bundle(tmp_path / "tiny"))) as (client, end):
+        shown = wait_for(client, len(STUDIES) + 1)
+        assert all(each["result"] is not None for each in shown)  # free reading
+        assert not client.get("/api/about").json()["reads_first"]
+        patients = [each["patient"] for each in shown]
+        assert max(patients.count(patient) for patient in patients if patient) == 2
+        assert {image["format"] for each in shown for image in each["images"]} == {"png", "dicom"}
+        assert client.get("/").headers["content-type"].startswith("text/html")
+        said = end()
+    assert DISCLAIMER in said
+    assert "Traceback" not in said
+    with running("--out", out, "--model", str(tmp_path / "tiny"), "--read-first") as (client, end):
+        again = wait_for(client, len(shown))
+        assert {each["id"] for each in again} == {each["id"] for each in shown}
+        assert {each["result"] for each in again} == {None}  # withheld until one's own read is locked
+        end()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="no SIGINT for a group of processes on Windows")
+def test_the_demo_takes_images_of_ones_own_and_says_what_is_none(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    Image.new("L", (50, 50), 153).save(folder / "mine.png")
+    (folder / "broken.png").write_bytes(b"no image")
+    options = (str(folder), "--out", str(tmp_path / "o"), "--model", str(write_bundle(tmp_path / "tiny")))
+    with running(*options) as (client, end):
+        (shown,) = wait_for(client, 1)
+        assert shown["result"]["decision"] == "covid-19"  # 153 of 255: over the tiny model's threshold
+        said = end()
+    assert "broken.png: " in said
+    assert "1 of 2 files are in the worklist." in said
+
+
+def test_a_port_that_is_taken_is_not_another(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = CliRunner().invoke(app, ["demo", "--out", str(tmp_path / "o"), "--port", port, "--no-open"])
+    assert done.exit_code == 2
+    assert f"--port {port}" in done.output
+    assert "is in use" in done.output
+
+
+def test_the_page_is_opened_where_there_is_a_display(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    opened: list[str] = []
+    monkeypatch.setenv("DISPLAY", ":0")
+    monkeypatch.setattr(webbrowser, "open", opened.append)
+    welcome("http://127.0.0.1:8000/", browser=False)
     assert opened == []
-    assert "mine.png" in (tmp_path / "o" / "predictions.csv").read_text()
-    assert not (tmp_path / "o" / "studies").exists()
+    welcome("http://127.0.0.1:8000/", browser=True)
+    assert opened == ["http://127.0.0.1:8000/"]
+    assert DISCLAIMER in capsys.readouterr().err
+
+
+def test_the_built_in_model_keeps_silent_on_what_is_no_chest() -> None:
+    model = load()
+    output = model.run(step_wedge(256))
+    assert decide(model.card, [float(p) for p in output.probabilities], output.ood)[0] is None
+
+
+def test_one_drawn_patient_comes_twice(tmp_path: Path) -> None:
+    pydicom = pytest.importorskip("pydicom")
+    files = [pydicom.dcmread(path) for path in draw_studies(tmp_path) if path.suffix == ".dcm"]
+    first, second, other = files
+    assert first.PatientID == second.PatientID != other.PatientID
+    assert first.StudyDate < second.StudyDate
+    assert first.StudyInstanceUID != second.StudyInstanceUID
+    assert {str(file.PatientName) for file in files} == {"SYNTHETIC^PHANTOM"}
 
 
 @pytest.mark.skipif(shutil.which("make") is None, reason="no make")

@@ -1,78 +1,98 @@
-"""`pneumoscope demo`: the built-in model on drawn studies, or on one's own, as a page in the browser."""
+"""`pneumoscope demo`: the reading room on this machine, with the built-in model and drawn studies, or one's own."""
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.predict import Places, carry_out
 from pneumoscope.cli.screen import tell
 
-STUDIES = ("normal", "covid-19", "viral-pneumonia", "lung-opacity", "normal", "covid-19")
-"""Labels of the drawn studies, each of another patient; one in three is written as DICOM."""
+if TYPE_CHECKING:
+    from pneumoscope.serve.run import Running
 
 
 def demo(
     paths: Annotated[
         list[Path] | None, typer.Argument(metavar="[PATH]...", help="Images, DICOM files and folders of your own.")
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder for what the demo makes.")] = Path("demo"),
+    out: Annotated[Path, typer.Option(help="Folder for the demo's data; it finds its studies there again.")] = Path(
+        "demo"
+    ),
     model: Annotated[str, typer.Option(help="A bundle's folder.", metavar="BUNDLE")] = "builtin",
+    port: Annotated[int, typer.Option(help="Port; 0: any that is free.", min=0, max=65535)] = 8000,
     browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in the browser.")] = True,
+    read_first: Annotated[
+        bool, typer.Option("--read-first", help="Show answers only after one's own read is locked.")
+    ] = False,
 ) -> None:
-    """See it work: predict studies with the built-in model and open the page of results.
+    """See it work: the reading room in the browser, for this machine alone, until Ctrl-C.
 
     Without PATH the studies are drawn: they show no patient, and how a model does on them says nothing about patients.
     """
-    from pneumoscope.infer import load
-    from pneumoscope.predict import Found, find_images
+    from pneumoscope.card import read_card
+    from pneumoscope.data.showcase import draw_studies, has_dicom
+    from pneumoscope.infer import BUILTIN, bundle_folder, default_workers
+    from pneumoscope.predict import find_images
+    from pneumoscope.serve.feed import is_empty
+    from pneumoscope.serve.run import run
+    from pneumoscope.serve.settings import Settings
 
-    loaded = load(model)
-    drawn: list[str] = []
-    if paths:
-        found = find_images(paths)
-    else:
-        drawn = draw_studies(out / "studies")
-        found = Found(drawn, {})
-    places = Places(out / "predictions.csv", out / "heatmaps" if loaded.card.heatmap_size else None, out / "index.html")
-    title = "Demonstration on drawn studies" if drawn else "Demonstration"
-    summary = carry_out(loaded, found, places, title=title, synthetic=drawn)
-    page = (out / "index.html").resolve()
+    bundle = bundle_folder(model)
+    _, identity = read_card(bundle)
+    own = find_images(paths).files if paths else None
+    settings = Settings(
+        home=out,
+        models=None if model == BUILTIN else bundle,
+        port=port,
+        read_first=read_first,
+        workers=default_workers(),
+    )
+
+    def when_up(running: Running) -> None:
+        welcome(running.address, browser=browser)
+        if own is not None:
+            fill(running, own, identity)
+        elif is_empty(running.context):
+            if not has_dicom():
+                tell("Without the extra 'dicom' all studies are PNG, and none has a prior image.")
+            fill(running, draw_studies(out / "drawn"), identity)
+
+    run(settings, when_up, log_level=logging.WARNING)
+
+
+def welcome(address: str, *, browser: bool) -> None:
+    """Say where the page is, and what it is not; open it where there is a display."""
+    from pneumoscope.labels import DISCLAIMER
+
+    typer.echo(DISCLAIMER, err=True)
+    typer.echo(f"The reading room: {address}   (Ctrl-C ends it)")
     if browser and _has_display():
         import webbrowser
 
-        webbrowser.open(page.as_uri())
-    typer.echo(f"The page: {page}")
-    if summary.failed:
-        raise typer.Exit(1)
+        webbrowser.open(address)
 
 
-def draw_studies(folder: Path) -> list[str]:
-    """Draw the demo's studies into a folder, PNG and (with the extra ``dicom``) DICOM; return their paths."""
-    from pneumoscope.data.phantom import draw
-    from pneumoscope.data.phantom_files import write_dicom, write_png
-    from pneumoscope.errors import MissingExtraError
+def fill(running: Running, paths: Sequence[str | Path], model: str) -> None:
+    """Upload files and have them predicted, as a visitor would; say which were not taken."""
+    from pneumoscope.serve.feed import feed
 
-    folder.mkdir(parents=True, exist_ok=True)
-    files = []
-    for number, label in enumerate(STUDIES):
-        phantom = draw(2020, number, label, size=512, source="synthetic-b" if number % 2 else "synthetic-a")
-        path = folder / f"drawn-{number + 1}-{label}.png"
-        if number % 3 == 2:
-            try:
-                write_dicom(path.with_suffix(".dcm"), phantom, number)
-                path = path.with_suffix(".dcm")
-            except MissingExtraError as error:
-                tell(f"{error} Drawn as PNG instead.")
-                write_png(path, phantom.pixels)
+    taken = 0
+    for path, outcome in feed(running.context, paths, [model], running.stopping):
+        if isinstance(outcome, Exception):
+            tell(str(outcome))
         else:
-            write_png(path, phantom.pixels)
-        files.append(str(path))
-    return files
+            taken += 1
+            for each in outcome:
+                if each.problem is not None:
+                    tell(f"{path}: {each.problem}")
+    if not running.stopping():
+        tell(f"{taken} of {len(paths)} files are in the worklist.")
 
 
 def _has_display() -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -76,8 +76,6 @@ def carry_out(
     *,
     workers: int | None = None,
     as_json: bool = False,
-    title: str = "Predictions",
-    synthetic: Collection[str] = (),
 ) -> Summary:
     """Predict files, show the rows as they come, write what is asked for; return the counts.
 
@@ -87,8 +85,6 @@ def carry_out(
         places: What to write.
         workers: Images at once.
         as_json: JSON on stdout, words on stderr.
-        title: Of the HTML page.
-        synthetic: Files that are drawn, not taken; the page marks them.
     """
     from pneumoscope.predict import predict_files
 
@@ -129,7 +125,7 @@ def carry_out(
             )
             raise KeyboardInterrupt(f"{done} of {len(found.files)} files were done. {kept}") from interrupt
     if places.html is not None:
-        _write_page(model, found.files, places.html, workers, title, synthetic)
+        _write_page(model, found.files, places.html, workers)
     screen.end(summary, places.named(), found.passed_over)
     if as_json:
         tell(describe_model(model))
@@ -137,17 +133,16 @@ def carry_out(
     return summary
 
 
-def _write_page(
-    model: Model, files: list[str], page: Path, workers: int | None, title: str, synthetic: Collection[str]
-) -> None:
+def _write_page(model: Model, files: list[str], page: Path, workers: int | None) -> None:
     from pneumoscope.files import write_text
     from pneumoscope.predict import page_items
     from pneumoscope.report.page import predictions_page
 
     items = page_items(model, files[:PAGE_IMAGES], workers)
+    title = "Predictions"
     if len(items) < len(files):
         title += f": the first {len(items)} of {len(files)} files"
-    write_text(page, predictions_page(items, model.card, model.identity, title, synthetic=synthetic))
+    write_text(page, predictions_page(items, model.card, model.identity, title))
 
 
 @contextmanager

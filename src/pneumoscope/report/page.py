@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from functools import partial
 from importlib.resources import files
 from pathlib import PurePath
@@ -77,9 +77,7 @@ def evaluation_page(
     )  # fmt: skip
 
 
-def predictions_page(
-    items: Sequence[Item], card: Card, identity: str, title: str, *, synthetic: Collection[str] = ()
-) -> str:
+def predictions_page(items: Sequence[Item], card: Card, identity: str, title: str) -> str:
     """Return the page of predicted studies.
 
     Args:
@@ -87,15 +85,12 @@ def predictions_page(
         card: Of the model that predicted them.
         identity: Of the bundle.
         title: Of the page.
-        synthetic: Paths of the items that are drawn, not taken; each is marked.
     """
     said = Counter(phrase(card, prediction) for prediction, _, _ in items)
     looked_for = [display_name(name) for name in card.label_names if name != "normal"]
     stamps = list(card.stamps)
     if card.synthetic:
         stamps.insert(0, "The model was trained on drawn images: for demonstration only.")
-    if synthetic:
-        stamps.insert(0, "Images marked synthetic are drawn by the program. They show nobody.")
     return environment().get_template("predictions.html").render(
         title=title,
         card=card,
@@ -106,7 +101,7 @@ def predictions_page(
         stamps=stamps,
         counts=[(name, n) for name, n in said.most_common()],
         threshold_words=f"{card.operating_point.threshold:.3f}, {words.point_name(card.operating_point.name)}",
-        studies=[_study(item, card, item[0].path in synthetic) for item in items],
+        studies=[_study(item, card, synthetic=False) for item in items],
         heatmaps=any(overlay for _, _, overlay in items),
         bands=card.score_bands,
         no_pattern=NO_PATTERN,
@@ -121,7 +116,8 @@ def example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
             "how": example.how,
             "total": example.total,
             "studies": [
-                _study(item, card, example.synthetic) | {"truth": display_name(truth)} for item, truth in example.items
+                _study(item, card, synthetic=example.synthetic) | {"truth": display_name(truth)}
+                for item, truth in example.items
             ],
         }
         for example in examples
@@ -133,7 +129,7 @@ def example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
     }
 
 
-def _study(item: Item, card: Card, synthetic: bool) -> dict[str, Any]:
+def _study(item: Item, card: Card, *, synthetic: bool) -> dict[str, Any]:
     """Return what the template shows of one study."""
     prediction, thumbnail, overlay = item
     answered = prediction.error is None and not prediction.refused

@@ -34,6 +34,11 @@ class Streams:
     def __init__(self, most: int) -> None:
         self._most = most
         self._open = 0
+        self._stopping: Callable[[], bool] = lambda: False
+
+    def end_when(self, stopping: Callable[[], bool]) -> None:
+        """End all streams once ``stopping`` says so: a server that is told to stop waits for its open answers."""
+        self._stopping = stopping
 
     def open(self, store: Store, since: int | None, still_there: Callable[[], bool]) -> AsyncIterator[str]:
         """Return the text of a stream that begins after event ``since`` (None: now).
@@ -50,19 +55,21 @@ class Streams:
     async def _run(self, store: Store, since: int | None, still_there: Callable[[], bool]) -> AsyncIterator[str]:
         self._open += 1
         try:
-            async for piece in stream(store, since, still_there):
+            async for piece in stream(store, since, still_there, self._stopping):
                 yield piece
         finally:
             self._open -= 1
 
 
-async def stream(store: Store, since: int | None, still_there: Callable[[], bool]) -> AsyncIterator[str]:
-    """Yield events as text, and a comment now and then, until ``still_there`` says no."""
+async def stream(
+    store: Store, since: int | None, still_there: Callable[[], bool], stopping: Callable[[], bool]
+) -> AsyncIterator[str]:
+    """Yield events as text, and a comment now and then, until ``still_there`` says no or ``stopping`` yes."""
     last = await run_in_threadpool(newest, store) if since is None else since
     begin, sent = last, set[int]()
     quiet = watched = 0.0
     yield "retry: 3000\n\n"
-    while True:
+    while not stopping():
         rows = await run_in_threadpool(after, store, max(begin, last - _WINDOW))
         fresh = [row for row in rows if row.id not in sent]
         for row in fresh:
