@@ -7,7 +7,7 @@ import { models, nameOf } from "../ui/models";
 import { type Card, cardOf } from "./card";
 import type { Desk } from "./desk";
 import { HeatmapSwitch } from "./heatmap";
-import { Evidence, PointWords, Scores, SetWords } from "./score";
+import { Basis, Evidence, PointWords, Scores, SetWords } from "./score";
 
 type Known = Model | ModelDetail | null | undefined;
 
@@ -66,9 +66,10 @@ function Body({ desk, prediction, model, card }: { desk: Desk; prediction: Predi
       <Evidence {...shown} />
       <PointWords {...shown} />
       <SetWords {...shown} />
-      <Scores {...shown} />
+      {card.calibrated === false && <p class="note">{t("panel.not-calibrated")}</p>}
       <HeatmapSwitch desk={desk} prediction={prediction} />
       {result.decision !== "normal" && <NotLookedFor model={model} />}
+      <Basis {...shown} />
     </>
   );
 }

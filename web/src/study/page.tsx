@@ -63,9 +63,9 @@ function Study({ desk }: { desk: Desk }) {
       </>
     );
   return (
-    <div class="study">
-      <div class="study-bar">
-        <a class="study-back" href={href.worklist()}>
+    <div class="reading">
+      <div class="reading-bar">
+        <a class="reading-back" href={href.worklist()}>
           {t("panel.back")}
         </a>
         <h1>
@@ -73,12 +73,12 @@ function Study({ desk }: { desk: Desk }) {
         </h1>
         <Neighbours id={desk.id} />
       </div>
-      <section class="study-image" aria-label={t("panel.image")}>
+      <section class="reading-image" aria-label={t("panel.image")}>
         <Suspense fallback={<p class="soft">{t("app.loading")}</p>}>
           <Picture open={desk.open} />
         </Suspense>
       </section>
-      <section class="study-panel" aria-label={t("panel.panel")}>
+      <section class="reading-panel" aria-label={t("panel.panel")}>
         <Panel desk={desk} />
       </section>
       {leaving}

@@ -26,12 +26,11 @@ export function estimateText({ value, low, high }: Estimate): string {
 }
 
 /** The primary label's score on its scale, with the threshold, and the band's observed rate in words. */
-export function Evidence({ result, card, primary }: Shown) {
+export function Evidence({ result, primary }: Shown) {
   const score = result.probabilities?.[primary] ?? 0;
   const threshold = result.operating_point?.threshold;
   const band = bandOf(result.band);
   const label = word("label", primary);
-  const prior = card.class_prior?.[0];
   return (
     <div class="evidence">
       <p class="score">
@@ -42,29 +41,22 @@ export function Evidence({ result, card, primary }: Shown) {
         {threshold !== undefined && <span class="scale-limit" style={{ left: at(threshold) }} />}
         <span class="scale-score" style={{ left: at(score) }} />
       </div>
-      {band ? (
-        <p>
-          {t("panel.band", {
-            label,
-            n: frequency(band.rate, 100).count,
-            low: Math.floor(band.rate_low * 100),
-            high: Math.ceil(band.rate_high * 100),
-          })}{" "}
-          <span class="small soft">
-            {t("panel.band-from", { low: number(band.low), high: number(band.high), images: Math.round(band.n) })}
-            {prior !== undefined && ` ${t("panel.band-prior", { n: Math.round(prior * 100), label })}`}
-          </span>
-        </p>
-      ) : (
-        <p class="soft">{t("panel.no-band")}</p>
-      )}
-      {card.calibrated === false && <p class="note">{t("panel.not-calibrated")}</p>}
+      <p>
+        {band
+          ? t("panel.band", {
+              label,
+              n: frequency(band.rate, 100).count,
+              low: Math.floor(band.rate_low * 100),
+              high: Math.ceil(band.rate_high * 100),
+            })
+          : t("panel.no-band")}
+      </p>
     </div>
   );
 }
 
-/** The operating point in words: which threshold, whether it was reached, what it was chosen for and how it did. */
-export function PointWords({ result, card, primary }: Shown) {
+/** The operating point in words: which threshold, whether it was reached, what it was chosen for. */
+export function PointWords({ result, primary }: Shown) {
   const point = result.operating_point;
   if (!point) return null;
   const score = result.probabilities?.[primary] ?? 0;
@@ -73,18 +65,9 @@ export function PointWords({ result, card, primary }: Shown) {
   });
   const target = /^sensitivity-(\d+)$/.exec(point.name)?.[1];
   const label = word("label", primary);
-  const known = card.operating_points?.find((one) => one.name === point.name);
   return (
     <p class="small">
-      {reached} {target ? t("panel.point-sensitivity", { n: target, label }) : t("panel.point-youden")}{" "}
-      {known && (
-        <span class="soft">
-          {t("panel.point-measured", {
-            sensitivity: estimateText(known.sensitivity),
-            specificity: estimateText(known.specificity),
-          })}
-        </span>
-      )}
+      {reached} {target ? t("panel.point-sensitivity", { n: target, label }) : t("panel.point-youden")}
     </p>
   );
 }
@@ -96,9 +79,41 @@ export function SetWords({ result, card }: Shown) {
   const inside = predictionSet(result.probabilities, sets.thresholds).map((label) => word("label", label));
   return (
     <p class="small">
-      {inside.length > 0 ? t("panel.set", { labels: inside.join(t("panel.or")) }) : t("panel.set-empty")}{" "}
-      <span class="soft">{t("panel.set-words", { n: Math.round((1 - sets.alpha) * 100) })}</span>
+      {inside.length > 0 ? t("panel.set", { labels: inside.join(t("panel.or")) }) : t("panel.set-empty")}
     </p>
+  );
+}
+
+/** What the words above rest on: how many images, how common the disease was among them, how the threshold did. */
+export function Basis(shown: Shown) {
+  const { result, card, primary } = shown;
+  const band = bandOf(result.band);
+  const label = word("label", primary);
+  const prior = card.class_prior?.[0];
+  const point = card.operating_points?.find((one) => one.name === result.operating_point?.name);
+  const sets = card.prediction_sets;
+  return (
+    <details class="research">
+      <summary>{t("panel.basis")}</summary>
+      <ul class="small soft">
+        {band && (
+          <li>
+            {t("panel.band-from", { low: number(band.low), high: number(band.high), images: Math.round(band.n) })}
+          </li>
+        )}
+        {prior !== undefined && <li>{t("panel.band-prior", { n: Math.round(prior * 100), label })}</li>}
+        {point && (
+          <li>
+            {t("panel.point-measured", {
+              sensitivity: estimateText(point.sensitivity),
+              specificity: estimateText(point.specificity),
+            })}
+          </li>
+        )}
+        {sets && <li>{t("panel.set-words", { n: Math.round((1 - sets.alpha) * 100) })}</li>}
+      </ul>
+      <Scores {...shown} />
+    </details>
   );
 }
 

@@ -18,7 +18,7 @@ export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Predictio
   const paint = (wanted: (typeof MODES)[number]) => {
     mode.value = wanted;
     brush.value = brush.value === wanted ? null : wanted;
-    if (brush.value) document.querySelector(".study-image")?.scrollIntoView({ block: "nearest" });
+    if (brush.value) document.querySelector(".reading-image")?.scrollIntoView({ block: "nearest" });
   };
   const clear = () => {
     strokes.value = [];
