@@ -102,6 +102,10 @@ def test_what_seeing_the_model_changed(figures: SiteFigures) -> None:
     assert (found.pairs, found.changed_label, found.changed_target) == (9, 5, 4)
     assert (found.towards, found.away) == (3, 1)
     assert (found.verified, found.better, found.worse) == (3, 2, 1)
+    # The same verified reads before and after: positive s1, s2, s7; negative s3, s4, s6.
+    assert found.verified_pairs == 6
+    assert found.sensitivity.difference.value == pytest.approx(3 / 3 - 2 / 3)
+    assert found.specificity.difference.value == pytest.approx(2 / 3 - 2 / 3)
 
 
 def test_one_reader_apart(figures: SiteFigures) -> None:

@@ -30,6 +30,7 @@ from pneumoscope.serve.site_figures import (
 )
 from pneumoscope.serve.site_words import warnings_of
 from pneumoscope.stats.agreement import Agreement, agreement
+from pneumoscope.stats.compare import Paired, Scores, paired
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.metrics import group_index
 
@@ -59,7 +60,7 @@ def site_figures(
     compare = _Comparison(target, rng, resamples)
     counts = _counts(reads, answers)
     verification = _verification(groups, answers, newest, truth, conflicting, target)
-    changes = _changes(reads, answers, truth, target)
+    changes = _changes(reads, answers, truth, compare)
     model = [(study, group, answers[study]) for study, group in groups.items() if study in answers]
     accuracy = {
         "model": _accuracy([row for row in model if row[2] is not None], truth, target),
@@ -172,6 +173,21 @@ class _Comparison:
         found = {label for _, one, other in mapped for label in (one, other)} - {self.target.primary}
         return self._made(mapped, (self.target.primary, *sorted(found)), None)
 
+    def before_and_after(self, rows: Sequence[ReadRow], truth: Mapping[str, bool], metric: str) -> Paired:
+        """Return aided minus unaided of verified reads."""
+        ill = np.array([truth[row.study] for row in rows], dtype=np.bool_)
+        if not (ill if metric == "sensitivity" else ~ill).any():
+            return Paired(metric=metric, difference=Estimate(value=None, note="nothing to compare"))
+        before, after = (
+            Scores(np.array([[called, not called] for called in calls], dtype=np.float64), 0.5)
+            for calls in (
+                [self.target.positive(row.unaided) for row in rows],
+                [self.target.positive(row.aided) for row in rows],
+            )
+        )
+        groups = [row.group for row in rows]
+        return paired(after, before, np.where(ill, 0, 1), groups, metric, rng=self.rng, resamples=self.resamples)
+
     def _made(self, rows: Sequence[_Pair], names: Sequence[str], pairs: Sequence[str] | None) -> Agreement:
         group, first, second = ([row[k] for row in rows] for k in range(3))
         return agreement(first, second, group, names, rng=self.rng, pairs=pairs, resamples=self.resamples)
@@ -220,15 +236,17 @@ def _verification(
 
 
 def _changes(
-    reads: Sequence[ReadRow], answers: Mapping[str, str | None], truth: Mapping[str, bool], target: Target
+    reads: Sequence[ReadRow], answers: Mapping[str, str | None], truth: Mapping[str, bool], compare: _Comparison
 ) -> Changes:
+    positive = compare.target.positive
     both = [row for row in reads if row.unaided is not None and row.aided is not None]
     changed = [row.unaided != row.aided for row in both]
-    turned = [row for row in both if target.positive(row.unaided) != target.positive(row.aided)]
+    turned = [row for row in both if positive(row.unaided) != positive(row.aided)]
     answered = [row for row in turned if answers.get(row.study) is not None]
-    towards = sum(target.positive(row.aided) == target.positive(answers[row.study]) for row in answered)
+    towards = sum(positive(row.aided) == positive(answers[row.study]) for row in answered)
     verified = [row for row in turned if row.study in truth]
-    better = sum(target.positive(row.aided) == truth[row.study] for row in verified)
+    better = sum(positive(row.aided) == truth[row.study] for row in verified)
+    known = [row for row in both if row.study in truth]
     return Changes(
         pairs=len(both),
         changed=_share(changed, [row.group for row in both], "set of aided reads"),
@@ -239,6 +257,9 @@ def _changes(
         verified=len(verified),
         better=better,
         worse=len(verified) - better,
+        verified_pairs=len(known),
+        sensitivity=compare.before_and_after(known, truth, "sensitivity"),
+        specificity=compare.before_and_after(known, truth, "specificity"),
     )
 
 

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pneumoscope.card import Estimate
 from pneumoscope.stats.agreement import Agreement
+from pneumoscope.stats.compare import Paired
 
 STANDARDS = ("rt-pcr", "ct", "follow-up", "other")
 """Kinds of reference standard; where several agree, the first of these names it."""
@@ -106,6 +107,9 @@ class Changes(_Frozen):
     verified: int = Field(description="of these, with a reference standard")
     better: int = Field(description="of the verified ones, from wrong to right")
     worse: int = Field(description="of the verified ones, from right to wrong")
+    verified_pairs: int = Field(description="of all pairs, with a reference standard")
+    sensitivity: Paired = Field(description="aided minus unaided, of the same verified reads")
+    specificity: Paired
 
 
 class Accuracy(_Frozen):

@@ -94,6 +94,8 @@ def lines(report: SiteReport) -> list[str]:
         f"Seeing the model changed {changes.changed_label} of {changes.pairs} conclusions, {changes.changed_target} as "
         f"to {primary} ({changes.towards} to what it said, {changes.away} away); of {changes.verified} verified, "
         f"{changes.better} for the better, {changes.worse} for the worse.",
+        f"  the same {changes.verified_pairs} verified reads, after minus before: sensitivity "
+        f"{changes.sensitivity.difference}, specificity {changes.specificity.difference}",
         "",
         "Against the reference standard",
         *(_judged(name, accuracy) for name, accuracy in figures.accuracy.items()),
