@@ -10,8 +10,8 @@ setup: $(VENV)/.installed
 $(VENV)/.installed: pyproject.toml constraints.txt scripts/setup
 	PYTHON="$(PYTHON)" VENV="$(VENV)" scripts/setup
 
-# make demo                  the built-in model on phantoms that the package draws
-# make demo PATH=folder      ... on images of your own (or STUDIES=folder)
+# make demo                  the reading room in the browser: the built-in model, studies that the package draws
+# make demo PATH=folder      ... images of your own (or STUDIES=folder)
 # PATH is also where the shell looks for programs: what was meant for the demo is kept, and the shell's own put back,
 # from make's environment where the system shows it, else the system's default.
 ifeq ($(origin PATH),command line)
