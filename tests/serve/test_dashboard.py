@@ -149,3 +149,8 @@ def test_the_period_is_whole_days_of_receipt(client: Client) -> None:
     assert studies(**{"from": today + 2 * day}) == 0
     assert client("GET", "/api/dashboard", params={"from": "yesterday"}).status_code == 422
     assert client("GET", "/api/dashboard", params={"model": "0123456789ab"}).status_code == 404
+
+
+def test_postgresql_counts_the_same(settings: Settings, postgres: str) -> None:
+    with serving(replace(settings, read_first=True, database=postgres)) as made:
+        test_it_counts_what_was_read_and_verified(made)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +287,8 @@ def test_the_report_and_the_export_at_the_command_line(client: Client, settings:
     wrong = runner.invoke(app, ["reads", "report", "--home", str(tmp_path / "nowhere")])
     assert wrong.exit_code == 2
     assert not (tmp_path / "nowhere").exists()
+
+
+def test_postgresql_keeps_the_ledger_too(settings: Settings, postgres: str, tmp_path: Path) -> None:
+    with serving(replace(settings, database=postgres)) as made:
+        test_erasing_a_patient_reaches_the_exports(made, made.app.state.context.store, tmp_path)
