@@ -10,8 +10,12 @@ from typing import Any
 import httpx
 from fastapi import FastAPI
 
+from pneumoscope.serve import queue
 from pneumoscope.serve.app import create_app
+from pneumoscope.serve.catalogue import Catalogue
+from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.settings import Settings
+from pneumoscope.serve.store import Store
 from pneumoscope.serve.worker import Worker
 
 
@@ -64,8 +68,16 @@ def serving(settings: Settings, **headers: str) -> Iterator[Client]:
 
 def predict_all(client: Client) -> int:
     """Make all predictions that wait; return how many."""
-    context = client.app.state.context
-    worker, made = Worker(context.store, context.catalogue), 0
-    while worker.step():
+    context, made = client.app.state.context, 0
+    while step(context.store, context.catalogue):
         made += 1
     return made
+
+
+def step(store: Store, catalogue: Catalogue) -> bool:
+    """Make the next prediction as a worker does, and write it down as its server does; False where none waits."""
+    claims = store.commit(lambda session: queue.claim(store, session, [new_id()]))
+    for claim in claims:
+        answer = Worker(store.settings.files, catalogue).answer(claim)
+        store.commit(lambda session, answer=answer: queue.finish(session, answer))
+    return bool(claims)

@@ -18,7 +18,7 @@ from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store, now, open_store
 from pneumoscope.serve.tables import Identity, Image, Prediction, Study, Switch
-from pneumoscope.serve.worker import Worker
+from serve.client import step
 from serve.drawn import dicom, png
 
 
@@ -49,6 +49,18 @@ def grey(value: float, side: int = 40) -> Taken:
     return take(png(value, side), "file 1", 10_000)
 
 
+def claim(store: Store, *names: str) -> list[queue.Claim]:
+    return store.commit(lambda session: queue.claim(store, session, names))
+
+
+def finish(store: Store, claimed: queue.Claim, result: dict[str, str]) -> bool:
+    return store.commit(lambda session: queue.finish(session, queue.Answer(claimed, result, None)))
+
+
+def release(store: Store, claims: list[queue.Claim], *, counted: bool) -> int:
+    return store.commit(lambda session: queue.release(session, claims, counted=counted))
+
+
 def states(store: Store) -> list[str]:
     with store.reading() as session:
         return sorted(session.scalars(select(Prediction.state)))
@@ -56,7 +68,7 @@ def states(store: Store) -> list[str]:
 
 def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tmp_path: Path) -> None:
     (added,) = studies.add(store, [grey(0.8)], [model], "x")
-    assert Worker(store, Catalogue(models)).step()
+    assert step(store, Catalogue(models))
     (tmp_path / "a.png").write_bytes(png(0.8))
     expected = load(models / "tiny").predict_file(tmp_path / "a.png")
     with store.reading() as session:
@@ -72,7 +84,7 @@ def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tm
 
 def test_what_is_unlike_all_is_refused_with_its_reason(store: Store, model: str, models: Path) -> None:
     studies.add(store, [grey(1.0)], [model], "x")  # ood 16 * .25 = 4 > 3.5
-    Worker(store, Catalogue(models)).step()
+    step(store, Catalogue(models))
     with store.reading() as session:
         result = session.scalars(select(Prediction)).one().result
     assert result is not None
@@ -86,55 +98,73 @@ def test_claims_of_many_workers_never_meet(shared_store: Store, model: str) -> N
     claimed: list[str] = []
     barrier = threading.Barrier(4)
 
-    def claim(name: str) -> None:
+    def take(name: str) -> None:
         barrier.wait()
-        while (found := queue.claim(shared_store, name)) is not None:
-            claimed.append(found.prediction)
+        with shared_store.writing() as session:
+            first = queue.claim(shared_store, session, [name])
+        claimed.extend(each.prediction for each in first)
+        while found := claim(shared_store, name, name):
+            claimed.extend(each.prediction for each in found)
 
-    threads = [threading.Thread(target=claim, args=(f"w{n}",)) for n in range(4)]
+    threads = [threading.Thread(target=take, args=(f"w{n}",)) for n in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     # A worker may stop early where others held all rows that it saw; nobody may have got a row twice.
-    while (found := queue.claim(shared_store, "last")) is not None:
-        claimed.append(found.prediction)
+    while found := claim(shared_store, "last"):
+        claimed.extend(each.prediction for each in found)
     assert len(claimed) == 12
     assert len(set(claimed)) == 12
 
 
 def test_a_dead_workers_claim_passes_on_and_its_late_answer_is_void(shared_store: Store, model: str) -> None:
     studies.add(shared_store, [grey(0.5)], [model], "x")
-    first = queue.claim(shared_store, "dead")
-    assert first is not None
-    assert queue.claim(shared_store, "alive") is None  # the lease still runs
+    (first,) = claim(shared_store, "dead")
+    assert claim(shared_store, "alive") == []  # the lease still runs
     with shared_store.writing() as session:
         session.execute(update(Prediction).values(lease=now() - 1))
-    second = queue.claim(shared_store, "alive")
-    assert second == first
-    assert not queue.finish(shared_store, "dead", first, {"by": "dead"}, None)
-    assert queue.finish(shared_store, "alive", first, {"by": "alive"}, None)
-    assert not queue.finish(shared_store, "alive", first, {"by": "again"}, None)
+    (second,) = claim(shared_store, "alive")
+    assert second == replace(first, worker="alive")
+    assert not finish(shared_store, first, {"by": "dead"})
+    assert finish(shared_store, second, {"by": "alive"})
+    assert not finish(shared_store, second, {"by": "again"})
     with shared_store.reading() as session:
         assert session.scalars(select(Prediction)).one().result == {"by": "alive"}
 
 
 def test_a_beat_keeps_the_lease(store: Store, model: str) -> None:
     studies.add(store, [grey(0.5)], [model], "x")
-    queue.claim(store, "slow")
+    claim(store, "slow")
     with store.writing() as session:
         session.execute(update(Prediction).values(lease=now() - 1))
-    queue.renew(store, "slow")
-    assert queue.claim(store, "other") is None
+    store.commit(lambda session: queue.renew(store, session, ["slow"]))
+    assert claim(store, "other") == []
 
 
 def test_an_image_that_takes_workers_with_it_is_given_up(store: Store, model: str) -> None:
     studies.add(store, [grey(0.5)], [model], "x")
     for number in range(store.settings.attempts):
-        assert queue.claim(store, f"w{number}") is not None
-        assert queue.release(store, f"w{number}", counted=True) == 1
-    assert queue.claim(store, "last") is None
+        held = claim(store, f"w{number}")
+        assert release(store, held, counted=True) == 1
+    assert claim(store, "last") == []
     assert states(store) == ["failed"]
+
+
+def test_what_a_worker_had_not_begun_is_not_held_against_the_image(store: Store, model: str) -> None:
+    studies.add(store, [grey(0.5)], [model], "x")
+    for _ in range(store.settings.attempts + 1):
+        assert release(store, claim(store, "w"), counted=False) == 1
+    assert len(claim(store, "w")) == 1
+
+
+def test_a_server_that_starts_again_need_not_wait_for_leases(store: Store, model: str) -> None:
+    studies.add(store, [grey(0.5)], [model], "x")
+    (before,) = claim(store, "killed")
+    queue.take_back(store)
+    (again,) = claim(store, "new")
+    assert again.prediction == before.prediction
+    assert not finish(store, before, {"by": "killed"})
 
 
 def test_the_queue_is_bounded_and_a_full_one_takes_nothing(settings: Settings, model: str) -> None:
@@ -175,13 +205,12 @@ def test_images_of_one_examination_are_one_study_of_one_patient(store: Store) ->
 
 def test_a_model_that_is_switched_off_answers_nothing_more(store: Store, model: str, models: Path) -> None:
     studies.add(store, [grey(0.5)], [model], "x")
-    running = queue.claim(store, "busy")
-    assert running is not None
+    (running,) = claim(store, "busy")
     studies.add(store, [grey(0.6)], [model], "x")
     with store.writing() as session:
         session.add(Switch(model=model, on=False, reason="recalled", by="x", at=now()))
-    assert queue.finish(store, "busy", running, {"decision": "covid-19"}, b"")
-    Worker(store, Catalogue(models)).step()
+    assert finish(store, running, {"decision": "covid-19"})
+    step(store, Catalogue(models))
     assert states(store) == ["failed", "failed"]
     with pytest.raises(ProblemError, match="switched off"):
         studies.add(store, [grey(0.7)], [model], "x")
@@ -190,13 +219,13 @@ def test_a_model_that_is_switched_off_answers_nothing_more(store: Store, model: 
 def test_altered_pixels_are_not_answered(store: Store, model: str, models: Path) -> None:
     (added,) = studies.add(store, [grey(0.5)], [model], "x")
     blobs.path_of(store.settings.files, added.image).write_bytes(png(0.9))
-    Worker(store, Catalogue(models)).step()
+    step(store, Catalogue(models))
     assert states(store) == ["failed"]
 
 
 def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models: Path) -> None:
     (added,) = studies.add(store, [take(dicom(), "file 1", 10_000)], [model], "x")
-    Worker(store, Catalogue(models)).step()
+    step(store, Catalogue(models))
     erased = studies.erase(store, [added.study])
     assert (erased["studies"], erased["images"], erased["predictions"]) == (1, 1, 1)
     with store.reading() as session:

@@ -1,7 +1,8 @@
 """Server-sent events: what changed, for pages that watch, from the same table on every server.
 
-Numbers are given when a row is written and seen when it is committed, so on PostgreSQL a lower one may appear after a
-higher one: a window behind the last number is read again, and what was sent is remembered.
+One task of a server reads the table for all its streams: when something was committed here, and now and then for what
+other servers committed. Numbers are given when a row is written and seen when it is committed, so on PostgreSQL a lower
+one may appear after a higher one: there a window behind the last number is read again, and what was sent is remembered.
 """
 
 from __future__ import annotations
@@ -9,9 +10,10 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import Row, delete, func, select
 from starlette.concurrency import run_in_threadpool
 
 from pneumoscope.serve.auth import Accounts, Principal
@@ -22,10 +24,18 @@ from pneumoscope.serve.tables import Event
 KEPT = 24 * 3600.0
 """Seconds that an event is kept for those who come back."""
 _EVERY = 0.5
+"""Seconds between two looks where nothing was committed here."""
+_GAP = 0.025
+"""Seconds between two looks at least: what happens in between is told at once."""
 _WINDOW = 200
 _AT_ONCE = 1000
+_BEHIND = 200
+"""Lots of events that a slow reader may be behind; it is then cut off, and may come back with the last number."""
 _SIGN_OF_LIFE = 15.0
 _RIGHTS_EVERY = 30.0
+
+Lot = Sequence[tuple[int, str]]
+"""Numbers and texts of events that were found together."""
 
 
 class Streams:
@@ -34,6 +44,8 @@ class Streams:
     def __init__(self, most: int) -> None:
         self._most = most
         self._open = 0
+        self._readers: set[asyncio.Queue[Lot]] = set()
+        self._task: asyncio.Task[None] | None = None
         self._stopping: Callable[[], bool] = lambda: False
 
     def end_when(self, stopping: Callable[[], bool]) -> None:
@@ -54,40 +66,73 @@ class Streams:
 
     async def _run(self, store: Store, since: int | None, still_there: Callable[[], bool]) -> AsyncIterator[str]:
         self._open += 1
+        lots: asyncio.Queue[Lot] = asyncio.Queue(_BEHIND)
+        self._readers.add(lots)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._read(store))
         try:
-            async for piece in stream(store, since, still_there, self._stopping):
+            async for piece in self._follow(store, since, still_there, lots):
                 yield piece
         finally:
             self._open -= 1
+            self._readers.discard(lots)
 
+    async def _follow(
+        self, store: Store, since: int | None, still_there: Callable[[], bool], lots: asyncio.Queue[Lot]
+    ) -> AsyncIterator[str]:
+        """Yield what was missed, then what is read for all, and a comment now and then."""
+        yield "retry: 3000\n\n"
+        told: set[int] = set()
+        while since is not None and (rows := await run_in_threadpool(after, store, since)):
+            yield "".join(as_text(row) for row in rows)
+            since = rows[-1].id
+            told = {number for number in told if number > since - 2 * _WINDOW} | {row.id for row in rows}
+        quiet = watched = 0.0
+        while not self._stopping() and lots in self._readers:
+            lot: Lot = ()
+            with suppress(TimeoutError):
+                lot = await asyncio.wait_for(lots.get(), _EVERY)
+            if text := "".join(text for number, text in lot if number not in told):
+                quiet = 0.0
+                yield text
+            elif not lot:
+                quiet, watched = quiet + _EVERY, watched + _EVERY
+            if quiet >= _SIGN_OF_LIFE:
+                quiet = 0.0
+                yield ": still here\n\n"
+            if watched >= _RIGHTS_EVERY:
+                watched = 0.0
+                if not await run_in_threadpool(still_there):
+                    return
 
-async def stream(
-    store: Store, since: int | None, still_there: Callable[[], bool], stopping: Callable[[], bool]
-) -> AsyncIterator[str]:
-    """Yield events as text, and a comment now and then, until ``still_there`` says no or ``stopping`` yes."""
-    last = await run_in_threadpool(newest, store) if since is None else since
-    begin, sent = last, set[int]()
-    quiet = watched = 0.0
-    yield "retry: 3000\n\n"
-    while not stopping():
-        rows = await run_in_threadpool(after, store, max(begin, last - _WINDOW))
-        fresh = [row for row in rows if row.id not in sent]
-        for row in fresh:
-            yield as_text(row)
-        sent |= {row.id for row in fresh}
-        last = max([last, *(row.id for row in fresh)])
-        sent = {number for number in sent if number > last - 2 * _WINDOW}
-        quiet = 0.0 if fresh else quiet + _EVERY
-        if quiet >= _SIGN_OF_LIFE:
-            quiet = 0.0
-            yield ": still here\n\n"
-        watched += _EVERY
-        if watched >= _RIGHTS_EVERY:
-            watched = 0.0
-            if not await run_in_threadpool(still_there):
-                return
-        if len(rows) < _AT_ONCE:
-            await asyncio.sleep(_EVERY)
+    async def _read(self, store: Store) -> None:
+        """Read new events for all who follow, until nobody does."""
+        loop, news = asyncio.get_running_loop(), asyncio.Event()
+        window = _WINDOW if store.is_postgres else 0
+        begin = last = await run_in_threadpool(newest, store)
+        sent: set[int] = set()
+        silence = store.listen(lambda _: loop.call_soon_threadsafe(news.set))
+        try:
+            while self._readers:
+                news.clear()
+                rows = await run_in_threadpool(after, store, max(begin, last - window))
+                fresh = [row for row in rows if row.id not in sent]
+                sent = {number for number in sent if number > last - 2 * window} | {row.id for row in fresh}
+                last = max([last, *(row.id for row in fresh)])
+                self._tell([(row.id, as_text(row)) for row in fresh])
+                await asyncio.sleep(_GAP)
+                with suppress(TimeoutError):
+                    if len(rows) < _AT_ONCE:
+                        await asyncio.wait_for(news.wait(), _EVERY)
+        finally:
+            silence()
+
+    def _tell(self, lot: Lot) -> None:
+        for lots in tuple(self._readers) if lot else ():
+            try:
+                lots.put_nowait(lot)
+            except asyncio.QueueFull:
+                self._readers.discard(lots)
 
 
 def rights(accounts: Accounts, cookie: str | None, who: Principal) -> Callable[[], bool]:
@@ -107,13 +152,14 @@ def newest(store: Store) -> int:
         return session.scalar(select(func.max(Event.id))) or 0
 
 
-def after(store: Store, number: int) -> Sequence[Event]:
+def after(store: Store, number: int) -> Sequence[Row[int, str, str, str, str]]:
     """Return the events after one, in order."""
+    columns = Event.id, Event.kind, Event.study, Event.subject, Event.state
     with store.reading() as session:
-        return session.scalars(select(Event).where(Event.id > number).order_by(Event.id).limit(_AT_ONCE)).all()
+        return session.execute(select(*columns).where(Event.id > number).order_by(Event.id).limit(_AT_ONCE)).all()
 
 
-def as_text(row: Event) -> str:
+def as_text(row: Row[int, str, str, str, str]) -> str:
     """Return an event as it is sent."""
     data: dict[str, Any] = {"study": row.study, "id": row.subject, "state": row.state}
     return f"id: {row.id}\nevent: {row.kind}\ndata: {json.dumps(data)}\n\n"

@@ -1,9 +1,11 @@
 """Who answers next: the table of predictions is the queue.
 
-A worker claims a prediction for a while (a lease) and renews it while it works. Whoever is killed leaves a lease that
-runs out, and the next worker takes over: nothing is lost. A result is written only by the holder of the lease, in one
-statement that also ends it: nothing is doubled. On PostgreSQL claims skip what others are claiming (FOR UPDATE SKIP
-LOCKED); SQLite has one writer at a time (BEGIN IMMEDIATE).
+A server claims predictions for its workers for a while (a lease) and renews them while it lives. Whoever is killed
+leaves leases that run out, and the next one takes over: nothing is lost. A result is written only for the holder of the
+lease, in one statement that also ends it: nothing is doubled. On PostgreSQL claims skip what others are claiming (FOR
+UPDATE SKIP LOCKED); SQLite has one writer at a time (BEGIN IMMEDIATE).
+
+All functions work in a transaction of the caller's, so that many of them share one.
 """
 
 from __future__ import annotations
@@ -12,17 +14,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, CursorResult, and_, func, or_, select, update
+from sqlalchemy import Row, and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.secret import new_id
-from pneumoscope.serve.store import Store, now
+from pneumoscope.serve.store import Store, append, now, table_of, write_appended
 from pneumoscope.serve.tables import Event, Image, Prediction, Switch
 
 OPEN = ("queued", "running")
 RETRY_AFTER = 5
 """Seconds that a client is asked to wait when the queue is full."""
+_TABLE, _IMAGES = table_of(Prediction), table_of(Image)
+_MINE = _TABLE.c.id == bindparam("own")
+_CLAIM = update(_TABLE).where(_MINE).values(attempts=_TABLE.c.attempts + 1)
+_FINISH = update(_TABLE).where(_MINE, _TABLE.c.worker == bindparam("by"), _TABLE.c.state == "running")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +36,27 @@ class Claim:
     """A prediction that this worker, and no other, is to make."""
 
     prediction: str
+    worker: str
     image: str
+    sha256: str
+    """Of the image's stored pixels."""
     study: str
     model: str
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What came of a claim: the result, with the member ``error`` where it failed, and the heatmap's bytes."""
+
+    claim: Claim
+    result: dict[str, Any]
+    heatmap: bytes | None
 
 
 def enqueue(
     store: Store, session: Session, images: Sequence[tuple[str, str]], models: Sequence[str], who: str
 ) -> list[Prediction]:
-    """Add a prediction for each image and model, or none at all.
+    """Add a prediction for each image and model, or none at all; return them as far as they are known.
 
     Args:
         store: The session's.
@@ -54,8 +72,10 @@ def enqueue(
         if is_off(session, model):
             raise ProblemError(409, "this model", "was switched off on this server.", "Ask another one.")
     wanted = len(images) * len(models)
-    waiting = depth(session)
-    if wanted and waiting + wanted > store.settings.queue_limit:
+    if not wanted:
+        return []
+    waiting = _depth(session)
+    if waiting + wanted > store.settings.queue_limit:
         raise ProblemError(
             429,
             "the queue",
@@ -63,125 +83,167 @@ def enqueue(
             "Send it again later.",
             headers={"Retry-After": str(RETRY_AFTER)},
         )
+    session.info["depth"] = waiting + wanted
     time = now()
     made = [
-        Prediction(
-            id=new_id(), image=image, study=study, model=model, state="queued", asked=time, asked_by=who,
-            worker=None, lease=0.0, attempts=0, finished=None, result=None, heatmap=None,
-        )
+        Prediction(id=new_id(), image=image, study=study, model=model, state="queued")
         for study, image in images
         for model in models
-    ]  # fmt: skip
-    session.add_all(made)
-    session.add_all(_event(row, time) for row in made)
+    ]
+    for row in made:
+        append(
+            session, Prediction, id=row.id, image=row.image, study=row.study, model=row.model, state=row.state,
+            asked=time, asked_by=who, lease=0.0, attempts=0,
+        )  # fmt: skip
+        _tell(session, row.study, row.id, row.state)
     return made
 
 
-def depth(session: Session) -> int:
-    """Return how many predictions wait or run."""
-    return session.scalar(select(func.count()).select_from(Prediction).where(Prediction.state.in_(OPEN))) or 0
+def asked(session: Session, images: Sequence[str], models: Sequence[str]) -> set[tuple[str, str]]:
+    """Return which models (the second of each pair) have answered, or are to answer, about which images."""
+    write_appended(session)
+    found = select(Prediction.image, Prediction.model).where(
+        Prediction.image.in_(images), Prediction.model.in_(models), Prediction.state != "failed"
+    )
+    return {(image, model) for image, model in session.execute(found)}
 
 
 def is_off(session: Session, model: str) -> bool:
-    """Return whether a model was switched off."""
-    last = session.scalar(select(Switch).where(Switch.model == model).order_by(Switch.id.desc()).limit(1))
-    return last is not None and not last.on
+    """Return whether a model was switched off; looked up once in a transaction."""
+    known: dict[str, bool] = session.info.setdefault("off", {})
+    if model not in known:
+        on = session.scalar(select(Switch.on).where(Switch.model == model).order_by(Switch.id.desc()).limit(1))
+        known[model] = on is False
+    return known[model]
 
 
-def claim(store: Store, worker: str) -> Claim | None:
-    """Claim the oldest prediction that waits or whose worker fell silent; None where there is none."""
-    with store.reading() as session:  # looking first keeps idle workers from taking SQLite's one place for writers
-        if session.scalar(select(Prediction.id).where(_claimable()).limit(1)) is None:
-            return None
-    with store.writing() as session:
-        row = session.scalar(
-            select(Prediction)
-            .where(_claimable())
-            .order_by(Prediction.asked, Prediction.id)
-            .limit(1)
-            .with_for_update(skip_locked=True)
-        )
-        if row is None:
-            return None
-        if row.attempts >= store.settings.attempts:
-            _end(session, row, "failed", {"error": f"given up: {row.attempts} workers ended while at it"})
-            return None
-        if is_off(session, row.model):
-            _end(session, row, "failed", {"error": "the model was switched off"})
-            return None
-        row.state, row.worker, row.attempts = "running", worker, row.attempts + 1
-        row.lease = now() + store.settings.lease
-        session.add(_event(row, now()))
-        return Claim(row.id, row.image, row.study, row.model)
+def any_waits(store: Store) -> bool:
+    """Return whether there is something to claim; looking first keeps idle servers from taking a writer's place."""
+    with store.reading() as session:
+        waits = or_(Prediction.state == "queued", and_(Prediction.state == "running", Prediction.lease < now()))
+        return session.scalar(select(Prediction.id).where(waits).limit(1)) is not None
 
 
-def renew(store: Store, worker: str) -> None:
-    """Give a sign of life: the leases of this worker run anew."""
-    with store.writing() as session:
-        session.execute(
-            update(Prediction)
-            .where(Prediction.worker == worker, Prediction.state == "running")
-            .values(lease=now() + store.settings.lease)
-        )
+def claim(store: Store, session: Session, workers: Sequence[str]) -> list[Claim]:
+    """Claim the oldest predictions that wait or whose worker fell silent, one for each name; fewer where none is left.
+
+    Args:
+        store: The session's.
+        session: Of the transaction.
+        workers: Names; one that has place for two stands here twice.
+    """
+    claims: list[Claim] = []
+    while len(claims) < len(workers):
+        places = workers[len(claims) :]
+        rows = _oldest(session, len(places))
+        good = [row for row in rows if not _given_up(store, session, row)]
+        lease = now() + store.settings.lease
+        made = [
+            Claim(row.id, name, row.image, row.sha256, row.study, row.model)
+            for row, name in zip(good, places, strict=False)
+        ]
+        if made:
+            running = [
+                {"own": each.prediction, "state": "running", "worker": each.worker, "lease": lease} for each in made
+            ]
+            session.connection().execute(_CLAIM, running)
+        for each in made:
+            _tell(session, each.study, each.prediction, "running")
+        claims += made
+        if len(rows) < len(places):
+            break
+    return claims
 
 
-def finish(store: Store, worker: str, claimed: Claim, result: dict[str, Any], heatmap: bytes | None) -> bool:
+def renew(store: Store, session: Session, workers: Sequence[str]) -> None:
+    """Give a sign of life: the leases of these workers run anew."""
+    held = _TABLE.c.worker.in_(workers), _TABLE.c.state == "running"
+    session.connection().execute(update(_TABLE).where(*held).values(lease=now() + store.settings.lease))
+
+
+def finish(session: Session, answer: Answer) -> bool:
     """Write an answer down; return False, and write nothing, where the lease has gone to another or the study is gone.
 
     A model that was switched off meanwhile does not answer.
     """
-    with store.writing() as session:
-        state = "failed" if "error" in result else "done"
-        if is_off(session, claimed.model):
-            state, result, heatmap = "failed", {"error": "the model was switched off"}, None
-        time = now()
-        done = session.execute(
-            update(Prediction)
-            .where(Prediction.id == claimed.prediction, Prediction.worker == worker, Prediction.state == "running")
-            .values(state=state, result=result, heatmap=heatmap, finished=time, worker=None, lease=0.0)
-        )
-        assert isinstance(done, CursorResult)
-        if done.rowcount != 1:
-            return False
-        session.add(Event(kind="prediction", study=claimed.study, subject=claimed.prediction, state=state, at=time))
-        return True
+    claimed, result, heatmap = answer.claim, answer.result, answer.heatmap
+    state = "failed" if "error" in result else "done"
+    if is_off(session, claimed.model):
+        state, result, heatmap = "failed", {"error": "the model was switched off"}, None
+    values = {"state": state, "result": result, "heatmap": heatmap, "finished": now(), "worker": None, "lease": 0.0}
+    done = session.connection().execute(_FINISH, {"own": claimed.prediction, "by": claimed.worker, **values})
+    if done.rowcount != 1:
+        return False
+    _tell(session, claimed.study, claimed.prediction, state)
+    return True
 
 
-def release(store: Store, worker: str, *, counted: bool) -> int:
+def release(session: Session, claims: Sequence[Claim], *, counted: bool) -> int:
     """Give back what a worker that has ended held; return how many.
 
     Args:
-        store: Of both.
-        worker: Has ended, for certain.
-        counted: It crashed, so that the attempt counts against the image; False where it was told to stop.
+        session: Of the transaction.
+        claims: What it held.
+        counted: It crashed at them, so that the attempt counts against the images; False where it had not begun.
     """
-    with store.writing() as session:
-        done = session.execute(
-            update(Prediction)
-            .where(Prediction.worker == worker, Prediction.state == "running")
-            .values(
-                state="queued", worker=None, lease=0.0,
-                attempts=Prediction.attempts if counted else Prediction.attempts - 1,
-            )
-        )  # fmt: skip
-        assert isinstance(done, CursorResult)
-        return int(done.rowcount)
+    given = 0
+    for each in claims:
+        back = update(_TABLE).where(
+            _TABLE.c.id == each.prediction, _TABLE.c.worker == each.worker, _TABLE.c.state == "running"
+        )
+        attempts = _TABLE.c.attempts if counted else _TABLE.c.attempts - 1
+        done = session.connection().execute(back.values(state="queued", worker=None, lease=0.0, attempts=attempts))
+        if done.rowcount == 1:
+            given += 1
+            _tell(session, each.study, each.prediction, "queued")
+    return given
 
 
-def image_sha256(store: Store, image: str) -> str | None:
-    """Return the hash of an image's stored pixels; None where it was erased."""
-    with store.reading() as session:
-        return session.scalar(select(Image.sha256).where(Image.id == image))
+def take_back(store: Store) -> None:
+    """Let everything wait again that a server before this one was at, where there can be no other (SQLite).
+
+    Its workers ended with it, and what they might still send has nobody to write it down.
+    """
+    if not store.is_postgres:
+        with store.writing() as session:
+            running = update(_TABLE).where(_TABLE.c.state == "running")
+            session.connection().execute(running.values(state="queued", worker=None, lease=0.0))
 
 
-def _claimable() -> ColumnElement[bool]:
-    return or_(Prediction.state == "queued", and_(Prediction.state == "running", Prediction.lease < now()))
+def _depth(session: Session) -> int:
+    """Return how many predictions wait or run; counted once in a transaction, and then kept up."""
+    if "depth" not in session.info:
+        open_ones = select(func.count()).select_from(_TABLE).where(_TABLE.c.state.in_(OPEN))
+        session.info["depth"] = session.connection().execute(open_ones).scalar_one()
+    depth: int = session.info["depth"]
+    return depth
 
 
-def _end(session: Session, row: Prediction, state: str, result: dict[str, Any]) -> None:
-    row.state, row.result, row.finished, row.worker, row.lease = state, result, now(), None, 0.0
-    session.add(_event(row, row.finished))
+def _oldest(session: Session, most: int) -> Sequence[Row[Any]]:
+    """Return rows to claim, locked: those that wait, and only where these are too few those that were left."""
+    columns = _TABLE.c.id, _TABLE.c.image, _IMAGES.c.sha256, _TABLE.c.study, _TABLE.c.model, _TABLE.c.attempts
+    rows: list[Any] = []
+    for which in (_TABLE.c.state == "queued", and_(_TABLE.c.state == "running", _TABLE.c.lease < now())):
+        if len(rows) < most:
+            found = select(*columns).join(_IMAGES, _IMAGES.c.id == _TABLE.c.image).where(which)
+            found = found.order_by(_TABLE.c.asked, _TABLE.c.id).limit(most - len(rows))
+            rows += session.connection().execute(found.with_for_update(skip_locked=True, of=_TABLE)).all()
+    return rows
 
 
-def _event(row: Prediction, time: float) -> Event:
-    return Event(kind="prediction", study=row.study, subject=row.id, state=row.state, at=time)
+def _given_up(store: Store, session: Session, row: Row[Any]) -> bool:
+    """Return whether a row is not to be claimed any more, and end it if so."""
+    if row.attempts >= store.settings.attempts:
+        why = f"given up: {row.attempts} workers ended while at it"
+    elif is_off(session, row.model):
+        why = "the model was switched off"
+    else:
+        return False
+    values = {"state": "failed", "result": {"error": why}, "finished": now(), "worker": None, "lease": 0.0}
+    session.connection().execute(update(_TABLE).where(_TABLE.c.id == row.id).values(values))
+    _tell(session, row.study, row.id, "failed")
+    return True
+
+
+def _tell(session: Session, study: str, prediction: str, state: str) -> None:
+    append(session, Event, kind="prediction", study=study, subject=prediction, state=state, at=now())

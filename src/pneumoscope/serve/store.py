@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, Table, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -28,7 +28,7 @@ from pneumoscope.serve.tables import Base, Event, Fact
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
-Listener = Callable[[frozenset[str]], None]
+Listener = Callable[[frozenset[str]], object]
 """Called with the states of the events that have just been committed; from any thread, so that it only sets a flag."""
 _LOCK = 7_041_113
 """PostgreSQL's advisory lock of all who count the queue or change the tables; any number that is ours."""
@@ -68,13 +68,12 @@ class Store:
                 yield from self._transaction()
 
     def _transaction(self) -> Iterator[Session]:
-        with Session(self._writing, expire_on_commit=False) as session:
-            with session.begin():
-                yield session
-                states = _add_rows(session)
-        if states:
+        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+            yield session
+            write_appended(session)
+        if states := session.info.get("states"):
             for listener in tuple(self._listeners):
-                listener(states)
+                listener(frozenset(states))
 
     def commit(self, change: Callable[[Session], T], *, alone: bool = False) -> T:
         """Make a change in a transaction that it may share with others; return its value when it is durable.
@@ -113,17 +112,20 @@ def append(session: Session, table: type[Base], **values: Any) -> None:
     session.info.setdefault("rows", {}).setdefault(table, []).append(values)
 
 
-def _add_rows(session: Session) -> frozenset[str]:
-    """Write what `append` was given, parents before children; return the states of the events among it."""
+def write_appended(session: Session) -> None:
+    """Write what `append` was given so far, parents before children; for whoever must read it in this transaction."""
     rows: dict[type[Base], list[dict[str, Any]]] = session.info.pop("rows", {})
-    if not rows:
-        return frozenset()
-    order = {table: place for place, table in enumerate(Base.metadata.sorted_tables)}
-    session.flush()
-    connection = session.connection()
-    for kind in sorted(rows, key=lambda kind: order[kind.metadata.tables[kind.__tablename__]]):
-        connection.execute(kind.metadata.tables[kind.__tablename__].insert(), rows[kind])
-    return frozenset(row["state"] for row in rows.get(Event, ()))
+    if rows:
+        session.flush()
+        connection, order = session.connection(), Base.metadata.sorted_tables
+        for kind in sorted(rows, key=lambda kind: order.index(table_of(kind))):
+            connection.execute(table_of(kind).insert(), rows[kind])
+        session.info.setdefault("states", set()).update(row["state"] for row in rows.get(Event, ()))
+
+
+def table_of(kind: type[Base]) -> Table:
+    """Return the table of a class, for statements that need no objects."""
+    return Base.metadata.tables[kind.__tablename__]
 
 
 def now() -> float:

@@ -19,7 +19,7 @@ from pneumoscope.serve import blobs, exports, queue
 from pneumoscope.serve.intake import Taken
 from pneumoscope.serve.problems import not_found
 from pneumoscope.serve.secret import new_id
-from pneumoscope.serve.store import Store, now
+from pneumoscope.serve.store import Store, append, now
 from pneumoscope.serve.stored import stored_sha256
 from pneumoscope.serve.tables import Event, ExamIdentity, Identity, Image, Prediction, Study
 
@@ -58,26 +58,26 @@ def add(store: Store, taken: Sequence[Taken], models: Sequence[str], who: str) -
         models: Identities, whole, of the models to ask.
         who: Sends them.
     """
-    folder, written = store.settings.files, []
+    folder, written = store.settings.files, list[str]()
     sources = [store.secret.key("source", bytes.fromhex(file.data_sha256)) for file in taken]
-    with store.reading() as session:
-        known = set(session.scalars(select(Image.source).where(Image.source.in_(sources))))
     try:
         numbers: dict[str, str] = {}
         for file, source in zip(taken, sources, strict=True):
-            if source in known or source in numbers:
-                continue
-            numbers[source] = number = new_id()
-            written.append(number)
-            blobs.keep(folder, number, file.png)
-        with store.writing() as session:
-            store.alone(session)
-            added, used = _add_rows(store, session, taken, sources, numbers, models, who)
+            if source not in numbers:
+                numbers[source] = number = new_id()
+                written.append(number)
+                blobs.keep(folder, number, file.png)
+        added = store.commit(
+            lambda session: _add_rows(
+                store, session, taken, [numbers[source] for source in sources], sources, models, who
+            ),
+            alone=True,
+        )
     except BaseException:
         for number in written:
             blobs.erase(folder, number)
         raise
-    for number in set(written) - used:  # another upload of the same file was quicker
+    for number in set(written) - {each.image for each in added}:  # it was here before
         blobs.erase(folder, number)
     return added
 
@@ -86,69 +86,56 @@ def _add_rows(
     store: Store,
     session: Session,
     taken: Sequence[Taken],
+    numbers: Sequence[str],
     sources: Sequence[str],
-    numbers: dict[str, str],
     models: Sequence[str],
     who: str,
-) -> tuple[list[Added], set[str]]:
-    rows: list[tuple[Taken, Image, bool]] = []
-    used: set[str] = set()
-    for file, source in zip(taken, sources, strict=True):
-        image = session.scalar(select(Image).where(Image.source == source))
-        duplicate = image is not None
-        if image is None:
-            number = numbers.get(source)
-            if number is None:  # it was here a moment ago, and was erased meanwhile
-                raise not_found("file's earlier copy")
-            image = _new_image(store, session, file, source, number, who)
-            used.add(number)
-        rows.append((file, image, duplicate))
-    wanted: dict[str, list[str]] = {model: [] for model in models}
+) -> list[Added]:
+    query = select(Image.source, Image.id, Image.study).where(Image.source.in_(sources))
+    here: dict[str, tuple[str, str]] = session.info.setdefault("images", {})  # of the others in this transaction
+    here |= {source: (image, study) for source, image, study in session.execute(query)}
+    rows: list[tuple[str, str, bool]] = []
+    for file, source, number in zip(taken, sources, numbers, strict=True):
+        duplicate = source in here
+        if not duplicate:
+            here[source] = number, _add_image(store, session, file, source, number, who)
+        rows.append((*here[source], duplicate))
+    study_of = {image: study for image, study, _ in rows}
+    old = {image for image, _, duplicate in rows if duplicate} - set(numbers)
+    asked = queue.asked(session, sorted(old), models) if old and models else set()
+    made: dict[str, list[str]] = {image: [] for image in study_of}
     for model in models:
-        asked = set(
-            session.scalars(
-                select(Prediction.image).where(
-                    Prediction.image.in_([image.id for _, image, _ in rows]),
-                    Prediction.model == model,
-                    Prediction.state != "failed",
-                )
-            )
-        )
-        wanted[model] = [image for image in dict.fromkeys(image.id for _, image, _ in rows) if image not in asked]
-    study_of = {image.id: image.study for _, image, _ in rows}
-    made: list[Prediction] = []
-    for model, images in wanted.items():
-        made += queue.enqueue(store, session, [(study_of[image], image) for image in images], [model], who)
-        session.flush()
-    by_image: dict[str, list[str]] = {}
-    for row in made:
-        by_image.setdefault(row.image, []).append(row.id)
-    added = [
-        Added(file.name, image.study, image.id, duplicate, tuple(by_image.pop(image.id, ())))
-        for file, image, duplicate in rows
+        wanted = [(study, image) for image, study in study_of.items() if (image, model) not in asked]
+        for row in queue.enqueue(store, session, wanted, [model], who):
+            made[row.image].append(row.id)
+    return [
+        Added(file.name, study, image, duplicate, tuple(made.pop(image, ())))
+        for file, (image, study, duplicate) in zip(taken, rows, strict=True)
     ]
-    return added, used
 
 
-def _new_image(store: Store, session: Session, file: Taken, source: str, number: str, who: str) -> Image:
+def _add_image(store: Store, session: Session, file: Taken, source: str, number: str, who: str) -> str:
+    """Add an image, and its study if it is the first of it; return the study."""
     time = now()
     key = store.secret.key("study", file.exam.study_uid) if file.exam and file.exam.study_uid else None
-    study = session.scalar(select(Study).where(Study.key == key)) if key else None
+    study = session.info.setdefault("studies", {}).get(key) if key else None
+    if key and study is None:
+        study = session.scalar(select(Study.id).where(Study.key == key))
     if study is None:
-        study = Study(id=new_id(), key=key, patient=_patient(store, session, file), received=time, received_by=who)
-        session.add(study)
-        session.flush()
+        study = new_id()
+        patient = _patient(store, session, file)
+        append(session, Study, id=study, key=key, patient=patient, received=time, received_by=who)
+        append(session, Event, kind="study", study=study, subject=study, state="received", at=time)
         if file.exam is not None:
-            sealed = store.secret.seal(file.exam.examination(), study.id)
-            session.add(ExamIdentity(study=study.id, sealed=sealed))
-        session.add(Event(kind="study", study=study.id, subject=study.id, state="received", at=time))
-    image = Image(
-        id=number, study=study.id, source=source, sha256=stored_sha256(file.png), format=file.format, bits=file.bits,
-        width=file.width, height=file.height, facts=file.facts, received=time,
+            sealed = store.secret.seal(file.exam.examination(), study)
+            append(session, ExamIdentity, study=study, sealed=sealed)
+        if key:
+            session.info["studies"][key] = study
+    append(
+        session, Image, id=number, study=study, source=source, sha256=stored_sha256(file.png), format=file.format,
+        bits=file.bits, width=file.width, height=file.height, facts=file.facts, received=time,
     )  # fmt: skip
-    session.add(image)
-    session.flush()
-    return image
+    return study
 
 
 def _patient(store: Store, session: Session, file: Taken) -> str | None:

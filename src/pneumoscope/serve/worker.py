@@ -1,18 +1,19 @@
-"""A worker: claims one prediction at a time, runs it on one thread, writes the answer down.
+"""A worker: is handed one image after the other, runs the model that is asked on one thread, hands back the answer.
 
-It runs as a process of its own, so that an image that brings down a decoder brings down nothing else, and ends by
-itself when the server that started it is gone. `step` is all it does; the rest is waiting.
+It runs as a process of its own, so that an image that brings down a decoder brings down nothing else. It knows files
+and models, and no database: what it is handed was claimed for it, what it hands back is written down by the server that
+started it (`supervisor`). It ends when that server is gone.
 """
 
 from __future__ import annotations
 
 import logging
-import multiprocessing
-import os
-import threading
+import signal
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
+from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,43 +21,34 @@ import numpy as np
 from pneumoscope.card import Card
 from pneumoscope.errors import BundleError, ImageError, PneumoscopeError
 from pneumoscope.infer import Model, Output, band_of, decide, load
-from pneumoscope.serve import blobs, queue
+from pneumoscope.serve import blobs
 from pneumoscope.serve.catalogue import Catalogue
-from pneumoscope.serve.secret import new_id
+from pneumoscope.serve.queue import Answer, Claim
 from pneumoscope.serve.settings import Settings
-from pneumoscope.serve.store import Store, open_store
 
 MODELS_AT_HAND = 4
 """Sessions that a worker keeps loaded."""
-_IDLE = 0.2
-"""Seconds between two looks at an empty queue."""
 
 
 class Worker:
     """Makes predictions, one at a time."""
 
-    def __init__(self, store: Store, catalogue: Catalogue, name: str | None = None) -> None:
-        self.name = name or new_id()
-        self._store = store
+    def __init__(self, files: Path, catalogue: Catalogue) -> None:
+        self._files = files
         self._catalogue = catalogue
         self._models: OrderedDict[str, Model] = OrderedDict()
 
-    def step(self) -> bool:
-        """Make the next prediction; return False where none waits."""
-        claimed = queue.claim(self._store, self.name)
-        if claimed is None:
-            return False
+    def answer(self, claim: Claim) -> Answer:
+        """Make a prediction; a failure is an answer too, in words that name no path."""
         start = time.perf_counter()
-        result, heatmap = self._answer(claimed)
+        result, heatmap = self._answer(claim)
         result["seconds"] = round(time.perf_counter() - start, 6)
-        queue.finish(self._store, self.name, claimed, result, heatmap)
-        return True
+        return Answer(claim, result, heatmap)
 
-    def _answer(self, claimed: queue.Claim) -> tuple[dict[str, Any], bytes | None]:
-        """Return the result and the heatmap's bytes; a failure is a result too, in words that name no path."""
+    def _answer(self, claim: Claim) -> tuple[dict[str, Any], bytes | None]:
         try:
-            model = self._model(claimed.model)
-            output = model.run(self._pixels(claimed.image))
+            model = self._model(claim.model)
+            output = model.run(blobs.read_pixels(self._files, claim.image, claim.sha256))
         except ImageError:
             return {"error": "the stored pixels can't be read, or are not those that were stored"}, None
         except BundleError:
@@ -64,12 +56,9 @@ class Worker:
         except PneumoscopeError:
             return {"error": "the model is no longer on this server"}, None
         except Exception as error:  # one image must not end the worker
-            logging.getLogger(__name__).error("prediction %s: %s", claimed.prediction, type(error).__name__)
+            logging.getLogger(__name__).error("prediction %s: %s", claim.prediction, type(error).__name__)
             return {"error": f"an unexpected error ({type(error).__name__})"}, None
         return result_of(model, output)
-
-    def _pixels(self, image: str) -> np.ndarray[Any, np.dtype[np.float32]]:
-        return blobs.read_pixels(self._store.settings.files, image, queue.image_sha256(self._store, image) or "")
 
     def _model(self, identity: str) -> Model:
         if identity not in self._models:
@@ -108,36 +97,20 @@ def _set_of(card: Card, p: Sequence[float]) -> dict[str, Any] | None:
     return {"labels": sets.of(dict(zip(card.label_names, p, strict=True))), "coverage": 1 - sets.alpha}
 
 
-def work(settings: Settings, name: str) -> None:
-    """Run a worker until its server is gone; the target of a process."""
-    store = open_store(settings)
-    worker = Worker(store, Catalogue(settings.models), name)
-    threading.Thread(target=_beat, args=(store, name), daemon=True).start()
-    while True:
-        try:
-            busy = worker.step()
-        except Exception as error:  # a database that is away for a while
-            logging.getLogger(__name__).error("worker %s: %s", name, type(error).__name__)
-            time.sleep(1.0)
-            continue
-        if not busy:
-            time.sleep(_IDLE)
+def work(settings: Settings, server: Connection[Answer, Claim]) -> None:
+    """Answer what the server asks until it is gone; the target of a process.
 
-
-def _beat(store: Store, name: str) -> None:
-    """Renew the leases of a worker, and end it when the server that started it has ended, however it ended."""
-    parent = multiprocessing.parent_process()
-    while True:
-        if parent is None:
-            time.sleep(store.settings.lease / 3)
-        else:
-            parent.join(store.settings.lease / 3)
-            if not parent.is_alive():
-                os._exit(0)  # what it held is taken over when its lease runs out
-        try:
-            queue.renew(store, name)
-        except Exception as error:  # the next beat may reach the database again
-            logging.getLogger(__name__).error("worker %s, lease: %s", name, type(error).__name__)
+    Args:
+        settings: Of the server.
+        server: Its end of the pipe sends claims and gets answers.
+    """
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which then ends its workers
+    worker = Worker(settings.files, Catalogue(settings.models))
+    try:
+        while True:
+            server.send(worker.answer(server.recv()))
+    except (EOFError, OSError):
+        return  # what was held waits in the queue again
 
 
 def _shortest(value: float) -> float:
