@@ -142,7 +142,7 @@ def test_the_built_in_model_keeps_silent_on_what_is_no_chest() -> None:
 def test_one_drawn_patient_comes_twice(tmp_path: Path) -> None:
     pydicom = pytest.importorskip("pydicom")
     files = [pydicom.dcmread(path) for path in draw_studies(tmp_path) if path.suffix == ".dcm"]
-    first, second, other = files
+    other, first, second = files
     assert first.PatientID == second.PatientID != other.PatientID
     assert first.StudyDate < second.StudyDate
     assert first.StudyInstanceUID != second.StudyInstanceUID

@@ -36,18 +36,20 @@ class Drawn:
 
 
 STUDIES = (
-    Drawn(0, 0, "normal", "synthetic-a", "20240304"),
-    Drawn(0, 10, "viral-pneumonia", "synthetic-a", "20240318"),  # the first is its prior image
-    Drawn(3, 3, "covid-19", "synthetic-a", "20240311", "PORTABLE"),
     Drawn(1, 1, "lung-opacity", "synthetic-a"),
     Drawn(4, 4, "covid-19", "synthetic-b"),  # another "hospital": see what a model makes of its look
+    Drawn(3, 3, "covid-19", "synthetic-a", "20240311", "PORTABLE"),
+    Drawn(0, 0, "normal", "synthetic-a", "20240304"),
+    Drawn(0, 10, "viral-pneumonia", "synthetic-a", "20240318"),  # the one before is its prior image
 )
+"""After the step wedge; a worklist shows the last on top."""
 
 
 def draw_studies(folder: Path) -> list[Path]:
     """Draw the studies into a folder and return their files; all as PNG where pydicom is not installed."""
     folder.mkdir(parents=True, exist_ok=True)
-    files = []
+    files = [folder / "step-wedge.png"]
+    write_png(files[0], step_wedge(SIZE))
     for number, study in enumerate(STUDIES, 1):
         phantom = draw(SEED, study.index, study.label, size=SIZE, source=study.source, patient=study.patient)
         path = folder / f"drawn-{number}.png"
@@ -57,8 +59,6 @@ def draw_studies(folder: Path) -> list[Path]:
         else:
             write_png(path, phantom.pixels)
         files.append(path)
-    files.append(folder / "step-wedge.png")
-    write_png(files[-1], step_wedge(SIZE))
     return files
 
 
