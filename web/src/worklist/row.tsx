@@ -64,7 +64,12 @@ export function nameOfPatient(patient: string | null): string {
   return name ?? t("work.patient-no", { number: patient.slice(0, 9) });
 }
 
-const TONES: Record<PredictionState["state"], Tone> = { queued: "plain", running: "busy", done: "good", failed: "bad" };
+const TONES: Record<PredictionState["state"], Tone> = {
+  queued: "plain",
+  running: "busy",
+  done: "plain",
+  failed: "bad",
+};
 const OWN: Record<Study["own_read"], Tone> = { none: "plain", draft: "warn", unaided: "good", final: "good" };
 const ORDER = ["failed", "running", "queued", "done"] as const;
 

@@ -92,7 +92,7 @@ export function Tray() {
       </div>
       {share.value !== null && <Progress />}
       <ul class="tray-list">
-        {list.map((item) => (
+        {[...list.filter(isBad), ...list.filter((item) => !isBad(item))].map((item) => (
           <Line key={item.number} item={item} />
         ))}
       </ul>
