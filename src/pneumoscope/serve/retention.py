@@ -88,5 +88,7 @@ def sweep(store: Store, days: float, time: float) -> int:
             )  # fmt: skip
         if not old:
             return erased
-        studies.erase(store, old)
+        unreached = studies.erase(store, old).get("exports_unreached", ())
+        if unreached:
+            logging.getLogger(__name__).warning("%s exports still hold erased studies", len(unreached))
         erased += len(old)
