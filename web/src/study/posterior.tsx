@@ -1,24 +1,17 @@
 // Before and after, as natural frequencies: what the answer makes of the reader's pre-test probability.
 import type { Posterior } from "../api/types";
 import { number, t, word } from "../i18n";
+import type { Estimate, LikelihoodBand } from "./card";
 import { denominator, frequency } from "./phrase";
 import { estimateText } from "./score";
 
-interface Ratio {
-  low: number;
-  high: number;
-  positives: number;
-  negatives: number;
-  ratio: { value: number | null; low: number | null; high: number | null };
-}
-
-export function PosteriorFrame({ found }: { found: Posterior }) {
+export function PosteriorFrame({ found, band }: { found: Posterior; band: LikelihoodBand | undefined }) {
   const of = denominator(found.prior, found.probability);
   const many = (share: number) => number(frequency(share, of).count, 0);
   const label = word("label", found.label);
   const interval =
     found.low === null || found.high === null ? t("panel.no-interval") : `${many(found.low)}, ${many(found.high)}`;
-  const ratio = found.ratio as unknown as Ratio;
+  const ratio = found.ratio as unknown as Estimate;
   const moved = found.moved[found.label];
   return (
     <div class="posterior">
@@ -44,16 +37,18 @@ export function PosteriorFrame({ found }: { found: Posterior }) {
         })}
       </p>
       <p class="small">
-        {t("prior.ratio", { ratio: estimateText(ratio.ratio), label })}{" "}
-        <span class="soft">
-          {t("prior.ratio-band", {
-            low: number(ratio.low),
-            high: number(ratio.high),
-            positives: ratio.positives,
-            negatives: ratio.negatives,
-            label,
-          })}
-        </span>
+        {t("prior.ratio", { ratio: estimateText(ratio), label })}{" "}
+        {band && (
+          <span class="soft">
+            {t("prior.ratio-band", {
+              low: number(band.low),
+              high: number(band.high),
+              positives: band.positives,
+              negatives: band.negatives,
+              label,
+            })}
+          </span>
+        )}
       </p>
       {moved !== undefined && <p class="small soft">{t("prior.moved", { n: many(moved), of: number(of, 0) })}</p>}
       <p class="small soft">

@@ -6,6 +6,7 @@ import type { Posterior, Prediction } from "../api/types";
 import { t, word } from "../i18n";
 import { draft } from "../ui/drafts";
 import { ProblemNote } from "../ui/problem";
+import { cardOf, ratioBand } from "./card";
 import type { Desk } from "./desk";
 import { shareOf } from "./phrase";
 import { PosteriorFrame } from "./posterior";
@@ -22,6 +23,8 @@ export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction
   const wrong = typed.value.trim() !== "" && share === null;
   const ready = share !== null && source.value.trim().length >= 3;
   const label = word("label", prediction.result?.labels?.[0] ?? "");
+  const score = prediction.result?.probabilities?.[prediction.result?.labels?.[0] ?? ""] ?? 0;
+  const band = ratioBand(cardOf(desk.details.value[prediction.model]), score);
   const ask = async (event: Event) => {
     event.preventDefault();
     if (share === null) return;
@@ -91,7 +94,7 @@ export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction
         </button>
         <div aria-live="polite">
           {problem.value !== null && <ProblemNote error={problem.value} />}
-          {found.value && <PosteriorFrame found={found.value} />}
+          {found.value && <PosteriorFrame found={found.value} band={band} />}
         </div>
       </form>
     </details>
