@@ -25,7 +25,7 @@ from pneumoscope.serve.context import Context
 from pneumoscope.serve.limits import RateLimit
 from pneumoscope.serve.problems import ProblemError, as_problem
 from pneumoscope.serve.secret import new_id
-from pneumoscope.serve.store import now
+from pneumoscope.serve.store import append, now
 from pneumoscope.serve.tables import Access
 
 PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/login")})
@@ -199,7 +199,7 @@ class _Passage:
                 await self.refuse(self.too_large())
                 return
             try:
-                await run_in_threadpool(self._record, message["status"])
+                await self._record(message["status"])
             except Exception as error:
                 self._replaced = True
                 await self._answer(_problem(error, self.number))
@@ -212,7 +212,7 @@ class _Passage:
         """Answer with a problem; written down like any other answer, except floods."""
         if problem.status != 429:
             try:
-                await run_in_threadpool(self._record, problem.status)
+                await self._record(problem.status)
             except Exception as error:
                 problem = _problem(error, self.number)
         await self._answer(problem)
@@ -234,25 +234,23 @@ class _Passage:
         if self._context.settings.encrypted:
             headers["Strict-Transport-Security"] = "max-age=31536000"
 
-    def _record(self, status: int) -> None:
+    async def _record(self, status: int) -> None:
         route = _PAGE if self.is_page else getattr(self._scope.get("route"), "path", _UNKNOWN)
         self._context.metrics.count(_known_method(self.method), route, status, perf_counter() - self._begun)
         if self.is_page or self.path == "/healthz":
             return  # nobody's data
         who = self.principal or self.state.get("principal")
         subject = self.state.get("subject") or next(iter((self._scope.get("path_params") or {}).values()), "")
-        with self._context.store.writing() as session:
-            session.add(
-                Access(
-                    at=now(),
-                    who=who.id if isinstance(who, Principal) else "",
-                    address=self.address[:64],
-                    action=f"{_known_method(self.method)} {route}"[:160],
-                    subject=subject if isinstance(subject, str) and subject.isalnum() and len(subject) <= 64 else "",
-                    status=status,
-                    request=self.number,
-                )
-            )
+        access = {
+            "at": now(),
+            "who": who.id if isinstance(who, Principal) else "",
+            "address": self.address[:64],
+            "action": f"{_known_method(self.method)} {route}"[:160],
+            "subject": subject if isinstance(subject, str) and subject.isalnum() and len(subject) <= 64 else "",
+            "status": status,
+            "request": self.number,
+        }
+        await self._context.store.committed(lambda session: append(session, Access, **access))
 
 
 def problem_response(problem: ProblemError, number: str) -> JSONResponse:

@@ -204,21 +204,28 @@ def ask(parts: Parts, who: Who, study: Id, sent: Ask) -> list[PredictionState]:
     return [_state_out(row) for row in made]
 
 
-def answers(parts: Parts, who: Who, study: Id) -> list[PredictionOut]:
+async def answers(parts: Parts, who: Who, study: Id) -> list[PredictionOut]:
     """Show the answers about a study; that they were shown is written down first."""
-    with parts.store.writing() as session:
-        studies.get(session, study)
+
+    def show(session: Session) -> list[PredictionOut]:
         rows = studies.predictions_of(session, [study])[study]
+        if not rows:
+            studies.get(session, study)
         return [*_shown(parts, who.id, rows, session)]
 
+    return await parts.store.committed(show)
 
-def answer(parts: Parts, who: Who, prediction: Id) -> PredictionOut:
+
+async def answer(parts: Parts, who: Who, prediction: Id) -> PredictionOut:
     """Show one answer; that it was shown is written down first."""
-    with parts.store.writing() as session:
+
+    def show(session: Session) -> PredictionOut:
         row = session.get(Prediction, prediction)
         if row is None:
             raise not_found("prediction")
         return next(_shown(parts, who.id, [row], session))
+
+    return await parts.store.committed(show)
 
 
 def heatmap(parts: Parts, who: Who, prediction: Id) -> HeatmapOut:
