@@ -119,7 +119,10 @@ def _what_if(parts: Context, who: Principal, prediction: str, sent: WhatIfIn) ->
     with parts.store.writing() as session:  # it may have been switched off or erased meanwhile
         row, _ = _answered(parts, session, prediction, who)
         reads.show(session, [row], who.id, "what-if")
-    note = f"a what-if: {found['covered']:.0%} of the image were covered; this is not a result and is not kept"
+    note = (
+        f"a what-if: {found['covered']:.0%} of the image was covered; nobody has tested the model on such images; this is "
+        "not a result and is not kept"
+    )
     return WhatIfOut(prediction=row.id, mode=sent.mode, original=result["probabilities"], note=note, **found)
 
 

@@ -131,7 +131,7 @@ class HeatmapOut(BaseModel):
     def of(cls, labels: Sequence[str], values: NDArray[np.float32]) -> HeatmapOut:
         """Return heatmaps [C, h, w], rounded to what a screen can show."""
         _, rows, columns = values.shape
-        rounded = np.round(values, 4).astype(float).tolist()
+        rounded = np.round(values.astype(float), 4).tolist()
         return cls(labels=list(labels), rows=rows, columns=columns, values=rounded)
 
 
