@@ -1,7 +1,7 @@
 // What the toolbar's buttons and the shortcuts do, each once.
 import { type Key, number, t } from "../i18n";
-import { affineOf, type Point, turnBy } from "./geometry";
-import { type Pane, reset, zoom } from "./pane";
+import { affineOf, type Point, turnBy, whole } from "./geometry";
+import { fits, type Pane, reset, zoom } from "./pane";
 import { active, current, type Room, zoomBy } from "./room";
 import { dropLast } from "./strokes";
 import { fullRange, lungContrast, type Window } from "./window";
@@ -51,9 +51,9 @@ export function invert(room: Room): void {
 export function rotate(room: Room, degrees: 90 | 270): void {
   const pane = active(room);
   if (!pane?.view.value) return;
-  const fitting = { ...turnBy(pane.view.value, degrees) };
-  pane.view.value = fitting;
-  room.said.value = t("view.turned", { degrees: fitting.turn });
+  const turned = turnBy(pane.view.value, degrees);
+  pane.view.value = fits(pane) ? whole(pane.frame, pane.box.value, turned.turn) : turned;
+  room.said.value = t("view.turned", { degrees: turned.turn });
 }
 
 export function zoomTo(room: Room, factor: number): void {

@@ -91,6 +91,7 @@ class CornerstoneStage implements Stage {
   async show(id: string, pixels: Pixels, frame: Frame): Promise<void> {
     const imageId = `${SCHEME}:${id}`;
     this.known.set(imageId, { pixels, frame });
+    this.grain();
     await this.viewport.setStack([imageId]);
     this.frame = frame;
   }
@@ -129,6 +130,16 @@ class CornerstoneStage implements Stage {
 
   resize(): void {
     this.viewport.getRenderingEngine().resize(true, true);
+    this.grain();
+  }
+
+  /** On the CPU Cornerstone sizes its canvas in CSS pixels, and maps points as if it had done so in the device's: let it. */
+  private grain(): void {
+    if (!this.onCpu()) return;
+    const { width, height } = this.box();
+    const ratio = globalThis.devicePixelRatio || 1;
+    const { canvas } = this.viewport;
+    [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
   }
 
   private affine(frame: Frame): Affine {

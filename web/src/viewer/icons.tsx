@@ -1,6 +1,6 @@
 // The toolbar's signs, drawn in one manner. Each button says in words what it does.
 const PATHS = {
-  window: "M12 4a8 8 0 1 0 0 16zM12 4a8 8 0 0 1 0 16",
+  window: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 4v16M9 5v14M6.5 7v10",
   pan: "M12 3v18M3 12h18M12 3l-3 3M12 3l3 3M12 21l-3-3M12 21l3-3M3 12l3-3M3 12l3 3M21 12l-3-3M21 12l-3 3",
   zoom: "M10.5 4a6.5 6.5 0 1 0 0 13 6.5 6.5 0 0 0 0-13zM15.5 15.5L21 21M10.5 7.5v6M7.5 10.5h6",
   length: "M3 17L17 3l4 4L7 21zM7 13l2 2M10 10l3 3M13 7l2 2",
