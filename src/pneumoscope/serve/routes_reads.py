@@ -120,8 +120,8 @@ def _what_if(parts: Context, who: Principal, prediction: str, sent: WhatIfIn) ->
         row, _ = _answered(parts, session, prediction, who)
         reads.show(session, [row], who.id, "what-if")
     note = (
-        f"a what-if: {found['covered']:.0%} of the image was covered; nobody has tested the model on such images; this is "
-        "not a result and is not kept"
+        f"a what-if: {found['covered']:.0%} of the image was covered; nobody has tested the model on such images; "
+        "this is not a result and is not kept"
     )
     return WhatIfOut(prediction=row.id, mode=sent.mode, original=result["probabilities"], note=note, **found)
 
