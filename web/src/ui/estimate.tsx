@@ -20,7 +20,7 @@ export function asText({ value, low, high }: Estimate, decimals = 3): string {
   if (value === null) return t("dash.not-estimable");
   const limits =
     typeof low === "number" && typeof high === "number"
-      ? `${number(low, decimals)}, ${number(high, decimals)}`
+      ? t("dash.limits", { low: number(low, decimals), high: number(high, decimals) })
       : t("dash.no-interval");
   return `${number(value, decimals)} [${limits}]`;
 }
@@ -31,7 +31,7 @@ export function asShare({ value, low, high }: Estimate): string {
   const decimals = [value, low, high].some((one) => typeof one === "number" && one > 0 && one < 1 && edge(one)) ? 1 : 0;
   const limits =
     typeof low === "number" && typeof high === "number"
-      ? `${number(100 * low, decimals)}, ${number(100 * high, decimals)}`
+      ? t("dash.limits", { low: number(100 * low, decimals), high: number(100 * high, decimals) })
       : t("dash.no-interval");
   return `${number(100 * value, decimals)}% [${limits}]`;
 }
