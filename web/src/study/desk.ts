@@ -2,7 +2,7 @@
 import { computed, type Signal, signal } from "@preact/signals";
 import { about, api, body, me, Problem } from "../api/client";
 import { watch } from "../api/events";
-import type { ModelDetail, Prediction, Read, ReadDraft, Study } from "../api/types";
+import type { Image, ModelDetail, Prediction, Read, ReadDraft, Study } from "../api/types";
 import { draft } from "../ui/drafts";
 import { loadModels } from "../ui/models";
 import { beginning, type Draft, mayShow, phaseOf, same } from "./flow";
@@ -34,11 +34,20 @@ export async function openDesk(id: string) {
   const gone = signal(false);
   const answered = signal(false);
 
+  /** Show another image. What was painted and laid over the one before belongs to that one. */
+  function view(image: Image | null): void {
+    if (image?.id === open.image.value?.id) return;
+    open.brush.value = null;
+    open.strokes.value = [];
+    open.overlay.value = null;
+    open.image.value = image;
+  }
+
   async function look(): Promise<void> {
     try {
       const now = (await body(api.GET("/api/studies/{study}", { params: { path } }))) as Study;
       open.study.value = now;
-      open.image.value = now.images.find((image) => image.id === open.image.value?.id) ?? now.images[0] ?? null;
+      if (!now.images.some((image) => image.id === open.image.value?.id)) view(now.images[0] ?? null);
       reads.value = await body(api.GET("/api/studies/{study}/reads", { params: { path } }));
       await answers();
       problem.value = null;
@@ -128,6 +137,7 @@ export async function openDesk(id: string) {
     dirty,
     send,
     look,
+    view,
     /** Show the answers; in free mode this ends the possibility of an unaided read. */
     show: async () => {
       shown.value = true;

@@ -45,7 +45,7 @@ export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction
       <summary>{t("prior.title")}</summary>
       <form onSubmit={ask}>
         <p class="small soft">{t("prior.words")}</p>
-        <div class="pair">
+        <div class="pair prior-pair">
           <label class="field" for={`${id}-p`}>
             <span>{t("prior.probability", { label })}</span>
             <span class="of">

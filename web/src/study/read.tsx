@@ -3,12 +3,15 @@ import { useSignal } from "@preact/signals";
 import { about, me } from "../api/client";
 import { t } from "../i18n";
 import { Confirm } from "../ui/dialog";
+import { nameOf } from "../ui/models";
 import { ProblemNote } from "../ui/problem";
 import { say } from "../ui/toast";
+import { decisionWords } from "./answer";
 import { Choice } from "./choice";
 import { type Desk, edit } from "./desk";
 import { mayShow } from "./flow";
 import { ReadForm, readLabels } from "./readform";
+import { answersOf, usable } from "./usable";
 import { Versions } from "./versions";
 
 export function ReadTab({ desk }: { desk: Desk }) {
@@ -57,6 +60,7 @@ function Report({ desk }: { desk: Desk }) {
     <form class="report" onSubmit={save}>
       <h2>{t(`read.title-${stage}`)}</h2>
       <p class="small soft">{t(`read.words-${stage}`)}</p>
+      {stage === "aided" && <Shown desk={desk} />}
       <ReadForm key={stage} desk={desk} onChange={(change) => edit(desk, change)} />
       {problem.value !== null && <ProblemNote error={problem.value} />}
       <div class="actions">
@@ -101,6 +105,23 @@ function Report({ desk }: { desk: Desk }) {
         </Confirm>
       )}
     </form>
+  );
+}
+
+/** What the models said, in a line each: a report that was written with them should be written next to them. */
+function Shown({ desk }: { desk: Desk }) {
+  const { predictions, image } = desk.open;
+  const { newest } = answersOf(predictions.value, image.value?.id);
+  const said = newest.filter((one) => usable(one));
+  if (said.length === 0) return null;
+  return (
+    <ul class="plain small shown" aria-label={t("read.answers")}>
+      {said.map((one) => (
+        <li key={one.id}>
+          <span class="soft">{nameOf(one.model)}:</span> {decisionWords(one.result ?? {})}
+        </li>
+      ))}
+    </ul>
   );
 }
 

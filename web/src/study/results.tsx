@@ -1,6 +1,5 @@
 // The models' answers about the image in view: newest of each model side by side, older ones by time, what to ask of them.
 import { useSignal } from "@preact/signals";
-import type { Prediction } from "../api/types";
 import { t, word } from "../i18n";
 import { nameOf } from "../ui/models";
 import { Answer } from "./answer";
@@ -8,7 +7,7 @@ import { Ask } from "./ask";
 import { Choice } from "./choice";
 import type { Desk } from "./desk";
 import { Prior } from "./prior";
-import { usable } from "./usable";
+import { answersOf, usable } from "./usable";
 import { WhatIf } from "./whatif";
 
 export function Results({ desk }: { desk: Desk }) {
@@ -69,13 +68,7 @@ function Asked({ desk }: { desk: Desk }) {
 function Answers({ desk }: { desk: Desk }) {
   const { image, predictions, study } = desk.open;
   const chosen = useSignal<string | null>(null);
-  const here = predictions.value
-    .filter((one) => one.image === image.value?.id)
-    .sort((a, b) => (a.asked < b.asked ? 1 : -1));
-  const newest = new Map<string, Prediction>();
-  for (const one of here) if (!newest.has(one.model)) newest.set(one.model, one);
-  const first = [...newest.values()].reverse(); // in the order in which they were first asked
-  const older = here.filter((one) => newest.get(one.model) !== one);
+  const { newest: first, older } = answersOf(predictions.value, image.value?.id);
   const open = first.filter(usable);
   const subject = open.find((one) => one.id === chosen.value) ?? open[0];
   return (
@@ -132,14 +125,7 @@ function Images({ desk }: { desk: Desk }) {
     <fieldset class="images">
       <legend class="hidden">{t("panel.images")}</legend>
       {study.value.images.map((one, place) => (
-        <button
-          key={one.id}
-          type="button"
-          aria-pressed={one.id === image.value?.id}
-          onClick={() => {
-            image.value = one;
-          }}
-        >
+        <button key={one.id} type="button" aria-pressed={one.id === image.value?.id} onClick={() => desk.view(one)}>
           {t("panel.image-n", { n: place + 1 })} {one.facts.view ?? ""}
         </button>
       ))}

@@ -38,7 +38,7 @@ export function WhatIfFrame({ desk, found, model }: { desk: Desk; found: WhatIf;
                 <th scope="row">{word("label", label)}</th>
                 <td>{scoreText(was)}</td>
                 <td>{scoreText(is)}</td>
-                <td>{change(is - was)}</td>
+                <td>{change(was, is)}</td>
               </tr>
             );
           })}
@@ -54,8 +54,9 @@ export function WhatIfFrame({ desk, found, model }: { desk: Desk; found: WhatIf;
   );
 }
 
-/** Return a difference with its sign. */
-function change(difference: number): string {
-  const sign = difference > 0.005 ? "+" : difference < -0.005 ? "\u2212" : "\u00b1";
-  return sign + number(Math.abs(difference), 2);
+/** Return the difference of two scores as they are written, with its sign. */
+function change(was: number, is: number): string {
+  const difference = Math.round(is * 100) - Math.round(was * 100);
+  const sign = difference > 0 ? "+" : difference < 0 ? "\u2212" : "\u00b1";
+  return sign + number(Math.abs(difference) / 100, 2);
 }

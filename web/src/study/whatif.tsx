@@ -7,6 +7,7 @@ import { ProblemNote } from "../ui/problem";
 import type { Desk } from "./desk";
 import { WhatIfFrame } from "./whatif-frame";
 
+const NARROW = "(max-width: 59.99rem)"; // as in study.css
 const MODES = ["exclude", "include"] as const;
 
 export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Prediction }) {
@@ -35,7 +36,7 @@ export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Predictio
           body: { mode: mode.value, strokes: strokes.value },
         }),
       );
-      brush.value = null;
+      if (matchMedia(NARROW).matches) brush.value = null; // there the bar would cover the answer
     } catch (error) {
       problem.value = error;
     } finally {
