@@ -221,7 +221,7 @@ def test_what_can_not_be_reached_is_said_and_tried_again(
     runner, home = CliRunner(), ("--home", str(settings.home))
     waiting = runner.invoke(app, ["reads", "exports", *home])
     assert waiting.exit_code == 1
-    assert "1 erased studies are still to be removed; the folder is not there" in waiting.output
+    assert "erased studies still to be removed: 1; the folder is not there" in waiting.output
     away.rename(folder)
     back = runner.invoke(app, ["reads", "exports", "--json", *home])
     assert back.exit_code == 0

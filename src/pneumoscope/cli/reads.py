@@ -74,7 +74,7 @@ def export(
         about = {"export": made.export, "folder": str(made.folder), "images": made.images, "studies": made.studies}
         typer.echo(json.dumps({**about, **counts, "label_conflicts": list(made.label_conflicts)}, indent=2))
         return
-    typer.echo(f"{made.images} images of {made.studies} studies: {folder / MANIFEST}")
+    typer.echo(f"Images: {made.images}, of studies: {made.studies}. Manifest: {folder / MANIFEST}")
     for label, number in made.labels.items():
         typer.echo(f"  {display_name(label)}: {number}")
     for where, number in made.provenance.items():
@@ -121,9 +121,9 @@ def exports(
         typer.echo(json.dumps(rows, indent=2))
     for row in rows if not as_json else ():
         waiting = row["erased_but_not_reached"]
-        waits = f"; {waiting} erased studies are still to be removed" if waiting else ""
+        waits = f"; erased studies still to be removed: {waiting}" if waiting else ""
         waits += "" if row["there"] else "; the folder is not there"
-        typer.echo(f"{row['export']}  {row['made']}  {row['studies']} studies  {row['folder']}{waits}")
+        typer.echo(f"{row['export']}  {row['made']}  studies: {row['studies']}  {row['folder']}{waits}")
     if not rows and not as_json:
         typer.echo("No exports.")
     if any(row.waiting for row in found):

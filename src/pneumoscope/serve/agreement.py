@@ -43,6 +43,7 @@ def site_figures(
     *,
     rng: np.random.Generator,
     resamples: int = 2000,
+    single_readers: bool = True,
 ) -> SiteFigures:
     """Put the figures of a site together.
 
@@ -53,6 +54,7 @@ def site_figures(
         target: What counts as positive.
         rng: Where the randomness of the bootstrap comes from.
         resamples: Bootstrap resamples.
+        single_readers: Whether each reader's own figures are wanted too.
     """
     groups = {row.study: row.group for row in reads}
     newest = newest_by_standard(row for row in references if row.study in groups)
@@ -89,7 +91,7 @@ def site_figures(
                 unaided=_accuracy(_unaided(own), truth, target),
                 aided=_accuracy(_aided(own), truth, target),
             )
-            for reader, own in _by_reader(reads).items()
+            for reader, own in (_by_reader(reads) if single_readers else {}).items()
         ),
         warnings=warnings_of(counts, verification, target.primary, known=sum(s != g for s, g in groups.items())),
     )

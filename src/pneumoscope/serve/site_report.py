@@ -82,11 +82,11 @@ def lines(report: SiteReport) -> list[str]:
     counts, changes = figures.counts, figures.changes
     found = [
         f"{_named(report)}. Positive: {primary}, at {_point(report)}.",
-        f"{counts.studies} studies of {counts.patients} patients read by {counts.readers} readers: {counts.unaided} "
-        f"unaided conclusions, {counts.aided} after this model's answer; {counts.answered} studies answered, "
-        f"{counts.refused} refused; {figures.verification.verified} verified.",
+        f"Studies read: {counts.studies}, of patients: {counts.patients}, by readers: {counts.readers}. Conclusions "
+        f"unaided: {counts.unaided}, after this model's answer: {counts.aided}. Studies answered: {counts.answered}, "
+        f"refused: {counts.refused}, verified: {figures.verification.verified}.",
         "",
-        "Agreement (Cohen's kappa)",
+        "Agreement (Cohen's kappa; between more than two readers Conger's)",
         _agreed("model and unaided read", figures.model_and_unaided),
         _agreed("unaided read and read after the answer", figures.unaided_and_aided),
         _agreed("between readers, unaided", figures.between_readers),
