@@ -39,27 +39,28 @@ class Context:
     """Loaded models, for what-ifs."""
 
 
-def context_of(request: Request) -> Context:
+# These three are coroutines although they wait for nothing: FastAPI runs plain functions on a thread each.
+async def context_of(request: Request) -> Context:
     """Return the parts of the server that is asked."""
     context = request.app.state.context
     assert isinstance(context, Context)
     return context
 
 
-def who_asks(request: Request) -> Principal:
+async def who_asks(request: Request) -> Principal:
     """Return who asks; the guard has found out before anything else ran."""
     principal = request.state.principal
     assert isinstance(principal, Principal)
     return principal
 
 
-def admin_asks(request: Request) -> Principal:
+async def admin_asks(request: Request) -> Principal:
     """Return who asks, an admin.
 
     Raises:
         ProblemError: It is none (403).
     """
-    principal = who_asks(request)
+    principal = await who_asks(request)
     if not principal.is_admin:
         raise ProblemError(403, "this address", "is for admins.", "Ask one of them.")
     return principal

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import Row, and_, bindparam, func, or_, select, update
+from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from pneumoscope.serve.problems import ProblemError
@@ -27,6 +27,19 @@ RETRY_AFTER = 5
 """Seconds that a client is asked to wait when the queue is full."""
 _TABLE, _IMAGES = table_of(Prediction), table_of(Image)
 _MINE = _TABLE.c.id == bindparam("own")
+_EXPIRED = and_(_TABLE.c.state == "running", _TABLE.c.lease < bindparam("time"))
+# Put together once: what a statement is made of takes longer than what it does.
+_ANY = select(_TABLE.c.id).where(or_(_TABLE.c.state == "queued", _EXPIRED)).limit(1)
+_DEPTH = select(func.count()).select_from(_TABLE).where(_TABLE.c.state.in_(OPEN))
+_ON = select(Switch.on).where(Switch.model == bindparam("model")).order_by(Switch.id.desc()).limit(1)
+_OLDEST = (
+    select(_TABLE.c.id, _TABLE.c.image, _IMAGES.c.sha256, _TABLE.c.study, _TABLE.c.model, _TABLE.c.attempts)
+    .join(_IMAGES, _IMAGES.c.id == _TABLE.c.image)
+    .order_by(_TABLE.c.asked, _TABLE.c.id)
+    .limit(bindparam("most"))
+    .with_for_update(skip_locked=True, of=_TABLE)
+)
+_WAITING, _LEFT = _OLDEST.where(_TABLE.c.state == "queued"), _OLDEST.where(_EXPIRED)
 _CLAIM = update(_TABLE).where(_MINE).values(attempts=_TABLE.c.attempts + 1)
 _FINISH = update(_TABLE).where(_MINE, _TABLE.c.worker == bindparam("by"), _TABLE.c.state == "running")
 
@@ -112,16 +125,14 @@ def is_off(session: Session, model: str) -> bool:
     """Return whether a model was switched off; looked up once in a transaction."""
     known: dict[str, bool] = session.info.setdefault("off", {})
     if model not in known:
-        on = session.scalar(select(Switch.on).where(Switch.model == model).order_by(Switch.id.desc()).limit(1))
-        known[model] = on is False
+        known[model] = session.connection().execute(_ON, {"model": model}).scalar() is False
     return known[model]
 
 
 def any_waits(store: Store) -> bool:
     """Return whether there is something to claim; looking first keeps idle servers from taking a writer's place."""
     with store.reading() as session:
-        waits = or_(Prediction.state == "queued", and_(Prediction.state == "running", Prediction.lease < now()))
-        return session.scalar(select(Prediction.id).where(waits).limit(1)) is not None
+        return session.connection().execute(_ANY, {"time": now()}).first() is not None
 
 
 def claim(store: Store, session: Session, workers: Sequence[str]) -> list[Claim]:
@@ -213,25 +224,21 @@ def take_back(store: Store) -> None:
 def _depth(session: Session) -> int:
     """Return how many predictions wait or run; counted once in a transaction, and then kept up."""
     if "depth" not in session.info:
-        open_ones = select(func.count()).select_from(_TABLE).where(_TABLE.c.state.in_(OPEN))
-        session.info["depth"] = session.connection().execute(open_ones).scalar_one()
+        session.info["depth"] = session.connection().execute(_DEPTH).scalar_one()
     depth: int = session.info["depth"]
     return depth
 
 
-def _oldest(session: Session, most: int) -> Sequence[Row[Any]]:
+def _oldest(session: Session, most: int) -> Sequence[Any]:
     """Return rows to claim, locked: those that wait, and only where these are too few those that were left."""
-    columns = _TABLE.c.id, _TABLE.c.image, _IMAGES.c.sha256, _TABLE.c.study, _TABLE.c.model, _TABLE.c.attempts
-    rows: list[Any] = []
-    for which in (_TABLE.c.state == "queued", and_(_TABLE.c.state == "running", _TABLE.c.lease < now())):
-        if len(rows) < most:
-            found = select(*columns).join(_IMAGES, _IMAGES.c.id == _TABLE.c.image).where(which)
-            found = found.order_by(_TABLE.c.asked, _TABLE.c.id).limit(most - len(rows))
-            rows += session.connection().execute(found.with_for_update(skip_locked=True, of=_TABLE)).all()
+    connection = session.connection()
+    rows = list(connection.execute(_WAITING, {"most": most}))
+    if len(rows) < most:
+        rows += connection.execute(_LEFT, {"most": most - len(rows), "time": now()})
     return rows
 
 
-def _given_up(store: Store, session: Session, row: Row[Any]) -> bool:
+def _given_up(store: Store, session: Session, row: Any) -> bool:
     """Return whether a row is not to be claimed any more, and end it if so."""
     if row.attempts >= store.settings.attempts:
         why = f"given up: {row.attempts} workers ended while at it"

@@ -12,16 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_
+from sqlalchemy import bindparam, delete, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from pneumoscope.serve import blobs, exports, queue
 from pneumoscope.serve.intake import Taken
 from pneumoscope.serve.problems import not_found
 from pneumoscope.serve.secret import new_id
-from pneumoscope.serve.store import Store, append, now
+from pneumoscope.serve.store import Store, append, now, table_of
 from pneumoscope.serve.stored import stored_sha256
 from pneumoscope.serve.tables import Event, ExamIdentity, Identity, Image, Prediction, Study
+
+_IMAGES = table_of(Image)
+_BY_SOURCE = select(_IMAGES.c.source, _IMAGES.c.id, _IMAGES.c.study).where(
+    _IMAGES.c.source.in_(bindparam("sources", expanding=True))
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,9 +96,9 @@ def _add_rows(
     models: Sequence[str],
     who: str,
 ) -> list[Added]:
-    query = select(Image.source, Image.id, Image.study).where(Image.source.in_(sources))
+    found = session.connection().execute(_BY_SOURCE, {"sources": sources})
     here: dict[str, tuple[str, str]] = session.info.setdefault("images", {})  # of the others in this transaction
-    here |= {source: (image, study) for source, image, study in session.execute(query)}
+    here |= {source: (image, study) for source, image, study in found}
     rows: list[tuple[str, str, bool]] = []
     for file, source, number in zip(taken, sources, numbers, strict=True):
         duplicate = source in here
