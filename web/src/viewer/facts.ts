@@ -2,6 +2,7 @@
 import type { Identity, Image } from "../api/types";
 import { type Key, moment, number, t } from "../i18n";
 import { type Pane, zoom } from "./pane";
+import type { Room } from "./room";
 
 const SEX: Record<string, Key> = { F: "view.sex.F", M: "view.sex.M", O: "view.sex.O" };
 const LATERALITY: Record<string, Key> = { L: "view.laterality.L", R: "view.laterality.R", B: "view.laterality.B" };
@@ -46,9 +47,20 @@ export function whenOf(pane: Pane, identity: Identity | null): string {
   return t("view.received", { when: moment(pane.study.received) });
 }
 
+/** Return what another study of the patient is to this one. Without dates of examination nobody knows which came first. */
+export function relation(room: Room, pane: Pane): string {
+  const made = (study: string) => {
+    const { date = "", time = "" } = room.identities.value.get(study)?.examination ?? {};
+    return date && `${date} ${time}`;
+  };
+  const [other, open] = [made(pane.study.id), made(room.open.study.value.id)];
+  if (!other || !open || other === open) return t("view.prior");
+  return t(other < open ? "view.prior.older" : "view.prior.newer");
+}
+
 /** Return the viewport's label: everything that the picture's margins show, in words. */
-export function labelOf(pane: Pane, who: string, when: string): string {
-  const words = [pane.prior ? t("view.prior") : t("view.current"), who, when, ...factsOf(pane.image)];
+export function labelOf(pane: Pane, which: string, who: string, when: string): string {
+  const words = [which, who, when, ...factsOf(pane.image)];
   const ruler = t(
     pane.ruler === null ? "view.ruler.none" : pane.ruler === "detector" ? "view.ruler.detector" : "view.ruler.patient",
   );

@@ -1,11 +1,10 @@
 // One pane: the banner that says whose image this is, the image with its layers, and what the pointer does to it.
 
-import { useSignal } from "@preact/signals";
 import { useEffect, useMemo } from "preact/hooks";
 import { api, body, me } from "../api/client";
 import type { Identity } from "../api/types";
 import { t } from "../i18n";
-import { factsOf, figuresOf, labelOf, whenOf, whoOf } from "./facts";
+import { factsOf, figuresOf, labelOf, relation, whenOf, whoOf } from "./facts";
 import { apply, inverse, type Point, panBy, zoomAt } from "./geometry";
 import { dragZoom, type Handlers } from "./gestures";
 import { onArrows } from "./keys";
@@ -17,7 +16,7 @@ import { addTo, begin, dropLast } from "./strokes";
 import { dragged } from "./window";
 
 export function PaneView({ room, pane }: { room: Room; pane: Pane }) {
-  const identity = useIdentity(pane.study.id);
+  const identity = useIdentity(room, pane.study.id);
   const [who, when] = [whoOf(pane, identity), whenOf(pane, identity)];
   const painting = !pane.prior && room.open.brush.value !== null;
   const mode = pane.prior ? null : room.open.brush.value;
@@ -31,10 +30,11 @@ export function PaneView({ room, pane }: { room: Room; pane: Pane }) {
     room.onPrior.value = pane.prior;
   };
   const both = room.prior.value !== null;
+  const which = pane.prior ? relation(room, pane) : t("view.current");
   return (
     <article class="view-pane" data-prior={pane.prior} data-active={both && room.onPrior.value === pane.prior}>
       <header class="view-banner">
-        {both && <strong class="view-which">{t(pane.prior ? "view.prior" : "view.current")}</strong>}
+        {both && <strong class="view-which">{which}</strong>}
         <strong>{who}</strong>
         <span>{when}</span>
         <span class="soft">{factsOf(pane.image).join(" · ")}</span>
@@ -43,7 +43,7 @@ export function PaneView({ room, pane }: { room: Room; pane: Pane }) {
         pane={pane}
         engine={room.engine}
         pixelsOf={room.pixels}
-        label={labelOf(pane, who, when)}
+        label={labelOf(pane, which, who, when)}
         active={both && room.onPrior.value === pane.prior}
         handlers={handlers}
         onFocus={focus}
@@ -57,24 +57,18 @@ export function PaneView({ room, pane }: { room: Room; pane: Pane }) {
   );
 }
 
-function useIdentity(study: string): Identity | null {
-  const identity = useSignal<Identity | null>(null);
+function useIdentity(room: Room, study: string): Identity | null {
   const allowed = me.value?.sees_names ?? false;
   useEffect(() => {
-    let left = false;
-    identity.value = null;
-    if (!allowed) return;
+    if (!allowed || room.identities.peek().has(study)) return;
     body(api.GET("/api/studies/{study}/identity", { params: { path: { study } } })).then(
       (found) => {
-        if (!left) identity.value = found;
+        room.identities.value = new Map(room.identities.value).set(study, found);
       },
       () => undefined, // the banner then says the pseudonym
     );
-    return () => {
-      left = true;
-    };
-  }, [study, allowed, identity]);
-  return identity.value;
+  }, [room, study, allowed]);
+  return room.identities.value.get(study) ?? null;
 }
 
 function handlersOf(room: Room, pane: Pane): Handlers {

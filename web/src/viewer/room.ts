@@ -1,6 +1,6 @@
 // The viewer's own state while a study is open: which images are on the screen, and what the pointer and the keys do to them.
 import { type Signal, signal } from "@preact/signals";
-import type { Image, Study } from "../api/types";
+import type { Identity, Image, Study } from "../api/types";
 import type { OpenStudy } from "../study/state";
 import type { Engine } from "./engine";
 import { zoomAt } from "./geometry";
@@ -16,6 +16,8 @@ export interface Room {
   engine: Promise<Engine>;
   tool: Signal<Exclude<Tool, "paint">>;
   prior: Signal<Pane | null>;
+  /** Who was examined and when, by study, where the account may know. */
+  identities: Signal<ReadonlyMap<string, Identity>>;
   /** The patient's other studies, newest first; null until the server has answered. */
   others: Signal<Study[] | null>;
   /** Which pane the toolbar and the keys work on. */
@@ -40,6 +42,7 @@ export function openRoom(open: OpenStudy): Room {
     engine,
     tool: signal("window"),
     prior: signal(null),
+    identities: signal(new Map()),
     others: signal(null),
     onPrior: signal(false),
     radius: signal(null),
