@@ -115,7 +115,7 @@ export interface paths {
         };
         /**
          * Thumbnail
-         * @description A small picture for lists.
+         * @description A small picture for lists; made when it is first asked for.
          */
         get: operations["thumbnail_api_images__image__thumbnail_get"];
         put?: never;
@@ -796,6 +796,9 @@ export interface components {
             changed_target: number;
             /** Pairs */
             pairs: number;
+            /** @description aided minus unaided, of the same verified reads */
+            sensitivity: components["schemas"]["Paired"];
+            specificity: components["schemas"]["Paired"];
             /**
              * Towards
              * @description of these, to what the model said
@@ -806,6 +809,11 @@ export interface components {
              * @description of these, with a reference standard
              */
             verified: number;
+            /**
+             * Verified Pairs
+             * @description of all pairs, with a reference standard
+             */
+            verified_pairs: number;
             /**
              * Worse
              * @description of the verified ones, from right to wrong
@@ -1272,6 +1280,48 @@ export interface components {
             slowest_seconds: number | null;
             /** Studies */
             studies: number;
+        };
+        /**
+         * Paired
+         * @description Two models on the same images: the difference a - b of one metric.
+         */
+        Paired: {
+            /**
+             * Adjusted
+             * @description p_value after Holm's adjustment over the family
+             */
+            adjusted?: number | null;
+            /** @description a - b, two-sided 95% */
+            difference: components["schemas"]["Estimate"];
+            /**
+             * Lower
+             * @description one-sided 95% lower limit of a - b
+             */
+            lower?: number | null;
+            /** Metric */
+            metric: string;
+            /**
+             * Note
+             * @description why something is missing
+             * @default
+             */
+            note: string;
+            /**
+             * P Value
+             * @description two-sided, of no difference
+             */
+            p_value?: number | null;
+            /**
+             * Test
+             * @description which test, in words
+             * @default
+             */
+            test: string;
+            /**
+             * Upper
+             * @description one-sided 95% upper limit of a - b
+             */
+            upper?: number | null;
         };
         /**
          * PatientNumber
