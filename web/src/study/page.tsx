@@ -66,6 +66,7 @@ function Study({ desk }: { desk: Desk }) {
     <div class="reading">
       <div class="reading-bar">
         <a class="reading-back" href={href.worklist()}>
+          <span aria-hidden="true">‹ </span>
           {t("panel.back")}
         </a>
         <h1>

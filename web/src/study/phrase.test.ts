@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { bandOf, denominator, frequency, predictionSet, shareOf, written } from "./phrase";
+import { bandOf, denominator, frequency, predictionSet, shareOf, unfit, written } from "./phrase";
 
 const band = { low: 0.1, high: 0.9, rate: 0.41, rate_low: 0.33, rate_high: 0.49, n: 120, groups: 101 };
 
@@ -36,4 +36,11 @@ test("a pre-test probability lies strictly between 0 and 1, with comma or point"
   expect(shareOf("12,5")).toBeCloseTo(0.125);
   expect(shareOf(" 0.2 ")).toBeCloseTo(0.002);
   for (const wrong of ["", " ", "0", "100", "-3", "ten"]) expect(shareOf(wrong), wrong).toBeNull();
+});
+
+test("a leg or a lateral view is said to be none of what the models know; silence is no reason", () => {
+  expect(unfit({ body_part: "EXTREMITY", view: "AP" })).toBe("body-part");
+  expect(unfit({ body_part: "CHEST", view: "LL" })).toBe("lateral");
+  for (const fit of [{}, { body_part: "CHEST", view: "PA" }, { view: "AP Supine" }, { body_part: "Thorax" }])
+    expect(unfit(fit)).toBeNull();
 });

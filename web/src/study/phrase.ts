@@ -67,3 +67,9 @@ export function shareOf(typed: string): number | null {
   const value = Number(typed.trim().replace(",", ".")) / 100;
   return typed.trim() !== "" && Number.isFinite(value) && value > 0 && value < 1 ? value : null;
 }
+
+/** Return why an image is not what a model of frontal chest radiographs was made for, by what its file says; null if it may be. */
+export function unfit(facts: { body_part?: string; view?: string }): "body-part" | "lateral" | null {
+  if (facts.body_part && !/CHEST|THORAX|LUNG|RIB/i.test(facts.body_part)) return "body-part";
+  return facts.view && !/^(PA|AP)\b/i.test(facts.view) ? "lateral" : null;
+}

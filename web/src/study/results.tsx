@@ -6,6 +6,7 @@ import { Answer } from "./answer";
 import { Ask } from "./ask";
 import { Choice } from "./choice";
 import type { Desk } from "./desk";
+import { unfit } from "./phrase";
 import { Prior } from "./prior";
 import { answersOf, usable } from "./usable";
 import { WhatIf } from "./whatif";
@@ -69,11 +70,18 @@ function Answers({ desk }: { desk: Desk }) {
   const { image, predictions, study } = desk.open;
   const chosen = useSignal<string | null>(null);
   const { newest: first, older } = answersOf(predictions.value, image.value?.id);
+  const facts = image.value?.facts ?? {};
+  const why = unfit(facts);
   const open = first.filter(usable);
   const subject = open.find((one) => one.id === chosen.value) ?? open[0];
   return (
     <>
       {study.value.images.length > 1 && <Images desk={desk} />}
+      {why && (
+        <p class="note">
+          {t(`panel.unfit-${why}`, { said: (why === "lateral" ? facts.view : facts.body_part) ?? "" })}
+        </p>
+      )}
       {first.length === 0 && <p class="soft">{t(desk.answered.value ? "panel.none" : "app.loading")}</p>}
       <div class="answers" data-several={first.length > 1}>
         {first.map((one) => (

@@ -76,10 +76,13 @@ export function PointWords({ result, primary }: Shown) {
 export function SetWords({ result, card }: Shown) {
   const sets = card.prediction_sets;
   if (!sets || !result.probabilities) return null;
-  const inside = predictionSet(result.probabilities, sets.thresholds).map((label) => word("label", label));
+  const held = predictionSet(result.probabilities, sets.thresholds);
+  const inside = held.map((label) => word("label", label));
+  const differs = typeof result.decision === "string" && held.length > 0 && !held.includes(result.decision);
   return (
     <p class="small">
       {inside.length > 0 ? t("panel.set", { labels: inside.join(t("panel.or")) }) : t("panel.set-empty")}
+      {differs && ` ${t("panel.set-differs")}`}
     </p>
   );
 }
