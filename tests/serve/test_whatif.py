@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
-from pneumoscope.serve.schemas import Stroke
+from pneumoscope.serve.schemas_reads import Stroke
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.tables import Display
 from pneumoscope.serve.whatif import covered, hidden_by

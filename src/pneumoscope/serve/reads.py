@@ -14,7 +14,8 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.serve.auth import Principal
 from pneumoscope.serve.problems import ProblemError
-from pneumoscope.serve.schemas import OwnRead, ReadIn
+from pneumoscope.serve.schemas import OwnRead
+from pneumoscope.serve.schemas_reads import ReadIn
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store, now

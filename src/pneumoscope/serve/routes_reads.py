@@ -17,7 +17,8 @@ from pneumoscope.serve.context import Context, Parts, Who
 from pneumoscope.serve.posterior import posterior
 from pneumoscope.serve.problems import ProblemError, not_found
 from pneumoscope.serve.routes_studies import Id
-from pneumoscope.serve.schemas import (
+from pneumoscope.serve.schemas import when
+from pneumoscope.serve.schemas_reads import (
     PosteriorOut,
     PriorIn,
     ReadIn,
@@ -26,7 +27,6 @@ from pneumoscope.serve.schemas import (
     ReferenceOut,
     WhatIfIn,
     WhatIfOut,
-    when,
 )
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.store import now

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 State = Literal["queued", "running", "done", "failed"]
 OwnRead = Literal["none", "draft", "unaided", "final"]
 Audit = Literal["not audited", "passed", "failed"]
-Coordinate = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
-STROKES, POINTS = 200, 5000
-"""At most so many in one what-if: more than a hand paints, less than keeps a server busy."""
-_ID = Field(description="opaque; random")
+ID = Field(description="opaque; random")
 
 
 class Sent(BaseModel):
@@ -50,7 +47,7 @@ class Facts(TypedDict, total=False):
 class ImageOut(BaseModel):
     """One radiograph."""
 
-    id: str = _ID
+    id: str = ID
     format: str = Field(description="of the file as it came")
     bits: int
     width: int
@@ -61,7 +58,7 @@ class ImageOut(BaseModel):
 class PredictionState(BaseModel):
     """How far a prediction is."""
 
-    id: str = _ID
+    id: str = ID
     image: str
     model: str = Field(description="first 12 digits of the bundle's identity")
     state: State
@@ -70,7 +67,7 @@ class PredictionState(BaseModel):
 class StudyOut(BaseModel):
     """One examination."""
 
-    id: str = _ID
+    id: str = ID
     patient: str | None = Field(description="pseudonym; null where the files name no patient")
     received: datetime
     images: list[ImageOut]
@@ -140,113 +137,6 @@ class IdentityOut(BaseModel):
 
     patient: dict[str, str] | None
     examination: dict[str, str] | None
-
-
-class ReadIn(Sent):
-    """A reader's own report."""
-
-    stage: Literal["unaided", "aided"]
-    state: Literal["draft", "final", "addendum"]
-    likelihoods: dict[Annotated[str, Field(max_length=64)], Probability] = Field(
-        default_factory=dict, max_length=20, description="label -> how likely the reader finds it"
-    )
-    conclusion: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="a label")
-    text: str = Field(default="", max_length=10_000)
-
-
-class ReadOut(BaseModel):
-    """One version of a report."""
-
-    id: str = _ID
-    reader: str
-    version: int
-    stage: Literal["unaided", "aided"]
-    state: Literal["draft", "final", "addendum"]
-    likelihoods: dict[str, float]
-    conclusion: str | None
-    text: str
-    displayed: list[str] = Field(description="predictions that this reader had been shown when it was written")
-    at: datetime
-
-
-class ReferenceIn(Sent):
-    """What a test other than the radiograph found."""
-
-    standard: Literal["rt-pcr", "ct", "follow-up", "other"]
-    label: Annotated[str, Field(max_length=64)]
-    date: date
-
-
-class ReferenceOut(BaseModel):
-    """A reference result; the date for those who may see dates."""
-
-    id: str = _ID
-    standard: str
-    label: str
-    date: date | None
-    by: str
-    at: datetime
-
-
-class PriorIn(Sent):
-    """A pre-test probability and where it comes from; one, so that the same fact is not counted twice."""
-
-    probability: Annotated[float, Field(gt=0, lt=1)]
-    source: Annotated[str, Field(min_length=3, max_length=200)]
-
-
-class PosteriorOut(BaseModel):
-    """What an answer makes of a pre-test probability."""
-
-    label: str
-    prior: float
-    source: str
-    probability: float = Field(description="by the likelihood ratio of the score's band")
-    low: float | None
-    high: float | None
-    ratio: dict[str, Any]
-    moved: dict[str, float] = Field(description="the model's probabilities moved to this prior")
-
-
-class Stroke(Sent):
-    """One stroke of a round brush over the stored image; whole numbers are the centres of pixels."""
-
-    radius: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False, description="pixels")]
-    points: list[tuple[Coordinate, Coordinate]] = Field(min_length=1, max_length=POINTS, description="[x, y]")
-
-
-class WhatIfIn(Sent):
-    """Which part of an image a model is not to see."""
-
-    mode: Literal["exclude", "include"] = Field(
-        description="exclude: what is painted is covered; include: all that is not painted"
-    )
-    strokes: list[Stroke] = Field(min_length=1, max_length=STROKES, description="5,000 points in all")
-
-    @field_validator("strokes")
-    @classmethod
-    def _not_too_many(cls, strokes: list[Stroke]) -> list[Stroke]:
-        if sum(len(stroke.points) for stroke in strokes) > POINTS:
-            raise ValueError(f"more than {POINTS} points in all")
-        return strokes
-
-
-class WhatIfOut(BaseModel):
-    """What a model would have answered with a part of the image covered: not a result, and not kept."""
-
-    prediction: str = Field(description="the answer that it is compared with")
-    mode: Literal["exclude", "include"]
-    covered: Probability = Field(description="share of the image's pixels")
-    fill: str = Field(description="what stands in place of what is covered, in words")
-    labels: list[str]
-    probabilities: dict[str, float] = Field(description="by label, with the part covered")
-    original: dict[str, float] = Field(description="by label, of the answer itself")
-    decision: str | None = Field(description="a label; null where the model keeps silent")
-    refused: bool
-    reason: str
-    ood: float | None
-    heatmap: HeatmapOut | None
-    note: str
 
 
 class ModelOut(BaseModel):
@@ -329,7 +219,7 @@ class TokenIn(Sent):
 class TokenOut(BaseModel):
     """A key for a program."""
 
-    id: str = _ID
+    id: str = ID
     label: str
     created: datetime
     token: str | None = Field(default=None, description="shown once, when it is made")

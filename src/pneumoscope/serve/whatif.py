@@ -20,7 +20,8 @@ from pneumoscope.infer import Model, load
 from pneumoscope.serve import blobs
 from pneumoscope.serve.catalogue import Entry
 from pneumoscope.serve.problems import ProblemError, not_found
-from pneumoscope.serve.schemas import HeatmapOut, Stroke
+from pneumoscope.serve.schemas import HeatmapOut
+from pneumoscope.serve.schemas_reads import Stroke
 from pneumoscope.serve.stored import stored_sha256, unpack
 from pneumoscope.serve.worker import result_of
 
