@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from sklearn.metrics import cohen_kappa_score
 
 from pneumoscope.serve.agreement import judged, newest_by_standard, site_figures
 from pneumoscope.serve.site_figures import Accuracy, ReadRow, ReferenceRow, SiteFigures, Target
@@ -173,3 +174,15 @@ def test_a_study_of_several_images_has_one_answer(decisions: list[tuple[str | No
         {"labels": [COVID, NORMAL, VIRAL], "decision": label, "probabilities": {label: p}} for label, p in decisions
     ]
     assert decision_of(results) == expected
+
+
+def test_agreement_by_class_merges_labels_as_the_card_does() -> None:
+    merged = Target(COVID, {COVID: COVID, NORMAL: NORMAL, VIRAL: "pneumonia", "bacterial-pneumonia": "pneumonia"})
+    before = [VIRAL, "bacterial-pneumonia", NORMAL, COVID, VIRAL, NORMAL] * 2
+    after = ["bacterial-pneumonia", "pneumonia", NORMAL, VIRAL, COVID, VIRAL] * 2
+    reads = [ReadRow(f"s{n}", f"p{n}", "a", *pair) for n, pair in enumerate(zip(before, after, strict=True))]
+    answers = {read.study: COVID for read in reads}
+    found = site_figures(reads, answers, [], merged, rng=np.random.default_rng(0), resamples=200)
+    classes = [[merged.of(label) for label in labels] for labels in (before, after)]
+    assert found.unaided_and_aided_labels.kappa.value == pytest.approx(cohen_kappa_score(*classes))
+    assert found.unaided_and_aided_labels.kappa.value != pytest.approx(cohen_kappa_score(before, after))
