@@ -79,7 +79,7 @@ export function ByReader({ readers }: { readers: components["schemas"]["ReaderFi
             {readers.map((one) => (
               <tr key={one.reader}>
                 <th scope="row" class="mono">
-                  {one.reader.slice(0, 10)}
+                  {one.reader}
                 </th>
                 <td>{number(one.counts.reads, 0)}</td>
                 <td>{asShare(one.with_model.observed)}</td>

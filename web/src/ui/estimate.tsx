@@ -60,6 +60,7 @@ interface Props {
 
 /** A table of figures, each with a line from its lower to its upper limit. */
 export function Intervals({ caption, rows, range = [0, 1], mark, say = asText }: Props) {
+  const end = (value: number) => (say === asShare ? `${number(100 * value, 0)}%` : number(value, 0));
   return (
     <div class="scroll">
       <table class="intervals">
@@ -68,8 +69,8 @@ export function Intervals({ caption, rows, range = [0, 1], mark, say = asText }:
           <tr>
             <th scope="col">{t("dash.figure")}</th>
             <th scope="col" class="interval-axis">
-              <span>{number(range[0], 0)}</span>
-              <span>{number(range[1], 0)}</span>
+              <span>{end(range[0])}</span>
+              <span>{end(range[1])}</span>
             </th>
             <th scope="col">{t("dash.value")}</th>
           </tr>
