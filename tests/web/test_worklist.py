@@ -1,0 +1,205 @@
+"""The worklist: files come in by every way, each is told its fate, the list is live, and it never shows a result."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+import pneumoscope
+from pneumoscope.labels import DISCLAIMER
+from web.axe import obstacles
+from web.conftest import Site, drawn
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+WEB = Path(pneumoscope.__file__).parent / "web"
+GIVE = """([how, data, name]) => {
+    const bytes = Uint8Array.from(atob(data), (letter) => letter.charCodeAt(0));
+    const given = new DataTransfer();
+    given.items.add(new File([bytes], name, { type: "image/png" }));
+    const event = how === "paste"
+        ? new ClipboardEvent("paste", { clipboardData: given, bubbles: true, cancelable: true })
+        : new DragEvent("drop", { dataTransfer: given, bubbles: true, cancelable: true });
+    document.body.dispatchEvent(event);
+}"""
+
+
+def opened(page: Page, site: Site, hash_: str = "#/") -> None:
+    page.goto(f"{site.url}/{hash_}")
+    page.locator(".study").first.wait_for()
+
+
+def choose(page: Page, *files: tuple[str, bytes]) -> None:
+    page.locator("input[type=file]").set_input_files(
+        [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
+    )
+
+
+def line(page: Page, name: str) -> Any:
+    return page.locator(".tray-list > li").filter(has_text=name)
+
+
+def test_each_file_is_told_its_fate_and_its_name_stays_here(site: Site, page: Page) -> None:
+    opened(page, site)
+    choose(page, ("Doe^Jane.png", drawn(101)), ("notes.txt", b"no radiograph"), ("again.png", drawn(0)))
+    line(page, "Doe^Jane.png").get_by_text("Stored").wait_for()
+    assert "Refused" in line(page, "notes.txt").inner_text()
+    assert len(line(page, "notes.txt").locator(".tray-why").inner_text()) > 20
+    assert "Here already" in line(page, "again.png").inner_text()
+    log = (site.home.parent / f"{site.home.name}.log").read_text()
+    assert "Doe" not in log
+    assert not any(b"Doe^Jane" in path.read_bytes() for path in site.home.rglob("*") if path.is_file())
+
+
+def test_files_names_are_not_sent(site: Site, page: Page) -> None:
+    opened(page, site)
+    with page.expect_request("**/api/studies") as sent:
+        choose(page, ("Doe^Jane.png", drawn(102)))
+    assert b"Doe" not in (sent.value.post_data_buffer or b"")
+
+
+@pytest.mark.parametrize("how", ["paste", "drop"])
+def test_a_picture_can_be_pasted_or_dropped_anywhere(site: Site, page: Page, how: str) -> None:
+    opened(page, site)
+    data = base64.b64encode(drawn(110 if how == "paste" else 111)).decode()
+    page.evaluate(GIVE, [how, data, f"{how}.png"])
+    line(page, f"{how}.png").get_by_text("Stored").wait_for()
+
+
+def test_the_list_follows_the_server_and_shows_states_but_no_result(site: Site, page: Page) -> None:
+    opened(page, site)
+    before = page.locator(".study").count()
+    site.upload(drawn(120))
+    page.locator(".study").nth(before).wait_for()
+    first = page.locator(".study").first
+    first.get_by_text("Done").wait_for()
+    text = first.inner_text()
+    assert not re.search(r"covid|pneumonia|pattern|[01]\.\d\d|%", text, re.IGNORECASE)
+    assert "Not read" in text
+
+
+def test_the_filter_is_in_the_address_and_can_be_cleared(site: Site, page: Page) -> None:
+    opened(page, site)
+    page.get_by_label("State of an answer").select_option("failed")
+    page.get_by_text("No study matches this filter").wait_for()
+    assert "state=failed" in page.url
+    page.reload()
+    page.get_by_text("No study matches this filter").wait_for()
+    page.get_by_role("button", name="Clear the filter").last.click()
+    page.locator(".study").first.wait_for()
+    assert "state" not in page.url
+
+
+def test_a_long_list_comes_in_pages(site: Site, page: Page) -> None:
+    def few(route: Route) -> None:
+        route.continue_(url=re.sub(r"limit=\d+", "limit=2", route.request.url))
+
+    page.route("**/api/studies?*", few)
+    opened(page, site)
+    assert page.locator(".study").count() == 2
+    page.get_by_role("button", name="Show more").click()
+    page.locator(".study").nth(2).wait_for()
+
+
+def test_a_full_server_is_waited_for_as_long_as_it_says(site: Site, page: Page) -> None:
+    full = {"title": "the queue", "detail": "holds 1000 predictions.", "status": 429, "instance": ""}
+    tries: list[str] = []
+
+    def refuse(route: Route) -> None:
+        if route.request.method != "POST":
+            route.continue_()
+        elif not tries:
+            tries.append("full")
+            route.fulfill(status=429, headers={"Retry-After": "1"}, json=full)
+        else:
+            tries.append("sent")
+            route.continue_()
+
+    page.route("**/api/studies", refuse)
+    opened(page, site)
+    choose(page, ("one.png", drawn(130)))
+    page.get_by_text("The server is full: trying again in").wait_for()
+    line(page, "one.png").get_by_text("Stored").wait_for()
+    assert tries == ["full", "sent"]
+
+
+@pytest.mark.parametrize(("status", "words"), [(507, "disk is full"), (413, "larger than this server takes")])
+def test_what_went_wrong_is_said_plainly(site: Site, page: Page, status: int, words: str) -> None:
+    def refuse(route: Route) -> None:
+        if route.request.method == "POST":
+            route.fulfill(status=status, json={"title": "the store", "detail": "is full.", "instance": ""})
+        else:
+            route.continue_()
+
+    page.route("**/api/studies", refuse)
+    opened(page, site)
+    choose(page, ("one.png", drawn(131)))
+    line(page, "one.png").get_by_text(words).wait_for()
+    page.unroute("**/api/studies")
+    if status == 507:  # it may be sent again; what is too large is so for good
+        page.get_by_role("button", name="Send again").click()
+        line(page, "one.png").get_by_text("Stored").wait_for()
+
+
+def test_the_models_asked_are_chosen_and_remembered(site: Site, page: Page) -> None:
+    opened(page, site)
+    page.get_by_role("button", name="Change").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_role("checkbox").first.uncheck()
+    dialog.get_by_role("button", name="Done").click()
+    page.get_by_text("Uploads ask no model").wait_for()
+    page.reload()
+    page.get_by_text("Uploads ask no model").wait_for()
+    choose(page, ("unasked.png", drawn(140)))
+    line(page, "unasked.png").get_by_text("Stored").wait_for()
+    page.locator(".study").first.get_by_text("No model asked yet").wait_for()
+
+
+def test_an_admin_erases_a_study_after_being_asked(site: Site, page: Page) -> None:
+    (study,) = site.upload(drawn(150))
+    opened(page, site)
+    row = page.locator(".study").filter(has=page.locator(f'a[href="#/studies/{study}"]'))
+    row.get_by_role("button", name="Erase").click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
+    assert row.count() == 1
+    row.get_by_role("button", name="Erase").click()
+    page.get_by_role("dialog").get_by_role("button", name="Erase for good").click()
+    row.wait_for(state="detached")
+    assert study not in [one["id"] for one in site.api("GET", "/api/studies")["studies"]]
+
+
+def test_nothing_keeps_anyone_out(site: Site, page: Page, phone: Page) -> None:
+    for shown in (page, phone):
+        opened(shown, site)
+        assert obstacles(shown) == []
+        shown.get_by_role("button", name="Light or dark").click()
+        assert obstacles(shown) == []
+        shown.get_by_role("button", name="Change").click()
+        assert obstacles(shown) == []
+
+
+def test_on_a_phone_the_sentence_stays_and_nothing_hangs_over(site: Site, phone: Page) -> None:
+    opened(phone, site)
+    phone.evaluate("scrollTo(0, document.body.scrollHeight)")
+    sentence = phone.get_by_text(DISCLAIMER).bounding_box()
+    ways = phone.locator(".ways").bounding_box()
+    assert sentence is not None
+    assert ways is not None
+    assert 0 <= sentence["y"] < 90
+    assert sentence["height"] < 80
+    assert ways["y"] + ways["height"] == pytest.approx(844, abs=1)
+    assert phone.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_the_worklist_needs_little_javascript() -> None:
+    page = (WEB / "index.html").read_text()
+    first = re.findall(r'(?:src|href)="/?(assets/[^"]+\.js)"', page)
+    assert first
+    # What the worklist imports at once is preloaded by the page; the rest comes when it is opened.
+    assert sum(len(gzip.compress((WEB / name).read_bytes())) for name in first) < 100_000
