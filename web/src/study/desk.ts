@@ -2,7 +2,7 @@
 import { computed, type Signal, signal } from "@preact/signals";
 import { about, api, body, me, Problem } from "../api/client";
 import { watch } from "../api/events";
-import type { Image, ModelDetail, Prediction, Read, ReadDraft, Study } from "../api/types";
+import type { Image, ModelDetail, Prediction, Read, ReadDraft } from "../api/types";
 import { draft } from "../ui/drafts";
 import { loadModels } from "../ui/models";
 import { beginning, type Draft, mayShow, phaseOf, same } from "./flow";
@@ -43,13 +43,20 @@ export async function openDesk(id: string) {
     open.image.value = image;
   }
 
+  let newest = 0;
+  /** Ask again how the study stands. Where two of these overlap, only the later one counts. */
   async function look(): Promise<void> {
+    newest += 1;
+    const turn = newest;
     try {
-      const now = (await body(api.GET("/api/studies/{study}", { params: { path } }))) as Study;
-      open.study.value = now;
+      const [now, said] = await Promise.all([
+        body(api.GET("/api/studies/{study}", { params: { path } })),
+        body(api.GET("/api/studies/{study}/reads", { params: { path } })),
+      ]);
+      if (turn !== newest) return;
+      [open.study.value, reads.value] = [now, said];
       if (!now.images.some((image) => image.id === open.image.value?.id)) view(now.images[0] ?? null);
-      reads.value = await body(api.GET("/api/studies/{study}/reads", { params: { path } }));
-      await answers();
+      await answers(() => turn === newest);
       problem.value = null;
     } catch (error) {
       if (error instanceof Problem && error.status === 404) gone.value = true;
@@ -58,12 +65,15 @@ export async function openDesk(id: string) {
   }
 
   /** Fetch the answers, where that is not too early: the server writes down that they were shown. */
-  async function answers(): Promise<void> {
+  async function answers(wanted = () => true): Promise<void> {
     if (!mayShow(phase.value)) return;
     const found = await body(api.GET("/api/studies/{study}/predictions", { params: { path } }));
+    // The cards first: an answer is shown with all that must be said beside it, at once.
+    const cards = await Promise.allSettled([...new Set(found.map((one) => one.model))].map(detail));
+    if (!wanted()) return;
     open.predictions.value = found as Prediction[];
     answered.value = true;
-    await Promise.all([...new Set(found.map((one) => one.model))].map(detail));
+    for (const card of cards) if (card.status === "rejected") throw card.reason;
   }
 
   async function detail(model: string): Promise<void> {
