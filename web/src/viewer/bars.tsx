@@ -2,19 +2,19 @@
 import { number, t, word } from "../i18n";
 import { stopPainting, undo } from "./actions";
 import { GRADIENT } from "./colours";
+import type { Pane } from "./pane";
 import { current, type Room, radiusOf } from "./room";
 
 export function HeatBar({ room }: { room: Room }) {
   const { overlay } = room.open;
   if (!overlay.value) return null;
-  const { heatmap, label, opacity } = overlay.value;
+  const { label, opacity } = overlay.value;
   const set = (value: number) => {
     if (overlay.value) overlay.value = { ...overlay.value, opacity: value };
   };
   return (
     <section class="view-bar-row" aria-label={t("view.heat")}>
       <strong>{t("view.heat.of", { label: word("label", label) })}</strong>
-      <strong class="view-caution">{t("view.heat.caution", { columns: heatmap.columns, rows: heatmap.rows })}</strong>
       <label>
         {t("view.heat.opacity")}
         <input
@@ -36,50 +36,59 @@ export function HeatBar({ room }: { room: Room }) {
   );
 }
 
+/** While somebody paints, and as long as something is painted: hatching without words would puzzle. */
 export function BrushBar({ room }: { room: Room }) {
   const { brush, strokes } = room.open;
   const pane = current(room);
-  if (brush.value === null || !pane) return null;
-  const radius = radiusOf(room, pane);
-  const largest = Math.max(8, Math.round(Math.min(pane.frame.width, pane.frame.height) / 3));
   const none = strokes.value.length === 0;
+  if (!pane || (brush.value === null && none)) return null;
+  const mode = room.mode.value;
+  const clear = () => {
+    strokes.value = [];
+    room.said.value = t("view.brush.count", { count: 0 });
+  };
   return (
-    <section class="view-bar-row" aria-label={t("view.brush")} data-mode={brush.value}>
-      <strong class="view-swatch" data-mode={brush.value}>
-        {t(brush.value === "exclude" ? "view.brush.exclude" : "view.brush.include")}
+    <section class="view-bar-row" aria-label={t("view.brush")}>
+      <strong class="view-swatch" data-mode={mode}>
+        {t(mode === "exclude" ? "view.brush.exclude" : "view.brush.include")}
       </strong>
-      <label>
-        {t("view.brush.size")}
-        <input
-          type="range"
-          min="1"
-          max={largest}
-          step="1"
-          value={radius}
-          aria-valuetext={t("view.brush.pixels", { radius })}
-          onInput={(event) => {
-            room.radius.value = Number(event.currentTarget.value);
-          }}
-        />
-        <output>{t("view.brush.pixels", { radius })}</output>
-      </label>
+      {brush.value !== null && <Size room={room} pane={pane} />}
       <span class="view-buttons">
         <button type="button" disabled={none} onClick={() => undo(room)}>
           {t("view.brush.undo")}
         </button>
-        <button
-          type="button"
-          disabled={none}
-          onClick={() => {
-            strokes.value = [];
-          }}
-        >
+        <button type="button" disabled={none} onClick={clear}>
           {t("view.brush.clear")}
         </button>
-        <button type="button" onClick={() => stopPainting(room)}>
-          {t("view.brush.done")}
-        </button>
+        {brush.value !== null && (
+          <button type="button" onClick={() => stopPainting(room)}>
+            {t("view.brush.done")}
+          </button>
+        )}
       </span>
     </section>
+  );
+}
+
+function Size({ room, pane }: { room: Room; pane: Pane }) {
+  const radius = radiusOf(room, pane);
+  const largest = Math.max(8, Math.round(Math.min(pane.frame.width, pane.frame.height) / 3));
+  const words = t("view.brush.pixels", { radius });
+  return (
+    <label>
+      {t("view.brush.size")}
+      <input
+        type="range"
+        min="1"
+        max={largest}
+        step="1"
+        value={radius}
+        aria-valuetext={words}
+        onInput={(event) => {
+          room.radius.value = Number(event.currentTarget.value);
+        }}
+      />
+      <output>{words}</output>
+    </label>
   );
 }

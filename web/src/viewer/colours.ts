@@ -15,8 +15,14 @@ export function colour(value: number): [number, number, number] {
   ];
 }
 
-/** Return the map as a CSS gradient, for the legend. */
-export const GRADIENT = `linear-gradient(to right, ${STOPS.join(", ")})`;
+/** The map as a CSS gradient, for the legend; what is low is clear, as over the image. */
+export const GRADIENT = `linear-gradient(to right, ${STOPS.map((stop, i) => `${stop}${byte(i / (STOPS.length - 1))}`).join(", ")})`;
+
+function byte(share: number): string {
+  return Math.round(255 * share)
+    .toString(16)
+    .padStart(2, "0");
+}
 
 function channels(hex: string): number[] {
   return [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16));

@@ -1,13 +1,18 @@
 // Fetches and decodes one image beside the page, which stays responsive while a large plate is unpacked.
-import { decodeGrey } from "./pixels";
+import { decodeGrey, type Pixels } from "./pixels";
+
+export type Decoded = { pixels: Pixels } | { problem: string; status: number };
 
 self.onmessage = async (event: MessageEvent<string>) => {
+  const answer = (decoded: Decoded, transfer: Transferable[] = []) => self.postMessage(decoded, { transfer });
+  let status = 0;
   try {
     const response = await fetch(event.data, { credentials: "same-origin" });
-    if (!response.ok) throw new Error(String(response.status));
+    status = response.status;
+    if (!response.ok) throw new Error(`${status} ${response.statusText}`.trim());
     const pixels = decodeGrey(new Uint8Array(await response.arrayBuffer()));
-    self.postMessage({ pixels }, { transfer: [pixels.values.buffer] });
+    answer({ pixels }, [pixels.values.buffer]);
   } catch (error) {
-    self.postMessage({ problem: String(error) });
+    answer({ problem: error instanceof Error ? error.message : String(error), status });
   }
 };

@@ -4,11 +4,13 @@
 import {
   cache,
   Enums,
+  eventTarget,
   getRenderingCapabilities,
   imageLoader,
   init,
   metaData,
   RenderingEngine,
+  setUseCPURendering,
   type Types,
   utilities,
 } from "@cornerstonejs/core";
@@ -17,7 +19,6 @@ import type { Pixels } from "./pixels";
 import type { Window } from "./window";
 
 const SCHEME = "pneumo";
-const ENGINE = "pneumoscope";
 /** Full depth rather than small textures; one context draws all panes. */
 const RENDERING = { preferSizeOverAccuracy: false, strictZSpacingForVolumeViewport: true, webGlContextCount: 1 };
 const MONOCHROME = "MONOCHROME2"; // whatever the file was, the server stores 0 = black
@@ -45,34 +46,51 @@ export interface Stage {
   close(): void;
 }
 export interface Engine {
+  /** Whether this engine can draw an image of that size; else one on the CPU can. */
+  holds(frame: Frame): boolean;
   stage(element: HTMLDivElement): Stage;
   /** Forget all viewports and all pixels. */
   close(): void;
 }
 
-/** Start Cornerstone. At most one engine is open at a time. */
-export function startEngine(): Engine {
+/**
+ * Start Cornerstone.
+ * @param cpu - Draw on the CPU even where the GPU could.
+ * @param onLost - Called when the GPU is taken away, as phones do with pages in the background.
+ */
+export function startEngine(cpu: boolean, onLost: () => void): Engine {
   const known = new Map<string, Known>();
-  init({ rendering: { ...RENDERING, useCPURendering: !getRenderingCapabilities().webgl2 }, debug: {} });
-  imageLoader.registerImageLoader(SCHEME, (imageId) => ({
-    promise: Promise.resolve(imageOf(imageId, known)),
-  }));
+  const { webgl2, maxTextureSize } = getRenderingCapabilities();
+  const slow = cpu || !webgl2;
+  init({ rendering: RENDERING, debug: {} });
+  setUseCPURendering(slow, false);
+  imageLoader.registerImageLoader(SCHEME, (imageId) => ({ promise: Promise.resolve(imageOf(imageId, known)) }));
   const facts = (type: string, imageId: unknown) => factsOf(type, known.get(String(imageId)));
   metaData.addProvider(facts, 1000);
-  const engine = new RenderingEngine(ENGINE);
+  const engine = new RenderingEngine();
+  const lost = (event: Event) => {
+    if ((event as CustomEvent<{ renderingEngineId: string }>).detail.renderingEngineId === engine.id) onLost();
+  };
+  eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost);
   let stages = 0;
+  let open = true;
   return {
+    holds: ({ width, height }) => slow || Math.max(width, height) <= maxTextureSize,
     stage(element) {
       stages += 1;
-      const viewportId = `${ENGINE}-${stages}`;
+      const viewportId = `${engine.id}-${stages}`;
       engine.enableElement({ viewportId, type: Enums.ViewportType.STACK, element });
       const viewport = engine.getViewport(viewportId) as Types.IStackViewport;
-      return new CornerstoneStage(viewport, element, known, () => engine.disableElement(viewportId));
+      return new CornerstoneStage(viewport, element, known, () => {
+        if (open) engine.disableElement(viewportId);
+      });
     },
     close() {
+      open = false;
+      eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost);
       engine.destroy();
       metaData.removeProvider(facts);
-      cache.purgeCache();
+      for (const imageId of known.keys()) if (cache.getImageLoadObject(imageId)) cache.removeImageLoadObject(imageId);
       known.clear();
     },
   };

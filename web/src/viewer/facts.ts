@@ -30,7 +30,7 @@ export function whoOf(pane: Pane, identity: Identity | null): string {
   const patient = identity?.patient;
   if (patient) {
     const parts = [
-      patient.patient_name?.replaceAll("^", " ").trim(),
+      name(patient.patient_name ?? ""),
       patient.birth_date && t("view.born", { date: day(patient.birth_date) }),
     ];
     const words = parts.filter(Boolean).join(", ");
@@ -68,17 +68,29 @@ export function labelOf(pane: Pane, which: string, who: string, when: string): s
   return [...words, size, ruler].join(". ");
 }
 
+export function windowWords(pane: Pane): string {
+  const { lower, upper } = pane.window.value;
+  return t("view.window.values", { width: number(upper - lower, 0), level: number((lower + upper) / 2, 0) });
+}
+
 /** Return the figures that change with every drag. */
 export function figuresOf(pane: Pane): string {
-  const { lower, upper } = pane.window.value;
-  const window = t("view.window.values", { width: number(upper - lower, 0), level: number((lower + upper) / 2, 0) });
   const percent = t("view.zoom.value", { percent: number(100 * zoom(pane), 0) });
-  return [window, percent, pane.invert.value && t("view.inverted"), turned(pane)].filter(Boolean).join("  ");
+  return [windowWords(pane), percent, pane.invert.value && t("view.inverted"), turned(pane)].filter(Boolean).join("  ");
 }
 
 function turned(pane: Pane): string {
   const turn = pane.view.value?.turn ?? 0;
   return turn ? t("view.turned", { degrees: turn }) : "";
+}
+
+/** Family and given name of DICOM's alphabetic group (PS3.5 6.2.1.1). */
+function name(written: string): string {
+  const [family = "", given = ""] = (written.split("=")[0] ?? "").split("^");
+  return [family, given]
+    .map((part) => part.trim())
+    .filter(Boolean)
+    .join(", ");
 }
 
 /** DICOM's dates (PS3.5 6.2, DA) as ISO dates. */

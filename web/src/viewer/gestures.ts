@@ -35,7 +35,7 @@ export function listen(element: HTMLElement, handlers: Handlers): () => void {
     drag = null;
   };
   const onDown = (event: PointerEvent) => {
-    if (down.size >= 2) return;
+    if (down.size >= 2 || (event.target as Element).closest("button")) return;
     element.setPointerCapture(event.pointerId);
     down.set(event.pointerId, place(event));
     if (down.size === 2) return finish(false);

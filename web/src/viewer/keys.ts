@@ -1,6 +1,7 @@
 // The keyboard: one table of shortcuts, for the help and for the hand, and the arrows within the viewport.
 import { type Key, t } from "../i18n";
 import * as act from "./actions";
+import { windowWords } from "./facts";
 import { clamp, type Point, panBy } from "./geometry";
 import { lengthWords } from "./layers";
 import type { Pane } from "./pane";
@@ -57,6 +58,7 @@ const typing = (target: EventTarget | null) =>
 
 /** Act on a key of the page. */
 export function onShortcut(event: KeyboardEvent, room: Room, on: boolean): void {
+  if (event.target instanceof Element && event.target.closest("dialog")) return;
   if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
   if (event.key === "Escape") {
     leave(event, room);
@@ -78,7 +80,7 @@ function leave(event: KeyboardEvent, room: Room): void {
 
 /** Act on a key within the viewport. */
 export function onArrows(event: KeyboardEvent, room: Room, pane: Pane): void {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
   const painting = room.open.brush.value !== null && pane === current(room);
   const measuring = !painting && room.tool.value === "length" && pane.ruler !== null;
   const arrow = ARROWS[event.key];
@@ -88,6 +90,7 @@ export function onArrows(event: KeyboardEvent, room: Room, pane: Pane): void {
     else if (event.shiftKey) {
       const bits = pane.pixels.value?.bits ?? 8;
       pane.window.value = dragged(pane.window.value, [STEP * arrow[0], STEP * arrow[1]], bits);
+      room.said.value = windowWords(pane);
     } else if (pane.view.value) {
       pane.view.value = panBy(pane.view.value, pane.frame, [-2 * STEP * arrow[0], -2 * STEP * arrow[1]]);
     }

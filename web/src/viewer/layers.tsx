@@ -9,24 +9,25 @@ import { HALF } from "./strokes";
 
 const matrix = (affine: Affine) => `matrix(${affine.join(",")})`;
 
-/** A model's heatmap as it is: one flat square a cell. */
+/** A model's heatmap as it is: one flat square a cell, and words that nobody can overlook. */
 export function HeatLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { rows, columns, labels, values } = overlay.heatmap;
   const cells = values[labels.indexOf(overlay.label)];
+  const affine = pane.affine.value;
+  const there = affine !== null;
   useEffect(() => {
-    const context = canvas.current?.getContext("2d");
+    const context = there && canvas.current?.getContext("2d");
     if (!context || !cells) return;
     const picture = context.createImageData(columns, rows);
     cells.flat().forEach((value, i) => {
-      picture.data.set([...colour(value), 255], 4 * i);
+      picture.data.set([...colour(value), 255 * value], 4 * i); // low values leave the image as it is
     });
     context.putImageData(picture, 0, 0);
-  }, [cells, columns, rows]);
-  const affine = pane.affine.value;
+  }, [there, cells, columns, rows]);
   if (!affine || !cells) return null;
   return (
-    <div class="view-layer" aria-hidden="true">
+    <div class="view-layer">
       <canvas
         class="view-heat"
         ref={canvas}
@@ -40,6 +41,7 @@ export function HeatLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
           transform: matrix(gridOver(affine, pane.frame, columns, rows)),
         }}
       />
+      <p class="view-caution">{t("view.heat.caution", { columns, rows })}</p>
     </div>
   );
 }
@@ -47,7 +49,7 @@ export function HeatLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
 interface MarksProps {
   pane: Pane;
   strokes: readonly Stroke[];
-  mode: "exclude" | "include" | null;
+  mode: "exclude" | "include";
   /** The brush's radius in image pixels, where it paints. */
   radius: number | null;
 }
@@ -74,17 +76,22 @@ export function Marks({ pane, strokes, mode, radius }: MarksProps) {
           <rect class="view-hatch-ground" data-mode={mode} width="9" height="9" />
           <line class="view-hatch" data-mode={mode} x1="0" y1="0" x2="0" y2="9" />
         </pattern>
+        <clipPath id={`${hatch}-edge`}>
+          <rect width={pane.frame.width} height={pane.frame.height} transform={matrix(affine)} />
+        </clipPath>
       </defs>
-      <g transform={`${matrix(affine)} translate(${HALF} ${HALF})`}>
-        {strokes.map((stroke, i) => (
-          <path
-            key={i}
-            class="view-stroke"
-            d={path(stroke.points)}
-            stroke={`url(#${hatch})`}
-            stroke-width={2 * stroke.radius}
-          />
-        ))}
+      <g clip-path={`url(#${hatch}-edge)`}>
+        <g transform={`${matrix(affine)} translate(${HALF} ${HALF})`}>
+          {strokes.map((stroke, i) => (
+            <path
+              key={i}
+              class="view-stroke"
+              d={path(stroke.points)}
+              stroke={`url(#${hatch})`}
+              stroke-width={2 * stroke.radius}
+            />
+          ))}
+        </g>
       </g>
       <g transform={matrix(affine)}>
         {radius !== null && cursor && <circle class="view-brush" cx={cursor[0]} cy={cursor[1]} r={radius} />}
@@ -143,7 +150,7 @@ function Sides({ pane }: { pane: Pane }) {
     left: [14, height / 2],
     right: [width - 14, height / 2],
     top: [width / 2, 24],
-    bottom: [width / 2, height - 34],
+    bottom: [width / 2, height - 58],
   };
   const where = sides(view.turn);
   // Only DICOM can say how the patient lay; of other files it is a convention.

@@ -19,7 +19,6 @@ export function PaneView({ room, pane }: { room: Room; pane: Pane }) {
   const identity = useIdentity(room, pane.study.id);
   const [who, when] = [whoOf(pane, identity), whenOf(pane, identity)];
   const painting = !pane.prior && room.open.brush.value !== null;
-  const mode = pane.prior ? null : room.open.brush.value;
   const overlay = room.open.overlay.value;
   const ofThis = (id: string) => room.open.predictions.value.find((one) => one.id === id)?.image;
   const laid =
@@ -41,7 +40,8 @@ export function PaneView({ room, pane }: { room: Room; pane: Pane }) {
       </header>
       <Screen
         pane={pane}
-        engine={room.engine}
+        engine={room.engine.value}
+        slow={room.slow}
         pixelsOf={room.pixels}
         label={labelOf(pane, which, who, when)}
         active={both && room.onPrior.value === pane.prior}
@@ -50,7 +50,7 @@ export function PaneView({ room, pane }: { room: Room; pane: Pane }) {
         onKeyDown={(event) => onArrows(event, room, pane)}
       >
         {laid && <HeatLayer pane={pane} overlay={laid} />}
-        <Marks pane={pane} strokes={strokes} mode={mode} radius={painting ? radiusOf(room, pane) : null} />
+        <Marks pane={pane} strokes={strokes} mode={room.mode.value} radius={painting ? radiusOf(room, pane) : null} />
         <p class="view-figures">{pane.affine.value && figuresOf(pane)}</p>
       </Screen>
     </article>

@@ -1,7 +1,9 @@
 // The viewer's own state while a study is open: which images are on the screen, and what the pointer and the keys do to them.
 import { type Signal, signal } from "@preact/signals";
+import { me } from "../api/client";
 import type { Identity, Image, Study } from "../api/types";
 import type { OpenStudy } from "../study/state";
+import type { Decoded } from "./decode.worker";
 import type { Engine } from "./engine";
 import { zoomAt } from "./geometry";
 import type { Tool } from "./gestures";
@@ -13,7 +15,8 @@ const AT_HAND = 4;
 
 export interface Room {
   open: OpenStudy;
-  engine: Promise<Engine>;
+  /** On the GPU where it can; a new one, on the CPU, where it can't. */
+  engine: Signal<Promise<Engine>>;
   tool: Signal<Exclude<Tool, "paint">>;
   prior: Signal<Pane | null>;
   /** Who was examined and when, by study, where the account may know. */
@@ -22,6 +25,8 @@ export interface Room {
   others: Signal<Study[] | null>;
   /** Which pane the toolbar and the keys work on. */
   onPrior: Signal<boolean>;
+  /** What the strokes mean, or meant when painting ended. */
+  mode: Signal<"exclude" | "include">;
   /** The brush's radius in pixels of the image; null: one that suits its size. */
   radius: Signal<number | null>;
   full: Signal<boolean>;
@@ -30,13 +35,21 @@ export interface Room {
   said: Signal<string>;
   pane(image: Image, study: Study, prior: boolean): Pane;
   pixels(image: string): Promise<Pixels>;
+  /** Go on without the GPU. */
+  slow(): void;
   close(): void;
 }
 
 export function openRoom(open: OpenStudy): Room {
   const panes = new Map<string, Pane>();
   const decoded = new Map<string, Promise<Pixels>>();
-  const engine = import("./engine").then(({ startEngine }) => startEngine());
+  const start = (cpu: boolean) => import("./engine").then(({ startEngine }) => startEngine(cpu, slow));
+  const engine = signal(start(false));
+  const slow = () => {
+    const before = engine.value;
+    engine.value = start(true);
+    void before.then((started) => started.close());
+  };
   return {
     open,
     engine,
@@ -45,6 +58,7 @@ export function openRoom(open: OpenStudy): Room {
     identities: signal(new Map()),
     others: signal(null),
     onPrior: signal(false),
+    mode: signal("exclude"),
     radius: signal(null),
     full: signal(false),
     help: signal(false),
@@ -64,8 +78,9 @@ export function openRoom(open: OpenStudy): Room {
       if (decoded.size > AT_HAND && oldest !== undefined) decoded.delete(oldest);
       return found;
     },
+    slow,
     close() {
-      void engine.then((started) => started.close());
+      void engine.value.then((started) => started.close());
       decoded.clear();
     },
   };
@@ -111,9 +126,12 @@ function fetchPixels(image: string): Promise<Pixels> {
       worker.terminate();
       act();
     };
-    worker.onmessage = ({ data }: MessageEvent<{ pixels?: Pixels; problem?: string }>) => {
-      const { pixels, problem } = data;
-      settle(() => (pixels ? resolve(pixels) : reject(new Error(problem))));
+    worker.onmessage = ({ data }: MessageEvent<Decoded>) => {
+      settle(() => {
+        if ("pixels" in data) return resolve(data.pixels);
+        if (data.status === 401) me.value = null; // the session has ended: the page asks for a login
+        reject(new Error(data.problem));
+      });
     };
     worker.onerror = (event) => settle(() => reject(new Error(event.message)));
     worker.postMessage(`/api/images/${image}/pixels`);

@@ -13,6 +13,7 @@ interface Props {
   pane: Pane;
   engine: Promise<Engine>;
   pixelsOf(image: string): Promise<Pixels>;
+  slow(): void;
   label: string;
   active: boolean;
   handlers: Handlers;
@@ -21,20 +22,23 @@ interface Props {
   children: ComponentChildren;
 }
 
-export function Screen({ pane, engine, pixelsOf, label, active, handlers, onFocus, onKeyDown, children }: Props) {
+export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, onFocus, onKeyDown, children }: Props) {
   const stageAt = useRef<HTMLDivElement>(null);
   const surface = useRef<HTMLDivElement>(null);
   const stage = useSignal<Stage | null>(null);
+  const tries = useSignal(0);
   const latest = useRef(handlers);
   latest.current = handlers;
 
   useEffect(() => {
     let gone = false;
     let opened: Stage | null = null;
+    pane.problem.value = null;
     const open = async () => {
       const element = stageAt.current as HTMLDivElement;
       const [started, pixels] = await Promise.all([engine, pixelsOf(pane.image.id)]);
       if (gone) return;
+      if (!started.holds(pane.frame)) return slow(); // and this effect runs again, with another engine
       opened = started.stage(element);
       await opened.show(pane.image.id, pixels, pane.frame);
       if (gone) return;
@@ -52,7 +56,7 @@ export function Screen({ pane, engine, pixelsOf, label, active, handlers, onFocu
       pane.affine.value = null;
       opened?.close();
     };
-  }, [pane, engine, pixelsOf, stage]);
+  }, [pane, engine, pixelsOf, slow, stage, tries.value]);
 
   useEffect(() => {
     const element = stageAt.current as HTMLDivElement;
@@ -104,9 +108,12 @@ export function Screen({ pane, engine, pixelsOf, label, active, handlers, onFocu
       <div class="view-stage" ref={stageAt} aria-hidden="true" />
       {children}
       {pane.problem.value && (
-        <p class="problem" role="alert">
-          {t("view.failed", { why: pane.problem.value })}
-        </p>
+        <div class="problem view-problem" role="alert">
+          {t("view.failed", { why: pane.problem.value })}{" "}
+          <button type="button" onClick={() => tries.value++}>
+            {t("view.again")}
+          </button>
+        </div>
       )}
       {!stage.value && !pane.problem.value && <p class="view-wait">{t("app.loading")}</p>}
     </div>

@@ -1,4 +1,5 @@
 // The viewer's toolbar: one stop for the Tab key, arrows within it (WAI-ARIA's toolbar pattern).
+import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { type Key, t } from "../i18n";
 import type * as act from "./actions";
@@ -17,6 +18,8 @@ interface Item {
 
 export function Toolbar({ room }: { room: Room }) {
   const bar = useRef<HTMLDivElement>(null);
+  /** The button that Tab comes to, by its key. */
+  const stop = useSignal("w");
   const pane = active(room);
   const tool = (sign: act.Chosen, key: string): Item => ({ sign, key, pressed: room.tool.value === sign });
   const groups: Item[][] = [
@@ -47,22 +50,29 @@ export function Toolbar({ room }: { room: Room }) {
       { sign: "help", key: "?" },
     ],
   ];
+  const at = groups.flat().some(({ key }) => key === stop.value) ? stop.value : "w"; // some buttons come and go
   const onKeyDown = (event: KeyboardEvent) => {
     const buttons = [...(bar.current?.querySelectorAll<HTMLButtonElement>("button") ?? [])];
-    const at = buttons.indexOf(event.target as HTMLButtonElement);
-    const to = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: buttons.length - 1 }[event.key];
-    if (to === undefined || at < 0) return;
+    const from = buttons.indexOf(event.target as HTMLButtonElement);
+    const to = { ArrowRight: from + 1, ArrowLeft: from - 1, Home: 0, End: buttons.length - 1 }[event.key];
+    if (to === undefined || from < 0) return;
     event.preventDefault();
-    const next = buttons[(to + buttons.length) % buttons.length];
-    for (const button of buttons) button.tabIndex = button === next ? 0 : -1;
-    next?.focus();
+    buttons[(to + buttons.length) % buttons.length]?.focus();
   };
   return (
     <div class="view-toolbar" role="toolbar" aria-label={t("view.toolbar")} ref={bar} onKeyDown={onKeyDown}>
       {groups.map((items, i) => (
         <div class="view-group" key={i}>
           {items.map((item) => (
-            <Button key={item.key} item={item} room={room} first={item.key === "w"} />
+            <Button
+              key={item.key}
+              item={item}
+              room={room}
+              stop={item.key === at}
+              onFocus={() => {
+                stop.value = item.key;
+              }}
+            />
           ))}
         </div>
       ))}
@@ -70,7 +80,14 @@ export function Toolbar({ room }: { room: Room }) {
   );
 }
 
-function Button({ item, room, first }: { item: Item; room: Room; first: boolean }) {
+interface ButtonProps {
+  item: Item;
+  room: Room;
+  stop: boolean;
+  onFocus(): void;
+}
+
+function Button({ item, room, stop, onFocus }: ButtonProps) {
   const shortcut = SHORTCUTS.find(({ key }) => key === item.key);
   if (!shortcut) throw new RangeError(`no shortcut has the key ${item.key}`);
   const name = t(shortcut.does);
@@ -79,7 +96,8 @@ function Button({ item, room, first }: { item: Item; room: Room; first: boolean 
     // Disabled buttons keep the focus, so that the reason can be read.
     <button
       type="button"
-      tabIndex={first ? 0 : -1}
+      tabIndex={stop ? 0 : -1}
+      onFocus={onFocus}
       aria-label={name}
       aria-pressed={item.pressed}
       aria-disabled={Boolean(why)}

@@ -32,6 +32,9 @@ export default function Viewer({ open }: { open: OpenStudy }) {
       document.removeEventListener("fullscreenchange", onFull);
     };
   }, [room, shortcuts]);
+  useSignalEffect(() => {
+    if (open.brush.value) room.mode.value = open.brush.value;
+  });
   useSignalEffect(() => localStorage.setItem(REMEMBERED, shortcuts.value ? "on" : "off"));
   useSignalEffect(() => {
     // A phone that has no full screen for elements gets the whole window (see the style sheet).
@@ -45,6 +48,7 @@ export default function Viewer({ open }: { open: OpenStudy }) {
       class="viewer"
       ref={root}
       data-full={room.full.value}
+      data-painting={open.brush.value !== null}
       data-both={prior !== null}
       data-front={room.onPrior.value ? "prior" : "current"}
     >
