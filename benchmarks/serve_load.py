@@ -29,13 +29,15 @@ import tempfile
 import time
 from collections import Counter
 from contextlib import suppress
+from io import BytesIO
 from pathlib import Path
 from statistics import median
 from typing import Any
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import numpy as np
 import psutil
+from PIL import Image
 
 from pneumoscope.files import write_json
 from pneumoscope.infer import default_workers, load
@@ -44,6 +46,7 @@ from pneumoscope.pixels.read import read
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
+from serve_client import BOUNDARY, multipart  # noqa: E402
 from serve_files import choose  # noqa: E402
 
 _ALIVE = 60.0
@@ -65,6 +68,7 @@ class Server:
         ]
         self._spent: Counter[str] = Counter()
         self._workers = workers
+        self._warm = command is None
 
     def start(self) -> None:
         """Start it, and wait until it and its workers can answer."""
@@ -85,7 +89,13 @@ class Server:
         return [child for child in psutil.Process(self.process.pid).children() if _is_worker(child)]
 
     def settle(self) -> None:
-        """Wait until its processes have loaded what they need: start-up is not what is measured."""
+        """Ask a few drawn squares and wait until it is quiet: loading programs and models is not what is measured."""
+        for number in range(2 * self._workers if self._warm else 0):
+            buffer = BytesIO()
+            Image.fromarray(np.full((64, 64 + number), 99, np.uint8)).save(buffer, "PNG")
+            head, data, tail = multipart(buffer.getvalue(), "builtin")
+            kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
+            urlopen(Request(f"http://127.0.0.1:{self.port}/api/studies", head + data + tail, kind), timeout=60).close()
         quiet = 0
         while quiet < 5:
             before = sum(self.cpu().values())

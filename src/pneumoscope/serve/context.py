@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 import anyio
 from fastapi import Depends, Request
+from sqlalchemy.orm import Session
 
 from pneumoscope.serve.auth import Accounts, Principal
 from pneumoscope.serve.catalogue import Catalogue
@@ -15,8 +17,11 @@ from pneumoscope.serve.metrics import Metrics
 from pneumoscope.serve.pages import Pages
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.settings import Settings
-from pneumoscope.serve.store import Store
+from pneumoscope.serve.store import Store, append
+from pneumoscope.serve.tables import Access
 from pneumoscope.serve.whatif import Models
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,3 +79,35 @@ Admin = Annotated[Principal, Depends(admin_asks)]
 def about(request: Request, subject: str) -> None:
     """Say which thing a request was about, for the audit log, where its address does not."""
     request.state.subject = subject
+
+
+async def recorded(
+    request: Request,
+    parts: Context,
+    change: Callable[[Session], T],
+    *,
+    status: int = 200,
+    alone: bool = False,
+    subject: Callable[[T], str] | None = None,
+) -> T:
+    """Make a change and write the access to it down in the same transaction; the guard then need not do it by itself.
+
+    Args:
+        request: What is being answered.
+        parts: Of the server.
+        change: As for `Store.commit`.
+        status: Of the answer that follows.
+        alone: As for `Store.commit`.
+        subject: What the access was to, where the address does not say it.
+    """
+
+    def both(session: Session) -> T:
+        value = change(session)
+        if subject is not None:
+            about(request, subject(value))
+        append(session, Access, **request.state.access(status))
+        return value
+
+    value = await parts.store.committed(both, alone=alone)
+    request.state.recorded = status
+    return value

@@ -169,6 +169,7 @@ class _Passage:
         self.address: str = (scope.get("client") or ("",))[0]
         self.state: dict[str, Any] = scope.setdefault("state", {})
         self.state["number"] = self.number
+        self.state["access"] = self._access
         self.is_page = self.method in ("GET", "HEAD") and self.path in context.pages.addresses
         self.principal: Principal | None = None
         self.limit = _SMALL_BODY
@@ -241,9 +242,15 @@ class _Passage:
         self._context.metrics.count(_known_method(self.method), route, status, perf_counter() - self._begun)
         if self.is_page or self.path == "/healthz":
             return  # nobody's data
+        if self.state.get("recorded") != status:
+            await self._context.store.committed(lambda session: append(session, Access, **self._access(status)))
+
+    def _access(self, status: int) -> dict[str, Any]:
+        """Return the line of the audit log about this request."""
+        route = getattr(self._scope.get("route"), "path", _UNKNOWN)
         who = self.principal or self.state.get("principal")
         subject = self.state.get("subject") or next(iter((self._scope.get("path_params") or {}).values()), "")
-        access = {
+        return {
             "at": now(),
             "who": who.id if isinstance(who, Principal) else "",
             "address": self.address[:64],
@@ -252,7 +259,6 @@ class _Passage:
             "status": status,
             "request": self.number,
         }
-        await self._context.store.committed(lambda session: append(session, Access, **access))
 
 
 def problem_response(problem: ProblemError, number: str) -> JSONResponse:

@@ -8,8 +8,9 @@ it is shown; a version is never changed, a later one stands beside it; after the
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from pneumoscope.serve.auth import Principal
@@ -18,7 +19,7 @@ from pneumoscope.serve.schemas import OwnRead
 from pneumoscope.serve.schemas_reads import ReadIn
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.settings import Settings
-from pneumoscope.serve.store import Store, now
+from pneumoscope.serve.store import Store, append, now, write_appended
 from pneumoscope.serve.tables import Display, Event, Prediction, Read
 
 WITHHELD = "lock your own unaided read first"
@@ -56,18 +57,17 @@ def why_withheld(session: Session, settings: Settings, study: str, reader: str) 
     return None
 
 
-def show(session: Session, rows: Sequence[Prediction], reader: str, what: str) -> None:
+def show(session: Session, rows: Sequence[Prediction | Row[Any]], reader: str, what: str) -> None:
     """Write down that answers are shown; to be committed before they are."""
     time = now()
-    session.add_all(
-        Display(study=row.study, prediction=row.id, reader=reader, what=what, at=time)
-        for row in rows
-        if row.result is not None
-    )
+    for row in rows:
+        if row.result is not None:
+            append(session, Display, study=row.study, prediction=row.id, reader=reader, what=what, at=time)
 
 
 def shown_to(session: Session, study: str, reader: str) -> list[str]:
     """Return the predictions about a study that a reader has been shown."""
+    write_appended(session)
     query = select(Display.prediction).where(Display.study == study, Display.reader == reader).distinct()
     return sorted(session.scalars(query))
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Any
 
 import anyio.to_thread
 import numpy as np
 from fastapi import APIRouter, Form, Path, Query, Request, UploadFile
 from fastapi.responses import FileResponse
-from sqlalchemy import select
+from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from pneumoscope.errors import ImageError
 from pneumoscope.serve import archive, blobs, queue, reads, studies
-from pneumoscope.serve.context import Admin, Context, Parts, Who, about
+from pneumoscope.serve.context import Admin, Context, Parts, Who, recorded
 from pneumoscope.serve.intake import Taken, take
 from pneumoscope.serve.problems import ProblemError, not_found
 from pneumoscope.serve.schemas import (
@@ -73,13 +74,46 @@ async def upload(
     When this is answered, what was accepted is on the disk. The same file again is the same image. With ``models``,
     their predictions are queued with it.
     """
-    made = await anyio.to_thread.run_sync(take_in, parts, who.id, files, models or (), limiter=parts.uploads)
-    about(request, next(outcome.study for outcome in made.files if outcome.study))
-    return made
+    coming = await anyio.to_thread.run_sync(_prepare, parts, files, models or (), limiter=parts.uploads)
+    with coming.kept as kept:
+        kept.added = await recorded(
+            request,
+            parts,
+            lambda session: kept.add(session, coming.models, who.id),
+            status=201,
+            alone=True,
+            subject=lambda added: added[0].study,
+        )
+    return coming.answer()
 
 
 def take_in(parts: Context, who: str, files: Sequence[UploadFile], models: Sequence[str]) -> UploadOut:
     """Store the files of an upload and queue the models that are asked; durable when this returns."""
+    coming = _prepare(parts, files, models)
+    with coming.kept as kept:
+        kept.added = parts.store.commit(lambda session: kept.add(session, coming.models, who), alone=True)
+    return coming.answer()
+
+
+@dataclass(frozen=True, slots=True)
+class _Coming:
+    """An upload whose files are on the disk and whose rows are not yet written."""
+
+    models: list[str]
+    outcomes: list[FileOut]
+    kept: studies.Kept
+
+    def answer(self) -> UploadOut:
+        added = iter(self.kept.added)
+        for outcome in self.outcomes:
+            if outcome.status == "accepted":
+                one = next(added)
+                outcome.status = "duplicate" if one.duplicate else "accepted"
+                outcome.study, outcome.image, outcome.predictions = one.study, one.image, list(one.predictions)
+        return UploadOut(files=self.outcomes)
+
+
+def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str]) -> _Coming:
     if len(files) > parts.settings.max_files:
         limit = parts.settings.max_files
         raise ProblemError(413, "the upload", f"has {len(files)} files; at most {limit} are taken.", "Send several.")
@@ -105,13 +139,7 @@ def take_in(parts: Context, who: str, files: Sequence[UploadFile], models: Seque
             "Each file's own problem is given with it.",
             more={"files": [outcome.model_dump() for outcome in outcomes]},
         )
-    added = iter(studies.add(parts.store, taken, identities, who))
-    for outcome in outcomes:
-        if outcome.status == "accepted":
-            one = next(added)
-            outcome.status = "duplicate" if one.duplicate else "accepted"
-            outcome.study, outcome.image, outcome.predictions = one.study, one.image, list(one.predictions)
-    return UploadOut(files=outcomes)
+    return _Coming(identities, outcomes, studies.Kept(parts.store, taken))
 
 
 def list_studies(
@@ -204,7 +232,7 @@ def ask(parts: Parts, who: Who, study: Id, sent: Ask) -> list[PredictionState]:
     return [_state_out(row) for row in made]
 
 
-async def answers(parts: Parts, who: Who, study: Id) -> list[PredictionOut]:
+async def answers(request: Request, parts: Parts, who: Who, study: Id) -> list[PredictionOut]:
     """Show the answers about a study; that they were shown is written down first."""
 
     def show(session: Session) -> list[PredictionOut]:
@@ -213,10 +241,10 @@ async def answers(parts: Parts, who: Who, study: Id) -> list[PredictionOut]:
             studies.get(session, study)
         return [*_shown(parts, who.id, rows, session)]
 
-    return await parts.store.committed(show)
+    return await recorded(request, parts, show)
 
 
-async def answer(parts: Parts, who: Who, prediction: Id) -> PredictionOut:
+async def answer(request: Request, parts: Parts, who: Who, prediction: Id) -> PredictionOut:
     """Show one answer; that it was shown is written down first."""
 
     def show(session: Session) -> PredictionOut:
@@ -225,7 +253,7 @@ async def answer(parts: Parts, who: Who, prediction: Id) -> PredictionOut:
             raise not_found("prediction")
         return next(_shown(parts, who.id, [row], session))
 
-    return await parts.store.committed(show)
+    return await recorded(request, parts, show)
 
 
 def heatmap(parts: Parts, who: Who, prediction: Id) -> HeatmapOut:
@@ -274,7 +302,9 @@ def _sent(files: Sequence[UploadFile], parts: Context) -> Iterator[archive.Sent]
             yield archive.Sent(name, data)
 
 
-def _shown(parts: Context, reader: str, rows: Sequence[Prediction], session: Session) -> Iterator[PredictionOut]:
+def _shown(
+    parts: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Session
+) -> Iterator[PredictionOut]:
     """Yield predictions as this reader may see them, and note those that are shown."""
     withheld = {study: reads.why_withheld(session, parts.settings, study, reader) for study in {r.study for r in rows}}
     reads.show(session, [row for row in rows if withheld[row.study] is None], reader, "result")
@@ -292,7 +322,7 @@ def _shown(parts: Context, reader: str, rows: Sequence[Prediction], session: Ses
         )
 
 
-def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Prediction], own_read: OwnRead) -> StudyOut:
+def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Row[Any]], own_read: OwnRead) -> StudyOut:
     return StudyOut(
         id=study.id,
         patient=study.patient,
@@ -306,7 +336,7 @@ def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Pred
     )
 
 
-def _state_out(row: Prediction) -> PredictionState:
+def _state_out(row: Prediction | Row[Any]) -> PredictionState:
     return PredictionState.model_validate(
         {"id": row.id, "image": row.image, "model": row.model[:12], "state": row.state}
     )

@@ -11,6 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import wait
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,8 @@ from pneumoscope.serve.tables import Base, Event, Fact
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
+_ORDER = {table.name: place for place, table in enumerate(Base.metadata.sorted_tables)}
+"""Of tables, parents before children."""
 Listener = Callable[[frozenset[str]], object]
 """Called with the states of the events that have just been committed; from any thread, so that it only sets a flag."""
 _LOCK = 7_041_113
@@ -85,8 +88,14 @@ class Store:
         return self._writer.submit(change, alone=alone).result()
 
     async def committed(self, change: Callable[[Session], T], *, alone: bool = False) -> T:
-        """Do what `commit` does, without holding a thread."""
-        return await asyncio.wrap_future(self._writer.submit(change, alone=alone))
+        """Do what `commit` does, without holding a thread; where this is cancelled, the outcome is settled first."""
+        outcome = self._writer.submit(change, alone=alone)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(outcome))
+        except asyncio.CancelledError:
+            if not outcome.cancel():
+                wait([outcome])  # at most as long as a commit takes
+            raise
 
     def listen(self, listener: Listener) -> Callable[[], None]:
         """Have a function called after commits that added events; return what ends that."""
@@ -117,8 +126,8 @@ def write_appended(session: Session) -> None:
     rows: dict[type[Base], list[dict[str, Any]]] = session.info.pop("rows", {})
     if rows:
         session.flush()
-        connection, order = session.connection(), Base.metadata.sorted_tables
-        for kind in sorted(rows, key=lambda kind: order.index(table_of(kind))):
+        connection = session.connection()
+        for kind in sorted(rows, key=lambda kind: _ORDER[kind.__tablename__]):
             connection.execute(table_of(kind).insert(), rows[kind])
         session.info.setdefault("states", set()).update(row["state"] for row in rows.get(Event, ()))
 

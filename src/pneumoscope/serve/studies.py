@@ -8,11 +8,13 @@ files that no row names, which the next start removes.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, delete, func, select, tuple_
+from sqlalchemy import Row, bindparam, delete, func, select, tuple_
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from pneumoscope.serve import blobs, exports, queue
@@ -26,6 +28,12 @@ from pneumoscope.serve.tables import Event, ExamIdentity, Identity, Image, Predi
 _IMAGES = table_of(Image)
 _BY_SOURCE = select(_IMAGES.c.source, _IMAGES.c.id, _IMAGES.c.study).where(
     _IMAGES.c.source.in_(bindparam("sources", expanding=True))
+)
+_PREDICTIONS = table_of(Prediction)
+_BY_STUDY = (
+    select(*(column for column in _PREDICTIONS.c if column.name != "heatmap"))
+    .where(_PREDICTIONS.c.study.in_(bindparam("studies", expanding=True)))
+    .order_by(_PREDICTIONS.c.asked, _PREDICTIONS.c.id)
 )
 
 
@@ -51,40 +59,65 @@ class Filter:
     received_to: float | None = None
 
 
+class Kept:
+    """Files on the disk that no row names yet. Used in a ``with``: those that none names at its end are removed."""
+
+    def __init__(self, store: Store, taken: Sequence[Taken]) -> None:
+        """Write the files; durable when this returns.
+
+        Args:
+            store: Where to.
+            taken: Files; the same one may be there twice.
+        """
+        self.taken = taken
+        self.sources = [store.secret.key("source", bytes.fromhex(file.data_sha256)) for file in taken]
+        self.added: list[Added] = []
+        """What has been committed."""
+        self._store = store
+        self._numbers = {source: new_id() for source in self.sources}
+        try:
+            for source, file in dict(zip(self.sources, taken, strict=True)).items():
+                blobs.keep(store.settings.files, self._numbers[source], file.png)
+        except BaseException:
+            self._tidy()
+            raise
+
+    def __enter__(self) -> Kept:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Remove what no row names. Only the database knows that where something went wrong; else the next start."""
+        named = {each.image for each in self.added}
+        with suppress(SQLAlchemyError):
+            if not self.added:
+                with self._store.reading() as session:
+                    named = set(session.scalars(select(Image.id).where(Image.id.in_(self._numbers.values()))))
+            for number in set(self._numbers.values()) - named:
+                blobs.erase(self._store.settings.files, number)
+
+    def add(self, session: Session, models: Sequence[str], who: str) -> list[Added]:
+        """Add rows for the files and queue their predictions, all or nothing.
+
+        The same file twice is one image, and a model that has answered it or is about to is not asked again: who sends
+        an upload again because the answer was lost gets the answer, not a second study.
+
+        Args:
+            session: Of a transaction that is alone (`Store.commit`); what it returns goes into ``added`` afterwards.
+            models: Identities, whole, of the models to ask.
+            who: Sends them.
+        """
+        numbers = [self._numbers[source] for source in self.sources]
+        return _add_rows(self._store, session, self.taken, numbers, self.sources, models, who)
+
+
 def add(store: Store, taken: Sequence[Taken], models: Sequence[str], who: str) -> list[Added]:
-    """Store files and queue their predictions, all or nothing; durable when this returns.
-
-    The same file twice is one image, and a model that has answered it or is about to is not asked again: who sends an
-    upload again because the answer was lost gets the answer, not a second study.
-
-    Args:
-        store: Where to.
-        taken: Files.
-        models: Identities, whole, of the models to ask.
-        who: Sends them.
-    """
-    folder, written = store.settings.files, list[str]()
-    sources = [store.secret.key("source", bytes.fromhex(file.data_sha256)) for file in taken]
-    try:
-        numbers: dict[str, str] = {}
-        for file, source in zip(taken, sources, strict=True):
-            if source not in numbers:
-                numbers[source] = number = new_id()
-                written.append(number)
-                blobs.keep(folder, number, file.png)
-        added = store.commit(
-            lambda session: _add_rows(
-                store, session, taken, [numbers[source] for source in sources], sources, models, who
-            ),
-            alone=True,
-        )
-    except BaseException:
-        for number in written:
-            blobs.erase(folder, number)
-        raise
-    for number in set(written) - {each.image for each in added}:  # it was here before
-        blobs.erase(folder, number)
-    return added
+    """Store files and queue their predictions, see `Kept.add`; durable when this returns."""
+    with Kept(store, taken) as kept:
+        kept.added = store.commit(lambda session: kept.add(session, models, who), alone=True)
+    return kept.added
 
 
 def _add_rows(
@@ -202,11 +235,10 @@ def images_of(session: Session, studies: Sequence[str]) -> dict[str, list[Image]
     return found
 
 
-def predictions_of(session: Session, studies: Sequence[str]) -> dict[str, list[Prediction]]:
-    """Return the predictions of studies, by study, oldest first."""
-    found: dict[str, list[Prediction]] = {study: [] for study in studies}
-    query = select(Prediction).where(Prediction.study.in_(studies)).order_by(Prediction.asked, Prediction.id)
-    for row in session.scalars(query):
+def predictions_of(session: Session, studies: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """Return the predictions of studies, by study, oldest first: rows with all but the heatmap."""
+    found: dict[str, list[Row[Any]]] = {study: [] for study in studies}
+    for row in session.connection().execute(_BY_STUDY, {"studies": studies}):
         found[row.study].append(row)
     return found
 
