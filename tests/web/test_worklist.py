@@ -36,9 +36,8 @@ def opened(page: Page, site: Site, hash_: str = "#/") -> None:
 
 
 def choose(page: Page, *files: tuple[str, bytes]) -> None:
-    page.locator("input[type=file]").set_input_files(
-        [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
-    )
+    sent: Any = [{"name": name, "mimeType": "application/octet-stream", "buffer": data} for name, data in files]
+    page.locator("input[type=file]").set_input_files(sent)
 
 
 def line(page: Page, name: str) -> Any:

@@ -5,6 +5,7 @@ import type { components } from "../api/schema";
 import { t, word } from "../i18n";
 import { Badge } from "../ui/badge";
 import { ProblemNote } from "../ui/problem";
+import { Scroll } from "../ui/scroll";
 
 type Access = components["schemas"]["AccessOut"];
 const PAGE = 50;
@@ -82,8 +83,7 @@ export function AuditLog() {
 
 function Lines({ rows }: { rows: Access[] }) {
   return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: a region that scrolls must be reached by keyboard
-    <section class="scroll" aria-label={t("account.audit")} tabIndex={0}>
+    <Scroll label={t("account.audit")}>
       <table class="audit small">
         <thead>
           <tr>
@@ -115,7 +115,7 @@ function Lines({ rows }: { rows: Access[] }) {
           ))}
         </tbody>
       </table>
-    </section>
+    </Scroll>
   );
 }
 

@@ -1,8 +1,10 @@
 // Who agrees with whom: the share, kappa, and the table that both come from. It says nothing about who is right.
+
 import type { components } from "../api/schema";
 import { number, t, word } from "../i18n";
 import { className } from "../models/words";
 import { asShare, asText, Intervals } from "../ui/estimate";
+import { Scroll } from "../ui/scroll";
 import type { Figures } from "./page";
 
 type Agreement = components["schemas"]["Agreement"];
@@ -51,7 +53,7 @@ export function Agreements({ figures }: { figures: Figures }) {
 
 function Table({ agreement, rows, columns }: { agreement: Agreement; rows: string; columns: string }) {
   return (
-    <div class="scroll">
+    <Scroll label={`${rows}, ${columns}`}>
       <table class="counts">
         <thead>
           <tr>
@@ -78,7 +80,7 @@ function Table({ agreement, rows, columns }: { agreement: Agreement; rows: strin
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 

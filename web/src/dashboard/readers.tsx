@@ -1,7 +1,9 @@
 // What readers made of the model's answers, together and, for admins, one by one.
+
 import type { components } from "../api/schema";
 import { number, t } from "../i18n";
 import { asShare, Intervals } from "../ui/estimate";
+import { Scroll } from "../ui/scroll";
 import type { Figures } from "./page";
 
 export function Changes({ figures: { changes } }: { figures: Figures }) {
@@ -62,7 +64,7 @@ export function ByReader({ readers }: { readers: components["schemas"]["ReaderFi
   return (
     <>
       <p class="soft">{t("dash.by-reader-is")}</p>
-      <div class="scroll">
+      <Scroll label={t("dash.by-reader")}>
         <table>
           <thead>
             <tr>
@@ -91,7 +93,7 @@ export function ByReader({ readers }: { readers: components["schemas"]["ReaderFi
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
     </>
   );
 }

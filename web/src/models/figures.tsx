@@ -1,7 +1,9 @@
 // How well a model did. Test and validation stand apart: the one was opened after everything was fixed, the other chose.
+
 import type { ModelDetail } from "../api/types";
 import { moment, number, t, word } from "../i18n";
 import { asText, type Estimate, Intervals } from "../ui/estimate";
+import { Scroll } from "../ui/scroll";
 import { type Card, headline, openingsOf, type PartMetrics } from "./card";
 import { className, figureHint, figureName } from "./words";
 
@@ -69,7 +71,7 @@ function Rows({ title, figures }: { title: string; figures: [string, Estimate][]
 
 function AllFigures({ metrics }: { metrics: Record<string, Estimate> }) {
   return (
-    <div class="scroll">
+    <Scroll label={t("model.all-figures")}>
       <table>
         <thead>
           <tr>
@@ -90,7 +92,7 @@ function AllFigures({ metrics }: { metrics: Record<string, Estimate> }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 

@@ -1,6 +1,8 @@
 // What a model was made of: whose images, under which licence, labelled by whom, and what the data gate found in them.
+
 import { number, t, word } from "../i18n";
 import { Badge, type Tone } from "../ui/badge";
+import { Scroll } from "../ui/scroll";
 import { type Card, type Finding, standardsOf } from "./card";
 import { className } from "./words";
 
@@ -13,7 +15,7 @@ export function Origin({ card }: { card: Card }) {
     <>
       <h3>{t("model.sources")}</h3>
       <p>{t("model.sources-lead")}</p>
-      <div class="scroll">
+      <Scroll label={t("model.sources")}>
         <table>
           <thead>
             <tr>
@@ -34,9 +36,9 @@ export function Origin({ card }: { card: Card }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
       <h3>{t("model.classes")}</h3>
-      <div class="scroll">
+      <Scroll label={t("model.classes")}>
         <table>
           <thead>
             <tr>
@@ -59,7 +61,7 @@ export function Origin({ card }: { card: Card }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </Scroll>
       <h3>{t("model.standards")}</h3>
       <p>{t("model.standards-lead")}</p>
       {card.labels.map((label) => (

@@ -1,6 +1,8 @@
 // What a score means: what was observed at such scores, how much they change the odds, and how wide an honest answer is.
+
 import { number, t } from "../i18n";
 import { asShare, asText, Intervals } from "../ui/estimate";
+import { Scroll } from "../ui/scroll";
 import type { Card } from "./card";
 import { className } from "./words";
 
@@ -42,7 +44,7 @@ export function Scores({ card }: { card: Card }) {
         <>
           <h3>{t("model.ratios")}</h3>
           <p>{t("model.ratios-lead", { label: primary })}</p>
-          <div class="scroll">
+          <Scroll label={t("model.ratios")}>
             <table>
               <thead>
                 <tr>
@@ -65,7 +67,7 @@ export function Scores({ card }: { card: Card }) {
                 ))}
               </tbody>
             </table>
-          </div>
+          </Scroll>
         </>
       )}
       {sets && (

@@ -1,4 +1,5 @@
 // The kill switch of a model, for admins, and the list of everyone whom it has answered: what a recall needs.
+
 import { useSignal } from "@preact/signals";
 import { api, body } from "../api/client";
 import type { components } from "../api/schema";
@@ -7,6 +8,7 @@ import { moment, t } from "../i18n";
 import { href } from "../router";
 import { Confirm } from "../ui/dialog";
 import { ProblemNote } from "../ui/problem";
+import { Scroll } from "../ui/scroll";
 import { say } from "../ui/toast";
 import { phraseOf } from "./words";
 
@@ -14,10 +16,9 @@ type Answered = components["schemas"]["AnsweredOut"];
 const PAGE = 100;
 
 export function Switches({ model, switched }: { model: ModelDetail; switched: () => Promise<void> }) {
-  const asking = useSignal(false);
+  const asking = useSignal<"on" | "off" | null>(null);
   const reason = useSignal("");
-  const on = !model.on;
-  const act = async () => {
+  const act = async (on: boolean) => {
     await body(
       api.POST("/api/models/{model}/switch", {
         params: { path: { model: model.id } },
@@ -35,22 +36,22 @@ export function Switches({ model, switched }: { model: ModelDetail; switched: ()
         type="button"
         class={model.on ? "danger" : ""}
         onClick={() => {
-          asking.value = true;
+          asking.value = model.on ? "off" : "on";
         }}
       >
         {t(model.on ? "model.switch-off" : "model.switch-on")}
       </button>
       {asking.value && (
         <Confirm
-          title={t(on ? "model.switch-on" : "model.switch-off")}
-          doIt={t(on ? "model.switch-on" : "model.switch-off")}
-          act={act}
+          title={t(`model.switch-${asking.value}`)}
+          doIt={t(`model.switch-${asking.value}`)}
+          act={() => act(asking.value === "on")}
           ready={reason.value.trim().length >= 3}
           onClose={() => {
-            asking.value = false;
+            asking.value = null;
           }}
         >
-          <p>{t(on ? "model.switch-on-what" : "model.switch-off-what")}</p>
+          <p>{t(`model.switch-${asking.value}-what`)}</p>
           <label class="field">
             <span>{t("model.reason")}</span>
             <textarea
@@ -107,7 +108,7 @@ function Recall({ model }: { model: ModelDetail }) {
       {problem.value !== null && <ProblemNote error={problem.value} />}
       {rows.value?.length === 0 && <p>{t("model.answered-none")}</p>}
       {rows.value && rows.value.length > 0 && (
-        <div class="scroll">
+        <Scroll label={t("model.answered")}>
           <table>
             <thead>
               <tr>
@@ -130,7 +131,7 @@ function Recall({ model }: { model: ModelDetail }) {
               ))}
             </tbody>
           </table>
-        </div>
+        </Scroll>
       )}
       {!whole.value && (
         <button type="button" onClick={() => void more()}>

@@ -1,7 +1,9 @@
 // Figures with their intervals: as text, and as rows with a line from limit to limit. No figure is shown without one;
 // where it can't be estimated, that is said in its place.
+
 import type { ComponentChildren } from "preact";
 import { number, t } from "../i18n";
+import { Scroll } from "./scroll";
 import "./estimate.css";
 
 /** A figure with its 95% interval, as the server and the cards give it. */
@@ -62,7 +64,7 @@ interface Props {
 export function Intervals({ caption, rows, range = [0, 1], mark, say = asText }: Props) {
   const end = (value: number) => (say === asShare ? `${number(100 * value, 0)}%` : number(value, 0));
   return (
-    <div class="scroll">
+    <Scroll label={caption}>
       <table class="intervals">
         <caption class="hidden">{caption}</caption>
         <thead>
@@ -97,7 +99,7 @@ export function Intervals({ caption, rows, range = [0, 1], mark, say = asText }:
           ))}
         </tbody>
       </table>
-    </div>
+    </Scroll>
   );
 }
 

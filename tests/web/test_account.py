@@ -1,0 +1,126 @@
+"""Accounts in the page: login, keys, the log-off that warns, the audit log, and a patient who is found and erased."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from serve.drawn import dicom
+from web.axe import obstacles
+from web.conftest import PASSWORD, PHONE, Site
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page, Route
+
+
+def log_in(page: Page, site: Site, hash_: str = "#/account") -> None:
+    page.goto(f"{site.url}/{hash_}")
+    page.get_by_label("Name").fill("chief")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("link", name="Account").wait_for()
+
+
+def test_the_login_refuses_in_words_and_leads_back_to_the_page(department: Site, page: Page) -> None:
+    page.goto(f"{department.url}/#/account")
+    page.get_by_label("Name").fill("chief")
+    page.get_by_label("Password").fill("not the password at all")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("alert").get_by_text("Name or password is wrong").wait_for()
+    assert page.get_by_label("Password").input_value() == ""
+    log_in(page, department)
+    page.get_by_role("heading", name="chief").wait_for()
+    assert page.evaluate("document.activeElement.tagName") == "H1"
+
+
+def test_a_key_is_shown_once_works_and_can_be_revoked(department: Site, page: Page) -> None:
+    log_in(page, department)
+    page.get_by_label("What it is for").fill("Prometheus")
+    page.get_by_role("button", name="Make a key").click()
+    key = page.locator(".token code").inner_text()
+    ask = {"headers": {"Authorization": f"Bearer {key}"}}
+    assert httpx.get(f"{department.url}/api/me", **ask).json()["name"] == "chief"
+    page.reload()
+    page.get_by_role("button", name="Revoke the key").wait_for()
+    assert key not in page.content()
+    page.get_by_role("button", name="Revoke the key").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
+    page.get_by_text("You have no keys").wait_for()
+    assert httpx.get(f"{department.url}/api/me", **ask).status_code == 401
+
+
+def test_without_use_the_page_warns_and_logs_off(department: Site, page: Page) -> None:
+    def soon(route: Route) -> None:
+        answer = route.fetch()
+        body = answer.json()
+        route.fulfill(response=answer, json={**body, "idle_seconds": 5} if answer.ok else body)
+
+    page.route("**/api/me", soon)
+    log_in(page, department)
+    warning = page.get_by_role("alertdialog")
+    warning.wait_for()
+    warning.get_by_role("button", name="Stay logged in").click()
+    warning.wait_for(state="detached")
+    page.get_by_text("You were logged out because nobody used this page").wait_for()
+    page.unroute("**/api/me")
+    page.reload()  # the session has ended on the server too
+    page.get_by_role("button", name="Log in").wait_for()
+
+
+def test_logging_out_leaves_nothing_behind(department: Site, page: Page) -> None:
+    log_in(page, department)
+    page.get_by_role("button", name="Log out").click()
+    page.get_by_text("You have logged out").wait_for()
+    kept = page.evaluate("[...Object.keys(localStorage), ...Object.keys(sessionStorage)].sort()")
+    assert set(kept) <= {"pneumoscope.language", "pneumoscope.models", "pneumoscope.theme"}
+
+
+def test_a_patient_is_found_by_number_and_erased(site: Site, page: Page) -> None:
+    (study,) = site.upload(dicom({"PatientID": "0815", "StudyInstanceUID": "1.2.3.4"}), models=())
+    page.goto(f"{site.url}/#/account")
+    page.get_by_label("PatientID", exact=True).fill("0816")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_text("No patient with this number").wait_for()
+    page.get_by_label("PatientID", exact=True).fill("0815")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("link", name="Show the studies").click()
+    page.locator(f'.study a[href="#/studies/{study}"]').wait_for()
+    page.get_by_label("Show names").check()
+    page.locator(".study-open", has_text="Doe, Jane").wait_for()
+    page.go_back()
+    page.get_by_label("PatientID", exact=True).fill("0815")
+    page.get_by_role("button", name="Find").click()
+    page.get_by_role("button", name="Erase this patient").click()
+    page.get_by_role("dialog").get_by_role("button", name="Erase for good").click()
+    page.get_by_text("Erased: 1 studies").wait_for()
+    assert httpx.get(f"{site.url}/api/studies/{study}").status_code == 404
+
+
+def test_the_audit_log_says_in_words_who_did_what(site: Site, page: Page) -> None:
+    page.goto(f"{site.url}/#/account")
+    page.get_by_role("button", name="Show the log").click()
+    rows = page.locator(".audit tbody tr")
+    rows.first.wait_for()
+    assert "Asked who is logged in" in page.locator(".audit").inner_text()
+    before = rows.count()
+    if before == 50:
+        page.get_by_role("button", name="Show earlier lines").click()
+        rows.nth(before).wait_for()
+
+
+@pytest.mark.parametrize("size", [None, PHONE])
+def test_nothing_keeps_anyone_out(department: Site, new_page: Callable[..., Page], size: dict[str, int] | None) -> None:
+    page = new_page(size) if size else new_page()
+    page.goto(f"{department.url}/#/account")
+    page.get_by_label("Password").wait_for()
+    assert obstacles(page) == []
+    log_in(page, department)
+    page.get_by_role("button", name="Show the log").click()
+    page.locator(".audit tbody tr").first.wait_for()
+    assert obstacles(page) == []
+    page.get_by_label("Light", exact=True).check()
+    assert obstacles(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

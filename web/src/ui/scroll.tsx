@@ -1,0 +1,26 @@
+// What is wider than the page scrolls by itself; then, and only then, the keyboard must be able to reach it.
+import { useSignal } from "@preact/signals";
+import type { ComponentChildren } from "preact";
+import { useEffect, useRef } from "preact/hooks";
+
+/** A box that scrolls sideways where its content does not fit; `label` says what is in it. */
+export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
+  const box = useRef<HTMLElement>(null);
+  const over = useSignal(false);
+  useEffect(() => {
+    const watched = box.current;
+    if (!watched) return;
+    const look = () => {
+      over.value = watched.scrollWidth > watched.clientWidth;
+    };
+    const observer = new ResizeObserver(look);
+    observer.observe(watched);
+    if (watched.firstElementChild) observer.observe(watched.firstElementChild);
+    return () => observer.disconnect();
+  }, [over]);
+  return (
+    <section class="scroll" ref={box} aria-label={label} {...(over.value ? { tabIndex: 0 } : {})}>
+      {children}
+    </section>
+  );
+}
