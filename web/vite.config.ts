@@ -1,6 +1,6 @@
 // Builds the reading room into the Python package. The server's Content-Security-Policy forbids inline scripts, so nothing is inlined.
 import { defineConfig } from "vite";
-import { leanCornerstone } from "./cornerstone";
+import { leanCornerstone } from "./cornerstone.ts";
 
 const server = process.env.PNEUMOSCOPE_SERVER ?? "http://127.0.0.1:8000";
 
