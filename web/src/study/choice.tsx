@@ -3,12 +3,14 @@ import { useSignal } from "@preact/signals";
 import { t } from "../i18n";
 import { ProblemNote } from "../ui/problem";
 import type { Desk } from "./desk";
+import { focusTab } from "./tabs";
 
 export function Choice({ desk }: { desk: Desk }) {
   const problem = useSignal<unknown>(null);
   const show = async () => {
     problem.value = null;
     desk.tab.value = "model";
+    focusTab();
     await desk.show().catch((error: unknown) => {
       problem.value = error;
     });
@@ -24,6 +26,7 @@ export function Choice({ desk }: { desk: Desk }) {
           onClick={() => {
             desk.readFirst();
             desk.tab.value = "read";
+            focusTab();
           }}
         >
           {t("panel.read-first")}

@@ -150,6 +150,8 @@ export async function openDesk(id: string) {
     view,
     /** Show the answers; in free mode this ends the possibility of an unaided read. */
     show: async () => {
+      unsent.aided.value ??= unsent.unaided.value; // what was typed goes on in the report
+      unsent.unaided.value = null;
       shown.value = true;
       await look();
     },

@@ -1,6 +1,6 @@
 // An open study: the image in the middle, the panel with reads and answers beside it (beneath it on a phone).
 import { useSignal } from "@preact/signals";
-import { Suspense } from "preact/compat";
+import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { t } from "../i18n";
 import { href } from "../router";
@@ -11,7 +11,9 @@ import { type Desk, openDesk } from "./desk";
 import { useLeaving } from "./leave";
 import { Neighbours } from "./neighbours";
 import { Panel } from "./panel";
-import { Picture } from "./picture";
+
+/** Loaded when a study is opened, so that the worklist stays light. */
+const Viewer = lazy(() => import("../viewer/viewer"));
 
 export default function StudyPage({ id }: { id: string }) {
   const desk = useSignal<Desk | null>(null);
@@ -76,7 +78,7 @@ function Study({ desk }: { desk: Desk }) {
       </div>
       <section class="reading-image" aria-label={t("panel.image")}>
         <Suspense fallback={<p class="soft">{t("app.loading")}</p>}>
-          <Picture open={desk.open} />
+          <Viewer open={desk.open} />
         </Suspense>
       </section>
       <section class="reading-panel" aria-label={t("panel.panel")}>

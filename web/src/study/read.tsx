@@ -11,6 +11,7 @@ import { Choice } from "./choice";
 import { type Desk, edit } from "./desk";
 import { mayShow } from "./flow";
 import { ReadForm, readLabels } from "./readform";
+import { focusTab } from "./tabs";
 import { answersOf, usable } from "./usable";
 import { Versions } from "./versions";
 
@@ -51,9 +52,17 @@ function Report({ desk }: { desk: Desk }) {
     }
   };
   const lock = async () => {
-    await desk.send("final");
+    problem.value = null;
+    try {
+      await desk.send("final");
+    } catch (error) {
+      if (desk.stage.value === stage) throw error;
+      problem.value = error; // it turned into an aided one: what was about to be locked is none any more
+      return;
+    }
     say(t(`read.locked-${stage}`));
     if (stage === "unaided") desk.tab.value = "model";
+    focusTab();
   };
   const free = stage === "unaided" && !about.value?.reads_first;
   return (
@@ -84,13 +93,7 @@ function Report({ desk }: { desk: Desk }) {
           {t("read.needs")}
         </p>
       )}
-      {free && (
-        <p class="small">
-          <button type="button" class="linkish" onClick={() => void desk.show()}>
-            {t("read.skip")}
-          </button>
-        </p>
-      )}
+      {free && <Skip desk={desk} />}
       {asking.value && (
         <Confirm
           title={t(`read.ask-${stage}`)}
@@ -105,6 +108,40 @@ function Report({ desk }: { desk: Desk }) {
         </Confirm>
       )}
     </form>
+  );
+}
+
+/** In free mode the answers may be had without an unaided read; it can't be had afterwards. */
+function Skip({ desk }: { desk: Desk }) {
+  const asking = useSignal(false);
+  return (
+    <p class="small">
+      <button
+        type="button"
+        class="linkish"
+        onClick={() => {
+          asking.value = true;
+        }}
+      >
+        {t("read.skip")}
+      </button>
+      {asking.value && (
+        <Confirm
+          title={t("read.skip-ask")}
+          doIt={t("panel.show-answers")}
+          act={async () => {
+            desk.tab.value = "model";
+            await desk.show();
+            focusTab();
+          }}
+          onClose={() => {
+            asking.value = false;
+          }}
+        >
+          <p>{t("panel.choice-words")}</p>
+        </Confirm>
+      )}
+    </p>
   );
 }
 

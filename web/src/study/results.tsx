@@ -8,6 +8,7 @@ import { Choice } from "./choice";
 import type { Desk } from "./desk";
 import { unfit } from "./phrase";
 import { Prior } from "./prior";
+import { focusTab } from "./tabs";
 import { answersOf, usable } from "./usable";
 import { WhatIf } from "./whatif";
 
@@ -34,6 +35,7 @@ function Withheld({ desk }: { desk: Desk }) {
           type="button"
           onClick={() => {
             desk.tab.value = "read";
+            focusTab();
           }}
         >
           {t("panel.to-read")}

@@ -73,3 +73,8 @@ export function Tabs<T extends string>({
     </>
   );
 }
+
+/** Give the focus to the chosen tab: what had it is gone from the page. */
+export function focusTab(): void {
+  setTimeout(() => document.querySelector<HTMLElement>(".reading-panel [role=tab][aria-selected=true]")?.focus());
+}
