@@ -1,11 +1,11 @@
 // The reader's own pre-test probability meets the answer: a second number, and never the model's.
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
-import { api, body } from "../api/client";
+import { api, body, Problem } from "../api/client";
 import type { Posterior, Prediction } from "../api/types";
 import { t, word } from "../i18n";
 import { draft } from "../ui/drafts";
-import { ProblemNote } from "../ui/problem";
+import { ProblemNote, sentence } from "../ui/problem";
 import { cardOf, ratioBand } from "./card";
 import type { Desk } from "./desk";
 import { shareOf } from "./phrase";
@@ -93,10 +93,20 @@ export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction
           {t("prior.do")}
         </button>
         <div aria-live="polite">
-          {problem.value !== null && <ProblemNote error={problem.value} />}
+          {problem.value !== null && <Refusal error={problem.value} />}
           {found.value && <PosteriorFrame found={found.value} band={band} />}
         </div>
       </form>
     </details>
+  );
+}
+
+/** That an answer can't carry a pre-test probability is no fault of the reader's: the reason is what there is to say. */
+function Refusal({ error }: { error: unknown }) {
+  if (!(error instanceof Problem && error.status === 409)) return <ProblemNote error={error} />;
+  return (
+    <p class="note" lang="en">
+      {sentence(error)}
+    </p>
   );
 }

@@ -30,6 +30,8 @@ export function openStudy(study: Study) {
     /** Whether the viewer's pointer paints, and what the painting means. */
     brush: signal<"exclude" | "include" | null>(null),
     strokes: signal<Stroke[]>([]),
+    /** What the strokes mean, also while nobody paints. */
+    meaning: signal<"exclude" | "include">("exclude"),
   };
 }
 export type OpenStudy = ReturnType<typeof openStudy>;

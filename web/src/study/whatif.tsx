@@ -11,8 +11,7 @@ const NARROW = "(max-width: 59.99rem)"; // as in study.css
 const MODES = ["exclude", "include"] as const;
 
 export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Prediction }) {
-  const { brush, strokes } = desk.open;
-  const mode = useSignal<(typeof MODES)[number]>(brush.value ?? "exclude");
+  const { brush, strokes, meaning: mode } = desk.open;
   const found = useSignal<Found | null>(null);
   const problem = useSignal<unknown>(null);
   const busy = useSignal(false);
