@@ -41,15 +41,15 @@ def test_a_key_is_shown_once_works_and_can_be_revoked(department: Site, page: Pa
     page.get_by_label("What it is for").fill("Prometheus")
     page.get_by_role("button", name="Make a key").click()
     key = page.locator(".token code").inner_text()
-    ask = {"headers": {"Authorization": f"Bearer {key}"}}
-    assert httpx.get(f"{department.url}/api/me", **ask).json()["name"] == "chief"
+    headers = {"Authorization": f"Bearer {key}"}
+    assert httpx.get(f"{department.url}/api/me", headers=headers).json()["name"] == "chief"
     page.reload()
     page.get_by_role("button", name="Revoke the key").wait_for()
     assert key not in page.content()
     page.get_by_role("button", name="Revoke the key").click()
     page.get_by_role("dialog").get_by_role("button", name="Revoke").click()
     page.get_by_text("You have no keys").wait_for()
-    assert httpx.get(f"{department.url}/api/me", **ask).status_code == 401
+    assert httpx.get(f"{department.url}/api/me", headers=headers).status_code == 401
 
 
 def test_without_use_the_page_warns_and_logs_off(department: Site, page: Page) -> None:

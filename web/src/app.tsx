@@ -4,16 +4,16 @@ import type { ComponentType } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { IdleWarning } from "./account/idle";
-import { greet, me } from "./api/client";
+import { greet, me, Problem } from "./api/client";
 import { type Key, LANGUAGES, type Language, language, speak, t } from "./i18n";
 import { href, type Route, route } from "./router";
 import { Boundary } from "./ui/boundary";
 import { focusHeading, focusOnChange } from "./ui/focus";
 import { Icon } from "./ui/icons";
-import { ProblemNote } from "./ui/problem";
+import { ProblemNote, sentence } from "./ui/problem";
 import { choose, theme } from "./ui/theme";
-import { useTitle } from "./ui/title";
-import { Toasts } from "./ui/toast";
+import { useKindOfPage } from "./ui/title";
+import { say, Toasts } from "./ui/toast";
 import { DISCLAIMER } from "./words";
 import { Worklist } from "./worklist/worklist";
 
@@ -43,6 +43,14 @@ export function App() {
     document.documentElement.lang = language.value;
   }, [language.value]);
   useEffect(focusOnChange, []);
+  useEffect(() => {
+    // A refusal that no page has caught is said all the same.
+    const refused = ({ reason }: PromiseRejectionEvent) => {
+      if (reason instanceof Problem) say(sentence(reason), true);
+    };
+    addEventListener("unhandledrejection", refused);
+    return () => removeEventListener("unhandledrejection", refused);
+  }, []);
   const place = location.hash;
   return (
     <>
@@ -78,7 +86,7 @@ export function App() {
 }
 
 function Page({ route }: { route: Route }) {
-  useTitle(route.page in TITLES ? t(TITLES[route.page as keyof typeof TITLES]) : "");
+  useKindOfPage(route.page in TITLES ? t(TITLES[route.page as keyof typeof TITLES]) : "");
   switch (route.page) {
     case "study":
       return <StudyPage id={route.id} key={route.id} />;

@@ -33,6 +33,7 @@ export function Patients() {
     found.value = null;
     number.value = "";
     say(t("account.erased", { studies: gone.studies, images: gone.images, predictions: gone.predictions }));
+    if (gone.exports_unreached.length > 0) say(t("work.unreached", { count: gone.exports_unreached.length }), true);
   };
   return (
     <section aria-labelledby="account-patients" class="sheet">

@@ -1,6 +1,7 @@
 // What changes on the server, as it changes: kinds and identifiers only, so every page fetches what it may see itself.
 export interface Change {
   kind: "study" | "prediction" | "read";
+  /** Empty after a break in which changes may have been missed: look at everything again. */
   study: string;
   id: string;
   state: string;
@@ -23,13 +24,28 @@ export function watch(listener: Listener): () => void {
   };
 }
 
+/** Milliseconds after which a stream that the server has refused is tried again. */
+const AGAIN = 15_000;
+
 function open(): EventSource {
-  const stream = new EventSource("/api/events"); // the browser reconnects and sends the last id
+  const stream = new EventSource("/api/events"); // the browser reconnects after a break, and sends the last id
   for (const kind of ["study", "prediction", "read"] as const) {
     stream.addEventListener(kind, (event) => {
-      const change = { kind, ...JSON.parse((event as MessageEvent<string>).data) } as Change;
-      for (const listener of listeners) listener(change);
+      tell({ kind, ...JSON.parse((event as MessageEvent<string>).data) } as Change);
     });
   }
+  stream.onerror = () => {
+    // Refused for good, say for too many streams: the browser gives up, we ask now and then.
+    if (stream.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => {
+      if (source !== stream) return;
+      source = open();
+      tell({ kind: "study", study: "", id: "", state: "missed" });
+    }, AGAIN);
+  };
   return stream;
+}
+
+function tell(change: Change): void {
+  for (const listener of listeners) listener(change);
 }

@@ -13,6 +13,7 @@ export class Boundary extends Component<Props, { error: unknown }> {
   override state: { error: unknown } = { error: null };
 
   override componentDidCatch(error: unknown): void {
+    console.error(error); // for whoever looks for the cause; the page shows the words
     this.setState({ error });
   }
 

@@ -2,7 +2,7 @@
 // where it can't be estimated, that is said in its place.
 
 import type { ComponentChildren } from "preact";
-import { number, t } from "../i18n";
+import { language, number, t } from "../i18n";
 import { Scroll } from "./scroll";
 import "./estimate.css";
 
@@ -27,19 +27,27 @@ export function asText({ value, low, high }: Estimate, decimals = 3): string {
   return `${number(value, decimals)} [${limits}]`;
 }
 
-/** Return a share as text in per cent: "94% [91, 96]"; close to none or all, with the decimals that show it is not. */
+/** Return a share as text in per cent: "94% [91, 96]"; with as many decimals as show that it is not none or all. */
 export function asShare({ value, low, high }: Estimate): string {
   if (value === null) return t("dash.not-estimable");
-  const decimals = [value, low, high].some((one) => typeof one === "number" && one > 0 && one < 1 && edge(one)) ? 1 : 0;
-  const limits =
-    typeof low === "number" && typeof high === "number"
-      ? t("dash.limits", { low: number(100 * low, decimals), high: number(100 * high, decimals) })
-      : t("dash.no-interval");
-  return `${number(100 * value, decimals)}% [${limits}]`;
+  const whole = typeof low === "number" && typeof high === "number";
+  const decimals = Math.max(...[value, ...(whole ? [low, high] : [])].map(decimalsOf));
+  const limits = whole
+    ? t("dash.limits", { low: number(100 * low, decimals), high: number(100 * high, decimals) })
+    : t("dash.no-interval");
+  return `${percent(value, decimals)} [${limits}]`;
 }
 
-function edge(share: number): boolean {
-  return share > 0.985 || share < 0.015;
+/** Return how many decimals (3 at most) a share needs so that in per cent it reads as neither 0 nor 100 unless it is. */
+function decimalsOf(share: number): number {
+  const rest = 100 * Math.min(share, 1 - share);
+  return rest <= 0 || rest >= 1.5 ? 0 : Math.min(3, Math.ceil(-Math.log10(rest / 1.5)) || 1);
+}
+
+/** Return a share in per cent, as the page's language writes it. */
+function percent(share: number, decimals: number): string {
+  const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
+  return share.toLocaleString(language.value, { style: "percent", ...digits });
 }
 
 export interface Row {
@@ -62,7 +70,7 @@ interface Props {
 
 /** A table of figures, each with a line from its lower to its upper limit. */
 export function Intervals({ caption, rows, range = [0, 1], mark, say = asText }: Props) {
-  const end = (value: number) => (say === asShare ? `${number(100 * value, 0)}%` : number(value, 0));
+  const end = (value: number) => (say === asShare ? percent(value, 0) : number(value, 0));
   return (
     <Scroll label={caption}>
       <table class="intervals">

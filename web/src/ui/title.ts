@@ -1,9 +1,16 @@
 // Every page has a title of its own: it is what a screen reader says first, and what a tab and the history show.
-import { useEffect } from "preact/hooks";
+import { useEffect, useLayoutEffect } from "preact/hooks";
 
 /** Name the document after a page while it is shown. */
 export function useTitle(title: string): void {
-  useEffect(() => {
-    document.title = title ? `${title} · Pneumoscope` : "Pneumoscope";
-  }, [title]);
+  useEffect(() => name(title), [title]);
+}
+
+/** Name the document after the kind of page, before the page itself may name it more closely. */
+export function useKindOfPage(title: string): void {
+  useLayoutEffect(() => name(title), [title]);
+}
+
+function name(title: string): void {
+  document.title = title ? `${title} · Pneumoscope` : "Pneumoscope";
 }

@@ -4,7 +4,6 @@ import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n";
 import { habit, nameOf } from "../ui/models";
-import { say } from "../ui/toast";
 import { upload } from "./uploads";
 
 const hovering = signal(false);
@@ -97,7 +96,6 @@ export function Intake() {
 function take(files: File[]): void {
   if (files.length === 0) return;
   upload(files, habit.value);
-  say(t("work.up.begun", { count: files.length }));
 }
 
 /** Return the files that were dropped, those in folders too. */

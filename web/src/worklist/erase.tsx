@@ -12,6 +12,7 @@ export function EraseStudy({ study, onClose }: { study: Study; onClose: () => vo
     const gone = await body(api.DELETE("/api/studies/{study}", { params: { path: { study: study.id } } }));
     drop(study.id);
     say(t("work.erased", { images: gone.images, predictions: gone.predictions }));
+    if (gone.exports_unreached.length > 0) say(t("work.unreached", { count: gone.exports_unreached.length }), true);
   };
   return (
     <Confirm title={t("work.erase-title")} doIt={t("work.erase")} act={act} onClose={onClose}>
