@@ -41,7 +41,7 @@ export function asShare({ value, low, high }: Estimate): string {
 /** Return how many decimals (3 at most) a share needs so that in per cent it reads as neither 0 nor 100 unless it is. */
 function decimalsOf(share: number): number {
   const rest = 100 * Math.min(share, 1 - share);
-  return rest <= 0 || rest >= 1.5 ? 0 : Math.min(3, Math.ceil(-Math.log10(rest / 1.5)) || 1);
+  return rest <= 0 || rest >= 1.5 ? 0 : Math.min(3, Math.max(1, Math.ceil(-Math.log10(2 * rest))));
 }
 
 /** Return a share in per cent, as the page's language writes it. */
