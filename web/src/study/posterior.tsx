@@ -50,7 +50,11 @@ export function PosteriorFrame({ found, band }: { found: Posterior; band: Likeli
           </span>
         )}
       </p>
-      {moved !== undefined && <p class="small soft">{t("prior.moved", { n: many(moved), of: number(of, 0) })}</p>}
+      {moved !== undefined && (
+        <p class="small soft">
+          {t("prior.moved", { n: number(frequency(moved).count, 0), of: number(frequency(moved).of, 0) })}
+        </p>
+      )}
       <p class="small soft">
         {t("prior.source-said", { source: found.source })} {t("prior.not-stored")}
       </p>

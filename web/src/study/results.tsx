@@ -78,6 +78,7 @@ function Answers({ desk }: { desk: Desk }) {
   const subject = open.find((one) => one.id === chosen.value) ?? open[0];
   return (
     <>
+      <h2 class="hidden">{t("panel.answers")}</h2>
       {study.value.images.length > 1 && <Images desk={desk} />}
       {why && (
         <p class="note">

@@ -58,7 +58,7 @@ export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Predictio
             {t(`whatif.painting-${brush.value}`)}
           </p>
         )}
-        <div class="actions">
+        <div class="actions whatif-modes">
           {MODES.map((one) => (
             <button key={one} type="button" aria-pressed={brush.value === one} onClick={() => paint(one)}>
               {t(`whatif.${one}`)}
@@ -73,7 +73,7 @@ export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Predictio
             {t("whatif.clear")}
           </button>
         </div>
-        <p class="small soft">{count === 0 ? t("whatif.none") : t("whatif.strokes", { n: count })}</p>
+        <p class="small soft whatif-count">{count === 0 ? t("whatif.none") : t("whatif.strokes", { n: count })}</p>
       </div>
       <div aria-live="polite">
         {busy.value && <p class="soft">{t("whatif.busy")}</p>}
