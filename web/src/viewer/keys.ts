@@ -64,14 +64,13 @@ export function onShortcut(event: KeyboardEvent, room: Room, on: boolean): void 
     leave(event, room);
     return;
   }
-  const shortcut = on && !room.help.value && SHORTCUTS.find(({ key }) => key === event.key);
+  const shortcut = on && SHORTCUTS.find(({ key }) => key === event.key);
   if (!shortcut) return;
   event.preventDefault();
   shortcut.act(room);
 }
 
 function leave(event: KeyboardEvent, room: Room): void {
-  if (room.help.value) return; // the dialog closes itself
   if (room.open.brush.value !== null) act.stopPainting(room);
   else if (room.full.value) room.full.value = false;
   else return;

@@ -47,7 +47,7 @@ export function paneOf(image: Image, study: Study, prior: boolean): Pane {
     box: signal({ width: 0, height: 0 }),
     view: signal(null),
     affine: signal(null),
-    window: signal(fullRange(image.bits > 8 ? 16 : 8)),
+    window: signal(fullRange(8)), // until the pixels are there: the server stores in 8 bits what 8 bits can hold
     invert: signal(false),
     lines: signal([]),
     begun: signal(null),

@@ -6,7 +6,7 @@ import { t } from "../i18n";
 import type { Engine, Stage } from "./engine";
 import { whole } from "./geometry";
 import { type Handlers, listen } from "./gestures";
-import { fits, type Pane } from "./pane";
+import { fits, type Pane, reset } from "./pane";
 import type { Pixels } from "./pixels";
 
 interface Props {
@@ -44,7 +44,7 @@ export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, 
       if (gone) return;
       pane.pixels.value = pixels;
       pane.box.value = { width: element.clientWidth, height: element.clientHeight };
-      pane.view.value ??= whole(pane.frame, pane.box.value, 0);
+      if (!pane.view.value) reset(pane);
       stage.value = opened;
     };
     open().catch((error: unknown) => {

@@ -1,0 +1,283 @@
+"""The viewer: what is laid over an image lies where the image is, on the GPU and without; lengths; painting; priors.
+
+Where the image is, is read off the screen: the picture is one bright rectangle.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from PIL import Image
+
+from pneumoscope.pixels.encode import dicom
+from web.axe import obstacles
+from web.conftest import Site, drawn
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+WIDTH, HEIGHT = 120, 90
+LEFT, TOP, RIGHT, BOTTOM = 30, 15, 80, 60
+"""The bright rectangle's edges, in pixels of the image."""
+NO_WEBGL = """
+for (const canvas of [HTMLCanvasElement, OffscreenCanvas]) {
+  const get = canvas.prototype.getContext;
+  canvas.prototype.getContext = function (kind, ...rest) {
+    return /webgl/.test(kind) ? null : get.call(this, kind, ...rest);
+  };
+}
+"""
+
+
+def rectangle(patient: str, study: int, **tags: Any) -> bytes:
+    """A DICOM file of a black image with a bright rectangle."""
+    samples = np.zeros((HEIGHT, WIDTH), np.uint16)
+    samples[TOP:BOTTOM, LEFT:RIGHT] = 4095
+    named = {
+        "PatientID": patient,
+        "StudyInstanceUID": f"1.2.3.{study}",
+        "SOPInstanceUID": f"1.2.3.{study}.1",
+        "PixelSpacing": None,
+    }
+    return dicom(samples, 12, {**named, "PatientOrientation": ["L", "F"], "BurnedInAnnotation": "NO", **tags})
+
+
+def upload(site: Site, *files: bytes) -> list[str]:
+    return [site.upload(data, models=())[0] for data in files]
+
+
+def open_viewer(page: Page, site: Site, study: str) -> None:
+    page.goto(f"{site.url}/#/studies/{study}")
+    page.locator(".view-screen[data-ready=true]").first.wait_for()
+    page.wait_for_function("document.querySelector('.view-marks')")
+
+
+def frames(page: Page) -> None:
+    """Wait until what was asked for is drawn."""
+    page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => done()), 150))")
+
+
+def affine(page: Page) -> list[float]:
+    """Return the map by which the viewer lays things over the image: x' = a x + c y + e, y' = b x + d y + f."""
+    found = page.locator(".view-marks clipPath rect").first.get_attribute("transform")
+    return [float(number) for number in re.findall(r"-?\d[\d.e-]*", found or "")]
+
+
+def drawn_at(page: Page) -> NDArray[np.float64]:
+    """Return left, top, right and bottom of what is bright on the screen, in CSS pixels."""
+    page.evaluate("document.querySelectorAll('.view-marks, .view-figures').forEach((one) => one.remove())")
+    screen = page.locator(".view-screen").first
+    picture = np.asarray(Image.open(BytesIO(screen.screenshot())).convert("L")) > 127
+    columns, rows = np.flatnonzero(picture.sum(0) > 8), np.flatnonzero(picture.sum(1) > 8)
+    ratio = page.evaluate("devicePixelRatio")
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / ratio
+
+
+def laid_at(found: list[float]) -> NDArray[np.float64]:
+    """Return where a map brings the rectangle."""
+    a, b, c, d, e, f = found
+    corners = np.array([[a * x + c * y + e, b * x + d * y + f] for x, y in ((LEFT, TOP), (RIGHT, BOTTOM))])
+    return np.concatenate([corners.min(0), corners.max(0)])
+
+
+@pytest.mark.parametrize("turns", [0, 1, 2, 3])
+@pytest.mark.parametrize("gpu", [True, False])
+def test_what_is_laid_over_an_image_lies_where_the_image_is(
+    site: Site, new_page: Callable[..., Page], gpu: bool, turns: int
+) -> None:
+    """Pixels twice as wide as high, on a screen of two pixels a CSS pixel, zoomed off the centre."""
+    [study] = upload(site, rectangle("anisotropic", 1, PixelSpacing=[0.5, 1.0]))
+    page = new_page(device_scale_factor=2)
+    if not gpu:
+        page.add_init_script(NO_WEBGL)
+    open_viewer(page, site, study)
+    for _ in range(turns):
+        page.keyboard.press("r")
+    box = page.locator(".view-screen").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.6 * box["height"])
+    page.mouse.wheel(0, 60)
+    frames(page)
+    wanted = laid_at(affine(page))
+    width, height = (wanted[2] - wanted[0], wanted[3] - wanted[1])[:: 1 if turns % 2 == 0 else -1]
+    assert width / height == pytest.approx((RIGHT - LEFT) * 1.0 / ((BOTTOM - TOP) * 0.5), rel=1e-6)
+    assert drawn_at(page) == pytest.approx(wanted, abs=0.8)
+    sides = {0: "left", 1: "top", 2: "right", 3: "bottom"}
+    page.reload()
+    page.locator(".view-screen[data-ready=true]").wait_for()
+    for _ in range(turns):
+        page.keyboard.press("r")
+    assert page.locator(".view-sides [data-side=right]").get_attribute("data-at") == sides[turns]
+
+
+@pytest.mark.parametrize("gpu", [True, False])
+def test_sixteen_bits_stay_sixteen_bits(site: Site, new_page: Callable[..., Page], gpu: bool) -> None:
+    """Neighbours among 65,536 values are different greys once the window is narrow; 8 bits would show one."""
+    buffer = BytesIO()
+    Image.fromarray(np.arange(30_000, 30_128, dtype=np.uint16)[None, :].repeat(64, 0)).save(buffer, "PNG")
+    [study] = upload(site, buffer.getvalue())
+    page = new_page()
+    if not gpu:
+        page.add_init_script(NO_WEBGL)
+    open_viewer(page, site, study)
+    page.keyboard.press("a")
+    frames(page)
+    page.evaluate("document.querySelectorAll('.view-marks, .view-figures').forEach((one) => one.remove())")
+    picture = np.asarray(Image.open(BytesIO(page.locator(".view-screen").screenshot())).convert("L"))
+    assert len(np.unique(picture[picture.shape[0] // 2])) > 100
+
+
+def test_the_heatmap_is_off_and_then_lies_on_the_image(site: Site, page: Page) -> None:
+    [study] = site.upload(drawn(901))
+    open_viewer(page, site, study)
+    assert page.locator(".view-heat").count() == 0
+    page.get_by_role("tab", name="Model").click()
+    page.get_by_role("button", name="Show the models' answers").locator("visible=true").click()
+    page.get_by_label("Heatmap").select_option("covid-19")
+    page.get_by_text("7x7: not a localisation").wait_for()
+    page.keyboard.press("r")
+    page.locator(".view-screen").hover()
+    page.mouse.wheel(0, 200)
+    frames(page)
+    a, b, c, d, e, f = affine(page)
+    shown = page.locator(".view-heat").evaluate(
+        "(one) => { const m = new DOMMatrix(getComputedStyle(one).transform);"
+        "return [[0, 0], [7, 0], [7, 7], [0, 7]].map(([x, y]) => { const p = m.transformPoint({ x, y });"
+        "return [p.x, p.y]; }); }"
+    )
+    wanted = [[a * x + c * y + e, b * x + d * y + f] for x, y in ((0, 0), (512, 0), (512, 512), (0, 512))]
+    assert np.array(shown) == pytest.approx(np.array(wanted), abs=0.01)
+    page.get_by_label("Opacity").fill("0.25")
+    assert page.locator(".view-heat").evaluate("(one) => getComputedStyle(one).opacity") == "0.25"
+
+
+def test_lengths_hold_where_the_file_says(site: Site, page: Page) -> None:
+    bare, patient, detector = upload(
+        site,
+        rectangle("bare", 2),
+        rectangle("spaced", 3, PixelSpacing=[0.5, 1.0]),
+        rectangle("detector", 4, ImagerPixelSpacing=[0.2, 0.2]),
+    )
+    open_viewer(page, site, bare)
+    button = page.get_by_role("button", name="Measure a length")
+    assert button.get_attribute("aria-disabled") == "true"
+    assert "no pixel spacing" in (button.get_attribute("aria-description") or "")
+    assert page.locator(".view-bar").count() == 0
+    for study, unit in ((patient, "mm"), (detector, "mm at detector")):
+        open_viewer(page, site, study)
+        page.keyboard.press("l")
+        page.locator(".view-screen").focus()
+        for key in ("Space", *["ArrowDown"] * 9, "Space"):
+            page.keyboard.press(key)
+        a, b, c, d, *_ = affine(page)
+        row = 0.5 if unit == "mm" else 0.2
+        # The cursor goes by ten screen pixels across, as many image pixels down; clamped at the image's edge.
+        pixels = min(HEIGHT / 2, 90 / float(np.hypot(a, b)))
+        text = page.locator(".view-length text").text_content()
+        assert text == f"{pixels * row:.1f} {unit}", (a, b, c, d)
+        assert page.locator(".view-bar").count() == 1
+
+
+def test_painting_by_keyboard_and_pointer_goes_to_the_panel(site: Site, page: Page) -> None:
+    [study] = site.upload(drawn(902))
+    open_viewer(page, site, study)
+    page.get_by_role("tab", name="Model").click()
+    page.get_by_role("button", name="Show the models' answers").locator("visible=true").click()
+    page.get_by_text("What if a region were covered?").click()
+    page.get_by_role("button", name="Cover what I paint").click()
+    page.locator(".view-screen").focus()
+    for key in ("Space", "Shift+ArrowRight", "Shift+ArrowRight"):
+        page.keyboard.press(key)
+    box = page.locator(".view-screen").bounding_box()
+    assert box is not None
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"])
+    page.mouse.down()
+    page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.7 * box["height"], steps=4)
+    page.mouse.up()
+    assert page.locator(".view-stroke").count() == 2
+    page.get_by_role("button", name="Undo last stroke").click()
+    assert page.locator(".view-stroke").count() == 1
+    with page.expect_request(lambda request: request.url.endswith("/what-if")) as asked:
+        page.get_by_role("button", name="Ask the model with this region covered").click()
+    [stroke] = asked.value.post_data_json["strokes"]
+    # It begins in the middle of 512 pixels, whose centres are whole numbers, and goes right by half a radius each time.
+    middle, radius = 255.5, stroke["radius"]
+    assert stroke["points"] == [[middle + step * radius / 2, middle] for step in range(3)]
+    page.locator(".view-screen").focus()
+    page.keyboard.press("Escape")
+    assert page.get_by_role("button", name="Stop painting").count() == 0
+
+
+def test_two_fingers_zoom_and_one_sets_the_window(site: Site, phone: Page) -> None:
+    [study] = upload(site, rectangle("phone", 5))
+    open_viewer(phone, site, study)
+    box = phone.locator(".view-screen").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
+    session = phone.context.new_cdp_session(phone)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        there = [{"x": x + dx, "y": y + dy, "id": number} for number, (dx, dy) in enumerate(points)]
+        session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": there})
+
+    before = affine(phone)
+    touch("touchStart", (-40, 0), (40, 0))
+    touch("touchMove", (-80, 0), (80, 0))
+    touch("touchEnd")
+    frames(phone)
+    assert affine(phone)[0] == pytest.approx(2 * before[0], rel=0.02)
+    words = phone.locator(".view-figures").inner_text()
+    touch("touchStart", (0, 0))
+    touch("touchMove", (-60, 0))
+    touch("touchEnd")
+    frames(phone)
+    assert phone.locator(".view-figures").inner_text() != words
+    assert affine(phone)[0] == pytest.approx(2 * before[0], rel=0.02)
+
+
+def test_an_earlier_study_lies_beside_with_its_date(site: Site, page: Page) -> None:
+    now, then = upload(
+        site,
+        rectangle("prior", 6, StudyDate="20260314"),
+        rectangle("prior", 7, StudyDate="20250101", ViewPosition="AP"),
+    )
+    open_viewer(page, site, now)
+    page.get_by_role("button", name="Other study beside it").and_(page.locator("[aria-disabled=false]")).wait_for()
+    page.keyboard.press("v")
+    prior = page.locator(".view-pane[data-prior=true]")
+    prior.locator(".view-screen[data-ready=true]").wait_for()
+    assert "Prior" in prior.inner_text()
+    assert "examined 2025-01-01" in prior.inner_text()
+    assert "Prior. " in (prior.get_by_role("application").get_attribute("aria-label") or "")
+    page.keyboard.press("v")
+    assert prior.count() == 0
+    assert then != now
+
+
+def test_the_viewer_is_reachable_and_quiet_while_one_types(site: Site, page: Page) -> None:
+    [study] = upload(site, rectangle("keys", 8))
+    open_viewer(page, site, study)
+    assert obstacles(page) == []
+    page.get_by_role("button", name="Window and level").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Move"
+    page.keyboard.press("Enter")
+    assert page.get_by_role("button", name="Move").get_attribute("aria-pressed") == "true"
+    page.evaluate("document.querySelector('#content').insertAdjacentHTML('beforeend', '<input id=typed>')")
+    page.locator("#typed").press("r")
+    assert "Rotated" not in page.locator(".view-figures").inner_text()
+    page.locator(".view-screen").focus()
+    page.keyboard.press("?")
+    page.get_by_role("dialog", name="Keys and gestures").wait_for()
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog", name="Keys and gestures").wait_for(state="hidden")
+    page.keyboard.press("f")
+    # The sentence is there in full screen too, where the frame of the page is not.
+    page.locator(".viewer[data-full=true] .disclaimer").wait_for()
+    assert obstacles(page) == []
