@@ -5,6 +5,7 @@ import type { WhatIf as Found, Prediction } from "../api/types";
 import { t } from "../i18n";
 import { ProblemNote } from "../ui/problem";
 import type { Desk } from "./desk";
+import type { Stroke } from "./state";
 import { WhatIfFrame } from "./whatif-frame";
 
 const NARROW = "(max-width: 59.99rem)"; // as in study.css
@@ -13,6 +14,7 @@ const MODES = ["exclude", "include"] as const;
 export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Prediction }) {
   const { brush, strokes, meaning: mode } = desk.open;
   const found = useSignal<Found | null>(null);
+  const of = useSignal<readonly Stroke[]>([]);
   const problem = useSignal<unknown>(null);
   const busy = useSignal(false);
   const paint = (wanted: (typeof MODES)[number]) => {
@@ -27,6 +29,7 @@ export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Predictio
   };
   const ask = async () => {
     busy.value = true;
+    of.value = strokes.value;
     [found.value, problem.value] = [null, null];
     try {
       found.value = await body(
@@ -78,6 +81,9 @@ export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Predictio
       <div aria-live="polite">
         {busy.value && <p class="soft">{t("whatif.busy")}</p>}
         {problem.value !== null && <ProblemNote error={problem.value} />}
+        {found.value && (of.value !== strokes.value || found.value.mode !== mode.value) && (
+          <p class="note">{t("whatif.stale")}</p>
+        )}
         {found.value && <WhatIfFrame desk={desk} found={found.value} model={prediction.model} />}
       </div>
     </details>
