@@ -75,8 +75,8 @@ def drawn_at(page: Page) -> NDArray[np.float64]:
     screen = page.locator(".view-screen").first
     picture = np.asarray(Image.open(BytesIO(screen.screenshot())).convert("L")) > 127
     columns, rows = np.flatnonzero(picture.sum(0) > 8), np.flatnonzero(picture.sum(1) > 8)
-    ratio = page.evaluate("devicePixelRatio")
-    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1]) / ratio
+    ratio = float(page.evaluate("devicePixelRatio"))
+    return np.array([columns[0], rows[0], columns[-1] + 1, rows[-1] + 1], float) / ratio
 
 
 def laid_at(found: list[float]) -> NDArray[np.float64]:
@@ -86,8 +86,7 @@ def laid_at(found: list[float]) -> NDArray[np.float64]:
     return np.concatenate([corners.min(0), corners.max(0)])
 
 
-@pytest.mark.parametrize("turns", [0, 1, 2, 3])
-@pytest.mark.parametrize("gpu", [True, False])
+@pytest.mark.parametrize(("gpu", "turns"), [(True, 0), (True, 1), (True, 2), (True, 3), (False, 0), (False, 3)])
 def test_what_is_laid_over_an_image_lies_where_the_image_is(
     site: Site, new_page: Callable[..., Page], gpu: bool, turns: int
 ) -> None:
@@ -107,13 +106,9 @@ def test_what_is_laid_over_an_image_lies_where_the_image_is(
     wanted = laid_at(affine(page))
     width, height = (wanted[2] - wanted[0], wanted[3] - wanted[1])[:: 1 if turns % 2 == 0 else -1]
     assert width / height == pytest.approx((RIGHT - LEFT) * 1.0 / ((BOTTOM - TOP) * 0.5), rel=1e-6)
+    side = page.locator(".view-sides [data-side=right]").get_attribute("data-at")
+    assert side == {0: "left", 1: "top", 2: "right", 3: "bottom"}[turns]
     assert drawn_at(page) == pytest.approx(wanted, abs=0.8)
-    sides = {0: "left", 1: "top", 2: "right", 3: "bottom"}
-    page.reload()
-    page.locator(".view-screen[data-ready=true]").wait_for()
-    for _ in range(turns):
-        page.keyboard.press("r")
-    assert page.locator(".view-sides [data-side=right]").get_attribute("data-at") == sides[turns]
 
 
 @pytest.mark.parametrize("gpu", [True, False])
@@ -205,7 +200,9 @@ def test_painting_by_keyboard_and_pointer_goes_to_the_panel(site: Site, page: Pa
     assert page.locator(".view-stroke").count() == 1
     with page.expect_request(lambda request: request.url.endswith("/what-if")) as asked:
         page.get_by_role("button", name="Ask the model with this region covered").click()
-    [stroke] = asked.value.post_data_json["strokes"]
+    sent = asked.value.post_data_json
+    assert sent is not None
+    [stroke] = sent["strokes"]
     # It begins in the middle of 512 pixels, whose centres are whole numbers, and goes right by half a radius each time.
     middle, radius = 255.5, stroke["radius"]
     assert stroke["points"] == [[middle + step * radius / 2, middle] for step in range(3)]
@@ -269,7 +266,9 @@ def test_the_viewer_is_reachable_and_quiet_while_one_types(site: Site, page: Pag
     assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Move"
     page.keyboard.press("Enter")
     assert page.get_by_role("button", name="Move").get_attribute("aria-pressed") == "true"
-    page.evaluate("document.querySelector('#content').insertAdjacentHTML('beforeend', '<input id=typed>')")
+    page.evaluate(
+        "document.querySelector('#content').insertAdjacentHTML('beforeend', '<input id=typed aria-label=typed>')"
+    )
     page.locator("#typed").press("r")
     assert "Rotated" not in page.locator(".view-figures").inner_text()
     page.locator(".view-screen").focus()
