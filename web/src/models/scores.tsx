@@ -1,10 +1,10 @@
 // What a score means: what was observed at such scores, how much they change the odds, and how wide an honest answer is.
 
-import { number, t } from "../i18n";
+import { number, t, word } from "../i18n";
 import { asShare, asText, Intervals } from "../ui/estimate";
 import { Scroll } from "../ui/scroll";
 import type { Card } from "./card";
-import { className } from "./words";
+import { className, figureName } from "./words";
 
 export function Scores({ card }: { card: Card }) {
   const primary = className(card.labels[0]?.name ?? "");
@@ -90,7 +90,47 @@ export function Scores({ card }: { card: Card }) {
         </>
       )}
       <h3>{t("model.calibration")}</h3>
-      <p class="soft">{t("model.calibration-how", { temperature: number(card.temperature, 3) })}</p>
+      <Calibration card={card} />
+    </>
+  );
+}
+
+/** How far scores can be read as probabilities, measured on the part that chose the model. */
+function Calibration({ card }: { card: Card }) {
+  const part = card.metrics[0];
+  const figures = ["calibration_slope", "calibration_intercept", "calibration_error"].flatMap((name) =>
+    card.labels.flatMap(({ name: label }) => {
+      const estimate = part?.metrics[`${label}/${name}`];
+      return estimate ? [{ key: `${label}/${name}`, name, estimate }] : [];
+    }),
+  );
+  return (
+    <>
+      <p>{t("model.calibration-how", { temperature: number(card.temperature, 3) })}</p>
+      {part && figures.length > 0 && (
+        <Scroll label={t("model.calibration")}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">
+                  {word("model.part", part.part)}, {t("model.images", { count: number(part.images, 0) })}
+                </th>
+                <th scope="col">{t("dash.value")}</th>
+                <th scope="col">{t("model.ideal")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {figures.map(({ key, name, estimate }) => (
+                <tr key={key}>
+                  <th scope="row">{figureName(key)}</th>
+                  <td>{asText(estimate)}</td>
+                  <td>{number(name === "calibration_slope" ? 1 : 0, 0)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
     </>
   );
 }

@@ -23,7 +23,7 @@ export function StudyRow({ study, erase }: { study: Study; erase: (() => void) |
           {who}
         </a>
         <span class="soft small">
-          <time dateTime={study.received}>{moment(study.received)}</time>
+          <time dateTime={study.received}>{moment(study.received)}</time> · <code>{study.id.slice(0, 8)}</code>
           {count > 1 && ` · ${t("work.images", { count })}`}
         </span>
         {study.patient && (
