@@ -1,0 +1,141 @@
+"""A reader's whole way with real radiographs: from the upload to the dashboard, on a workstation and on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bundles import write_bundle
+from web.axe import obstacles
+from web.conftest import DESKTOP, PHONE, Site, running
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
+RG1 = "dicom/RG1_J2KI.dcm"
+COVID = "radiography/COVID-19_Radiography_Dataset/COVID/images"
+SCREENS = {"desktop": (DESKTOP, {}), "phone": (PHONE, {"has_touch": True, "is_mobile": True})}
+
+
+@pytest.fixture(scope="module")
+def two_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server on which the reader reads first, with a second model beside the built-in one."""
+    pytest.importorskip("onnx", reason="no onnx: pip install 'pneumoscope[dev]'")
+    folder = tmp_path_factory.mktemp("journey")
+    write_bundle(folder / "models" / "tiny")
+    with running(folder / "home", "--read-first", "--models", str(folder / "models")) as site:
+        yield site
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("screen", SCREENS)
+def test_from_the_upload_to_the_dashboard(
+    two_models: Site, new_page: Callable[..., Page], shared: Path, screen: str
+) -> None:
+    site, number = two_models, list(SCREENS).index(screen)
+    png = sorted((shared / "data" / COVID).glob("*.png"))[number]
+    size, options = SCREENS[screen]
+    page = new_page(size, **options)
+
+    # Pick models, upload a PNG and a DICOM file.
+    page.goto(site.url)
+    page.get_by_role("button", name="Change").click()
+    for box in page.get_by_role("dialog").get_by_role("checkbox").all():
+        box.check()
+    page.get_by_role("dialog").get_by_role("button", name="Done").click()
+    page.locator("input[type=file]").set_input_files([shared / "data" / RG1, png])
+    page.locator(".tray-list > li").filter(has_text=png.name).get_by_text("Stored").wait_for()
+    stored = page.locator(".tray-list > li").filter(has_text="RG1_J2KI.dcm")
+    stored.get_by_text("Here already" if number else "Stored").wait_for()
+    studies = {image["format"]: one["id"] for one in listed(site) for image in one["images"]}
+    for study in studies.values():
+        site.wait(study)
+
+    # The DICOM file: its facts are told, and a length has no millimetres, since PixelSpacing is 0.
+    page.goto(f"{site.url}/#/studies/{studies['dicom']}")
+    page.get_by_text("PA · CR").first.wait_for()
+    assert page.get_by_role("button", name="Measure a length").is_disabled()
+
+    # The PNG: answers are withheld until the unaided read is locked.
+    study = next(one["id"] for one in listed(site) if one["images"][0]["format"] == "png")
+    page.goto(f"{site.url}/#/studies/{study}")
+    page.get_by_label("Conclusion").locator("visible=true").wait_for()
+    assert page.locator(".answer").count() == 0
+    page.get_by_label("Conclusion").select_option("other")
+    lock(page, "Lock my read")
+
+    # Both models' answers, with what they rest on; the heatmap in its true resolution.
+    page.locator(".answer .verdict").nth(1).wait_for()
+    builtin = page.locator(".answer").filter(has_text="pneumoscope-builtin")
+    builtin.get_by_text("Not audited").wait_for()
+    heatmap = builtin.get_by_label("Heatmap")
+    heatmap.select_option("covid-19")
+    page.get_by_text("7x7: not a localisation").wait_for()
+    assert obstacles(page) == []
+    heatmap.select_option(index=0)
+
+    # A prior, then a region covered; neither becomes the result.
+    answer = {p["id"]: p for p in site.api("GET", f"/api/studies/{study}/predictions")}
+    page.get_by_text("Pre-test probability", exact=True).click()
+    page.get_by_label("With COVID-19, before the image").first.fill("10")
+    page.get_by_label("Source").first.fill("prevalence on the ward")
+    page.get_by_role("button", name="Update").first.click()
+    page.get_by_text("not the model's result").first.wait_for()
+    page.get_by_text("What if a region were covered?").click()
+    page.get_by_role("button", name="Cover what I paint").first.click()
+    paint(page)
+    page.get_by_role("button", name="Ask the model with this region covered").first.click()
+    page.get_by_text("What-if: not a result, not stored").first.wait_for()
+    assert {p["id"]: p for p in site.api("GET", f"/api/studies/{study}/predictions")} == answer
+
+    # The final read, and what RT-PCR found.
+    page.get_by_role("tab", name="Report").click()
+    page.get_by_label("Conclusion").select_option("covid-19")
+    lock(page, "Make it final")
+    page.get_by_role("tab", name="Reference").click()
+    page.get_by_label("Date of the test").fill("2026-01-02")
+    page.get_by_role("combobox", name="Found").select_option("covid-19")
+    page.get_by_role("button", name="Enter", exact=True).click()
+    page.get_by_role("cell", name="RT-PCR").wait_for()
+    reads = site.api("GET", f"/api/studies/{study}/reads")
+    assert [(one["stage"], one["state"], len(one["displayed"])) for one in reads] == [
+        ("unaided", "final", 0),
+        ("aided", "final", 2),
+    ]
+
+    # The model's page, and the dashboard that counts this read.
+    page.get_by_role("link", name="Models", exact=True).locator("visible=true").click()
+    page.get_by_role("link", name="pneumoscope-builtin 1").click()
+    page.get_by_role("heading", name="Does not look for").wait_for()
+    page.get_by_role("link", name="Dashboard", exact=True).locator("visible=true").click()
+    page.get_by_role("heading", name="How the server runs").wait_for()
+    counts = site.api("GET", "/api/dashboard")["figures"]["counts"]
+    assert (counts["studies"], counts["unaided"], counts["aided"]) == (number + 1, number + 1, number + 1)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def listed(site: Site) -> list[dict[str, list[dict[str, str]]]]:
+    """The studies, newest first."""
+    found: list[dict[str, list[dict[str, str]]]] = site.api("GET", "/api/studies")["studies"]
+    return found
+
+
+def lock(page: Page, button: str) -> None:
+    page.get_by_role("button", name=button).click()
+    page.get_by_role("dialog").get_by_role("button", name=button).click()
+
+
+def paint(page: Page) -> None:
+    """One stroke across the middle of the image."""
+    image = page.locator(".reading-image")
+    image.scroll_into_view_if_needed()
+    box = image.bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 20, steps=5)
+    page.mouse.up()
