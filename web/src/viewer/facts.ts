@@ -6,7 +6,22 @@ import type { Room } from "./room";
 
 const SEX: Record<string, Key> = { F: "view.sex.F", M: "view.sex.M", O: "view.sex.O" };
 const LATERALITY: Record<string, Key> = { L: "view.laterality.L", R: "view.laterality.R", B: "view.laterality.B" };
-const VIEW: Record<string, Key> = { PA: "view.pa", AP: "view.ap", "AP Supine": "view.ap.supine", L: "view.lateral" };
+const VIEW: Record<string, Key> = {
+  PA: "view.pa",
+  AP: "view.ap",
+  "AP Supine": "view.ap.supine",
+  L: "view.lateral",
+  LATERAL: "view.lateral",
+  LL: "view.lateral.left",
+  RL: "view.lateral.right",
+};
+
+/** Views that have no left and right of the patient (ViewPosition, PS3.3 C.8.1.1.1.1 and C.8.11.5). */
+const LATERAL = ["L", "LL", "RL", "LATERAL"];
+
+export function isLateral({ facts }: Image): boolean {
+  return LATERAL.includes(facts.view ?? "");
+}
 
 /** Return what the file says of its exposure and of who was examined; never a name. */
 export function factsOf({ facts, format }: Image): string[] {
@@ -65,7 +80,7 @@ export function labelOf(pane: Pane, which: string, who: string, when: string): s
     pane.ruler === null ? "view.ruler.none" : pane.ruler === "detector" ? "view.ruler.detector" : "view.ruler.patient",
   );
   const size = t("view.size", { width: pane.frame.width, height: pane.frame.height });
-  return [...words, size, ruler].join(". ");
+  return [...words, size, ruler].join("; ");
 }
 
 export function windowWords(pane: Pane): string {

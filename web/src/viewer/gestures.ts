@@ -15,6 +15,7 @@ export interface Handlers {
 }
 
 const WHEEL_STEP = 0.0016;
+const PINCH_STEP = 0.01;
 const ZOOM_STEP = 0.006;
 
 /** Return the factor by which a drag zooms: upwards is larger. */
@@ -36,6 +37,7 @@ export function listen(element: HTMLElement, handlers: Handlers): () => void {
   };
   const onDown = (event: PointerEvent) => {
     if (down.size >= 2 || (event.target as Element).closest("button")) return;
+    if (event.button === 1) event.preventDefault(); // no scrolling by the middle button
     element.setPointerCapture(event.pointerId);
     down.set(event.pointerId, place(event));
     if (down.size === 2) return finish(false);
@@ -68,7 +70,8 @@ export function listen(element: HTMLElement, handlers: Handlers): () => void {
   const onWheel = (event: WheelEvent) => {
     event.preventDefault();
     const lines = event.deltaMode === WheelEvent.DOM_DELTA_LINE ? 16 : 1;
-    handlers.wheel(Math.exp(-event.deltaY * lines * WHEEL_STEP), place(event));
+    const step = event.ctrlKey ? PINCH_STEP : WHEEL_STEP; // browsers send a pinch on a touchpad as a wheel with Ctrl
+    handlers.wheel(Math.exp(-event.deltaY * lines * step), place(event));
   };
   const onMenu = (event: Event) => event.preventDefault(); // the right button zooms
   element.addEventListener("pointerdown", onDown);

@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { number, t } from "../i18n";
 import type { Overlay, Stroke } from "../study/state";
 import { colour } from "./colours";
+import { isLateral } from "./facts";
 import { type Affine, apply, gridOver, length, type Point, scaleBar, sides } from "./geometry";
 import type { Line, Pane } from "./pane";
 import { HALF } from "./strokes";
@@ -144,7 +145,7 @@ export function lengthWords(pane: Pane, line: Line): string {
 /** R and L stand at the edges of the viewport to which the patient's sides point. A lateral view has none. */
 function Sides({ pane }: { pane: Pane }) {
   const view = pane.view.value;
-  if (!view || pane.image.facts.view === "L") return null;
+  if (!view || isLateral(pane.image)) return null;
   const { width, height } = pane.box.value;
   const places = {
     left: [14, height / 2],

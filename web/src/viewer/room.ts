@@ -108,14 +108,13 @@ export function zoomBy(pane: Pane, factor: number): void {
     pane.view.value = zoomAt(pane.view.value, pane.frame, box, factor, [box.width / 2, box.height / 2]);
 }
 
-/** Show another image of the study. What was painted and laid over the one before belongs to that one. */
-export function choose(room: Room, image: Image): void {
+/** Take off what was painted and laid over the image before: it belongs to that one. */
+export function cleared(room: Room, image: string): void {
   const { open } = room;
-  if (open.image.value?.id === image.id) return;
   open.brush.value = null;
   open.strokes.value = [];
-  open.overlay.value = null;
-  open.image.value = image;
+  const laid = open.overlay.value?.prediction;
+  if (open.predictions.peek().find((one) => one.id === laid)?.image !== image) open.overlay.value = null;
   room.onPrior.value = false;
 }
 

@@ -3,7 +3,7 @@ import { useEffect } from "preact/hooks";
 import { api, body } from "../api/client";
 import type { Image, Study } from "../api/types";
 import { moment, t } from "../i18n";
-import { choose, type Room } from "./room";
+import type { Room } from "./room";
 
 /** Other studies that are offered; the worklist has them all. */
 const OFFERED = 20;
@@ -27,7 +27,9 @@ export function Strip({ room }: { room: Room }) {
               image={image}
               on={room.open.image.value?.id === image.id}
               words={t("view.strip.image", { number: i + 1 })}
-              onClick={() => choose(room, image)}
+              onClick={() => {
+                room.open.image.value = image;
+              }}
             />
           </li>
         ))}

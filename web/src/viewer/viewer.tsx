@@ -1,5 +1,5 @@
 // The viewer of an open study. Cornerstone3D comes with the first image, in a file of its own.
-import { useSignal, useSignalEffect } from "@preact/signals";
+import { untracked, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { t } from "../i18n";
 import type { OpenStudy } from "../study/state";
@@ -9,7 +9,7 @@ import { BrushBar, HeatBar } from "./bars";
 import { Help } from "./help";
 import { onShortcut } from "./keys";
 import { PaneView } from "./paneview";
-import { current, openRoom } from "./room";
+import { cleared, current, openRoom } from "./room";
 import { Strip } from "./strip";
 import { Toolbar } from "./toolbar";
 
@@ -32,6 +32,12 @@ export default function Viewer({ open }: { open: OpenStudy }) {
       document.removeEventListener("fullscreenchange", onFull);
     };
   }, [room, shortcuts]);
+  const shown = useRef(open.image.value?.id);
+  useSignalEffect(() => {
+    const image = open.image.value?.id;
+    if (image && shown.current !== image) untracked(() => cleared(room, image));
+    shown.current = image;
+  });
   useSignalEffect(() => {
     if (open.brush.value) room.mode.value = open.brush.value;
   });
