@@ -1,0 +1,169 @@
+"""Takes the pictures of docs/reading-room.md again, on drawn studies: `python scripts/screenshots.py`.
+
+Starts the demo in a folder of its own, adds drawn studies with made-up reads and references (so that the dashboard has
+something to count), and photographs the pages in Chromium. No picture shows a patient.
+"""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+from playwright.sync_api import Locator, Page, sync_playwright
+
+from pneumoscope.data.phantom import draw
+from pneumoscope.data.phantom_files import write_png
+
+PORT = 8017
+URL = f"http://127.0.0.1:{PORT}"
+COLOURS = 224
+"""Of each picture's palette: pages have few, and the files are a third as large."""
+
+
+def ask(method: str, path: str, **options: Any) -> Any:
+    answer = httpx.request(method, URL + path, timeout=60, **options)
+    answer.raise_for_status()
+    return answer.json()
+
+
+def wait_for_answers() -> None:
+    while any(p["state"] in ("queued", "running") for one in studies() for p in one["predictions"]):
+        time.sleep(0.3)
+
+
+def studies() -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ask("GET", "/api/studies?limit=200")["studies"]
+    return found
+
+
+def make_up_reads(folder: Path) -> None:
+    """Read 36 drawn studies before and after the answer, and enter what their drawing says as the reference."""
+    folder.mkdir()
+    for number in range(36):
+        label = ("covid-19", "normal", "viral-pneumonia")[number % 3]
+        path = folder / f"{number}.png"
+        write_png(path, draw(77, number, label, size=256, source=f"synthetic-{'ab'[number % 2]}").pixels)
+        files = [("files", (path.name, path.read_bytes()))]
+        sent = ask("POST", "/api/studies", files=files, data={"models": ["builtin"]})["files"][0]
+        reads = f"/api/studies/{sent['study']}/reads"
+        before = label if number % 5 else "normal"
+        ask("POST", reads, json={"stage": "unaided", "state": "final", "conclusion": before})
+        wait_for_answers()
+        ask("GET", f"/api/studies/{sent['study']}/predictions")
+        after = label if number % 9 else "covid-19"
+        ask("POST", reads, json={"stage": "aided", "state": "final", "conclusion": after})
+        if number % 6:
+            found = {"standard": "rt-pcr", "label": label, "date": "2026-01-02"}
+            ask("POST", f"/api/studies/{sent['study']}/references", json=found)
+
+
+def keep(picture: bytes, path: Path) -> None:
+    Image.open(BytesIO(picture)).convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(path, optimize=True)
+    print(path, f"{path.stat().st_size / 1000:.0f} kB")
+
+
+def show_answer(page: Page, study: str) -> Locator:
+    page.goto(f"{URL}/#/studies/{study}")
+    page.get_by_role("tab", name="Model").click()
+    page.get_by_role("button", name="Show the models' answers").locator("visible=true").click()
+    answer = page.locator(".answer").first
+    answer.wait_for()
+    page.wait_for_timeout(1500)  # the image is drawn
+    return answer
+
+
+def photograph(page: Page, phone: Page, shown: list[str], out: Path) -> None:
+    """Take six pictures; ``shown``: studies for the worklist, two of which are opened."""
+    page.goto(URL)
+    page.locator(".study img").first.wait_for()
+    page.wait_for_timeout(800)
+    keep(page.screenshot(), out / "room-worklist.png")
+
+    answer = show_answer(page, shown[0])
+    answer.get_by_label("Heatmap").select_option("covid-19")
+    page.get_by_text("not a localisation").first.wait_for()
+    page.wait_for_timeout(800)
+    keep(page.screenshot(), out / "room-study.png")
+
+    show_answer(page, shown[1])
+    page.get_by_text("What if a region were covered?").click()
+    page.get_by_role("button", name="Cover what I paint").click()
+    box = page.locator(".reading-image").bounding_box()
+    assert box is not None
+    x, y = box["x"] + box["width"] * 0.62, box["y"] + box["height"] * 0.28
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 40, y + 160, steps=8)
+    page.mouse.up()
+    page.get_by_role("button", name="Ask the model with this region covered").click()
+    page.get_by_text("What-if: not a result").evaluate("(one) => one.scrollIntoView({ block: 'center' })")
+    page.wait_for_timeout(800)
+    keep(page.screenshot(), out / "room-whatif.png")
+
+    page.goto(f"{URL}/#/models")
+    page.get_by_role("link", name="pneumoscope-builtin 1").click()
+    page.get_by_role("heading", name="Does not look for").wait_for()
+    keep(page.screenshot(), out / "room-model.png")
+
+    page.goto(f"{URL}/#/dashboard")
+    page.get_by_role("heading", name="How the server runs").wait_for()
+    page.wait_for_timeout(500)
+    keep(page.screenshot(), out / "room-dashboard.png")
+
+    show_answer(phone, shown[0])
+    keep(phone.screenshot(), out / "room-phone.png")
+
+
+def main(out: Path) -> None:
+    chromium = shutil.which("chromium") or sys.exit("no Chromium: apt-get install chromium")
+    with tempfile.TemporaryDirectory() as folder, (Path(folder) / "log").open("wb") as log:
+        demo = [
+            sys.executable,
+            "-m",
+            "pneumoscope",
+            "demo",
+            "--no-open",
+            "--port",
+            str(PORT),
+            "--out",
+            f"{folder}/demo",
+        ]
+        server = subprocess.Popen(demo, stdout=log, stderr=log)
+        try:
+            while True:
+                try:
+                    if len(studies()) >= 6:
+                        break
+                except httpx.HTTPError:
+                    assert server.poll() is None, "the demo did not start"
+                time.sleep(0.5)
+            wait_for_answers()
+            drawn = [one["id"] for one in studies() if one["patient"]]
+            make_up_reads(Path(folder) / "drawn")
+            with sync_playwright() as play:
+                browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
+                page = browser.new_page(viewport={"width": 1440, "height": 900}, locale="en-US")
+                phone = browser.new_page(
+                    viewport={"width": 390, "height": 844},
+                    locale="en-US",
+                    device_scale_factor=2,
+                    is_mobile=True,
+                    has_touch=True,
+                )
+                photograph(page, phone, drawn, out)
+                browser.close()
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "docs/images"))
