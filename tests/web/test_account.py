@@ -10,7 +10,7 @@ import pytest
 
 from serve.drawn import dicom
 from web.axe import obstacles
-from web.conftest import PASSWORD, PHONE, Site
+from web.conftest import PASSWORD, PHONE, Site, drawn
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -52,13 +52,19 @@ def test_a_key_is_shown_once_works_and_can_be_revoked(department: Site, page: Pa
     assert httpx.get(f"{department.url}/api/me", headers=headers).status_code == 401
 
 
-def test_without_use_the_page_warns_and_logs_off(department: Site, page: Page) -> None:
+def hurry(page: Page) -> None:
+    """Let sessions of this page end after five seconds without use."""
+
     def soon(route: Route) -> None:
         answer = route.fetch()
         body = answer.json()
         route.fulfill(response=answer, json={**body, "idle_seconds": 5} if answer.ok else body)
 
     page.route("**/api/me", soon)
+
+
+def test_without_use_the_page_warns_and_logs_off(department: Site, page: Page) -> None:
+    hurry(page)
     log_in(page, department)
     warning = page.get_by_role("alertdialog")
     warning.wait_for()
@@ -68,6 +74,24 @@ def test_without_use_the_page_warns_and_logs_off(department: Site, page: Page) -
     page.unroute("**/api/me")
     page.reload()  # the session has ended on the server too
     page.get_by_role("button", name="Log in").wait_for()
+
+
+def test_the_log_off_keeps_what_was_typed_for_its_writer_alone(department: Site, page: Page) -> None:
+    hurry(page)
+    log_in(page, department, "#/")
+    page.locator("input[type=file]").set_input_files({"name": "one.png", "mimeType": "image/png", "buffer": drawn(170)})
+    page.locator(".tray-list").get_by_role("link", name="Open").click()
+    page.get_by_label("Report text").fill("Patchy opacities in both lower zones.")
+    page.get_by_text("You were logged out because nobody used this page").wait_for()
+    assert "Patchy" not in page.content()
+    assert "Patchy" not in str(page.evaluate("[{...localStorage}, {...sessionStorage}]"))
+    page.unroute("**/api/me")
+    page.get_by_label("Name").fill("chief")
+    page.get_by_label("Password").fill(PASSWORD)
+    page.get_by_role("button", name="Log in").click()
+    report = page.get_by_label("Report text")
+    report.wait_for()
+    assert report.input_value() == "Patchy opacities in both lower zones."
 
 
 def test_logging_out_leaves_nothing_behind(department: Site, page: Page) -> None:

@@ -2,7 +2,7 @@
 // asking: so the page watches for its reader too, warns, and logs out. Several tabs are one reader.
 import { signal } from "@preact/signals";
 import { forget } from "../ui/drafts";
-import { api, ended, me } from "./client";
+import { api, ended, lost, me } from "./client";
 
 /** Seconds until the log-off, while the warning is shown; null otherwise. */
 export const left = signal<number | null>(null);
@@ -32,7 +32,7 @@ export function watchUse(idle: number): () => void {
     channel.postMessage({ kind: "used" } satisfies Heard);
   };
   channel.onmessage = ({ data }: MessageEvent<Heard>) => {
-    if (data.kind === "out") me.value = null;
+    if (data.kind === "out") lost();
     else {
       used = Date.now();
       left.value = null;
