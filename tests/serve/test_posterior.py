@@ -74,6 +74,13 @@ def test_a_failed_audit_ends_it_until_a_later_one_passes(tmp_path: Path) -> None
         assert verdict_and_answer()[0] == "failed"
         audited(folder, "2025-05-01T00:00:00Z", True)
         assert verdict_and_answer() == ("passed", ["confounded"], 200)
+        # A failure that was rewritten, or evidence about another model, is no silence; and the other models stay.
+        altered = next(path for path in (folder / "evidence").iterdir() if '"passed": false' in path.read_text())
+        altered.write_text(altered.read_text().replace('"passed": false', '"passed": true'))
+        assert verdict_and_answer() == ("unreadable", ["its evidence was altered", "confounded"], 409)
+        assert [model["audit"] for model in client.get("/api/models") if model["builtin"]] == ["not audited"]
+        (model,) = (model["id"] for model in client.get("/api/models") if not model["builtin"])
+        assert client.get(f"/api/models/{model}")["evidence"] == []
 
 
 def audited(folder: Path, time: str, passed: bool | None) -> None:

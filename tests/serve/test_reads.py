@@ -55,6 +55,18 @@ def test_the_worklist_says_how_far_ones_own_report_is(client: Client, study: str
     assert [one["own_read"] for one in client.get("/api/studies")["studies"]] == ["final"]
 
 
+def test_the_worklist_says_where_an_answer_was_shown_before_any_report(settings: Settings) -> None:
+    with serving(settings) as client:  # for this machine alone: answers do not wait
+        model = next(model["id"] for model in client.get("/api/models") if not model["builtin"])
+        study: str = client.upload(png(0.8), models=(model,)).json()["files"][0]["study"]
+        predict_all(client)
+        assert client.get(f"/api/studies/{study}")["own_read"] == "none"
+        client.get(f"/api/studies/{study}/predictions")
+        assert client.get(f"/api/studies/{study}")["own_read"] == "shown"
+        assert read(client, study, "aided", "draft") == 201
+        assert client.get(f"/api/studies/{study}")["own_read"] == "draft"
+
+
 def test_versions_stand_beside_each_other_and_say_what_was_shown(client: Client, study: str) -> None:
     for stage, state, text in [
         ("unaided", "draft", "a"), ("unaided", "final", "b"),

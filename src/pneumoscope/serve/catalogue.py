@@ -6,6 +6,7 @@ restart; one that was checked is not hashed again until a file of it changes.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -19,6 +20,7 @@ from pneumoscope.infer import BUILTIN, bundle_folder
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.schemas import Audit
 
+_LOG = logging.getLogger(__name__)
 SHORT = 12
 """Digits of an identity that name a model."""
 
@@ -90,7 +92,8 @@ class Catalogue:
             try:
                 card, identity = read_card(folder)
                 known = stamp, Entry(identity, folder, card, builtin)
-            except BundleError:
+            except BundleError as error:
+                _LOG.warning("left out: %s %s", error.thing, error.problem)  # of the operator's folder, not a patient's
                 known = stamp, None
             self._checked[folder] = known
         return known[1]
@@ -113,8 +116,15 @@ def facts_of(entry: Entry) -> list[evidence.Fact]:
 
 
 def audit_of(entry: Entry) -> Audit:
-    """Return the verdict of a model's newest audit; one without a plain verdict is none."""
-    return audit_in(facts_of(entry))
+    """Return the verdict of a model's newest audit; one without a plain verdict is none.
+
+    Altered evidence could have been a failure, so it is no "not audited"; and it must not hide the other models.
+    """
+    try:
+        return audit_in(facts_of(entry))
+    except BundleError as error:
+        _LOG.warning("%s %s", error.thing, error.problem)
+        return "unreadable"
 
 
 def audit_in(facts: Iterable[evidence.Fact]) -> Audit:

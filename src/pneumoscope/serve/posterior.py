@@ -30,6 +30,8 @@ def posterior(card: Card, result: dict[str, Any], prevalence: float, *, audit: A
         raise _refusal("the model gave no answer on this image.")
     if audit == "failed":
         raise _refusal("its model failed its audit.")
+    if audit == "unreadable":
+        raise _refusal("what is known of its model was altered: it may have failed its audit.")
     if not card.calibrated:
         raise _refusal("its card says that its probabilities are not calibrated.")
     if any(share <= 0 for share in card.class_prior):

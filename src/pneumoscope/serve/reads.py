@@ -39,7 +39,10 @@ def own(session: Session, studies: Sequence[str], reader: str) -> dict[str, OwnR
     query = select(Read.study, Read.stage, Read.state).where(Read.study.in_(studies), Read.reader == reader)
     for study, stage, state in session.execute(query):
         steps[study].add((stage, state))
-    return {study: _furthest(taken) for study, taken in steps.items()}
+    unread = [study for study, taken in steps.items() if not taken]
+    seen = select(Display.study).where(Display.study.in_(unread), Display.reader == reader).distinct()
+    shown: dict[str, OwnRead] = dict.fromkeys(session.scalars(seen) if unread else (), "shown")
+    return {study: _furthest(taken) for study, taken in steps.items()} | shown
 
 
 def _furthest(taken: set[tuple[str, str]]) -> OwnRead:

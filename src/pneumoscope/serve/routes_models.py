@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -16,6 +17,9 @@ from pneumoscope.serve.routes_studies import Id
 from pneumoscope.serve.schemas import AnsweredOut, ModelDetail, ModelOut, SwitchIn, SwitchOut, when
 from pneumoscope.serve.store import now
 from pneumoscope.serve.tables import Display, Prediction, Study, Switch
+
+_FIRST: Mapping[str, tuple[str, ...]] = {"failed": ("failed its audit",), "unreadable": ("its evidence was altered",)}
+"""What an audit's verdict puts before a model's stamps."""
 
 
 def routes() -> APIRouter:
@@ -39,10 +43,12 @@ def get_model(parts: Parts, who: Who, model: Id) -> ModelDetail:
     entry = parts.catalogue.get(model)
     with parts.store.reading() as session:
         switches = session.scalars(select(Switch).where(Switch.model == entry.identity).order_by(Switch.id)).all()
+    out = _model_out(parts, entry)
+    facts = [] if out.audit == "unreadable" else facts_of(entry)
     return ModelDetail(
-        **_model_out(parts, entry).model_dump(),
+        **out.model_dump(),
         card=entry.card.model_dump(mode="json"),
-        evidence=[fact.model_dump(mode="json") for fact in facts_of(entry)],
+        evidence=[fact.model_dump(mode="json") for fact in facts],
         files=list(files_of(entry)),
         switches=[SwitchOut(on=row.on, reason=row.reason, by=row.by, at=when(row.at)) for row in switches],
     )
@@ -130,7 +136,7 @@ def _model_out(parts: Context, entry: Entry) -> ModelOut:
         labels=list(card.label_names),
         not_looked_for=list(card.not_looked_for),
         synthetic=card.synthetic,
-        stamps=["failed its audit", *stamps] if audit == "failed" else stamps,
+        stamps=[*_FIRST.get(audit, ()), *stamps],
         builtin=entry.builtin,
         on=not off,
         audit=audit,

@@ -13,8 +13,8 @@ from typing_extensions import TypedDict  # pydantic reads typing's own from Pyth
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 State = Literal["queued", "running", "done", "failed"]
-OwnRead = Literal["none", "draft", "unaided", "final"]
-Audit = Literal["not audited", "passed", "failed"]
+OwnRead = Literal["none", "shown", "draft", "unaided", "final"]
+Audit = Literal["not audited", "passed", "failed", "unreadable"]
 ID = Field(description="opaque; random")
 
 
@@ -72,7 +72,9 @@ class StudyOut(BaseModel):
     received: datetime
     images: list[ImageOut]
     predictions: list[PredictionState]
-    own_read: OwnRead = Field(description="the asker's own report: a draft, the unaided read locked, or final")
+    own_read: OwnRead = Field(
+        description="the asker's own report: a draft, the unaided read locked, or final; shown: none, but an answer has been shown"
+    )
 
 
 class StudyPage(BaseModel):
@@ -153,7 +155,9 @@ class ModelOut(BaseModel):
     stamps: list[str]
     builtin: bool
     on: bool
-    audit: Audit = Field(description="the newest audit's verdict; one that failed answers no posterior")
+    audit: Audit = Field(
+        description="the newest audit's verdict; unreadable: what is known of the model was altered. Both of the last answer no posterior"
+    )
 
 
 class ModelDetail(ModelOut):

@@ -1165,10 +1165,10 @@ export interface components {
         ModelDetail: {
             /**
              * Audit
-             * @description the newest audit's verdict; one that failed answers no posterior
+             * @description the newest audit's verdict; unreadable: what is known of the model was altered. Both of the last answer no posterior
              * @enum {string}
              */
-            audit: "not audited" | "passed" | "failed";
+            audit: "not audited" | "passed" | "failed" | "unreadable";
             /** Builtin */
             builtin: boolean;
             /** Card */
@@ -1214,10 +1214,10 @@ export interface components {
         ModelOut: {
             /**
              * Audit
-             * @description the newest audit's verdict; one that failed answers no posterior
+             * @description the newest audit's verdict; unreadable: what is known of the model was altered. Both of the last answer no posterior
              * @enum {string}
              */
-            audit: "not audited" | "passed" | "failed";
+            audit: "not audited" | "passed" | "failed" | "unreadable";
             /** Builtin */
             builtin: boolean;
             /**
@@ -1659,10 +1659,10 @@ export interface components {
             images: components["schemas"]["ImageOut"][];
             /**
              * Own Read
-             * @description the asker's own report: a draft, the unaided read locked, or final
+             * @description the asker's own report: a draft, the unaided read locked, or final; shown: none, but an answer has been shown
              * @enum {string}
              */
-            own_read: "none" | "draft" | "unaided" | "final";
+            own_read: "none" | "shown" | "draft" | "unaided" | "final";
             /**
              * Patient
              * @description pseudonym; null where the files name no patient

@@ -5,7 +5,7 @@ import type { Card } from "./card";
 
 export function Warnings({ model, card }: { model: ModelDetail; card: Card }) {
   const off = model.on ? undefined : model.switches.at(-1);
-  const known = ["not audited", "failed its audit", "confounded"];
+  const known = ["not audited", "failed its audit", "its evidence was altered", "confounded"];
   const others = model.stamps.filter((stamp) => !known.includes(stamp));
   return (
     <div class="warnings">
@@ -16,6 +16,7 @@ export function Warnings({ model, card }: { model: ModelDetail; card: Card }) {
       )}
       {model.synthetic && <p class="problem">{t("model.warn.synthetic")}</p>}
       {model.audit === "failed" && <p class="problem">{t("model.warn.failed")}</p>}
+      {model.audit === "unreadable" && <p class="problem">{t("model.warn.unreadable")}</p>}
       {model.stamps.includes("confounded") && (
         <div class="problem">
           <p>{t("model.warn.confounded")}</p>

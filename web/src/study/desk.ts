@@ -25,7 +25,7 @@ export async function openDesk(id: string) {
       reads: reads.value,
       reader: me.value?.id ?? "",
       readsFirst: about.value?.reads_first ?? true,
-      shown: shown.value,
+      shown: shown.value || open.study.value.own_read === "shown",
       readingFirst: readingFirst.value,
     }),
   );

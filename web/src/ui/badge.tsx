@@ -9,11 +9,11 @@ export function Badge({ tone = "plain", children }: { tone?: Tone; children: Com
   return <span class={`badge badge-${tone}`}>{children}</span>;
 }
 
-const AUDIT: Record<Model["audit"], Tone> = { "not audited": "warn", passed: "good", failed: "bad" };
+const AUDIT: Record<Model["audit"], Tone> = { "not audited": "warn", passed: "good", failed: "bad", unreadable: "bad" };
 
 /** Everything that must be said beside a model's name: off, audit, stamps, drawn data. */
 export function ModelBadges({ model }: { model: Model }) {
-  const said = ["not audited", "failed its audit"]; // the verdict says these already
+  const said = ["not audited", "failed its audit", "its evidence was altered"]; // the verdict says these already
   return (
     <span class="badges">
       {!model.on && <Badge tone="bad">{t("model.off")}</Badge>}

@@ -70,7 +70,13 @@ const TONES: Record<PredictionState["state"], Tone> = {
   done: "plain",
   failed: "bad",
 };
-const OWN: Record<Study["own_read"], Tone> = { none: "plain", draft: "warn", unaided: "good", final: "good" };
+const OWN: Record<Study["own_read"], Tone> = {
+  none: "plain",
+  shown: "warn",
+  draft: "warn",
+  unaided: "good",
+  final: "good",
+};
 const ORDER = ["failed", "running", "queued", "done"] as const;
 
 /** Return how far each model is with a study: over all its images, the state that matters most first. */
