@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import queue
 import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import Future
 from contextlib import AbstractContextManager
@@ -22,6 +23,9 @@ T = TypeVar("T")
 
 _MOST = 64
 """Changes in one commit: the first of them waits for the last."""
+_COMPANY = 0.003
+"""Seconds that a commit waits for more changes, if the last one had several: where it is busy, fewer commits are less
+work, and each is durable sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,16 +76,24 @@ class Writer:
             thread.join()
 
     def _run(self) -> None:
+        several = False
         while True:
-            batch, last = self._gather()
+            batch, last = self._gather(several)
+            several = len(batch) > 1
             if batch:
                 self._commit(batch)
             if last:
                 return
 
-    def _gather(self) -> tuple[list[_Change], bool]:
-        """Return the changes that wait, at least one; and whether no more will come."""
+    def _gather(self, several: bool) -> tuple[list[_Change], bool]:
+        """Return the changes that wait, at least one; and whether no more will come.
+
+        Args:
+            several: Whether more can be expected to come soon.
+        """
         found = self._waiting.get()
+        if several and found is not None:
+            time.sleep(_COMPANY)
         batch: list[_Change] = []
         while found is not None:
             if found.outcome.set_running_or_notify_cancel():

@@ -42,9 +42,9 @@ class Store:
 
     def __init__(self, engine: Engine, secret: Secret, settings: Settings) -> None:
         self.engine = engine
+        self._is_postgres = engine.dialect.name == "postgresql"
         self.secret = secret
         self.settings = settings
-        self._writing = engine.execution_options(write=True)
         # SQLite lets one writer in and the others try again ever more rarely; threads of one process can do better.
         self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
         self._writer = Writer(self.writing, self.alone)
@@ -53,12 +53,13 @@ class Store:
     @property
     def is_postgres(self) -> bool:
         """Whether several servers may share it."""
-        return self.engine.dialect.name == "postgresql"
+        return self._is_postgres
 
     @contextmanager
     def reading(self) -> Iterator[Session]:
         """Yield a session to read with."""
         with Session(self.engine, expire_on_commit=False) as session:
+            self._begin(session, "BEGIN")
             yield session
 
     @contextmanager
@@ -71,12 +72,18 @@ class Store:
                 yield from self._transaction()
 
     def _transaction(self) -> Iterator[Session]:
-        with Session(self._writing, expire_on_commit=False) as session, session.begin():
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            self._begin(session, "BEGIN IMMEDIATE")
             yield session
             write_appended(session)
         if states := session.info.get("states"):
             for listener in tuple(self._listeners):
                 listener(frozenset(states))
+
+    def _begin(self, session: Session, how: str) -> None:
+        """Begin on SQLite, whose driver is told to begin nothing by itself."""
+        if not self.is_postgres:
+            session.connection().exec_driver_sql(how)
 
     def commit(self, change: Callable[[Session], T], *, alone: bool = False) -> T:
         """Make a change in a transaction that it may share with others; return its value when it is durable.
@@ -172,9 +179,11 @@ def migrate(engine: Engine) -> None:
 
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-    with engine.execution_options(write=True).begin() as connection:
+    with engine.begin() as connection:
         if engine.dialect.name == "postgresql":
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
         config.attributes["connection"] = connection
         command.upgrade(config, "head")
 
@@ -193,12 +202,11 @@ def _engine(settings: Settings) -> Engine:
         raise UsageError("--database", "is not an address.", way_out) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
-        event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself: `_begin_sqlite` does
+    connection.isolation_level = None  # the driver begins nothing by itself: `Store` does
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",  # with a write-ahead log NORMAL could lose the last commits in a power cut
@@ -207,11 +215,6 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         "secure_delete=ON",  # what is erased is overwritten
     ):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _begin_sqlite(connection: Any) -> None:
-    write = connection.get_execution_options().get("write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
 
 
 def _check_belongs(store: Store) -> None:

@@ -21,8 +21,10 @@ from PIL import Image
 
 from pneumoscope.pixels.read import decode
 
-PLAIN_BELOW = 2**20
-"""Bytes of samples below which nothing is gained by packing: below it disk is cheaper than time."""
+PLAIN_BELOW = 2 * 2**20
+"""Bytes of samples below which they are not packed: disk is cheaper than time there."""
+_BLOCK = 2**16
+"""Pixels that are converted at once, so that they stay in the processor's cache."""
 THUMBNAIL = 192
 """Longer side of a thumbnail, in pixels."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
@@ -94,12 +96,18 @@ def thumbnail(pixels: NDArray[np.float32]) -> bytes:
 
 def _samples(pixels: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.uint16]:
     """Return the pixels as 8 bits where that loses nothing, else as 16."""
-    shallow: NDArray[np.uint8] = np.rint(pixels * np.float32(255)).astype(np.uint8)
-    if np.array_equal(np.divide(shallow, np.float32(255), dtype=np.float32), pixels):
+    shallow = np.empty(pixels.shape, np.uint8)
+    rows = max(1, _BLOCK // pixels.shape[1])
+    for top in range(0, len(pixels), rows):
+        block, found = pixels[top : top + rows], shallow[top : top + rows]
+        np.rint(block * np.float32(255), out=found, casting="unsafe")
+        if not np.array_equal(np.divide(found, np.float32(255), dtype=np.float32), block):
+            break
+    else:
         return shallow
     deep: NDArray[np.uint16] = np.rint(pixels * np.float32(65535)).astype(np.uint16)
     # 255 * 257 = 65535: 8 bits that took another way here, such as a window
-    return shallow if np.array_equal(shallow * np.uint16(257), deep) else deep
+    return (deep // np.uint16(257)).astype(np.uint8) if not (deep % np.uint16(257)).any() else deep
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
