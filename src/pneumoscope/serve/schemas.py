@@ -73,7 +73,7 @@ class StudyOut(BaseModel):
     images: list[ImageOut]
     predictions: list[PredictionState]
     own_read: OwnRead = Field(
-        description="the asker's own report: a draft, the unaided read locked, or final; shown: an answer, and no report"
+        description="the asker's own report: a draft, the unaided read locked, final; shown: an answer, and no report"
     )
 
 
@@ -156,7 +156,7 @@ class ModelOut(BaseModel):
     builtin: bool
     on: bool
     audit: Audit = Field(
-        description="the newest audit's verdict; unreadable: it was altered. Neither of the last two answers a posterior"
+        description="the newest audit's verdict; unreadable: altered. Neither of the last two answers a posterior"
     )
 
 
