@@ -42,7 +42,7 @@ export function App() {
   useEffect(() => {
     document.documentElement.lang = language.value;
   }, [language.value]);
-  useEffect(focusOnChange, []);
+  useEffect(() => (asked.value ? focusOnChange() : undefined), [asked.value]);
   useEffect(() => {
     // A refusal that no page has caught is said all the same.
     const refused = ({ reason }: PromiseRejectionEvent) => {

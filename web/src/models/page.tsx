@@ -37,15 +37,12 @@ export default function ModelPage({ id }: { id: string }) {
   }, [id]);
   const found = model.value;
   useTitle(found ? `${found.name} ${found.version}` : t("frame.model"));
+  if (!found && problem.value === null) return <p class="soft">{t("app.loading")}</p>;
   if (!found)
     return (
       <div class="page">
         <h1>{t("frame.model")}</h1>
-        {problem.value === null ? (
-          <p class="soft">{t("app.loading")}</p>
-        ) : (
-          <ProblemNote error={problem.value} again={() => void load()} />
-        )}
+        <ProblemNote error={problem.value} again={() => void load()} />
         <p>
           <a href={href.models()}>{t("model.all")}</a>
         </p>

@@ -4,12 +4,13 @@ import { effect, type Signal, signal } from "@preact/signals";
 import { me } from "../api/client";
 
 const drafts = new Map<string, Signal<unknown>>();
+const others = new Set<() => void>();
 let owner: string | null = null;
 
 effect(() => {
   const id = me.value?.id;
   if (id && id !== owner) {
-    if (owner !== null) drafts.clear();
+    if (owner !== null) forget();
     owner = id;
   }
 });
@@ -25,6 +26,15 @@ export function draft<T>(name: string, first: T): Signal<T> {
 
 /** Forget one draft (it was sent), or all of them (its writer has logged out). */
 export function forget(name?: string): void {
-  if (name === undefined) drafts.clear();
-  else drafts.delete(name);
+  if (name !== undefined) {
+    drafts.delete(name);
+    return;
+  }
+  drafts.clear();
+  for (const other of others) other();
+}
+
+/** Call `other` whenever all drafts are forgotten: something else in memory was its writer's too. */
+export function forgetWith(other: () => void): void {
+  others.add(other);
 }

@@ -1,6 +1,6 @@
 // The worklist's studies: fetched by pages, newest first, and kept up with what changes on the server.
-import { batch, signal } from "@preact/signals";
-import { api, body, Problem } from "../api/client";
+import { batch, effect, signal } from "@preact/signals";
+import { api, body, me, Problem } from "../api/client";
 import { type Change, watch } from "../api/events";
 import type { Study } from "../api/types";
 
@@ -26,6 +26,12 @@ export const studies = signal<Study[] | null>(null);
 export const next = signal<string | null>(null);
 export const problem = signal<unknown>(null);
 export const loading = signal(false);
+
+effect(() => {
+  if (me.value !== null) return;
+  studies.value = null; // nothing of it is left for whoever logs in next
+  next.value = null;
+});
 
 /** Return the filter that a hash holds: a filtered list has an address of its own. */
 export function filterIn(hash: string): Filter {

@@ -5,6 +5,7 @@ import { computed, signal } from "@preact/signals";
 import { about, Problem } from "../api/client";
 import type { Upload } from "../api/types";
 import { type Sending, send } from "../api/upload";
+import { forgetWith } from "../ui/drafts";
 
 type Outcome = Upload["files"][number];
 export type Fate = "waiting" | "sending" | "accepted" | "duplicate" | "refused" | "failed" | "several";
@@ -35,6 +36,11 @@ export const waiting = signal<number | null>(null);
 /** Called with the studies that an upload has brought. */
 export const arrived = signal<number>(0);
 export const busy = computed(() => items.value.some((item) => item.fate === "waiting" || item.fate === "sending"));
+
+forgetWith(() => {
+  stop();
+  items.value = []; // names of files may name patients
+});
 
 let count = 0;
 let running = false;
