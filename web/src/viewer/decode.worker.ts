@@ -1,7 +1,7 @@
 // Fetches and decodes one image beside the page, which stays responsive while a large plate is unpacked.
-import { decodeGrey, type Pixels } from "./pixels";
+import { decodeGrey, levelsOf, type Pixels } from "./pixels";
 
-export type Decoded = { pixels: Pixels } | { problem: string; status: number };
+export type Decoded = { levels: Pixels[] } | { problem: string; status: number };
 
 self.onmessage = async (event: MessageEvent<string>) => {
   const answer = (decoded: Decoded, transfer: Transferable[] = []) => self.postMessage(decoded, { transfer });
@@ -10,8 +10,11 @@ self.onmessage = async (event: MessageEvent<string>) => {
     const response = await fetch(event.data, { credentials: "same-origin" });
     status = response.status;
     if (!response.ok) throw new Error(`${status} ${response.statusText}`.trim());
-    const pixels = decodeGrey(new Uint8Array(await response.arrayBuffer()));
-    answer({ pixels }, [pixels.values.buffer]);
+    const levels = levelsOf(decodeGrey(new Uint8Array(await response.arrayBuffer())));
+    answer(
+      { levels },
+      levels.map(({ values }) => values.buffer),
+    );
   } catch (error) {
     answer({ problem: error instanceof Error ? error.message : String(error), status });
   }

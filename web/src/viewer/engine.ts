@@ -12,16 +12,25 @@ import {
   RenderingEngine,
   setUseCPURendering,
   type Types,
-  utilities,
 } from "@cornerstonejs/core";
-import { type Affine, affineFrom, affineOf, type Box, direction, type Frame, type Point, type View } from "./geometry";
+import {
+  type Affine,
+  affineFrom,
+  affineOf,
+  type Box,
+  direction,
+  type Frame,
+  type Point,
+  type View,
+  whole,
+} from "./geometry";
 import type { Pixels } from "./pixels";
+import { factsOf, imageOf, type Known } from "./source";
 import type { Window } from "./window";
 
 const SCHEME = "pneumo";
 /** Full depth rather than small textures; one context draws all panes. */
 const RENDERING = { preferSizeOverAccuracy: false, strictZSpacingForVolumeViewport: true, webGlContextCount: 1 };
-const MONOCHROME = "MONOCHROME2"; // whatever the file was, the server stores 0 = black
 
 /** What Cornerstone's viewport has, and its types keep to itself. */
 interface Inner {
@@ -29,15 +38,10 @@ interface Inner {
   setRotation(degrees: number): void;
 }
 
-interface Known {
-  pixels: Pixels;
-  frame: Frame;
-}
-
 /** One viewport. */
 export interface Stage {
-  /** Show an image. */
-  show(id: string, pixels: Pixels, frame: Frame): Promise<void>;
+  /** Show an image, of which means are at hand for when it is drawn small (see `levelsOf`). */
+  show(id: string, levels: Pixels[], frame: Frame): Promise<void>;
   /** Show a part of it; returns where the viewport then says that the image lies. */
   aim(view: View): Affine;
   paint(window: Window, invert: boolean): void;
@@ -98,23 +102,68 @@ export function startEngine(cpu: boolean, onLost: () => void): Engine {
 
 class CornerstoneStage implements Stage {
   private frame: Frame | null = null;
+  private levels: string[] = [];
+  private level = 0;
+  private last: { view?: View; window?: Window; invert?: boolean } = {};
+  private loading: Promise<unknown> = Promise.resolve();
+  private closed = false;
 
   constructor(
     private readonly viewport: Types.IStackViewport,
     private readonly element: HTMLDivElement,
     private readonly known: Map<string, Known>,
-    readonly close: () => void,
+    private readonly disable: () => void,
   ) {}
 
-  async show(id: string, pixels: Pixels, frame: Frame): Promise<void> {
-    const imageId = `${SCHEME}:${id}`;
-    this.known.set(imageId, { pixels, frame });
+  async show(id: string, levels: Pixels[], frame: Frame): Promise<void> {
+    this.levels = levels.map((pixels, level) => {
+      const name = `${SCHEME}:${id}/${level}`;
+      const { width, height } = pixels;
+      const times = 2 ** level;
+      const [column, row] = [times * frame.column, times * frame.row];
+      const shift = this.onCpu() ? 0 : (times - 1) / 2; // see `world`
+      const origin = [shift * frame.column, shift * frame.row] as const;
+      this.known.set(name, { pixels, frame: { width, height, column, row }, origin });
+      return name;
+    });
     this.grain();
-    await this.viewport.setStack([imageId]);
+    this.level = this.levelFor(whole(frame, this.box(), 0), frame);
+    await this.viewport.setStack([this.levels[this.level] as string]);
     this.frame = frame;
   }
 
+  close(): void {
+    this.closed = true;
+    this.disable();
+  }
+
   aim(view: View): Affine {
+    this.last.view = view;
+    const level = this.levelFor(view, this.framed());
+    if (level !== this.level) {
+      this.level = level;
+      this.loading = this.loading.then(() => this.load(level));
+    }
+    return this.place(view);
+  }
+
+  /** Change to another level; the view and the window stay as they are. */
+  private async load(level: number): Promise<void> {
+    if (this.closed || level !== this.level) return;
+    await this.viewport.setStack([this.levels[level] as string]);
+    const { view, window, invert = false } = this.last;
+    if (this.closed || !view) return;
+    this.place(view);
+    if (window) this.paint(window, invert);
+  }
+
+  /** Return the coarsest level whose pixels are no larger than the screen's. */
+  private levelFor(view: View, frame: Frame): number {
+    const finer = Math.min(frame.column, frame.row) * view.scale * (globalThis.devicePixelRatio || 1);
+    return Math.min(Math.max(Math.floor(Math.log2(1 / finer)), 0), this.levels.length - 1);
+  }
+
+  private place(view: View): Affine {
     const frame = this.framed();
     const box = this.box();
     const { cos, sin } = direction(view.turn);
@@ -142,6 +191,7 @@ class CornerstoneStage implements Stage {
   }
 
   paint(window: Window, invert: boolean): void {
+    this.last = { ...this.last, window, invert };
     this.viewport.setProperties({ voiRange: { ...window }, invert });
     this.viewport.render();
   }
@@ -182,77 +232,5 @@ class CornerstoneStage implements Stage {
   private framed(): Frame {
     if (!this.frame) throw new Error("no image is shown yet");
     return this.frame;
-  }
-}
-
-function imageOf(imageId: string, known: Map<string, Known>): Types.IImage {
-  const found = known.get(imageId);
-  if (!found) throw new Error("an image that nobody has decoded");
-  const { pixels, frame } = found;
-  const { width, height, bits, values } = pixels;
-  const white = 2 ** bits - 1;
-  const voxelManager = utilities.VoxelManager.createImageVoxelManager({
-    width,
-    height,
-    scalarData: values,
-    numberOfComponents: 1,
-  });
-  return {
-    imageId,
-    width,
-    height,
-    columns: width,
-    rows: height,
-    columnPixelSpacing: frame.column,
-    rowPixelSpacing: frame.row,
-    color: false,
-    rgba: false,
-    numberOfComponents: 1,
-    invert: false,
-    photometricInterpretation: MONOCHROME,
-    slope: 1,
-    intercept: 0,
-    minPixelValue: 0,
-    maxPixelValue: white,
-    windowCenter: (white + 1) / 2,
-    windowWidth: white + 1,
-    voiLUTFunction: Enums.VOILUTFunctionType.LINEAR,
-    sizeInBytes: values.byteLength,
-    dataType: bits === 8 ? "Uint8Array" : "Uint16Array",
-    voxelManager,
-    getPixelData: () => values,
-    getCanvas: () => document.createElement("canvas"),
-  };
-}
-
-/** What Cornerstone asks about an image (its names for DICOM's modules). */
-function factsOf(type: string, found: Known | undefined): object | undefined {
-  if (!found) return undefined;
-  const { pixels, frame } = found;
-  switch (type) {
-    case Enums.MetadataModules.IMAGE_PIXEL:
-      return {
-        bitsAllocated: pixels.bits,
-        bitsStored: pixels.bits,
-        highBit: pixels.bits - 1,
-        samplesPerPixel: 1,
-        pixelRepresentation: 0,
-        photometricInterpretation: MONOCHROME,
-      };
-    case Enums.MetadataModules.IMAGE_PLANE:
-      return {
-        rows: frame.height,
-        columns: frame.width,
-        rowPixelSpacing: frame.row,
-        columnPixelSpacing: frame.column,
-        rowCosines: [1, 0, 0],
-        columnCosines: [0, 1, 0],
-        imagePositionPatient: [0, 0, 0],
-        imageOrientationPatient: [1, 0, 0, 0, 1, 0],
-      };
-    case Enums.MetadataModules.GENERAL_SERIES:
-      return { modality: "DX" };
-    default:
-      return undefined;
   }
 }

@@ -19,3 +19,37 @@ export function decodeGrey(file: Uint8Array): Pixels {
   const values = depth === 16 ? (data as Uint16Array) : new Uint8Array(data.buffer, data.byteOffset, data.length);
   return { width, height, bits: depth, values };
 }
+
+/** Coarser than that nothing need be: it is smaller than any viewport. */
+const COARSEST = 512;
+
+/**
+ * Return an image, then its means of 2 x 2, 4 x 4, ... pixels. A screen that shows each third pixel of a plate turns its
+ * noise into grain that is not there; means don't.
+ */
+export function levelsOf(pixels: Pixels): Pixels[] {
+  const levels = [pixels];
+  for (let last = pixels; Math.max(last.width, last.height) > COARSEST; levels.push(last)) last = halved(last);
+  return levels;
+}
+
+/** Return the means of squares of 2 pixels, rounded; those at the right and lower edge may be of fewer. */
+export function halved({ width, height, bits, values }: Pixels): Pixels {
+  const [columns, rows] = [Math.ceil(width / 2), Math.ceil(height / 2)];
+  const means = bits === 8 ? new Uint8Array(columns * rows) : new Uint16Array(columns * rows);
+  for (let y = 0; y < rows; y++) {
+    const above = 2 * y * width;
+    const below = 2 * y + 1 < height ? above + width : above;
+    for (let x = 0; x < columns; x++) {
+      const left = 2 * x;
+      const right = left + 1 < width ? left + 1 : left;
+      const sum =
+        (values[above + left] as number) +
+        (values[above + right] as number) +
+        (values[below + left] as number) +
+        (values[below + right] as number);
+      means[y * columns + x] = (sum + 2) >> 2;
+    }
+  }
+  return { width: columns, height: rows, bits, values: means };
+}

@@ -34,7 +34,8 @@ export interface Room {
   /** What a screen reader is told. */
   said: Signal<string>;
   pane(image: Image, study: Study, prior: boolean): Pane;
-  pixels(image: string): Promise<Pixels>;
+  /** An image and its means, finest first. */
+  pixels(image: string): Promise<Pixels[]>;
   /** Go on without the GPU. */
   slow(): void;
   close(): void;
@@ -42,7 +43,7 @@ export interface Room {
 
 export function openRoom(open: OpenStudy): Room {
   const panes = new Map<string, Pane>();
-  const decoded = new Map<string, Promise<Pixels>>();
+  const decoded = new Map<string, Promise<Pixels[]>>();
   const start = (cpu: boolean) => import("./engine").then(({ startEngine }) => startEngine(cpu, slow));
   const engine = signal(start(false));
   const slow = () => {
@@ -118,7 +119,7 @@ export function cleared(room: Room, image: string): void {
   room.onPrior.value = false;
 }
 
-function fetchPixels(image: string): Promise<Pixels> {
+function fetchPixels(image: string): Promise<Pixels[]> {
   return new Promise((resolve, reject) => {
     const worker = new Worker(new URL("./decode.worker.ts", import.meta.url), { type: "module" });
     const settle = (act: () => void) => {
@@ -127,7 +128,7 @@ function fetchPixels(image: string): Promise<Pixels> {
     };
     worker.onmessage = ({ data }: MessageEvent<Decoded>) => {
       settle(() => {
-        if ("pixels" in data) return resolve(data.pixels);
+        if ("levels" in data) return resolve(data.levels);
         if (data.status === 401) me.value = null; // the session has ended: the page asks for a login
         reject(new Error(data.problem));
       });

@@ -12,7 +12,7 @@ import type { Pixels } from "./pixels";
 interface Props {
   pane: Pane;
   engine: Promise<Engine>;
-  pixelsOf(image: string): Promise<Pixels>;
+  pixelsOf(image: string): Promise<Pixels[]>;
   slow(): void;
   label: string;
   active: boolean;
@@ -36,13 +36,13 @@ export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, 
     pane.problem.value = null;
     const open = async () => {
       const element = stageAt.current as HTMLDivElement;
-      const [started, pixels] = await Promise.all([engine, pixelsOf(pane.image.id)]);
+      const [started, levels] = await Promise.all([engine, pixelsOf(pane.image.id)]);
       if (gone) return;
       if (!started.holds(pane.frame)) return slow(); // and this effect runs again, with another engine
       opened = started.stage(element);
-      await opened.show(pane.image.id, pixels, pane.frame);
+      await opened.show(pane.image.id, levels, pane.frame);
       if (gone) return;
-      pane.pixels.value = pixels;
+      pane.pixels.value = levels[0] ?? null;
       pane.box.value = { width: element.clientWidth, height: element.clientHeight };
       if (!pane.view.value) reset(pane);
       stage.value = opened;

@@ -1,0 +1,85 @@
+// What Cornerstone is told of an image: its pixels as they are, and the few facts of DICOM's modules that it asks for.
+import { Enums, type Types, utilities } from "@cornerstonejs/core";
+import type { Frame } from "./geometry";
+import type { Pixels } from "./pixels";
+
+const MONOCHROME = "MONOCHROME2"; // whatever the file was, the server stores 0 = black
+
+export interface Known {
+  pixels: Pixels;
+  frame: Frame;
+  /** Where the first pixel lies in the world. */
+  origin: readonly [number, number];
+}
+
+export function imageOf(imageId: string, known: Map<string, Known>): Types.IImage {
+  const found = known.get(imageId);
+  if (!found) throw new Error("an image that nobody has decoded");
+  const { pixels, frame } = found;
+  const { width, height, bits, values } = pixels;
+  const white = 2 ** bits - 1;
+  const voxelManager = utilities.VoxelManager.createImageVoxelManager({
+    width,
+    height,
+    scalarData: values,
+    numberOfComponents: 1,
+  });
+  return {
+    imageId,
+    width,
+    height,
+    columns: width,
+    rows: height,
+    columnPixelSpacing: frame.column,
+    rowPixelSpacing: frame.row,
+    color: false,
+    rgba: false,
+    numberOfComponents: 1,
+    invert: false,
+    photometricInterpretation: MONOCHROME,
+    slope: 1,
+    intercept: 0,
+    minPixelValue: 0,
+    maxPixelValue: white,
+    windowCenter: (white + 1) / 2,
+    windowWidth: white + 1,
+    voiLUTFunction: Enums.VOILUTFunctionType.LINEAR,
+    sizeInBytes: values.byteLength,
+    dataType: bits === 8 ? "Uint8Array" : "Uint16Array",
+    voxelManager,
+    getPixelData: () => values,
+    getCanvas: () => document.createElement("canvas"),
+  };
+}
+
+/** What Cornerstone asks about an image (its names for DICOM's modules). */
+export function factsOf(type: string, found: Known | undefined): object | undefined {
+  if (!found) return undefined;
+  const { pixels, frame } = found;
+  switch (type) {
+    case Enums.MetadataModules.IMAGE_PIXEL:
+      return {
+        bitsAllocated: pixels.bits,
+        bitsStored: pixels.bits,
+        highBit: pixels.bits - 1,
+        samplesPerPixel: 1,
+        pixelRepresentation: 0,
+        photometricInterpretation: MONOCHROME,
+      };
+    case Enums.MetadataModules.IMAGE_PLANE:
+      return {
+        rows: frame.height,
+        columns: frame.width,
+        rowPixelSpacing: frame.row,
+        columnPixelSpacing: frame.column,
+        rowCosines: [1, 0, 0],
+        columnCosines: [0, 1, 0],
+        imagePositionPatient: [...found.origin, 0],
+        imageOrientationPatient: [1, 0, 0, 0, 1, 0],
+      };
+    case Enums.MetadataModules.GENERAL_SERIES:
+      return { modality: "DX" };
+    default:
+      return undefined;
+  }
+}
