@@ -1,5 +1,6 @@
 // A page that fails says so in its place; the way around it, and the sentence above, stay.
 import { Component, type ComponentChildren } from "preact";
+import { Problem } from "../api/client";
 import { t } from "../i18n";
 import { ProblemNote } from "./problem";
 
@@ -23,11 +24,18 @@ export class Boundary extends Component<Props, { error: unknown }> {
 
   override render() {
     if (this.state.error === null) return this.props.children;
-    return (
-      <>
-        <h1>{t("frame.failed")}</h1>
-        <ProblemNote error={this.state.error} again={() => this.setState({ error: null })} />
-      </>
-    );
+    const { error } = this.state;
+    if (error instanceof Problem) return <Failed error={error} again={() => this.setState({ error: null })} />;
+    // A part of the app that did not come (the server is away, or has a newer app) is asked for once only: begin anew.
+    return <Failed error={error} again={() => location.reload()} word={t("frame.reload")} />;
   }
+}
+
+function Failed(props: { error: unknown; again: () => void; word?: string }) {
+  return (
+    <>
+      <h1>{t("frame.failed")}</h1>
+      <ProblemNote {...props} />
+    </>
+  );
 }

@@ -2,7 +2,14 @@
 import { Problem } from "../api/client";
 import { t } from "../i18n";
 
-export function ProblemNote({ error, again }: { error: unknown; again?: () => void }) {
+interface Props {
+  error: unknown;
+  again?: () => void;
+  /** Word of the button that tries again. */
+  word?: string;
+}
+
+export function ProblemNote({ error, again, word }: Props) {
   const problem = error instanceof Problem ? error : null;
   const number = problem?.instance.split(":").pop();
   return (
@@ -15,7 +22,7 @@ export function ProblemNote({ error, again }: { error: unknown; again?: () => vo
       {again && (
         <p>
           <button type="button" onClick={again}>
-            {t("frame.again")}
+            {word ?? t("frame.again")}
           </button>
         </p>
       )}
