@@ -196,3 +196,16 @@ def test_a_good_order_has_a_falling_curve_and_the_best_one_refuses_the_errors():
     assert 0 < found.area.low < found.area.value < found.area.high < 0.1
     # Errors last: risk 0 for the first 270, then k / (270 + k).
     assert found.best_area == pytest.approx(sum(k / (270 + k) for k in range(1, 31)) / 300)
+
+
+def test_what_is_left_between_two_bands_goes_to_the_one_like_it():
+    def bands_of(*counts: tuple[int, int]) -> list[tuple[float, float, int, int]]:
+        """Bands of thirds of the score, from the numbers of positive and negative images in each."""
+        score = np.concatenate([np.full(sum(pair), (place + 0.5) / 3) for place, pair in enumerate(counts)])
+        positive = np.concatenate([np.arange(sum(pair)) < pair[0] for pair in counts])
+        found = prevalence.likelihood_bands(score, positive, np.arange(len(score)), [0, 1 / 3, 2 / 3, 1])
+        return [(b.low, b.high, b.positives, b.negatives) for b in found]
+
+    # Eight of the class and one other: that is like the top. Joined downwards it would halve what the top is worth.
+    assert bands_of((3, 90), (8, 1), (50, 3)) == [(0, 1 / 3, 3, 90), (1 / 3, 1, 58, 4)]
+    assert bands_of((3, 50), (1, 8), (90, 3)) == [(0, 2 / 3, 4, 58), (2 / 3, 1, 90, 3)]
