@@ -128,6 +128,20 @@ def test_sixteen_bits_stay_sixteen_bits(site: Site, new_page: Callable[..., Page
     assert len(np.unique(picture[picture.shape[0] // 2])) > 100
 
 
+def test_a_fine_pattern_drawn_small_is_its_mean(site: Site, page: Page) -> None:
+    """A board of black and white pixels shows grey where it is drawn small, as film would, and no grain."""
+    board = (np.indices((1600, 1600)).sum(0) % 2 * 255).astype(np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(board).save(buffer, "PNG")
+    [study] = upload(site, buffer.getvalue())
+    open_viewer(page, site, study)
+    page.evaluate("document.querySelectorAll('.view-marks, .view-figures').forEach((one) => one.remove())")
+    picture = np.asarray(Image.open(BytesIO(page.locator(".view-screen").screenshot())).convert("L")).astype(float)
+    middle = picture[picture.shape[0] // 4 : -picture.shape[0] // 4, picture.shape[1] // 4 : -picture.shape[1] // 4]
+    assert middle.mean() == pytest.approx(128, abs=2)
+    assert middle.std() < 2
+
+
 def test_the_heatmap_is_off_and_then_lies_on_the_image(site: Site, page: Page) -> None:
     [study] = site.upload(drawn(901))
     open_viewer(page, site, study)

@@ -35,6 +35,7 @@ const RENDERING = { preferSizeOverAccuracy: false, strictZSpacingForVolumeViewpo
 /** What Cornerstone's viewport has, and its types keep to itself. */
 interface Inner {
   useCPURendering: boolean;
+  stackInvalidated: boolean;
   setRotation(degrees: number): void;
 }
 
@@ -128,7 +129,7 @@ class CornerstoneStage implements Stage {
     });
     this.grain();
     this.level = this.levelFor(whole(frame, this.box(), 0), frame);
-    await this.viewport.setStack([this.levels[this.level] as string]);
+    await this.viewport.setStack(this.levels, this.level);
     this.frame = frame;
   }
 
@@ -150,7 +151,9 @@ class CornerstoneStage implements Stage {
   /** Change to another level; the view and the window stay as they are. */
   private async load(level: number): Promise<void> {
     if (this.closed || level !== this.level) return;
-    await this.viewport.setStack([this.levels[level] as string]);
+    // Else the CPU draws the new level with the size of the one before.
+    if (this.onCpu()) (this.viewport as unknown as Inner).stackInvalidated = true;
+    await this.viewport.setImageIdIndex(level);
     const { view, window, invert = false } = this.last;
     if (this.closed || !view) return;
     this.place(view);
