@@ -56,24 +56,25 @@ _ALIVE = 60.0
 class Server:
     """`pneumoscope serve` on a port and a home folder of its own, which may be killed and started again."""
 
-    def __init__(self, home: Path, workers: int, database: str | None = None, command: list[str] | None = None) -> None:
+    model, path = "builtin", "/api/studies"
+
+    def __init__(self, home: Path, workers: int, database: str | None = None) -> None:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
         self._log = home.parent / f"{home.name}.log"
-        self._command = command or [
+        self.command = [
             *(sys.executable, "-m", "pneumoscope", "serve", "--home", str(home)),
             *("--port", str(self.port), "--workers", str(workers)),
             *(() if database is None else ("--database", database)),
         ]
         self._spent: Counter[str] = Counter()
         self._workers = workers
-        self._warm = command is None
 
     def start(self) -> None:
         """Start it, and wait until it and its workers can answer."""
         with self._log.open("ab") as log:
-            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log)
         until = time.perf_counter() + _ALIVE
         while time.perf_counter() < until:
             if self.process.poll() is not None:
@@ -90,12 +91,12 @@ class Server:
 
     def settle(self) -> None:
         """Ask a few drawn squares and wait until it is quiet: loading programs and models is not what is measured."""
-        for number in range(2 * self._workers if self._warm else 0):
+        for number in range(2 * self._workers):
             buffer = BytesIO()
             Image.fromarray(np.full((64, 64 + number), 99, np.uint8)).save(buffer, "PNG")
-            head, data, tail = multipart(buffer.getvalue(), "builtin")
+            body = b"".join(multipart(buffer.getvalue(), self.model))
             kind = {"Content-Type": f"multipart/form-data; boundary={BOUNDARY}"}
-            urlopen(Request(f"http://127.0.0.1:{self.port}/api/studies", head + data + tail, kind), timeout=60).close()
+            urlopen(Request(f"http://127.0.0.1:{self.port}{self.path}", body, kind), timeout=60).close()
         quiet = 0
         while quiet < 5:
             before = sum(self.cpu().values())
@@ -112,7 +113,7 @@ class Server:
         with suppress(psutil.NoSuchProcess):
             own = psutil.Process(self.process.pid)
             of_workers = 0.0
-            for child in self.workers():
+            for child in own.children():
                 with suppress(psutil.NoSuchProcess):
                     of_workers += _seconds(child)
             return {"server": _seconds(own), "workers": of_workers}
@@ -148,12 +149,12 @@ def _seconds(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def upload(server: Server, files: list[str], clients: int, folder: Path, model: str, kills: bool) -> dict[str, Any]:
+def upload(server: Server, files: list[str], clients: int, folder: Path, kills: bool = False) -> dict[str, Any]:
     """Send files to a server; return what was measured, and each file's fate under ``files``."""
     listing, out = folder / "files.json", folder / "client.json"
     listing.write_text(json.dumps(files))
     command = [sys.executable, str(HERE / "serve_client.py"), "--port", str(server.port), "--files", str(listing)]
-    command += ["--clients", str(clients), "--model", model, "--out", str(out)]
+    command += ["--clients", str(clients), "--model", server.model, "--out", str(out)]
     before, load = server.cpu(), os.getloadavg()[0]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -307,7 +308,7 @@ def main() -> None:
             server = Server(folder / f"home{number}", workers, database)
             server.start()
             server.settle()
-            run = upload(server, files, clients, folder, "builtin", kills)
+            run = upload(server, files, clients, folder, kills)
             return run, server
 
         sides: dict[str, list[dict[str, Any]]] = {"bare": []}
