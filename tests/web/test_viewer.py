@@ -265,7 +265,7 @@ def test_an_earlier_study_lies_beside_with_its_date(site: Site, page: Page) -> N
     prior.locator(".view-screen[data-ready=true]").wait_for()
     assert "Prior" in prior.inner_text()
     assert "examined 2025-01-01" in prior.inner_text()
-    assert "Prior. " in (prior.get_by_role("application").get_attribute("aria-label") or "")
+    assert "Prior; " in (prior.get_by_role("application").get_attribute("aria-label") or "")
     page.keyboard.press("v")
     assert prior.count() == 0
     assert then != now
