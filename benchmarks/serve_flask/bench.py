@@ -12,7 +12,6 @@ the four that app.py knows on a processor; it alone is the one to beat.
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import subprocess
 import sys
@@ -110,12 +109,13 @@ def main() -> None:
     ours = middle["pneumoscope"]
     for side, theirs in middle.items():
         more, less = ours["per_second"] / theirs["per_second"], ours["p50"] / theirs["p50"]
-        print(f"{side:34} {theirs['per_second']:6.1f} a second, p50 {theirs['p50']:5.0f} ms, processor "
-              f"{theirs['cpu_ms']:5.1f} ms; ours: {more:.2f} times the throughput, {less:.2f} of the latency")  # fmt: skip
-    if options.out:
-        write_json(
-            options.out, {"alone": alone, "files": words, "cores": os.cpu_count(), "runs": runs, "median": middle}
+        said = (
+            f"{theirs['per_second']:6.1f} a second, p50 {theirs['p50']:5.0f} ms, processor {theirs['cpu_ms']:5.1f} ms"
         )
+        print(f"{side:34} {said}; ours: {more:.2f} times the throughput, {less:.2f} of the latency")
+    if options.out:
+        facts = {"alone": alone, "files": words, "cores": os.cpu_count()}
+        write_json(options.out, {**facts, "runs": runs, "median": middle})
 
 
 if __name__ == "__main__":
