@@ -89,7 +89,7 @@ export async function openDesk(id: string) {
 
   let planned: ReturnType<typeof setTimeout> | undefined;
   const stop = watch((change) => {
-    if (change.study !== id) return;
+    if (change.study !== id && change.study !== "") return; // empty: changes may have been missed
     clearTimeout(planned);
     planned = setTimeout(() => void look(), SOON);
   });

@@ -1,6 +1,6 @@
 // What became of each file that was sent, in words; and which models are asked about the next ones.
-import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
+import { effect, useSignal } from "@preact/signals";
+import { useEffect, useRef } from "preact/hooks";
 import { type Key, t } from "../i18n";
 import { href } from "../router";
 import { Badge, type Tone } from "../ui/badge";
@@ -54,21 +54,25 @@ export function Asked() {
   );
 }
 
+const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+let before = false;
+// Whatever page is open: leaving the app would cut uploads off, and their end is said.
+effect(() => {
+  const now = busy.value;
+  if (now) addEventListener("beforeunload", warn);
+  else globalThis.removeEventListener?.("beforeunload", warn);
+  if (before && !now && items.peek().length > 0) say(summary(items.peek()), items.peek().some(isBad));
+  before = now;
+});
+
 /** The uploads, while there are any. */
 export function Tray() {
   const list = items.value;
+  const seen = useRef(arrived.value);
   useEffect(() => {
-    if (arrived.value > 0) void reload();
+    if (arrived.value !== seen.current) void reload();
+    seen.current = arrived.value;
   }, [arrived.value]);
-  useEffect(() => {
-    if (!busy.value) return;
-    const warn = (event: BeforeUnloadEvent) => event.preventDefault();
-    addEventListener("beforeunload", warn);
-    return () => {
-      removeEventListener("beforeunload", warn);
-      if (!busy.value && items.value.length > 0) say(summary(items.value), items.value.some(isBad));
-    };
-  }, [busy.value]);
   if (list.length === 0) return null;
   const failed = list.some(({ fate }) => fate === "failed");
   return (

@@ -50,13 +50,13 @@ let models: string[] = [];
 /** Take files to be sent, and the models to ask about them. */
 export function upload(files: File[], asked: string[]): void {
   models = asked;
-  const most = about.value?.limits.file_bytes ?? Number.POSITIVE_INFINITY;
+  const limits = about.value?.limits ?? {};
+  const most = (file: File) => limits[isArchive(file) ? "request_bytes" : "file_bytes"] ?? Number.POSITIVE_INFINITY;
   const taken = files.map((file): Item => {
     count += 1;
     const item = { number: count, name: file.name, bytes: file.size, file, study: null, members: [] };
     if (file.size === 0) return { ...item, fate: "refused", problem: { status: 0, own: "empty" } };
-    if (file.size > most && !isArchive(file))
-      return { ...item, fate: "refused", problem: { status: 413, own: "large" } };
+    if (file.size > most(file)) return { ...item, fate: "refused", problem: { status: 413, own: "large" } };
     return { ...item, fate: "waiting", problem: null };
   });
   items.value = [...items.value, ...taken];
