@@ -18,6 +18,7 @@ import {
   affineFrom,
   affineOf,
   type Box,
+  clamp,
   direction,
   type Frame,
   type Point,
@@ -163,7 +164,7 @@ class CornerstoneStage implements Stage {
   /** Return the coarsest level whose pixels are no larger than the screen's. */
   private levelFor(view: View, frame: Frame): number {
     const finer = Math.min(frame.column, frame.row) * view.scale * (globalThis.devicePixelRatio || 1);
-    return Math.min(Math.max(Math.floor(Math.log2(1 / finer)), 0), this.levels.length - 1);
+    return clamp(Math.floor(Math.log2(1 / finer)), 0, this.levels.length - 1);
   }
 
   private place(view: View): Affine {
@@ -200,11 +201,11 @@ class CornerstoneStage implements Stage {
   }
 
   resize(): void {
-    this.viewport.getRenderingEngine().resize(true, true);
-    this.grain();
+    if (this.onCpu()) this.grain();
+    else this.viewport.getRenderingEngine().resize(true, true);
   }
 
-  /** On the CPU Cornerstone sizes its canvas in CSS pixels, and maps points as if it had done so in the device's: let it. */
+  /** On the CPU Cornerstone sizes its canvas in CSS pixels, and maps points as if they were the device's: make them so. */
   private grain(): void {
     if (!this.onCpu()) return;
     const { width, height } = this.box();

@@ -63,7 +63,7 @@ export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, 
     const observer = new ResizeObserver(() => {
       const box = { width: element.clientWidth, height: element.clientHeight };
       if (!stage.value || box.width === 0 || box.height === 0) return;
-      const fitted = fits(pane);
+      const fitted = pane.box.value.width === 0 || fits(pane); // a pane that was opened out of sight fits when it is seen
       stage.value.resize();
       pane.box.value = box;
       if (fitted && pane.view.value) pane.view.value = whole(pane.frame, box, pane.view.value.turn);

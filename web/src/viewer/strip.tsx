@@ -29,6 +29,7 @@ export function Strip({ room }: { room: Room }) {
               words={t("view.strip.image", { number: i + 1 })}
               onClick={() => {
                 room.open.image.value = image;
+                room.onPrior.value = false; // where there is room for one, this one is shown
               }}
             />
           </li>
