@@ -96,4 +96,6 @@ def test_archives_in_archives_and_damaged_ones_are_refused(tmp_path: Path) -> No
     assert "archive in an archive" in str(sent[0].refused)
     with pytest.raises(ProblemError, match="damaged"):
         list(members(b"PK\x03\x04" + b"\0" * 50, "file 1", Settings(home=tmp_path)))
+    nameless = archive({"a.png": b""}).replace(b"a.png", b"\0.png")
+    assert [each.data for each in members(nameless, "file 1", Settings(home=tmp_path))] == [b""]
     assert zipfile.is_zipfile(BytesIO(archive({"a": b""})))
