@@ -59,7 +59,7 @@ def test_test_and_validation_figures_are_the_cards_and_stand_apart(site: Site, p
     said = site.api("GET", f"/api/models/{model}")
     (validation,) = said["card"]["metrics"]
     accuracy = validation["metrics"]["accuracy"]
-    table = page.locator("h3", has_text="Validation").locator("xpath=following-sibling::section[1]")
+    table = page.locator("h3", has_text="Validation").locator("xpath=following-sibling::div[1]")
     shown = table.get_by_role("row", name="Accuracy", exact=False).last.inner_text()
     assert f"{accuracy['value']:.3f} [{accuracy['low']:.3f}, {accuracy['high']:.3f}]" in shown
     opening = next(fact for fact in said["evidence"] if fact.get("kind") == "opening")

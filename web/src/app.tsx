@@ -68,9 +68,9 @@ export function App() {
           <Tongue />
         </div>
       </header>
-      <p class="disclaimer" role="note" lang="en">
+      <aside class="disclaimer" lang="en" aria-label="Research software">
         {DISCLAIMER}
-      </p>
+      </aside>
       <main id="content" tabIndex={-1} data-page={me.value ? route.value.page : "login"}>
         {problem.value !== null && <ProblemNote error={problem.value} again={ask} />}
         <Boundary page={place}>

@@ -11,11 +11,12 @@ export function IdleWarning({ seconds }: { seconds: number }) {
     <Dialog title={t("login.idle-title")} onClose={stay} urgent>
       <p>{t("login.idle", { seconds: left.value })}</p>
       <div class="actions">
-        <button type="button" onClick={() => void leave("self")}>
-          {t("login.out")}
-        </button>
+        {/* first, so that it has the focus: a reader who goes on typing stays */}
         <button type="button" class="primary" onClick={stay}>
           {t("login.stay")}
+        </button>
+        <button type="button" onClick={() => void leave("self")}>
+          {t("login.out")}
         </button>
       </div>
     </Dialog>

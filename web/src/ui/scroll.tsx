@@ -5,7 +5,7 @@ import { useEffect, useRef } from "preact/hooks";
 
 /** A box that scrolls sideways where its content does not fit; `label` says what is in it. */
 export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
-  const box = useRef<HTMLElement>(null);
+  const box = useRef<HTMLDivElement>(null);
   const over = useSignal(false);
   useEffect(() => {
     const watched = box.current;
@@ -18,9 +18,10 @@ export function Scroll({ label, children }: { label: string; children: Component
     if (watched.firstElementChild) observer.observe(watched.firstElementChild);
     return () => observer.disconnect();
   }, [over]);
+  const reached = { role: "region", "aria-label": label, tabIndex: 0 } as const;
   return (
-    <section class="scroll" ref={box} aria-label={label} {...(over.value ? { tabIndex: 0 } : {})}>
+    <div class="scroll" ref={box} {...(over.value ? reached : {})}>
       {children}
-    </section>
+    </div>
   );
 }
