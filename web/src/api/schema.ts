@@ -1165,7 +1165,7 @@ export interface components {
         ModelDetail: {
             /**
              * Audit
-             * @description the newest audit's verdict; unreadable: what is known of the model was altered. Both of the last answer no posterior
+             * @description the newest audit's verdict; unreadable: altered. Neither of the last two answers a posterior
              * @enum {string}
              */
             audit: "not audited" | "passed" | "failed" | "unreadable";
@@ -1214,7 +1214,7 @@ export interface components {
         ModelOut: {
             /**
              * Audit
-             * @description the newest audit's verdict; unreadable: what is known of the model was altered. Both of the last answer no posterior
+             * @description the newest audit's verdict; unreadable: altered. Neither of the last two answers a posterior
              * @enum {string}
              */
             audit: "not audited" | "passed" | "failed" | "unreadable";
@@ -1659,7 +1659,7 @@ export interface components {
             images: components["schemas"]["ImageOut"][];
             /**
              * Own Read
-             * @description the asker's own report: a draft, the unaided read locked, or final; shown: none, but an answer has been shown
+             * @description the asker's own report: a draft, the unaided read locked, final; shown: an answer, and no report
              * @enum {string}
              */
             own_read: "none" | "shown" | "draft" | "unaided" | "final";

@@ -31,7 +31,7 @@ export function factsOf({ facts, format }: Image): string[] {
     said(VIEW, facts.view) ?? t("view.unknown.view"),
     facts.modality,
     facts.portable && t("view.portable"),
-    said(LATERALITY, facts.laterality),
+    facts.laterality === "U" ? undefined : said(LATERALITY, facts.laterality), // unpaired: a chest has no side
     said(SEX, facts.sex),
     facts.age !== undefined && t("view.age", { years: number(facts.age, 0) }),
     facts.burned_in === "unknown" && t("view.burned"),
