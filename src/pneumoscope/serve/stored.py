@@ -21,7 +21,7 @@ from PIL import Image
 
 from pneumoscope.pixels.read import decode
 
-PLAIN_BELOW = 2 * 2**20
+PLAIN_BELOW = 4 * 2**20
 """Bytes of samples below which they are not packed: disk is cheaper than time there."""
 _BLOCK = 2**16
 """Pixels that are converted at once, so that they stay in the processor's cache."""
