@@ -12,7 +12,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     target: "es2022",
     modulePreload: { polyfill: false },
-    reportCompressedSize: true,
+    license: { fileName: "licences.md" }, // of what is built in: MIT and BSD ask that they travel with it
     chunkSizeWarningLimit: 4000, // the viewer is loaded when a study is opened
   },
   // The server compares Origin with Host, so both must stay the browser's own.
