@@ -303,7 +303,8 @@ def _exchanged(port: int, sent: bytes) -> str:
 
 def leftovers(target: Target, home: Path, log: Path) -> list[str]:
     """Return where the marker, or a trace of an error, is left after all."""
-    found = [f"the log holds {word}" for word in (MARKER, "Traceback") if word in log.read_text(errors="replace")]
+    lines = log.read_text(errors="replace").splitlines()
+    found = [f"the log says: {line[:300]}" for line in lines if MARKER in line or "Traceback" in line]
     if MARKER in target.ask("GET", "/metrics").text:
         found.append("the metrics hold the marker")
     files = [path for path in home.rglob("*") if path.is_file()]

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from pneumoscope.serve.app import create_app
 from pneumoscope.serve.settings import Settings
 from serve.client import serving
 from serve.drawn import archive, dicom, png
+from serve.test_crash import Server
 
 schemathesis = pytest.importorskip("schemathesis", reason="no schemathesis: pip install 'pneumoscope[dev]'")
 LEAKS = ("Traceback", "site-packages", "/tmp/", "sqlite3", "sqlalchemy", "Doe^Jane")
@@ -56,6 +58,23 @@ def test_no_request_breaks_the_server(app: FastAPI) -> None:
         )(seed(1)(given(case=operation.as_strategy())(check)))
         run()
     assert asked > 100
+
+
+def test_the_log_quotes_nothing_that_was_sent(tmp_path: Path, models: Path) -> None:
+    server = Server(tmp_path / "home", models)
+    server.start()
+    try:
+        broken = dicom({"StudyInstanceUID": "2.25.99"}).replace(b"2.25.99", b"Quoted7")  # not what a UID may be
+        for name in ("Quoted7.dcm", 'Quoted7"\r\nX: y'):
+            files = [("files", (name, broken, "image/Quoted7"))]
+            assert server.client.post("/api/studies", files=files, headers={"X-Quoted7": "Quoted7"}).status_code == 201
+        assert server.client.get("/Quoted7?patient=Quoted7").status_code == 404
+        assert server.client.get("/api/studies?limit=Quoted7").status_code == 422
+    finally:
+        server.stop()
+    log = (tmp_path / "server.log").read_text()
+    assert "answers at" in log
+    assert "Quoted7" not in log
 
 
 def mutants(good: bytes, number: int) -> Iterator[bytes]:

@@ -53,8 +53,8 @@ def run(settings: Settings, when_up: Callable[[Running], None] | None = None, *,
     import uvicorn
 
     logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
-    logging.getLogger("alembic").setLevel(logging.WARNING)
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # it quotes what was sent
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_ours)
     app = create_app(settings)
     context: Context = app.state.context
     if settings.needs_login and not context.accounts.any_admin():
@@ -81,6 +81,11 @@ def run(settings: Settings, when_up: Callable[[Running], None] | None = None, *,
             server.run(sockets=[opened])
     if not server.started:
         raise RunError("the server", "could not start.", "Its log says why.")
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """Return whether a line may be written: libraries quote what was sent, such as the value of a DICOM tag."""
+    return record.name.partition(".")[0] in ("pneumoscope", "uvicorn")
 
 
 def listening(host: str, port: int) -> socket.socket:
