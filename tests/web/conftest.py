@@ -116,9 +116,12 @@ def department(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 PASSWORD = "a long enough password"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium, or another one on this machine."""
+    """Debian's Chromium, or another one on this machine.
+
+    One a file: while it is open Playwright's event loop runs in this process, in which other tests use their own.
+    """
     api = pytest.importorskip("playwright.sync_api", reason="no playwright: pip install 'pneumoscope[dev]'")
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
