@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -40,6 +41,9 @@ from pneumoscope.serve.supervisor import Supervisor
 
 REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 
+_UPLOADS = 8
+"""Under way at once, most of them waiting for the disk."""
+
 
 def create_app(settings: Settings) -> FastAPI:
     """Return the server's app. It opens its store at once, and starts its workers when it is started.
@@ -56,7 +60,8 @@ def create_app(settings: Settings) -> FastAPI:
         accounts=Accounts(store, settings),
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),
-        uploads=anyio.CapacityLimiter(default_workers() + 1),  # one may wait for the disk
+        uploads=anyio.CapacityLimiter(_UPLOADS),
+        decoding=threading.Semaphore(default_workers()),
         whatifs=anyio.CapacityLimiter(whatif.AT_ONCE),
         pages=Pages(),
         models=whatif.Models(),

@@ -32,17 +32,20 @@ work, and each is durable sooner."""
 class _Change:
     make: Callable[[Session], Any]
     alone: bool
+    durable: bool
     outcome: Future[Any]
 
 
 class Writer:
     """A thread that commits changes together; started by the first of them."""
 
-    def __init__(self, begin: Callable[[], AbstractContextManager[Session]], alone: Callable[[Session], None]) -> None:
+    def __init__(
+        self, begin: Callable[[bool], AbstractContextManager[Session]], alone: Callable[[Session], None]
+    ) -> None:
         """Take how to begin.
 
         Args:
-            begin: A transaction that is committed where the block ends.
+            begin: A transaction that is committed where the block ends; True: durable by then.
             alone: Lets one transaction at a time go on.
         """
         self._begin = begin
@@ -51,19 +54,20 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def submit(self, make: Callable[[Session], T], *, alone: bool = False) -> Future[T]:
+    def submit(self, make: Callable[[Session], T], *, alone: bool = False, durable: bool = True) -> Future[T]:
         """Make a change soon; the future is done when it is committed, or has failed.
 
         Args:
             make: The change. It may be made twice (the first is undone), so that it touches nothing but the session.
             alone: It counts before it adds, so that no other such change of any server may come between.
+            durable: It must survive a power cut from then on; if not, it does from the next durable change on.
         """
         outcome: Future[T] = Future()
         with self._lock:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="commits", daemon=True)
                 self._thread.start()
-            self._waiting.put(_Change(make, alone, outcome))
+            self._waiting.put(_Change(make, alone, durable, outcome))
         return outcome
 
     def close(self) -> None:
@@ -108,7 +112,7 @@ class Writer:
 
     def _commit(self, batch: list[_Change]) -> None:
         try:
-            with self._begin() as session:
+            with self._begin(any(change.durable for change in batch)) as session:
                 if any(change.alone for change in batch):
                     self._alone(session)  # before any row is locked: whoever locks in this order never waits in a ring
                 made = [change.make(session) for change in batch]

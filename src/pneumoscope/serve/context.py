@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -35,7 +36,9 @@ class Context:
     metrics: Metrics
     streams: Streams
     uploads: anyio.CapacityLimiter
-    """Uploads that are unpacked and decoded at once; the others wait without holding memory or a thread."""
+    """Uploads under way; the others wait without holding memory or a thread."""
+    decoding: threading.Semaphore
+    """Those of them that are unpacked and decoded; the others wait for the disk, which syncs many at once."""
     whatifs: anyio.CapacityLimiter
     """What-ifs that are worked out at once."""
     pages: Pages

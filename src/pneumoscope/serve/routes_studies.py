@@ -120,17 +120,20 @@ def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str])
     identities = list(dict.fromkeys(parts.catalogue.get(name).identity for name in models))
     taken: list[Taken] = []
     outcomes: list[FileOut] = []
-    for sent in _sent(files, parts):
-        try:
-            if sent.refused is not None:
-                raise sent.refused
-            taken.append(take(sent.data, sent.name, parts.settings.max_pixels))
-            outcomes.append(FileOut(file=sent.name, status="accepted"))
-        except ImageError as error:
-            text = f"{error.problem} {error.way_out}".strip()
-            outcomes.append(FileOut(file=sent.name, status="refused", problem=text))
-        if len(outcomes) > parts.settings.max_files:
-            raise ProblemError(413, "the upload", f"has more than {parts.settings.max_files} files.", "Send several.")
+    with parts.decoding:
+        for sent in _sent(files, parts):
+            try:
+                if sent.refused is not None:
+                    raise sent.refused
+                taken.append(take(sent.data, sent.name, parts.settings.max_pixels))
+                outcomes.append(FileOut(file=sent.name, status="accepted"))
+            except ImageError as error:
+                text = f"{error.problem} {error.way_out}".strip()
+                outcomes.append(FileOut(file=sent.name, status="refused", problem=text))
+            if len(outcomes) > parts.settings.max_files:
+                raise ProblemError(
+                    413, "the upload", f"has more than {parts.settings.max_files} files.", "Send several."
+                )
     if not taken:
         raise ProblemError(
             422,

@@ -59,40 +59,46 @@ class Store:
     def reading(self) -> Iterator[Session]:
         """Yield a session to read with."""
         with Session(self.engine, expire_on_commit=False) as session:
-            self._begin(session, "BEGIN")
+            if not self.is_postgres:
+                session.connection().exec_driver_sql("BEGIN")  # the driver begins nothing by itself
             yield session
 
     @contextmanager
-    def writing(self) -> Iterator[Session]:
-        """Yield a session whose changes are committed, and so durable, when the block ends; none if it raises."""
+    def writing(self, durable: bool = True) -> Iterator[Session]:
+        """Yield a session whose changes are committed when the block ends; none if it raises.
+
+        Args:
+            durable: They have survived any power cut by then; if not, they do from the next durable commit on.
+        """
         if self._turn is None:
-            yield from self._transaction()
+            yield from self._transaction(durable)
         else:
             with self._turn:
-                yield from self._transaction()
+                yield from self._transaction(durable)
 
-    def _transaction(self) -> Iterator[Session]:
+    def _transaction(self, durable: bool) -> Iterator[Session]:
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            self._begin(session, "BEGIN IMMEDIATE")
+            if self.is_postgres and not durable:
+                session.execute(text("SET LOCAL synchronous_commit = off"))
+            elif not self.is_postgres:
+                # FULL syncs the log at each commit, and with it all that is in it (https://sqlite.org/wal.html).
+                session.connection().exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             yield session
             write_appended(session)
         if states := session.info.get("states"):
             for listener in tuple(self._listeners):
                 listener(frozenset(states))
 
-    def _begin(self, session: Session, how: str) -> None:
-        """Begin on SQLite, whose driver is told to begin nothing by itself."""
-        if not self.is_postgres:
-            session.connection().exec_driver_sql(how)
-
-    def commit(self, change: Callable[[Session], T], *, alone: bool = False) -> T:
-        """Make a change in a transaction that it may share with others; return its value when it is durable.
+    def commit(self, change: Callable[[Session], T], *, alone: bool = False, durable: bool = True) -> T:
+        """Make a change in a transaction that it may share with others; return its value when it is committed.
 
         Args:
             change: Touches nothing but the session, since it may be undone and made again.
             alone: As by the method `alone`, which the change then need not call.
+            durable: As for `writing`.
         """
-        return self._writer.submit(change, alone=alone).result()
+        return self._writer.submit(change, alone=alone, durable=durable).result()
 
     async def committed(self, change: Callable[[Session], T], *, alone: bool = False) -> T:
         """Do what `commit` does, without holding a thread; where this is cancelled, the outcome is settled first."""

@@ -151,7 +151,8 @@ class Supervisor:
                 queue.finish(session, answer)
             return queue.claim(self._store, session, places)
 
-        found = self._store.commit(change)
+        # What a power cut takes of this is claimed and answered again; what was shown was committed durably after it.
+        found = self._store.commit(change, durable=False)
         del self._answers[: len(answers)]
         return found
 
@@ -176,7 +177,7 @@ class Supervisor:
             self._renewed = monotonic()
             names = [hand.name for hand in self._hands if hand.held]
             if names:
-                self._store.commit(lambda session: queue.renew(self._store, session, names))
+                self._store.commit(lambda session: queue.renew(self._store, session, names), durable=False)
 
     def _bury(self, log: logging.Logger) -> None:
         for hand in tuple(self._hands):
