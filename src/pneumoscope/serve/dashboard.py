@@ -27,6 +27,7 @@ from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.schemas_dashboard import DashboardOut, DayOut, ModelCountOut, OperationsOut
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.site_rows import Period, models_that_answered, rows_of, target_of
+from pneumoscope.serve.store import write_appended
 from pneumoscope.serve.tables import Display, Image, Prediction, Read, Reference, Study
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.metrics import group_index
@@ -138,7 +139,7 @@ def _show_all(session: Session, studies: Studies, model: str, reader: str) -> No
         Prediction.id.not_in(seen),
     )
     reads.show(session, session.scalars(query).all(), reader, "dashboard")
-    session.flush()
+    write_appended(session)  # what follows asks what was shown
 
 
 def operations(session: Session, model: str | None, studies: Studies) -> OperationsOut:
