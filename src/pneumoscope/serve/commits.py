@@ -23,9 +23,8 @@ T = TypeVar("T")
 
 _MOST = 64
 """Changes in one commit: the first of them waits for the last."""
-_COMPANY = 0.003
-"""Seconds that a commit waits for more changes, if the last one had several: where it is busy, fewer commits are less
-work, and each is durable sooner."""
+_PACE = 0.008
+"""Seconds from one commit to the next at least: where it is busy, changes gather, and fewer commits are less work."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,24 +79,20 @@ class Writer:
             thread.join()
 
     def _run(self) -> None:
-        several = False
+        ended = 0.0
         while True:
-            batch, last = self._gather(several)
-            several = len(batch) > 1
+            batch, last = self._gather(ended + _PACE)
             if batch:
                 self._commit(batch)
             if last:
                 return
+            ended = time.monotonic()
 
-    def _gather(self, several: bool) -> tuple[list[_Change], bool]:
-        """Return the changes that wait, at least one; and whether no more will come.
-
-        Args:
-            several: Whether more can be expected to come soon.
-        """
+    def _gather(self, not_before: float) -> tuple[list[_Change], bool]:
+        """Return the changes that wait, at least one; and whether no more will come."""
         found = self._waiting.get()
-        if several and found is not None:
-            time.sleep(_COMPANY)
+        if found is not None:
+            time.sleep(max(0.0, not_before - time.monotonic()))
         batch: list[_Change] = []
         while found is not None:
             if found.outcome.set_running_or_notify_cancel():
