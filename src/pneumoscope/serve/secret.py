@@ -12,6 +12,7 @@ import hmac
 import json
 import os
 import secrets
+import time
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,8 @@ from pneumoscope.errors import RunError, UsageError
 
 _BYTES = 32
 _NONCE = 12
+_TRIES, _PAUSE = 10, 0.05
+"""How often, and after how many seconds, a secret is read again that is being written."""
 
 
 class Secret:
@@ -79,6 +82,10 @@ def read_or_make(path: Path) -> Secret:
             file.flush()
             os.fsync(file.fileno())
     value = path.read_bytes().strip()
+    for _ in range(_TRIES):  # the other may not have written it yet
+        if len(value) < _BYTES:
+            time.sleep(_PAUSE)
+            value = path.read_bytes().strip()
     if len(value) < _BYTES:
         raise UsageError(
             str(path), f"has {len(value)} bytes; a secret needs {_BYTES}.", f"Make one: openssl rand -hex 32 > {path}"
