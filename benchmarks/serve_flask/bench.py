@@ -5,8 +5,8 @@
 What each does with a file that is uploaded: Flask decodes it, runs the network and answers. Pneumoscope checks and
 decodes it, takes the patient out of it, stores its pixels so that they survive a power cut, queues it, runs the network
 with its heatmap and out-of-distribution score, stores the answer, writes down who was shown it, and answers. Keras is
-called in three ways: ``predict`` and ``call``, as published systems do, and ``graph`` (`tf.function`), the fastest of
-the four that app.py knows on a processor; it alone is the one to beat.
+called in two ways: ``predict``, as published systems do, and ``graph`` (`tf.function`), the fastest of the four that
+app.py knows on a processor (all are timed alone first); it is the one to beat.
 """
 
 from __future__ import annotations
@@ -79,7 +79,6 @@ def main() -> None:
         "flask, graph, 1 thread": ("graph", 1),
         "flask, graph, threads by default": ("graph", 0),
         "flask, predict": ("predict", 1),
-        "flask, call": ("call", 1),
     }
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in ("pneumoscope", *sides)}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:

@@ -1,8 +1,8 @@
 """Keeps a server's workers alive and busy: hands them claims, writes down their answers, replaces the dead.
 
 One thread does it, and one transaction a round: the answers that have come are finished, and what waits is claimed for
-the free places. A worker has two places, so that the next image is there when the last is done; it infers one at a
-time. The server holds the leases of what its workers are at, and renews them while it lives. Of a worker that ends in
+the free places. A worker has several places, so that the next image is there when the last is done; it infers one at
+a time. The server holds the leases of what its workers are at, and renews them while it lives. Of a worker that ends in
 the middle only the image that it was at has lost an attempt.
 """
 
@@ -29,7 +29,8 @@ from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store
 from pneumoscope.serve.worker import work
 
-_PLACES = 2
+_PLACES = 6
+"""For images that a worker was given, the one that it is at among them: as many as it makes while a commit lasts."""
 _LOOK = 0.5
 """Seconds between two looks at the queue where nothing rang: for what other servers took in, and for leases."""
 _PATIENCE = 5.0
