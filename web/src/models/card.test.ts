@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
+import type { Card } from "../api/card";
 import { asShare, asText } from "../ui/estimate";
-import { type Card, headline, standardsOf } from "./card";
+import { headline, standardsOf } from "./card";
 
 test("a reference standard is taken apart at its sources, not at every semicolon", () => {
   const label = {

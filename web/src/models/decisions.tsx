@@ -1,8 +1,9 @@
 // Where a model draws its line, in words: what its thresholds do, and when it keeps silent.
+
+import type { Card } from "../api/card";
 import { number, t, word } from "../i18n";
 import { Badge } from "../ui/badge";
 import { asText } from "../ui/estimate";
-import type { Card } from "./card";
 import { className } from "./words";
 
 export function Decisions({ card }: { card: Card }) {

@@ -1,7 +1,9 @@
 // What became known of a model after it was made, what it is technically, and its files.
+
+import type { Card } from "../api/card";
 import type { ModelDetail } from "../api/types";
 import { moment, number, t, word } from "../i18n";
-import { type Card, openingsOf, otherFacts, parityOf } from "./card";
+import { openingsOf, otherFacts, parityOf } from "./card";
 
 export function Evidence({ model }: { model: ModelDetail }) {
   const parity = parityOf(model);

@@ -1,10 +1,11 @@
 // How well a model did. Test and validation stand apart: the one was opened after everything was fixed, the other chose.
 
+import type { Card, PartMetrics } from "../api/card";
 import type { ModelDetail } from "../api/types";
 import { moment, number, t, word } from "../i18n";
 import { asText, type Estimate, Intervals } from "../ui/estimate";
 import { Scroll } from "../ui/scroll";
-import { type Card, headline, openingsOf, type PartMetrics } from "./card";
+import { headline, openingsOf } from "./card";
 import { className, figureHint, figureName } from "./words";
 
 export function Figures({ model, card }: { model: ModelDetail; card: Card }) {

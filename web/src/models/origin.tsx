@@ -1,9 +1,10 @@
 // What a model was made of: whose images, under which licence, labelled by whom, and what the data gate found in them.
 
+import type { Card, Finding } from "../api/card";
 import { number, t, word } from "../i18n";
 import { Badge, type Tone } from "../ui/badge";
 import { Scroll } from "../ui/scroll";
-import { type Card, type Finding, standardsOf } from "./card";
+import { standardsOf } from "./card";
 import { className } from "./words";
 
 const PARTS = ["train", "validation", "calibration", "test"];

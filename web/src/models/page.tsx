@@ -1,6 +1,7 @@
 // The description of one model, from its card and from what became known of it later: for a student and for a radiologist.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
+import { cardOf } from "../api/card";
 import { api, body, me } from "../api/client";
 import type { ModelDetail } from "../api/types";
 import { t } from "../i18n";
@@ -9,7 +10,6 @@ import { ModelBadges } from "../ui/badge";
 import { loadModels } from "../ui/models";
 import { ProblemNote } from "../ui/problem";
 import { useTitle } from "../ui/title";
-import { cardOf } from "./card";
 import { Decisions } from "./decisions";
 import { Details, Evidence } from "./evidence";
 import { Figures } from "./figures";

@@ -1,8 +1,9 @@
 // What a model looks for, what it does not look for, and where it must not be trusted.
+
+import type { Card } from "../api/card";
 import type { ModelDetail } from "../api/types";
 import { t } from "../i18n";
 import { looksFor } from "../ui/model-picker";
-import type { Card } from "./card";
 
 export function Purpose({ model, card }: { model: ModelDetail; card: Card }) {
   return (

@@ -1,9 +1,9 @@
 // What a score means: what was observed at such scores, how much they change the odds, and how wide an honest answer is.
 
+import type { Card } from "../api/card";
 import { number, t, word } from "../i18n";
 import { asShare, asText, Intervals } from "../ui/estimate";
 import { Scroll } from "../ui/scroll";
-import type { Card } from "./card";
 import { className, figureName } from "./words";
 
 export function Scores({ card }: { card: Card }) {

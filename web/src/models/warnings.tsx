@@ -1,7 +1,8 @@
 // What must be read before anything else on a model's page: each stamp in a sentence that says what follows from it.
+
+import type { Card } from "../api/card";
 import type { ModelDetail } from "../api/types";
 import { moment, t } from "../i18n";
-import type { Card } from "./card";
 
 export function Warnings({ model, card }: { model: ModelDetail; card: Card }) {
   const off = model.on ? undefined : model.switches.at(-1);

@@ -1,17 +1,6 @@
 // Figures in a reader's words: natural frequencies, score bands, intervals. Pure; the words themselves are the catalogue's.
 
-/** What was observed among calibration images whose score for the primary label lay in one band (card.score_bands). */
-export interface Band {
-  /** low <= score < high; the last band holds its end. */
-  low: number;
-  high: number;
-  /** Share of the band's images that were of the primary label, 0..1, with its 95% interval. */
-  rate: number;
-  rate_low: number;
-  rate_high: number;
-  /** Images in the band. */
-  n: number;
-}
+import type { Band } from "../api/card";
 
 const MEMBERS = ["low", "high", "rate", "rate_low", "rate_high", "n"] as const;
 

@@ -1,7 +1,8 @@
 // Before and after, as natural frequencies: what the answer makes of the reader's pre-test probability.
+
+import type { Estimate, LikelihoodBand } from "../api/card";
 import type { Posterior } from "../api/types";
 import { number, t, word } from "../i18n";
-import type { Estimate, LikelihoodBand } from "./card";
 import { denominator, frequency } from "./phrase";
 import { estimateText } from "./score";
 

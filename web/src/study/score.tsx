@@ -1,7 +1,9 @@
 // The score, and what such a score meant where it was measured: never a percentage by itself.
+
+import type { Estimate } from "../api/card";
 import type { Result } from "../api/types";
 import { number, t, word } from "../i18n";
-import type { Card, Estimate } from "./card";
+import type { Card } from "./card";
 import { bandOf, frequency, predictionSet, written } from "./phrase";
 
 export interface Shown {
@@ -19,7 +21,7 @@ export function scoreText(score: number, threshold?: number): string {
 }
 
 /** Return a figure with its interval, or that it has none. */
-export function estimateText({ value, low, high }: Estimate): string {
+export function estimateText({ value, low = null, high = null }: Estimate): string {
   if (value === null) return t("panel.not-estimable");
   const interval = low === null || high === null ? t("panel.no-interval") : `${number(low)}, ${number(high)}`;
   return `${number(value)} [${interval}]`;

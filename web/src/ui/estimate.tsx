@@ -2,20 +2,12 @@
 // where it can't be estimated, that is said in its place.
 
 import type { ComponentChildren } from "preact";
+import type { Estimate } from "../api/card";
 import { language, number, t } from "../i18n";
 import { Scroll } from "./scroll";
 import "./estimate.css";
 
-/** A figure with its 95% interval, as the server and the cards give it. */
-export interface Estimate {
-  /** Null where it can't be computed. */
-  value: number | null;
-  low?: number | null;
-  high?: number | null;
-  method?: string;
-  /** Why there is no interval, or what to know about it. */
-  note?: string;
-}
+export type { Estimate };
 
 /** Return a figure as text: "0.939 [0.911, 0.959]". */
 export function asText({ value, low, high }: Estimate, decimals = 3): string {

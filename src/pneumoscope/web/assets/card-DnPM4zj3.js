@@ -1,0 +1,1 @@
+function e(e){return e.card}export{e as t};
