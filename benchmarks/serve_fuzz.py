@@ -40,16 +40,15 @@ import schemathesis
 from hypothesis import HealthCheck, Phase, given, seed, settings
 from PIL import Image
 from schemathesis import GenerationMode
+from serve_files import choose
+from serve_load import Server
 
 from pneumoscope.files import write_json
 from pneumoscope.pixels.encode import dicom
 from pneumoscope.pixels.read import read
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
 
-from serve_files import choose  # noqa: E402
-from serve_load import Server  # noqa: E402
 
 MARKER = "Qxmarker7Zv"
 LIMIT = 30.0

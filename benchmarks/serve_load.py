@@ -38,16 +38,15 @@ from urllib.request import Request, urlopen
 import numpy as np
 import psutil
 from PIL import Image
+from serve_client import BOUNDARY, multipart
+from serve_files import choose
 
 from pneumoscope.files import write_json
 from pneumoscope.infer import default_workers, load
 from pneumoscope.pixels.read import read
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE))
 
-from serve_client import BOUNDARY, multipart  # noqa: E402
-from serve_files import choose  # noqa: E402
 
 _ALIVE = 60.0
 """Seconds that a server gets to answer."""
