@@ -43,7 +43,9 @@ def test_from_the_upload_to_the_dashboard(
     # Pick models, upload a PNG and a DICOM file.
     page.goto(site.url)
     page.get_by_role("button", name="Change").click()
-    for box in page.get_by_role("dialog").get_by_role("checkbox").all():
+    boxes = page.get_by_role("dialog").get_by_role("checkbox")
+    boxes.nth(1).wait_for()
+    for box in boxes.all():
         box.check()
     page.get_by_role("dialog").get_by_role("button", name="Done").click()
     page.locator("input[type=file]").set_input_files([shared / "data" / RG1, png])
