@@ -134,6 +134,19 @@ def test_limits_of_size(settings: Settings) -> None:
         assert "at most 2,500" in refused["problem"]
 
 
+def test_a_file_of_another_patients_study_is_refused_in_words(client: Client) -> None:
+    stranger = dicom({"PatientID": "4712"}, 1000)
+    assert client.upload(dicom(), png(0.5)).status_code == 201
+    mixed = client.upload(stranger, png(0.6))
+    assert mixed.status_code == 201
+    assert [one["status"] for one in mixed.json()["files"]] == ["refused", "accepted"]
+    alone = client.upload(stranger)
+    assert alone.status_code == 422
+    assert "a study has one patient" in alone.json()["files"][0]["problem"]
+    assert "4712" not in alone.text
+    assert len(client.get("/api/studies")["studies"]) == 3
+
+
 def test_the_switch_stops_a_model_and_says_whom_it_answered(client: Client, tiny: str) -> None:
     study = client.upload(dicom(), models=(tiny,)).json()["files"][0]["study"]
     predict_all(client)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 from sqlalchemy import func, select, update
 
+from pneumoscope.errors import ImageError
 from pneumoscope.infer import load
 from pneumoscope.serve import blobs, queue, studies
 from pneumoscope.serve.catalogue import Catalogue
@@ -49,6 +51,12 @@ def grey(value: float, side: int = 40) -> Taken:
     return take(png(value, side), "file 1", 10_000)
 
 
+def add(store: Store, taken: list[Taken], models: list[str], who: str) -> list[studies.Added]:
+    with studies.Kept(store, taken) as kept:
+        kept.added = store.commit(lambda session: kept.add(session, models, who), alone=True)
+    return [one for one in kept.added if isinstance(one, studies.Added)]
+
+
 def claim(store: Store, *names: str) -> list[queue.Claim]:
     return store.commit(lambda session: queue.claim(store, session, names))
 
@@ -67,7 +75,7 @@ def states(store: Store) -> list[str]:
 
 
 def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tmp_path: Path) -> None:
-    (added,) = studies.add(store, [grey(0.8)], [model], "x")
+    (added,) = add(store, [grey(0.8)], [model], "x")
     assert step(store, Catalogue(models))
     (tmp_path / "a.png").write_bytes(png(0.8))
     expected = load(models / "tiny").predict_file(tmp_path / "a.png")
@@ -83,7 +91,7 @@ def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tm
 
 
 def test_what_is_unlike_all_is_refused_with_its_reason(store: Store, model: str, models: Path) -> None:
-    studies.add(store, [grey(1.0)], [model], "x")  # ood 16 * .25 = 4 > 3.5
+    add(store, [grey(1.0)], [model], "x")  # ood 16 * .25 = 4 > 3.5
     step(store, Catalogue(models))
     with store.reading() as session:
         result = session.scalars(select(Prediction)).one().result
@@ -94,7 +102,7 @@ def test_what_is_unlike_all_is_refused_with_its_reason(store: Store, model: str,
 
 def test_claims_of_many_workers_never_meet(shared_store: Store, model: str) -> None:
     files = [grey(0.5, 20 + n) for n in range(12)]
-    studies.add(shared_store, files, [model], "x")
+    add(shared_store, files, [model], "x")
     claimed: list[str] = []
     barrier = threading.Barrier(4)
 
@@ -119,7 +127,7 @@ def test_claims_of_many_workers_never_meet(shared_store: Store, model: str) -> N
 
 
 def test_a_dead_workers_claim_passes_on_and_its_late_answer_is_void(shared_store: Store, model: str) -> None:
-    studies.add(shared_store, [grey(0.5)], [model], "x")
+    add(shared_store, [grey(0.5)], [model], "x")
     (first,) = claim(shared_store, "dead")
     assert claim(shared_store, "alive") == []  # the lease still runs
     with shared_store.writing() as session:
@@ -134,7 +142,7 @@ def test_a_dead_workers_claim_passes_on_and_its_late_answer_is_void(shared_store
 
 
 def test_a_beat_keeps_the_lease(store: Store, model: str) -> None:
-    studies.add(store, [grey(0.5)], [model], "x")
+    add(store, [grey(0.5)], [model], "x")
     claim(store, "slow")
     with store.writing() as session:
         session.execute(update(Prediction).values(lease=now() - 1))
@@ -143,7 +151,7 @@ def test_a_beat_keeps_the_lease(store: Store, model: str) -> None:
 
 
 def test_an_image_that_takes_workers_with_it_is_given_up(store: Store, model: str) -> None:
-    studies.add(store, [grey(0.5)], [model], "x")
+    add(store, [grey(0.5)], [model], "x")
     for number in range(store.settings.attempts):
         held = claim(store, f"w{number}")
         assert release(store, held, counted=True) == 1
@@ -152,14 +160,14 @@ def test_an_image_that_takes_workers_with_it_is_given_up(store: Store, model: st
 
 
 def test_what_a_worker_had_not_begun_is_not_held_against_the_image(store: Store, model: str) -> None:
-    studies.add(store, [grey(0.5)], [model], "x")
+    add(store, [grey(0.5)], [model], "x")
     for _ in range(store.settings.attempts + 1):
         assert release(store, claim(store, "w"), counted=False) == 1
     assert len(claim(store, "w")) == 1
 
 
 def test_a_server_that_starts_again_need_not_wait_for_leases(store: Store, model: str) -> None:
-    studies.add(store, [grey(0.5)], [model], "x")
+    add(store, [grey(0.5)], [model], "x")
     (before,) = claim(store, "killed")
     queue.take_back(store)
     (again,) = claim(store, "new")
@@ -169,9 +177,9 @@ def test_a_server_that_starts_again_need_not_wait_for_leases(store: Store, model
 
 def test_the_queue_is_bounded_and_a_full_one_takes_nothing(settings: Settings, model: str) -> None:
     store = open_store(replace(settings, queue_limit=2))
-    studies.add(store, [grey(0.5)], [model], "x")
+    add(store, [grey(0.5)], [model], "x")
     with pytest.raises(ProblemError) as caught:
-        studies.add(store, [grey(0.6), grey(0.7)], [model], "x")
+        add(store, [grey(0.6), grey(0.7)], [model], "x")
     assert caught.value.status == 429
     assert int(caught.value.headers["Retry-After"]) > 0
     with store.reading() as session:
@@ -181,10 +189,10 @@ def test_the_queue_is_bounded_and_a_full_one_takes_nothing(settings: Settings, m
 
 
 def test_the_same_file_again_is_the_same_image_and_is_asked_once(store: Store, model: str) -> None:
-    (first,) = studies.add(store, [grey(0.5)], [model], "x")
-    (again,) = studies.add(store, [grey(0.5)], [model], "x")
+    (first,) = add(store, [grey(0.5)], [model], "x")
+    (again,) = add(store, [grey(0.5)], [model], "x")
     assert (again.image, again.study, again.duplicate, again.predictions) == (first.image, first.study, True, ())
-    both = studies.add(store, [grey(0.6), grey(0.6)], [model], "x")
+    both = add(store, [grey(0.6), grey(0.6)], [model], "x")
     assert both[0].image == both[1].image
     assert len(states(store)) == 2
 
@@ -193,7 +201,7 @@ def test_images_of_one_examination_are_one_study_of_one_patient(store: Store) ->
     files = [take(dicom({"InstanceNumber": n}, 1000 + n), "file 1", 10_000) for n in range(2)]
     other = take(dicom({"StudyInstanceUID": "2.25.99"}), "file 1", 10_000)
     stranger = take(dicom({"StudyInstanceUID": "2.25.98", "IssuerOfPatientID": "Elsewhere"}), "file 1", 10_000)
-    added = studies.add(store, [*files, other, stranger], [], "x")
+    added = add(store, [*files, other, stranger], [], "x")
     assert added[0].study == added[1].study != added[2].study
     with store.reading() as session:
         patients = {each.study: session.get_one(Study, each.study).patient for each in added}
@@ -203,28 +211,52 @@ def test_images_of_one_examination_are_one_study_of_one_patient(store: Store) ->
     assert all(b"Doe" not in row.sealed for row in sealed)
 
 
+@pytest.mark.parametrize("tags", [{"PatientID": "4712"}, {"IssuerOfPatientID": "Elsewhere"}, {"PatientID": ""}])
+@pytest.mark.parametrize("together", [True, False])
+def test_a_study_has_one_patient(store: Store, tags: dict[str, str], together: bool) -> None:
+    """A file of one patient under the number of another's study is refused, not shown as that patient's."""
+    right, wrong = take(dicom(), "file 1", 10_000), take(dicom(tags), "file 2", 10_000)
+    if together:
+        uploads = [studies.Kept(store, [right, wrong])]
+    else:
+        uploads = [studies.Kept(store, [right]), studies.Kept(store, [wrong])]
+    fates: list[studies.Added | ImageError] = []
+    for kept in uploads:
+        with kept:
+            kept.added = store.commit(partial(kept.add, models=[], who="x"), alone=True)
+            fates += kept.added
+    stored, refused = fates
+    assert isinstance(stored, studies.Added)
+    assert isinstance(refused, ImageError)
+    assert "a study has one patient" in refused.problem
+    with store.reading() as session:
+        assert list(session.scalars(select(Image.id))) == [stored.image]
+        assert len(session.scalars(select(Identity)).all()) == 1
+    assert [path.name for path in store.settings.files.glob("*/*")] == [f"{stored.image}.png"]
+
+
 def test_a_model_that_is_switched_off_answers_nothing_more(store: Store, model: str, models: Path) -> None:
-    studies.add(store, [grey(0.5)], [model], "x")
+    add(store, [grey(0.5)], [model], "x")
     (running,) = claim(store, "busy")
-    studies.add(store, [grey(0.6)], [model], "x")
+    add(store, [grey(0.6)], [model], "x")
     with store.writing() as session:
         session.add(Switch(model=model, on=False, reason="recalled", by="x", at=now()))
     assert finish(store, running, {"decision": "covid-19"})
     step(store, Catalogue(models))
     assert states(store) == ["failed", "failed"]
     with pytest.raises(ProblemError, match="switched off"):
-        studies.add(store, [grey(0.7)], [model], "x")
+        add(store, [grey(0.7)], [model], "x")
 
 
 def test_altered_pixels_are_not_answered(store: Store, model: str, models: Path) -> None:
-    (added,) = studies.add(store, [grey(0.5)], [model], "x")
+    (added,) = add(store, [grey(0.5)], [model], "x")
     blobs.path_of(store.settings.files, added.image).write_bytes(png(0.9))
     step(store, Catalogue(models))
     assert states(store) == ["failed"]
 
 
 def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models: Path) -> None:
-    (added,) = studies.add(store, [take(dicom(), "file 1", 10_000)], [model], "x")
+    (added,) = add(store, [take(dicom(), "file 1", 10_000)], [model], "x")
     step(store, Catalogue(models))
     erased = studies.erase(store, [added.study])
     assert (erased["studies"], erased["images"], erased["predictions"]) == (1, 1, 1)
@@ -232,12 +264,12 @@ def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models
         for table in (Study, Image, Prediction, Identity):
             assert session.scalar(select(func.count()).select_from(table)) == 0
     assert not list(store.settings.files.glob("*/*"))
-    (anew,) = studies.add(store, [take(dicom(), "file 1", 10_000)], [], "x")
+    (anew,) = add(store, [take(dicom(), "file 1", 10_000)], [], "x")
     assert not anew.duplicate
 
 
 def test_files_that_a_crash_left_behind_are_swept(store: Store) -> None:
-    (added,) = studies.add(store, [grey(0.5)], [], "x")
+    (added,) = add(store, [grey(0.5)], [], "x")
     blobs.keep(store.settings.files, "deadbeef", b"left over")
     with store.reading() as session:
         assert blobs.sweep(store.settings.files, lambda n: session.get(Image, n) is not None, older_than=-1) == 1

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import anyio.to_thread
 import numpy as np
@@ -79,10 +79,10 @@ async def upload(
         kept.added = await recorded(
             request,
             parts,
-            lambda session: kept.add(session, coming.models, who.id),
+            lambda session: coming.add(session, who.id),
             status=201,
             alone=True,
-            subject=lambda added: added[0].study,
+            subject=lambda added: next(one.study for one in added if isinstance(one, studies.Added)),
         )
     return coming.answer()
 
@@ -91,7 +91,7 @@ def take_in(parts: Context, who: str, files: Sequence[UploadFile], models: Seque
     """Store the files of an upload and queue the models that are asked; durable when this returns."""
     coming = _prepare(parts, files, models)
     with coming.kept as kept:
-        kept.added = parts.store.commit(lambda session: kept.add(session, coming.models, who), alone=True)
+        kept.added = parts.store.commit(lambda session: coming.add(session, who), alone=True)
     return coming.answer()
 
 
@@ -103,14 +103,20 @@ class _Coming:
     outcomes: list[FileOut]
     kept: studies.Kept
 
+    def add(self, session: Session, who: str) -> list[studies.Added | ImageError]:
+        """Write the rows; refuse an upload of which nothing can be stored."""
+        added = self.kept.add(session, self.models, who)
+        if all(isinstance(one, ImageError) for one in added):
+            raise _nothing(self._with(added))
+        return added
+
     def answer(self) -> UploadOut:
-        added = iter(self.kept.added)
-        for outcome in self.outcomes:
-            if outcome.status == "accepted":
-                one = next(added)
-                outcome.status = "duplicate" if one.duplicate else "accepted"
-                outcome.study, outcome.image, outcome.predictions = one.study, one.image, list(one.predictions)
-        return UploadOut(files=self.outcomes)
+        return UploadOut(files=self._with(self.kept.added))
+
+    def _with(self, added: Sequence[studies.Added | ImageError]) -> list[FileOut]:
+        """Return what became of each file, of those that were not refused before as said."""
+        later = iter(added)
+        return [_file_out(one.file, next(later)) if one.status == "accepted" else one for one in self.outcomes]
 
 
 def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str]) -> _Coming:
@@ -128,21 +134,32 @@ def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str])
                 taken.append(take(sent.data, sent.name, parts.settings.max_pixels))
                 outcomes.append(FileOut(file=sent.name, status="accepted"))
             except ImageError as error:
-                text = f"{error.problem} {error.way_out}".strip()
-                outcomes.append(FileOut(file=sent.name, status="refused", problem=text))
+                outcomes.append(_file_out(sent.name, error))
             if len(outcomes) > parts.settings.max_files:
                 raise ProblemError(
                     413, "the upload", f"has more than {parts.settings.max_files} files.", "Send several."
                 )
     if not taken:
-        raise ProblemError(
-            422,
-            "the upload",
-            "holds no readable radiograph.",
-            "Each file's own problem is given with it.",
-            more={"files": [outcome.model_dump() for outcome in outcomes]},
-        )
+        raise _nothing(outcomes)
     return _Coming(identities, outcomes, studies.Kept(parts.store, taken))
+
+
+def _file_out(name: str, fate: studies.Added | ImageError) -> FileOut:
+    if isinstance(fate, ImageError):
+        return FileOut(file=name, status="refused", problem=f"{fate.problem} {fate.way_out}".strip())
+    status: Literal["duplicate", "accepted"] = "duplicate" if fate.duplicate else "accepted"
+    predictions = list(fate.predictions)
+    return FileOut(file=name, status=status, study=fate.study, image=fate.image, predictions=predictions)
+
+
+def _nothing(files: Sequence[FileOut]) -> ProblemError:
+    return ProblemError(
+        422,
+        "the upload",
+        "holds no radiograph that can be stored.",
+        "Each file's own problem is given with it.",
+        more={"files": [file.model_dump() for file in files]},
+    )
 
 
 def list_studies(

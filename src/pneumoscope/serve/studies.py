@@ -17,8 +17,9 @@ from sqlalchemy import Row, bindparam, delete, func, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from pneumoscope.errors import ImageError
 from pneumoscope.serve import blobs, exports, queue
-from pneumoscope.serve.intake import Taken
+from pneumoscope.serve.intake import Exam, Taken
 from pneumoscope.serve.problems import not_found
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.store import Store, append, now, table_of
@@ -71,8 +72,8 @@ class Kept:
         """
         self.taken = taken
         self.sources = [store.secret.key("source", bytes.fromhex(file.data_sha256)) for file in taken]
-        self.added: list[Added] = []
-        """What has been committed."""
+        self.added: list[Added | ImageError] = []
+        """What has been committed, or why a file was not, in the order of ``taken``."""
         self._store = store
         self._numbers = {source: new_id() for source in self.sources}
         try:
@@ -90,7 +91,7 @@ class Kept:
 
     def _tidy(self) -> None:
         """Remove what no row names. Only the database knows that where something went wrong; else the next start."""
-        named = {each.image for each in self.added}
+        named = {each.image for each in self.added if isinstance(each, Added)}
         with suppress(SQLAlchemyError):
             if not self.added:
                 with self._store.reading() as session:
@@ -98,11 +99,12 @@ class Kept:
             for number in set(self._numbers.values()) - named:
                 blobs.erase(self._store.settings.files, number)
 
-    def add(self, session: Session, models: Sequence[str], who: str) -> list[Added]:
-        """Add rows for the files and queue their predictions, all or nothing.
+    def add(self, session: Session, models: Sequence[str], who: str) -> list[Added | ImageError]:
+        """Add rows for the files and queue their predictions, all or nothing; return what became of each file.
 
         The same file twice is one image, and a model that has answered it or is about to is not asked again: who sends
-        an upload again because the answer was lost gets the answer, not a second study.
+        an upload again because the answer was lost gets the answer, not a second study. A file that says it belongs to
+        a study of another patient is not added, and its error says so.
 
         Args:
             session: Of a transaction that is alone (`Store.commit`); what it returns goes into ``added`` afterwards.
@@ -113,13 +115,6 @@ class Kept:
         return _add_rows(self._store, session, self.taken, numbers, self.sources, models, who)
 
 
-def add(store: Store, taken: Sequence[Taken], models: Sequence[str], who: str) -> list[Added]:
-    """Store files and queue their predictions, see `Kept.add`; durable when this returns."""
-    with Kept(store, taken) as kept:
-        kept.added = store.commit(lambda session: kept.add(session, models, who), alone=True)
-    return kept.added
-
-
 def _add_rows(
     store: Store,
     session: Session,
@@ -128,18 +123,23 @@ def _add_rows(
     sources: Sequence[str],
     models: Sequence[str],
     who: str,
-) -> list[Added]:
+) -> list[Added | ImageError]:
     found = session.connection().execute(_BY_SOURCE, {"sources": sources})
     here: dict[str, tuple[str, str]] = session.info.setdefault("images", {})  # of the others in this transaction
     here |= {source: (image, study) for source, image, study in found}
-    rows: list[tuple[str, str, bool]] = []
+    rows: list[tuple[str, str, bool] | ImageError] = []
     for file, source, number in zip(taken, sources, numbers, strict=True):
         duplicate = source in here
-        if not duplicate:
-            here[source] = number, _add_image(store, session, file, source, number, who)
-        rows.append((*here[source], duplicate))
-    study_of = {image: study for image, study, _ in rows}
-    old = {image for image, _, duplicate in rows if duplicate} - set(numbers)
+        try:
+            if not duplicate:
+                here[source] = number, _add_image(store, session, file, source, number, who)
+        except ImageError as error:
+            rows.append(error)
+        else:
+            rows.append((*here[source], duplicate))
+    stored = [row for row in rows if not isinstance(row, ImageError)]
+    study_of = {image: study for image, study, _ in stored}
+    old = {image for image, _, duplicate in stored if duplicate} - set(numbers)
     asked = queue.asked(session, sorted(old), models) if old and models else set()
     made: dict[str, list[str]] = {image: [] for image in study_of}
     for model in models:
@@ -147,28 +147,30 @@ def _add_rows(
         for row in queue.enqueue(store, session, wanted, [model], who):
             made[row.image].append(row.id)
     return [
-        Added(file.name, study, image, duplicate, tuple(made.pop(image, ())))
-        for file, (image, study, duplicate) in zip(taken, rows, strict=True)
+        row if isinstance(row, ImageError) else Added(file.name, row[1], row[0], row[2], tuple(made.pop(row[0], ())))
+        for file, row in zip(taken, rows, strict=True)
     ]
 
 
 def _add_image(store: Store, session: Session, file: Taken, source: str, number: str, who: str) -> str:
-    """Add an image, and its study if it is the first of it; return the study."""
-    time = now()
-    key = store.secret.key("study", file.exam.study_uid) if file.exam and file.exam.study_uid else None
-    study = session.info.setdefault("studies", {}).get(key) if key else None
-    if key and study is None:
-        study = session.scalar(select(Study.id).where(Study.key == key))
+    """Add an image, and its study if it is the first of it; return the study.
+
+    Raises:
+        ImageError: Its study is another patient's; nothing was added.
+    """
+    time, exam = now(), file.exam
+    key = store.secret.key("study", exam.study_uid) if exam and exam.study_uid else None
+    person = patient_key(store, exam.issuer, exam.patient_id) if exam and exam.patient_id else None
+    study = _study_here(session, file, key, person) if key else None
     if study is None:
         study = new_id()
-        patient = _patient(store, session, file)
+        patient = _patient(store, session, exam, person) if exam and person else None
         append(session, Study, id=study, key=key, patient=patient, received=time, received_by=who)
         append(session, Event, kind="study", study=study, subject=study, state="received", at=time)
-        if file.exam is not None:
-            sealed = store.secret.seal(file.exam.examination(), study)
-            append(session, ExamIdentity, study=study, sealed=sealed)
+        if exam is not None:
+            append(session, ExamIdentity, study=study, sealed=store.secret.seal(exam.examination(), study))
         if key:
-            session.info["studies"][key] = study
+            session.info["studies"][key] = study, person
     append(
         session, Image, id=number, study=study, source=source, sha256=stored_sha256(file.png), format=file.format,
         bits=file.bits, width=file.width, height=file.height, facts=file.facts, received=time,
@@ -176,14 +178,36 @@ def _add_image(store: Store, session: Session, file: Taken, source: str, number:
     return study
 
 
-def _patient(store: Store, session: Session, file: Taken) -> str | None:
-    """Return the pseudonym of the patient in a file, a new one for a new patient; None where it names none."""
-    if file.exam is None or not file.exam.patient_id:
-        return None
-    key = patient_key(store, file.exam.issuer, file.exam.patient_id)
+def _study_here(session: Session, file: Taken, key: str, person: str | None) -> str | None:
+    """Return the study that a file belongs to; None where it is the first of it.
+
+    Raises:
+        ImageError: The study is of another patient. A study has exactly one (PS3.3 A.1.2), so one of the two files is
+            wrong about who was examined or when, and joining them would show one patient's image as another's.
+    """
+    studies: dict[str, tuple[str, str | None]] = session.info.setdefault("studies", {})  # of this transaction
+    if key not in studies:
+        query = select(Study.id, Identity.key).outerjoin(Identity, Identity.patient == Study.patient)
+        row = session.execute(query.where(Study.key == key)).one_or_none()
+        if row is None:
+            return None
+        studies[key] = row[0], row[1]
+    study, examined = studies[key]
+    if examined != person:
+        raise ImageError(
+            file.name,
+            "its StudyInstanceUID (0020,000D) is that of a study here, but its PatientID (0010,0020) or "
+            "IssuerOfPatientID (0010,0021) is another: a study has one patient.",
+            "Correct the wrong one at its source.",
+        )
+    return study
+
+
+def _patient(store: Store, session: Session, exam: Exam, key: str) -> str:
+    """Return the pseudonym of a patient, a new one for a new patient."""
     known = session.get(Identity, key)
     if known is None:
-        known = Identity(key=key, patient="p" + new_id(), sealed=store.secret.seal(file.exam.person(), key))
+        known = Identity(key=key, patient="p" + new_id(), sealed=store.secret.seal(exam.person(), key))
         session.add(known)
         session.flush()
     return known.patient
