@@ -41,8 +41,8 @@ def rectangle(patient: str, study: int, **tags: Any) -> bytes:
     samples[TOP:BOTTOM, LEFT:RIGHT] = 4095
     named = {
         "PatientID": patient,
-        "StudyInstanceUID": f"1.2.3.{study}",
-        "SOPInstanceUID": f"1.2.3.{study}.1",
+        "StudyInstanceUID": f"1.2.3.7.{study}",
+        "SOPInstanceUID": f"1.2.3.7.{study}.1",
         "PixelSpacing": None,
     }
     return dicom(samples, 12, {**named, "PatientOrientation": ["L", "F"], "BurnedInAnnotation": "NO", **tags})

@@ -44,6 +44,10 @@ def line(page: Page, name: str) -> Any:
     return page.locator(".tray-list > li").filter(has_text=name)
 
 
+def row(page: Page, study: str) -> Any:
+    return page.locator(".study").filter(has=page.locator(f'a[href="#/studies/{study}"]'))
+
+
 def test_each_file_is_told_its_fate_and_its_name_stays_here(site: Site, page: Page) -> None:
     opened(page, site)
     choose(page, ("Doe^Jane.png", drawn(101)), ("notes.txt", b"no radiograph"), ("again.png", drawn(0)))
@@ -73,12 +77,10 @@ def test_a_picture_can_be_pasted_or_dropped_anywhere(site: Site, page: Page, how
 
 def test_the_list_follows_the_server_and_shows_states_but_no_result(site: Site, page: Page) -> None:
     opened(page, site)
-    before = page.locator(".study").count()
-    site.upload(drawn(120))
-    page.locator(".study").nth(before).wait_for()
-    first = page.locator(".study").first
-    first.get_by_text("Done").wait_for()
-    text = first.inner_text()
+    (study,) = site.upload(drawn(120))
+    shown = row(page, study)
+    shown.get_by_text("Done").wait_for()
+    text = shown.inner_text()
     assert not re.search(r"covid|pneumonia|pattern|[01]\.\d\d|%", text, re.IGNORECASE)
     assert "Not read" in text
 
@@ -157,19 +159,20 @@ def test_the_models_asked_are_chosen_and_remembered(site: Site, page: Page) -> N
     page.get_by_text("Uploads ask no model").wait_for()
     choose(page, ("unasked.png", drawn(140)))
     line(page, "unasked.png").get_by_text("Stored").wait_for()
-    page.locator(".study").first.get_by_text("No model asked yet").wait_for()
+    study = line(page, "unasked.png").get_by_role("link").get_attribute("href").removeprefix("#/studies/")
+    row(page, study).get_by_text("No model asked yet").wait_for()
 
 
 def test_an_admin_erases_a_study_after_being_asked(site: Site, page: Page) -> None:
     (study,) = site.upload(drawn(150))
     opened(page, site)
-    row = page.locator(".study").filter(has=page.locator(f'a[href="#/studies/{study}"]'))
-    row.get_by_role("button", name="Erase").click()
+    shown = row(page, study)
+    shown.get_by_role("button", name="Erase").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    assert row.count() == 1
-    row.get_by_role("button", name="Erase").click()
+    assert shown.count() == 1
+    shown.get_by_role("button", name="Erase").click()
     page.get_by_role("dialog").get_by_role("button", name="Erase for good").click()
-    row.wait_for(state="detached")
+    shown.wait_for(state="detached")
     assert study not in [one["id"] for one in site.api("GET", "/api/studies")["studies"]]
 
 
