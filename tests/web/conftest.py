@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
+PATIENCE = 20_000
+"""Milliseconds for which a test waits for what a page shall show."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +128,7 @@ def browser() -> Iterator[Browser]:
     program = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     if program is None:
         pytest.skip("no Chromium: apt-get install chromium")
+    api.expect.set_options(timeout=PATIENCE)
     with api.sync_playwright() as play:
         # As root Chromium can't build its sandbox; what it opens here is ours alone.
         root = hasattr(os, "geteuid") and os.geteuid() == 0
@@ -144,7 +147,7 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         context = browser.new_context(viewport=size, locale="en-US", reduced_motion="reduce", **options)  # type: ignore[arg-type]
         contexts.append(context)
         page = context.new_page()
-        page.set_default_timeout(20_000)
+        page.set_default_timeout(PATIENCE)
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         return page

@@ -11,9 +11,10 @@ import pytest
 from serve.drawn import dicom
 from web.axe import obstacles
 from web.conftest import PASSWORD, PHONE, Site, drawn
+from web.waits import expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page, Route
+    from playwright.sync_api import Page
 
 
 def log_in(page: Page, site: Site, hash_: str = "#/account") -> None:
@@ -30,10 +31,10 @@ def test_the_login_refuses_in_words_and_leads_back_to_the_page(department: Site,
     page.get_by_label("Password").fill("not the password at all")
     page.get_by_role("button", name="Log in").click()
     page.get_by_role("alert").get_by_text("Name or password is wrong").wait_for()
-    assert page.get_by_label("Password").input_value() == ""
+    expect(page.get_by_label("Password")).to_have_value("")
     log_in(page, department)
     page.get_by_role("heading", name="chief").wait_for()
-    assert page.evaluate("document.activeElement.tagName") == "H1"
+    page.locator("h1:focus", has_text="Account").wait_for()
 
 
 def test_a_key_is_shown_once_works_and_can_be_revoked(department: Site, page: Page) -> None:
@@ -52,46 +53,39 @@ def test_a_key_is_shown_once_works_and_can_be_revoked(department: Site, page: Pa
     assert httpx.get(f"{department.url}/api/me", headers=headers).status_code == 401
 
 
-def hurry(page: Page) -> None:
-    """Let sessions of this page end after five seconds without use."""
-
-    def soon(route: Route) -> None:
-        answer = route.fetch()
-        body = answer.json()
-        route.fulfill(response=answer, json={**body, "idle_seconds": 5} if answer.ok else body)
-
-    page.route("**/api/me", soon)
+def rest(page: Page, seconds: int) -> None:
+    """Let the page's clock go on at once, as if nobody had used the page meanwhile."""
+    page.clock.fast_forward(1000 * seconds)
 
 
 def test_without_use_the_page_warns_and_logs_off(department: Site, page: Page) -> None:
-    hurry(page)
+    page.clock.install()
     log_in(page, department)
+    idle = page.evaluate("fetch('/api/me').then((answer) => answer.json())")["idle_seconds"]
+    rest(page, idle - 30)
     warning = page.get_by_role("alertdialog")
-    warning.wait_for()
     warning.get_by_role("button", name="Stay logged in").click()
     warning.wait_for(state="detached")
+    rest(page, idle)
     page.get_by_text("You were logged out because nobody used this page").wait_for()
-    page.unroute("**/api/me")
     page.reload()  # the session has ended on the server too
     page.get_by_role("button", name="Log in").wait_for()
 
 
 def test_the_log_off_keeps_what_was_typed_for_its_writer_alone(department: Site, page: Page) -> None:
-    hurry(page)
+    page.clock.install()
     log_in(page, department, "#/")
     page.locator("input[type=file]").set_input_files({"name": "one.png", "mimeType": "image/png", "buffer": drawn(170)})
     page.locator(".tray-list").get_by_role("link", name="Open").click()
     page.get_by_label("Report text").fill("Patchy opacities in both lower zones.")
+    rest(page, 24 * 3600)
     page.get_by_text("You were logged out because nobody used this page").wait_for()
     assert "Patchy" not in page.content()
     assert "Patchy" not in str(page.evaluate("[{...localStorage}, {...sessionStorage}]"))
-    page.unroute("**/api/me")
     page.get_by_label("Name").fill("chief")
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Log in").click()
-    report = page.get_by_label("Report text")
-    report.wait_for()
-    assert report.input_value() == "Patchy opacities in both lower zones."
+    expect(page.get_by_label("Report text")).to_have_value("Patchy opacities in both lower zones.")
 
 
 def test_logging_out_leaves_nothing_behind(department: Site, page: Page) -> None:
@@ -129,9 +123,8 @@ def test_the_audit_log_says_in_words_who_did_what(site: Site, page: Page) -> Non
     page.goto(f"{site.url}/#/account")
     page.get_by_role("button", name="Show the log").click()
     rows = page.locator(".audit tbody tr")
-    rows.nth(49).wait_for()
-    assert rows.count() == 50
-    assert "Asked who is logged in" in page.locator(".audit").inner_text()
+    expect(rows).to_have_count(50)
+    expect(page.locator(".audit")).to_contain_text("Asked who is logged in")
     page.get_by_role("button", name="Show earlier lines").click()
     rows.nth(50).wait_for()
 

@@ -9,6 +9,7 @@ import pytest
 
 from web.axe import obstacles
 from web.conftest import Site, drawn
+from web.waits import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -52,13 +53,16 @@ def test_counting_everyones_studies_asks_first(read: Site, page: Page) -> None:
     page.get_by_label("Studies of all readers").click()
     page.get_by_role("dialog").get_by_text("can't read those studies unaided").wait_for()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    assert not page.get_by_label("Studies of all readers").is_checked()
+    page.get_by_role("dialog").wait_for(state="detached")
+    expect(page.get_by_label("Studies of all readers")).not_to_be_checked()
 
 
 def test_nothing_keeps_anyone_out(read: Site, page: Page, phone: Page) -> None:
     for shown in (page, phone):
         opened(shown, read)
-        for table in shown.get_by_text("As a table").all():
+        tables = shown.get_by_text("As a table")
+        tables.first.wait_for()
+        for table in tables.all():
             table.click()
         assert obstacles(shown) == []
         shown.get_by_role("button", name="Light or dark").click()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pneumoscope.labels import DISCLAIMER
+from web.waits import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -18,8 +19,7 @@ PAGES = ("#/", "#/models", "#/dashboard", "#/account", "#/no-such-page")
 def test_every_page_says_what_this_software_is_not(site: Any, page: Page, hash_: str) -> None:
     page.goto(site.url + "/" + hash_)
     page.wait_for_selector("main h1, main p")
-    sentence = page.get_by_text(DISCLAIMER)
-    assert sentence.is_visible()
+    expect(page.get_by_text(DISCLAIMER)).to_be_visible()
 
 
 def test_the_page_speaks_german_when_asked_and_remembers_it(site: Any, page: Page) -> None:
@@ -28,7 +28,7 @@ def test_the_page_speaks_german_when_asked_and_remembers_it(site: Any, page: Pag
     page.get_by_role("link", name="Arbeitsliste").first.wait_for()
     page.reload()
     page.get_by_role("link", name="Arbeitsliste").first.wait_for()
-    assert page.locator("html").get_attribute("lang") == "de"
+    expect(page.locator("html")).to_have_attribute("lang", "de")
 
 
 def test_nothing_is_asked_of_another_site(site: Any, page: Page) -> None:
@@ -36,6 +36,6 @@ def test_nothing_is_asked_of_another_site(site: Any, page: Page) -> None:
     page.on("request", lambda request: asked.append(request.url))
     page.goto(site.url)
     page.get_by_role("link", name="Models").first.click()
-    page.wait_for_load_state()
+    page.locator(".model-card").first.wait_for()
     assert asked
     assert [url for url in asked if not url.startswith((site.url, "blob:", "data:"))] == []

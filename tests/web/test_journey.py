@@ -12,6 +12,7 @@ import pytest
 from bundles import write_bundle
 from web.axe import obstacles
 from web.conftest import DESKTOP, PHONE, Site, running
+from web.waits import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -62,13 +63,14 @@ def test_from_the_upload_to_the_dashboard(
     # The DICOM file: its facts are told, and a length has no millimetres, since PixelSpacing is 0.
     page.goto(f"{site.url}/#/studies/{studies['dicom']}")
     page.get_by_text("PA · CR").first.wait_for()
-    assert page.get_by_role("button", name="Measure a length").is_disabled()
+    expect(page.get_by_role("button", name="Measure a length")).to_be_disabled()
 
     # The PNG: answers are withheld until the unaided read is locked.
     study = studies["png"]
     page.goto(f"{site.url}/#/studies/{study}")
+    page.get_by_role("heading", name=study[:8]).wait_for()  # no longer the page of the one before
     page.get_by_label("Conclusion").locator("visible=true").wait_for()
-    assert page.locator(".answer").count() == 0
+    expect(page.locator(".answer")).to_have_count(0)
     page.get_by_label("Conclusion").select_option("other")
     lock(page, "Lock my read")
 
@@ -140,6 +142,7 @@ def lock(page: Page, button: str) -> None:
 
 def paint(page: Page) -> None:
     """One stroke across the middle of the image."""
+    page.locator(".view-screen[data-ready=true]").wait_for()
     image = page.locator(".reading-image")
     image.scroll_into_view_if_needed()
     box = image.bounding_box()

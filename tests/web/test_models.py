@@ -10,6 +10,7 @@ import pytest
 
 from web.axe import obstacles
 from web.conftest import Site
+from web.waits import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -75,7 +76,7 @@ def test_every_stamp_and_limit_of_the_card_is_on_the_page(site: Site, page: Page
     for licence in said["card"]["licences"]:
         assert licence["licence"] in text
     if "confounded" in said["stamps"]:
-        assert page.locator(".warnings").get_by_text("Confounded:").is_visible()
+        expect(page.locator(".warnings").get_by_text("Confounded:")).to_be_visible()
 
 
 def test_a_file_of_the_bundle_can_be_fetched(site: Site, page: Page, model: str) -> None:
@@ -89,18 +90,17 @@ def test_a_switched_off_model_says_why_and_whom_it_answered(site: Site, page: Pa
     opened(page, site, model)
     page.get_by_role("button", name="Switch it off").click()
     dialog = page.get_by_role("dialog")
-    assert dialog.get_by_role("button", name="Switch it off").is_disabled()
+    expect(dialog.get_by_role("button", name="Switch it off")).to_be_disabled()
     dialog.get_by_label("Reason").fill("wrong on supine views")
     dialog.get_by_role("button", name="Switch it off").click()
     page.get_by_role("button", name="Switch it on again").wait_for()
-    assert "wrong on supine views" in page.locator(".warnings").inner_text()
+    expect(page.locator(".warnings")).to_contain_text("wrong on supine views")
     page.get_by_role("button", name="Show the list").click()
     rows = page.locator("section", has_text="Everyone whom it answered").last.locator("tbody tr")
-    rows.first.wait_for()
-    assert rows.count() == len(site.api("GET", f"/api/models/{model}/answered"))
+    expect(rows).to_have_count(len(site.api("GET", f"/api/models/{model}/answered")))
     page.goto(f"{site.url}/#/")
     page.get_by_role("button", name="Change").click()
-    assert "Switched off" in page.get_by_role("dialog").inner_text()
+    expect(page.get_by_role("dialog")).to_contain_text("Switched off")
 
 
 def test_nothing_keeps_anyone_out(site: Site, page: Page, phone: Page, model: str) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from web.axe import obstacles
 from web.conftest import DESKTOP, PASSWORD, PHONE, Site, drawn
+from web.waits import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -91,11 +92,11 @@ def test_a_refusal_says_why_and_hides_its_numbers(site: Site, page: Page) -> Non
     answering(page, result=result)
     open_study(page, site, study)
     show(page)
-    assert page.locator(".verdict").inner_text() == "No answer: the model keeps silent"
-    assert page.get_by_text("unlike the images this model was calibrated on").is_visible()
-    assert not page.get_by_text("0.71").is_visible()
+    expect(page.locator(".verdict")).to_have_text("No answer: the model keeps silent")
+    expect(page.get_by_text("unlike the images this model was calibrated on")).to_be_visible()
+    expect(page.get_by_text("0.71")).to_be_hidden()
     page.get_by_text("Numbers for research, not a result").click()
-    assert page.get_by_text("0.71").is_visible()
+    expect(page.get_by_text("0.71")).to_be_visible()
 
 
 def test_the_answer_of_a_model_that_was_switched_off_is_no_result(site: Site, page: Page) -> None:
@@ -104,8 +105,8 @@ def test_the_answer_of_a_model_that_was_switched_off_is_no_result(site: Site, pa
     open_study(page, site, study)
     show(page)
     page.get_by_text("Do not rely on this answer").wait_for()
-    assert page.get_by_text("Numbers for research, not a result").is_visible()
-    assert page.get_by_text("Pre-test probability").count() == 0
+    expect(page.get_by_text("Numbers for research, not a result")).to_be_visible()
+    expect(page.get_by_text("Pre-test probability")).to_have_count(0)
 
 
 def test_an_answer_takes_a_prior_and_a_what_if_and_stays_as_it_is(site: Site, page: Page) -> None:
@@ -129,8 +130,9 @@ def test_an_answer_takes_a_prior_and_a_what_if_and_stays_as_it_is(site: Site, pa
     assert "50 [25, 75]" in frame
 
     page.get_by_text("What if a region were covered?").click()
-    assert page.get_by_role("button", name="Ask the model with this region covered").is_disabled()
+    expect(page.get_by_role("button", name="Ask the model with this region covered")).to_be_disabled()
     page.get_by_role("button", name="Cover what I paint").click()
+    page.locator(".view-screen[data-ready=true]").wait_for()
     box = page.locator(".reading-image").bounding_box()
     assert box is not None
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6
@@ -142,7 +144,7 @@ def test_an_answer_takes_a_prior_and_a_what_if_and_stays_as_it_is(site: Site, pa
         page.get_by_role("button", name="Ask the model with this region covered").click()
     assert json.loads(asked.value.post_data or "")["mode"] == "exclude"
     page.get_by_text("What-if: not a result, not stored").wait_for()
-    assert page.locator(".answer").inner_text() == before
+    expect(page.locator(".answer")).to_have_text(before, use_inner_text=True)
     assert len(site.api("GET", f"/api/studies/{study}")["predictions"]) == 1
 
 
@@ -152,12 +154,12 @@ def test_the_reader_reads_first_then_with_the_answers_and_nothing_is_overwritten
     page = new_page(DESKTOP)
     study = department_study(department)
     login(page, department, study)
-    assert page.get_by_label("COVID-19").first.get_attribute("aria-valuetext") == "not set"
+    expect(page.get_by_label("COVID-19").first).to_have_attribute("aria-valuetext", "not set")
     page.get_by_role("tab", name="Model").click()
     page.get_by_text("The answers are withheld").first.wait_for()
-    assert page.locator(".answer").count() == 0
+    expect(page.locator(".answer")).to_have_count(0)
     page.get_by_role("tab", name="Own read").click()
-    assert page.get_by_role("button", name="Lock my read").is_disabled()
+    expect(page.get_by_role("button", name="Lock my read")).to_be_disabled()
 
     page.get_by_label("COVID-19").first.press("ArrowRight")
     page.get_by_label("Conclusion").select_option("covid-19")
@@ -166,7 +168,7 @@ def test_the_reader_reads_first_then_with_the_answers_and_nothing_is_overwritten
     page.get_by_role("link", name="Models", exact=True).click()
     page.get_by_role("dialog", name="Leave with unsaved text?").get_by_role("button", name="Cancel").click()
     page.get_by_role("tab", name="Own read").click()
-    assert page.get_by_label("Report text").input_value() == "Patchy opacities."
+    expect(page.get_by_label("Report text")).to_have_value("Patchy opacities.")
     page.get_by_role("button", name="Save draft").click()
     page.get_by_text("Version 1: unaided, draft").wait_for()
     assert obstacles(page) == []
@@ -204,6 +206,7 @@ def test_a_phone_shows_the_image_above_the_panel_without_scrolling_sideways(
     page.get_by_role("tab", name="Model").tap()
     page.get_by_role("button", name="Show the models' answers").locator("visible=true").tap()
     page.locator(".answer").first.wait_for()
+    page.locator(".view-screen[data-ready=true]").wait_for()
     image, panel = (page.locator(part).bounding_box() for part in (".reading-image", ".reading-panel"))
     assert image is not None and panel is not None
     assert image["y"] + image["height"] <= panel["y"]

@@ -18,6 +18,7 @@ from PIL import Image
 from pneumoscope.pixels.encode import dicom
 from web.axe import obstacles
 from web.conftest import Site, drawn
+from web.waits import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page
@@ -33,6 +34,17 @@ for (const canvas of [HTMLCanvasElement, OffscreenCanvas]) {
   };
 }
 """
+STEADY = """() => new Promise((done) => {
+  let before = "";
+  const look = () => {
+    const pictures = [...document.querySelectorAll(".view-stage canvas")].map((one) => one.toDataURL());
+    const now = [...pictures, document.querySelector(".view-marks clipPath rect")?.getAttribute("transform")].join();
+    if (now === before) return done();
+    before = now;
+    setTimeout(() => requestAnimationFrame(look), 150);
+  };
+  look();
+})"""
 
 
 def rectangle(patient: str, study: int, **tags: Any) -> bytes:
@@ -54,13 +66,23 @@ def upload(site: Site, *files: bytes) -> list[str]:
 
 def open_viewer(page: Page, site: Site, study: str) -> None:
     page.goto(f"{site.url}/#/studies/{study}")
+    page.get_by_role("heading", name=study[:8]).wait_for()
     page.locator(".view-screen[data-ready=true]").first.wait_for()
     page.wait_for_function("document.querySelector('.view-marks')")
 
 
 def frames(page: Page) -> None:
-    """Wait until what was asked for is drawn."""
-    page.evaluate("() => new Promise((done) => setTimeout(() => requestAnimationFrame(() => done()), 150))")
+    """Wait until what was asked for is drawn: the picture and the map stay as they are."""
+    page.evaluate(STEADY)
+
+
+def zoom(page: Page, by: int) -> None:
+    """Turn the wheel, which the browser hands on when it likes, and wait for what comes of it."""
+    marks = page.locator(".view-marks clipPath rect").first
+    before = marks.get_attribute("transform") or ""
+    page.mouse.wheel(0, by)
+    expect(marks).not_to_have_attribute("transform", before)
+    frames(page)
 
 
 def affine(page: Page) -> list[float]:
@@ -101,8 +123,7 @@ def test_what_is_laid_over_an_image_lies_where_the_image_is(
     box = page.locator(".view-screen").bounding_box()
     assert box is not None
     page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 0.6 * box["height"])
-    page.mouse.wheel(0, 60)
-    frames(page)
+    zoom(page, 60)
     wanted = laid_at(affine(page))
     width, height = (wanted[2] - wanted[0], wanted[3] - wanted[1])[:: 1 if turns % 2 == 0 else -1]
     assert width / height == pytest.approx((RIGHT - LEFT) * 1.0 / ((BOTTOM - TOP) * 0.5), rel=1e-6)
@@ -135,6 +156,7 @@ def test_a_fine_pattern_drawn_small_is_its_mean(site: Site, page: Page) -> None:
     Image.fromarray(board).save(buffer, "PNG")
     [study] = upload(site, buffer.getvalue())
     open_viewer(page, site, study)
+    frames(page)
     page.evaluate("document.querySelectorAll('.view-marks, .view-figures').forEach((one) => one.remove())")
     picture = np.asarray(Image.open(BytesIO(page.locator(".view-screen").screenshot())).convert("L")).astype(float)
     middle = picture[picture.shape[0] // 4 : -picture.shape[0] // 4, picture.shape[1] // 4 : -picture.shape[1] // 4]
@@ -145,15 +167,14 @@ def test_a_fine_pattern_drawn_small_is_its_mean(site: Site, page: Page) -> None:
 def test_the_heatmap_is_off_and_then_lies_on_the_image(site: Site, page: Page) -> None:
     [study] = site.upload(drawn(901))
     open_viewer(page, site, study)
-    assert page.locator(".view-heat").count() == 0
+    expect(page.locator(".view-heat")).to_have_count(0)
     page.get_by_role("tab", name="Model").click()
     page.get_by_role("button", name="Show the models' answers").locator("visible=true").click()
     page.get_by_label("Heatmap").select_option("covid-19")
     page.get_by_text("7x7: not a localisation").wait_for()
     page.keyboard.press("r")
     page.locator(".view-screen").hover()
-    page.mouse.wheel(0, 200)
-    frames(page)
+    zoom(page, 200)
     a, b, c, d, e, f = affine(page)
     shown = page.locator(".view-heat").evaluate(
         "(one) => { const m = new DOMMatrix(getComputedStyle(one).transform);"
@@ -163,7 +184,7 @@ def test_the_heatmap_is_off_and_then_lies_on_the_image(site: Site, page: Page) -
     wanted = [[a * x + c * y + e, b * x + d * y + f] for x, y in ((0, 0), (512, 0), (512, 512), (0, 512))]
     assert np.array(shown) == pytest.approx(np.array(wanted), abs=0.01)
     page.get_by_label("Opacity").fill("0.25")
-    assert page.locator(".view-heat").evaluate("(one) => getComputedStyle(one).opacity") == "0.25"
+    expect(page.locator(".view-heat")).to_have_css("opacity", "0.25")
 
 
 def test_lengths_hold_where_the_file_says(site: Site, page: Page) -> None:
@@ -175,22 +196,21 @@ def test_lengths_hold_where_the_file_says(site: Site, page: Page) -> None:
     )
     open_viewer(page, site, bare)
     button = page.get_by_role("button", name="Measure a length")
-    assert button.get_attribute("aria-disabled") == "true"
-    assert "no pixel spacing" in (button.get_attribute("aria-description") or "")
-    assert page.locator(".view-bar").count() == 0
+    expect(button).to_have_attribute("aria-disabled", "true")
+    expect(button).to_have_attribute("aria-description", re.compile("no pixel spacing"))
+    expect(page.locator(".view-bar")).to_have_count(0)
     for study, unit in ((patient, "mm"), (detector, "mm at detector")):
         open_viewer(page, site, study)
         page.keyboard.press("l")
         page.locator(".view-screen").focus()
         for key in ("Space", *["ArrowDown"] * 9, "Space"):
             page.keyboard.press(key)
-        a, b, c, d, *_ = affine(page)
+        a, b, *_ = affine(page)
         row = 0.5 if unit == "mm" else 0.2
         # The cursor goes by ten screen pixels across, as many image pixels down; clamped at the image's edge.
         pixels = min(HEIGHT / 2, 90 / float(np.hypot(a, b)))
-        text = page.locator(".view-length text").text_content()
-        assert text == f"{pixels * row:.1f} {unit}", (a, b, c, d)
-        assert page.locator(".view-bar").count() == 1
+        expect(page.locator(".view-length text")).to_have_text(f"{pixels * row:.1f} {unit}")
+        expect(page.locator(".view-bar")).to_have_count(1)
 
 
 def test_painting_by_keyboard_and_pointer_goes_to_the_panel(site: Site, page: Page) -> None:
@@ -209,9 +229,9 @@ def test_painting_by_keyboard_and_pointer_goes_to_the_panel(site: Site, page: Pa
     page.mouse.down()
     page.mouse.move(box["x"] + 0.3 * box["width"], box["y"] + 0.7 * box["height"], steps=4)
     page.mouse.up()
-    assert page.locator(".view-stroke").count() == 2
+    expect(page.locator(".view-stroke")).to_have_count(2)
     page.get_by_role("button", name="Undo last stroke").click()
-    assert page.locator(".view-stroke").count() == 1
+    expect(page.locator(".view-stroke")).to_have_count(1)
     with page.expect_request(lambda request: request.url.endswith("/what-if")) as asked:
         page.get_by_role("button", name="Ask the model with this region covered").click()
     sent = asked.value.post_data_json
@@ -222,7 +242,7 @@ def test_painting_by_keyboard_and_pointer_goes_to_the_panel(site: Site, page: Pa
     assert stroke["points"] == [[middle + step * radius / 2, middle] for step in range(3)]
     page.locator(".view-screen").focus()
     page.keyboard.press("Escape")
-    assert page.get_by_role("button", name="Stop painting").count() == 0
+    expect(page.get_by_role("button", name="Stop painting")).to_have_count(0)
 
 
 def test_two_fingers_zoom_and_one_sets_the_window(site: Site, phone: Page) -> None:
@@ -237,18 +257,19 @@ def test_two_fingers_zoom_and_one_sets_the_window(site: Site, phone: Page) -> No
         there = [{"x": x + dx, "y": y + dy, "id": number} for number, (dx, dy) in enumerate(points)]
         session.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": there})
 
+    frames(phone)
     before = affine(phone)
     touch("touchStart", (-40, 0), (40, 0))
     touch("touchMove", (-80, 0), (80, 0))
     touch("touchEnd")
     frames(phone)
     assert affine(phone)[0] == pytest.approx(2 * before[0], rel=0.02)
-    words = phone.locator(".view-figures").inner_text()
+    figures = phone.locator(".view-figures")
+    words = figures.inner_text()
     touch("touchStart", (0, 0))
     touch("touchMove", (-60, 0))
     touch("touchEnd")
-    frames(phone)
-    assert phone.locator(".view-figures").inner_text() != words
+    expect(figures).not_to_have_text(words, use_inner_text=True)
     assert affine(phone)[0] == pytest.approx(2 * before[0], rel=0.02)
 
 
@@ -263,11 +284,11 @@ def test_an_earlier_study_lies_beside_with_its_date(site: Site, page: Page) -> N
     page.keyboard.press("v")
     prior = page.locator(".view-pane[data-prior=true]")
     prior.locator(".view-screen[data-ready=true]").wait_for()
-    assert "Prior" in prior.inner_text()
-    assert "examined 2025-01-01" in prior.inner_text()
-    assert "Prior; " in (prior.get_by_role("application").get_attribute("aria-label") or "")
+    expect(prior).to_contain_text("Prior")
+    expect(prior).to_contain_text("examined 2025-01-01")
+    expect(prior.get_by_role("application")).to_have_attribute("aria-label", re.compile("Prior; "))
     page.keyboard.press("v")
-    assert prior.count() == 0
+    expect(prior).to_have_count(0)
     assert then != now
 
 
@@ -277,14 +298,14 @@ def test_the_viewer_is_reachable_and_quiet_while_one_types(site: Site, page: Pag
     assert obstacles(page) == []
     page.get_by_role("button", name="Window and level").focus()
     page.keyboard.press("ArrowRight")
-    assert page.evaluate("document.activeElement.getAttribute('aria-label')") == "Move"
+    expect(page.get_by_role("button", name="Move")).to_be_focused()
     page.keyboard.press("Enter")
-    assert page.get_by_role("button", name="Move").get_attribute("aria-pressed") == "true"
+    expect(page.get_by_role("button", name="Move")).to_have_attribute("aria-pressed", "true")
     page.evaluate(
         "document.querySelector('#content').insertAdjacentHTML('beforeend', '<input id=typed aria-label=typed>')"
     )
     page.locator("#typed").press("r")
-    assert "Rotated" not in page.locator(".view-figures").inner_text()
+    expect(page.locator(".view-figures")).not_to_contain_text("Rotated")
     page.locator(".view-screen").focus()
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Keys and gestures").wait_for()

@@ -14,6 +14,7 @@ import pneumoscope
 from pneumoscope.labels import DISCLAIMER
 from web.axe import obstacles
 from web.conftest import Site, drawn
+from web.waits import expect
 
 if TYPE_CHECKING:
     from playwright.sync_api import Page, Route
@@ -52,9 +53,9 @@ def test_each_file_is_told_its_fate_and_its_name_stays_here(site: Site, page: Pa
     opened(page, site)
     choose(page, ("Doe^Jane.png", drawn(101)), ("notes.txt", b"no radiograph"), ("again.png", drawn(0)))
     line(page, "Doe^Jane.png").get_by_text("Stored").wait_for()
-    assert "Refused" in line(page, "notes.txt").inner_text()
-    assert len(line(page, "notes.txt").locator(".tray-why").inner_text()) > 20
-    assert "Here already" in line(page, "again.png").inner_text()
+    expect(line(page, "notes.txt")).to_contain_text("Refused")
+    expect(line(page, "notes.txt").locator(".tray-why")).to_have_text(re.compile(".{20}"))
+    expect(line(page, "again.png")).to_contain_text("Here already")
     log = (site.home.parent / f"{site.home.name}.log").read_text()
     assert "Doe" not in log
     assert not any(b"Doe^Jane" in path.read_bytes() for path in site.home.rglob("*") if path.is_file())
@@ -103,7 +104,7 @@ def test_a_long_list_comes_in_pages(site: Site, page: Page) -> None:
 
     page.route("**/api/studies?*", few)
     opened(page, site)
-    assert page.locator(".study").count() == 2
+    expect(page.locator(".study")).to_have_count(2)
     page.get_by_role("button", name="Show more").click()
     page.locator(".study").nth(2).wait_for()
 
@@ -169,7 +170,8 @@ def test_an_admin_erases_a_study_after_being_asked(site: Site, page: Page) -> No
     shown = row(page, study)
     shown.get_by_role("button", name="Erase").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
-    assert shown.count() == 1
+    page.get_by_role("dialog").wait_for(state="detached")
+    expect(shown).to_have_count(1)
     shown.get_by_role("button", name="Erase").click()
     page.get_by_role("dialog").get_by_role("button", name="Erase for good").click()
     shown.wait_for(state="detached")
@@ -183,6 +185,7 @@ def test_nothing_keeps_anyone_out(site: Site, page: Page, phone: Page) -> None:
         shown.get_by_role("button", name="Light or dark").click()
         assert obstacles(shown) == []
         shown.get_by_role("button", name="Change").click()
+        shown.get_by_role("dialog").get_by_role("checkbox").first.wait_for()
         assert obstacles(shown) == []
 
 
