@@ -66,7 +66,8 @@ def test_without_use_the_page_warns_and_logs_off(department: Site, page: Page) -
     warning = page.get_by_role("alertdialog")
     warning.get_by_role("button", name="Stay logged in").click()
     warning.wait_for(state="detached")
-    rest(page, idle)
+    with page.expect_response("**/api/logout"):
+        rest(page, idle)
     page.get_by_text("You were logged out because nobody used this page").wait_for()
     page.reload()  # the session has ended on the server too
     page.get_by_role("button", name="Log in").wait_for()
