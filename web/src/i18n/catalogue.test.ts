@@ -8,3 +8,41 @@ test("every message exists in every language, with the same places to fill in", 
   expect(Object.keys(de).sort()).toEqual(Object.keys(en).sort());
   for (const [key, text] of Object.entries(en)) expect(places(de[key as keyof typeof de]), key).toEqual(places(text));
 });
+
+const sources = Object.entries(
+  import.meta.glob<string>("../**/*.{ts,tsx}", { query: "?raw", import: "default", eager: true }),
+)
+  .filter(([path]) => !path.endsWith(".test.ts"))
+  .map(([, text]) => text)
+  .join("\n");
+const found = (pattern: RegExp) => [...sources.matchAll(pattern)].map(([, ...groups]) => groups as string[]);
+
+/** Keys are also put together, as `read.lock-${stage}` or by word("label", …): any message that begins so is used then. */
+const built = [
+  ...found(/`([a-z]\w*\.[^`$]*\$\{[^}]*\}[^`$]*)`/g).map(([template = ""]) => template.replace(/\{.*\}/, "")),
+  ...found(/\bword\("([^"]+)"/g).map(([group]) => `${group}.$`),
+];
+
+/** But not here, where other messages begin so too: these few are what such a key can come to. */
+const NARROW: Record<string, string[]> = {
+  "nav.$": ["worklist", "models", "dashboard", "account"],
+  "work.up.$": ["waiting", "sending", "accepted", "duplicate", "refused", "failed"],
+  "model.switch-$": ["on", "off"],
+  "whatif.$": ["exclude", "include"],
+};
+
+function uses(template: string, key: string): boolean {
+  const [before = "", after = ""] = template.split("$");
+  if (!key.startsWith(before) || !key.endsWith(after) || key.length <= before.length + after.length) return false;
+  const middle = key.slice(before.length, key.length - after.length);
+  return NARROW[template]?.includes(middle) ?? true;
+}
+
+test("every message is used, and every exception to that rule is needed", () => {
+  const written = (key: string) => ['"', "`"].some((quote) => sources.includes(`${quote}${key}${quote}`));
+  const unused = Object.keys(en).filter((key) => !written(key) && !built.some((template) => uses(template, key)));
+  expect(unused).toEqual([]);
+  expect(Object.keys(NARROW).filter((template) => !built.includes(template))).toEqual([]);
+  const idle = built.filter((template) => !Object.keys(en).some((key) => uses(template, key)));
+  expect(idle).toEqual([]);
+});

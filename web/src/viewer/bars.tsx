@@ -38,11 +38,11 @@ export function HeatBar({ room }: { room: Room }) {
 
 /** While somebody paints, and as long as something is painted: hatching without words would puzzle. */
 export function BrushBar({ room }: { room: Room }) {
-  const { brush, strokes } = room.open;
+  const { brush, strokes, meaning } = room.open;
   const pane = current(room);
   const none = strokes.value.length === 0;
   if (!pane || (brush.value === null && none)) return null;
-  const mode = room.mode.value;
+  const mode = meaning.value;
   const clear = () => {
     strokes.value = [];
     room.said.value = t("view.brush.count", { count: 0 });

@@ -50,7 +50,12 @@ export function PaneView({ room, pane }: { room: Room; pane: Pane }) {
         onKeyDown={(event) => onArrows(event, room, pane)}
       >
         {laid && <HeatLayer pane={pane} overlay={laid} />}
-        <Marks pane={pane} strokes={strokes} mode={room.mode.value} radius={painting ? radiusOf(room, pane) : null} />
+        <Marks
+          pane={pane}
+          strokes={strokes}
+          mode={room.open.meaning.value}
+          radius={painting ? radiusOf(room, pane) : null}
+        />
         <p class="view-figures">{pane.affine.value && figuresOf(pane)}</p>
       </Screen>
     </article>

@@ -25,8 +25,6 @@ export interface Room {
   others: Signal<Study[] | null>;
   /** Which pane the toolbar and the keys work on. */
   onPrior: Signal<boolean>;
-  /** What the strokes mean, or meant when painting ended. */
-  mode: Signal<"exclude" | "include">;
   /** The brush's radius in pixels of the image; null: one that suits its size. */
   radius: Signal<number | null>;
   full: Signal<boolean>;
@@ -59,7 +57,6 @@ export function openRoom(open: OpenStudy): Room {
     identities: signal(new Map()),
     others: signal(null),
     onPrior: signal(false),
-    mode: signal("exclude"),
     radius: signal(null),
     full: signal(false),
     help: signal(false),

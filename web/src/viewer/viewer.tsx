@@ -38,9 +38,6 @@ export default function Viewer({ open }: { open: OpenStudy }) {
     if (image && shown.current !== image) untracked(() => cleared(room, image));
     shown.current = image;
   });
-  useSignalEffect(() => {
-    if (open.brush.value) room.mode.value = open.brush.value;
-  });
   useSignalEffect(() => localStorage.setItem(REMEMBERED, shortcuts.value ? "on" : "off"));
   useSignalEffect(() => {
     // A phone that has no full screen for elements gets the whole window (see the style sheet).
