@@ -11,10 +11,10 @@ import { Boundary } from "./ui/boundary";
 import { focusHeading, focusOnChange } from "./ui/focus";
 import { Icon } from "./ui/icons";
 import { ProblemNote, sentence } from "./ui/problem";
+import { Sentence } from "./ui/sentence";
 import { choose, theme } from "./ui/theme";
 import { useKindOfPage } from "./ui/title";
 import { say, Toasts } from "./ui/toast";
-import { DISCLAIMER } from "./words";
 import { Worklist } from "./worklist/worklist";
 
 const StudyPage = lazy(() => import("./study/page")) as ComponentType<{ id: string }>;
@@ -68,9 +68,7 @@ export function App() {
           <Tongue />
         </div>
       </header>
-      <aside class="disclaimer" lang="en" aria-label="Research software">
-        {DISCLAIMER}
-      </aside>
+      <Sentence />
       <main id="content" tabIndex={-1} data-page={me.value ? route.value.page : "login"}>
         {problem.value !== null && <ProblemNote error={problem.value} again={ask} />}
         <Boundary page={place}>
