@@ -468,7 +468,8 @@ export interface paths {
          * @description Take one or several PNG, JPEG, WebP, TIFF or DICOM files, or ZIP archives of them.
          *
          *     When this is answered, what was accepted is on the disk. The same file again is the same image. With ``models``,
-         *     their predictions are queued with it.
+         *     their predictions are queued with it; with ``Prefer: wait=20`` they come with the answer, as far as 20 seconds were
+         *     enough for them.
          */
         post: operations["upload_api_studies_post"];
         delete?: never;
@@ -1752,6 +1753,11 @@ export interface components {
          * @description What became of an upload.
          */
         UploadOut: {
+            /**
+             * Answers
+             * @description of the models asked; only with `Prefer: wait`
+             */
+            answers?: components["schemas"]["PredictionOut"][] | null;
             /** Files */
             files: components["schemas"]["FileOut"][];
         };
@@ -5069,7 +5075,10 @@ export interface operations {
     upload_api_studies_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description wait=SECONDS (RFC 7240): for the answers too */
+                prefer?: string;
+            };
             path?: never;
             cookie?: never;
         };

@@ -85,7 +85,7 @@ export async function leave(why: "self" | "idle"): Promise<void> {
   channel.postMessage({ kind: "out" } satisfies Heard);
   channel.close();
   try {
-    await api.POST("/api/logout", { headers: { "X-CSRF-Token": csrf } });
+    await api.POST("/api/logout", { headers: { "X-CSRF-Token": csrf }, keepalive: true }); // the page may be closed meanwhile
   } catch {
     // It has ended on the server already, or the server is away: here it has ended in any case.
   }
