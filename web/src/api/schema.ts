@@ -468,8 +468,7 @@ export interface paths {
          * @description Take one or several PNG, JPEG, WebP, TIFF or DICOM files, or ZIP archives of them.
          *
          *     When this is answered, what was accepted is on the disk. The same file again is the same image. With ``models``,
-         *     their predictions are queued with it; with ``Prefer: wait=20`` they come with the answer, as far as 20 seconds were
-         *     enough for them.
+         *     their predictions are queued with it.
          */
         post: operations["upload_api_studies_post"];
         delete?: never;
@@ -1753,11 +1752,6 @@ export interface components {
          * @description What became of an upload.
          */
         UploadOut: {
-            /**
-             * Answers
-             * @description of the models asked; only with `Prefer: wait`
-             */
-            answers?: components["schemas"]["PredictionOut"][] | null;
             /** Files */
             files: components["schemas"]["FileOut"][];
         };
@@ -5075,10 +5069,7 @@ export interface operations {
     upload_api_studies_post: {
         parameters: {
             query?: never;
-            header?: {
-                /** @description wait=SECONDS (RFC 7240): for the answers too */
-                prefer?: string;
-            };
+            header?: never;
             path?: never;
             cookie?: never;
         };
