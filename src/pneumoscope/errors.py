@@ -39,6 +39,16 @@ class PneumoscopeError(Exception):
         self.way_out = way_out
         super().__init__(f"{self.thing}: {problem}" + (f" {way_out}" if way_out else ""))
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Go from one process to another whole; by itself an exception is made again from its text alone."""
+        return _again, (type(self), self.args, self.__dict__)
+
+
+def _again(kind: type[PneumoscopeError], args: tuple[Any, ...], state: dict[str, Any]) -> PneumoscopeError:
+    error = kind.__new__(kind, *args)
+    error.__dict__.update(state)
+    return error
+
 
 class UsageError(PneumoscopeError):
     """A wrong option or an unknown name."""

@@ -18,6 +18,7 @@ import httpx
 import psutil
 import pytest
 
+from pneumoscope.infer import default_workers
 from serve.drawn import png
 
 UPLOADS = 30
@@ -49,7 +50,7 @@ class Server:
         raise AssertionError(self._log.read_text())
 
     def workers(self) -> list[psutil.Process]:
-        """Its children that are spawned workers (not multiprocessing's resource tracker)."""
+        """Its decoders and workers (not multiprocessing's resource tracker)."""
         children = psutil.Process(self.process.pid).children()
         return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
 
@@ -136,10 +137,12 @@ def test_a_page_that_watches_hears_of_it(server: Server) -> None:
 
 
 def test_workers_end_with_their_server(server: Server) -> None:
-    (worker,) = server.workers()
+    workers = server.workers()
+    assert len(workers) == 1 + default_workers()
     server.kill()
-    worker.wait(60)
-    assert not worker.is_running()
+    for worker in workers:
+        worker.wait(60)
+        assert not worker.is_running()
 
 
 def test_many_clients_at_once(server: Server) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,7 @@ from pneumoscope.errors import ImageError
 from pneumoscope.infer import load
 from pneumoscope.serve import blobs, queue, studies
 from pneumoscope.serve.catalogue import Catalogue
-from pneumoscope.serve.intake import Taken, take
+from pneumoscope.serve.decoders import Decoder
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store, now, open_store
@@ -47,14 +46,23 @@ def shared_store(request: pytest.FixtureRequest, settings: Settings) -> Iterator
     store.close()
 
 
-def grey(value: float, side: int = 40) -> Taken:
-    return take(png(value, side), "file 1", 10_000)
+def grey(value: float, side: int = 40) -> bytes:
+    return png(value, side)
 
 
-def add(store: Store, taken: list[Taken], models: list[str], who: str) -> list[studies.Added]:
-    with studies.Kept(store, taken) as kept:
+def add(store: Store, files: list[bytes], models: list[str], who: str) -> list[studies.Added]:
+    return [fate for fate in fates(store, files, models, who) if isinstance(fate, studies.Added)]
+
+
+def fates(
+    store: Store, files: list[bytes], models: Sequence[str] = (), who: str = "x"
+) -> list[studies.Added | ImageError]:
+    decoder = Decoder(store.settings.files, 10_000)
+    with studies.Kept(store) as kept:
+        for number, data in enumerate(files, 1):
+            kept.take(decoder, data, f"file {number}")
         kept.added = store.commit(lambda session: kept.add(session, models, who), alone=True)
-    return [one for one in kept.added if isinstance(one, studies.Added)]
+    return kept.added
 
 
 def claim(store: Store, *names: str) -> list[queue.Claim]:
@@ -198,9 +206,9 @@ def test_the_same_file_again_is_the_same_image_and_is_asked_once(store: Store, m
 
 
 def test_images_of_one_examination_are_one_study_of_one_patient(store: Store) -> None:
-    files = [take(dicom({"InstanceNumber": n}, 1000 + n), "file 1", 10_000) for n in range(2)]
-    other = take(dicom({"StudyInstanceUID": "2.25.99"}), "file 1", 10_000)
-    stranger = take(dicom({"StudyInstanceUID": "2.25.98", "IssuerOfPatientID": "Elsewhere"}), "file 1", 10_000)
+    files = [dicom({"InstanceNumber": n}, 1000 + n) for n in range(2)]
+    other = dicom({"StudyInstanceUID": "2.25.99"})
+    stranger = dicom({"StudyInstanceUID": "2.25.98", "IssuerOfPatientID": "Elsewhere"})
     added = add(store, [*files, other, stranger], [], "x")
     assert added[0].study == added[1].study != added[2].study
     with store.reading() as session:
@@ -215,17 +223,8 @@ def test_images_of_one_examination_are_one_study_of_one_patient(store: Store) ->
 @pytest.mark.parametrize("together", [True, False])
 def test_a_study_has_one_patient(store: Store, tags: dict[str, str], together: bool) -> None:
     """A file of one patient under the number of another's study is refused, not shown as that patient's."""
-    right, wrong = take(dicom(), "file 1", 10_000), take(dicom(tags), "file 2", 10_000)
-    if together:
-        uploads = [studies.Kept(store, [right, wrong])]
-    else:
-        uploads = [studies.Kept(store, [right]), studies.Kept(store, [wrong])]
-    fates: list[studies.Added | ImageError] = []
-    for kept in uploads:
-        with kept:
-            kept.added = store.commit(partial(kept.add, models=[], who="x"), alone=True)
-            fates += kept.added
-    stored, refused = fates
+    files = [dicom(), dicom(tags)]
+    stored, refused = fates(store, files) if together else [fates(store, [file])[0] for file in files]
     assert isinstance(stored, studies.Added)
     assert isinstance(refused, ImageError)
     assert "a study has one patient" in refused.problem
@@ -256,7 +255,7 @@ def test_altered_pixels_are_not_answered(store: Store, model: str, models: Path)
 
 
 def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models: Path) -> None:
-    (added,) = add(store, [take(dicom(), "file 1", 10_000)], [model], "x")
+    (added,) = add(store, [dicom()], [model], "x")
     step(store, Catalogue(models))
     erased = studies.erase(store, [added.study])
     assert (erased["studies"], erased["images"], erased["predictions"]) == (1, 1, 1)
@@ -264,7 +263,7 @@ def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models
         for table in (Study, Image, Prediction, Identity):
             assert session.scalar(select(func.count()).select_from(table)) == 0
     assert not list(store.settings.files.glob("*/*"))
-    (anew,) = add(store, [take(dicom(), "file 1", 10_000)], [], "x")
+    (anew,) = add(store, [dicom()], [], "x")
     assert not anew.duplicate
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
@@ -23,12 +22,14 @@ from pneumoscope.serve import (
     routes_reads,
     routes_studies,
     routes_system,
+    routes_upload,
     studies,
     whatif,
 )
 from pneumoscope.serve.auth import Accounts
 from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.context import Context
+from pneumoscope.serve.decoders import Decoders
 from pneumoscope.serve.guard import Guard, problem_response
 from pneumoscope.serve.metrics import Metrics
 from pneumoscope.serve.pages import Pages
@@ -36,7 +37,7 @@ from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.retention import Retention
 from pneumoscope.serve.schemas import ProblemOut
 from pneumoscope.serve.settings import Settings
-from pneumoscope.serve.store import Store, open_store
+from pneumoscope.serve.store import open_store
 from pneumoscope.serve.supervisor import Supervisor
 
 REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
@@ -46,7 +47,7 @@ _UPLOADS = 8
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the server's app. It opens its store at once, and starts its workers when it is started.
+    """Return the server's app. It opens its store at once, and starts its processes when it is started.
 
     Args:
         settings: All there is to set; ``workers=0`` leaves the predictions to other servers of the same database.
@@ -61,7 +62,7 @@ def create_app(settings: Settings) -> FastAPI:
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),
         uploads=anyio.CapacityLimiter(_UPLOADS),
-        decoding=threading.Semaphore(default_workers()),
+        decoders=Decoders(settings, default_workers()),
         whatifs=anyio.CapacityLimiter(whatif.AT_ONCE),
         pages=Pages(),
         models=whatif.Models(),
@@ -74,11 +75,11 @@ def create_app(settings: Settings) -> FastAPI:
         docs_url=None,  # its page loads scripts from elsewhere, which our pages never do
         redoc_url=None,
         openapi_url="/api/openapi.json",
-        lifespan=_lifespan(store, settings),
+        lifespan=_lifespan(context),
         responses=dict.fromkeys(REFUSALS, problem),
     )
     app.state.context = context
-    for part in (routes_system, routes_studies, routes_reads, routes_models, routes_dashboard):
+    for part in (routes_system, routes_upload, routes_studies, routes_reads, routes_models, routes_dashboard):
         app.include_router(part.routes())
     app.router.routes.extend(context.pages.routes())
     app.add_exception_handler(RequestValidationError, _invalid)
@@ -87,13 +88,15 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
-def _lifespan(store: Store, settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        store, settings = context.store, context.settings
         studies.sweep(store)
         events.forget_old(store)
         supervisor = Supervisor(store, settings) if settings.workers else None
         retention = Retention(store, settings.retention) if settings.retention is not None else None
+        context.decoders.start()
         if supervisor is not None:
             supervisor.start()
         if retention is not None:
@@ -105,6 +108,7 @@ def _lifespan(store: Store, settings: Settings) -> Callable[[FastAPI], AbstractA
                 retention.stop()
             if supervisor is not None:
                 supervisor.stop()
+            context.decoders.stop()
             store.close()
 
     return lifespan

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, TypeVar
@@ -13,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.serve.auth import Accounts, Principal
 from pneumoscope.serve.catalogue import Catalogue
+from pneumoscope.serve.decoders import Decoders
 from pneumoscope.serve.events import Streams
 from pneumoscope.serve.metrics import Metrics
 from pneumoscope.serve.pages import Pages
@@ -37,8 +37,8 @@ class Context:
     streams: Streams
     uploads: anyio.CapacityLimiter
     """Uploads under way; the others wait without holding memory or a thread."""
-    decoding: threading.Semaphore
-    """Those of them that are unpacked and decoded; the others wait for the disk, which syncs many at once."""
+    decoders: Decoders
+    """One for each upload that is being unpacked; the others wait."""
     whatifs: anyio.CapacityLimiter
     """What-ifs that are worked out at once."""
     pages: Pages

@@ -1,16 +1,17 @@
 """Server-sent events: what changed, for pages that watch, from the same table on every server.
 
-One task of a server reads the table for all its streams: when something was committed here, and now and then for what
-other servers committed. Numbers are given when a row is written and seen when it is committed, so on PostgreSQL a lower
-one may appear after a higher one: there a window behind the last number is read again, and what was sent is remembered.
+One task of a server reads the table for all its streams, and for requests that wait for answers: when something was
+committed here, and now and then for what other servers committed. Numbers are given when a row is written and seen when
+it is committed, so on PostgreSQL a lower one may appear after a higher one: there a window behind the last number is
+read again, and what was sent is remembered.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 from sqlalchemy import Row, delete, func, select
@@ -38,13 +39,40 @@ Lot = Sequence[tuple[int, str]]
 """Numbers and texts of events that were found together."""
 
 
+class Waiter:
+    """A request that waits for predictions."""
+
+    def __init__(self, stopping: Callable[[], bool]) -> None:
+        self._stopping = stopping
+        self._finished: set[str] = set()
+        self._news = asyncio.Event()
+
+    def saw(self, finished: Collection[str]) -> None:
+        """Note predictions that are finished."""
+        self._finished.update(finished)
+        self._news.set()
+
+    async def until(self, wanted: Collection[str], seconds: float) -> None:
+        """Return when these predictions are finished, the time is over or the server is told to stop."""
+        end = asyncio.get_running_loop().time() + seconds
+        while not self._finished.issuperset(wanted) and not self._stopping():
+            self._news.clear()
+            left = end - asyncio.get_running_loop().time()
+            if left <= 0:
+                return
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._news.wait(), min(left, _EVERY))
+
+
 class Streams:
-    """The open streams of one server, which are counted."""
+    """The open streams of one server, which are counted, and the requests that wait for predictions."""
 
     def __init__(self, most: int) -> None:
         self._most = most
         self._open = 0
         self._readers: set[asyncio.Queue[Lot]] = set()
+        self._waiters: set[Waiter] = set()
+        self._reading = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._stopping: Callable[[], bool] = lambda: False
 
@@ -68,14 +96,30 @@ class Streams:
         self._open += 1
         lots: asyncio.Queue[Lot] = asyncio.Queue(_BEHIND)
         self._readers.add(lots)
-        if self._task is None or self._task.done():
-            self._task = asyncio.create_task(self._read(store))
+        self._start(store)
         try:
             async for piece in self._follow(store, since, still_there, lots):
                 yield piece
         finally:
             self._open -= 1
             self._readers.discard(lots)
+
+    @asynccontextmanager
+    async def waiting(self, store: Store) -> AsyncIterator[Waiter]:
+        """Yield what sees every prediction that is finished from now on."""
+        waiter = Waiter(lambda: self._stopping())
+        self._waiters.add(waiter)
+        try:
+            self._start(store)
+            await self._reading.wait()
+            yield waiter
+        finally:
+            self._waiters.discard(waiter)
+
+    def _start(self, store: Store) -> None:
+        if self._task is None or self._task.done():
+            self._reading = asyncio.Event()
+            self._task = asyncio.create_task(self._read(store))
 
     async def _follow(
         self, store: Store, since: int | None, still_there: Callable[[], bool], lots: asyncio.Queue[Lot]
@@ -110,16 +154,17 @@ class Streams:
         loop, news = asyncio.get_running_loop(), asyncio.Event()
         window = _WINDOW if store.is_postgres else 0
         begin = last = await run_in_threadpool(newest, store)
+        self._reading.set()
         sent: set[int] = set()
         silence = store.listen(lambda _: loop.call_soon_threadsafe(news.set))
         try:
-            while self._readers:
+            while self._readers or self._waiters:
                 news.clear()
                 rows = await run_in_threadpool(after, store, max(begin, last - window))
                 fresh = [row for row in rows if row.id not in sent]
                 sent = {number for number in sent if number > last - 2 * window} | {row.id for row in fresh}
                 last = max([last, *(row.id for row in fresh)])
-                self._tell([(row.id, as_text(row)) for row in fresh])
+                self._tell(fresh)
                 await asyncio.sleep(_GAP)
                 with suppress(TimeoutError):
                     if len(rows) < _AT_ONCE:
@@ -127,7 +172,11 @@ class Streams:
         finally:
             silence()
 
-    def _tell(self, lot: Lot) -> None:
+    def _tell(self, rows: Sequence[Row[int, str, str, str, str]]) -> None:
+        if finished := {row.subject for row in rows if row.kind == "prediction" and row.state in ("done", "failed")}:
+            for waiter in self._waiters:
+                waiter.saw(finished)
+        lot = [(row.id, as_text(row)) for row in rows] if self._readers else []
         for lots in tuple(self._readers) if lot else ():
             try:
                 lots.put_nowait(lot)

@@ -14,7 +14,7 @@ from pneumoscope.errors import ImageError
 from pneumoscope.serve.auth import LOCAL
 from pneumoscope.serve.context import Context
 from pneumoscope.serve.problems import as_problem
-from pneumoscope.serve.routes_studies import take_in
+from pneumoscope.serve.routes_upload import take_in
 from pneumoscope.serve.schemas import FileOut
 from pneumoscope.serve.tables import Study
 

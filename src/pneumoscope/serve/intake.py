@@ -16,7 +16,7 @@ from typing import Any
 from pneumoscope.errors import ImageError
 from pneumoscope.pixels.plane import Metadata, quiet
 from pneumoscope.pixels.read import decode
-from pneumoscope.serve.stored import pack
+from pneumoscope.serve.stored import pack, stored_sha256
 
 OLDEST = 90.0
 """Ages above are kept as this: the very old are few enough to be known by their age."""
@@ -55,12 +55,13 @@ class Exam:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A file that can be stored."""
+    """What is known of a file that can be stored."""
 
     name: str
     data_sha256: str
     """Of the file as it came."""
-    png: bytes
+    png_sha256: str
+    """Of the pixels as they are stored."""
     format: str
     bits: int
     width: int
@@ -69,8 +70,8 @@ class Taken:
     exam: Exam | None
 
 
-def take(data: bytes, name: str, max_pixels: int) -> Taken:
-    """Return a file as it is to be stored.
+def take(data: bytes, name: str, max_pixels: int) -> tuple[Taken, bytes]:
+    """Return what is known of a file, and its pixels as they are to be stored.
 
     Args:
         data: The file.
@@ -86,10 +87,11 @@ def take(data: bytes, name: str, max_pixels: int) -> Taken:
     if radiograph.format == "dicom":
         exam, facts["burned_in"] = _dicom(data, name)
     height, width = radiograph.pixels.shape
-    return Taken(
+    png = pack(radiograph.pixels)
+    taken = Taken(
         name=name,
         data_sha256=radiograph.sha256,
-        png=pack(radiograph.pixels),
+        png_sha256=stored_sha256(png),
         format=radiograph.format,
         bits=radiograph.bits,
         width=width,
@@ -97,6 +99,7 @@ def take(data: bytes, name: str, max_pixels: int) -> Taken:
         facts=facts,
         exam=exam,
     )
+    return taken, png
 
 
 def kept_facts(metadata: Metadata) -> dict[str, Any]:

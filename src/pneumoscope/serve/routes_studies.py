@@ -5,26 +5,21 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-import anyio.to_thread
 import numpy as np
-from fastapi import APIRouter, Form, Path, Query, Request, UploadFile
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
 from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
-from pneumoscope.errors import ImageError
-from pneumoscope.serve import archive, blobs, queue, reads, studies
+from pneumoscope.serve import blobs, queue, reads, studies
 from pneumoscope.serve.context import Admin, Context, Parts, Who, recorded
-from pneumoscope.serve.intake import Taken, take
 from pneumoscope.serve.problems import ProblemError, not_found
 from pneumoscope.serve.schemas import (
     Ask,
     ErasedOut,
-    FileOut,
     HeatmapOut,
     IdentityOut,
     ImageOut,
@@ -35,7 +30,6 @@ from pneumoscope.serve.schemas import (
     State,
     StudyOut,
     StudyPage,
-    UploadOut,
     when,
 )
 from pneumoscope.serve.tables import ExamIdentity, Identity, Image, Prediction, Study
@@ -46,7 +40,6 @@ Id = Annotated[str, Path(pattern="^[0-9a-z]{1,64}$")]
 def routes() -> APIRouter:
     """Return the endpoints."""
     router = APIRouter(prefix="/api", tags=["studies"])
-    router.post("/studies", status_code=201)(upload)
     router.get("/studies")(list_studies)
     router.get("/studies/{study}")(get_study)
     router.delete("/studies/{study}")(erase_study)
@@ -60,106 +53,6 @@ def routes() -> APIRouter:
     router.delete("/patients/{patient}")(erase_patient)
     router.post("/patients/find")(find_patient)
     return router
-
-
-async def upload(
-    request: Request,
-    parts: Parts,
-    who: Who,
-    files: list[UploadFile],
-    models: Annotated[list[str] | None, Form()] = None,
-) -> UploadOut:
-    """Take one or several PNG, JPEG, WebP, TIFF or DICOM files, or ZIP archives of them.
-
-    When this is answered, what was accepted is on the disk. The same file again is the same image. With ``models``,
-    their predictions are queued with it.
-    """
-    coming = await anyio.to_thread.run_sync(_prepare, parts, files, models or (), limiter=parts.uploads)
-    with coming.kept as kept:
-        kept.added = await recorded(
-            request,
-            parts,
-            lambda session: coming.add(session, who.id),
-            status=201,
-            alone=True,
-            subject=lambda added: next(one.study for one in added if isinstance(one, studies.Added)),
-        )
-    return coming.answer()
-
-
-def take_in(parts: Context, who: str, files: Sequence[UploadFile], models: Sequence[str]) -> UploadOut:
-    """Store the files of an upload and queue the models that are asked; durable when this returns."""
-    coming = _prepare(parts, files, models)
-    with coming.kept as kept:
-        kept.added = parts.store.commit(lambda session: coming.add(session, who), alone=True)
-    return coming.answer()
-
-
-@dataclass(frozen=True, slots=True)
-class _Coming:
-    """An upload whose files are on the disk and whose rows are not yet written."""
-
-    models: list[str]
-    outcomes: list[FileOut]
-    kept: studies.Kept
-
-    def add(self, session: Session, who: str) -> list[studies.Added | ImageError]:
-        """Write the rows; refuse an upload of which nothing can be stored."""
-        added = self.kept.add(session, self.models, who)
-        if all(isinstance(one, ImageError) for one in added):
-            raise _nothing(self._with(added))
-        return added
-
-    def answer(self) -> UploadOut:
-        return UploadOut(files=self._with(self.kept.added))
-
-    def _with(self, added: Sequence[studies.Added | ImageError]) -> list[FileOut]:
-        """Return what became of each file, of those that were not refused before as said."""
-        later = iter(added)
-        return [_file_out(one.file, next(later)) if one.status == "accepted" else one for one in self.outcomes]
-
-
-def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str]) -> _Coming:
-    if len(files) > parts.settings.max_files:
-        limit = parts.settings.max_files
-        raise ProblemError(413, "the upload", f"has {len(files)} files; at most {limit} are taken.", "Send several.")
-    identities = list(dict.fromkeys(parts.catalogue.get(name).identity for name in models))
-    taken: list[Taken] = []
-    outcomes: list[FileOut] = []
-    with parts.decoding:
-        for sent in _sent(files, parts):
-            try:
-                if sent.refused is not None:
-                    raise sent.refused
-                taken.append(take(sent.data, sent.name, parts.settings.max_pixels))
-                outcomes.append(FileOut(file=sent.name, status="accepted"))
-            except ImageError as error:
-                outcomes.append(_file_out(sent.name, error))
-            if len(outcomes) > parts.settings.max_files:
-                raise ProblemError(
-                    413, "the upload", f"has more than {parts.settings.max_files} files.", "Send several."
-                )
-    if not taken:
-        raise _nothing(outcomes)
-    return _Coming(identities, outcomes, studies.Kept(parts.store, taken))
-
-
-def _file_out(name: str, fate: studies.Added | ImageError) -> FileOut:
-    if isinstance(fate, ImageError):
-        return FileOut(file=name, status="refused", problem=f"{fate.problem} {fate.way_out}".strip())
-    status: Literal["duplicate", "accepted"] = "duplicate" if fate.duplicate else "accepted"
-    predictions = list(fate.predictions)
-    return FileOut(file=name, status=status, study=fate.study, image=fate.image, predictions=predictions)
-
-
-def _nothing(files: Sequence[FileOut]) -> ProblemError:
-    return ProblemError(
-        422,
-        "the upload",
-        "holds no radiograph that can be stored.",
-        "Each file's own problem is given with it.",
-        more={"files": [file.model_dump() for file in files]},
-    )
 
 
 def list_studies(
@@ -259,7 +152,7 @@ async def answers(request: Request, parts: Parts, who: Who, study: Id) -> list[P
         rows = studies.predictions_of(session, [study])[study]
         if not rows:
             studies.get(session, study)
-        return [*_shown(parts, who.id, rows, session)]
+        return [*shown(parts, who.id, rows, session)]
 
     return await recorded(request, parts, show)
 
@@ -271,7 +164,7 @@ async def answer(request: Request, parts: Parts, who: Who, prediction: Id) -> Pr
         row = session.get(Prediction, prediction)
         if row is None:
             raise not_found("prediction")
-        return next(_shown(parts, who.id, [row], session))
+        return next(shown(parts, who.id, [row], session))
 
     return await recorded(request, parts, show)
 
@@ -305,24 +198,7 @@ def thumbnail(parts: Parts, who: Who, image: Id) -> FileResponse:
     return FileResponse(studies.thumbnail(parts.store, image), media_type="image/png")
 
 
-def _sent(files: Sequence[UploadFile], parts: Context) -> Iterator[archive.Sent]:
-    """Yield the files of an upload, those in archives one by one; names that were sent are not looked at."""
-    for number, file in enumerate(files, 1):
-        name = f"file {number}"
-        most = parts.settings.max_file_bytes
-        first = file.file.read(4)
-        file.file.seek(0)
-        data = file.file.read() if archive.is_zip(first) else file.file.read(most + 1)
-        if archive.is_zip(data):
-            yield from archive.members(data, name, parts.settings)
-        elif len(data) > most:
-            problem = f"is larger than {most // 2**20} MiB."
-            yield archive.Sent(name, b"", ImageError(name, problem, "Send one radiograph per file."))
-        else:
-            yield archive.Sent(name, data)
-
-
-def _shown(
+def shown(
     parts: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Session
 ) -> Iterator[PredictionOut]:
     """Yield predictions as this reader may see them, and note those that are shown."""

@@ -95,12 +95,6 @@ class FileOut(BaseModel):
     problem: str | None = None
 
 
-class UploadOut(BaseModel):
-    """What became of an upload."""
-
-    files: list[FileOut]
-
-
 class PredictionOut(PredictionState):
     """A prediction, with its result where it may be shown."""
 
@@ -110,6 +104,15 @@ class PredictionOut(PredictionState):
     model_off: bool = Field(description="the model was switched off since: do not rely on this answer")
     withheld: str | None = Field(default=None, description="why the result is not shown; null where it is")
     result: dict[str, Any] | None = None
+
+
+class UploadOut(BaseModel):
+    """What became of an upload."""
+
+    files: list[FileOut]
+    answers: list[PredictionOut] | None = Field(
+        default=None, description="of the models asked; only with `Prefer: wait`"
+    )
 
 
 class Ask(Sent):

@@ -19,11 +19,11 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.errors import ImageError
 from pneumoscope.serve import blobs, exports, queue
+from pneumoscope.serve.decoders import Decoder
 from pneumoscope.serve.intake import Exam, Taken
 from pneumoscope.serve.problems import not_found
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.store import Store, append, now, table_of
-from pneumoscope.serve.stored import stored_sha256
 from pneumoscope.serve.tables import Event, ExamIdentity, Identity, Image, Prediction, Study
 
 _IMAGES = table_of(Image)
@@ -63,41 +63,40 @@ class Filter:
 class Kept:
     """Files on the disk that no row names yet. Used in a ``with``: those that none names at its end are removed."""
 
-    def __init__(self, store: Store, taken: Sequence[Taken]) -> None:
-        """Write the files; durable when this returns.
-
-        Args:
-            store: Where to.
-            taken: Files; the same one may be there twice.
-        """
-        self.taken = taken
-        self.sources = [store.secret.key("source", bytes.fromhex(file.data_sha256)) for file in taken]
+    def __init__(self, store: Store) -> None:
         self.added: list[Added | ImageError] = []
-        """What has been committed, or why a file was not, in the order of ``taken``."""
+        """What has been committed, or why a file was not, in the order of taking."""
         self._store = store
-        self._numbers = {source: new_id() for source in self.sources}
-        try:
-            for source, file in dict(zip(self.sources, taken, strict=True)).items():
-                blobs.keep(store.settings.files, self._numbers[source], file.png)
-        except BaseException:
-            self._tidy()
-            raise
+        self._taken: list[Taken] = []
+        self._sources: list[str] = []
+        self._numbers: list[str] = []
+        self._begun: list[str] = []
+
+    def take(self, decoder: Decoder, data: bytes, name: str) -> None:
+        """Decode a file and write its pixels; durable when this returns. See `Decoder.take`."""
+        number = new_id()
+        self._begun.append(number)
+        file = decoder.take(data, name, number)
+        self._numbers.append(number)
+        self._taken.append(file)
+        self._sources.append(self._store.secret.key("source", bytes.fromhex(file.data_sha256)))
 
     def __enter__(self) -> Kept:
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._tidy()
-
-    def _tidy(self) -> None:
         """Remove what no row names. Only the database knows that where something went wrong; else the next start."""
         named = {each.image for each in self.added if isinstance(each, Added)}
         with suppress(SQLAlchemyError):
             if not self.added:
                 with self._store.reading() as session:
-                    named = set(session.scalars(select(Image.id).where(Image.id.in_(self._numbers.values()))))
-            for number in set(self._numbers.values()) - named:
+                    named = set(session.scalars(select(Image.id).where(Image.id.in_(self._begun))))
+            for number in set(self._begun) - named:
                 blobs.erase(self._store.settings.files, number)
+
+    def __bool__(self) -> bool:
+        """Whether there is any file."""
+        return bool(self._taken)
 
     def add(self, session: Session, models: Sequence[str], who: str) -> list[Added | ImageError]:
         """Add rows for the files and queue their predictions, all or nothing; return what became of each file.
@@ -111,8 +110,7 @@ class Kept:
             models: Identities, whole, of the models to ask.
             who: Sends them.
         """
-        numbers = [self._numbers[source] for source in self.sources]
-        return _add_rows(self._store, session, self.taken, numbers, self.sources, models, who)
+        return _add_rows(self._store, session, self._taken, self._numbers, self._sources, models, who)
 
 
 def _add_rows(
@@ -172,7 +170,7 @@ def _add_image(store: Store, session: Session, file: Taken, source: str, number:
         if key:
             session.info["studies"][key] = study, person
     append(
-        session, Image, id=number, study=study, source=source, sha256=stored_sha256(file.png), format=file.format,
+        session, Image, id=number, study=study, source=source, sha256=file.png_sha256, format=file.format,
         bits=file.bits, width=file.width, height=file.height, facts=file.facts, received=time,
     )  # fmt: skip
     return study
