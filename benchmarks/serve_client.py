@@ -5,8 +5,9 @@
 Its processor time counts in the benchmarks, so it does no more than a client must: it frames its own requests, reads
 status, headers and body as declared (Content-Length or chunked), keeps connections, and does what a sensible client
 does when something goes wrong: waits as Retry-After says, sends again after a broken connection, gives up on any other
-refusal. With a model, the server is ours: one event stream (as a page has) tells when an answer is there, then it is
-fetched. Without, it is one whose reply to the upload is the answer.
+refusal. With a model, the server is ours, and the upload asks to wait for its answer (`Prefer: wait`); with ``--watch``
+one event stream (as a page has) tells when an answer is there, then it is fetched. Without a model, it is one whose
+reply to the upload is the answer.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import resource
 import sys
 import time
 from collections import deque
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -121,6 +123,7 @@ class Run:
 
     port: int
     model: str
+    watch: bool
     todo: deque[str]
     finished: list[Done] = field(default_factory=list)
     news: dict[str, asyncio.Future[None]] = field(default_factory=dict)
@@ -140,13 +143,14 @@ def multipart(data: bytes, model: str) -> tuple[bytes, bytes, bytes]:
     return head.encode(), data, f"\r\n--{BOUNDARY}--\r\n".encode()
 
 
-async def persist(connection: Connection, done: Done, method: str, path: str, *body: bytes) -> bytes:
+async def persist(connection: Connection, done: Done, method: str, path: str, *body: bytes, **headers: str) -> bytes:
     """Ask until there is an answer, as a sensible client does; return its body.
 
     Raises:
         RuntimeError: It was refused for good.
     """
-    headers = {"Content_Type": f"multipart/form-data; boundary={BOUNDARY}"} if body else {}
+    if body:
+        headers["Content_Type"] = f"multipart/form-data; boundary={BOUNDARY}"
     wait, until = 0.1, time.perf_counter() + PATIENCE
     while time.perf_counter() < until:
         try:
@@ -177,18 +181,18 @@ async def one(run: Run, connection: Connection, file: str) -> Done:
             done.result = json.loads(await persist(connection, done, "POST", "/predict", *body))
             done.upload = done.answer = time.perf_counter() - begun
             return done
-        sent = json.loads(await persist(connection, done, "POST", "/api/studies", *body))["files"][0]
+        prefer = {} if run.watch else {"Prefer": "wait=20"}
+        reply = json.loads(await persist(connection, done, "POST", "/api/studies", *body, **prefer))
+        sent = reply["files"][0]
         done.upload = time.perf_counter() - begun
         if sent["status"] == "refused":
             raise RuntimeError(sent["problem"])
         done.study, done.image = sent["study"], sent["image"]
+        look(done, reply.get("answers") or ())
         waits_for = sent["predictions"][0] if sent["predictions"] else ""  # none: asked by an upload that was cut off
         while done.result is None:
             await news_of(run, waits_for, time.perf_counter() - begun)
-            rows = json.loads(await persist(connection, done, "GET", f"/api/studies/{done.study}/predictions"))
-            for row in rows:
-                if row["image"] == done.image and row["state"] in ("done", "failed"):
-                    done.prediction, done.result = row["id"], row["result"]
+            look(done, json.loads(await persist(connection, done, "GET", f"/api/studies/{done.study}/predictions")))
             if done.result is None and time.perf_counter() - begun > PATIENCE:
                 raise RuntimeError("no prediction in time")
         done.answer = time.perf_counter() - begun
@@ -198,12 +202,19 @@ async def one(run: Run, connection: Connection, file: str) -> Done:
     return done
 
 
+def look(done: Done, rows: Iterable[dict[str, Any]]) -> None:
+    """Take the answer, if it is there."""
+    for row in rows:
+        if row["image"] == done.image and row["state"] in ("done", "failed"):
+            done.prediction, done.result = row["id"], row["result"]
+
+
 async def news_of(run: Run, prediction: str, waited: float) -> None:
     """Return when a prediction is said to be finished, or after a while."""
     if prediction in run.early:
         run.early.discard(prediction)
         return
-    if not prediction:  # unknown: look now and then
+    if not prediction or not run.watch:  # look now and then
         await asyncio.sleep(0.0 if waited < 1 else 1.0)
         return
     future = run.news[prediction] = asyncio.get_running_loop().create_future()
@@ -254,7 +265,7 @@ async def client(run: Run) -> None:
 
 async def everything(run: Run, clients: int) -> None:
     """Run all clients to the end."""
-    watcher = asyncio.create_task(watch(run)) if run.model else None
+    watcher = asyncio.create_task(watch(run)) if run.model and run.watch else None
     await asyncio.gather(*(client(run) for _ in range(clients)))
     if watcher is not None:
         watcher.cancel()
@@ -266,9 +277,10 @@ def main() -> None:
     parser.add_argument("--files", type=Path, required=True, help="JSON list of paths")
     parser.add_argument("--clients", type=int, required=True)
     parser.add_argument("--model", default="", help="which model to ask; none: the reply to the upload is the answer")
+    parser.add_argument("--watch", action="store_true", help="follow the event stream instead of waiting")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    run = Run(options.port, options.model, deque(json.loads(options.files.read_text())))
+    run = Run(options.port, options.model, options.watch, deque(json.loads(options.files.read_text())))
     before = resource.getrusage(resource.RUSAGE_SELF)
     begun = time.perf_counter()
     asyncio.run(everything(run, options.clients))

@@ -7,8 +7,9 @@ Two measurements, with the same files:
 
 *Throughput.* In turn, ``--rounds`` times: the files are decoded and inferred by bare processes (the package's own
 `read` and `Model.run`, one ONNX thread each, one process a core), then uploaded to `pneumoscope serve` (with as many
-workers) by 16 and by 50 clients, each of which waits for its answer. Everything runs on the same cores: the server, its
-workers and the clients, whose processor time counts. Each served round begins with an empty store.
+workers) by 16 and by 50 clients, each of which waits for its answer (`Prefer: wait`; with ``--watch`` by events, as the
+page does). Everything runs on the same cores: the server, its workers and the clients, whose processor time counts.
+Each served round begins with an empty store.
 
 *Kills.* Once more with 16 and with 50 clients, and with ``kill -9`` of the whole server after a third and of a worker
 after two thirds. Then every file must have exactly one image and one answer, the one that `predict` gives.
@@ -141,8 +142,9 @@ class Server:
 
 
 def _is_worker(process: psutil.Process) -> bool:
+    """Whether a process of the server predicts: its decoders load no runtime."""
     with suppress(psutil.Error):
-        return "spawn_main" in " ".join(process.cmdline())
+        return any("onnxruntime" in each.path for each in process.memory_maps())
     return False
 
 
@@ -151,12 +153,15 @@ def _seconds(process: psutil.Process) -> float:
     return times.user + times.system
 
 
-def upload(server: Server, files: list[str], clients: int, folder: Path, kills: bool = False) -> dict[str, Any]:
+def upload(
+    server: Server, files: list[str], clients: int, folder: Path, *, kills: bool = False, watch: bool = False
+) -> dict[str, Any]:
     """Send files to a server; return what was measured, and each file's fate under ``files``."""
     listing, out = folder / "files.json", folder / "client.json"
     listing.write_text(json.dumps(files))
     command = [sys.executable, str(HERE / "serve_client.py"), "--port", str(server.port), "--files", str(listing)]
     command += ["--clients", str(clients), "--model", server.model, "--out", str(out)]
+    command += ["--watch"] if watch else []
     before, load = server.cpu(), os.getloadavg()[0]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
@@ -291,6 +296,7 @@ def main() -> None:
     parser.add_argument("--clients", type=int, nargs="+", default=[16, 50])
     parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--no-kill", action="store_true", help="only measure throughput")
+    parser.add_argument("--watch", action="store_true", help="clients follow the event stream instead of waiting")
     parser.add_argument("--only-kill", action="store_true", help="only kill")
     parser.add_argument("--postgres", help="URL of a PostgreSQL where databases may be made", metavar="URL")
     parser.add_argument("--folder", type=Path, help="where homes of servers go (a disk: synchronisation is measured)")
@@ -311,7 +317,7 @@ def main() -> None:
             server = Server(folder / f"home{number}", workers, database)
             server.start()
             server.settle()
-            run = upload(server, files, clients, folder, kills)
+            run = upload(server, files, clients, folder, kills=kills, watch=options.watch)
             return run, server
 
         sides: dict[str, list[dict[str, Any]]] = {"bare": []}
