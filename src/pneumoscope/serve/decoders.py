@@ -9,9 +9,7 @@ that dies is replaced, and its file tried once more; a file that ends a second o
 from __future__ import annotations
 
 import logging
-import multiprocessing
 import queue
-import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing.connection import Connection
@@ -21,6 +19,7 @@ from typing import Any
 from pneumoscope.errors import ImageError, PneumoscopeError
 from pneumoscope.serve import blobs
 from pneumoscope.serve.intake import Taken, take
+from pneumoscope.serve.process import start
 from pneumoscope.serve.settings import Settings
 
 LONGEST = 120.0
@@ -61,13 +60,7 @@ class _Far(Decoder):
         self._start()
 
     def _start(self) -> None:
-        # Spawned, not forked: a fork would share the database's connections and the locks of other threads.
-        context = multiprocessing.get_context("spawn")
-        self._connection: Connection[Any, Any]
-        self._connection, theirs = context.Pipe()
-        self._process = context.Process(target=_work, args=(self._files, self._max_pixels, theirs), daemon=True)
-        self._process.start()
-        theirs.close()  # else its end would never be the pipe's
+        self._process, self._connection = start(_work, self._files, self._max_pixels)
 
     def take(self, data: bytes, name: str, image: str) -> Taken:
         for _ in range(_TRIES):  # it may have died of something else than the file, such as the system's lack of memory
@@ -142,20 +135,16 @@ class Decoders:
 
 
 def _work(files: Path, max_pixels: int, server: Connection[Any, Any]) -> None:
-    """Decode what the server sends until it is gone; the target of a process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which then ends its decoders
+    """Decode what the server sends until it is gone."""
     decoder = Decoder(files, max_pixels)
-    try:
-        while True:
-            name, image = server.recv()
-            data = server.recv_bytes()
-            try:
-                outcome: Taken | Exception = decoder.take(data, name, image)
-            except (PneumoscopeError, OSError, MemoryError) as error:
-                outcome = error
-            except Exception as error:  # one file must not end the decoder
-                logging.getLogger(__name__).error("decoding: %s", type(error).__name__)
-                outcome = RuntimeError(type(error).__name__)
-            server.send(outcome)
-    except (EOFError, OSError):
-        return
+    while True:
+        name, image = server.recv()
+        data = server.recv_bytes()
+        try:
+            outcome: Taken | Exception = decoder.take(data, name, image)
+        except (PneumoscopeError, OSError, MemoryError) as error:
+            outcome = error
+        except Exception as error:  # one file must not end the decoder
+            logging.getLogger(__name__).error("decoding: %s", type(error).__name__)
+            outcome = RuntimeError(type(error).__name__)
+        server.send(outcome)

@@ -23,6 +23,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from pneumoscope.serve import queue
+from pneumoscope.serve.process import start
 from pneumoscope.serve.queue import Answer, Claim
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.settings import Settings
@@ -206,10 +207,4 @@ class Supervisor:
             self._start_one()
 
     def _start_one(self) -> None:
-        # Spawned, not forked: a fork would share the database's connections and the locks of other threads.
-        context = multiprocessing.get_context("spawn")
-        ours, theirs = context.Pipe()
-        process = context.Process(target=work, args=(self._settings, theirs), daemon=True)
-        process.start()
-        theirs.close()  # else its end would never be the pipe's
-        self._hands.append(_Hand(new_id(), process, ours))
+        self._hands.append(_Hand(new_id(), *start(work, self._settings)))

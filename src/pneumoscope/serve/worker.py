@@ -8,7 +8,6 @@ started it (`supervisor`). It ends when that server is gone.
 from __future__ import annotations
 
 import logging
-import signal
 import time
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -98,19 +97,15 @@ def _set_of(card: Card, p: Sequence[float]) -> dict[str, Any] | None:
 
 
 def work(settings: Settings, server: Connection[Answer, Claim]) -> None:
-    """Answer what the server asks until it is gone; the target of a process.
+    """Answer what the server asks until it is gone; the target of a process (`process.start`).
 
     Args:
         settings: Of the server.
         server: Its end of the pipe sends claims and gets answers.
     """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the server's, which then ends its workers
     worker = Worker(settings.files, Catalogue(settings.models))
-    try:
-        while True:
-            server.send(worker.answer(server.recv()))
-    except (EOFError, OSError):
-        return  # what was held waits in the queue again
+    while True:  # when the server is gone, what was held waits in the queue again
+        server.send(worker.answer(server.recv()))
 
 
 def _shortest(value: float) -> float:
