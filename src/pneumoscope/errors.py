@@ -14,12 +14,17 @@
     ├── RunError                    a training run that cannot start, continue or finish
     └── ProblemError                a request that the server refuses, with its HTTP status
 
-An error names the thing, the value, the rule and the way out.
+An error names the thing, the value, the rule and the way out. Where somebody reads it in another language than these
+words are in, it has a code and values to say it anew with.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+Values: TypeAlias = Mapping[str, str | int | float]
+"""Numbers, and short words of ours; never anything that was sent."""
 
 
 class PneumoscopeError(Exception):
@@ -29,14 +34,20 @@ class PneumoscopeError(Exception):
         thing: What is wrong, by name (a path, a key, a row).
         problem: What was found and which rule it breaks.
         way_out: What to do about it.
+        code: What kind of problem it is, for whoever says it in other words; empty where nobody does.
+        values: What those words then need.
     """
 
     exit_code = 1
 
-    def __init__(self, thing: str, problem: str, way_out: str = "") -> None:
+    def __init__(
+        self, thing: str, problem: str, way_out: str = "", *, code: str = "", values: Values | None = None
+    ) -> None:
         self.thing = str(thing)
         self.problem = problem
         self.way_out = way_out
+        self.code = code
+        self.values = dict(values or {})
         super().__init__(f"{self.thing}: {problem}" + (f" {way_out}" if way_out else ""))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -114,6 +125,8 @@ class ProblemError(PneumoscopeError):
         thing: What is wrong, by an opaque name.
         problem: What was found and which rule it breaks.
         way_out: What to do about it.
+        code: What kind of problem it is; the last part of the answer's ``type``.
+        values: What the same in other words needs; the answer's ``values``.
         headers: Further headers of the answer.
         more: Further members of the answer.
     """
@@ -125,10 +138,12 @@ class ProblemError(PneumoscopeError):
         problem: str,
         way_out: str = "",
         *,
+        code: str = "",
+        values: Values | None = None,
         headers: dict[str, str] | None = None,
         more: dict[str, Any] | None = None,
     ) -> None:
-        super().__init__(thing, problem, way_out)
+        super().__init__(thing, problem, way_out, code=code, values=values)
         self.status = status
         self.headers = headers or {}
         self.more = more or {}

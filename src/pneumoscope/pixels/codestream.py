@@ -19,17 +19,19 @@ def check_stream(frame: bytes, name: str, width: int, height: int) -> None:
     """Refuse a JPEG, JPEG-LS or JPEG 2000 stream of another size than its data set declares, or without its end."""
     declared = _jpeg_2000_size(frame) if b"\xff\x4f\xff\x51" in frame[:1024] else _jpeg_size(frame)
     if declared is None:
-        raise ImageError(name, "holds compressed pixel data without a readable header.", _AGAIN)
+        raise ImageError(name, "holds compressed pixel data without a readable header.", _AGAIN, code="damaged")
     if declared != (width, height):
         raise ImageError(
             name,
             f"holds compressed pixel data of {declared[0]} x {declared[1]} pixels, but declares {width} x {height} "
             "in Columns (0028,0011) and Rows (0028,0010).",
             _AGAIN,
+            code="damaged",
         )
     # All three families end with FFD9; a fragment is filled up to even length (PS3.5 A.4), some writers use FF.
     if not frame.rstrip(b"\x00\xff").endswith(b"\xd9"):
-        raise ImageError(name, "holds truncated pixel data: the end of the compressed stream is missing.", _AGAIN)
+        problem = "holds truncated pixel data: the end of the compressed stream is missing."
+        raise ImageError(name, problem, _AGAIN, code="damaged")
 
 
 def _jpeg_size(frame: bytes) -> tuple[int, int] | None:

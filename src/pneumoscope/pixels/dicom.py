@@ -93,31 +93,36 @@ def _check_inflated_size(data: bytes, name: str, max_bytes: int) -> None:
     while (piece := inflater.unconsumed_tail or coded.read(2**16)) and not inflater.eof:
         size += len(inflater.decompress(piece, 2**20))
         if size > max_bytes:
-            raise ImageError(name, f"inflates to more than {max_bytes // 2**20} MiB.", _RADIOGRAPH)
+            limit = max_bytes // 2**20
+            problem = f"inflates to more than {limit} MiB."
+            raise ImageError(name, problem, _RADIOGRAPH, code="too-large", values={"limit_mib": limit})
 
 
 def _check_kind(tags: Tags) -> None:
     """Refuse what is not one projection radiograph meant for display."""
     modality, sop_class = tags.text("Modality"), tags.text("SOPClassUID")
     if modality not in _MODALITIES:
-        raise tags.wrong("Modality", f"is {modality[:16]}: not a projection radiograph.", _RADIOGRAPH)
+        problem = f"is {modality[:16]}: not a projection radiograph."
+        raise tags.wrong("Modality", problem, _RADIOGRAPH, code="not-a-radiograph")
     # The terms of PresentationIntentType (C.8.11.1) and the SOP class say the same.
     if tags.text("PresentationIntentType") == "FOR PROCESSING" or sop_class in _FOR_PROCESSING:
         raise tags.wrong(
             "PresentationIntentType",
             "says FOR PROCESSING: raw detector values, not yet made for the eye.",
             "Give the FOR PRESENTATION image of the same exposure.",
+            code="not-a-radiograph",
         )
     if "PixelData" not in tags.dataset:
-        raise ImageError(tags.name, "is a DICOM file without pixel data.", _RADIOGRAPH)
+        raise ImageError(tags.name, "is a DICOM file without pixel data.", _RADIOGRAPH, code="not-a-radiograph")
     if sop_class.startswith(_STORAGE) and sop_class not in _CLASSES:
         from pydicom.uid import UID
 
-        raise tags.wrong("SOPClassUID", f"is {UID(sop_class).name}: not a projection radiograph.", _RADIOGRAPH)
+        problem = f"is {UID(sop_class).name}: not a projection radiograph."
+        raise tags.wrong("SOPClassUID", problem, _RADIOGRAPH, code="not-a-radiograph")
     frames = tags.integer("NumberOfFrames")
     check_one_frame(tags.name, 1 if frames is None else frames)
     if tags.values("SharedFunctionalGroupsSequence") or tags.values("PerFrameFunctionalGroupsSequence"):
-        raise ImageError(tags.name, "is an enhanced multi-frame object.", _RADIOGRAPH)
+        raise ImageError(tags.name, "is an enhanced multi-frame object.", _RADIOGRAPH, code="frames")
 
 
 def _shape(tags: Tags, max_pixels: int) -> Shape:
@@ -140,11 +145,13 @@ def _shape(tags: Tags, max_pixels: int) -> Shape:
             f"is {shape.photometric[:16] or 'missing'} with {shape.samples} samples per pixel; MONOCHROME1, "
             "MONOCHROME2, RGB and YBR are read.",
             "Export it as greyscale.",
+            code="unsupported",
         )
     elif shape.signed:
-        raise tags.wrong("PixelRepresentation", "says that colours are signed.")
+        raise tags.wrong("PixelRepresentation", "says that colours are signed.", code="unsupported")
     if not 1 <= shape.bits <= min(16, shape.allocated):
-        raise tags.wrong("BitsStored", f"is {shape.bits} of {shape.allocated} bits allocated; 1 to 16 are read.")
+        problem = f"is {shape.bits} of {shape.allocated} bits allocated; 1 to 16 are read."
+        raise tags.wrong("BitsStored", problem, code="unsupported")
     if (high := tags.integer("HighBit")) is not None and high != shape.bits - 1:
         raise tags.wrong("HighBit", f"is {high}; it is one less than BitsStored, {shape.bits} (PS3.5 8.1.1).")
     return shape
@@ -163,13 +170,15 @@ def _stored(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDArray[np.inte
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
-        raise tags.wrong("TransferSyntaxUID", f"is {syntax.name}, which is not supported.", _AGAIN) from error
+        problem = f"is {syntax.name}, which is not supported."
+        raise tags.wrong("TransferSyntaxUID", problem, _AGAIN, code="unsupported") from error
     if not decoder.is_available:
         raise ImageError(
             tags.name,
             f"is compressed as {syntax.name}, and no decoder for it is installed "
             f"({'; '.join(decoder.missing_dependencies)}).",
             "Install them with: pip install 'pneumoscope[dicom]'",
+            code="unsupported",
         )
     if syntax.is_encapsulated:
         check_one_frame(tags.name, max(1, len(parse_basic_offsets(dataset.PixelData))))
@@ -189,9 +198,10 @@ def _stored(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDArray[np.inte
     try:
         stored, properties = decoder.as_array(dataset, index=0, **options)
     except Exception as error:
-        raise ImageError(tags.name, f"holds damaged pixel data ({syntax.name}).", _AGAIN) from error
+        raise ImageError(tags.name, f"holds damaged pixel data ({syntax.name}).", _AGAIN, code="damaged") from error
     if shape.samples == 3 and properties["photometric_interpretation"] != "RGB":
-        raise tags.wrong("PhotometricInterpretation", "cannot be converted to RGB.", "Export it as greyscale.")
+        problem = "cannot be converted to RGB."
+        raise tags.wrong("PhotometricInterpretation", problem, "Export it as greyscale.", code="unsupported")
     return stored, exact
 
 
@@ -199,7 +209,8 @@ def _display(tags: Tags, shape: Shape) -> Display:
     """Return the greyscale chain (PS3.4 N.2) that the file asks for."""
     lut_shape = tags.text("PresentationLUTShape")
     if lut_shape not in ("", "IDENTITY", "INVERSE"):
-        raise tags.wrong("PresentationLUTShape", f"is {lut_shape[:16]}; IDENTITY and INVERSE are read.")
+        problem = f"is {lut_shape[:16]}; IDENTITY and INVERSE are read."
+        raise tags.wrong("PresentationLUTShape", problem, code="unsupported")
     modality = _modality(tags)
     raw = Display(shape.bits, shape.signed)
     ends = np.array([raw.lowest, raw.lowest + 2**shape.bits - 1], np.float64)
@@ -237,7 +248,8 @@ def _voi(tags: Tags, *, negative: bool) -> Lut | Window | None:
         return None
     function = tags.text("VOILUTFunction") or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        raise tags.wrong("VOILUTFunction", f"is {function[:16]}; LINEAR, LINEAR_EXACT and SIGMOID are defined.")
+        problem = f"is {function[:16]}; LINEAR, LINEAR_EXACT and SIGMOID are defined."
+        raise tags.wrong("VOILUTFunction", problem, code="unsupported")
     if centre is None or width is None:
         raise tags.wrong("WindowWidth", "and WindowCenter (0028,1050) must both be given.")
     if width < 1 if function == "LINEAR" else width <= 0:

@@ -53,12 +53,15 @@ class Tags:
         self.dataset = dataset
         self.name = name
 
-    def wrong(self, keyword: str, problem: str, way_out: str = "Correct the tag at its source.") -> ImageError:
+    def wrong(
+        self, keyword: str, problem: str, way_out: str = "Correct the tag at its source.", *, code: str = "damaged"
+    ) -> ImageError:
         """Return the error that a tag is wrong. ``problem`` must not quote a value that could identify someone."""
         from pydicom.datadict import tag_for_keyword
 
         tag = tag_for_keyword(keyword) or 0
-        return ImageError(self.name, f"its DICOM tag {keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X}) {problem}", way_out)
+        where = f"its DICOM tag {keyword} ({tag >> 16:04X},{tag & 0xFFFF:04X})"
+        return ImageError(self.name, f"{where} {problem}", way_out, code=code)
 
     def values(self, keyword: str) -> list[Any]:
         """Return the tag's values; none if it is absent or empty."""

@@ -58,12 +58,19 @@ def turned(pixels: NDArray[np.float32], turn: Turn) -> NDArray[np.float32]:
 def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
     """Refuse an image by the size that its header declares, before anything is decoded."""
     if width < 1 or height < 1:
-        raise ImageError(name, f"its header declares {width} x {height} pixels.", "Get an undamaged copy of the file.")
+        raise ImageError(
+            name,
+            f"its header declares {width} x {height} pixels.",
+            "Get an undamaged copy of the file.",
+            code="damaged",
+        )
     if width * height > max_pixels:
         raise ImageError(
             name,
             f"its header declares {width} x {height} pixels; at most {max_pixels:,} are decoded.",
             "Read it with a larger max_pixels if it is genuine; a radiograph has about 10 million.",
+            code="too-many-pixels",
+            values={"pixels": width * height, "limit": max_pixels},
         )
 
 
@@ -71,7 +78,10 @@ def check_one_frame(name: str, frames: int) -> None:
     """Refuse an animation or a stack: which frame to judge is not ours to guess."""
     if frames != 1:
         raise ImageError(
-            name, f"holds {frames} frames; a radiograph is one.", "Save the frame that you mean as a file of its own."
+            name,
+            f"holds {frames} frames; a radiograph is one.",
+            "Save the frame that you mean as a file of its own.",
+            code="frames",
         )
 
 

@@ -45,7 +45,8 @@ def read_header(data: bytes, name: str, max_pixels: int) -> PngHeader:
         if end + 4 > len(data) or (at == 8 and (kind != b"IHDR" or length != 13)):
             break
         if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
-            raise ImageError(name, f"is a damaged PNG file: the checksum of its part at byte {at} is wrong.", _AGAIN)
+            problem = f"is a damaged PNG file: the checksum of its part at byte {at} is wrong."
+            raise ImageError(name, problem, _AGAIN, code="damaged")
         if kind == b"IDAT":
             coded.append(view[at + 8 : end])
         elif kind == b"IHDR":
@@ -57,7 +58,7 @@ def read_header(data: bytes, name: str, max_pixels: int) -> PngHeader:
             check_one_frame(name, frames)
             return PngHeader(width, height, bits, colour_type, interlaced != 0, tuple(coded))
         at = end + 4
-    raise ImageError(name, "is a truncated PNG file: its last part (IEND) is missing.", _AGAIN)
+    raise ImageError(name, "is a truncated PNG file: its last part (IEND) is missing.", _AGAIN, code="damaged")
 
 
 def check_complete(header: PngHeader, name: str) -> None:
@@ -70,7 +71,8 @@ def check_complete(header: PngHeader, name: str) -> None:
         columns, rows = -(-(header.width - x) // every_x), -(-(header.height - y) // every_y)
         size += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
     if len(zlib.decompressobj().decompress(b"".join(header.coded), size)) < size:
-        raise ImageError(name, "is a truncated PNG file: its image data end before the last row.", _AGAIN)
+        problem = "is a truncated PNG file: its image data end before the last row."
+        raise ImageError(name, problem, _AGAIN, code="damaged")
 
 
 def grey16(header: PngHeader, name: str, transparent: object) -> NDArray[np.float32]:
@@ -82,7 +84,8 @@ def grey16(header: PngHeader, name: str, transparent: object) -> NDArray[np.floa
         transparent: The one colour (three samples) that is declared transparent (11.3.2.1), or None.
     """
     if header.interlaced:
-        raise ImageError(name, "is interlaced 16-bit colour.", "Save it without interlacing, or as 16-bit greyscale.")
+        way_out = "Save it without interlacing, or as 16-bit greyscale."
+        raise ImageError(name, "is interlaced 16-bit colour.", way_out, code="unsupported")
     samples = _samples(header)
     colour = samples[..., :3] if header.colour_type != 4 else samples[..., :1]
     grey = luma(*np.moveaxis(colour, -1, 0)) if header.colour_type != 4 else colour[..., 0]

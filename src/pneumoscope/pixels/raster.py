@@ -55,7 +55,8 @@ def decode_jpeg(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
     # Of Image (FFD9) no scan (FFDA) may start. Searched from the end, where it is.
     end = data.rfind(b"\xff\xd9")
     if end < 0 or data.find(b"\xff\xda", end) >= 0:
-        raise ImageError(name, "is a truncated JPEG file: its End Of Image is missing.", "Copy or export it again.")
+        problem = "is a truncated JPEG file: its End Of Image is missing."
+        raise ImageError(name, problem, "Copy or export it again.", code="damaged")
     image = JpegImageFile(BytesIO(data))
     check_size(name, *image.size, max_pixels)
     return Plane(turned(_grey(image, name, 8, depth), _exif_turn(image)), 8, {})
@@ -77,7 +78,8 @@ def decode_tiff(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
         check_one_frame(name, image.n_frames)
         # Pillow leaves rows black that no strip or tile holds (TIFF 6.0 p. 39).
         if max(tile.extents[3] for tile in image.tile if tile.extents) < image.tag_v2[257]:
-            raise ImageError(name, "is a damaged TIFF file: it declares more rows than it holds.", "Export it again.")
+            problem = "is a damaged TIFF file: it declares more rows than it holds."
+            raise ImageError(name, problem, "Export it again.", code="damaged")
         bits = max(image.tag_v2.get(258, (1,)))  # BitsPerSample
         white_is_zero = image.tag_v2.get(262) == 0  # PhotometricInterpretation
         if bits > 8 and not image.mode.startswith("I;16"):
@@ -85,6 +87,7 @@ def decode_tiff(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
                 name,
                 f"stores samples of {bits} bits that are colour, signed, floating or above 16 bits.",
                 "Save it as 8- or 16-bit unsigned greyscale.",
+                code="unsupported",
             )
         pixels = _grey(image, name, bits, depth)
     if white_is_zero and image.mode.startswith("I;16"):
@@ -98,7 +101,7 @@ def _grey(image: Image.Image, name: str, bits: int, depth: int | None) -> NDArra
     if mode.startswith("I;16"):
         return _grey16(np.asarray(image), name, bits, depth, transparent)
     if mode not in ("1", "L", "LA", "RGB", "RGBA", "P", "PA"):
-        raise ImageError(name, f"has the colour mode {mode}.", "Convert it to greyscale or RGB.")
+        raise ImageError(name, f"has the colour mode {mode}.", "Convert it to greyscale or RGB.", code="unsupported")
     image.load()  # a palette may be completed only now
     if mode == "PA" or (mode in ("P", "RGB") and image.info.get("transparency") is not None):
         image = image.convert("RGBA")

@@ -81,6 +81,7 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, depth: int |
             name,
             f"is a damaged or unsupported {_LABELS[kind]} file{_detail(error, kind)}.",
             "Get an undamaged copy, or save it as an 8- or 16-bit greyscale PNG.",
+            code="damaged",
         ) from error
     return Radiograph(plane.pixels, kind, plane.bits, hashlib.sha256(data).hexdigest(), plane.metadata)
 
@@ -88,7 +89,7 @@ def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, depth: int |
 def sniff(data: bytes, name: str) -> str:
     """Return the format of a file by its first bytes: "png", "jpeg", "webp", "tiff" or "dicom"."""
     if not data:
-        raise ImageError(name, "is empty (0 bytes).", "Copy or export it again.")
+        raise ImageError(name, "is empty (0 bytes).", "Copy or export it again.", code="empty")
     # First, since the 128 bytes before it are free and may imitate another format (PS3.10 7.1).
     if data[128:132] == b"DICM":
         return "dicom"
@@ -104,7 +105,7 @@ def sniff(data: bytes, name: str) -> str:
         ((found, way_out) for at, magic, found, way_out in _UNSUPPORTED if data.startswith(magic, at)),
         ("a text file" if _is_text(data[:512]) else "of an unknown kind", "Give a file in one of these formats."),
     )
-    raise ImageError(name, f"is {found}, not PNG, JPEG, WebP, TIFF or DICOM.", way_out)
+    raise ImageError(name, f"is {found}, not PNG, JPEG, WebP, TIFF or DICOM.", way_out, code="not-an-image")
 
 
 def _bytes_of(path: str | Path, name: str) -> bytes:
@@ -128,7 +129,11 @@ def _bytes_of(path: str | Path, name: str) -> bytes:
 def _too_large(name: str, size: int) -> ImageError:
     limit = MAX_BYTES // 2**20
     return ImageError(
-        name, f"has {size / 2**20:,.0f} MiB; at most {limit} MiB are read.", "Give one radiograph per file."
+        name,
+        f"has {size / 2**20:,.0f} MiB; at most {limit} MiB are read.",
+        "Give one radiograph per file.",
+        code="too-large",
+        values={"limit_mib": limit},
     )
 
 
