@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 
-from pneumoscope.errors import ImageError
+from pneumoscope.errors import ImageError, Values
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.settings import Settings
 
@@ -45,7 +45,7 @@ def members(data: bytes, name: str, settings: Settings) -> Iterator[Sent]:
         archive = zipfile.ZipFile(BytesIO(data))
         entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     except Exception as error:  # of a damaged directory zipfile says so in many ways
-        raise ProblemError(422, name, "is a damaged ZIP archive.", "Make it again.") from error
+        raise ProblemError(422, name, "is a damaged ZIP archive.", "Make it again.", code="damaged") from error
     _check(entries, name, settings)
     for number, entry in enumerate(entries, 1):
         yield _member(archive, entry, f"{name}, member {number}", settings)
@@ -53,36 +53,52 @@ def members(data: bytes, name: str, settings: Settings) -> Iterator[Sent]:
 
 def _check(entries: list[zipfile.ZipInfo], name: str, settings: Settings) -> None:
     if not entries:
-        raise ProblemError(422, name, "is an empty ZIP archive.", "Put files into it.")
+        raise ProblemError(422, name, "is an empty ZIP archive.", "Put files into it.", code="empty")
     if len(entries) > settings.max_files:
         raise ProblemError(
-            413, name, f"holds {len(entries)} files; at most {settings.max_files} are taken at once.", "Send several."
+            413,
+            name,
+            f"holds {len(entries)} files; at most {settings.max_files} are taken at once.",
+            "Send several.",
+            code="too-many",
+            values={"limit": settings.max_files},
         )
     total = sum(entry.file_size for entry in entries)
     if total > settings.max_request_bytes:
         limit = settings.max_request_bytes // 2**20
         raise ProblemError(
-            413, name, f"would unpack to {total / 2**20:,.0f} MiB; at most {limit} are taken.", "Split it."
+            413,
+            name,
+            f"would unpack to {total / 2**20:,.0f} MiB; at most {limit} are taken.",
+            "Split it.",
+            code="too-large",
+            values={"limit_mib": limit},
         )
 
 
 def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, settings: Settings) -> Sent:
-    def refuse(problem: str, way_out: str = "Send the file by itself.") -> Sent:
-        return Sent(name, b"", ImageError(name, problem, way_out))
+    def refuse(
+        problem: str, way_out: str = "Send the file by itself.", *, code: str = "", values: Values | None = None
+    ) -> Sent:
+        return Sent(name, b"", ImageError(name, problem, way_out, code=code, values=values))
 
     if entry.flag_bits & 1:
-        return refuse("is encrypted.", "Pack it without a password.")
+        return refuse("is encrypted.", "Pack it without a password.", code="encrypted")
     if entry.file_size > settings.max_file_bytes:
-        return refuse(f"has {entry.file_size / 2**20:,.0f} MiB; at most {settings.max_file_bytes // 2**20} are taken.")
+        limit = settings.max_file_bytes // 2**20
+        problem = f"has {entry.file_size / 2**20:,.0f} MiB; at most {limit} are taken."
+        return refuse(problem, code="too-large", values={"limit_mib": limit})
     if entry.file_size > max(_RATIO_MATTERS_FROM, entry.compress_size * _MOST_RATIO):
         return refuse(f"unpacks to more than {_MOST_RATIO} times its size, as no radiograph does.")
     try:
         with archive.open(entry) as file:
             data = file.read(entry.file_size + 1)
     except Exception:  # each kind of compression has errors of its own
-        return refuse("can't be unpacked.", "Make the archive again, with deflate or without compression.")
+        return refuse(
+            "can't be unpacked.", "Make the archive again, with deflate or without compression.", code="damaged"
+        )
     if len(data) > entry.file_size:
-        return refuse("is larger than the archive declares.", "Make the archive again.")
+        return refuse("is larger than the archive declares.", "Make the archive again.", code="damaged")
     if is_zip(data):
-        return refuse("is an archive in an archive.", "Unpack it first.")
+        return refuse("is an archive in an archive.", "Unpack it first.", code="not-an-image")
     return Sent(name, data)

@@ -224,6 +224,7 @@ def _wrong() -> ProblemError:
         "the login",
         "was refused: the name or the password is wrong, or the account is locked.",
         "After some wrong passwords an account is locked for a quarter of an hour.",
+        code="wrong-login",
     )
 
 

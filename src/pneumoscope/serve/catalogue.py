@@ -69,7 +69,14 @@ class Catalogue:
         for identity, entry in self.entries().items():
             if name in (identity, entry.id) or (name == BUILTIN and entry.builtin):
                 return entry
-        raise ProblemError(404, "this model", "is not on this server.", "GET /api/models lists those that are.")
+        raise ProblemError(
+            404,
+            "this model",
+            "is not on this server.",
+            "GET /api/models lists those that are.",
+            code="not-here",
+            values={"kind": "model"},
+        )
 
     def _folders(self) -> list[tuple[Path, bool]]:
         folders: list[tuple[Path, bool]] = []

@@ -66,7 +66,9 @@ def dashboard(
         ProblemError: "all" by someone who is no admin (403), or an unknown model (404).
     """
     if scope == "all" and not who.is_admin:
-        raise ProblemError(403, "the figures of all studies", "are for admins.", 'Ask with "scope=own".')
+        raise ProblemError(
+            403, "the figures of all studies", "are for admins.", 'Ask with "scope=own".', code="admins-only"
+        )
     studies = period.studies()
     answered = models_that_answered(session, studies)
     chosen = chosen_model(parts.catalogue, answered, model)

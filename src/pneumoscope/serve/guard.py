@@ -32,6 +32,8 @@ PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/lo
 """What answers without a login, beside the web app's own files."""
 UPLOAD = "/api/studies"
 EVENTS = "/api/events"
+TYPE = "urn:pneumoscope:problem:"
+"""What a problem's code stands behind in its ``type``."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SMALL_BODY = 2**20
 _UNKNOWN = "(unknown)"
@@ -95,7 +97,7 @@ class Guard:
             return
         login = (method, path) == ("POST", "/api/login")
         if login and (wait := self._logins.wait(passage.address)):
-            raise _too_often(wait)
+            raise _too_often(wait, code="locked-out")
         principal: Principal | None = LOCAL
         if self._settings.needs_login or "authorization" in headers:
             principal = await run_in_threadpool(self._principal, headers, counts=path != EVENTS)
@@ -107,6 +109,7 @@ class Guard:
                 "this address",
                 "asks for a login.",
                 "POST /api/login, or send a token: Authorization: Bearer TOKEN.",
+                code="login",
                 headers={"WWW-Authenticate": "Bearer"},
             )
         if principal is not None:
@@ -180,7 +183,12 @@ class _Passage:
 
     def too_large(self) -> ProblemError:
         return ProblemError(
-            413, "the request", f"is larger than {self.limit:,} bytes.", "Send fewer files at once, or smaller ones."
+            413,
+            "the request",
+            f"is larger than {self.limit:,} bytes.",
+            "Send fewer files at once, or smaller ones.",
+            code="too-large",
+            values={"limit_mib": self.limit // 2**20},
         )
 
     async def receive(self) -> Message:
@@ -262,13 +270,17 @@ class _Passage:
 
 
 def problem_response(problem: ProblemError, number: str) -> JSONResponse:
-    """Return a problem as an answer (RFC 9457); ``number`` is that of the request."""
+    """Return a problem as an answer (RFC 9457); ``number`` is that of the request.
+
+    The words are English. A page in another language goes by ``type`` and ``values``, where there is a code.
+    """
     body = {
-        "type": "about:blank",
+        "type": f"{TYPE}{problem.code}" if problem.code else "about:blank",
         "title": problem.thing,
         "status": problem.status,
         "detail": f"{problem.problem} {problem.way_out}".strip(),
         "instance": f"urn:pneumoscope:request:{number}",
+        **({"values": problem.values} if problem.code else {}),
         **problem.more,
     }
     return JSONResponse(body, problem.status, problem.headers, "application/problem+json")
@@ -284,9 +296,16 @@ def _problem(error: Exception, number: str) -> ProblemError:
     return ProblemError(500, "the server", "failed.", "Tell its keeper the number of this request.")
 
 
-def _too_often(wait: float) -> ProblemError:
+def _too_often(wait: float, code: str = "too-often") -> ProblemError:
+    seconds = max(1, round(wait + 0.5))
     return ProblemError(
-        429, "the client", "asks too often.", "Wait a little.", headers={"Retry-After": str(max(1, round(wait + 0.5)))}
+        429,
+        "the client",
+        "asks too often.",
+        "Wait a little.",
+        code=code,
+        values={"seconds": seconds},
+        headers={"Retry-After": str(seconds)},
     )
 
 

@@ -27,19 +27,19 @@ def posterior(card: Card, result: dict[str, Any], prevalence: float, *, audit: A
         ProblemError: The answer, or the card, can't carry it (409).
     """
     if result.get("decision") is None:
-        raise _refusal("the model gave no answer on this image.")
+        raise _refusal("no-answer", "the model gave no answer on this image.")
     if audit == "failed":
-        raise _refusal("its model failed its audit.")
+        raise _refusal("audit-failed", "its model failed its audit.")
     if audit == "unreadable":
-        raise _refusal("what is known of its model was altered: it may have failed its audit.")
+        raise _refusal("evidence-altered", "what is known of its model was altered: it may have failed its audit.")
     if not card.calibrated:
-        raise _refusal("its card says that its probabilities are not calibrated.")
+        raise _refusal("uncalibrated", "its card says that its probabilities are not calibrated.")
     if any(share <= 0 for share in card.class_prior):
-        raise _refusal("its card has no prior of every class.")
+        raise _refusal("no-prior", "its card has no prior of every class.")
     probabilities = [result["probabilities"][label] for label in card.label_names]
     ratio = ratio_of(card.likelihood_ratios, probabilities[0])
     if ratio is None or ratio.value is None:
-        raise _refusal("its card has no likelihood ratio for this score.")
+        raise _refusal("no-ratio", "its card has no likelihood ratio for this score.")
     moved = at_prior([probabilities], card.class_prior, primary_prior(card.class_prior, prevalence))[0]
     limits = [None if limit is None else post_test(limit, prevalence) for limit in (ratio.low, ratio.high)]
     return {
@@ -52,5 +52,11 @@ def posterior(card: Card, result: dict[str, Any], prevalence: float, *, audit: A
     }
 
 
-def _refusal(problem: str) -> ProblemError:
-    return ProblemError(409, "this answer", f"can't update a pre-test probability: {problem}")
+def _refusal(reason: str, problem: str) -> ProblemError:
+    return ProblemError(
+        409,
+        "this answer",
+        f"can't update a pre-test probability: {problem}",
+        code="no-posterior",
+        values={"reason": reason},
+    )

@@ -1,7 +1,8 @@
 """What the server answers when it can't do what was asked (RFC 9457, problem details).
 
 A detail names the thing by its opaque number and says the rule; never a path, a tag's value or a name. What nobody
-foresaw becomes a bare 500 with the number of the request, under which the log has the kind of the error.
+foresaw becomes a bare 500 with the number of the request, under which the log has the kind of the error. What a reader
+meets in the normal course has a code besides (docs/serve.md lists them), by which a page says it in its own language.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 def not_found(kind: str) -> ProblemError:
     """Return the problem that there is no such thing; what was asked for is not repeated."""
-    return ProblemError(404, f"this {kind}", "is not here.", "It may have been erased.")
+    return ProblemError(
+        404, f"this {kind}", "is not here.", "It may have been erased.", code="not-here", values={"kind": kind}
+    )
 
 
 def as_problem(error: BaseException) -> ProblemError | None:
@@ -35,9 +38,11 @@ def as_problem(error: BaseException) -> ProblemError | None:
     if isinstance(error, ProblemError):
         return error
     if disk_is_full(error):
-        return ProblemError(507, "the store", "is full: nothing was accepted.", "Free some space and send it again.")
+        return ProblemError(
+            507, "the store", "is full: nothing was accepted.", "Free some space and send it again.", code="store-full"
+        )
     if isinstance(error, ImageError):
-        return ProblemError(422, error.thing, error.problem, error.way_out)
+        return ProblemError(422, error.thing, error.problem, error.way_out, code=error.code, values=error.values)
     if isinstance(error, MissingExtraError):
         return ProblemError(501, error.thing, error.problem, error.way_out)
     if isinstance(error, BundleError):  # its text names folders of the server
@@ -47,9 +52,18 @@ def as_problem(error: BaseException) -> ProblemError | None:
     if isinstance(error, DataError):  # PostgreSQL takes no NUL in a text
         return ProblemError(422, "the request", "holds a value that can't be stored.")
     if isinstance(error, IntegrityError):
-        return ProblemError(409, "the request", "was overtaken by another, such as an erasure.", "Look again.")
+        return ProblemError(
+            409, "the request", "was overtaken by another, such as an erasure.", "Look again.", code="overtaken"
+        )
     if isinstance(error, OperationalError):
-        return ProblemError(503, "the store", "does not answer.", "Send it again later.", headers={"Retry-After": "5"})
+        return ProblemError(
+            503,
+            "the store",
+            "does not answer.",
+            "Send it again later.",
+            code="store-away",
+            headers={"Retry-After": "5"},
+        )
     if isinstance(error, LabelError | UsageError | GateRefusedError):
         return ProblemError(422, error.thing, error.problem, error.way_out)
     return None

@@ -8,7 +8,7 @@ it is shown; a version is never changed, a later one stands beside it; after the
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
@@ -23,6 +23,8 @@ from pneumoscope.serve.store import Store, append, now, write_appended
 from pneumoscope.serve.tables import Display, Event, Prediction, Read
 
 WITHHELD = "lock your own unaided read first"
+"""The one reason that there is; in an answer its code, `READ_FIRST`, stands beside it."""
+READ_FIRST: Literal["read-first"] = "read-first"
 
 
 def has_locked(session: Session, study: str, reader: str) -> bool:

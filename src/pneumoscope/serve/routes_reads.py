@@ -89,7 +89,7 @@ def list_references(parts: Parts, who: Who, study: Id) -> list[ReferenceOut]:
     with parts.store.reading() as session:
         studies.get(session, study)
         if why := reads.why_withheld(session, parts.settings, study, who.id):
-            raise ProblemError(403, "the reference results", f"are withheld: {why}.")
+            raise ProblemError(403, "the reference results", f"are withheld: {why}.", code="withheld")
         rows = session.scalars(select(Reference).where(Reference.study == study).order_by(Reference.at)).all()
     return [_reference_out(parts, row, dates=who.sees_names) for row in rows]
 
@@ -132,9 +132,11 @@ def _answered(parts: Context, session: Session, prediction: str, who: Principal)
     if row is None or row.state != "done" or row.result is None:
         raise not_found("answer")
     if why := reads.why_withheld(session, parts.settings, row.study, who.id):
-        raise ProblemError(403, "the answer", f"is withheld: {why}.")
+        raise ProblemError(403, "the answer", f"is withheld: {why}.", code="withheld")
     if queue.is_off(session, row.model):
-        raise ProblemError(409, "this model", "was switched off on this server.", "Do not rely on its answer.")
+        raise ProblemError(
+            409, "this model", "was switched off on this server.", "Do not rely on its answer.", code="model-off"
+        )
     return row, row.result
 
 

@@ -176,7 +176,7 @@ def heatmap(parts: Parts, who: Who, prediction: Id) -> HeatmapOut:
         if row is None or row.result is None or row.heatmap is None:
             raise not_found("heatmap")
         if why := reads.why_withheld(session, parts.settings, row.study, who.id):
-            raise ProblemError(403, "the heatmap", f"is withheld: {why}.")
+            raise ProblemError(403, "the heatmap", f"is withheld: {why}.", code="withheld")
         reads.show(session, [row], who.id, "heatmap")
         values = np.frombuffer(row.heatmap, "<f4").reshape(row.result["heatmap_shape"])
         labels = row.result["labels"]
@@ -207,13 +207,15 @@ def shown(
     off = {model: queue.is_off(session, model) for model in {row.model for row in rows}}
     for row in rows:
         why = withheld[row.study]
+        hidden = why is not None and row.result is not None
         yield PredictionOut(
             **_state_out(row).model_dump(),
             study=row.study,
             asked=when(row.asked),
             finished=None if row.finished is None else when(row.finished),
             model_off=off[row.model],
-            withheld=why if row.result is not None else None,
+            withheld=why if hidden else None,
+            withheld_code=reads.READ_FIRST if hidden else None,
             result=row.result if why is None else None,
         )
 

@@ -15,6 +15,7 @@ Probability = Annotated[float, Field(ge=0, le=1)]
 State = Literal["queued", "running", "done", "failed"]
 OwnRead = Literal["none", "shown", "draft", "unaided", "final"]
 Audit = Literal["not audited", "passed", "failed", "unreadable"]
+Values = dict[str, str | int | float]
 ID = Field(description="opaque; random")
 
 
@@ -92,7 +93,11 @@ class FileOut(BaseModel):
     study: str | None = None
     image: str | None = None
     predictions: list[str] = []
-    problem: str | None = None
+    problem: str | None = Field(default=None, description="why it was refused, in English")
+    code: str | None = Field(
+        default=None, description="the same, for words of one's own; docs/serve.md lists the codes"
+    )
+    values: Values | None = Field(default=None, description="what those words need")
 
 
 class PredictionOut(PredictionState):
@@ -103,6 +108,7 @@ class PredictionOut(PredictionState):
     finished: datetime | None
     model_off: bool = Field(description="the model was switched off since: do not rely on this answer")
     withheld: str | None = Field(default=None, description="why the result is not shown; null where it is")
+    withheld_code: Literal["read-first"] | None = Field(default=None, description="the same, for words of one's own")
     result: dict[str, Any] | None = None
 
 
@@ -276,13 +282,14 @@ class AboutOut(BaseModel):
 
 
 class ProblemOut(BaseModel):
-    """Why a request was refused (RFC 9457)."""
+    """Why a request was refused (RFC 9457): in English, and where it has a code, for words of one's own."""
 
-    type: str
+    type: str = Field(description="urn:pneumoscope:problem:CODE (docs/serve.md lists the codes), or about:blank")
     title: str
     status: int
     detail: str
     instance: str
+    values: Values | None = Field(default=None, description="what words for the code need; absent without a code")
 
 
 def when(seconds: float) -> datetime:

@@ -76,7 +76,13 @@ def target_of(catalogue: Catalogue, model: str, session: Session) -> Target:
     query = select(Prediction.result).where(Prediction.model == model, Prediction.state == "done").limit(1)
     last = session.scalar(query)
     if last is None:
-        raise ProblemError(404, "this model", "is not on this server, and has answered nothing.")
+        raise ProblemError(
+            404,
+            "this model",
+            "is not on this server, and has answered nothing.",
+            code="not-here",
+            values={"kind": "model"},
+        )
     return Target(primary=last["labels"][0], classes={})
 
 
