@@ -196,6 +196,36 @@ def test_the_reader_reads_first_then_with_the_answers_and_nothing_is_overwritten
     assert obstacles(page) == []
 
 
+def test_unsaved_text_is_asked_about_before_the_tab_is_closed_on_whatever_page(site: Site, page: Page) -> None:
+    first, second = site.upload(drawn(42), drawn(43))
+    open_study(page, site, first)
+    page.get_by_role("button", name="Read first").locator("visible=true").click()
+    page.get_by_label("Report text").fill("Patchy opacities.")
+    leave(page, "Models")
+    page.locator(".model-card").first.wait_for()
+    assert is_asked(page)
+    page.evaluate(f"location.hash = '#/studies/{second}'")  # which has nothing unsaved
+    page.get_by_role("button", name="Read first").locator("visible=true").click()
+    page.get_by_label("Report text").wait_for()
+    assert is_asked(page)
+    page.evaluate(f"location.hash = '#/studies/{first}'")
+    expect(page.get_by_label("Report text")).to_have_value("Patchy opacities.")
+    page.get_by_role("button", name="Save draft").click()
+    page.get_by_text("Version 1: unaided, draft").wait_for()
+    assert not is_asked(page)
+
+
+def leave(page: Page, link: str) -> None:
+    """Go to another page of the app although something is unsaved."""
+    page.get_by_role("link", name=link, exact=True).click()
+    page.get_by_role("dialog", name="Leave with unsaved text?").get_by_role("button", name="Leave").click()
+
+
+def is_asked(page: Page) -> bool:
+    """Return whether the browser would ask before it closes the page."""
+    return not page.evaluate("dispatchEvent(new Event('beforeunload', { cancelable: true }))")
+
+
 @pytest.mark.parametrize("theme", ["dark", "light"])
 def test_a_phone_shows_the_image_above_the_panel_without_scrolling_sideways(
     site: Site, new_page: Callable[..., Page], theme: str

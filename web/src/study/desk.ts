@@ -1,9 +1,9 @@
 // One open study at a reader's desk: what the server has said so far, and when it may be asked for more.
-import { computed, type Signal, signal } from "@preact/signals";
+import { computed, effect, type Signal, signal } from "@preact/signals";
 import { about, api, body, me, Problem } from "../api/client";
 import { watch } from "../api/events";
 import type { Image, ModelDetail, Prediction, Read, ReadDraft } from "../api/types";
-import { draft } from "../ui/drafts";
+import { draft, keep } from "../ui/drafts";
 import { loadModels } from "../ui/models";
 import { beginning, type Draft, mayShow, phaseOf, same } from "./flow";
 import { openStudy } from "./state";
@@ -107,6 +107,11 @@ export async function openDesk(id: string) {
     () => addendum.value.trim() !== "" || (phase.value !== "done" && !same(form.value, saved.value)),
   );
 
+  // What was typed stays when the study is left, and so does the warning. Without a reader there is nothing to compare with.
+  const stopKeeping = effect(() => {
+    if (me.value !== null) keep(id, dirty.value && !gone.value);
+  });
+
   async function send(state: ReadDraft["state"]): Promise<void> {
     const [at, said] = [stage.value, form.value];
     const content = state === "addendum" ? { likelihoods: {}, conclusion: null, text: addendum.value } : said;
@@ -160,10 +165,16 @@ export async function openDesk(id: string) {
     },
     close: () => {
       stop();
+      stopKeeping();
       clearTimeout(planned);
     },
   };
-  await Promise.all([answers(), loadModels()]);
+  try {
+    await Promise.all([answers(), loadModels()]);
+  } catch (error) {
+    desk.close();
+    throw error;
+  }
   desk.tab.value = mayShow(phase.value) ? "model" : "read";
   return desk;
 }

@@ -4,13 +4,10 @@ import { useEffect } from "preact/hooks";
 import { t } from "../i18n";
 import { Confirm } from "../ui/dialog";
 
-/** Ask before links are followed, and have the browser ask before the tab is closed, while something is unsent. */
+/** Ask before links are followed while something is unsent. Before the tab is closed ui/drafts.ts has it asked. */
 export function useLeaving(dirty: ReadonlySignal<boolean>) {
   const to = useSignal<string | null>(null);
   useEffect(() => {
-    const closing = (event: BeforeUnloadEvent) => {
-      if (dirty.value) event.preventDefault();
-    };
     const following = (event: MouseEvent) => {
       const link = (event.target as Element | null)?.closest?.("a[href^='#/']");
       const away = link?.getAttribute("href");
@@ -20,12 +17,8 @@ export function useLeaving(dirty: ReadonlySignal<boolean>) {
       event.stopPropagation();
       to.value = away;
     };
-    window.addEventListener("beforeunload", closing);
     document.addEventListener("click", following, true);
-    return () => {
-      window.removeEventListener("beforeunload", closing);
-      document.removeEventListener("click", following, true);
-    };
+    return () => document.removeEventListener("click", following, true);
   }, [dirty, to]);
   if (to.value === null) return null;
   return (

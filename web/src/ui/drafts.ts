@@ -5,6 +5,7 @@ import { me } from "../api/client";
 
 const drafts = new Map<string, Signal<unknown>>();
 const others = new Set<() => void>();
+const unsaved = new Set<string>();
 let owner: string | null = null;
 
 effect(() => {
@@ -31,7 +32,23 @@ export function forget(name?: string): void {
     return;
   }
   drafts.clear();
+  unsaved.clear();
+  guard();
   for (const other of others) other();
+}
+
+/** Say whether a study has something typed that is not sent: as long as any has, the browser asks before the tab is closed. */
+export function keep(study: string, typed: boolean): void {
+  if (typed) unsaved.add(study);
+  else unsaved.delete(study);
+  guard();
+}
+
+const warn = (event: BeforeUnloadEvent) => event.preventDefault();
+
+function guard(): void {
+  if (unsaved.size > 0) addEventListener("beforeunload", warn);
+  else removeEventListener("beforeunload", warn);
 }
 
 /** Call `other` whenever all drafts are forgotten: something else in memory was its writer's too. */

@@ -3,6 +3,7 @@ import { batch, effect, signal } from "@preact/signals";
 import { api, body, me, Problem } from "../api/client";
 import { type Change, watch } from "../api/events";
 import type { Study } from "../api/types";
+import { keep } from "../ui/drafts";
 
 export interface Filter {
   patient: string;
@@ -107,6 +108,7 @@ export async function more(): Promise<void> {
 
 /** Take a study off the list: it was erased. */
 export function drop(id: string): void {
+  keep(id, false); // what was typed about it has no place any more
   studies.value = studies.value?.filter((study) => study.id !== id) ?? null;
 }
 
