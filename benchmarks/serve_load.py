@@ -11,8 +11,9 @@ workers) by 16 and by 50 clients, each of which waits for its answer (`Prefer: w
 page does). Everything runs on the same cores: the server, its workers and the clients, whose processor time counts.
 Each served round begins with an empty store.
 
-*Kills.* Once more with 16 and with 50 clients, and with ``kill -9`` of the whole server after a third and of a worker
-after two thirds. Then every file must have exactly one image and one answer, the one that `predict` gives.
+*Kills.* Once more with 16 and with 50 clients, and with ``kill -9`` of the whole server after a third and of all its
+decoders and workers after two thirds. Then every file must have exactly one image and one answer, the one that
+`predict` gives.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Server:
         raise SystemExit(f"the server did not start:\n{self._log.read_text()[-2000:]}")
 
     def workers(self) -> list[psutil.Process]:
-        """Its worker processes."""
+        """Its decoders and workers."""
         return [child for child in psutil.Process(self.process.pid).children() if _is_worker(child)]
 
     def settle(self) -> None:
@@ -128,11 +129,11 @@ class Server:
         self.process.send_signal(signal.SIGKILL)
         self.process.wait()
 
-    def kill_worker(self) -> None:
-        """Kill one worker."""
-        worker = self.workers()[0]
-        self._spent["workers"] += _seconds(worker)
-        worker.send_signal(signal.SIGKILL)
+    def kill_workers(self) -> None:
+        """Kill every decoder and worker."""
+        for worker in self.workers():
+            self._spent["workers"] += _seconds(worker)
+            worker.send_signal(signal.SIGKILL)
 
     def stop(self) -> None:
         """Stop it in peace."""
@@ -142,9 +143,9 @@ class Server:
 
 
 def _is_worker(process: psutil.Process) -> bool:
-    """Whether a process of the server predicts: its decoders load no runtime."""
+    """Whether a child of the server decodes or predicts (the others are multiprocessing's own)."""
     with suppress(psutil.Error):
-        return any("onnxruntime" in each.path for each in process.memory_maps())
+        return "spawn_main" in " ".join(process.cmdline())
     return False
 
 
@@ -172,9 +173,9 @@ def upload(
             killed.add("server")
             server.kill()
             server.start()
-        if kills and "worker" not in killed and done >= 2 * len(files) / 3:
-            killed.add("worker")
-            server.kill_worker()
+        if kills and "workers" not in killed and done >= 2 * len(files) / 3:
+            killed.add("workers")
+            server.kill_workers()
     if process.wait():
         raise SystemExit("the clients failed")
     after, result = server.cpu(), json.loads(out.read_text())

@@ -6,7 +6,7 @@ import numpy as np
 
 from pneumoscope.data.phantom import draw
 from pneumoscope.infer import load
-from pneumoscope.serve.worker import result_of
+from pneumoscope.serve.answering import result_of
 from pneumoscope.stats.conformal import members
 
 

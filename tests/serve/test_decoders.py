@@ -6,12 +6,14 @@ import multiprocessing
 import pickle
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
 
 from pneumoscope.errors import ImageError, MissingExtraError, PneumoscopeError
 from pneumoscope.serve import blobs, decoders
+from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.decoders import Decoder, Decoders
 from pneumoscope.serve.problems import ProblemError, disk_is_full
 from pneumoscope.serve.settings import Settings
@@ -21,7 +23,7 @@ from serve.drawn import dicom, png
 @pytest.fixture
 def far(settings: Settings) -> Iterator[Decoders]:
     settings.files.mkdir(parents=True)
-    started = Decoders(settings, 1)
+    started = Decoders(settings, Catalogue(settings.models), 1)
     started.start()
     yield started
     started.stop()
@@ -30,7 +32,7 @@ def far(settings: Settings) -> Iterator[Decoders]:
 def test_a_decoder_far_away_does_what_one_here_does_and_survives_what_it_refuses(
     far: Decoders, settings: Settings
 ) -> None:
-    here = Decoder(settings.files, settings.max_pixels)
+    here = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models))
     for number, data in enumerate((png(0.5), dicom())):
         with far.one() as decoder:
             assert decoder.take(data, "file 1", f"far{number}") == here.take(data, "file 1", f"here{number}")
@@ -74,6 +76,23 @@ def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(far: Decoder
     assert not blobs.path_of(settings.files, "one").exists()
     with far.one() as decoder:
         assert decoder.take(png(0.5), "file 1", "two").width == 40
+
+
+def test_each_sender_gets_the_outcome_of_its_own_file_whoever_dies(far: Decoders, settings: Settings) -> None:
+    def send(side: int) -> tuple[int, int]:
+        with far.one() as decoder:
+            return side, decoder.take(png(0.5, side), "file 1", f"n{side}").width
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = [pool.submit(send, side) for side in range(20, 60)]
+        for number in (5, 20):
+            outcomes[number].result()
+            for process in multiprocessing.active_children():
+                process.kill()
+        for outcome in outcomes:
+            side, width = outcome.result()
+            assert side == width
+    assert len(list(settings.files.glob("*/*.png"))) == 40
 
 
 def test_a_decoder_that_hangs_is_ended(far: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:

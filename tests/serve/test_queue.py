@@ -57,7 +57,7 @@ def add(store: Store, files: list[bytes], models: list[str], who: str) -> list[s
 def fates(
     store: Store, files: list[bytes], models: Sequence[str] = (), who: str = "x"
 ) -> list[studies.Added | ImageError]:
-    decoder = Decoder(store.settings.files, 10_000)
+    decoder = Decoder(store.settings.files, 10_000, Catalogue(store.settings.models))
     with studies.Kept(store) as kept:
         for number, data in enumerate(files, 1):
             kept.take(decoder, data, f"file {number}")
@@ -88,7 +88,7 @@ def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tm
     (tmp_path / "a.png").write_bytes(png(0.8))
     expected = load(models / "tiny").predict_file(tmp_path / "a.png")
     with store.reading() as session:
-        row = session.get_one(Prediction, added.predictions[0])
+        row = session.get_one(Prediction, added.predictions[0].id)
     assert row.result is not None
     assert tuple(row.result["probabilities"].values()) == expected.probabilities
     assert row.result["decision"] == expected.decision == "covid-19"

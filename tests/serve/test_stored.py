@@ -10,7 +10,7 @@ from PIL import Image
 
 from pneumoscope.pixels.read import decode
 from pneumoscope.serve import stored
-from pneumoscope.serve.stored import pack, unpack
+from pneumoscope.serve.stored import pack, samples_of, unpack
 
 
 @pytest.mark.parametrize("white", [255, 65535])
@@ -19,7 +19,7 @@ def test_a_library_reads_the_samples_that_were_stored(shape: tuple[int, int], wh
     samples = np.random.default_rng(0).integers(0, white + 1, shape).astype(np.uint16)
     samples[0, 0] = white - 1
     pixels = np.divide(samples, np.float32(white), dtype=np.float32)
-    data = pack(pixels)
+    data = pack(samples_of(pixels))
     with Image.open(BytesIO(data)) as image:
         assert image.mode == ("L" if white == 255 else "I;16")
         np.testing.assert_array_equal(np.asarray(image), samples)
@@ -31,8 +31,8 @@ def test_a_library_reads_the_samples_that_were_stored(shape: tuple[int, int], wh
 def test_large_images_are_packed() -> None:
     rows = np.linspace(0, 1, 1200, dtype=np.float32)
     pixels = np.rint(np.broadcast_to(rows, (4000, 1200)) * 255).astype(np.float32) / np.float32(255)
-    assert len(pack(pixels)) < pixels.size / 50
-    assert len(pack(pixels[:500])) > 500 * 1200  # small ones are not
+    assert len(pack(samples_of(pixels))) < pixels.size / 50
+    assert len(pack(samples_of(pixels[:500]))) > 500 * 1200  # small ones are not
 
 
 def test_what_an_older_store_holds_is_read_too() -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from pneumoscope.serve.settings import Settings
 from serve.client import Client, predict_all, serving
-from serve.drawn import png
+from serve.drawn import dicom, png
 
 
 @contextmanager
@@ -58,13 +58,39 @@ def test_the_answers_come_with_the_upload(settings: Settings) -> None:
 def test_nobody_waits_longer_than_asked_or_for_nothing(settings: Settings) -> None:
     with serving(settings) as client:
         begun = time.monotonic()
-        late = upload(client, "wait=1", png(0.2))
+        late = upload(client, "wait=1", png(0.2), png(0.4))  # one alone is answered where it is decoded
         assert 0.9 < time.monotonic() - begun < 10
-        assert [one["state"] for one in late.json()["answers"]] == ["queued"]
+        assert [one["state"] for one in late.json()["answers"]] == ["queued", "queued"]
         assert upload(client, "return=minimal", png(0.3)).json()["answers"] is None
         with working(client):  # the same file again: asked before, and answered only now
             (done,) = upload(client, "wait=20", png(0.2)).json()["answers"]
         assert done["state"] == "done"
+
+
+@pytest.mark.parametrize("data", [png(0.7), dicom(value=1234)])
+def test_an_answer_at_once_is_the_one_that_a_worker_gives(settings: Settings, data: bytes) -> None:
+    with serving(settings) as client:
+        (once,) = upload(client, "wait=20", data).json()["answers"]
+        asked = client("POST", f"/api/studies/{once['study']}/predictions", json={"models": [once["model"]]})
+        predict_all(client)
+        later = client.get(f"/api/predictions/{asked.json()[0]['id']}")
+        assert once["state"] == later["state"] == "done"
+        for answer in (once, later):
+            del answer["result"]["seconds"]
+        assert once["result"] == later["result"]
+        first, second = (client.get(f"/api/predictions/{one['id']}/heatmap") for one in (once, later))
+        assert first == second
+        (study,) = client.get("/api/studies")["studies"]
+        assert [row["state"] for row in study["predictions"]] == ["done", "done"]
+
+
+def test_a_model_that_is_switched_off_answers_nobody_at_once(settings: Settings) -> None:
+    with serving(settings) as client:
+        model = next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny")
+        client("POST", f"/api/models/{model}/switch", json={"on": False, "reason": "recalled"})
+        assert upload(client, "wait=20", png(0.2)).status_code == 409
+        assert client.get("/api/studies")["studies"] == []
+        assert not list(settings.files.glob("*/*"))
 
 
 def test_waiting_shows_nothing_that_is_withheld(settings: Settings) -> None:

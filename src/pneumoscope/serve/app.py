@@ -26,6 +26,7 @@ from pneumoscope.serve import (
     studies,
     whatif,
 )
+from pneumoscope.serve.answering import Models
 from pneumoscope.serve.auth import Accounts
 from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.context import Context
@@ -53,19 +54,19 @@ def create_app(settings: Settings) -> FastAPI:
         settings: All there is to set; ``workers=0`` leaves the predictions to other servers of the same database.
     """
     settings = settings.checked()
-    store = open_store(settings)
+    store, catalogue = open_store(settings), Catalogue(settings.models)
     context = Context(
         settings=settings,
         store=store,
-        catalogue=Catalogue(settings.models),
+        catalogue=catalogue,
         accounts=Accounts(store, settings),
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),
         uploads=anyio.CapacityLimiter(_UPLOADS),
-        decoders=Decoders(settings, default_workers()),
+        decoders=Decoders(settings, catalogue, default_workers()),
         whatifs=anyio.CapacityLimiter(whatif.AT_ONCE),
         pages=Pages(),
-        models=whatif.Models(),
+        models=Models(),
     )
     problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
     app = FastAPI(

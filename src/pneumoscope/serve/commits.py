@@ -23,7 +23,7 @@ T = TypeVar("T")
 
 _MOST = 64
 """Changes in one commit: the first of them waits for the last."""
-_PACE = 0.008
+_PACE = 0.02
 """Seconds from one commit to the next at least: where it is busy, changes gather, and fewer commits are less work."""
 
 

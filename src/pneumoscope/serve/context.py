@@ -10,6 +10,7 @@ import anyio
 from fastapi import Depends, Request
 from sqlalchemy.orm import Session
 
+from pneumoscope.serve.answering import Models
 from pneumoscope.serve.auth import Accounts, Principal
 from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.decoders import Decoders
@@ -20,7 +21,6 @@ from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.settings import Settings
 from pneumoscope.serve.store import Store, append
 from pneumoscope.serve.tables import Access
-from pneumoscope.serve.whatif import Models
 
 T = TypeVar("T")
 
@@ -70,7 +70,7 @@ async def admin_asks(request: Request) -> Principal:
     """
     principal = await who_asks(request)
     if not principal.is_admin:
-        raise ProblemError(403, "this address", "is for admins.", "Ask one of them.")
+        raise ProblemError(403, "this address", "is for admins.", "Ask one of them.", code="admins-only")
     return principal
 
 

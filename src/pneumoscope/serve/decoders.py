@@ -2,89 +2,129 @@
 
 The server speaks HTTP and knows the database, all under one lock of Python's; the work on the pixels is done here, on
 the other cores. A decoder is given the bytes of a file and a number, decodes, writes the pixels to the disk under that
-number, synced, and hands back what is known of the file: pixels never travel back. It knows no database and no key. One
-that dies is replaced, and its file tried once more; a file that ends a second one, or takes minutes, is refused.
+number, synced, and hands back what is known of the file: pixels never travel back. Where the sender waits for answers
+of models, it runs them while the disk is busy, on the pixels at hand, so that no worker need read them again. It knows
+no database and no key. One that dies is replaced, and its file tried once more, without models; a file that ends a
+second one, or takes minutes, is refused.
 """
 
 from __future__ import annotations
 
 import logging
 import queue
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pneumoscope.errors import ImageError, PneumoscopeError
 from pneumoscope.serve import blobs
+from pneumoscope.serve.answering import Answerer
+from pneumoscope.serve.catalogue import Catalogue
 from pneumoscope.serve.intake import Taken, take
 from pneumoscope.serve.process import start
 from pneumoscope.serve.settings import Settings
+from pneumoscope.serve.stored import pixels_of
 
 LONGEST = 120.0
 """Seconds that one file may take; a decoder that is at one for longer hangs, and is killed."""
-_TRIES = 2
+_PLACES = 2
+"""Files that a decoder is given: the one that it is at, and the next."""
 _WAY_OUT = "If it is a good radiograph, save it in another way."
+
+
+class Takes(Protocol):
+    """What decodes and stores, here or elsewhere; see `Decoder`."""
+
+    def take(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> Taken:
+        """Store the pixels of a file."""
 
 
 class Decoder:
     """Decodes and stores in this process."""
 
-    def __init__(self, files: Path, max_pixels: int) -> None:
+    def __init__(self, files: Path, max_pixels: int, catalogue: Catalogue) -> None:
         self._files = files
         self._max_pixels = max_pixels
+        self._answerer = Answerer(catalogue)
+        self._disk = ThreadPoolExecutor(1)
 
-    def take(self, data: bytes, name: str, image: str) -> Taken:
+    def take(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> Taken:
         """Store the pixels of a file; they are durable when this returns.
 
         Args:
             data: The file.
             name: An opaque name for errors.
             image: The number to store them under.
+            models: Identities of models that are to answer about it at once.
 
         Raises:
             ImageError: It is no readable radiograph, or one that may not be stored; nothing was.
             OSError: The disk took it not.
         """
-        taken, png = take(data, name, self._max_pixels)
-        blobs.keep(self._files, image, png)
-        return taken
+        taken, png, samples = take(data, name, self._max_pixels)
+        if not models:
+            blobs.keep(self._files, image, png)
+            return taken
+        kept = self._disk.submit(blobs.keep, self._files, image, png)
+        answers = {model: self._answerer.answer(model, lambda: pixels_of(samples), image) for model in models}
+        kept.result()
+        return replace(taken, answers=answers)
 
 
-class _Far(Decoder):
-    """Has it done by a process of its own."""
+class _Far:
+    """Has it done by a process of its own; what `Decoder` is.
 
-    def __init__(self, files: Path, max_pixels: int) -> None:
-        super().__init__(files, max_pixels)
+    It may be given the next file while it is at one, and begins with that without waiting for anybody. Files are sent
+    under one lock and their outcomes received under another, which is taken before the first is given back: so
+    outcomes are received in the order of sending.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._sending, self._receiving = threading.Lock(), threading.Lock()
         self._start()
 
     def _start(self) -> None:
-        self._process, self._connection = start(_work, self._files, self._max_pixels)
+        self._process, self._connection = start(_work, self._settings)
 
-    def take(self, data: bytes, name: str, image: str) -> Taken:
-        for _ in range(_TRIES):  # it may have died of something else than the file, such as the system's lack of memory
-            try:
-                outcome = self._outcome(data, name, image)
-            except TimeoutError:
-                self._replace("hung")
-                raise ImageError(name, f"takes more than {LONGEST:.0f} seconds to decode.", _WAY_OUT) from None
-            except (EOFError, OSError):
-                self._replace("died")
-                blobs.erase(self._files, image)  # what it may have begun to write
-                continue
+    def take(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> Taken:
+        for asked in (models, ()):  # it may have died of something else than the file, such as a lack of memory
+            outcome = self._outcome(data, name, image, asked)
             if isinstance(outcome, BaseException):
                 raise outcome
-            return outcome
-        raise ImageError(name, "ends the program that decodes it.", _WAY_OUT)
+            if outcome is not None:
+                return outcome
+            blobs.erase(self._settings.files, image)  # what it may have begun to write
+        raise ImageError(name, "ends the program that decodes it.", _WAY_OUT, code="kills-decoder")
 
-    def _outcome(self, data: bytes, name: str, image: str) -> Taken | Exception:
-        self._connection.send((name, image))
-        self._connection.send_bytes(data)
-        if not self._connection.poll(LONGEST):
-            raise TimeoutError
-        outcome: Taken | Exception = self._connection.recv()
-        return outcome
+    def _outcome(self, data: bytes, name: str, image: str, models: Sequence[str]) -> Taken | Exception | None:
+        """Return what came of a file; None where the process died at it."""
+        while True:
+            with self._sending:
+                connection = self._connection
+                with suppress(OSError):  # it is dead, as receiving will show
+                    connection.send((name, image, models))
+                    connection.send_bytes(data)
+                self._receiving.acquire()
+            try:
+                if connection is not self._connection:
+                    continue  # it died at the file before this one
+                if not connection.poll(LONGEST):
+                    self._replace("hung")
+                    problem = f"takes more than {LONGEST:.0f} seconds to decode."
+                    return ImageError(name, problem, _WAY_OUT, code="takes-too-long")
+                outcome: Taken | Exception = connection.recv()
+                return outcome
+            except (EOFError, OSError):
+                self._replace("died")
+                return None
+            finally:
+                self._receiving.release()
 
     def _replace(self, why: str) -> None:
         self.stop()
@@ -95,37 +135,37 @@ class _Far(Decoder):
         """End the process; what it was at is not stored."""
         self._process.kill()
         self._process.join()
-        self._connection.close()
 
 
 class Decoders:
     """As many as may decode at once. Until it is started the work is done in this process."""
 
-    def __init__(self, settings: Settings, count: int) -> None:
-        """Take what to decode for, and how many at once."""
-        self._made = (settings.files, settings.max_pixels)
+    def __init__(self, settings: Settings, catalogue: Catalogue, count: int) -> None:
+        """Take what to decode for, with which models, and how many at once."""
+        self._settings = settings
         self._count = count
-        self._idle: queue.SimpleQueue[Decoder] = queue.SimpleQueue()
+        self._idle: queue.SimpleQueue[Takes] = queue.SimpleQueue()
         self._far: list[_Far] = []
         for _ in range(count):
-            self._idle.put(Decoder(*self._made))
+            self._idle.put(Decoder(settings.files, settings.max_pixels, catalogue))
 
     def start(self) -> None:
         """Start the processes; from now on they do the work."""
         for _ in range(self._count):
             self._idle.get()
-            self._far.append(_Far(*self._made))
-            self._idle.put(self._far[-1])
+        self._far = [_Far(self._settings) for _ in range(self._count)]
+        for far in self._far * _PLACES:
+            self._idle.put(far)
 
     def stop(self) -> None:
         """End the processes when they have done what they are at."""
-        for _ in range(self._count):
+        for _ in self._far * _PLACES:
             self._idle.get()
         for far in self._far:
             far.stop()
 
     @contextmanager
-    def one(self) -> Iterator[Decoder]:
+    def one(self) -> Iterator[Takes]:
         """Lend a decoder as soon as one is free."""
         decoder = self._idle.get()
         try:
@@ -134,14 +174,14 @@ class Decoders:
             self._idle.put(decoder)
 
 
-def _work(files: Path, max_pixels: int, server: Connection[Any, Any]) -> None:
+def _work(settings: Settings, server: Connection[Any, Any]) -> None:
     """Decode what the server sends until it is gone."""
-    decoder = Decoder(files, max_pixels)
+    decoder = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models))
     while True:
-        name, image = server.recv()
+        name, image, models = server.recv()
         data = server.recv_bytes()
         try:
-            outcome: Taken | Exception = decoder.take(data, name, image)
+            outcome: Taken | Exception = decoder.take(data, name, image, models)
         except (PneumoscopeError, OSError, MemoryError) as error:
             outcome = error
         except Exception as error:  # one file must not end the decoder

@@ -9,14 +9,16 @@ in the pixels themselves are the sender's to declare: BurnedInAnnotation YES is 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from io import BytesIO
 from typing import Any
 
 from pneumoscope.errors import ImageError
 from pneumoscope.pixels.plane import Metadata, quiet
 from pneumoscope.pixels.read import decode
-from pneumoscope.serve.stored import pack, stored_sha256
+from pneumoscope.serve.answering import Result
+from pneumoscope.serve.stored import Samples, pack, samples_of, stored_sha256
 
 OLDEST = 90.0
 """Ages above are kept as this: the very old are few enough to be known by their age."""
@@ -68,10 +70,12 @@ class Taken:
     height: int
     facts: dict[str, Any]
     exam: Exam | None
+    answers: Mapping[str, Result] = field(default_factory=dict)
+    """Of the models that were asked at once, by identity."""
 
 
-def take(data: bytes, name: str, max_pixels: int) -> tuple[Taken, bytes]:
-    """Return what is known of a file, and its pixels as they are to be stored.
+def take(data: bytes, name: str, max_pixels: int) -> tuple[Taken, bytes, Samples]:
+    """Return what is known of a file, and its pixels [H, W] as they are to be stored: as a PNG, and as they are in it.
 
     Args:
         data: The file.
@@ -87,7 +91,8 @@ def take(data: bytes, name: str, max_pixels: int) -> tuple[Taken, bytes]:
     if radiograph.format == "dicom":
         exam, facts["burned_in"] = _dicom(data, name)
     height, width = radiograph.pixels.shape
-    png = pack(radiograph.pixels)
+    samples = samples_of(radiograph.pixels)
+    png = pack(samples)
     taken = Taken(
         name=name,
         data_sha256=radiograph.sha256,
@@ -99,7 +104,7 @@ def take(data: bytes, name: str, max_pixels: int) -> tuple[Taken, bytes]:
         facts=facts,
         exam=exam,
     )
-    return taken, png
+    return taken, png, samples
 
 
 def kept_facts(metadata: Metadata) -> dict[str, Any]:
@@ -127,7 +132,8 @@ def _dicom(data: bytes, name: str) -> tuple[Exam, str]:
             try:
                 return str(tags.get(keyword) or "").strip()[:256]
             except Exception as error:  # pydicom converts on access, and a malformed value can fail in many ways
-                raise ImageError(name, f"its DICOM tag {keyword} is malformed.", "Correct it at its source.") from error
+                problem = f"its DICOM tag {keyword} is malformed."
+                raise ImageError(name, problem, "Correct it at its source.", code="damaged") from error
 
         burned = text("BurnedInAnnotation").upper()
         exam = Exam(
@@ -145,5 +151,6 @@ def _dicom(data: bytes, name: str) -> tuple[Exam, str]:
             name,
             "its DICOM tag BurnedInAnnotation (0028,0301) says that the pixels show who the patient is.",
             "Mask the text and set the tag to NO at its source.",
+            code="burned-in",
         )
     return exam, "NO" if burned == "NO" else "unknown"

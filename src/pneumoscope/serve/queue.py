@@ -17,6 +17,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from pneumoscope.serve.answering import Result
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.secret import new_id
 from pneumoscope.serve.store import Store, append, now, table_of, write_appended
@@ -82,8 +83,7 @@ def enqueue(
         ProblemError: The queue is full (429), or a model is switched off (409).
     """
     for model in models:
-        if is_off(session, model):
-            raise ProblemError(409, "this model", "was switched off on this server.", "Ask another one.")
+        check_on(session, model)
     wanted = len(images) * len(models)
     if not wanted:
         return []
@@ -94,6 +94,8 @@ def enqueue(
             "the queue",
             f"holds {waiting} predictions; {wanted} more would exceed its limit of {store.settings.queue_limit}.",
             "Send it again later.",
+            code="queue-full",
+            values={"waiting": waiting, "wanted": wanted, "limit": store.settings.queue_limit},
             headers={"Retry-After": str(RETRY_AFTER)},
         )
     session.info["depth"] = waiting + wanted
@@ -110,6 +112,34 @@ def enqueue(
         )  # fmt: skip
         _tell(session, row.study, row.id, row.state)
     return made
+
+
+def record(session: Session, study: str, image: str, model: str, result: Result, who: str) -> Prediction:
+    """Add a prediction that was made while its image was being stored, finished; return it as it is.
+
+    Raises:
+        ProblemError: The model is switched off (409).
+    """
+    check_on(session, model)
+    number, time, state = new_id(), now(), "failed" if "error" in result.values else "done"
+    values = {
+        **{"id": number, "image": image, "study": study, "model": model, "state": state, "asked": time},
+        **{"asked_by": who, "lease": 0.0, "attempts": 1, "finished": time},
+        **{"result": result.values, "heatmap": result.heatmap},
+    }
+    append(session, Prediction, **values)
+    _tell(session, study, number, state)
+    return Prediction(**values)
+
+
+def check_on(session: Session, model: str) -> None:
+    """Refuse a model that was switched off.
+
+    Raises:
+        ProblemError: It was (409).
+    """
+    if is_off(session, model):
+        raise ProblemError(409, "this model", "was switched off on this server.", "Ask another one.", code="model-off")
 
 
 def asked(session: Session, images: Sequence[str], models: Sequence[str]) -> set[tuple[str, str]]:

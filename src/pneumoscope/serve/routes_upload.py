@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -14,12 +14,12 @@ from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
 from pneumoscope.errors import ImageError
-from pneumoscope.serve import archive, studies
+from pneumoscope.serve import archive, queue, studies
 from pneumoscope.serve.context import Context, Parts, Who, recorded
-from pneumoscope.serve.events import Waiter
 from pneumoscope.serve.problems import ProblemError
 from pneumoscope.serve.routes_studies import shown
 from pneumoscope.serve.schemas import FileOut, PredictionOut, UploadOut
+from pneumoscope.serve.tables import Prediction
 
 _LONGEST_WAIT = 60
 """Seconds that an upload is kept waiting for its answers at most."""
@@ -47,22 +47,27 @@ async def upload(
     their predictions are queued with it; with ``Prefer: wait=20`` they come with the answer, as far as 20 seconds were
     enough for them.
     """
-    coming = await anyio.to_thread.run_sync(_prepare, parts, files, models or (), limiter=parts.uploads)
-    seconds = _wait_of(prefer) if coming.models else 0
-    async with parts.streams.waiting(parts.store) if seconds else nullcontext() as waiter:
-        with coming.kept as kept:
-            kept.added = await recorded(
-                request,
-                parts,
-                lambda session: coming.add(session, who.id),
-                status=201,
-                alone=True,
-                subject=lambda added: next(one.study for one in added if isinstance(one, studies.Added)),
-            )
-        answer = coming.answer()
-        if waiter is not None:
-            response.headers["Preference-Applied"] = f"wait={seconds}"
-            answer.answers = await _answers(parts, who, coming, waiter, seconds)
+    seconds = _wait_of(prefer) if models else 0
+    coming = await anyio.to_thread.run_sync(_prepare, parts, files, models or (), seconds > 0, limiter=parts.uploads)
+
+    def store(session: Session) -> tuple[list[studies.Added | ImageError], list[PredictionOut] | None]:
+        added = coming.add(session, who.id)
+        rows = coming.answered(added)
+        return added, None if rows is None else [*shown(parts, who.id, rows, session)]
+
+    with coming.kept as kept:
+        kept.added, answers = await recorded(
+            request,
+            parts,
+            store,
+            status=201,
+            alone=True,
+            subject=lambda made: next(one.study for one in made[0] if isinstance(one, studies.Added)),
+        )
+    answer = coming.answer()
+    if seconds:
+        response.headers["Preference-Applied"] = f"wait={seconds}"
+        answer.answers = await _answers(parts, who, coming, seconds) if answers is None else answers
     return answer
 
 
@@ -72,8 +77,8 @@ def _wait_of(prefer: str) -> int:
     return min(int(found[1]), _LONGEST_WAIT) if found else 0
 
 
-async def _answers(parts: Context, who: Who, coming: _Coming, waiter: Waiter, seconds: int) -> list[PredictionOut]:
-    """Return the answers of the models that were asked, finished or not; that they were shown is written down first."""
+async def _answers(parts: Context, who: Who, coming: _Coming, seconds: int) -> list[PredictionOut]:
+    """Wait, then return the answers of the models that were asked, finished or not."""
     added = [one for one in coming.kept.added if isinstance(one, studies.Added)]
     numbers, images = list(dict.fromkeys(one.study for one in added)), {one.image for one in added}
 
@@ -83,12 +88,10 @@ async def _answers(parts: Context, who: Who, coming: _Coming, waiter: Waiter, se
 
     def unfinished() -> set[str]:
         with parts.store.reading() as session:
-            return {row.id for row in asked(session) if row.state in ("queued", "running")}
+            return {row.id for row in asked(session) if row.state in queue.OPEN}
 
-    wanted = {number for one in added for number in one.predictions}
-    if any(one.duplicate for one in added):  # asked by an earlier upload, perhaps not yet answered
-        wanted |= await anyio.to_thread.run_sync(unfinished)
-    await waiter.until(wanted, seconds)
+    async with parts.streams.waiting(parts.store) as waiter:  # first, so that none is finished unseen
+        await waiter.until(await anyio.to_thread.run_sync(unfinished), seconds)
     return await parts.store.committed(lambda session: [*shown(parts, who.id, asked(session), session)])
 
 
@@ -115,6 +118,13 @@ class _Coming:
             raise _nothing(self._with(added))
         return added
 
+    def answered(self, added: Sequence[studies.Added | ImageError]) -> list[Prediction] | None:
+        """Return the answers, if all that were asked for have been made while the files were being stored."""
+        stored = [one for one in added if isinstance(one, studies.Added)]
+        if not self.kept.answered or any(one.duplicate for one in stored):
+            return None
+        return [row for one in stored for row in one.predictions]
+
     def answer(self) -> UploadOut:
         return UploadOut(files=self._with(self.kept.added))
 
@@ -124,11 +134,13 @@ class _Coming:
         return [_file_out(one.file, next(later)) if one.status == "accepted" else one for one in self.outcomes]
 
 
-def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str]) -> _Coming:
-    if len(files) > parts.settings.max_files:
-        limit = parts.settings.max_files
-        raise ProblemError(413, "the upload", f"has {len(files)} files; at most {limit} are taken.", "Send several.")
+def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str], waits: bool = False) -> _Coming:
+    limit = parts.settings.max_files
+    if len(files) > limit:
+        raise _too_many(f"has {len(files)} files; at most {limit} are taken.", limit)
     identities = list(dict.fromkeys(parts.catalogue.get(name).identity for name in models))
+    # Who waits for one image is answered soonest where it is decoded; several are better spread over the workers.
+    at_once = identities if waits and len(files) == 1 and not _is_archive(files[0]) else ()
     outcomes: list[FileOut] = []
     with ExitStack() as undo, parts.decoders.one() as decoder:
         kept = undo.enter_context(studies.Kept(parts.store))
@@ -136,14 +148,12 @@ def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str])
             try:
                 if sent.refused is not None:
                     raise sent.refused
-                kept.take(decoder, sent.data, sent.name)
+                kept.take(decoder, sent.data, sent.name, at_once)
                 outcomes.append(FileOut(file=sent.name, status="accepted"))
             except ImageError as error:
                 outcomes.append(_file_out(sent.name, error))
-            if len(outcomes) > parts.settings.max_files:
-                raise ProblemError(
-                    413, "the upload", f"has more than {parts.settings.max_files} files.", "Send several."
-                )
+            if len(outcomes) > limit:
+                raise _too_many(f"has more than {limit} files.", limit)
         if not kept:
             raise _nothing(outcomes)
         undo.pop_all()
@@ -152,10 +162,16 @@ def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str])
 
 def _file_out(name: str, fate: studies.Added | ImageError) -> FileOut:
     if isinstance(fate, ImageError):
-        return FileOut(file=name, status="refused", problem=f"{fate.problem} {fate.way_out}".strip())
+        problem = f"{fate.problem} {fate.way_out}".strip()
+        code, values = (fate.code, fate.values) if fate.code else (None, None)
+        return FileOut(file=name, status="refused", problem=problem, code=code, values=values)
     status: Literal["duplicate", "accepted"] = "duplicate" if fate.duplicate else "accepted"
-    predictions = list(fate.predictions)
+    predictions = [row.id for row in fate.predictions]
     return FileOut(file=name, status=status, study=fate.study, image=fate.image, predictions=predictions)
+
+
+def _too_many(problem: str, limit: int) -> ProblemError:
+    return ProblemError(413, "the upload", problem, "Send several.", code="too-many", values={"limit": limit})
 
 
 def _nothing(files: Sequence[FileOut]) -> ProblemError:
@@ -164,8 +180,15 @@ def _nothing(files: Sequence[FileOut]) -> ProblemError:
         "the upload",
         "holds no radiograph that can be stored.",
         "Each file's own problem is given with it.",
+        code="nothing-stored",
         more={"files": [file.model_dump() for file in files]},
     )
+
+
+def _is_archive(file: UploadFile) -> bool:
+    first = file.file.read(4)
+    file.file.seek(0)
+    return archive.is_zip(first)
 
 
 def _sent(files: Sequence[UploadFile], parts: Context) -> Iterator[archive.Sent]:
@@ -173,13 +196,14 @@ def _sent(files: Sequence[UploadFile], parts: Context) -> Iterator[archive.Sent]
     for number, file in enumerate(files, 1):
         name = f"file {number}"
         most = parts.settings.max_file_bytes
-        first = file.file.read(4)
-        file.file.seek(0)
-        data = file.file.read() if archive.is_zip(first) else file.file.read(most + 1)
-        if archive.is_zip(data):
+        zipped = _is_archive(file)
+        data = file.file.read() if zipped else file.file.read(most + 1)
+        if zipped:
             yield from archive.members(data, name, parts.settings)
         elif len(data) > most:
-            problem = f"is larger than {most // 2**20} MiB."
-            yield archive.Sent(name, b"", ImageError(name, problem, "Send one radiograph per file."))
+            limit = most // 2**20
+            problem, way_out = f"is larger than {limit} MiB.", "Send one radiograph per file."
+            error = ImageError(name, problem, way_out, code="too-large", values={"limit_mib": limit})
+            yield archive.Sent(name, b"", error)
         else:
             yield archive.Sent(name, data)

@@ -131,18 +131,20 @@ def append(session: Session, table: type[Base], **values: Any) -> None:
 
     For rows that nothing in the transaction reads again; a hundred cost little more than one.
     """
-    session.info.setdefault("rows", {}).setdefault(table, []).append(values)
+    session.info.setdefault("rows", {}).setdefault((table, tuple(values)), []).append(values)
 
 
 def write_appended(session: Session) -> None:
     """Write what `append` was given so far, parents before children; for whoever must read it in this transaction."""
-    rows: dict[type[Base], list[dict[str, Any]]] = session.info.pop("rows", {})
+    rows: dict[tuple[type[Base], tuple[str, ...]], list[dict[str, Any]]] = session.info.pop("rows", {})
     if rows:
         session.flush()
         connection = session.connection()
-        for kind in sorted(rows, key=lambda kind: _ORDER[kind.__tablename__]):
-            connection.execute(table_of(kind).insert(), rows[kind])
-        session.info.setdefault("states", set()).update(row["state"] for row in rows.get(Event, ()))
+        for kind, columns in sorted(rows, key=lambda group: _ORDER[group[0].__tablename__]):
+            group = rows[kind, columns]
+            connection.execute(table_of(kind).insert(), group)
+            if kind is Event:
+                session.info.setdefault("states", set()).update(row["state"] for row in group)
 
 
 def table_of(kind: type[Base]) -> Table:

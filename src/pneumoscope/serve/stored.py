@@ -14,6 +14,7 @@ import struct
 import zlib
 from io import BytesIO
 from itertools import pairwise
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,13 +28,29 @@ _BLOCK = 2**16
 """Pixels that are converted at once, so that they stay in the processor's cache."""
 THUMBNAIL = 192
 """Longer side of a thumbnail, in pixels."""
+Samples: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _NONE, _UP = 0, 2  # row filters (9.2)
 
 
-def pack(pixels: NDArray[np.float32]) -> bytes:
-    """Return [H, W] in 0..1 as a greyscale PNG: 8 bits where they hold all there is, else 16."""
-    samples = _samples(pixels)
+def samples_of(pixels: NDArray[np.float32]) -> Samples:
+    """Return [H, W] in 0..1 as they are stored: 8 bits where they hold all there is, else 16."""
+    shallow = np.empty(pixels.shape, np.uint8)
+    rows = max(1, _BLOCK // pixels.shape[1])
+    for top in range(0, len(pixels), rows):
+        block, found = pixels[top : top + rows], shallow[top : top + rows]
+        np.rint(block * np.float32(255), out=found, casting="unsafe")
+        if not np.array_equal(np.divide(found, np.float32(255), dtype=np.float32), block):
+            break
+    else:
+        return shallow
+    deep: NDArray[np.uint16] = np.rint(pixels * np.float32(65535)).astype(np.uint16)
+    # 255 * 257 = 65535: 8 bits that took another way here, such as a window
+    return (deep // np.uint16(257)).astype(np.uint8) if not (deep % np.uint16(257)).any() else deep
+
+
+def pack(samples: Samples) -> bytes:
+    """Return [H, W] as a greyscale PNG of their depth."""
     height, width = samples.shape
     rows = np.ascontiguousarray(samples, samples.dtype.newbyteorder(">")).view(np.uint8).reshape(height, -1)
     large = rows.size >= PLAIN_BELOW
@@ -72,7 +89,12 @@ def unpack(data: bytes, name: str) -> NDArray[np.float32]:
         for above, row in pairwise(rows):  # ten times as fast as NumPy's own running sum
             row += above
     samples = rows.view(">u2" if bits == 16 else np.uint8)
-    pixels: NDArray[np.float32] = np.divide(samples, np.float32(2**bits - 1), dtype=np.float32)
+    return pixels_of(samples)
+
+
+def pixels_of(samples: NDArray[np.unsignedinteger[Any]]) -> NDArray[np.float32]:
+    """Return samples [H, W] of 8 or 16 bits in 0..1."""
+    pixels: NDArray[np.float32] = np.divide(samples, np.float32(np.iinfo(samples.dtype).max), dtype=np.float32)
     return pixels
 
 
@@ -92,22 +114,6 @@ def thumbnail(pixels: NDArray[np.float32]) -> bytes:
     buffer = BytesIO()
     image.save(buffer, "PNG", compress_level=1)
     return buffer.getvalue()
-
-
-def _samples(pixels: NDArray[np.float32]) -> NDArray[np.uint8] | NDArray[np.uint16]:
-    """Return the pixels as 8 bits where that loses nothing, else as 16."""
-    shallow = np.empty(pixels.shape, np.uint8)
-    rows = max(1, _BLOCK // pixels.shape[1])
-    for top in range(0, len(pixels), rows):
-        block, found = pixels[top : top + rows], shallow[top : top + rows]
-        np.rint(block * np.float32(255), out=found, casting="unsafe")
-        if not np.array_equal(np.divide(found, np.float32(255), dtype=np.float32), block):
-            break
-    else:
-        return shallow
-    deep: NDArray[np.uint16] = np.rint(pixels * np.float32(65535)).astype(np.uint16)
-    # 255 * 257 = 65535: 8 bits that took another way here, such as a window
-    return (deep // np.uint16(257)).astype(np.uint8) if not (deep % np.uint16(257)).any() else deep
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.errors import ImageError
 from pneumoscope.serve import blobs, exports, queue
-from pneumoscope.serve.decoders import Decoder
+from pneumoscope.serve.decoders import Takes
 from pneumoscope.serve.intake import Exam, Taken
 from pneumoscope.serve.problems import not_found
 from pneumoscope.serve.secret import new_id
@@ -46,7 +46,8 @@ class Added:
     study: str
     image: str
     duplicate: bool
-    predictions: tuple[str, ...]
+    predictions: tuple[Prediction, ...]
+    """That were added for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,11 +73,11 @@ class Kept:
         self._numbers: list[str] = []
         self._begun: list[str] = []
 
-    def take(self, decoder: Decoder, data: bytes, name: str) -> None:
+    def take(self, decoder: Takes, data: bytes, name: str, models: Sequence[str] = ()) -> None:
         """Decode a file and write its pixels; durable when this returns. See `Decoder.take`."""
         number = new_id()
         self._begun.append(number)
-        file = decoder.take(data, name, number)
+        file = decoder.take(data, name, number, models)
         self._numbers.append(number)
         self._taken.append(file)
         self._sources.append(self._store.secret.key("source", bytes.fromhex(file.data_sha256)))
@@ -97,6 +98,11 @@ class Kept:
     def __bool__(self) -> bool:
         """Whether there is any file."""
         return bool(self._taken)
+
+    @property
+    def answered(self) -> bool:
+        """Whether models that were asked at once have answered about every file."""
+        return all(file.answers for file in self._taken)
 
     def add(self, session: Session, models: Sequence[str], who: str) -> list[Added | ImageError]:
         """Add rows for the files and queue their predictions, all or nothing; return what became of each file.
@@ -139,11 +145,19 @@ def _add_rows(
     study_of = {image: study for image, study, _ in stored}
     old = {image for image, _, duplicate in stored if duplicate} - set(numbers)
     asked = queue.asked(session, sorted(old), models) if old and models else set()
-    made: dict[str, list[str]] = {image: [] for image in study_of}
+    answers = {number: file.answers for file, number in zip(taken, numbers, strict=True)}
+    made: dict[str, list[Prediction]] = {image: [] for image in study_of}
     for model in models:
         wanted = [(study, image) for image, study in study_of.items() if (image, model) not in asked]
-        for row in queue.enqueue(store, session, wanted, [model], who):
-            made[row.image].append(row.id)
+        waits = [(study, image) for study, image in wanted if model not in answers.get(image, ())]
+        rows_made = queue.enqueue(store, session, waits, [model], who)
+        rows_made += [
+            queue.record(session, study, image, model, answers[image][model], who)
+            for study, image in wanted
+            if model in answers.get(image, ())
+        ]
+        for row in rows_made:
+            made[row.image].append(row)
     return [
         row if isinstance(row, ImageError) else Added(file.name, row[1], row[0], row[2], tuple(made.pop(row[0], ())))
         for file, row in zip(taken, rows, strict=True)
@@ -197,6 +211,7 @@ def _study_here(session: Session, file: Taken, key: str, person: str | None) -> 
             "its StudyInstanceUID (0020,000D) is that of a study here, but its PatientID (0010,0020) or "
             "IssuerOfPatientID (0010,0021) is another: a study has one patient.",
             "Correct the wrong one at its source.",
+            code="other-patient",
         )
     return study
 

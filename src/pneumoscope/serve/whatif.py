@@ -6,8 +6,6 @@ The reader paints with a round brush. What is to be hidden is replaced by a smoo
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -16,14 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
-from pneumoscope.infer import Model, load
+from pneumoscope.infer import Model
 from pneumoscope.serve import blobs
-from pneumoscope.serve.catalogue import Entry
+from pneumoscope.serve.answering import result_of
 from pneumoscope.serve.problems import ProblemError, not_found
 from pneumoscope.serve.schemas import HeatmapOut
 from pneumoscope.serve.schemas_reads import Stroke
 from pneumoscope.serve.stored import stored_sha256, unpack
-from pneumoscope.serve.worker import result_of
 
 FILL = "a smooth continuation of what lies around it"
 MODELS_AT_HAND = 2
@@ -37,24 +34,6 @@ stroke of a wide brush over a large plate stays cheap."""
 Mode = Literal["exclude", "include"]
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
-
-
-class Models:
-    """Loaded models, a few at a time; for several threads."""
-
-    def __init__(self) -> None:
-        self._loaded: OrderedDict[str, Model] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, entry: Entry) -> Model:
-        """Return a model, loaded and checked."""
-        with self._lock:
-            if entry.identity not in self._loaded:
-                self._loaded[entry.identity] = load(entry.folder)
-                if len(self._loaded) > MODELS_AT_HAND:
-                    self._loaded.popitem(last=False)
-            self._loaded.move_to_end(entry.identity)
-            return self._loaded[entry.identity]
 
 
 def stored_pixels(folder: Path, image: str, sha256: str) -> Pixels:
@@ -92,7 +71,14 @@ def hidden_by(strokes: Sequence[Stroke], mode: Mode, width: int, height: int) ->
     hidden = painted if mode == "exclude" else ~painted
     if hidden.all() or not hidden.any():
         share = "everything" if hidden.all() else "nothing"
-        raise ProblemError(422, "the strokes", f"cover {share} of the image.", "Paint a part of it.")
+        raise ProblemError(
+            422,
+            "the strokes",
+            f"cover {share} of the image.",
+            "Paint a part of it.",
+            code="strokes-cover",
+            values={"share": float(hidden.mean())},
+        )
     return hidden
 
 
