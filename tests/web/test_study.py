@@ -215,6 +215,28 @@ def test_unsaved_text_is_asked_about_before_the_tab_is_closed_on_whatever_page(s
     assert not is_asked(page)
 
 
+def test_a_reference_result_that_was_not_entered_is_kept_like_the_text(site: Site, page: Page) -> None:
+    study = study_of(site, 44)
+    open_study(page, site, study)
+    page.get_by_role("tab", name="Reference").click()
+    page.get_by_role("combobox", name="Test").select_option("ct")
+    page.get_by_label("Date of the test").fill("2026-01-02")
+    page.get_by_role("combobox", name="Found").select_option("covid-19")
+    leave(page, "Models")
+    page.locator(".model-card").first.wait_for()
+    assert is_asked(page)
+    open_study(page, site, study)
+    page.get_by_role("tab", name="Reference").click()
+    expect(page.get_by_role("combobox", name="Test")).to_have_value("ct")
+    expect(page.get_by_label("Date of the test")).to_have_value("2026-01-02")
+    expect(page.get_by_role("combobox", name="Found")).to_have_value("covid-19")
+    page.get_by_role("button", name="Enter", exact=True).click()
+    expect(page.get_by_label("Date of the test")).to_have_value("")
+    assert not is_asked(page)
+    [entered] = site.api("GET", f"/api/studies/{study}/references")
+    assert (entered["standard"], entered["label"], entered["date"]) == ("ct", "covid-19", "2026-01-02")
+
+
 def leave(page: Page, link: str) -> None:
     """Go to another page of the app although something is unsaved."""
     page.get_by_role("link", name=link, exact=True).click()

@@ -2,13 +2,14 @@
 import { computed, effect, type Signal, signal } from "@preact/signals";
 import { about, api, body, me, Problem } from "../api/client";
 import { watch } from "../api/events";
-import type { Image, ModelDetail, Prediction, Read, ReadDraft } from "../api/types";
+import type { Image, ModelDetail, Prediction, Read, ReadDraft, ReferenceDraft } from "../api/types";
 import { draft, keep } from "../ui/drafts";
 import { loadModels } from "../ui/models";
 import { beginning, type Draft, mayShow, phaseOf, same } from "./flow";
 import { openStudy } from "./state";
 
 export type Tab = "read" | "model" | "reference" | "study";
+export const NO_REFERENCE: ReferenceDraft = { standard: "rt-pcr", label: "", date: "" };
 const SOON = 150; // milliseconds: events come in bursts, and one look answers for all of them
 
 /** Fetch a study and its reads, and open it. No answer of a model is fetched before the reader may be shown one. */
@@ -99,6 +100,8 @@ export async function openDesk(id: string) {
     aided: draft<Draft | null>(`read/${id}/aided`, null),
   };
   const addendum = draft(`addendum/${id}`, "");
+  const reference = draft(`reference/${id}`, NO_REFERENCE);
+  const referring = computed(() => reference.value.label !== "" || reference.value.date !== "");
   const stage = computed<ReadDraft["stage"]>(() => (phase.value === "unaided" ? "unaided" : "aided"));
   const saved = computed(() => beginning(reads.value, me.value?.id ?? "", stage.value));
   /** What the form shows: what was typed, else what was last saved. */
@@ -107,9 +110,10 @@ export async function openDesk(id: string) {
     () => addendum.value.trim() !== "" || (phase.value !== "done" && !same(form.value, saved.value)),
   );
 
+  const unsaved = computed(() => dirty.value || referring.value);
   // What was typed stays when the study is left, and so does the warning. Without a reader there is nothing to compare with.
   const stopKeeping = effect(() => {
-    if (me.value !== null) keep(id, dirty.value && !gone.value);
+    if (me.value !== null) keep(id, unsaved.value && !gone.value);
   });
 
   async function send(state: ReadDraft["state"]): Promise<void> {
@@ -147,9 +151,14 @@ export async function openDesk(id: string) {
     tab: signal<Tab>("read"),
     unsent,
     addendum,
+    /** What is typed as a reference result, and whether anything is. */
+    reference,
+    referring,
     stage,
     form,
+    /** Whether the report holds what is not saved; `unsaved`: whether anything does. */
     dirty,
+    unsaved,
     send,
     look,
     view,

@@ -6,7 +6,7 @@ import { moment, number, t, word } from "../i18n";
 import { href } from "../router";
 import { Confirm } from "../ui/dialog";
 import { say } from "../ui/toast";
-import type { Desk } from "./desk";
+import { type Desk, NO_REFERENCE } from "./desk";
 
 export function Facts({ desk }: { desk: Desk }) {
   const study = desk.open.study.value;
@@ -74,6 +74,7 @@ function Erase({ desk }: { desk: Desk }) {
     await body(api.DELETE("/api/studies/{study}", { params: { path: { study: desk.id } } }));
     for (const one of [desk.unsent.unaided, desk.unsent.aided]) one.value = null;
     desk.addendum.value = "";
+    desk.reference.value = NO_REFERENCE;
     say(t("panel.erased"));
     location.hash = href.worklist();
   };

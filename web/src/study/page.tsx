@@ -54,7 +54,7 @@ export default function StudyPage({ id }: { id: string }) {
 }
 
 function Study({ desk }: { desk: Desk }) {
-  const leaving = useLeaving(desk.dirty);
+  const leaving = useLeaving(desk.unsaved);
   if (desk.gone.value)
     return (
       <>

@@ -13,7 +13,7 @@ import { type TabOf, Tabs } from "./tabs";
 
 export function Panel({ desk }: { desk: Desk }) {
   const phase = desk.phase.value;
-  const unsent = desk.dirty.value ? t("read.unsent") : undefined;
+  const mark = (typed: boolean) => (typed ? t("read.unsent") : undefined);
   useEffect(
     () =>
       desk.tab.subscribe((tab) => {
@@ -25,11 +25,16 @@ export function Panel({ desk }: { desk: Desk }) {
     {
       name: "read",
       title: t(mayShow(phase) ? "panel.tab-report" : "panel.tab-read"),
-      mark: unsent,
+      mark: mark(desk.dirty.value),
       content: () => <ReadTab desk={desk} />,
     },
     { name: "model", title: t("panel.tab-model"), content: () => <Results desk={desk} /> },
-    { name: "reference", title: t("panel.tab-reference"), content: () => <References desk={desk} /> },
+    {
+      name: "reference",
+      title: t("panel.tab-reference"),
+      mark: mark(desk.referring.value),
+      content: () => <References desk={desk} />,
+    },
     { name: "study", title: t("panel.tab-study"), content: () => <Facts desk={desk} /> },
   ];
   return (

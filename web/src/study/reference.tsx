@@ -6,7 +6,7 @@ import type { Reference, ReferenceDraft } from "../api/types";
 import { language, moment, t, word } from "../i18n";
 import { ProblemNote } from "../ui/problem";
 import { say } from "../ui/toast";
-import type { Desk } from "./desk";
+import { type Desk, NO_REFERENCE } from "./desk";
 import { mayShow } from "./flow";
 import { ownWord, readLabels } from "./readform";
 
@@ -74,19 +74,21 @@ function List({ references }: { references: Reference[] }) {
 }
 
 function Entry({ desk, done }: { desk: Desk; done: () => Promise<void> }) {
-  const standard = useSignal<ReferenceDraft["standard"]>("rt-pcr");
-  const label = useSignal("");
-  const date = useSignal("");
+  const typed = desk.reference;
+  const { standard, label, date } = typed.value;
+  const change = (to: Partial<ReferenceDraft>) => {
+    typed.value = { ...typed.value, ...to };
+  };
   const problem = useSignal<unknown>(null);
   const labels = [...new Set([...readLabels(desk), "other", "normal"])];
   const enter = async (event: Event) => {
     event.preventDefault();
     problem.value = null;
     try {
-      const sent = { standard: standard.value, label: label.value, date: date.value };
+      const sent = typed.value;
       await body(api.POST("/api/studies/{study}/references", { params: { path: { study: desk.id } }, body: sent }));
       say(t("panel.reference-entered"));
-      [label.value, date.value] = ["", ""];
+      if (typed.value === sent) typed.value = { ...NO_REFERENCE, standard: sent.standard };
       await done();
     } catch (error) {
       problem.value = error;
@@ -99,10 +101,8 @@ function Entry({ desk, done }: { desk: Desk; done: () => Promise<void> }) {
         <label class="field">
           <span>{t("panel.standard")}</span>
           <select
-            value={standard.value}
-            onChange={(event) => {
-              standard.value = event.currentTarget.value as ReferenceDraft["standard"];
-            }}
+            value={standard}
+            onChange={(event) => change({ standard: event.currentTarget.value as ReferenceDraft["standard"] })}
           >
             {STANDARDS.map((one) => (
               <option key={one} value={one}>
@@ -117,22 +117,14 @@ function Entry({ desk, done }: { desk: Desk; done: () => Promise<void> }) {
             type="date"
             required
             max={today()}
-            value={date.value}
-            onInput={(event) => {
-              date.value = event.currentTarget.value;
-            }}
+            value={date}
+            onInput={(event) => change({ date: event.currentTarget.value })}
           />
         </label>
       </div>
       <label class="field">
         <span>{t("panel.found")}</span>
-        <select
-          required
-          value={label.value}
-          onChange={(event) => {
-            label.value = event.currentTarget.value;
-          }}
-        >
+        <select required value={label} onChange={(event) => change({ label: event.currentTarget.value })}>
           <option value="">{t("read.choose")}</option>
           {labels.map((one) => (
             <option key={one} value={one}>
@@ -143,7 +135,7 @@ function Entry({ desk, done }: { desk: Desk; done: () => Promise<void> }) {
       </label>
       {problem.value !== null && <ProblemNote error={problem.value} />}
       <div class="actions">
-        <button type="submit" disabled={label.value === "" || date.value === ""}>
+        <button type="submit" disabled={label === "" || date === ""}>
           {t("panel.reference-do")}
         </button>
       </div>
