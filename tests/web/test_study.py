@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
+from pneumoscope.labels import DISCLAIMER
 from web.axe import obstacles
 from web.conftest import DESKTOP, PASSWORD, PHONE, Site, drawn
 from web.waits import expect
@@ -264,6 +265,21 @@ def test_a_phone_shows_the_image_above_the_panel_without_scrolling_sideways(
     assert image["y"] + image["height"] <= panel["y"]
     assert page.evaluate("document.documentElement.scrollWidth") <= PHONE["width"]
     assert obstacles(page) == []
+
+
+def test_on_a_phone_what_was_done_is_said_below_the_sentence_and_covers_no_button(site: Site, phone: Page) -> None:
+    open_study(phone, site, study_of(site, 45))
+    phone.get_by_role("button", name="Read first").locator("visible=true").tap()
+    phone.get_by_label("Report text").fill("Patchy opacities.")
+    phone.get_by_role("button", name="Save draft").tap()
+    toast = phone.locator(".toast", has_text="Draft saved")
+    toast.wait_for()
+    said, sentence = toast.bounding_box(), phone.get_by_text(DISCLAIMER).bounding_box()
+    assert said is not None and sentence is not None
+    assert sentence["y"] + sentence["height"] <= said["y"]
+    assert said["y"] + said["height"] < PHONE["height"] / 3
+    beneath = "({x, y, width, height}) => document.elementFromPoint(x + width / 2, y + height / 2).className"
+    assert "toast" not in phone.evaluate(beneath, said)  # a finger presses what is there
 
 
 def answering(page: Page, **changes: Any) -> None:

@@ -9,7 +9,8 @@ interface Note {
   bad: boolean;
 }
 
-const SHOWN = 8000;
+/** Milliseconds; what failed takes longer to read. */
+const SHOWN = { good: 5000, bad: 8000 };
 const notes = signal<Note[]>([]);
 let count = 0;
 
@@ -18,7 +19,7 @@ export function say(text: string, bad = false): void {
   count += 1;
   const number = count;
   notes.value = [...notes.value.slice(-2), { number, text, bad }];
-  setTimeout(() => forget(number), SHOWN);
+  setTimeout(() => forget(number), bad ? SHOWN.bad : SHOWN.good);
 }
 
 function forget(number: number): void {
