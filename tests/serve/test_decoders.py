@@ -110,7 +110,7 @@ def test_a_decoder_that_hangs_is_ended(far: Decoders, monkeypatch: pytest.Monkey
 @pytest.mark.parametrize(
     "error",
     [
-        ImageError("file 1", "is empty (0 bytes).", "Copy it again."),
+        ImageError("file 1", "is too large.", "Send less.", code="too-large", values={"limit_mib": 1}),
         MissingExtraError("DICOM files", "dicom"),
         ProblemError(413, "the upload", "is too large.", "Send several.", headers={"Retry-After": "5"}),
     ],
