@@ -267,6 +267,17 @@ def test_a_phone_shows_the_image_above_the_panel_without_scrolling_sideways(
     assert obstacles(page) == []
 
 
+def test_a_german_page_says_in_german_that_a_study_is_not_here(site: Site, page: Page) -> None:
+    study = study_of(site, 46)
+    site.api("DELETE", f"/api/studies/{study}")
+    page.add_init_script("localStorage.setItem('pneumoscope.language', 'de')")
+    page.goto(f"{site.url}/#/studies/{study}")
+    why = page.get_by_role("alert")
+    expect(why).to_contain_text("Diese Untersuchung ist nicht hier. Vielleicht wurde sie gelöscht.")
+    expect(why).to_contain_text(re.compile(r"Nummer der Anfrage, .*: \w{8}"))
+    expect(why.locator("[lang=en]")).to_have_count(0)
+
+
 def test_on_a_phone_what_was_done_is_said_below_the_sentence_and_covers_no_button(site: Site, phone: Page) -> None:
     open_study(phone, site, study_of(site, 45))
     phone.get_by_role("button", name="Read first").locator("visible=true").tap()

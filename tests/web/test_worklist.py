@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import gzip
+import json
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,6 +13,7 @@ import pytest
 
 import pneumoscope
 from pneumoscope.labels import DISCLAIMER
+from serve.drawn import archive, dicom
 from web.axe import obstacles
 from web.conftest import Site, drawn
 from web.waits import expect
@@ -59,6 +61,25 @@ def test_each_file_is_told_its_fate_and_its_name_stays_here(site: Site, page: Pa
     log = (site.home.parent / f"{site.home.name}.log").read_text()
     assert "Doe" not in log
     assert not any(b"Doe^Jane" in path.read_bytes() for path in site.home.rglob("*") if path.is_file())
+
+
+def test_a_german_page_says_in_german_why_a_file_was_refused(site: Site, page: Page) -> None:
+    page.add_init_script("localStorage.setItem('pneumoscope.language', 'de')")
+    opened(page, site)
+    bad = {
+        "notes.txt": b"no radiograph",
+        "cut.png": drawn(103)[:-3000],
+        "named.dcm": dicom({"BurnedInAnnotation": "YES"}),
+    }
+    choose(page, *bad.items(), ("all.zip", archive(bad)), ("nothing.png", b""))
+    expect(line(page, "notes.txt")).to_contain_text("Möglich sind PNG, JPEG, WebP, TIFF und DICOM.")
+    expect(line(page, "cut.png")).to_contain_text("Die Datei ist beschädigt")
+    expect(line(page, "named.dcm")).to_contain_text("Laut Datei ist im Bild zu sehen, wer der Patient ist")
+    expect(line(page, "nothing.png")).to_contain_text("Die Datei ist leer.")
+    packed = line(page, "all.zip")
+    packed.get_by_text("Warum einige abgelehnt wurden").click()
+    expect(packed).to_contain_text("Datei 1: Das ist kein Bild")
+    expect(page.locator(".tray [lang=en]")).to_have_count(0)
 
 
 def test_files_names_are_not_sent(site: Site, page: Page) -> None:
@@ -133,9 +154,12 @@ def test_a_full_server_is_waited_for_as_long_as_it_says(site: Site, page: Page) 
 
 @pytest.mark.parametrize(("status", "words"), [(507, "disk is full"), (413, "larger than this server takes")])
 def test_what_went_wrong_is_said_plainly(site: Site, page: Page, status: int, words: str) -> None:
+    said = {"type": "urn:pneumoscope:problem:store-full", "title": "the store", "detail": "is full.", "instance": ""}
+    proxy = "<h1>413 Request Entity Too Large</h1>"
+
     def refuse(route: Route) -> None:
         if route.request.method == "POST":
-            route.fulfill(status=status, json={"title": "the store", "detail": "is full.", "instance": ""})
+            route.fulfill(status=status, body=json.dumps(said) if status == 507 else proxy)
         else:
             route.continue_()
 

@@ -10,7 +10,7 @@ import { href, type Route, route } from "./router";
 import { Boundary } from "./ui/boundary";
 import { focusHeading, focusOnChange } from "./ui/focus";
 import { Icon } from "./ui/icons";
-import { ProblemNote, sentence } from "./ui/problem";
+import { ProblemNote, wordsOf } from "./ui/problem";
 import { Sentence } from "./ui/sentence";
 import { choose, theme } from "./ui/theme";
 import { useKindOfPage } from "./ui/title";
@@ -46,7 +46,9 @@ export function App() {
   useEffect(() => {
     // A refusal that no page has caught is said all the same.
     const refused = ({ reason }: PromiseRejectionEvent) => {
-      if (reason instanceof Problem) say(sentence(reason), true);
+      if (!(reason instanceof Problem)) return;
+      const { text, lang } = wordsOf(reason);
+      say(text, true, lang);
     };
     addEventListener("unhandledrejection", refused);
     return () => removeEventListener("unhandledrejection", refused);

@@ -3,7 +3,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, body, ended, greet, Problem } from "../api/client";
 import { t } from "../i18n";
-import { ProblemNote } from "../ui/problem";
+import { ProblemNote, Why } from "../ui/problem";
 import { useTitle } from "../ui/title";
 import "./account.css";
 
@@ -33,7 +33,7 @@ export default function Login() {
       busy.value = false;
     }
   };
-  const wrong = problem.value instanceof Problem && problem.value.status === 401;
+  const wrong = problem.value instanceof Problem && problem.value.status === 401 ? problem.value : null;
   return (
     <div class="login">
       <h1>{t("login.title")}</h1>
@@ -69,7 +69,7 @@ export default function Login() {
         </label>
         {wrong && (
           <p class="problem" role="alert">
-            {t("login.wrong")}
+            <Why why={wrong} />
           </p>
         )}
         {problem.value !== null && !wrong && <ProblemNote error={problem.value} />}

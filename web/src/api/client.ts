@@ -5,8 +5,26 @@ import createClient from "openapi-fetch";
 import type { paths } from "./schema";
 import type { About, Me } from "./types";
 
+/** Why something was refused: the page has a message for most codes, and the server's own words for all. */
+export interface Refusal {
+  /** Of the page's message, where there is one. */
+  key: string;
+  /** What the message has places for. */
+  values: Record<string, unknown>;
+  /** The server's words, in English. */
+  message: string;
+}
+
+/** What a problem's `type` begins with; its code follows. */
+export const CODE = "urn:pneumoscope:problem:";
+/** Codes of ours for what has none: no answer came, or a proxy answered in the server's place. */
+const IN_PLACE: Record<number, string> = { 0: "away", 413: "large", 429: "busy", 502: "away", 504: "away" };
+
 /** Why the server refused (RFC 9457): its words say what, which rule, and the way out. */
-export class Problem extends Error {
+export class Problem extends Error implements Refusal {
+  readonly key: string;
+  readonly values: Record<string, unknown>;
+
   constructor(
     readonly status: number,
     readonly title: string,
@@ -16,6 +34,10 @@ export class Problem extends Error {
     readonly more: Record<string, unknown> = {},
   ) {
     super(`${title} ${detail}`.trim());
+    const { type, values } = more;
+    const code = typeof type === "string" && type.startsWith(CODE) ? type.slice(CODE.length) : null;
+    this.key = `problem.${code ?? (title === "" ? IN_PLACE[status] : "")}`;
+    this.values = (values ?? {}) as Record<string, unknown>;
   }
 }
 
@@ -52,12 +74,19 @@ export function lost(): void {
 
 /** Return what an answer that is not OK says. */
 export async function problemOf(response: Response): Promise<Problem> {
-  try {
-    const { title, detail, instance, ...more } = (await response.json()) as Record<string, unknown>;
-    return new Problem(response.status, String(title ?? ""), String(detail ?? ""), String(instance ?? ""), more);
-  } catch {
-    return new Problem(response.status, "", response.statusText, "");
-  }
+  const said: unknown = await response.json().catch(() => null);
+  return problemIn(response.status, said, response.statusText);
+}
+
+/**
+ * Return a problem out of the body of an answer.
+ * @param said The body; anything that is no object where it is a proxy's own page.
+ * @param words What stands for it then.
+ */
+export function problemIn(status: number, said: unknown, words = ""): Problem {
+  if (typeof said !== "object" || said === null) return new Problem(status, "", words, "");
+  const { title, detail, instance, ...more } = said as Record<string, unknown>;
+  return new Problem(status, String(title ?? ""), String(detail ?? ""), String(instance ?? ""), more);
 }
 
 /** Return the body of an answer that is OK; the middleware has thrown for any other. */

@@ -468,7 +468,8 @@ export interface paths {
          * @description Take one or several PNG, JPEG, WebP, TIFF or DICOM files, or ZIP archives of them.
          *
          *     When this is answered, what was accepted is on the disk. The same file again is the same image. With ``models``,
-         *     their predictions are queued with it.
+         *     their predictions are queued with it; with ``Prefer: wait=20`` they come with the answer, as far as 20 seconds were
+         *     enough for them.
          */
         post: operations["upload_api_studies_post"];
         delete?: never;
@@ -1035,6 +1036,11 @@ export interface components {
          */
         FileOut: {
             /**
+             * Code
+             * @description the same, for words of one's own; docs/serve.md lists the codes
+             */
+            code?: string | null;
+            /**
              * File
              * @description by its place in the upload, never by its name
              */
@@ -1046,7 +1052,10 @@ export interface components {
              * @default []
              */
             predictions: string[];
-            /** Problem */
+            /**
+             * Problem
+             * @description why it was refused, in English
+             */
             problem?: string | null;
             /**
              * Status
@@ -1055,6 +1064,13 @@ export interface components {
             status: "accepted" | "duplicate" | "refused";
             /** Study */
             study?: string | null;
+            /**
+             * Values
+             * @description what those words need
+             */
+            values?: {
+                [key: string]: string | number;
+            } | null;
         };
         /**
          * HeatmapOut
@@ -1413,6 +1429,11 @@ export interface components {
              * @description why the result is not shown; null where it is
              */
             withheld?: string | null;
+            /**
+             * Withheld Code
+             * @description the same, for words of one's own
+             */
+            withheld_code?: "read-first" | null;
         };
         /**
          * PredictionState
@@ -1449,7 +1470,7 @@ export interface components {
         };
         /**
          * ProblemOut
-         * @description Why a request was refused (RFC 9457).
+         * @description Why a request was refused (RFC 9457): in English, and where it has a code, for words of one's own.
          */
         ProblemOut: {
             /** Detail */
@@ -1460,8 +1481,18 @@ export interface components {
             status: number;
             /** Title */
             title: string;
-            /** Type */
+            /**
+             * Type
+             * @description urn:pneumoscope:problem:CODE (docs/serve.md lists the codes), or about:blank
+             */
             type: string;
+            /**
+             * Values
+             * @description what words for the code need; absent without a code
+             */
+            values?: {
+                [key: string]: string | number;
+            } | null;
         };
         /**
          * ReadIn
@@ -1752,6 +1783,11 @@ export interface components {
          * @description What became of an upload.
          */
         UploadOut: {
+            /**
+             * Answers
+             * @description of the models asked; only with `Prefer: wait`
+             */
+            answers?: components["schemas"]["PredictionOut"][] | null;
             /** Files */
             files: components["schemas"]["FileOut"][];
         };
@@ -5069,7 +5105,10 @@ export interface operations {
     upload_api_studies_post: {
         parameters: {
             query?: never;
-            header?: never;
+            header?: {
+                /** @description wait=SECONDS (RFC 7240): for the answers too */
+                prefer?: string;
+            };
             path?: never;
             cookie?: never;
         };

@@ -1,5 +1,5 @@
 // Uploads go by XMLHttpRequest, which alone tells how much has been sent. Names of files stay here: they may name a patient.
-import { lost, me, Problem } from "./client";
+import { CODE, lost, me, Problem, problemIn } from "./client";
 import type { Upload } from "./types";
 
 export interface Sending {
@@ -26,27 +26,25 @@ export function send(files: Blob[], models: string[], progress: (share: number) 
       if (request.status === 201) resolve(JSON.parse(request.responseText) as Upload);
       else {
         if (request.status === 401) lost();
-        reject(problemIn(request));
+        reject(refused(request));
       }
     };
-    request.onerror = () => reject(new Problem(0, "", "the server can't be reached", ""));
-    request.onabort = () => reject(new Problem(-1, "", "stopped", ""));
+    request.onerror = () => reject(new Problem(0, "", "the server can't be reached", "", { type: `${CODE}unsent` }));
+    request.onabort = () => reject(new Problem(-1, "", "stopped", "", { type: `${CODE}stopped` }));
   });
   request.send(form);
   return { done, stop: () => request.abort() };
 }
 
-function problemIn(request: XMLHttpRequest): Problem {
-  let said: Record<string, unknown> = {};
+function refused(request: XMLHttpRequest): Problem {
+  let said: unknown = null;
   try {
-    said = JSON.parse(request.responseText) as Record<string, unknown>;
+    said = JSON.parse(request.responseText);
   } catch {
     // a proxy's own page, such as its 413
   }
-  const { title, detail, instance, ...more } = said;
+  const problem = problemIn(request.status, said, request.statusText);
   const wait = Number.parseInt(request.getResponseHeader("Retry-After") ?? "", 10);
-  return new Problem(request.status, String(title ?? ""), String(detail ?? ""), String(instance ?? ""), {
-    ...more,
-    ...(Number.isFinite(wait) ? { wait } : {}),
-  });
+  if (Number.isFinite(wait)) problem.more.wait = wait;
+  return problem;
 }

@@ -23,6 +23,19 @@ export function word(group: string, value: string): string {
   return messages[`${group}.${value}`] ?? value;
 }
 
+/** Return a message that may not be there; null where it is not, or where there is no value for one of its places. */
+export function find(key: string, values: Record<string, unknown>): string | null {
+  const messages: Record<string, string> = catalogue.value;
+  let complete = true;
+  const filled = messages[key]?.replace(/\{(\w+)\}/g, (_, name: string) => {
+    const value = values[name];
+    if (typeof value === "number") return value.toLocaleString(language.value);
+    complete &&= typeof value === "string";
+    return String(value);
+  });
+  return complete ? (filled ?? null) : null;
+}
+
 /** Return a number in the page's language, with a fixed count of decimals. */
 export function number(value: number, decimals = 2): string {
   return value.toLocaleString(language.value, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });

@@ -5,7 +5,7 @@ import { api, body, Problem } from "../api/client";
 import type { Posterior, Prediction } from "../api/types";
 import { t, word } from "../i18n";
 import { draft } from "../ui/drafts";
-import { ProblemNote, sentence } from "../ui/problem";
+import { ProblemNote, Why } from "../ui/problem";
 import { cardOf, ratioBand } from "./card";
 import type { Desk } from "./desk";
 import { shareOf } from "./phrase";
@@ -105,8 +105,8 @@ export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction
 function Refusal({ error }: { error: unknown }) {
   if (!(error instanceof Problem && error.status === 409)) return <ProblemNote error={error} />;
   return (
-    <p class="note" lang="en">
-      {sentence(error)}
+    <p class="note">
+      <Why why={error} />
     </p>
   );
 }

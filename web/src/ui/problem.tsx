@@ -1,6 +1,6 @@
-// A refusal, as the server words it (what, which rule, the way out), with the number under which its log has more.
-import { Problem } from "../api/client";
-import { t } from "../i18n";
+// A refusal in the page's language, or in the server's own words, with the number under which its log has more.
+import { Problem, type Refusal } from "../api/client";
+import { find, t } from "../i18n";
 
 interface Props {
   error: unknown;
@@ -10,13 +10,11 @@ interface Props {
 }
 
 export function ProblemNote({ error, again, word }: Props) {
-  const problem = error instanceof Problem ? error : null;
-  const number = problem?.instance.split(":").pop();
+  const number = error instanceof Problem ? error.instance.split(":").pop() : "";
   return (
     <div class="problem" role="alert">
       <p>
-        <strong>{t("frame.problem")}</strong>{" "}
-        <span lang="en">{problem ? sentence(problem) : error instanceof Error ? error.message : String(error)}</span>
+        <strong>{t("frame.problem")}</strong> <Why why={refusalOf(error)} />
       </p>
       {number && <p class="small">{t("frame.request", { number })}</p>}
       {again && (
@@ -30,8 +28,31 @@ export function ProblemNote({ error, again, word }: Props) {
   );
 }
 
-/** Return a problem as a sentence: "the store is full: nothing was accepted." begins with a capital. */
-export function sentence(problem: Problem): string {
-  const text = `${problem.title} ${problem.detail}`.trim();
-  return text.charAt(0).toUpperCase() + text.slice(1);
+/** Why something was refused, as a sentence or two. */
+export function Why({ why }: { why: Refusal }) {
+  const { text, lang } = wordsOf(why);
+  return <span lang={lang}>{text}</span>;
+}
+
+export interface Words {
+  text: string;
+  /** Where it is not the page's. */
+  lang: "en" | undefined;
+}
+
+/** Return a refusal in words: the page's message for its code, the one for its very kind or reason first. */
+export function wordsOf({ key, values, message }: Refusal): Words {
+  const keys = [`${key}.${values.kind ?? values.reason}`, key, key.replace("problem", "file")]; // an upload may be its only file
+  for (const one of keys) {
+    const text = find(one, values);
+    if (text !== null) return { text, lang: undefined };
+  }
+  // "the store is full: nothing was accepted." begins with a capital
+  return { text: message.charAt(0).toUpperCase() + message.slice(1), lang: "en" };
+}
+
+/** Return whatever was thrown as a refusal. */
+export function refusalOf(error: unknown): Refusal {
+  if (error instanceof Problem) return error;
+  return { key: "", values: {}, message: error instanceof Error ? error.message : String(error) };
 }

@@ -7,6 +7,8 @@ interface Note {
   number: number;
   text: string;
   bad: boolean;
+  /** Of the text, where it is not the page's. */
+  lang: string | undefined;
 }
 
 /** Milliseconds; what failed takes longer to read. */
@@ -15,10 +17,10 @@ const notes = signal<Note[]>([]);
 let count = 0;
 
 /** Say that something happened; `bad` where it failed. What the reader must act on belongs on the page instead. */
-export function say(text: string, bad = false): void {
+export function say(text: string, bad = false, lang?: string): void {
   count += 1;
   const number = count;
-  notes.value = [...notes.value.slice(-2), { number, text, bad }];
+  notes.value = [...notes.value.slice(-2), { number, text, bad, lang }];
   setTimeout(() => forget(number), bad ? SHOWN.bad : SHOWN.good);
 }
 
@@ -31,7 +33,7 @@ export function Toasts() {
     <div class="toasts" role="status" aria-live="polite">
       {notes.value.map((note) => (
         <div key={note.number} class="toast" data-bad={note.bad}>
-          <span>{note.text}</span>
+          <span lang={note.lang}>{note.text}</span>
           <button type="button" class="bare" aria-label={t("frame.close")} onClick={() => forget(note.number)}>
             <Icon name="close" />
           </button>

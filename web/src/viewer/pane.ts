@@ -1,6 +1,7 @@
 // One radiograph in the viewer: what is known of it and how it is looked at. Kept while the study is open, so that an image
 // comes back as it was left.
 import { type Signal, signal } from "@preact/signals";
+import type { Refusal } from "../api/client";
 import type { Image, Study } from "../api/types";
 import { type Affine, affineOf, type Box, type Frame, type Point, type View, whole } from "./geometry";
 import type { Pixels } from "./pixels";
@@ -18,7 +19,8 @@ export interface Pane {
   frame: Frame;
   ruler: Ruler;
   pixels: Signal<Pixels | null>;
-  problem: Signal<string | null>;
+  /** Why it can't be shown. */
+  problem: Signal<Refusal | null>;
   box: Signal<Box>;
   /** Null until the image is there. */
   view: Signal<View | null>;

@@ -1,6 +1,6 @@
 // The viewer's own state while a study is open: which images are on the screen, and what the pointer and the keys do to them.
 import { type Signal, signal } from "@preact/signals";
-import { me } from "../api/client";
+import { me, problemIn } from "../api/client";
 import type { Identity, Image, Study } from "../api/types";
 import type { OpenStudy } from "../study/state";
 import type { Decoded } from "./decode.worker";
@@ -126,8 +126,9 @@ function fetchPixels(image: string): Promise<Pixels[]> {
     worker.onmessage = ({ data }: MessageEvent<Decoded>) => {
       settle(() => {
         if ("levels" in data) return resolve(data.levels);
-        if (data.status === 401) me.value = null; // the session has ended: the page asks for a login
-        reject(new Error(data.problem));
+        const { status, said, words } = data;
+        if (status === 401) me.value = null; // the session has ended: the page asks for a login
+        reject(status === 200 ? new Error(words) : problemIn(status, said, words));
       });
     };
     worker.onerror = (event) => settle(() => reject(new Error(event.message)));

@@ -3,6 +3,7 @@ import { useSignal, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../i18n";
+import { refusalOf, Why } from "../ui/problem";
 import type { Engine, Stage } from "./engine";
 import { whole } from "./geometry";
 import { type Handlers, listen } from "./gestures";
@@ -48,7 +49,7 @@ export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, 
       stage.value = opened;
     };
     open().catch((error: unknown) => {
-      pane.problem.value = String(error instanceof Error ? error.message : error);
+      pane.problem.value = refusalOf(error);
     });
     return () => {
       gone = true;
@@ -109,7 +110,7 @@ export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, 
       {children}
       {pane.problem.value && (
         <div class="problem view-problem" role="alert">
-          {t("view.failed", { why: pane.problem.value })}{" "}
+          {t("view.failed")} <Why why={pane.problem.value} />{" "}
           <button type="button" onClick={() => tries.value++}>
             {t("view.again")}
           </button>

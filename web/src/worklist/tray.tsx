@@ -1,15 +1,16 @@
 // What became of each file that was sent, in words; and which models are asked about the next ones.
 import { effect, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { type Key, t } from "../i18n";
+import { t } from "../i18n";
 import { href } from "../router";
 import { Badge, type Tone } from "../ui/badge";
 import { Dialog } from "../ui/dialog";
 import { ModelPicker } from "../ui/model-picker";
 import { habit, models, nameOf } from "../ui/models";
+import { Why } from "../ui/problem";
 import { say } from "../ui/toast";
 import { reload } from "./list";
-import { again, arrived, busy, clear, type Fate, type Item, items, share, stop, waiting } from "./uploads";
+import { again, arrived, busy, clear, type Fate, type Item, items, share, stop, waiting, whyRefused } from "./uploads";
 
 /** Which models are asked about what is uploaded, and how to change it. */
 export function Asked() {
@@ -153,31 +154,27 @@ function Line({ item }: { item: Item }) {
           {t("work.up.open")}
         </a>
       )}
-      {item.problem && <Why problem={item.problem} />}
+      {item.problem && (
+        <span class="tray-why small">
+          <Why why={item.problem} />
+        </span>
+      )}
       {item.members.some(({ status }) => status === "refused") && (
         <details class="tray-why small">
           <summary>{t("work.up.refused-ones")}</summary>
-          <ul lang="en">
+          <ul>
             {item.members
               .filter(({ status }) => status === "refused")
-              .map(({ file, problem }) => (
-                <li key={file}>
-                  {file.replace(/^file \d+, /, "")}: {problem}
+              .map((member) => (
+                <li key={member.file}>
+                  {t("work.up.member", { number: member.file.replace(/^.*member /, "") })}{" "}
+                  <Why why={whyRefused(member)} />
                 </li>
               ))}
           </ul>
         </details>
       )}
     </li>
-  );
-}
-
-function Why({ problem }: { problem: NonNullable<Item["problem"]> }) {
-  if ("own" in problem) return <span class="tray-why small">{t(`work.up.why.${problem.own}` as Key)}</span>;
-  return (
-    <span class="tray-why small" lang="en">
-      {problem.text}
-    </span>
   );
 }
 

@@ -2,7 +2,7 @@
 // are open. A full server is waited for, as long as it says; the same file sent twice is one image there, so sending
 // again is always safe.
 import { computed, signal } from "@preact/signals";
-import { about, Problem } from "../api/client";
+import { about, Problem, type Refusal } from "../api/client";
 import type { Upload } from "../api/types";
 import { type Sending, send } from "../api/upload";
 import { forgetWith } from "../ui/drafts";
@@ -18,8 +18,8 @@ export interface Item {
   /** Kept until the server has it. */
   file: File | null;
   study: string | null;
-  /** Why it was refused: by the server's words, or one of ours. */
-  problem: { text: string } | { status: number; own: string } | null;
+  /** Why it was refused, or did not go out. */
+  problem: Refusal | null;
   /** Of an archive: what became of each file in it. */
   members: Outcome[];
 }
@@ -52,11 +52,12 @@ export function upload(files: File[], asked: string[]): void {
   models = asked;
   const limits = about.value?.limits ?? {};
   const most = (file: File) => limits[isArchive(file) ? "request_bytes" : "file_bytes"] ?? Number.POSITIVE_INFINITY;
+  const refused = (code: string, values = {}) => ({ fate: "refused", problem: why(code, values) }) as const;
   const taken = files.map((file): Item => {
     count += 1;
     const item = { number: count, name: file.name, bytes: file.size, file, study: null, members: [] };
-    if (file.size === 0) return { ...item, fate: "refused", problem: { status: 0, own: "empty" } };
-    if (file.size > most(file)) return { ...item, fate: "refused", problem: { status: 413, own: "large" } };
+    if (file.size === 0) return { ...item, ...refused("empty") };
+    if (file.size > most(file)) return { ...item, ...refused("too-large", { limit_mib: most(file) / 2 ** 20 }) };
     return { ...item, fate: "waiting", problem: null };
   });
   items.value = [...items.value, ...taken];
@@ -158,25 +159,13 @@ function fail(sent: Item[], numbers: Set<number>, problem: Problem): void {
     change(numbers, one); // each alone may still fit
     return;
   }
-  const own = OWN_WORDS[problem.status];
-  const why = own ? { status: problem.status, own } : { text: `${problem.title} ${problem.detail}`.trim() };
   const refused = problem.status === 413 || problem.status === 422;
-  change(numbers, () => ({ fate: refused ? "refused" : "failed", problem: why }));
+  change(numbers, () => ({ fate: refused ? "refused" : "failed", problem }));
   if (refused) return;
   // What stops one request stops the next: the rest waits for the reader.
   const rest = items.value.filter((item) => item.fate === "waiting").map((item) => item.number);
-  change(new Set(rest), () => ({ fate: "failed", problem: why }));
+  change(new Set(rest), () => ({ fate: "failed", problem }));
 }
-
-/** Statuses that we have words of our own for, by the last part of their key. */
-const OWN_WORDS: Record<number, string> = {
-  [-1]: "stopped",
-  0: "away",
-  401: "login",
-  413: "large",
-  429: "full",
-  507: "disk",
-};
 
 /** Send an item by itself: it comes back to the queue as if it were as large as a request may be. */
 function one(item: Item): Partial<Item> {
@@ -200,8 +189,17 @@ function single(outcome: Outcome): Partial<Item> {
   return {
     fate: outcome.status,
     study: outcome.study ?? null,
-    problem: outcome.problem ? { text: outcome.problem } : null,
+    problem: outcome.problem ? whyRefused(outcome) : null,
   };
+}
+
+/** Return why a file was refused. */
+export function whyRefused({ code, values, problem }: Outcome): Refusal {
+  return why(code ?? "", values ?? {}, problem ?? "");
+}
+
+function why(code: string, values: Record<string, unknown>, message = ""): Refusal {
+  return { key: `file.${code}`, values, message };
 }
 
 function change(numbers: Set<number>, to: (item: Item) => Partial<Item>): void {
