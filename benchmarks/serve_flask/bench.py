@@ -3,10 +3,10 @@
     python benchmarks/serve_flask/bench.py [--uploads 600] [--clients 16] [--rounds 2] [-o result.json]
 
 What each does with a file that is uploaded: Flask decodes it, runs the network and answers. Pneumoscope checks and
-decodes it, takes the patient out of it, stores its pixels so that they survive a power cut, queues it, runs the network
-with its heatmap and out-of-distribution score, stores the answer, writes down who was shown it, and answers. Keras is
-called in two ways: ``predict``, as published systems do, and ``graph`` (`tf.function`), the fastest of the four that
-app.py knows on a processor (all are timed alone first); it is the one to beat.
+decodes it, takes the patient out of it, stores its pixels so that they survive a power cut, runs the network with its
+heatmap and out-of-distribution score, stores the answer, writes down who was shown it, and answers. Keras is called in
+two ways: ``predict``, as published systems do, and ``graph`` (`tf.function`), the fastest of the four that app.py knows
+on a processor (all are timed alone first); it is the one to beat.
 """
 
 from __future__ import annotations
