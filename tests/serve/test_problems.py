@@ -60,13 +60,14 @@ def test_the_table_has_every_code_that_is_raised_and_no_other() -> None:
 
 def test_the_table_has_every_word_that_values_can_hold() -> None:
     """Beside numbers: kinds of things, and reasons."""
-    said: dict[str, set[str]] = {"not_found": set(), "_refusal": set()}
+    said: dict[str, set[str]] = {"not_found": set(), "_refusal": set(), "_conflict": set()}
     for node in trees():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in said:
             said[node.func.id] |= text_in(node.args[0])
     listed = {code: set(re.findall(r"[a-z-]+", words.partition(": ")[2])) for code, words in table().items()}
     assert said["not_found"] | {"model"} == listed["not-here"]
     assert said["_refusal"] == listed["no-posterior"]
+    assert said["_conflict"] == listed["read-order"]
 
 
 def told(answer: httpx.Response) -> tuple[int, str, dict[str, Any]]:

@@ -108,19 +108,23 @@ def _check(sent: ReadIn, earlier: Sequence[Read], displayed: Sequence[str], *, r
     final = {row.stage for row in earlier if row.state == "final"}
     if sent.stage == "unaided":
         if displayed:
-            raise _conflict("an unaided read is no longer possible: a model's answer has been shown to you.", "aided")
+            raise _conflict(
+                "shown", "an unaided read is no longer possible: a model's answer has been shown to you.", "aided"
+            )
         if "unaided" in final or any(row.stage == "aided" for row in earlier):
-            raise _conflict("your unaided read is locked.", "aided")
+            raise _conflict("locked", "your unaided read is locked.", "aided")
         if sent.state == "addendum":
-            raise _conflict("an unaided read has no addendum.", "aided")
+            raise _conflict("no-addendum", "an unaided read has no addendum.", "aided")
     elif sent.state == "addendum":
         if "aided" not in final:
-            raise _conflict("there is no final report that it could be added to.", "aided")
+            raise _conflict("no-report", "there is no final report that it could be added to.", "aided")
     elif "aided" in final:
-        raise _conflict("your report is final; it can have addenda.", "aided")
+        raise _conflict("final", "your report is final; it can have addenda.", "aided")
     elif reads_first and "unaided" not in final:
-        raise _conflict("your own unaided read comes first.", "unaided")
+        raise _conflict("first", "your own unaided read comes first.", "unaided")
 
 
-def _conflict(problem: str, stage: str) -> ProblemError:
-    return ProblemError(409, "this read", f"can't be taken: {problem}", f'Send one with "stage": "{stage}".')
+def _conflict(reason: str, problem: str, stage: str) -> ProblemError:
+    way_out = f'Send one with "stage": "{stage}".'
+    values = {"reason": reason}
+    return ProblemError(409, "this read", f"can't be taken: {problem}", way_out, code="read-order", values=values)
