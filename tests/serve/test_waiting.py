@@ -10,7 +10,9 @@ from dataclasses import replace
 
 import httpx
 import pytest
+from sqlalchemy.exc import OperationalError
 
+from pneumoscope.serve import events
 from pneumoscope.serve.settings import Settings
 from serve.client import Client, predict_all, serving
 from serve.drawn import dicom, png
@@ -104,3 +106,15 @@ def test_waiting_shows_nothing_that_is_withheld(settings: Settings) -> None:
 def test_a_preference_that_is_none_is_ignored(settings: Settings, prefer: str) -> None:
     with serving(settings) as client:
         assert upload(client, prefer, png(0.2)).json()["answers"] is None
+
+
+def test_a_database_that_does_not_answer_keeps_nobody_waiting_for_good(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: object) -> int:
+        raise OperationalError("select", {}, Exception("away"))
+
+    monkeypatch.setattr(events, "newest", fail)
+    with serving(settings) as client:
+        (one, _) = upload(client, "wait=1", png(0.2), png(0.4)).json()["answers"]
+        assert one["state"] == "queued"

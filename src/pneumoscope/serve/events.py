@@ -153,8 +153,10 @@ class Streams:
         """Read new events for all who follow, until nobody does."""
         loop, news = asyncio.get_running_loop(), asyncio.Event()
         window = _WINDOW if store.is_postgres else 0
-        begin = last = await run_in_threadpool(newest, store)
-        self._reading.set()
+        try:
+            begin = last = await run_in_threadpool(newest, store)
+        finally:
+            self._reading.set()  # also where the database does not answer: who waits for us must not do so for good
         sent: set[int] = set()
         silence = store.listen(lambda _: loop.call_soon_threadsafe(news.set))
         try:
