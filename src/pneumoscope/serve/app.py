@@ -44,7 +44,7 @@ from pneumoscope.serve.supervisor import Supervisor
 REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 
 _UPLOADS = 8
-"""Under way at once, most of them waiting for the disk."""
+"""In memory at once, half of them waiting for a decoder where there are two."""
 
 
 def create_app(settings: Settings) -> FastAPI:

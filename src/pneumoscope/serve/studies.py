@@ -7,11 +7,11 @@ files that no row names, which the next start removes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from sqlalchemy import Row, bindparam, delete, func, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
@@ -61,6 +61,16 @@ class Filter:
     received_to: float | None = None
 
 
+class _File(NamedTuple):
+    """A file on the disk."""
+
+    taken: Taken
+    number: str
+    """Under which its pixels lie."""
+    source: str
+    """HMAC of the file as it came."""
+
+
 class Kept:
     """Files on the disk that no row names yet. Used in a ``with``: those that none names at its end are removed."""
 
@@ -68,19 +78,16 @@ class Kept:
         self.added: list[Added | ImageError] = []
         """What has been committed, or why a file was not, in the order of taking."""
         self._store = store
-        self._taken: list[Taken] = []
-        self._sources: list[str] = []
-        self._numbers: list[str] = []
+        self._files: list[_File] = []
         self._begun: list[str] = []
 
     def take(self, decoder: Takes, data: bytes, name: str, models: Sequence[str] = ()) -> None:
         """Decode a file and write its pixels; durable when this returns. See `Decoder.take`."""
         number = new_id()
         self._begun.append(number)
-        file = decoder.take(data, name, number, models)
-        self._numbers.append(number)
-        self._taken.append(file)
-        self._sources.append(self._store.secret.key("source", bytes.fromhex(file.data_sha256)))
+        taken = decoder.take(data, name, number, models)
+        source = self._store.secret.key("source", bytes.fromhex(taken.data_sha256))
+        self._files.append(_File(taken, number, source))
 
     def __enter__(self) -> Kept:
         return self
@@ -97,12 +104,12 @@ class Kept:
 
     def __bool__(self) -> bool:
         """Whether there is any file."""
-        return bool(self._taken)
+        return bool(self._files)
 
     @property
     def answered(self) -> bool:
         """Whether models that were asked at once have answered about every file."""
-        return all(file.answers for file in self._taken)
+        return all(file.taken.answers for file in self._files)
 
     def add(self, session: Session, models: Sequence[str], who: str) -> list[Added | ImageError]:
         """Add rows for the files and queue their predictions, all or nothing; return what became of each file.
@@ -116,64 +123,64 @@ class Kept:
             models: Identities, whole, of the models to ask.
             who: Sends them.
         """
-        return _add_rows(self._store, session, self._taken, self._numbers, self._sources, models, who)
-
-
-def _add_rows(
-    store: Store,
-    session: Session,
-    taken: Sequence[Taken],
-    numbers: Sequence[str],
-    sources: Sequence[str],
-    models: Sequence[str],
-    who: str,
-) -> list[Added | ImageError]:
-    found = session.connection().execute(_BY_SOURCE, {"sources": sources})
-    here: dict[str, tuple[str, str]] = session.info.setdefault("images", {})  # of the others in this transaction
-    here |= {source: (image, study) for source, image, study in found}
-    rows: list[tuple[str, str, bool] | ImageError] = []
-    for file, source, number in zip(taken, sources, numbers, strict=True):
-        duplicate = source in here
-        try:
-            if not duplicate:
-                here[source] = number, _add_image(store, session, file, source, number, who)
-        except ImageError as error:
-            rows.append(error)
-        else:
-            rows.append((*here[source], duplicate))
-    stored = [row for row in rows if not isinstance(row, ImageError)]
-    study_of = {image: study for image, study, _ in stored}
-    old = {image for image, _, duplicate in stored if duplicate} - set(numbers)
-    asked = queue.asked(session, sorted(old), models) if old and models else set()
-    answers = {number: file.answers for file, number in zip(taken, numbers, strict=True)}
-    made: dict[str, list[Prediction]] = {image: [] for image in study_of}
-    for model in models:
-        wanted = [(study, image) for image, study in study_of.items() if (image, model) not in asked]
-        waits = [(study, image) for study, image in wanted if model not in answers.get(image, ())]
-        rows_made = queue.enqueue(store, session, waits, [model], who)
-        rows_made += [
-            queue.record(session, study, image, model, answers[image][model], who)
-            for study, image in wanted
-            if model in answers.get(image, ())
+        found = session.connection().execute(_BY_SOURCE, {"sources": [file.source for file in self._files]})
+        here: dict[str, tuple[str, str]] = session.info.setdefault("images", {})  # of the others in this transaction
+        here |= {source: (image, study) for source, image, study in found}
+        rows: list[tuple[str, str, bool] | ImageError] = []
+        for file in self._files:
+            duplicate = file.source in here
+            try:
+                if not duplicate:
+                    here[file.source] = file.number, _add_image(self._store, session, file, who)
+            except ImageError as error:
+                rows.append(error)
+            else:
+                rows.append((*here[file.source], duplicate))
+        study_of = {row[0]: row[1] for row in rows if not isinstance(row, ImageError)}
+        made = self._predict(session, study_of, models, who)
+        return [
+            row
+            if isinstance(row, ImageError)
+            else Added(file.taken.name, row[1], row[0], row[2], tuple(made.pop(row[0], ())))
+            for file, row in zip(self._files, rows, strict=True)
         ]
-        for row in rows_made:
-            made[row.image].append(row)
-    return [
-        row if isinstance(row, ImageError) else Added(file.name, row[1], row[0], row[2], tuple(made.pop(row[0], ())))
-        for file, row in zip(taken, rows, strict=True)
-    ]
+
+    def _predict(
+        self, session: Session, study_of: Mapping[str, str], models: Sequence[str], who: str
+    ) -> dict[str, list[Prediction]]:
+        """Queue the predictions of models about images, or write down those that are made already; by image.
+
+        Args:
+            session: Of the transaction.
+            study_of: The study of each image.
+            models: Identities, whole.
+            who: Asks for them.
+        """
+        answers = {file.number: file.taken.answers for file in self._files}
+        before = sorted(set(study_of) - set(answers))  # were here already
+        asked = queue.asked(session, before, models) if before and models else set()
+        made: dict[str, list[Prediction]] = {image: [] for image in study_of}
+        for model in models:
+            wanted = [(study, image) for image, study in study_of.items() if (image, model) not in asked]
+            ready = {image: answers[image][model] for _, image in wanted if model in answers.get(image, ())}
+            waits = [(study, image) for study, image in wanted if image not in ready]
+            for row in queue.enqueue(self._store, session, waits, [model], who):
+                made[row.image].append(row)
+            for image, result in ready.items():
+                made[image].append(queue.record(session, study_of[image], image, model, result, who))
+        return made
 
 
-def _add_image(store: Store, session: Session, file: Taken, source: str, number: str, who: str) -> str:
+def _add_image(store: Store, session: Session, file: _File, who: str) -> str:
     """Add an image, and its study if it is the first of it; return the study.
 
     Raises:
         ImageError: Its study is another patient's; nothing was added.
     """
-    time, exam = now(), file.exam
+    time, taken, exam = now(), file.taken, file.taken.exam
     key = store.secret.key("study", exam.study_uid) if exam and exam.study_uid else None
     person = patient_key(store, exam.issuer, exam.patient_id) if exam and exam.patient_id else None
-    study = _study_here(session, file, key, person) if key else None
+    study = _study_here(session, taken, key, person) if key else None
     if study is None:
         study = new_id()
         patient = _patient(store, session, exam, person) if exam and person else None
@@ -184,8 +191,8 @@ def _add_image(store: Store, session: Session, file: Taken, source: str, number:
         if key:
             session.info["studies"][key] = study, person
     append(
-        session, Image, id=number, study=study, source=source, sha256=file.png_sha256, format=file.format,
-        bits=file.bits, width=file.width, height=file.height, facts=file.facts, received=time,
+        session, Image, id=file.number, study=study, source=file.source, sha256=taken.png_sha256, format=taken.format,
+        bits=taken.bits, width=taken.width, height=taken.height, facts=taken.facts, received=time,
     )  # fmt: skip
     return study
 
