@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,6 +19,8 @@ from pneumoscope.errors import ManifestError
 from pneumoscope.files import data_folder
 
 SUFFIX = ".ledger.jsonl"
+_WRITING = 2.0
+"""Seconds that another process gets to finish the line that it is writing; a line without an end then was cut."""
 
 
 def own_ledger() -> Path:
@@ -82,7 +85,7 @@ def _append(path: Path, line: bytes) -> None:
 
 def _read(path: Path) -> Iterable[tuple[str, list[str]]]:
     """Yield each opening's line and images."""
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(_whole(path).splitlines(), start=1):
         try:
             images = json.loads(line)["images"]
         except (ValueError, KeyError, TypeError) as error:
@@ -92,3 +95,13 @@ def _read(path: Path) -> Iterable[tuple[str, list[str]]]:
                 "The ledger is only ever appended to: restore the line from a backup, or write down why it is lost.",
             ) from error
         yield line, images
+
+
+def _whole(path: Path) -> str:
+    """Return a ledger's text once its last line has its end: another process's write is seen page by page."""
+    until = time.monotonic() + _WRITING
+    while True:
+        text = path.read_text(encoding="utf-8")
+        if not text or text.endswith("\n") or time.monotonic() > until:
+            return text
+        time.sleep(0.01)
