@@ -180,6 +180,9 @@ def test_the_sample_files(shared: Path, tmp_path: Path) -> None:
     assert (row.image, row["view"], row.sex, row.bits, row.width) == ("RG1_J2KI.dcm", "PA", "F", 15, 1841)
     assert {dropped.file: dropped.reason.split(",")[0] for dropped in report.dropped} == {
         "693_UNCR.dcm": "modality CT",
+        **dict.fromkeys(
+            ("CR_konica_monochrome1_jpeg.dcm", "CR_rsna_pa.dcm", "DX_nih_implicit.dcm"), "no row in labels.csv"
+        ),
         "MR2_UNCR.dcm": "modality MR",
         "RG3_J2KI.dcm": "body part 'EXTREMITY'",
         "RG3_J2KR.dcm": "body part 'EXTREMITY'",
