@@ -19,9 +19,9 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm
 
-from pneumoscope.card import Estimate
-from pneumoscope.stats.compare import METRICS, Paired, Scores, paired, paired_all
-from pneumoscope.stats.recommend import Candidate, recommend
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.stats.comparison.paired import METRICS, Paired, Scores, paired, paired_all
+from pneumoscope.stats.comparison.recommendation import Candidate, recommend
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def coverage(setting: Setting, repeats: int, resamples: int, rng) -> None:
 
 def difference(a: Scores, b: Scores, truth, metric: str) -> float:
     from pneumoscope.stats import metrics
-    from pneumoscope.stats.compare import parts_of, values_of
+    from pneumoscope.stats.comparison.paired import parts_of, values_of
 
     if metric == "auroc":
         return float(np.subtract(*(metrics.auroc(s.probabilities[:, 0], truth == 0) for s in (a, b))))

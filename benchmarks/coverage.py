@@ -25,12 +25,12 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from pneumoscope.card import Estimate
-from pneumoscope.stats import intervals, stratified, weighted
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.stats import intervals, kernels, stratified
 from pneumoscope.stats.bootstrap import bootstrap, resample
-from pneumoscope.stats.means import MOST_NATS, mean_of_losses
-from pneumoscope.stats.netbenefit import net_benefit
-from pneumoscope.stats.predictive import predictive_values
+from pneumoscope.stats.decision import net_benefit
+from pneumoscope.stats.loss_intervals import MOST_NATS, mean_of_losses
+from pneumoscope.stats.predictive_values import predictive_values
 from pneumoscope.stats.prevalence import likelihood_ratio
 from pneumoscope.stats.selective import aurc
 
@@ -170,7 +170,7 @@ def losses(setting: Setting) -> Study:
 
     def figures(score: np.ndarray, positive: np.ndarray) -> dict[str, np.ndarray]:
         p = probability(setting, score)
-        nats = -np.log(np.clip(np.where(positive, p, 1 - p), weighted.SMALLEST, 1.0))
+        nats = -np.log(np.clip(np.where(positive, p, 1 - p), kernels.SMALLEST, 1.0))
         return {"log-loss": nats, "Brier": (p - positive) ** 2}
 
     truths = {name: float(loss.mean()) for name, loss in figures(*many_images(setting)[:2]).items()}
@@ -193,9 +193,9 @@ def bootstrapped(setting: Setting, resamples: int) -> Study:
         p = probability(setting, score)
         wrong = (p >= 0.5) != positive
         return {
-            "AUPRC": partial(weighted.average_precision, p, positive),
-            "calibration slope": partial(weighted.calibration_slope, p, positive),
-            "calibration intercept": partial(weighted.calibration_intercept, p, positive),
+            "AUPRC": partial(kernels.average_precision, p, positive),
+            "calibration slope": partial(kernels.calibration_slope, p, positive),
+            "calibration intercept": partial(kernels.calibration_intercept, p, positive),
             "AURC": partial(aurc, np.maximum(p, 1 - p), wrong),
         }
 

@@ -20,8 +20,8 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.data.manifest import Manifest, read_manifest
-from pneumoscope.infer import Model, load
 from pneumoscope.stats.intervals import auroc, proportion
 from pneumoscope.stats.metrics import group_index
 

@@ -26,11 +26,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pneumoscope.data.gate.evidence import gather
-from pneumoscope.data.gate.run import judge
+from pneumoscope.data.checks.context import gather
+from pneumoscope.data.checks.runner import judge
+from pneumoscope.data.image_scan import Picture, read_pictures
 from pneumoscope.data.manifest import Manifest, read_manifest
-from pneumoscope.data.reading import Picture, read_pictures
-from pneumoscope.pixels.read import read
+from pneumoscope.imaging.read import read
 from pneumoscope.stats.intervals import proportion
 
 SEED = 20

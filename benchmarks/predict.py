@@ -27,9 +27,9 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
-from pneumoscope.infer import bundle_folder, default_workers, load
-from pneumoscope.pixels.read import read
-from pneumoscope.predict import find_images
+from pneumoscope.bundle.runtime import bundle_folder, default_workers, load
+from pneumoscope.imaging.read import read
+from pneumoscope.inference.predict import find_images
 
 COMMAND = [sys.executable, "-c", "from pneumoscope.cli.main import run; run()"]
 

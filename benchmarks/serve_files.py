@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumoscope.data.phantom import write_set
-from pneumoscope.pixels.encode import dicom
-from pneumoscope.pixels.read import read
+from pneumoscope.data.phantoms.phantom import write_set
+from pneumoscope.imaging.encode import dicom
+from pneumoscope.imaging.read import read
 
 MIX = {"radiography": 0.65, "kaggle-pneumonia": 0.15, "ieee8023": 0.10, "dicom": 0.10}
 """Shares of the real sets: 256 x 256 PNG; JPEG, most of 512 x 512; JPEG and PNG of all sizes; DICOM."""

@@ -43,9 +43,9 @@ from schemathesis import GenerationMode
 from serve_files import choose
 from serve_load import Server
 
-from pneumoscope.files import write_json
-from pneumoscope.pixels.encode import dicom
-from pneumoscope.pixels.read import read
+from pneumoscope.core.files import write_json
+from pneumoscope.imaging.encode import dicom
+from pneumoscope.imaging.read import read
 
 HERE = Path(__file__).resolve().parent
 

@@ -43,9 +43,9 @@ from PIL import Image
 from serve_client import BOUNDARY, multipart
 from serve_files import choose
 
-from pneumoscope.files import write_json
-from pneumoscope.infer import default_workers, load
-from pneumoscope.pixels.read import read
+from pneumoscope.bundle.runtime import default_workers, load
+from pneumoscope.core.files import write_json
+from pneumoscope.imaging.read import read
 
 HERE = Path(__file__).resolve().parent
 

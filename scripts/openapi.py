@@ -4,8 +4,8 @@ import json
 import tempfile
 from pathlib import Path
 
-from pneumoscope.serve.app import create_app
-from pneumoscope.serve.settings import Settings
+from pneumoscope.server.app import create_app
+from pneumoscope.server.settings import Settings
 
 with tempfile.TemporaryDirectory() as folder:
     app = create_app(Settings(home=Path(folder), workers=0))

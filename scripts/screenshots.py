@@ -19,8 +19,8 @@ import httpx
 from PIL import Image
 from playwright.sync_api import Locator, Page, sync_playwright
 
-from pneumoscope.data.phantom import draw
-from pneumoscope.data.phantom_files import write_png
+from pneumoscope.data.phantoms.files import write_png
+from pneumoscope.data.phantoms.phantom import draw
 
 PORT = 8017
 URL = f"http://127.0.0.1:{PORT}"

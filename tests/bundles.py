@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from pneumoscope.card import Card, Estimate, LabelDefinition, OperatingPoint, Refusal, SourceLicence
-from pneumoscope.files import sha256_of, write_text
+from pneumoscope.bundle.card import Card, Estimate, LabelDefinition, OperatingPoint, Refusal, SourceLicence
+from pneumoscope.core.files import sha256_of, write_text
 
 OOD_THRESHOLD = 3.5
 THRESHOLD = 0.4

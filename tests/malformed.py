@@ -2,7 +2,7 @@
 
     malformed_files(folder, count=200, seed=0) -> list of paths
 
-Every file must make `pneumoscope.pixels.read.read` raise `ImageError`. Deterministic for a seed; needs no pydicom.
+Every file must make `pneumoscope.imaging.read.read` raise `ImageError`. Deterministic for a seed; needs no pydicom.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumoscope.pixels import make_golden
-from pneumoscope.pixels.encode import chunk
+from pneumoscope.imaging import make_golden
+from pneumoscope.imaging.encode import chunk
 
 Rng = np.random.Generator
 Maker = Callable[[Rng], tuple[str, bytes]]  # -> (file suffix, content)

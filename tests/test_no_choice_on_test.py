@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from pneumoscope.errors import RecipeError
-from pneumoscope.recipe import load_recipe
+from pneumoscope.core.errors import RecipeError
+from pneumoscope.recipes.recipe import load_recipe
 
 
 @pytest.mark.parametrize("metric", ["test_accuracy", "test_loss", "test_auroc"])
@@ -28,7 +28,7 @@ def test_the_learning_rate_cannot_follow_test(monitor: str) -> None:
 @pytest.mark.lab
 def test_a_training_does_not_even_decode_test() -> None:
     pytest.importorskip("torch")
-    from pneumoscope.lab.prepare import LEARNING_PARTS
+    from pneumoscope.training.plan import LEARNING_PARTS
 
     assert LEARNING_PARTS == ("train", "validation", "calibration")
 
@@ -48,8 +48,8 @@ def test_no_option_of_train_or_compare_names_a_part(place: str) -> None:
 @pytest.mark.lab
 def test_a_search_refuses_the_test_part() -> None:
     pytest.importorskip("torch")
-    from pneumoscope.errors import RunError
-    from pneumoscope.lab.tune.rows import refuse_test
+    from pneumoscope.core.errors import RunError
+    from pneumoscope.tuning.cross_validation import refuse_test
 
     with pytest.raises(RunError, match="is not for choosing"):
         refuse_test("test")

@@ -19,15 +19,15 @@ from typing import Any
 
 import numpy as np
 
+from pneumoscope.core.files import write_json
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import write_manifest
-from pneumoscope.data.phantom import write_set
+from pneumoscope.data.phantoms.phantom import write_set
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.sources.base import ImportOptions
 from pneumoscope.data.splits import assign_parts
-from pneumoscope.files import write_json
-from pneumoscope.lab.prepare import Plan, load_part, plan
-from pneumoscope.recipe import load_recipe
+from pneumoscope.recipes.recipe import load_recipe
+from pneumoscope.training.plan import Plan, load_part, plan
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))

@@ -23,14 +23,14 @@ import torch
 from rich.console import Console
 
 from pneumoscope.data.manifest import read_manifest
-from pneumoscope.lab import fit
-from pneumoscope.lab.callbacks import Screen
-from pneumoscope.lab.dataset import Batch
-from pneumoscope.lab.prepare import plan
-from pneumoscope.lab.zoo import count_parameters
-from pneumoscope.recipe import load_recipe
+from pneumoscope.recipes.recipe import load_recipe
+from pneumoscope.training.input.dataset import Batch
+from pneumoscope.training.loop import fit
+from pneumoscope.training.loop.callbacks import Screen
+from pneumoscope.training.networks.build import count_parameters
+from pneumoscope.training.plan import plan
 
-if TYPE_CHECKING:  # pneumoscope.lab prepares torchvision before Lightning may load it
+if TYPE_CHECKING:  # pneumoscope.training prepares torchvision before Lightning may load it
     import lightning as L  # noqa: N812  # the library's own convention
 
 

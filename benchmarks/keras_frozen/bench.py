@@ -23,16 +23,16 @@ import numpy as np
 import torch
 from torch import nn
 
+from pneumoscope.core.errors import WeightsError
+from pneumoscope.core.files import write_json, write_text
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import Manifest, write_manifest
-from pneumoscope.data.phantom import write_set
+from pneumoscope.data.phantoms.phantom import write_set
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.sources.base import ImportOptions
-from pneumoscope.errors import WeightsError
-from pneumoscope.files import write_json, write_text
-from pneumoscope.lab.prepare import Plan, load_part, plan
-from pneumoscope.lab.zoo import Classifier, build, count_parameters
-from pneumoscope.recipe import load_recipe
+from pneumoscope.recipes.recipe import load_recipe
+from pneumoscope.training.networks.build import Classifier, build, count_parameters
+from pneumoscope.training.plan import Plan, load_part, plan
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))

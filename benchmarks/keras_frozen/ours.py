@@ -19,11 +19,11 @@ import torch
 from rich.console import Console
 
 from pneumoscope.data.manifest import read_manifest
-from pneumoscope.lab import fit
-from pneumoscope.lab.features import FeatureStore
-from pneumoscope.lab.prepare import load_part, plan
-from pneumoscope.lab.zoo import count_parameters
-from pneumoscope.recipe import load_recipe
+from pneumoscope.recipes.recipe import load_recipe
+from pneumoscope.training.features import FeatureStore
+from pneumoscope.training.loop import fit
+from pneumoscope.training.networks.build import count_parameters
+from pneumoscope.training.plan import load_part, plan
 
 
 def main() -> None:

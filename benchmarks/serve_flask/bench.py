@@ -20,9 +20,9 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pneumoscope.card import read_card
-from pneumoscope.files import write_json
-from pneumoscope.infer import bundle_folder, default_workers
+from pneumoscope.bundle.card import read_card
+from pneumoscope.bundle.runtime import bundle_folder, default_workers
+from pneumoscope.core.files import write_json
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))

@@ -4,7 +4,7 @@
     radiograph = ps.read("study.dcm")                    # -> Radiograph, float32 [H, W], 0 = black, 1 = white
     table = ps.load("runs/flagship/bundle").predict(["study.dcm"])
 
-Research software, not a medical device; see `pneumoscope.labels.DISCLAIMER`.
+Research software, not a medical device; see `pneumoscope.core.labels.DISCLAIMER`.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load", "read"]
 
 if TYPE_CHECKING:
-    from pneumoscope.infer import load
-    from pneumoscope.pixels.read import read
+    from pneumoscope.bundle.runtime import load
+    from pneumoscope.imaging.read import read
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `pneumoscope --help` does not pay for NumPy, Pillow and ONNX Runtime.
     if name == "read":
-        from pneumoscope.pixels.read import read
+        from pneumoscope.imaging.read import read
 
         return read
     if name == "load":
-        from pneumoscope.infer import load
+        from pneumoscope.bundle.runtime import load
 
         return load
     raise AttributeError(f"module 'pneumoscope' has no attribute {name!r}")

@@ -22,11 +22,11 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bundles import write_bundle
+from pneumoscope.bundle.runtime import decide, load
 from pneumoscope.cli.demo import welcome
 from pneumoscope.cli.main import app
-from pneumoscope.data.showcase import STUDIES, draw_studies, step_wedge
-from pneumoscope.infer import decide, load
-from pneumoscope.labels import DISCLAIMER
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.data.phantoms.demo_studies import STUDIES, draw_studies, step_wedge
 
 ROOT = Path(__file__).parents[2]
 

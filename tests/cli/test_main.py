@@ -13,8 +13,8 @@ import typer
 from typer.testing import CliRunner
 
 from pneumoscope.cli import main
-from pneumoscope.errors import GateRefusedError, ImageError, UsageError
-from pneumoscope.labels import DISCLAIMER
+from pneumoscope.core.errors import GateRefusedError, ImageError, UsageError
+from pneumoscope.core.labels import DISCLAIMER
 
 RUN = "from pneumoscope.cli.main import run; run()"
 

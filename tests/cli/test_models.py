@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from bundles import card, write_bundle
+from pneumoscope.bundle.runtime import load
 from pneumoscope.cli.main import app
-from pneumoscope.files import write_json
-from pneumoscope.infer import load
+from pneumoscope.core.files import write_json
 
 
 @pytest.fixture

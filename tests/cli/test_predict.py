@@ -18,9 +18,9 @@ from typer.testing import CliRunner
 
 from bundles import write_bundle
 from malformed import malformed_files
+from pneumoscope.bundle.runtime import columns
 from pneumoscope.cli.main import app
-from pneumoscope.infer import columns
-from pneumoscope.labels import DISCLAIMER
+from pneumoscope.core.labels import DISCLAIMER
 
 # A process that was started in the background may have Ctrl-C ignored, and its children inherit that.
 LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "

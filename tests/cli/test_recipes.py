@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pneumoscope.cli.main import app
-from pneumoscope.recipe import load_recipe, recipe_names
+from pneumoscope.recipes.recipe import load_recipe, recipe_names
 
 
 @pytest.fixture(autouse=True)

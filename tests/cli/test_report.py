@@ -9,19 +9,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from test_evaluate import draw
 from typer.testing import CliRunner
 
 from bundles import write_bundle
-from pneumoscope import evidence
-from pneumoscope.card import read_card
+from pneumoscope.bundle import evidence
+from pneumoscope.bundle.card import read_card
+from pneumoscope.bundle.runtime import columns, load
 from pneumoscope.cli.main import app
+from pneumoscope.core.files import write_json, write_text
+from pneumoscope.core.tables import write_table
 from pneumoscope.data.manifest import write_manifest
-from pneumoscope.evaluate import evaluate
-from pneumoscope.files import write_json, write_text
-from pneumoscope.infer import columns, load
-from pneumoscope.recipe import load_recipe
-from pneumoscope.tables import write_table
-from test_evaluate import draw
+from pneumoscope.inference.evaluate import evaluate
+from pneumoscope.recipes.recipe import load_recipe
 
 pytest.importorskip("onnx")
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.lab
 
 from pneumoscope.cli.main import app  # noqa: E402
 from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
-from pneumoscope.recipe import load_recipe  # noqa: E402
+from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
 
 THREE = "task.classes=[covid-19, normal, viral-pneumonia]"
 

@@ -13,8 +13,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pneumoscope.cli.data import app
+from pneumoscope.core.errors import LabelError, PneumoscopeError, UsageError
 from pneumoscope.data.manifest import read_manifest
-from pneumoscope.errors import LabelError, PneumoscopeError, UsageError
 
 Draw = Callable[..., Path]
 

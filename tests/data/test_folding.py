@@ -10,12 +10,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.files import sha256_of
 from pneumoscope.data.folding import fold
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import write_mask
 from pneumoscope.data.merge import merge
-from pneumoscope.errors import ManifestError
-from pneumoscope.files import sha256_of
 
 Draw = Callable[..., Path]
 MakeRow = Callable[..., dict[str, Any]]

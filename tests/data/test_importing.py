@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pneumoscope.core.errors import ImageError, ManifestError
+from pneumoscope.core.files import sha256_of
+from pneumoscope.data.grouping import group_names
 from pneumoscope.data.importing import ImportReport, import_source
-from pneumoscope.data.leakage import group_names
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.similarity import Pair
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.sources.base import ImportOptions
-from pneumoscope.errors import ImageError, ManifestError
-from pneumoscope.files import sha256_of
 
 Draw = Callable[..., Path]
 

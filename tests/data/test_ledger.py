@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from pneumoscope.core.errors import ManifestError
 from pneumoscope.data.ledger import ledger_path, openings, record_opening
-from pneumoscope.errors import ManifestError
 
 
 @pytest.fixture(autouse=True)

@@ -10,8 +10,8 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from pneumoscope.core.errors import ManifestError
 from pneumoscope.data.manifest import COLUMNS, Manifest, read_manifest, validated, write_manifest
-from pneumoscope.errors import ManifestError
 
 Rows = Callable[..., dict[str, Any]]
 

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.merge import merge
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.sources.base import ImportOptions
 from pneumoscope.data.splits import assign_parts
-from pneumoscope.errors import ManifestError, UsageError
 
 Draw = Callable[..., Path]
 

@@ -14,9 +14,9 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pneumoscope.data.fingerprint import distance, perceptual_hash, thumbnail
-from pneumoscope.data.leakage import joined
-from pneumoscope.data.phantom import draw
-from pneumoscope.data.reading import read_picture
+from pneumoscope.data.grouping import joined
+from pneumoscope.data.image_scan import read_picture
+from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.similarity import NEAR, SAME, _evened, _fine_similarity, _Spectra, near_duplicates
 
 STRANGERS = 40

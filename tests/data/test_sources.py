@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pneumoscope.core.errors import LabelError, ManifestError, PneumoscopeError, UsageError
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.sources.base import ImportOptions, Listing
 from pneumoscope.data.sources.kaggle import parse_name
 from pneumoscope.data.sources.table import years
-from pneumoscope.errors import LabelError, ManifestError, PneumoscopeError, UsageError
 
 
 def _files(folder: Path, *names: str) -> Path:

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pneumoscope.core.errors import UsageError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, parse_ratio, shares
-from pneumoscope.errors import UsageError
 
 FRACTIONS = {"test": 0.2, "validation": 0.1, "calibration": 0.1}
 

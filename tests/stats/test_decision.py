@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pneumoscope.stats import netbenefit, predictive, prevalence, selective
+from pneumoscope.stats import decision, predictive_values, prevalence, selective
 from pneumoscope.stats.bootstrap import resample
-from pneumoscope.stats.ratio import Share, ratio_limits
+from pneumoscope.stats.ratios import Share, ratio_limits
 
 
 def table(hits, positives, false, negatives):
@@ -20,7 +20,7 @@ def table(hits, positives, false, negatives):
 def test_predictive_values_agree_with_r():
     # The R package CIfinder 2.0.0 on the breast cancer data of Mercaldo et al. 2007 at 7%, methods "gart and nam" (a
     # score interval, with a correction for skewness that ours has not) and "zhou" (Mercaldo's logit interval).
-    found = predictive.predictive_values(*table(31, 34, 12, 44), 0.07)
+    found = predictive_values.predictive_values(*table(31, 34, 12, 44), 0.07)
     assert found.ppv.value == pytest.approx(0.2010444, abs=1e-7)
     assert (found.ppv.low, found.ppv.high) == (pytest.approx(0.1391548, abs=0.002), pytest.approx(0.3049051, abs=0.008))
     assert (found.ppv.low, found.ppv.high) == (pytest.approx(0.1331384, abs=0.008), pytest.approx(0.2919216, abs=0.012))
@@ -31,10 +31,10 @@ def test_predictive_values_agree_with_r():
 
 def test_predictive_values_without_a_false_positive():
     # Gart and Nam's: .5262 to 1.
-    found = predictive.predictive_values(*table(31, 34, 0, 44), 0.07)
+    found = predictive_values.predictive_values(*table(31, 34, 0, 44), 0.07)
     assert (found.ppv.value, found.ppv.high) == (1.0, 1.0)
     assert found.ppv.low == pytest.approx(0.5261573, abs=0.08)
-    nothing = predictive.predictive_values(*table(0, 34, 0, 44), 0.07)
+    nothing = predictive_values.predictive_values(*table(0, 34, 0, 44), 0.07)
     assert nothing.ppv.value is None
     assert "no image" in nothing.ppv.note
     assert nothing.npv.value == pytest.approx(0.93)
@@ -42,16 +42,16 @@ def test_predictive_values_without_a_false_positive():
 
 def test_copies_of_images_do_not_narrow_predictive_values():
     called, positive, groups = table(31, 34, 12, 44)
-    once = predictive.predictive_values(called, positive, groups, 0.05)
-    thrice = predictive.predictive_values(called.repeat(3), positive.repeat(3), groups.repeat(3), 0.05)
+    once = predictive_values.predictive_values(called, positive, groups, 0.05)
+    thrice = predictive_values.predictive_values(called.repeat(3), positive.repeat(3), groups.repeat(3), 0.05)
     assert thrice.ppv.value == pytest.approx(once.ppv.value)
     assert thrice.ppv.high - thrice.ppv.low > 0.95 * (once.ppv.high - once.ppv.low)
-    few = predictive.predictive_values(*table(5, 9, 3, 40), 0.05)
+    few = predictive_values.predictive_values(*table(5, 9, 3, 40), 0.05)
     assert few.ppv.value is not None
     assert few.ppv.low is None
     assert "9 groups" in few.ppv.note
     with pytest.raises(ValueError, match="prevalence"):
-        predictive.predictive_values(called, positive, groups, 1.0)
+        predictive_values.predictive_values(called, positive, groups, 1.0)
 
 
 def test_another_prior_is_what_scikit_learn_gives_with_that_prior():
@@ -141,12 +141,12 @@ def test_evidence_by_bands_agrees_with_moved_probabilities_where_the_model_is_ri
 
 def test_net_benefit_worked_by_hand():
     # Of 100: 20 sick. Called: 18 of the sick, 16 of the others. At t = .2 a needless action costs a quarter of a miss.
-    found = netbenefit.net_benefit(*table(18, 20, 16, 80), 0.2, 0.2)
+    found = decision.net_benefit(*table(18, 20, 16, 80), 0.2, 0.2)
     assert found.model.value == pytest.approx(18 / 100 - 16 / 100 * 0.25)
     assert found.treat_all == pytest.approx(0.2 - 0.8 * 0.25)
     assert found.model.low < found.model.value < found.model.high
     # The same test where 5 of 100 are sick: .05 x .9 - .95 x .2 x .25.
-    assert netbenefit.net_benefit(*table(18, 20, 16, 80), 0.05, 0.2).model.value == pytest.approx(0.045 - 0.0475)
+    assert decision.net_benefit(*table(18, 20, 16, 80), 0.05, 0.2).model.value == pytest.approx(0.045 - 0.0475)
 
 
 def test_a_decision_curve_agrees_with_scikit_learn_and_ends_where_it_must():
@@ -154,16 +154,16 @@ def test_a_decision_curve_agrees_with_scikit_learn_and_ends_where_it_must():
     rng = np.random.default_rng(3)
     positive = rng.uniform(size=500) < 0.3
     p = np.clip(0.3 + 0.4 * (positive - 0.3) + 0.2 * rng.normal(size=500), 0.0, 1.0)
-    curve = netbenefit.decision_curve(p, positive, np.arange(500))
+    curve = decision.decision_curve(p, positive, np.arange(500))
     assert curve.prevalence == pytest.approx(positive.mean())
     assert not curve.stated
     for point in curve.points:
         _, false, _, hit = sk.confusion_matrix(positive, p >= point.threshold, labels=[False, True]).ravel()
         t = point.threshold
         assert point.model.value == pytest.approx(hit / 500 - false / 500 * t / (1 - t))
-    everyone = netbenefit.decision_curve(np.ones(500), positive, np.arange(500))
+    everyone = decision.decision_curve(np.ones(500), positive, np.arange(500))
     assert all(point.model.value == pytest.approx(point.treat_all) for point in everyone.points)
-    noone = netbenefit.decision_curve(np.zeros(500), positive, np.arange(500))
+    noone = decision.decision_curve(np.zeros(500), positive, np.arange(500))
     assert all(point.model.value == 0 for point in noone.points)
 
 

@@ -127,7 +127,7 @@ def a_card(**changes):
     """The shipped model's card, with our classes."""
     from importlib.resources import files
 
-    from pneumoscope.card import Card, LabelDefinition
+    from pneumoscope.bundle.card import Card, LabelDefinition
 
     text = files("pneumoscope").joinpath("builtin", "card.json").read_text(encoding="utf-8")
     labels = tuple(LabelDefinition(name=name, members=(name,), reference_standard="drawn") for name in CLASSES)
@@ -137,7 +137,7 @@ def a_card(**changes):
 
 
 def test_the_card_brings_what_judges_its_promises():
-    from pneumoscope.card import PredictionSets
+    from pneumoscope.bundle.card import PredictionSets
 
     p, truth = study()
     sets = PredictionSets(alpha=0.1, thresholds=dict.fromkeys(CLASSES, 0.2), groups={}, expected={}, method="")
@@ -183,8 +183,8 @@ def test_an_evaluation_of_before_still_reads():
 
 
 def test_a_threshold_in_words():
-    from pneumoscope.card import Estimate
-    from pneumoscope.stats.meaning import above_threshold, few_groups
+    from pneumoscope.bundle.card import Estimate
+    from pneumoscope.stats.plain_language import above_threshold, few_groups
 
     sensitivity = Estimate(value=0.952, low=0.913, high=0.998)
     specificity = Estimate(value=0.91, low=0.88, high=0.9994)

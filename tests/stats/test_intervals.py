@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pneumoscope.stats import bootstrap, intervals, metrics, weighted
+from pneumoscope.stats import bootstrap, intervals, kernels, metrics
 
 
 def test_wilson_agrees_with_statsmodels_where_every_group_is_one_image():
@@ -144,7 +144,7 @@ def test_bootstrap_of_a_mean_agrees_with_students_interval():
 
     rng = np.random.default_rng(4)
     value = rng.normal(size=40)
-    found = bootstrap.bootstrap(lambda w: weighted.mean(value, w), sample_of(np.zeros(40, int), np.arange(40)))
+    found = bootstrap.bootstrap(lambda w: kernels.mean(value, w), sample_of(np.zeros(40, int), np.arange(40)))
     low, high = stats.t.interval(0.95, 39, loc=value.mean(), scale=stats.sem(value))
     assert found.low == pytest.approx(low, abs=0.06 * (high - low))
     assert found.high == pytest.approx(high, abs=0.06 * (high - low))
@@ -154,7 +154,7 @@ def test_bootstrap_agrees_with_scipys_bca_on_a_skewed_figure():
     from scipy import stats
 
     value = np.random.default_rng(5).exponential(size=400)
-    found = bootstrap.bootstrap(lambda w: weighted.mean(value, w), sample_of(np.zeros(400, int), np.arange(400)))
+    found = bootstrap.bootstrap(lambda w: kernels.mean(value, w), sample_of(np.zeros(400, int), np.arange(400)))
     other = stats.bootstrap((value,), np.mean, method="BCa", n_resamples=4000, rng=np.random.default_rng(6))
     width = other.confidence_interval.high - other.confidence_interval.low
     assert found.low == pytest.approx(other.confidence_interval.low, abs=0.06 * width)
@@ -183,9 +183,9 @@ def test_bootstrap_says_why_there_is_no_interval():
     positive = truth == 0
     perfect = np.where(positive, 0.9, 0.1)
     for statistic, data, note in (
-        (lambda w: weighted.average_precision(perfect, positive, w), sample, "every resample gives the same value"),
-        (lambda w: weighted.calibration_slope(perfect, positive, w), sample, "separated"),
-        (lambda w: weighted.mean(perfect, w), few, "9 groups"),
+        (lambda w: kernels.average_precision(perfect, positive, w), sample, "every resample gives the same value"),
+        (lambda w: kernels.calibration_slope(perfect, positive, w), sample, "separated"),
+        (lambda w: kernels.mean(perfect, w), few, "9 groups"),
     ):
         found = bootstrap.bootstrap(statistic, data)
         assert found.low is None
@@ -194,7 +194,7 @@ def test_bootstrap_says_why_there_is_no_interval():
     # One overlapping pair: some resamples lose it and have no finite slope.
     barely = perfect + np.linspace(0, 0.05, 60)
     barely[0], barely[59] = 0.05, 0.97
-    found = bootstrap.bootstrap(lambda w: weighted.calibration_slope(barely, positive, w), sample)
+    found = bootstrap.bootstrap(lambda w: kernels.calibration_slope(barely, positive, w), sample)
     assert found.value is not None
     assert "separated in some resamples" in found.note
 
@@ -203,7 +203,7 @@ def test_same_seed_same_interval():
     value = np.random.default_rng(7).exponential(size=50)
     truth = np.repeat([0, 1], 25)
     one, two, other = (
-        bootstrap.bootstrap(lambda w: weighted.mean(value, w), sample_of(truth, np.arange(50), seed))
+        bootstrap.bootstrap(lambda w: kernels.mean(value, w), sample_of(truth, np.arange(50), seed))
         for seed in (1, 1, 2)
     )
     assert one == two

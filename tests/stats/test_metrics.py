@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pneumoscope.stats import metrics, weighted
+from pneumoscope.stats import kernels, metrics
 
 sk = pytest.importorskip("sklearn.metrics")
 
@@ -53,10 +53,10 @@ def test_weighted_kernels_agree_with_repeated_images(study):
     score, positive = metrics.class_scores(p, truth, 1)
     for row, auc, ap, slope, shift in zip(
         weight,
-        weighted.auroc(score, positive, weight),
-        weighted.average_precision(score, positive, weight),
-        weighted.calibration_slope(score, positive, weight),
-        weighted.calibration_intercept(score, positive, weight),
+        kernels.auroc(score, positive, weight),
+        kernels.average_precision(score, positive, weight),
+        kernels.calibration_slope(score, positive, weight),
+        kernels.calibration_intercept(score, positive, weight),
         strict=True,
     ):
         repeat = np.repeat(np.arange(len(p)), row.astype(int))
@@ -119,7 +119,7 @@ def test_calibration_error_is_unbiased_where_the_plain_one_is_not():
         p = rng.uniform(0.05, 0.95, size=150)
         y = rng.uniform(size=150) < p
         edges = metrics.bin_edges(p)
-        squares.append(weighted.squared_calibration_error(p, y, np.arange(150), edges, np.ones((1, 150)))[0])
+        squares.append(kernels.squared_calibration_error(p, y, np.arange(150), edges, np.ones((1, 150)))[0])
         bins = np.searchsorted(edges, p, side="right")
         plain.append(sum((y - p)[bins == b].mean() ** 2 * (bins == b).mean() for b in np.unique(bins)))
     error = np.std(squares) / np.sqrt(len(squares))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pneumoscope.stats import intervals, stratified
-from pneumoscope.stats.means import mean_of_losses
+from pneumoscope.stats.loss_intervals import mean_of_losses
 
 
 def study(rng, n=(30, 90)):

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from pneumoscope.data.phantom import draw
-from pneumoscope.data.phantom_files import write_png
+from pneumoscope.data.phantoms.files import write_png
+from pneumoscope.data.phantoms.phantom import draw
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page

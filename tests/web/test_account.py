@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from serve.drawn import dicom
+from server.drawn import dicom
 from web.axe import obstacles
 from web.conftest import PASSWORD, PHONE, Site, drawn
 from web.waits import expect

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pneumoscope.labels import DISCLAIMER
+from pneumoscope.core.labels import DISCLAIMER
 from web.conftest import DESKTOP, PHONE
 from web.waits import expect
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 
-from pneumoscope.labels import DISCLAIMER
+from pneumoscope.core.labels import DISCLAIMER
 from web.axe import obstacles
 from web.conftest import DESKTOP, PASSWORD, PHONE, Site, drawn
 from web.waits import expect

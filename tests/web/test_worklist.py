@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 import pneumoscope
-from pneumoscope.labels import DISCLAIMER
-from serve.drawn import archive, dicom
+from pneumoscope.core.labels import DISCLAIMER
+from server.drawn import archive, dicom
 from web.axe import obstacles
 from web.conftest import Site, drawn
 from web.waits import expect

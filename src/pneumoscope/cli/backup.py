@@ -17,9 +17,9 @@ def backup(
 
     The secret, without which no name in the copy can be read, is not copied: keep it elsewhere.
     """
-    from pneumoscope.serve.backup import back_up
-    from pneumoscope.serve.settings import Settings, default_home
-    from pneumoscope.serve.store import open_store
+    from pneumoscope.server.settings import Settings, default_home
+    from pneumoscope.server.storage.backup import back_up
+    from pneumoscope.server.storage.database import open_store
 
     settings = Settings(home=home or default_home(), secret=secret)
     store = open_store(settings)

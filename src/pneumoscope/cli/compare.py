@@ -15,7 +15,7 @@ from pneumoscope.cli.options import Allow, Because
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pneumoscope.comparison import Comparison
+    from pneumoscope.comparison.result import Comparison
 
 
 def compare(
@@ -55,22 +55,22 @@ def compare(
     """
     from rich.console import Console
 
-    from pneumoscope.stats.compare import METRICS
+    from pneumoscope.stats.comparison.paired import METRICS
 
     if metric not in METRICS:
-        from pneumoscope.errors import UsageError
-        from pneumoscope.registry import suggestion
+        from pneumoscope.core.errors import UsageError
+        from pneumoscope.core.registry import suggestion
 
         raise UsageError(
             f"--metric {metric}", f"is no metric.{suggestion(metric, METRICS)}", f"There are: {', '.join(METRICS)}."
         )
     from pneumoscope.cli.options import read_manifest_at
-    from pneumoscope.compare.board import Wishes
-    from pneumoscope.compare.entries import entries, parse_grid
-    from pneumoscope.compare.whole import run_comparison
-    from pneumoscope.data.gate.checks import CHECKS
-    from pneumoscope.data.gate.finding import reasons
+    from pneumoscope.comparison.entries import entries, parse_grid
+    from pneumoscope.comparison.ranking import Wishes
+    from pneumoscope.data.checks.catalogue import CHECKS
+    from pneumoscope.data.checks.findings import reasons
     from pneumoscope.data.ledger import ledger_path, record_opening
+    from pneumoscope.workflows.compare import run_comparison
 
     allowed = reasons(allow or (), because or (), list(CHECKS))
     console = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -111,9 +111,9 @@ def show(comparison: Comparison, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
-    from pneumoscope.labels import DISCLAIMER
-    from pneumoscope.report.comparison import chance, difference, price, question
-    from pneumoscope.report.words import figure_name
+    from pneumoscope.comparison.page import chance, difference, price, question
+    from pneumoscope.core.labels import DISCLAIMER
+    from pneumoscope.reporting.formatting import figure_name
 
     for table in comparison.tables:
         title = f"{question(table)}: validation, {table.images} images"

@@ -10,9 +10,9 @@ import typer
 from pneumoscope.cli.data_import import import_
 from pneumoscope.cli.data_screen import AsJson, check_output, groups_said, print_conflicts, print_json, progress_bars
 from pneumoscope.cli.options import Allow, Because, pairs, read_manifest_at
-from pneumoscope.errors import UsageError
-from pneumoscope.files import write_text
-from pneumoscope.labels import LABELS, PARTS
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.files import write_text
+from pneumoscope.core.labels import LABELS, PARTS
 
 app = typer.Typer(
     help="Import, split, merge, describe and show sets of radiographs.", no_args_is_help=True, add_completion=False
@@ -149,17 +149,17 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Ask what would leak or confound: the data gate. Exit code 3 if it says no."""
-    from pneumoscope.data.gate.checks import CHECKS
-    from pneumoscope.data.gate.finding import reasons
-    from pneumoscope.data.gate.run import check as questioned
-    from pneumoscope.report.gate import SAYS, gate_page, verdict
+    from pneumoscope.data.checks.catalogue import CHECKS
+    from pneumoscope.data.checks.findings import reasons
+    from pneumoscope.data.checks.runner import check as questioned
+    from pneumoscope.reporting.pages.checks import SAYS, gate_page, verdict
 
     allowed = reasons(allow or (), because or (), list(CHECKS))
     loaded = read_manifest_at(manifest, roots)
     with progress_bars() as progress:
         report = questioned(loaded, progress=progress).allowing(allowed)
     if pictures is not None:
-        from pneumoscope.report.gate_pictures import write_pictures
+        from pneumoscope.reporting.charts.checks import write_pictures
 
         report = write_pictures(report, loaded, pictures)
     if html is not None:
@@ -223,7 +223,7 @@ def show(
     roots: Roots = None,
 ) -> None:
     """Draw a contact sheet: random images of each label and source, with part, name and the outlines of their masks."""
-    from pneumoscope.data.sheet import contact_sheet
+    from pneumoscope.data.contact_sheet import contact_sheet
 
     if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(str(output), "must end with .png or .jpg.")

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from pneumoscope.errors import UsageError
+from pneumoscope.core.errors import UsageError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 

@@ -14,7 +14,7 @@ import typer
 from pneumoscope.cli.screen import tell
 
 if TYPE_CHECKING:
-    from pneumoscope.serve.run import Running
+    from pneumoscope.server.run import Running
 
 
 def demo(
@@ -35,13 +35,13 @@ def demo(
 
     Without PATH the studies are drawn: they show no patient, and how a model does on them says nothing about patients.
     """
-    from pneumoscope.card import read_card
-    from pneumoscope.data.showcase import draw_studies, has_dicom
-    from pneumoscope.infer import BUILTIN, bundle_folder, default_workers
-    from pneumoscope.predict import find_images
-    from pneumoscope.serve.feed import is_empty
-    from pneumoscope.serve.run import run
-    from pneumoscope.serve.settings import Settings
+    from pneumoscope.bundle.card import read_card
+    from pneumoscope.bundle.runtime import BUILTIN, bundle_folder, default_workers
+    from pneumoscope.data.phantoms.demo_studies import draw_studies, has_dicom
+    from pneumoscope.inference.predict import find_images
+    from pneumoscope.server.run import run
+    from pneumoscope.server.settings import Settings
+    from pneumoscope.server.uploads.local_upload import is_empty
 
     bundle = bundle_folder(model)
     _, identity = read_card(bundle)
@@ -68,7 +68,7 @@ def demo(
 
 def welcome(address: str, *, browser: bool) -> None:
     """Say where the page is, and what it is not; open it where there is a display."""
-    from pneumoscope.labels import DISCLAIMER
+    from pneumoscope.core.labels import DISCLAIMER
 
     typer.echo(DISCLAIMER, err=True)
     typer.echo(f"The reading room: {address}   (Ctrl-C ends it)")
@@ -80,7 +80,7 @@ def welcome(address: str, *, browser: bool) -> None:
 
 def fill(running: Running, paths: Sequence[str | Path], model: str) -> None:
     """Upload files and have them predicted, as a visitor would; say which were not taken."""
-    from pneumoscope.serve.feed import feed
+    from pneumoscope.server.uploads.local_upload import feed
 
     taken = 0
     for path, outcome in feed(running.context, paths, [model], running.stopping):

@@ -11,13 +11,13 @@ import typer
 from pneumoscope.cli.measuring import Examples, IgnoreOther, Roots, Split, Workers
 from pneumoscope.cli.options import read_manifest_at
 from pneumoscope.cli.screen import tell
-from pneumoscope.labels import DISCLAIMER, display_name, result_phrase
+from pneumoscope.core.labels import DISCLAIMER, display_name, result_phrase
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pneumoscope.card import Estimate
-    from pneumoscope.evaluate import Evaluation
+    from pneumoscope.bundle.card import Estimate
+    from pneumoscope.inference.evaluate import Evaluation
 
 
 def evaluate(
@@ -39,10 +39,10 @@ def evaluate(
 
     An image that cannot be read is named and in no figure; the exit code is then 1.
     """
+    from pneumoscope.bundle.runtime import load
     from pneumoscope.cli.measuring import examples_of, measure
-    from pneumoscope.errors import UsageError
-    from pneumoscope.files import write_text
-    from pneumoscope.infer import load
+    from pneumoscope.core.errors import UsageError
+    from pneumoscope.core.files import write_text
 
     if examples is not None and html is None:
         raise UsageError(f"--examples {examples}", "needs a page to show them on.", "Add --html PAGE.")
@@ -62,8 +62,8 @@ def evaluate(
     if output is not None:
         write_text(output, evaluation.to_json())
     if html is not None:
-        from pneumoscope import evidence
-        from pneumoscope.report.page import evaluation_page
+        from pneumoscope.bundle import evidence
+        from pneumoscope.reporting.pages.page import evaluation_page
 
         shown = [] if examples is None else examples_of(model, measured.rows, measured.predictions, examples, workers)
         openings = evidence.openings(evidence.read(model.folder, model.identity))
@@ -84,7 +84,7 @@ def show(evaluation: Evaluation, default_point: str) -> None:
     """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
     from rich.console import Console
 
-    from pneumoscope.report.words import figure_name, point_name
+    from pneumoscope.reporting.formatting import figure_name, point_name
 
     figures = evaluation.figures
     # A pipe is given the width that the tables need, so that no figure is cut.

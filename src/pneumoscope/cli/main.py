@@ -14,9 +14,9 @@ import typer
 from typer.core import TyperGroup
 
 from pneumoscope import __version__
-from pneumoscope.errors import MissingExtraError, PneumoscopeError
-from pneumoscope.labels import DISCLAIMER
-from pneumoscope.registry import suggestion
+from pneumoscope.core.errors import MissingExtraError, PneumoscopeError
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.core.registry import suggestion
 
 
 class Command(NamedTuple):

@@ -15,10 +15,10 @@ import typer
 from pneumoscope.cli.screen import tell
 
 if TYPE_CHECKING:
+    from pneumoscope.bundle.runtime import Model, Prediction
     from pneumoscope.data.manifest import Manifest
-    from pneumoscope.evaluate import Evaluation, Progress
-    from pneumoscope.infer import Model, Prediction
-    from pneumoscope.report.examples import Example
+    from pneumoscope.inference.evaluate import Evaluation, Progress
+    from pneumoscope.reporting.examples import Example
 
 Split = Annotated[str, typer.Option(help="validation, test (written down in the ledger), calibration, train or all.")]
 Roots = Annotated[
@@ -67,10 +67,10 @@ def measure(
         seed: Of the bootstrap.
         resamples: Of the bootstrap.
     """
-    from pneumoscope import evidence
+    from pneumoscope.bundle import evidence
     from pneumoscope.data.ledger import ledger_path, record_opening
-    from pneumoscope.evaluate import evaluate, rows_of
-    from pneumoscope.report.run import renew
+    from pneumoscope.inference.evaluate import evaluate, rows_of
+    from pneumoscope.reporting.pages.run_report import renew
 
     command, opened = shlex.join(["pneumoscope", *sys.argv[1:]]), 0
 
@@ -115,8 +115,8 @@ def examples_of(
         number: Of each kind, at most.
         workers: Images at once.
     """
-    from pneumoscope.predict import page_items
-    from pneumoscope.report.examples import choose, with_pictures
+    from pneumoscope.inference.predict import page_items
+    from pneumoscope.reporting.examples import choose, with_pictures
 
     classes = {member: label.name for label in model.card.labels for member in label.members}
     truths = [classes[label] for label in rows.table["label"]]

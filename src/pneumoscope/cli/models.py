@@ -25,9 +25,9 @@ def list_models(
     as_json: JsonOption = False,
 ) -> None:
     """List the built-in model and the bundles in folders (runs, by default)."""
-    from pneumoscope.card import read_card
-    from pneumoscope.errors import BundleError
-    from pneumoscope.labels import display_name
+    from pneumoscope.bundle.card import read_card
+    from pneumoscope.core.errors import BundleError
+    from pneumoscope.core.labels import display_name
 
     found: list[dict[str, Any]] = []
     broken: list[str] = []
@@ -75,9 +75,9 @@ def list_models(
 @app.command()
 def show(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> None:
     """Show a bundle's card: what it is for, how it was measured, and what it has never seen."""
-    from pneumoscope import evidence
-    from pneumoscope.card import read_card
-    from pneumoscope.infer import bundle_folder
+    from pneumoscope.bundle import evidence
+    from pneumoscope.bundle.card import read_card
+    from pneumoscope.bundle.runtime import bundle_folder
 
     folder = bundle_folder(bundle)
     card, identity = read_card(folder)
@@ -90,7 +90,7 @@ def show(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> Non
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from pneumoscope.report.card import card_markdown
+    from pneumoscope.reporting.model_card import card_markdown
 
     console, text = Console(), card_markdown(card, identity, evidence.openings(facts))
     if console.is_terminal:
@@ -102,8 +102,8 @@ def show(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> Non
 @app.command()
 def verify(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> None:
     """Check a bundle: hashes, schema, graph, recipe and evidence. Exit code 1 if something is not as it says."""
-    from pneumoscope.infer import load
-    from pneumoscope.verify import verify as check
+    from pneumoscope.bundle.runtime import load
+    from pneumoscope.bundle.verify import verify as check
 
     model = load(bundle)
     said = check(model)
@@ -117,8 +117,8 @@ def verify(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> N
 
 def _bundles(folders: list[Path]) -> Iterator[tuple[str, Path]]:
     """Yield name and folder of the built-in bundle, if there is one, and of every bundle below the folders."""
-    from pneumoscope.errors import BundleError
-    from pneumoscope.infer import BUILTIN, bundle_folder
+    from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
+    from pneumoscope.core.errors import BundleError
 
     with suppress(BundleError):
         yield BUILTIN, bundle_folder(BUILTIN)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.errors import UsageError
+from pneumoscope.core.errors import UsageError
 
 if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest

@@ -14,8 +14,8 @@ import typer
 from pneumoscope.cli.screen import JsonScreen, TableScreen, describe_model, describe_summary, tell
 
 if TYPE_CHECKING:
-    from pneumoscope.infer import Model
-    from pneumoscope.predict import Found, Summary
+    from pneumoscope.bundle.runtime import Model
+    from pneumoscope.inference.predict import Found, Summary
 
 PAGE_IMAGES = 200
 """Most studies on a page with pictures: about 30 kB each."""
@@ -39,9 +39,9 @@ def predict(
     A file that cannot be read keeps its row, with the reason; the exit code is then 1. With -o, a run that was stopped
     goes on where it was when the same command is given again.
     """
-    from pneumoscope.infer import load
-    from pneumoscope.predict import describe_passed_over, find_images
-    from pneumoscope.tables import check_format
+    from pneumoscope.bundle.runtime import load
+    from pneumoscope.core.tables import check_format
+    from pneumoscope.inference.predict import describe_passed_over, find_images
 
     if output is not None:
         check_format(output)  # before the folders are walked and the model is loaded
@@ -86,7 +86,7 @@ def carry_out(
         workers: Images at once.
         as_json: JSON on stdout, words on stderr.
     """
-    from pneumoscope.predict import predict_files
+    from pneumoscope.inference.predict import predict_files
 
     screen = JsonScreen(model) if as_json else TableScreen(model, limit=None if places.output is None else 20)
     screen.begin()
@@ -134,9 +134,9 @@ def carry_out(
 
 
 def _write_page(model: Model, files: list[str], page: Path, workers: int | None) -> None:
-    from pneumoscope.files import write_text
-    from pneumoscope.predict import page_items
-    from pneumoscope.report.page import predictions_page
+    from pneumoscope.core.files import write_text
+    from pneumoscope.inference.predict import page_items
+    from pneumoscope.reporting.pages.page import predictions_page
 
     items = page_items(model, files[:PAGE_IMAGES], workers)
     title = "Predictions"

@@ -13,7 +13,7 @@ import typer
 from pneumoscope.cli.screen import tell
 
 if TYPE_CHECKING:
-    from pneumoscope.serve.store import Store
+    from pneumoscope.server.storage.database import Store
 
 app = typer.Typer(help="Report a site's reads and answers; export them to retrain from.", no_args_is_help=True)
 
@@ -39,9 +39,9 @@ def report(
 
     It tells answers about studies that you may have yet to read.
     """
-    from pneumoscope.files import write_text
-    from pneumoscope.serve.catalogue import Catalogue
-    from pneumoscope.serve.site_report import lines, page, site_report
+    from pneumoscope.core.files import write_text
+    from pneumoscope.server.inference.models import Catalogue
+    from pneumoscope.server.reading.report import lines, page, site_report
 
     with _store(home, database, secret) as store:
         made = site_report(store, Catalogue(models), model)
@@ -64,8 +64,8 @@ def export(
     A read that saw a model's answer is never a label. Erasing a patient on the server reaches the folder while it stays
     where it is.
     """
-    from pneumoscope.labels import display_name
-    from pneumoscope.serve.export_reads import MANIFEST, export_reads
+    from pneumoscope.core.labels import display_name
+    from pneumoscope.server.reading.exports import MANIFEST, export_reads
 
     with _store(home, database, secret) as store:
         made = export_reads(store, folder)
@@ -98,7 +98,7 @@ def exports(
     """List the exports, and try again to remove from them what was erased on the server. Exit code 1 where it waits."""
     from datetime import UTC, datetime
 
-    from pneumoscope.serve.exports import clear, listed, withdraw
+    from pneumoscope.server.storage.export_ledger import clear, listed, withdraw
 
     with _store(home, database, secret) as store:
         if forget is not None:
@@ -132,9 +132,9 @@ def exports(
 
 @contextmanager
 def _store(home: Path | None, database: str | None, secret: Path | None) -> Iterator[Store]:
-    from pneumoscope.errors import UsageError
-    from pneumoscope.serve.settings import Settings, default_home
-    from pneumoscope.serve.store import open_store
+    from pneumoscope.core.errors import UsageError
+    from pneumoscope.server.settings import Settings, default_home
+    from pneumoscope.server.storage.database import open_store
 
     settings = Settings(home=home or default_home(), database=database, secret=secret)
     if not settings.files.is_dir():

@@ -12,9 +12,9 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from pneumoscope.lab.layers import Layer
-    from pneumoscope.lab.zoo import Classifier
-    from pneumoscope.recipe import Augment, Loss, Optimizer, Recipe, Schedule
+    from pneumoscope.recipes.recipe import Augment, Loss, Optimizer, Recipe, Schedule
+    from pneumoscope.training.networks.build import Classifier
+    from pneumoscope.training.networks.summary import Layer
 
 app = typer.Typer(help="The networks and trainings that come with the package.", no_args_is_help=True)
 
@@ -25,13 +25,13 @@ WIDE = 500
 @app.command("list")
 def list_recipes(json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False) -> None:
     """List the recipes."""
-    from pneumoscope.recipe import load_recipe, recipe_names
+    from pneumoscope.recipes.recipe import load_recipe, recipe_names
 
     recipes = [load_recipe(name) for name in recipe_names()]
     if json_output:
         import json
 
-        from pneumoscope.lab.layers import build_unweighted
+        from pneumoscope.training.networks.summary import build_unweighted
 
         print(json.dumps([_facts(recipe, build_unweighted(recipe)) for recipe in recipes], indent=2))
         return
@@ -57,8 +57,8 @@ def show(
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Show a recipe: where it comes from, what is assumed, its layers and their parameters (builds the network)."""
-    from pneumoscope.lab.layers import build_unweighted, layers
-    from pneumoscope.recipe import load_recipe
+    from pneumoscope.recipes.recipe import load_recipe
+    from pneumoscope.training.networks.summary import build_unweighted, layers
 
     recipe = load_recipe(name, sets or ())
     model = build_unweighted(recipe)
@@ -111,7 +111,7 @@ def _show(recipe: Recipe, facts: Mapping[str, Any], rows: Sequence[Layer]) -> No
 
 def _facts(recipe: Recipe, model: Classifier) -> dict[str, Any]:
     """Return what the JSON of both commands says of a recipe and its network."""
-    from pneumoscope.lab.zoo import count_parameters
+    from pneumoscope.training.networks.build import count_parameters
 
     counting = recipe.expects.counting if recipe.expects else "torch"
     return {
@@ -168,8 +168,8 @@ def _start(recipe: Recipe) -> str:
 
 def _description(recipe: Recipe) -> Iterator[tuple[str, str]]:
     """Yield the recipe's settings, in words."""
-    from pneumoscope.labels import display_name
-    from pneumoscope.recipe import Pretrained
+    from pneumoscope.core.labels import display_name
+    from pneumoscope.recipes.recipe import Pretrained
 
     if recipe.source:
         yield "Source", recipe.source
@@ -209,7 +209,7 @@ def _settings(part: Loss | Optimizer | Schedule | Augment) -> str:
 
 def _normalisation(recipe: Recipe) -> tuple[str, str]:
     """Return mean and standard deviation in words: those of the weights, else the recipe's."""
-    from pneumoscope.recipe import Pretrained
+    from pneumoscope.recipes.recipe import Pretrained
 
     weights, mean, std = recipe.network.pretrained, recipe.input.mean, recipe.input.std
     if isinstance(weights, Pretrained):

@@ -12,10 +12,10 @@ from pneumoscope.cli.measuring import Examples, IgnoreOther, Roots, Split, Worke
 from pneumoscope.cli.screen import tell
 
 if TYPE_CHECKING:
-    from pneumoscope.data.gate.finding import GateReport
+    from pneumoscope.bundle.runtime import Prediction
+    from pneumoscope.data.checks.findings import GateReport
     from pneumoscope.data.manifest import Manifest
-    from pneumoscope.infer import Prediction
-    from pneumoscope.report.record import Record
+    from pneumoscope.reporting.record import Record
 
 
 def report(
@@ -39,13 +39,13 @@ def report(
     Without --data nothing is measured and no image is read. A bundle alone, such as the built-in one, then shows what
     its card and its evidence say.
     """
+    from pneumoscope.bundle.runtime import load
     from pneumoscope.cli.measuring import examples_of, measure
     from pneumoscope.cli.options import read_manifest_at
-    from pneumoscope.errors import UsageError
-    from pneumoscope.files import write_text
-    from pneumoscope.infer import load
-    from pneumoscope.report.record import read_record, run_folder
-    from pneumoscope.report.run import REPORT, run_page
+    from pneumoscope.core.errors import UsageError
+    from pneumoscope.core.files import write_text
+    from pneumoscope.reporting.pages.run_report import REPORT, run_page
+    from pneumoscope.reporting.record import read_record, run_folder
 
     if data is None and (gate or split != "validation"):
         raise UsageError("--gate" if gate else f"--split {split}", "needs the images.", "Name them with --data.")
@@ -76,7 +76,7 @@ def report(
 
 def _ask(manifest: Manifest, record: Record) -> GateReport:
     from pneumoscope.cli.data_screen import progress_bars
-    from pneumoscope.data.gate.run import check
+    from pneumoscope.data.checks.runner import check
 
     recipe = record.recipe
     labels = sorted(set(manifest.table["label"]))
@@ -93,8 +93,8 @@ def _predictions(folder: Path, record: Record, rows: Manifest) -> list[Predictio
     """
     import pyarrow.parquet as pq
 
-    from pneumoscope.errors import RunError
-    from pneumoscope.infer import Prediction
+    from pneumoscope.bundle.runtime import Prediction
+    from pneumoscope.core.errors import RunError
 
     path = folder / "predictions.parquet"
     table = pq.read_table(path).to_pylist()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from pneumoscope.labels import DISCLAIMER, NO_PATTERN, display_name, result_phrase
+from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name, result_phrase
 
 if TYPE_CHECKING:
-    from pneumoscope.card import Card
-    from pneumoscope.infer import Model
-    from pneumoscope.predict import Summary
+    from pneumoscope.bundle.card import Card
+    from pneumoscope.bundle.runtime import Model
+    from pneumoscope.inference.predict import Summary
 
 BLOCK = 20
 """Rows that are printed at once."""
@@ -50,7 +50,7 @@ def describe_summary(summary: Summary) -> str:
 
 def describe_score(card: Card, p: float) -> tuple[str, str]:
     """Return the primary label's score and what it meant on the calibration images, in words."""
-    from pneumoscope.infer import band_of
+    from pneumoscope.bundle.runtime import band_of
 
     band = band_of(card, p)
     score = f"{p:.2f}"

@@ -38,10 +38,10 @@ def serve(
     queue: Annotated[int, typer.Option(help="Predictions that may wait; beyond it uploads are put off.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
-    from pneumoscope.infer import default_workers
-    from pneumoscope.labels import DISCLAIMER
-    from pneumoscope.serve.run import run
-    from pneumoscope.serve.settings import Settings, default_home
+    from pneumoscope.bundle.runtime import default_workers
+    from pneumoscope.core.labels import DISCLAIMER
+    from pneumoscope.server.run import run
+    from pneumoscope.server.settings import Settings, default_home
 
     settings = Settings(
         home=home or default_home(),

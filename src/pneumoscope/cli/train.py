@@ -26,17 +26,17 @@ def train(
     """Train a network, calibrate it and write its bundle, with the validation part's figures."""
     from rich.console import Console
 
-    from pneumoscope.labels import DISCLAIMER
-    from pneumoscope.recipe import load_recipe
+    from pneumoscope.core.labels import DISCLAIMER
+    from pneumoscope.recipes.recipe import load_recipe
 
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
     from pneumoscope.cli.options import read_manifest_at
-    from pneumoscope.data.gate.checks import CHECKS
-    from pneumoscope.data.gate.finding import reasons
-    from pneumoscope.export.admission import admit
-    from pneumoscope.export.run import train_and_release
-    from pneumoscope.lab.prepare import plan
-    from pneumoscope.lab.ranks import Ranks
+    from pneumoscope.data.checks.catalogue import CHECKS
+    from pneumoscope.data.checks.findings import reasons
+    from pneumoscope.training.distributed.ranks import Ranks
+    from pneumoscope.training.plan import plan
+    from pneumoscope.workflows.admission import admit
+    from pneumoscope.workflows.train import train_and_release
 
     allowed = reasons(allow or (), because or (), list(CHECKS))
     ranks = Ranks.here()

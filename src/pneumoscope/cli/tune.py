@@ -11,8 +11,8 @@ import typer
 from pneumoscope.cli.options import Allow, Because
 
 if TYPE_CHECKING:
-    from pneumoscope.lab.tune.study import Job
-    from pneumoscope.report.study import StudySummary
+    from pneumoscope.tuning.page import StudySummary
+    from pneumoscope.tuning.study import Job
 
 
 def tune(
@@ -58,26 +58,26 @@ def tune(
     """Search the settings of a recipe on everything but the test part; leave the best as a recipe and a run."""
     from rich.console import Console
 
-    from pneumoscope.labels import DISCLAIMER
-    from pneumoscope.recipe import load_recipe
+    from pneumoscope.core.labels import DISCLAIMER
+    from pneumoscope.recipes.recipe import load_recipe
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
     from pneumoscope.cli.options import read_manifest_at
-    from pneumoscope.data.gate.checks import CHECKS
-    from pneumoscope.data.gate.finding import reasons
-    from pneumoscope.errors import UsageError
-    from pneumoscope.export.admission import admit
-    from pneumoscope.export.tuned import train_best, write_study
-    from pneumoscope.lab.prepare import plan
-    from pneumoscope.lab.tune.files import load_search
-    from pneumoscope.lab.tune.honest import nested as measure_nested
-    from pneumoscope.lab.tune.honest import repeated
-    from pneumoscope.lab.tune.rows import measured_folds
-    from pneumoscope.lab.tune.storage import default_url
-    from pneumoscope.lab.tune.study import Job
-    from pneumoscope.lab.tune.study import search as run
-    from pneumoscope.lab.tune.summary import best_of
+    from pneumoscope.core.errors import UsageError
+    from pneumoscope.data.checks.catalogue import CHECKS
+    from pneumoscope.data.checks.findings import reasons
+    from pneumoscope.training.plan import plan
+    from pneumoscope.tuning.cross_validation import measured_folds
+    from pneumoscope.tuning.nested_cv import nested as measure_nested
+    from pneumoscope.tuning.nested_cv import repeated
+    from pneumoscope.tuning.search_files import load_search
+    from pneumoscope.tuning.storage import default_url
+    from pneumoscope.tuning.study import Job
+    from pneumoscope.tuning.study import search as run
+    from pneumoscope.tuning.summary import best_of
+    from pneumoscope.workflows.admission import admit
+    from pneumoscope.workflows.tune import train_best, write_study
 
     if nested and repeats:
         raise UsageError("--nested and --repeats", "answer the same question.", "Choose one.")
@@ -126,7 +126,7 @@ def tune(
 
 def _check_folder(out: Path, resume: bool) -> None:
     """Refuse a folder that holds something else, or a search that nobody asked to go on with."""
-    from pneumoscope.errors import RunError
+    from pneumoscope.core.errors import RunError
 
     there = (out / "study.db").is_file()
     if there and not resume:

@@ -13,7 +13,7 @@ import typer
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from pneumoscope.serve.auth import Accounts
+    from pneumoscope.server.security.accounts import Accounts
 
 app = typer.Typer(help="Add, list and disable the accounts of a server.", no_args_is_help=True)
 
@@ -100,9 +100,9 @@ def _password(stdin: bool) -> str:
 
 @contextmanager
 def _accounts(home: Path | None, database: str | None, secret: Path | None) -> Iterator[Accounts]:
-    from pneumoscope.serve.auth import Accounts
-    from pneumoscope.serve.settings import Settings, default_home
-    from pneumoscope.serve.store import open_store
+    from pneumoscope.server.security.accounts import Accounts
+    from pneumoscope.server.settings import Settings, default_home
+    from pneumoscope.server.storage.database import open_store
 
     settings = Settings(home=home or default_home(), database=database, secret=secret)
     store = open_store(settings)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pneumoscope.labels import LABELS, PARTS
+from pneumoscope.core.labels import LABELS, PARTS
 
 if TYPE_CHECKING:
     import pandas as pd

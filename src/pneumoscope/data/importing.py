@@ -12,14 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pneumoscope.data.leakage import group_names
+from pneumoscope.core.errors import ImageError, ManifestError
+from pneumoscope.core.labels import VIEWS
+from pneumoscope.data.grouping import group_names
+from pneumoscope.data.image_scan import Picture, read_pictures
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import draw_masks
-from pneumoscope.data.reading import Picture, read_pictures
 from pneumoscope.data.similarity import SAME, Pair, near_duplicates
 from pneumoscope.data.sources.base import Dropped, ImportOptions, Listing, Row, Source
-from pneumoscope.errors import ImageError, ManifestError
-from pneumoscope.labels import VIEWS
 
 if TYPE_CHECKING:
     import numpy as np

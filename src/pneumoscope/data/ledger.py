@@ -15,8 +15,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pneumoscope.errors import ManifestError
-from pneumoscope.files import data_folder
+from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.files import data_folder
 
 SUFFIX = ".ledger.jsonl"
 _WRITING = 2.0

@@ -17,10 +17,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pneumoscope.errors import ManifestError
-from pneumoscope.files import atomic_path
-from pneumoscope.labels import LABELS, PARTS, VIEWS
-from pneumoscope.registry import suggestion
+from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.files import atomic_path
+from pneumoscope.core.labels import LABELS, PARTS, VIEWS
+from pneumoscope.core.registry import suggestion
 
 if TYPE_CHECKING:
     import pandera.pandas as pa

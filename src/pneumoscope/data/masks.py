@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pneumoscope.core.errors import ImageError, ManifestError
+from pneumoscope.core.files import atomic_path
+from pneumoscope.data.image_scan import Picture
 from pneumoscope.data.polygons import Outlines, union_mask
-from pneumoscope.data.reading import Picture
 from pneumoscope.data.sources.base import Row
-from pneumoscope.errors import ImageError, ManifestError
-from pneumoscope.files import atomic_path
 
 KINDS = ("lung", "ignore")
 _SAME_SHAPE = 0.02  # sizes that differ by rounding alone differ by less in their proportions

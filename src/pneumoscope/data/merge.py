@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
+from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.data.folding import Folded, fold
+from pneumoscope.data.image_scan import Picture, read_pictures
 from pneumoscope.data.importing import Progress, conflicting, grouped, silent
 from pneumoscope.data.manifest import Manifest, validated
-from pneumoscope.data.reading import Picture, read_pictures
 from pneumoscope.data.similarity import Pair
 from pneumoscope.data.sources.base import several
 from pneumoscope.data.splits import balance_rows, parse_balance
-from pneumoscope.errors import ManifestError, UsageError
 
 
 @dataclass(frozen=True)

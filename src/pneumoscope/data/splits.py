@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.labels import PARTS
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.errors import UsageError
-from pneumoscope.labels import PARTS
-from pneumoscope.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from pneumoscope.lab.cache import resize_square
-from pneumoscope.lab.dataset import Part, loader
-from pneumoscope.lab.zoo import Classifier
 from pneumoscope.stats.calibration import Scaling
+from pneumoscope.training.input.cache import resize_square
+from pneumoscope.training.input.dataset import Part, loader
+from pneumoscope.training.networks.build import Classifier
 
 EMBEDDING = 128
 
@@ -62,7 +62,7 @@ def fit_feature_space(features: NDArray[np.float32], targets: NDArray[np.int64],
 
 
 class BundleGraph(nn.Module):
-    """A calibrated classifier as one graph; outputs as in `pneumoscope.card.OUTPUTS`."""
+    """A calibrated classifier as one graph; outputs as in `pneumoscope.bundle.card.OUTPUTS`."""
 
     bias: Tensor
     centre: Tensor

@@ -10,9 +10,9 @@ from types import MappingProxyType
 
 import pandas as pd
 
-from pneumoscope.card import PartMetrics
-from pneumoscope.labels import display_name
-from pneumoscope.recipe import Task
+from pneumoscope.bundle.card import PartMetrics
+from pneumoscope.core.labels import display_name
+from pneumoscope.recipes.recipe import Task
 
 KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
     {

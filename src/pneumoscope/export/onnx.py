@@ -16,8 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from pneumoscope.card import OUTPUTS
-from pneumoscope.errors import ParityError
+from pneumoscope.bundle.card import OUTPUTS
+from pneumoscope.core.errors import ParityError
 
 OPSET = 20
 TOLERANCE = 1e-4

@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
-from pneumoscope.card import Estimate
+from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats.bootstrap import bootstrap, resample
 from pneumoscope.stats.intervals import FEWEST_GROUPS, proportion, too_few
+from pneumoscope.stats.kernels import Floats, Ints
 from pneumoscope.stats.metrics import confusion_matrix, group_index
-from pneumoscope.stats.weighted import Floats, Ints
 
 NOTHING = "nothing that both judged"
 METHOD = "group bootstrap, BCa"

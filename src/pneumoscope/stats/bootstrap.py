@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from pneumoscope.card import Estimate
+from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
-from pneumoscope.stats.weighted import Floats, Ints
+from pneumoscope.stats.kernels import Floats, Ints
 
 METHOD = "group bootstrap, BCa, stratified by class"
 

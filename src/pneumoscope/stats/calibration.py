@@ -18,10 +18,10 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from pneumoscope.card import Estimate, OperatingPoint
+from pneumoscope.bundle.card import Estimate, OperatingPoint
 from pneumoscope.stats.intervals import FEWEST_GROUPS, proportion
+from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.stats.metrics import group_index
-from pneumoscope.stats.weighted import Bools, Floats
 
 TEMPERATURE_RANGE = (0.05, 20.0)
 _PRIOR_LOG_T = 1.0  # standard deviation of log T

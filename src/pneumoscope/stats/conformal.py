@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from pneumoscope.card import Estimate, PredictionSets
+from pneumoscope.bundle.card import Estimate, PredictionSets
 from pneumoscope.stats.intervals import TAIL, proportion
+from pneumoscope.stats.kernels import Bools, Floats, Ints
 from pneumoscope.stats.metrics import group_index
-from pneumoscope.stats.weighted import Bools, Floats, Ints
 
 ALPHA = 0.05
 METHOD = "label-conditional split conformal, one random image a group"

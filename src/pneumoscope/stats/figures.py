@@ -14,19 +14,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import BaseModel, ConfigDict, Field
 
-from pneumoscope.card import Card, Estimate, PartMetrics
-from pneumoscope.stats import conformal, metrics, stratified, weighted
+from pneumoscope.bundle.card import Card, Estimate, PartMetrics
+from pneumoscope.stats import conformal, kernels, metrics, stratified
 from pneumoscope.stats.bootstrap import Resampling, Statistic, bootstrap, resample
 from pneumoscope.stats.calibration import at_threshold
+from pneumoscope.stats.curve_points import Plots, ScoreBand, plots_of, score_bands_seen
+from pneumoscope.stats.decision import DecisionCurve, decision_curve
 from pneumoscope.stats.intervals import auroc, mean_of_proportions, proportion
-from pneumoscope.stats.meaning import few_groups
-from pneumoscope.stats.means import MOST_NATS, mean_of_losses
-from pneumoscope.stats.netbenefit import DecisionCurve, decision_curve
-from pneumoscope.stats.plots import Plots, ScoreBand, plots_of, score_bands_seen
-from pneumoscope.stats.predictive import PREVALENCES, PredictiveValues, predictive_values
+from pneumoscope.stats.kernels import Bools, Floats, Ints
+from pneumoscope.stats.loss_intervals import MOST_NATS, mean_of_losses
+from pneumoscope.stats.plain_language import few_groups
+from pneumoscope.stats.predictive_values import PREVALENCES, PredictiveValues, predictive_values
 from pneumoscope.stats.prevalence import at_prior, primary_prior
 from pneumoscope.stats.selective import RiskCoverage, risk_coverage
-from pneumoscope.stats.weighted import Bools, Floats, Ints
 
 OVERALL = ("accuracy", "balanced_accuracy", "log_loss", "brier")
 BY_CLASS = (
@@ -226,12 +226,12 @@ def _one_class(
         "specificity": proportion(~decided[~positive], group[~positive], what="class of the others"),
         "f1": stratified.f1(decided, positive, group),
         "auroc": auroc(score, positive, group),
-        "auprc": of(weighted.average_precision),
+        "auprc": of(kernels.average_precision),
         "brier": mean_of_losses(squared, (~positive).astype(np.intp), group, 2, most=1.0),
-        "calibration_slope": of(weighted.calibration_slope),
-        "calibration_intercept": of(weighted.calibration_intercept),
+        "calibration_slope": of(kernels.calibration_slope),
+        "calibration_intercept": of(kernels.calibration_intercept),
         "calibration_error": of(
-            weighted.squared_calibration_error,
+            kernels.squared_calibration_error,
             group,
             metrics.bin_edges(score),
             bound=lambda squared: math.sqrt(max(squared, 0.0)),

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtri, ndtri, stdtrit
 
-from pneumoscope.card import Estimate
-from pneumoscope.stats.weighted import Bools, Floats, Ints
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 FEWEST_GROUPS = 10
 LEVEL = 0.95

@@ -10,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from pneumoscope.stats import weighted
-from pneumoscope.stats.weighted import Bools, Floats, Ints
+from pneumoscope.stats import kernels
+from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 
 def _floats(values: ArrayLike) -> Floats:
@@ -77,14 +77,14 @@ def accuracy(truth: ArrayLike, decided: ArrayLike) -> float:
 def balanced_accuracy(truth: ArrayLike, decided: ArrayLike, classes: int) -> float:
     """Return the mean recall over the classes that occur in ``truth``."""
     t, d = np.asarray(truth, dtype=np.intp), np.asarray(decided, dtype=np.intp)
-    return float(weighted.balanced_accuracy(t, t == d, classes, _ones(len(t)))[0])
+    return float(kernels.balanced_accuracy(t, t == d, classes, _ones(len(t)))[0])
 
 
 def nats(probability: ArrayLike, truth: ArrayLike) -> Floats:
     """Return -log p(truth) of each image [N], in nats; p is kept 1e-7 away from 0."""
     p = _floats(probability)
     own = p[np.arange(len(p)), np.asarray(truth, dtype=np.intp)]
-    return np.asarray(-np.log(np.clip(own, weighted.SMALLEST, 1.0)), dtype=np.float64)
+    return np.asarray(-np.log(np.clip(own, kernels.SMALLEST, 1.0)), dtype=np.float64)
 
 
 def log_loss(probability: ArrayLike, truth: ArrayLike) -> float:
@@ -118,13 +118,13 @@ def brier(score: ArrayLike, positive: ArrayLike) -> float:
 def auroc(score: ArrayLike, positive: ArrayLike) -> float:
     """Return the area under the ROC curve; ties count half (midranks)."""
     s = _floats(score)
-    return float(weighted.auroc(s, _bools(positive), _ones(len(s)))[0])
+    return float(kernels.auroc(s, _bools(positive), _ones(len(s)))[0])
 
 
 def average_precision(score: ArrayLike, positive: ArrayLike) -> float:
     """Return the area under the precision-recall curve, without interpolation (AUPRC)."""
     s = _floats(score)
-    return float(weighted.average_precision(s, _bools(positive), _ones(len(s)))[0])
+    return float(kernels.average_precision(s, _bools(positive), _ones(len(s)))[0])
 
 
 def calibration_slope(score: ArrayLike, positive: ArrayLike) -> float:
@@ -133,13 +133,13 @@ def calibration_slope(score: ArrayLike, positive: ArrayLike) -> float:
     Separated classes have no finite slope: the result is then infinite.
     """
     s = _floats(score)
-    return float(weighted.calibration_slope(s, _bools(positive), _ones(len(s)))[0])
+    return float(kernels.calibration_slope(s, _bools(positive), _ones(len(s)))[0])
 
 
 def calibration_intercept(score: ArrayLike, positive: ArrayLike) -> float:
     """Return calibration in the large: the shift in logits that makes the mean probability right; 0 is perfect."""
     s = _floats(score)
-    return float(weighted.calibration_intercept(s, _bools(positive), _ones(len(s)))[0])
+    return float(kernels.calibration_intercept(s, _bools(positive), _ones(len(s)))[0])
 
 
 def bin_edges(score: ArrayLike, bins: int = 15) -> Floats:
@@ -169,7 +169,7 @@ def calibration_error(
     if not s.size:
         return float("nan")
     group = group_index(np.arange(len(s)) if groups is None else groups)
-    squared = weighted.squared_calibration_error(s, _bools(positive), group, bin_edges(s, bins), _ones(len(s)))[0]
+    squared = kernels.squared_calibration_error(s, _bools(positive), group, bin_edges(s, bins), _ones(len(s)))[0]
     return float(np.sqrt(max(squared, 0.0))) if np.isfinite(squared) else float("nan")
 
 

@@ -14,11 +14,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pneumoscope.card import Estimate, LikelihoodBand
+from pneumoscope.bundle.card import Estimate, LikelihoodBand
 from pneumoscope.stats.intervals import FEWEST_GROUPS, effective_size, group_sums, quantile_for, too_few
+from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.stats.metrics import bin_edges, group_index
-from pneumoscope.stats.ratio import METHOD, Share, ratio_limits
-from pneumoscope.stats.weighted import Bools, Floats
+from pneumoscope.stats.ratios import METHOD, Share, ratio_limits
 
 _FEWEST_OF_EITHER = 3
 """Groups of either class without which a band is joined with its neighbour: a ratio with 0 below has no value."""

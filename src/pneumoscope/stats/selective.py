@@ -13,10 +13,10 @@ from functools import partial
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from pneumoscope.card import Estimate
+from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats.bootstrap import Resampling, bootstrap
 from pneumoscope.stats.intervals import proportion
-from pneumoscope.stats.weighted import Bools, Floats, Ints
+from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 SHARES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 

@@ -10,11 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pneumoscope.card import Estimate
+from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats import intervals
 from pneumoscope.stats.intervals import combined, proportion
-from pneumoscope.stats.predictive import predictive_values
-from pneumoscope.stats.weighted import Bools, Ints
+from pneumoscope.stats.kernels import Bools, Ints
+from pneumoscope.stats.predictive_values import predictive_values
 
 MIXED = "limits of each class, combined (Zou & Donner 2008)"
 

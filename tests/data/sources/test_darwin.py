@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pneumoscope.core.errors import LabelError, ManifestError, PneumoscopeError, UsageError
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import read_manifest, write_manifest
 from pneumoscope.data.masks import read_mask
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.sources.base import ImportOptions, Listing
 from pneumoscope.data.sources.darwin import DISEASES, label_of, read_annotation
-from pneumoscope.errors import LabelError, ManifestError, PneumoscopeError, UsageError
 
 LUNG = [(2, 3), (6, 3), (6, 8), (2, 8)]  # 4 x 5 pixels
 HEART = [(3, 4), (5, 4), (5, 6), (3, 6)]

@@ -11,8 +11,8 @@ import pytest
 from typer.testing import CliRunner
 
 from pneumoscope.cli.data import app
+from pneumoscope.core.errors import UsageError
 from pneumoscope.data.manifest import read_manifest
-from pneumoscope.errors import UsageError
 
 
 def _json(*words: object) -> Any:

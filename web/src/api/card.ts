@@ -1,4 +1,4 @@
-// What a model's card holds, as far as the pages read it. The server checks it against its own schema (pneumoscope.card);
+// What a model's card holds, as far as the pages read it. The server checks it against its own schema (pneumoscope.bundle.card);
 // cards of earlier versions may lack what is optional here.
 import type { ModelDetail } from "./types";
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from pneumoscope.core.registry import Registry
 from pneumoscope.data.sources import csv, darwin, dicom, folder, ieee8023, kaggle, radiography
 from pneumoscope.data.sources.base import Source
-from pneumoscope.registry import Registry
 
 SOURCES: Registry[Source] = Registry("source")
 """Name -> source."""

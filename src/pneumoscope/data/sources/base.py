@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.labels import VIEWS, check_label
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.polygons import Outlines
-from pneumoscope.errors import ManifestError, UsageError
-from pneumoscope.labels import VIEWS, check_label
-from pneumoscope.registry import suggestion
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".dcm", ".dicom", ""})
 """Endings of names that may be images (DICOM files often have none); the bytes decide what they are."""

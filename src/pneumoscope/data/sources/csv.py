@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pneumoscope.core.errors import LabelError, ManifestError, UsageError
+from pneumoscope.core.labels import LABELS, check_label
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.sources.base import ImportOptions, Listing, Row, Source, relative, several, why_not_image
 from pneumoscope.data.sources.table import (
     SEX_TERMS,
@@ -20,9 +23,6 @@ from pneumoscope.data.sources.table import (
     text,
     years,
 )
-from pneumoscope.errors import LabelError, ManifestError, UsageError
-from pneumoscope.labels import LABELS, check_label
-from pneumoscope.registry import suggestion
 
 COLUMNS = ("image", "label", "patient_id", "study_id", "view", "sex", "age")
 """Manifest columns that a table's column can fill; the first two are needed."""

@@ -17,6 +17,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pneumoscope.core.errors import LabelError, ManifestError, UsageError
+from pneumoscope.core.labels import LABELS, check_label
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.polygons import Outlines, Polygon
 from pneumoscope.data.sources.base import (
     ImportOptions,
@@ -30,9 +33,6 @@ from pneumoscope.data.sources.base import (
 )
 from pneumoscope.data.sources.kaggle import parse_name
 from pneumoscope.data.sources.table import SEX_TERMS, VIEW_TERMS, find_image, index_files, term, years
-from pneumoscope.errors import LabelError, ManifestError, UsageError
-from pneumoscope.labels import LABELS, check_label
-from pneumoscope.registry import suggestion
 
 DISEASES: Mapping[str, str] = MappingProxyType(
     {

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.core.errors import ImageError, LabelError, ManifestError, MissingExtraError, UsageError
+from pneumoscope.core.labels import LABELS, check_label
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.sources.base import ImportOptions, Listing, Row, Source, files_under, relative, several
 from pneumoscope.data.sources.table import VIEW_TERMS, need_column, read_table
-from pneumoscope.errors import ImageError, LabelError, ManifestError, MissingExtraError, UsageError
-from pneumoscope.labels import LABELS, check_label
-from pneumoscope.pixels.dicom_tags import Tags, metadata
-from pneumoscope.pixels.plane import quiet
-from pneumoscope.registry import suggestion
+from pneumoscope.imaging.dicom.tags import Tags, metadata
+from pneumoscope.imaging.plane import quiet
 
 MODALITIES = ("CR", "DX", "DR", "RG")
 """Kept by themselves (C.7.3.1.1.1): computed and digital radiography, and two names that older devices gave them."""

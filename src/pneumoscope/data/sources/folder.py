@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pneumoscope.core.errors import LabelError
+from pneumoscope.core.labels import LABELS, check_label
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.sources.base import (
     ImportOptions,
     Listing,
@@ -17,9 +20,6 @@ from pneumoscope.data.sources.base import (
     several,
     why_not_image,
 )
-from pneumoscope.errors import LabelError
-from pneumoscope.labels import LABELS, check_label
-from pneumoscope.registry import suggestion
 
 
 def scan(folder: Path, options: ImportOptions) -> Listing:

@@ -11,6 +11,9 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from pneumoscope.core.errors import LabelError, ManifestError, UsageError
+from pneumoscope.core.labels import check_label
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.sources.base import ImportOptions, Listing, Row, Source, relative, several, why_not_image
 from pneumoscope.data.sources.table import (
     SEX_TERMS,
@@ -23,9 +26,6 @@ from pneumoscope.data.sources.table import (
     text,
     years,
 )
-from pneumoscope.errors import LabelError, ManifestError, UsageError
-from pneumoscope.labels import check_label
-from pneumoscope.registry import suggestion
 
 # The vocabulary's "pneumonia" is a pneumonia whose agent is neither a virus nor a bacterium, or is not stated.
 _BACTERIAL = (

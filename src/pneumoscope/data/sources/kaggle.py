@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pneumoscope.core.errors import LabelError
 from pneumoscope.data.sources.base import (
     ImportOptions,
     Listing,
@@ -20,7 +21,6 @@ from pneumoscope.data.sources.base import (
     several,
     why_not_image,
 )
-from pneumoscope.errors import LabelError
 
 LICENSE = "CC BY 4.0"
 PROVENANCE = "graded by two physicians, a third checked the evaluation set (Kermany 2018); kind from the file name"

@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from pneumoscope.core.errors import LabelError
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.sources.base import ImportOptions, Listing, Row, Source, files_under, relative, why_not_image
-from pneumoscope.errors import LabelError
-from pneumoscope.registry import suggestion
 
 FOLDERS: Mapping[str, str] = MappingProxyType(
     {

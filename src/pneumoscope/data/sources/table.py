@@ -8,9 +8,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.sources.base import files_under
-from pneumoscope.errors import ManifestError, UsageError
-from pneumoscope.registry import suggestion
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,258 @@
+"""The card: what a bundle says about itself, so that whoever meets the model meets its limits too.
+
+A bundle is a folder: ``model.onnx``, ``card.json``, ``recipe.yaml``, ``weights.safetensors`` (left out of the shipped
+one), ``CARD.md``, ``figures/``. Its identity is the hash of the card, which holds the hash of the graph. Later facts
+(audit, parity, openings) are appended to ``evidence/*.json`` and name that identity.
+After: Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pneumoscope.core.errors import BundleError
+from pneumoscope.core.files import sha256_of
+
+SCHEMA_VERSION = 1
+
+OUTPUTS = ("probabilities", "logits", "heatmap", "embedding", "ood")
+"""Names of the graph's outputs, in order. Its one input is ``image``: float32 [N, 1, H, W], 0 = black, 1 = white."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Estimate(_Frozen):
+    """A figure with its 95% interval.
+
+    ``value`` is None where the figure cannot be computed, ``low`` and ``high`` where its interval is not estimable
+    (fewer than 10 groups in a class); ``note`` says why.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "not estimable"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f} [interval not estimable]"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class OperatingPoint(_Frozen):
+    """A threshold on the primary label's probability, chosen on the calibration part only."""
+
+    name: Literal["youden", "sensitivity-95", "sensitivity-98"]
+    threshold: float
+    sensitivity: Estimate
+    specificity: Estimate
+    meaning: str = Field(default="", description="in words: of how many images of which sources how many were above")
+
+
+class PredictionSets(_Frozen):
+    """Thresholds of prediction sets, from the second half of the calibration part, which set nothing else."""
+
+    alpha: float = Field(description="the sets aim to hold the true label of 1 - alpha of the images of each label")
+    thresholds: dict[str, float] = Field(description="label -> the smallest probability at which it is in the set")
+    groups: dict[str, int] = Field(description="label -> calibration groups that its threshold rests on")
+    expected: dict[str, tuple[float, float]] = Field(
+        description="label -> limits within which chance puts the true coverage of such a threshold 95 times in 100"
+    )
+    method: str
+    measured_on: str = Field(default="", description="part whose images gave coverage, with their number")
+    coverage: dict[str, Estimate] = Field(
+        default_factory=dict, description="label -> share of its images there whose set held it"
+    )
+    mean_size: float | None = Field(default=None, description="labels in a set there, on average")
+
+    def of(self, probabilities: Mapping[str, float]) -> list[str]:
+        """Return the labels that can't be ruled out; none where the image is unusual for every label."""
+        return [label for label, limit in self.thresholds.items() if probabilities[label] >= limit]
+
+
+class LikelihoodBand(_Frozen):
+    """How much more often a score in a band comes from the primary label than from the others."""
+
+    low: float
+    high: float = Field(description="low <= score < high; the last band holds its end")
+    ratio: Estimate
+    positives: int = Field(description="calibration images of the primary label in the band")
+    negatives: int
+
+
+class PartMetrics(_Frozen):
+    """What was measured on one part of one data set."""
+
+    part: str
+    data: str = Field(description="hash of the manifest's rows that were used")
+    images: int
+    groups: int
+    group_kind: str = Field(description="patient, near-duplicate cluster or image; the first is the honest one")
+    metrics: dict[str, Estimate]
+
+
+class LabelDefinition(_Frozen):
+    """One class of the model."""
+
+    name: str
+    members: tuple[str, ...] = Field(description="labels of the vocabulary that were merged into this class")
+    reference_standard: str = Field(description="how the training labels were made, by source")
+    images: dict[str, int] = Field(default_factory=dict, description="images by part")
+
+
+class SourceLicence(_Frozen):
+    """The licence that one source of training data (or of starting weights) lays on these weights."""
+
+    source: str
+    licence: str
+    images: int = 0
+
+
+class Refusal(_Frozen):
+    """When the model keeps silent: thresholds chosen on the calibration part."""
+
+    ood_threshold: float = Field(description="a study whose out-of-distribution score exceeds this is refused")
+    ood_quantile: float = Field(description="the share of calibration images at or under the threshold")
+
+
+class GateNote(_Frozen):
+    """One finding of the data gate."""
+
+    name: str
+    severity: Literal["block", "warn", "note"]
+    sentence: str
+    because: str | None = Field(default=None, description="why the user allowed it")
+
+
+class GateSummary(_Frozen):
+    """What the data gate found before the training."""
+
+    checked: str = Field(description="UTC, ISO 8601")
+    data: str = Field(description="hash of the manifest's rows that were checked")
+    findings: tuple[GateNote, ...]
+
+
+class Card(_Frozen):
+    """All that a bundle says about itself. ``labels`` gives the order of the graph's outputs; the first is primary."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    version: str
+    created: str = Field(description="UTC, ISO 8601")
+    software: dict[str, str] = Field(description="versions of what made it")
+    summary: str
+    intended_use: str
+    limits: tuple[str, ...]
+    not_looked_for: tuple[str, ...]
+    labels: tuple[LabelDefinition, ...]
+    kind: Literal["binary", "multiclass"]
+    input_size: int = Field(description="side of the square that the graph resizes to, in pixels")
+    heatmap_size: tuple[int, int] | None = Field(description="rows, columns of the heatmap; None where there is none")
+    temperature: float
+    class_bias: tuple[float, ...]
+    class_prior: tuple[float, ...] = Field(description="share of each class in the calibration part")
+    calibrated: bool = True
+    operating_points: tuple[OperatingPoint, ...]
+    default_operating_point: str = "sensitivity-95"
+    score_bands: tuple[dict[str, float], ...] = Field(
+        default=(),
+        description="low, high, observed rate, its interval and n of the primary label, on calibration",
+    )
+    likelihood_ratios: tuple[LikelihoodBand, ...] = Field(
+        default=(), description="of the primary label by score band, on calibration; capped at the outermost bands"
+    )
+    prediction_sets: PredictionSets | None = None
+    refusal: Refusal
+    recipe_name: str
+    recipe_changes: tuple[str, ...] = Field(default=(), description="--set options and re-derived parts")
+    recipe_hash: str
+    data_hash: str
+    split_hash: str
+    group_kind: str
+    metrics: tuple[PartMetrics, ...]
+    metrics_by_source: dict[str, tuple[PartMetrics, ...]] = Field(default_factory=dict)
+    licences: tuple[SourceLicence, ...]
+    stamps: tuple[str, ...] = Field(default=(), description="warnings that follow the model, such as 'confounded'")
+    gate: GateSummary | None = Field(default=None, description="None: made before there was a data gate")
+    synthetic: bool = Field(default=False, description="trained on phantoms: for demonstration only")
+    parameters: int
+    companions: dict[str, str] = Field(default_factory=dict, description="role -> identity of a companion bundle")
+    model_sha256: str
+    model_bytes: int
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """Class names in the order of the graph's outputs."""
+        return tuple(label.name for label in self.labels)
+
+    @property
+    def primary(self) -> str:
+        """The label whose probability the operating points are set on."""
+        return self.labels[0].name
+
+    @property
+    def operating_point(self) -> OperatingPoint:
+        """The default operating point."""
+        return next(point for point in self.operating_points if point.name == self.default_operating_point)
+
+    def to_json(self) -> str:
+        """Return the card as the text that is written and hashed."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def identity(card_json: bytes) -> str:
+    """Return the identity of a bundle: the SHA-256 of its card, which holds the hash of the graph."""
+    return hashlib.sha256(card_json).hexdigest()
+
+
+def read_card(folder: Path) -> tuple[Card, str]:
+    """Read and verify a bundle's card and the hash of its graph.
+
+    Returns:
+        The card and the bundle's identity.
+
+    Raises:
+        BundleError: A file is missing, the schema is another, or the graph is not the one the card was written for.
+    """
+    folder = Path(folder)
+    card_path, model_path = folder / "card.json", folder / "model.onnx"
+    for path in (card_path, model_path):
+        if not path.is_file():
+            raise BundleError(
+                str(folder), f"is not a bundle: {path.name} is missing.", "Name a folder with both files."
+            )
+    raw = card_path.read_bytes()
+    try:
+        card = Card.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(
+            str(card_path),
+            f"does not follow card schema {SCHEMA_VERSION}: {where}: {first['msg']}.",
+            "Export the bundle again with this version, or use the version that made it.",
+        ) from error
+    if card.schema_version != SCHEMA_VERSION:
+        raise BundleError(
+            str(card_path),
+            f"has schema version {card.schema_version}; this program reads {SCHEMA_VERSION}.",
+            "Export it again.",
+        )
+    found = sha256_of(model_path)
+    if found != card.model_sha256:
+        raise BundleError(
+            str(model_path),
+            f"has SHA-256 {found[:12]}…, the card was written for {card.model_sha256[:12]}….",
+            "The file was altered or exchanged: fetch or export the bundle again.",
+        )
+    return card, identity(raw)

@@ -1,0 +1,178 @@
+"""Evidence: what became known of a bundle after it was made, in files that name it and are never changed.
+
+A bundle's identity is the hash of its card, so nothing that is learned later may be written there. Each later fact (the
+test part was opened, a site accepted it, an export agrees with it) is a file of its own in the bundle's ``evidence/``
+that names the identity. Where the bundle must not be written (the built-in one, a folder without permission), the file
+goes to the user's data folder, in a folder with the identity's name. Readers join both places.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pneumoscope.bundle.card import Card, Estimate
+from pneumoscope.bundle.card import identity as identity_of
+from pneumoscope.core.errors import BundleError
+from pneumoscope.core.files import data_folder, write_json
+
+if TYPE_CHECKING:
+    from pneumoscope.inference.evaluate import Evaluation
+
+OPENING = "opening"
+SUM = "sha256"
+"""Key of a fact's own hash: of its JSON with sorted keys, this key left out."""
+
+PACKAGE = Path(__file__).resolve().parents[1]
+
+
+class Fact(BaseModel):
+    """Something that is known of one bundle. A file may say more than is read here."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    bundle: str = Field(description="identity of the bundle it is about")
+    kind: str = Field(default="", description="what kind of fact; empty in files that only name the bundle")
+
+
+class Opening(Fact):
+    """Test images were measured with a bundle: what, when, and what came out."""
+
+    kind: Literal["opening"] = "opening"
+    time: str = Field(description="UTC, ISO 8601")
+    part: str = Field(description="what was measured: test, or all")
+    data: str = Field(description="hash of the images and labels that were measured")
+    images: int = Field(description="test images that were opened")
+    earlier_openings: int = Field(description="openings before this one that saw any of these images")
+    group_kind: str
+    headline: dict[str, Estimate] = Field(description="figures by name, with intervals, as in a card")
+    command: str
+    note: str = ""
+
+
+def headline(evaluation: Evaluation, card: Card) -> dict[str, Estimate]:
+    """Return the few figures of an evaluation that are always quoted, as a card names them."""
+    point, figures = card.default_operating_point, evaluation.figures.flat()
+    wanted = ("accuracy", "balanced_accuracy", f"{card.primary}/auroc", f"{point}/sensitivity", f"{point}/specificity")
+    return {key: figures[key] for key in wanted}
+
+
+def opening_of(evaluation: Evaluation, card: Card, opened: int, command: str) -> Opening:
+    """Return the fact that an evaluation opened test images.
+
+    Args:
+        evaluation: What was measured.
+        card: Of the bundle.
+        opened: Test images among those that were measured.
+        command: How it was asked for.
+    """
+    return Opening(
+        bundle=evaluation.identity,
+        time=evaluation.created,
+        part=evaluation.part,
+        data=evaluation.data,
+        images=opened,
+        earlier_openings=evaluation.earlier_openings or 0,
+        group_kind=evaluation.group_kind,
+        headline=headline(evaluation, card),
+        command=command,
+    )
+
+
+def append(folder: Path, fact: Fact) -> Path:
+    """Write a fact down and return its file; nothing that is there is changed.
+
+    Args:
+        folder: The bundle's.
+        fact: What became known; its ``bundle`` is the identity.
+    """
+    value = fact.model_dump(mode="json")
+    value[SUM] = _sum_of(value)
+    # The name holds the hash: two facts of the same second have two names, the same fact told twice has one.
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+    path = _place(folder, fact.bundle) / f"{fact.kind}-{stamp}-{value[SUM][:8]}.json"
+    write_json(path, value)
+    return path
+
+
+def read(folder: Path, identity: str) -> list[tuple[Path, Fact]]:
+    """Return what is known of a bundle with the file that says it: of its own folder, the user's, and the package's.
+
+    The built-in bundle also lies in the run that it was made in: what is known of one copy is known of all.
+
+    Raises:
+        BundleError: A file in one of them can't be read, is about another bundle, or was altered.
+    """
+    places = {(Path(folder) / "evidence").resolve(): None, user_folder(identity): None}
+    shipped = PACKAGE / "builtin"
+    if (shipped / "card.json").is_file() and identity_of((shipped / "card.json").read_bytes()) == identity:
+        places[shipped / "evidence"] = None
+    found: dict[str, tuple[Path, Fact]] = {}
+    for path in (path for place in places for path in _files(place)):
+        fact = _read_one(path, identity)
+        found.setdefault(fact.model_dump_json(), (path, fact))
+    return list(found.values())
+
+
+def openings(facts: Iterable[tuple[Path, Fact]]) -> list[Opening]:
+    """Return the openings of test images among facts, oldest first."""
+    found = [fact for _, fact in facts if isinstance(fact, Opening)]
+    # Two in one second: the later one has seen more earlier openings.
+    return sorted(found, key=lambda opening: (opening.time, opening.earlier_openings))
+
+
+def user_folder(identity: str) -> Path:
+    """Return where facts about a bundle that must not be written lie."""
+    return data_folder() / "evidence" / identity
+
+
+def is_read_only(folder: Path) -> bool:
+    """Return whether a bundle's folder must not be written: it is part of the installed package, or not permitted."""
+    inside = Path(folder).resolve().is_relative_to(PACKAGE)
+    return inside or not os.access(folder, os.W_OK)
+
+
+def _place(folder: Path, identity: str) -> Path:
+    return user_folder(identity) if is_read_only(folder) else Path(folder) / "evidence"
+
+
+def _files(folder: Path) -> Sequence[Path]:
+    return sorted(folder.glob("*.json")) if folder.is_dir() else ()
+
+
+def _read_one(path: Path, identity: str) -> Fact:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        named = value["bundle"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise BundleError(
+            str(path), "does not say which bundle it is about.", "Remove it, or make it again."
+        ) from error
+    if named != identity:
+        raise BundleError(
+            str(path), f"is about another bundle ({str(named)[:12]}).", "Remove it, or make it again for this one."
+        )
+    if SUM in value and value[SUM] != _sum_of(value):
+        raise BundleError(
+            str(path),
+            f"was altered: its {SUM} is not that of what it says.",
+            "Restore it from a backup: evidence is only ever added to.",
+        )
+    try:
+        return Opening.model_validate(value) if value.get("kind") == OPENING else Fact.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(step) for step in first["loc"])
+        raise BundleError(str(path), f"{where}: {first['msg']}.", "Restore it, or make it again.") from error
+
+
+def _sum_of(value: Mapping[str, Any]) -> str:
+    plain = {key: inner for key, inner in value.items() if key != SUM}
+    return hashlib.sha256(json.dumps(plain, sort_keys=True, allow_nan=False).encode()).hexdigest()

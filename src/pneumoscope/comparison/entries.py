@@ -1,0 +1,213 @@
+"""What is compared: recipes times grid times seeds, each fitted to the question, checked before anything is trained."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from pneumoscope.core.errors import PneumoscopeError, UsageError, WeightsError
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.recipes.recipe import Pretrained, Recipe, load_recipe, recipe_names, with_changes
+from pneumoscope.training.networks.summary import build_unweighted
+from pneumoscope.training.networks.weights import find_weights, require_hub
+from pneumoscope.training.plan import Plan, plan
+
+AS_PUBLISHED = "recipe"
+"""Value of a grid that leaves the recipe's own."""
+
+_SCOPED = re.compile(r"^([\w*?.\[\]-]+):(?=[\w.\[\]]+=)")
+_UNSAFE = re.compile(r"[^\w.+=-]+")
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One network to train: ``name`` is its folder's too. ``problem`` says why it can't be run, if it can't."""
+
+    name: str
+    recipe: Recipe
+    settings: Mapping[str, str]
+    plan: Plan | None
+    problem: str = ""
+
+
+def parse_grid(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return ``key=v1,v2`` options as key -> values; a comma inside brackets or braces does not separate.
+
+    Raises:
+        UsageError: One is not of that form, or names a key or a value twice.
+    """
+    grid: dict[str, tuple[str, ...]] = {}
+    for text in texts:
+        key, equals, rest = text.partition("=")
+        values = tuple(value.strip() for value in _split(rest))
+        if not (key and equals and all(values)):
+            raise UsageError(f"--grid {text}", "must be key=value,value.", "Example: --grid optimizer.lr=1e-3,1e-4")
+        if key in grid or len(set(values)) < len(values):
+            raise UsageError(f"--grid {text}", "names a key or a value twice.", "Say each once.")
+        grid[key] = values
+    return grid
+
+
+def _split(text: str) -> list[str]:
+    parts, depth = [""], 0
+    for character in text:
+        depth += (character in "[{") - (character in "]}")
+        if character == "," and not depth:
+            parts.append("")
+        else:
+            parts[-1] += character
+    return parts
+
+
+def sets_for(name: str, sets: Sequence[str]) -> list[str]:
+    """Return the changes that are meant for a recipe, of ``key=value`` (for all) and ``recipe-*:key=value``."""
+    chosen = []
+    for text in sets:
+        match = _SCOPED.match(text)
+        if match is None:
+            chosen.append(text)
+        elif fnmatchcase(name, match[1]):
+            chosen.append(text[match.end() :])
+    return chosen
+
+
+def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
+    """Return the changes that make a recipe ask the comparison's question of the data that are there.
+
+    A binary recipe tells the target from normal and leaves other labels out. One of several classes tells apart all
+    classes that the data have, the target first. A recipe that does so already is left as it is.
+    """
+    task = recipe.task
+    if task.kind == "binary":
+        wanted, changes = (target, "normal"), []
+        found = {task.class_of(label) for label in present} - {None}
+        if task.classes[0] == target and found <= set(task.classes):
+            return []
+        if task.classes != wanted:
+            changes.append(f"task.classes=[{', '.join(wanted)}]")
+            if task.sigmoid_of not in (None, *wanted):
+                changes.append(f"task.sigmoid_of={target}")
+            if task.map:
+                changes.append("task.map={}")
+        others = [label for label in present if label not in wanted]
+        if not set(others) <= set(task.ignore):
+            changes.append(f"task.ignore=[{', '.join(others)}]")
+        return changes
+    found = {task.class_of(label) for label in present} - {None}
+    known = {*task.classes, *task.optional}
+    if task.classes[0] == target and found <= known and set(task.classes) <= found:
+        return []
+    in_order = [name for name in (*task.classes, *task.optional) if name in found]
+    rest = [str(name) for name in found if name not in in_order]
+    classes = [target, *(name for name in (*in_order, *sorted(rest)) if name != target)]
+    return [f"task.classes=[{', '.join(classes)}]"]
+
+
+def check_weights(recipe: Recipe) -> None:
+    """Raise `WeightsError` unless the weights that a recipe starts from can be had."""
+    pretrained = recipe.network.pretrained
+    if isinstance(pretrained, Pretrained):
+        find_weights(pretrained)
+    elif pretrained is not None:
+        require_hub(recipe.network.name)
+
+
+def entries(
+    names: Sequence[str],
+    manifest: Manifest,
+    target: str,
+    *,
+    sets: Sequence[str] = (),
+    grid: Mapping[str, Sequence[str]] | None = None,
+    seeds: int = 1,
+) -> list[Entry]:
+    """Return all networks of a comparison, in the order of the names.
+
+    A network whose weights can't be had is kept with its reason; every other contradiction is an error now, before
+    the first of them is trained.
+
+    Args:
+        names: Recipes or YAML files; ``all`` stands for every recipe of a published system, and the flagship.
+        manifest: In parts.
+        target: The class that is looked for.
+        sets: Changes, as `sets_for` reads them.
+        grid: Setting -> values, as `parse_grid` returns them.
+        seeds: How many of each, from the recipe's own seed upwards.
+
+    Raises:
+        UsageError: An unknown recipe, one that comes twice, a target that the data have no image of.
+        RecipeError: A recipe that contradicts itself, its network or the data.
+        RunError: A class has too few images.
+    """
+    present = Counter(str(label) for label in manifest.table.label)
+    if target not in present:
+        named = ", ".join(f"{label} ({n})" for label, n in present.items())
+        raise UsageError(f"--target {target}", f"the data have no such image; they have {named}.")
+    if not manifest.parts_present:
+        raise UsageError(
+            "the manifest",
+            "has no parts; each recipe would split it in its own way.",
+            "Run: pneumoscope data split",
+        )
+    chosen = [found for name in names for found in (published() if name == "all" else [name])]
+    unused = [text for text in sets if not any(sets_for(_stem(name), [text]) for name in chosen)]
+    if unused:
+        raise UsageError(f"--set {unused[0]}", "is meant for none of the recipes.", f"They are: {', '.join(chosen)}.")
+    made: dict[str, Entry] = {}
+    for name in chosen:
+        for values in itertools.product(*(grid or {}).values()):
+            settings = dict(zip(grid or {}, values, strict=True))
+            for number in range(seeds):
+                entry = _entry(name, manifest, target, present, sets_for(_stem(name), sets), settings, number)
+                if entry.name in made:
+                    raise UsageError(entry.name, "is named twice.", "Say each recipe once.")
+                made[entry.name] = entry
+    return list(made.values())
+
+
+def published() -> list[str]:
+    """Return the recipes of the published systems and the flagship; the built-in model's has a merged set's classes."""
+    return [name for name in recipe_names() if name != "mobilenetv2-builtin"]
+
+
+def _stem(name: str) -> str:
+    """Return a recipe's name, of its name or its file."""
+    return re.sub(r"\.ya?ml$", "", name.replace("\\", "/").rpartition("/")[2])
+
+
+def _entry(
+    name: str,
+    manifest: Manifest,
+    target: str,
+    present: Counter[str],
+    sets: Sequence[str],
+    settings: Mapping[str, str],
+    number: int,
+) -> Entry:
+    recipe = load_recipe(name)
+    changes = [] if any(text.startswith("task.") for text in sets) else fit_task(recipe, target, present)
+    changes += [*sets, *(f"{key}={value}" for key, value in settings.items() if value != AS_PUBLISHED)]
+    if number:
+        changes.append(f"training.seed={recipe.training.seed + number}")
+    recipe = with_changes(recipe, changes)
+    parts = [_stem(name), *(f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())]
+    slug = _UNSAFE.sub("_", "+".join(parts)) + (f".seed{recipe.training.seed}" if number else "")
+    if recipe.task.classes[0] != target:
+        raise UsageError(
+            slug, f"looks first for {recipe.task.classes[0]}, the comparison for {target}.", "Name the target first."
+        )
+    try:
+        made = plan(recipe, manifest)
+        build_unweighted(made.recipe)
+    except PneumoscopeError as error:
+        # Which of twenty it was is what the reader needs first.
+        raise type(error)(f"{slug}: {error.thing}", error.problem, error.way_out) from error
+    try:
+        check_weights(recipe)
+    except WeightsError as error:
+        return Entry(slug, made.recipe, settings, None, str(error))
+    return Entry(slug, made.recipe, settings, made)

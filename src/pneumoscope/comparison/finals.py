@@ -1,0 +1,135 @@
+"""The finals: the test part is opened once, for the networks that validation chose, and that is written down."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+
+from pneumoscope.bundle.evidence import append, opening_of
+from pneumoscope.bundle.runtime import Prediction, load
+from pneumoscope.comparison.ranking import Wishes
+from pneumoscope.comparison.result import Final, Table, figures_of
+from pneumoscope.comparison.runs import Outcome, read_card_of
+from pneumoscope.core.files import write_json
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.inference.evaluate import Evaluation, evaluate
+from pneumoscope.reporting.pages.run_report import renew
+from pneumoscope.stats.comparison.paired import Scores, paired_all
+
+FILE = "finals.json"
+
+Record = Callable[[Sequence[str], str], int]
+"""Called once with the SHA-256 of all test images and what opens them; returns how many earlier openings saw any."""
+
+
+def finalists(table: Table, count: int) -> list[str]:
+    """Return the names that go to the test part: the recommended one, the best one, then by rank up to ``count``."""
+    chosen = table.recommendation.chosen
+    order = [*([chosen] if chosen else []), *(row.name for row in table.rows)]
+    return list(dict.fromkeys(order))[: max(count, len({chosen, table.rows[0].name} - {None}))]
+
+
+def open_test(
+    tables: Sequence[Table],
+    outcomes: Sequence[Outcome],
+    folder: Path,
+    wishes: Wishes,
+    *,
+    count: int,
+    record: Record,
+    command: str,
+    console: Console,
+) -> tuple[list[Table], str]:
+    """Measure the finalists of all tables on test, after one opening for them all.
+
+    What was measured is kept in the folder: the same finalists are not opened again. Each finalist's bundle gets the
+    opening as evidence, and its card and report show it.
+
+    Returns:
+        The tables with their finals, and a sentence on what was opened.
+    """
+    runs = {outcome.entry.name: outcome for outcome in outcomes}
+    names = [name for table in tables for name in finalists(table, count)]
+    identities = {name: next(r.identity for t in tables for r in t.rows if r.name == name) for name in names}
+    path = folder / FILE
+    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if kept.get("identities") == identities:
+        console.print("test: measured before, for the same finalists; not opened again")
+    else:
+        console.print(f"test: opened for {', '.join(names)}")
+        parts = {name: _manifest_of(runs[name]) for name in names}
+        hashes = sorted({str(value) for part in parts.values() for value in part.part("test").table["sha256"]})
+        earlier = record(hashes, "finalists " + ", ".join(f"{name} {identities[name][:12]}" for name in names))
+        measured = {}
+        for name, manifest in parts.items():
+            answers: list[Prediction] = []
+            with console.status(f"measuring {name} on test"):
+                found = evaluate(
+                    load(runs[name].folder / "bundle"),
+                    manifest,
+                    "test",
+                    record=lambda *_, n=earlier: n,
+                    keep=answers.append,
+                )
+            bundle = runs[name].folder / "bundle"
+            opened = len(manifest.part("test"))
+            append(bundle, opening_of(found, read_card_of(runs[name].folder)[0], opened, command))
+            renew(bundle)
+            measured[name] = {
+                "evaluation": found.model_dump(mode="json"),
+                "probabilities": [list(answer.probabilities) for answer in answers],
+            }
+        kept = {"identities": identities, "images": len(hashes), "earlier": earlier, "measured": measured}
+        write_json(path, kept)
+    earlier = int(kept["earlier"])
+    before = "the first opening of these images" if not earlier else f"earlier openings of these images: {earlier}"
+    what = "1 finalist" if len(names) == 1 else f"{len(names)} finalists"
+    note = f"Test was opened once, for {what}, {kept['images']} images; {before}."
+    return [_with_finals(table, kept["measured"], runs, wishes, count) for table in tables], note
+
+
+def _manifest_of(outcome: Outcome) -> Manifest:
+    assert outcome.entry.plan is not None  # finalists have runs, so they had plans
+    return outcome.entry.plan.manifest
+
+
+def _with_finals(
+    table: Table, measured: Mapping[str, dict[str, object]], runs: Mapping[str, Outcome], wishes: Wishes, count: int
+) -> Table:
+    names = finalists(table, count)
+    evaluations = {name: Evaluation.model_validate(measured[name]["evaluation"]) for name in names}
+    plan = runs[names[0]].entry.plan
+    assert plan is not None
+    test = plan.manifest.part("test").table
+    cards = {name: read_card_of(runs[name].folder)[0] for name in names}
+    scores = {
+        name: Scores(np.array(measured[name]["probabilities"], dtype=np.float64), cards[name].operating_point.threshold)
+        for name in names
+    }
+    whole = all(not evaluation.failures for evaluation in evaluations.values())
+    tested = (
+        paired_all(
+            scores,
+            names[0],
+            plan.targets("test"),
+            test["group"].to_numpy(dtype=str),
+            wishes.metric,
+            rng=np.random.default_rng(0),
+        )
+        if whole and len(names) > 1
+        else {}
+    )
+    finals = tuple(
+        Final(
+            name=name,
+            evaluation=evaluations[name],
+            figures=figures_of(evaluations[name].figures, cards[name].default_operating_point),
+            versus_first=tested.get(name),
+        )
+        for name in names
+    )
+    return table.model_copy(update={"finals": finals})

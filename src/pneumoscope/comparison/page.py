@@ -1,0 +1,161 @@
+"""The page of a comparison: which network, by how much, at what price, and how sure that is."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from pneumoscope.comparison.result import RANKING, Comparison, Row, Table, charts
+from pneumoscope.core.labels import display_name
+from pneumoscope.reporting import formatting
+from pneumoscope.reporting.charts import drawings
+from pneumoscope.reporting.pages.page import environment
+from pneumoscope.stats.comparison.paired import Paired
+
+REPORTED = ("part", "epoch", "accuracy", "loss", "f1", "precision", "recall", "seconds")
+"""What of a source's figures stands beside ours; the rest is in the recipe."""
+
+
+def pictures(comparison: Comparison) -> dict[str, bytes]:
+    """Return the PNG pictures of a comparison by file name."""
+    made: dict[str, bytes] = {}
+    for number, table in enumerate(comparison.tables, start=1):
+        made[f"curves-{number}.png"] = charts.curves(table.rows)
+        made[f"ranking-{number}.png"] = charts.intervals(table, comparison.metric)
+        made[f"price-{number}.png"] = charts.price(table, comparison.metric)
+        for key, values in comparison.grid.items():
+            by_recipe: dict[str, list[Row]] = defaultdict(list)
+            for row in table.rows:
+                by_recipe[row.recipe].append(row)
+            for recipe, rows in by_recipe.items():
+                name = f"{recipe}-{key.replace('.', '-')}-{number}.png"
+                made[name] = charts.experiment(rows, key, list(values), comparison.metric)
+    return made
+
+
+def comparison_page(comparison: Comparison, images: Mapping[str, bytes]) -> str:
+    """Return the self-contained HTML page of a comparison with its pictures."""
+    return environment().get_template("comparison.html").render(
+        title=f"Comparison: {display_name(comparison.target)}",
+        c=comparison,
+        ranking=RANKING,
+        pictures={name: _data_url(data) for name, data in images.items()},
+        display=display_name,
+        question=question,
+        figure_name=formatting.figure_name,
+        value=formatting.value,
+        interval=formatting.interval,
+        whisker=drawings.whisker,
+        difference=difference,
+        chance=chance,
+        reported=reported,
+        price=price,
+        when=formatting.moment,
+        final=lambda table, name: next((f for f in table.finals if f.name == name), None),
+    )  # fmt: skip
+
+
+def question(table: Table) -> str:
+    """Return the question that a table's networks answer."""
+    return " or ".join(display_name(name) for name in table.classes)
+
+
+def difference(paired: Paired | None) -> str:
+    """Return a difference with its interval; words where it has none."""
+    if paired is None:
+        return "reference"
+    estimate = paired.difference
+    if estimate.value is None:
+        return f"not estimable: {estimate.note or paired.note}"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:+.3f} (interval not estimable)"
+    return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
+
+
+def chance(paired: Paired | None) -> str:
+    """Return the p-value after Holm's adjustment, three digits."""
+    p = None if paired is None else paired.adjusted if paired.adjusted is not None else paired.p_value
+    return "" if p is None else "< .001" if p < 0.001 else f"{p:.3f}"
+
+
+def reported(row_reported: Mapping[str, Any]) -> str:
+    """Return in one line what a recipe's source reports."""
+    found = [f"{key} {row_reported[key]}" for key in REPORTED if key in row_reported]
+    return ", ".join(found) or "nothing"
+
+
+def price(row: Row) -> dict[str, str]:
+    """Return what a network costs, in words."""
+    cost = row.cost
+    return {
+        "training": _duration(cost.training_seconds),
+        "epochs": f"{cost.epochs}, kept {row.kept_epoch}",
+        "parameters": f"{cost.parameters:,}",
+        "operations": "" if cost.operations is None else f"{cost.operations / 1e6:,.0f} M",
+        "size": formatting.megabytes(cost.model_bytes),
+        "latency": "" if cost.latency is None else f"{1000 * cost.latency:.1f} ms",
+        "memory": "" if cost.memory_bytes is None else f"{cost.memory_bytes / 1e6:.0f} MB",
+    }  # fmt: skip
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def _data_url(png: bytes) -> str:
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def leaderboard_csv(comparison: Comparison) -> str:
+    """Return all networks of all tables as CSV, one row each: figures with their intervals, cost, test."""
+    file = io.StringIO()
+    heads = ["question", "name", "recipe", "seed", "changes", "part", "images"]
+    for name in RANKING:
+        heads += [name, f"{name}_low", f"{name}_high"]
+    heads += ["difference", "adjusted_p", "recommended", "training_seconds", "parameters", "operations"]
+    heads += ["model_bytes", "latency", "memory_bytes", "identity"]
+    writer = csv.DictWriter(file, heads, lineterminator="\n")
+    writer.writeheader()
+    for table in comparison.tables:
+        for row in table.rows:
+            writer.writerow(_line(table, row, "validation", table.images, row.figures, row.versus_best))
+        rows = {row.name: row for row in table.rows}
+        for final in table.finals:
+            images = final.evaluation.figures.images
+            writer.writerow(_line(table, rows[final.name], "test", images, final.figures, final.versus_first))
+    return file.getvalue()
+
+
+def _line(
+    table: Table, row: Row, part: str, images: int, figures: Mapping[str, Any], paired: Paired | None
+) -> dict[str, Any]:
+    line: dict[str, Any] = {
+        "question": question(table),
+        "name": row.name,
+        "recipe": row.recipe,
+        "seed": row.seed,
+        "changes": "; ".join(row.changes),
+        "part": part,
+        "images": images,
+        "difference": None if paired is None else paired.difference.value,
+        "adjusted_p": None if paired is None else paired.adjusted,
+        "recommended": row.name == table.recommendation.chosen,
+        "identity": row.identity,
+    }
+    for name in RANKING:
+        line |= {name: figures[name].value, f"{name}_low": figures[name].low, f"{name}_high": figures[name].high}
+    cost = row.cost
+    return line | {
+        "training_seconds": cost.training_seconds,
+        "parameters": cost.parameters,
+        "operations": cost.operations,
+        "model_bytes": cost.model_bytes,
+        "latency": cost.latency,
+        "memory_bytes": cost.memory_bytes,
+    }

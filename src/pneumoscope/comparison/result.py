@@ -1,0 +1,143 @@
+"""A comparison: networks on the same images, ranked on validation, each difference with its test.
+
+What a comparison says is fixed here, apart from how the networks were trained (``compare/``) and how it is shown
+(``report/comparison.py``). Networks stand in one table only if they answer the same question on the same images: a
+binary network is not ranked against one of four classes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pneumoscope import __version__
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.stats.comparison.paired import Paired
+from pneumoscope.stats.comparison.recommendation import Recommendation
+from pneumoscope.stats.figures import Figures
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Cost(_Frozen):
+    """What a network costs."""
+
+    training_seconds: float | None = Field(description="all epochs, validation included, and a frozen backbone's pass")
+    epochs: int
+    device: str = Field(description="device, precision, processor")
+    parameters: int
+    operations: int | None = Field(description="multiply-adds of the network for one image")
+    model_bytes: int
+    latency: float | None = Field(description="median seconds for one image, one thread, the graph alone")
+    latency_range: tuple[float, float] | None = Field(description="10th and 90th percentile of it")
+    memory_bytes: int | None = Field(description="what loading and running the graph adds to a process at its peak")
+
+
+class Row(_Frozen):
+    """One network: a recipe with its settings and seed."""
+
+    name: str
+    recipe: str
+    settings: dict[str, str] = Field(description="what --grid set")
+    seed: int
+    changes: tuple[str, ...] = Field(description="what was changed of the recipe as it is published")
+    identity: str = Field(description="of the bundle")
+    run: str = Field(description="folder, relative to the comparison's")
+    kept_epoch: int
+    figures: dict[str, Estimate] = Field(description="on validation; see ``RANKING``")
+    confusion: tuple[tuple[int, ...], ...]
+    classes: tuple[str, ...]
+    cost: Cost
+    curve: tuple[dict[str, float], ...] = Field(description="metrics.csv, a row an epoch")
+    reported: dict[str, Any] = Field(description="what the recipe's source reports, of its own data")
+    versus_best: Paired | None = Field(description="this network less the best one; None for the best itself")
+
+
+class Final(_Frozen):
+    """A finalist on the test part."""
+
+    name: str
+    evaluation: Evaluation
+    figures: dict[str, Estimate]
+    versus_first: Paired | None = Field(description="this finalist less the one recommended; None for that one")
+
+
+class Seeds(_Frozen):
+    """A recipe over its seeds."""
+
+    name: str
+    seeds: int
+    mean: float
+    low: float = Field(description="the least of them")
+    high: float = Field(description="the largest of them")
+    versus_best: Paired | None
+
+
+class Table(_Frozen):
+    """Networks that answer one question on the same images, the best first."""
+
+    classes: tuple[str, ...]
+    kind: Literal["binary", "multiclass"]
+    images: int
+    groups: int
+    class_images: dict[str, int]
+    data: str = Field(description="hash of the validation rows")
+    group_sentence: str
+    rows: tuple[Row, ...]
+    recommendation: Recommendation
+    seeds: tuple[Seeds, ...]
+    finals: tuple[Final, ...]
+
+
+class NotRun(_Frozen):
+    """A network that has no figures, and why."""
+
+    name: str
+    recipe: str
+    status: Literal["not run", "failed"]
+    reason: str
+    reported: dict[str, Any]
+
+
+class Comparison(_Frozen):
+    """All of one comparison."""
+
+    schema_version: int = 1
+    disclaimer: str = DISCLAIMER
+    program: str = Field(default_factory=lambda: f"pneumoscope {__version__}")
+    created: str
+    command: str
+    target: str
+    metric: str
+    data: str = Field(description="hash of the manifest's rows")
+    split: str = Field(description="hash of their division into parts")
+    sources: dict[str, int]
+    notes: tuple[str, ...]
+    grid: dict[str, tuple[str, ...]]
+    tables: tuple[Table, ...]
+    not_run: tuple[NotRun, ...]
+    test_note: str
+
+    def to_json(self) -> str:
+        """Return the comparison as indented JSON."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+RANKING = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier")
+"""Figures of a network: AUROC of the target against the rest; sensitivity and specificity at its default threshold."""
+
+
+def figures_of(figures: Figures, default_point: str) -> dict[str, Estimate]:
+    """Return the figures by which networks are compared."""
+    point = next(point for point in figures.operating if point.name == default_point)
+    named = {
+        "auroc": figures.by_class[figures.classes[0]]["auroc"],
+        "sensitivity": point.sensitivity,
+        "specificity": point.specificity,
+    }
+    return {name: named[name] if name in named else figures.overall[name] for name in RANKING}

@@ -1,0 +1,197 @@
+"""Trains what is compared, one run a network, and measures what each costs; resumable, one failure costs one row."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.console import Console
+from torch.utils.flop_counter import FlopCounterMode
+
+from pneumoscope.bundle.benchmark import probe
+from pneumoscope.bundle.card import Card, read_card
+from pneumoscope.comparison.entries import Entry
+from pneumoscope.comparison.result import Cost
+from pneumoscope.core.errors import PneumoscopeError, RunError
+from pneumoscope.core.files import write_json
+from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.recipes.recipe import Recipe
+from pneumoscope.training.features import FeatureStore
+from pneumoscope.training.loop.fit import open_run
+from pneumoscope.training.networks.summary import build_unweighted
+from pneumoscope.training.plan import Plan
+from pneumoscope.workflows.admission import admit
+from pneumoscope.workflows.train import train_and_release
+
+COST = "cost.json"
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of an entry: ``folder`` is its finished run's."""
+
+    entry: Entry
+    status: Literal["done", "not run", "failed"]
+    folder: Path
+    reason: str = ""
+
+
+def ask_gate(entries: Sequence[Entry], *, allowed: Mapping[str, str], console: Console) -> dict[str, GateReport]:
+    """Return what the data gate says of each entry's data, by name; entries with the same data share one report.
+
+    Raises:
+        GateRefusedError: A finding blocks and is not allowed; nothing was trained yet.
+    """
+    reports: dict[tuple[object, ...], GateReport] = {}
+    by_name = {}
+    for entry in entries:
+        if entry.plan is not None:
+            manifest, task = entry.plan.manifest, entry.plan.recipe.task
+            classes = frozenset((label, task.class_of(label)) for label in set(manifest.table.label))
+            key = (manifest.rows_hash(), manifest.split_hash(), classes)
+            if key not in reports:
+                reports[key] = admit(entry.plan, allowed=allowed, console=console)
+            by_name[entry.name] = reports[key]
+    return by_name
+
+
+def run_all(
+    entries: Sequence[Entry], folder: Path, *, gates: Mapping[str, GateReport], device: str, console: Console
+) -> list[Outcome]:
+    """Train every entry that can be trained, each into ``folder``/its name; finished ones are left as they are.
+
+    Raises:
+        KeyboardInterrupt: The user stopped it; the same command goes on.
+    """
+    outcomes: list[Outcome] = []
+    with FeatureStore() as features:
+        for number, entry in enumerate(entries, start=1):
+            heading = f"[{number}/{len(entries)}] {entry.name}"
+            where = folder / entry.name
+            if entry.plan is None:
+                console.print(f"{heading}: not run. {entry.problem}", markup=False)
+                outcomes.append(Outcome(entry, "not run", where, entry.problem))
+                continue
+            try:
+                if is_finished(entry.plan, where):
+                    console.print(f"{heading}: finished before", markup=False)
+                else:
+                    console.print(f"{heading}: {'; '.join(entry.recipe.changes) or 'as published'}", markup=False)
+                    train_and_release(
+                        entry.plan,
+                        where,
+                        device=device,
+                        resume=True,
+                        console=console,
+                        gate=gates[entry.name],
+                        features=features,
+                    )
+                outcomes.append(Outcome(entry, "done", where))
+            except PneumoscopeError as error:
+                outcomes.append(Outcome(entry, "failed", where, str(error)))
+            except (RuntimeError, MemoryError) as error:  # torch's: out of memory, an operator that a device lacks
+                first = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                outcomes.append(Outcome(entry, "failed", where, f"{type(error).__name__}: {first}"))
+            if outcomes[-1].status == "failed":
+                console.print(f"{heading}: failed. {outcomes[-1].reason}", markup=False)
+    return outcomes
+
+
+def is_finished(plan: Plan, folder: Path) -> bool:
+    """Return whether ``folder`` holds the whole run of this plan.
+
+    Raises:
+        RunError: It holds a run of another recipe or other data.
+    """
+    if not (folder / "evaluation.json").is_file():
+        return False
+    open_run(folder, plan, resume=True)
+    return (folder / "bundle" / "card.json").is_file()
+
+
+def read_card_of(folder: Path) -> tuple[Card, str]:
+    """Return the card of a run's bundle and its identity."""
+    return read_card(folder / "bundle")
+
+
+def read_curve(folder: Path) -> tuple[dict[str, float], ...]:
+    """Return a run's metrics.csv, a row an epoch, without empty cells."""
+    with (folder / "metrics.csv").open(newline="") as file:
+        return tuple({key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file))
+
+
+def read_probabilities(folder: Path, labels: Sequence[str], hashes: Sequence[str]) -> NDArray[np.float64]:
+    """Return the probabilities [N, C] that a run's bundle gave to the validation images.
+
+    Args:
+        folder: The run's.
+        labels: C names.
+        hashes: SHA-256 of the N images, in their order.
+
+    Raises:
+        RunError: The predictions are of other images, or one image failed.
+    """
+    import pyarrow.parquet as pq
+
+    path = folder / "predictions.parquet"
+    table = pq.read_table(path, columns=["sha256", *(f"p_{label}" for label in labels)])
+    if table.column("sha256").to_pylist() != list(hashes):
+        raise RunError(str(path), "is not of the validation images of this manifest.", f"Delete {folder}.")
+    found = np.column_stack([table.column(f"p_{label}").to_numpy() for label in labels]).astype(np.float64)
+    if np.isnan(found).any():
+        raise RunError(str(path), "has images that could not be predicted.", "Check the images: data check")
+    return found
+
+
+def operations(recipe: Recipe) -> int:
+    """Return the multiply-adds that a network needs for one image, without preprocessing."""
+    model = build_unweighted(recipe).eval()
+    with FlopCounterMode(display=False) as counter, torch.device("meta"):
+        model(torch.zeros(1, 1, recipe.input.size, recipe.input.size))
+    return int(counter.get_total_flops() // 2)  # torch counts a multiply-add as two
+
+
+def _training_seconds(folder: Path) -> float | None:
+    """Return the seconds of all epochs and of a frozen backbone's pass; None for a run without a clock."""
+    timing, features = folder / "timing.json", folder / "features.json"
+    if not timing.is_file():
+        return None
+    once = json.loads(features.read_text())["seconds"] if features.is_file() else 0.0
+    return float(sum(json.loads(timing.read_text())["epoch_seconds"]) + once)
+
+
+def cost_of(outcome: Outcome, side: int) -> Cost:
+    """Return what a finished run costs; measured once and kept beside it.
+
+    Args:
+        outcome: Of a finished run.
+        side: Of the images with which latency is measured.
+    """
+    path = outcome.folder / COST
+    card, identity = read_card_of(outcome.folder)
+    if path.is_file():
+        kept = json.loads(path.read_text())
+        if kept["identity"] == identity and kept["side"] == side:
+            return Cost.model_validate(kept["cost"])
+    environment = json.loads((outcome.folder / "environment.json").read_text())
+    measured = probe(outcome.folder / "bundle", side)
+    cost = Cost(
+        training_seconds=_training_seconds(outcome.folder),
+        epochs=len(read_curve(outcome.folder)),
+        device=f"{environment['device']}, {environment['precision']}, {environment['processor']}",
+        parameters=card.parameters,
+        operations=operations(outcome.entry.recipe),
+        model_bytes=card.model_bytes,
+        latency=measured.latency,
+        latency_range=(measured.low, measured.high),
+        memory_bytes=measured.memory_bytes,
+    )
+    write_json(path, {"identity": identity, "side": side, "cost": cost.model_dump(mode="json")})
+    return cost

@@ -1,0 +1,91 @@
+"""One change to a nested setting, as `--set` and the search space of `tune` write it: ``head.dropout[1]=0.3``.
+
+Pure: nothing here knows what a recipe is. Whether the new value is allowed is for the recipe's own rules to say.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import yaml
+
+from pneumoscope.core.errors import UsageError
+
+Path = tuple[str | int, ...]
+"""The steps to a value: names of mappings and numbers in lists."""
+
+
+def parse_path(key: str, where: str) -> Path:
+    """Return the steps of ``head.dropout[1]`` or ``head.dropout.1``.
+
+    Args:
+        key: Names joined by dots; an entry of a list by its number from 0.
+        where: What to call it in an error.
+
+    Raises:
+        UsageError: It has an empty or broken step.
+    """
+    steps = re.sub(r"\[(\d+)\]", r".\1", key).split(".")
+    if any(not step or not re.fullmatch(r"\w+", step) for step in steps):
+        raise UsageError(where, "is not of the form key.inner or key.inner[0].", "Example: head.dropout[1]")
+    return tuple(int(step) if step.isdigit() else step for step in steps)
+
+
+def parse_change(text: str) -> tuple[Path, Any]:
+    """Return the steps and the value of ``key.inner=value``, the value in YAML.
+
+    Raises:
+        UsageError: It is not of that form.
+    """
+    where = f"--set {text}"
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise UsageError(where, "is not of the form key=value.", "Example: --set optimizer.lr=1e-4")
+    try:
+        return parse_path(key, where), numbers(yaml.safe_load(value))
+    except yaml.YAMLError as error:
+        raise UsageError(where, f"the value is not YAML: {error}.") from error
+
+
+def numbers(value: Any) -> Any:
+    """Return the value with numbers where people mean them: YAML 1.1 reads ``1e-4`` as text, also inside a list."""
+    if isinstance(value, list):
+        return [numbers(item) for item in value]
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return value
+    return value
+
+
+def put(data: dict[str, Any], path: Path, value: Any, where: str) -> None:
+    """Set the value at ``path`` inside ``data``, in place; a mapping on the way that is not there is made.
+
+    Raises:
+        UsageError: A step is the number of an entry that is not there: a list is given whole, or one of its entries.
+    """
+    place: Any = data
+    for depth, name in enumerate(path):
+        step: Any = str(name) if isinstance(place, dict) else name
+        if not isinstance(place, dict):
+            _check_entry(place, step, path[:depth], where)
+        if depth == len(path) - 1:
+            place[step] = value
+            return
+        following = place.get(step) if isinstance(place, dict) else place[step]
+        if not isinstance(following, dict | list) and isinstance(path[depth + 1], str):
+            following = place[step] = {}
+        place = following
+
+
+def _check_entry(place: Any, step: str | int, path: Path, where: str) -> None:
+    """Raise `UsageError` unless ``place``, found at ``path``, is a list with the entry ``step``."""
+    name = ".".join(map(str, path))
+    whole = f"Give it whole: {name}=[...]"
+    if not isinstance(place, list) or not place:
+        found = "is empty" if place in (None, []) else f"is {place!r}, not a list"
+        raise UsageError(where, f"{name} {found}, so it has no entry {step!r}.", whole)
+    if not isinstance(step, int) or step >= len(place):
+        raise UsageError(where, f"{name} has {len(place)} entries, numbered 0 to {len(place) - 1}.", whole)

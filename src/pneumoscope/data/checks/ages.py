@@ -1,0 +1,141 @@
+"""Children in one label, adults in another: a network tells their skeletons apart, and looks as if it saw disease."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.labels import display_name
+from pneumoscope.data.checks.ancestors import ADULTS, CHILDREN, canonical
+from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.findings import Case, Clear, Finding
+from pneumoscope.stats.intervals import proportion
+
+ADULT = 18
+"""Years from which a patient counts as an adult."""
+
+MATERIAL = 0.1
+"""How far apart the intervals of two labels' shares of children must lie to be called a mix-up of age and label."""
+
+MEASURED, SHARED, INFERRED = "age stated", "age of the same picture in another source", "inferred from the publisher"
+PARTLY = f"partly {INFERRED}"
+
+
+def children(evidence: Evidence) -> tuple[list[bool | None], list[str]]:
+    """Return [N] whether each image is a child's (None: not known), and how that is known."""
+    table = evidence.table
+    stated = [None if np.isnan(age) else bool(age < ADULT) for age in table.age]
+    said: list[bool | None] = []
+    for source, label in zip(table.source, table.label, strict=True):
+        keys = ((canonical(source), label), (canonical(source), None))
+        if any(key in CHILDREN for key in keys):
+            said.append(True)
+        else:
+            said.append(False if any(key in ADULTS for key in keys) else None)
+    # A copy whose age is stated, or whose own source is one of children throughout, settles what a table only infers.
+    copied: dict[int, bool] = {}
+    whole = [
+        stated[row] if stated[row] is not None else _whole_source(table.source.iloc[row]) for row in range(len(table))
+    ]
+    for pair in evidence.exposures:
+        for here, there in ((pair.first, pair.second), (pair.second, pair.first)):
+            found = whole[there]
+            if found is not None:
+                copied.setdefault(here, found)
+    result: list[bool | None] = []
+    how: list[str] = []
+    for row in range(len(evidence)):
+        if stated[row] is not None:
+            result.append(stated[row])
+            how.append(MEASURED)
+        elif row in copied:
+            result.append(copied[row])
+            how.append(SHARED)
+        else:
+            result.append(said[row])
+            how.append(INFERRED if said[row] is not None else "")
+    return result, how
+
+
+def _whole_source(source: str) -> bool | None:
+    return True if (canonical(source), None) in CHILDREN else None
+
+
+def children_and_adults(evidence: Evidence) -> Finding | Clear:
+    """Compare the share of children between labels."""
+    name = "children-and-adults"
+    child, how = children(evidence)
+    known = np.array([value is not None for value in child])
+    if not known.any():
+        return Clear(
+            name=name,
+            sentence="No age is known, from the files or from the publishers: whether one label means children can't "
+            "be told.",
+            applicable=False,
+        )
+    is_child = np.array([bool(value) for value in child])
+    labels = np.array(evidence.labels)
+    groups = np.unique(evidence.table.group.to_numpy(dtype=str), return_inverse=True)[1]
+    shares = {
+        label: _share(is_child, known & (labels == label), groups, how)
+        for label in sorted(set(labels))
+        if (known & (labels == label)).any()
+    }
+    counts = Counter(word for word in how if word)
+    basis = ", ".join(f"{count:,} {word}" for word, count in counts.most_common())
+    basis += f", {int((~known).sum()):,} not known" if not known.all() else ""
+    words = ", ".join(f"{display_name(label)} {_text(estimate)}" for label, estimate in shares.items())
+    # A label of a few groups whose share has no interval can't set the others apart.
+    judged = [one for one in shares.values() if one.low is not None or one.note in (INFERRED, PARTLY)]
+    low = max((_limit(estimate, lower=True) for estimate in judged), default=0.0)
+    high = min((_limit(estimate, lower=False) for estimate in judged), default=0.0)
+    if low - high <= MATERIAL:
+        return Clear(name=name, sentence=f"No label is set apart by age. Children: {words} ({basis}).")
+    inferred = "" if not counts[INFERRED] else "Partly inferred: " if len(counts) > 1 else "Inferred: "
+    return Finding(
+        name=name,
+        severity="warn",
+        confounds=True,
+        sentence=f"{inferred}the share of children differs by label. Children: {words} ({basis}). "
+        "A model can tell children from adults instead of the diseases.",
+        what_to_do="Add adults with these diseases (or children of the other labels), or train on one age band.",
+        cases=tuple(
+            Case(
+                rows=tuple((is_child & known & (labels == label)).nonzero()[0].tolist()),
+                images=(),
+                says=f"{display_name(label)}: {int((is_child & known & (labels == label)).sum()):,} images of children",
+            )
+            for label in sorted(set(labels))
+            if (is_child & known & (labels == label)).any()
+        ),
+        numbers={display_name(label): estimate for label, estimate in shares.items() if estimate.low is not None},
+    )
+
+
+def _share(is_child: NDArray[np.bool_], rows: NDArray[np.bool_], groups: NDArray[np.intp], how: list[str]) -> Estimate:
+    """Return the share of children among ``rows``; no interval where some of it rests on what a publisher says."""
+    inferred = sum(how[row] == INFERRED for row in np.flatnonzero(rows))
+    if inferred:
+        return Estimate(value=float(is_child[rows].mean()), note=INFERRED if inferred == rows.sum() else PARTLY)
+    return proportion(is_child[rows], groups[rows], what="label")
+
+
+def _text(estimate: Estimate) -> str:
+    value = estimate.value or 0.0
+    if estimate.note not in (INFERRED, PARTLY):
+        interval = (
+            "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.0%}, {estimate.high:.0%}]"
+        )
+        return f"{value:.0%}{interval}"
+    how = "inferred" if estimate.note == INFERRED else "partly inferred"
+    return f"all ({how})" if value == 1 else f"few or none ({how})" if value == 0 else f"{value:.0%} ({how})"
+
+
+def _limit(estimate: Estimate, *, lower: bool) -> float:
+    """Return the interval's limit, the figure itself where there is no interval."""
+    bound = estimate.low if lower else estimate.high
+    value = estimate.value if bound is None else bound
+    return 0.0 if value is None else value

@@ -1,0 +1,183 @@
+"""What the checks look at: the manifest, the facts of each file, and the pairs of pictures that are alike.
+
+Reading and comparing thousands of images takes most of a minute, a training is often repeated on the same ones: what
+was measured is kept in the cache folder, by the content and the times of the files. A file that was touched since is
+measured again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pneumoscope.core.files import atomic_path, cache_folder
+from pneumoscope.data.checks.file_facts import measure_all
+from pneumoscope.data.grouping import believed
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.similarity import SAME, Pair, near_duplicates
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from pneumoscope.data.importing import Progress
+
+_KEPT = 64  # measurements and reports in the cache folder
+VERSION = 1  # of what is measured: raise it when facts or similarity change
+
+
+def silent(what: str, total: int) -> Callable[[int], None]:
+    """Show no progress."""
+    return lambda _: None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the checks look at; all by row of the manifest.
+
+    Args:
+        manifest: The radiographs.
+        labels: [N] what a model would learn them as: the label, or the class a recipe makes of it.
+        facts: [N] as in ``facts.Facts``.
+        pairs: Near-duplicates, but for those that patient numbers tell apart.
+    """
+
+    manifest: Manifest
+    labels: tuple[str, ...]
+    facts: pd.DataFrame
+    pairs: tuple[Pair, ...]
+
+    def __len__(self) -> int:
+        return len(self.manifest)
+
+    @property
+    def table(self) -> pd.DataFrame:
+        """The manifest's rows."""
+        return self.manifest.table
+
+    @cached_property
+    def parts(self) -> list[str | None]:
+        """[N] the part of each row, None where it is in none."""
+        return [part if isinstance(part, str) else None for part in self.table["split"]]
+
+    @cached_property
+    def names(self) -> list[str]:
+        """[N] ``source/image``."""
+        return (self.table.source + "/" + self.table.image).tolist()
+
+    @cached_property
+    def exposures(self) -> tuple[Pair, ...]:
+        """The pairs that show one exposure: the same file, or nearly the same picture."""
+        return tuple(pair for pair in self.pairs if pair.similarity >= SAME)
+
+    def split(self) -> bool:
+        """Whether the rows are in two parts or more, so that something can leak from one to another."""
+        return len(self.manifest.parts_present) > 1
+
+
+def gather(
+    manifest: Manifest,
+    classes: Mapping[str, str] | None = None,
+    *,
+    progress: Progress = silent,
+    cache: Path | None = None,
+) -> Evidence:
+    """Measure what the checks need, or take it from the cache.
+
+    Args:
+        manifest: Any manifest.
+        classes: Label -> class, where a recipe joins labels.
+        progress: Shows how far it is.
+        cache: Folder; the user's by default.
+
+    Raises:
+        ManifestError: The folder of a source is not there.
+    """
+    paths = manifest.paths()
+    folder = cache or cache_folder() / "gate"
+    files = files_of(manifest)
+    found = _find(folder, files)
+    if found is None:
+        facts, small = measure_all(paths, progress("reading images", len(paths)))
+        readable = np.flatnonzero(facts.error == "")
+        alike = near_duplicates(small[readable], progress("comparing images", len(readable)))
+        pairs = [Pair(int(readable[p.first]), int(readable[p.second]), float(p.similarity)) for p in alike]
+        _save(folder, files, facts, pairs)
+    else:
+        facts, pairs = found
+    labels = manifest.table.label.tolist()
+    mapped = tuple((classes or {}).get(label, label) for label in labels)
+    return Evidence(manifest, mapped, facts, tuple(believed(manifest.table, pairs)))
+
+
+def files_of(manifest: Manifest) -> list[str]:
+    """Return [N] the identity of each file as it is now: content at import, path, size and time of change."""
+    found = []
+    for path, sha256 in zip(manifest.paths(), manifest.table.sha256, strict=True):
+        try:
+            about = path.stat()
+            now = f"{about.st_size} {about.st_mtime_ns}"
+        except OSError as error:
+            now = type(error).__name__
+        found.append(hashlib.sha256(f"{VERSION} {sha256} {path} {now}".encode()).hexdigest()[:24])
+    return found
+
+
+def _save(folder: Path, files: list[str], facts: pd.DataFrame, pairs: list[Pair]) -> None:
+    """Keep what was measured; of more than ``_KEPT`` the oldest goes."""
+    table = io.BytesIO()
+    facts.to_parquet(table)
+    name = hashlib.sha256(" ".join(files).encode()).hexdigest()[:32]
+    with atomic_path(folder / f"{name}.npz") as temporary:
+        np.savez_compressed(
+            temporary,
+            files=np.array(files, dtype="S24"),
+            facts=np.frombuffer(table.getvalue(), dtype=np.uint8),
+            places=np.array([(p.first, p.second) for p in pairs], dtype=np.int64).reshape(-1, 2),
+            similarity=np.array([p.similarity for p in pairs], dtype=np.float64),
+        )
+    for suffix in (".npz", ".json"):
+        for old in _newest(folder, suffix)[_KEPT:]:
+            old.unlink(missing_ok=True)
+
+
+def _newest(folder: Path, suffix: str) -> list[Path]:
+    return sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime, reverse=True)
+
+
+def _find(folder: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | None:
+    """Return what was measured of these files, alone or among others: a recipe may leave out a label."""
+    for path in _newest(folder, ".npz"):
+        found = _load(path, files)
+        if found is not None:
+            return found
+    return None
+
+
+def _load(path: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | None:
+    """Return the rows of ``files`` from what was kept; None if one is not there, or the whole can't be read."""
+    import pandas as pd
+
+    try:
+        with np.load(path, allow_pickle=False) as kept:
+            place = {name.decode(): number for number, name in enumerate(kept["files"].tolist())}
+            if not place.keys() >= set(files):
+                return None
+            facts = pd.read_parquet(io.BytesIO(kept["facts"].tobytes()))
+            places, values = kept["places"].tolist(), kept["similarity"].tolist()
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+        return None
+    row = {place[name]: number for number, name in enumerate(files)}
+    pairs = [
+        Pair(min(row[first], row[second]), max(row[first], row[second]), value)
+        for (first, second), value in zip(places, values, strict=True)
+        if first in row and second in row
+    ]
+    return facts.iloc[[place[name] for name in files]].reset_index(drop=True), pairs

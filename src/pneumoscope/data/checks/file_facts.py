@@ -1,0 +1,120 @@
+"""What the gate takes from each file: all that may tell where an image comes from, and a thumbnail to know it again.
+
+A network sees borders, compression and size as well as lungs. If these alone tell the label, so can it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.core.errors import ImageError, MissingExtraError
+from pneumoscope.data.fingerprint import SIDE, thumbnail
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+DARK = 0.04
+"""A line of pixels belongs to a dark border if 98 of 100 of them are darker."""
+
+_LIGHT = 0.75  # a line of pixels is a light frame if 98 of 100 are brighter
+
+# The luminance table that quality 50 stands for (ITU-T T.81, table K.1), in zigzag order as a file stores it.
+_LUMINANCE_SUM = 3688
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What one file says without its lungs. Lengths are shares of width or height, grey is 0 = black, 1 = white."""
+
+    error: str = ""
+    sha256: str = ""
+    format: str = ""
+    quality: float = np.nan  # of JPEG, 1 to 100; NaN where there is no JPEG
+    left: float = 0.0
+    right: float = 0.0
+    top: float = 0.0
+    bottom: float = 0.0
+    frame: bool = False  # the outermost line is light on all four sides
+    mean: float = 0.0
+    commonest: float = 0.0  # share of the pixels that have the most frequent of 256 greys
+
+
+def jpeg_quality(table: Sequence[int]) -> float:
+    """Return the quality, 1 to 100, whose scaled standard luminance table comes nearest to a file's (libjpeg's rule).
+
+    Args:
+        table: The 64 entries of the file's first quantisation table.
+    """
+    scale = 100 * sum(table) / _LUMINANCE_SUM
+    quality = (200 - scale) / 2 if scale <= 100 else 5000 / scale
+    return float(np.clip(round(quality), 1, 100))
+
+
+def measure(path: Path) -> tuple[Facts, NDArray[np.float32]]:
+    """Read one file; return its facts and its thumbnail [64, 64] (zeros if it can't be read)."""
+    from pneumoscope.imaging.read import read
+
+    try:
+        radiograph = read(path)
+    except MissingExtraError:
+        raise
+    except ImageError as error:
+        return Facts(error=error.problem), np.zeros((SIDE, SIDE), dtype=np.float32)
+    pixels = radiograph.pixels
+    left, right = _border(pixels, 0)
+    top, bottom = _border(pixels, 1)
+    edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
+    counts = np.bincount((pixels * np.float32(255) + np.float32(0.5)).astype(np.uint8).ravel(), minlength=256)
+    facts = Facts(
+        sha256=radiograph.sha256,
+        format=radiograph.format,
+        quality=_quality(path) if radiograph.format == "jpeg" else float("nan"),
+        left=left,
+        right=right,
+        top=top,
+        bottom=bottom,
+        frame=all(bool(np.quantile(edge, 0.02) > _LIGHT) for edge in edges),
+        mean=float(pixels.mean()),
+        commonest=float(counts.max() / counts.sum()),
+    )
+    return facts, thumbnail(pixels)
+
+
+def _quality(path: Path) -> float:
+    from PIL.JpegImagePlugin import JpegImageFile
+
+    tables = JpegImageFile(BytesIO(path.read_bytes())).quantization
+    return jpeg_quality(tables[min(tables)]) if tables else float("nan")
+
+
+def _border(pixels: NDArray[np.float32], axis: int) -> tuple[float, float]:
+    """Return the share of the width (axis 0: columns) or height that is dark at its start and at its end."""
+    dark = (pixels > np.float32(DARK)).mean(axis=axis) <= 0.02
+    if dark.all():
+        return 1.0, 1.0
+    return float(np.argmin(dark) / len(dark)), float(np.argmin(dark[::-1]) / len(dark))
+
+
+def measure_all(
+    paths: Sequence[Path], tick: Callable[[int], None] = lambda _: None
+) -> tuple[pd.DataFrame, NDArray[np.float32]]:
+    """Read many files; return a table with a row each, columns as in `Facts`, and thumbnails [N, 64, 64]."""
+    import pandas as pd
+
+    rows: list[dict[str, Any]] = []
+    small = np.zeros((len(paths), SIDE, SIDE), dtype=np.float32)
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        for place, (facts, picture) in enumerate(pool.map(measure, paths)):
+            rows.append({field.name: getattr(facts, field.name) for field in fields(Facts)})
+            small[place] = picture
+            tick(place + 1)
+    return pd.DataFrame(rows, columns=[field.name for field in fields(Facts)]), small

@@ -1,0 +1,88 @@
+"""Who is on an image, as far as names and pictures tell, across the sets that copied from each other.
+
+A set that was compiled from others often keeps their file names, and a patient's number with them. Only names that no
+other program gives are taken for an identity: ``IM-0001-0001`` is what DICOM viewers call their exports, so the healthy
+children of Kaggle's set are known by their pictures only.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from itertools import pairwise
+from typing import NamedTuple
+
+from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.grouping import joined
+
+_LAST_NIH_PATIENT = 30805  # ChestX-ray14 numbers its patients 1 to 30,805 (Wang 2017)
+
+
+class _Pattern(NamedTuple):
+    regex: re.Pattern[str]
+    name: Callable[[re.Match[str]], str | None]
+
+
+def _nih(match: re.Match[str]) -> str | None:
+    number = int(match[1])
+    return f"NIH patient {number}" if 1 <= number <= _LAST_NIH_PATIENT else None
+
+
+_PATTERNS = (
+    # Kermany 2018: person12_bacteria_46.jpeg. Bacteria and virus may count apart; see data/sources/kaggle.py.
+    _Pattern(re.compile(r"person(\d+)_(?:bacteria|virus)_\d+"), lambda m: f"Kaggle person {int(m[1])}"),
+    _Pattern(re.compile(r"(NORMAL2-IM-\d+)-\d+(?:-\d+)?"), lambda m: f"Kaggle {m[1]}"),
+    # Wang 2017: 00000165_001.png, patient and follow-up.
+    _Pattern(re.compile(r"(\d{8})_\d{3}"), _nih),
+)
+
+_NAMED_AFTER = ("ieee8023", "darwin")
+"""Sources whose file names others kept: Cohen's names are in V7's ``original_filename``."""
+
+
+def of_name(image: str) -> str | None:
+    """Return the patient that a file's name states, in the numbering of a known set; None if it states none."""
+    stem = image.rpartition("/")[2].rpartition(".")[0]
+    for pattern in _PATTERNS:
+        if match := pattern.regex.fullmatch(stem):
+            return pattern.name(match)
+    return None
+
+
+def same_file(evidence: Evidence) -> list[str | None]:
+    """Return [N] a name that an image shares with one of Cohen's set in another source, else None."""
+    table = evidence.table
+    stems = [image.rpartition("/")[2].rpartition(".")[0].lower() for image in table.image]
+    sources: dict[str, set[str]] = {}
+    for stem, source in zip(stems, table.source, strict=True):
+        sources.setdefault(stem, set()).add(source)
+    shared = {
+        stem
+        for stem, found in sources.items()
+        if len(found) > 1 and len(stem) >= 6 and not found.isdisjoint(_NAMED_AFTER)
+    }
+    return [f"ieee8023 file {stem}" if stem in shared else None for stem in stems]
+
+
+def links_by_name(evidence: Evidence) -> list[tuple[int, int, str]]:
+    """Return rows that one patient's number, or a name of a known set, ties together: two positions and why."""
+    table = evidence.table
+    numbers = [
+        f"patient {patient} of {source}" if isinstance(patient, str) else None
+        for source, patient in zip(table.source, table.patient_id, strict=True)
+    ]
+    found = []
+    for names in (numbers, [of_name(image) for image in table.image], same_file(evidence)):
+        rows: dict[str, list[int]] = {}
+        for row, name in enumerate(names):
+            if name is not None:
+                rows.setdefault(name, []).append(row)
+        found += [(one, two, name) for name, places in rows.items() for one, two in pairwise(places)]
+    return found
+
+
+def persons(evidence: Evidence) -> list[int]:
+    """Return [N] one number per person: all that names or pictures tie together, directly or through others."""
+    links = [(one, two) for one, two, _ in links_by_name(evidence)]
+    links += [(pair.first, pair.second) for pair in evidence.pairs]
+    return [int(root) for root in joined(len(evidence), links)]

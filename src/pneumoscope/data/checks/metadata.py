@@ -1,0 +1,136 @@
+"""Can the label be guessed without looking at the lungs?
+
+From the source, the view, the patient's age and sex, the size and depth of the image, its compression and its borders.
+If so, a network can do the same, and its figures say nothing of the disease. Mean grey is shown beside, but not held
+against the data: a consolidated lung is brighter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.findings import Clear, Finding
+from pneumoscope.data.checks.label_probe import DEALS, Guess, Ints, categories, probe
+from pneumoscope.stats.intervals import mean_of_proportions
+
+NAME = "label-from-metadata"
+MATERIAL = 0.1
+"""How much of the way from chance to certainty a guess must have come, at its interval's lower limit, to warn."""
+
+P = 0.01
+SEED = 0
+GREY = "mean grey"
+BORDER = 0.01
+"""Share of width or height from which a dark edge counts as a border."""
+
+AGES = (18, 40, 60)
+
+
+def clues(evidence: Evidence) -> dict[str, Ints]:
+    """Return what is known of each image without its lungs: name -> [N] category. What never varies is left out."""
+    table, facts = evidence.table, evidence.facts
+    age = table.age.to_numpy(dtype=np.float64)
+    width, height = (table[name].to_numpy(dtype=np.float64) for name in ("width", "height"))
+    edges = [facts[side].to_numpy() > BORDER for side in ("left", "right", "top", "bottom")]
+    border = sum(
+        (edge.astype(np.intp) << place for place, edge in enumerate(edges)), facts.frame.to_numpy().astype(np.intp) << 4
+    )
+    found = {
+        "source": _codes(table.source),
+        "view": _codes(table["view"]),
+        "age band": np.where(np.isnan(age), len(AGES) + 1, np.searchsorted(AGES, age, side="right")).astype(np.intp),
+        "sex": _codes(table.sex),
+        "size": categories(np.sqrt(width * height)),
+        "aspect": categories(np.round(width / height, 3)),
+        "bit depth": categories(table.bits.to_numpy(dtype=np.float64)),
+        "file format": _codes(facts.format),
+        "JPEG quality": categories(facts.quality.to_numpy(dtype=np.float64)),
+        "borders": np.asarray(border, dtype=np.intp),
+        GREY: categories(facts["mean"].to_numpy(dtype=np.float64)),
+    }
+    return {name: values for name, values in found.items() if len(np.unique(values)) > 1}
+
+
+def _codes(column: pd.Series[str]) -> Ints:
+    return np.asarray(pd.factorize(column.fillna("?"))[0], dtype=np.intp)
+
+
+def label_from_metadata(evidence: Evidence) -> Finding | Clear:
+    """Guess the label from what is not the lungs."""
+    labels, index = np.unique(np.array(evidence.labels), return_inverse=True)
+    groups = np.unique(evidence.table.group.to_numpy(dtype=str), return_inverse=True)[1]
+    usable = [k for k in range(len(labels)) if len(np.unique(groups[index == k])) >= 2]
+    rows = np.isin(index, usable) & (evidence.facts.error == "").to_numpy()
+    if len(usable) < 2:
+        return Clear(name=NAME, sentence="Fewer than two labels have two groups: nothing to compare.", applicable=False)
+    known = {name: values[rows] for name, values in clues(evidence).items() if len(np.unique(values[rows])) > 1}
+    constant = "Source, view, age, sex, size, depth, compression and borders are the same for all images."
+    if set(known) <= {GREY}:
+        return Clear(name=NAME, sentence=constant)
+    truth = np.unique(index[rows], return_inverse=True)[1]
+    guesses = probe(known, truth, groups[rows], np.random.default_rng(SEED), aside=(GREY,))
+    numbers = {name: _estimate(guess, truth, groups[rows]) for name, guess in guesses.items()}
+    return _verdict(guesses, numbers, 1 / len(usable), int(rows.sum()))
+
+
+def _estimate(guess: Guess, truth: Ints, groups: Ints) -> Estimate:
+    """Return the balanced share of hits with its interval, and p in the note."""
+    members = [truth == k for k in range(int(truth.max()) + 1)]
+    estimate = mean_of_proportions([guess.hits[rows] for rows in members], [groups[rows] for rows in members])
+    shown = f"p {'≤' if guess.p <= 1 / (DEALS + 1) else '='} {guess.p:.3f}, {DEALS} permutations of groups"
+    return estimate.model_copy(update={"note": "; ".join(filter(None, (shown, estimate.note)))})
+
+
+def _verdict(
+    guesses: Mapping[str, Guess], numbers: Mapping[str, Estimate], chance: float, images: int
+) -> Finding | Clear:
+    """Judge the guesses; ``all`` and each clue alone, but not mean grey."""
+    judged = [name for name in guesses if name != GREY]
+    telling = [name for name in judged if guesses[name].p <= P]
+    material = [name for name in telling if _skill(numbers[name], chance) > MATERIAL]
+    shown = {name: numbers[name] for name in sorted(numbers, key=lambda name: (name != "all", -guesses[name].balanced))}
+    best = next((name for name in shown if name in judged and name != "all"), "all")
+    sentence = (
+        f"From source, size, compression, borders and what is known of the patient, without the lungs, the label of "
+        f"{_text(numbers['all'])} of {images:,} images is guessed rightly (labels weigh the same; chance "
+        f"{chance:.0%}); from the {best} alone {_text(numbers[best])}."
+    )
+    if not telling:
+        return Clear(name=NAME, sentence=f"{sentence} No better than chance (p > {P:g}).")
+    if not material:
+        return Finding(
+            name=NAME,
+            severity="note",
+            sentence=f"{sentence} More than chance, but little.",
+            what_to_do="Nothing; know it.",
+            numbers=shown,
+            chance=chance,
+        )
+    return Finding(
+        name=NAME,
+        severity="warn",
+        confounds=True,
+        sentence=f"{sentence} A network sees these too.",
+        what_to_do=f"Balance the labels within each value of: {', '.join(material[:4])}; or report figures within one "
+        "source. Training goes on, and the card says confounded.",
+        numbers=shown,
+        chance=chance,
+    )
+
+
+def _text(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "none"
+    interval = "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.0%}, {estimate.high:.0%}]"
+    return f"{estimate.value:.0%}{interval}"
+
+
+def _skill(estimate: Estimate, chance: float) -> float:
+    """Return how far from chance (0) to certainty (1) the lower limit is; the figure itself without an interval."""
+    value = estimate.low if estimate.low is not None else estimate.value
+    return 0.0 if value is None else (value - chance) / (1 - chance)

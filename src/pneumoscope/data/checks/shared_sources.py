@@ -1,0 +1,144 @@
+"""Sets that share images: found by their pixels (measured), or known from their papers (inferred)."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.labels import display_name
+from pneumoscope.data.checks.ancestors import DISPLAY, canonical, kinship, lines_of
+from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.findings import Case, Clear, Finding
+from pneumoscope.data.checks.leaks import describe_pair
+from pneumoscope.data.similarity import Pair
+from pneumoscope.stats.intervals import proportion
+
+
+def shared_images(evidence: Evidence) -> Finding | Clear:
+    """Find pictures that two sources share, and say what the table of ancestors knows of the two."""
+    name = "shared-images"
+    sources = evidence.table.source.to_numpy()
+    present = sorted(set(sources))
+    if len(present) < 2:
+        return Clear(name=name, sentence=f"One source only ({present[0]}).", applicable=False)
+    between: dict[tuple[str, str], list[Pair]] = {}
+    for pair in evidence.pairs:
+        one, other = sorted((sources[pair.first], sources[pair.second]))
+        if one != other:
+            between.setdefault((one, other), []).append(pair)
+    if not between:
+        return Clear(name=name, sentence=f"The {len(present)} sources share no picture, by pixels.")
+    said: list[str] = []
+    numbers: dict[str, Estimate] = {}
+    cases: list[Case] = []
+    for (one, other), pairs in sorted(between.items(), key=lambda item: -len(item[1])):
+        steps = kinship(one, other)
+        why = "; ".join(f"{step.what} ({step.citation})" for step in steps)
+        known = f"as the publishers say: {why}" if steps else "no common ancestor is in the table: their pixels show it"
+        said.append(f"{one} and {other} share {len(pairs):,} (measured; {known})")
+        numbers |= _shares(evidence, pairs, one, other)
+        cases += [describe_pair(evidence, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)]
+    total = sum(len(pairs) for pairs in between.values())
+    return Finding(
+        name=name,
+        severity="warn",
+        sentence=f"{total:,} pairs of pictures are in two sources: {'. '.join(said)}.",
+        what_to_do="Do not call one of these sets external to another. Merge and split them together, so that the "
+        "copies are in one group.",
+        cases=tuple(cases),
+        numbers=numbers,
+        chance=0.0,
+    )
+
+
+def _shares(evidence: Evidence, pairs: list[Pair], one: str, other: str) -> dict[str, Estimate]:
+    """Return for the labels concerned which share of a source's images is in the other."""
+    table = evidence.table
+    shared = np.zeros(len(evidence), dtype=np.bool_)
+    shared[[row for pair in pairs for row in (pair.first, pair.second)]] = True
+    groups = np.unique(table.group.to_numpy(dtype=str), return_inverse=True)[1]
+    numbers = {}
+    for here, there in ((one, other), (other, one)):
+        for label in sorted(set(table.label[shared & (table.source == here)])):
+            rows = ((table.source == here) & (table.label == label)).to_numpy()
+            share = proportion(shared[rows], groups[rows], what="label of this source")
+            numbers[f"{here}, {display_name(label)}: also in {there}"] = share
+    return numbers
+
+
+def known_ancestors(evidence: Evidence) -> Finding | Clear:
+    """Say what the table of ancestors knows of the sources here, where pixels can't show it."""
+    name = "known-ancestors"
+    table = evidence.table
+    present = sorted(set(table.source))
+    counts = Counter(zip(table.source, table.label, strict=True))
+    said, cases = [], []
+    for source in present:
+        for line in lines_of(source):
+            if len(line) > 1:  # each step is said once, by the set that it starts from
+                continue
+            step = line[0]
+            labels = [label for label in step.labels or sorted(set(table.label)) if counts[source, label]]
+            if not labels or step.parent in map(canonical, present):
+                continue
+            further = [far[-1] for far in lines_of(step.parent)]
+            text = f"{DISPLAY[step.child]}: {step.what} ({step.citation})"
+            text += "".join(f"; {far.what} ({far.citation})" for far in further)
+            said.append(text)
+            rows = ((table.source == source) & table.label.isin(labels)).to_numpy().nonzero()[0]
+            cases.append(Case(rows=tuple(rows.tolist()), images=(), says=text))
+    if not said:
+        return Clear(
+            name=name, sentence="The table of ancestors knows nothing of these sources that is not measured here."
+        )
+    return Finding(
+        name=name,
+        severity="note",
+        sentence=f"Inferred from what their publishers say, not measured here: {'. '.join(said)}.",
+        what_to_do="Before one of the sets named is used as an external test, merge it with these and look at "
+        "shared-images.",
+        cases=tuple(cases),
+    )
+
+
+def one_source_classes(evidence: Evidence) -> Finding | Clear:
+    """Find labels that come from one source while the data have more: disease and archive can't be told apart."""
+    name = "one-source-labels"
+    labels = np.array(evidence.labels)
+    sources = evidence.table.source.to_numpy(dtype=str)
+    present = sorted(set(sources))
+    if len(present) < 2:
+        return Clear(
+            name=name,
+            sentence=f"All images come from one source ({present[0]}): labels can't be compared across sources, and "
+            "whether a model learns the disease or that archive's habits can't be told from these data.",
+            applicable=False,
+        )
+    of = {label: sorted(set(sources[labels == label])) for label in sorted(set(labels))}
+    single = {label: found[0] for label, found in of.items() if len(found) == 1}
+    apart = [(one, other) for one in of for other in of if one < other and not set(of[one]) & set(of[other])]
+    if not single:
+        return Clear(name=name, sentence="Every label comes from two sources or more.")
+    said = "; ".join(f"{display_name(label)} only from {source}" for label, source in single.items())
+    never = "".join(
+        f" {display_name(one)} and {display_name(other)} share no source: telling them apart is not identifiable from "
+        "telling the archives apart."
+        for one, other in apart
+    )
+    return Finding(
+        name=name,
+        severity="warn",
+        confounds=True,
+        sentence=f"Not identifiable: {said}.{never}",
+        what_to_do="Add images of these labels from another source, or report the labels of one source only.",
+        cases=tuple(
+            Case(
+                rows=tuple((labels == label).nonzero()[0].tolist()),
+                images=(),
+                says=f"{display_name(label)}: {int((labels == label).sum()):,} in all, from {source}",
+            )
+            for label, source in single.items()
+        ),
+    )

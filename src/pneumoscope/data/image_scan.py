@@ -1,0 +1,82 @@
+"""Reading every image of an import once: its size, its identity, and what is needed to recognise it again."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pneumoscope.core.errors import ImageError
+from pneumoscope.data.fingerprint import perceptual_hash, thumbnail
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Picture:
+    """What is kept of one image.
+
+    Args:
+        width: Columns, in pixels.
+        height: Rows, in pixels.
+        bits: Stored bits per sample.
+        sha256: Of the file's bytes.
+        phash: 64-bit perceptual hash, 16 hexadecimal digits.
+        small: [64, 64] float32 thumbnail, 0 = black, 1 = white.
+        facts: What the file itself says (DICOM): ``view``, ``sex``, ``age``.
+    """
+
+    width: int
+    height: int
+    bits: int
+    sha256: str
+    phash: str
+    small: NDArray[np.float32]
+    facts: Mapping[str, str | int | float | None]
+
+
+def read_picture(path: Path) -> Picture:
+    """Read one image.
+
+    Raises:
+        ImageError: It is not a readable radiograph.
+    """
+    from pneumoscope.imaging.read import read
+
+    radiograph = read(path)
+    small = thumbnail(radiograph.pixels)
+    height, width = radiograph.pixels.shape
+    return Picture(
+        width, height, radiograph.bits, radiograph.sha256, perceptual_hash(small), small, radiograph.metadata
+    )
+
+
+def read_pictures(paths: Sequence[Path], tick: Callable[[int], None] = lambda _: None) -> list[Picture | ImageError]:
+    """Read many images, in order; one that can't be read gives its error in its place.
+
+    Threads are enough: decoding and hashing leave Python's lock.
+
+    Args:
+        paths: The files.
+        tick: Called with the number of files read so far.
+    """
+
+    def attempt(path: Path) -> Picture | ImageError:
+        try:
+            return read_picture(path)
+        except ImageError as error:
+            return error
+
+    results: list[Picture | ImageError] = []
+    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
+        for result in pool.map(attempt, paths):
+            results.append(result)
+            tick(len(results))
+    return results

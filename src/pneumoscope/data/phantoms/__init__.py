@@ -1,0 +1,1 @@
+"""Phantoms: labelled synthetic chest radiographs, for demos and tests that need no patient's image."""

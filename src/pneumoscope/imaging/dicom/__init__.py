@@ -1,0 +1,1 @@
+"""DICOM files: tags, pixel data, and how they are displayed."""

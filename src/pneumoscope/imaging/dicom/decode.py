@@ -1,0 +1,347 @@
+"""DICOM into a plane of grey: what is refused, which values are stored, how they are shown.
+
+pydicom parses the file and its plug-ins decompress it; the greyscale chain is `display.py`. Only single projection
+radiographs meant for display are read: a slice, a stack or raw detector data would get a plausible and meaningless
+score. Errors name a tag, never a value that could identify the patient; metadata is a fixed list of facts.
+Sections are those of the DICOM standard, PS3.3 unless said otherwise.
+"""
+
+from __future__ import annotations
+
+import zlib
+from io import BytesIO
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.core.errors import ImageError, MissingExtraError
+from pneumoscope.imaging.dicom.codestream import check_stream
+from pneumoscope.imaging.dicom.display import Display, Lut, Rescale, Window
+from pneumoscope.imaging.dicom.tags import Tags, metadata
+from pneumoscope.imaging.plane import Plane, Turn, check_one_frame, check_size, luma, quiet, turned
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+_AGAIN = "Export it again from its source."
+_RADIOGRAPH = "Give a plain radiograph (modality CR or DX)."
+
+# Defined terms of Modality (C.7.3.1.1.1) under which projection radiographs travel. OT, HC, XC and SC say nothing
+# against it: digitised film, hard copy, a photograph, a secondary capture.
+_MODALITIES = frozenset({"CR", "DX", "DR", "RG", "MG", "IO", "PX", "OT", "HC", "XC", "SC", ""})
+_STORAGE = "1.2.840.10008.5.1.4.1.1."
+# Storage classes (PS3.4 B.5): CR; DX, MG and IO for presentation; secondary capture in its five forms.
+_CLASSES = frozenset(_STORAGE + end for end in ("1", "1.1", "1.2", "1.3", "7", "7.1", "7.2", "7.3", "7.4"))
+_FOR_PROCESSING = frozenset(_STORAGE + end for end in ("1.1.1", "1.2.1", "1.3.1"))
+_COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT"})
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+
+
+class Shape(NamedTuple):
+    """The Image Pixel module (C.7.6.3) of a file that was found readable."""
+
+    rows: int
+    columns: int
+    samples: int
+    allocated: int
+    bits: int
+    signed: bool
+    photometric: str
+
+
+def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
+    """Decode a DICOM file (PS3.10) that holds one projection radiograph.
+
+    Args:
+        data: The file's bytes.
+        name: The file, for errors.
+        max_pixels: Largest number of pixels that is decoded.
+        max_bytes: Largest size to which a deflated file may inflate.
+    """
+    try:
+        import pydicom
+    except ImportError as error:
+        raise MissingExtraError("reading DICOM files", "dicom") from error
+    _check_inflated_size(data, name, max_bytes)
+    with quiet():
+        dataset = pydicom.dcmread(BytesIO(data))
+        tags = Tags(dataset, name)
+        _check_kind(tags)
+        shape = _shape(tags, max_pixels)
+        turn = _turn(tags)
+        facts = metadata(tags, swapped=turn.swap)
+        display = _display(tags, shape) if shape.samples == 1 else None
+        stored, exact = _stored(dataset, tags, shape)
+    pixels = _shown(stored, display, exact=exact) if display else _grey_of_colour(stored, shape)
+    return Plane(turned(pixels, turn), shape.bits, facts)
+
+
+def _check_inflated_size(data: bytes, name: str, max_bytes: int) -> None:
+    """Refuse a deflated file (PS3.5 A.5) that would inflate beyond the limit; pydicom inflates it whole."""
+    at, syntax = 132, b""
+    while data[at : at + 2] == b"\x02\x00":  # file meta information: group 0002, explicit VR little endian (PS3.10 7.1)
+        long = data[at + 4 : at + 6] in (b"OB", b"OW", b"UN", b"UT", b"SQ")
+        start = at + (12 if long else 8)
+        length = int.from_bytes(data[at + 8 : start] if long else data[at + 6 : start], "little")
+        if data[at + 2 : at + 4] == b"\x10\x00":
+            syntax = data[start : start + length].rstrip(b"\x00 ")
+        at = start + length
+    if syntax != _DEFLATED:
+        return
+    inflater, size, coded = zlib.decompressobj(-zlib.MAX_WBITS), 0, BytesIO(data[at:])
+    while (piece := inflater.unconsumed_tail or coded.read(2**16)) and not inflater.eof:
+        size += len(inflater.decompress(piece, 2**20))
+        if size > max_bytes:
+            limit = max_bytes // 2**20
+            problem = f"inflates to more than {limit} MiB."
+            raise ImageError(name, problem, _RADIOGRAPH, code="too-large", values={"limit_mib": limit})
+
+
+def _check_kind(tags: Tags) -> None:
+    """Refuse what is not one projection radiograph meant for display."""
+    modality, sop_class = tags.text("Modality"), tags.text("SOPClassUID")
+    if modality not in _MODALITIES:
+        problem = f"is {modality[:16]}: not a projection radiograph."
+        raise tags.wrong("Modality", problem, _RADIOGRAPH, code="not-a-radiograph")
+    # The terms of PresentationIntentType (C.8.11.1) and the SOP class say the same.
+    if tags.text("PresentationIntentType") == "FOR PROCESSING" or sop_class in _FOR_PROCESSING:
+        raise tags.wrong(
+            "PresentationIntentType",
+            "says FOR PROCESSING: raw detector values, not yet made for the eye.",
+            "Give the FOR PRESENTATION image of the same exposure.",
+            code="not-a-radiograph",
+        )
+    if "PixelData" not in tags.dataset:
+        raise ImageError(tags.name, "is a DICOM file without pixel data.", _RADIOGRAPH, code="not-a-radiograph")
+    if sop_class.startswith(_STORAGE) and sop_class not in _CLASSES:
+        from pydicom.uid import UID
+
+        problem = f"is {UID(sop_class).name}: not a projection radiograph."
+        raise tags.wrong("SOPClassUID", problem, _RADIOGRAPH, code="not-a-radiograph")
+    frames = tags.integer("NumberOfFrames")
+    check_one_frame(tags.name, 1 if frames is None else frames)
+    if tags.values("SharedFunctionalGroupsSequence") or tags.values("PerFrameFunctionalGroupsSequence"):
+        raise ImageError(tags.name, "is an enhanced multi-frame object.", _RADIOGRAPH, code="frames")
+
+
+def _shape(tags: Tags, max_pixels: int) -> Shape:
+    """Return the Image Pixel module, checked before any pixel is decoded."""
+    shape = Shape(
+        rows=tags.required("Rows"),
+        columns=tags.required("Columns"),
+        samples=tags.required("SamplesPerPixel"),
+        allocated=tags.required("BitsAllocated"),
+        bits=tags.required("BitsStored"),
+        signed=tags.required("PixelRepresentation") == 1,
+        photometric=tags.text("PhotometricInterpretation"),
+    )
+    check_size(tags.name, shape.columns, shape.rows, max_pixels)
+    if shape.samples == 1 and shape.photometric in ("MONOCHROME1", "MONOCHROME2"):
+        pass
+    elif shape.samples != 3 or shape.photometric not in _COLOURS:
+        raise tags.wrong(
+            "PhotometricInterpretation",
+            f"is {shape.photometric[:16] or 'missing'} with {shape.samples} samples per pixel; MONOCHROME1, "
+            "MONOCHROME2, RGB and YBR are read.",
+            "Export it as greyscale.",
+            code="unsupported",
+        )
+    elif shape.signed:
+        raise tags.wrong("PixelRepresentation", "says that colours are signed.", code="unsupported")
+    if not 1 <= shape.bits <= min(16, shape.allocated):
+        problem = f"is {shape.bits} of {shape.allocated} bits allocated; 1 to 16 are read."
+        raise tags.wrong("BitsStored", problem, code="unsupported")
+    if (high := tags.integer("HighBit")) is not None and high != shape.bits - 1:
+        raise tags.wrong("HighBit", f"is {high}; it is one less than BitsStored, {shape.bits} (PS3.5 8.1.1).")
+    return shape
+
+
+def _stored(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDArray[np.integer], bool]:
+    """Return the stored values, [H, W] or [H, W, 3], and whether their bits are exactly those in the file."""
+    from pydicom.encaps import get_frame, parse_basic_offsets
+    from pydicom.pixels.decoders.base import get_decoder
+    from pydicom.pixels.utils import get_expected_length
+    from pydicom.uid import RLELossless
+
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    if not syntax:
+        raise tags.wrong("TransferSyntaxUID", "is missing, so that the coding of the pixels is unknown.")
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError as error:
+        problem = f"is {syntax.name}, which is not supported."
+        raise tags.wrong("TransferSyntaxUID", problem, _AGAIN, code="unsupported") from error
+    if not decoder.is_available:
+        raise ImageError(
+            tags.name,
+            f"is compressed as {syntax.name}, and no decoder for it is installed "
+            f"({'; '.join(decoder.missing_dependencies)}).",
+            "Install them with: pip install 'pneumoscope[dicom]'",
+            code="unsupported",
+        )
+    if syntax.is_encapsulated:
+        check_one_frame(tags.name, max(1, len(parse_basic_offsets(dataset.PixelData))))
+        if syntax != RLELossless:
+            frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
+            check_stream(frame, tags.name, shape.columns, shape.rows)
+    else:
+        # One byte of padding is the rule (PS3.5 8.1.1), some more is harmless; a row more means wrong Columns or Rows.
+        expected, length = get_expected_length(dataset), len(dataset.PixelData)
+        if not expected <= length < expected + max(2, expected // shape.rows):
+            raise tags.wrong("PixelData", f"has {length:,} bytes; the declared size needs {expected:,}.", _AGAIN)
+    # pylibjpeg-rle panics on damaged data, which no `except Exception` holds; pydicom's own decoder raises.
+    plugin = "pydicom" if syntax == RLELossless else ""
+    exact = bool(not syntax.is_encapsulated or syntax == RLELossless)
+    # Unused bits are taken off in `_shown`; only a sign that a decompressor lost has to be put back by pydicom.
+    options: Any = {"decoding_plugin": plugin, "correct_unused_bits": shape.signed and not exact}
+    try:
+        stored, properties = decoder.as_array(dataset, index=0, **options)
+    except Exception as error:
+        raise ImageError(tags.name, f"holds damaged pixel data ({syntax.name}).", _AGAIN, code="damaged") from error
+    if shape.samples == 3 and properties["photometric_interpretation"] != "RGB":
+        problem = "cannot be converted to RGB."
+        raise tags.wrong("PhotometricInterpretation", problem, "Export it as greyscale.", code="unsupported")
+    return stored, exact
+
+
+def _display(tags: Tags, shape: Shape) -> Display:
+    """Return the greyscale chain (PS3.4 N.2) that the file asks for."""
+    lut_shape = tags.text("PresentationLUTShape")
+    if lut_shape not in ("", "IDENTITY", "INVERSE"):
+        problem = f"is {lut_shape[:16]}; IDENTITY and INVERSE are read."
+        raise tags.wrong("PresentationLUTShape", problem, code="unsupported")
+    modality = _modality(tags)
+    raw = Display(shape.bits, shape.signed)
+    ends = np.array([raw.lowest, raw.lowest + 2**shape.bits - 1], np.float64)
+    negative = float((modality(ends) if modality else ends).min()) < 0
+    return Display(
+        bits=shape.bits,
+        signed=shape.signed,
+        modality=modality,
+        voi=_voi(tags, negative=negative),
+        # MONOCHROME1: the lowest value shows white (C.7.6.3.1.2). INVERSE is required to go with it (C.7.6.1, table
+        # C.7-9) and says the same thing again: it is not a second inversion. Some devices write only one of the two.
+        inverted=shape.photometric == "MONOCHROME1" or lut_shape == "INVERSE",
+        padding=_padding(tags, shape),
+    )
+
+
+def _modality(tags: Tags) -> Lut | Rescale | None:
+    """Return the modality transformation (C.11.1), or None."""
+    for item in tags.items("ModalityLUTSequence"):
+        return _lut(item, negative=False)
+    slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
+    if slope is None and intercept is None:
+        return None
+    if not slope or intercept is None:
+        raise tags.wrong("RescaleSlope", "and RescaleIntercept (0028,1052) must both be given, the slope not zero.")
+    return Rescale(slope, intercept)
+
+
+def _voi(tags: Tags, *, negative: bool) -> Lut | Window | None:
+    """Return the first VOI table, else the first window (C.11.2), or None. ``negative``: its input may be below 0."""
+    for item in tags.items("VOILUTSequence"):
+        return _lut(item, negative=negative)
+    centre, width = tags.number("WindowCenter"), tags.number("WindowWidth")
+    if centre is None and width is None:
+        return None
+    function = tags.text("VOILUTFunction") or "LINEAR"
+    if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
+        problem = f"is {function[:16]}; LINEAR, LINEAR_EXACT and SIGMOID are defined."
+        raise tags.wrong("VOILUTFunction", problem, code="unsupported")
+    if centre is None or width is None:
+        raise tags.wrong("WindowWidth", "and WindowCenter (0028,1050) must both be given.")
+    if width < 1 if function == "LINEAR" else width <= 0:
+        limit = "at least 1" if function == "LINEAR" else "above 0"
+        raise tags.wrong("WindowWidth", f"is {width:g}; for the function {function} it is {limit} (C.11.2.1.2).")
+    return Window(centre, width, function)
+
+
+def _lut(item: Tags, *, negative: bool) -> Lut:
+    """Return a look-up table by its descriptor (C.11.1.1): number of entries, first input, bits of an entry."""
+    descriptor = item.numbers("LUTDescriptor")
+    if len(descriptor) != 3 or not 1 <= descriptor[2] <= 16:
+        raise item.wrong("LUTDescriptor", "is not (entries, first input, 1 to 16 bits).")
+    count, first, bits = int(descriptor[0]) % 2**16 or 2**16, int(descriptor[1]), int(descriptor[2])
+    if negative and first >= 2**15:
+        first -= 2**16  # signed, but read as unsigned where the file leaves the type open (implicit VR)
+    data = item.values("LUTData")
+    if len(data) == 1 and isinstance(data[0], bytes):
+        order = "<" if item.dataset.original_encoding[1] else ">"
+        packed = len(data[0]) in (count, count + 1) and count > 1  # 8-bit entries, one per byte
+        entries = np.frombuffer(data[0], np.uint8 if packed else np.dtype(f"{order}u2"))[:count]
+    else:
+        entries = np.array(data, np.int64)[:count]
+    if len(entries) != count or int(entries.max()) >= 2**bits:
+        raise item.wrong("LUTData", "has fewer entries, or higher ones, than its LUTDescriptor (0028,3002) declares.")
+    return Lut(first, entries, bits)
+
+
+def _padding(tags: Tags, shape: Shape) -> tuple[int, int] | None:
+    """Return the lowest and highest stored value of the padding (C.7.5.1.1.2), or None."""
+    value = tags.integer("PixelPaddingValue")
+    if value is None:
+        return None
+    limit = tags.integer("PixelPaddingRangeLimit")
+    ends = []
+    for end in (value, value if limit is None else limit):
+        # The type of these tags follows PixelRepresentation; not every writer knows.
+        if shape.signed and end >= 2 ** (shape.allocated - 1):
+            end -= 2**shape.allocated
+        elif not shape.signed and end < 0:
+            end += 2**shape.allocated
+        ends.append(end)
+    return min(ends), max(ends)
+
+
+def _shown(stored: NDArray[np.integer], display: Display, *, exact: bool) -> NDArray[np.float32]:
+    """Return [H, W] float32 in 0..1: each stored value through the table, in bands of rows to spare memory.
+
+    Args:
+        stored: [H, W] integers.
+        display: The greyscale chain.
+        exact: The values are the file's own bits, so that bits above BitsStored (old overlays) are no part of them
+            (PS3.5 8.1.1). Otherwise they come from a decompressor, and a lossy one may overshoot the range.
+    """
+    table, lowest, mask = display.table(), display.lowest, 2**display.bits - 1
+    outside = display.padding if display.padding and not lowest <= display.padding[0] <= lowest + mask else None
+    pixels = np.empty(stored.shape, np.float32)
+    for start in range(0, len(stored), 256):
+        values = stored[start : start + 256].astype(np.int32)
+        # Two's complement to the order of the table: turning the sign bit over is subtracting the lowest value.
+        index = (values & mask) ^ -lowest if exact else np.clip(values - lowest, 0, mask)
+        band = pixels[start : start + 256]
+        np.take(table, index, out=band, mode="clip")
+        if outside:
+            band[(values >= outside[0]) & (values <= outside[1])] = 0.0
+    return pixels
+
+
+def _grey_of_colour(stored: NDArray[np.integer], shape: Shape) -> NDArray[np.float32]:
+    """Return [H, W] float32 in 0..1 of [H, W, 3] unsigned colours, by luma."""
+    white = 2**shape.bits - 1
+    grey = luma(*np.moveaxis(np.minimum(stored, white), -1, 0))
+    return np.divide(grey, np.float32(white), dtype=np.float32)
+
+
+def _turn(tags: Tags) -> Turn:
+    """Return how to bring row 0 to the head and column 0 to the patient's right (C.7.6.1.1.1).
+
+    PatientOrientation names the direction of the columns' order (along a row) and of the rows' order (down a column);
+    ('L', 'F') is upright. Of an oblique direction ('LF') the first letter is the main one. A lateral view has no right:
+    only its head is brought up. Without the tag the image is taken as it stands, as every viewer shows it.
+    """
+    directions = tags.texts("PatientOrientation")
+    if not any(directions):
+        return Turn()
+    along, down = (d[:1] for d in directions) if len(directions) == 2 else ("", "")
+    if down in ("F", "H") and along in ("L", "R", "A", "P"):
+        return Turn(reverse_rows=down == "H", reverse_columns=along == "R")
+    if along in ("F", "H") and down in ("L", "R", "A", "P"):
+        return Turn(swap=True, reverse_rows=along == "H", reverse_columns=down == "R")
+    raise tags.wrong(
+        "PatientOrientation",
+        "does not say which way the head is: one of its two directions is H or F, the other L, R, A or P.",
+        "Correct or remove the tag at its source.",
+    )

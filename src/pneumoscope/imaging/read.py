@@ -1,0 +1,208 @@
+"""Files into radiographs: one function, one result, one kind of error.
+
+The format is told by the file's first bytes, never by its name. Whatever a library says about a file that it cannot
+read becomes an `ImageError` that names the file, what is wrong with it and the way out; the library's own exception is
+its cause. The file is read once, and its size on disk and its declared size in pixels are checked before it is decoded.
+Safe to call from several threads: no global setting of Pillow or pydicom is read or changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import stat
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.core.errors import ImageError, PneumoscopeError, UsageError
+from pneumoscope.imaging import raster
+from pneumoscope.imaging.plane import Metadata, Plane
+
+MAX_PIXELS = 100_000_000
+MAX_BYTES = 512 * 2**20
+
+Decoder: TypeAlias = Callable[[bytes, str, int, int | None], Plane]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Radiograph:
+    """One projection radiograph, ready for a model's graph.
+
+    Attributes:
+        pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, column 0 = patient's right.
+        format: "png", "jpeg", "webp", "tiff" or "dicom", as told by the bytes.
+        bits: Bits stored per sample in the file.
+        sha256: SHA-256 of the file's bytes, hexadecimal.
+        metadata: Facts about the exposure (DICOM only): view, modality, sex, age in years, pixel spacing in mm...
+            Never the patient's name or number. An unknown fact is None.
+    """
+
+    pixels: NDArray[np.float32]
+    format: str
+    bits: int
+    sha256: str
+    metadata: Metadata
+
+
+def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, depth: int | None = None) -> Radiograph:
+    """Read a PNG, JPEG, WebP, TIFF or DICOM file.
+
+    Args:
+        path: The file.
+        max_pixels: Largest number of pixels that is decoded.
+        depth: Bits in use in a 16-bit greyscale PNG or TIFF, where they are fewer than 16: white is then 2**depth - 1.
+            Other files say their depth themselves.
+
+    Raises:
+        ImageError: The file is not a readable, supported radiograph.
+        MissingExtraError: It is DICOM, and the extra ``dicom`` is not installed.
+    """
+    name = str(path)
+    return decode(_bytes_of(path, name), name, max_pixels=max_pixels, depth=depth)
+
+
+def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, depth: int | None = None) -> Radiograph:
+    """Decode the bytes of a file; ``name`` stands for it in errors (on a server: an opaque id). Else as `read`."""
+    if depth is not None and not 1 <= depth <= 16:
+        raise UsageError(f"depth={depth}", "is not a number of bits.", "Give 1 to 16, or none.")
+    if len(data) > MAX_BYTES:
+        raise _too_large(name, len(data))
+    kind = sniff(data, name)
+    try:
+        plane = _DECODERS[kind](data, name, max_pixels, depth)
+    except PneumoscopeError:
+        raise
+    except Exception as error:
+        raise ImageError(
+            name,
+            f"is a damaged or unsupported {_LABELS[kind]} file{_detail(error, kind)}.",
+            "Get an undamaged copy, or save it as an 8- or 16-bit greyscale PNG.",
+            code="damaged",
+        ) from error
+    return Radiograph(plane.pixels, kind, plane.bits, hashlib.sha256(data).hexdigest(), plane.metadata)
+
+
+def sniff(data: bytes, name: str) -> str:
+    """Return the format of a file by its first bytes: "png", "jpeg", "webp", "tiff" or "dicom"."""
+    if not data:
+        raise ImageError(name, "is empty (0 bytes).", "Copy or export it again.", code="empty")
+    # First, since the 128 bytes before it are free and may imitate another format (PS3.10 7.1).
+    if data[128:132] == b"DICM":
+        return "dicom"
+    if data.startswith(b"\x89PNG\r\n\x1a\n"):
+        return "png"
+    if data.startswith(b"\xff\xd8\xff"):
+        return "jpeg"
+    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
+        return "webp"
+    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
+        return "tiff"
+    found, way_out = next(
+        ((found, way_out) for at, magic, found, way_out in _UNSUPPORTED if data.startswith(magic, at)),
+        ("a text file" if _is_text(data[:512]) else "of an unknown kind", "Give a file in one of these formats."),
+    )
+    raise ImageError(name, f"is {found}, not PNG, JPEG, WebP, TIFF or DICOM.", way_out, code="not-an-image")
+
+
+def _bytes_of(path: str | Path, name: str) -> bytes:
+    """Return the whole content of a regular file of bearable size."""
+    try:
+        path = Path(path)
+        status = path.stat()
+        if stat.S_ISDIR(status.st_mode):
+            raise ImageError(name, "is a folder.", "Give the files in it.")
+        if not stat.S_ISREG(status.st_mode):
+            raise ImageError(name, "is not a regular file.", "Give a file on disk.")
+        if status.st_size > MAX_BYTES:
+            raise _too_large(name, status.st_size)
+        with path.open("rb", buffering=0) as file:
+            return file.readall()
+    except (OSError, ValueError) as error:
+        reason = (error.strerror if isinstance(error, OSError) else None) or type(error).__name__
+        raise ImageError(name, f"cannot be read: {reason}.", "Check the path and the permissions.") from error
+
+
+def _too_large(name: str, size: int) -> ImageError:
+    limit = MAX_BYTES // 2**20
+    return ImageError(
+        name,
+        f"has {size / 2**20:,.0f} MiB; at most {limit} MiB are read.",
+        "Give one radiograph per file.",
+        code="too-large",
+        values={"limit_mib": limit},
+    )
+
+
+def _detail(error: Exception, kind: str) -> str:
+    """A library's own words, except about DICOM, where they may quote what identifies the patient."""
+    words = " ".join(str(error).split())[:200].rstrip(".")
+    if kind == "dicom" or words == "not identified by this driver":
+        return ""
+    return f" ({words or type(error).__name__})"
+
+
+def _is_text(start: bytes) -> bool:
+    try:
+        text = start.decode("utf-8")
+    except UnicodeDecodeError as error:
+        # A character may be cut in two at the end of the sample.
+        return error.start > len(start) - 4 and _is_text(start[: error.start])
+    return bool(text) and all(character.isprintable() or character in "\t\r\n\f" for character in text)
+
+
+def _decode_dicom(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
+    from pneumoscope.imaging.dicom import decode
+
+    return decode.decode(data, name, max_pixels, MAX_BYTES)  # DICOM declares its own depth: BitsStored
+
+
+_DECODERS: dict[str, Decoder] = {
+    "png": raster.decode_png,
+    "jpeg": raster.decode_jpeg,
+    "webp": raster.decode_webp,
+    "tiff": raster.decode_tiff,
+    "dicom": _decode_dicom,
+}
+_LABELS = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "dicom": "DICOM"}
+
+_CONVERT = "Convert it to PNG, or give the DICOM file that it was made from."
+_UNPACK = "Unpack it and give the files in it."
+_PREAMBLE = "Write it as a DICOM file (PS3.10: preamble, 'DICM', file meta information)."
+# (offset, magic bytes, what it is, way out)
+_UNSUPPORTED: tuple[tuple[int, bytes, str, str], ...] = (
+    (0, b"GIF8", "a GIF image", _CONVERT),
+    (0, b"BM", "a BMP image", _CONVERT),
+    (4, b"ftyphei", "a HEIC image", _CONVERT),
+    (4, b"ftypmif1", "a HEIF image", _CONVERT),
+    (4, b"ftypavif", "an AVIF image", _CONVERT),
+    (4, b"ftyp", "a video", "Give a single radiograph."),
+    (0, b"\x00\x00\x00\x0cjP  ", "a JPEG 2000 image outside DICOM", _CONVERT),
+    (0, b"\xff\x4f\xff\x51", "a JPEG 2000 codestream outside DICOM", _CONVERT),
+    (0, b"\xff\x0a", "a JPEG XL image", _CONVERT),
+    (0, b"8BPS", "a Photoshop document", _CONVERT),
+    (0, b"%PDF", "a PDF document", "Export the image in it as PNG, or give the DICOM file that it was made from."),
+    (0, b"%!PS", "a PostScript document", _CONVERT),
+    (0, b"PK\x03\x04", "a ZIP archive", _UNPACK),
+    (0, b"PK\x05\x06", "an empty ZIP archive", _UNPACK),
+    (0, b"\x1f\x8b", "a gzip archive", _UNPACK),
+    (0, b"BZh", "a bzip2 archive", _UNPACK),
+    (0, b"\xfd7zXZ\x00", "an xz archive", _UNPACK),
+    (0, b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
+    (0, b"Rar!", "a RAR archive", _UNPACK),
+    (257, b"ustar", "a tar archive", _UNPACK),
+    (344, b"n+1\x00", "a NIfTI volume", "Give single projection radiographs, not volumes."),
+    (0, b"\x93NUMPY", "a NumPy array", "Pass arrays to a model directly, or save them as 16-bit PNG."),
+    (0, b"version https://git-lfs", "a Git LFS pointer, not the image itself", "Fetch the image: git lfs pull."),
+    (0, b"<svg", "an SVG drawing", _CONVERT),
+    (0, b"<!DOCTYPE", "a web page", "Download the image itself, not the page around it."),
+    (0, b"<html", "a web page", "Download the image itself, not the page around it."),
+    (0, b"\x08\x00\x00\x00", "a DICOM data set without its file header", _PREAMBLE),
+    (0, b"\x08\x00\x05\x00", "a DICOM data set without its file header", _PREAMBLE),
+    (0, b"\x08\x00\x08\x00", "a DICOM data set without its file header", _PREAMBLE),
+    (0, b"\x08\x00\x16\x00", "a DICOM data set without its file header", _PREAMBLE),
+    (0, b"\x02\x00\x00\x00", "a DICOM file without its preamble", _PREAMBLE),
+)

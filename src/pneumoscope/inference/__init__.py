@@ -1,0 +1,1 @@
+"""A bundle applied to images: predictions as a table, and figures with intervals."""

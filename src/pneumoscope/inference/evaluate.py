@@ -1,0 +1,378 @@
+"""From a bundle and a part of a manifest to figures that can be judged: torch-free, what was left out is named.
+
+What is measured is what `predict` answers: the same graph, the same calibrated probabilities, the thresholds frozen in
+the card. Images that the model refuses are counted, and the figures are given with them and without, since a model that
+refuses the hard images looks better than it is. The default part is validation; each look at test is written down.
+"""
+
+from __future__ import annotations
+
+import datetime
+import time
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from pneumoscope import __version__
+from pneumoscope.bundle.card import Card, Estimate
+from pneumoscope.core.errors import LabelError, ManifestError, UsageError
+from pneumoscope.core.labels import DISCLAIMER, PARTS
+from pneumoscope.stats.figures import Figures, evaluate_predictions
+from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.kernels import Bools
+from pneumoscope.stats.metrics import group_index
+from pneumoscope.stats.plain_language import above_threshold
+
+if TYPE_CHECKING:
+    from pneumoscope.bundle.runtime import Model, Prediction
+    from pneumoscope.data.manifest import Manifest
+
+__all__ = ["Evaluation", "evaluate", "evaluate_predictions", "group_sentence"]
+
+ALL = "all"
+"""In place of a part: every row of the manifest, for data that was never split, such as another site's."""
+
+REFUSED = "no answer"
+"""In place of a decision: the model refused."""
+
+Progress = Callable[[int, int], None]
+"""Called with the images done and the images in all."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Failure(_Frozen):
+    """An image that could not be read or run: it is in no figure."""
+
+    image: str
+    error: str
+
+
+RecordOpening = Callable[[Sequence[str], str], int]
+"""Called with the SHA-256 of the test images and the model's identity before the first image is measured: writes this
+opening down and returns how many earlier ones saw any of these images."""
+
+
+class SourceFigures(_Frozen):
+    """What was measured on the images of one source: how a model differs between archives."""
+
+    images: int
+    groups: int
+    class_images: dict[str, int]
+    refused: int
+    metrics: dict[str, Estimate]
+
+
+class Measured(_Frozen):
+    """The figures of an evaluation."""
+
+    figures: Figures = Field(description="of all images that could be read, refused ones too")
+    answered: Figures | None = Field(description="of the images that were not refused; None where none was refused")
+    refused: int
+    refused_share: Estimate
+    decisions: dict[str, dict[str, int]] = Field(
+        description=f"true class -> what the screen would have said ({REFUSED!r}: refused) -> images"
+    )
+    by_source: dict[str, SourceFigures]
+    meaning: dict[str, str] = Field(
+        default_factory=dict, description="operating point -> what its threshold did on these images, in words"
+    )
+
+
+class Evaluation(Measured):
+    """All that is known of one model on one part of one manifest."""
+
+    schema_version: int = 1
+    disclaimer: str = DISCLAIMER
+    program: str = Field(default_factory=lambda: f"pneumoscope {__version__}")
+    created: str = Field(description="UTC, ISO 8601")
+    model: str
+    identity: str = Field(description="SHA-256 of the bundle's card")
+    part: str
+    data: str = Field(description="hash of the images and labels that were measured")
+    split: str = Field(description="hash of the division of the manifest into parts")
+    group_kind: str
+    group_sentence: str
+    seed: int
+    resamples: int
+    failures: tuple[Failure, ...]
+    ignored: dict[str, int] = Field(description="labels that the model does not know -> images left out")
+    earlier_openings: int | None = Field(
+        description="evaluations before this one that saw any of these test images; None where none is a test image"
+    )
+    stamps: tuple[str, ...] = Field(description="warnings that a reader must see beside the figures")
+    seconds: float
+    images_per_second: float
+
+    def to_json(self) -> str:
+        """Return the evaluation as indented JSON."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def group_sentence(kind: str) -> str:
+    """Return what the kind of group means for the intervals."""
+    if kind == "patient":
+        return "Intervals keep the images of one patient together."
+    if kind == "image":
+        return "Image-level: where the patient is not known each image counts as its own; the true interval is wider."
+    return (
+        f"Groups are at weakest a {kind}: patients are not known for all images, so that two images of one patient may "
+        "count as independent; the true interval is wider."
+    )
+
+
+def evaluate(
+    model: Model,
+    manifest: Manifest,
+    part: str = "validation",
+    *,
+    ignore_other: bool = False,
+    allow_train: bool = False,
+    record: RecordOpening | None = None,
+    workers: int | None = None,
+    seed: int = 0,
+    resamples: int = 2000,
+    progress: Progress | None = None,
+    keep: Callable[[Prediction], None] | None = None,
+) -> Evaluation:
+    """Measure a bundle on a part of a manifest.
+
+    Args:
+        model: The loaded bundle.
+        manifest: The images and their labels.
+        part: One of the parts, or "all" for every row.
+        ignore_other: Leave out, and count, images whose label is in none of the model's classes, else an error.
+        allow_train: Training images may be measured; the evaluation is stamped.
+        record: Writes openings of test images down; needed as soon as one is measured.
+        workers: Images read and run at a time.
+        seed: Of the bootstrap.
+        resamples: Of the bootstrap.
+        progress: Told of each image.
+        keep: Given each prediction, in the order of the rows.
+
+    Raises:
+        LabelError: A label is in none of the model's classes.
+        ManifestError: The part has no rows, an image is not the one that was imported, or none could be read.
+        UsageError: Training images without ``allow_train``, test images without ``record``.
+    """
+    chosen, ignored = _choose(manifest, part, model.card, ignore_other=ignore_other, allow_train=allow_train)
+    earlier = _open_test(chosen, model, part, record)
+    started = time.perf_counter()
+    predictions = _predict(model, chosen, workers, progress)
+    seconds = time.perf_counter() - started
+    if keep is not None:
+        for prediction in predictions:
+            keep(prediction)
+    good = np.array([p.error is None for p in predictions], dtype=np.bool_)
+    failures = tuple(
+        Failure(image=f"{source}/{image}", error=p.error)
+        for p, source, image in zip(predictions, chosen.table["source"], chosen.table["image"], strict=True)
+        if p.error is not None
+    )
+    if not good.any():
+        raise ManifestError(
+            f"{part} of the manifest", f"none of its {len(chosen)} images could be read.", failures[0].error
+        )
+    read, answers = chosen.where(good), [p for p in predictions if p.error is None]
+    return Evaluation(
+        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        model=f"{model.card.name} {model.card.version}",
+        identity=model.identity,
+        part=part,
+        data=read.rows_hash(),
+        split=manifest.split_hash(),
+        group_kind=read.group_kind,
+        group_sentence=group_sentence(read.group_kind),
+        seed=seed,
+        resamples=resamples,
+        **dict(_measure(model.card, read, answers, seed, resamples)),
+        failures=failures,
+        ignored=ignored,
+        earlier_openings=earlier,
+        stamps=_stamps(model, manifest, chosen, len(failures), ignored, earlier or 0),
+        seconds=round(seconds, 3),
+        images_per_second=round(len(predictions) / max(seconds, 1e-9), 1),
+    )
+
+
+def rows_of(manifest: Manifest, part: str, card: Card) -> Manifest:
+    """Return the rows of a part whose labels a model knows: those that `evaluate` predicts, in their order."""
+    chosen = manifest if part == ALL else manifest.part(part)
+    known = {member for label in card.labels for member in label.members}
+    return chosen.where(chosen.table["label"].isin(known))
+
+
+def _choose(
+    manifest: Manifest, part: str, card: Card, *, ignore_other: bool, allow_train: bool
+) -> tuple[Manifest, dict[str, int]]:
+    """Return the rows to measure and the labels left out with their numbers."""
+    chosen = manifest if part == ALL else manifest.part(part)
+    training = int((chosen.table["split"] == "train").sum())
+    if training and not allow_train:
+        raise UsageError(
+            f"--split {part}",
+            f"{training} of its {len(chosen)} images are training images: figures on them say nothing about new ones.",
+            f"Choose one of {', '.join(PARTS[1:])}, or add --allow-train to have them stamped.",
+        )
+    known = {member for label in card.labels for member in label.members}
+    strange = ~chosen.table["label"].isin(known)
+    ignored = {str(name): int(n) for name, n in chosen.table["label"][strange].value_counts().items()}
+    if ignored and not ignore_other:
+        listed = ", ".join(f"{name} ({n} images)" for name, n in ignored.items())
+        raise LabelError(
+            f"{part} of the manifest",
+            f"has labels that this model has no class for: {listed}; it knows {', '.join(sorted(known))}.",
+            "Add --ignore-other to leave them out, counted.",
+        )
+    chosen = chosen.where(~strange)
+    if not len(chosen):
+        raise ManifestError(f"{part} of the manifest", "has no image of this model's classes.", "Name another part.")
+    return chosen, ignored
+
+
+def _open_test(chosen: Manifest, model: Model, part: str, record: RecordOpening | None) -> int | None:
+    """Have it written down that test images are opened, before they are; return how often they were before."""
+    test = chosen.table["split"] == "test"
+    if not test.any():
+        return None
+    if record is None:
+        raise UsageError(
+            f"--split {part}",
+            f"holds {_count(int(test.sum()))} of the test part, and no ledger was given to write this opening down.",
+            "Use the command (pneumoscope evaluate), or pass record=.",
+        )
+    return record(sorted(chosen.table["sha256"][test]), model.identity)
+
+
+def _predict(
+    model: Model,
+    chosen: Manifest,
+    workers: int | None,
+    progress: Progress | None,
+) -> list[Prediction]:
+    """Return the predictions in the order of the rows, each of the very bytes that were imported."""
+    predictions: list[Prediction] = []
+    rows = zip(chosen.table["source"], chosen.table["image"], chosen.table["sha256"], strict=True)
+    stream = model.stream(chosen.paths(), workers=workers)
+    for prediction, (source, image, sha256) in zip(stream, rows, strict=True):
+        if prediction.error is None and prediction.sha256 != sha256:
+            raise ManifestError(
+                f"{source}/{image}",
+                f"is not the file that was imported: its SHA-256 is {(prediction.sha256 or '')[:12]}…, the manifest "
+                f"has {sha256[:12]}….",
+                "Import the data again, or name its folder with --root SOURCE=DIR.",
+            )
+        predictions.append(prediction)
+        if progress is not None:
+            progress(len(predictions), len(chosen))
+    return predictions
+
+
+def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: int, resamples: int) -> Measured:
+    index = {member: k for k, label in enumerate(card.labels) for member in label.members}
+    names = card.label_names
+    probabilities = np.array([a.probabilities for a in answers], dtype=np.float64)
+    truth = read.table["label"].map(index).to_numpy(dtype=np.intp)
+    groups, sources = read.table["group"].to_numpy(dtype=str), read.table["source"].to_numpy(dtype=str)
+    refused = np.array([a.refused for a in answers], dtype=np.bool_)
+    thresholds: dict[str, float] = {point.name: point.threshold for point in card.operating_points}
+
+    ood = np.array([a.ood for a in answers], dtype=np.float64)
+
+    def figures(mask: Bools, resamples: int, *, judged: bool = False) -> Figures:
+        return evaluate_predictions(
+            probabilities[mask], truth[mask], groups[mask], names,
+            thresholds=thresholds, rng=np.random.default_rng(seed), resamples=resamples,
+            card=card if judged else None, ood=ood[mask] if judged else None,
+        )  # fmt: skip
+
+    def of_source(name: str) -> SourceFigures:
+        here = sources == name
+        found = figures(here, 0)
+        point = next(p for p in found.operating if p.name == card.default_operating_point)
+        return SourceFigures(
+            images=found.images,
+            groups=found.groups,
+            class_images=found.class_images,
+            refused=int(refused[here].sum()),
+            metrics={
+                "accuracy": found.overall["accuracy"],
+                f"{card.primary}/auroc": found.by_class[card.primary]["auroc"],
+                f"{point.name}/sensitivity": point.sensitivity,
+                f"{point.name}/specificity": point.specificity,
+            },
+        )
+
+    said = Counter((names[k], a.decision or REFUSED) for k, a in zip(truth, answers, strict=True))
+    everything = figures(np.ones(len(truth), dtype=np.bool_), resamples, judged=True)
+    return Measured(
+        figures=everything,
+        meaning={
+            point.name: above_threshold(
+                "these data",
+                sorted(set(sources)),
+                card.primary,
+                (int((truth == 0).sum()), int((truth != 0).sum())),
+                point.sensitivity,
+                point.specificity,
+                ending="",
+            )
+            for point in everything.operating
+        },
+        answered=figures(~refused, resamples) if refused.any() else None,
+        refused=int(refused.sum()),
+        refused_share=proportion(refused, group_index(groups), what="set of images"),
+        decisions={name: {to: said[name, to] for to in (*names, REFUSED)} for name in names},
+        by_source={name: of_source(name) for name in sorted(set(sources))},
+    )
+
+
+def _other_division(model: Model, manifest: Manifest) -> bool:
+    """Return whether the parts are not those that the model was trained with, though a source is the same.
+
+    A training knows the rows whose labels are in its classes; so only these are compared.
+    """
+    card = model.card
+    shared = {item.source for item in card.licences} & set(manifest.table["source"])
+    return bool(shared) and rows_of(manifest, ALL, card).split_hash() != card.split_hash
+
+
+def _stamps(
+    model: Model, manifest: Manifest, chosen: Manifest, failures: int, ignored: Mapping[str, int], earlier: int
+) -> tuple[str, ...]:
+    """Return the warnings that belong beside the figures."""
+    card = model.card
+    stamps = list(card.stamps)
+    if _other_division(model, manifest):
+        stamps.append(
+            "not the division of the data that the model was trained with: "
+            "it may have been trained on some of these images"
+        )
+    parts = chosen.table["split"]
+    if (parts == "train").any():
+        stamps.append("measured on training images: this says nothing about new ones")
+    if (parts == "calibration").any():
+        stamps.append("measured on calibration images, on which thresholds and temperature were chosen: optimistic")
+    if (parts == "validation").any():
+        stamps.append("validation images chose the epoch and the settings: expect a little less on new ones")
+    if earlier:
+        times = "once" if earlier == 1 else f"{earlier} times"
+        stamps.append(f"test images opened {times} before: what was chosen since then has seen them")
+    if parts.isna().any():
+        stamps.append("images without a part: whether the model was trained on them is not known")
+    if card.synthetic or chosen.table["source"].str.startswith("synthetic").any():
+        stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
+    if failures:
+        stamps.append(f"could not be read and are in no figure: {_count(failures)}")
+    if ignored:
+        stamps.append(f"left out, since the model does not know their labels: {_count(sum(ignored.values()))}")
+    return tuple(stamps)
+
+
+def _count(images: int) -> str:
+    return "1 image" if images == 1 else f"{images} images"

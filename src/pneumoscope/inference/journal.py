@@ -1,0 +1,139 @@
+"""The journal of an unfinished table: each row on disk as soon as it is known, so that a killed run can go on.
+
+JSON lines beside the output: a header (which model, which settings), then one line a file in the files' order, with the
+file's size and time of change. On the next run a row is taken over only while all of these still agree; the first that
+does not, and all after it, are predicted anew. A line that was cut off by the kill is dropped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO
+
+from pneumoscope.bundle.runtime import Model, printable
+from pneumoscope.core.errors import UsageError
+
+JOURNAL_VERSION = 1
+
+
+class Journal:
+    """The journal beside one output; use as a context manager, `resume` first, then `append`.
+
+    Attributes:
+        path: The journal's file: the output's name and ``.partial``.
+        note: After `resume`: what the user must know about what was found, in words; empty if nothing was.
+    """
+
+    def __init__(self, output: Path, model: Model, heatmaps: Path | None) -> None:
+        self.path = output.with_name(output.name + ".partial")
+        self.note = ""
+        self._header = {
+            "journal": JOURNAL_VERSION,
+            "model": model.identity,
+            "heatmaps": None if heatmaps is None else str(heatmaps),
+        }
+        self._file: BinaryIO
+
+    def __enter__(self) -> Journal:
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._file = self.path.open("a+b")
+        if not _lock(self._file):
+            self._file.close()
+            raise UsageError(str(self.path), "is being written by another run.", "Wait for it, or name another output.")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
+    def resume(self, files: Sequence[str]) -> Iterator[dict[str, Any]]:
+        """Yield the rows that still hold, and leave the journal ready for the next; sets ``note``."""
+        self._file.seek(0)
+        first = self._file.readline()
+        problem = self._problem_with(_parse(first)) if first else ""
+        if problem or not first:
+            self.note = f"{self.path.name} {problem}: starting anew." if problem else ""
+            self._file.truncate(0)
+            self._write(self._header)
+            return
+        done, good = 0, self._file.tell()
+        for path in files:
+            entry = _parse(self._file.readline())
+            if entry is None or "row" not in entry:
+                break
+            row: dict[str, Any] = entry["row"]
+            if row["path"] != printable(path) or entry["stamp"] != _stamp(path):
+                problem = f"; from {row['path']} on the files are others or were changed, so these are predicted anew"
+                break
+            done, good = done + 1, self._file.tell()
+            yield row
+        self._file.truncate(good)
+        if done or problem:
+            self.note = f"Continuing {self.path.name}: {done} of {len(files)} files were done{problem}."
+
+    def append(self, row: dict[str, Any], path: str) -> None:
+        """Add the row of the file at ``path``."""
+        self._write({"row": row, "stamp": _stamp(path)})
+
+    def rows(self) -> Iterator[dict[str, Any]]:
+        """Yield all rows."""
+        with self.path.open("rb") as file:
+            file.readline()
+            for line in file:
+                yield json.loads(line)["row"]
+
+    def remove(self) -> None:
+        """Delete the journal: the table is there."""
+        self.path.unlink()
+
+    def _write(self, value: dict[str, Any]) -> None:
+        self._file.write(json.dumps(value, allow_nan=False).encode() + b"\n")
+        self._file.flush()  # to the system, which survives our being killed
+
+    def _problem_with(self, header: dict[str, Any] | None) -> str:
+        if header is None or header.get("journal") != JOURNAL_VERSION:
+            return "is not a journal of this version"
+        if header["model"] != self._header["model"]:
+            return f"was made by another model ({header['model'][:12]})"
+        if header["heatmaps"] != self._header["heatmaps"]:
+            return "was made with another --heatmaps"
+        return ""
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return the header or entry on a whole line; None for a line that was cut off or is neither."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, dict) and ("journal" in value or {"row", "stamp"} <= value.keys()) else None
+
+
+def _stamp(path: str) -> list[int] | None:
+    """Return size in bytes and time of change in ns: cheap to compare for 100,000 files; None if it is not there."""
+    try:
+        status = Path(path).stat()
+    except (OSError, ValueError):
+        return None
+    return [status.st_size, status.st_mtime_ns]
+
+
+def _lock(file: BinaryIO) -> bool:
+    """Lock ``file`` against a second run; True where the system has no such lock."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems have none
+        return True
+    return True

@@ -1,0 +1,268 @@
+"""Many files to one table: found, predicted in order, journalled as they come, written whole at the end.
+
+A hundred thousand studies take hours, and machines restart. So each row goes to a journal (JSON lines) beside the
+output as soon as it is known; the same command, run again, checks the journal against the model and the files and goes
+on where it stopped. The table itself appears at the end, whole or not at all.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pneumoscope import __version__
+from pneumoscope.bundle.runtime import Model, Observer, Output, Prediction, columns, printable
+from pneumoscope.core.errors import PneumoscopeError, UsageError
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.core.tables import check_format, write_table
+from pneumoscope.imaging import overlay
+from pneumoscope.imaging.read import Radiograph
+from pneumoscope.inference.journal import Journal
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".dcm", ".dicom", ".dic"})
+"""What a folder's files must end with to be taken; any other is taken if it has DICOM's magic."""
+
+OVERLAY_SIDE = 2048
+PAGE_SIDE = 256
+"""Longest side, in pixels, of a written overlay and of a picture on the page."""
+
+OnRow = Callable[[dict[str, Any], bool], None]
+"""Called with each row, in order, and whether it was taken over from a journal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The files to predict, and what was passed over in folders, by ending."""
+
+    files: list[str]
+    passed_over: dict[str, int]
+
+
+@dataclass(slots=True)
+class Summary:
+    """What happened to all files together."""
+
+    files: int
+    resumed: int = 0
+    failed: int = 0
+    refused: int = 0
+    decisions: Counter[str] = field(default_factory=Counter)
+
+    def count(self, row: dict[str, Any]) -> None:
+        """Count one row."""
+        if row["error"] is not None:
+            self.failed += 1
+        elif row["refused"]:
+            self.refused += 1
+        else:
+            self.decisions[row["decision"]] += 1
+
+
+def find_images(paths: Iterable[str | Path]) -> Found:
+    """Return the files that ``paths`` name, folders walked through, in a fixed order.
+
+    A file that is named is always taken, so that what is wrong with it is said. In a folder, files that end like an
+    image (`IMAGE_SUFFIXES`) or have DICOM's magic are taken; hidden files and folders, links to folders and all other
+    files are passed over, and counted.
+
+    Raises:
+        UsageError: There is no file to predict.
+    """
+    files: list[str] = []
+    passed: Counter[str] = Counter()
+    given = [os.fspath(path) for path in paths]
+    for path in given:
+        if Path(path).is_dir():
+            files.extend(_walk(path, passed))
+        else:
+            files.append(path)
+    if not files:
+        others = f" Passed over: {describe_passed_over(passed)}." if passed else ""
+        raise UsageError(
+            ", ".join(given) or "no path",
+            f"holds no radiograph: no file ends with {', '.join(sorted(IMAGE_SUFFIXES))} or is DICOM by its magic."
+            + others,
+            "Name a folder with radiographs, or the files themselves.",
+        )
+    return Found(files, dict(passed))
+
+
+def describe_passed_over(passed: dict[str, int]) -> str:
+    """Return the counts in words: ``3 hidden, 2 .csv``."""
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(passed.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _walk(folder: str, passed: Counter[str]) -> Iterator[str]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError:
+        yield folder  # becomes a row whose error says why
+        return
+    for entry in entries:
+        suffix = Path(entry.name).suffix.lower()
+        if entry.name.startswith("."):
+            passed["hidden"] += 1
+        elif entry.is_dir():
+            if entry.is_symlink():
+                passed["linked folders"] += 1
+            else:
+                yield from _walk(entry.path, passed)
+        elif entry.is_file() and (suffix in IMAGE_SUFFIXES or _has_dicom_magic(entry.path)):
+            yield entry.path
+        else:
+            passed[suffix or "without an ending"] += 1
+
+
+def _has_dicom_magic(path: str) -> bool:
+    # A DICOMDIR has the magic too and holds no image (PS3.10 8.6).
+    if Path(path).name.upper() == "DICOMDIR":
+        return False
+    try:
+        with Path(path).open("rb") as file:
+            return file.read(132)[128:] == b"DICM"  # PS3.10 7.1
+    except OSError:
+        return False
+
+
+def predict_files(
+    model: Model,
+    files: Sequence[str],
+    *,
+    output: Path | None = None,
+    heatmaps: Path | None = None,
+    workers: int | None = None,
+    on_row: OnRow | None = None,
+    on_note: Callable[[str], None] | None = None,
+) -> Summary:
+    """Predict files in their order and, if ``output`` is given, write the table.
+
+    Args:
+        model: The model.
+        files: Paths, see `find_images`.
+        output: ``.parquet``, ``.csv`` or ``.jsonl``; the journal lies beside it, with ``.partial`` at its end.
+        heatmaps: Folder for one overlay per answered image (PNG).
+        workers: Threads; the cores by default.
+        on_row: Called with each row in order, rows of the journal too.
+        on_note: Called with what the user must know (continues, starts anew).
+
+    Raises:
+        PneumoscopeError: The output cannot be written. The journal stays.
+    """
+    summary = Summary(len(files))
+
+    def take(row: dict[str, Any], resumed: bool) -> None:
+        summary.count(row)
+        if on_row is not None:
+            on_row(row, resumed)
+
+    try:
+        observe = None if heatmaps is None else heatmap_writer(heatmaps, model)
+        if output is None:
+            with closing(model.stream(files, workers, observe)) as stream:
+                for prediction in stream:
+                    take(prediction.row(model.labels), False)
+            return summary
+        check_format(output)
+        with Journal(output, model, heatmaps) as journal:
+            for row in journal.resume(files):
+                summary.resumed += 1
+                take(row, True)
+            if journal.note and on_note is not None:
+                on_note(journal.note)
+            rest = files[summary.resumed :]
+            with closing(model.stream(rest, workers, observe)) as stream:
+                for path, prediction in zip(rest, stream, strict=True):
+                    row = prediction.row(model.labels)
+                    journal.append(row, path)
+                    take(row, False)
+            write_table(journal.rows(), output, columns(model.labels), _facts(model))
+            journal.remove()
+    except BrokenPipeError:  # whoever read the screen went away: not about a file
+        raise
+    except OSError as error:
+        raise PneumoscopeError(
+            str(error.filename or output or heatmaps),
+            f"cannot be written: {error.strerror or error}.",
+            "Make room or choose another place; with -o, the same command then goes on where it stopped.",
+        ) from error
+    return summary
+
+
+def _facts(model: Model) -> dict[str, str]:
+    """Return what a table of predictions must say about itself."""
+    return {
+        "pneumoscope": __version__,
+        "model": model.identity,
+        "model_name": f"{model.card.name} {model.card.version}",
+        "disclaimer": DISCLAIMER,
+    }
+
+
+def heatmap_writer(folder: Path, model: Model) -> Observer:
+    """Return an observer that writes the primary label's heatmap over each answered image.
+
+    Where the model keeps silent there is no overlay: a picture would speak for it.
+
+    Raises:
+        UsageError: The model has no heatmap.
+    """
+    if model.card.heatmap_size is None:
+        raise UsageError(
+            model.card.name, "has no heatmap (its head gives none).", "Leave --heatmaps out, or use another model."
+        )
+    folder.mkdir(parents=True, exist_ok=True)
+
+    def write(prediction: Prediction, radiograph: Radiograph, output: Output) -> None:
+        if prediction.refused or output.heatmap is None:
+            return
+        # The hash keeps files of the same name apart, and ties the picture to its row.
+        stem = Path(printable(prediction.path)).stem[:100]
+        name = f"{stem}-{radiograph.sha256[:12]}-{model.card.primary}.png"
+        overlay.write_png(folder / name, _over(radiograph, output.heatmap, OVERLAY_SIDE))
+
+    return write
+
+
+PageItem = tuple[Prediction, bytes | None, bytes | None]
+"""A prediction, its thumbnail and its overlay (PNG), as the report page takes them."""
+
+
+def page_items(model: Model, files: Sequence[str], workers: int | None = None) -> list[PageItem]:
+    """Predict a few files again, keeping a small picture of each: for a page, not for a hundred thousand."""
+    pictures: dict[str, tuple[bytes, bytes | None]] = {}
+
+    def observe(prediction: Prediction, radiograph: Radiograph, output: Output) -> None:
+        plain = overlay.png_bytes(overlay.as_rgb(_reduced(radiograph.pixels, PAGE_SIDE)))
+        heat = None
+        if output.heatmap is not None and not prediction.refused:
+            heat = overlay.png_bytes(_over(radiograph, output.heatmap, PAGE_SIDE))
+        pictures[prediction.path] = plain, heat
+
+    return [
+        (prediction.printable(), *pictures.get(prediction.path, (None, None)))
+        for prediction in model.stream(files, workers, observe)
+    ]
+
+
+def _over(radiograph: Radiograph, heatmap: NDArray[np.float32], longest: int) -> overlay.RGB:
+    return overlay.heat_overlay(_reduced(radiograph.pixels, longest), heatmap[0])
+
+
+def _reduced(pixels: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
+    """Return the pixels with their longer side at most ``longest``: a picture of 5,600 pixels in colour takes 1 GB."""
+    height, width = pixels.shape
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.BOX))

@@ -1,0 +1,385 @@
+"""A recipe: everything that decides how a network is trained, in one validated YAML file.
+
+A recipe names its source, what the source reports, and what the source leaves unstated and had to be assumed; its
+``expects`` is the number of parameters that a test holds the built network to. Recipes are frozen values: ``--set``
+makes a new one and notes the change.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+
+from pneumoscope.core.errors import RecipeError, UsageError
+from pneumoscope.core.labels import LABELS
+from pneumoscope.core.overrides import parse_change, put
+from pneumoscope.core.registry import suggestion
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class _Part(BaseModel):
+    """A section of a recipe: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Task(_Part):
+    """What is told apart. The first class is the primary one (the positive one, if there are two)."""
+
+    kind: Literal["binary", "multiclass"]
+    classes: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(min_length=2)
+    optional: tuple[str, ...] = Field(default=(), description="classes that join if the data have them")
+    map: dict[str, str] = Field(default_factory=dict, description="label of the manifest -> class, where they differ")
+    ignore: tuple[str, ...] = Field(default=(), description="labels of the manifest whose images are left out")
+    sigmoid_of: str | None = Field(default=None, description="binary: the class that the one output stands for")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Task:
+        if self.kind == "binary" and len(self.classes) != 2:
+            raise ValueError(f"a binary task has 2 classes, not {len(self.classes)}")
+        for label in (*self.map, *self.ignore, *self.optional):
+            if label not in LABELS:
+                raise ValueError(f"{label!r} is not in the vocabulary {list(LABELS)}")
+        for name in self.classes:
+            if name not in LABELS and name not in self.map.values():
+                raise ValueError(f"class {name!r} is neither in the vocabulary nor made by `map`")
+        if self.kind == "binary" and self.sigmoid_of is not None and self.sigmoid_of not in self.classes:
+            raise ValueError(f"sigmoid_of {self.sigmoid_of!r} is not one of the classes {list(self.classes)}")
+        return self
+
+    def class_of(self, label: str) -> str | None:
+        """Return the class of a manifest's label; None if the recipe ignores it."""
+        return None if label in self.ignore else self.map.get(label, label)
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return the labels of the vocabulary that make up a class."""
+        return tuple(label for label in LABELS if self.class_of(label) == name)
+
+
+class Pretrained(_Part):
+    """Weights to start from: a safetensors file with the normalisation and padding that it was trained with."""
+
+    file: str = Field(description="file name, looked for in the weights folders, or a path")
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    padding: Literal["same", "symmetric"] = "symmetric"
+    sha256: str | None = None
+    licence: str = "unknown"
+
+
+class Network(_Part):
+    """The trunk: any timm backbone, or one of the classic networks, by name."""
+
+    name: str
+    pretrained: Pretrained | Literal["imagenet"] | None = None
+    frozen: bool = False
+    initialisation: Literal["torch", "keras"] = "torch"
+    drop_path: Fraction = 0.0
+    # Left out of the YAML where it is empty: recipes written before it was there still compare equal.
+    dropout: tuple[Fraction, ...] = Field(
+        default=(),
+        exclude_if=lambda rates: not rates,
+        description="rate of each dropout layer in a classic trunk, in order; empty: the network's own",
+    )
+
+
+class Head(_Part):
+    """The classifier on the last feature map.
+
+    ``linear`` and ``mlp`` stand on the pooled map, ``flatten-mlp`` on the flattened one. ``dropout`` gives the rate
+    before each dense layer, so one more than there are hidden layers; a single number stands for all.
+    """
+
+    kind: Literal["linear", "mlp", "flatten-mlp"] = "linear"
+    hidden: tuple[int, ...] = ()
+    dropout: tuple[Fraction, ...] | Fraction = 0.0
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Head:
+        if self.kind == "linear" and self.hidden:
+            raise ValueError("a linear head has no hidden layers; use kind: mlp")
+        if self.kind != "linear" and not self.hidden:
+            raise ValueError(f"a {self.kind} head needs hidden: [sizes]")
+        if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.hidden) + 1:
+            raise ValueError(f"dropout needs {len(self.hidden) + 1} rates, one before each dense layer")
+        return self
+
+    @property
+    def dropout_rates(self) -> tuple[float, ...]:
+        """The rate before each dense layer."""
+        return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * (len(self.hidden) + 1)
+
+
+class Input(_Part):
+    """The square that the graph resizes to, and its normalisation where the weights do not bring their own."""
+
+    size: int = Field(ge=16, le=2048)
+    channels: Literal[1, 3] = 3
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[Positive, ...] = (1.0,)
+
+
+class Augment(_Part):
+    """Random changes of the training images; each range is symmetric and uniform."""
+
+    rotation: float = Field(default=0.0, ge=0, le=180, description="degrees")
+    zoom: Fraction = Field(default=0.0, description="scale between 1 - zoom and 1 + zoom")
+    shift: Fraction = Field(default=0.0, description="share of the side")
+    shear: float = Field(default=0.0, ge=0, le=45, description="degrees")
+    horizontal_flip: Fraction = Field(default=0.0, description="probability")
+    brightness: Fraction = Field(default=0.0, description="added to the pixel, which is 0..1")
+    contrast: Fraction = Field(default=0.0, description="factor about the image's mean, 1 - c to 1 + c")
+    gamma: Fraction = Field(default=0.0, description="exponent between 1/(1 + g) and 1 + g")
+    noise: Fraction = Field(default=0.0, description="largest standard deviation of Gaussian noise")
+    blur: float = Field(default=0.0, ge=0, description="largest standard deviation of a Gaussian blur, in pixels")
+    erase: Fraction = Field(default=0.0, description="probability of a rectangle of noise, to unlearn markers")
+    fill: Literal["zeros", "border"] = "zeros"
+
+    @property
+    def off(self) -> bool:
+        """Whether nothing is changed."""
+        return self == Augment(fill=self.fill)
+
+
+class Loss(_Part):
+    """What is minimised."""
+
+    kind: Literal["cross-entropy", "nll", "bce", "focal"] = "cross-entropy"
+    class_weights: Literal["none", "balanced"] | tuple[Positive, ...] = "none"
+    label_smoothing: Fraction = 0.0
+    focal_gamma: float = Field(default=2.0, ge=0)
+
+
+class Optimizer(_Part):
+    """How it is minimised."""
+
+    kind: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad"]
+    lr: Positive
+    momentum: Fraction = 0.0
+    nesterov: bool = False
+    weight_decay: float = Field(default=0.0, ge=0)
+    rho: Fraction = Field(default=0.99, description="RMSprop's smoothing; Keras uses .9")
+    eps: Positive = 1e-8
+    backbone_lr_factor: Positive = Field(default=1.0, description="the trunk's share of the learning rate")
+    clip_norm: float | None = Field(default=None, gt=0)
+
+
+class Schedule(_Part):
+    """How the learning rate changes."""
+
+    kind: Literal["constant", "cosine", "one-cycle", "plateau"] = "constant"
+    warmup_epochs: float = Field(default=0.0, ge=0)
+    floor: float = Field(default=0.0, ge=0, description="cosine: share of the rate at the end; plateau: the rate")
+    monitor: Literal["validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_auroc"] = (
+        "validation_accuracy"
+    )
+    patience: int = Field(default=2, ge=0)
+    factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
+
+
+class EarlyStopping(_Part):
+    """When to stop before the last epoch: no better value of the selection metric in so many epochs."""
+
+    patience: int = Field(ge=1)
+
+
+class Training(_Part):
+    """How long, how many at a time, from which seed."""
+
+    epochs: int = Field(ge=1)
+    batch_size: int = Field(ge=1)
+    seed: int = Field(default=0, ge=0)
+    sampling: Literal["shuffle", "balanced"] = "shuffle"
+    early_stopping: EarlyStopping | None = None
+
+
+class Selection(_Part):
+    """Which epoch's weights are kept."""
+
+    metric: Literal[
+        "validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_auroc", "last"
+    ] = "validation_loss"
+
+    @property
+    def mode(self) -> Literal["min", "max"]:
+        """Whether less is better."""
+        return "min" if self.metric == "validation_loss" else "max"
+
+
+class Expects(_Part):
+    """The number of parameters for the recipe's own classes; Keras counts batch-norm statistics, torch does not."""
+
+    parameters: int
+    counting: Literal["keras", "torch"] = "torch"
+
+
+class Recipe(_Part):
+    """What to train, from which source, and how."""
+
+    name: str
+    summary: str
+    source: str = ""
+    reported: dict[str, Any] = Field(default_factory=dict)
+    assumed: tuple[str, ...] = ()
+    notes: tuple[str, ...] = Field(default=(), description="contradictions of the source, choices and their reasons")
+    task: Task
+    input: Input
+    network: Network
+    head: Head = Head()
+    augment: Augment = Augment()
+    loss: Loss = Loss()
+    optimizer: Optimizer
+    schedule: Schedule = Schedule()
+    training: Training
+    selection: Selection = Selection()
+    split: dict[Literal["train", "validation", "calibration", "test"], Fraction] | None = None
+    expects: Expects | None = None
+    changes: tuple[str, ...] = Field(default=(), description="what --set or the data changed")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Recipe:
+        if (self.loss.kind == "bce") != (self.task.kind == "binary"):
+            raise ValueError("loss bce and a binary task go together (one sigmoid output)")
+        if isinstance(self.loss.class_weights, tuple) and len(self.loss.class_weights) != len(self.task.classes):
+            raise ValueError(f"loss.class_weights needs {len(self.task.classes)} numbers, one for each class")
+        if self.split is not None and abs(sum(self.split.values()) - 1) > 1e-6:
+            raise ValueError(f"split adds up to {sum(self.split.values()):g}, not 1")
+        if len(self.input.mean) not in (1, self.input.channels) or len(self.input.std) not in (1, self.input.channels):
+            raise ValueError(f"input.mean and input.std need 1 or {self.input.channels} numbers")
+        return self
+
+    @property
+    def outputs(self) -> int:
+        """Units of the last layer: one for a binary task."""
+        return 1 if self.task.kind == "binary" else len(self.task.classes)
+
+    def to_yaml(self) -> str:
+        """Return the recipe as YAML, all defaults written out."""
+        return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
+
+    def hash(self) -> str:
+        """Return the SHA-256 of the recipe as YAML."""
+        return hashlib.sha256(self.to_yaml().encode()).hexdigest()
+
+
+def _known_keys(model: type[BaseModel], path: Sequence[Any]) -> list[str]:
+    """Return the keys that are allowed at ``path`` inside ``model``."""
+    for step in path:
+        field = model.model_fields.get(str(step))
+        candidates = [] if field is None else [field.annotation, *getattr(field.annotation, "__args__", ())]
+        inner = next((kind for kind in candidates if isinstance(kind, type) and issubclass(kind, BaseModel)), None)
+        if inner is None:
+            break
+        model = inner
+    return list(model.model_fields)
+
+
+def parse_recipe(data: Any, where: str) -> Recipe:
+    """Validate ``data`` (what a YAML file holds) as a recipe.
+
+    Args:
+        data: The mapping.
+        where: What to call it in an error.
+
+    Raises:
+        RecipeError: A key is unknown (the nearest is suggested), missing, or has a value that its rule forbids.
+    """
+    if not isinstance(data, Mapping):
+        raise RecipeError(where, f"a recipe is a YAML mapping, this is {type(data).__name__}.")
+    try:
+        return Recipe.model_validate(data)
+    except ValidationError as error:
+        first = error.errors()[0]
+        path = [step for step in first["loc"] if not (isinstance(step, str) and step[:1].isupper())]
+        key = ".".join(str(step) for step in path)
+        if first["type"] == "extra_forbidden":
+            known = _known_keys(Recipe, path[:-1])
+            raise RecipeError(
+                where,
+                f"unknown key {key!r}.{suggestion(str(path[-1]), known)}",
+                f"Keys there: {', '.join(known)}.",
+            ) from error
+        message = first["msg"].removeprefix("Value error, ")
+        given = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
+        raise RecipeError(
+            where, f"{key + ': ' if key else ''}{message}{given}.", "Mend the recipe or the --set."
+        ) from error
+
+
+def _builtin_folder() -> Path:
+    return Path(str(files("pneumoscope") / "recipes"))
+
+
+def recipe_names() -> list[str]:
+    """Return the names of the recipes that come with the package, sorted."""
+    return sorted(path.stem for path in _builtin_folder().glob("*.yaml"))
+
+
+def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``base`` with ``over`` laid over it, mapping by mapping."""
+    result = dict(base)
+    for key, value in over.items():
+        both = isinstance(value, Mapping) and isinstance(result.get(key), Mapping)
+        result[key] = _merged(result[key], value) if both else value
+    return result
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise RecipeError(str(path), f"cannot be read as YAML: {error}.") from error
+    if not isinstance(data, dict):
+        raise RecipeError(str(path), "a recipe is a YAML mapping.")
+    parent = data.pop("extends", None)
+    return data if parent is None else _merged(_read_yaml(_builtin_folder() / f"{parent}.yaml"), data)
+
+
+def load_recipe(name: str, sets: Sequence[str] = ()) -> Recipe:
+    """Load a recipe by the name of a built-in one or by the path of a YAML file.
+
+    Args:
+        name: Name or path.
+        sets: Changes as ``key.inner=value`` or ``key.list[0]=value``, the value in YAML.
+
+    Raises:
+        UsageError: No such recipe, or a change that is not of that form.
+        RecipeError: The file breaks the schema.
+    """
+    path = Path(name) if name.endswith((".yaml", ".yml")) else _builtin_folder() / f"{name}.yaml"
+    if not path.is_file():
+        names = recipe_names()
+        raise UsageError(
+            name, f"no such recipe.{suggestion(name, names)}", f"There are: {', '.join(names)}; or name a .yaml file."
+        )
+    recipe = parse_recipe(_read_yaml(path), str(path))
+    return with_changes(recipe, sets)
+
+
+def with_changes(recipe: Recipe, sets: Sequence[str]) -> Recipe:
+    """Return ``recipe`` with ``key.inner=value`` or ``key.list[0]=value`` changes, which are noted in ``changes``."""
+    if not sets:
+        return recipe
+    data = recipe.model_dump(mode="json")
+    for item in sets:
+        path, value = parse_change(item)
+        put(data, path, value, f"--set {item}")
+    data["changes"] = [*recipe.changes, *sets]
+    # The expected count holds for the recipe's own network; a changed one is no longer held to it.
+    if any(item.startswith(("task.", "network.", "head.", "input.")) for item in sets):
+        data["expects"] = None
+    if any(item.startswith("task.classes") for item in sets):
+        data["task"]["optional"] = []
+    return parse_recipe(data, f"{recipe.name} with {' '.join(sets)}")

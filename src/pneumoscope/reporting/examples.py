@@ -1,0 +1,120 @@
+"""Which images a report shows where it is asked to: by fixed rules, so that nobody picks the pretty ones.
+
+Pictures of patients leave the data's folder with the page; so examples come only by a flag, and the page says it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pneumoscope.bundle.runtime import Prediction
+
+Item = tuple[Prediction, bytes | None, bytes | None]
+"""A prediction, its thumbnail and its heatmap overlay (PNG), the two of the same shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of example: what counts as one, and which come first."""
+
+    title: str
+    how: str
+    belongs: Callable[[Prediction, str], bool]
+    order: Callable[[Prediction], float]
+    """The smallest come first; ties, and all of one kind, by the hash of the file."""
+    part_of_others: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Examples of one kind as a page shows them."""
+
+    title: str
+    how: str
+    total: int
+    """Images of this kind in all."""
+    items: tuple[tuple[Item, str], ...]
+    """Each with its true class."""
+    synthetic: bool = False
+    part_of_others: bool = False
+    """Whether the images are counted under another kind too."""
+
+
+def _correct(prediction: Prediction, truth: str) -> bool:
+    return prediction.decision == truth
+
+
+def _wrong(prediction: Prediction, truth: str) -> bool:
+    return prediction.decision is not None and prediction.decision != truth
+
+
+KINDS = (
+    Kind("Right", "The first by the hash of their files: as good as drawn by lot.", _correct, lambda p: 0.0),
+    Kind("Wrong", "Those of which the model was surest.", _wrong, lambda p: -max(p.probabilities)),
+    Kind(
+        "Most uncertain",
+        "The smallest largest probability, right or wrong; no answer was refused.",
+        lambda p, truth: p.decision is not None,
+        lambda p: max(p.probabilities),
+        part_of_others=True,
+    ),
+    Kind(
+        "No answer",
+        "The least like the calibration images.",
+        lambda p, truth: p.refused,
+        lambda p: -(p.ood if p.ood is not None else float("inf")),
+    ),
+)
+
+
+def choose(predictions: Sequence[Prediction], truths: Sequence[str], number: int) -> list[tuple[Kind, int, list[int]]]:
+    """Return each kind with how many images are of it and the places of those that are shown.
+
+    Args:
+        predictions: Of a part, those that failed too; they are never shown.
+        truths: The class of each.
+        number: How many of a kind, at most.
+    """
+    chosen = []
+    for kind in KINDS:
+        places = [
+            place
+            for place, (prediction, truth) in enumerate(zip(predictions, truths, strict=True))
+            if prediction.error is None and kind.belongs(prediction, truth)
+        ]
+
+        def order(place: int, rank: Callable[[Prediction], float] = kind.order) -> tuple[float, str]:
+            return rank(predictions[place]), predictions[place].sha256 or ""
+
+        shown = sorted(places, key=order)[:number]
+        chosen.append((kind, len(places), shown))
+    return chosen
+
+
+def with_pictures(
+    chosen: Sequence[tuple[Kind, int, list[int]]],
+    truths: Sequence[str],
+    pictures: Callable[[Sequence[int]], Sequence[Item]],
+    *,
+    synthetic: bool,
+) -> list[Example]:
+    """Return the examples of `choose` with their pictures.
+
+    Args:
+        chosen: From `choose`.
+        truths: The class of each image.
+        pictures: Given places, returns their items: reads the files, which is not done here.
+        synthetic: The images are drawn.
+    """
+    return [
+        Example(
+            kind.title,
+            kind.how,
+            total,
+            tuple(zip(pictures(places), [truths[place] for place in places], strict=True)),
+            synthetic,
+            kind.part_of_others,
+        )
+        for kind, total, places in chosen
+    ]

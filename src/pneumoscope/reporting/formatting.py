@@ -1,0 +1,150 @@
+"""How figures, operating points and kinds of groups are called wherever a person reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from pneumoscope.bundle.card import Card, Estimate, GateNote
+from pneumoscope.bundle.evidence import Opening
+from pneumoscope.core.labels import display_name
+
+FIGURES: Mapping[str, str] = MappingProxyType(
+    {
+        "accuracy": "Accuracy",
+        "balanced_accuracy": "Balanced accuracy",
+        "log_loss": "Log-loss (nats)",
+        "brier": "Brier score",
+        "precision": "Precision",
+        "recall": "Recall",
+        "specificity": "Specificity",
+        "sensitivity": "Sensitivity",
+        "f1": "F1",
+        "auroc": "AUROC",
+        "auprc": "AUPRC",
+        "calibration_slope": "Calibration slope",
+        "calibration_intercept": "Calibration intercept",
+        "calibration_error": "Calibration error (debiased)",
+    }
+)
+
+POINTS: Mapping[str, str] = MappingProxyType(
+    {
+        "youden": "Youden's point",
+        "sensitivity-95": "target sensitivity .95",
+        "sensitivity-98": "target sensitivity .98",
+    }
+)
+
+
+def point_name(name: str) -> str:
+    """Return an operating point's name on screen."""
+    return POINTS.get(name, name)
+
+
+def figure_name(key: str) -> str:
+    """Return a figure's name on screen, of ``accuracy``, ``covid-19/auroc`` or ``youden/sensitivity``."""
+    owner, _, figure = key.rpartition("/")
+    name = FIGURES.get(figure, figure)
+    if not owner:
+        return name
+    return f"{name} at {point_name(owner)}" if owner in POINTS else f"{display_name(owner)}: {name}"
+
+
+def group_words(kind: str) -> str:
+    """Return in a few words what a group is, and what that means."""
+    if kind == "patient":
+        return "patients"
+    if kind == "image":
+        return "single images, patients unknown: the true interval is wider"
+    return f"at weakest a {kind}, patients not all known: the true interval is wider"
+
+
+def moment(iso: str) -> str:
+    """Return a time in UTC, ISO 8601, to the minute and without its letters."""
+    return f"{iso[:10]} {iso[11:16]} UTC" if len(iso) >= 16 else iso
+
+
+def megabytes(size: int) -> str:
+    """Return a number of bytes in MB, a small one in kB."""
+    return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} kB"
+
+
+def value(estimate: Estimate, digits: int = 3) -> str:
+    """Return the figure alone; a dash where there is none."""
+    return "–" if estimate.value is None else f"{estimate.value:.{digits}f}"
+
+
+def interval(estimate: Estimate, digits: int = 3) -> str:
+    """Return the interval alone, or that it is not estimable."""
+    if estimate.value is None:
+        return ""
+    if estimate.low is None or estimate.high is None:
+        return "interval not estimable"
+    return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
+
+
+def inline(estimate: Estimate, digits: int = 3, *, percent: bool = False) -> str:
+    """Return figure and interval in one line."""
+    factor, unit, digits = (100.0, "%", 1) if percent else (1.0, "", digits)
+    if estimate.value is None:
+        return "not estimable"
+    if estimate.low is None or estimate.high is None:
+        return f"{factor * estimate.value:.{digits}f}{unit} (interval not estimable)"
+    return (
+        f"{factor * estimate.value:.{digits}f}{unit} "
+        f"({factor * estimate.low:.{digits}f} to {factor * estimate.high:.{digits}f}{unit})"
+    )
+
+
+def listed(names: Sequence[str], last: str = "and") -> str:
+    """Return names as a list in words: a, b and c."""
+    return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+
+
+def sources_of(card: Card) -> list[str]:
+    """Return the names of the sources whose images a model was trained on."""
+    return [item.source for item in card.licences if not item.source.startswith("starting weights")]
+
+
+def question(card: Card) -> tuple[str, ...]:
+    """Return what a model was made to find out, and what it cannot tell, in sentences; report and card say the same."""
+    others = listed([display_name(name) for name in card.label_names[1:]], "or")
+    drawn = "drawn images (phantoms)" if card.synthetic else "images"
+    return (
+        f"Among {drawn} like those of {listed(sources_of(card))}: can a network tell a frontal chest radiograph "
+        f"labelled {display_name(card.primary)} from one labelled {others}, by its pixels alone?",
+        "The model is developed and measured on parts of the same data, kept apart by groups "
+        f"({group_words(card.group_kind)}). That says nothing yet about another site, another device, another time or "
+        "another mix of patients, and nothing about whether it helps a reader.",
+    )
+
+
+def openings_words(openings: Sequence[Opening]) -> str:
+    """Return how often test images were measured with a model, as a sentence."""
+    if not openings:
+        return "No opening of test images is on record for this model."
+    first = openings[0]
+    times = "once" if len(openings) == 1 else f"{len(openings)} times"
+    before = (
+        "the first opening of these images"
+        if not first.earlier_openings
+        else f"opened {first.earlier_openings} times before, by others"
+    )
+    return f"Opened {times} with this model, first on {moment(first.time)}: {first.images} images, {before}."
+
+
+def gate_words(findings: Sequence[GateNote] | None) -> str:
+    """Return what the data gate said before a training, in a sentence or two."""
+    if findings is None:
+        return "The data gate was not asked: this model was made before there was one, or without it."
+    if not findings:
+        return "The data gate found nothing that leaks or confounds."
+    standing = [finding for finding in findings if finding.because is None]
+    parts = []
+    for severity, verb in (("block", "would block a training"), ("warn", "warns of"), ("note", "notes")):
+        names = [finding.name for finding in standing if finding.severity == severity]
+        parts += [f"The data gate {verb}: {listed(names)}."] if names else []
+    allowed = [finding.name for finding in findings if finding.because is not None]
+    parts += [f"Allowed by the user, with a reason: {listed(allowed)}."] if allowed else []
+    return " ".join(parts)

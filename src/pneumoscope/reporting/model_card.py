@@ -1,0 +1,226 @@
+"""CARD.md: the card in prose and tables, in the order of Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
+
+Everything in it follows from ``card.json``; nothing is written here by hand, so that the two cannot differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from pneumoscope.bundle.card import Card, Estimate, PartMetrics, PredictionSets
+from pneumoscope.bundle.evidence import Opening
+from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
+from pneumoscope.reporting.formatting import (
+    figure_name,
+    group_words,
+    megabytes,
+    moment,
+    openings_words,
+    point_name,
+    question,
+)
+
+
+def card_markdown(card: Card, identity: str, openings: Sequence[Opening] = ()) -> str:
+    """Return the model card as Markdown.
+
+    Args:
+        card: The bundle's card.
+        identity: SHA-256 of ``card.json``.
+        openings: Of test images with this bundle, from its evidence.
+    """
+    blocks = [
+        f"# {card.name} {card.version}",
+        f"> **{DISCLAIMER}**",
+        *(f"> **Warning: {stamp}.**" for stamp in card.stamps),
+        *(["> **Trained on drawn images (phantoms): for demonstration only.**"] if card.synthetic else []),
+        card.summary,
+        "## The question",
+        *question(card),
+        *_details(card, identity),
+        "## Intended use",
+        card.intended_use,
+        "It does not look for: " + "; ".join(card.not_looked_for) + ".",
+        f'Where its answer is the class "normal", every screen says "{NO_PATTERN}": that is not a healthy chest.',
+        *_data(card),
+        *_gate(card),
+        *_decisions(card),
+        *_figures(card),
+        *_openings(openings),
+        "## Limits, caveats and recommendations",
+        _bullets(card.limits),
+        "Measure it on your own images before you trust any of its figures: `pneumoscope evaluate`.",
+    ]
+    return "\n\n".join(blocks) + "\n"
+
+
+def _details(card: Card, identity: str) -> list[str]:
+    changes = "; ".join(card.recipe_changes) or "none"
+    return [
+        "## Model details",
+        _table(
+            ("", ""),
+            [
+                ("Identity (SHA-256 of card.json)", f"`{identity}`"),
+                ("Graph (SHA-256 of model.onnx)", f"`{card.model_sha256}`, {megabytes(card.model_bytes)}"),
+                ("Made", f"{card.created}, with " + ", ".join(f"{k} {v}" for k, v in card.software.items())),
+                ("Recipe", f"{card.recipe_name} (`{card.recipe_hash[:12]}`); changes: {changes}"),
+                ("Task", f"{card.kind}, {len(card.labels)} classes, primary: {display_name(card.primary)}"),
+                (
+                    "Input",
+                    f"one frontal radiograph of any size, resized inside to {card.input_size} x {card.input_size}",
+                ),
+                ("Parameters", f"{card.parameters:,}"),
+                ("Calibrated", f"temperature {card.temperature:.3f}, one bias a class" if card.calibrated else "no"),
+            ],
+        ),
+    ]
+
+
+def _data(card: Card) -> list[str]:
+    parts = sorted({part for label in card.labels for part in label.images})
+    rows = [
+        (
+            display_name(label.name),
+            ", ".join(label.members),
+            label.reference_standard,
+            *(str(label.images.get(part, 0)) for part in parts),
+        )
+        for label in card.labels
+    ]
+    licences = [(item.source, item.licence, str(item.images or "")) for item in card.licences]
+    return [
+        "## Data",
+        f"Groups that stay together in splits and intervals: {group_words(card.group_kind)}. "
+        f"Data `{card.data_hash[:12]}`, division `{card.split_hash[:12]}`.",
+        _table(("class", "labels merged into it", "how its labels were made", *parts), rows),
+        "The weights carry the licences of what they were trained on, not that of the code:",
+        _table(("source", "licence", "images"), licences),
+    ]
+
+
+def _gate(card: Card) -> list[str]:
+    if card.gate is None:
+        return []
+    lines = [
+        f"**{finding.severity}**, {finding.name}: {finding.sentence}"
+        + (f" *Allowed, because: {finding.because}*" if finding.because is not None else "")
+        for finding in card.gate.findings
+    ]
+    return ["### Data gate", _bullets(lines) if lines else "It found nothing."]
+
+
+def _decisions(card: Card) -> list[str]:
+    points = [
+        (
+            point_name(point.name) + (" (default)" if point.name == card.default_operating_point else ""),
+            f"{point.threshold:.4f}",
+            str(point.sensitivity),
+            str(point.specificity),
+        )
+        for point in card.operating_points
+    ]
+    prior = ", ".join(
+        f"{display_name(label.name)} {share:.1%}" for label, share in zip(card.labels, card.class_prior, strict=True)
+    )
+    blocks = [
+        "## Decisions",
+        f"Thresholds on the score of {display_name(card.primary)}, chosen on the calibration part, where they reach "
+        "(optimistic: the same images chose them):",
+        _table(("operating point", "threshold", "sensitivity", "specificity"), points),
+        f"Classes of the calibration part: {prior}. At another prevalence the same score means another risk.",
+    ]
+    if card.score_bands:
+        bands = [
+            (
+                f"{band['low']:.3f} to {band['high']:.3f}",
+                f"{band['rate']:.1%} [{band['rate_low']:.1%}, {band['rate_high']:.1%}]",
+                f"{band['n']:.0f}",
+            )
+            for band in card.score_bands
+        ]
+        blocks += [
+            "What was observed on the calibration part, by band of that score:",
+            _table(("score", f"were {display_name(card.primary)}", "images"), bands),
+        ]
+    for point in card.operating_points:
+        if point.meaning:
+            blocks.append(f"**{point_name(point.name).capitalize()}.** {point.meaning}")
+    if card.prediction_sets is not None:
+        blocks += _sets(card.prediction_sets)
+    blocks.append(
+        f"It gives no answer where the out-of-distribution score exceeds {card.refusal.ood_threshold:.4g}, which "
+        f"{1 - card.refusal.ood_quantile:.1%} of the calibration images did."
+    )
+    return blocks
+
+
+def _sets(sets: PredictionSets) -> list[str]:
+    rows = [
+        (
+            display_name(name),
+            str(sets.coverage.get(name, "not measured")),
+            "{:.3f} to {:.3f}".format(*sets.expected[name]),
+            str(sets.groups[name]),
+        )
+        for name in sets.thresholds
+    ]
+    return [
+        f"Prediction sets hold every class that the model can't rule out; they aim at the true one for "
+        f"{100 * (1 - sets.alpha):.0f} of 100 images of each class ({sets.method}), where new images of a class look "
+        "like calibration images of it.",
+        _table(("class", f"held it, on {sets.measured_on or 'no part'}", "chance allows", "calibration groups"), rows),
+    ]
+
+
+def _figures(card: Card) -> list[str]:
+    blocks = ["## Figures, with 95% intervals"]
+    if not card.metrics:
+        return [*blocks, "None were measured."]
+    for part in card.metrics:
+        blocks += [f"### {part.part}", _about(part), _table(("figure", "value [95% interval]"), _rows(part.metrics))]
+    for source, parts in card.metrics_by_source.items():
+        for part in parts:
+            wanted = {k: v for k, v in part.metrics.items() if v.value is not None and _is_headline(k, card.primary)}
+            heading = f"### {part.part}, source {source} only"
+            blocks += [heading, _about(part), _table(("figure", "value [95% interval]"), _rows(wanted))]
+    return blocks
+
+
+def _is_headline(key: str, primary: str) -> bool:
+    return key in ("accuracy", f"{primary}/auroc") or key.startswith("sensitivity-95/")
+
+
+def _about(part: PartMetrics) -> str:
+    return (
+        f"{part.images} images in {part.groups} groups ({group_words(part.group_kind)}); data `{part.data[:12]}`."
+        + (" This part chose the epoch: expect a little less on new images." if part.part == "validation" else "")
+    )
+
+
+def _rows(metrics: dict[str, Estimate]) -> list[tuple[str, str]]:
+    return [(figure_name(key), str(estimate)) for key, estimate in metrics.items()]
+
+
+def _openings(openings: Sequence[Opening]) -> list[str]:
+    blocks = ["## Openings of test images", openings_words(openings)]
+    for opening in openings:
+        about = (
+            f"{opening.images} images of part {opening.part}, data `{opening.data[:12]}`; openings of these images "
+            f"before this one: {opening.earlier_openings}. `{opening.command}`"
+            + (f" {opening.note}" if opening.note else "")
+        )
+        table = _table(("figure", "value [95% interval]"), _rows(opening.headline))
+        blocks += [f"### Opened {moment(opening.time)}", about, table]
+    return blocks
+
+
+def _bullets(lines: Iterable[str]) -> str:
+    return "\n".join(f"- {line}" for line in lines)
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    def line(cells: Sequence[str]) -> str:
+        return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ") for cell in cells) + " |"
+
+    return "\n".join([line(head), "|" + " --- |" * len(head), *map(line, rows)])

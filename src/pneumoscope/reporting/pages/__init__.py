@@ -1,0 +1,1 @@
+"""HTML pages: evaluation, run report, data checks."""

@@ -1,0 +1,193 @@
+"""Self-contained HTML pages: an evaluation, and a set of predicted studies.
+
+One file each, with its style and its pictures inside: no network, no script (a content security policy holds the
+browser to it), light or dark as the reader's system, readable on a phone and on paper. All text is escaped by the
+template engine. "Normal" never stands alone as a result; the disclaimer comes first and stays in sight.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections import Counter
+from collections.abc import Sequence
+from functools import partial
+from importlib.resources import files
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from pneumoscope import __version__
+from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.evidence import Opening
+from pneumoscope.bundle.runtime import band_of, phrase
+from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
+from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.reporting import formatting
+from pneumoscope.reporting.charts import drawings
+from pneumoscope.reporting.examples import Example, Item
+from pneumoscope.reporting.pages import sections
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+def environment() -> jinja2.Environment:
+    """Return the templates' surroundings: every page has this style, disclaimer and escaping."""
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pneumoscope.reporting", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = files("pneumoscope.reporting").joinpath("templates", "style.css").read_text(encoding="utf-8")
+    environment.globals.update(style=Markup(style), disclaimer=DISCLAIMER, program=f"Pneumoscope {__version__}")
+    environment.globals.update(
+        value=formatting.value,
+        interval=formatting.interval,
+        inline=formatting.inline,
+        percent=partial(formatting.inline, percent=True),
+        figure_name=formatting.figure_name,
+        point_name=formatting.point_name,
+        whisker=drawings.whisker,
+        display=display_name,
+        when=formatting.moment,
+    )
+    return environment
+
+
+def evaluation_page(
+    evaluation: Evaluation, card: Card, *, openings: Sequence[Opening] = (), examples: Sequence[Example] = ()
+) -> str:
+    """Return the page of an evaluation.
+
+    Args:
+        evaluation: What was measured.
+        card: Of the bundle.
+        openings: Of test images with this bundle, from its evidence.
+        examples: Images to show; they are patients'.
+    """
+    return environment().get_template("evaluation.html").render(
+        title=f"{evaluation.model} on {evaluation.part}",
+        facts=sections.facts(card, evaluation.identity),
+        openings=openings,
+        **sections.context(evaluation, card),
+        **example_context(examples, card),
+    )  # fmt: skip
+
+
+def predictions_page(items: Sequence[Item], card: Card, identity: str, title: str) -> str:
+    """Return the page of predicted studies.
+
+    Args:
+        items: The studies in the order in which they are shown.
+        card: Of the model that predicted them.
+        identity: Of the bundle.
+        title: Of the page.
+    """
+    said = Counter(phrase(card, prediction) for prediction, _, _ in items)
+    looked_for = [display_name(name) for name in card.label_names if name != "normal"]
+    stamps = list(card.stamps)
+    if card.synthetic:
+        stamps.insert(0, "The model was trained on drawn images: for demonstration only.")
+    return environment().get_template("predictions.html").render(
+        title=title,
+        card=card,
+        identity=identity,
+        facts=sections.facts(card, identity),
+        primary=display_name(card.primary),
+        looks_for=" and ".join(filter(None, [", ".join(looked_for[:-1]), looked_for[-1]])),
+        stamps=stamps,
+        counts=[(name, n) for name, n in said.most_common()],
+        threshold_words=f"{card.operating_point.threshold:.3f}, {formatting.point_name(card.operating_point.name)}",
+        studies=[_study(item, card, synthetic=False) for item in items],
+        heatmaps=any(overlay for _, _, overlay in items),
+        bands=card.score_bands,
+        no_pattern=NO_PATTERN,
+    )  # fmt: skip
+
+
+def example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
+    """Return what the section of examples shows, by the template's names."""
+    shown = [
+        {
+            "title": example.title,
+            "how": example.how,
+            "total": example.total,
+            "studies": [
+                _study(item, card, synthetic=example.synthetic) | {"truth": display_name(truth)}
+                for item, truth in example.items
+            ],
+        }
+        for example in examples
+    ]
+    return {
+        "examples": shown,
+        "examples_of": sum(example.total for example in examples if not example.part_of_others),
+        "synthetic": any(example.synthetic for example in examples),
+    }
+
+
+def _study(item: Item, card: Card, *, synthetic: bool) -> dict[str, Any]:
+    """Return what the template shows of one study."""
+    prediction, thumbnail, overlay = item
+    answered = prediction.error is None and not prediction.refused
+    kind = "failed" if prediction.error is not None else "silent" if prediction.refused else ""
+    if answered and prediction.decision == card.primary:
+        kind = "primary"
+    shown: dict[str, Any] = {
+        "kind": kind,
+        "path": prediction.path,
+        "name": PurePath(prediction.path).name,
+        "synthetic": synthetic,
+        "said": phrase(card, prediction),
+        "error": prediction.error,
+        "reason": _sentence(prediction.reason),
+        "thumbnail": _data_url(thumbnail),
+        "overlay": _data_url(overlay) if answered else None,
+    }
+    if answered:
+        p = prediction.probabilities[0]
+        others = zip(card.label_names[1:], prediction.probabilities[1:], strict=True)
+        shown |= {
+            "score": _score(p),
+            "scale": drawings.scale(p, card.operating_point.threshold),
+            "band": _band_sentence(card, p),
+            "others": ", ".join(f"{_other(name)} {_score(q)}" for name, q in others),
+        }
+    return shown
+
+
+def _other(name: str) -> str:
+    return f"none of these patterns (class “{name}”)" if name == "normal" else display_name(name)
+
+
+def _score(p: float) -> str:
+    """Return a score of two digits that rounding does not make look certain."""
+    if 0 < p < 0.005:
+        return "< 0.01"
+    if 0.995 <= p < 1:
+        return "> 0.99"
+    return f"{p:.2f}"
+
+
+def _band_sentence(card: Card, p: float) -> str:
+    band = band_of(card, p)
+    if band is None:
+        return ""
+    return (
+        f"Of {band['n']:.0f} calibration images that scored {band['low']:.2f} to {band['high']:.2f}, "
+        f"{100 * band['rate']:.0f}% were {display_name(card.primary)} (95% interval {100 * band['rate_low']:.0f} to "
+        f"{100 * band['rate_high']:.0f}%)."
+    )
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + "." if text else ""
+
+
+def _data_url(png: bytes | None) -> str | None:
+    return None if png is None else "data:image/png;base64," + base64.b64encode(png).decode("ascii")

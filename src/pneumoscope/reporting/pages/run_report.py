@@ -1,0 +1,202 @@
+"""The report of a run: one page from the question to the checklists, for whoever must judge a model.
+
+It says what was asked, of which data, how the network was trained, what came out and how sure that is, what it cannot
+do, how often its test was opened, and what a person still has to report. Good on screen and on paper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pneumoscope.bundle import evidence
+from pneumoscope.bundle.card import read_card
+from pneumoscope.bundle.evidence import headline
+from pneumoscope.core.files import write_text
+from pneumoscope.core.labels import NO_PATTERN, display_name
+from pneumoscope.recipes.recipe import Recipe
+from pneumoscope.reporting import formatting
+from pneumoscope.reporting.charts import plots
+from pneumoscope.reporting.checklist_answers import by_part, start
+from pneumoscope.reporting.checklists import filled
+from pneumoscope.reporting.examples import Example
+from pneumoscope.reporting.model_card import card_markdown
+from pneumoscope.reporting.pages import sections
+from pneumoscope.reporting.pages.checks import SAYS, bars
+from pneumoscope.reporting.pages.page import environment, example_context
+from pneumoscope.reporting.record import Record, read_record, run_folder
+from pneumoscope.stats.figures import BY_CLASS, OVERALL
+
+SECTIONS: Mapping[str, str] = {
+    "question": "Question",
+    "data": "Data and gate",
+    "training": "Training",
+    "results": "Results",
+    "calibration": "Calibration",
+    "use": "Use",
+    "examples": "Examples",
+    "limits": "Limits",
+    "openings": "Openings of test",
+    "model": "Model",
+    "intervals": "Intervals",
+    "checklists": "Checklists",
+}
+"""Anchor -> name, in the order of the page."""
+
+STATUSES = ("reported", "partly", "not reported", "not applicable")
+REPORT = "report.html"
+
+
+def run_page(record: Record, examples: Sequence[Example] = ()) -> str:
+    """Return the report of a run, or of a bundle alone, as a self-contained HTML page.
+
+    Args:
+        record: What is known.
+        examples: Images to show; they are patients'.
+    """
+    card, evaluation = record.card, record.evaluation
+    missing = {"use", "intervals"} if evaluation is None else set()
+    missing |= set() if examples else {"examples"}
+    found: dict[str, Any] = {"evaluation": None} if evaluation is None else sections.context(evaluation, card)
+    validation = next((part for part in card.metrics if part.part == "validation"), None)
+    keys = ["accuracy", f"{card.primary}/auroc"]
+    keys += [f"{card.default_operating_point}/{side}" for side in ("sensitivity", "specificity")]
+    if evaluation is not None:
+        told, where = headline(evaluation, card), sections.part_words(evaluation.part)
+    else:
+        told = {} if validation is None else {key: validation.metrics[key] for key in keys if key in validation.metrics}
+        where = sections.part_words("validation")
+    page: str = environment().get_template("run.html").render(
+        **found,
+        **example_context(examples, card),
+        **({} if evaluation is not None else {"card": card, "primary": display_name(card.primary)}),
+        title=f"{card.name}, version {card.version}",
+        identity=record.identity,
+        stamps=_stamps(record),
+        anchors={anchor: name for anchor, name in SECTIONS.items() if anchor not in missing},
+        question=formatting.question(card),
+        numbers=numbers(record),
+        group_words=formatting.group_words(card.group_kind),
+        gate_verdict=formatting.gate_words(record.findings),
+        findings=record.findings,
+        gate=record.gate,
+        says=SAYS,
+        bars=bars,
+        headline=told,
+        headline_part=where,
+        headline_keys=keys,
+        test_words=formatting.openings_words(record.openings),
+        parts=list(by_part(card)),
+        data=record.data,
+        leaks=formatting.listed(record.leaks),
+        counted=counted,
+        recipe=record.recipe,
+        training=training(record),
+        curves=[(title, drawing) for title, drawing in _curves(record) if drawing],
+        kept=record.kept_epoch,
+        by_class_keys=BY_CLASS,
+        overall_keys=OVERALL,
+        no_pattern=NO_PATTERN,
+        openings=record.openings,
+        facts=sections.facts(card, record.identity),
+        checklists=filled(record),
+        statuses=STATUSES,
+    )  # fmt: skip
+    return page
+
+
+def renew(bundle: Path) -> list[Path]:
+    """Write a bundle's card, and its run's report where there is one, again: evidence has been added.
+
+    A bundle that must not be written keeps its ``CARD.md``; ``models show`` and ``report`` tell its openings.
+
+    Returns:
+        What was written.
+    """
+    card, identity = read_card(bundle)
+    written = []
+    if not evidence.is_read_only(bundle):
+        facts = evidence.read(bundle, identity)
+        write_text(bundle / "CARD.md", card_markdown(card, identity, evidence.openings(facts)))
+        written.append(bundle / "CARD.md")
+    folder = run_folder(bundle)
+    if folder is not None and (folder / REPORT).is_file():
+        write_text(folder / REPORT, run_page(read_record(bundle)))
+        written.append(folder / REPORT)
+    return written
+
+
+def numbers(record: Record) -> str:
+    """Return how many images of how many sources a model was made of, in words."""
+    parts = by_part(record.card)
+    shown = ", ".join(f"{part} {count:,}" for part, count in parts.items())
+    return f"{sum(parts.values()):,} images of {formatting.listed(formatting.sources_of(record.card))}: {shown}"
+
+
+def counted(values: Mapping[str, int]) -> str:
+    """Return the counts of a column's values in words: PA 30, AP 12, unknown 4."""
+    return ", ".join(f"{name} {count}" for name, count in values.items())
+
+
+def training(record: Record) -> list[tuple[str, str]]:
+    """Return how a model was trained, name and text."""
+    card, recipe, machine = record.card, record.recipe, record.environment
+    versions = dict(card.software) | (dict(machine["packages"]) if machine is not None else {})
+    rows = [] if recipe is None else _recipe_rows(recipe)
+    changes = "; ".join(card.recipe_changes) or "none"
+    rows.insert(0, ("Recipe", f"{card.recipe_name} ({card.recipe_hash[:12]}); changes: {changes}"))
+    if record.curve:
+        kept = record.kept_epoch
+        took = "" if record.seconds is None else f", {duration(record.seconds)}"
+        rows.append(("Epochs run", f"{len(record.curve)}{took}" + ("" if kept is None else f"; kept: {kept}")))
+    rows.append(
+        ("Calibration", f"temperature {card.temperature:.3f}, one bias a class, on unresampled calibration images")
+        if card.calibrated
+        else ("Calibration", "none")
+    )
+    if machine is not None:
+        named = (str(machine[key]) for key in ("processor", "device", "precision", "system"))
+        rows.append(("Machine", ", ".join(named)))
+    rows.append(("Software", ", ".join(f"{name} {number}" for name, number in versions.items())))
+    return rows
+
+
+def _recipe_rows(recipe: Recipe) -> list[tuple[str, str]]:
+    augment = {key: value for key, value in recipe.augment.model_dump().items() if value and key != "fill"}
+    optimizer, schedule, plan = recipe.optimizer, recipe.schedule, recipe.training
+    hidden = f", hidden {', '.join(map(str, recipe.head.hidden))}" if recipe.head.hidden else ""
+    stop = "" if plan.early_stopping is None else f", stopped after {plan.early_stopping.patience} without a better one"
+    rows = [
+        ("Network", f"{recipe.network.name}, head {recipe.head.kind}{hidden}"),
+        ("Start", start(recipe)),
+        ("Input", f"{recipe.input.size} × {recipe.input.size}, {recipe.input.channels} channel(s)"),
+        ("Augmentation", ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in augment.items()) or "none"),
+        ("Loss", f"{recipe.loss.kind}, class weights {recipe.loss.class_weights}, sampling {plan.sampling}"),
+        ("Optimizer", f"{optimizer.kind}, learning rate {optimizer.lr:g}, schedule {schedule.kind}"),
+        ("Length", f"at most {plan.epochs} epochs of batches of {plan.batch_size}{stop}; seed {plan.seed}"),
+        ("Kept epoch", f"by {recipe.selection.metric.replace('_', ' ')}"),
+    ]
+    return [*rows, ("Source", recipe.source)] if recipe.source else rows
+
+
+def duration(seconds: float) -> str:
+    """Return a time in seconds or minutes."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+
+
+def _curves(record: Record) -> list[tuple[str, str]]:
+    return [
+        (title, plots.curves(record.curve, metric, title, record.kept_epoch))
+        for metric, title in (("loss", "Loss"), ("accuracy", "Accuracy"))
+    ]
+
+
+def _stamps(record: Record) -> list[str]:
+    evaluation = record.evaluation
+    stamps = list(record.card.stamps)
+    if evaluation is not None:
+        stamps += [*evaluation.stamps, *evaluation.figures.warnings]
+    if record.card.synthetic:
+        stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
+    return list(dict.fromkeys(stamps))

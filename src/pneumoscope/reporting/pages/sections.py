@@ -1,0 +1,87 @@
+"""What the sections about measured figures show, for the page of an evaluation and the report of a run alike."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pneumoscope.bundle.card import Card
+from pneumoscope.core.labels import display_name, result_phrase
+from pneumoscope.inference.evaluate import ALL, REFUSED, Evaluation
+from pneumoscope.reporting import formatting
+from pneumoscope.reporting.charts import drawings, plots
+from pneumoscope.stats.predictive_values import OPTIMISTIC
+
+TRUST = {
+    "confidence": "the model's own confidence",
+    "ood": "the out-of-distribution score",
+}
+"""Order of refusal -> in words."""
+
+SHOWN_PREVALENCES = 2
+"""Decision curves beside each other: at the data's share, and at one that is stated."""
+
+
+def part_words(part: str) -> str:
+    """Return how a part is called in a sentence."""
+    return "all images" if part == ALL else f"the {part} part"
+
+
+def context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
+    """Return what the templates show of an evaluation, by the names they use."""
+    figures = evaluation.figures
+    primary = figures.by_class[card.primary]
+    default = next(p for p in figures.operating if p.name == card.default_operating_point)
+    at_default = formatting.point_name(default.name)
+    stated = [curve for curve in figures.decision_curves if curve.stated]
+    curves = [*(curve for curve in figures.decision_curves if not curve.stated), *stated[1:2]][:SHOWN_PREVALENCES]
+    return {
+        "e": evaluation,
+        "evaluation": evaluation,
+        "f": figures,
+        "card": card,
+        "primary": display_name(card.primary),
+        "part_words": part_words(evaluation.part),
+        "default_point": card.default_operating_point,
+        "tiles": [
+            (f"AUROC, {display_name(card.primary)} against the rest", primary["auroc"]),
+            (f"Sensitivity at the default threshold ({at_default})", default.sensitivity),
+            (f"Specificity at the default threshold ({at_default})", default.specificity),
+            ("Balanced accuracy", figures.overall["balanced_accuracy"]),
+        ],
+        "primary_auroc": formatting.inline(primary["auroc"]),
+        "primary_slope": formatting.inline(primary["calibration_slope"], 2),
+        "roc": drawings.roc(
+            figures.plots.roc,
+            {formatting.point_name(p.name): (p.sensitivity, p.specificity) for p in figures.operating},
+        ),
+        "reliability": drawings.reliability(figures.plots.reliability),
+        "bands_plot": plots.score_bands(figures.score_bands),
+        "histogram": drawings.histogram(
+            {display_name(name): counts for name, counts in figures.plots.histogram.items()},
+            {formatting.point_name(p.name): p.threshold for p in figures.operating},
+        ),
+        "predictive": [(p.name, p.predictive) for p in figures.operating if p.predictive],
+        "optimistic": OPTIMISTIC,
+        "decision_curves": [(curve, plots.net_benefit(curve)) for curve in curves],
+        "risk_plot": plots.risk_coverage(figures.risk_coverage),
+        "trust_words": TRUST,
+        "class_figures": list(primary),
+        "source_figures": list(next(iter(evaluation.by_source.values())).metrics),
+        "said_columns": [*figures.classes, REFUSED],
+        "said": lambda name: "No answer" if name == REFUSED else result_phrase(name),
+    }
+
+
+def facts(card: Card, identity: str) -> list[tuple[str, str]]:
+    """Return what is said of the model on every page, name and text."""
+    licences = "; ".join(f"{item.source}: {item.licence}" for item in card.licences)
+    return [
+        ("Intended use", card.intended_use),
+        ("Does not look for", ", ".join(card.not_looked_for)),
+        ("Reference standard", "; ".join(f"{display_name(x.name)}: {x.reference_standard}" for x in card.labels)),
+        ("Trained with", f"recipe {card.recipe_name}, {card.parameters:,} parameters, {card.created}"),
+        ("Input", f"one frontal radiograph, resized inside the model to {card.input_size} × {card.input_size} pixels"),
+        ("Groups in its data", formatting.group_words(card.group_kind)),
+        ("Licence of the weights", licences),
+        ("Identity", identity),
+    ]

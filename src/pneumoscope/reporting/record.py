@@ -1,0 +1,154 @@
+"""All that a finished run's folder, or a bundle alone, knows of itself: what the report and its checklists stand on.
+
+Nothing is measured here and no image is read. What a folder does not hold is None, and the report says so.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from pneumoscope.bundle import evidence
+from pneumoscope.bundle.card import Card, GateNote, read_card
+from pneumoscope.bundle.evidence import Fact, Opening
+from pneumoscope.bundle.runtime import bundle_folder
+from pneumoscope.core.errors import RunError
+from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.recipes.recipe import Recipe, load_recipe
+
+
+@dataclass(frozen=True)
+class Record:
+    """What is known of a model and how it came about.
+
+    Args:
+        card: The bundle's.
+        identity: The bundle's.
+        facts: Evidence about it.
+        recipe: Resolved.
+        environment: Versions and machine of the training.
+        curve: A row an epoch, as in ``metrics.csv``, without empty cells.
+        seconds: Of all epochs.
+        data: What ``data describe`` says of the rows that were used.
+        gate: The gate's whole report, where the run kept it; the card keeps the findings in words.
+        evaluation: Figures of one part.
+        examples: Whether the report shows images.
+    """
+
+    card: Card
+    identity: str
+    facts: tuple[Fact, ...] = ()
+    recipe: Recipe | None = None
+    environment: Mapping[str, Any] | None = None
+    curve: tuple[Mapping[str, float], ...] = ()
+    seconds: float | None = None
+    data: Mapping[str, Any] | None = None
+    gate: GateReport | None = None
+    evaluation: Evaluation | None = None
+    examples: bool = False
+
+    @property
+    def openings(self) -> list[Opening]:
+        """Openings of test images, oldest first."""
+        return sorted((f for f in self.facts if isinstance(f, Opening)), key=lambda opening: opening.time)
+
+    @property
+    def kept_epoch(self) -> int | None:
+        """The epoch whose weights were kept: the first of the best, as the training chose it."""
+        if self.recipe is None or not self.curve:
+            return None
+        metric = self.recipe.selection.metric
+        if metric == "last":
+            return int(self.curve[-1]["epoch"])
+        known = [row for row in self.curve if metric in row]
+        choose = min if self.recipe.selection.mode == "min" else max
+        return int(choose(known, key=lambda row: row[metric])["epoch"]) if known else None
+
+    @property
+    def leaks(self) -> list[str]:
+        """The gate's findings that parts are not kept apart, by name; empty where it was not asked."""
+        return [finding.name for finding in self.findings or () if finding.name in LEAKS]
+
+    @property
+    def findings(self) -> tuple[GateNote, ...] | None:
+        """What the data gate found, in words; None where it was not asked."""
+        if self.gate is not None:
+            return tuple(
+                GateNote(name=f.name, severity=f.severity, sentence=f.sentence, because=f.because)
+                for f in self.gate.findings
+            )
+        return None if self.card.gate is None else self.card.gate.findings
+
+
+LEAKS = ("duplicates-across-parts", "patients-across-parts")
+"""Checks of the gate that find images of one patient, or one picture, in two parts."""
+
+
+def run_folder(path: str | Path) -> Path | None:
+    """Return the folder of the run whose bundle ``path`` names (itself or its bundle); None for a bundle alone."""
+    folder = bundle_folder(path).resolve().parent
+    return folder if (folder / "environment.json").is_file() and (folder / "recipe.yaml").is_file() else None
+
+
+def read_record(path: str | Path) -> Record:
+    """Read a run's folder, a bundle's, or the built-in bundle.
+
+    Raises:
+        BundleError: The bundle or its evidence is not what it says.
+        RunError: A file of the run can't be read.
+    """
+    bundle = bundle_folder(path)
+    card, identity = read_card(bundle)
+    recipe = bundle / "recipe.yaml"
+    record = Record(
+        card=card,
+        identity=identity,
+        facts=tuple(fact for _, fact in evidence.read(bundle, identity)),
+        recipe=load_recipe(str(recipe)) if recipe.is_file() else None,
+    )
+    folder = run_folder(path)
+    return record if folder is None else _with_run(record, folder)
+
+
+def _with_run(record: Record, folder: Path) -> Record:
+    manifest, gate = folder / "manifest.parquet", folder / "gate.json"
+    measured, timing = folder / "evaluation.json", folder / "timing.json"
+    try:
+        evaluation = Evaluation.model_validate_json(measured.read_bytes()) if measured.is_file() else None
+        return replace(
+            record,
+            environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
+            curve=_curve(folder / "metrics.csv"),
+            seconds=sum(json.loads(timing.read_text())["epoch_seconds"]) if timing.is_file() else None,
+            data=describe_file(manifest) if manifest.is_file() else None,
+            gate=GateReport.model_validate_json(gate.read_bytes()) if gate.is_file() else None,
+            # Figures of an earlier bundle of this run are not this one's.
+            evaluation=evaluation if evaluation is not None and evaluation.identity == record.identity else None,
+        )
+    except (OSError, ValueError, KeyError, ValidationError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise RunError(
+            str(folder), f"can't be read as a run: {first}.", "Was it written by another version?"
+        ) from error
+
+
+def describe_file(manifest: Path) -> dict[str, Any]:
+    """Return what is known of the rows of a manifest file."""
+    from pneumoscope.data.describe import describe
+    from pneumoscope.data.manifest import read_manifest
+
+    return describe(read_manifest(manifest))
+
+
+def _curve(path: Path) -> tuple[dict[str, float], ...]:
+    if not path.is_file():
+        return ()
+    with path.open(newline="") as file:
+        return tuple({key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file))

@@ -1,0 +1,1 @@
+"""HTTP: routes, schemas, and how errors become answers."""

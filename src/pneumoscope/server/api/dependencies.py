@@ -1,0 +1,116 @@
+"""What every endpoint needs, made once for an app and handed to each request; and who is asking."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated, TypeVar
+
+import anyio
+from fastapi import Depends, Request
+from sqlalchemy.orm import Session
+
+from pneumoscope.server.api.events import Streams
+from pneumoscope.server.api.metrics import Metrics
+from pneumoscope.server.api.pages import Pages
+from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.inference.runner import Models
+from pneumoscope.server.security.accounts import Accounts, Principal
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.database import Store, append
+from pneumoscope.server.storage.tables import Access
+from pneumoscope.server.uploads.decoder_pool import Decoders
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The parts of one server."""
+
+    settings: Settings
+    store: Store
+    catalogue: Catalogue
+    accounts: Accounts
+    metrics: Metrics
+    streams: Streams
+    uploads: anyio.CapacityLimiter
+    """Uploads under way; the others wait without holding memory or a thread."""
+    decoders: Decoders
+    """One for each upload that is being unpacked; the others wait."""
+    whatifs: anyio.CapacityLimiter
+    """What-ifs that are worked out at once."""
+    pages: Pages
+    """The web app's files."""
+    models: Models
+    """Loaded models, for what-ifs."""
+
+
+# These three are coroutines although they wait for nothing: FastAPI runs plain functions on a thread each.
+async def context_of(request: Request) -> Context:
+    """Return the parts of the server that is asked."""
+    context = request.app.state.context
+    assert isinstance(context, Context)
+    return context
+
+
+async def who_asks(request: Request) -> Principal:
+    """Return who asks; the guard has found out before anything else ran."""
+    principal = request.state.principal
+    assert isinstance(principal, Principal)
+    return principal
+
+
+async def admin_asks(request: Request) -> Principal:
+    """Return who asks, an admin.
+
+    Raises:
+        ProblemError: It is none (403).
+    """
+    principal = await who_asks(request)
+    if not principal.is_admin:
+        raise ProblemError(403, "this address", "is for admins.", "Ask one of them.", code="admins-only")
+    return principal
+
+
+Parts = Annotated[Context, Depends(context_of)]
+Who = Annotated[Principal, Depends(who_asks)]
+Admin = Annotated[Principal, Depends(admin_asks)]
+
+
+def about(request: Request, subject: str) -> None:
+    """Say which thing a request was about, for the audit log, where its address does not."""
+    request.state.subject = subject
+
+
+async def recorded(
+    request: Request,
+    parts: Context,
+    change: Callable[[Session], T],
+    *,
+    status: int = 200,
+    alone: bool = False,
+    subject: Callable[[T], str] | None = None,
+) -> T:
+    """Make a change and write the access to it down in the same transaction; the guard then need not do it by itself.
+
+    Args:
+        request: What is being answered.
+        parts: Of the server.
+        change: As for `Store.commit`.
+        status: Of the answer that follows.
+        alone: As for `Store.commit`.
+        subject: What the access was to, where the address does not say it.
+    """
+
+    def both(session: Session) -> T:
+        value = change(session)
+        if subject is not None:
+            about(request, subject(value))
+        append(session, Access, **request.state.access(status))
+        return value
+
+    value = await parts.store.committed(both, alone=alone)
+    request.state.recorded = status
+    return value

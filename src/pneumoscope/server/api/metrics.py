@@ -1,0 +1,70 @@
+"""Figures for Prometheus: what was asked, how long it took, what waits. A registry of each app's own."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from typing import Any
+
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.registry import Collector
+from sqlalchemy import func, select
+
+from pneumoscope.server.storage.database import Store
+from pneumoscope.server.storage.tables import Image, Prediction, Study
+
+CONTENT_TYPE = CONTENT_TYPE_LATEST
+
+
+class Metrics:
+    """The figures of one server; no label is an identifier of a study, a patient or a person."""
+
+    def __init__(self, store: Store) -> None:
+        self._registry = CollectorRegistry()
+        self._requests = Counter(
+            "pneumoscope_requests", "Requests answered", ["method", "route", "status"], registry=self._registry
+        )
+        self._seconds = Histogram(
+            "pneumoscope_request_seconds", "Time to answer", ["method", "route"], registry=self._registry
+        )
+        self._registry.register(_Stored(store))
+
+    def count(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Count one answered request."""
+        self._requests.labels(method, route, str(status)).inc()
+        self._seconds.labels(method, route).observe(seconds)
+
+    def text(self) -> bytes:
+        """Return all figures in Prometheus's text format."""
+        return generate_latest(self._registry)
+
+
+class _Stored(Collector):
+    """Figures that are read from the store when they are asked for."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def describe(self) -> list[Any]:
+        return []
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        with self._store.reading() as session:
+            states = session.execute(
+                select(Prediction.model, Prediction.state, func.count()).group_by(Prediction.model, Prediction.state)
+            ).all()
+            counts = {
+                "studies": session.scalar(select(func.count()).select_from(Study)),
+                "images": session.scalar(select(func.count()).select_from(Image)),
+            }
+        predictions = GaugeMetricFamily(
+            "pneumoscope_predictions", "Predictions in the store", labels=["model", "state"]
+        )
+        for model, state, count in states:
+            predictions.add_metric([model[:12], state], count)
+        yield predictions
+        for name, number in counts.items():
+            yield GaugeMetricFamily(f"pneumoscope_{name}", f"{name.capitalize()} in the store", value=number or 0)
+        free = shutil.disk_usage(self._store.settings.home).free
+        yield GaugeMetricFamily("pneumoscope_disk_free_bytes", "Free space for the store", value=free)

@@ -1,0 +1,44 @@
+"""The dashboard over HTTP."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+
+from pneumoscope.server.api.dependencies import Parts, Who
+from pneumoscope.server.api.schemas.dashboard import DashboardOut
+from pneumoscope.server.reading.dashboard import Scope, dashboard
+from pneumoscope.server.reading.queries import Period
+
+
+def routes() -> APIRouter:
+    """Return the endpoint."""
+    router = APIRouter(prefix="/api", tags=["dashboard"])
+    router.get("/dashboard")(show)
+    return router
+
+
+def show(
+    parts: Parts,
+    who: Who,
+    model: Annotated[str | None, Query(max_length=64, description="default: the one with the most answers")] = None,
+    first: Annotated[date | None, Query(alias="from", description="first day (UTC) of receipt")] = None,
+    last: Annotated[date | None, Query(alias="to", description="last day (UTC) of receipt")] = None,
+    scope: Annotated[Scope, Query(description="all: for admins; counts as having been shown the answers")] = "own",
+) -> DashboardOut:
+    """Show what reads, answers and references come to, of the studies whose answers the asker may know."""
+    period = days(first, last)
+    with parts.store.writing() if scope == "all" else parts.store.reading() as session:
+        return dashboard(parts, session, who, model, period, scope)
+
+
+def days(first: date | None, last: date | None) -> Period:
+    """Return the period from the first day to the last, both whole days in UTC."""
+
+    def start(day: date) -> float:
+        return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()
+
+    end = None if last is None else start(last) + timedelta(days=1).total_seconds()
+    return Period(None if first is None else start(first), end)

@@ -1,0 +1,161 @@
+"""Reads and reference results over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import anyio.to_thread
+from fastapi import APIRouter
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pneumoscope.core.labels import check_label
+from pneumoscope.server.api.dependencies import Context, Parts, Who
+from pneumoscope.server.api.problems import ProblemError, not_found
+from pneumoscope.server.api.routes.studies import Id
+from pneumoscope.server.api.schemas.common import when
+from pneumoscope.server.api.schemas.reads import (
+    PosteriorOut,
+    PriorIn,
+    ReadIn,
+    ReadOut,
+    ReferenceIn,
+    ReferenceOut,
+    WhatIfIn,
+    WhatIfOut,
+)
+from pneumoscope.server.inference import occlusion, queue
+from pneumoscope.server.inference.models import audit_of
+from pneumoscope.server.inference.posterior import posterior
+from pneumoscope.server.reading import reads
+from pneumoscope.server.security.accounts import Principal
+from pneumoscope.server.storage.crypto import new_id
+from pneumoscope.server.storage.database import now
+from pneumoscope.server.storage.tables import Image, Prediction, Read, Reference
+from pneumoscope.server.studies import studies
+
+
+def routes() -> APIRouter:
+    """Return the endpoints."""
+    router = APIRouter(prefix="/api", tags=["reads"])
+    router.post("/studies/{study}/reads", status_code=201)(add_read)
+    router.get("/studies/{study}/reads")(list_reads)
+    router.post("/studies/{study}/references", status_code=201)(add_reference)
+    router.get("/studies/{study}/references")(list_references)
+    router.post("/predictions/{prediction}/posterior")(update_prior)
+    router.post("/predictions/{prediction}/what-if")(what_if)
+    return router
+
+
+def add_read(parts: Parts, who: Who, study: Id, sent: ReadIn) -> ReadOut:
+    """Add a version of one's own report: first unaided, then with the models' answers."""
+    for label in [*sent.likelihoods, *([sent.conclusion] if sent.conclusion else [])]:
+        check_label(label, "the read")
+    with parts.store.writing() as session:
+        studies.get(session, study)
+        row = reads.add(parts.store, session, study, who, sent)
+    return _read_out(row)
+
+
+def list_reads(parts: Parts, who: Who, study: Id) -> list[ReadOut]:
+    """Show the versions of one's own report; those of others once one's own unaided read is locked."""
+    with parts.store.reading() as session:
+        studies.get(session, study)
+        query = select(Read).where(Read.study == study).order_by(Read.at, Read.version)
+        if reads.why_withheld(session, parts.settings, study, who.id) is not None:
+            query = query.where(Read.reader == who.id)
+        return [_read_out(row) for row in session.scalars(query)]
+
+
+def add_reference(parts: Parts, who: Who, study: Id, sent: ReferenceIn) -> ReferenceOut:
+    """Enter what a test other than the radiograph found. A correction is entered beside it."""
+    check_label(sent.label, "the reference result")
+    number = new_id()
+    row = Reference(
+        id=number,
+        study=study,
+        standard=sent.standard,
+        label=sent.label,
+        sealed=parts.store.secret.seal({"date": sent.date.isoformat()}, number),
+        by=who.id,
+        at=now(),
+    )
+    with parts.store.writing() as session:
+        studies.get(session, study)
+        session.add(row)
+    return _reference_out(parts, row, dates=who.sees_names)
+
+
+def list_references(parts: Parts, who: Who, study: Id) -> list[ReferenceOut]:
+    """Show the reference results, once one's own unaided read is locked."""
+    with parts.store.reading() as session:
+        studies.get(session, study)
+        if why := reads.why_withheld(session, parts.settings, study, who.id):
+            raise ProblemError(403, "the reference results", f"are withheld: {why}.", code="withheld")
+        rows = session.scalars(select(Reference).where(Reference.study == study).order_by(Reference.at)).all()
+    return [_reference_out(parts, row, dates=who.sees_names) for row in rows]
+
+
+def update_prior(parts: Parts, who: Who, prediction: Id, sent: PriorIn) -> PosteriorOut:
+    """Say what an answer makes of one's own pre-test probability; nothing is stored but that it was shown."""
+    with parts.store.writing() as session:
+        row, result = _answered(parts, session, prediction, who)
+        entry = parts.catalogue.get(row.model)
+        found = posterior(entry.card, result, sent.probability, audit=audit_of(entry))
+        reads.show(session, [row], who.id, "posterior")
+    return PosteriorOut(prior=sent.probability, source=sent.source, **found)
+
+
+async def what_if(parts: Parts, who: Who, prediction: Id, sent: WhatIfIn) -> WhatIfOut:
+    """Ask the model again with a part of the image covered; nothing is stored but that it was shown."""
+    return await anyio.to_thread.run_sync(_what_if, parts, who, prediction, sent, limiter=parts.whatifs)
+
+
+def _what_if(parts: Context, who: Principal, prediction: str, sent: WhatIfIn) -> WhatIfOut:
+    with parts.store.reading() as session:
+        row, result = _answered(parts, session, prediction, who)
+        image = session.get_one(Image, row.image)
+    hidden = occlusion.hidden_by(sent.strokes, sent.mode, image.width, image.height)
+    model = parts.models.get(parts.catalogue.get(row.model))
+    found = occlusion.answer(model, occlusion.stored_pixels(parts.settings.files, image.id, image.sha256), hidden)
+    with parts.store.writing() as session:  # it may have been switched off or erased meanwhile
+        row, _ = _answered(parts, session, prediction, who)
+        reads.show(session, [row], who.id, "what-if")
+    note = (
+        f"a what-if: {found['covered']:.0%} of the image was covered; nobody has tested the model on such images; "
+        "this is not a result and is not kept"
+    )
+    return WhatIfOut(prediction=row.id, mode=sent.mode, original=result["probabilities"], note=note, **found)
+
+
+def _answered(parts: Context, session: Session, prediction: str, who: Principal) -> tuple[Prediction, dict[str, Any]]:
+    """Return an answer, with its result, that somebody may see and go on from."""
+    row = session.get(Prediction, prediction)
+    if row is None or row.state != "done" or row.result is None:
+        raise not_found("answer")
+    if why := reads.why_withheld(session, parts.settings, row.study, who.id):
+        raise ProblemError(403, "the answer", f"is withheld: {why}.", code="withheld")
+    if queue.is_off(session, row.model):
+        raise ProblemError(
+            409, "this model", "was switched off on this server.", "Do not rely on its answer.", code="model-off"
+        )
+    return row, row.result
+
+
+def _read_out(row: Read) -> ReadOut:
+    return ReadOut.model_validate(
+        {
+            "id": row.id, "reader": row.reader, "version": row.version, "stage": row.stage, "state": row.state,
+            "displayed": row.displayed, "at": when(row.at), **row.content,
+        }
+    )  # fmt: skip
+
+
+def _reference_out(parts: Context, row: Reference, *, dates: bool) -> ReferenceOut:
+    opened = parts.store.secret.unseal(row.sealed, row.id) if dates else {}
+    return ReferenceOut.model_validate(
+        {
+            "id": row.id, "standard": row.standard, "label": row.label, "by": row.by, "at": when(row.at),
+            "date": opened.get("date"),
+        }
+    )  # fmt: skip

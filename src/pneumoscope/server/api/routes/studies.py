@@ -1,0 +1,261 @@
+"""Studies, images and predictions over HTTP: read the request, call one function, answer."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Path, Query, Request
+from fastapi.responses import FileResponse
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from pneumoscope.server.api.dependencies import Admin, Context, Parts, Who, recorded
+from pneumoscope.server.api.problems import ProblemError, not_found
+from pneumoscope.server.api.schemas.common import (
+    Ask,
+    ErasedOut,
+    HeatmapOut,
+    IdentityOut,
+    ImageOut,
+    OwnRead,
+    PatientNumber,
+    PredictionOut,
+    PredictionState,
+    State,
+    StudyOut,
+    StudyPage,
+    when,
+)
+from pneumoscope.server.inference import queue
+from pneumoscope.server.reading import reads
+from pneumoscope.server.storage import blobs
+from pneumoscope.server.storage.tables import ExamIdentity, Identity, Image, Prediction, Study
+from pneumoscope.server.studies import studies
+
+Id = Annotated[str, Path(pattern="^[0-9a-z]{1,64}$")]
+
+
+def routes() -> APIRouter:
+    """Return the endpoints."""
+    router = APIRouter(prefix="/api", tags=["studies"])
+    router.get("/studies")(list_studies)
+    router.get("/studies/{study}")(get_study)
+    router.delete("/studies/{study}")(erase_study)
+    router.get("/studies/{study}/identity")(identity)
+    router.post("/studies/{study}/predictions", status_code=202)(ask)
+    router.get("/studies/{study}/predictions")(answers)
+    router.get("/predictions/{prediction}")(answer)
+    router.get("/predictions/{prediction}/heatmap")(heatmap)
+    router.get("/images/{image}/pixels", response_class=FileResponse)(pixels)
+    router.get("/images/{image}/thumbnail", response_class=FileResponse)(thumbnail)
+    router.delete("/patients/{patient}")(erase_patient)
+    router.post("/patients/find")(find_patient)
+    return router
+
+
+def list_studies(
+    parts: Parts,
+    who: Who,
+    patient: Annotated[str | None, Query(max_length=64)] = None,
+    model: Annotated[str | None, Query(max_length=64)] = None,
+    state: State | None = None,
+    received_from: datetime | None = None,
+    received_to: datetime | None = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+    after: Annotated[str | None, Query(max_length=200, description="the last page's `next`")] = None,
+) -> StudyPage:
+    """List studies, newest first."""
+    wanted = studies.Filter(
+        patient=patient,
+        model=None if model is None else parts.catalogue.get(model).identity,
+        state=state,
+        received_from=None if received_from is None else _seconds(received_from),
+        received_to=None if received_to is None else _seconds(received_to),
+    )
+    with parts.store.reading() as session:
+        page = studies.page(session, wanted, limit + 1, None if after is None else _decoded(after))
+        more, page = len(page) > limit, page[:limit]
+        numbers = [study.id for study in page]
+        images = studies.images_of(session, numbers)
+        predictions = studies.predictions_of(session, numbers)
+        own = reads.own(session, numbers, who.id)
+    shown = [_study_out(study, images[study.id], predictions[study.id], own[study.id]) for study in page]
+    return StudyPage(studies=shown, next=_encoded(page[-1]) if more else None)
+
+
+def get_study(parts: Parts, who: Who, study: Id) -> StudyOut:
+    """Show one study."""
+    with parts.store.reading() as session:
+        found = studies.get(session, study)
+        images, predictions = studies.images_of(session, [study]), studies.predictions_of(session, [study])
+        own = reads.own(session, [study], who.id)
+    return _study_out(found, images[study], predictions[study], own[study])
+
+
+def erase_study(parts: Parts, who: Admin, study: Id) -> ErasedOut:
+    """Erase a study: its files, predictions, heatmaps, reads and references."""
+    with parts.store.reading() as session:
+        studies.get(session, study)
+    return ErasedOut(**studies.erase(parts.store, [study]))
+
+
+def erase_patient(parts: Parts, who: Admin, patient: Id) -> ErasedOut:
+    """Erase all studies of a patient, and the identity."""
+    with parts.store.reading() as session:
+        numbers = list(session.scalars(select(Study.id).where(Study.patient == patient)))
+    if not numbers:
+        raise not_found("patient")
+    return ErasedOut(**studies.erase(parts.store, numbers))
+
+
+def find_patient(parts: Parts, who: Admin, sent: PatientNumber) -> dict[str, str]:
+    """Find a patient's pseudonym by the number and who issued it."""
+    with parts.store.reading() as session:
+        found = session.get(Identity, studies.patient_key(parts.store, sent.issuer, sent.patient_id))
+    if found is None:
+        raise not_found("patient")
+    return {"patient": found.patient}
+
+
+def identity(parts: Parts, who: Who, study: Id) -> IdentityOut:
+    """Show who was examined, and when; for those who may see names."""
+    if not who.sees_names:
+        raise ProblemError(403, "the identity", "is not for this account.", "Ask an admin.")
+    with parts.store.reading() as session:
+        found = studies.get(session, study)
+        exam = session.get(ExamIdentity, study)
+        person = session.scalar(select(Identity).where(Identity.patient == found.patient))
+    unseal = parts.store.secret.unseal
+    return IdentityOut(
+        patient=None if person is None else unseal(person.sealed, person.key),
+        examination=None if exam is None else unseal(exam.sealed, study),
+    )
+
+
+def ask(parts: Parts, who: Who, study: Id, sent: Ask) -> list[PredictionState]:
+    """Ask one or several models about all images of a study. Asking again adds answers, and replaces none."""
+    models = list(dict.fromkeys(parts.catalogue.get(name).identity for name in sent.models))
+    with parts.store.writing() as session:
+        parts.store.alone(session)
+        studies.get(session, study)
+        images = [(study, image.id) for image in studies.images_of(session, [study])[study]]
+        made = queue.enqueue(parts.store, session, images, models, who.id)
+    return [_state_out(row) for row in made]
+
+
+async def answers(request: Request, parts: Parts, who: Who, study: Id) -> list[PredictionOut]:
+    """Show the answers about a study; that they were shown is written down first."""
+
+    def show(session: Session) -> list[PredictionOut]:
+        rows = studies.predictions_of(session, [study])[study]
+        if not rows:
+            studies.get(session, study)
+        return [*shown(parts, who.id, rows, session)]
+
+    return await recorded(request, parts, show)
+
+
+async def answer(request: Request, parts: Parts, who: Who, prediction: Id) -> PredictionOut:
+    """Show one answer; that it was shown is written down first."""
+
+    def show(session: Session) -> PredictionOut:
+        row = session.get(Prediction, prediction)
+        if row is None:
+            raise not_found("prediction")
+        return next(shown(parts, who.id, [row], session))
+
+    return await recorded(request, parts, show)
+
+
+def heatmap(parts: Parts, who: Who, prediction: Id) -> HeatmapOut:
+    """Show where a model looked; that it was shown is written down first."""
+    with parts.store.writing() as session:
+        row = session.get(Prediction, prediction)
+        if row is None or row.result is None or row.heatmap is None:
+            raise not_found("heatmap")
+        if why := reads.why_withheld(session, parts.settings, row.study, who.id):
+            raise ProblemError(403, "the heatmap", f"is withheld: {why}.", code="withheld")
+        reads.show(session, [row], who.id, "heatmap")
+        values = np.frombuffer(row.heatmap, "<f4").reshape(row.result["heatmap_shape"])
+        labels = row.result["labels"]
+    return HeatmapOut.of(labels, values)
+
+
+def pixels(parts: Parts, who: Who, image: Id) -> FileResponse:
+    """The stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head."""
+    with parts.store.reading() as session:
+        known = session.get(Image, image)
+    path = blobs.path_of(parts.settings.files, image)
+    if known is None or not path.is_file():
+        raise not_found("image")
+    return FileResponse(path, media_type="image/png")
+
+
+def thumbnail(parts: Parts, who: Who, image: Id) -> FileResponse:
+    """A small picture for lists; made when it is first asked for."""
+    return FileResponse(studies.thumbnail(parts.store, image), media_type="image/png")
+
+
+def shown(
+    parts: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Session
+) -> Iterator[PredictionOut]:
+    """Yield predictions as this reader may see them, and note those that are shown."""
+    withheld = {study: reads.why_withheld(session, parts.settings, study, reader) for study in {r.study for r in rows}}
+    reads.show(session, [row for row in rows if withheld[row.study] is None], reader, "result")
+    off = {model: queue.is_off(session, model) for model in {row.model for row in rows}}
+    for row in rows:
+        why = withheld[row.study]
+        hidden = why is not None and row.result is not None
+        yield PredictionOut(
+            **_state_out(row).model_dump(),
+            study=row.study,
+            asked=when(row.asked),
+            finished=None if row.finished is None else when(row.finished),
+            model_off=off[row.model],
+            withheld=why if hidden else None,
+            withheld_code=reads.READ_FIRST if hidden else None,
+            result=row.result if why is None else None,
+        )
+
+
+def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Row[Any]], own_read: OwnRead) -> StudyOut:
+    return StudyOut(
+        id=study.id,
+        patient=study.patient,
+        received=when(study.received),
+        images=[
+            ImageOut(id=i.id, format=i.format, bits=i.bits, width=i.width, height=i.height, facts=i.facts)
+            for i in images
+        ],
+        predictions=[_state_out(row) for row in predictions],
+        own_read=own_read,
+    )
+
+
+def _state_out(row: Prediction | Row[Any]) -> PredictionState:
+    return PredictionState.model_validate(
+        {"id": row.id, "image": row.image, "model": row.model[:12], "state": row.state}
+    )
+
+
+def _seconds(moment: datetime) -> float:
+    if moment.tzinfo is None:
+        raise ProblemError(422, "a time", "has no zone.", "Write it as 2025-01-31T12:00:00Z.")
+    return moment.timestamp()
+
+
+def _encoded(study: Study) -> str:
+    return base64.urlsafe_b64encode(f"{study.received!r} {study.id}".encode()).decode()
+
+
+def _decoded(cursor: str) -> tuple[float, str]:
+    try:
+        received, study = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
+        return float(received), study
+    except (ValueError, binascii.Error) as error:
+        raise ProblemError(422, "after", "is not a cursor of this server.", "Use a page's `next`.") from error

@@ -1,0 +1,170 @@
+"""Login, health, metrics, the audit log and the stream of events over HTTP."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+from sqlalchemy import select, text
+
+from pneumoscope import __version__
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.server.api import events
+from pneumoscope.server.api.dependencies import Admin, Context, Parts, Who, about
+from pneumoscope.server.api.metrics import CONTENT_TYPE
+from pneumoscope.server.api.problems import ProblemError, not_found
+from pneumoscope.server.api.routes.studies import Id
+from pneumoscope.server.api.schemas.common import AboutOut, AccessOut, Credentials, Me, TokenIn, TokenOut, when
+from pneumoscope.server.security.accounts import Principal
+from pneumoscope.server.security.middleware import cookie_name
+from pneumoscope.server.storage.tables import Access
+
+
+def routes() -> APIRouter:
+    """Return the endpoints."""
+    router = APIRouter(tags=["server"])
+    router.get("/healthz")(health)
+    router.get("/metrics", response_class=Response)(metrics)
+    router.get("/api/about")(about_server)
+    router.post("/api/login")(login)
+    router.post("/api/logout", status_code=204)(logout)
+    router.get("/api/me")(me)
+    router.post("/api/me/tokens", status_code=201)(new_token)
+    router.get("/api/me/tokens")(list_tokens)
+    router.delete("/api/me/tokens/{token}", status_code=204)(revoke_token)
+    router.get("/api/audit")(audit_log)
+    router.get("/api/events", response_class=StreamingResponse)(watch)
+    return router
+
+
+def health(parts: Parts) -> dict[str, str]:
+    """Say whether the server and its database answer; nothing else, since anyone may ask."""
+    with parts.store.reading() as session:
+        session.execute(text("SELECT 1"))
+    return {"status": "ok"}
+
+
+def metrics(parts: Parts, who: Admin) -> Response:
+    """Figures for Prometheus; for admins (give Prometheus a token of an admin's)."""
+    return Response(parts.metrics.text(), media_type=CONTENT_TYPE)
+
+
+def about_server(parts: Parts, who: Who) -> AboutOut:
+    """Say what this server is."""
+    settings = parts.settings
+    return AboutOut(
+        version=__version__,
+        disclaimer=DISCLAIMER,
+        accounts=settings.needs_login,
+        reads_first=settings.reads_come_first,
+        limits={
+            "request_bytes": settings.max_request_bytes,
+            "file_bytes": settings.max_file_bytes,
+            "files": settings.max_files,
+            "pixels": settings.max_pixels,
+            "queue": settings.queue_limit,
+        },
+    )
+
+
+def login(request: Request, response: Response, parts: Parts, sent: Credentials) -> Me:
+    """Begin a session. The cookie is not for scripts; changes need the answer's ``csrf`` as X-CSRF-Token."""
+    if not parts.settings.needs_login:
+        raise ProblemError(409, "this server", "has no accounts: it answers its own machine alone.")
+    token, principal = parts.accounts.login(sent.name, sent.password)
+    request.state.principal = principal  # for the audit log
+    response.set_cookie(
+        cookie_name(parts.settings.encrypted),
+        token,
+        max_age=int(parts.settings.session_longest),
+        httponly=True,
+        secure=parts.settings.encrypted,
+        samesite="strict",
+        path="/",
+    )
+    return _me(parts, principal)
+
+
+def logout(request: Request, response: Response, parts: Parts, who: Who) -> None:
+    """End this session."""
+    name = cookie_name(parts.settings.encrypted)
+    if token := request.cookies.get(name):
+        parts.accounts.logout(token)
+    response.delete_cookie(name, path="/", secure=parts.settings.encrypted, httponly=True, samesite="strict")
+
+
+def me(parts: Parts, who: Who) -> Me:
+    """Say who is asking."""
+    return _me(parts, who)
+
+
+def new_token(request: Request, parts: Parts, who: Who, sent: TokenIn) -> TokenOut:
+    """Make a key for a program, with this account's rights. A key can't make keys."""
+    if who.via != "session":
+        raise ProblemError(403, "a token", "is made by someone who has logged in.")
+    number, token = parts.accounts.new_token(who.id, sent.label)
+    about(request, number)
+    made = next(row for row in parts.accounts.tokens(who.id) if row.id == number)
+    return TokenOut(id=number, label=made.label, created=when(made.created), token=token)
+
+
+def list_tokens(parts: Parts, who: Who) -> list[TokenOut]:
+    """List the keys of this account."""
+    return [TokenOut(id=row.id, label=row.label, created=when(row.created)) for row in parts.accounts.tokens(who.id)]
+
+
+def revoke_token(parts: Parts, who: Who, token: Id) -> None:
+    """End a key."""
+    if not parts.accounts.revoke(who.id, token):
+        raise not_found("token")
+
+
+def audit_log(
+    parts: Parts,
+    who: Admin,
+    subject: Annotated[str | None, Query(max_length=64)] = None,
+    account: Annotated[str | None, Query(max_length=64)] = None,
+    before: Annotated[int | None, Query(ge=1, le=2**62, description="id of the last page's last line")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> list[AccessOut]:
+    """Show who did what, newest first."""
+    query = select(Access).order_by(Access.id.desc()).limit(limit)
+    if subject is not None:
+        query = query.where(Access.subject == subject)
+    if account is not None:
+        query = query.where(Access.who == account)
+    if before is not None:
+        query = query.where(Access.id < before)
+    with parts.store.reading() as session:
+        return [
+            AccessOut(
+                id=row.id, at=when(row.at), who=row.who, address=row.address, action=row.action,
+                subject=row.subject, status=row.status, request=row.request,
+            )
+            for row in session.scalars(query)
+        ]  # fmt: skip
+
+
+def watch(
+    request: Request, parts: Parts, who: Who, last_event_id: Annotated[str | None, Header(max_length=18)] = None
+) -> StreamingResponse:
+    """Watch what changes (server-sent events): kinds and identifiers only, never a result.
+
+    Names: ``study``, ``prediction``, ``read``. Data: ``{"study", "id", "state"}``. After a break, send the last id.
+    """
+    since = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
+    still_there = events.rights(parts.accounts, request.cookies.get(cookie_name(parts.settings.encrypted)), who)
+    stream = parts.streams.open(parts.store, since, still_there)
+    return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def _me(parts: Context, who: Principal) -> Me:
+    return Me(
+        id=who.id,
+        name=who.name,
+        role=who.role,
+        sees_names=who.sees_names,
+        csrf=who.csrf,
+        idle_seconds=parts.settings.session_idle if who.via == "session" else None,
+    )

@@ -1,0 +1,121 @@
+"""What a reader sends and gets back, as it goes over the wire: reads, references, a prior, a what-if."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from pneumoscope.server.api.schemas.common import ID, HeatmapOut, Probability, Sent
+
+Coordinate = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
+STROKES, POINTS = 200, 5000
+"""At most so many in one what-if: more than a hand paints, less than keeps a server busy."""
+
+
+class ReadIn(Sent):
+    """A reader's own report."""
+
+    stage: Literal["unaided", "aided"]
+    state: Literal["draft", "final", "addendum"]
+    likelihoods: dict[Annotated[str, Field(max_length=64)], Probability] = Field(
+        default_factory=dict, max_length=20, description="label -> how likely the reader finds it"
+    )
+    conclusion: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="a label")
+    text: str = Field(default="", max_length=10_000)
+
+
+class ReadOut(BaseModel):
+    """One version of a report."""
+
+    id: str = ID
+    reader: str
+    version: int
+    stage: Literal["unaided", "aided"]
+    state: Literal["draft", "final", "addendum"]
+    likelihoods: dict[str, float]
+    conclusion: str | None
+    text: str
+    displayed: list[str] = Field(description="predictions that this reader had been shown when it was written")
+    at: datetime
+
+
+class ReferenceIn(Sent):
+    """What a test other than the radiograph found."""
+
+    standard: Literal["rt-pcr", "ct", "follow-up", "other"]
+    label: Annotated[str, Field(max_length=64)]
+    date: date
+
+
+class ReferenceOut(BaseModel):
+    """A reference result; the date for those who may see dates."""
+
+    id: str = ID
+    standard: str
+    label: str
+    date: date | None
+    by: str
+    at: datetime
+
+
+class PriorIn(Sent):
+    """A pre-test probability and where it comes from; one, so that the same fact is not counted twice."""
+
+    probability: Annotated[float, Field(gt=0, lt=1)]
+    source: Annotated[str, Field(min_length=3, max_length=200)]
+
+
+class PosteriorOut(BaseModel):
+    """What an answer makes of a pre-test probability."""
+
+    label: str
+    prior: float
+    source: str
+    probability: float = Field(description="by the likelihood ratio of the score's band")
+    low: float | None
+    high: float | None
+    ratio: dict[str, Any]
+    moved: dict[str, float] = Field(description="the model's probabilities moved to this prior")
+
+
+class Stroke(Sent):
+    """One stroke of a round brush over the stored image; whole numbers are the centres of pixels."""
+
+    radius: Annotated[float, Field(gt=0, le=100_000, allow_inf_nan=False, description="pixels")]
+    points: list[tuple[Coordinate, Coordinate]] = Field(min_length=1, max_length=POINTS, description="[x, y]")
+
+
+class WhatIfIn(Sent):
+    """Which part of an image a model is not to see."""
+
+    mode: Literal["exclude", "include"] = Field(
+        description="exclude: what is painted is covered; include: all that is not painted"
+    )
+    strokes: list[Stroke] = Field(min_length=1, max_length=STROKES, description="5,000 points in all")
+
+    @field_validator("strokes")
+    @classmethod
+    def _not_too_many(cls, strokes: list[Stroke]) -> list[Stroke]:
+        if sum(len(stroke.points) for stroke in strokes) > POINTS:
+            raise ValueError(f"more than {POINTS} points in all")
+        return strokes
+
+
+class WhatIfOut(BaseModel):
+    """What a model would have answered with a part of the image covered: not a result, and not kept."""
+
+    prediction: str = Field(description="the answer that it is compared with")
+    mode: Literal["exclude", "include"]
+    covered: Probability = Field(description="share of the image's pixels")
+    fill: str = Field(description="what stands in place of what is covered, in words")
+    labels: list[str]
+    probabilities: dict[str, float] = Field(description="by label, with the part covered")
+    original: dict[str, float] = Field(description="by label, of the answer itself")
+    decision: str | None = Field(description="a label; null where the model keeps silent")
+    refused: bool
+    reason: str
+    ood: float | None
+    heatmap: HeatmapOut | None
+    note: str

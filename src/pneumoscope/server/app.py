@@ -1,0 +1,136 @@
+"""The server as an ASGI app, made from its settings and from nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import anyio
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from pneumoscope import __version__
+from pneumoscope.bundle.runtime import default_workers
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.server.api import events
+from pneumoscope.server.api.dependencies import Context
+from pneumoscope.server.api.metrics import Metrics
+from pneumoscope.server.api.pages import Pages
+from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.api.routes import ROUTES
+from pneumoscope.server.api.schemas.common import ProblemOut
+from pneumoscope.server.inference import occlusion
+from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.inference.runner import Models
+from pneumoscope.server.inference.worker_pool import Supervisor
+from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.middleware import Guard, problem_response
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.database import open_store
+from pneumoscope.server.storage.retention import Retention
+from pneumoscope.server.studies import studies
+from pneumoscope.server.uploads.decoder_pool import Decoders
+
+REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
+
+_UPLOADS = 8
+"""In memory at once, half of them waiting for a decoder where there are two."""
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Return the server's app. It opens its store at once, and starts its processes when it is started.
+
+    Args:
+        settings: All there is to set; ``workers=0`` leaves the predictions to other servers of the same database.
+    """
+    settings = settings.checked()
+    store, catalogue = open_store(settings), Catalogue(settings.models)
+    context = Context(
+        settings=settings,
+        store=store,
+        catalogue=catalogue,
+        accounts=Accounts(store, settings),
+        metrics=Metrics(store),
+        streams=events.Streams(settings.streams),
+        uploads=anyio.CapacityLimiter(_UPLOADS),
+        decoders=Decoders(settings, catalogue, default_workers()),
+        whatifs=anyio.CapacityLimiter(occlusion.AT_ONCE),
+        pages=Pages(),
+        models=Models(),
+    )
+    problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
+    app = FastAPI(
+        title="Pneumoscope",
+        version=__version__,
+        description=DISCLAIMER,
+        docs_url=None,  # its page loads scripts from elsewhere, which our pages never do
+        redoc_url=None,
+        openapi_url="/api/openapi.json",
+        lifespan=_lifespan(context),
+        responses=dict.fromkeys(REFUSALS, problem),
+    )
+    app.state.context = context
+    for routes in ROUTES:
+        app.include_router(routes())
+    app.router.routes.extend(context.pages.routes())
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_middleware(Guard, context=context)
+    return app
+
+
+def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        store, settings = context.store, context.settings
+        studies.sweep(store)
+        events.forget_old(store)
+        supervisor = Supervisor(store, settings) if settings.workers else None
+        retention = Retention(store, settings.retention) if settings.retention is not None else None
+        context.decoders.start()
+        if supervisor is not None:
+            supervisor.start()
+        if retention is not None:
+            retention.start()
+        try:
+            yield
+        finally:
+            if retention is not None:
+                retention.stop()
+            if supervisor is not None:
+                supervisor.stop()
+            context.decoders.stop()
+            store.close()
+
+    return lifespan
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
+    """Say where a request breaks its schema; what was sent there is not repeated."""
+    assert isinstance(error, RequestValidationError)
+    places = [
+        {"where": [part for part in fault["loc"][:2] if isinstance(part, int) or part.isidentifier()],
+         "rule": str(fault["type"])[:64]}
+        for fault in error.errors()[:20]
+    ]  # fmt: skip
+    return problem_response(
+        ProblemError(422, "the request", "does not follow its schema.", "See /api/openapi.json.", more={"at": places}),
+        request.state.number,
+    )
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    words = {404: "is not an address of this server.", 405: "does not take this method."}
+    return problem_response(
+        ProblemError(
+            error.status_code,
+            "this address" if error.status_code in words else "the request",
+            words.get(error.status_code, "could not be understood."),
+            headers=dict(error.headers or {}),
+        ),
+        request.state.number,
+    )

@@ -1,0 +1,62 @@
+"""What a model's answer makes of a reader's pre-test probability: odds times the likelihood ratio of the score's band.
+
+The ratio and its interval come from the card (stats/prevalence.py); beside it stands the model's probability moved to
+the same prior. It is refused where the card can't carry it, and it is never stored as the result.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pneumoscope.bundle.card import Card
+from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.api.schemas.common import Audit
+from pneumoscope.stats.prevalence import at_prior, post_test, primary_prior, ratio_of
+
+
+def posterior(card: Card, result: dict[str, Any], prevalence: float, *, audit: Audit) -> dict[str, Any]:
+    """Return the post-test probability of the card's primary label, in two ways, with what they rest on.
+
+    Args:
+        card: Of the model that answered.
+        result: Its answer, as it is stored.
+        prevalence: Pre-test probability of the primary label, 0 < p < 1.
+        audit: The verdict of the model's newest audit.
+
+    Raises:
+        ProblemError: The answer, or the card, can't carry it (409).
+    """
+    if result.get("decision") is None:
+        raise _refusal("no-answer", "the model gave no answer on this image.")
+    if audit == "failed":
+        raise _refusal("audit-failed", "its model failed its audit.")
+    if audit == "unreadable":
+        raise _refusal("evidence-altered", "what is known of its model was altered: it may have failed its audit.")
+    if not card.calibrated:
+        raise _refusal("uncalibrated", "its card says that its probabilities are not calibrated.")
+    if any(share <= 0 for share in card.class_prior):
+        raise _refusal("no-prior", "its card has no prior of every class.")
+    probabilities = [result["probabilities"][label] for label in card.label_names]
+    ratio = ratio_of(card.likelihood_ratios, probabilities[0])
+    if ratio is None or ratio.value is None:
+        raise _refusal("no-ratio", "its card has no likelihood ratio for this score.")
+    moved = at_prior([probabilities], card.class_prior, primary_prior(card.class_prior, prevalence))[0]
+    limits = [None if limit is None else post_test(limit, prevalence) for limit in (ratio.low, ratio.high)]
+    return {
+        "label": card.primary,
+        "probability": post_test(ratio.value, prevalence),
+        "low": limits[0],
+        "high": limits[1],
+        "ratio": ratio.model_dump(mode="json"),
+        "moved": dict(zip(card.label_names, (float(p) for p in moved), strict=True)),
+    }
+
+
+def _refusal(reason: str, problem: str) -> ProblemError:
+    return ProblemError(
+        409,
+        "this answer",
+        f"can't update a pre-test probability: {problem}",
+        code="no-posterior",
+        values={"reason": reason},
+    )

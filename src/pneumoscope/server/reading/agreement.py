@@ -1,0 +1,286 @@
+"""What reads, answers and reference results of a site come to: agreement, changes of mind, sensitivity, specificity.
+
+Pure: plain rows in, a frozen result out. A study counts, not an image. Accuracy is measured against an entered
+reference standard and nothing else: a reader is no reference for a model, nor a model for a reader. What was verified
+was chosen by somebody, so that the figures come with the share that was, and among whom (partial verification bias:
+Begg & Greenes, Biometrics 1983).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.server.reading.caveats import warnings_of
+from pneumoscope.server.reading.figures import (
+    STANDARDS,
+    Accuracy,
+    Changes,
+    Counts,
+    ReaderFigures,
+    ReadRow,
+    ReferenceRow,
+    SiteFigures,
+    Target,
+    Verification,
+    VerifiedShare,
+)
+from pneumoscope.stats.agreement import Agreement, agreement
+from pneumoscope.stats.comparison.paired import Paired, Scores, paired
+from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.metrics import group_index
+
+
+def site_figures(
+    reads: Sequence[ReadRow],
+    answers: Mapping[str, str | None],
+    references: Iterable[ReferenceRow],
+    target: Target,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+    single_readers: bool = True,
+) -> SiteFigures:
+    """Put the figures of a site together.
+
+    Args:
+        reads: Final reads, one row a reader and study.
+        answers: Study -> the model's decision, None where it was refused. A study that is not in it was not answered.
+        references: All reference results, also superseded ones.
+        target: What counts as positive.
+        rng: Where the randomness of the bootstrap comes from.
+        resamples: Bootstrap resamples.
+        single_readers: Whether each reader's own figures are wanted too.
+    """
+    groups = {row.study: row.group for row in reads}
+    newest = newest_by_standard(row for row in references if row.study in groups)
+    truth, conflicting = judged(newest, target)
+    compare = _Comparison(target, rng, resamples)
+    counts = _counts(reads, answers)
+    verification = _verification(groups, answers, newest, truth, conflicting, target)
+    changes = _changes(reads, answers, truth, compare)
+    model = [(study, group, answers[study]) for study, group in groups.items() if study in answers]
+    accuracy = {
+        "model": _accuracy([row for row in model if row[2] is not None], truth, target),
+        "model_refused_negative": _accuracy(model, truth, target),
+        "unaided": _accuracy(_unaided(reads), truth, target),
+        "aided": _accuracy(_aided(reads), truth, target),
+    }
+    pairs = _reader_pairs(reads)
+    return SiteFigures(
+        primary=target.primary,
+        counts=counts,
+        verification=verification,
+        model_and_unaided=compare.binary(_with_model(reads, answers)),
+        model_and_unaided_labels=compare.by_label(_with_model(reads, answers)),
+        unaided_and_aided=compare.binary(_both(reads)),
+        unaided_and_aided_labels=compare.by_label(_both(reads)),
+        between_readers=compare.binary([row[:3] for row in pairs], [row[3] for row in pairs]),
+        reader_pairs=len({row[3] for row in pairs}),
+        changes=changes,
+        accuracy=accuracy,
+        by_reader=tuple(
+            ReaderFigures(
+                reader=reader,
+                counts=_counts(own, answers),
+                with_model=compare.binary(_with_model(own, answers)),
+                unaided=_accuracy(_unaided(own), truth, target),
+                aided=_accuracy(_aided(own), truth, target),
+            )
+            for reader, own in (_by_reader(reads) if single_readers else {}).items()
+        ),
+        warnings=warnings_of(counts, verification, target.primary, known=sum(s != g for s, g in groups.items())),
+    )
+
+
+def newest_by_standard(references: Iterable[ReferenceRow]) -> dict[str, dict[str, ReferenceRow]]:
+    """Return study -> standard -> its newest result: a correction is entered beside what it corrects."""
+    newest: dict[str, dict[str, ReferenceRow]] = {}
+    for row in sorted(references, key=lambda row: row.at):
+        newest.setdefault(row.study, {})[row.standard] = row
+    return newest
+
+
+def judged(newest: Mapping[str, Mapping[str, ReferenceRow]], target: Target) -> tuple[dict[str, bool], tuple[str, ...]]:
+    """Return study -> whether it has what the model looks for, and the studies whose results contradict in that."""
+    said = {study: {target.positive(row.label) for row in rows.values()} for study, rows in newest.items()}
+    truth = {study: next(iter(found)) for study, found in said.items() if len(found) == 1}
+    return truth, tuple(sorted(study for study, found in said.items() if len(found) > 1))
+
+
+_Judgement = tuple[str, str, str | None]  # study, group, label
+_Pair = tuple[str, str, str]  # group, first label, second label
+
+
+def _unaided(reads: Sequence[ReadRow]) -> list[_Judgement]:
+    return [(row.study, row.group, row.unaided) for row in reads if row.unaided is not None]
+
+
+def _aided(reads: Sequence[ReadRow]) -> list[_Judgement]:
+    return [(row.study, row.group, row.aided) for row in reads if row.aided is not None]
+
+
+def _both(reads: Sequence[ReadRow]) -> list[_Pair]:
+    return [(row.group, row.unaided, row.aided) for row in reads if row.unaided is not None and row.aided is not None]
+
+
+def _with_model(reads: Sequence[ReadRow], answers: Mapping[str, str | None]) -> list[_Pair]:
+    rows = [(row.group, answers.get(row.study), row.unaided) for row in reads]
+    return [(group, answer, read) for group, answer, read in rows if answer is not None and read is not None]
+
+
+def _by_reader(reads: Sequence[ReadRow]) -> dict[str, list[ReadRow]]:
+    found: dict[str, list[ReadRow]] = {}
+    for row in sorted(reads, key=lambda row: row.reader):
+        found.setdefault(row.reader, []).append(row)
+    return found
+
+
+def _reader_pairs(reads: Sequence[ReadRow]) -> list[tuple[str, str, str, str]]:
+    """Return (group, first label, second label, names of the two) of all pairs of unaided reads of one study."""
+    studies: dict[str, list[ReadRow]] = {}
+    for row in sorted(reads, key=lambda row: row.reader):
+        if row.unaided is not None:
+            studies.setdefault(row.study, []).append(row)
+    return [
+        (one.group, str(one.unaided), str(other.unaided), f"{one.reader} {other.reader}")
+        for rows in studies.values()
+        for one, other in combinations(rows, 2)
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """Compares pairs of labels, as positive or not and class by class."""
+
+    target: Target
+    rng: np.random.Generator
+    resamples: int
+
+    def binary(self, rows: Sequence[_Pair], pairs: Sequence[str] | None = None) -> Agreement:
+        names = (self.target.primary, f"not {self.target.primary}")
+
+        def name(label: str) -> str:
+            return names[0] if self.target.positive(label) else names[1]
+
+        several = pairs if pairs is not None and len(set(pairs)) > 1 else None
+        return self._made([(group, name(one), name(other)) for group, one, other in rows], names, several)
+
+    def by_label(self, rows: Sequence[_Pair]) -> Agreement:
+        mapped = [(group, self.target.of(one), self.target.of(other)) for group, one, other in rows]
+        found = {label for _, one, other in mapped for label in (one, other)} - {self.target.primary}
+        return self._made(mapped, (self.target.primary, *sorted(found)), None)
+
+    def before_and_after(self, rows: Sequence[ReadRow], truth: Mapping[str, bool], metric: str) -> Paired:
+        """Return aided minus unaided of verified reads."""
+        ill = np.array([truth[row.study] for row in rows], dtype=np.bool_)
+        if not (ill if metric == "sensitivity" else ~ill).any():
+            return Paired(metric=metric, difference=Estimate(value=None, note="nothing to compare"))
+        before, after = (
+            Scores(np.array([[called, not called] for called in calls], dtype=np.float64), 0.5)
+            for calls in (
+                [self.target.positive(row.unaided) for row in rows],
+                [self.target.positive(row.aided) for row in rows],
+            )
+        )
+        groups = [row.group for row in rows]
+        return paired(after, before, np.where(ill, 0, 1), groups, metric, rng=self.rng, resamples=self.resamples)
+
+    def _made(self, rows: Sequence[_Pair], names: Sequence[str], pairs: Sequence[str] | None) -> Agreement:
+        group, first, second = ([row[k] for row in rows] for k in range(3))
+        return agreement(first, second, group, names, rng=self.rng, pairs=pairs, resamples=self.resamples)
+
+
+def _counts(reads: Sequence[ReadRow], answers: Mapping[str, str | None]) -> Counts:
+    studies = {row.study for row in reads}
+    said = [answers[study] for study in studies if study in answers]
+    return Counts(
+        studies=len(studies),
+        patients=len({row.group for row in reads}),
+        readers=len({row.reader for row in reads}),
+        reads=len(reads),
+        unaided=len(_unaided(reads)),
+        aided=len(_aided(reads)),
+        answered=sum(label is not None for label in said),
+        refused=sum(label is None for label in said),
+    )
+
+
+def _verification(
+    groups: Mapping[str, str],
+    answers: Mapping[str, str | None],
+    newest: Mapping[str, Mapping[str, ReferenceRow]],
+    truth: Mapping[str, bool],
+    conflicting: tuple[str, ...],
+    target: Target,
+) -> Verification:
+    kinds = {
+        "positive": [study for study in groups if target.positive(answers.get(study))],
+        "not positive": [study for study in groups if answers.get(study) and not target.positive(answers[study])],
+        "refused": [study for study in groups if study in answers and answers[study] is None],
+    }
+    standards = [standard for rows in newest.values() for standard in rows]
+    return Verification(
+        share=_share([study in newest for study in groups], list(groups.values()), "set of studies read"),
+        verified=len(newest),
+        by_standard={standard: standards.count(standard) for standard in STANDARDS if standard in standards},
+        by_answer={
+            kind: VerifiedShare(studies=len(of), verified=sum(study in newest for study in of))
+            for kind, of in kinds.items()
+        },
+        conflicting=conflicting,
+        after_answer=sum(any(row.after_answer for row in newest[study].values()) for study in truth),
+    )
+
+
+def _changes(
+    reads: Sequence[ReadRow], answers: Mapping[str, str | None], truth: Mapping[str, bool], compare: _Comparison
+) -> Changes:
+    positive = compare.target.positive
+    both = [row for row in reads if row.unaided is not None and row.aided is not None]
+    changed = [row.unaided != row.aided for row in both]
+    turned = [row for row in both if positive(row.unaided) != positive(row.aided)]
+    answered = [row for row in turned if answers.get(row.study) is not None]
+    towards = sum(positive(row.aided) == positive(answers[row.study]) for row in answered)
+    verified = [row for row in turned if row.study in truth]
+    better = sum(positive(row.aided) == truth[row.study] for row in verified)
+    known = [row for row in both if row.study in truth]
+    return Changes(
+        pairs=len(both),
+        changed=_share(changed, [row.group for row in both], "set of aided reads"),
+        changed_label=sum(changed),
+        changed_target=len(turned),
+        towards=towards,
+        away=len(answered) - towards,
+        verified=len(verified),
+        better=better,
+        worse=len(verified) - better,
+        verified_pairs=len(known),
+        sensitivity=compare.before_and_after(known, truth, "sensitivity"),
+        specificity=compare.before_and_after(known, truth, "specificity"),
+    )
+
+
+def _accuracy(rows: Sequence[_Judgement], truth: Mapping[str, bool], target: Target) -> Accuracy:
+    """Return sensitivity and specificity of judgements of verified studies; no label counts as not positive."""
+    ill = [(group, target.positive(label)) for study, group, label in rows if truth.get(study) is True]
+    well = [(group, target.positive(label)) for study, group, label in rows if truth.get(study) is False]
+    return Accuracy(
+        positives=len(ill),
+        negatives=len(well),
+        hits=sum(called for _, called in ill),
+        false_alarms=sum(called for _, called in well),
+        sensitivity=_share([called for _, called in ill], [group for group, _ in ill], "class by reference"),
+        specificity=_share([not called for _, called in well], [group for group, _ in well], "class by reference"),
+    )
+
+
+def _share(success: Sequence[bool], groups: Sequence[str], what: str) -> Estimate:
+    """Return the share of True with Wilson's interval, clustered by patient."""
+    if not success:
+        return Estimate(value=None, note=f"nothing in this {what}")
+    return proportion(np.array(success, dtype=np.bool_), group_index(groups), what=what)

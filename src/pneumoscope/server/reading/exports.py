@@ -1,0 +1,271 @@
+"""Images of a site as a manifest to retrain from, with labels that no model has had a hand in.
+
+A label is the reference standard's; else that of unaided final reads, written before any answer was shown. A read that
+saw a model's answer is never a label: a model trained on its own echo learns nothing and looks better. Where references
+or unaided readers contradict each other there is no label. What stays out is counted, by reason, and listed.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pneumoscope import __version__
+from pneumoscope.core.errors import ImageError, RunError, UsageError
+from pneumoscope.core.files import write_json
+from pneumoscope.core.labels import VIEWS
+from pneumoscope.server.reading.agreement import newest_by_standard
+from pneumoscope.server.reading.figures import STANDARDS, ReferenceRow
+from pneumoscope.server.security.audit_log import note
+from pneumoscope.server.storage import blobs, export_ledger
+from pneumoscope.server.storage.crypto import new_id
+from pneumoscope.server.storage.database import Store
+from pneumoscope.server.storage.tables import Image, Read, Reference, Study
+
+if TYPE_CHECKING:
+    from pneumoscope.data.manifest import Manifest
+
+MANIFEST = "manifest.parquet"
+LICENSE = "the site's own: not to be passed on"
+
+NOTHING = "neither a reference standard nor a final read"
+NO_CONCLUSION = "no reference standard, and no conclusion in a final unaided read"
+AIDED = "no reference standard, and no final read but aided ones"
+READERS = "unaided readers disagree"
+REFERENCES = "reference results contradict each other"
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """The label of a study."""
+
+    label: str
+    provenance: str
+
+
+@dataclass(frozen=True, slots=True)
+class Finals:
+    """The final reads of a study."""
+
+    unaided: Sequence[str | None] = ()
+    """Conclusions written before any answer was shown, one a reader."""
+    aided: int = 0
+    """Final reads that are open to answers."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What an export holds."""
+
+    export: str
+    folder: Path
+    images: int
+    studies: int
+    labels: Mapping[str, int]
+    """Label -> studies."""
+    provenance: Mapping[str, int]
+    """Where labels come from -> studies."""
+    left_out: Mapping[str, int]
+    """Reason -> studies."""
+    label_conflicts: tuple[str, ...] = field(default=())
+
+
+def label_of(reads: Finals, references: Mapping[str, ReferenceRow]) -> Label | str:
+    """Return the label of a study, or why it has none.
+
+    Args:
+        reads: Its final reads.
+        references: Standard -> its newest result.
+    """
+    found = {row.label for row in references.values()}
+    if len(found) > 1:
+        return REFERENCES
+    if found:
+        standards = [standard for standard in STANDARDS if standard in references]
+        return Label(found.pop(), f"reference: {' + '.join(standards)}")
+    said = [label for label in reads.unaided if label is not None]
+    if len(set(said)) > 1:
+        return READERS
+    if said:
+        return Label(said[0], f"reader: unaided read, {len(said)} reader{'s' * (len(said) > 1)}")
+    if reads.unaided:
+        return NO_CONCLUSION
+    return AIDED if reads.aided else NOTHING
+
+
+def export_reads(store: Store, folder: Path) -> Exported:
+    """Write images, manifest and account into a new folder; whole or not at all.
+
+    Args:
+        store: The server's.
+        folder: Empty or not there.
+
+    Raises:
+        UsageError: The folder holds something.
+        RunError: No study has a label, a stored file is missing or altered, or a study was erased meanwhile.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(str(folder), "is not empty.", "Name a new folder: an export never replaces another.")
+    number = new_id()
+    note(store, "reads export", number)
+    with store.reading() as session:
+        decided = decided_labels(session)
+        labelled = {study: found for study, found in decided.items() if isinstance(found, Label)}
+        images = _images(session, labelled)
+    if not images:
+        raise RunError(
+            "the export", f"would be empty: none of {len(decided)} studies has a label.", "Enter reads or references."
+        )
+    temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
+    shutil.rmtree(temporary, ignore_errors=True)
+    try:
+        manifest, conflicts = _written(store, temporary, images, labelled)
+        account = _account(number, images, decided, conflicts)
+        write_json(temporary / export_ledger.ABOUT, account)
+        # Entered before it appears: a crash in between leaves an entry without a folder, never the reverse.
+        if gone := export_ledger.enter(store, number, folder, sorted(decided)):
+            raise RunError("the export", f"holds {len(gone)} studies that were erased meanwhile.", "Export again.")
+        try:
+            if folder.exists():
+                folder.rmdir()
+            temporary.replace(folder)
+        except OSError:
+            export_ledger.withdraw(store, number)
+            raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    export_ledger.clear(store)  # what was erased between the entry and now
+    return Exported(
+        export=number,
+        folder=folder,
+        images=len(manifest),
+        studies=len(account["studies"]),
+        labels=account["when_made"]["labels"],
+        provenance=account["when_made"]["label_provenance"],
+        left_out=account["when_made"]["left_out"],
+        label_conflicts=tuple(conflicts),
+    )
+
+
+def decided_labels(session: Session) -> dict[str, Label | str]:
+    """Return study -> its label, or why it has none, of all studies."""
+    references = newest_by_standard(
+        ReferenceRow(row.study, row.standard, row.label, row.at)
+        for row in session.scalars(select(Reference).order_by(Reference.at, Reference.id))
+    )
+    unaided: dict[str, list[str | None]] = {}
+    aided: Counter[str] = Counter()
+    for row in session.scalars(select(Read).where(Read.state == "final").order_by(Read.at, Read.version)):
+        if row.stage == "unaided" and not row.displayed:
+            unaided.setdefault(row.study, []).append(row.content.get("conclusion"))
+        else:
+            aided[row.study] += 1
+    studies = session.scalars(select(Study.id).order_by(Study.received, Study.id)).all()
+    return {
+        study: label_of(Finals(unaided.get(study, ()), aided[study]), references.get(study, {})) for study in studies
+    }
+
+
+def _images(session: Session, labelled: Mapping[str, Label]) -> list[tuple[Image, str | None]]:
+    """Return the images of labelled studies with their patients' pseudonyms."""
+    rows = session.execute(
+        select(Image, Study.patient).join(Study, Study.id == Image.study).order_by(Image.received, Image.id)
+    )
+    return [(image, patient) for image, patient in rows if image.study in labelled]
+
+
+def _written(
+    store: Store, folder: Path, images: Sequence[tuple[Image, str | None]], labels: Mapping[str, Label]
+) -> tuple[Manifest, list[str]]:
+    """Copy the pixels and write the manifest; return it, with pictures that stand under two labels, in words."""
+    import numpy as np
+
+    from pneumoscope.data.image_scan import read_pictures
+    from pneumoscope.data.importing import conflicting, grouped, silent
+    from pneumoscope.data.manifest import Manifest, write_manifest
+
+    (folder / export_ledger.IMAGES).mkdir(parents=True)
+    folder.chmod(0o700)
+    paths = [folder / export_ledger.IMAGES / f"{image.id}.png" for image, _ in images]
+    for (image, _), path in zip(images, paths, strict=True):
+        _copy(store, image, path)
+    rows, small = [], []
+    for (image, patient), path, picture in zip(images, paths, read_pictures(paths), strict=True):
+        if isinstance(picture, ImageError) or picture.sha256 != image.sha256:
+            raise RunError(f"the image {image.id}", "was altered on the disk.", "Restore it from a backup.")
+        made = labels[image.study]
+        measured = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
+        rows.append(_row(image, patient, made, path.relative_to(folder).as_posix()) | measured)
+        small.append(picture.small)
+    together: list[str | None] = [image.study for image, _ in images]
+    manifest, pairs = grouped(rows, np.stack(small), {export_ledger.SOURCE: folder}, together, silent)
+    notes = (f"reads export: {len(rows)} images; labels by reference standard, else by unaided final reads",)
+    manifest = Manifest(manifest.table, manifest.roots, notes)
+    write_manifest(manifest, folder / MANIFEST)
+    return manifest, conflicting(manifest, pairs)[0]
+
+
+def _copy(store: Store, image: Image, path: Path) -> None:
+    try:
+        shutil.copyfile(blobs.path_of(store.settings.files, image.id), path)
+    except FileNotFoundError as error:
+        raise RunError(
+            f"the image {image.id}", "has no file: it was erased meanwhile, or lost.", "Export again, or restore it."
+        ) from error
+
+
+def _row(image: Image, patient: str | None, made: Label, path: str) -> dict[str, Any]:
+    """Return what a manifest says of an image beyond its pixels."""
+    facts = image.facts
+    return {
+        "image": path,
+        "source": export_ledger.SOURCE,
+        "label": made.label,
+        "raw_label": made.label,
+        "patient_id": patient,
+        "study_id": image.study,
+        "view": facts.get("view") if facts.get("view") in VIEWS else None,
+        "sex": facts.get("sex") if facts.get("sex") in ("M", "F") else None,
+        "age": facts.get("age"),
+        "license": LICENSE,
+        "label_provenance": made.provenance,
+    }
+
+
+def _account(
+    number: str, images: Sequence[tuple[Image, str | None]], decided: Mapping[str, Label | str], conflicts: list[str]
+) -> dict[str, Any]:
+    """Return what is written beside the manifest."""
+    studies: dict[str, list[str]] = {}
+    for image, _ in images:
+        studies.setdefault(image.study, []).append(f"{export_ledger.IMAGES}/{image.id}.png")
+    left_out = [{"study": study, "reason": why} for study, why in decided.items() if isinstance(why, str)]
+    return {
+        "export": number,
+        "made": datetime.now(UTC).isoformat(timespec="seconds"),
+        "software": f"pneumoscope {__version__}",
+        "rule": "labels: the reference standard; else final unaided reads, written before any answer was shown; a read "
+        "that saw a model's answer is never a label",
+        "when_made": {
+            "labels": _counted(found.label for found in decided.values() if isinstance(found, Label)),
+            "label_provenance": _counted(found.provenance for found in decided.values() if isinstance(found, Label)),
+            "left_out": _counted(row["reason"] for row in left_out),
+        },
+        "label_conflicts": conflicts,
+        "erased": 0,
+        "studies": studies,
+        "left_out": left_out,
+    }
+
+
+def _counted(names: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(names).most_common())

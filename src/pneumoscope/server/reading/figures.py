@@ -1,0 +1,153 @@
+"""What goes into the figures of a site, as plain rows, and what comes out, as values that JSON can hold."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.stats.agreement import Agreement
+from pneumoscope.stats.comparison.paired import Paired
+
+STANDARDS = ("rt-pcr", "ct", "follow-up", "other")
+"""Kinds of reference standard; where several agree, the first of these names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRow:
+    """One reader's final reads of one study."""
+
+    study: str
+    group: str
+    """Patient, or the study where no patient is known."""
+    reader: str
+    """Pseudonym."""
+    unaided: str | None
+    """Conclusion, written before any answer was shown; None where there is none."""
+    aided: str | None
+    """Conclusion of the final report that saw this model's answer; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What the model looks for, and how labels are told apart by it."""
+
+    primary: str
+    classes: Mapping[str, str]
+    """Label -> the model's class that it belongs to; one that is missing stands for itself."""
+
+    def of(self, label: str) -> str:
+        """Return the model's class of a label."""
+        return self.classes.get(label, label)
+
+    def positive(self, label: str | None) -> bool:
+        """Return whether a label is what the model looks for; no label (a refused answer) is not."""
+        return label is not None and self.of(label) == self.primary
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRow:
+    """One reference result of one study."""
+
+    study: str
+    standard: str
+    label: str
+    at: float
+    """When it was entered."""
+    after_answer: bool = False
+    """Whoever entered it had been shown a model's answer about the study."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Counts(_Frozen):
+    """How many of what."""
+
+    studies: int = Field(description="with a final read")
+    patients: int
+    readers: int
+    reads: int = Field(description="readers' final reads of a study, unaided and aided of one reader counted once")
+    unaided: int = Field(description="final unaided reads with a conclusion")
+    aided: int = Field(description="final reads with a conclusion that saw this model's answer")
+    answered: int = Field(description="studies read that this model answered")
+    refused: int = Field(description="studies read on which it kept silent")
+
+
+class VerifiedShare(_Frozen):
+    """Of some studies, how many have a reference standard."""
+
+    studies: int
+    verified: int
+
+
+class Verification(_Frozen):
+    """Which of the studies read have a reference standard."""
+
+    share: Estimate = Field(description="studies with a reference standard, of the studies read")
+    verified: int
+    by_standard: dict[str, int]
+    by_answer: dict[str, VerifiedShare] = Field(description="by what the model said: positive, not positive, refused")
+    conflicting: tuple[str, ...] = Field(description="studies whose reference results contradict; in no accuracy")
+    after_answer: int = Field(description="verified studies whose result was entered by someone who had seen an answer")
+
+
+class Changes(_Frozen):
+    """What readers made of the model's answer: unaided against aided conclusion of the same reader and study."""
+
+    pairs: int
+    changed: Estimate = Field(description="share whose label changed")
+    changed_label: int
+    changed_target: int = Field(description="of them, changed as to what the model looks for")
+    towards: int = Field(description="of these, to what the model said")
+    away: int = Field(description="of these, away from it")
+    verified: int = Field(description="of these, with a reference standard")
+    better: int = Field(description="of the verified ones, from wrong to right")
+    worse: int = Field(description="of the verified ones, from right to wrong")
+    verified_pairs: int = Field(description="of all pairs, with a reference standard")
+    sensitivity: Paired = Field(description="aided minus unaided, of the same verified reads")
+    specificity: Paired
+
+
+class Accuracy(_Frozen):
+    """Sensitivity and specificity against the reference standard."""
+
+    positives: int = Field(description="judgements of studies that have the disease by reference")
+    negatives: int
+    hits: int = Field(description="positives that were called positive")
+    false_alarms: int = Field(description="negatives that were called positive")
+    sensitivity: Estimate
+    specificity: Estimate
+
+
+class ReaderFigures(_Frozen):
+    """The same of one reader."""
+
+    reader: str
+    counts: Counts
+    with_model: Agreement
+    unaided: Accuracy
+    aided: Accuracy
+
+
+class SiteFigures(_Frozen):
+    """All of it. ``positive``: as the model's primary label; a read is positive by its conclusion."""
+
+    primary: str
+    counts: Counts
+    verification: Verification
+    model_and_unaided: Agreement = Field(description="row = model, column = unaided read; refused answers left out")
+    model_and_unaided_labels: Agreement = Field(description="the same by the model's classes")
+    unaided_and_aided: Agreement = Field(description="row = unaided, column = aided, of the same reader")
+    unaided_and_aided_labels: Agreement
+    between_readers: Agreement = Field(description="unaided reads of the same study, in the order of pseudonyms")
+    reader_pairs: int
+    changes: Changes
+    accuracy: dict[str, Accuracy] = Field(
+        description="model (refused answers left out), model_refused_negative (counted as not positive), unaided, aided"
+    )
+    by_reader: tuple[ReaderFigures, ...]
+    warnings: tuple[str, ...]

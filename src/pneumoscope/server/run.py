@@ -1,0 +1,129 @@
+"""Running the app with uvicorn: TLS, the proxy that is believed, and no line in a log that could name a patient."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import socket
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from pneumoscope.core.errors import RunError, UsageError
+from pneumoscope.server.api.dependencies import Context
+from pneumoscope.server.app import create_app
+from pneumoscope.server.settings import Settings
+
+if TYPE_CHECKING:
+    from uvicorn import Server
+
+_BUSY = 500
+"""Connections; beyond it uvicorn answers 503."""
+_STOP = 5
+"""Seconds that open streams get when the server is stopped."""
+_LOOK = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    context: Context
+    address: str
+    """Where, for a browser."""
+    stopping: Callable[[], bool]
+    """Whether it has been told to stop."""
+
+
+def run(settings: Settings, when_up: Callable[[Running], None] | None = None, *, log_level: int = logging.INFO) -> None:
+    """Serve until stopped.
+
+    Args:
+        settings: All there is to set.
+        when_up: Called on a thread of its own once the server answers.
+        log_level: Of the log on stderr.
+
+    Raises:
+        UsageError: The settings are not safe together, nobody could log in, or the port is taken.
+        RunError: The server could not start.
+    """
+    import uvicorn
+
+    logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for handler in logging.getLogger().handlers:
+        handler.addFilter(_ours)
+    app = create_app(settings)
+    context: Context = app.state.context
+    if settings.needs_login and not context.accounts.any_admin():
+        raise UsageError("the server", "has no admin yet.", "Add one: pneumoscope users add NAME --admin")
+    server = uvicorn.Server(
+        uvicorn.Config(
+            app,
+            ssl_certfile=settings.tls_certificate,
+            ssl_keyfile=settings.tls_key,
+            proxy_headers=settings.proxy is not None,
+            forwarded_allow_ips=settings.proxy or "",
+            server_header=False,
+            access_log=False,  # addresses hold search terms; who did what is in the audit log
+            log_level=log_level,
+            limit_concurrency=_BUSY,
+            timeout_graceful_shutdown=_STOP,
+        )
+    )
+    with listening(settings.host, settings.port) as opened:
+        running = Running(context, address_of(settings, opened), lambda: server.should_exit)
+        context.streams.end_when(running.stopping)
+        threading.Thread(target=_wait, args=(server, running, when_up), daemon=True).start()
+        with suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and passes the signal on
+            server.run(sockets=[opened])
+    if not server.started:
+        raise RunError("the server", "could not start.", "Its log says why.")
+
+
+def _ours(record: logging.LogRecord) -> bool:
+    """Return whether a line may be written: libraries quote what was sent, such as the value of a DICOM tag."""
+    return record.name.partition(".")[0] in ("pneumoscope", "uvicorn")
+
+
+def listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens on an address; 0 takes any free port.
+
+    Raises:
+        UsageError: Another program has the port, or the address is not one of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        opened = socket.create_server((host.strip("[]"), port), family=family)
+        # asyncio does so only for sockets that it made itself. Without, an answer's second packet waits for the
+        # acknowledgement of its first, which a client puts off for 40 ms (RFC 1122 4.2.3.2 and 4.2.3.4).
+        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return opened
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise UsageError(
+                f"--port {port}",
+                "is in use: another program, or another Pneumoscope, answers there.",
+                f"Stop it, or take another: --port {port + 1 if port < 65535 else 8000}",
+            ) from error
+        raise UsageError(
+            f"--host {host} --port {port}", f"can't be used: {error.strerror}.", "Name another."
+        ) from error
+
+
+def address_of(settings: Settings, opened: socket.socket) -> str:
+    """Return the address of a server for a browser on this machine."""
+    host = f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host
+    return f"{'https' if settings.tls_certificate else 'http'}://{host}:{opened.getsockname()[1]}/"
+
+
+def _wait(server: Server, running: Running, when_up: Callable[[Running], None] | None) -> None:
+    while not server.started:
+        if running.stopping():
+            return
+        time.sleep(_LOOK)
+    logging.getLogger(__name__).info("answers at %s", running.address)
+    if when_up is not None:
+        when_up(running)

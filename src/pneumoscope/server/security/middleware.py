@@ -1,0 +1,314 @@
+"""The guard at the door: every request passes it before any endpoint sees it, and every answer on its way out.
+
+In: the host is one of ours, a browser's changing request comes from our own page, somebody is asking who may, not too
+often, and not with too much. Out: the access is written down before the answer leaves (no record, no answer), headers
+forbid what a page of ours never does, and an error nobody foresaw leaves as a number. What is not expressly public
+needs a login, so that a forgotten rule closes a door instead of opening one.
+"""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import traceback
+from http.cookies import CookieError, SimpleCookie
+from time import perf_counter
+from typing import Any
+
+from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from pneumoscope.server.api.dependencies import Context
+from pneumoscope.server.api.problems import ProblemError, as_problem
+from pneumoscope.server.security.accounts import LOCAL, Principal
+from pneumoscope.server.security.rate_limit import RateLimit
+from pneumoscope.server.storage.crypto import new_id
+from pneumoscope.server.storage.database import append, now
+from pneumoscope.server.storage.tables import Access
+
+PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/login")})
+"""What answers without a login, beside the web app's own files."""
+UPLOAD = "/api/studies"
+EVENTS = "/api/events"
+TYPE = "urn:pneumoscope:problem:"
+"""What a problem's code stands behind in its ``type``."""
+_SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
+_SMALL_BODY = 2**20
+_UNKNOWN = "(unknown)"
+_PAGE = "(web app)"
+
+HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' blob: data:; "
+        "font-src 'self'; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; base-uri 'none'; "
+        "form-action 'none'; frame-ancestors 'none'"
+    ),
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+    "Cache-Control": "no-store",
+}
+
+
+def cookie_name(encrypted: bool) -> str:
+    """Return the session cookie's name; ``__Host-`` binds it to this host and to TLS (RFC 6265bis)."""
+    return "__Host-session" if encrypted else "session"
+
+
+class Guard:
+    """ASGI middleware around the whole app."""
+
+    def __init__(self, app: ASGIApp, context: Context) -> None:
+        self._app = app
+        self._context = context
+        self._settings = context.settings
+        self._requests = RateLimit(context.settings.requests_per_minute)
+        self._logins = RateLimit(context.settings.logins_per_minute)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer it."""
+        if scope["type"] != "http":
+            if scope["type"] == "lifespan":
+                await self._app(scope, receive, send)
+            return  # no websockets here
+        passage = _Passage(self._context, scope, receive, send)
+        try:
+            await self._admit(passage)
+            await self._app(scope, passage.receive, passage.send)
+        except Exception as error:
+            if passage.started:
+                raise
+            await passage.refuse(_problem(error, passage.number))
+
+    async def _admit(self, passage: _Passage) -> None:
+        headers, method, path = passage.headers, passage.method, passage.path
+        self._check_host(headers)
+        self._check_length(passage)
+        if method not in _SAFE:
+            self._check_origin(headers)
+        if passage.is_page:  # the same for everyone: nobody is looked up
+            if wait := self._requests.wait(passage.address):
+                raise _too_often(wait)
+            return
+        login = (method, path) == ("POST", "/api/login")
+        if login and (wait := self._logins.wait(passage.address)):
+            raise _too_often(wait, code="locked-out")
+        principal: Principal | None = LOCAL
+        if self._settings.needs_login or "authorization" in headers:
+            principal = await run_in_threadpool(self._principal, headers, counts=path != EVENTS)
+        if wait := self._requests.wait(principal.id if principal else passage.address):
+            raise _too_often(wait)
+        if principal is None and (method, path) not in PUBLIC:
+            raise ProblemError(
+                401,
+                "this address",
+                "asks for a login.",
+                "POST /api/login, or send a token: Authorization: Bearer TOKEN.",
+                code="login",
+                headers={"WWW-Authenticate": "Bearer"},
+            )
+        if principal is not None:
+            passage.principal = principal
+            passage.state["principal"] = principal
+            if principal.csrf is not None and method not in _SAFE and not login:
+                sent = headers.get("x-csrf-token", "")
+                if not hmac.compare_digest(sent.encode(), principal.csrf.encode()):
+                    raise ProblemError(403, "X-CSRF-Token", "is missing or not this session's.", "GET /api/me has it.")
+
+    def _check_host(self, headers: Headers) -> None:
+        allowed = self._settings.allowed_hosts
+        host = headers.get("host", "")
+        name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
+        if allowed and name.lower() not in allowed:
+            raise ProblemError(421, "the host", "is not a name of this server.", "Use its own, or allow it (--hosts).")
+
+    def _check_length(self, passage: _Passage) -> None:
+        length = passage.headers.get("content-length", "0")
+        if not length.isascii() or not length.isdigit():
+            raise ProblemError(400, "Content-Length", "is not a number.")
+        passage.limit = self._settings.max_request_bytes if passage.path == UPLOAD else _SMALL_BODY
+        if int(length) > passage.limit:
+            raise passage.too_large()
+
+    def _check_origin(self, headers: Headers) -> None:
+        """Refuse what another site makes a browser send. Programs send neither header."""
+        origin = headers.get("origin")
+        if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
+            origin is not None and origin.partition("://")[2] != headers.get("host", "")
+        ):
+            raise ProblemError(403, "the request", "comes from another site.", "Use this server's own page.")
+
+    def _principal(self, headers: Headers, *, counts: bool) -> Principal | None:
+        kind, _, token = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer":
+            return self._context.accounts.by_token(token.strip())
+        if not self._settings.needs_login:
+            return LOCAL
+        try:
+            cookies = SimpleCookie(headers.get("cookie", ""))
+        except CookieError:
+            return None
+        cookie = cookies.get(cookie_name(self._settings.encrypted))
+        return None if cookie is None else self._context.accounts.by_session(cookie.value, counts=counts)
+
+
+class _Passage:
+    """One request on its way in, and its answer on its way out."""
+
+    def __init__(self, context: Context, scope: Scope, receive: Receive, send: Send) -> None:
+        self._context = context
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self.number = new_id()
+        self.headers = Headers(scope=scope)
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.address: str = (scope.get("client") or ("",))[0]
+        self.state: dict[str, Any] = scope.setdefault("state", {})
+        self.state["number"] = self.number
+        self.state["access"] = self._access
+        self.is_page = self.method in ("GET", "HEAD") and self.path in context.pages.addresses
+        self.principal: Principal | None = None
+        self.limit = _SMALL_BODY
+        self.started = False
+        self._begun = perf_counter()
+        self._came = 0
+        self._replaced = False
+
+    def too_large(self) -> ProblemError:
+        return ProblemError(
+            413,
+            "the request",
+            f"is larger than {self.limit:,} bytes.",
+            "Send fewer files at once, or smaller ones.",
+            code="too-large",
+            values={"limit_mib": self.limit // 2**20},
+        )
+
+    async def receive(self) -> Message:
+        """Pass on what comes in, up to the limit: a declared length may lie, and need not be there."""
+        message = await self._receive()
+        if message["type"] == "http.request":
+            self._came += len(message.get("body", b""))
+            if self._came > self.limit:
+                raise self.too_large()
+        return message
+
+    async def send(self, message: Message) -> None:
+        """Pass on what goes out, after the access has been written down."""
+        if self._replaced:
+            return
+        if message["type"] == "http.response.start":
+            if self._came > self.limit and message["status"] != 413:
+                self._replaced = True  # a parser has made another error of ours
+                await self.refuse(self.too_large())
+                return
+            try:
+                await self._record(message["status"])
+            except Exception as error:
+                self._replaced = True
+                await self._answer(_problem(error, self.number))
+                return
+            self._dress(message)
+            self.started = True
+        await self._send(message)
+
+    async def refuse(self, problem: ProblemError) -> None:
+        """Answer with a problem; written down like any other answer, except floods."""
+        if problem.status != 429:
+            try:
+                await self._record(problem.status)
+            except Exception as error:
+                problem = _problem(error, self.number)
+        await self._answer(problem)
+
+    async def _answer(self, problem: ProblemError) -> None:
+        async def dressed(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                self._dress(message)
+                self.started = True
+            await self._send(message)
+
+        await problem_response(problem, self.number)(self._scope, self._receive, dressed)
+
+    def _dress(self, message: Message) -> None:
+        headers = MutableHeaders(scope=message)
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)
+        headers["X-Request-ID"] = self.number
+        if self._context.settings.encrypted:
+            headers["Strict-Transport-Security"] = "max-age=31536000"
+
+    async def _record(self, status: int) -> None:
+        route = _PAGE if self.is_page else getattr(self._scope.get("route"), "path", _UNKNOWN)
+        self._context.metrics.count(_known_method(self.method), route, status, perf_counter() - self._begun)
+        if self.is_page or self.path == "/healthz":
+            return  # nobody's data
+        if self.state.get("recorded") != status:
+            await self._context.store.committed(lambda session: append(session, Access, **self._access(status)))
+
+    def _access(self, status: int) -> dict[str, Any]:
+        """Return the line of the audit log about this request."""
+        route = getattr(self._scope.get("route"), "path", _UNKNOWN)
+        who = self.principal or self.state.get("principal")
+        subject = self.state.get("subject") or next(iter((self._scope.get("path_params") or {}).values()), "")
+        return {
+            "at": now(),
+            "who": who.id if isinstance(who, Principal) else "",
+            "address": self.address[:64],
+            "action": f"{_known_method(self.method)} {route}"[:160],
+            "subject": subject if isinstance(subject, str) and subject.isalnum() and len(subject) <= 64 else "",
+            "status": status,
+            "request": self.number,
+        }
+
+
+def problem_response(problem: ProblemError, number: str) -> JSONResponse:
+    """Return a problem as an answer (RFC 9457); ``number`` is that of the request.
+
+    The words are English. A page in another language goes by ``type`` and ``values``, where there is a code.
+    """
+    body = {
+        "type": f"{TYPE}{problem.code}" if problem.code else "about:blank",
+        "title": problem.thing,
+        "status": problem.status,
+        "detail": f"{problem.problem} {problem.way_out}".strip(),
+        "instance": f"urn:pneumoscope:request:{number}",
+        **({"values": problem.values} if problem.code else {}),
+        **problem.more,
+    }
+    return JSONResponse(body, problem.status, problem.headers, "application/problem+json")
+
+
+def _problem(error: Exception, number: str) -> ProblemError:
+    """Return an error as a problem; one that nobody foresaw is logged by its kind and place, never by its words."""
+    problem = as_problem(error)
+    if problem is not None:
+        return problem
+    places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-4:]]
+    logging.getLogger(__name__).error("request %s: %s in %s", number, type(error).__name__, " > ".join(places))
+    return ProblemError(500, "the server", "failed.", "Tell its keeper the number of this request.")
+
+
+def _too_often(wait: float, code: str = "too-often") -> ProblemError:
+    seconds = max(1, round(wait + 0.5))
+    return ProblemError(
+        429,
+        "the client",
+        "asks too often.",
+        "Wait a little.",
+        code=code,
+        values={"seconds": seconds},
+        headers={"Retry-After": str(seconds)},
+    )
+
+
+def _known_method(method: str) -> str:
+    """Return the method if it is one: labels of metrics must not be a client's free choice."""
+    return method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "OTHER"

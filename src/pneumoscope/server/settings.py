@@ -1,0 +1,146 @@
+"""What may be set about a server, and which settings are safe together.
+
+One frozen value is made at the start and passed down. The rule that matters most: a server that other machines can
+reach never runs without accounts and encryption.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.files import data_folder
+
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings of a server. Sizes in bytes, times in seconds, unless the name says otherwise."""
+
+    home: Path
+    """Folder of the pixels, the secret and, unless ``database`` names another, the database."""
+    database: str | None = None
+    """SQLAlchemy URL; None: SQLite in ``home``."""
+    models: Path | None = None
+    """Folder of bundles, beside the built-in one."""
+    secret: Path | None = None
+    """File with the key that seals identities; None: ``secret.key`` in ``home``, made on the first start."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    hosts: tuple[str, ...] = ()
+    """Names under which the server may be addressed; empty: its own loopback names, or any with accounts."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    proxy: str | None = None
+    """Address of the proxy that encrypts, whose X-Forwarded-* headers are believed."""
+    accounts: bool = False
+    """Ask for a login. Always on where other machines can reach the server."""
+    read_first: bool | None = None
+    """Withhold results from a reader until the own read is locked; None: where there are accounts."""
+    workers: int = 1
+    queue_limit: int = 1000
+    """Predictions that may wait or run; above it, uploads are answered 429."""
+    lease: float = 30.0
+    """A worker that gives no sign of life for so long has lost its prediction to the next one."""
+    attempts: int = 3
+    """A prediction that took so many workers with it is given up."""
+    retention: float | None = None
+    """Days after which a study is erased; None: never."""
+    max_request_bytes: int = 512 * 2**20
+    max_file_bytes: int = 128 * 2**20
+    max_files: int = 500
+    max_pixels: int = 50_000_000
+    session_idle: float = 15 * 60
+    session_longest: float = 12 * 3600
+    lockout_after: int = 5
+    lockout: float = 15 * 60
+    requests_per_minute: int = 6000
+    """By account, or by address where there is none."""
+    logins_per_minute: int = 20
+    """By address."""
+    streams: int = 100
+    """Event streams open at once."""
+
+    @property
+    def files(self) -> Path:
+        """Folder of the stored pixels."""
+        return self.home / "files"
+
+    @property
+    def database_url(self) -> str:
+        """URL of the database, with the driver that this package installs."""
+        url = self.database or f"sqlite:///{(self.home / 'pneumoscope.sqlite').absolute()}"
+        for plain in ("postgresql://", "postgres://"):
+            if url.startswith(plain):
+                return "postgresql+psycopg://" + url.removeprefix(plain)
+        return url
+
+    @property
+    def secret_file(self) -> Path:
+        """File with the key that seals identities."""
+        return self.secret or self.home / "secret.key"
+
+    @property
+    def needs_login(self) -> bool:
+        """Whether nothing but health and login answers without a session."""
+        return self.accounts or not is_loopback(self.host)
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether browsers reach the server through TLS, its own or a proxy's."""
+        return self.tls_certificate is not None or self.proxy is not None
+
+    @property
+    def reads_come_first(self) -> bool:
+        """Whether a reader's own read must be locked before a model's answer is shown."""
+        return self.needs_login if self.read_first is None else self.read_first
+
+    @property
+    def allowed_hosts(self) -> tuple[str, ...]:
+        """Host names that requests may carry; empty: any. Without accounts it stops DNS rebinding."""
+        if self.hosts:
+            return self.hosts
+        return () if self.needs_login else LOOPBACK_NAMES
+
+    def checked(self) -> Settings:
+        """Return these settings if they are safe together.
+
+        Raises:
+            UsageError: Other machines could reach the server in the clear, or a limit is none.
+        """
+        if not is_loopback(self.host) and not self.encrypted:
+            raise UsageError(
+                f"--host {self.host}",
+                "other machines can reach it, and names and passwords would travel in the clear.",
+                "Give --tls-certificate and --tls-key, or --proxy ADDRESS of the proxy that encrypts.",
+            )
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise UsageError("--tls-certificate", "and --tls-key belong together.", "Give both or neither.")
+        if self.proxy == "*":
+            raise UsageError(
+                "--proxy *", "would believe any client about its address.", "Give the proxy's address, or several."
+            )
+        for name in ("workers", "queue_limit", "max_files", "max_pixels", "max_file_bytes", "max_request_bytes"):
+            if getattr(self, name) < (0 if name == "workers" else 1):
+                raise UsageError(name.replace("_", "-"), f"is {getattr(self, name)}.", "Give a positive number.")
+        if self.retention is not None and not self.retention > 0:
+            raise UsageError("--retention", f"is {self.retention:g} days.", "Give a positive number, or nothing.")
+        return self
+
+
+def default_home() -> Path:
+    """Return where a server keeps its data unless told: ``serve`` in the user's data folder."""
+    return data_folder() / "serve"
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether an address is reachable from this machine alone."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

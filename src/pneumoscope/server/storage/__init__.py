@@ -1,0 +1,1 @@
+"""What the server keeps: database, pixel files, secrets, backups."""

@@ -1,0 +1,82 @@
+"""A copy of a server's data, made while it runs: a folder that a server can be started on.
+
+First the database, as it is at one moment, then the files that its rows name, each checked against its hash. What is
+stored later is not in it; what is erased meanwhile is left out of it. The secret is not in it either: a backup and the
+key to the names in it belong in two places.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+from sqlalchemy import select
+
+from pneumoscope.core.errors import RunError, UsageError
+from pneumoscope.core.files import write_text
+from pneumoscope.server.storage import blobs
+from pneumoscope.server.storage.database import Store, open_store
+from pneumoscope.server.storage.png_codec import stored_sha256
+from pneumoscope.server.storage.tables import Fact, Image
+from pneumoscope.server.studies import studies
+
+DATABASE = "pneumoscope.sqlite"
+
+
+def back_up(store: Store, folder: Path) -> int:
+    """Copy a store into a new folder; return how many images it holds.
+
+    Args:
+        store: On SQLite; PostgreSQL has pg_dump.
+        folder: Empty or not there.
+
+    Raises:
+        UsageError: The folder holds something, or the database is not SQLite.
+        RunError: A stored file is missing or altered.
+    """
+    if store.is_postgres:
+        raise UsageError("the database", "is PostgreSQL.", "Use pg_dump first, then copy the folder files/.")
+    if folder.exists() and any(folder.iterdir()):
+        raise UsageError(str(folder), "is not empty.", "Name a new folder: a backup never replaces another.")
+    (folder / "files").mkdir(parents=True, exist_ok=True, mode=0o700)
+    folder.chmod(0o700)
+    with store.reading() as session:
+        number = session.get_one(Fact, "store").value
+        source = session.connection().connection.driver_connection
+        assert isinstance(source, sqlite3.Connection)
+        with closing(sqlite3.connect(folder / DATABASE)) as target:
+            source.backup(target)
+    with closing(sqlite3.connect(folder / DATABASE)) as copy:
+        images = copy.execute("SELECT id, study, sha256 FROM images").fetchall()
+    erased = {study for image, study, sha256 in images if not _copy(store, folder / "files", image, sha256)}
+    write_text(folder / "files" / "store", number)
+    if erased:
+        _forget(store, folder, sorted(erased))
+    return sum(study not in erased for _, study, _ in images)
+
+
+def _copy(store: Store, folder: Path, image: str, sha256: str) -> bool:
+    """Copy the pixels of an image; False where it has been erased meanwhile. Thumbnails are made again."""
+    try:
+        content = blobs.path_of(store.settings.files, image).read_bytes()
+    except FileNotFoundError as error:
+        with store.reading() as session:
+            if session.scalar(select(Image.id).where(Image.id == image)) is None:
+                return False
+        raise RunError(f"the image {image}", "has lost its file.", "Restore it from an earlier backup.") from error
+    if stored_sha256(content) != sha256:
+        raise RunError(f"the image {image}", "was altered on the disk.", "Restore it from an earlier backup.")
+    blobs.keep(folder, image, content)
+    return True
+
+
+def _forget(store: Store, folder: Path, erased: list[str]) -> None:
+    """Erase in the copy what was erased while it was made."""
+    settings = replace(store.settings, home=folder, database=None, secret=store.settings.secret_file)
+    copy = open_store(settings)
+    try:
+        studies.erase(copy, erased)
+    finally:
+        copy.close()

@@ -1,0 +1,249 @@
+"""The database: opening it, bringing its tables up to date, reading and writing.
+
+SQLite runs with a write-ahead log and full synchronisation: what is committed survives a power cut. Writers begin with
+``BEGIN IMMEDIATE``, so that two of them queue instead of failing half-way. PostgreSQL is what several servers share.
+Frequent changes are committed together (`Store.commit`), rare ones by themselves (`Store.writing`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import wait
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+from sqlalchemy import Engine, Table, create_engine, event, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
+
+from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.crypto import Secret, new_id, read_or_make
+from pneumoscope.server.storage.group_commit import Writer
+from pneumoscope.server.storage.tables import Base, Event, Fact
+
+MIGRATIONS = Path(__file__).parent / "migrations"
+T = TypeVar("T")
+_ORDER = {table.name: place for place, table in enumerate(Base.metadata.sorted_tables)}
+"""Of tables, parents before children."""
+Listener = Callable[[frozenset[str]], object]
+"""Called with the states of the events that have just been committed; from any thread, so that it only sets a flag."""
+_LOCK = 7_041_113
+"""PostgreSQL's advisory lock of all who count the queue or change the tables; any number that is ours."""
+
+
+class Store:
+    """An open database with the secret that belongs to it."""
+
+    def __init__(self, engine: Engine, secret: Secret, settings: Settings) -> None:
+        self.engine = engine
+        self._is_postgres = engine.dialect.name == "postgresql"
+        self.secret = secret
+        self.settings = settings
+        # SQLite lets one writer in and the others try again ever more rarely; threads of one process can do better.
+        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
+        self._writer = Writer(self.writing, self.alone)
+        self._listeners: list[Listener] = []
+
+    @property
+    def is_postgres(self) -> bool:
+        """Whether several servers may share it."""
+        return self._is_postgres
+
+    @contextmanager
+    def reading(self) -> Iterator[Session]:
+        """Yield a session to read with."""
+        with Session(self.engine, expire_on_commit=False) as session:
+            if not self.is_postgres:
+                session.connection().exec_driver_sql("BEGIN")  # the driver begins nothing by itself
+            yield session
+
+    @contextmanager
+    def writing(self, durable: bool = True) -> Iterator[Session]:
+        """Yield a session whose changes are committed when the block ends; none if it raises.
+
+        Args:
+            durable: They have survived any power cut by then; if not, they do from the next durable commit on.
+        """
+        if self._turn is None:
+            yield from self._transaction(durable)
+        else:
+            with self._turn:
+                yield from self._transaction(durable)
+
+    def _transaction(self, durable: bool) -> Iterator[Session]:
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            if self.is_postgres and not durable:
+                session.execute(text("SET LOCAL synchronous_commit = off"))
+            elif not self.is_postgres:
+                # FULL syncs the log at each commit, and with it all that is in it (https://sqlite.org/wal.html).
+                session.connection().exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+                session.connection().exec_driver_sql("BEGIN IMMEDIATE")
+            yield session
+            write_appended(session)
+        if states := session.info.get("states"):
+            for listener in tuple(self._listeners):
+                listener(frozenset(states))
+
+    def commit(self, change: Callable[[Session], T], *, alone: bool = False, durable: bool = True) -> T:
+        """Make a change in a transaction that it may share with others; return its value when it is committed.
+
+        Args:
+            change: Touches nothing but the session, since it may be undone and made again.
+            alone: As by the method `alone`, which the change then need not call.
+            durable: As for `writing`.
+        """
+        return self._writer.submit(change, alone=alone, durable=durable).result()
+
+    async def committed(self, change: Callable[[Session], T], *, alone: bool = False) -> T:
+        """Do what `commit` does, without holding a thread; where this is cancelled, the outcome is settled first."""
+        outcome = self._writer.submit(change, alone=alone)
+        try:
+            return await asyncio.shield(asyncio.wrap_future(outcome))
+        except asyncio.CancelledError:
+            if not outcome.cancel():
+                wait([outcome])  # at most as long as a commit takes
+            raise
+
+    def listen(self, listener: Listener) -> Callable[[], None]:
+        """Have a function called after commits that added events; return what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    def alone(self, session: Session) -> None:
+        """Let one transaction at a time go on from here (to count before adding); SQLite's writers are alone anyway."""
+        if self.is_postgres:
+            session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+
+    def close(self) -> None:
+        """Commit what waits, and close all connections."""
+        self._writer.close()
+        self.engine.dispose()
+
+
+def append(session: Session, table: type[Base], **values: Any) -> None:
+    """Add a row at the end of this transaction, together with all others of its table.
+
+    For rows that nothing in the transaction reads again; a hundred cost little more than one.
+    """
+    session.info.setdefault("rows", {}).setdefault((table, tuple(values)), []).append(values)
+
+
+def write_appended(session: Session) -> None:
+    """Write what `append` was given so far, parents before children; for whoever must read it in this transaction."""
+    rows: dict[tuple[type[Base], tuple[str, ...]], list[dict[str, Any]]] = session.info.pop("rows", {})
+    if rows:
+        session.flush()
+        connection = session.connection()
+        for kind, columns in sorted(rows, key=lambda group: _ORDER[group[0].__tablename__]):
+            group = rows[kind, columns]
+            connection.execute(table_of(kind).insert(), group)
+            if kind is Event:
+                session.info.setdefault("states", set()).update(row["state"] for row in group)
+
+
+def table_of(kind: type[Base]) -> Table:
+    """Return the table of a class, for statements that need no objects."""
+    return Base.metadata.tables[kind.__tablename__]
+
+
+def now() -> float:
+    """Return the time, in seconds since 1970 (UTC)."""
+    return time.time()
+
+
+def open_store(settings: Settings) -> Store:
+    """Open the database that the settings name, its tables brought up to date.
+
+    Raises:
+        UsageError: The address or the secret is not the right one.
+        MissingExtraError: PostgreSQL without its driver.
+        RunError: The database can't be reached.
+    """
+    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
+    settings.files.mkdir(exist_ok=True, mode=0o700)
+    secret = read_or_make(settings.secret_file)
+    engine = _engine(settings)
+    try:
+        migrate(engine)
+    except SQLAlchemyError as error:
+        shown = engine.url.render_as_string(hide_password=True)
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        raise RunError(f"--database {shown}", f"can't be used: {reason}.", "Start it, or name another.") from error
+    store = Store(engine, secret, settings)
+    _check_belongs(store)
+    return store
+
+
+def migrate(engine: Engine) -> None:
+    """Bring the tables to the newest revision; several servers that start together take turns."""
+    from alembic import command
+    from alembic.config import Config
+
+    config = Config()
+    config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+    with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        else:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+
+
+def _engine(settings: Settings) -> Engine:
+    way_out = "Give postgresql://USER@HOST/NAME, or nothing."
+    try:
+        url = make_url(settings.database_url)
+        kind = url.get_backend_name()
+        if kind not in ("sqlite", "postgresql"):
+            raise UsageError(f"--database {kind}", "is neither SQLite nor PostgreSQL.", way_out)
+        engine = create_engine(url, pool_size=20, max_overflow=20, pool_pre_ping=kind == "postgresql")
+    except ImportError as error:
+        raise MissingExtraError("--database with PostgreSQL", "postgres") from error
+    except SQLAlchemyError as error:
+        raise UsageError("--database", "is not an address.", way_out) from error
+    if engine.dialect.name == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: Any) -> None:
+    connection.isolation_level = None  # the driver begins nothing by itself: `Store` does
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",  # with a write-ahead log NORMAL could lose the last commits in a power cut
+        "foreign_keys=ON",
+        "busy_timeout=30000",
+        "secure_delete=ON",  # what is erased is overwritten
+    ):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _check_belongs(store: Store) -> None:
+    """Refuse a secret or a folder that belongs to another database: names would not open, pixels be missing."""
+    marker = store.settings.files / "store"
+    with store.writing() as session:
+        store.alone(session)
+        known = session.get(Fact, "secret")
+        if known is None:
+            session.add(Fact(name="secret", value=store.secret.fingerprint))
+            session.add(Fact(name="store", value=marker.read_text() if marker.is_file() else new_id()))
+        elif known.value != store.secret.fingerprint:
+            raise UsageError(
+                str(store.settings.secret_file),
+                "is not the secret that this database was made with.",
+                "Give the file that the first server uses (--secret FILE).",
+            )
+        session.flush()
+        number = session.get_one(Fact, "store").value
+        if marker.is_file() and marker.read_text() != number:
+            raise UsageError(
+                str(store.settings.files), "belongs to another database.", "Servers of one database share one folder."
+            )
+        marker.write_text(number)

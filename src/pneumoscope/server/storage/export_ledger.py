@@ -1,0 +1,162 @@
+"""The ledger of exports: who is erased here is erased in the folders to which their images were exported, too.
+
+A study that is erased is marked in the ledger in the same transaction, then removed from each folder, and only then
+forgotten. A folder that is not there (moved, unmounted, not this machine's) keeps its mark and is named, and every
+erasure, every start and `pneumoscope reads exports` try again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from sqlalchemy import delete, func, select, update
+from sqlalchemy.orm import Session
+
+from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.files import write_json
+from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.tables import Export, ExportedStudy, Study
+
+SOURCE = "reads"
+"""Source of the images in an export's manifest."""
+ABOUT = "export.json"
+IMAGES = "images"
+_MANIFEST_KEY = b"pneumoscope"
+"""In the metadata of every manifest's file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """One export."""
+
+    id: str
+    folder: Path
+    made: float
+    studies: int
+    waiting: int
+    """Studies that were erased here and could not be removed there yet."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cleared:
+    """What became of erased studies in exports, by the number of the export."""
+
+    reached: tuple[str, ...] = ()
+    unreached: tuple[str, ...] = ()
+
+
+def enter(store: Store, export: str, folder: Path, studies: Sequence[str]) -> set[str]:
+    """Enter an export before its folder appears; return the studies that were erased meanwhile, which it may not hold.
+
+    Nothing is entered where there are any.
+    """
+    with store.writing() as session:
+        store.alone(session)
+        gone = set(studies) - set(session.scalars(select(Study.id)))
+        if not gone:
+            session.add(Export(id=export, folder=str(folder.absolute()), made=now()))
+            session.flush()
+            session.add_all(ExportedStudy(export=export, study=study) for study in studies)
+    return gone
+
+
+def withdraw(store: Store, export: str) -> None:
+    """Strike an export whose folder did not appear, or is no more.
+
+    Raises:
+        UsageError: There is none of that number.
+    """
+    with store.writing() as session:
+        row = session.get(Export, export)
+        if row is None:
+            raise UsageError(f"the export {export}", "is not in the ledger.", "pneumoscope reads exports lists them.")
+        session.delete(row)
+
+
+def mark(session: Session, studies: Sequence[str]) -> None:
+    """Mark studies as erased, in the transaction that erases them."""
+    session.execute(update(ExportedStudy).where(ExportedStudy.study.in_(studies)).values(erased=True))
+
+
+def clear(store: Store) -> Cleared:
+    """Remove from exports what was erased here; what can't be reached waits."""
+    with store.reading() as session:  # nearly always there is nothing to do, and no turn to wait for
+        if session.scalar(select(ExportedStudy.study).where(ExportedStudy.erased).limit(1)) is None:
+            return Cleared()
+    reached, unreached = [], []
+    with store.writing() as session:
+        store.alone(session)  # two that rewrite one folder would each bring back what the other removed
+        waiting: dict[str, set[str]] = {}
+        for export, study in session.execute(
+            select(ExportedStudy.export, ExportedStudy.study).where(ExportedStudy.erased)
+        ):
+            waiting.setdefault(export, set()).add(study)
+        for row in session.scalars(select(Export).where(Export.id.in_(waiting)).order_by(Export.made)):
+            try:
+                remove(Path(row.folder), row.id, waiting[row.id])
+            except (OSError, ValueError, KeyError, TypeError, ManifestError):
+                unreached.append(row.id)
+                continue
+            reached.append(row.id)
+            session.execute(delete(ExportedStudy).where(ExportedStudy.export == row.id, ExportedStudy.erased))
+    return Cleared(tuple(reached), tuple(unreached))
+
+
+def remove(folder: Path, export: str, studies: set[str]) -> None:
+    """Remove studies from an export's folder: files, rows of every manifest in it, and their numbers in its account.
+
+    Args:
+        folder: Of the export.
+        export: Its number, which the folder must carry.
+        studies: Numbers.
+
+    Raises:
+        OSError, ValueError, KeyError, TypeError, ManifestError: It is not there, not this export, or can't be written.
+    """
+    account = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    if account["export"] != export:
+        raise ValueError("another export lies there")
+    for path in sorted(folder.glob("*.parquet")):
+        _remove_rows(path, studies)
+    gone = studies & set(account["studies"])
+    names = [Path(image).name for study in sorted(gone) for image in account["studies"][study]]
+    for name in names:
+        (folder / IMAGES / name).unlink(missing_ok=True)
+    account["erased"] += len(gone)
+    account["label_conflicts"] = [words for words in account["label_conflicts"] if not any(n in words for n in names)]
+    account["studies"] = {study: images for study, images in account["studies"].items() if study not in studies}
+    account["left_out"] = [row for row in account["left_out"] if row["study"] not in studies]
+    write_json(folder / ABOUT, account)  # last: what is listed there can still be found and removed
+
+
+def listed(session: Session) -> list[Listed]:
+    """Return all exports, the oldest first."""
+    counts = select(ExportedStudy.export, ExportedStudy.erased, func.count())
+    held: dict[str, dict[bool, int]] = {}
+    for export, erased, count in session.execute(counts.group_by(ExportedStudy.export, ExportedStudy.erased)):
+        held.setdefault(export, {})[bool(erased)] = count
+    return [
+        Listed(
+            row.id, Path(row.folder), row.made, held.get(row.id, {}).get(False, 0), held.get(row.id, {}).get(True, 0)
+        )
+        for row in session.scalars(select(Export).order_by(Export.made, Export.id))
+    ]
+
+
+def _remove_rows(path: Path, studies: set[str]) -> None:
+    """Remove the rows of studies from a manifest; one that would be empty goes. Other tables are left alone."""
+    import pyarrow.parquet
+
+    from pneumoscope.data.manifest import read_manifest, write_manifest
+
+    if _MANIFEST_KEY not in (pyarrow.parquet.read_schema(path).metadata or {}):
+        return
+    manifest = read_manifest(path)
+    keep = ~((manifest.table["source"] == SOURCE) & manifest.table["study_id"].isin(studies)).to_numpy()
+    if not keep.any():
+        path.unlink()
+    elif not keep.all():
+        write_manifest(manifest.where(keep), path)

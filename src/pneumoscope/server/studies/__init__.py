@@ -1,0 +1,1 @@
+"""Studies: added, listed, shown and erased."""

@@ -1,0 +1,359 @@
+"""Is one model better than another on the same images? Differences with intervals, p-values, Holm's adjustment.
+
+Both models see the same images, so that every figure here is of the difference a - b image by image, which is far more
+certain than the two figures' own intervals suggest. Groups (patients) stay whole throughout. What is compared are two
+trained networks; two recipes are compared in ``seeds.py``, from five seeds on. Differences of log-loss and Brier score
+are better when smaller (``SMALLER_IS_BETTER``); all others when larger.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.stats import t as student
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.registry import suggestion
+from pneumoscope.stats import intervals, kernels, metrics
+from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
+from pneumoscope.stats.comparison.paired_tests import Verdict, delong, draw_swaps, mcnemar, swap_areas, swap_means
+from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
+from pneumoscope.stats.kernels import Bools, Floats, Ints
+
+__all__ = [
+    "METRICS",
+    "SMALLER_IS_BETTER",
+    "Paired",
+    "Scores",
+    "adjust",
+    "delong",
+    "holm",
+    "mcnemar",
+    "paired",
+    "paired_all",
+]
+
+METRICS = ("auroc", "balanced_accuracy", "accuracy", "sensitivity", "specificity", "log_loss", "brier")
+SMALLER_IS_BETTER = ("log_loss", "brier")
+
+DISCORDANT = "Wilson limits of the two discordant shares, clustered, combined (Zou & Donner 2008)"
+AREAS = "paired, clustered (Obuchowski 1997), or each AUROC's limits combined (Zou & Donner 2008): the wider"
+ONE_SIDED = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """What one model says of the images, which stand in the same order for all models."""
+
+    probabilities: Floats
+    """[N, C], rows sum to 1; the first class is the primary one."""
+    threshold: float
+    """The model's own frozen threshold: called positive where the primary class's probability reaches it."""
+
+
+class Paired(BaseModel):
+    """Two models on the same images: the difference a - b of one metric."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    metric: str
+    difference: Estimate = Field(description="a - b, two-sided 95%")
+    lower: float | None = Field(default=None, description="one-sided 95% lower limit of a - b")
+    upper: float | None = Field(default=None, description="one-sided 95% upper limit of a - b")
+    p_value: float | None = Field(default=None, description="two-sided, of no difference")
+    adjusted: float | None = Field(default=None, description="p_value after Holm's adjustment over the family")
+    test: str = Field(default="", description="which test, in words")
+    note: str = Field(default="", description="why something is missing")
+
+
+def paired(
+    a: Scores,
+    b: Scores,
+    truth: ArrayLike,
+    groups: ArrayLike,
+    metric: str,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+) -> Paired:
+    """Compare two models by one metric.
+
+    Args:
+        a: The first model.
+        b: The second, on the same images in the same order.
+        truth: [N] class of each image, in 0..C-1.
+        groups: [N] name of each image's group (patient, cluster or image).
+        metric: One of ``METRICS``.
+        rng: Where the randomness of resamples and swaps comes from.
+        resamples: How many of each.
+    """
+    return paired_all({"a": a, "b": b}, "b", truth, groups, metric, rng=rng, resamples=resamples)["a"].model_copy(
+        update={"adjusted": None}
+    )
+
+
+def paired_all(
+    scores: Mapping[str, Scores],
+    reference: str,
+    truth: ArrayLike,
+    groups: ArrayLike,
+    metric: str,
+    *,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+) -> dict[str, Paired]:
+    """Compare every other model with ``reference``; p-values are adjusted over this family (Holm).
+
+    All comparisons share the same resamples and swaps. Arguments as in ``paired``.
+
+    Returns:
+        For each model but the reference, in the order of ``scores``: model - reference.
+    """
+    if reference not in scores:
+        raise UsageError(reference, f"no such model among: {', '.join(scores)}.{suggestion(reference, scores)}")
+    y, group = np.asarray(truth, dtype=np.intp), metrics.group_index(groups)
+    check(scores, y, group, metric)
+    if resamples < 1:
+        raise ValueError(f"resamples is {resamples}, must be at least 1")
+    classes = scores[reference].probabilities.shape[1]
+    images = _Images(
+        truth=y,
+        group=group,
+        sample=resample(y, group, classes, rng, resamples),
+        swaps=draw_swaps(int(group.max()) + 1, resamples, rng),
+    )
+    found = {name: _pair(one, scores[reference], images, metric) for name, one in scores.items() if name != reference}
+    return adjust(found)
+
+
+def adjust(family: Mapping[str, Paired]) -> dict[str, Paired]:
+    """Return the comparisons of one family with their p-values adjusted (Holm)."""
+    adjusted = holm([pair.p_value for pair in family.values()])
+    return {
+        name: pair.model_copy(update={"adjusted": p}) for (name, pair), p in zip(family.items(), adjusted, strict=True)
+    }
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return p-values adjusted so that the chance of any false finding in the family is held (Holm 1979).
+
+    A comparison that was not estimable (None) stays None and does not count as a member of the family.
+    """
+    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    result: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, i) in enumerate(order):
+        highest = max(highest, min(1.0, (len(order) - rank) * p))
+        result[i] = highest
+    return result
+
+
+@dataclass(frozen=True, slots=True)
+class _Images:
+    """What all comparisons share."""
+
+    truth: Ints  # [N]
+    group: Ints  # [N] in 0..G-1
+    sample: Resampling
+    swaps: Bools  # [B, G]
+
+
+def check(scores: Mapping[str, Scores], truth: Ints, group: Ints, metric: str) -> None:
+    """Refuse an unknown metric and scores that are not of the same images."""
+    if metric not in METRICS:
+        raise UsageError(
+            metric,
+            f"no such metric for a comparison.{suggestion(metric, METRICS)}",
+            f"There are: {', '.join(METRICS)}.",
+        )
+    shapes = {np.shape(one.probabilities) for one in scores.values()}
+    if len(shapes) != 1 or len(shape := shapes.pop()) != 2 or shape[0] != len(truth) or len(group) != len(truth):
+        raise ValueError(f"probabilities must all be [N, C] of the same {len(truth)} images and classes")
+    if not all(np.isfinite(one.probabilities).all() for one in scores.values()):
+        raise ValueError("a probability is not a finite number")
+    if not len(truth) or truth.min() < 0 or truth.max() >= shape[1]:
+        raise ValueError(f"truth must name one of {shape[1]} classes for at least one image")
+
+
+def values_of(scores: Scores, truth: Ints, metric: str) -> Floats:
+    """Return what each image [N] adds to a metric that is a mean (all but the AUROC)."""
+    p = np.asarray(scores.probabilities, dtype=np.float64)
+    if metric == "log_loss":
+        return metrics.nats(p, truth)
+    if metric == "brier":
+        return metrics.squared_errors(p, truth)
+    if metric in ("sensitivity", "specificity"):
+        return np.asarray((p[:, 0] >= scores.threshold) == (truth == 0), dtype=np.float64)
+    return np.asarray(p.argmax(axis=1) == truth, dtype=np.float64)
+
+
+def parts_of(truth: Ints, metric: str) -> list[Bools]:
+    """Return the sets of images [N] over which a metric is a mean; several: the mean of their means."""
+    positive = truth == 0
+    if metric == "sensitivity":
+        return [positive]
+    if metric == "specificity":
+        return [~positive]
+    if metric == "balanced_accuracy":
+        return [truth == k for k in np.unique(truth)]
+    return [np.ones(len(truth), dtype=np.bool_)]
+
+
+def missing(truth: Ints, group: Ints, metric: str) -> tuple[bool, str]:
+    """Return whether the metric is not defined on these images, and why not or why it has no interval ("" if it has).
+
+    The classes that must have ten groups are those that the metric is made of; for log-loss and Brier score, whose
+    resamples are stratified, every class that occurs.
+    """
+    needed = parts_of(truth, metric)
+    if metric == "auroc":
+        needed = [truth == 0, truth != 0]
+    elif metric in SMALLER_IS_BETTER:
+        needed = [truth == k for k in np.unique(truth)]
+    fewest = min(len(np.unique(group[part])) for part in needed)
+    if not fewest:
+        return True, "needs images both of the first class and of others" if metric == "auroc" else "no such images"
+    return False, too_few(fewest) if fewest < FEWEST_GROUPS else ""
+
+
+def _pair(a: Scores, b: Scores, images: _Images, metric: str) -> Paired:
+    undefined, why = missing(images.truth, images.group, metric)
+    if undefined:
+        return Paired(metric=metric, difference=Estimate(value=None, note=why), note=why)
+    if metric == "auroc":
+        positive = images.truth == 0
+        one, two = (np.asarray(s.probabilities[:, 0], dtype=np.float64) for s in (a, b))
+        limits: _Limits = partial(_area_limits, one, two, positive, images.group)
+        test = partial(_area_test, one, two, positive, images)
+    else:
+        one, two = values_of(a, images.truth, metric), values_of(b, images.truth, metric)
+        parts = parts_of(images.truth, metric)
+        if metric in SMALLER_IS_BETTER:
+            limits = lambda tail: bootstrap(partial(kernels.mean, one - two), images.sample, tail=tail)  # noqa: E731
+        else:
+            limits = partial(_share_limits, one - two, parts, images.group)
+        test = partial(_mean_test, one, two, parts, images, metric)
+    both = limits(TAIL)
+    if why:
+        bare = Estimate(value=both.value, method=both.method, note=why)
+        return Paired(metric=metric, difference=bare, note=why)
+    single = limits(ONE_SIDED)
+    p_value, name = test()
+    return Paired(
+        metric=metric,
+        difference=both,
+        lower=single.low,
+        upper=single.high,
+        p_value=p_value,
+        test=name,
+        note=both.note,
+    )
+
+
+_Limits = Callable[[float], Estimate]
+"""Tail -> the difference with limits that leave so much outside on either side."""
+
+
+def _combined(a: Estimate, b: Estimate, correlation: float) -> tuple[float, float]:
+    """Return the limits of a - b from those of a and b (Zou & Donner, Stat Med 2008)."""
+    if a.value is None or a.low is None or a.high is None or b.value is None or b.low is None or b.high is None:
+        raise ValueError("both must have limits")
+
+    def reach(x: float, y: float) -> float:
+        return math.sqrt(max(0.0, x * x - 2 * correlation * x * y + y * y))
+
+    value = a.value - b.value
+    low = value - reach(a.value - a.low, b.high - b.value)
+    return low, value + reach(a.high - a.value, b.value - b.low)
+
+
+def _share_limits(gap: Floats, parts: Sequence[Bools], group: Ints, tail: float) -> Estimate:
+    """Return a difference of shares (accuracy, sensitivity, ...) with limits.
+
+    It is (share where a alone is right) - (share where b alone is right). Wilson's limits of each do not shrink to a
+    point when there is no such image, as a bootstrap's do.
+
+    Args:
+        gap: [N] 1 where a alone is right, -1 where b alone is, else 0.
+        parts: The sets of images; the difference is the mean of theirs.
+        group: [N].
+        tail: Probability outside each limit.
+    """
+    value = float(np.mean([gap[part].mean() for part in parts]))
+    down, up = 0.0, 0.0
+    for part in parts:
+        here, members = gap[part], group[part]
+        wins = intervals.proportion(here > 0, members, tail=tail)
+        losses = intervals.proportion(here < 0, members, tail=tail)
+        if wins.low is None or losses.low is None:
+            return Estimate(value=value, method=DISCORDANT, note=wins.note)
+        low, high = _combined(wins, losses, _share_correlation(here > 0, here < 0, members))
+        centre = float(here.mean())
+        down += ((centre - low) / len(parts)) ** 2
+        up += ((high - centre) / len(parts)) ** 2
+    return Estimate(value=value, low=value - math.sqrt(down), high=value + math.sqrt(up), method=DISCORDANT)
+
+
+def _share_correlation(one: Bools, two: Bools, group: Ints) -> float:
+    """Return the correlation of two shares of the same images, from what each group adds to either."""
+    index = metrics.group_index(group)
+    left, right = (np.bincount(index, weights=x - x.mean()) for x in (one, two))
+    scale = math.sqrt(float((left**2).sum() * (right**2).sum()))
+    return float((left * right).sum()) / scale if scale > 0 else 0.0
+
+
+def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float) -> Estimate:
+    """Return the difference of two AUROCs with limits: on each side the outer of two kinds.
+
+    The paired normal limits (DeLong's, for clusters) are symmetric, and let the worse model's side miss near 1; the
+    limits of each AUROC combined by their correlation are not, but too short where both models rank alike. Together
+    they hold (docs/statistics.md). Where the classes are separated the combined limits rest on the number of groups.
+    """
+    one, two = (intervals.auroc(score, positive, group, tail=tail) for score in (a, b))
+    if one.value is None or two.value is None:
+        return Estimate(value=None, note=one.note)
+    value = one.value - two.value
+    if one.low is None or two.low is None:
+        return Estimate(value=value, method=AREAS, note=one.note)
+    parts = [intervals.auroc_components(score, positive) for score in (a, b)]
+    own = [intervals.components_variance(part, positive, group) for part in parts]
+    gap = max(0.0, intervals.components_variance(parts[0] - parts[1], positive, group))
+    scale = 2 * math.sqrt(max(0.0, own[0] * own[1]))
+    low, high = _combined(one, two, (own[0] + own[1] - gap) / scale if scale > 0 else 0.0)
+    fewest = min(len(np.unique(group[positive])), len(np.unique(group[~positive])))
+    reach = float(student.ppf(1 - tail, fewest - 1)) * math.sqrt(gap)
+    return Estimate(
+        value=value,
+        low=min(low, value - reach),
+        high=max(high, value + reach),
+        method=AREAS,
+        note=one.note or two.note,
+    )
+
+
+def _area_test(a: Floats, b: Floats, positive: Bools, images: _Images) -> Verdict:
+    if _single(images.group):
+        test = delong(a, b, positive)
+        if test.p_value is not None:
+            return test
+    return swap_areas(a, b, positive, images.group, images.swaps)
+
+
+def _mean_test(a: Floats, b: Floats, parts: Sequence[Bools], images: _Images, metric: str) -> Verdict:
+    used = parts[0]
+    if metric in ("accuracy", "sensitivity", "specificity") and _single(images.group[used]):
+        return mcnemar(a[used] > 0, b[used] > 0)
+    share = sum((part / (part.sum() * len(parts)) for part in parts), np.zeros(len(a)))
+    return swap_means(share * (a - b), images.group, images.swaps)
+
+
+def _single(group: Ints) -> bool:
+    """Return whether every group is one image."""
+    return len(np.unique(group)) == len(group)

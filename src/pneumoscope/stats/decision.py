@@ -1,0 +1,100 @@
+"""Is acting on the model better than treating everyone or no one? Decision-curve analysis (Vickers & Elkin 2006).
+
+Whoever acts at a probability of t holds a missed case to be (1 - t) / t times as bad as a needless action. On that
+scale the net benefit is counted in true positives per image: sensitivity * prevalence - (1 - specificity) *
+(1 - prevalence) * t / (1 - t). Doing nothing has 0. A curve shows values, it does not choose t: that is for people.
+
+In case-control data the prevalence is the collector's; curves are drawn at stated prevalences too, for which the
+probabilities are first moved (``prevalence.at_prior``).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+from pydantic import BaseModel, ConfigDict, Field
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.metrics import group_index
+
+THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.075, *(round(0.1 + 0.05 * k, 2) for k in range(17)), 0.95)
+METHOD = "limits of sensitivity and specificity, combined (Zou & Donner 2008)"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class NetBenefit(_Frozen):
+    """Net benefit at one threshold probability, in true positives per image; treating no one has 0."""
+
+    threshold: float = Field(description="probability at which one would act")
+    model: Estimate = Field(description="acting where the model's probability reaches it")
+    treat_all: float = Field(description="acting on every image")
+
+
+class DecisionCurve(_Frozen):
+    """Net benefit over threshold probabilities, at one prevalence."""
+
+    prevalence: float
+    stated: bool = Field(description="False: the share in these images; True: assumed, and probabilities moved to it")
+    points: tuple[NetBenefit, ...]
+    method: str = Field(default=METHOD, description="of the intervals")
+
+
+def net_benefit(called: ArrayLike, positive: ArrayLike, groups: ArrayLike, prevalence: float, at: float) -> NetBenefit:
+    """Return the net benefit of acting on the images that are called.
+
+    Args:
+        called: [N] whether the probability reaches ``at``.
+        positive: [N] whether the image is of the class.
+        groups: [N].
+        prevalence: Share of the class.
+        at: Threshold probability, in 0..1, 1 excluded.
+    """
+    c, y = np.asarray(called, dtype=np.bool_), np.asarray(positive, dtype=np.bool_)
+    group = group_index(groups)
+    harm = at / (1 - at) * (1 - prevalence)
+    hit, false = proportion(c[y], group[y]), proportion(c[~y], group[~y], what="class of the others")
+    return NetBenefit(
+        threshold=at, model=_difference(hit, prevalence, false, harm), treat_all=round(prevalence - harm, 12)
+    )
+
+
+def _difference(gain: Estimate, by: float, loss: Estimate, weight: float) -> Estimate:
+    """Return gain * by - loss * weight with limits recovered from those of both."""
+    if gain.value is None or loss.value is None:
+        return Estimate(value=None, note=gain.note if gain.value is None else loss.note)
+    value = by * gain.value - weight * loss.value
+    if gain.low is None or gain.high is None or loss.low is None or loss.high is None:
+        return Estimate(value=value, note=gain.note if gain.low is None else loss.note)
+    down = math.hypot(by * (gain.value - gain.low), weight * (loss.high - loss.value))
+    up = math.hypot(by * (gain.high - gain.value), weight * (loss.value - loss.low))
+    return Estimate(value=value, low=value - down, high=value + up)
+
+
+def decision_curve(
+    probability: ArrayLike,
+    positive: ArrayLike,
+    groups: ArrayLike,
+    *,
+    prevalence: float | None = None,
+    thresholds: Sequence[float] = THRESHOLDS,
+) -> DecisionCurve:
+    """Return the decision curve of probabilities of one class.
+
+    Args:
+        probability: [N] of the class, at the prevalence at which the curve is to hold.
+        positive: [N] whether the image is of the class.
+        groups: [N].
+        prevalence: Stated; without it the share in these images.
+        thresholds: Threshold probabilities.
+    """
+    p, y = np.asarray(probability, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
+    share = float(y.mean()) if prevalence is None else prevalence
+    points = tuple(net_benefit(p >= t, y, groups, share, t) for t in thresholds)
+    return DecisionCurve(prevalence=share, stated=prevalence is not None, points=points)

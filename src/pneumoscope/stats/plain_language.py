@@ -1,0 +1,76 @@
+"""What a threshold means, in words that need no statistics: of 100 images of either kind, how many were above it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.labels import display_name
+
+ENOUGH_GROUPS = 100
+"""Fewer groups in a class than this: a warning. With 100, a sensitivity of .9 is known to 6 points either way."""
+
+NOT_YOURS = "not measured at your site"
+
+
+def of_100(share: float) -> str:
+    """Return how many of 100, as a whole number that rounding does not make look certain."""
+    percent = 100 * share
+    if 0 < percent < 0.5:
+        return "fewer than 1"
+    if 99.5 < percent < 100:
+        return "more than 99"
+    return f"{percent:.0f}"
+
+
+def _of_100_with_interval(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "an unknown number"
+    if estimate.low is None or estimate.high is None:
+        return f"{of_100(estimate.value)} of 100 [interval not estimable]"
+    return f"{of_100(estimate.value)} of 100 [{of_100(estimate.low)} to {of_100(estimate.high)}]"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
+
+
+def above_threshold(
+    where: str,
+    sources: Sequence[str],
+    primary: str,
+    counts: tuple[int, int],
+    sensitivity: Estimate,
+    specificity: Estimate,
+    *,
+    ending: str = f"; {NOT_YOURS}",
+) -> str:
+    """Return what a threshold did on some images, as a sentence.
+
+    Args:
+        where: The images, such as "the development data (validation part)".
+        sources: Where they come from.
+        primary: The label.
+        counts: Images of that label, and others.
+        sensitivity: At the threshold, on these images.
+        specificity: Of the others.
+        ending: What closes the sentence; nothing where the images may be the reader's own.
+    """
+    flipped = Estimate(
+        value=None if specificity.value is None else 1 - specificity.value,
+        low=None if specificity.high is None else 1 - specificity.high,
+        high=None if specificity.low is None else 1 - specificity.low,
+    )
+    return (
+        f"In {where}, {sum(counts)} images of {_listed(sources)}, {_of_100_with_interval(sensitivity)} images labelled "
+        f"{display_name(primary)} (of {counts[0]}) and {_of_100_with_interval(flipped)} others (of {counts[1]}) were "
+        f"above this threshold{ending}."
+    )
+
+
+def few_groups(class_groups: Mapping[str, int], where: str) -> tuple[str, ...]:
+    """Return a warning for the classes of which there are too few groups to know much; empty where there is none."""
+    few = [f"{display_name(name)} ({count})" for name, count in class_groups.items() if count < ENOUGH_GROUPS]
+    if not few:
+        return ()
+    return (f"Fewer than {ENOUGH_GROUPS} groups in {where} of {_listed(few)}: the figures of these classes are rough.",)

@@ -1,0 +1,132 @@
+"""Decoded images, resized once: uint8 [S, S] on disk, memory-mapped, keyed by content.
+
+Decoding and resizing cost more than a small network's forward pass, so they are paid once for each image and size, not
+once an epoch. The images lie in shards of a few hundred, each named by the hashes of what it holds: a shard appears
+whole or not at all, an interrupted build goes on with the next one, and another manifest of the same images finds them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812  # torch's own name for it
+from numpy.typing import NDArray
+from torch import Tensor
+
+from pneumoscope.core.errors import ImageError
+from pneumoscope.core.files import atomic_path, cache_folder
+from pneumoscope.imaging.read import read
+
+SHARD = 512
+VERSION = 1  # of the pixels: raise it when decoding or resizing changes
+
+
+def resize_square(image: Tensor, size: int) -> Tensor:
+    """Resize [N, 1, H, W] to [N, 1, size, size], antialiased; the very operation that the exported graph holds.
+
+    Antialiasing matters: a radiograph of 3,000 pixels sampled at 224 points without it is noise, and the noise tells
+    the detectors apart (Parmar et al., On Aliased Resizing, CVPR 2022).
+    """
+    return F.interpolate(image, size=(size, size), mode="bilinear", align_corners=False, antialias=True)
+
+
+@dataclass(frozen=True)
+class CachedImages:
+    """Images by position: ``shards[i]`` is a memory-mapped uint8 [n, S, S]; ``place`` gives (shard, row) by image."""
+
+    size: int
+    shards: tuple[NDArray[np.uint8], ...]
+    place: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+    def take(self, indices: Sequence[int]) -> Tensor:
+        """Return images [n, 1, S, S] uint8 at ``indices``."""
+        out = np.empty((len(indices), 1, self.size, self.size), np.uint8)
+        for row, (shard, position) in enumerate(self.place[list(indices)]):
+            out[row, 0] = self.shards[shard][position]
+        return torch.from_numpy(out)
+
+
+def _decode(path: Path, sha256: str, size: int) -> NDArray[np.uint8]:
+    radiograph = read(path)
+    if radiograph.sha256 != sha256:
+        raise ImageError(
+            str(path),
+            f"has changed since the import: SHA-256 {radiograph.sha256[:12]}… instead of {sha256[:12]}….",
+            "Import the data again.",
+        )
+    tensor = torch.from_numpy(radiograph.pixels)[None, None]
+    return (resize_square(tensor, size)[0, 0] * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+
+
+def _evict(folder: Path, keep: set[Path]) -> None:
+    """Delete the shards used longest ago while the cache is over its limit (``PNEUMOSCOPE_CACHE_GB``, 20)."""
+    limit = float(os.environ.get("PNEUMOSCOPE_CACHE_GB", "20")) * 1e9
+    shards = sorted(folder.glob("*.npy"), key=lambda path: path.stat().st_mtime)
+    total = sum(path.stat().st_size for path in shards)
+    for path in shards:
+        if total <= limit:
+            return
+        if path not in keep:
+            total -= path.stat().st_size
+            path.unlink(missing_ok=True)
+
+
+def open_cache(
+    paths: Sequence[Path],
+    hashes: Sequence[str],
+    size: int,
+    *,
+    folder: Path | None = None,
+    advance: Callable[[int], None] = lambda _: None,
+) -> CachedImages:
+    """Return the images at ``paths``, decoding those that are not in the cache.
+
+    Args:
+        paths: Files, in the order wanted.
+        hashes: Their SHA-256, which is their identity.
+        size: Side of the square, in pixels.
+        folder: The cache; the user's by default.
+        advance: Called with the number of images that have become ready.
+
+    Raises:
+        ImageError: A file cannot be read, or has changed since the import.
+    """
+    folder = folder or cache_folder()
+    folder.mkdir(parents=True, exist_ok=True)
+    path_of = dict(zip(hashes, paths, strict=True))
+    order = sorted(path_of)
+    shards: list[NDArray[np.uint8]] = []
+    place: dict[str, tuple[int, int]] = {}
+    used: set[Path] = set()
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for start in range(0, len(order), SHARD):
+            names = order[start : start + SHARD]
+            key = hashlib.sha256(f"{VERSION} {size} {' '.join(names)}".encode()).hexdigest()[:32]
+            path = folder / f"{key}.npy"
+            if path.is_file():
+                os.utime(path)
+                advance(len(names))
+            else:
+                images = np.empty((len(names), size, size), np.uint8)
+                decoded = pool.map(lambda name: _decode(path_of[name], name, size), names)
+                for row, image in enumerate(decoded):
+                    images[row] = image
+                    advance(1)
+                with atomic_path(path) as temporary:
+                    np.save(temporary, images)
+            used.add(path)
+            place.update((name, (len(shards), row)) for row, name in enumerate(names))
+            shards.append(np.load(path, mmap_mode="r"))
+    _evict(folder, used)
+    positions = np.array([place[name] for name in hashes], np.int64).reshape(-1, 2)
+    return CachedImages(size, tuple(shards), positions)

@@ -1,0 +1,182 @@
+"""What a run leaves behind after each epoch: checkpoints, metrics.csv, timing.json, a line on the screen."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import time
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import lightning as L  # noqa: N812  # the library's own convention
+import numpy as np
+import torch
+from lightning.fabric.utilities.types import _PATH
+from lightning.pytorch.plugins.io import TorchCheckpointIO
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from pneumoscope.core.files import atomic_path, write_json
+from pneumoscope.recipes.recipe import Recipe
+from pneumoscope.training.input.dataset import Batch
+from pneumoscope.training.loop.module import Learner
+
+
+def _link_or_copy(source: Path, target: Path) -> None:
+    """Give a file a second name, or copy it where the disk cannot; a checkpoint is replaced, never written into."""
+    target.unlink(missing_ok=True)
+    try:
+        target.hardlink_to(source)
+    except OSError:
+        shutil.copyfile(source, target)
+
+
+class StraightToFile(TorchCheckpointIO):
+    """Writes a checkpoint to its file; Lightning makes it in memory first, which takes twice its size and its time."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: _PATH, storage_options: Any | None = None) -> None:
+        """Write ``checkpoint``; `RunFiles` gives it its name when it is whole."""
+        before = torch.serialization.get_crc32_options()
+        torch.serialization.set_crc32_options(False)  # two thirds of the time, for sums that torch.load does not check
+        try:
+            torch.save(checkpoint, path)
+        finally:
+            torch.serialization.set_crc32_options(before)
+
+
+class RunFiles(L.Callback):
+    """Writes ``last.ckpt`` and ``metrics.csv`` after each epoch, keeps the best as ``best.ckpt``.
+
+    ``timing.json`` has the seconds of each epoch, training and validation together: apart from the figures, which
+    are the same on every machine. Its state travels in the checkpoint, so a resumed run goes on with the same history,
+    best value and patience.
+    """
+
+    def __init__(self, folder: Path, recipe: Recipe) -> None:
+        self.folder = folder
+        self.recipe = recipe
+        self.rows: list[dict[str, float]] = []
+        self.best: float | None = None
+        self.best_epoch = 0
+        self.stopped = False
+        self.seconds: list[float] = []
+        self.started = 0.0
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return history and best value, for the checkpoint."""
+        return {
+            "rows": self.rows,
+            "best": self.best,
+            "best_epoch": self.best_epoch,
+            "stopped": self.stopped,
+            "seconds": self.seconds,
+        }
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take them up again."""
+        self.rows, self.best = list(state_dict["rows"]), state_dict["best"]
+        self.best_epoch, self.stopped = state_dict["best_epoch"], state_dict["stopped"]
+        self.seconds = list(state_dict.get("seconds", []))  # not in checkpoints of version 0.1
+
+    def _is_better(self, value: float) -> bool:
+        if self.recipe.selection.metric == "last" or self.best is None:
+            return True
+        return value < self.best if self.recipe.selection.mode == "min" else value > self.best
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self.started = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Note the epoch's figures, decide whether it is the best and whether to stop, and write all that."""
+        if not isinstance(pl_module, Learner):
+            raise TypeError("RunFiles serves a Learner")
+        row = dict(pl_module.latest)
+        self.rows.append(row)
+        self.seconds.append(round(time.perf_counter() - self.started, 2))
+        metric = self.recipe.selection.metric
+        value = row["epoch"] if metric == "last" else row[metric]
+        if better := np.isfinite(value) and self._is_better(value):
+            self.best, self.best_epoch = value, int(row["epoch"])
+        patience = self.recipe.training.early_stopping
+        if patience is not None and row["epoch"] - self.best_epoch >= patience.patience:
+            self.stopped = trainer.should_stop = True
+        last = self.folder / "last.ckpt"
+        if trainer.is_global_zero:
+            with atomic_path(self.folder / "metrics.csv") as temporary, temporary.open("w", newline="") as file:
+                writer = csv.DictWriter(file, list(self.rows[0]))
+                writer.writeheader()
+                writer.writerows(self.rows)
+            write_json(self.folder / "timing.json", {"epoch_seconds": self.seconds})
+        # All processes take part in a checkpoint, the first alone writes it.
+        with atomic_path(last) if trainer.is_global_zero else nullcontext(last) as target:
+            trainer.save_checkpoint(target)
+        if better and trainer.is_global_zero:
+            with atomic_path(self.folder / "best.ckpt") as temporary:
+                _link_or_copy(last, temporary)
+
+
+class Screen(L.Callback):
+    """A bar over the whole run with loss, images a second and time left, and one line an epoch."""
+
+    def __init__(self, console: Console, epochs: int) -> None:
+        self.console = console
+        self.epochs = epochs
+        self.progress = Progress(
+            TextColumn("epoch {task.fields[epoch]}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("loss {task.fields[loss]}"),
+            TextColumn("{task.fields[rate]}/s"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            disable=not console.is_terminal,
+        )
+        self.task = self.progress.add_task("", total=None, epoch="", loss="", rate="")
+        self.started = 0.0
+        self.images = 0
+
+    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Show the bar."""
+        steps = int(trainer.num_training_batches)
+        self.progress.update(self.task, total=steps * self.epochs, completed=steps * trainer.current_epoch)
+        self.progress.start()
+
+    def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Start the epoch's clock."""
+        self.started, self.images = time.perf_counter(), 0
+
+    def on_train_batch_end(
+        self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
+    ) -> None:
+        """Advance the bar."""
+        self.images += len(batch.target) * trainer.world_size
+        rate = self.images / (time.perf_counter() - self.started)
+        self.progress.update(
+            self.task,
+            advance=1,
+            epoch=f"{trainer.current_epoch + 1}/{self.epochs}",
+            loss=f"{float(trainer.callback_metrics.get('loss', np.nan)):.3f}",
+            rate=f"{rate:.0f} images",
+        )
+
+    def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
+        """Print the epoch's line."""
+        if not isinstance(pl_module, Learner):
+            raise TypeError("Screen serves a Learner")
+        row = pl_module.latest
+        self.console.print(
+            f"epoch {trainer.current_epoch + 1:>3}/{self.epochs}  "
+            f"train loss {row['train_loss']:.4f} accuracy {row['train_accuracy']:.4f}  "
+            f"validation loss {row['validation_loss']:.4f} accuracy {row['validation_accuracy']:.4f} "
+            f"AUROC {row['validation_auroc']:.4f}  "
+            f"{time.perf_counter() - self.started:.0f} s ({pl_module.images} images)",
+            highlight=False,
+        )
+
+    def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
+        """Remove the bar."""
+        self.progress.stop()

@@ -1,0 +1,1 @@
+"""Networks: trunks, heads, weights, and what a recipe's network consists of."""

@@ -1,0 +1,207 @@
+"""Build the network that a recipe names: normalisation, trunk (any timm backbone or a classic one), head."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from pneumoscope.core.errors import RecipeError, UsageError
+from pneumoscope.core.registry import suggestion
+from pneumoscope.recipes.recipe import Network, Pretrained, Recipe
+from pneumoscope.training.networks import classic
+from pneumoscope.training.networks.heads import Head
+from pneumoscope.training.networks.weights import find_weights, load_into, load_tensors, offline_hub_error, require_hub
+
+
+class TimmTrunk(nn.Module):
+    """A timm backbone without its classifier: [N, c, S, S] to its last feature map [N, D, h, w].
+
+    Backbones that end in tokens (transformers) have their class token dropped and their patches laid out as a map.
+    What a backbone keeps of its classifier behind that map (VGG's dense layers) is dropped too.
+    """
+
+    def __init__(self, model: Any, channels_last_map: bool) -> None:
+        super().__init__()
+        self.model = model
+        self._forward_features: Callable[[Tensor], Tensor] = model.forward_features
+        self.channels_last_map = channels_last_map
+        self.prefix_tokens = int(getattr(model, "num_prefix_tokens", 0))
+        if isinstance(getattr(model, "pre_logits", None), nn.Module):
+            model.pre_logits = nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the last feature map."""
+        y: Tensor = self._forward_features(x)
+        if y.dim() == 3:  # tokens [N, prefix + h * w, D]
+            y = y[:, self.prefix_tokens :]
+            side = int(y.shape[1] ** 0.5)
+            return y.transpose(1, 2).reshape(y.shape[0], y.shape[2], side, y.shape[1] // side)
+        return y.permute(0, 3, 1, 2) if self.channels_last_map else y
+
+
+class Classifier(nn.Module):
+    """Grey images to one logit a class.
+
+    ``forward`` takes ``image`` [N, 1, S, S] float, 0 = black, 1 = white, and returns logits [N, C]. A binary recipe
+    has one output unit z = logit of the class ``sigmoid_of``; its two logits are z for that class and 0 for the other,
+    so that softmax gives sigmoid(z).
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(
+        self, trunk: nn.Module, head: Head, mean: tuple[float, ...], std: tuple[float, ...], recipe: Recipe
+    ) -> None:
+        super().__init__()
+        self.trunk = trunk
+        self.head = head
+        self.channels = recipe.input.channels
+        self.frozen = recipe.network.frozen
+        task = recipe.task
+        self.unit_of = task.classes.index(task.sigmoid_of or task.classes[0]) if task.kind == "binary" else None
+        # Buffers that are not in the state: they belong to the recipe, and Keras-like counts must not see them.
+        self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)
+        self.register_buffer("std", torch.tensor(std).view(1, -1, 1, 1), persistent=False)
+        if self.frozen:
+            self.trunk.requires_grad_(False)
+            self.trunk.eval()  # a new module is in training mode, and Lightning 2 does not call train()
+
+    def train(self, mode: bool = True) -> Classifier:
+        """Set the mode; a frozen trunk stays in evaluation mode (its statistics are part of what is frozen)."""
+        super().train(mode)
+        if self.frozen:
+            self.trunk.eval()
+        return self
+
+    def features(self, image: Tensor) -> Tensor:
+        """Return the last feature map [N, D, h, w] of ``image`` [N, 1, S, S]."""
+        x = (image.expand(-1, self.channels, -1, -1) - self.mean) / self.std
+        result: Tensor = self.trunk(x.contiguous(memory_format=torch.channels_last))
+        return result
+
+    def to_logits(self, scores: Tensor) -> Tensor:
+        """Return logits [N, C] of the head's scores [N, units]."""
+        if self.unit_of is None:
+            return scores
+        zeros = torch.zeros_like(scores)
+        return torch.cat((scores, zeros) if self.unit_of == 0 else (zeros, scores), dim=1)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Return logits [N, C]."""
+        return self.to_logits(self.head(self.features(image)))
+
+
+def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, tuple[float, ...], tuple[float, ...]]:
+    """Return a timm trunk with its normalisation, which belongs to the weights, not to the recipe."""
+    import timm
+
+    base, _, tag = network.name.partition(".")  # `resnet18.tv_in1k`: timm's name for one of several sets of weights
+    tagged = timm.list_pretrained(f"{base}.*") if tag else []
+    if network.name not in (tagged if tag else timm.list_models()):
+        names = [*classic.CLASSICS, *tagged, *timm.list_models()]
+        raise UsageError(
+            network.name,
+            f"neither a classic network nor a timm backbone.{suggestion(network.name, names)}",
+            f"Classic ones: {', '.join(classic.CLASSICS)}; timm's: timm.list_models().",
+        )
+    pretrained = network.pretrained
+    local = pretrained if isinstance(pretrained, Pretrained) else None
+    options: dict[str, Any] = {"in_chans": channels}
+    if network.drop_path:
+        options["drop_path_rate"] = network.drop_path
+    if local is not None and local.padding == "same":
+        options["pad_type"] = "same"
+    if pretrained == "imagenet":
+        require_hub(network.name)
+    model: Any = None
+    grids: tuple[dict[str, Any], ...] = ({"img_size": size}, {})
+    # Transformers fix their grid when they are built; convolutional networks do not take the option.
+    for grid in grids:
+        try:
+            model = timm.create_model(network.name, pretrained=pretrained == "imagenet", **options, **grid)
+            break
+        except TypeError:
+            continue
+        except (AssertionError, ValueError) as error:
+            raise RecipeError(network.name, f"cannot be built for {size} x {size} pixels: {error}.") from error
+        except Exception as error:  # the hub's client raises its own and requests' errors
+            if pretrained == "imagenet":
+                raise offline_hub_error(network.name, error) from error
+            raise
+    else:
+        raise RecipeError(network.name, f"cannot be built with {options}.", "Choose another backbone.")
+    config = model.pretrained_cfg
+    mean, std = tuple(config["mean"]), tuple(config["std"])
+    if local is not None:
+        classifier = config["classifier"]
+        spare = (classifier,) if isinstance(classifier, str) else tuple(classifier)
+        tensors = load_tensors(find_weights(local))
+        if channels == 1:  # the sum over colours of a grey image, as timm does it
+            first = config["first_conv"] + ".weight"
+            if first in tensors:
+                tensors[first] = tensors[first].sum(1, keepdim=True)
+        model.reset_classifier(0)
+        load_into(model, tensors, local.file, spare=spare)
+        mean, std = local.mean, local.std
+    else:
+        model.reset_classifier(0)
+    if channels == 1:
+        mean, std = mean[:1], std[:1]
+    return TimmTrunk(model, getattr(model, "output_fmt", "NCHW") == "NHWC"), mean, std
+
+
+def build(recipe: Recipe) -> Classifier:
+    """Build the network of a recipe, with its starting weights.
+
+    Parameters are drawn from torch's generator: seed it first (`torch.manual_seed`).
+
+    Raises:
+        UsageError: No such network.
+        RecipeError: The size is impossible for it.
+        WeightsError: Its starting weights cannot be had or do not fit.
+    """
+    network, size, channels = recipe.network, recipe.input.size, recipe.input.channels
+    if network.name in classic.CLASSICS:
+        if network.pretrained is not None:
+            raise RecipeError(network.name, "there are no pretrained weights for a classic network.")
+        trunk: nn.Module = classic.CLASSICS.get(network.name)(channels, network.dropout).trunk
+        mean, std = recipe.input.mean, tuple(float(value) for value in recipe.input.std)
+    else:
+        if network.dropout:
+            raise RecipeError(
+                f"network.dropout {list(network.dropout)}",
+                f"is for classic networks; {network.name} is timm's.",
+                "Use head.dropout, or network.drop_path.",
+            )
+        trunk, mean, std = _timm_trunk(network, size, channels)
+        if network.pretrained is None:
+            mean, std = recipe.input.mean, tuple(float(value) for value in recipe.input.std)
+    try:
+        features = classic.map_size(trunk, channels, size)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise RecipeError(
+            network.name,
+            f"cannot take {size} x {size} pixels: {str(error).splitlines()[0]}",
+            "Choose a larger input.size.",
+        ) from error
+    head = Head(recipe.head, features, recipe.outputs)
+    model = Classifier(trunk, head, mean, std, recipe)
+    if network.initialisation == "keras":
+        classic.initialise_like_keras(model if network.pretrained is None else head)
+    return model
+
+
+def count_parameters(model: nn.Module, counting: str) -> int:
+    """Return the number of parameters; ``keras`` counts batch-norm statistics too, ``torch`` does not."""
+    total = sum(parameter.numel() for parameter in model.parameters())
+    if counting == "keras":
+        total += sum(
+            layer.running_mean.numel() + layer.running_var.numel()
+            for layer in model.modules()
+            if isinstance(layer, nn.BatchNorm2d) and layer.running_mean is not None and layer.running_var is not None
+        )
+    return total

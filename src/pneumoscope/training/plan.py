@@ -1,0 +1,142 @@
+"""From a recipe and a manifest to what training needs, with every contradiction found before the first step."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from pneumoscope.core.errors import RecipeError, RunError
+from pneumoscope.core.labels import display_name
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.splits import assign_parts
+from pneumoscope.recipes.recipe import Recipe, parse_recipe
+from pneumoscope.stats.calibration import first_half
+from pneumoscope.training.input.cache import open_cache
+from pneumoscope.training.input.dataset import Part, keys_of
+
+LEARNING_PARTS = ("train", "validation", "calibration")
+"""The parts that a training may see. The test part is not even decoded."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A recipe and a manifest that fit each other.
+
+    Args:
+        recipe: With the classes that the data have.
+        manifest: Split, without the rows whose labels the recipe leaves out.
+        notes: What was decided on the way, in sentences.
+    """
+
+    recipe: Recipe
+    manifest: Manifest
+    notes: tuple[str, ...]
+
+    def targets(self, part: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """Return the class index of each row of a part [N]."""
+        classes = list(self.recipe.task.classes)
+        labels = self.manifest.part(part).table.label
+        return np.array([classes.index(str(self.recipe.task.class_of(label))) for label in labels], np.int64)
+
+    def counts(self, part: str) -> list[int]:
+        """Return the number of images of each class in a part."""
+        return [int(n) for n in np.bincount(self.targets(part), minlength=len(self.recipe.task.classes))]
+
+
+def _with_data_classes(recipe: Recipe, present: Counter[str]) -> tuple[Recipe, tuple[str, ...]]:
+    """Return the recipe with its optional classes that the data have, and the classes that stay outside it."""
+    task = recipe.task
+    joined = [name for name in task.optional if name in present and name not in task.classes]
+    if joined:
+        data = recipe.model_dump(mode="json")
+        data["task"]["classes"] = [*task.classes, *joined]
+        data["changes"] = [*recipe.changes, *(f"optional class {name} joined: the data have it" for name in joined)]
+        data["expects"] = None
+        recipe = parse_recipe(data, recipe.name)
+    missing = [name for name in recipe.task.classes if name not in present]
+    if missing:
+        raise RecipeError(
+            recipe.name,
+            f"the data have no image of {', '.join(map(display_name, missing))}; they have "
+            + ", ".join(f"{name} ({count})" for name, count in sorted(present.items()))
+            + ".",
+            "Add such images, or choose the classes: --set 'task.classes=[...]'.",
+        )
+    return recipe, tuple(name for name in present if name not in recipe.task.classes)
+
+
+def plan(recipe: Recipe, manifest: Manifest) -> Plan:
+    """Fit recipe and manifest to each other.
+
+    Raises:
+        RecipeError: A class is missing or extra, and no ``--set task.classes`` says that this is meant.
+        RunError: A class has no image in a part that training needs.
+    """
+    notes: list[str] = []
+    task = recipe.task
+    ignored = manifest.table.label.isin(task.ignore)
+    if ignored.any():
+        named = ", ".join(f"{label} ({n})" for label, n in Counter(manifest.table.label[ignored]).items())
+        notes.append(f"left out by the recipe: {named}")
+        manifest = manifest.where(~ignored)
+    classes = [str(task.class_of(label)) for label in manifest.table.label]
+    present = Counter(classes)
+    recipe, extra = _with_data_classes(recipe, present)
+    if extra:
+        named = ", ".join(f"{name} ({present[name]})" for name in extra)
+        if not any(change.startswith("task.classes") for change in recipe.changes):
+            every = ", ".join((*task.classes, *extra))
+            # A binary task cannot take more classes.
+            choose = "L" if task.kind == "binary" else f"Choose the classes (--set 'task.classes=[{every}]') or l"
+            raise RecipeError(
+                recipe.name,
+                f"the data have images of classes that the recipe does not know: {named}.",
+                f"{choose}eave these out (--set 'task.ignore=[{', '.join(extra)}]').",
+            )
+        notes.append(f"left out by --set task.classes: {named}")
+        manifest = manifest.where(np.array([name not in extra for name in classes]))
+    if not manifest.parts_present:
+        if recipe.split is None:
+            raise RunError("the manifest", "has no parts and the recipe states none.", "Run: pneumoscope data split")
+        manifest = assign_parts(
+            manifest, {str(part): share for part, share in recipe.split.items()}, recipe.training.seed
+        )
+        notes.append(
+            "the manifest had no parts: split by the recipe into "
+            + ", ".join(f"{part} {share:g}" for part, share in recipe.split.items())
+        )
+    made = Plan(recipe, manifest, tuple(notes))
+    for part in LEARNING_PARTS:
+        _check_classes(recipe, f"the {part} part", made.targets(part), "")
+    # Found here and not after hours of training: thresholds are chosen on one half of the calibration part.
+    half = first_half(manifest.part("calibration").table["group"].to_numpy())
+    where = "the half of the calibration part that chooses thresholds"
+    _check_classes(recipe, where, made.targets("calibration")[half], "--calibration 0.2 gives it more. ")
+    return made
+
+
+def _check_classes(recipe: Recipe, where: str, targets: np.ndarray[tuple[int], np.dtype[np.int64]], hint: str) -> None:
+    """Raise `RunError` unless every class of the recipe has an image among ``targets`` [N]."""
+    empty = [name for index, name in enumerate(recipe.task.classes) if index not in targets]
+    if empty:
+        raise RunError(
+            where,
+            f"has no image of {', '.join(map(display_name, empty))} ({len(targets)} images in all).",
+            f"Split the data again (pneumoscope data split). {hint}Or add images.",
+        )
+
+
+def load_part(
+    made: Plan, part: str, advance: Callable[[int], None] = lambda _: None, *, limit: int | None = None
+) -> Part:
+    """Return the cached images of one part, decoding them if need be."""
+    chosen = made.manifest.part(part)
+    targets = made.targets(part)
+    if limit is not None:
+        chosen, targets = replace(chosen, table=chosen.table.head(limit)), targets[:limit]
+    hashes = chosen.table.sha256.tolist()
+    images = open_cache(chosen.paths(), hashes, made.recipe.input.size, advance=advance)
+    return Part(images, targets, keys_of(hashes))

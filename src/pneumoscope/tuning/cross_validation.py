@@ -1,0 +1,199 @@
+"""The images that a search may use, and how they take turns: everything but the test part, by whole groups.
+
+Each fold holds a share of the groups back to be measured. Of the others a smaller share chooses the epoch, as the
+validation part does in a training, so that the images measured choose nothing. Where the manifest's own validation part
+is large enough it is measured instead: it then chooses the epoch too, as in a training.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.core.errors import RunError, UsageError
+from pneumoscope.core.labels import display_name
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.splits import assign_parts
+from pneumoscope.stats.metrics import group_index
+from pneumoscope.training.input.cache import CachedImages, open_cache
+from pneumoscope.training.input.dataset import Part, keys_of
+from pneumoscope.training.plan import Plan
+
+CHOOSES_EPOCH = (0.15, 0.25, 0.35, 0.5)
+"""Share of a fold's training images that chooses the epoch: what `cnn-224`'s source took, and more where that has not
+all classes."""
+
+LARGE_ENOUGH = 50
+"""Groups that each class needs in the validation part for it to be measured instead of folds."""
+
+FOLDS = 5
+
+Rows = NDArray[np.intp]
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Rows that train, that choose the epoch, and that are measured."""
+
+    train: Rows
+    select: Rows
+    measure: Rows
+
+
+@dataclass(frozen=True)
+class Material:
+    """The rows of a plan without its test part, their classes and groups, and their images once they are asked for.
+
+    Args:
+        manifest: Without test rows.
+        classes: The recipe's.
+        targets: [N] class index.
+        groups: [N] integer group.
+    """
+
+    manifest: Manifest
+    classes: tuple[str, ...]
+    targets: NDArray[np.int64]
+    groups: Rows
+    _images: dict[int, CachedImages] = field(default_factory=dict, repr=False, compare=False)
+
+    def __len__(self) -> int:
+        return len(self.targets)
+
+    def part(self, size: int, rows: Rows, advance: Callable[[int], None] = lambda _: None) -> Part:
+        """Return the images of some rows at a size; each image is decoded once for all folds and trials."""
+        hashes = self.manifest.table.sha256.tolist()
+        if size not in self._images:
+            self._images[size] = open_cache(self.manifest.paths(), hashes, size, advance=advance)
+        cached = self._images[size]
+        keys = keys_of(hashes)[rows]
+        return Part(CachedImages(size, cached.shards, cached.place[rows]), self.targets[rows], keys)
+
+    def counts(self, rows: Rows) -> list[int]:
+        """Return the number of images of each class among some rows."""
+        return [int(n) for n in np.bincount(self.targets[rows], minlength=len(self.classes))]
+
+    def only(self, rows: Rows) -> Material:
+        """Return some of the rows as material of their own."""
+        mask = np.zeros(len(self), np.bool_)
+        mask[rows] = True
+        return Material(self.manifest.where(mask), self.classes, self.targets[mask], self.groups[mask])
+
+
+def material_of(plan: Plan) -> Material:
+    """Return what a search may use of a plan: every row that is in a part, but for the test part."""
+    parts = plan.manifest.table["split"]
+    manifest = plan.manifest.where(parts.notna() & (parts != "test"))
+    classes = list(plan.recipe.task.classes)
+    targets = np.array([classes.index(str(plan.recipe.task.class_of(x))) for x in manifest.table.label], np.int64)
+    return Material(manifest, tuple(classes), targets, group_index(manifest.table.group.to_numpy()))
+
+
+def refuse_test(part: str) -> None:
+    """Refuse to choose settings on the test part.
+
+    Raises:
+        RunError: It is the test part.
+    """
+    if part == "test":
+        raise RunError(
+            "the test part",
+            "is not for choosing: what was chosen on it has no test left.",
+            "Leave --split out, and evaluate the best run on test once: pneumoscope evaluate --split test.",
+        )
+
+
+def validation_is_large(material: Material) -> bool:
+    """Return whether each class has enough groups in the validation part to rank settings on it."""
+    chosen = (material.manifest.table["split"] == "validation").to_numpy()
+    return all(
+        len(np.unique(material.groups[chosen & (material.targets == k)])) >= LARGE_ENOUGH
+        for k in range(len(material.classes))
+    )
+
+
+def measured_folds(plan: Plan, folds: int | None, split: str | None) -> int:
+    """Return how many folds to measure by: as asked, else none where the validation part is large enough, else 5.
+
+    Args:
+        plan: Recipe and data.
+        folds: What was asked for; None if nothing was.
+        split: A part to measure instead.
+
+    Raises:
+        RunError: Selecting on test.
+        UsageError: A part that is not for ranking, or both a part and folds.
+    """
+    if split is None:
+        return folds if folds is not None else 0 if validation_is_large(material_of(plan)) else FOLDS
+    refuse_test(split)
+    if split != "validation":
+        raise UsageError(f"--split {split}", "settings are ranked on validation or by folds.", "Say validation.")
+    if folds is not None:
+        raise UsageError("--split and --folds", "exclude each other.", "Choose one.")
+    plan.manifest.part("validation")
+    return 0
+
+
+def folds_of(material: Material, count: int, seed: int) -> tuple[Fold, ...]:
+    """Divide the material into folds, or into its own training and validation parts if ``count`` is 0.
+
+    Args:
+        material: What there is.
+        count: Folds, 2 or more; 0 measures the validation part.
+        seed: Another seed gives another division.
+
+    Raises:
+        RunError: A class has no image somewhere in a fold.
+    """
+    if count == 0:
+        parts = material.manifest.table["split"].to_numpy()
+        validation = np.flatnonzero(parts == "validation")
+        made: tuple[Fold, ...] = (Fold(np.flatnonzero(parts == "train"), validation, validation),)
+    else:
+        made = tuple(
+            Fold(*_choose_epoch(material, np.setdiff1d(np.arange(len(material)), held), seed), held)
+            for held in _deal(material, count, seed)
+        )
+    for number, fold in enumerate(made):
+        for use, rows in (("trains", fold.train), ("chooses the epoch", fold.select), ("is measured", fold.measure)):
+            empty = [material.classes[k] for k, n in enumerate(material.counts(rows)) if n == 0]
+            if empty:
+                raise RunError(
+                    f"fold {number + 1} of {count}" if count else "the validation part",
+                    f"what {use} has no image of {', '.join(map(display_name, empty))} ({len(rows)} images).",
+                    "Take fewer --folds, another --seed, or more images.",
+                )
+    return made
+
+
+def _deal(material: Material, count: int, seed: int) -> list[Rows]:
+    """Return the rows of each of ``count`` folds, by whole groups, alike in label and source."""
+    left = np.arange(len(material))
+    dealt = []
+    for remaining in range(count, 1, -1):
+        held = _share(material, left, 1 / remaining, seed)
+        dealt.append(held)
+        left = np.setdiff1d(left, held)
+    return [*dealt, left]
+
+
+def _choose_epoch(material: Material, rows: Rows, seed: int) -> tuple[Rows, Rows]:
+    """Return the rows that train and those that choose the epoch."""
+    for share in CHOOSES_EPOCH:
+        select = _share(material, rows, share, seed)
+        train = np.setdiff1d(rows, select)
+        if min(*material.counts(select), *material.counts(train)) > 0:
+            break
+    return train, select
+
+
+def _share(material: Material, rows: Rows, share: float, seed: int) -> Rows:
+    """Return about a share of some rows, by whole groups."""
+    mask = np.zeros(len(material), np.bool_)
+    mask[rows] = True
+    dealt = assign_parts(material.manifest.where(mask), {"validation": share}, seed)
+    return np.sort(rows)[(dealt.table["split"] == "validation").to_numpy()]

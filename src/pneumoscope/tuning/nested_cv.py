@@ -1,0 +1,177 @@
+"""Is the tuned recipe better, or only lucky? Both are measured where the search's own figure cannot flatter.
+
+*Repeated*: both settings again, on folds dealt with other seeds. The luck of one division is gone; that the settings
+were chosen on the same images remains. *Nested*: for each outer fold a search of its own without that fold, and both
+settings measured on it (Varma & Simon, BMC Bioinformatics 2006). It judges the procedure, and costs a search for each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.recipes.recipe import with_changes
+from pneumoscope.stats.bootstrap import Resampling, bootstrap
+from pneumoscope.stats.kernels import Bools, Floats
+from pneumoscope.training.machine import choose_device
+from pneumoscope.tuning.cross_validation import folds_of
+from pneumoscope.tuning.objective import Measured, Objective, drawn, objective_named
+from pneumoscope.tuning.page import AtPrecision, Comparison
+from pneumoscope.tuning.space import Point, changes_of
+from pneumoscope.tuning.study import ALSO, Job, Opened, Say, outer, search
+from pneumoscope.tuning.trial import run_folds
+
+PRECISIONS = (0.8, 0.9, 0.95)
+
+REPEATED = (
+    "Both settings again, on folds dealt anew ({count} times). The predictions of all are pooled; those of one group "
+    "stay together in the intervals."
+)
+REPEATED_CAUTION = "The tuned settings were chosen on these same images, so that some optimism remains."
+NESTED = (
+    "Nested: for each of {count} outer folds the whole search again without that fold, then both settings trained "
+    "without it and measured on it."
+)
+NESTED_CAUTION = (
+    "No image measured chose anything. What is judged is the search, not the one setting it chose in the end."
+)
+
+
+def _ignore(*_: object) -> None:
+    """Steps and lines that nobody reads."""
+
+
+def repeated(opened: Opened, best: Point, count: int, say: Say) -> Comparison:
+    """Measure the recipe as it stands and the best setting on ``count`` new divisions.
+
+    Args:
+        opened: The finished search.
+        best: Its best setting.
+        count: Divisions; each trains both settings on all folds.
+        say: Told of each.
+    """
+    job = opened.job
+    recipes = [job.plan.recipe, with_changes(job.plan.recipe, changes_of(best))]
+    device = choose_device(job.device)
+    pairs = []
+    for repeat in range(1, count + 1):
+        folds = folds_of(opened.material, job.folds or 5, job.seed + repeat)
+        pair = [run_folds(r, opened.material, folds, opened.objective, device, _ignore).measured for r in recipes]
+        pairs.append(pair)
+        figures = [f"{opened.objective.value(measured):.3f}" for measured in pair]
+        say(f"division {repeat} of {count}: {job.objective} {figures[0]} as it stands, {figures[1]} tuned")
+    before, after = (_pooled([pair[k] for pair in pairs]) for k in (0, 1))
+    return compare(before, after, opened.objective, REPEATED.format(count=count), REPEATED_CAUTION)
+
+
+def nested(job: Job, count: int, workers: int, say: Say) -> Comparison:
+    """Search anew without each of ``count`` outer folds, and measure both settings on it.
+
+    Args:
+        job: The search.
+        count: Outer folds.
+        workers: Processes of each search.
+        say: Told of each fold.
+    """
+    material, objective = job.material(), objective_named(job.objective)
+    device = choose_device(job.device)
+    pairs: list[list[Measured]] = []
+    chosen: list[Point] = []
+    for number, fold in enumerate(folds_of(material, count, job.seed), start=1):
+        inside = np.concatenate([fold.train, fold.select])
+        hashes = frozenset(material.manifest.table.sha256.to_numpy()[inside])
+        inner = search(outer(job, number, count, hashes), workers, _ignore)
+        point: Point = dict(inner.study.best_trial.params)
+        recipes = [job.plan.recipe, with_changes(job.plan.recipe, changes_of(point))]
+        pairs.append([run_folds(r, material, (fold,), objective, device, _ignore).measured for r in recipes])
+        chosen.append(point)
+        say(f"outer fold {number} of {count}: chose {' '.join(changes_of(point))}")
+    before, after = (_pooled([pair[k] for pair in pairs]) for k in (0, 1))
+    return compare(before, after, objective, NESTED.format(count=count), NESTED_CAUTION, chosen)
+
+
+def _pooled(parts: Sequence[Measured]) -> Measured:
+    return Measured(
+        np.concatenate([part.probability for part in parts]),
+        np.concatenate([part.truth for part in parts]),
+        np.concatenate([part.group for part in parts]),
+    )
+
+
+def compare(
+    before: Measured,
+    after: Measured,
+    objective: Objective,
+    how: str,
+    caution: str,
+    chosen: Sequence[Point] = (),
+) -> Comparison:
+    """Compare predictions of the same images by two settings, paired by group.
+
+    Args:
+        before: Of the recipe as it stands.
+        after: Of the tuned one, the same images in the same order.
+        objective: The search's.
+        how: What was done, for the reader.
+        caution: What it does not show.
+        chosen: Nested: the setting of each outer fold.
+    """
+    if not (np.array_equal(before.truth, after.truth) and np.array_equal(before.group, after.group)):
+        raise ValueError("the two predictions are not of the same images in the same order")
+    names = dict.fromkeys((objective.name, *ALSO))
+    sample = drawn(before)
+    own = _precision(before)
+    levels = sorted({*PRECISIONS, *([] if own is None else [round(own, 4)])})
+    return Comparison(
+        how=how,
+        caution=caution,
+        positives=int(before.positive.sum()),
+        before={name: objective_named(name).estimate(before) for name in names},
+        after={name: objective_named(name).estimate(after) for name in names},
+        difference=_difference(before, after, objective, sample),
+        at_precision=tuple(_at_precision(before, after, level, sample) for level in levels),
+        chosen=tuple(chosen),
+    )
+
+
+def _precision(of: Measured) -> float | None:
+    """Return the precision of deciding for the most probable class."""
+    decided = of.probability.argmax(1) == 0
+    return float(of.positive[decided].mean()) if decided.any() else None
+
+
+def _difference(before: Measured, after: Measured, objective: Objective, sample: Resampling) -> Estimate:
+    def statistic(weight: Floats) -> Floats:
+        return objective.under(after, weight) - objective.under(before, weight)
+
+    return bootstrap(statistic, sample)
+
+
+def missed(score: Floats, positive: Bools, least: float, weight: Floats) -> Floats:
+    """Return the smallest share of positives missed at a precision of at least ``least``, under weights [B, N] -> [B].
+
+    1 where no threshold has that precision.
+    """
+    order = np.argsort(-score, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(score[order])), len(score) - 1)
+    called = np.cumsum(weight[:, order], axis=1)[:, ends]
+    hit = np.cumsum((weight * positive)[:, order], axis=1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        precise = hit[:, ends] / called >= least - 1e-9
+        caught = hit[:, ends] / hit[:, -1:]
+    return np.asarray(1 - np.where(precise, caught, 0.0).max(axis=1), dtype=np.float64)
+
+
+def _at_precision(before: Measured, after: Measured, level: float, sample: Resampling) -> AtPrecision:
+    def share(of: Measured, weight: Floats) -> Floats:
+        return missed(of.score, of.positive, level, weight)
+
+    one = np.ones((1, len(before.truth)))
+    shares = [float(share(of, one)[0]) for of in (before, after)]
+    counts = [None if s >= 1 else round(s * int(before.positive.sum())) for s in shares]
+    difference = bootstrap(lambda weight: share(after, weight) - share(before, weight), sample)
+    if None in counts:
+        difference = Estimate(value=None, note="not both reach this precision")
+    return AtPrecision(precision=level, before=counts[0], after=counts[1], difference=difference)

@@ -1,0 +1,302 @@
+"""A search: plan the trials, work on them with one or more processes until all are done, wherever they run.
+
+A `Job` is all that a worker needs to know; it can be sent to another process. The same command on another machine makes
+the same job and takes part in the same study.
+"""
+
+from __future__ import annotations
+
+import json
+import multiprocessing
+import os
+import platform
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import optuna
+import torch
+from optuna.exceptions import StorageInternalError
+from optuna.storages import RDBStorage
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.errors import PneumoscopeError, RecipeError, RunError
+from pneumoscope.recipes.recipe import with_changes
+from pneumoscope.training.machine import choose_device, keep_freed_memory
+from pneumoscope.training.plan import Plan
+from pneumoscope.tuning.cross_validation import Fold, Material, folds_of, material_of
+from pneumoscope.tuning.objective import Objective, objective_named
+from pneumoscope.tuning.sampling import Distinct, planned_points, pruner_named
+from pneumoscope.tuning.space import Point, Search, changes_of
+from pneumoscope.tuning.storage import (
+    HEARTBEAT,
+    SLOT,
+    WHY,
+    alive,
+    close,
+    open_storage,
+    open_study,
+    plan_slots,
+    recover,
+    requeue,
+    take,
+    unfinished,
+)
+from pneumoscope.tuning.trial import figures, run_folds
+
+ALSO = ("auroc", "sensitivity-at-specificity-90", "balanced-accuracy", "log-loss")
+"""Figures that each trial keeps beside its objective."""
+
+FIGURES, EPOCHS, SECONDS, WHERE, DATA = "figures", "epochs", "seconds", "where", "data"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One search.
+
+    Args:
+        plan: The recipe as it stands and its data.
+        search: The space.
+        name: The study's, in its database.
+        url: The database's.
+        trials: In all, over all workers; fewer than were planned before leaves the rest waiting.
+        sampler: How settings are chosen.
+        objective: By its name.
+        folds: Of the grouped cross-validation; 0 measures the validation part.
+        pruner: What ends hopeless trials early.
+        seed: Of folds and sampler.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        heartbeat: Seconds between a worker's signs of life.
+        rows: Only these images, by SHA-256; None takes all but the test part.
+    """
+
+    plan: Plan
+    search: Search
+    name: str
+    url: str
+    trials: int
+    sampler: str = "tpe"
+    objective: str = "auroc"
+    folds: int = 5
+    pruner: str = "median"
+    seed: int = 0
+    device: str = "auto"
+    heartbeat: float = HEARTBEAT
+    rows: frozenset[str] | None = None
+
+    def material(self) -> Material:
+        """Return the images that the search may use."""
+        found = material_of(self.plan)
+        if self.rows is None:
+            return found
+        return found.only(found.manifest.table.sha256.isin(self.rows).to_numpy().nonzero()[0])
+
+    def identity(self, material: Material) -> dict[str, Any]:
+        """Return what must be the same for two workers to take part in one study, all of it as JSON has it."""
+        measured = f"grouped {self.folds}-fold cross-validation" if self.folds else "validation part"
+        return {
+            "recipe": self.plan.recipe.name,
+            # Without defaults: a later version of this program may know more keys.
+            "settings": self.plan.recipe.model_dump(mode="json", exclude_defaults=True),
+            "space": json.loads(self.search.model_dump_json(include={"parameters"}))["parameters"],
+            "objective": self.objective,
+            "measured": measured,
+            "sampler": self.sampler,
+            "pruner": self.pruner,
+            "seed": self.seed,
+            DATA: material.manifest.rows_hash(),
+            "split": material.manifest.split_hash(),
+        }
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A job with its study open and its folds dealt."""
+
+    job: Job
+    storage: RDBStorage
+    study: Study
+    material: Material
+    folds: tuple[Fold, ...]
+    objective: Objective
+
+    @property
+    def steps(self) -> int:
+        """How often a whole trial reports."""
+        return len(self.folds) if len(self.folds) > 1 else self.job.plan.recipe.training.epochs
+
+
+def open_job(job: Job) -> Opened:
+    """Check a job, open its study and plan its trials.
+
+    Raises:
+        PneumoscopeError: Whatever would fail in every trial.
+    """
+    objective = objective_named(job.objective)
+    material = job.material()
+    folds = folds_of(material, job.folds, job.seed)
+    pruner_named(job.pruner, 1)
+    points = planned_points(job.search, job.plan.recipe, job.sampler, job.trials, job.seed)
+    storage = open_storage(job.url, job.heartbeat)
+    study = open_study(storage, job.name, objective.goal, job.identity(material))
+    plan_slots(study, storage, points)
+    return Opened(job, storage, study, material, folds, objective)
+
+
+def work(job: Job, say: Say = lambda _: None) -> None:
+    """Take part in a study until no trial is left, neither waiting nor running elsewhere.
+
+    Args:
+        job: The search.
+        say: Told a line for each trial.
+
+    Raises:
+        PneumoscopeError: What no other trial would survive either, such as an unreadable image.
+        KeyboardInterrupt: The user stopped it; the trial in hand went back into the queue.
+    """
+    opened = open_job(job)
+    try:
+        _work(opened, say)
+    finally:
+        close(opened.storage)
+
+
+def _work(opened: Opened, say: Say) -> None:
+    job, device = opened.job, choose_device(opened.job.device)
+    keep_freed_memory()
+    while True:
+        recover(opened.study)
+        taken = take(opened.study, opened.storage, job.trials)
+        if taken is not None:
+            trial_id, frozen = taken
+            with alive(opened.storage, trial_id):
+                _run(opened, trial_id, frozen, device, say)
+        elif unfinished(opened.study, job.trials, TrialState.RUNNING, TrialState.WAITING):
+            time.sleep(min(job.heartbeat, 2))  # another worker's: it may yet die
+        else:
+            return
+
+
+def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, say: Say) -> None:
+    """Work on a trial that was taken, and write down what came out."""
+    job, slot = opened.job, int(frozen.user_attrs[SLOT])
+    # A study object of its own: it sees what the other workers have finished meanwhile.
+    study = optuna.load_study(
+        study_name=job.name,
+        storage=opened.storage,
+        sampler=Distinct(job.search, job.seed, slot),
+        pruner=pruner_named(job.pruner, opened.steps),
+    )
+    study.get_trials(deepcopy=False)  # Optuna's cache must know the trial before it can be written to
+    trial = optuna.trial.Trial(study, trial_id)
+    started = time.perf_counter()
+    trial.set_user_attr(WHERE, {"host": platform.node(), "process": os.getpid()})
+    point: Point = {key: setting.ask(trial, key) for key, setting in job.search.parameters.items()}
+
+    def report(step: int, value: float) -> None:
+        trial.report(value, step)
+        if step < opened.steps and trial.should_prune():
+            raise optuna.TrialPruned(f"after step {step} of {opened.steps}")
+
+    def end(state: TrialState, why: str = "", value: float | None = None) -> None:
+        trial.set_user_attr(SECONDS, round(time.perf_counter() - started, 2))
+        if why:
+            trial.set_user_attr(WHY, why)
+        study.tell(trial, value, state=state)
+
+    try:
+        recipe = with_changes(job.plan.recipe, changes_of(point))
+        outcome = run_folds(recipe, opened.material, opened.folds, opened.objective, device, report)
+    except optuna.TrialPruned as pruned:
+        end(TrialState.PRUNED, str(pruned))
+        say(_line(job, slot, point, f"pruned {pruned}", started))
+    except (FloatingPointError, torch.OutOfMemoryError, RecipeError) as error:
+        end(TrialState.FAIL, f"{type(error).__name__}: {error}".splitlines()[0])
+        say(_line(job, slot, point, f"failed: {error}", started))
+    except BaseException as error:
+        with suppress(StorageInternalError):  # gone as well: the trial's missing heartbeat will tell
+            end(TrialState.FAIL, f"stopped: {type(error).__name__}")
+            requeue(study, opened.storage.get_trial(trial_id), lost=False)
+        raise
+    else:
+        others = tuple(objective_named(name) for name in ALSO)
+        found = figures(outcome.measured, opened.objective, others)
+        trial.set_user_attr(FIGURES, found)
+        trial.set_user_attr(EPOCHS, list(outcome.epochs))
+        estimate = Estimate.model_validate(found[job.objective])
+        if estimate.value is None:
+            end(TrialState.FAIL, f"{job.objective}: {estimate.note}")
+        else:
+            end(TrialState.COMPLETE, value=estimate.value)
+        say(_line(job, slot, point, f"{job.objective} {estimate}", started))
+
+
+def _line(job: Job, slot: int, point: Point, what: str, started: float) -> str:
+    settings = " ".join(changes_of(point))
+    return f"trial {slot + 1:>3}/{job.trials}  {what}  {time.perf_counter() - started:.0f} s  {settings}"
+
+
+def search(job: Job, workers: int, say: Say) -> Opened:
+    """Run a study to its end with ``workers`` processes on this machine; others may take part elsewhere.
+
+    Raises:
+        RunError: Every process died, or no trial came to an end.
+    """
+    opened = open_job(job)
+    if workers == 1:
+        work(job, say)
+    else:
+        _spread(job, workers)
+        recover(opened.study)
+    left = unfinished(opened.study, job.trials, TrialState.RUNNING, TrialState.WAITING)
+    if left:
+        raise RunError(f"study {job.name!r}", f"{len(left)} trials are left: its workers died.", "Go on with --resume.")
+    if not opened.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        whys = {str(trial.user_attrs.get(WHY, "its worker died")) for trial in opened.study.trials}
+        raise RunError(f"study {job.name!r}", f"no trial came to an end: {'; '.join(sorted(whys))}.")
+    return opened
+
+
+def _spread(job: Job, workers: int) -> None:
+    """Start worker processes, and wait for them."""
+    context = multiprocessing.get_context("spawn")  # a forked torch has dead threads
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    trouble: Any = context.SimpleQueue()
+    processes = [context.Process(target=_process, args=(job, threads, trouble), daemon=True) for _ in range(workers)]
+    for process in processes:
+        process.start()
+    try:
+        for process in processes:
+            process.join()
+    except KeyboardInterrupt:
+        for process in processes:  # each puts its own trial back
+            process.join(timeout=30)
+        raise KeyboardInterrupt("Go on with the same command and --resume.") from None
+    if not trouble.empty():
+        raise RunError(*trouble.get())
+
+
+def _process(job: Job, threads: int, trouble: Any) -> None:
+    """What a worker process does: like the command, with its share of the cores."""
+    from rich.console import Console
+
+    torch.set_num_threads(threads)
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        work(job, partial(console.print, markup=False))
+    except PneumoscopeError as error:
+        trouble.put((error.thing, error.problem, error.way_out))
+    except KeyboardInterrupt:
+        return
+
+
+def outer(job: Job, number: int, of: int, hashes: frozenset[str]) -> Job:
+    """Return the same search on fewer images, as a study of its own."""
+    return replace(job, name=f"{job.name}: without fold {number} of {of}", rows=hashes)

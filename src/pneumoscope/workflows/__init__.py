@@ -1,0 +1,1 @@
+"""Whole jobs, each as a list of steps: train, tune, compare."""

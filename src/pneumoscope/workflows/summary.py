@@ -1,0 +1,54 @@
+"""What a finished run shows: its bundle's figures on validation, as the clinic measures them, and its curves."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import Progress
+
+from pneumoscope.bundle.runtime import Prediction, columns, load
+from pneumoscope.core.files import write_text
+from pneumoscope.core.tables import write_table
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.inference.evaluate import Evaluation, evaluate
+from pneumoscope.reporting.charts.training_curves import curves_figure
+from pneumoscope.reporting.pages.run_report import REPORT, run_page
+from pneumoscope.reporting.record import read_record
+
+
+def write_summary(folder: Path, bundle: Path, manifest: Manifest, epoch: int, console: Console) -> Evaluation:
+    """Measure a run's bundle on its validation part and write what a reader wants to see into the run's folder.
+
+    That is ``predictions.parquet``, ``evaluation.json``, ``report.html`` and ``curves.png``.
+
+    Args:
+        folder: The run's.
+        bundle: Its bundle.
+        manifest: The rows and parts that the run used.
+        epoch: The kept one.
+        console: Where progress goes.
+
+    Returns:
+        The figures.
+    """
+    model = load(bundle)
+    kept: list[Prediction] = []
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("measuring on validation", total=None)
+        evaluation = evaluate(
+            model,
+            manifest,
+            "validation",
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            keep=kept.append,
+        )
+    rows = (prediction.row(model.labels) for prediction in kept)
+    facts = {"model": model.identity, "part": "validation", "data": evaluation.data}
+    write_table(rows, folder / "predictions.parquet", columns(model.labels), facts)
+    write_text(folder / "evaluation.json", evaluation.to_json())
+    with (folder / "metrics.csv").open(newline="") as file:
+        curves_figure(list(csv.DictReader(file)), folder / "curves.png", kept=epoch, title=model.card.name)
+    write_text(folder / REPORT, run_page(read_record(folder)))
+    return evaluation

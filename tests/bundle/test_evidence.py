@@ -1,0 +1,106 @@
+"""Evidence is only ever added, names its bundle, and lies where the user may write."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import pytest
+
+from pneumoscope.bundle import evidence
+from pneumoscope.bundle.card import Estimate
+from pneumoscope.bundle.runtime import bundle_folder
+from pneumoscope.core.errors import BundleError
+
+WHO = "a" * 64
+
+
+def opening(**changes: object) -> evidence.Opening:
+    fields: dict[str, object] = {
+        "bundle": WHO,
+        "time": "2026-01-02T03:04:05+00:00",
+        "part": "test",
+        "data": "d" * 64,
+        "images": 12,
+        "earlier_openings": 0,
+        "group_kind": "patient",
+        "headline": {"accuracy": Estimate(value=0.9, low=0.8, high=0.95)},
+        "command": "pneumoscope evaluate x --split test",
+    }
+    return evidence.Opening.model_validate({**fields, **changes})
+
+
+def test_a_fact_comes_back_as_it_was_told_and_its_hash_is_of_what_it_says(tmp_path: Path) -> None:
+    path = evidence.append(tmp_path, opening())
+    assert path.parent == tmp_path / "evidence"
+    value = json.loads(path.read_text())
+    said = value.pop("sha256")
+    assert said == hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    [(found, fact)] = evidence.read(tmp_path, WHO)
+    assert found == path
+    assert isinstance(fact, evidence.Opening)
+    assert fact.headline["accuracy"].high == 0.95
+    assert fact.model_dump(exclude={"sha256"}) == opening().model_dump()
+
+
+def test_nothing_is_overwritten_and_openings_come_oldest_first(tmp_path: Path) -> None:
+    evidence.append(tmp_path, opening(time="2026-03-01T00:00:00+00:00", images=2))
+    evidence.append(tmp_path, opening(time="2026-02-01T00:00:00+00:00", images=1))
+    evidence.append(tmp_path, evidence.Fact(bundle=WHO, kind="audit"))
+    assert [o.images for o in evidence.openings(evidence.read(tmp_path, WHO))] == [1, 2]
+    assert len(evidence.read(tmp_path, WHO)) == 3
+
+
+def test_a_bundle_inside_the_package_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path))
+    builtin = bundle_folder("builtin")
+    before = sorted((builtin / "evidence").iterdir())
+    path = evidence.append(builtin, opening())
+    assert path.parent == tmp_path / "evidence" / WHO
+    assert sorted((builtin / "evidence").iterdir()) == before
+    assert [found for found, _ in evidence.read(tmp_path / "elsewhere", WHO)] == [path]
+
+
+def test_a_fact_about_another_bundle_is_refused(tmp_path: Path) -> None:
+    evidence.append(tmp_path, opening())
+    with pytest.raises(BundleError, match=r"is about another bundle \(aaaaaaaaaaaa\)"):
+        evidence.read(tmp_path, "b" * 64)
+
+
+def test_an_altered_fact_is_refused(tmp_path: Path) -> None:
+    path = evidence.append(tmp_path, opening(earlier_openings=3))
+    path.write_text(path.read_text().replace('"earlier_openings": 3', '"earlier_openings": 0'))
+    with pytest.raises(BundleError, match="was altered"):
+        evidence.read(tmp_path, WHO)
+
+
+def test_a_file_that_names_no_bundle_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "evidence").mkdir()
+    (tmp_path / "evidence" / "audit.json").write_text('{"passed": true}')
+    with pytest.raises(BundleError, match="does not say which bundle"):
+        evidence.read(tmp_path, WHO)
+
+
+def test_the_built_in_models_one_opening_is_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from pneumoscope.bundle.card import read_card
+
+    monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path))
+    folder = bundle_folder("builtin")
+    card, identity = read_card(folder)
+    [first] = evidence.openings(evidence.read(folder, identity))
+    assert (first.part, first.earlier_openings) == ("test", 0)
+    assert first.images == sum(label.images["test"] for label in card.labels)
+
+
+def test_what_is_known_of_one_copy_of_the_built_in_model_is_known_of_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pneumoscope.bundle.card import read_card
+
+    monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path / "home"))
+    folder = bundle_folder("builtin")
+    _, identity = read_card(folder)
+    shipped = evidence.read(folder, identity)
+    assert len(shipped) == len({path for path, _ in shipped})
+    assert [fact for _, fact in evidence.read(tmp_path / "run" / "bundle", identity)] == [fact for _, fact in shipped]

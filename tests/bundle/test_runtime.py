@@ -1,0 +1,222 @@
+"""Inference against answers worked out by hand: on an image that is v everywhere the tiny graph's logits are known."""
+
+from __future__ import annotations
+
+import math
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from bundles import THRESHOLD, card, write_bundle
+from pneumoscope.bundle.runtime import Model, band_of, bundle_folder, columns, decide, load, phrase
+from pneumoscope.core.errors import BundleError, PneumoscopeError
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("models") / "tiny")
+
+
+@pytest.fixture(scope="module")
+def model(bundle: Path) -> Model:
+    return load(bundle)
+
+
+def grey(path: Path, value: int, size: tuple[int, int] = (40, 30)) -> Path:
+    Image.new("L", size, value).save(path)
+    return path
+
+
+def softmax(*logits: float) -> list[float]:
+    total = sum(math.exp(logit) for logit in logits)
+    return [math.exp(logit) / total for logit in logits]
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (500, 300), (7, 900), (1, 1)])
+def test_run_gives_what_the_graph_says_for_any_size(model: Model, shape: tuple[int, int]) -> None:
+    v = 0.75
+    output = model.run(np.full(shape, v, np.float32))
+    assert output.logits == pytest.approx([10 * (v - 0.5), 5 * (0.5 - v), 0], abs=1e-5)
+    assert output.probabilities == pytest.approx(softmax(2.5, -1.25, 0), abs=1e-6)
+    assert output.embedding == pytest.approx([v] * 16, abs=1e-6)
+    assert output.ood == pytest.approx(16 * 0.25**2, abs=1e-5)
+    assert output.heatmap is not None
+    assert output.heatmap.shape == (3, 4, 4)
+
+
+def test_the_heatmap_keeps_rows_and_columns(model: Model) -> None:
+    image = np.zeros((64, 64), np.float32)
+    image[:16, 48:] = 1  # head end, patient's left
+    heatmap = model.run(image).heatmap
+    assert heatmap is not None
+    assert np.unravel_index(heatmap[0].argmax(), (4, 4)) == (0, 3)
+
+
+def test_a_file_gives_its_row(model: Model, tmp_path: Path) -> None:
+    path = grey(tmp_path / "a.png", 153)  # 153 / 255 = 0.6
+    prediction = model.predict_file(path)
+    assert prediction.probabilities == pytest.approx(softmax(1, -0.5, 0), abs=1e-6)
+    assert prediction.decision == "covid-19"
+    assert (prediction.refused, prediction.reason, prediction.error) == (False, "", None)
+    assert prediction.ood == pytest.approx(16 * 0.1**2, abs=1e-5)
+    assert prediction.model == model.identity[:12]
+    assert prediction.sha256 == subprocess.check_output(["sha256sum", path], text=True).split()[0]
+    assert list(prediction.row(model.labels)) == list(columns(model.labels))
+
+
+def test_the_table_has_the_columns_of_the_contract(model: Model, tmp_path: Path) -> None:
+    table = model.predict([grey(tmp_path / "a.png", 153), tmp_path / "none.png"])
+    assert list(table.columns) == [
+        "path", "p_covid-19", "p_normal", "p_viral-pneumonia", "decision", "refused", "reason", "ood", "model",
+        "sha256", "seconds", "error",
+    ]  # fmt: skip
+    assert table["decision"][0] == "covid-19"
+    assert "No such file" in table["error"][1]
+    assert math.isnan(table["p_normal"][1])
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "decision"),
+    [
+        ((THRESHOLD, 0.35, 0.25), "covid-19"),
+        ((THRESHOLD, 0.6, 0.0), "covid-19"),  # the operating point decides, not the maximum
+        ((THRESHOLD - 0.01, 0.3, 0.31), "viral-pneumonia"),  # under it, the largest of the rest, not of all
+        ((0.1, 0.6, 0.3), "normal"),
+    ],
+)
+def test_the_operating_point_decides(model: Model, probabilities: tuple[float, ...], decision: str) -> None:
+    assert decide(model.card, probabilities, 0.0) == (decision, "")
+
+
+@pytest.mark.parametrize("ood", [3.51, math.inf, math.nan])
+def test_a_strange_image_is_refused_with_the_reason(model: Model, ood: float) -> None:
+    decision, reason = decide(model.card, (0.9, 0.05, 0.05), ood)
+    assert decision is None
+    assert "exceeds the limit 3.5, which 99.0% of them keep" in reason
+
+
+def test_a_refused_file_keeps_its_probabilities_and_gets_no_decision(model: Model, tmp_path: Path) -> None:
+    prediction = model.predict_file(grey(tmp_path / "white.png", 255))
+    assert (prediction.refused, prediction.decision) == (True, None)
+    assert prediction.probabilities == pytest.approx(softmax(5, -2.5, 0), abs=1e-6)
+    assert phrase(model.card, prediction) == "No answer"
+
+
+def test_normal_never_stands_alone(model: Model, tmp_path: Path) -> None:
+    prediction = model.predict_file(grey(tmp_path / "dark.png", 51))
+    assert prediction.decision == "normal"
+    assert phrase(model.card, prediction) == "No pattern that this model looks for"
+
+
+def test_bands_hold_their_lower_end_and_the_last_one(model: Model) -> None:
+    rates = [band["rate"] for p in (0.0, 0.49, 0.5, 1.0) if (band := band_of(model.card, p))]
+    assert rates == [0.1, 0.1, 0.9, 0.9]
+
+
+def test_binary_bundles_work(tmp_path: Path) -> None:
+    model = load(write_bundle(tmp_path / "binary", ("covid-19", "normal")))
+    prediction = model.predict_file(grey(tmp_path / "a.png", 102))
+    assert prediction.probabilities == pytest.approx(softmax(-1, 0.5), abs=1e-6)
+    assert prediction.decision == "normal"
+
+
+def test_results_come_in_the_order_of_the_files_whatever_finishes_first(model: Model, tmp_path: Path) -> None:
+    big = grey(tmp_path / "big.png", 120, (2500, 2500))
+    small = [grey(tmp_path / f"{k}.png", 100 + k) for k in range(30)]
+    paths = [small[0], big, *small[1:15], big, *small[15:]]
+    assert [prediction.path for prediction in model.stream(paths, workers=4)] == [str(path) for path in paths]
+
+
+def test_no_more_files_are_read_than_the_window_holds(model: Model, tmp_path: Path) -> None:
+    path = grey(tmp_path / "a.png", 100)
+    asked = 0
+
+    def endless() -> Iterator[Path]:
+        nonlocal asked
+        while True:
+            asked += 1
+            yield path
+
+    stream = model.stream(endless(), workers=2)
+    for _ in range(5):
+        next(stream)
+    assert asked <= 5 + 2 * 4
+    stream.close()
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("predict")]
+
+
+def test_the_observer_sees_the_pixels_and_the_whole_output(model: Model, tmp_path: Path) -> None:
+    seen: list[Any] = []
+    paths = [grey(tmp_path / "a.png", 153), tmp_path / "none.png"]
+    predictions = list(model.stream(paths, observe=lambda *what: seen.append(what)))
+    [(prediction, radiograph, output)] = seen  # the file that failed is not shown
+    assert prediction is predictions[0]
+    assert radiograph.pixels.mean() == pytest.approx(0.6, abs=1e-6)
+    assert output.heatmap[0] == pytest.approx(np.full((4, 4), 0.6), abs=1e-5)
+
+
+def test_what_an_observer_raises_ends_the_stream(model: Model, tmp_path: Path) -> None:
+    def full(*_: object) -> None:
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        list(model.stream([grey(tmp_path / "a.png", 153)], observe=full))
+
+
+def test_an_altered_graph_is_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "b")
+    with (folder / "model.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(BundleError, match="altered or exchanged"):
+        load(folder)
+
+
+def test_a_graph_that_is_no_graph_is_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "b")
+    model = folder / "model.onnx"
+    model.write_bytes(b"not a graph")
+    (folder / "card.json").write_text(card(model, ("covid-19", "normal")).to_json())
+    with pytest.raises(BundleError, match="cannot be loaded"):
+        load(folder)
+
+
+def test_a_card_with_other_labels_than_the_graph_is_refused(tmp_path: Path) -> None:
+    folder = write_bundle(tmp_path / "b")
+    (folder / "card.json").write_text(card(folder / "model.onnx", ("covid-19", "normal")).to_json())
+    with pytest.raises(BundleError, match="gives 3 probabilities; the card names 2"):
+        load(folder)
+
+
+def test_a_run_may_be_named_instead_of_its_bundle(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "run" / "bundle")
+    assert bundle_folder(tmp_path / "run") == tmp_path / "run" / "bundle"
+    assert load(tmp_path / "run").card.name == "tiny"
+
+
+def test_what_is_no_bundle_says_so(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"card\.json is missing"):
+        load(tmp_path)
+
+
+def test_answers_that_are_not_numbers_are_errors(model: Model) -> None:
+    with pytest.raises(PneumoscopeError, match="not numbers"):
+        model.run(np.full((8, 8), np.nan, np.float32))
+
+
+def test_the_clinic_never_imports_torch_nor_predict_pandas(bundle: Path, tmp_path: Path) -> None:
+    grey(tmp_path / "a.png", 120)
+    code = (
+        "import sys; from pneumoscope.cli.main import app\n"
+        f"app(['predict', '--model', {str(bundle)!r}, {str(tmp_path)!r}, '-o', {str(tmp_path / 'o.parquet')!r}],"
+        " standalone_mode=False)\n"
+        "print([name for name in ('torch', 'pandas', 'pandera', 'scipy', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"

@@ -1,0 +1,227 @@
+"""Each check on rows whose answer is known beforehand."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pneumoscope.data.checks.ages import children_and_adults
+from pneumoscope.data.checks.ancestors import ANCESTORS, DISPLAY, kinship
+from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.damage import altered, constant, unreadable
+from pneumoscope.data.checks.findings import Clear, Finding
+from pneumoscope.data.checks.identities import of_name
+from pneumoscope.data.checks.leaks import (
+    copies_within,
+    duplicates_across_parts,
+    label_conflicts,
+    patients_across_parts,
+)
+from pneumoscope.data.checks.metadata import label_from_metadata
+from pneumoscope.data.checks.shared_sources import known_ancestors, one_source_classes, shared_images
+
+Build = Callable[..., Evidence]
+PLAIN: list[dict[str, Any]] = [{}, {}, {}]
+
+
+def _found(outcome: Finding | Clear) -> Finding:
+    assert isinstance(outcome, Finding), outcome.sentence
+    return outcome
+
+
+def _clear(outcome: Finding | Clear) -> Clear:
+    assert isinstance(outcome, Clear), outcome.sentence
+    return outcome
+
+
+def test_damage_names_the_rows(evidence: Build) -> None:
+    whole = evidence(PLAIN)
+    assert all(_clear(check(whole)).applicable for check in (unreadable, altered, constant))
+    spoilt = evidence(
+        PLAIN, facts=[{"error": "is empty (0 bytes).", "sha256": ""}, {"sha256": "0" * 64}, {"commonest": 0.999}]
+    )
+    for row, check in enumerate((unreadable, altered, constant)):
+        finding = _found(check(spoilt))
+        assert finding.severity == "block"
+        assert finding.rows == (row,)
+
+
+def test_a_copy_in_two_parts_blocks(evidence: Build) -> None:
+    rows = [{"split": "train"}, {"split": "test"}, {"split": "train"}]
+    finding = _found(duplicates_across_parts(evidence(rows, [(0, 1, 0.9), (0, 2, 1.0)])))
+    assert (finding.severity, finding.rows) == ("block", (0, 1))
+    assert "1 pairs" in finding.sentence
+    _clear(duplicates_across_parts(evidence(rows, [(0, 2, 1.0)])))
+
+
+def test_without_parts_nothing_can_leak(evidence: Build) -> None:
+    for check in (duplicates_across_parts, patients_across_parts):
+        outcome = _clear(check(evidence(PLAIN, [(0, 1, 1.0)])))
+        assert not outcome.applicable
+
+
+def test_a_row_in_no_part_does_not_leak(evidence: Build) -> None:
+    _clear(duplicates_across_parts(evidence([{"split": "train"}, {}, {"split": "test"}], [(0, 1, 1.0), (1, 2, 1.0)])))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "why"),
+    [
+        ({"patient_id": "7", "source": "a"}, {"patient_id": "7", "source": "a"}, "patient 7 of a"),
+        ({"image": "x/person12_virus_3.jpeg"}, {"image": "person12_bacteria_9.png", "source": "b"}, "Kaggle person 12"),
+        ({"image": "00000165_001.png"}, {"image": "n/00000165_004.png", "source": "b"}, "NIH patient 165"),
+        ({"image": "v/16745_6_1.jpg", "source": "mine"}, {"image": "16745_6_1.png", "source": "ieee8023"}, "16745_6_1"),
+    ],
+    ids=["number", "Kaggle", "NIH", "ieee8023"],
+)
+def test_a_person_in_two_parts_is_known_by_number_or_name(
+    evidence: Build, one: dict[str, str], other: dict[str, str], why: str
+) -> None:
+    rows = [{**one, "split": "train"}, {**other, "split": "validation"}, {"split": "test"}]
+    finding = _found(patients_across_parts(evidence(rows)))
+    assert finding.severity == "block"
+    assert [case.rows for case in finding.cases] == [(0, 1)]
+    assert why in finding.cases[0].says
+
+
+def test_a_person_is_met_again_through_a_shared_picture(evidence: Build) -> None:
+    """Row 0 has no number; it is a copy of row 1, whose patient has another picture in test."""
+    rows = [
+        {"split": "train", "source": "radiography"},
+        {"source": "kaggle", "patient_id": "person1"},
+        {"split": "test", "source": "kaggle", "patient_id": "person1"},
+    ]
+    finding = _found(patients_across_parts(evidence(rows, [(0, 1, 0.95)])))
+    assert finding.rows == (0, 2)
+
+
+@pytest.mark.parametrize("name", ["IM-0001-0001.jpeg", "20200312_001.png", "person.png", "xperson1_virus_2.png"])
+def test_common_names_are_nobody(name: str) -> None:
+    assert of_name(name) is None
+
+
+def test_one_exposure_under_two_labels_blocks(evidence: Build) -> None:
+    rows = [{"label": "normal"}, {"label": "pneumonia"}, {"label": "covid-19"}]
+    finding = _found(label_conflicts(evidence(rows, [(0, 1, 0.97), (0, 2, 0.7)])))
+    assert (finding.severity, finding.rows) == ("block", (0, 1))  # alike, but not one exposure: two studies may differ
+    _clear(label_conflicts(evidence(rows, [(0, 2, 0.7)])))
+
+
+def test_sets_that_share_images_are_measured_and_their_ancestors_named(evidence: Build) -> None:
+    rows = [
+        {"source": "radiography", "label": "viral-pneumonia"},
+        {"source": "kaggle-pneumonia", "label": "viral-pneumonia"},
+        {"source": "kaggle-pneumonia", "label": "viral-pneumonia"},
+    ]
+    finding = _found(shared_images(evidence(rows, [(0, 1, 0.9)])))
+    assert "measured" in finding.sentence
+    assert "Chowdhury" in finding.sentence
+    assert finding.numbers["kaggle-pneumonia, Viral pneumonia: also in radiography"].value == 0.5
+    unknown = _found(shared_images(evidence([{"source": "a"}, {"source": "b"}], [(0, 1, 0.9)])))
+    assert "no common ancestor" in unknown.sentence
+
+
+def test_ancestors_that_are_not_here_are_inferred(evidence: Build) -> None:
+    finding = _found(known_ancestors(evidence([{"source": "radiography", "label": "covid-19"}, {"source": "mine"}])))
+    assert finding.severity == "note"
+    assert finding.sentence.startswith("Inferred")
+    assert "covid-chestxray-dataset" in finding.sentence
+    assert "children" not in finding.sentence  # no viral pneumonia is here
+    assert finding.rows == (0,)
+    _clear(known_ancestors(evidence([{"source": "mine"}])))
+
+
+def test_kinship_goes_through_a_set_that_is_not_here() -> None:
+    assert [(step.child, step.parent) for step in kinship("radiography", "nih")] == [
+        ("radiography", "rsna"),
+        ("rsna", "nih"),
+    ]
+    assert {step.parent for step in kinship("darwin", "ieee8023")} == {"ieee8023"}
+    assert kinship("nih", "ieee8023") == []
+    assert {name for step in ANCESTORS for name in (step.child, step.parent)} <= DISPLAY.keys()
+
+
+def test_a_label_from_one_source_is_not_identifiable(evidence: Build) -> None:
+    rows = [
+        {"source": "a", "label": "covid-19"},
+        {"source": "b", "label": "normal"},
+        {"source": "b", "label": "pneumonia"},
+        {"source": "a", "label": "pneumonia"},
+    ]
+    finding = _found(one_source_classes(evidence(rows)))
+    assert finding.confounds
+    assert "COVID-19 only from a; Normal only from b" in finding.sentence
+    assert "COVID-19 and Normal share no source" in finding.sentence
+    assert "Pneumonia share" not in finding.sentence
+    _clear(one_source_classes(evidence([{"source": "a"}, {"source": "b"}])))
+
+
+def _cohort(telling: float, size: int = 240) -> list[dict[str, Any]]:
+    """Two labels, two sources; the source follows from the label in ``telling`` of the images."""
+    random = np.random.default_rng(0)
+    rows = []
+    for number in range(size):
+        label = number % 2
+        source = label if random.random() < telling else random.integers(2)
+        rows.append({"source": "ab"[source], "label": ("normal", "covid-19")[label], "bits": 8 + 8 * (number % 3 == 0)})
+    return rows
+
+
+def test_a_source_that_tells_the_label_confounds(evidence: Build) -> None:
+    finding = _found(label_from_metadata(evidence(_cohort(0.8))))
+    assert finding.confounds
+    assert finding.severity == "warn"
+    assert finding.chance == 0.5
+    source = finding.numbers["source"]
+    table = [(row["source"] == "a") == (row["label"] == "normal") for row in _cohort(0.8)]
+    assert source.value == pytest.approx(np.mean(table), abs=0.01)
+    assert source.value is not None
+    assert source.low is not None
+    assert source.low < source.value
+    assert "p ≤ 0.005" in source.note
+
+
+def test_a_source_that_does_not_is_clear(evidence: Build) -> None:
+    outcome = _clear(label_from_metadata(evidence(_cohort(0.0))))
+    assert outcome.applicable
+
+
+def test_mean_grey_is_shown_and_not_held_against_the_data(evidence: Build) -> None:
+    rows = _cohort(0.0)
+    grey = [{"mean": 0.3 + 0.2 * (row["label"] == "normal")} for row in rows]
+    outcome = label_from_metadata(evidence(rows, facts=grey))
+    assert not (isinstance(outcome, Finding) and outcome.confounds)
+
+
+def test_ages_that_are_stated_are_counted_with_an_interval(evidence: Build) -> None:
+    rows = [{"label": "normal", "age": 3.0 + 50 * (number % 10 == 0)} for number in range(40)]
+    rows += [{"label": "covid-19", "age": 60.0} for _ in range(40)]
+    finding = _found(children_and_adults(evidence(rows)))
+    assert finding.confounds
+    assert finding.numbers["Normal"].value == 0.9
+    assert finding.numbers["COVID-19"].value == 0.0
+    assert len(finding.rows) == 36
+    _clear(children_and_adults(evidence([{"label": row["label"], "age": 50.0} for row in rows])))
+    assert not _clear(children_and_adults(evidence(PLAIN))).applicable
+
+
+def test_a_few_images_set_no_label_apart(evidence: Build) -> None:
+    rows = [{"label": "normal", "age": 50.0} for _ in range(40)] + [{"label": "other", "age": 5.0} for _ in range(3)]
+    assert "Other finding 100%" in _clear(children_and_adults(evidence(rows))).sentence
+
+
+def test_what_a_publisher_says_of_ages_is_inferred_and_has_no_interval(evidence: Build) -> None:
+    rows = [{"source": "radiography", "label": label} for label in ("viral-pneumonia", "normal")]
+    finding = _found(children_and_adults(evidence(rows)))
+    assert finding.sentence.startswith("Inferred")
+    assert "Viral pneumonia all (inferred)" in finding.sentence
+    assert finding.numbers == {}
+
+
+def test_copies_that_groups_hold_together_are_only_noted(evidence: Build) -> None:
+    rows = [{"split": "train"}, {"split": "train"}, {"split": "test"}]
+    finding = _found(copies_within(evidence(rows, [(0, 1, 0.95), (0, 2, 0.95), (1, 2, 0.7)])))
+    assert (finding.severity, finding.rows) == ("note", (0, 1))

@@ -1,0 +1,195 @@
+"""The bundle: one graph that agrees with torch at any size, and a folder that notices when it is altered."""
+
+from __future__ import annotations
+
+import io
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.lab
+
+from rich.console import Console  # noqa: E402
+
+from pneumoscope.bundle.card import OUTPUTS, read_card  # noqa: E402
+from pneumoscope.bundle.runtime import load  # noqa: E402
+from pneumoscope.core.errors import BundleError, ParityError  # noqa: E402
+from pneumoscope.data.manifest import Manifest  # noqa: E402
+from pneumoscope.export.graph import BundleGraph, fit_feature_space  # noqa: E402
+from pneumoscope.export.onnx import check_parity, export_onnx, mixed_sizes  # noqa: E402
+from pneumoscope.export.release import release  # noqa: E402
+from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
+from pneumoscope.stats.calibration import Scaling, first_half  # noqa: E402
+from pneumoscope.training.loop.fit import Run, train  # noqa: E402
+from pneumoscope.training.plan import plan  # noqa: E402
+from pneumoscope.workflows.summary import write_summary  # noqa: E402
+
+QUIET = Console(file=io.StringIO())
+
+BINARY = [
+    "task.classes=[viral-pneumonia, normal]", "input.size=32", "head.hidden=[16]", "training.epochs=2",
+    "training.batch_size=8",
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def finished(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """A binary run, so that the one sigmoid output is tested on the way."""
+    folder = tmp_path_factory.mktemp("run")
+    os.environ.setdefault("PNEUMOSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+    recipe = load_recipe("cnn-150")
+    task = recipe.task.model_copy(update={"map": {}, "classes": ("viral-pneumonia", "normal")})
+    recipe = with_changes(recipe.model_copy(update={"task": task}), BINARY)
+    return train(plan(recipe, phantom_set), folder / "run", device="cpu", console=QUIET)
+
+
+@pytest.fixture(scope="module")
+def bundle(finished: Run) -> Path:
+    return release(finished, finished.folder / "bundle", console=QUIET)
+
+
+def test_the_bundle_agrees_with_torch_on_sizes_it_never_saw(finished: Run, bundle: Path) -> None:
+    model = load(bundle)
+    generator = np.random.default_rng(7)
+    for height, width in ((33, 500), (700, 64), (32, 32)):
+        image = generator.random((height, width), dtype=np.float32)
+        resized = torch.nn.functional.interpolate(
+            torch.from_numpy(image)[None, None], size=(32, 32), mode="bilinear", antialias=True
+        )
+        with torch.inference_mode():
+            expected = finished.model(resized)[0].numpy()
+        output = model.run(image)
+        np.testing.assert_allclose(output.logits, expected, atol=1e-4)
+        z = expected / model.card.temperature + np.array(model.card.class_bias)
+        np.testing.assert_allclose(output.probabilities, np.exp(z) / np.exp(z).sum(), atol=1e-4)
+
+
+def test_a_batch_gives_what_single_images_give(bundle: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(str(bundle / "model.onnx"), providers=["CPUExecutionProvider"])
+    assert [output.name for output in session.get_outputs()] == list(OUTPUTS)
+    batch = np.random.default_rng(1).random((3, 1, 50, 40), dtype=np.float32)
+    together = session.run(None, {"image": batch})
+    for index in range(3):
+        for whole, single in zip(together, session.run(None, {"image": batch[index : index + 1]}), strict=True):
+            np.testing.assert_allclose(whole[index], single[0], atol=2e-4)
+
+
+def test_the_graph_names_no_file_of_the_machine_that_made_it(bundle: Path) -> None:
+    raw = (bundle / "model.onnx").read_bytes()
+    assert b".py" not in raw
+    assert str(Path(__file__).parents[2]).encode() not in raw
+
+
+def test_heatmap_is_grad_cam_by_autograd(finished: Run, bundle: Path) -> None:
+    image = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(3))
+    features = finished.model.features(image).detach().requires_grad_()
+    z = finished.model.to_logits(finished.model.head(features))
+    # The first class is not the sigmoid's own: what lowers z speaks for it.
+    gradient = torch.autograd.grad((z[0, 0] - z[0, 1]), features)[0].mean((2, 3))
+    cam = torch.relu((gradient[0, :, None, None] * features[0]).sum(0)).detach()
+    expected = cam / cam.max().clamp_min(1e-12)
+    heatmap = load(bundle).run(image[0, 0].numpy()).heatmap
+    assert heatmap is not None
+    np.testing.assert_allclose(heatmap[0], expected.numpy(), atol=1e-3)
+
+
+def test_distance_is_scikit_learns_mahalanobis_where_nothing_is_reduced() -> None:
+    from scipy.spatial.distance import mahalanobis
+
+    generator = np.random.default_rng(0)
+    targets = np.repeat([0, 1], 200)
+    features = (generator.normal(size=(400, 5)) @ generator.normal(size=(5, 5)) + targets[:, None]).astype(np.float32)
+    space = fit_feature_space(features, targets, 2)
+    within = features - np.stack([features[targets == k].mean(0) for k in (0, 1)])[targets]
+    covariance = within.T @ within / 400
+    covariance = 0.9 * covariance + 0.1 * np.trace(covariance) / 5 * np.eye(5)
+    inverse = np.linalg.inv(covariance)
+    embedding = (torch.from_numpy(features[:1]) - space.centre) @ space.directions
+    ours = ((embedding - space.means[1]) ** 2).sum().item()
+    expected = mahalanobis(features[0], features[targets == 1].mean(0), inverse) ** 2
+    assert ours == pytest.approx(expected, rel=1e-3)
+
+
+def test_export_refuses_a_graph_that_differs(finished: Run, tmp_path: Path) -> None:
+    space = fit_feature_space(np.eye(256, dtype=np.float32)[:6], np.array([0, 1] * 3), 2)
+    graph = BundleGraph(finished.model, 32, Scaling(1.0, (0.0, 0.0)), space).eval()
+    export_onnx(graph, tmp_path / "model.onnx")
+    images = mixed_sizes([np.random.default_rng(0).random((60, 50), dtype=np.float32)])
+    assert len({image.shape for image in images}) == 32
+    assert check_parity(graph, tmp_path / "model.onnx", images)["probabilities"] < 1e-4
+    graph.temperature = 0.5  # torch's side is no longer what was exported
+    with pytest.raises(ParityError, match="differ by"):
+        check_parity(graph, tmp_path / "model.onnx", images)
+
+
+def test_an_altered_graph_or_card_is_noticed(bundle: Path, tmp_path: Path) -> None:
+    import shutil
+
+    copy = tmp_path / "copy"
+    shutil.copytree(bundle, copy)
+    before = read_card(copy)[1]
+    card = copy / "card.json"
+    card.write_text(card.read_text().replace('"version": "1"', '"version": "2"'))
+    assert read_card(copy)[1] != before
+    with (copy / "model.onnx").open("ab") as file:
+        file.write(b"\0")
+    with pytest.raises(BundleError, match="SHA-256"):
+        read_card(copy)
+
+
+def test_card_says_what_it_was_made_of(bundle: Path, finished: Run) -> None:
+    card, _ = read_card(bundle)
+    assert card.label_names == ("viral-pneumonia", "normal")
+    assert card.synthetic
+    assert (
+        card.parameters
+        == finished.plan.recipe.outputs
+        + 16
+        + sum(p.numel() for p in [*finished.model.trunk.parameters(), finished.model.head.dense[0].weight])
+        + 16
+    )
+    assert card.metrics[0].part == "validation"
+    assert card.data_hash == finished.plan.manifest.rows_hash()
+    assert any(
+        "One source only" in text or "come from one source" in text or "Trained on" in text for text in card.limits
+    )
+
+
+def test_a_run_ends_in_a_report_and_predictions(bundle: Path, finished: Run) -> None:
+    import pandas as pd
+
+    evaluation = write_summary(finished.folder, bundle, finished.plan.manifest, finished.epoch, QUIET)
+    table = pd.read_parquet(finished.folder / "predictions.parquet")
+    validation = finished.plan.manifest.part("validation")
+    assert len(table) == len(validation) == evaluation.figures.images
+    truth = (validation.table["label"] == "normal").to_numpy().astype(int)
+    decided = table[["p_viral-pneumonia", "p_normal"]].to_numpy().argmax(1)
+    assert evaluation.figures.overall["accuracy"].value == pytest.approx((truth == decided).mean())
+    page = (finished.folder / "report.html").read_text()
+    assert "Not a medical device" in page
+    assert "http://" not in page.replace("http://www.w3.org", "")
+
+
+def test_card_carries_prediction_sets_of_the_untouched_half(bundle: Path, finished: Run) -> None:
+    card, _ = read_card(bundle)
+    sets = card.prediction_sets
+    assert sets is not None
+    assert sets.alpha == 0.05
+    calibration = finished.plan.manifest.part("calibration")
+    groups = calibration.table["group"].to_numpy()
+    second = ~first_half(groups)
+    truth = finished.plan.targets("calibration")
+    assert sets.groups == {name: len(set(groups[second & (truth == k)])) for k, name in enumerate(card.label_names)}
+    # Fewer than 19 groups cannot rule anything out at .05: every set holds every label.
+    assert set(sets.thresholds.values()) == {0.0}
+    assert sets.mean_size == 2.0
+    assert all(estimate.value == 1.0 for estimate in sets.coverage.values())
+    for point in card.operating_points:
+        assert point.meaning.startswith("In the development data (validation part), ")
+        assert point.meaning.endswith("not measured at your site.")
+    assert any("Fewer than 100 groups in the calibration part" in text for text in card.limits)

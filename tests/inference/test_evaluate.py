@@ -1,0 +1,255 @@
+"""Evaluation of a bundle whose answers are known by hand, on images drawn for it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from scipy.special import softmax
+
+from pneumoscope.core.errors import LabelError, ManifestError, UsageError
+from pneumoscope.core.files import sha256_of
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.data.manifest import Manifest, write_manifest
+from pneumoscope.inference.evaluate import Evaluation, evaluate
+
+pytest.importorskip("onnx")
+bundles = pytest.importorskip("bundles")
+
+LABELS = ("covid-19", "normal", "viral-pneumonia")
+GREYS = {"covid-19": (150, 250), "normal": (10, 110), "viral-pneumonia": (70, 170)}
+
+
+def draw(folder: Path, each: int = 14, part: str = "validation", extra: tuple[str, ...] = ()) -> Manifest:
+    """A manifest of flat grey images, each its own group, of two sources; covid-19 is bright, normal dark."""
+    rows = []
+    rng = np.random.default_rng(5)
+    for label in (*LABELS, *extra):
+        for number in range(each):
+            grey = int(rng.integers(*GREYS.get(label, (100, 200))))
+            name = f"{label}-{number}.png"
+            Image.fromarray(np.full((20, 24), grey, np.uint8)).save(folder / name)
+            rows.append(
+                {
+                    "image": name,
+                    "source": "site-a" if number % 2 else "site-b",
+                    "label": label,
+                    "raw_label": label,
+                    "group": f"{label}-{number}",
+                    "split": part,
+                    "width": 24,
+                    "height": 20,
+                    "bits": 8,
+                    "sha256": sha256_of(folder / name),
+                    "phash": f"{len(rows):016x}",
+                }
+            )
+    return Manifest.from_rows(rows, {"site-a": folder, "site-b": folder})
+
+
+def by_hand(manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
+    """Grey values [N] and the bundle's probabilities [N, 3], worked out from its docstring."""
+    v = np.array([np.asarray(Image.open(path))[0, 0] for path in manifest.paths()]) / 255
+    return v, softmax(np.column_stack([10 * (v - 0.5), 5 * (0.5 - v), np.zeros_like(v)]), axis=1)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    from pneumoscope.bundle.runtime import load
+
+    return load(bundles.write_bundle(tmp_path_factory.mktemp("bundle")))
+
+
+def test_figures_are_those_of_the_probabilities_worked_out_by_hand(model, tmp_path):
+    sk = pytest.importorskip("sklearn.metrics")
+    manifest = draw(tmp_path)
+    done = []
+    kept = []
+    found = evaluate(model, manifest, resamples=200, progress=lambda now, of: done.append((now, of)), keep=kept.append)
+    assert [item.sha256 for item in kept] == manifest.table["sha256"].to_list()
+    v, p = by_hand(manifest)
+    truth = manifest.table["label"].map(LABELS.index).to_numpy()
+    assert found.part == "validation"
+    assert (found.identity, found.data) == (model.identity, manifest.rows_hash())
+    figures = found.figures
+    assert figures.overall["accuracy"].value == pytest.approx(sk.accuracy_score(truth, p.argmax(axis=1)))
+    assert figures.overall["log_loss"].value == pytest.approx(sk.log_loss(truth, p), abs=1e-4)
+    assert figures.by_class["covid-19"]["auroc"].value == pytest.approx(sk.roc_auc_score(truth == 0, p[:, 0]))
+    (point,) = figures.operating
+    flagged = p[:, 0] >= bundles.THRESHOLD
+    assert point.sensitivity.value == pytest.approx(flagged[truth == 0].mean())
+    assert point.specificity.value == pytest.approx((~flagged[truth != 0]).mean())
+    strange = 16 * (v - 0.5) ** 2 > bundles.OOD_THRESHOLD
+    assert found.refused == strange.sum() > 0
+    assert found.answered.images == (~strange).sum()
+    assert found.answered.overall["accuracy"].value == pytest.approx((p.argmax(axis=1) == truth)[~strange].mean())
+    assert sum(sum(row.values()) for row in found.decisions.values()) == len(truth)
+    assert found.decisions["covid-19"]["covid-19"] == (flagged & ~strange)[truth == 0].sum()
+    assert sum(row["no answer"] for row in found.decisions.values()) == found.refused
+    assert done[-1] == (42, 42)
+    assert "the true interval is wider" in found.group_sentence
+    assert found.earlier_openings is None
+    assert Evaluation.model_validate_json(found.to_json()) == found
+
+
+def test_sources_apart(model, tmp_path):
+    found = evaluate(model, draw(tmp_path), resamples=0)
+    assert set(found.by_source) == {"site-a", "site-b"}
+    assert sum(source.images for source in found.by_source.values()) == 42
+    site = found.by_source["site-a"]
+    assert site.class_images == dict.fromkeys(LABELS, 7)
+    assert site.metrics["covid-19/auroc"].value is not None
+    assert site.metrics["covid-19/auroc"].low is None  # 7 groups of the class
+    assert site.metrics["accuracy"].low is not None
+
+
+def test_merged_labels_count_as_their_class(tmp_path):
+    from pneumoscope.bundle.card import LabelDefinition
+    from pneumoscope.bundle.runtime import load
+
+    definitions = (
+        LabelDefinition(name="sick", members=("covid-19", "viral-pneumonia"), reference_standard="drawn"),
+        LabelDefinition(name="normal", members=("normal",), reference_standard="drawn"),
+    )
+    folder = bundles.write_bundle(tmp_path / "bundle", labels=("sick", "normal"))
+    card = bundles.card(folder / "model.onnx", ("sick", "normal")).model_copy(update={"labels": definitions})
+    (folder / "card.json").write_text(card.to_json())
+    merged = load(folder)
+    found = evaluate(merged, draw(tmp_path), resamples=0)
+    assert found.figures.class_images == {"sick": 28, "normal": 14}
+
+
+def test_an_unknown_label_is_an_error_or_counted(model, tmp_path):
+    manifest = draw(tmp_path, extra=("lung-opacity",))
+    with pytest.raises(LabelError, match=r"lung-opacity \(14 images\).*--ignore-other"):
+        evaluate(model, manifest, resamples=0)
+    found = evaluate(model, manifest, ignore_other=True, resamples=0)
+    assert found.ignored == {"lung-opacity": 14}
+    assert found.figures.images == 42
+    assert any("14 images" in stamp for stamp in found.stamps)
+
+
+def test_training_images_only_when_asked_for_and_stamped(model, tmp_path):
+    manifest = draw(tmp_path, part="train")
+    with pytest.raises(UsageError, match="training images"):
+        evaluate(model, manifest, "train", resamples=0)
+    with pytest.raises(UsageError, match="42 of its 42"):
+        evaluate(model, manifest, "all", resamples=0)
+    found = evaluate(model, manifest, "train", allow_train=True, resamples=0)
+    assert any("training images" in stamp for stamp in found.stamps)
+    with pytest.raises(ManifestError, match="has no rows"):
+        evaluate(model, manifest, resamples=0)
+
+
+def test_an_image_that_cannot_be_read_is_named_and_in_no_figure(model, tmp_path):
+    manifest = draw(tmp_path)
+    (tmp_path / "normal-3.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
+    found = evaluate(model, manifest, resamples=0)
+    assert [failure.image for failure in found.failures] == ["site-a/normal-3.png"]
+    assert found.figures.images == 41
+    assert any("1 image" in stamp for stamp in found.stamps)
+    for path in manifest.paths():
+        path.write_bytes(b"")
+    with pytest.raises(ManifestError, match="none of its 42 images could be read"):
+        evaluate(model, manifest, resamples=0)
+
+
+def test_an_exchanged_file_is_an_error(model, tmp_path):
+    manifest = draw(tmp_path)
+    Image.fromarray(np.full((20, 24), 77, np.uint8)).save(tmp_path / "normal-3.png")
+    with pytest.raises(ManifestError, match=r"normal-3.png: is not the file that was imported"):
+        evaluate(model, manifest, resamples=0)
+
+
+def test_the_same_seed_gives_the_same_figures(model, tmp_path):
+    manifest = draw(tmp_path)
+    one, two = (evaluate(model, manifest, resamples=100, seed=3, workers=w) for w in (1, 4))
+    assert one.figures == two.figures
+
+
+def test_a_look_at_test_images_is_written_down_before_it_happens(model, tmp_path):
+    manifest = draw(tmp_path, part="test")
+    with pytest.raises(UsageError, match="no ledger"):
+        evaluate(model, manifest, "test", resamples=0)
+    looks = []
+
+    def record(hashes, identity):
+        assert hashes == sorted(manifest.table["sha256"])
+        looks.append(identity)
+        return len(looks) - 1
+
+    def progress(done, of):
+        assert looks  # before the first image
+
+    first = evaluate(model, manifest, "test", record=record, progress=progress, resamples=0)
+    assert first.earlier_openings == 0
+    assert not any("before" in stamp for stamp in first.stamps)
+    second = evaluate(model, manifest, "all", record=record, resamples=0)
+    assert second.earlier_openings == 1
+    assert any("opened once before" in stamp for stamp in second.stamps)
+    assert looks == [model.identity] * 2
+
+
+def run(*arguments: object):
+    from typer.testing import CliRunner
+
+    from pneumoscope.cli.main import app
+
+    return CliRunner().invoke(app, ["evaluate", *map(str, arguments)])
+
+
+def test_the_command_prints_figures_with_intervals_and_the_disclaimer(model, tmp_path):
+    manifest = draw(tmp_path)
+    write_manifest(manifest, tmp_path / "m.parquet")
+    out, page = tmp_path / "e.json", tmp_path / "e.html"
+    result = run(model.folder, "--data", tmp_path / "m.parquet", "-o", out, "--html", page, "--resamples", 200)
+    assert result.exit_code == 0, result.output
+    written = Evaluation.model_validate_json(out.read_text())
+    accuracy = written.figures.overall["accuracy"]
+    assert f"{accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})" in result.output
+    assert "".join(DISCLAIMER.split()) in "".join(result.output.split())
+    assert "true interval is wider" in result.output
+    assert "No pattern that this model looks for" in result.output
+    assert f"{accuracy.low:.3f} to {accuracy.high:.3f}" in page.read_text()
+    assert not list(tmp_path.glob("*.ledger.jsonl"))
+
+
+def test_the_command_writes_each_opening_of_test_beside_the_manifest(model, tmp_path):
+    manifest = draw(tmp_path, part="test")
+    write_manifest(manifest, tmp_path / "m.parquet")
+    for earlier in (0, 1):
+        result = run(model.folder, "--data", tmp_path / "m.parquet", "--split", "test", "--resamples", 200, "--json")
+        assert result.exit_code == 0, result.output
+        assert Evaluation.model_validate_json(result.stdout).earlier_openings == earlier
+    lines = (tmp_path / "m.ledger.jsonl").read_text().splitlines()
+    assert [json.loads(line)["by"] for line in lines] == [model.identity] * 2
+    assert set(json.loads(lines[0])["images"]) == set(manifest.table["sha256"])
+
+
+def test_the_command_fails_by_name_when_an_image_cannot_be_read(model, tmp_path):
+    write_manifest(draw(tmp_path), tmp_path / "m.parquet")
+    (tmp_path / "normal-3.png").write_bytes(b"")
+    result = run(model.folder, "--data", tmp_path / "m.parquet", "--resamples", 200)
+    assert result.exit_code == 1
+    assert "site-a/normal-3.png" in result.output
+    assert run(model.folder, "--data", tmp_path / "m.parquet", "--split", "train").exit_code == 1
+
+
+def test_a_set_that_was_split_again_is_stamped(tmp_path):
+    from pneumoscope.bundle.card import SourceLicence
+    from pneumoscope.bundle.runtime import load
+
+    manifest = draw(tmp_path, each=10)
+
+    def stamped(source: str, split_hash: str) -> bool:
+        licences = (SourceLicence(source=source, licence="none"),)
+        folder = bundles.write_bundle(tmp_path / "bundle", licences=licences, split_hash=split_hash)
+        stamps = evaluate(load(folder), manifest, resamples=200).stamps
+        return any(stamp.startswith("not the division of the data that the model was trained with") for stamp in stamps)
+
+    assert stamped("site-a", "0" * 64)
+    assert not stamped("site-a", manifest.split_hash())
+    assert not stamped("elsewhere", "0" * 64)  # another site's images trained nothing

@@ -1,0 +1,282 @@
+"""Many files: found in order, kept when some fail, continued after a kill as if nothing had happened."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from PIL import Image
+
+from bundles import write_bundle
+from pneumoscope.bundle.runtime import Model, columns, load
+from pneumoscope.core.errors import PneumoscopeError, UsageError
+from pneumoscope.core.tables import write_table
+from pneumoscope.inference.predict import find_images, page_items, predict_files
+
+COMMAND = [sys.executable, "-c", "from pneumoscope.cli.main import run; run()", "predict"]
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Model:
+    return load(write_bundle(tmp_path_factory.mktemp("models") / "tiny"))
+
+
+def studies(folder: Path, count: int, size: int = 24) -> list[str]:
+    """Grey images, each of another brightness where there are at most 200."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for k in range(count):
+        Image.new("L", (size, size + k % 5), 30 + k % 200).save(folder / f"{k:05d}.png")
+    return find_images([folder]).files
+
+
+def rows_of(path: Path) -> list[dict[str, Any]]:
+    """The rows, without the time that each took."""
+    table: list[dict[str, Any]] = pq.read_table(path).to_pylist()
+    for row in table:
+        assert row.pop("seconds") >= 0
+    return table
+
+
+def test_folders_are_walked_in_order_and_others_are_counted(tmp_path: Path) -> None:
+    for name in ("b/2.PNG", "b/1.jpeg", "a.tif", "z.webp", "c/dicom-without-ending", "c/DICOMDIR"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM" if "dicom" in name.lower() else b"")
+    for name in ("notes.txt", "more.txt", ".hidden.png", "table.csv", "no-ending", ".git/x.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text("x")
+    (tmp_path / "link").symlink_to(tmp_path / "b")
+    found = find_images([tmp_path, tmp_path / "notes.txt"])
+    assert [os.path.relpath(path, tmp_path) for path in found.files] == [
+        "a.tif", "b/1.jpeg", "b/2.PNG", "c/dicom-without-ending", "z.webp",
+        "notes.txt",  # named, so it is tried
+    ]  # fmt: skip
+    assert found.passed_over == {"hidden": 2, ".txt": 2, ".csv": 1, "without an ending": 2, "linked folders": 1}
+
+
+def test_a_folder_without_radiographs_is_wrong_usage(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("x")
+    with pytest.raises(UsageError, match=r"holds no radiograph.*1 \.txt"):
+        find_images([tmp_path])
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_every_format_holds_the_same_rows(model: Model, tmp_path: Path, ending: str) -> None:
+    files = [*studies(tmp_path / "in", 3), str(tmp_path / "none.png")]
+    wanted: list[dict[str, Any]] = []
+    output = tmp_path / f"out.{ending}"
+    predict_files(model, files, output=output, on_row=lambda row, _: wanted.append(row))
+    read: dict[str, Callable[[], list[dict[str, Any]]]] = {
+        "parquet": lambda: pq.read_table(output).to_pylist(),
+        "jsonl": lambda: [json.loads(line) for line in output.read_text().splitlines()],
+        "csv": lambda: list(csv.DictReader(output.read_text().splitlines())),
+    }
+    found = read[ending]()
+    if ending == "csv":
+        wanted = [
+            {k: "" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for k, v in row.items()}
+            for row in wanted
+        ]
+    assert found == wanted
+    assert list(found[0]) == list(columns(model.labels))
+    assert list(tmp_path.glob("*.partial")) == []
+
+
+def test_text_stays_text_in_parquet(tmp_path: Path) -> None:
+    texts = ["2024-01-01", "2024-01-01T00:00:00Z", "1.5", "true", "null", 'a "quoted"\nline', "Röntgen ☢", "", None]
+    rows = [{"text": text, "number": None, "flag": True} for text in texts]
+    write_table(rows, tmp_path / "t.parquet", {"text": "string", "number": "double", "flag": "bool"}, {"a": "b"})
+    table = pq.read_table(tmp_path / "t.parquet")
+    assert table.column("text").to_pylist() == texts
+    assert table.schema.metadata == {b"a": b"b"}
+
+
+def test_a_table_of_no_known_format_is_wrong_usage(model: Model, tmp_path: Path) -> None:
+    files = studies(tmp_path / "in", 1)
+    with pytest.raises(UsageError, match=r"Did you mean '\.parquet'"):
+        predict_files(model, files, output=tmp_path / "out.parqet")
+
+
+def test_an_output_that_cannot_be_written_says_so(model: Model, tmp_path: Path) -> None:
+    files = studies(tmp_path / "in", 1)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(PneumoscopeError, match="cannot be written"):
+        predict_files(model, files, output=tmp_path / "file" / "out.csv")
+
+
+def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(model: Model, tmp_path: Path) -> None:
+    files = studies(tmp_path / "in", 400, size=300)
+    output = tmp_path / "out.parquet"
+    command = [*COMMAND, "--model", str(model.folder), str(tmp_path / "in"), "-o", str(output), "--workers", "1"]
+    run = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    journal = tmp_path / "out.parquet.partial"
+    while run.poll() is None and not (journal.is_file() and journal.read_bytes().count(b"\n") > 40):
+        time.sleep(0.002)
+    run.send_signal(signal.SIGKILL)
+    assert run.wait() == -signal.SIGKILL
+    assert not output.exists()
+    before = journal.read_bytes().count(b"\n") - 1
+    assert 40 <= before < len(files)
+
+    again = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"{before} of {len(files)} files were done" in again.stderr
+    assert not journal.exists()
+    predict_files(model, files, output=tmp_path / "whole.parquet")
+    assert rows_of(output) == rows_of(tmp_path / "whole.parquet")
+    assert [row["path"] for row in rows_of(output)] == files
+
+
+class StopError(Exception):
+    """Stands for whatever stops a run."""
+
+
+def stopped_after(model: Model, files: list[str], output: Path, count: int, **options: Any) -> None:
+    """Leave a journal with ``count`` rows."""
+    seen = 0
+
+    def on_row(row: dict[str, Any], resumed: bool) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == count:
+            raise StopError
+
+    with pytest.raises(StopError):
+        predict_files(model, files, output=output, on_row=on_row, **options)
+
+
+def continued(model: Model, files: list[str], output: Path, **options: Any) -> tuple[int, str]:
+    """Finish a run; how many rows were taken over, and what was said about it."""
+    notes: list[str] = []
+    summary = predict_files(model, files, output=output, on_note=notes.append, **options)
+    assert [row["path"] for row in rows_of(output)] == files
+    return summary.resumed, " ".join(notes)
+
+
+def test_a_line_that_was_cut_off_is_predicted_again(model: Model, tmp_path: Path) -> None:
+    files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
+    stopped_after(model, files, output, 6)
+    journal = tmp_path / "out.parquet.partial"
+    journal.write_bytes(journal.read_bytes()[:-20])
+    assert continued(model, files, output)[0] == 5
+
+
+def test_files_that_changed_are_predicted_again(model: Model, tmp_path: Path) -> None:
+    files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
+    stopped_after(model, files, output, 6)
+    Image.new("L", (20, 20), 255).save(files[3])
+    resumed, note = continued(model, files, output)
+    assert resumed == 3
+    assert "3 of 10 files were done; from" in note
+    assert rows_of(output)[3]["refused"]
+
+
+def test_other_files_are_predicted_again(model: Model, tmp_path: Path) -> None:
+    files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
+    stopped_after(model, files, output, 6)
+    assert continued(model, [*files[:2], *files[3:], files[0]], output)[0] == 2
+
+
+def test_files_added_at_the_end_do_not_matter(model: Model, tmp_path: Path) -> None:
+    files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
+    stopped_after(model, files[:8], output, 6)
+    assert continued(model, files, output)[0] == 6
+
+
+def test_another_model_starts_anew(model: Model, tmp_path: Path) -> None:
+    files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
+    stopped_after(model, files, output, 6)
+    other = load(write_bundle(tmp_path / "other", summary="Another."))
+    resumed, note = continued(other, files, output)
+    assert resumed == 0
+    assert f"was made by another model ({model.identity[:12]}): starting anew" in note
+
+
+def test_heatmaps_asked_for_later_start_anew(model: Model, tmp_path: Path) -> None:
+    files, output = studies(tmp_path / "in", 6), tmp_path / "out.parquet"
+    stopped_after(model, files, output, 3)
+    assert continued(model, files, output, heatmaps=tmp_path / "maps")[0] == 0
+    assert len(list((tmp_path / "maps").iterdir())) == 6
+
+
+def test_two_runs_cannot_write_one_output(model: Model, tmp_path: Path) -> None:
+    files, output = studies(tmp_path / "in", 3), tmp_path / "out.parquet"
+
+    def on_row(row: dict[str, Any], resumed: bool) -> None:
+        predict_files(model, files, output=output)
+
+    with pytest.raises(UsageError, match="being written by another run"):
+        predict_files(model, files, output=output, on_row=on_row)
+
+
+def test_heatmaps_lie_over_the_radiograph_and_not_where_the_model_is_silent(model: Model, tmp_path: Path) -> None:
+    pixels = np.full((64, 64), 51, np.uint8)
+    pixels[48:, :16] = 255  # foot end, patient's right
+    Image.fromarray(pixels).save(tmp_path / "spot.png")
+    Image.new("L", (64, 64), 255).save(tmp_path / "white.png")
+    summary = predict_files(model, find_images([tmp_path]).files, heatmaps=tmp_path / "maps")
+    assert summary.refused == 1
+    [picture] = (tmp_path / "maps").iterdir()
+    assert picture.name.startswith("spot-")
+    assert picture.name.endswith("-covid-19.png")
+    with Image.open(picture) as overlay:
+        colour = np.asarray(overlay).astype(int)
+    assert np.ptp(colour[60, 4]) > 50  # coloured where the heat is
+    assert np.ptp(colour[4, 60]) < np.ptp(colour[60, 4]) / 2
+
+
+def test_a_model_without_heatmap_cannot_draw_one(tmp_path: Path) -> None:
+    plain = load(write_bundle(tmp_path / "plain", heatmap_size=None))
+    with pytest.raises(UsageError, match="has no heatmap"):
+        predict_files(plain, studies(tmp_path / "in", 1), heatmaps=tmp_path / "maps")
+
+
+def test_names_that_are_not_utf8_can_be_written(model: Model, tmp_path: Path) -> None:
+    folder = os.fsencode(tmp_path / "in")
+    studies(tmp_path / "in", 1)
+    try:
+        os.rename(folder + b"/00000.png", folder + b"/r\xf6ntgen.png")  # noqa: PTH104 (Path takes no bytes)
+    except OSError:
+        pytest.skip("this file system takes only UTF-8 names")
+    files, output = find_images([tmp_path / "in"]).files, tmp_path / "out.parquet"
+    predict_files(model, files, output=output)
+    [row] = rows_of(output)
+    assert row["path"].endswith("r\\xf6ntgen.png")
+    assert row["error"] is None
+
+
+def test_page_items_have_pictures_only_of_what_could_be_read(model: Model, tmp_path: Path) -> None:
+    files = [*studies(tmp_path / "in", 1, size=800), str(tmp_path / "none.png")]
+    Image.new("L", (30, 30), 255).save(tmp_path / "white.png")
+    answered, failed, silent = page_items(model, [*files, str(tmp_path / "white.png")])
+    assert answered[1] is not None
+    assert answered[2] is not None
+    assert failed[1:] == (None, None)
+    assert silent[1] is not None
+    assert silent[2] is None  # a picture would speak for a model that keeps silent
+
+
+def test_memory_does_not_grow_with_the_number_of_files(model: Model, tmp_path: Path) -> None:
+    files = studies(tmp_path / "in", 50, size=200)
+    process, seen = pytest.importorskip("psutil").Process(), list[int]()
+
+    def on_row(row: dict[str, Any], resumed: bool) -> None:
+        if len(seen) % 250 == 0:
+            seen.append(process.memory_info().rss)
+        else:
+            seen.append(0)
+
+    predict_files(model, files * 60, output=tmp_path / "out.parquet", on_row=on_row)
+    rss = [value for value in seen if value]
+    assert len(seen) == 3000
+    # 3,000 decoded images would be 480 MB; the first quarter fills the caches of the allocators.
+    assert max(rss[3:]) - rss[3] < 30 * 2**20

@@ -1,0 +1,105 @@
+"""Recipes: what is refused, what is suggested, what a change leaves behind."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from pneumoscope.core.errors import RecipeError, UsageError
+from pneumoscope.recipes.recipe import load_recipe, parse_recipe, recipe_names, with_changes
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_shipped_recipe_survives_its_own_yaml(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.name == name
+    assert parse_recipe(yaml.safe_load(recipe.to_yaml()), name) == recipe
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ("optimizer.lrr=3", ["optimizer.lrr", "Did you mean 'lr'"]),
+        ("optimizer.kind=sdg", ["optimizer.kind", "sdg", "rmsprop"]),
+        ("training.epochs=0", ["training.epochs", "0"]),
+        ("task.classes=[cat, dog]", ["cat", "vocabulary"]),
+        ("head.dropout=[0.1]", ["dropout", "2 rates"]),
+        ("split={train: 0.5, test: 0.1}", ["0.6, not 1"]),
+        ("head.dropout[1]=1.5", ["head.dropout", "1.5", "less than or equal to 1"]),
+        ("training[0]=5", ["unknown key 'training.0'", "epochs"]),
+        ("optimiser.lr=0.1", ["optimiser", "Did you mean 'optimizer'"]),
+    ],
+)
+def test_a_wrong_change_names_key_value_and_rule(change: str, words: list[str]) -> None:
+    recipe = load_recipe("cnn-150")
+    with pytest.raises(RecipeError) as caught:
+        with_changes(recipe, [change])
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_unknown_recipe_suggests_the_nearest() -> None:
+    with pytest.raises(UsageError, match="Did you mean 'cnn-150'"):
+        load_recipe("cnn-15")
+
+
+def test_a_change_is_noted_and_frees_the_expected_count() -> None:
+    recipe = with_changes(
+        load_recipe("mobilenetv2-flagship"), ["optimizer.lr=1e-4", "head.kind=mlp", "head.hidden=[64]"]
+    )
+    assert recipe.optimizer.lr == 1e-4
+    assert recipe.changes == ("optimizer.lr=1e-4", "head.kind=mlp", "head.hidden=[64]")
+    assert recipe.expects is None
+
+
+@pytest.mark.parametrize("form", ["network.dropout[1]=0.5", "network.dropout.1=5e-1"])
+def test_one_entry_of_a_list_can_be_set(form: str) -> None:
+    recipe = with_changes(load_recipe("cnn-224"), [form, "head.dropout[1]=0.2", "head.hidden[0]=128"])
+    assert recipe.network.dropout == (0.3, 0.5, 0.3)
+    assert recipe.head.dropout == (0, 0.2)
+    assert recipe.head.hidden == (128,)
+    assert recipe.changes[0] == form
+    assert recipe.expects is None
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("cnn-224", "network.dropout[3]=0.5", ["network.dropout has 3 entries, numbered 0 to 2"]),
+        ("mobilenetv2-flagship", "network.dropout[0]=0.5", ["network.dropout is empty", "network.dropout=[...]"]),
+        ("cnn-224", "optimizer.lr[0]=0.5", ["optimizer.lr is 0.001, not a list"]),
+        ("cnn-224", "head.dropout.rate=0.5", ["head.dropout has 2 entries, numbered 0 to 1"]),
+        ("cnn-224", "head..dropout=0.5", ["key.inner[0]"]),
+    ],
+)
+def test_an_entry_that_is_not_there_is_an_error(name: str, change: str, words: list[str]) -> None:
+    recipe = load_recipe(name)
+    with pytest.raises(UsageError) as caught:
+        with_changes(recipe, [change])
+    for word in (f"--set {change}", *words):
+        assert word in str(caught.value)
+
+
+def test_small_numbers_inside_a_list_are_numbers() -> None:
+    assert with_changes(load_recipe("cnn-224"), ["network.dropout=[1e-1, 2e-1, 0.3]"]).network.dropout == (
+        0.1,
+        0.2,
+        0.3,
+    )
+
+
+def test_a_file_may_extend_a_shipped_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: mobilenetv2-flagship\nname: mine\ntraining: {epochs: 3}\n")
+    recipe = load_recipe(str(path))
+    assert (recipe.name, recipe.training.epochs, recipe.training.batch_size) == ("mine", 3, 32)
+
+
+def test_binary_needs_two_classes_and_its_own_loss() -> None:
+    recipe = load_recipe("cnn-150")
+    with pytest.raises(RecipeError, match="2 classes, not 3"):
+        with_changes(recipe, ["task.classes=[pneumonia, normal, covid-19]"])
+    with pytest.raises(RecipeError, match="one sigmoid output"):
+        with_changes(recipe, ["loss.kind=nll"])

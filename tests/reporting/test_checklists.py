@@ -1,0 +1,116 @@
+"""The checklists are whole, claim nothing that a program cannot know, and follow what is on record."""
+
+from __future__ import annotations
+
+import pytest
+
+from pneumoscope.bundle.card import Card, GateNote, GateSummary, LabelDefinition, read_card
+from pneumoscope.bundle.evidence import Fact, Opening
+from pneumoscope.reporting.checklist_answers import Answer, answers
+from pneumoscope.reporting.checklists import CLAIM, TRIPOD_AI, filled
+from pneumoscope.reporting.record import Record
+
+bundles = pytest.importorskip("bundles")
+pytest.importorskip("onnx")
+
+PARTS_OF_TRIPOD = {
+    3: "abc", 5: "ab", 6: "abc", 8: "abc", 9: "abc", 12: "abcdefg", 18: "abcdef", 20: "abc", 23: "ab", 27: "abc",
+}  # fmt: skip
+"""Item -> its parts, from Table 2 of Collins et al., BMJ 2024;385:e078378."""
+
+
+@pytest.fixture
+def card(tmp_path) -> Card:
+    labels = tuple(
+        LabelDefinition(
+            name=name, members=(name,), reference_standard="unknown", images={"train": 7, "validation": 3, "test": 2}
+        )
+        for name in ("covid-19", "normal")
+    )
+    return read_card(bundles.write_bundle(tmp_path, ("covid-19", "normal")))[0].model_copy(update={"labels": labels})
+
+
+def by_number(record: Record, name: str) -> dict[str, Answer]:
+    [one] = [found for found in filled(record) if found.checklist.name == name]
+    return {item.number: answer for _, items in one.sections for item, answer in items}
+
+
+def test_claim_2024_has_its_44_items_in_order():
+    numbers = [item.number for section in CLAIM.sections for item in section.items]
+    assert numbers == [str(n) for n in range(1, 45)]
+
+
+def test_tripod_ai_has_its_27_items_with_their_52_parts_in_order():
+    numbers = [item.number for section in TRIPOD_AI.sections for item in section.items]
+    expected = [f"{n}{part}" for n in range(1, 28) for part in PARTS_OF_TRIPOD.get(n, ("",))]
+    assert numbers == expected
+    assert len(numbers) == 52
+
+
+def test_every_item_has_an_answer_and_every_answer_an_item(card):
+    topics = {item.topic for checklist in (CLAIM, TRIPOD_AI) for s in checklist.sections for item in s.items}
+    assert topics == set(answers(Record(card, "a" * 64)))
+
+
+def test_an_open_answer_says_what_to_add_and_a_whole_one_says_something(card):
+    for topic, answer in answers(Record(card, "a" * 64)).items():
+        assert bool(answer.add) == (answer.status in ("partly", "not reported")), topic
+        assert answer.says or answer.status == "not reported", topic
+
+
+@pytest.mark.parametrize(
+    ("name", "numbers"),
+    [
+        ("CLAIM 2024", ("3", "5", "11", "15", "16", "17", "18", "34", "41", "44")),
+        ("TRIPOD+AI", ("3a", "3c", "5b", "6a", "8b", "8c", "17", "18a", "18b", "18c", "18d", "19", "25")),
+    ],
+)
+def test_what_only_people_know_is_not_reported(card, name, numbers):
+    found = by_number(Record(card, "a" * 64), name)
+    assert {number: found[number].status for number in numbers} == dict.fromkeys(numbers, "not reported")
+
+
+def test_counts_are_of_all_items(card):
+    assert [sum(one.counts.values()) for one in filled(Record(card, "a" * 64))] == [44, 52]
+
+
+def test_numbers_by_part_are_those_of_the_card(card):
+    assert "train 14; validation 6; test 4" in by_number(Record(card, "a" * 64), "CLAIM 2024")["19"].says
+
+
+def test_a_test_counts_once_it_was_opened(card):
+    closed = by_number(Record(card, "a" * 64), "CLAIM 2024")["32"]
+    assert (closed.status, "test" in closed.add) == ("partly", True)
+    opening = Opening(
+        bundle="a" * 64, time="2026-01-01T00:00:00+00:00", part="test", data="d", images=4, earlier_openings=0,
+        group_kind="image", headline={}, command="",
+    )  # fmt: skip
+    assert by_number(Record(card, "a" * 64, facts=(opening,)), "CLAIM 2024")["32"].status == "reported"
+
+
+def test_audit_and_acceptance_count_when_they_are_evidence(card):
+    before = by_number(Record(card, "a" * 64), "CLAIM 2024")
+    assert (before["30"].status, before["33"].status) == ("not reported", "not reported")
+    facts = tuple(Fact(bundle="a" * 64, kind=kind) for kind in ("audit", "acceptance"))
+    after = by_number(Record(card, "a" * 64, facts=facts), "CLAIM 2024")
+    assert (after["30"].status, after["33"].status) == ("reported", "reported")
+
+
+def test_without_a_recipe_nothing_is_said_of_the_training(card):
+    found = by_number(Record(card, "a" * 64), "TRIPOD+AI")
+    assert (found["12c"].status, found["13"].status) == ("not reported", "not reported")
+
+
+def test_without_figures_there_is_no_performance(card):
+    assert card.metrics == ()
+    assert by_number(Record(card, "a" * 64), "TRIPOD+AI")["23a"].status == "not reported"
+
+
+def test_parts_that_leak_are_not_called_disjoint(card):
+    found = GateSummary(
+        checked="2026-01-01T00:00:00+00:00",
+        data="d",
+        findings=(GateNote(name="patients-across-parts", severity="block", sentence="5 persons.", because="a trial"),),
+    )
+    answer = by_number(Record(card.model_copy(update={"gate": found}), "a" * 64), "CLAIM 2024")["20"]
+    assert answer.says == "Not at all levels: the data gate found patients-across-parts."

@@ -1,0 +1,58 @@
+"""CARD.md says what card.json says."""
+
+from __future__ import annotations
+
+import pytest
+
+from pneumoscope.bundle.card import Estimate, PartMetrics
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.reporting.model_card import card_markdown
+
+bundles = pytest.importorskip("bundles")
+pytest.importorskip("onnx")
+
+
+@pytest.fixture
+def card(tmp_path):
+    from pneumoscope.bundle.card import read_card
+
+    metrics = {
+        "accuracy": Estimate(value=0.9123, low=0.88, high=0.94),
+        "covid-19/auroc": Estimate(value=0.98, note="interval not estimable: 5 groups in this class"),
+        "covid-19/calibration_slope": Estimate(value=None, note="no finite value"),
+        "sensitivity-95/specificity": Estimate(value=0.8, low=0.7, high=0.9),
+    }
+    part = PartMetrics(part="validation", data="d" * 64, images=321, groups=300, group_kind="image", metrics=metrics)
+    folder = bundles.write_bundle(
+        tmp_path, metrics=(part,), metrics_by_source={"nih": (part,)}, stamps=("confounded",), synthetic=False
+    )
+    return read_card(folder)
+
+
+def test_card_says_all_that_it_must(card):
+    text = card_markdown(*card)
+    assert text.splitlines()[2] == f"> **{DISCLAIMER}**"
+    assert "**Warning: confounded.**" in text
+    assert card[1] in text
+    assert "It does not look for: tuberculosis; pneumothorax." in text
+    assert "| Accuracy | 0.912 [0.880, 0.940] |" in text
+    assert "| COVID-19: AUROC | 0.980 [interval not estimable] |" in text
+    assert "| COVID-19: Calibration slope | not estimable |" in text
+    assert "| Specificity at target sensitivity .95 | 0.800 [0.700, 0.900] |" in text
+    assert "| target sensitivity .95 (default) | 0.4000 |" in text
+    assert "| 0.500 to 1.000 | 90.0% [70.0%, 98.0%] | 20 |" in text
+    assert "source nih only" in text
+    assert "321 images in 300 groups (single images, patients unknown: the true interval is wider)" in text
+    assert "Knows nothing of lungs." in text
+    assert "drawn images" not in text
+
+
+def test_every_table_has_as_many_cells_in_each_row_as_in_its_head(card):
+    width = None
+    for line in card_markdown(*card).splitlines():
+        if not line.startswith("|"):
+            width = None
+            continue
+        cells = line.replace("\\|", "").count("|") - 1
+        width = width or cells
+        assert cells == width, line

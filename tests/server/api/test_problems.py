@@ -1,0 +1,239 @@
+"""Refusals in other words: every code is in the table of docs/serve.md, and nothing that was sent is in its values."""
+
+from __future__ import annotations
+
+import ast
+import errno
+import json
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from pneumoscope.server.api.problems import ProblemError, as_problem
+from pneumoscope.server.security.middleware import TYPE, problem_response
+from pneumoscope.server.settings import Settings
+from server.client import Client, predict_all, serving
+from server.drawn import archive, dicom, png
+
+ROOT = Path(__file__).parents[3]
+PASSWORD = "correct horse battery"
+_ROW = re.compile(r"^\| `([a-z-]+)` \| [^|]+ \|([^|]*)\| [^|]+ \|$", re.MULTILINE)
+
+
+def table() -> dict[str, str]:
+    """The codes of docs/serve.md, each with what stands there about its values."""
+    text = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
+    return dict(_ROW.findall(text.partition("## Refusals in other words")[2].partition("\n## ")[0]))
+
+
+def trees() -> Iterator[ast.AST]:
+    for folder in ("server", "imaging"):
+        for path in (ROOT / "src" / "pneumoscope" / folder).rglob("*.py"):
+            yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def text_in(node: ast.AST | None) -> set[str]:
+    return {node.value} if isinstance(node, ast.Constant) and isinstance(node.value, str) and node.value else set()
+
+
+def test_the_table_has_every_code_that_is_raised_and_no_other() -> None:
+    raised: set[str] = set()
+    for node in trees():
+        if isinstance(node, ast.Call):
+            raised |= {code for given in node.keywords if given.arg == "code" for code in text_in(given.value)}
+        elif isinstance(node, ast.FunctionDef):
+            named = [*node.args.posonlyargs, *node.args.args]
+            defaults = dict(zip([each.arg for each in reversed(named)], reversed(node.args.defaults), strict=False))
+            only = zip([each.arg for each in node.args.kwonlyargs], node.args.kw_defaults, strict=True)
+            raised |= text_in((defaults | dict(only)).get("code"))
+    assert raised == set(table())
+
+
+def test_the_table_has_every_word_that_values_can_hold() -> None:
+    """Beside numbers: kinds of things, and reasons."""
+    said: dict[str, set[str]] = {"not_found": set(), "_refusal": set(), "_conflict": set()}
+    for node in trees():
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in said:
+            said[node.func.id] |= text_in(node.args[0])
+    listed = {code: set(re.findall(r"[a-z-]+", words.partition(": ")[2])) for code, words in table().items()}
+    assert said["not_found"] | {"model"} == listed["not-here"]
+    assert said["_refusal"] == listed["no-posterior"]
+    assert said["_conflict"] == listed["read-order"]
+
+
+def told(answer: httpx.Response) -> tuple[int, str, dict[str, Any]]:
+    """The status, code and values of a refusal, which must be those that the table lists for it."""
+    body = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert body["title"]
+    assert body["detail"]
+    return answer.status_code, *checked(body["type"].removeprefix(TYPE), body["values"])
+
+
+def checked(code: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    listed = table()[code]
+    assert set(values) == set(re.findall("`([a-z_]+)`", listed))
+    for value in values.values():
+        assert isinstance(value, int | float) or value in listed
+    return code, values
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    with serving(settings) as made:
+        yield made
+
+
+def tiny(client: Client) -> str:
+    return str(next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny"))
+
+
+def answered(client: Client) -> tuple[str, str]:
+    """A study, and the number of an answer about it."""
+    study = client.upload(png(0.8), models=(tiny(client),)).json()["files"][0]["study"]
+    predict_all(client)
+    return study, client.get(f"/api/studies/{study}")["predictions"][0]["id"]
+
+
+def test_a_reader_is_told_what_is_not_here(client: Client) -> None:
+    assert told(client("GET", "/api/studies/a1")) == (404, "not-here", {"kind": "study"})
+    assert told(client("GET", "/api/models/a1")) == (404, "not-here", {"kind": "model"})
+    assert told(client("GET", "/api/predictions/a1/heatmap")) == (404, "not-here", {"kind": "heatmap"})
+
+
+def test_what_has_no_code_is_as_it_was(client: Client) -> None:
+    for answer in (client("GET", "/nowhere"), client("POST", "/api/login", json={"name": "a", "password": "b"})):
+        assert answer.json()["type"] == "about:blank"
+        assert "values" not in answer.json()
+
+
+def test_a_reader_is_told_why_an_answer_goes_no_further(client: Client) -> None:
+    _, prediction = answered(client)
+    prior = {"probability": 0.1, "source": "a guess"}
+    refused = client("POST", f"/api/predictions/{prediction}/posterior", json=prior)
+    assert told(refused) == (409, "no-posterior", {"reason": "no-ratio"})
+    for mode, share in (("exclude", 1), ("include", 0)):
+        body = {"mode": mode, "strokes": [{"radius": 400, "points": [[20, 20]]}]}
+        refused = client("POST", f"/api/predictions/{prediction}/what-if", json=body)
+        assert told(refused) == (422, "strokes-cover", {"share": share})
+    client("POST", f"/api/models/{tiny(client)}/switch", json={"on": False, "reason": "recalled"})
+    assert told(client.upload(png(0.7), models=(tiny(client),))) == (409, "model-off", {})
+    assert told(client("POST", f"/api/predictions/{prediction}/posterior", json=prior)) == (409, "model-off", {})
+
+
+def test_a_reader_is_told_what_is_withheld(settings: Settings) -> None:
+    with serving(replace(settings, read_first=True)) as client:
+        study, prediction = answered(client)
+        for path in (f"/api/studies/{study}/references", f"/api/predictions/{prediction}/heatmap"):
+            assert told(client("GET", path)) == (403, "withheld", {})
+        assert client.get(f"/api/predictions/{prediction}")["withheld_code"] == "read-first"
+        client("POST", f"/api/studies/{study}/reads", json={"stage": "unaided", "state": "final"})
+        assert client.get(f"/api/predictions/{prediction}")["withheld_code"] is None
+
+
+def test_a_reader_is_told_which_limit_it_was(settings: Settings) -> None:
+    with serving(replace(settings, queue_limit=1, max_files=2, max_request_bytes=2**20)) as client:
+        client.upload(png(0.5), models=(tiny(client),))
+        full = {"waiting": 1, "wanted": 1, "limit": 1}
+        assert told(client.upload(png(0.6), models=(tiny(client),))) == (429, "queue-full", full)
+        three = {str(side): png(0.5, side) for side in (20, 30, 40)}
+        assert told(client.upload(*three.values())) == (413, "too-many", {"limit": 2})
+        assert told(client.upload(archive(three))) == (413, "too-many", {"limit": 2})
+        assert told(client.upload(os.urandom(2**20))) == (413, "too-large", {"limit_mib": 1})
+    with serving(replace(settings, requests_per_minute=1)) as client:
+        client.get("/api/me")
+        status, code, values = told(client("GET", "/api/me"))
+        assert (status, code) == (429, "too-often")
+        assert 0 < values["seconds"] <= 61
+
+
+def test_who_may_not_is_told_so(settings: Settings) -> None:
+    department = replace(settings, host="10.1.2.3", proxy="10.1.2.1", logins_per_minute=2)
+    with serving(department) as client:
+        client._base = "https://pneumo.example"
+        client.app.state.context.accounts.add("reader", PASSWORD, "reader", sees_names=False)
+        assert told(client("GET", "/api/me")) == (401, "login", {})
+        assert told(client.login("reader", "wrong")) == (401, "wrong-login", {})
+        client.login("reader", PASSWORD)
+        assert told(client("GET", "/api/audit")) == (403, "admins-only", {})
+        assert told(client("GET", "/api/dashboard?scope=all")) == (403, "admins-only", {})
+        status, code, values = told(client.login("reader", PASSWORD))
+        assert (status, code) == (429, "locked-out")
+        assert values["seconds"] > 0
+
+
+def test_what_the_store_says() -> None:
+    full, away = OSError(errno.ENOSPC, "full"), OperationalError("x", {}, Exception())
+    for error, code in (
+        (full, "store-full"),
+        (away, "store-away"),
+        (IntegrityError("x", {}, Exception()), "overtaken"),
+    ):
+        problem = as_problem(error)
+        assert problem is not None
+        assert problem.code == code
+
+
+def two_pages() -> bytes:
+    buffer = BytesIO()
+    page = Image.new("L", (8, 8))
+    page.save(buffer, "TIFF", save_all=True, append_images=[page])
+    return buffer.getvalue()
+
+
+def test_each_file_says_why_it_was_refused_and_nothing_of_what_was_in_it(settings: Settings) -> None:
+    files: list[tuple[bytes, str, dict[str, int]]] = [
+        (b"", "empty", {}),
+        (b"Doe^Jane 4711", "not-an-image", {}),
+        (png(0.5)[:-20], "damaged", {}),
+        (dicom({"HighBit": 3}), "damaged", {}),
+        (png(0.5, 101), "too-many-pixels", {"pixels": 10_201, "limit": 10_000}),
+        (bytes(2**20 + 1), "too-large", {"limit_mib": 1}),
+        (two_pages(), "frames", {}),
+        (dicom({"Modality": "SECRET"}), "not-a-radiograph", {}),
+        (dicom({"PresentationIntentType": "FOR PROCESSING"}), "not-a-radiograph", {}),
+        (dicom({"PresentationLUTShape": "SECRET"}), "unsupported", {}),
+        (dicom({"BurnedInAnnotation": "YES"}), "burned-in", {}),
+        (dicom({"PatientID": "4712"}, 1000), "other-patient", {}),
+        (archive({"Doe.zip": archive({"Jane.png": png(0.5)})}), "not-an-image", {}),
+    ]
+    with serving(replace(settings, max_pixels=10_000, max_file_bytes=2**20)) as client:
+        sent = [data for data, *_ in files]
+        accepted, *refused = client.upload(dicom(), *sent).json()["files"]
+        assert (accepted["code"], accepted["values"]) == (None, None)
+        expected = [(code, values) for _, code, values in files]
+        assert [checked(one["code"], one["values"]) for one in refused] == expected
+        nothing = client.upload(*sent)
+        assert told(nothing) == (422, "nothing-stored", {})
+        assert [(one["code"], one["values"]) for one in nothing.json()["files"]] == expected
+    for word in ("Doe", "Jane", "4711", "4712", "SECRET", "png"):  # of the files and their names
+        assert not any(word in f"{one['code']} {one['values']}" for one in refused)
+
+
+def test_the_api_describes_types_and_values(client: Client) -> None:
+    schemas = client.get("/api/openapi.json")["components"]["schemas"]
+    assert TYPE in schemas["ProblemOut"]["properties"]["type"]["description"]
+    for name in ("ProblemOut", "FileOut"):
+        kinds = schemas[name]["properties"]["values"]["anyOf"][0]["additionalProperties"]["anyOf"]
+        assert {kind["type"] for kind in kinds} == {"string", "integer", "number"}
+
+
+def test_codes_are_no_part_of_the_words() -> None:
+    """Whoever reads the title and the detail reads what they read before there were codes."""
+    bodies = []
+    for code in ("", "model-off"):
+        problem = ProblemError(409, "a", "b.", "c.", code=code, values={"x": 1}, more={"at": []})
+        bodies.append(json.loads(bytes(problem_response(problem, "1").body)))
+    assert bodies[1].pop("values") == {"x": 1}
+    assert (bodies[0].pop("type"), bodies[1].pop("type")) == ("about:blank", f"{TYPE}model-off")
+    number = "urn:pneumoscope:request:1"
+    assert bodies == [{"title": "a", "status": 409, "detail": "b. c.", "instance": number, "at": []}] * 2

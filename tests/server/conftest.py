@@ -1,0 +1,33 @@
+"""A server's settings and store in a temporary folder, with a tiny model whose answers are worked out by hand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from bundles import write_bundle
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.database import Store, open_store
+
+
+@pytest.fixture(scope="session")
+def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the bundle ``tiny``."""
+    pytest.importorskip("onnx", reason="no onnx: pip install 'pneumoscope[dev]'")
+    folder = tmp_path_factory.mktemp("models")
+    write_bundle(folder / "tiny")
+    return folder
+
+
+@pytest.fixture
+def settings(tmp_path: Path, models: Path) -> Settings:
+    return Settings(home=tmp_path / "home", models=models)
+
+
+@pytest.fixture
+def store(settings: Settings) -> Iterator[Store]:
+    opened = open_store(settings)
+    yield opened
+    opened.close()

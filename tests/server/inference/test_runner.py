@@ -1,0 +1,42 @@
+"""What an answer holds beside the probabilities: the set of labels that the card can't rule out."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from pneumoscope.bundle.runtime import load
+from pneumoscope.data.phantoms.phantom import draw
+from pneumoscope.server.inference.runner import result_of
+from pneumoscope.stats.conformal import members
+
+
+def test_the_set_is_the_one_whose_coverage_the_card_reports() -> None:
+    model = load("builtin")
+    sets = model.card.prediction_sets
+    assert sets is not None
+    noise = np.random.default_rng(0).random((200, 160), dtype=np.float32)
+    refused = []
+    for image in (noise, draw(2020, 0, "normal").pixels, draw(2020, 1, "covid-19").pixels):
+        output = model.run(image)
+        result, _ = result_of(model, output)
+        limits = [sets.thresholds[label] for label in model.card.label_names]
+        held = members([output.probabilities], limits)[0]
+        expected = [label for label, inside in zip(model.card.label_names, held, strict=True) if inside]
+        refused.append(result["refused"])
+        if result["refused"]:
+            assert result["prediction_set"] is None  # the promise holds for images like those of the calibration
+        else:
+            assert result["prediction_set"] == {"labels": expected, "coverage": 1 - sets.alpha}
+    assert refused == [True, False, False]
+
+
+def test_each_label_at_its_own_threshold() -> None:
+    sets = load("builtin").card.prediction_sets
+    assert sets is not None
+    names = list(sets.thresholds)
+    assert sets.of(dict.fromkeys(names, 1.0)) == names
+    assert sets.of(dict.fromkeys(names, -0.1)) == []
+    exact = dict(sets.thresholds)
+    assert sets.of(exact) == names  # at the threshold is in, as it was when the threshold was set
+    exact[names[1]] -= 1e-9
+    assert sets.of(exact) == [names[0], *names[2:]]

@@ -1,0 +1,126 @@
+"""The reader first: an unaided read is locked before the model speaks, and no version is ever changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from pneumoscope.server.settings import Settings
+from server.client import Client, predict_all, serving
+from server.drawn import png
+
+
+@pytest.fixture
+def client(settings: Settings) -> Iterator[Client]:
+    """Of a server on which reads come first."""
+    with serving(replace(settings, read_first=True)) as made:
+        yield made
+
+
+@pytest.fixture
+def study(client: Client) -> str:
+    """A study that a model has answered."""
+    model = next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny")
+    number: str = client.upload(png(0.8), models=(model,)).json()["files"][0]["study"]
+    predict_all(client)
+    return number
+
+
+def read(client: Client, study: str, stage: str, state: str, **more: Any) -> int:
+    body = {"stage": stage, "state": state, "likelihoods": {"covid-19": 0.3}, "text": "Clear.", **more}
+    return client("POST", f"/api/studies/{study}/reads", json=body).status_code
+
+
+def test_the_models_answer_waits_for_the_reader(client: Client, study: str) -> None:
+    (before,) = client.get(f"/api/studies/{study}/predictions")
+    assert (before["state"], before["result"]) == ("done", None)
+    assert "unaided read" in before["withheld"]
+    assert client("GET", f"/api/predictions/{before['id']}/heatmap").status_code == 403
+    assert read(client, study, "unaided", "draft") == 201
+    assert client.get(f"/api/studies/{study}/predictions")[0]["result"] is None
+    assert read(client, study, "unaided", "final") == 201
+    (after,) = client.get(f"/api/studies/{study}/predictions")
+    assert after["result"]["decision"] == "covid-19"
+
+
+def test_the_worklist_says_how_far_ones_own_report_is(client: Client, study: str) -> None:
+    steps = [("unaided", "draft", "draft"), ("unaided", "final", "unaided"), ("aided", "draft", "unaided")]
+    assert client.get(f"/api/studies/{study}")["own_read"] == "none"
+    for stage, state, said in [*steps, ("aided", "final", "final"), ("aided", "addendum", "final")]:
+        assert read(client, study, stage, state) == 201
+        assert client.get(f"/api/studies/{study}")["own_read"] == said
+    assert [one["own_read"] for one in client.get("/api/studies")["studies"]] == ["final"]
+
+
+def test_the_worklist_says_where_an_answer_was_shown_before_any_report(settings: Settings) -> None:
+    with serving(settings) as client:  # for this machine alone: answers do not wait
+        model = next(model["id"] for model in client.get("/api/models") if not model["builtin"])
+        study: str = client.upload(png(0.8), models=(model,)).json()["files"][0]["study"]
+        predict_all(client)
+        assert client.get(f"/api/studies/{study}")["own_read"] == "none"
+        client.get(f"/api/studies/{study}/predictions")
+        assert client.get(f"/api/studies/{study}")["own_read"] == "shown"
+        assert read(client, study, "aided", "draft") == 201
+        assert client.get(f"/api/studies/{study}")["own_read"] == "draft"
+
+
+def test_versions_stand_beside_each_other_and_say_what_was_shown(client: Client, study: str) -> None:
+    for stage, state, text in [
+        ("unaided", "draft", "a"), ("unaided", "final", "b"),
+    ]:  # fmt: skip
+        assert read(client, study, stage, state, text=text) == 201
+    (shown,) = client.get(f"/api/studies/{study}/predictions")
+    for state, text in [("draft", "c"), ("final", "d"), ("addendum", "e")]:
+        assert read(client, study, "aided", state, text=text) == 201
+    rows = client.get(f"/api/studies/{study}/reads")
+    assert [(row["version"], row["text"]) for row in rows] == list(zip([1, 2, 3, 4, 5], "abcde", strict=True))
+    assert [row["displayed"] for row in rows] == [[], [], *[[shown["id"]]] * 3]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "stage", "state"),
+    [
+        ([], "aided", "final"),
+        ([], "unaided", "addendum"),
+        ([("unaided", "final")], "unaided", "draft"),
+        ([("unaided", "final")], "unaided", "final"),
+        ([("unaided", "final")], "aided", "addendum"),
+        ([("unaided", "final"), ("aided", "final")], "aided", "draft"),
+        ([("unaided", "final"), ("aided", "final")], "aided", "final"),
+    ],
+)
+def test_what_breaks_the_order_is_refused(
+    client: Client, study: str, earlier: list[tuple[str, str]], stage: str, state: str
+) -> None:
+    for before in earlier:
+        assert read(client, study, *before) == 201
+    assert read(client, study, stage, state) == 409
+
+
+def test_who_has_seen_the_answer_can_read_unaided_no_more(settings: Settings) -> None:
+    with serving(settings) as free:
+        model = next(model["id"] for model in free.get("/api/models") if model["name"] == "tiny")
+        number = free.upload(png(0.8), models=(model,)).json()["files"][0]["study"]
+        free.get(f"/api/studies/{number}/predictions")  # nothing to show yet
+        predict_all(free)
+        assert read(free, number, "unaided", "draft") == 201
+        assert free.get(f"/api/studies/{number}/predictions")[0]["result"] is not None
+        assert read(free, number, "unaided", "final") == 409
+        assert read(free, number, "aided", "final") == 201
+
+
+def test_a_label_outside_the_vocabulary_is_refused(client: Client, study: str) -> None:
+    assert read(client, study, "unaided", "final", conclusion="covid") == 422
+    assert read(client, study, "unaided", "final", likelihoods={"covid-19": 1.2}) == 422
+
+
+def test_the_reference_is_entered_apart_and_shown_after_the_read(client: Client, study: str) -> None:
+    entered = {"standard": "rt-pcr", "label": "covid-19", "date": "2024-05-07"}
+    assert client("POST", f"/api/studies/{study}/references", json=entered).status_code == 201
+    assert client("GET", f"/api/studies/{study}/references").status_code == 403
+    read(client, study, "unaided", "final")
+    (shown,) = client.get(f"/api/studies/{study}/references")
+    assert (shown["standard"], shown["label"], shown["date"]) == ("rt-pcr", "covid-19", "2024-05-07")

@@ -1,0 +1,232 @@
+"""Who gets in: without a session nothing but health and login; other sites, hosts and floods get nothing."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from sqlalchemy import update
+
+from pneumoscope.core.errors import UsageError
+from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.rate_limit import RateLimit
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.database import Store, now, open_store
+from pneumoscope.server.storage.tables import Account, Login
+from server.client import Client, serving
+from server.drawn import dicom, png
+
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def department(settings: Settings) -> Settings:
+    return replace(settings, host="10.1.2.3", proxy="10.1.2.1", lockout_after=3)
+
+
+@pytest.fixture(scope="module")
+def home_with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A server's folder with a reader and an admin; made once, since hashing a password takes its time on purpose."""
+    settings = Settings(home=tmp_path_factory.mktemp("accounts"))
+    store = open_store(settings)
+    accounts = Accounts(store, settings)
+    accounts.add("reader", PASSWORD, "reader", sees_names=False)
+    accounts.add("admin", PASSWORD, "admin", sees_names=True)
+    store.close()
+    return settings.home
+
+
+@pytest.fixture
+def client(department: Settings, home_with_accounts: Path) -> Iterator[Client]:
+    """Of a department's server; logged in as nobody."""
+    shutil.copytree(home_with_accounts, department.home)
+    with serving(department) as made:
+        made._base = "https://pneumo.example"
+        yield made
+
+
+def test_without_a_session_nothing_but_health_and_login_answers(client: Client) -> None:
+    paths = client.app.openapi()["paths"]
+    assert len(paths) > 20
+    for path, methods in [*paths.items(), ("/api/openapi.json", {"get": {}}), ("/nowhere", {"get": {}})]:
+        address = path
+        for name in ("study", "prediction", "image", "patient", "model", "token", "name"):
+            address = address.replace(f"{{{name}}}", "a1")
+        for method in methods:
+            expected = {("/healthz", "get"): 200, ("/api/login", "post"): 422}.get((path, method), 401)
+            assert client(method.upper(), address).status_code == expected, (method, path)
+
+
+def test_a_session_begins_works_and_ends(client: Client) -> None:
+    answer = client.login("reader", PASSWORD)
+    assert answer.status_code == 200
+    cookie = answer.headers["set-cookie"]
+    for part in ("__Host-session=", "HttpOnly", "Secure", "SameSite=strict", "Path=/"):
+        assert part in cookie
+    assert client.get("/api/me")["name"] == "reader"
+    assert client.upload(png(0.5)).status_code == 201
+    assert client("POST", "/api/logout").status_code == 204
+    client.cookies.set("__Host-session", cookie.partition("=")[2].partition(";")[0], domain="pneumo.example")
+    assert client("GET", "/api/me").status_code == 401
+
+
+def test_a_change_needs_the_sessions_own_word(client: Client) -> None:
+    client.login("reader", PASSWORD)
+    client.headers.pop("X-CSRF-Token")
+    assert client.upload(png(0.5)).status_code == 403
+    client.headers["X-CSRF-Token"] = "guess"
+    assert client.upload(png(0.5)).status_code == 403
+    assert client.get("/api/studies")["studies"] == []
+
+
+def test_an_idle_session_ends(client: Client) -> None:
+    client.login("reader", PASSWORD)
+    store: Store = client.app.state.context.store
+    with store.writing() as session:
+        session.execute(update(Login).values(seen=now() - store.settings.session_idle - 1))
+    assert client("GET", "/api/me").status_code == 401
+
+
+def test_a_used_session_lives_on_and_watching_is_no_use(client: Client) -> None:
+    client.login("reader", PASSWORD)
+    context = client.app.state.context
+    token = client.cookies["__Host-session"]
+    with context.store.writing() as session:
+        session.execute(update(Login).values(seen=now() - 100))
+    context.accounts.by_session(token, counts=False)
+    with context.store.reading() as session:
+        assert session.query(Login).one().seen < now() - 90
+    client.get("/api/me")
+    with context.store.reading() as session:
+        assert session.query(Login).one().seen > now() - 60
+
+
+def test_wrong_passwords_lock_an_account_and_say_nothing(client: Client) -> None:
+    wrong = [client.login("reader", "wrong") for _ in range(3)]
+    unknown, locked = client.login("nobody", PASSWORD), client.login("reader", PASSWORD)
+    texts = {(answer.status_code, answer.json()["detail"]) for answer in [*wrong, unknown, locked]}
+    assert len(texts) == 1
+    with client.app.state.context.store.writing() as session:
+        session.execute(update(Account).values(locked_until=now() - 1))
+    assert client.login("reader", PASSWORD).status_code == 200
+
+
+def test_readers_are_no_admins_and_see_no_names(client: Client) -> None:
+    client.login("reader", PASSWORD)
+    study = client.upload(dicom()).json()["files"][0]["study"]
+    model = client.get("/api/models")[0]["id"]
+    for method, path, body in [
+        ("DELETE", f"/api/studies/{study}", None),
+        ("GET", f"/api/studies/{study}/identity", None),
+        ("GET", "/metrics", None),
+        ("GET", "/api/audit", None),
+        ("POST", f"/api/models/{model}/switch", {"on": False, "reason": "because"}),
+    ]:
+        assert client(method, path, json=body).status_code == 403, path
+    client.login("admin", PASSWORD)
+    assert client.get(f"/api/studies/{study}/identity")["patient"]["patient_name"] == "Doe^Jane"
+    lines = client.get("/api/audit", params={"subject": study})
+    reader = next(row.id for row in client.app.state.context.accounts.everyone() if row.name == "reader")
+    tried = {(line["who"] == reader, line["action"], line["status"]) for line in lines}
+    assert (True, "DELETE /api/studies/{study}", 403) in tried
+    assert (True, "GET /api/studies/{study}/identity", 403) in tried
+    assert (False, "GET /api/studies/{study}/identity", 200) in tried
+
+
+def test_a_token_works_without_a_cookie_until_it_is_revoked(client: Client) -> None:
+    client.login("reader", PASSWORD)
+    made = client("POST", "/api/me/tokens", json={"label": "modality"}).json()
+    assert [token["token"] for token in client.get("/api/me/tokens")] == [None]
+    program = Client(client.app, "https://pneumo.example", Authorization=f"Bearer {made['token']}")
+    assert program.upload(png(0.5)).status_code == 201
+    assert program("POST", "/api/me/tokens", json={"label": "more"}).status_code == 403
+    assert client("DELETE", f"/api/me/tokens/{made['id']}").status_code == 204
+    assert program("GET", "/api/me").status_code == 401
+
+
+def test_a_disabled_account_is_out_at_once(client: Client) -> None:
+    client.login("reader", PASSWORD)
+    client.app.state.context.accounts.disable("reader")
+    assert client("GET", "/api/me").status_code == 401
+    assert client.login("reader", PASSWORD).status_code == 401
+
+
+def test_passwords_and_tokens_are_not_in_the_database(client: Client, department: Settings) -> None:
+    client.login("reader", PASSWORD)
+    token = client("POST", "/api/me/tokens", json={"label": "x"}).json()["token"]
+    raw = b"".join(path.read_bytes() for path in department.home.glob("pneumoscope.sqlite*"))
+    assert PASSWORD.encode() not in raw
+    assert token.encode() not in raw
+    assert client.cookies["__Host-session"].encode() not in raw
+    assert b"$argon2id$" in raw
+
+
+def test_the_headers_forbid_what_our_pages_never_do(client: Client) -> None:
+    for answer in (client("GET", "/healthz"), client("GET", "/api/studies"), client("GET", "/nowhere")):
+        policy = answer.headers["content-security-policy"]
+        assert "default-src 'none'" in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "unsafe-inline" not in policy
+        assert answer.headers["cross-origin-opener-policy"] == "same-origin"
+        assert answer.headers["cross-origin-embedder-policy"] == "require-corp"
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert "max-age" in answer.headers["strict-transport-security"]
+
+
+def test_other_sites_and_other_names_get_nothing(settings: Settings) -> None:
+    with serving(settings) as local:
+        for headers in (
+            {"Origin": "https://evil.example"},
+            {"Origin": "null"},
+            {"Sec-Fetch-Site": "cross-site"},
+            {"Sec-Fetch-Site": "same-site"},
+        ):
+            refused = local("POST", "/api/studies", files=[("files", ("a", png(0.5)))], headers=headers)
+            assert refused.status_code == 403, headers
+        assert local("GET", "/api/studies", headers={"Host": "evil.example"}).status_code == 421  # DNS rebinding
+        assert local("GET", "/api/studies", headers={"Host": "localhost:8000"}).status_code == 200
+        own = local.headers | {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-origin"}
+        assert local("POST", "/api/studies", files=[("files", ("a", png(0.5)))], headers=own).status_code == 201
+
+
+def test_floods_are_slowed(settings: Settings) -> None:
+    with serving(replace(settings, requests_per_minute=3)) as client:
+        answers = [client("GET", "/api/me") for _ in range(4)]
+        assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
+        assert int(answers[-1].headers["retry-after"]) > 0
+
+
+def test_a_bucket_fills_again() -> None:
+    time = 0.0
+    limit = RateLimit(60, clock=lambda: time)
+    assert [limit.wait("a") for _ in range(60)] == [0.0] * 60
+    assert limit.wait("a") == pytest.approx(1.0)
+    assert limit.wait("b") == 0
+    time = 1.0
+    assert limit.wait("a") == 0
+
+
+def test_accounts_are_checked(store: Store, settings: Settings) -> None:
+    accounts = Accounts(store, settings)
+    with pytest.raises(UsageError, match="12 to 256"):
+        accounts.add("a", "short", "reader", sees_names=False)
+    accounts.add("a", PASSWORD, "reader", sees_names=False)
+    with pytest.raises(UsageError, match="exists already"):
+        accounts.add("a", PASSWORD, "admin", sees_names=False)
+    assert not accounts.any_admin()
+
+
+def test_no_record_no_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(settings) as client:
+        study = client.upload(png(0.5)).json()["files"][0]["study"]
+
+        def fail(*_: object, **__: object) -> None:
+            raise RuntimeError
+
+        monkeypatch.setattr("pneumoscope.server.security.middleware.Access", fail)
+        answer = client("GET", f"/api/studies/{study}")
+        assert answer.status_code == 500
+        assert study not in answer.text

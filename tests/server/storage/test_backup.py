@@ -1,0 +1,44 @@
+"""A backup is a server's folder: everything in it answers again, and what was altered is not backed up in silence."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pneumoscope.core.errors import RunError, UsageError
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage import blobs
+from pneumoscope.server.storage.backup import back_up
+from server.client import predict_all, serving
+from server.drawn import dicom, png
+
+
+def test_a_server_starts_on_a_backup(settings: Settings, tmp_path: Path) -> None:
+    with serving(settings) as client:
+        model = next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny")
+        study = client.upload(dicom(), png(0.7), models=(model,)).json()["files"][0]["study"]
+        predict_all(client)
+        answers = client.get(f"/api/studies/{study}/predictions")
+        assert back_up(client.app.state.context.store, tmp_path / "copy") == 2
+    assert not (tmp_path / "copy" / "secret.key").exists()
+    copy = replace(settings, home=tmp_path / "copy", secret=settings.secret_file)
+    with serving(copy) as client:
+        assert client.get(f"/api/studies/{study}/predictions") == answers
+        assert client.get(f"/api/studies/{study}/identity")["patient"]["patient_name"] == "Doe^Jane"
+        image = client.get(f"/api/studies/{study}")["images"][0]["id"]
+        assert client("GET", f"/api/images/{image}/pixels").status_code == 200
+    with pytest.raises(UsageError, match="not the secret"):
+        serving(replace(copy, secret=None)).__enter__()
+
+
+def test_what_was_altered_is_said_and_nothing_is_replaced(settings: Settings, tmp_path: Path) -> None:
+    with serving(settings) as client:
+        image = client.upload(png(0.7)).json()["files"][0]["image"]
+        store = client.app.state.context.store
+        blobs.path_of(settings.files, image).write_bytes(png(0.1))
+        with pytest.raises(RunError, match="altered"):
+            back_up(store, tmp_path / "copy")
+        with pytest.raises(UsageError, match="not empty"):
+            back_up(store, tmp_path / "copy")

@@ -1,0 +1,114 @@
+"""The store: migrations give the tables that the code expects, on both databases; what is sealed stays sealed."""
+
+from __future__ import annotations
+
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import text
+
+from pneumoscope.core.errors import RunError, UsageError
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.crypto import Secret
+from pneumoscope.server.storage.database import open_store
+from pneumoscope.server.storage.tables import Base, Fact
+
+
+def test_migrations_make_the_tables_that_the_code_expects(settings: Settings) -> None:
+    store = open_store(settings)
+    with store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    store.close()
+
+
+def test_migrations_make_the_same_tables_on_postgresql(tmp_path: Path, postgres: str) -> None:
+    store = open_store(Settings(home=tmp_path, database=postgres))
+    with store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), Base.metadata) == []
+    store.close()
+
+
+def test_servers_that_start_together_make_one_store(settings: Settings) -> None:
+    found: list[str] = []
+
+    def start() -> None:
+        store = open_store(settings)
+        with store.reading() as session:
+            found.append(session.get_one(Fact, "store").value)
+        store.close()
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 4
+    assert len(set(found)) == 1
+
+
+def test_sqlite_survives_a_power_cut_by_its_settings(settings: Settings) -> None:
+    store = open_store(settings)
+    with store.engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL
+    store.close()
+
+
+def test_what_raises_leaves_nothing(settings: Settings) -> None:
+    store = open_store(settings)
+    with pytest.raises(ZeroDivisionError), store.writing() as session:
+        session.add(Fact(name="half", value="done"))
+        session.flush()
+        _ = 1 / 0
+    with store.reading() as session:
+        assert session.get(Fact, "half") is None
+    store.close()
+
+
+def test_another_secret_is_refused(settings: Settings, tmp_path: Path) -> None:
+    open_store(settings).close()
+    other = tmp_path / "other.key"
+    other.write_text("x" * 64)
+    with pytest.raises(UsageError, match="not the secret"):
+        open_store(Settings(home=settings.home, secret=other))
+
+
+def test_the_secret_is_for_its_owner_alone(settings: Settings) -> None:
+    open_store(settings).close()
+    assert stat.S_IMODE(settings.secret_file.stat().st_mode) == 0o600
+    assert stat.S_IMODE(settings.home.stat().st_mode) == 0o700
+
+
+def test_sealed_identities_open_in_their_own_row_only() -> None:
+    secret = Secret(b"k" * 32)
+    sealed = secret.seal({"name": "Doe^Jane"}, "row-1")
+    assert b"Jane" not in sealed
+    assert secret.unseal(sealed, "row-1") == {"name": "Doe^Jane"}
+    with pytest.raises(RunError):
+        secret.unseal(sealed, "row-2")
+    with pytest.raises(RunError):
+        Secret(b"l" * 32).unseal(sealed, "row-1")
+
+
+def test_parts_of_a_key_do_not_run_together() -> None:
+    secret = Secret(b"k" * 32)
+    assert secret.key("patient", "ab", "c") != secret.key("patient", "a", "bc")
+    assert secret.key("patient", "ab", "c") != secret.key("study", "ab", "c")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "pacs.example"])
+def test_other_machines_need_accounts_and_encryption(host: str, tmp_path: Path) -> None:
+    open_to_all = Settings(home=tmp_path, host=host)
+    assert open_to_all.needs_login
+    with pytest.raises(UsageError, match="in the clear"):
+        open_to_all.checked()
+    assert Settings(home=tmp_path, host=host, proxy="10.0.0.1").checked().needs_login
+
+
+def test_the_own_machine_needs_neither(tmp_path: Path) -> None:
+    assert not Settings(home=tmp_path).checked().needs_login
+    assert not Settings(home=tmp_path, host="::1").checked().needs_login

@@ -1,0 +1,100 @@
+"""Changes that share a commit: each has the outcome that it would have alone, and none is told before it is there."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from concurrent.futures import Future
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.orm import Session
+
+from pneumoscope.server.storage.database import Store, append
+from pneumoscope.server.storage.tables import Event, Fact
+
+
+def fact(name: str) -> Fact:
+    return Fact(name=name, value="x")
+
+
+def names(store: Store) -> set[str]:
+    with store.reading() as session:
+        return set(session.scalars(select(Fact.name).where(Fact.value == "x")))
+
+
+def gathered(store: Store, count: int) -> list[Future[None]]:
+    """Changes that wait together, since the first holds the writer up until all are there; number 3 fails."""
+    go = threading.Event()
+    first = store._writer.submit(lambda session: go.wait() and None)
+
+    def change(session: Session, number: int) -> None:
+        session.add(fact(str(number)))
+        session.flush()
+        if number == 3:
+            raise ZeroDivisionError
+
+    made = [store._writer.submit(lambda session, n=n: change(session, n)) for n in range(count)]
+    go.set()
+    first.result(10)
+    return made
+
+
+def test_one_that_fails_takes_no_other_with_it(store: Store) -> None:
+    made = gathered(store, 6)
+    failed = [number for number, each in enumerate(made) if isinstance(each.exception(10), ZeroDivisionError)]
+    assert failed == [3]
+    assert names(store) == {"0", "1", "2", "4", "5"}
+
+
+def test_what_is_told_is_there(store: Store) -> None:
+    for number in range(5):
+        store.commit(lambda session, n=number: session.add(fact(f"told {n}")))
+        assert f"told {number}" in names(store)
+
+
+def test_rows_that_are_appended_come_with_the_change_or_not_at_all(store: Store) -> None:
+    heard: list[frozenset[str]] = []
+    store.listen(heard.append)
+
+    def change(session: Session, fails: bool) -> None:
+        append(session, Event, kind="study", study="s", subject="s", state="received", at=1.0)
+        if fails:
+            raise ZeroDivisionError
+
+    store.commit(lambda session: change(session, False))
+    with pytest.raises(ZeroDivisionError):
+        store.commit(lambda session: change(session, True))
+    with store.reading() as session:
+        assert session.scalars(select(Event.state)).all() == ["received"]
+    assert heard == [frozenset({"received"})]
+
+
+def test_a_change_that_is_cancelled_is_settled_first(store: Store) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    def slow(session: Session) -> None:
+        begun.set()
+        go.wait(10)
+        session.add(fact("slow"))
+
+    async def cancel() -> None:
+        task = asyncio.create_task(store.committed(slow))
+        await asyncio.to_thread(begun.wait)
+        threading.Timer(0.2, go.set).start()
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert "slow" in names(store)
+
+    asyncio.run(cancel())
+
+
+def test_only_what_must_last_waits_for_the_disk(store: Store) -> None:
+    def level(session: Session) -> int:
+        return int(session.execute(text("PRAGMA synchronous")).scalar_one())
+
+    assert store.commit(level, durable=False) == 1  # NORMAL
+    assert store.commit(level) == 2  # FULL
+    with store.writing() as session:
+        assert level(session) == 2

@@ -1,0 +1,165 @@
+"""A real server is killed in the middle of uploads, and its workers too: none is lost, none is doubled."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from pneumoscope.bundle.runtime import default_workers
+from server.drawn import png
+
+UPLOADS = 30
+
+
+class Server:
+    """`pneumoscope serve` on a port of its own; may be killed and started again."""
+
+    def __init__(self, home: Path, models: Path) -> None:
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self._command = [
+            sys.executable, "-m", "pneumoscope", "serve", "--port", str(self.port), "--home", str(home),
+            "--models", str(models), "--workers", "1",
+        ]  # fmt: skip
+        self._log = home.parent / "server.log"
+        self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
+
+    def start(self) -> None:
+        with self._log.open("ab") as log:
+            self.process = subprocess.Popen(self._command, stdout=log, stderr=log)
+        for _ in range(600):
+            with suppress(httpx.TransportError):
+                if self.client.get("/healthz").status_code == 200:
+                    return
+            assert self.process.poll() is None, self._log.read_text()
+            time.sleep(0.1)
+        raise AssertionError(self._log.read_text())
+
+    def workers(self) -> list[psutil.Process]:
+        """Its decoders and workers (not multiprocessing's resource tracker)."""
+        children = psutil.Process(self.process.pid).children()
+        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+
+    def kill(self) -> None:
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.client.close()
+        if self.process.poll() is None:
+            self.process.terminate()
+            self.process.wait(60)
+
+
+@pytest.fixture
+def server(tmp_path: Path, models: Path) -> Iterator[Server]:
+    made = Server(tmp_path / "home", models)
+    made.start()
+    yield made
+    made.stop()
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+def test_nothing_is_lost_and_nothing_doubled(server: Server) -> None:
+    model = next(each["id"] for each in server.client.get("/api/models").json() if each["name"] == "tiny")
+
+    def upload(number: int) -> Any:
+        for _ in range(20):  # as a client does: send again until there is an answer
+            with suppress(httpx.TransportError):
+                answer = server.client.post(
+                    "/api/studies",
+                    files=[("files", ("x.png", png(0.1 + 0.02 * number, 30 + number)))],
+                    data={"models": [model]},
+                )
+                if answer.status_code == 201:
+                    return answer.json()["files"][0]
+            if server.process.poll() is not None:
+                server.start()
+        raise AssertionError("never answered")
+
+    accepted = []
+    for number in range(UPLOADS):
+        if number == 10:
+            workers = server.workers()
+            server.kill()
+            assert workers
+        if number == 20:
+            for worker in server.workers():
+                os.kill(worker.pid, signal.SIGKILL)
+        accepted.append(upload(number))
+    deadline = time.monotonic() + 240
+    while True:
+        listed = server.client.get("/api/studies", params={"limit": 200}).json()["studies"]
+        predictions = [row for study in listed for row in study["predictions"]]
+        if all(row["state"] in ("done", "failed") for row in predictions) or time.monotonic() > deadline:
+            break
+        time.sleep(0.5)
+    assert {study["id"] for study in listed} >= {each["study"] for each in accepted}
+    assert len(listed) == UPLOADS
+    assert [row["state"] for row in predictions] == ["done"] * UPLOADS
+    for each in accepted:
+        assert server.client.get(f"/api/images/{each['image']}/pixels").status_code == 200
+        (answer,) = server.client.get(f"/api/studies/{each['study']}/predictions").json()
+        assert answer["result"]["probabilities"]
+
+
+def test_a_page_that_watches_hears_of_it(server: Server) -> None:
+    model = next(each["id"] for each in server.client.get("/api/models").json() if each["name"] == "tiny")
+    upload = {"files": [("files", ("x.png", png(0.7)))], "data": {"models": [model]}}
+    first = server.client.post("/api/studies", **upload).json()["files"][0]
+    heard = []
+    with server.client.stream("GET", "/api/events", headers={"Last-Event-ID": "0"}, timeout=120) as stream:
+        assert stream.headers["content-type"].startswith("text/event-stream")
+        for line in stream.iter_lines():
+            if line.startswith("data:"):
+                heard.append(line)
+            if '"done"' in line:
+                break
+    assert first["study"] in heard[0]
+    assert [part for part in ("received", "queued", "running", "done") if any(part in line for line in heard)] == [
+        "received", "queued", "running", "done",
+    ]  # fmt: skip
+    assert not any("covid" in line for line in heard)
+
+
+def test_workers_end_with_their_server(server: Server) -> None:
+    workers = server.workers()
+    assert len(workers) == 1 + default_workers()
+    server.kill()
+    for worker in workers:
+        worker.wait(60)
+        assert not worker.is_running()
+
+
+def test_many_clients_at_once(server: Server) -> None:
+    model = next(each["id"] for each in server.client.get("/api/models").json() if each["name"] == "tiny")
+
+    def send(number: int) -> list[int]:
+        with httpx.Client(base_url=server.client.base_url, timeout=120) as client:
+            return [
+                client.post(
+                    "/api/studies",
+                    files=[("files", ("x.png", png(0.5, 30 + number * 10 + each)))],
+                    data={"models": [model]},
+                ).status_code
+                for each in range(4)
+            ]
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = [status for statuses in pool.map(send, range(8)) for status in statuses]
+    assert answers == [201] * 32
+    assert len(server.client.get("/api/studies", params={"limit": 200}).json()["studies"]) == 32

@@ -1,0 +1,126 @@
+"""Decoders in processes of their own: the same as here, refusals come whole, a dead one costs its file alone."""
+
+from __future__ import annotations
+
+import multiprocessing
+import pickle
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import psutil
+import pytest
+
+from pneumoscope.core.errors import ImageError, MissingExtraError, PneumoscopeError
+from pneumoscope.server.api.problems import ProblemError, disk_is_full
+from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage import blobs
+from pneumoscope.server.uploads import decoder_pool
+from pneumoscope.server.uploads.decoder_pool import Decoder, Decoders
+from server.drawn import dicom, png
+
+
+@pytest.fixture
+def far(settings: Settings) -> Iterator[Decoders]:
+    settings.files.mkdir(parents=True)
+    started = Decoders(settings, Catalogue(settings.models), 1)
+    started.start()
+    yield started
+    started.stop()
+
+
+def test_a_decoder_far_away_does_what_one_here_does_and_survives_what_it_refuses(
+    far: Decoders, settings: Settings
+) -> None:
+    here = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models))
+    for number, data in enumerate((png(0.5), dicom())):
+        with far.one() as decoder:
+            assert decoder.take(data, "file 1", f"far{number}") == here.take(data, "file 1", f"here{number}")
+        paths = [blobs.path_of(settings.files, f"{place}{number}") for place in ("far", "here")]
+        assert paths[0].read_bytes() == paths[1].read_bytes()
+    with far.one() as decoder, pytest.raises(ImageError, match="BurnedInAnnotation") as refused:
+        decoder.take(dicom({"BurnedInAnnotation": "YES"}), "file 7", "no")
+    assert (refused.value.thing, refused.value.way_out[:4]) == ("file 7", "Mask")
+    assert not blobs.path_of(settings.files, "no").exists()
+    blobs.path_of(settings.files, "far2").write_bytes(b"")
+    with far.one() as decoder, pytest.raises(FileExistsError):
+        decoder.take(png(0.5), "file 1", "far2")
+
+
+def test_a_decoder_that_dies_is_replaced_and_costs_no_file(far: Decoders) -> None:
+    (process,) = multiprocessing.active_children()
+    process.kill()
+    process.join()
+    with far.one() as decoder:
+        assert decoder.take(png(0.5), "file 1", "one").width == 40
+
+
+def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(far: Decoders, settings: Settings) -> None:
+    """Every decoder is killed as soon as it is there, as a file would do that brings them down."""
+    tried: set[int | None] = set()
+    ended = threading.Event()
+
+    def kill() -> None:
+        while not ended.is_set():
+            for process in multiprocessing.active_children():
+                tried.add(process.pid)
+                process.kill()
+
+    killer = threading.Thread(target=kill)
+    killer.start()
+    with far.one() as decoder, pytest.raises(ImageError, match="ends the program"):
+        decoder.take(png(0.5), "file 1", "one")
+    ended.set()
+    killer.join()
+    assert len(tried) >= 2
+    assert not blobs.path_of(settings.files, "one").exists()
+    with far.one() as decoder:
+        assert decoder.take(png(0.5), "file 1", "two").width == 40
+
+
+def test_each_sender_gets_the_outcome_of_its_own_file_whoever_dies(far: Decoders, settings: Settings) -> None:
+    def send(side: int) -> tuple[int, int]:
+        with far.one() as decoder:
+            return side, decoder.take(png(0.5, side), "file 1", f"n{side}").width
+
+    with ThreadPoolExecutor(6) as pool:
+        outcomes = [pool.submit(send, side) for side in range(20, 60)]
+        for number in (5, 20):
+            outcomes[number].result()
+            for process in multiprocessing.active_children():
+                process.kill()
+        for outcome in outcomes:
+            side, width = outcome.result()
+            assert side == width
+    assert len(list(settings.files.glob("*/*.png"))) == 40
+
+
+def test_a_decoder_that_hangs_is_ended(far: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+    (process,) = multiprocessing.active_children()
+    assert process.pid is not None
+    psutil.Process(process.pid).suspend()
+    monkeypatch.setattr(decoder_pool, "LONGEST", 0.2)
+    with far.one() as decoder, pytest.raises(ImageError, match="takes more than"):
+        decoder.take(png(0.5), "file 1", "one")
+    monkeypatch.undo()
+    with far.one() as decoder:
+        assert decoder.take(png(0.5), "file 1", "one").width == 40
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImageError("file 1", "is too large.", "Send less.", code="too-large", values={"limit_mib": 1}),
+        MissingExtraError("DICOM files", "dicom"),
+        ProblemError(413, "the upload", "is too large.", "Send several.", headers={"Retry-After": "5"}),
+    ],
+)
+def test_errors_go_from_process_to_process_whole(error: PneumoscopeError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), again.__dict__) == (str(error), error.__dict__)
+
+
+def test_a_full_disk_is_known_from_afar() -> None:
+    assert disk_is_full(pickle.loads(pickle.dumps(OSError(28, "No space left on device", "x.png"))))

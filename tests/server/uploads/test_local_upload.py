@@ -1,0 +1,58 @@
+"""Files of this machine into a server: what is taken, what is said of the rest, and waiting while the queue is full."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pneumoscope.core.errors import ImageError
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.uploads import local_upload as feeding
+from pneumoscope.server.uploads.local_upload import feed, is_empty
+from server.client import predict_all, serving
+from server.drawn import archive, dicom, png
+
+
+def test_each_file_has_its_own_fate(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(png(0.5))
+    (tmp_path / "b.dcm").write_bytes(dicom({"BurnedInAnnotation": "YES"}))
+    (tmp_path / "c.zip").write_bytes(archive({"x.png": png(0.6), "notes.txt": b"none"}))
+    files = [tmp_path / name for name in ("a.png", "b.dcm", "c.zip", "absent.png")]
+    with serving(settings) as client:
+        context = client.app.state.context
+        assert is_empty(context)
+        found = dict(feed(context, files, [], lambda: False))
+        assert not is_empty(context)
+        assert len(client.get("/api/studies")["studies"]) == 2
+    image, refused, several, absent = (found[file] for file in files)
+    assert isinstance(image, list)
+    assert [each.status for each in image] == ["accepted"]
+    assert isinstance(refused, ImageError)
+    assert "BurnedInAnnotation" in str(refused)
+    assert isinstance(several, list)
+    assert [each.status for each in several] == ["accepted", "refused"]
+    assert isinstance(absent, ImageError)
+
+
+def test_a_full_queue_is_waited_for(settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feeding, "_PAUSE", 0.0)
+    files = [tmp_path / f"{number}.png" for number in range(3)]
+    for number, file in enumerate(files):
+        file.write_bytes(png(0.5, 30 + number))
+    with serving(replace(settings, queue_limit=1)) as client:
+        model = next(model["id"] for model in client.get("/api/models") if not model["builtin"])
+        asked = 0
+
+        def every_third_time_a_worker_comes() -> bool:
+            nonlocal asked
+            asked += 1
+            if asked % 3 == 0:
+                predict_all(client)
+            return False
+
+        found = list(feed(client.app.state.context, files, [model], every_third_time_a_worker_comes))
+        assert all(isinstance(outcome, list) for _, outcome in found)
+        assert len(client.get("/api/studies")["studies"]) == 3
+        assert list(feed(client.app.state.context, files, [model], lambda: True)) == []

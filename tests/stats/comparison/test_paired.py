@@ -1,0 +1,223 @@
+"""Comparisons: values from scikit-learn, family adjustment from statsmodels, limits and p-values by simulation."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.special import expit, softmax
+from scipy.stats import kstest
+
+from pneumoscope.core.errors import UsageError
+from pneumoscope.stats.comparison import paired_tests
+from pneumoscope.stats.comparison.paired import METRICS, Paired, Scores, holm, paired, paired_all
+
+
+def rng(seed=0):
+    return np.random.default_rng(seed)
+
+
+def study(n=300, seed=0, patients=120):
+    """Three models on the same images; truth is a patient's."""
+    r = rng(seed)
+    group = r.integers(0, patients, size=n)
+    truth = r.choice(3, size=patients, p=[0.35, 0.4, 0.25])[group]
+    common = r.normal(size=(n, 3))
+    models = {
+        name: Scores(softmax(common + noise * r.normal(size=(n, 3)) + skill * np.eye(3)[truth], axis=1), threshold)
+        for name, skill, noise, threshold in (
+            ("good", 2.5, 0.6, 0.3),
+            ("fair", 2.2, 0.6, 0.35),
+            ("poor", 1.0, 1.0, 0.25),
+        )
+    }
+    return models, truth, group
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_differences_are_those_of_scikit_learn(metric):
+    sk = pytest.importorskip("sklearn.metrics")
+    models, truth, group = study()
+
+    def figure(model):
+        p = model.probabilities
+        called = p[:, 0] >= model.threshold
+        return {
+            "auroc": lambda: sk.roc_auc_score(truth == 0, p[:, 0]),
+            "balanced_accuracy": lambda: sk.balanced_accuracy_score(truth, p.argmax(axis=1)),
+            "accuracy": lambda: sk.accuracy_score(truth, p.argmax(axis=1)),
+            "sensitivity": lambda: sk.recall_score(truth == 0, called),
+            "specificity": lambda: sk.recall_score(truth != 0, ~called),
+            "log_loss": lambda: sk.log_loss(truth, p),
+            "brier": lambda: ((p - np.eye(3)[truth]) ** 2).sum(axis=1).mean(),
+        }[metric]()
+
+    found = paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=200)
+    assert found.difference.value == pytest.approx(figure(models["poor"]) - figure(models["good"]))
+    assert found.difference.low < found.lower < found.difference.value < found.upper < found.difference.high
+    assert found.test == "label swap by group, 200 drawn"
+    back = paired(models["good"], models["poor"], truth, group, metric, rng=rng(), resamples=200)
+    assert back.difference.low == pytest.approx(-found.difference.high)
+    assert back.p_value == found.p_value
+    assert Paired.model_validate_json(found.model_dump_json()) == found
+
+
+def test_closed_tests_only_where_every_group_is_one_image():
+    models, truth, group = study()
+    names = {}
+    for metric in METRICS:
+        one = paired(models["poor"], models["good"], truth, np.arange(300), metric, rng=rng(), resamples=200)
+        names[metric] = one.test.split(",")[0]
+    assert names["auroc"] == "DeLong"
+    assert {names[m] for m in ("accuracy", "sensitivity", "specificity")} == {"McNemar"}
+    assert {names[m] for m in ("balanced_accuracy", "log_loss", "brier")} == {"label swap by group"}
+    group[:] = np.arange(300)
+    group[1] = 0
+    again = paired(models["poor"], models["good"], truth, group, "accuracy", rng=rng(), resamples=200)
+    assert again.test.startswith("label swap")
+
+
+def test_holm_agrees_with_statsmodels():
+    multipletests = pytest.importorskip("statsmodels.stats.multitest").multipletests
+    for seed in range(5):
+        p = rng(seed).uniform(size=8) ** 3
+        np.testing.assert_allclose(holm(list(p)), multipletests(p, method="holm")[1])
+    assert holm([0.01, None, 0.04, 0.03]) == pytest.approx([0.03, None, 0.06, 0.06])
+    assert holm([None]) == [None]
+    assert holm([]) == []
+
+
+def test_a_family_shares_its_draws_and_is_adjusted():
+    models, truth, group = study()
+    found = paired_all(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300)
+    assert list(found) == ["fair", "poor"]
+    assert [pair.adjusted for pair in found.values()] == holm([pair.p_value for pair in found.values()])
+    alone = paired(models["fair"], models["good"], truth, group, "log_loss", rng=rng(1), resamples=300)
+    assert alone == found["fair"].model_copy(update={"adjusted": None})
+    assert paired_all(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300) == found
+
+
+def test_fewer_than_ten_groups_in_a_needed_class_is_not_estimable():
+    models, truth, group = study()
+    group = np.where(truth == 0, group % 9, group + 1000)
+    for metric in METRICS:
+        found = paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=100)
+        if metric in ("accuracy", "specificity"):
+            assert found.lower is not None
+            continue
+        assert found.difference.value is not None
+        assert (found.difference.low, found.lower, found.upper, found.p_value) == (None,) * 4
+        assert "9 groups" in found.note
+    none = truth != 0
+    others = {name: Scores(model.probabilities[none], model.threshold) for name, model in models.items()}
+    for metric in ("auroc", "sensitivity"):
+        found = paired(others["poor"], others["good"], truth[none], group[none], metric, rng=rng())
+        assert found.difference.value is None
+        assert found.note
+
+
+def test_limits_of_shares_without_discordant_images_do_not_shrink_to_a_point():
+    truth = np.repeat([0, 1], 50)
+    p = np.where(truth == 0, 0.9, 0.1)
+    model = Scores(np.column_stack([p, 1 - p]), 0.5)
+    found = paired(model, model, truth, np.arange(100), "sensitivity", rng=rng())
+    assert found.difference.value == 0.0
+    # The share of images where one model alone is right is 0 of 50, with Wilson's upper limit z^2 / (50 + z^2).
+    assert found.difference.high == pytest.approx(1.959964**2 / (50 + 1.959964**2), rel=1e-5)
+    assert found.lower == pytest.approx(-(1.644854**2) / (50 + 1.644854**2), rel=1e-5)
+    assert found.difference.low == -found.difference.high
+    assert found.p_value == 1.0
+    # Both separate the classes: the limits rest on the number of groups.
+    area = paired(model, model, truth, np.arange(100), "auroc", rng=rng())
+    assert area.lower < -0.02
+    assert "separated" in area.note
+    # No limits can be had from resamples that are all alike.
+    loss = paired(model, model, truth, np.arange(100), "log_loss", rng=rng(), resamples=50)
+    assert loss.lower is None
+    assert "same value" in loss.note
+
+
+def test_limits_of_many_images_are_those_of_the_normal():
+    r = rng(2)
+    n = 4000
+    truth = np.zeros(n, int)
+    right = np.column_stack([r.uniform(size=n) < 0.80, r.uniform(size=n) < 0.77])
+    a, b = (Scores(np.column_stack([right[:, k], ~right[:, k]]).astype(float), 0.5) for k in (0, 1))
+    found = paired(a, b, truth, np.arange(n), "accuracy", rng=r, resamples=10)
+    gap = right[:, 0].astype(float) - right[:, 1]
+    error = gap.std() / np.sqrt(n)
+    assert found.difference.low == pytest.approx(gap.mean() - 1.96 * error, abs=0.02 * error)
+    assert found.upper == pytest.approx(gap.mean() + 1.645 * error, abs=0.02 * error)
+
+
+def clustered(r, groups=40, gaps=(1.5, 1.5), within=0.5):
+    """Two models, 1 to 5 images a patient; what is hard is half the patient's, and partly the same for both models."""
+    positive = np.arange(groups) < groups // 2
+    group = np.repeat(np.arange(groups), r.integers(1, 6, size=groups))
+
+    def field():
+        return np.sqrt(within) * r.normal(size=groups)[group] + np.sqrt(1 - within) * r.normal(size=len(group))
+
+    common = field()
+    models = []
+    for gap in gaps:
+        latent = gap * positive[group] + np.sqrt(0.5) * common + np.sqrt(0.5) * field()
+        p = expit(gap * latent - gap**2 / 2)
+        models.append(Scores(np.column_stack([p, 1 - p]), 0.5))
+    return *models, np.where(positive[group], 0, 1), group
+
+
+def test_p_values_of_equal_models_are_uniform_though_images_are_clustered():
+    r = rng(3)
+    found = {"auroc": [], "log_loss": [], "accuracy": []}
+    naive = []
+    for _ in range(300):
+        a, b, truth, group = clustered(r)
+        for metric, values in found.items():
+            values.append(paired(a, b, truth, group, metric, rng=r, resamples=99).p_value)
+        naive.append(paired_tests.delong(a.probabilities[:, 0], b.probabilities[:, 0], truth == 0).p_value)
+    for metric in ("auroc", "log_loss"):
+        # p is one of 1/100 ... 100/100: spread evenly over its step before it is compared with the uniform.
+        smooth = np.array(found[metric]) - r.uniform(0, 0.01, size=300)
+        assert kstest(smooth, "uniform").pvalue > 0.01, metric
+    for metric, values in found.items():
+        assert 0.02 < np.mean(np.array(values) <= 0.05) < 0.085, metric
+    # The closed test, which takes images to be independent, cries out far too often: why it is not used here.
+    assert np.mean(np.array(naive) <= 0.05) > 0.1
+
+
+def test_one_sided_limits_hold_about_95_times_in_100():
+    r = rng(4)
+    (big_a, big_b, big_truth, _) = clustered(r, groups=40_000, gaps=(1.5, 1.2))
+    held = {"auroc": [], "accuracy": [], "sensitivity": [], "brier": []}
+    true = {
+        metric: paired(big_a, big_b, big_truth, np.arange(len(big_truth)), metric, rng=r, resamples=1).difference.value
+        for metric in held
+    }
+    for _ in range(200):
+        a, b, truth, group = clustered(r, groups=60, gaps=(1.5, 1.2))
+        for metric, holds in held.items():
+            found = paired(a, b, truth, group, metric, rng=r, resamples=200)
+            holds.append((found.lower <= true[metric], true[metric] <= found.upper))
+    for metric, holds in held.items():
+        for share in np.mean(holds, axis=0):
+            assert 0.90 < share <= 1.0, metric  # .95 with a Monte Carlo error of .015
+
+
+def test_what_cannot_be_compared_is_refused():
+    models, truth, group = study()
+    good = models["good"]
+    with pytest.raises(UsageError, match="Did you mean 'log_loss'"):
+        paired(good, good, truth, group, "logloss", rng=rng())
+    with pytest.raises(UsageError, match="Did you mean 'good'"):
+        paired_all(models, "god", truth, group, "auroc", rng=rng())
+    short = Scores(good.probabilities[:-1], 0.5)
+    with pytest.raises(ValueError, match="same 300 images"):
+        paired(good, short, truth, group, "auroc", rng=rng())
+    broken = good.probabilities.copy()
+    broken[3] = np.nan
+    with pytest.raises(ValueError, match="not a finite number"):
+        paired(good, Scores(broken, 0.5), truth, group, "auroc", rng=rng())
+    with pytest.raises(ValueError, match="truth must name"):
+        paired(good, good, truth + 1, group, "auroc", rng=rng())
+    with pytest.raises(ValueError, match="at least 1"):
+        paired(good, good, truth, group, "auroc", rng=rng(), resamples=0)

@@ -1,0 +1,60 @@
+"""Schedules against torch's own."""
+
+from __future__ import annotations
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.lab
+
+from pneumoscope.recipes.recipe import Schedule  # noqa: E402
+from pneumoscope.training.loop.optim import Plateau, rate_factor  # noqa: E402
+
+
+def rates(make: object, steps: int) -> list[float]:
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    scheduler = make(optimizer)  # type: ignore[operator]
+    found = []
+    for _ in range(steps):
+        found.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return found
+
+
+def test_cosine_is_torchs() -> None:
+    expected = rates(lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 40, eta_min=0.01), 40)
+    factor = rate_factor(Schedule(kind="cosine", floor=0.01), 40, 10)
+    assert [factor(step) for step in range(40)] == pytest.approx(expected)
+
+
+def test_one_cycle_is_torchs() -> None:
+    expected = rates(lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1.0, total_steps=50, cycle_momentum=False), 50)
+    factor = rate_factor(Schedule(kind="one-cycle"), 50, 10)
+    assert [factor(step) for step in range(50)] == pytest.approx(expected)
+
+
+def test_warm_up_rises_in_even_steps_to_the_full_rate() -> None:
+    factor = rate_factor(Schedule(kind="constant", warmup_epochs=1), 30, 4)
+    assert [factor(step) for step in range(6)] == pytest.approx([0.2, 0.4, 0.6, 0.8, 1.0, 1.0])
+
+
+def test_plateau_cuts_after_patience_epochs_without_gain_as_keras_does() -> None:
+    """Keras: wait counts epochs without gain and cuts when it reaches patience; worked by hand for patience 2."""
+    plateau = Plateau(Schedule(kind="plateau", patience=2, factor=0.3))
+    scales = []
+    for accuracy in (0.80, 0.85, 0.84, 0.85, 0.86, 0.86, 0.86, 0.86):
+        plateau.update(accuracy)
+        scales.append(round(plateau.scale, 4))
+    assert scales == [1.0, 1.0, 1.0, 0.3, 0.3, 0.3, 0.09, 0.09]
+
+
+def test_plateau_survives_a_checkpoint() -> None:
+    schedule = Schedule(kind="plateau", patience=2, factor=0.5)
+    first = Plateau(schedule)
+    for value in (0.5, 0.5):
+        first.update(value)
+    second = Plateau(schedule)
+    second.load_state_dict(first.state_dict())
+    second.update(0.5)
+    assert second.scale == 0.5

@@ -1,0 +1,123 @@
+"""Networks: layer counts against the sources, gradients against autograd, weights that do not fit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.lab
+
+from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
+from pneumoscope.recipes.recipe import Head as HeadRecipe  # noqa: E402
+from pneumoscope.recipes.recipe import load_recipe, recipe_names, with_changes  # noqa: E402
+from pneumoscope.training.networks.build import build, count_parameters  # noqa: E402
+from pneumoscope.training.networks.heads import Head  # noqa: E402
+
+FLAGSHIP_BARE = ["network.pretrained=null"]
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_parameters_are_those_that_the_source_states(name: str) -> None:
+    recipe = load_recipe(name)
+    assert recipe.expects is not None
+    bare = recipe.model_copy(update={"network": recipe.network.model_copy(update={"pretrained": None})})
+    with torch.device("meta"):  # shapes without numbers: 80 million parameters take no memory
+        model = build(bare)
+    assert count_parameters(model, recipe.expects.counting) == recipe.expects.parameters
+
+
+def test_cnn_150_has_the_layers_of_its_source() -> None:
+    """Keras's summary of the source: 640 + 128 + 18,496 ... worked by hand from the layer sizes of the design."""
+    convolutions = 320 + 18_496 + 36_928 + 73_856 + 295_168
+    norms = 4 * (32 + 64 + 64 + 128 + 256)
+    dense = (6_400 * 128 + 128) + (128 + 1)
+    model = build(load_recipe("cnn-150"))
+    assert count_parameters(model, "keras") == convolutions + norms + dense == 1_246_401
+    assert count_parameters(model, "keras") - count_parameters(model, "torch") == 1_088
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "flatten-mlp"])
+def test_grad_cam_weights_equal_autograd(kind: str) -> None:
+    torch.manual_seed(0)
+    hidden = () if kind == "linear" else (7, 5)
+    head = Head(HeadRecipe(kind=kind, hidden=hidden, dropout=0.0), (6, 3, 4), 3).eval()  # type: ignore[arg-type]
+    features = torch.randn(2, 6, 3, 4, requires_grad=True)
+    scores = head(features)
+    expected = torch.stack(
+        [torch.autograd.grad(scores[:, k].sum(), features, retain_graph=True)[0].mean((2, 3)) for k in range(3)], 1
+    )
+    torch.testing.assert_close(head.backward_map(features.detach()), expected)
+
+
+def test_binary_logits_give_the_sigmoid_of_the_named_class() -> None:
+    recipe = with_changes(load_recipe("cnn-150"), ["input.size=40"])
+    model = build(recipe).eval()
+    image = torch.rand(3, 1, 40, 40)
+    z = model.head(model.features(image))[:, 0]
+    probability = model(image).softmax(1)
+    torch.testing.assert_close(probability[:, recipe.task.classes.index("normal")], torch.sigmoid(z))
+
+
+@pytest.mark.parametrize("name", ["resnet18", "vit_tiny_patch16_224", "swin_tiny_patch4_window7_224"])
+def test_any_timm_backbone_gives_a_map(name: str) -> None:
+    recipe = with_changes(load_recipe("mobilenetv2-flagship"), [*FLAGSHIP_BARE, f"network.name={name}"])
+    model = build(recipe).eval()
+    with torch.inference_mode():
+        features = model.features(torch.rand(1, 1, 224, 224))
+        assert features.dim() == 4
+        assert features.shape[2] == features.shape[3]
+        assert model(torch.rand(2, 1, 224, 224)).shape == (2, 3)
+
+
+def test_a_frozen_trunk_neither_learns_nor_updates_its_statistics() -> None:
+    recipe = with_changes(load_recipe("cnn-150"), ["input.size=40", "network.frozen=true"])
+    model = build(recipe).train()
+    before = {key: value.clone() for key, value in model.trunk.state_dict().items()}
+    model(torch.rand(4, 1, 40, 40)).sum().backward()
+    assert all(parameter.grad is None for parameter in model.trunk.parameters())
+    assert all(torch.equal(before[key], value) for key, value in model.trunk.state_dict().items())
+
+
+def test_an_unknown_backbone_suggests_the_nearest() -> None:
+    recipe = with_changes(load_recipe("mobilenetv2-flagship"), [*FLAGSHIP_BARE, "network.name=resnet_18"])
+    with pytest.raises(UsageError, match="Did you mean"):
+        build(recipe)
+
+
+def test_an_impossible_size_is_an_error_before_training() -> None:
+    recipe = with_changes(load_recipe("cnn-150"), ["network.name=vgg11", "input.size=16"])
+    with pytest.raises(RecipeError, match="16 x 16"):
+        build(recipe)
+
+
+def test_weights_that_do_not_fit_list_the_keys(tmp_path: Path) -> None:
+    from safetensors.torch import save_file
+
+    path = tmp_path / "other.safetensors"
+    save_file({"conv_stem.weight": torch.zeros(8, 3, 3, 3), "stray": torch.zeros(1)}, path)
+    pretrained = f"network.pretrained={{file: {path}}}"
+    recipe = with_changes(load_recipe("mobilenetv2-flagship"), [pretrained])
+    with pytest.raises(WeightsError) as caught:
+        build(recipe)
+    for word in ("missing", "left over: stray", "conv_stem.weight (8, 3, 3, 3) instead of (32, 3, 3, 3)"):
+        assert word in str(caught.value)
+
+
+def test_absent_weights_are_never_replaced_by_random_ones() -> None:
+    recipe = with_changes(load_recipe("mobilenetv2-flagship"), ["network.pretrained.file=absent.safetensors"])
+    with pytest.raises(WeightsError, match=r"absent\.safetensors.*not found"):
+        build(recipe)
+
+
+def test_local_imagenet_weights_bring_their_normalisation_and_padding(shared: Path) -> None:
+    file = shared / "weights" / "mobilenetv2_100.imagenet.safetensors"
+    model = build(with_changes(load_recipe("mobilenetv2-flagship"), [f"network.pretrained.file={file}"])).eval()
+    from pneumoscope.training.networks.weights import load_tensors
+
+    stem = dict(model.trunk.named_parameters())["model.conv_stem.weight"]
+    torch.testing.assert_close(stem, load_tensors(file)["conv_stem.weight"])
+    assert model.mean.flatten().tolist() == [0.5, 0.5, 0.5]
+    # TensorFlow's "same" at stride 2 pads the far side only: 224 -> 112 with nothing added at the near side.
+    assert type(model.trunk.model.conv_stem).__name__ == "Conv2dSame"

@@ -1,0 +1,252 @@
+"""A head learns the same from kept feature maps as through the backbone; what is kept is bounded and goes away."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+pytestmark = pytest.mark.lab
+
+from rich.console import Console  # noqa: E402
+
+from pneumoscope.core.errors import UsageError  # noqa: E402
+from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
+from pneumoscope.recipes.recipe import Recipe, load_recipe, parse_recipe, with_changes  # noqa: E402
+from pneumoscope.training.features import DoesNotFitError, FeatureStore  # noqa: E402
+from pneumoscope.training.input.dataset import Batch  # noqa: E402
+from pneumoscope.training.loop import fit  # noqa: E402
+from pneumoscope.training.loop.fit import Run, train  # noqa: E402
+from pneumoscope.training.loop.module import Learner  # noqa: E402
+from pneumoscope.training.networks.build import build  # noqa: E402
+from pneumoscope.training.networks.weights import save_tensors  # noqa: E402
+from pneumoscope.training.plan import Plan, plan  # noqa: E402
+
+QUIET = Console(file=io.StringIO())
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PNEUMOSCOPE_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A backbone's weights in a file, with batch-norm statistics that are not those of any batch here."""
+    import timm
+
+    torch.manual_seed(7)
+    model = timm.create_model("mobilenetv2_035", pretrained=False)
+    for name, buffer in model.named_buffers():
+        if "running" in name:
+            buffer.uniform_(0.5, 1.5)
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    save_tensors(model, path)
+    return path
+
+
+def frozen(weights: Path, *more: str) -> Recipe:
+    """A frozen backbone with the head of the transfer recipes, small."""
+    recipe = load_recipe("transfer-mobilenetv2").model_dump(mode="json")
+    recipe["task"] = {"kind": "multiclass", "classes": ["covid-19", "normal", "viral-pneumonia"]}
+    recipe |= {"name": "small", "split": None, "expects": None}
+    recipe["network"] |= {
+        "name": "mobilenetv2_035",
+        "pretrained": {"file": str(weights), "mean": [0.5] * 3, "std": [0.5] * 3, "padding": "symmetric"},
+    }
+    recipe["input"]["size"] = 64
+    recipe["head"] = {"kind": "flatten-mlp", "hidden": [16], "dropout": 0.3}
+    recipe["training"] |= {"epochs": 3, "batch_size": 8}
+    return with_changes(parse_recipe(recipe, "small"), more)
+
+
+def run(made: Plan, folder: Path, *, features: FeatureStore | None = None, resume: bool = False) -> tuple[Run, str]:
+    """Train, and return what was said too."""
+    said = Console(file=io.StringIO(), width=300)
+    done = train(made, folder, device="cpu", console=said, features=features, resume=resume)
+    assert isinstance(said.file, io.StringIO)
+    return done, said.file.getvalue()
+
+
+def same(one: Run, other: Run) -> bool:
+    """Whether two runs kept the same weights, bit for bit, and wrote the same figures."""
+    states = one.model.state_dict(), other.model.state_dict()
+    texts = [(folder / "metrics.csv").read_text() for folder in (one.folder, other.folder)]
+    return texts[0] == texts[1] and all(torch.equal(value, states[1][key]) for key, value in states[0].items())
+
+
+LINEAR, FLAT = "{kind: linear}", "{kind: flatten-mlp, hidden: [16], dropout: 0.3}"
+
+
+@pytest.mark.parametrize(("precision", "head"), [("32-true", FLAT), ("32-true", LINEAR), ("bf16-mixed", FLAT)])
+def test_the_head_learns_the_same_from_kept_maps_as_through_the_backbone(
+    phantom_set: Manifest, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, head: str
+) -> None:
+    """Weights within 1e-5 (float32) or 2e-3 (bfloat16) of each other: a layer may round by the size of its batch."""
+    monkeypatch.setattr(fit, "choose_precision", lambda _: precision)
+    made = plan(frozen(weights, f"head={head}"), phantom_set)
+    kept, said = run(made, tmp_path / "kept")
+    assert "ran once over" in said
+    with FeatureStore(limit_gb=0) as none:
+        through, said = run(made, tmp_path / "through", features=none)
+    assert "runs in each epoch" in said
+    assert "PNEUMOSCOPE_FEATURES_GB allows 0 GB" in said
+    tolerance = 1e-5 if precision == "32-true" else 2e-3
+    for key, value in through.model.state_dict().items():
+        torch.testing.assert_close(kept.model.state_dict()[key], value, rtol=0, atol=tolerance, msg=key)
+    start = build(made.recipe).head.dense[0].weight
+    assert float((kept.model.head.dense[0].weight - start).detach().abs().max()) > 10 * tolerance  # it did learn
+    files = [{path.name.split(".")[0] for path in done.folder.iterdir()} for done in (kept, through)]
+    assert files[0] - files[1] == {"features"}
+
+
+def test_a_frozen_backbone_stays_as_it_was_where_images_are_augmented(
+    phantom_set: Manifest, weights: Path, tmp_path: Path
+) -> None:
+    """Its batch-norm statistics too: they are part of what is frozen."""
+    made = plan(frozen(weights, "augment.rotation=10", "training.epochs=1"), phantom_set)
+    done, said = run(made, tmp_path / "run")
+    assert "the recipe augments" in said
+    for key, value in build(made.recipe).trunk.state_dict().items():
+        assert torch.equal(done.model.trunk.state_dict()[key], value), key
+
+
+class Stop(Exception):  # noqa: N818
+    """The power cut of the test."""
+
+
+def test_a_killed_run_resumes_to_the_same_weights(
+    phantom_set: Manifest, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(frozen(weights), phantom_set)
+    whole, _ = run(made, tmp_path / "whole")
+    original = Learner.training_step
+
+    def dies_in_the_third_epoch(self: Learner, batch: Batch, batch_idx: int) -> torch.Tensor:
+        if self.current_epoch == 2 and batch_idx == 1:
+            raise Stop
+        return original(self, batch, batch_idx)
+
+    with monkeypatch.context() as patched, pytest.raises(Stop):
+        patched.setattr(Learner, "training_step", dies_in_the_third_epoch)
+        run(made, tmp_path / "cut")
+    resumed, _ = run(made, tmp_path / "cut", resume=True)
+    assert same(whole, resumed)
+
+
+def computed(done: Run) -> tuple[int, int]:
+    """Images that a run sent through the backbone, and those whose maps it found."""
+    noted = json.loads((done.folder / "features.json").read_text())
+    return noted["computed"], noted["found"]
+
+
+def test_runs_with_the_same_backbone_and_size_share_one_pass(
+    phantom_set: Manifest, weights: Path, tmp_path: Path
+) -> None:
+    few = plan(frozen(weights, "task.classes=[covid-19, normal]", "training.epochs=1"), phantom_set)
+    every = plan(frozen(weights, "training.epochs=1"), phantom_set)
+    larger = plan(frozen(weights, "training.epochs=1", "input.size=96"), phantom_set)
+    with FeatureStore() as features:
+        first, _ = run(few, tmp_path / "few", features=features)
+        second, _ = run(every, tmp_path / "every", features=features)
+        third, _ = run(plan(frozen(weights), phantom_set), tmp_path / "longer", features=features)
+        fourth, _ = run(larger, tmp_path / "larger", features=features)
+    n = len(every.manifest.part("train")) + len(every.manifest.part("validation"))
+    m = len(few.manifest.part("train")) + len(few.manifest.part("validation"))
+    assert [computed(done) for done in (first, second, third, fourth)] == [(m, 0), (n - m, m), (0, n), (n, 0)]
+    alone, _ = run(every, tmp_path / "alone")
+    for key, value in alone.model.state_dict().items():  # its maps were computed in other batches
+        torch.testing.assert_close(second.model.state_dict()[key], value, rtol=0, atol=2e-3, msg=key)
+
+
+def tiny(store: FeatureStore, key: str, images: int) -> torch.Tensor:
+    """Ask for maps of 1,000 bytes; each holds its image's number."""
+    pixels = Numbers()
+    names = [f"{key}-{n}" for n in range(images)]
+    maps, *_ = store.maps(key, [(pixels, names)], lambda x: x.float().expand(-1, 250, 1, 1))
+    return maps.take([images - 1, 0])[:, 0, 0, 0]
+
+
+class Numbers:
+    """Images of one pixel, its own number."""
+
+    def take(self, indices: Sequence[int]) -> torch.Tensor:
+        return torch.tensor(indices, dtype=torch.uint8).view(-1, 1, 1, 1)
+
+
+def test_what_is_kept_stays_within_the_bound_and_the_oldest_goes_first(tmp_path: Path) -> None:
+    with FeatureStore(limit_gb=100e-6, folder=tmp_path / "maps") as store:
+        assert tiny(store, "a", 40).tolist() == [39, 0]
+        tiny(store, "b", 40)
+        tiny(store, "a", 40)  # used again: b is the oldest now
+        assert store.bytes == 80_000
+        tiny(store, "c", 60)
+        assert store.bytes == 100_000
+        assert store.missing("a", ["a-0"]) == store.missing("c", ["c-59"]) == 0
+        assert store.missing("b", ["b-0"]) == 1
+        with pytest.raises(DoesNotFitError, match=r"allows 0\.0001 GB"):
+            tiny(store, "d", 101)
+        with pytest.raises(DoesNotFitError):
+            tiny(store, "c", 101)  # 60 of them are kept: together too many
+        assert tiny(store, "c", 60).tolist() == [59, 0]
+
+
+def test_a_full_disk_is_found_before_it_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with FeatureStore(limit_gb=1e9, folder=tmp_path / "maps") as store:
+        monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 999}))
+        with pytest.raises(DoesNotFitError, match=r"1e-06 GB of feature maps.*free"):
+            tiny(store, "a", 1)
+
+
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc to see what is mapped")
+def test_nothing_stays_behind(tmp_path: Path) -> None:
+    """Neither a file nor, after the block, a mapping that would hold its blocks."""
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    (folder / "left-by-a-killed-process.maps").write_bytes(b"x")
+    with pytest.raises(KeyboardInterrupt), FeatureStore(folder=folder) as store:
+        tiny(store, "a", 3)
+        assert str(folder) in Path("/proc/self/maps").read_text()
+        assert list(folder.iterdir()) == []
+        raise KeyboardInterrupt
+    assert str(folder) not in Path("/proc/self/maps").read_text()
+    assert list(folder.iterdir()) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="files in use keep their name there until the next store")
+def test_a_process_killed_while_it_learns_leaves_no_maps(phantom_set: Manifest, weights: Path, tmp_path: Path) -> None:
+    manifest, recipe = tmp_path / "m.parquet", tmp_path / "r.yaml"
+    write_manifest(phantom_set, manifest)
+    recipe.write_text(frozen(weights, "training.epochs=500").to_yaml())
+    code = (
+        "import sys; from pathlib import Path; from rich.console import Console; "
+        "from pneumoscope.data.manifest import read_manifest; from pneumoscope.training.loop.fit import train; "
+        "from pneumoscope.training.plan import plan; from pneumoscope.recipes.recipe import load_recipe; "
+        "recipe, data, out = sys.argv[1:]; made = plan(load_recipe(recipe), read_manifest(Path(data))); "
+        "train(made, Path(out), device='cpu', console=Console(quiet=True))"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(recipe), str(manifest), str(tmp_path / "run")])
+    deadline = time.monotonic() + 240
+    while not (tmp_path / "run" / "best.ckpt").exists():
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert (tmp_path / "run" / "features.json").is_file()
+    assert list((tmp_path / "cache" / "features").iterdir()) == []
+
+
+def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PNEUMOSCOPE_FEATURES_GB", "lots")
+    with pytest.raises(UsageError, match="PNEUMOSCOPE_FEATURES_GB=lots"):
+        FeatureStore()

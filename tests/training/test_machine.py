@@ -1,0 +1,43 @@
+"""What the training asks of the machine, seen from outside: page faults as the system counts them."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytest.importorskip("torch")
+
+pytestmark = pytest.mark.lab
+
+_PROGRAM = """
+import resource, torch
+from pneumoscope.training.machine import keep_freed_memory
+keep_freed_memory()
+for _ in range(2):
+    torch.ones(16_000_000)
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for _ in range(10):
+    torch.ones(16_000_000)
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is tuned on Linux only")
+def test_memory_that_was_freed_is_used_again_without_page_faults() -> None:
+    done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
+    pages = 10 * 64_000_000 // 4096
+    assert int(done.stdout) < pages / 100
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libgomp serves torch on Linux only")
+@pytest.mark.parametrize(("said", "taken"), [({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
+def test_libgomp_itself_reports_short_spins_unless_the_user_says_otherwise(said: dict[str, str], taken: str) -> None:
+    kept = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+    program = [sys.executable, "-c", "import pneumoscope.training"]
+    done = subprocess.run(
+        program, env=kept | said | {"OMP_DISPLAY_ENV": "verbose"}, capture_output=True, text=True, check=True
+    )
+    assert f"GOMP_SPINCOUNT = '{taken}'" in done.stderr

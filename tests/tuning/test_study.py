@@ -1,0 +1,246 @@
+"""Studies: every slot once, whatever dies; the test part stays out; what a search leaves behind."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("optuna")
+pytestmark = pytest.mark.lab
+
+from optuna.trial import TrialState  # noqa: E402
+
+from pneumoscope.core.errors import MissingExtraError, RunError, UsageError  # noqa: E402
+from pneumoscope.data.manifest import Manifest  # noqa: E402
+from pneumoscope.recipes.recipe import parse_recipe  # noqa: E402
+from pneumoscope.tuning import nested_cv, study  # noqa: E402
+from pneumoscope.tuning.cross_validation import folds_of, material_of, measured_folds, validation_is_large  # noqa: E402
+from pneumoscope.tuning.storage import SLOT, claim, open_storage  # noqa: E402
+from pneumoscope.tuning.summary import best_of, best_recipe, summarise  # noqa: E402
+
+MakeJob = Callable[..., Any]
+
+
+def finished_slots(opened: study.Opened) -> Counter[int]:
+    done = opened.study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+    return Counter(int(trial.user_attrs[SLOT]) for trial in done)
+
+
+def settings(opened: study.Opened) -> list[dict[str, Any]]:
+    done = opened.study.get_trials(states=(TrialState.COMPLETE,))
+    return [trial.params for trial in sorted(done, key=lambda trial: int(trial.user_attrs[SLOT]))]
+
+
+def test_folds_keep_groups_together_leave_test_out_and_choose_no_epoch_on_what_they_measure(job: MakeJob) -> None:
+    made = job()
+    material = material_of(made.plan)
+    table = made.plan.manifest.table
+    assert set(material.manifest.table.sha256) == set(table.sha256[table["split"] != "test"])
+    folds = folds_of(material, 4, seed=0)
+    measured = np.concatenate([fold.measure for fold in folds])
+    assert sorted(measured) == list(range(len(material)))  # each image is measured once
+    for fold in folds:
+        uses = [set(material.groups[rows]) for rows in (fold.train, fold.select, fold.measure)]
+        assert not uses[0] & uses[1]
+        assert not uses[0] & uses[2]
+        assert not uses[1] & uses[2]
+        assert len(fold.train) + len(fold.select) + len(fold.measure) == len(material)
+    assert any(
+        not np.array_equal(a.measure, b.measure) for a, b in zip(folds, folds_of(material, 4, seed=1), strict=True)
+    )
+
+
+def test_the_test_part_is_refused_for_choosing_and_small_validation_gives_way_to_folds(job: MakeJob) -> None:
+    plan = job().plan
+    with pytest.raises(RunError, match="not for choosing"):
+        measured_folds(plan, None, "test")
+    with pytest.raises(UsageError, match="ranked on validation"):
+        measured_folds(plan, None, "train")
+    assert not validation_is_large(material_of(plan))
+    assert measured_folds(plan, None, None) == 5
+    assert measured_folds(plan, 3, None) == 3
+    assert measured_folds(plan, None, "validation") == 0
+
+
+def test_a_large_validation_part_is_measured_by_default(job: MakeJob) -> None:
+    plan = job().plan
+    table = plan.manifest.table
+    many = table.loc[np.repeat(table.index[table["split"] == "validation"], 50)].reset_index(drop=True)
+    many["group"] = [f"g{n}" for n in range(len(many))]
+    assert validation_is_large(material_of(type(plan)(plan.recipe, Manifest(many, plan.manifest.roots), ())))
+
+
+def test_fewer_groups_than_folds_is_found_before_the_first_trial(job: MakeJob) -> None:
+    with pytest.raises(RunError, match=r"fold \d+ of 12: .*has no image of"):
+        study.search(job(folds=12), 1, print)
+
+
+def test_a_killed_search_goes_on_with_the_settings_of_one_that_was_not(
+    job: MakeJob, pretended: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    whole = study.search(job(trials=12, url=f"sqlite:///{tmp_path / 'whole.db'}"), 1, print)
+    once = study.run_folds
+
+    def interrupted(*arguments: Any) -> Any:
+        if len(pretended) == 17:  # the fifth trial of the second search
+            pretended.append(0)
+            raise KeyboardInterrupt
+        return once(*arguments)
+
+    monkeypatch.setattr(study, "run_folds", interrupted)
+    cut = job(trials=12, url=f"sqlite:///{tmp_path / 'cut.db'}")
+    with pytest.raises(KeyboardInterrupt):
+        study.search(cut, 1, print)
+    again = study.search(cut, 1, print)
+    assert settings(again) == settings(whole)
+    assert finished_slots(again) == Counter(range(12))
+    assert len({json.dumps(point) for point in settings(whole)}) == 12  # TPE does not try a setting twice
+
+
+def test_a_longer_search_keeps_the_trials_that_are_there(job: MakeJob, pretended: list[float]) -> None:
+    study.search(job(trials=3), 1, print)
+    longer = study.search(job(trials=5), 1, print)
+    assert finished_slots(longer) == Counter(range(5))
+    assert len(pretended) == 5
+    shorter = study.search(job(trials=2), 1, print)
+    assert len(pretended) == 5
+    assert len(summarise(shorter).trials) == 5
+
+
+def test_a_search_may_be_ended_with_what_is_there(job: MakeJob, pretended: list[float]) -> None:
+    study.open_job(job(trials=9))
+    opened = study.search(job(trials=2), 1, print)
+    assert len(pretended) == 2
+    assert [trial.state for trial in summarise(opened).trials] == ["complete", "complete"]
+
+
+def test_a_study_of_something_else_is_not_joined(job: MakeJob, pretended: list[float]) -> None:
+    study.search(job(trials=1), 1, print)
+    with pytest.raises(RunError, match="objective was auroc, is log-loss"):
+        study.search(job(trials=1, objective="log-loss"), 1, print)
+    with pytest.raises(RunError, match="measured was grouped 2-fold"):
+        study.search(job(trials=1, folds=3), 1, print)
+
+
+def test_a_worker_killed_by_the_system_loses_its_trial_to_another(
+    job: MakeJob, pretended: list[float], tmp_path: Path
+) -> None:
+    made = job(heartbeat=1)
+    (tmp_path / "job").write_bytes(pickle.dumps(made))
+    code = (
+        "import pickle, sys, time, pathlib\n"
+        "from pneumoscope.tuning import study\n"
+        "study.run_folds = lambda *_: (print('taken', flush=True), time.sleep(600))\n"
+        "study.work(pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()))\n"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "job")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
+        assert worker.stdout is not None
+        assert worker.stdout.readline() == "taken\n"
+        worker.send_signal(signal.SIGKILL)
+    opened = study.search(made, 1, print)
+    assert finished_slots(opened) == Counter(range(4))
+    lost = opened.study.get_trials(states=(TrialState.FAIL,))
+    assert [trial.user_attrs[SLOT] for trial in lost] == [0]
+    assert summarise(opened).trials[0].attempts == 2
+
+
+def test_a_diverging_setting_fails_alone(job: MakeJob, pretended: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+    once = study.run_folds
+
+    def diverges(recipe: Any, *rest: Any) -> Any:
+        if recipe.optimizer.lr == 0.1:
+            raise FloatingPointError("the loss is nan in epoch 1, step 0")
+        return once(recipe, *rest)
+
+    monkeypatch.setattr(study, "run_folds", diverges)
+    summary = summarise(study.search(job(trials=12, sampler="grid"), 1, print))
+    assert (summary.count("complete"), summary.count("failed")) == (9, 3)
+    assert all("loss is nan" in trial.why for trial in summary.trials if trial.state == "failed")
+
+
+def test_median_pruning_ends_a_hopeless_trial_after_its_first_fold(job: MakeJob, pretended: list[float]) -> None:
+    opened = study.search(job(trials=12, sampler="grid", pruner="median", folds=3), 1, print)
+    pruned = opened.study.get_trials(states=(TrialState.PRUNED,))
+    assert pruned
+    medians = np.median([trial.intermediate_values[1] for trial in opened.study.trials if trial not in pruned])
+    assert all(max(trial.intermediate_values.values()) < medians + 0.1 for trial in pruned)
+
+
+def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: list[float]) -> None:
+    opened = study.search(job(trials=12, sampler="grid"), 1, print)
+    best, recipe = best_of(opened), best_recipe(opened)
+    assert best is not None
+    assert recipe is not None
+    assert best.params == {"optimizer.lr": 0.01, "optimizer.momentum": 0.9}  # what the pretended trial prefers
+    assert (recipe.name, recipe.optimizer.lr) == ("lenet-128-tuned", 0.01)
+    assert recipe.changes[-2:] == ("optimizer.lr=0.01", "optimizer.momentum=0.9")
+    assert "optimistic" in recipe.notes[-1]
+    import yaml
+
+    assert parse_recipe(yaml.safe_load(recipe.to_yaml()), "best") == recipe
+    summary = summarise(opened)
+    own = summary.trial(summary.own)
+    assert own is not None
+    assert own.settings == {"optimizer.lr": 0.01, "optimizer.momentum": 0.9}
+    assert summary.importance["optimizer.lr"] > summary.importance["optimizer.momentum"]
+
+
+def test_nested_searches_anew_without_each_outer_fold(job: MakeJob, pretended: list[float]) -> None:
+    made = job(trials=3, sampler="random")
+    found = nested_cv.nested(made, 3, 1, print)
+    material = material_of(made.plan)
+    assert found.positives == int((material.targets == 0).sum())  # every image is measured once
+    assert len(found.chosen) == 3
+    assert len(pretended) == 3 * (3 + 2)
+    storage = open_storage(made.url)
+    from optuna import load_study
+
+    for number, fold in enumerate(folds_of(material, 3, 0), start=1):
+        inner = load_study(study_name=f"t: without fold {number} of 3", storage=storage)
+        inside = material.only(np.concatenate([fold.train, fold.select]))
+        assert inner.user_attrs["data"] == inside.manifest.rows_hash()
+
+
+def test_repeated_measures_both_on_other_folds(job: MakeJob, pretended: list[float]) -> None:
+    opened = study.search(job(trials=2), 1, print)
+    found = nested_cv.repeated(opened, {"optimizer.lr": 0.1, "optimizer.momentum": 0.0}, 2, print)
+    assert found.positives == 2 * int((opened.material.targets == 0).sum())
+    assert found.difference.value is not None
+    assert found.difference.value < 0  # worse than the recipe's own lr of .01
+
+
+def test_a_claim_is_given_once(tmp_path: Path) -> None:
+    storage = open_storage(f"sqlite:///{tmp_path / 's.db'}")
+    assert [claim(storage, "a"), claim(storage, "a"), claim(storage, "b")] == [True, False, True]
+
+
+@pytest.mark.parametrize(
+    ("url", "error", "words"),
+    [
+        ("t.db", UsageError, ["sqlite:///t.db"]),
+        ("mysql://a:secret@b/c", UsageError, ["must be sqlite"]),
+        ("postgresql://me:secret@127.0.0.1:1/none", RunError, ["cannot be opened"]),
+    ],
+)
+def test_an_address_that_leads_nowhere_is_refused_without_its_password(
+    url: str, error: type[Exception], words: list[str]
+) -> None:
+    if url.startswith("postgresql"):
+        pytest.importorskip("psycopg")
+    with pytest.raises((error, MissingExtraError)) as caught:
+        open_storage(url)
+    assert "secret" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)

@@ -1,0 +1,47 @@
+"""Several worker processes on one PostgreSQL study, training for real: every trial once, the figures those of one."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("optuna")
+pytestmark = pytest.mark.lab
+
+from optuna.trial import TrialState  # noqa: E402
+
+from pneumoscope.core.errors import RunError  # noqa: E402
+from pneumoscope.tuning import study  # noqa: E402
+from pneumoscope.tuning.storage import SLOT, close  # noqa: E402
+
+
+def test_what_stops_a_worker_process_reaches_the_command(job: Callable[..., Any]) -> None:
+    made = job()
+    table = made.plan.manifest.table.copy()
+    table["sha256"] = "0" * 64  # no image is what was imported
+    changed = replace(made.plan, manifest=replace(made.plan.manifest, table=table))
+    with pytest.raises(RunError, match="changed since the import"):
+        study.search(replace(made, plan=changed), 2, print)
+
+
+def test_two_workers_on_postgresql_share_the_trials(postgres: str, job: Callable[..., Any]) -> None:
+    made = job(sampler="random", trials=4, url=postgres, name="two workers")
+    both = study.search(made, 2, print)
+    trials = both.study.get_trials()
+    assert [trial.state for trial in trials] == [TrialState.COMPLETE] * 4
+    assert Counter(trial.user_attrs[SLOT] for trial in trials) == Counter(range(4))
+    assert {key for trial in trials for key in trial.user_attrs["figures"]} >= {"auroc", "log-loss"}
+
+    one = study.search(replace(made, name="one worker"), 1, print)
+    values = {trial.user_attrs[SLOT]: (trial.params, trial.value) for trial in one.study.get_trials()}
+    for trial in trials:  # the same settings; the figures too, since all randomness is counted
+        params, value = values[trial.user_attrs[SLOT]]
+        assert trial.params == params
+        assert trial.value == pytest.approx(value, abs=0.02)
+    for opened in (both, one):
+        close(opened.storage)

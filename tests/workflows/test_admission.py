@@ -1,0 +1,61 @@
+"""No training starts on data that leak, and the card keeps what the gate said."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.lab
+
+from rich.console import Console  # noqa: E402
+
+from pneumoscope.core.errors import GateRefusedError  # noqa: E402
+from pneumoscope.data.manifest import Manifest  # noqa: E402
+from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
+from pneumoscope.training.plan import Plan, plan  # noqa: E402
+from pneumoscope.workflows import train as running  # noqa: E402
+from pneumoscope.workflows.admission import admit, summary_of  # noqa: E402
+
+QUIET = Console(file=io.StringIO())
+
+
+@pytest.fixture
+def leaking(phantom_set: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
+    """A test patient whose picture, under another name and number, is in train too."""
+    monkeypatch.setenv("PNEUMOSCOPE_CACHE", str(tmp_path / "cache"))
+    rows: list[dict[Any, Any]] = phantom_set.table.to_dict("records")
+    tested = next(row for row in rows if row["split"] == "test")
+    root = phantom_set.roots[tested["source"]]
+    copied = [dict(row) for row in rows]
+    folder = tmp_path / "images"
+    for row in copied:
+        (folder / row["image"]).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(root / row["image"], folder / row["image"])
+    shutil.copyfile(root / tested["image"], folder / "again.png")
+    copied.append({**tested, "image": "again.png", "split": "train", "group": "somebody", "patient_id": "somebody"})
+    made = Manifest.from_rows(copied, dict.fromkeys(phantom_set.roots, folder))
+    return plan(load_recipe("lenet-128", ["task.classes=[covid-19, normal, viral-pneumonia]"]), made)
+
+
+def test_nothing_is_trained_where_a_test_image_is_in_train(
+    leaking: Plan, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def never(*_: Any, **__: Any) -> None:
+        raise AssertionError("a training was started")
+
+    monkeypatch.setattr(running, "train", never)
+    with pytest.raises(GateRefusedError, match="duplicates-across-parts"):
+        running.train_and_release(leaking, tmp_path / "run", console=QUIET)
+    assert not (tmp_path / "run").exists()
+
+
+def test_what_is_allowed_is_on_the_card_with_its_reason(leaking: Plan) -> None:
+    report = admit(leaking, allowed={"duplicates-across-parts": "to show the leak"}, console=QUIET)
+    kept = summary_of(report)
+    assert {note.name: note.because for note in kept.findings}["duplicates-across-parts"] == "to show the leak"
+    assert kept.data == leaking.manifest.rows_hash()

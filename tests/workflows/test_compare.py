@@ -1,0 +1,223 @@
+"""A whole comparison on phantoms: ranked as scikit-learn ranks, resumed without work, test opened once."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.lab
+
+import pyarrow.parquet as pq  # noqa: E402
+from rich.console import Console  # noqa: E402
+from sklearn.metrics import roc_auc_score  # noqa: E402
+
+from pneumoscope.bundle import evidence  # noqa: E402
+from pneumoscope.comparison.entries import Entry, entries  # noqa: E402
+from pneumoscope.comparison.page import comparison_page, pictures  # noqa: E402
+from pneumoscope.comparison.ranking import Wishes  # noqa: E402
+from pneumoscope.comparison.result import Comparison  # noqa: E402
+from pneumoscope.comparison.result import entries as entries_module  # noqa: E402
+from pneumoscope.core.errors import WeightsError  # noqa: E402
+from pneumoscope.data.manifest import Manifest  # noqa: E402
+from pneumoscope.data.phantoms.phantom import write_set  # noqa: E402
+from pneumoscope.data.splits import assign_parts  # noqa: E402
+from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
+from pneumoscope.workflows.compare import CLOSED, run_comparison  # noqa: E402
+
+QUIET = Console(file=io.StringIO())
+
+
+class Ledger:
+    """Stands for the ledger beside the data; remembers each opening."""
+
+    def __init__(self) -> None:
+        self.openings: list[tuple[list[str], str]] = []
+
+    def __call__(self, hashes: Sequence[str], by: str) -> int:
+        self.openings.append((list(hashes), by))
+        return len(self.openings) - 1
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    """Drawn patients, ten or more of each class in validation and in test."""
+    folder = tmp_path_factory.mktemp("set")
+    manifest = write_set(folder, 40, ("covid-19", "normal"), seed=1, size=64)
+    return assign_parts(manifest, {"validation": 0.3, "calibration": 0.2, "test": 0.3}, seed=0)
+
+
+def small(folder: Path, name: str, **training: float) -> str:
+    recipe = load_recipe("cnn-150").model_dump(mode="json")
+    recipe |= {"name": name, "split": None, "expects": None}
+    recipe["task"] = {"kind": "binary", "classes": ["covid-19", "normal"]}
+    recipe["input"]["size"] = 32
+    recipe["head"]["hidden"] = [8]
+    recipe["optimizer"]["lr"] = training.get("lr", 0.001)
+    recipe["training"] |= {"epochs": int(training.get("epochs", 2)), "batch_size": 8}
+    path = folder / f"{name}.yaml"
+    path.write_text(yaml.safe_dump(recipe))
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def networks(data: Manifest, tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+    folder = tmp_path_factory.mktemp("recipes")
+    names = [small(folder, "short"), small(folder, "long", epochs=4), small(folder, "wild", lr=1e30)]
+
+    def offline(name: str) -> None:
+        raise WeightsError(name, "its weights could not be fetched.")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(entries_module, "require_hub", offline)
+        return entries([*names, "resnet18-pretrained"], data, "covid-19")
+
+
+@pytest.fixture(scope="module")
+def ledger() -> Ledger:
+    return Ledger()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("out")
+
+
+def run(networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger, finalists: int = 1) -> Comparison:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PNEUMOSCOPE_CACHE", str(folder / "cache"))
+        return run_comparison(
+            networks,
+            data,
+            folder,
+            target="covid-19",
+            wishes=Wishes(),
+            grid={},
+            command="pneumoscope compare",
+            device="cpu",
+            allowed={},
+            finalists=finalists,
+            record=ledger,
+            console=QUIET,
+        )
+
+
+@pytest.fixture(scope="module")
+def made(networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger) -> Comparison:
+    return run(networks, data, folder, ledger)
+
+
+def test_networks_are_ranked_as_scikit_learn_ranks_them(made: Comparison, data: Manifest, folder: Path) -> None:
+    (table,) = made.tables
+    truth = (data.part("validation").table["label"] == "covid-19").to_numpy()
+    expected = {}
+    for name in ("short", "long"):
+        scores = pq.read_table(folder / "runs" / name / "predictions.parquet").column("p_covid-19").to_numpy()
+        expected[name] = roc_auc_score(truth, scores)
+    assert [row.name for row in table.rows] == sorted(expected, key=lambda name: -expected[name])
+    for row in table.rows:
+        assert row.figures["auroc"].value == pytest.approx(expected[row.name], abs=1e-9)
+    last = table.rows[-1]
+    assert last.versus_best is not None
+    difference = min(expected.values()) - max(expected.values())
+    assert last.versus_best.difference.value == pytest.approx(difference, abs=1e-9)
+    assert made.data == data.rows_hash()
+
+
+def test_a_network_that_fails_or_lacks_its_weights_costs_the_others_nothing(made: Comparison) -> None:
+    left_out = {row.name: row for row in made.not_run}
+    assert left_out["wild"].status == "failed"
+    assert "the loss is nan" in left_out["wild"].reason
+    assert left_out["resnet18-pretrained"].status == "not run"
+    assert left_out["resnet18-pretrained"].reported["accuracy"] == 0.95
+
+
+def test_test_is_opened_once_for_the_finalists_and_all_is_kept(
+    made: Comparison, networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger
+) -> None:
+    test = data.part("test").table
+    (opened, by), *more = ledger.openings
+    assert not more
+    assert opened == sorted(set(test["sha256"]))
+    (table,) = made.tables
+    assert all(final.name in by for final in table.finals)
+    assert table.rows[0].name in [final.name for final in table.finals]
+    final = table.finals[0]
+    assert final.evaluation.part == "test"
+    assert final.evaluation.figures.images == len(test)
+    assert final.evaluation.earlier_openings == 0
+
+    written = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.ckpt")}
+    again = run(networks, data, folder, ledger)
+    assert len(ledger.openings) == 1
+    assert {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.ckpt")} == written
+    assert [row.figures for row in again.tables[0].rows] == [row.figures for row in table.rows]
+    assert again.tables[0].finals == table.finals
+
+
+def test_the_opening_is_evidence_about_each_finalist_and_on_its_card(
+    made: Comparison, data: Manifest, folder: Path
+) -> None:
+    for final in made.tables[0].finals:
+        bundle = folder / "runs" / final.name / "bundle"
+        [opening] = evidence.openings(evidence.read(bundle, final.evaluation.identity))
+        assert (opening.command, opening.images) == ("pneumoscope compare", len(data.part("test")))
+        assert opening.headline["accuracy"] == final.evaluation.figures.overall["accuracy"]
+        assert "Opened once with this model" in (bundle / "CARD.md").read_text()
+        assert "Opened once with this model" in (bundle.parent / "report.html").read_text()
+
+
+def test_a_comparison_without_finals_leaves_test_closed(
+    made: Comparison, networks: list[Entry], data: Manifest, folder: Path
+) -> None:
+    untouched = Ledger()
+    closed = run(networks, data, folder, untouched, finalists=0)
+    assert not untouched.openings
+    assert closed.test_note == CLOSED
+    assert not closed.tables[0].finals
+
+
+def test_what_is_written_says_the_same(made: Comparison, folder: Path) -> None:
+    kept = Comparison.model_validate(json.loads((folder / "comparison.json").read_text()))
+    assert kept.tables[0].rows == made.tables[0].rows
+    page = (folder / "comparison.html").read_text()
+    assert "http:" not in page.replace("http://www.w3.org", "")  # nothing is loaded from anywhere
+    assert "https:" not in page
+    for name in ("short", "long", "wild", "resnet18-pretrained"):
+        assert name in page
+    lines = (folder / "leaderboard.csv").read_text().splitlines()
+    assert len(lines) == 1 + len(kept.tables[0].rows) + len(kept.tables[0].finals)
+
+
+def test_latency_memory_and_operations_are_of_the_network(made: Comparison) -> None:
+    """Multiply-adds by hand: 3x3 convolutions of 32, 64, 64, 128, 256 on 32, 16, 8, 4, 2 pixels, then 8 and 1 units."""
+    by_hand = 9 * (32**2 * 32 + 16**2 * 32 * 64 + 8**2 * 64 * 64 + 4**2 * 64 * 128 + 2**2 * 128 * 256) + 256 * 8 + 8
+    cost = made.tables[0].rows[0].cost
+    assert cost.operations == by_hand
+    assert cost.latency is not None
+    assert np.isfinite(cost.latency)
+    assert cost.latency_range is not None
+    assert cost.latency_range[0] <= cost.latency <= cost.latency_range[1]
+    assert cost.memory_bytes is not None
+    assert cost.memory_bytes > cost.model_bytes
+
+
+def test_an_experiment_is_drawn_for_each_recipe_and_setting(made: Comparison) -> None:
+    """A picture for each recipe of a table, named so that the page finds it under its setting."""
+    rows = tuple(
+        row.model_copy(update={"recipe": "cnn-150", "settings": {"optimizer.lr": value}})
+        for row, value in zip(made.tables[0].rows, ("0.1", "0.01"), strict=True)
+    )
+    table = made.tables[0].model_copy(update={"rows": rows})
+    experiment = made.model_copy(update={"tables": (table,), "grid": {"optimizer.lr": ("0.1", "0.01")}})
+    images = pictures(experiment)
+    assert images["cnn-150-optimizer-lr-1.png"].startswith(b"\x89PNG")
+    page = comparison_page(experiment, images)
+    assert "Experiment: optimizer.lr" in page
+    assert page.count('alt="cnn-150-optimizer-lr-1.png"') == 1
