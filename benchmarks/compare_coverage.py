@@ -19,9 +19,9 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats.comparison.paired import METRICS, Paired, Scores, paired, paired_all
 from pneumoscope.stats.comparison.recommendation import Candidate, recommend
+from pneumoscope.stats.estimates import Estimate
 
 
 @dataclass(frozen=True)

@@ -25,10 +25,10 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats import intervals, kernels, stratified
 from pneumoscope.stats.bootstrap import bootstrap, resample
 from pneumoscope.stats.decision import net_benefit
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.loss_intervals import MOST_NATS, mean_of_losses
 from pneumoscope.stats.predictive_values import predictive_values
 from pneumoscope.stats.prevalence import likelihood_ratio

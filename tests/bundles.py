@@ -13,8 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from pneumoscope.bundle.card import Card, Estimate, LabelDefinition, OperatingPoint, Refusal, SourceLicence
+from pneumoscope.bundle.card import Card, LabelDefinition, Refusal, SourceLicence
 from pneumoscope.core.files import sha256_of, write_text
+from pneumoscope.stats.estimates import Estimate, OperatingPoint
 
 OOD_THRESHOLD = 3.5
 THRESHOLD = 0.4

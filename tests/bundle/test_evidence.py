@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pneumoscope.bundle import evidence
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.bundle.runtime import bundle_folder
 from pneumoscope.core.errors import BundleError
+from pneumoscope.stats.estimates import Estimate
 
 WHO = "a" * 64
 

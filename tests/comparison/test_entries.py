@@ -9,8 +9,8 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
+from pneumoscope.comparison import entries as module  # noqa: E402
 from pneumoscope.comparison.entries import entries, fit_task, parse_grid, published, sets_for  # noqa: E402
-from pneumoscope.comparison.result import entries as module  # noqa: E402
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402

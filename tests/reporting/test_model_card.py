@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pneumoscope.bundle.card import Estimate, PartMetrics
+from pneumoscope.bundle.card import PartMetrics
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.reporting.model_card import card_markdown
+from pneumoscope.stats.estimates import Estimate
 
 bundles = pytest.importorskip("bundles")
 pytest.importorskip("onnx")

@@ -137,7 +137,7 @@ def a_card(**changes):
 
 
 def test_the_card_brings_what_judges_its_promises():
-    from pneumoscope.bundle.card import PredictionSets
+    from pneumoscope.stats.estimates import PredictionSets
 
     p, truth = study()
     sets = PredictionSets(alpha=0.1, thresholds=dict.fromkeys(CLASSES, 0.2), groups={}, expected={}, method="")
@@ -183,7 +183,7 @@ def test_an_evaluation_of_before_still_reads():
 
 
 def test_a_threshold_in_words():
-    from pneumoscope.bundle.card import Estimate
+    from pneumoscope.stats.estimates import Estimate
     from pneumoscope.stats.plain_language import above_threshold, few_groups
 
     sensitivity = Estimate(value=0.952, low=0.913, high=0.998)

@@ -7,8 +7,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.tuning.charts import bars, history, parallel, ticks
 from pneumoscope.tuning.page import AtPrecision, Comparison, StudySummary, StudyTrial, study_page
 

@@ -19,11 +19,11 @@ from rich.console import Console  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from pneumoscope.bundle import evidence  # noqa: E402
+from pneumoscope.comparison import entries as entries_module  # noqa: E402
 from pneumoscope.comparison.entries import Entry, entries  # noqa: E402
 from pneumoscope.comparison.page import comparison_page, pictures  # noqa: E402
 from pneumoscope.comparison.ranking import Wishes  # noqa: E402
 from pneumoscope.comparison.result import Comparison  # noqa: E402
-from pneumoscope.comparison.result import entries as entries_module  # noqa: E402
 from pneumoscope.core.errors import WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.data.phantoms.phantom import write_set  # noqa: E402

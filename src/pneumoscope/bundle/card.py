@@ -9,14 +9,15 @@ After: Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import sha256_of
+from pneumoscope.core.frozen import Frozen
+from pneumoscope.stats.estimates import Estimate, LikelihoodBand, OperatingPoint, PredictionSets
 
 SCHEMA_VERSION = 1
 
@@ -24,73 +25,7 @@ OUTPUTS = ("probabilities", "logits", "heatmap", "embedding", "ood")
 """Names of the graph's outputs, in order. Its one input is ``image``: float32 [N, 1, H, W], 0 = black, 1 = white."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Estimate(_Frozen):
-    """A figure with its 95% interval.
-
-    ``value`` is None where the figure cannot be computed, ``low`` and ``high`` where its interval is not estimable
-    (fewer than 10 groups in a class); ``note`` says why.
-    """
-
-    value: float | None
-    low: float | None = None
-    high: float | None = None
-    method: str = ""
-    note: str = ""
-
-    def __str__(self) -> str:
-        if self.value is None:
-            return "not estimable"
-        if self.low is None or self.high is None:
-            return f"{self.value:.3f} [interval not estimable]"
-        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
-
-
-class OperatingPoint(_Frozen):
-    """A threshold on the primary label's probability, chosen on the calibration part only."""
-
-    name: Literal["youden", "sensitivity-95", "sensitivity-98"]
-    threshold: float
-    sensitivity: Estimate
-    specificity: Estimate
-    meaning: str = Field(default="", description="in words: of how many images of which sources how many were above")
-
-
-class PredictionSets(_Frozen):
-    """Thresholds of prediction sets, from the second half of the calibration part, which set nothing else."""
-
-    alpha: float = Field(description="the sets aim to hold the true label of 1 - alpha of the images of each label")
-    thresholds: dict[str, float] = Field(description="label -> the smallest probability at which it is in the set")
-    groups: dict[str, int] = Field(description="label -> calibration groups that its threshold rests on")
-    expected: dict[str, tuple[float, float]] = Field(
-        description="label -> limits within which chance puts the true coverage of such a threshold 95 times in 100"
-    )
-    method: str
-    measured_on: str = Field(default="", description="part whose images gave coverage, with their number")
-    coverage: dict[str, Estimate] = Field(
-        default_factory=dict, description="label -> share of its images there whose set held it"
-    )
-    mean_size: float | None = Field(default=None, description="labels in a set there, on average")
-
-    def of(self, probabilities: Mapping[str, float]) -> list[str]:
-        """Return the labels that can't be ruled out; none where the image is unusual for every label."""
-        return [label for label, limit in self.thresholds.items() if probabilities[label] >= limit]
-
-
-class LikelihoodBand(_Frozen):
-    """How much more often a score in a band comes from the primary label than from the others."""
-
-    low: float
-    high: float = Field(description="low <= score < high; the last band holds its end")
-    ratio: Estimate
-    positives: int = Field(description="calibration images of the primary label in the band")
-    negatives: int
-
-
-class PartMetrics(_Frozen):
+class PartMetrics(Frozen):
     """What was measured on one part of one data set."""
 
     part: str
@@ -101,7 +36,7 @@ class PartMetrics(_Frozen):
     metrics: dict[str, Estimate]
 
 
-class LabelDefinition(_Frozen):
+class LabelDefinition(Frozen):
     """One class of the model."""
 
     name: str
@@ -110,7 +45,7 @@ class LabelDefinition(_Frozen):
     images: dict[str, int] = Field(default_factory=dict, description="images by part")
 
 
-class SourceLicence(_Frozen):
+class SourceLicence(Frozen):
     """The licence that one source of training data (or of starting weights) lays on these weights."""
 
     source: str
@@ -118,14 +53,14 @@ class SourceLicence(_Frozen):
     images: int = 0
 
 
-class Refusal(_Frozen):
+class Refusal(Frozen):
     """When the model keeps silent: thresholds chosen on the calibration part."""
 
     ood_threshold: float = Field(description="a study whose out-of-distribution score exceeds this is refused")
     ood_quantile: float = Field(description="the share of calibration images at or under the threshold")
 
 
-class GateNote(_Frozen):
+class GateNote(Frozen):
     """One finding of the data gate."""
 
     name: str
@@ -134,7 +69,7 @@ class GateNote(_Frozen):
     because: str | None = Field(default=None, description="why the user allowed it")
 
 
-class GateSummary(_Frozen):
+class GateSummary(Frozen):
     """What the data gate found before the training."""
 
     checked: str = Field(description="UTC, ISO 8601")
@@ -142,7 +77,7 @@ class GateSummary(_Frozen):
     findings: tuple[GateNote, ...]
 
 
-class Card(_Frozen):
+class Card(Frozen):
     """All that a bundle says about itself. ``labels`` gives the order of the graph's outputs; the first is primary."""
 
     schema_version: int = SCHEMA_VERSION

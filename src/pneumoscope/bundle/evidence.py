@@ -18,10 +18,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pneumoscope.bundle.card import Card, Estimate
+from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.card import identity as identity_of
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import data_folder, write_json
+from pneumoscope.stats.estimates import Estimate
 
 if TYPE_CHECKING:
     from pneumoscope.inference.evaluate import Evaluation

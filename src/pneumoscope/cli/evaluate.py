@@ -16,8 +16,8 @@ from pneumoscope.core.labels import DISCLAIMER, display_name, result_phrase
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from pneumoscope.bundle.card import Estimate
     from pneumoscope.inference.evaluate import Evaluation
+    from pneumoscope.stats.estimates import Estimate
 
 
 def evaluate(

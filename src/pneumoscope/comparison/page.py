@@ -9,7 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from pneumoscope.comparison.result import RANKING, Comparison, Row, Table, charts
+from pneumoscope.comparison import charts
+from pneumoscope.comparison.result import RANKING, Comparison, Row, Table
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import drawings

@@ -13,7 +13,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.comparison.result import Row, Seeds, Table, figures_of
 from pneumoscope.comparison.runs import (
     Outcome,
@@ -28,6 +27,7 @@ from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.stats.comparison.paired import SMALLER_IS_BETTER, Paired, Scores, paired_all
 from pneumoscope.stats.comparison.recommendation import Candidate, Recommendation, recommend
 from pneumoscope.stats.comparison.seeds import across_seeds_all
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import evaluate_predictions
 
 

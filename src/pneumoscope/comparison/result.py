@@ -9,22 +9,19 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pneumoscope import __version__
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.comparison.recommendation import Recommendation
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import Figures
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Cost(_Frozen):
+class Cost(Frozen):
     """What a network costs."""
 
     training_seconds: float | None = Field(description="all epochs, validation included, and a frozen backbone's pass")
@@ -38,7 +35,7 @@ class Cost(_Frozen):
     memory_bytes: int | None = Field(description="what loading and running the graph adds to a process at its peak")
 
 
-class Row(_Frozen):
+class Row(Frozen):
     """One network: a recipe with its settings and seed."""
 
     name: str
@@ -58,7 +55,7 @@ class Row(_Frozen):
     versus_best: Paired | None = Field(description="this network less the best one; None for the best itself")
 
 
-class Final(_Frozen):
+class Final(Frozen):
     """A finalist on the test part."""
 
     name: str
@@ -67,7 +64,7 @@ class Final(_Frozen):
     versus_first: Paired | None = Field(description="this finalist less the one recommended; None for that one")
 
 
-class Seeds(_Frozen):
+class Seeds(Frozen):
     """A recipe over its seeds."""
 
     name: str
@@ -78,7 +75,7 @@ class Seeds(_Frozen):
     versus_best: Paired | None
 
 
-class Table(_Frozen):
+class Table(Frozen):
     """Networks that answer one question on the same images, the best first."""
 
     classes: tuple[str, ...]
@@ -94,7 +91,7 @@ class Table(_Frozen):
     finals: tuple[Final, ...]
 
 
-class NotRun(_Frozen):
+class NotRun(Frozen):
     """A network that has no figures, and why."""
 
     name: str
@@ -104,7 +101,7 @@ class NotRun(_Frozen):
     reported: dict[str, Any]
 
 
-class Comparison(_Frozen):
+class Comparison(Frozen):
     """All of one comparison."""
 
     schema_version: int = 1

@@ -19,16 +19,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from pneumoscope import __version__
-from pneumoscope.bundle.card import (
-    Card,
-    LabelDefinition,
-    OperatingPoint,
-    PartMetrics,
-    PredictionSets,
-    Refusal,
-    SourceLicence,
-    identity,
-)
+from pneumoscope.bundle.card import Card, LabelDefinition, PartMetrics, Refusal, SourceLicence, identity
 from pneumoscope.core.files import sha256_of, write_json, write_text
 from pneumoscope.data.checks.findings import GateReport
 from pneumoscope.export.graph import BundleGraph, fit_feature_space, forward_part
@@ -39,6 +30,7 @@ from pneumoscope.recipes.recipe import Pretrained
 from pneumoscope.reporting.model_card import card_markdown
 from pneumoscope.stats import conformal
 from pneumoscope.stats.calibration import first_half, fit_scaling, operating_points, score_bands
+from pneumoscope.stats.estimates import OperatingPoint, PredictionSets
 from pneumoscope.stats.figures import evaluate_predictions
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.stats.plain_language import above_threshold, few_groups

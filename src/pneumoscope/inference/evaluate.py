@@ -14,12 +14,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pneumoscope import __version__
-from pneumoscope.bundle.card import Card, Estimate
+from pneumoscope.bundle.card import Card
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, PARTS
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import Figures, evaluate_predictions
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.kernels import Bools
@@ -42,11 +44,7 @@ Progress = Callable[[int, int], None]
 """Called with the images done and the images in all."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Failure(_Frozen):
+class Failure(Frozen):
     """An image that could not be read or run: it is in no figure."""
 
     image: str
@@ -58,7 +56,7 @@ RecordOpening = Callable[[Sequence[str], str], int]
 opening down and returns how many earlier ones saw any of these images."""
 
 
-class SourceFigures(_Frozen):
+class SourceFigures(Frozen):
     """What was measured on the images of one source: how a model differs between archives."""
 
     images: int
@@ -68,7 +66,7 @@ class SourceFigures(_Frozen):
     metrics: dict[str, Estimate]
 
 
-class Measured(_Frozen):
+class Measured(Frozen):
     """The figures of an evaluation."""
 
     figures: Figures = Field(description="of all images that could be read, refused ones too")

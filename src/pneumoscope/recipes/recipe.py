@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, BeforeValidator, Field, ValidationError, model_validator
 
 from pneumoscope.core.errors import RecipeError, UsageError
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import LABELS
 from pneumoscope.core.overrides import parse_change, put
 from pneumoscope.core.registry import suggestion
@@ -29,13 +30,7 @@ def _as_tuple(value: Any) -> Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-class _Part(BaseModel):
-    """A section of a recipe: frozen, and an unknown key is an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Task(_Part):
+class Task(Frozen):
     """What is told apart. The first class is the primary one (the positive one, if there are two)."""
 
     kind: Literal["binary", "multiclass"]
@@ -68,7 +63,7 @@ class Task(_Part):
         return tuple(label for label in LABELS if self.class_of(label) == name)
 
 
-class Pretrained(_Part):
+class Pretrained(Frozen):
     """Weights to start from: a safetensors file with the normalisation and padding that it was trained with."""
 
     file: str = Field(description="file name, looked for in the weights folders, or a path")
@@ -79,7 +74,7 @@ class Pretrained(_Part):
     licence: str = "unknown"
 
 
-class Network(_Part):
+class Network(Frozen):
     """The trunk: any timm backbone, or one of the classic networks, by name."""
 
     name: str
@@ -95,7 +90,7 @@ class Network(_Part):
     )
 
 
-class Head(_Part):
+class Head(Frozen):
     """The classifier on the last feature map.
 
     ``linear`` and ``mlp`` stand on the pooled map, ``flatten-mlp`` on the flattened one. ``dropout`` gives the rate
@@ -122,7 +117,7 @@ class Head(_Part):
         return self.dropout if isinstance(self.dropout, tuple) else (self.dropout,) * (len(self.hidden) + 1)
 
 
-class Input(_Part):
+class Input(Frozen):
     """The square that the graph resizes to, and its normalisation where the weights do not bring their own."""
 
     size: int = Field(ge=16, le=2048)
@@ -131,7 +126,7 @@ class Input(_Part):
     std: tuple[Positive, ...] = (1.0,)
 
 
-class Augment(_Part):
+class Augment(Frozen):
     """Random changes of the training images; each range is symmetric and uniform."""
 
     rotation: float = Field(default=0.0, ge=0, le=180, description="degrees")
@@ -153,7 +148,7 @@ class Augment(_Part):
         return self == Augment(fill=self.fill)
 
 
-class Loss(_Part):
+class Loss(Frozen):
     """What is minimised."""
 
     kind: Literal["cross-entropy", "nll", "bce", "focal"] = "cross-entropy"
@@ -162,7 +157,7 @@ class Loss(_Part):
     focal_gamma: float = Field(default=2.0, ge=0)
 
 
-class Optimizer(_Part):
+class Optimizer(Frozen):
     """How it is minimised."""
 
     kind: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad"]
@@ -176,7 +171,7 @@ class Optimizer(_Part):
     clip_norm: float | None = Field(default=None, gt=0)
 
 
-class Schedule(_Part):
+class Schedule(Frozen):
     """How the learning rate changes."""
 
     kind: Literal["constant", "cosine", "one-cycle", "plateau"] = "constant"
@@ -189,13 +184,13 @@ class Schedule(_Part):
     factor: Annotated[float, Field(gt=0, lt=1)] = 0.1
 
 
-class EarlyStopping(_Part):
+class EarlyStopping(Frozen):
     """When to stop before the last epoch: no better value of the selection metric in so many epochs."""
 
     patience: int = Field(ge=1)
 
 
-class Training(_Part):
+class Training(Frozen):
     """How long, how many at a time, from which seed."""
 
     epochs: int = Field(ge=1)
@@ -205,7 +200,7 @@ class Training(_Part):
     early_stopping: EarlyStopping | None = None
 
 
-class Selection(_Part):
+class Selection(Frozen):
     """Which epoch's weights are kept."""
 
     metric: Literal[
@@ -218,14 +213,14 @@ class Selection(_Part):
         return "min" if self.metric == "validation_loss" else "max"
 
 
-class Expects(_Part):
+class Expects(Frozen):
     """The number of parameters for the recipe's own classes; Keras counts batch-norm statistics, torch does not."""
 
     parameters: int
     counting: Literal["keras", "torch"] = "torch"
 
 
-class Recipe(_Part):
+class Recipe(Frozen):
     """What to train, from which source, and how."""
 
     name: str

@@ -203,8 +203,8 @@ def _described(data: Mapping[str, Any]) -> dict[str, Answer]:
     counted = ", ".join(f"{name.replace('_id', '')} of {count}" for name, count in known.items())
     result = {
         "acquisition": partly(
-            f"Stored width {min(widths)} to {max(widths)} pixels, {formatting.listed([str(b) for b in bits])} bits; view "
-            f"known of {known['view']} of {total} images.",
+            f"Stored width {min(widths)} to {max(widths)} pixels, {formatting.listed([str(b) for b in bits])} bits; "
+            f"view known of {known['view']} of {total} images.",
             "data",
             add="manufacturer, technique, exposure, and the views that are unknown",
         ),

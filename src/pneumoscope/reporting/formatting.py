@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from pneumoscope.bundle.card import Card, Estimate, GateNote
+from pneumoscope.bundle.card import Card, GateNote
 from pneumoscope.bundle.evidence import Opening
 from pneumoscope.core.labels import display_name
+from pneumoscope.stats.estimates import Estimate
 
 FIGURES: Mapping[str, str] = MappingProxyType(
     {

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pneumoscope.bundle.card import Card, Estimate, PartMetrics, PredictionSets
+from pneumoscope.bundle.card import Card, PartMetrics
 from pneumoscope.bundle.evidence import Opening
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
 from pneumoscope.reporting.formatting import (
@@ -19,6 +19,7 @@ from pneumoscope.reporting.formatting import (
     point_name,
     question,
 )
+from pneumoscope.stats.estimates import Estimate, PredictionSets
 
 
 def card_markdown(card: Card, identity: str, openings: Sequence[Opening] = ()) -> str:

@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.bootstrap import bootstrap, resample
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, proportion, too_few
 from pneumoscope.stats.kernels import Floats, Ints
 from pneumoscope.stats.metrics import confusion_matrix, group_index
@@ -24,10 +25,8 @@ METHOD = "group bootstrap, BCa"
 CHANCE = "not defined: chance alone would agree always, since both gave one label only"
 
 
-class Agreement(BaseModel):
+class Agreement(Frozen):
     """How two agree."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     labels: tuple[str, ...]
     table: tuple[tuple[int, ...], ...] = Field(description="row = what the first said, column = the second")

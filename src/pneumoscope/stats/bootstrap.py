@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
 from pneumoscope.stats.kernels import Floats, Ints
 

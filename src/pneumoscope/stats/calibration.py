@@ -18,7 +18,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
-from pneumoscope.bundle.card import Estimate, OperatingPoint
+from pneumoscope.stats.estimates import Estimate, OperatingPoint
 from pneumoscope.stats.intervals import FEWEST_GROUPS, proportion
 from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.stats.metrics import group_index

@@ -16,9 +16,10 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate, PredictionSets
+from pneumoscope.core.frozen import Frozen
+from pneumoscope.stats.estimates import Estimate, PredictionSets
 from pneumoscope.stats.intervals import TAIL, proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 from pneumoscope.stats.metrics import group_index
@@ -27,10 +28,8 @@ ALPHA = 0.05
 METHOD = "label-conditional split conformal, one random image a group"
 
 
-class SetCoverage(BaseModel):
+class SetCoverage(Frozen):
     """How prediction sets fare on some images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     alpha: float = Field(description="the sets aim to hold the true label of 1 - alpha of the images of each label")
     coverage: dict[str, Estimate] = Field(description="label -> share of its images whose set holds it")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats import metrics
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
@@ -16,20 +17,16 @@ _POINTS = 200  # at most, of a curve
 _COLUMNS = 20  # of a histogram
 
 
-class Band(BaseModel):
+class Band(Frozen):
     """A band of scores: what the model said on average and what was observed."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     stated: float
     observed: Estimate
     images: int
 
 
-class ScoreBand(BaseModel):
+class ScoreBand(Frozen):
     """A band of the card: the rate that it promises and the rate that was observed on other images."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     low: float
     high: float = Field(description="low <= score < high; the last band holds its end")
@@ -39,10 +36,8 @@ class ScoreBand(BaseModel):
     images: int
 
 
-class Plots(BaseModel):
+class Plots(Frozen):
     """Points of the pictures of the primary class (the first)."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     roc: tuple[tuple[float, float], ...] = Field(
         description="(1 - specificity, sensitivity), rising; empty if undefined"

@@ -15,9 +15,10 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.frozen import Frozen
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.metrics import group_index
 
@@ -25,11 +26,7 @@ THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.075, *(round(0.1 + 0.05 * k, 2) for k in
 METHOD = "limits of sensitivity and specificity, combined (Zou & Donner 2008)"
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NetBenefit(_Frozen):
+class NetBenefit(Frozen):
     """Net benefit at one threshold probability, in true positives per image; treating no one has 0."""
 
     threshold: float = Field(description="probability at which one would act")
@@ -37,7 +34,7 @@ class NetBenefit(_Frozen):
     treat_all: float = Field(description="acting on every image")
 
 
-class DecisionCurve(_Frozen):
+class DecisionCurve(Frozen):
     """Net benefit over threshold probabilities, at one prevalence."""
 
     prevalence: float

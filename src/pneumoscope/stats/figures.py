@@ -12,14 +12,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Card, Estimate, PartMetrics
+from pneumoscope.bundle.card import Card, PartMetrics
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats import conformal, kernels, metrics, stratified
 from pneumoscope.stats.bootstrap import Resampling, Statistic, bootstrap, resample
 from pneumoscope.stats.calibration import at_threshold
 from pneumoscope.stats.curve_points import Plots, ScoreBand, plots_of, score_bands_seen
 from pneumoscope.stats.decision import DecisionCurve, decision_curve
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import auroc, mean_of_proportions, proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 from pneumoscope.stats.loss_intervals import MOST_NATS, mean_of_losses
@@ -43,11 +45,7 @@ BY_CLASS = (
 )
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class OperatingResult(_Frozen):
+class OperatingResult(Frozen):
     """What a frozen threshold on the primary label's probability does on these images."""
 
     name: str
@@ -58,7 +56,7 @@ class OperatingResult(_Frozen):
     predictive: tuple[PredictiveValues, ...] = Field(default=(), description="PPV and NPV at stated prevalences")
 
 
-class Figures(_Frozen):
+class Figures(Frozen):
     """All figures of one model on one set of images. The first class is the primary one."""
 
     images: int

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import chdtri, ndtri, stdtrit
 
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 FEWEST_GROUPS = 10

@@ -13,8 +13,8 @@ import math
 import numpy as np
 from scipy.special import stdtrit
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats.bootstrap import strata_of
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
 from pneumoscope.stats.kernels import SMALLEST, Floats, Ints
 

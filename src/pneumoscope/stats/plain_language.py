@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.labels import display_name
+from pneumoscope.stats.estimates import Estimate
 
 ENOUGH_GROUPS = 100
 """Fewer groups in a class than this: a warning. With 100, a sensitivity of .9 is known to 6 points either way."""

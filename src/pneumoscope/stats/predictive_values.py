@@ -13,9 +13,10 @@ import math
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.frozen import Frozen
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, effective_size, group_sums, quantile_for, too_few
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.stats.ratios import METHOD, Share, ratio_limits
@@ -24,10 +25,8 @@ PREVALENCES = (0.01, 0.05, 0.20)
 OPTIMISTIC = "case-control data: optimistic"
 
 
-class PredictiveValues(BaseModel):
+class PredictiveValues(Frozen):
     """Predictive values of one threshold at one prevalence."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     prevalence: float = Field(description="stated, not measured")
     ppv: Estimate = Field(description="of those called positive, the share that is")

@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pneumoscope.bundle.card import Estimate, LikelihoodBand
+from pneumoscope.stats.estimates import Estimate, LikelihoodBand
 from pneumoscope.stats.intervals import FEWEST_GROUPS, effective_size, group_sums, quantile_for, too_few
 from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.stats.metrics import bin_edges, group_index

@@ -11,21 +11,18 @@ from __future__ import annotations
 from functools import partial
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.bootstrap import Resampling, bootstrap
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 SHARES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Answered(_Frozen):
+class Answered(Frozen):
     """The error where only the images that are trusted most are answered."""
 
     share: float = Field(description="of the images that are answered; ties are answered together")
@@ -34,7 +31,7 @@ class Answered(_Frozen):
     risk: Estimate = Field(description="share of wrong decisions among them")
 
 
-class RiskCoverage(_Frozen):
+class RiskCoverage(Frozen):
     """Risk against coverage for one order of refusal."""
 
     by: str = Field(description="confidence: the largest probability; ood: minus the out-of-distribution score")

@@ -10,8 +10,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats import intervals
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import combined, proportion
 from pneumoscope.stats.kernels import Bools, Ints
 from pneumoscope.stats.predictive_values import predictive_values

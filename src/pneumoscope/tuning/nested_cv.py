@@ -11,9 +11,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.recipes.recipe import with_changes
 from pneumoscope.stats.bootstrap import Resampling, bootstrap
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.training.machine import choose_device
 from pneumoscope.tuning.cross_validation import folds_of

@@ -15,12 +15,12 @@ from typing import Literal
 
 import numpy as np
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.stats import intervals, kernels, metrics
 from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
 from pneumoscope.stats.calibration import at_threshold
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 RESAMPLES = 1000

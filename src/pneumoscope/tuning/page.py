@@ -9,24 +9,21 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from markupsafe import Markup
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
 from pneumoscope import __version__
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import drawings
 from pneumoscope.reporting.pages.page import environment
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.tuning import charts
 
 Scalar = bool | int | float | str | None
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class StudyTrial(_Frozen):
+class StudyTrial(Frozen):
     """One setting and what came of it."""
 
     number: int = Field(description="from 1, in the order planned")
@@ -41,7 +38,7 @@ class StudyTrial(_Frozen):
     why: str = ""
 
 
-class AtPrecision(_Frozen):
+class AtPrecision(Frozen):
     """Missed images of the primary class where both settings have at least the same precision."""
 
     precision: float
@@ -50,7 +47,7 @@ class AtPrecision(_Frozen):
     difference: Estimate = Field(description="of the shares missed, after less before")
 
 
-class Comparison(_Frozen):
+class Comparison(Frozen):
     """The recipe as it stands against the tuned one, on predictions that the search did not see as they are here."""
 
     how: str
@@ -63,7 +60,7 @@ class Comparison(_Frozen):
     chosen: tuple[dict[str, Scalar], ...] = Field(default=(), description="nested: what each outer fold's search chose")
 
 
-class StudySummary(_Frozen):
+class StudySummary(Frozen):
     """All that is known of a search."""
 
     schema_version: int = 1

@@ -15,9 +15,10 @@ from typing import Annotated, Any, Literal, Self
 import numpy as np
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import Trial
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from pneumoscope.core.errors import UsageError
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.overrides import numbers, parse_path
 from pneumoscope.recipes.recipe import Recipe
 
@@ -26,11 +27,7 @@ Point = dict[str, Scalar]
 """One setting: key -> value; a list or mapping is written as YAML."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Choice(_Frozen):
+class Choice(Frozen):
     """A list of values, in no order."""
 
     values: tuple[Any, ...] = Field(min_length=1)
@@ -80,7 +77,7 @@ class Choice(_Frozen):
         return found
 
 
-class Range(_Frozen):
+class Range(Frozen):
     """Numbers from ``low`` to ``high``, both included; whole ones if both (and the step) are whole."""
 
     low: int | float
@@ -164,7 +161,7 @@ def _kind(value: Any) -> str:
 Setting = Annotated[Annotated[Choice, Tag("Choice")] | Annotated[Range, Tag("Range")], Discriminator(_kind)]
 
 
-class Search(_Frozen):
+class Search(Frozen):
     """A search file: the space, and what the search takes by default."""
 
     name: str

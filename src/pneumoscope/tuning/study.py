@@ -24,9 +24,9 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.errors import PneumoscopeError, RecipeError, RunError
 from pneumoscope.recipes.recipe import with_changes
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.training.machine import choose_device, keep_freed_memory
 from pneumoscope.training.plan import Plan
 from pneumoscope.tuning.cross_validation import Fold, Material, folds_of, material_of

@@ -11,9 +11,9 @@ import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.inference.evaluate import group_sentence
 from pneumoscope.recipes.recipe import Recipe, parse_recipe, with_changes
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.training.machine import choose_device, choose_precision, environment
 from pneumoscope.tuning.objective import Objective
 from pneumoscope.tuning.page import Comparison, StudySummary, StudyTrial

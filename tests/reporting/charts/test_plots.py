@@ -6,10 +6,10 @@ import re
 
 import pytest
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.reporting.charts.plots import Axes, curves, net_benefit, risk_coverage, score_bands, ticks
 from pneumoscope.stats.curve_points import ScoreBand
 from pneumoscope.stats.decision import DecisionCurve, NetBenefit
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.selective import Answered, RiskCoverage
 
 

@@ -8,8 +8,9 @@ import pytest
 
 from bundles import write_bundle
 from pneumoscope.bundle import evidence
-from pneumoscope.bundle.card import Estimate, LikelihoodBand, read_card
+from pneumoscope.bundle.card import read_card
 from pneumoscope.server.settings import Settings
+from pneumoscope.stats.estimates import Estimate, LikelihoodBand
 from server.client import Client, predict_all, serving
 from server.drawn import png
 

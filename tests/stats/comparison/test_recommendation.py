@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.errors import UsageError
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.comparison.recommendation import Candidate, Recommendation, recommend
+from pneumoscope.stats.estimates import Estimate
 
 MB = 1_000_000
 

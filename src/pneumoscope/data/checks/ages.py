@@ -7,11 +7,11 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.checks.ancestors import ADULTS, CHILDREN, canonical
 from pneumoscope.data.checks.context import Evidence
 from pneumoscope.data.checks.findings import Case, Clear, Finding
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 
 ADULT = 18

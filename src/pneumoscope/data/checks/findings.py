@@ -9,20 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.errors import GateRefusedError, UsageError
+from pneumoscope.core.frozen import Frozen
+from pneumoscope.stats.estimates import Estimate
 
 Severity = Literal["block", "warn", "note"]
 SCHEMA_VERSION = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Case(_Frozen):
+class Case(Frozen):
     """One instance of a finding: the rows it concerns, in words as well."""
 
     rows: tuple[int, ...] = Field(description="positions in the manifest, from 0")
@@ -31,7 +28,7 @@ class Case(_Frozen):
     similarity: float | None = Field(default=None, description="of a pair of pictures: correlation, .65 to 1")
 
 
-class Finding(_Frozen):
+class Finding(Frozen):
     """Something that a check found."""
 
     name: str = Field(description="of the check; what --allow takes")
@@ -51,7 +48,7 @@ class Finding(_Frozen):
         return tuple(sorted({row for case in self.cases for row in case.rows}))
 
 
-class Clear(_Frozen):
+class Clear(Frozen):
     """A check that found nothing, or that could not be made."""
 
     name: str
@@ -59,7 +56,7 @@ class Clear(_Frozen):
     applicable: bool = True
 
 
-class GateReport(_Frozen):
+class GateReport(Frozen):
     """The outcome of all checks on one manifest."""
 
     schema_version: int = SCHEMA_VERSION

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.data.checks.context import Evidence
 from pneumoscope.data.checks.findings import Clear, Finding
 from pneumoscope.data.checks.label_probe import DEALS, Guess, Ints, categories, probe
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import mean_of_proportions
 
 NAME = "label-from-metadata"

@@ -6,13 +6,13 @@ from collections import Counter
 
 import numpy as np
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.checks.ancestors import DISPLAY, canonical, kinship, lines_of
 from pneumoscope.data.checks.context import Evidence
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.data.checks.leaks import describe_pair
 from pneumoscope.data.similarity import Pair
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 
 

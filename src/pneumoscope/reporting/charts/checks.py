@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.errors import ImageError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.data.checks.findings import Case, Finding, GateReport
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.stats.estimates import Estimate
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw

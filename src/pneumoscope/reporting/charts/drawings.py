@@ -11,8 +11,8 @@ from html import escape
 
 from markupsafe import Markup
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats.curve_points import Band
+from pneumoscope.stats.estimates import Estimate
 
 _SIDE = 300  # of the plotting square
 _LEFT, _TOP, _RIGHT, _BOTTOM = 46, 12, 14, 44

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 from markupsafe import Markup
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats.curve_points import ScoreBand
 from pneumoscope.stats.decision import DecisionCurve
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.selective import RiskCoverage
 
 Points = Sequence[tuple[float, float]]

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.checks.catalogue import CHECKS
 from pneumoscope.data.checks.findings import Finding, GateReport
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.pages.page import environment
+from pneumoscope.stats.estimates import Estimate
 
 CASES = 12
 """Cases written out for a finding; JSON lists all."""

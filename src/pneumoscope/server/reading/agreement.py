@@ -14,7 +14,6 @@ from itertools import combinations
 
 import numpy as np
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.server.reading.caveats import warnings_of
 from pneumoscope.server.reading.figures import (
     STANDARDS,
@@ -31,6 +30,7 @@ from pneumoscope.server.reading.figures import (
 )
 from pneumoscope.stats.agreement import Agreement, agreement
 from pneumoscope.stats.comparison.paired import Paired, Scores, paired
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.metrics import group_index
 

@@ -16,7 +16,6 @@ import numpy as np
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api.dependencies import Context
 from pneumoscope.server.api.problems import ProblemError
@@ -29,6 +28,7 @@ from pneumoscope.server.security.accounts import Principal
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import write_appended
 from pneumoscope.server.storage.tables import Display, Image, Prediction, Read, Reference, Study
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.metrics import group_index
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.agreement import Agreement
 from pneumoscope.stats.comparison.paired import Paired
+from pneumoscope.stats.estimates import Estimate
 
 STANDARDS = ("rt-pcr", "ct", "follow-up", "other")
 """Kinds of reference standard; where several agree, the first of these names it."""
@@ -60,11 +61,7 @@ class ReferenceRow:
     """Whoever entered it had been shown a model's answer about the study."""
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Counts(_Frozen):
+class Counts(Frozen):
     """How many of what."""
 
     studies: int = Field(description="with a final read")
@@ -77,14 +74,14 @@ class Counts(_Frozen):
     refused: int = Field(description="studies read on which it kept silent")
 
 
-class VerifiedShare(_Frozen):
+class VerifiedShare(Frozen):
     """Of some studies, how many have a reference standard."""
 
     studies: int
     verified: int
 
 
-class Verification(_Frozen):
+class Verification(Frozen):
     """Which of the studies read have a reference standard."""
 
     share: Estimate = Field(description="studies with a reference standard, of the studies read")
@@ -95,7 +92,7 @@ class Verification(_Frozen):
     after_answer: int = Field(description="verified studies whose result was entered by someone who had seen an answer")
 
 
-class Changes(_Frozen):
+class Changes(Frozen):
     """What readers made of the model's answer: unaided against aided conclusion of the same reader and study."""
 
     pairs: int
@@ -112,7 +109,7 @@ class Changes(_Frozen):
     specificity: Paired
 
 
-class Accuracy(_Frozen):
+class Accuracy(Frozen):
     """Sensitivity and specificity against the reference standard."""
 
     positives: int = Field(description="judgements of studies that have the disease by reference")
@@ -123,7 +120,7 @@ class Accuracy(_Frozen):
     specificity: Estimate
 
 
-class ReaderFigures(_Frozen):
+class ReaderFigures(Frozen):
     """The same of one reader."""
 
     reader: str
@@ -133,7 +130,7 @@ class ReaderFigures(_Frozen):
     aided: Accuracy
 
 
-class SiteFigures(_Frozen):
+class SiteFigures(Frozen):
     """All of it. ``positive``: as the model's primary label; a read is positive by its conclusion."""
 
     primary: str

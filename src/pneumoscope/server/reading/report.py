@@ -7,10 +7,10 @@ from datetime import UTC, datetime
 from types import MappingProxyType
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.errors import RunError
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.server.api.schemas.dashboard import ModelCountOut
 from pneumoscope.server.inference.models import Catalogue
@@ -21,6 +21,7 @@ from pneumoscope.server.reading.queries import Period, models_that_answered, row
 from pneumoscope.server.security.audit_log import note
 from pneumoscope.server.storage.database import Store
 from pneumoscope.stats.agreement import Agreement
+from pneumoscope.stats.estimates import Estimate
 
 STANDARDS: Mapping[str, str] = MappingProxyType(
     {"rt-pcr": "RT-PCR", "ct": "CT", "follow-up": "Follow-up", "other": "Other"}
@@ -28,10 +29,8 @@ STANDARDS: Mapping[str, str] = MappingProxyType(
 _NOT = "not "
 
 
-class SiteReport(BaseModel):
+class SiteReport(Frozen):
     """The figures of one model at this site."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     disclaimer: str = DISCLAIMER
     made: str = Field(description="UTC, ISO 8601")

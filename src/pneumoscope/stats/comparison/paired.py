@@ -15,15 +15,16 @@ from functools import partial
 
 import numpy as np
 from numpy.typing import ArrayLike
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from scipy.stats import t as student
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.errors import UsageError
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
 from pneumoscope.stats import intervals, kernels, metrics
 from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
 from pneumoscope.stats.comparison.paired_tests import Verdict, delong, draw_swaps, mcnemar, swap_areas, swap_means
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
@@ -58,10 +59,8 @@ class Scores:
     """The model's own frozen threshold: called positive where the primary class's probability reaches it."""
 
 
-class Paired(BaseModel):
+class Paired(Frozen):
     """Two models on the same images: the difference a - b of one metric."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     metric: str
     difference: Estimate = Field(description="a - b, two-sided 95%")

@@ -15,12 +15,13 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.core.errors import UsageError
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
 from pneumoscope.stats.comparison.paired import SMALLER_IS_BETTER, Paired
+from pneumoscope.stats.estimates import Estimate
 
 WORDS = {
     "auroc": "AUROC",
@@ -48,10 +49,8 @@ class Candidate:
     """Candidate - best; not looked at for the best itself."""
 
 
-class Recommendation(BaseModel):
+class Recommendation(Frozen):
     """The model to take, if any, and why each other one is not it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     chosen: str | None
     best: str = Field(description="the best estimate of the metric on these images")

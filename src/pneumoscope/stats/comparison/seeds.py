@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.stats import metrics
 from pneumoscope.stats.comparison.paired import ONE_SIDED, Paired, Scores, adjust, check, missing, parts_of, values_of
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import TAIL, auroc_components, components_variance
 from pneumoscope.stats.kernels import Floats, Ints
 

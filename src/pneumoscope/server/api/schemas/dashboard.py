@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from pneumoscope.bundle.card import Estimate
 from pneumoscope.server.reading.figures import SiteFigures
+from pneumoscope.stats.estimates import Estimate
 
 
 class ModelCountOut(BaseModel):

@@ -1,0 +1,72 @@
+"""Figures with their intervals, and what is derived from them on calibration data: the records of this room."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal
+
+from pydantic import Field
+
+from pneumoscope.core.frozen import Frozen
+
+
+class Estimate(Frozen):
+    """A figure with its 95% interval.
+
+    ``value`` is None where the figure cannot be computed, ``low`` and ``high`` where its interval is not estimable
+    (fewer than 10 groups in a class); ``note`` says why.
+    """
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+    method: str = ""
+    note: str = ""
+
+    def __str__(self) -> str:
+        if self.value is None:
+            return "not estimable"
+        if self.low is None or self.high is None:
+            return f"{self.value:.3f} [interval not estimable]"
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+class OperatingPoint(Frozen):
+    """A threshold on the primary label's probability, chosen on the calibration part only."""
+
+    name: Literal["youden", "sensitivity-95", "sensitivity-98"]
+    threshold: float
+    sensitivity: Estimate
+    specificity: Estimate
+    meaning: str = Field(default="", description="in words: of how many images of which sources how many were above")
+
+
+class PredictionSets(Frozen):
+    """Thresholds of prediction sets, from the second half of the calibration part, which set nothing else."""
+
+    alpha: float = Field(description="the sets aim to hold the true label of 1 - alpha of the images of each label")
+    thresholds: dict[str, float] = Field(description="label -> the smallest probability at which it is in the set")
+    groups: dict[str, int] = Field(description="label -> calibration groups that its threshold rests on")
+    expected: dict[str, tuple[float, float]] = Field(
+        description="label -> limits within which chance puts the true coverage of such a threshold 95 times in 100"
+    )
+    method: str
+    measured_on: str = Field(default="", description="part whose images gave coverage, with their number")
+    coverage: dict[str, Estimate] = Field(
+        default_factory=dict, description="label -> share of its images there whose set held it"
+    )
+    mean_size: float | None = Field(default=None, description="labels in a set there, on average")
+
+    def of(self, probabilities: Mapping[str, float]) -> list[str]:
+        """Return the labels that can't be ruled out; none where the image is unusual for every label."""
+        return [label for label, limit in self.thresholds.items() if probabilities[label] >= limit]
+
+
+class LikelihoodBand(Frozen):
+    """How much more often a score in a band comes from the primary label than from the others."""
+
+    low: float
+    high: float = Field(description="low <= score < high; the last band holds its end")
+    ratio: Estimate
+    positives: int = Field(description="calibration images of the primary label in the band")
+    negatives: int
