@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumoscope.data.phantoms.phantom import write_set
+from pneumoscope.data.phantoms.dataset import write_set
 from pneumoscope.imaging.encode import dicom
 from pneumoscope.imaging.read import read
 

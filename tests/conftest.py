@@ -34,7 +34,7 @@ def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     The manifest file is ``manifest.parquet`` in the root of its sources. Read-only: every test gets the same files.
     """
     from pneumoscope.data.manifest import write_manifest
-    from pneumoscope.data.phantoms.phantom import write_set
+    from pneumoscope.data.phantoms.dataset import write_set
     from pneumoscope.data.splits import assign_parts
 
     folder = tmp_path_factory.mktemp("phantoms")

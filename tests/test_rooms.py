@@ -1,4 +1,4 @@
-"""The floors: a module imports only from its own floor or lower ones, and the clinic never imports torch."""
+"""The order of rooms: a module imports only from its own room or from rooms before it; the clinic never needs torch."""
 
 from __future__ import annotations
 
@@ -11,43 +11,28 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "src" / "pneumoscope"
 
-FLOORS: tuple[tuple[str, ...], ...] = (
-    ("errors", "labels", "registry", "files", "changes", "card", "recipe"),
-    ("pixels", "stats"),
-    ("data",),
-    ("infer", "journal", "tables", "predict", "evidence", "verify"),
-    ("evaluate", "probe", "comparison", "report"),
-    ("serve",),
-    (
-        "lab.shim",
-        "lab.dropout",
-        "lab.weights",
-        "lab.classic",
-        "lab.heads",
-        "lab.zoo",
-        "lab.machine",
-        "lab.cache",
-        "lab.augment",
-        "lab.ranks",
-        "lab.norm",
-        "lab.dataset",
-    ),
-    (
-        "lab.layers",
-        "lab.optim",
-        "lab.module",
-        "lab.callbacks",
-        "lab.parallel",
-        "lab.prepare",
-        "lab.features",
-        "lab.fit",
-        "lab.tune",
-    ),
-    ("export",),
-    ("compare",),
-    ("cli", "__main__"),
+ROOMS = (
+    "core",
+    "recipes",
+    "imaging",
+    "stats",
+    "data",
+    "bundle",
+    "inference",
+    "reporting",
+    "training",
+    "export",
+    "tuning",
+    "comparison",
+    "audit",
+    "workflows",
+    "server",
+    "cli",
 )
-"""Lowest first; a name stands for a module or for a package with all that is in it."""
+"""In order: a room imports only from itself and from rooms before it. No exception, type-only imports included."""
+
+LAB = ("training", "export", "tuning", "comparison", "audit", "workflows")
+"""Rooms that may need torch."""
 
 TORCH = {"torch", "torchvision", "timm", "lightning", "safetensors", "onnxscript"}
 
@@ -58,25 +43,23 @@ def modules() -> list[str]:
     return sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in paths)
 
 
-def floor_of(module: str) -> int:
-    for number, names in enumerate(FLOORS):
-        if any(module == name or module.startswith(name + ".") for name in names):
-            return number
-    raise AssertionError(f"{module} is on no floor: give it one in FLOORS")
+def room_of(module: str) -> int:
+    """Position of a module's room in ROOMS; the package's front doors (``__init__``, ``__main__``) come last."""
+    return ROOMS.index(module.split(".")[0]) if "." in module else len(ROOMS)
 
 
-def imports(module: str) -> set[str]:
-    """What a module imports, lazily or not, as full dotted names; imports for type checkers alone do not count."""
+def imports(module: str, *, typing_only: bool = True) -> set[str]:
+    """What a module imports, lazily or not, as full dotted names; ``typing_only``: those for type checkers too."""
     tree = ast.parse((PACKAGE / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8"))
-    typing_only = {
+    left_out = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
+        if not typing_only and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for inner in ast.walk(node)
     }
     found: set[str] = set()
     for node in ast.walk(tree):
-        if id(node) in typing_only:
+        if id(node) in left_out:
             continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
@@ -95,21 +78,45 @@ def own_modules(names: set[str]) -> set[str]:
     return found
 
 
+def test_every_module_is_in_a_room() -> None:
+    assert {module.split(".")[0] for module in modules() if "." in module} <= set(ROOMS)
+    assert {module for module in modules() if "." not in module} == {"__main__"}
+
+
 @pytest.mark.parametrize("module", modules())
-def test_imports_only_go_down(module: str) -> None:
-    upwards = {other for other in own_modules(imports(module)) if floor_of(other) > floor_of(module)}
-    assert not upwards, f"{module} (floor {floor_of(module)}) imports from above: {sorted(upwards)}"
+def test_imports_follow_the_order_of_rooms(module: str) -> None:
+    later = {other for other in own_modules(imports(module)) if room_of(other) > room_of(module)}
+    assert not later, f"{module} imports from a later room: {sorted(later)}"
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if not m.startswith(("lab.", "export.", "compare.", "cli."))])
+def test_no_two_modules_import_each_other() -> None:
+    """No circles, not even of imports for type checkers."""
+    graph = {module: own_modules(imports(module)) - {module} for module in modules()}
+    circles = []
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        if module in path:
+            circles.append(path[path.index(module) :])
+        elif module not in done:
+            for other in sorted(graph[module]):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, ())
+    assert not circles, circles
+
+
+@pytest.mark.parametrize("module", [m for m in modules() if not m.startswith((*(f"{room}." for room in LAB), "cli."))])
 def test_the_clinic_does_not_name_torch(module: str) -> None:
-    heavy = {name for name in imports(module) if name.split(".")[0] in TORCH}
+    heavy = {name for name in imports(module, typing_only=False) if name.split(".")[0] in TORCH}
     assert not heavy, f"{module} imports {sorted(heavy)}"
 
 
 def test_the_clinic_works_where_torch_cannot_be_imported(tmp_path: Path) -> None:
     """Import every module of the clinic in a process in which torch and its kin raise."""
-    clinic = [m for m in modules() if not m.startswith(("lab.", "export.", "compare."))]
+    clinic = [m for m in modules() if not m.startswith(tuple(f"{room}." for room in LAB))]
     code = (
         "import sys, importlib, importlib.abc\n"
         "class Bar(importlib.abc.MetaPathFinder):\n"

@@ -22,7 +22,7 @@ import numpy as np
 from pneumoscope.core.files import write_json
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import write_manifest
-from pneumoscope.data.phantoms.phantom import write_set
+from pneumoscope.data.phantoms.dataset import write_set
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.sources.base import ImportOptions
 from pneumoscope.data.splits import assign_parts

@@ -27,7 +27,7 @@ from pneumoscope.core.errors import WeightsError
 from pneumoscope.core.files import write_json, write_text
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import Manifest, write_manifest
-from pneumoscope.data.phantoms.phantom import write_set
+from pneumoscope.data.phantoms.dataset import write_set
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.sources.base import ImportOptions
 from pneumoscope.recipes.recipe import load_recipe

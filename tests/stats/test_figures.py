@@ -58,7 +58,9 @@ def test_figures_survive_json_and_a_card():
     found = measure(p, truth, thresholds={"youden": 0.5})
     assert Figures.model_validate_json(found.model_dump_json()) == found
     json.loads(found.model_dump_json())  # neither NaN nor infinity, which JSON has not
-    metrics = found.part_metrics("validation", "f" * 64, "image")
+    from pneumoscope.bundle.card import PartMetrics
+
+    metrics = PartMetrics.of(found, "validation", "f" * 64, "image")
     assert metrics.metrics["covid-19/auroc"] == found.by_class["covid-19"]["auroc"]
     assert metrics.metrics["youden/sensitivity"] == found.operating[0].sensitivity
     assert (metrics.images, metrics.groups) == (240, 240)
@@ -143,7 +145,7 @@ def test_the_card_brings_what_judges_its_promises():
     sets = PredictionSets(alpha=0.1, thresholds=dict.fromkeys(CLASSES, 0.2), groups={}, expected={}, method="")
     card = a_card(prediction_sets=sets)
     ood = np.arange(240.0)
-    found = measure(p, truth, card=card, ood=ood, thresholds={"sensitivity-95": 0.2})
+    found = measure(p, truth, promises=card.promises, ood=ood, thresholds={"sensitivity-95": 0.2})
     inside = p >= 0.2
     assert found.prediction_sets.coverage["normal"].value == pytest.approx(inside[truth == 1, 1].mean())
     assert found.prediction_sets.mean_size == pytest.approx(inside.sum(axis=1).mean())

@@ -10,7 +10,8 @@ import pytest
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.tuning.charts import bars, history, parallel, ticks
-from pneumoscope.tuning.page import AtPrecision, Comparison, StudySummary, StudyTrial, study_page
+from pneumoscope.tuning.page import study_page
+from pneumoscope.tuning.result import AtPrecision, Comparison, StudySummary, StudyTrial
 
 
 def trial(number: int, value: float | None, **more: object) -> StudyTrial:

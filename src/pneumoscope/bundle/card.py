@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import hashlib
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
-from pneumoscope.stats.estimates import Estimate, LikelihoodBand, OperatingPoint, PredictionSets
+from pneumoscope.stats.estimates import Estimate, LikelihoodBand, OperatingPoint, PredictionSets, Promises
+
+if TYPE_CHECKING:
+    from pneumoscope.stats.figures import Figures
 
 SCHEMA_VERSION = 1
 
@@ -34,6 +37,25 @@ class PartMetrics(Frozen):
     groups: int
     group_kind: str = Field(description="patient, near-duplicate cluster or image; the first is the honest one")
     metrics: dict[str, Estimate]
+
+    @classmethod
+    def of(cls, figures: Figures, part: str, data: str, group_kind: str) -> PartMetrics:
+        """Return figures as a card keeps them.
+
+        Args:
+            figures: Measured on the part's images.
+            part: Its name.
+            data: Hash of the manifest's rows that were used.
+            group_kind: What the independent unit is: patient, near-duplicate cluster or image.
+        """
+        return cls(
+            part=part,
+            data=data,
+            images=figures.images,
+            groups=figures.groups,
+            group_kind=group_kind,
+            metrics=figures.flat(),
+        )
 
 
 class LabelDefinition(Frozen):
@@ -134,6 +156,16 @@ class Card(Frozen):
     def primary(self) -> str:
         """The label whose probability the operating points are set on."""
         return self.labels[0].name
+
+    @property
+    def promises(self) -> Promises:
+        """What an evaluation holds the model to."""
+        return Promises(
+            labels=self.label_names,
+            class_prior=self.class_prior,
+            score_bands=self.score_bands,
+            prediction_sets=self.prediction_sets,
+        )
 
     @property
     def operating_point(self) -> OperatingPoint:

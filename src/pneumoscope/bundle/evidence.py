@@ -14,18 +14,14 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.card import identity as identity_of
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import data_folder, write_json
 from pneumoscope.stats.estimates import Estimate
-
-if TYPE_CHECKING:
-    from pneumoscope.inference.evaluate import Evaluation
 
 OPENING = "opening"
 SUM = "sha256"
@@ -56,35 +52,6 @@ class Opening(Fact):
     headline: dict[str, Estimate] = Field(description="figures by name, with intervals, as in a card")
     command: str
     note: str = ""
-
-
-def headline(evaluation: Evaluation, card: Card) -> dict[str, Estimate]:
-    """Return the few figures of an evaluation that are always quoted, as a card names them."""
-    point, figures = card.default_operating_point, evaluation.figures.flat()
-    wanted = ("accuracy", "balanced_accuracy", f"{card.primary}/auroc", f"{point}/sensitivity", f"{point}/specificity")
-    return {key: figures[key] for key in wanted}
-
-
-def opening_of(evaluation: Evaluation, card: Card, opened: int, command: str) -> Opening:
-    """Return the fact that an evaluation opened test images.
-
-    Args:
-        evaluation: What was measured.
-        card: Of the bundle.
-        opened: Test images among those that were measured.
-        command: How it was asked for.
-    """
-    return Opening(
-        bundle=evaluation.identity,
-        time=evaluation.created,
-        part=evaluation.part,
-        data=evaluation.data,
-        images=opened,
-        earlier_openings=evaluation.earlier_openings or 0,
-        group_kind=evaluation.group_kind,
-        headline=headline(evaluation, card),
-        command=command,
-    )
 
 
 def append(folder: Path, fact: Fact) -> Path:

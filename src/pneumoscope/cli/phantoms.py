@@ -40,7 +40,7 @@ def phantoms(
     They show no patient and say SYNTHETIC in their pixels, files and manifest. A model that does well on them has
     proved nothing about patients.
     """
-    from pneumoscope.data.phantoms.phantom import write_set
+    from pneumoscope.data.phantoms.dataset import write_set
 
     names = [label.strip() for label in labels.split(",") if label.strip()]
     formats = ("png", "dicom") if file_format is Format.BOTH else (file_format.value,)

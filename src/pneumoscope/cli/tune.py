@@ -11,7 +11,7 @@ import typer
 from pneumoscope.cli.options import Allow, Because
 
 if TYPE_CHECKING:
-    from pneumoscope.tuning.page import StudySummary
+    from pneumoscope.tuning.result import StudySummary
     from pneumoscope.tuning.study import Job
 
 

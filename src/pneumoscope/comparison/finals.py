@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from pneumoscope.bundle.evidence import append, opening_of
+from pneumoscope.bundle.evidence import append
 from pneumoscope.bundle.runtime import Prediction, load
 from pneumoscope.comparison.ranking import Wishes
 from pneumoscope.comparison.result import Final, Table, figures_of
@@ -17,6 +17,7 @@ from pneumoscope.comparison.runs import Outcome, read_card_of
 from pneumoscope.core.files import write_json
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import Evaluation, evaluate
+from pneumoscope.inference.opening import opening_of
 from pneumoscope.reporting.pages.run_report import renew
 from pneumoscope.stats.comparison.paired import Scores, paired_all
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -12,23 +12,18 @@ from typing import Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
 from pneumoscope.bundle.benchmark import probe
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.comparison.entries import Entry
 from pneumoscope.comparison.result import Cost
-from pneumoscope.core.errors import PneumoscopeError, RunError
+from pneumoscope.core.errors import RunError
 from pneumoscope.core.files import write_json
-from pneumoscope.data.checks.findings import GateReport
 from pneumoscope.recipes.recipe import Recipe
-from pneumoscope.training.features import FeatureStore
 from pneumoscope.training.loop.fit import open_run
 from pneumoscope.training.networks.summary import build_unweighted
 from pneumoscope.training.plan import Plan
-from pneumoscope.workflows.admission import admit
-from pneumoscope.workflows.train import train_and_release
 
 COST = "cost.json"
 
@@ -41,67 +36,6 @@ class Outcome:
     status: Literal["done", "not run", "failed"]
     folder: Path
     reason: str = ""
-
-
-def ask_gate(entries: Sequence[Entry], *, allowed: Mapping[str, str], console: Console) -> dict[str, GateReport]:
-    """Return what the data gate says of each entry's data, by name; entries with the same data share one report.
-
-    Raises:
-        GateRefusedError: A finding blocks and is not allowed; nothing was trained yet.
-    """
-    reports: dict[tuple[object, ...], GateReport] = {}
-    by_name = {}
-    for entry in entries:
-        if entry.plan is not None:
-            manifest, task = entry.plan.manifest, entry.plan.recipe.task
-            classes = frozenset((label, task.class_of(label)) for label in set(manifest.table.label))
-            key = (manifest.rows_hash(), manifest.split_hash(), classes)
-            if key not in reports:
-                reports[key] = admit(entry.plan, allowed=allowed, console=console)
-            by_name[entry.name] = reports[key]
-    return by_name
-
-
-def run_all(
-    entries: Sequence[Entry], folder: Path, *, gates: Mapping[str, GateReport], device: str, console: Console
-) -> list[Outcome]:
-    """Train every entry that can be trained, each into ``folder``/its name; finished ones are left as they are.
-
-    Raises:
-        KeyboardInterrupt: The user stopped it; the same command goes on.
-    """
-    outcomes: list[Outcome] = []
-    with FeatureStore() as features:
-        for number, entry in enumerate(entries, start=1):
-            heading = f"[{number}/{len(entries)}] {entry.name}"
-            where = folder / entry.name
-            if entry.plan is None:
-                console.print(f"{heading}: not run. {entry.problem}", markup=False)
-                outcomes.append(Outcome(entry, "not run", where, entry.problem))
-                continue
-            try:
-                if is_finished(entry.plan, where):
-                    console.print(f"{heading}: finished before", markup=False)
-                else:
-                    console.print(f"{heading}: {'; '.join(entry.recipe.changes) or 'as published'}", markup=False)
-                    train_and_release(
-                        entry.plan,
-                        where,
-                        device=device,
-                        resume=True,
-                        console=console,
-                        gate=gates[entry.name],
-                        features=features,
-                    )
-                outcomes.append(Outcome(entry, "done", where))
-            except PneumoscopeError as error:
-                outcomes.append(Outcome(entry, "failed", where, str(error)))
-            except (RuntimeError, MemoryError) as error:  # torch's: out of memory, an operator that a device lacks
-                first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                outcomes.append(Outcome(entry, "failed", where, f"{type(error).__name__}: {first}"))
-            if outcomes[-1].status == "failed":
-                console.print(f"{heading}: failed. {outcomes[-1].reason}", markup=False)
-    return outcomes
 
 
 def is_finished(plan: Plan, folder: Path) -> bool:

@@ -12,7 +12,7 @@ import pandas as pd
 
 from pneumoscope.bundle.card import PartMetrics
 from pneumoscope.core.labels import display_name
-from pneumoscope.recipes.recipe import Task
+from pneumoscope.core.task import Task
 
 KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
     {

@@ -22,6 +22,7 @@ from pneumoscope import __version__
 from pneumoscope.bundle.card import Card, LabelDefinition, PartMetrics, Refusal, SourceLicence, identity
 from pneumoscope.core.files import sha256_of, write_json, write_text
 from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.export.gate_summary import CONFOUNDED, summary_of
 from pneumoscope.export.graph import BundleGraph, fit_feature_space, forward_part
 from pneumoscope.export.limits import NOT_LOOKED_FOR, limits
 from pneumoscope.export.onnx import IMAGES, check_parity, export_onnx, mixed_sizes
@@ -39,7 +40,6 @@ from pneumoscope.training.loop.fit import Run
 from pneumoscope.training.machine import choose_device
 from pneumoscope.training.networks.build import count_parameters
 from pneumoscope.training.networks.weights import save_tensors
-from pneumoscope.workflows.admission import CONFOUNDED, summary_of
 
 OOD_QUANTILE = 0.98
 INTENDED_USE = (
@@ -67,7 +67,7 @@ def _validation_metrics(
         rng=np.random.default_rng(run.plan.recipe.training.seed),
         resamples=2000 if source is None else 0,
     )
-    return figures.part_metrics("validation", manifest.rows_hash(), manifest.group_kind)
+    return PartMetrics.of(figures, "validation", manifest.rows_hash(), manifest.group_kind)
 
 
 def _in_words(run: Run, points: tuple[OperatingPoint, ...], figures: PartMetrics) -> tuple[OperatingPoint, ...]:

@@ -286,7 +286,7 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
         return evaluate_predictions(
             probabilities[mask], truth[mask], groups[mask], names,
             thresholds=thresholds, rng=np.random.default_rng(seed), resamples=resamples,
-            card=card if judged else None, ood=ood[mask] if judged else None,
+            promises=card.promises if judged else None, ood=ood[mask] if judged else None,
         )  # fmt: skip
 
     def of_source(name: str) -> SourceFigures:

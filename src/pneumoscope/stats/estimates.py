@@ -70,3 +70,14 @@ class LikelihoodBand(Frozen):
     ratio: Estimate
     positives: int = Field(description="calibration images of the primary label in the band")
     negatives: int
+
+
+class Promises(Frozen):
+    """What a card says that new images can prove wrong."""
+
+    labels: tuple[str, ...] = Field(description="in the order of the graph's outputs; the first is primary")
+    class_prior: tuple[float, ...] = Field(description="share of each class in the calibration part")
+    score_bands: tuple[dict[str, float], ...] = Field(
+        default=(), description="low, high, observed rate, its interval and n of the primary label, on calibration"
+    )
+    prediction_sets: PredictionSets | None = None

@@ -14,14 +14,13 @@ import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
 
-from pneumoscope.bundle.card import Card, PartMetrics
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats import conformal, kernels, metrics, stratified
 from pneumoscope.stats.bootstrap import Resampling, Statistic, bootstrap, resample
 from pneumoscope.stats.calibration import at_threshold
 from pneumoscope.stats.curve_points import Plots, ScoreBand, plots_of, score_bands_seen
 from pneumoscope.stats.decision import DecisionCurve, decision_curve
-from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.estimates import Estimate, Promises
 from pneumoscope.stats.intervals import auroc, mean_of_proportions, proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 from pneumoscope.stats.loss_intervals import MOST_NATS, mean_of_losses
@@ -86,12 +85,6 @@ class Figures(Frozen):
             result |= {f"{point.name}/sensitivity": point.sensitivity, f"{point.name}/specificity": point.specificity}
         return result
 
-    def part_metrics(self, part: str, data: str, group_kind: str) -> PartMetrics:
-        """Return the figures as a card keeps them."""
-        return PartMetrics(
-            part=part, data=data, images=self.images, groups=self.groups, group_kind=group_kind, metrics=self.flat()
-        )
-
 
 def evaluate_predictions(
     probabilities: ArrayLike,
@@ -102,7 +95,7 @@ def evaluate_predictions(
     thresholds: Mapping[str, float] | None = None,
     rng: np.random.Generator,
     resamples: int = 2000,
-    card: Card | None = None,
+    promises: Promises | None = None,
     ood: ArrayLike | None = None,
 ) -> Figures:
     """Measure probabilities against the truth.
@@ -115,8 +108,8 @@ def evaluate_predictions(
         thresholds: Operating point -> threshold on the primary class's probability, frozen beforehand.
         rng: Where the randomness of the bootstrap comes from.
         resamples: Bootstrap resamples; 0 leaves the intervals that need them out, and says so.
-        card: With it come the figures that judge its promises and what to do with its answers: score bands, decision
-            curves, risk against coverage, prediction sets.
+        promises: What the model's card promises. With it come the figures that judge it, and what to do with the
+            model's answers: score bands, decision curves, risk against coverage, prediction sets.
         ood: [N] out-of-distribution scores, for risk against coverage.
 
     Returns:
@@ -132,7 +125,7 @@ def evaluate_predictions(
     decided = p.argmax(axis=1) if len(y) else np.empty(0, dtype=np.intp)
     confusion = metrics.confusion_matrix(y, decided, len(classes))
     class_groups = {name: len(np.unique(group[y == k])) for k, name in enumerate(classes)}
-    judged = _judged(p, y, decided, group, card, ood, sample) if card is not None and len(y) else {}
+    judged = _judged(p, y, decided, group, promises, ood, sample) if promises is not None and len(y) else {}
     return Figures(
         images=len(y),
         groups=len(np.unique(group)),
@@ -156,26 +149,26 @@ def _judged(
     y: Ints,
     decided: Ints,
     group: Ints,
-    card: Card,
+    promises: Promises,
     ood: ArrayLike | None,
     sample: Resampling | None,
 ) -> dict[str, Any]:
-    """Return the figures that need the card, by their names in ``Figures``."""
+    """Return the figures that need the card's promises, by their names in ``Figures``."""
     positive, wrong = y == 0, decided != y
     trusts = {"confidence": p.max(axis=1)}
     if ood is not None:
         trusts["ood"] = -np.asarray(ood, dtype=np.float64)
     curves = [decision_curve(p[:, 0], positive, group)]
-    if min(card.class_prior) > 0:
+    if min(promises.class_prior) > 0:
         for prevalence in PREVALENCES:
-            moved = at_prior(p, card.class_prior, primary_prior(card.class_prior, prevalence))
+            moved = at_prior(p, promises.class_prior, primary_prior(promises.class_prior, prevalence))
             curves.append(decision_curve(moved[:, 0], positive, group, prevalence=prevalence))
-    sets = card.prediction_sets
+    sets = promises.prediction_sets
     return {
-        "score_bands": score_bands_seen(p[:, 0], positive, group, card.score_bands),
+        "score_bands": score_bands_seen(p[:, 0], positive, group, promises.score_bands),
         "decision_curves": tuple(curves),
         "risk_coverage": tuple(risk_coverage(by, trust, wrong, group, sample) for by, trust in trusts.items()),
-        "prediction_sets": sets and conformal.measure(p, y, group, card.label_names, sets.thresholds, sets.alpha),
+        "prediction_sets": sets and conformal.measure(p, y, group, promises.labels, sets.thresholds, sets.alpha),
     }
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from markupsafe import Markup
 
 if TYPE_CHECKING:
-    from pneumoscope.tuning.page import Scalar, StudyTrial
+    from pneumoscope.tuning.result import Scalar, StudyTrial
 
 _WIDTH, _HEIGHT, _LEFT, _TOP, _BOTTOM = 900, 260, 60, 16, 40
 

@@ -18,7 +18,7 @@ from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.training.machine import choose_device
 from pneumoscope.tuning.cross_validation import folds_of
 from pneumoscope.tuning.objective import Measured, Objective, drawn, objective_named
-from pneumoscope.tuning.page import AtPrecision, Comparison
+from pneumoscope.tuning.result import AtPrecision, Comparison
 from pneumoscope.tuning.space import Point, changes_of
 from pneumoscope.tuning.study import ALSO, Job, Opened, Say, outer, search
 from pneumoscope.tuning.trial import run_folds

@@ -16,7 +16,7 @@ from pneumoscope.recipes.recipe import Recipe, parse_recipe, with_changes
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.training.machine import choose_device, choose_precision, environment
 from pneumoscope.tuning.objective import Objective
-from pneumoscope.tuning.page import Comparison, StudySummary, StudyTrial
+from pneumoscope.tuning.result import Comparison, StudySummary, StudyTrial
 from pneumoscope.tuning.space import Choice, Range, changes_of
 from pneumoscope.tuning.storage import ATTEMPT, SLOT, WHY
 from pneumoscope.tuning.study import EPOCHS, FIGURES, SECONDS, WHERE, Opened

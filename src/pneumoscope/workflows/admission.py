@@ -11,13 +11,9 @@ from collections.abc import Callable, Mapping
 from rich.console import Console
 from rich.progress import Progress
 
-from pneumoscope.bundle.card import GateNote, GateSummary
 from pneumoscope.data.checks.findings import GateReport
 from pneumoscope.data.checks.runner import check
 from pneumoscope.training.plan import Plan
-
-CONFOUNDED = "confounded"
-"""The stamp of a model whose labels can be told from something that is not the disease."""
 
 
 def admit(
@@ -51,14 +47,3 @@ def admit(
             if finding.because is not None:
                 console.print(f"  allowed, because: {finding.because}", markup=False)
     return report
-
-
-def summary_of(report: GateReport) -> GateSummary:
-    """Return what the card keeps of a report: the findings in words; the rows stay with the run (``gate.json``)."""
-    return GateSummary(
-        checked=report.checked,
-        data=report.data_hash,
-        findings=tuple(
-            GateNote(name=f.name, severity=f.severity, sentence=f.sentence, because=f.because) for f in report.findings
-        ),
-    )

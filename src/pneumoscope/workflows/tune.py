@@ -10,7 +10,8 @@ from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import GateReport
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.training.plan import plan
-from pneumoscope.tuning.page import Comparison, StudySummary, study_page
+from pneumoscope.tuning.page import study_page
+from pneumoscope.tuning.result import Comparison, StudySummary
 from pneumoscope.tuning.storage import claim
 from pneumoscope.tuning.study import Opened
 from pneumoscope.tuning.summary import best_recipe, summarise

@@ -14,7 +14,8 @@ from PIL import Image
 from pneumoscope.core.errors import LabelError, UsageError
 from pneumoscope.core.labels import LABELS
 from pneumoscope.data.manifest import Manifest, read_manifest
-from pneumoscope.data.phantoms.phantom import draw, write_set
+from pneumoscope.data.phantoms.dataset import write_set
+from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.phantoms.source import SOURCES, stamp
 from pneumoscope.imaging.read import read
 

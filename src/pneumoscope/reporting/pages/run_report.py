@@ -12,9 +12,9 @@ from typing import Any
 
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import read_card
-from pneumoscope.bundle.evidence import headline
 from pneumoscope.core.files import write_text
 from pneumoscope.core.labels import NO_PATTERN, display_name
+from pneumoscope.inference.opening import headline
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import plots

@@ -1,0 +1,47 @@
+"""The task of a model: which classes it tells apart, and how the labels of a manifest become classes."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from pneumoscope.core.frozen import Frozen
+from pneumoscope.core.labels import LABELS
+
+
+def _as_tuple(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+class Task(Frozen):
+    """What is told apart. The first class is the primary one (the positive one, if there are two)."""
+
+    kind: Literal["binary", "multiclass"]
+    classes: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(min_length=2)
+    optional: tuple[str, ...] = Field(default=(), description="classes that join if the data have them")
+    map: dict[str, str] = Field(default_factory=dict, description="label of the manifest -> class, where they differ")
+    ignore: tuple[str, ...] = Field(default=(), description="labels of the manifest whose images are left out")
+    sigmoid_of: str | None = Field(default=None, description="binary: the class that the one output stands for")
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Task:
+        if self.kind == "binary" and len(self.classes) != 2:
+            raise ValueError(f"a binary task has 2 classes, not {len(self.classes)}")
+        for label in (*self.map, *self.ignore, *self.optional):
+            if label not in LABELS:
+                raise ValueError(f"{label!r} is not in the vocabulary {list(LABELS)}")
+        for name in self.classes:
+            if name not in LABELS and name not in self.map.values():
+                raise ValueError(f"class {name!r} is neither in the vocabulary nor made by `map`")
+        if self.kind == "binary" and self.sigmoid_of is not None and self.sigmoid_of not in self.classes:
+            raise ValueError(f"sigmoid_of {self.sigmoid_of!r} is not one of the classes {list(self.classes)}")
+        return self
+
+    def class_of(self, label: str) -> str | None:
+        """Return the class of a manifest's label; None if the recipe ignores it."""
+        return None if label in self.ignore else self.map.get(label, label)
+
+    def members(self, name: str) -> tuple[str, ...]:
+        """Return the labels of the vocabulary that make up a class."""
+        return tuple(label for label in LABELS if self.class_of(label) == name)

@@ -1,0 +1,37 @@
+"""An opening of test images, as an evaluation made it: the fact that goes into a bundle's evidence."""
+
+from __future__ import annotations
+
+from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.evidence import Opening
+from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.stats.estimates import Estimate
+
+
+def headline(evaluation: Evaluation, card: Card) -> dict[str, Estimate]:
+    """Return the few figures of an evaluation that are always quoted, as a card names them."""
+    point, figures = card.default_operating_point, evaluation.figures.flat()
+    wanted = ("accuracy", "balanced_accuracy", f"{card.primary}/auroc", f"{point}/sensitivity", f"{point}/specificity")
+    return {key: figures[key] for key in wanted}
+
+
+def opening_of(evaluation: Evaluation, card: Card, opened: int, command: str) -> Opening:
+    """Return the fact that an evaluation opened test images.
+
+    Args:
+        evaluation: What was measured.
+        card: Of the bundle.
+        opened: Test images among those that were measured.
+        command: How it was asked for.
+    """
+    return Opening(
+        bundle=evaluation.identity,
+        time=evaluation.created,
+        part=evaluation.part,
+        data=evaluation.data,
+        images=opened,
+        earlier_openings=evaluation.earlier_openings or 0,
+        group_kind=evaluation.group_kind,
+        headline=headline(evaluation, card),
+        command=command,
+    )
