@@ -24,11 +24,12 @@ from pneumoscope.comparison.runs import (
 from pneumoscope.core.errors import UsageError
 from pneumoscope.inference.evaluate import group_sentence
 from pneumoscope.recipes.recipe import Recipe
-from pneumoscope.stats.comparison.paired import SMALLER_IS_BETTER, Paired, Scores, paired_all
+from pneumoscope.stats.comparison.paired import Paired, Scores, paired_all
 from pneumoscope.stats.comparison.recommendation import Candidate, Recommendation, recommend
 from pneumoscope.stats.comparison.seeds import across_seeds_all
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import evaluate_predictions
+from pneumoscope.stats.metric_table import compared_metric
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def ranked(figures: Mapping[str, Mapping[str, Estimate]], metric: str) -> list[s
         value = figures[name][metric].value
         if value is None:
             return True, 0.0
-        return False, value if metric in SMALLER_IS_BETTER else -value
+        return False, value if compared_metric(metric).smaller_is_better else -value
 
     order = sorted(figures, key=key)
     if figures[order[0]][metric].value is None:
@@ -198,7 +199,7 @@ def _seeds(rows: Mapping[str, Row], scores: Mapping[str, Scores], part: Part, me
         family: np.array([value for name in names if (value := rows[name].figures[metric].value) is not None])
         for family, names in repeated.items()
     }
-    sign = 1 if metric in SMALLER_IS_BETTER else -1
+    sign = 1 if compared_metric(metric).smaller_is_better else -1
     order = sorted((family for family in repeated if len(values[family])), key=lambda f: sign * values[f].mean())
     if not order:
         return []

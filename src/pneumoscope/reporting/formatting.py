@@ -9,26 +9,9 @@ from pneumoscope.bundle.card import Card, GateNote
 from pneumoscope.bundle.evidence import Opening
 from pneumoscope.core.labels import display_name
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.metric_table import TITLES
 
-FIGURES: Mapping[str, str] = MappingProxyType(
-    {
-        "accuracy": "Accuracy",
-        "balanced_accuracy": "Balanced accuracy",
-        "log_loss": "Log-loss (nats)",
-        "brier": "Brier score",
-        "precision": "Precision",
-        "recall": "Recall",
-        "specificity": "Specificity",
-        "sensitivity": "Sensitivity",
-        "f1": "F1",
-        "auroc": "AUROC",
-        "auprc": "AUPRC",
-        "calibration_slope": "Calibration slope",
-        "calibration_intercept": "Calibration intercept",
-        "calibration_error": "Calibration error (debiased)",
-    }
-)
-
+FIGURES = TITLES
 POINTS: Mapping[str, str] = MappingProxyType(
     {
         "youden": "Youden's point",

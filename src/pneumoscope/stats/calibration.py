@@ -18,9 +18,11 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
+from pneumoscope.stats import metric_table
 from pneumoscope.stats.estimates import Estimate, OperatingPoint
 from pneumoscope.stats.intervals import FEWEST_GROUPS, proportion
 from pneumoscope.stats.kernels import Bools, Floats
+from pneumoscope.stats.metric_registry import AtThreshold
 from pneumoscope.stats.metrics import group_index
 
 TEMPERATURE_RANGE = (0.05, 20.0)
@@ -123,11 +125,8 @@ def youden_threshold(score: ArrayLike, positive: ArrayLike) -> float:
 
 def at_threshold(score: Floats, positive: Bools, groups: ArrayLike, threshold: float) -> tuple[Estimate, Estimate]:
     """Return sensitivity and specificity at a threshold: called positive where score >= threshold."""
-    group = group_index(groups)
-    called = score >= threshold
-    sensitivity = proportion(called[positive], group[positive])
-    specificity = proportion(~called[~positive], group[~positive], what="class of the others")
-    return sensitivity, specificity
+    images = AtThreshold(score >= threshold, positive, group_index(groups))
+    return metric_table.sensitivity(images), metric_table.specificity(images)
 
 
 def operating_points(score: ArrayLike, positive: ArrayLike, groups: ArrayLike) -> tuple[OperatingPoint, ...]:

@@ -6,8 +6,7 @@ figure in a card, a report and a training log cannot mean three things.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,33 +14,22 @@ from numpy.typing import ArrayLike
 from pydantic import Field
 
 from pneumoscope.core.frozen import Frozen
-from pneumoscope.stats import conformal, kernels, metrics, stratified
-from pneumoscope.stats.bootstrap import Resampling, Statistic, bootstrap, resample
+from pneumoscope.stats import conformal, metrics
+from pneumoscope.stats.bootstrap import resample
 from pneumoscope.stats.calibration import at_threshold
 from pneumoscope.stats.curve_points import Plots, ScoreBand, plots_of, score_bands_seen
 from pneumoscope.stats.decision import DecisionCurve, decision_curve
 from pneumoscope.stats.estimates import Estimate, Promises
-from pneumoscope.stats.intervals import auroc, mean_of_proportions, proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
-from pneumoscope.stats.loss_intervals import MOST_NATS, mean_of_losses
+from pneumoscope.stats.metric_registry import AllClasses
+from pneumoscope.stats.metric_table import CLASS_METRICS, OVERALL_METRICS
 from pneumoscope.stats.plain_language import few_groups
 from pneumoscope.stats.predictive_values import PREVALENCES, PredictiveValues, predictive_values
 from pneumoscope.stats.prevalence import at_prior, primary_prior
 from pneumoscope.stats.selective import RiskCoverage, risk_coverage
 
-OVERALL = ("accuracy", "balanced_accuracy", "log_loss", "brier")
-BY_CLASS = (
-    "precision",
-    "recall",
-    "specificity",
-    "f1",
-    "auroc",
-    "auprc",
-    "brier",
-    "calibration_slope",
-    "calibration_intercept",
-    "calibration_error",
-)
+OVERALL = OVERALL_METRICS.names
+BY_CLASS = CLASS_METRICS.names
 
 
 class OperatingResult(Frozen):
@@ -122,18 +110,18 @@ def evaluate_predictions(
         raise ValueError("probabilities must not be negative and each row must sum to 1")
     group = metrics.group_index(groups)
     sample = resample(y, group, len(classes), rng, resamples) if len(y) and resamples else None
-    decided = p.argmax(axis=1) if len(y) else np.empty(0, dtype=np.intp)
-    confusion = metrics.confusion_matrix(y, decided, len(classes))
+    images = AllClasses(p, y, group, sample)
+    confusion = metrics.confusion_matrix(y, images.decided, len(classes))
     class_groups = {name: len(np.unique(group[y == k])) for k, name in enumerate(classes)}
-    judged = _judged(p, y, decided, group, promises, ood, sample) if promises is not None and len(y) else {}
+    judged = _judged(images, promises, ood) if promises is not None and len(y) else {}
     return Figures(
         images=len(y),
         groups=len(np.unique(group)),
         classes=tuple(classes),
         class_images={name: int((y == k).sum()) for k, name in enumerate(classes)},
         class_groups=class_groups,
-        overall=_overall(p, y, decided, group),
-        by_class={name: _one_class(p[:, k], y == k, decided == k, group, sample) for k, name in enumerate(classes)},
+        overall=OVERALL_METRICS.estimates(images),
+        by_class={name: CLASS_METRICS.estimates(images.one_class(k)) for k, name in enumerate(classes)},
         confusion=tuple(tuple(int(n) for n in row) for row in confusion),
         operating=tuple(
             _operating(name, threshold, p[:, 0], y == 0, group) for name, threshold in (thresholds or {}).items()
@@ -144,17 +132,10 @@ def evaluate_predictions(
     )
 
 
-def _judged(
-    p: Floats,
-    y: Ints,
-    decided: Ints,
-    group: Ints,
-    promises: Promises,
-    ood: ArrayLike | None,
-    sample: Resampling | None,
-) -> dict[str, Any]:
+def _judged(images: AllClasses, promises: Promises, ood: ArrayLike | None) -> dict[str, Any]:
     """Return the figures that need the card's promises, by their names in ``Figures``."""
-    positive, wrong = y == 0, decided != y
+    p, y, group, sample = images.probability, images.truth, images.group, images.sample
+    positive, wrong = y == 0, ~images.correct
     trusts = {"confidence": p.max(axis=1)}
     if ood is not None:
         trusts["ood"] = -np.asarray(ood, dtype=np.float64)
@@ -169,64 +150,6 @@ def _judged(
         "decision_curves": tuple(curves),
         "risk_coverage": tuple(risk_coverage(by, trust, wrong, group, sample) for by, trust in trusts.items()),
         "prediction_sets": sets and conformal.measure(p, y, group, promises.labels, sets.thresholds, sets.alpha),
-    }
-
-
-def _resampled(
-    statistic: Statistic, images: int, sample: Resampling | None, bound: Callable[[float], float] = float
-) -> Estimate:
-    """Return the bootstrapped estimate, or the bare value where no resamples were asked for."""
-    if not images:
-        return Estimate(value=None, note="no images")
-    if sample is not None:
-        return bootstrap(statistic, sample, bound=bound)
-    value = float(statistic(np.ones((1, images)))[0])
-    if not math.isfinite(value):
-        return Estimate(value=None, note="no finite value on these images")
-    return Estimate(value=bound(value), note="interval left out: no resamples were asked for")
-
-
-def _overall(p: Floats, y: Ints, decided: Ints, group: Ints) -> dict[str, Estimate]:
-    correct = decided == y
-    members = [y == k for k in range(p.shape[1])]
-    loss, squared = metrics.nats(p, y), metrics.squared_errors(p, y)
-    return {
-        "accuracy": stratified.accuracy(correct, members, group),
-        "balanced_accuracy": mean_of_proportions([correct[m] for m in members], [group[m] for m in members]),
-        "log_loss": mean_of_losses(loss, y, group, p.shape[1], most=MOST_NATS),
-        "brier": mean_of_losses(squared, y, group, p.shape[1], most=2.0),
-    }
-
-
-def _one_class(
-    score: Floats, positive: Bools, decided: Bools, group: Ints, sample: Resampling | None
-) -> dict[str, Estimate]:
-    """Return the figures of one class against the rest."""
-    both_classes = positive.any() and not positive.all()
-
-    def of(kernel: Callable[..., Floats], *more: object, bound: Callable[[float], float] = float) -> Estimate:
-        if not both_classes:
-            return Estimate(value=None, note="needs images both of this class and of others")
-        statistic: Statistic = lambda weight: kernel(score, positive, *more, weight)  # noqa: E731
-        return _resampled(statistic, len(score), sample, bound)
-
-    squared = (score - positive) ** 2
-    return {
-        "precision": stratified.precision(decided, positive, group),
-        "recall": proportion(decided[positive], group[positive]),
-        "specificity": proportion(~decided[~positive], group[~positive], what="class of the others"),
-        "f1": stratified.f1(decided, positive, group),
-        "auroc": auroc(score, positive, group),
-        "auprc": of(kernels.average_precision),
-        "brier": mean_of_losses(squared, (~positive).astype(np.intp), group, 2, most=1.0),
-        "calibration_slope": of(kernels.calibration_slope),
-        "calibration_intercept": of(kernels.calibration_intercept),
-        "calibration_error": of(
-            kernels.squared_calibration_error,
-            group,
-            metrics.bin_edges(score),
-            bound=lambda squared: math.sqrt(max(squared, 0.0)),
-        ),
     }
 
 

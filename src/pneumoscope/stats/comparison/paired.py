@@ -3,7 +3,7 @@
 Both models see the same images, so that every figure here is of the difference a - b image by image, which is far more
 certain than the two figures' own intervals suggest. Groups (patients) stay whole throughout. What is compared are two
 trained networks; two recipes are compared in ``seeds.py``, from five seeds on. Differences of log-loss and Brier score
-are better when smaller (``SMALLER_IS_BETTER``); all others when larger.
+are better when smaller (``Metric.smaller_is_better``); all others when larger.
 """
 
 from __future__ import annotations
@@ -27,10 +27,11 @@ from pneumoscope.stats.comparison.paired_tests import Verdict, delong, draw_swap
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
 from pneumoscope.stats.kernels import Bools, Floats, Ints
+from pneumoscope.stats.metric_registry import PairedArea, PairedMean, mean_over
+from pneumoscope.stats.metric_table import COMPARED, compared_metric
 
 __all__ = [
     "METRICS",
-    "SMALLER_IS_BETTER",
     "Paired",
     "Scores",
     "adjust",
@@ -41,8 +42,7 @@ __all__ = [
     "paired_all",
 ]
 
-METRICS = ("auroc", "balanced_accuracy", "accuracy", "sensitivity", "specificity", "log_loss", "brier")
-SMALLER_IS_BETTER = ("log_loss", "brier")
+METRICS = tuple(COMPARED)
 
 DISCORDANT = "Wilson limits of the two discordant shares, clustered, combined (Zou & Donner 2008)"
 AREAS = "paired, clustered (Obuchowski 1997), or each AUROC's limits combined (Zou & Donner 2008): the wider"
@@ -166,12 +166,7 @@ class _Images:
 
 def check(scores: Mapping[str, Scores], truth: Ints, group: Ints, metric: str) -> None:
     """Refuse an unknown metric and scores that are not of the same images."""
-    if metric not in METRICS:
-        raise UsageError(
-            metric,
-            f"no such metric for a comparison.{suggestion(metric, METRICS)}",
-            f"There are: {', '.join(METRICS)}.",
-        )
+    compared_metric(metric)
     shapes = {np.shape(one.probabilities) for one in scores.values()}
     if len(shapes) != 1 or len(shape := shapes.pop()) != 2 or shape[0] != len(truth) or len(group) != len(truth):
         raise ValueError(f"probabilities must all be [N, C] of the same {len(truth)} images and classes")
@@ -183,26 +178,26 @@ def check(scores: Mapping[str, Scores], truth: Ints, group: Ints, metric: str) -
 
 def values_of(scores: Scores, truth: Ints, metric: str) -> Floats:
     """Return what each image [N] adds to a metric that is a mean (all but the AUROC)."""
-    p = np.asarray(scores.probabilities, dtype=np.float64)
-    if metric == "log_loss":
-        return metrics.nats(p, truth)
-    if metric == "brier":
-        return metrics.squared_errors(p, truth)
-    if metric in ("sensitivity", "specificity"):
-        return np.asarray((p[:, 0] >= scores.threshold) == (truth == 0), dtype=np.float64)
-    return np.asarray(p.argmax(axis=1) == truth, dtype=np.float64)
+    probability = np.asarray(scores.probabilities, dtype=np.float64)
+    return mean_form(metric).values(probability, scores.threshold, truth)
 
 
 def parts_of(truth: Ints, metric: str) -> list[Bools]:
     """Return the sets of images [N] over which a metric is a mean; several: the mean of their means."""
-    positive = truth == 0
-    if metric == "sensitivity":
-        return [positive]
-    if metric == "specificity":
-        return [~positive]
-    if metric == "balanced_accuracy":
-        return [truth == k for k in np.unique(truth)]
-    return [np.ones(len(truth), dtype=np.bool_)]
+    return mean_form(metric).parts(truth)
+
+
+def mean_form(metric: str) -> PairedMean:
+    """Return how two models are compared by a metric that is a mean over images."""
+    paired = compared_metric(metric).paired
+    if not isinstance(paired, PairedMean):
+        raise ValueError(f"{metric} is not a mean over images")
+    return paired
+
+
+def is_area(metric: str) -> bool:
+    """Return whether two models are compared by an area under the ROC curve."""
+    return isinstance(compared_metric(metric).paired, PairedArea)
 
 
 def missing(truth: Ints, group: Ints, metric: str) -> tuple[bool, str]:
@@ -211,14 +206,16 @@ def missing(truth: Ints, group: Ints, metric: str) -> tuple[bool, str]:
     The classes that must have ten groups are those that the metric is made of; for log-loss and Brier score, whose
     resamples are stratified, every class that occurs.
     """
-    needed = parts_of(truth, metric)
-    if metric == "auroc":
+    area = is_area(metric)
+    if area:
         needed = [truth == 0, truth != 0]
-    elif metric in SMALLER_IS_BETTER:
+    elif mean_form(metric).kind == "loss":
         needed = [truth == k for k in np.unique(truth)]
+    else:
+        needed = parts_of(truth, metric)
     fewest = min(len(np.unique(group[part])) for part in needed)
     if not fewest:
-        return True, "needs images both of the first class and of others" if metric == "auroc" else "no such images"
+        return True, "needs images both of the first class and of others" if area else "no such images"
     return False, too_few(fewest) if fewest < FEWEST_GROUPS else ""
 
 
@@ -226,7 +223,7 @@ def _pair(a: Scores, b: Scores, images: _Images, metric: str) -> Paired:
     undefined, why = missing(images.truth, images.group, metric)
     if undefined:
         return Paired(metric=metric, difference=Estimate(value=None, note=why), note=why)
-    if metric == "auroc":
+    if is_area(metric):
         positive = images.truth == 0
         one, two = (np.asarray(s.probabilities[:, 0], dtype=np.float64) for s in (a, b))
         limits: _Limits = partial(_area_limits, one, two, positive, images.group)
@@ -234,7 +231,7 @@ def _pair(a: Scores, b: Scores, images: _Images, metric: str) -> Paired:
     else:
         one, two = values_of(a, images.truth, metric), values_of(b, images.truth, metric)
         parts = parts_of(images.truth, metric)
-        if metric in SMALLER_IS_BETTER:
+        if mean_form(metric).kind == "loss":
             limits = lambda tail: bootstrap(partial(kernels.mean, one - two), images.sample, tail=tail)  # noqa: E731
         else:
             limits = partial(_share_limits, one - two, parts, images.group)
@@ -285,7 +282,7 @@ def _share_limits(gap: Floats, parts: Sequence[Bools], group: Ints, tail: float)
         group: [N].
         tail: Probability outside each limit.
     """
-    value = float(np.mean([gap[part].mean() for part in parts]))
+    value = mean_over(parts, gap)
     down, up = 0.0, 0.0
     for part in parts:
         here, members = gap[part], group[part]
@@ -347,7 +344,7 @@ def _area_test(a: Floats, b: Floats, positive: Bools, images: _Images) -> Verdic
 
 def _mean_test(a: Floats, b: Floats, parts: Sequence[Bools], images: _Images, metric: str) -> Verdict:
     used = parts[0]
-    if metric in ("accuracy", "sensitivity", "specificity") and _single(images.group[used]):
+    if mean_form(metric).mcnemar and _single(images.group[used]):
         return mcnemar(a[used] > 0, b[used] > 0)
     share = sum((part / (part.sum() * len(parts)) for part in parts), np.zeros(len(a)))
     return swap_means(share * (a - b), images.group, images.swaps)

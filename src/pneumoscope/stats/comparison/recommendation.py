@@ -20,18 +20,9 @@ from pydantic import Field
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
-from pneumoscope.stats.comparison.paired import SMALLER_IS_BETTER, Paired
+from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.estimates import Estimate
-
-WORDS = {
-    "auroc": "AUROC",
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "sensitivity": "sensitivity at its frozen threshold",
-    "specificity": "specificity at its frozen threshold",
-    "log_loss": "log-loss",
-    "brier": "Brier score",
-}
+from pneumoscope.stats.metric_table import compared_metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +107,7 @@ def recommend(
 
 def _limit(pair: Paired, metric: str) -> float | None:
     """Return the limit on the side of "worse", turned so that below 0 is worse."""
-    if metric not in SMALLER_IS_BETTER:
+    if not compared_metric(metric).smaller_is_better:
         return pair.lower
     return None if pair.upper is None else -pair.upper
 
@@ -126,7 +117,7 @@ def _gain(one: Candidate, best: str, metric: str) -> float:
     value = one.versus_best.difference.value
     if one.name == best or value is None:
         return 0.0
-    return -value if metric in SMALLER_IS_BETTER else value
+    return -value if compared_metric(metric).smaller_is_better else value
 
 
 def _worse(pair: Paired, best: str, metric: str, margin: float) -> str:
@@ -139,7 +130,7 @@ def _worse(pair: Paired, best: str, metric: str, margin: float) -> str:
 
 
 def _limits_in_words(pair: Paired, metric: str) -> str:
-    side, limit = ("upper", pair.upper) if metric in SMALLER_IS_BETTER else ("lower", pair.lower)
+    side, limit = ("upper", pair.upper) if compared_metric(metric).smaller_is_better else ("lower", pair.lower)
     value = pair.difference.value
     if value is None or limit is None:
         return "not estimable"
@@ -175,7 +166,7 @@ def _sentences(
     minimum: float | None,
     blind: bool,
 ) -> list[str]:
-    word = WORDS.get(metric, metric)
+    word = compared_metric(metric).phrase
     if len(candidates) == 1:
         first = f"{best} is the only model: there is nothing to compare it with."
         return [first] if chosen else [first, "It does not meet what was asked for, so no model is recommended."]
@@ -185,7 +176,7 @@ def _sentences(
             *lines,
             "No comparison was estimable, so no model is recommended: an estimate alone does not say which is best.",
         ]
-    if metric in SMALLER_IS_BETTER:
+    if compared_metric(metric).smaller_is_better:
         rule = f"the one-sided 95% upper limit of (model - {best}) must stay under {margin:g} (smaller is better)"
     else:
         rule = f"the one-sided 95% lower limit of (model - {best}) must exceed {-margin:g}"

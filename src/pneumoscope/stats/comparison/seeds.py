@@ -15,10 +15,21 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
 from pneumoscope.stats import metrics
-from pneumoscope.stats.comparison.paired import ONE_SIDED, Paired, Scores, adjust, check, missing, parts_of, values_of
+from pneumoscope.stats.comparison.paired import (
+    ONE_SIDED,
+    Paired,
+    Scores,
+    adjust,
+    check,
+    is_area,
+    missing,
+    parts_of,
+    values_of,
+)
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import TAIL, auroc_components, components_variance
 from pneumoscope.stats.kernels import Floats, Ints
+from pneumoscope.stats.metric_registry import mean_over
 
 FEWEST_SEEDS = 5
 METHOD = "t, variance between seeds and between groups"
@@ -34,7 +45,7 @@ def across_seeds(a: Sequence[Scores], b: Sequence[Scores], truth: ArrayLike, gro
         b: The same of the second; the numbers of seeds may differ.
         truth: [N] class of each image.
         groups: [N] name of each image's group.
-        metric: One of ``compare.METRICS``.
+        metric: One of ``paired.METRICS``.
 
     Returns:
         With fewer than five seeds of either recipe the difference alone, and a note.
@@ -88,19 +99,18 @@ def across_seeds_all(
 
 def _per_image(one: Scores, truth: Ints, metric: str) -> Floats:
     """Return what each image [N] adds to the metric."""
-    if metric == "auroc":
+    if is_area(metric):
         return auroc_components(np.asarray(one.probabilities[:, 0], dtype=np.float64), truth == 0)
     return values_of(one, truth, metric)
 
 
 def _figure(per_image: Floats, truth: Ints, metric: str) -> float:
-    masks = [truth == 0] if metric == "auroc" else parts_of(truth, metric)
-    return float(np.mean([per_image[mask].mean() for mask in masks]))
+    return mean_over([truth == 0] if is_area(metric) else parts_of(truth, metric), per_image)
 
 
 def _over_groups(gap: Floats, truth: Ints, group: Ints, metric: str) -> tuple[float, int]:
     """Return the variance of the difference over groups of images, and its degrees of freedom."""
-    if metric == "auroc":
+    if is_area(metric):
         positive = truth == 0
         fewest = min(len(np.unique(group[positive])), len(np.unique(group[~positive])))
         return max(0.0, components_variance(gap, positive, group)), fewest - 1
