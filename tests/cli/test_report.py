@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_evaluate import draw
 from typer.testing import CliRunner
 
 from bundles import write_bundle
+from inference.test_evaluate import draw
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import read_card
 from pneumoscope.bundle.runtime import columns, load

@@ -16,10 +16,11 @@ from rich.console import Console  # noqa: E402
 
 from pneumoscope.core.errors import GateRefusedError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
+from pneumoscope.export.gate_summary import summary_of  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
 from pneumoscope.training.plan import Plan, plan  # noqa: E402
 from pneumoscope.workflows import train as running  # noqa: E402
-from pneumoscope.workflows.admission import admit, summary_of  # noqa: E402
+from pneumoscope.workflows.admission import admit  # noqa: E402
 
 QUIET = Console(file=io.StringIO())
 
