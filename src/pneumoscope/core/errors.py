@@ -12,7 +12,7 @@
     ├── BundleError                 a model bundle that is incomplete, altered or of another schema
     ├── ParityError                 an exported graph that differs from the network it came from
     ├── RunError                    a training run that cannot start, continue or finish
-    └── ProblemError                a request that the server refuses, with its HTTP status
+    └── RefusalError                a request that the server refuses (the branch is in `server.errors`)
 
 An error names the thing, the value, the rule and the way out. Where somebody reads it in another language than these
 words are in, it has a code and values to say it anew with.
@@ -115,35 +115,3 @@ class ParityError(PneumoscopeError):
 
 class RunError(PneumoscopeError):
     """A training run that cannot start, continue or finish."""
-
-
-class ProblemError(PneumoscopeError):
-    """A request that the server refuses, with its HTTP status (RFC 9457, see `serve.problems`).
-
-    Args:
-        status: HTTP status code.
-        thing: What is wrong, by an opaque name.
-        problem: What was found and which rule it breaks.
-        way_out: What to do about it.
-        code: What kind of problem it is; the last part of the answer's ``type``.
-        values: What the same in other words needs; the answer's ``values``.
-        headers: Further headers of the answer.
-        more: Further members of the answer.
-    """
-
-    def __init__(
-        self,
-        status: int,
-        thing: str,
-        problem: str,
-        way_out: str = "",
-        *,
-        code: str = "",
-        values: Values | None = None,
-        headers: dict[str, str] | None = None,
-        more: dict[str, Any] | None = None,
-    ) -> None:
-        super().__init__(thing, problem, way_out, code=code, values=values)
-        self.status = status
-        self.headers = headers or {}
-        self.more = more or {}

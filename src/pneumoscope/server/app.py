@@ -18,8 +18,9 @@ from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api import events
 from pneumoscope.server.api.dependencies import Context
 from pneumoscope.server.api.metrics import Metrics
+from pneumoscope.server.api.middleware import Guard
 from pneumoscope.server.api.pages import Pages
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.api.problems import Problem, problem_response
 from pneumoscope.server.api.routes import ROUTES
 from pneumoscope.server.api.schemas.common import ProblemOut
 from pneumoscope.server.inference import occlusion
@@ -27,7 +28,6 @@ from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.runner import Models
 from pneumoscope.server.inference.worker_pool import Supervisor
 from pneumoscope.server.security.accounts import Accounts
-from pneumoscope.server.security.middleware import Guard, problem_response
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import open_store
 from pneumoscope.server.storage.retention import Retention
@@ -117,7 +117,7 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
         for fault in error.errors()[:20]
     ]  # fmt: skip
     return problem_response(
-        ProblemError(422, "the request", "does not follow its schema.", "See /api/openapi.json.", more={"at": places}),
+        Problem(422, "the request", "does not follow its schema.", "See /api/openapi.json.", more={"at": places}),
         request.state.number,
     )
 
@@ -126,7 +126,7 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
     words = {404: "is not an address of this server.", 405: "does not take this method."}
     return problem_response(
-        ProblemError(
+        Problem(
             error.status_code,
             "this address" if error.status_code in words else "the request",
             words.get(error.status_code, "could not be understood."),

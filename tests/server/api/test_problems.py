@@ -18,8 +18,7 @@ import pytest
 from PIL import Image
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from pneumoscope.server.api.problems import ProblemError, as_problem
-from pneumoscope.server.security.middleware import TYPE, problem_response
+from pneumoscope.server.api.problems import TYPE, Problem, as_problem, problem_response
 from pneumoscope.server.settings import Settings
 from server.client import Client, predict_all, serving
 from server.drawn import archive, dicom, png
@@ -60,12 +59,12 @@ def test_the_table_has_every_code_that_is_raised_and_no_other() -> None:
 
 def test_the_table_has_every_word_that_values_can_hold() -> None:
     """Beside numbers: kinds of things, and reasons."""
-    said: dict[str, set[str]] = {"not_found": set(), "_refusal": set(), "_conflict": set()}
+    said: dict[str, set[str]] = {"NotFoundError": set(), "_refusal": set(), "_conflict": set()}
     for node in trees():
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in said:
             said[node.func.id] |= text_in(node.args[0])
     listed = {code: set(re.findall(r"[a-z-]+", words.partition(": ")[2])) for code, words in table().items()}
-    assert said["not_found"] | {"model"} == listed["not-here"]
+    assert said["NotFoundError"] == listed["not-here"]
     assert said["_refusal"] == listed["no-posterior"]
     assert said["_conflict"] == listed["read-order"]
 
@@ -231,7 +230,7 @@ def test_codes_are_no_part_of_the_words() -> None:
     """Whoever reads the title and the detail reads what they read before there were codes."""
     bodies = []
     for code in ("", "model-off"):
-        problem = ProblemError(409, "a", "b.", "c.", code=code, values={"x": 1}, more={"at": []})
+        problem = Problem(409, "a", "b.", "c.", code=code, values={"x": 1}, more={"at": []})
         bodies.append(json.loads(bytes(problem_response(problem, "1").body)))
     assert bodies[1].pop("values") == {"x": 1}
     assert (bodies[0].pop("type"), bodies[1].pop("type")) == ("about:blank", f"{TYPE}model-off")

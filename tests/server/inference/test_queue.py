@@ -12,7 +12,8 @@ from sqlalchemy import func, select, update
 
 from pneumoscope.bundle.runtime import load
 from pneumoscope.core.errors import ImageError
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.api.problems import as_problem
+from pneumoscope.server.errors import BusyError, ConflictError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import Settings
@@ -188,10 +189,12 @@ def test_a_server_that_starts_again_need_not_wait_for_leases(store: Store, model
 def test_the_queue_is_bounded_and_a_full_one_takes_nothing(settings: Settings, model: str) -> None:
     store = open_store(replace(settings, queue_limit=2))
     add(store, [grey(0.5)], [model], "x")
-    with pytest.raises(ProblemError) as caught:
+    with pytest.raises(BusyError) as caught:
         add(store, [grey(0.6), grey(0.7)], [model], "x")
-    assert caught.value.status == 429
-    assert int(caught.value.headers["Retry-After"]) > 0
+    problem = as_problem(caught.value)
+    assert problem is not None
+    assert problem.status == 429
+    assert int(problem.headers["Retry-After"]) > 0
     with store.reading() as session:
         assert session.scalar(select(func.count()).select_from(Image)) == 1
     assert len(list(settings.files.glob("*/*.png"))) == 1  # of the one that was accepted
@@ -245,7 +248,7 @@ def test_a_model_that_is_switched_off_answers_nothing_more(store: Store, model: 
     assert finish(store, running, {"decision": "covid-19"})
     step(store, Catalogue(models))
     assert states(store) == ["failed", "failed"]
-    with pytest.raises(ProblemError, match="switched off"):
+    with pytest.raises(ConflictError, match="switched off"):
         add(store, [grey(0.7)], [model], "x")
 
 

@@ -226,7 +226,7 @@ def test_no_record_no_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch
         def fail(*_: object, **__: object) -> None:
             raise RuntimeError
 
-        monkeypatch.setattr("pneumoscope.server.security.middleware.Access", fail)
+        monkeypatch.setattr("pneumoscope.server.api.middleware.Access", fail)
         answer = client("GET", f"/api/studies/{study}")
         assert answer.status_code == 500
         assert study not in answer.text

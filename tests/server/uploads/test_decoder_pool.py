@@ -12,7 +12,8 @@ import psutil
 import pytest
 
 from pneumoscope.core.errors import ImageError, MissingExtraError, PneumoscopeError
-from pneumoscope.server.api.problems import ProblemError, disk_is_full
+from pneumoscope.server.api.problems import disk_is_full
+from pneumoscope.server.errors import BusyError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
@@ -113,7 +114,7 @@ def test_a_decoder_that_hangs_is_ended(far: Decoders, monkeypatch: pytest.Monkey
     [
         ImageError("file 1", "is too large.", "Send less.", code="too-large", values={"limit_mib": 1}),
         MissingExtraError("DICOM files", "dicom"),
-        ProblemError(413, "the upload", "is too large.", "Send several.", headers={"Retry-After": "5"}),
+        BusyError("the queue", "is full.", "Send it later.", retry_after=5, code="queue-full", values={"limit": 1}),
     ],
 )
 def test_errors_go_from_process_to_process_whole(error: PneumoscopeError) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.encode import exif
 from pneumoscope.imaging.read import decode
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.errors import InvalidRequestError, TooLargeError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.png_codec import thumbnail, unpack
 from pneumoscope.server.uploads.archive import members
@@ -85,17 +85,17 @@ def test_an_archive_that_lies_about_a_size_is_found_out(tmp_path: Path) -> None:
 
 
 def test_too_many_or_too_much_is_refused_before_unpacking(tmp_path: Path) -> None:
-    with pytest.raises(ProblemError, match="at most 2 are taken"):
+    with pytest.raises(TooLargeError, match="at most 2 are taken"):
         list(members(archive({f"{n}.png": b"x" for n in range(3)}), "file 1", Settings(home=tmp_path, max_files=2)))
     limited = Settings(home=tmp_path, max_request_bytes=2**20)
-    with pytest.raises(ProblemError, match="would unpack"):
+    with pytest.raises(TooLargeError, match="would unpack"):
         list(members(archive({"a": b"\0" * 3_000_000}), "file 1", limited))
 
 
 def test_archives_in_archives_and_damaged_ones_are_refused(tmp_path: Path) -> None:
     sent = list(members(archive({"in.zip": archive({"a.png": png(0.5)})}), "file 1", Settings(home=tmp_path)))
     assert "archive in an archive" in str(sent[0].refused)
-    with pytest.raises(ProblemError, match="damaged"):
+    with pytest.raises(InvalidRequestError, match="damaged"):
         list(members(b"PK\x03\x04" + b"\0" * 50, "file 1", Settings(home=tmp_path)))
     nameless = archive({"a.png": b""}).replace(b"a.png", b"\0.png")
     assert [each.data for each in members(nameless, "file 1", Settings(home=tmp_path))] == [b""]

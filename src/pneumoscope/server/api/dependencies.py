@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from pneumoscope.server.api.events import Streams
 from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.pages import Pages
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.errors import ForbiddenError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.runner import Models
 from pneumoscope.server.security.accounts import Accounts, Principal
@@ -66,11 +66,11 @@ async def admin_asks(request: Request) -> Principal:
     """Return who asks, an admin.
 
     Raises:
-        ProblemError: It is none (403).
+        ForbiddenError: It is none.
     """
     principal = await who_asks(request)
     if not principal.is_admin:
-        raise ProblemError(403, "this address", "is for admins.", "Ask one of them.", code="admins-only")
+        raise ForbiddenError("this address", "is for admins.", "Ask one of them.", code="admins-only")
     return principal
 
 

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import Row, delete, func, select
 from starlette.concurrency import run_in_threadpool
 
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.errors import UnavailableError
 from pneumoscope.server.security.accounts import Accounts, Principal
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Event
@@ -84,11 +84,11 @@ class Streams:
         """Return the text of a stream that begins after event ``since`` (None: now).
 
         Raises:
-            ProblemError: Too many are open (503).
+            UnavailableError: Too many are open.
         """
         if self._open >= self._most:
-            raise ProblemError(
-                503, "the stream", f"is one too many: {self._most} are open.", "Ask now and then instead."
+            raise UnavailableError(
+                "the stream", f"is one too many: {self._most} are open.", "Ask now and then instead."
             )
         return self._run(store, since, still_there)
 

@@ -17,8 +17,8 @@ from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
 from pneumoscope.core.errors import BundleError
-from pneumoscope.server.api.problems import ProblemError
 from pneumoscope.server.api.schemas.common import Audit
+from pneumoscope.server.errors import NotFoundError
 
 _LOG = logging.getLogger(__name__)
 SHORT = 12
@@ -64,19 +64,12 @@ class Catalogue:
         """Return the model that ``name`` means: ``builtin``, an identity or its first 12 digits.
 
         Raises:
-            ProblemError: There is none (404).
+            NotFoundError: There is none.
         """
         for identity, entry in self.entries().items():
             if name in (identity, entry.id) or (name == BUILTIN and entry.builtin):
                 return entry
-        raise ProblemError(
-            404,
-            "this model",
-            "is not on this server.",
-            "GET /api/models lists those that are.",
-            code="not-here",
-            values={"kind": "model"},
-        )
+        raise NotFoundError("model", "is not on this server.", "GET /api/models lists those that are.")
 
     def _folders(self) -> list[tuple[Path, bool]]:
         folders: list[tuple[Path, bool]] = []

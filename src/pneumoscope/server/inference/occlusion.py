@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
 from pneumoscope.bundle.runtime import Model
-from pneumoscope.server.api.problems import ProblemError, not_found
 from pneumoscope.server.api.schemas.common import HeatmapOut
 from pneumoscope.server.api.schemas.reads import Stroke
+from pneumoscope.server.errors import DamagedError, InvalidRequestError, NotFoundError
 from pneumoscope.server.inference.runner import result_of
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.png_codec import stored_sha256, unpack
@@ -40,14 +40,15 @@ def stored_pixels(folder: Path, image: str, sha256: str) -> Pixels:
     """Return the stored pixels of an image, [H, W].
 
     Raises:
-        ProblemError: They are gone (404), or not those that were stored (500).
+        NotFoundError: They are gone.
+        DamagedError: They are not those that were stored.
     """
     try:
         data = blobs.path_of(folder, image).read_bytes()
     except FileNotFoundError as error:
-        raise not_found("image") from error
+        raise NotFoundError("image") from error
     if stored_sha256(data) != sha256:
-        raise ProblemError(500, "the image", "is not as it was stored.", "Restore it from a backup.")
+        raise DamagedError("the image", "is not as it was stored.", "Restore it from a backup.")
     return unpack(data, image)
 
 
@@ -55,7 +56,7 @@ def hidden_by(strokes: Sequence[Stroke], mode: Mode, width: int, height: int) ->
     """Return what strokes hide of an image: [height, width], true where it is covered.
 
     Raises:
-        ProblemError: Nothing or everything is covered (422).
+        InvalidRequestError: Nothing or everything is covered.
     """
     scale = min(1.0, _FINEST / max(width, height))
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -71,8 +72,7 @@ def hidden_by(strokes: Sequence[Stroke], mode: Mode, width: int, height: int) ->
     hidden = painted if mode == "exclude" else ~painted
     if hidden.all() or not hidden.any():
         share = "everything" if hidden.all() else "nothing"
-        raise ProblemError(
-            422,
+        raise InvalidRequestError(
             "the strokes",
             f"cover {share} of the image.",
             "Paint a part of it.",

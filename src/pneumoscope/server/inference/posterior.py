@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from pneumoscope.bundle.card import Card
-from pneumoscope.server.api.problems import ProblemError
 from pneumoscope.server.api.schemas.common import Audit
+from pneumoscope.server.errors import ConflictError
 from pneumoscope.stats.prevalence import at_prior, post_test, primary_prior, ratio_of
 
 
@@ -24,7 +24,7 @@ def posterior(card: Card, result: dict[str, Any], prevalence: float, *, audit: A
         audit: The verdict of the model's newest audit.
 
     Raises:
-        ProblemError: The answer, or the card, can't carry it (409).
+        ConflictError: The answer, or the card, can't carry it.
     """
     if result.get("decision") is None:
         raise _refusal("no-answer", "the model gave no answer on this image.")
@@ -52,9 +52,8 @@ def posterior(card: Card, result: dict[str, Any], prevalence: float, *, audit: A
     }
 
 
-def _refusal(reason: str, problem: str) -> ProblemError:
-    return ProblemError(
-        409,
+def _refusal(reason: str, problem: str) -> ConflictError:
+    return ConflictError(
         "this answer",
         f"can't update a pre-test probability: {problem}",
         code="no-posterior",

@@ -17,7 +17,7 @@ from typing import Any
 from sqlalchemy import and_, bindparam, func, or_, select, update
 from sqlalchemy.orm import Session
 
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.errors import BusyError, ConflictError
 from pneumoscope.server.inference.runner import Result
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, append, now, table_of, write_appended
@@ -80,7 +80,8 @@ def enqueue(
         who: Asks for them.
 
     Raises:
-        ProblemError: The queue is full (429), or a model is switched off (409).
+        BusyError: The queue is full.
+        ConflictError: A model is switched off.
     """
     for model in models:
         check_on(session, model)
@@ -89,14 +90,13 @@ def enqueue(
         return []
     waiting = _depth(session)
     if waiting + wanted > store.settings.queue_limit:
-        raise ProblemError(
-            429,
+        raise BusyError(
             "the queue",
             f"holds {waiting} predictions; {wanted} more would exceed its limit of {store.settings.queue_limit}.",
             "Send it again later.",
+            retry_after=RETRY_AFTER,
             code="queue-full",
             values={"waiting": waiting, "wanted": wanted, "limit": store.settings.queue_limit},
-            headers={"Retry-After": str(RETRY_AFTER)},
         )
     session.info["depth"] = waiting + wanted
     time = now()
@@ -118,7 +118,7 @@ def record(session: Session, study: str, image: str, model: str, result: Result,
     """Add a prediction that was made while its image was being stored, finished; return it as it is.
 
     Raises:
-        ProblemError: The model is switched off (409).
+        ConflictError: The model is switched off.
     """
     check_on(session, model)
     number, time, state = new_id(), now(), "failed" if "error" in result.values else "done"
@@ -136,10 +136,10 @@ def check_on(session: Session, model: str) -> None:
     """Refuse a model that was switched off.
 
     Raises:
-        ProblemError: It was (409).
+        ConflictError: It was.
     """
     if is_off(session, model):
-        raise ProblemError(409, "this model", "was switched off on this server.", "Ask another one.", code="model-off")
+        raise ConflictError("this model", "was switched off on this server.", "Ask another one.", code="model-off")
 
 
 def asked(session: Session, images: Sequence[str], models: Sequence[str]) -> set[tuple[str, str]]:

@@ -18,8 +18,8 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api.dependencies import Context
-from pneumoscope.server.api.problems import ProblemError
 from pneumoscope.server.api.schemas.dashboard import DashboardOut, DayOut, ModelCountOut, OperationsOut
+from pneumoscope.server.errors import ForbiddenError
 from pneumoscope.server.inference.models import SHORT, Catalogue
 from pneumoscope.server.reading import reads
 from pneumoscope.server.reading.agreement import site_figures
@@ -63,11 +63,12 @@ def dashboard(
         scope: "own", or for admins "all".
 
     Raises:
-        ProblemError: "all" by someone who is no admin (403), or an unknown model (404).
+        ForbiddenError: "all" by someone who is no admin.
+        NotFoundError: An unknown model.
     """
     if scope == "all" and not who.is_admin:
-        raise ProblemError(
-            403, "the figures of all studies", "are for admins.", 'Ask with "scope=own".', code="admins-only"
+        raise ForbiddenError(
+            "the figures of all studies", "are for admins.", 'Ask with "scope=own".', code="admins-only"
         )
     studies = period.studies()
     answered = models_that_answered(session, studies)
@@ -107,7 +108,7 @@ def chosen_model(catalogue: Catalogue, answered: dict[str, int], name: str | Non
     """Return the identity of the model that the figures are about.
 
     Raises:
-        ProblemError: ``name`` is neither on the server nor did it answer (404).
+        NotFoundError: ``name`` is neither on the server nor did it answer.
     """
     if name is None:
         return next(iter(answered), None)

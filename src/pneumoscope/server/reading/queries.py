@@ -14,7 +14,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from pneumoscope.bundle.card import Card
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.figures import ReadRow, ReferenceRow, Target
 from pneumoscope.server.storage.crypto import Secret
@@ -68,7 +68,7 @@ def target_of(catalogue: Catalogue, model: str, session: Session) -> Target:
     """Return what a model looks for: by its card, or, where the bundle is gone, by the labels of its answers.
 
     Raises:
-        ProblemError: There is neither (404).
+        NotFoundError: There is neither.
     """
     entry = catalogue.entries().get(model)
     if entry is not None:
@@ -76,13 +76,7 @@ def target_of(catalogue: Catalogue, model: str, session: Session) -> Target:
     query = select(Prediction.result).where(Prediction.model == model, Prediction.state == "done").limit(1)
     last = session.scalar(query)
     if last is None:
-        raise ProblemError(
-            404,
-            "this model",
-            "is not on this server, and has answered nothing.",
-            code="not-here",
-            values={"kind": "model"},
-        )
+        raise NotFoundError("model", "is not on this server, and has answered nothing.", "")
     return Target(primary=last["labels"][0], classes={})
 
 

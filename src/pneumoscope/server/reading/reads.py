@@ -13,9 +13,9 @@ from typing import Any, Literal
 from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
-from pneumoscope.server.api.problems import ProblemError
 from pneumoscope.server.api.schemas.common import OwnRead
 from pneumoscope.server.api.schemas.reads import ReadIn
+from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.security.accounts import Principal
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
@@ -81,7 +81,7 @@ def add(store: Store, session: Session, study: str, who: Principal, sent: ReadIn
     """Add a version of a report.
 
     Raises:
-        ProblemError: It would break one of the rules above (409).
+        ConflictError: It would break one of the rules above.
     """
     store.alone(session)
     earlier = list(session.scalars(select(Read).where(Read.study == study, Read.reader == who.id)))
@@ -124,7 +124,7 @@ def _check(sent: ReadIn, earlier: Sequence[Read], displayed: Sequence[str], *, r
         raise _conflict("first", "your own unaided read comes first.", "unaided")
 
 
-def _conflict(reason: str, problem: str, stage: str) -> ProblemError:
+def _conflict(reason: str, problem: str, stage: str) -> ConflictError:
     way_out = f'Send one with "stage": "{stage}".'
     values = {"reason": reason}
-    return ProblemError(409, "this read", f"can't be taken: {problem}", way_out, code="read-order", values=values)
+    return ConflictError("this read", f"can't be taken: {problem}", way_out, code="read-order", values=values)

@@ -51,7 +51,7 @@ def site_report(store: Store, catalogue: Catalogue, model: str | None) -> SiteRe
 
     Raises:
         RunError: No model has answered yet.
-        ProblemError: The model is not here.
+        NotFoundError: The model is not here.
     """
     note(store, "reads report")
     studies = Period().studies()

@@ -16,7 +16,7 @@ from argon2.exceptions import VerificationError
 from sqlalchemy import delete, func, select
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.errors import CredentialsError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import hashed, new_id
 from pneumoscope.server.storage.database import Store, now
@@ -111,7 +111,7 @@ class Accounts:
         """Begin a session; return its token and who it is.
 
         Raises:
-            ProblemError: No (401), without saying why.
+            CredentialsError: The login is refused, without saying why.
         """
         with self._store.reading() as session:
             account = session.scalar(select(Account).where(Account.name == name))
@@ -218,9 +218,8 @@ def _principal(account: Account, via: Literal["session", "token"], csrf: str | N
     return Principal(account.id, account.name, role, account.sees_names, via, csrf)
 
 
-def _wrong() -> ProblemError:
-    return ProblemError(
-        401,
+def _wrong() -> CredentialsError:
+    return CredentialsError(
         "the login",
         "was refused: the name or the password is wrong, or the account is locked.",
         "After some wrong passwords an account is locked for a quarter of an hour.",

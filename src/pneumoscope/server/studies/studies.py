@@ -18,7 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.server.api.problems import not_found
+from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.storage import blobs, export_ledger
 from pneumoscope.server.storage.crypto import new_id
@@ -264,11 +264,11 @@ def get(session: Session, study: str) -> Study:
     """Return a study.
 
     Raises:
-        ProblemError: There is none (404).
+        NotFoundError: There is none.
     """
     found = session.get(Study, study)
     if found is None:
-        raise not_found("study")
+        raise NotFoundError("study")
     return found
 
 
@@ -292,19 +292,19 @@ def thumbnail(store: Store, image: str) -> Path:
     """Return the thumbnail of an image, made now if there is none yet.
 
     Raises:
-        ProblemError: There is no such image (404).
+        NotFoundError: There is no such image.
         ImageError: Its pixels are gone, or not those that were stored.
     """
     folder = store.settings.files
     with store.reading() as session:
         known = session.get(Image, image)
     if known is None:
-        raise not_found("image")
+        raise NotFoundError("image")
     path = blobs.make_thumbnail(folder, image, known.sha256)
     with store.reading() as session:
         if session.get(Image, image) is None:  # erased meanwhile: no picture may outlive that
             blobs.erase(folder, image)
-            raise not_found("image")
+            raise NotFoundError("image")
     return path
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from io import BytesIO
 
 from pneumoscope.core.errors import ImageError, Values
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.errors import InvalidRequestError, TooLargeError
 from pneumoscope.server.settings import Settings
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
@@ -39,13 +39,13 @@ def members(data: bytes, name: str, settings: Settings) -> Iterator[Sent]:
     """Yield the files of an archive; one that can't be unpacked comes with the reason.
 
     Raises:
-        ProblemError: The archive as a whole breaks a limit, or is none.
+        InvalidRequestError: The archive as a whole breaks a limit, or is none.
     """
     try:
         archive = zipfile.ZipFile(BytesIO(data))
         entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
     except Exception as error:  # of a damaged directory zipfile says so in many ways
-        raise ProblemError(422, name, "is a damaged ZIP archive.", "Make it again.", code="damaged") from error
+        raise InvalidRequestError(name, "is a damaged ZIP archive.", "Make it again.", code="damaged") from error
     _check(entries, name, settings)
     for number, entry in enumerate(entries, 1):
         yield _member(archive, entry, f"{name}, member {number}", settings)
@@ -53,10 +53,9 @@ def members(data: bytes, name: str, settings: Settings) -> Iterator[Sent]:
 
 def _check(entries: list[zipfile.ZipInfo], name: str, settings: Settings) -> None:
     if not entries:
-        raise ProblemError(422, name, "is an empty ZIP archive.", "Put files into it.", code="empty")
+        raise InvalidRequestError(name, "is an empty ZIP archive.", "Put files into it.", code="empty")
     if len(entries) > settings.max_files:
-        raise ProblemError(
-            413,
+        raise TooLargeError(
             name,
             f"holds {len(entries)} files; at most {settings.max_files} are taken at once.",
             "Send several.",
@@ -66,8 +65,7 @@ def _check(entries: list[zipfile.ZipInfo], name: str, settings: Settings) -> Non
     total = sum(entry.file_size for entry in entries)
     if total > settings.max_request_bytes:
         limit = settings.max_request_bytes // 2**20
-        raise ProblemError(
-            413,
+        raise TooLargeError(
             name,
             f"would unpack to {total / 2**20:,.0f} MiB; at most {limit} are taken.",
             "Split it.",

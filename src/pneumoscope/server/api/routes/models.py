@@ -10,9 +10,9 @@ from fastapi.responses import FileResponse
 from sqlalchemy import select
 
 from pneumoscope.server.api.dependencies import Admin, Context, Parts, Who
-from pneumoscope.server.api.problems import ProblemError, not_found
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import AnsweredOut, ModelDetail, ModelOut, SwitchIn, SwitchOut, when
+from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import SHORT, Entry, audit_of, facts_of, files_of
 from pneumoscope.server.reading import reads
@@ -59,7 +59,7 @@ def get_file(parts: Parts, who: Who, model: Id, name: str) -> FileResponse:
     """Fetch a file of a bundle, one of those that the model lists."""
     path = files_of(parts.catalogue.get(model)).get(name)
     if path is None:
-        raise not_found("file")
+        raise NotFoundError("file")
     # Sent as an attachment: a drawing opened as a page of ours could run what is in it.
     return FileResponse(path, filename=path.name)
 
@@ -112,7 +112,7 @@ def _identity(parts: Context, model: str) -> str:
     """Return the identity of a model that is here, or was when it answered: a recall must reach both."""
     try:
         return parts.catalogue.get(model).identity
-    except ProblemError:
+    except NotFoundError:
         with parts.store.reading() as session:
             query = select(Prediction.model).where(Prediction.model.startswith(model, autoescape=True)).distinct()
             found = session.scalars(query).all() if len(model) >= SHORT else []

@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.core.labels import check_label
 from pneumoscope.server.api.dependencies import Context, Parts, Who
-from pneumoscope.server.api.problems import ProblemError, not_found
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import when
 from pneumoscope.server.api.schemas.reads import (
@@ -24,6 +23,7 @@ from pneumoscope.server.api.schemas.reads import (
     WhatIfIn,
     WhatIfOut,
 )
+from pneumoscope.server.errors import ConflictError, ForbiddenError, NotFoundError
 from pneumoscope.server.inference import occlusion, queue
 from pneumoscope.server.inference.models import audit_of
 from pneumoscope.server.inference.posterior import posterior
@@ -91,7 +91,7 @@ def list_references(parts: Parts, who: Who, study: Id) -> list[ReferenceOut]:
     with parts.store.reading() as session:
         studies.get(session, study)
         if why := reads.why_withheld(session, parts.settings, study, who.id):
-            raise ProblemError(403, "the reference results", f"are withheld: {why}.", code="withheld")
+            raise ForbiddenError("the reference results", f"are withheld: {why}.", code="withheld")
         rows = session.scalars(select(Reference).where(Reference.study == study).order_by(Reference.at)).all()
     return [_reference_out(parts, row, dates=who.sees_names) for row in rows]
 
@@ -132,12 +132,12 @@ def _answered(parts: Context, session: Session, prediction: str, who: Principal)
     """Return an answer, with its result, that somebody may see and go on from."""
     row = session.get(Prediction, prediction)
     if row is None or row.state != "done" or row.result is None:
-        raise not_found("answer")
+        raise NotFoundError("answer")
     if why := reads.why_withheld(session, parts.settings, row.study, who.id):
-        raise ProblemError(403, "the answer", f"is withheld: {why}.", code="withheld")
+        raise ForbiddenError("the answer", f"is withheld: {why}.", code="withheld")
     if queue.is_off(session, row.model):
-        raise ProblemError(
-            409, "this model", "was switched off on this server.", "Do not rely on its answer.", code="model-off"
+        raise ConflictError(
+            "this model", "was switched off on this server.", "Do not rely on its answer.", code="model-off"
         )
     return row, row.result
 

@@ -15,7 +15,6 @@ from sqlalchemy import Row, select
 from sqlalchemy.orm import Session
 
 from pneumoscope.server.api.dependencies import Admin, Context, Parts, Who, recorded
-from pneumoscope.server.api.problems import ProblemError, not_found
 from pneumoscope.server.api.schemas.common import (
     Ask,
     ErasedOut,
@@ -31,6 +30,7 @@ from pneumoscope.server.api.schemas.common import (
     StudyPage,
     when,
 )
+from pneumoscope.server.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.reading import reads
 from pneumoscope.server.storage import blobs
@@ -109,7 +109,7 @@ def erase_patient(parts: Parts, who: Admin, patient: Id) -> ErasedOut:
     with parts.store.reading() as session:
         numbers = list(session.scalars(select(Study.id).where(Study.patient == patient)))
     if not numbers:
-        raise not_found("patient")
+        raise NotFoundError("patient")
     return ErasedOut(**studies.erase(parts.store, numbers))
 
 
@@ -118,14 +118,14 @@ def find_patient(parts: Parts, who: Admin, sent: PatientNumber) -> dict[str, str
     with parts.store.reading() as session:
         found = session.get(Identity, studies.patient_key(parts.store, sent.issuer, sent.patient_id))
     if found is None:
-        raise not_found("patient")
+        raise NotFoundError("patient")
     return {"patient": found.patient}
 
 
 def identity(parts: Parts, who: Who, study: Id) -> IdentityOut:
     """Show who was examined, and when; for those who may see names."""
     if not who.sees_names:
-        raise ProblemError(403, "the identity", "is not for this account.", "Ask an admin.")
+        raise ForbiddenError("the identity", "is not for this account.", "Ask an admin.")
     with parts.store.reading() as session:
         found = studies.get(session, study)
         exam = session.get(ExamIdentity, study)
@@ -166,7 +166,7 @@ async def answer(request: Request, parts: Parts, who: Who, prediction: Id) -> Pr
     def show(session: Session) -> PredictionOut:
         row = session.get(Prediction, prediction)
         if row is None:
-            raise not_found("prediction")
+            raise NotFoundError("prediction")
         return next(shown(parts, who.id, [row], session))
 
     return await recorded(request, parts, show)
@@ -177,9 +177,9 @@ def heatmap(parts: Parts, who: Who, prediction: Id) -> HeatmapOut:
     with parts.store.writing() as session:
         row = session.get(Prediction, prediction)
         if row is None or row.result is None or row.heatmap is None:
-            raise not_found("heatmap")
+            raise NotFoundError("heatmap")
         if why := reads.why_withheld(session, parts.settings, row.study, who.id):
-            raise ProblemError(403, "the heatmap", f"is withheld: {why}.", code="withheld")
+            raise ForbiddenError("the heatmap", f"is withheld: {why}.", code="withheld")
         reads.show(session, [row], who.id, "heatmap")
         values = np.frombuffer(row.heatmap, "<f4").reshape(row.result["heatmap_shape"])
         labels = row.result["labels"]
@@ -192,7 +192,7 @@ def pixels(parts: Parts, who: Who, image: Id) -> FileResponse:
         known = session.get(Image, image)
     path = blobs.path_of(parts.settings.files, image)
     if known is None or not path.is_file():
-        raise not_found("image")
+        raise NotFoundError("image")
     return FileResponse(path, media_type="image/png")
 
 
@@ -245,7 +245,7 @@ def _state_out(row: Prediction | Row[Any]) -> PredictionState:
 
 def _seconds(moment: datetime) -> float:
     if moment.tzinfo is None:
-        raise ProblemError(422, "a time", "has no zone.", "Write it as 2025-01-31T12:00:00Z.")
+        raise InvalidRequestError("a time", "has no zone.", "Write it as 2025-01-31T12:00:00Z.")
     return moment.timestamp()
 
 
@@ -258,4 +258,4 @@ def _decoded(cursor: str) -> tuple[float, str]:
         received, study = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
         return float(received), study
     except (ValueError, binascii.Error) as error:
-        raise ProblemError(422, "after", "is not a cursor of this server.", "Use a page's `next`.") from error
+        raise InvalidRequestError("after", "is not a cursor of this server.", "Use a page's `next`.") from error

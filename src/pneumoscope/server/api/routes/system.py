@@ -13,11 +13,11 @@ from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api import events
 from pneumoscope.server.api.dependencies import Admin, Context, Parts, Who, about
 from pneumoscope.server.api.metrics import CONTENT_TYPE
-from pneumoscope.server.api.problems import ProblemError, not_found
+from pneumoscope.server.api.middleware import cookie_name
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import AboutOut, AccessOut, Credentials, Me, TokenIn, TokenOut, when
+from pneumoscope.server.errors import ConflictError, ForbiddenError, NotFoundError
 from pneumoscope.server.security.accounts import Principal
-from pneumoscope.server.security.middleware import cookie_name
 from pneumoscope.server.storage.tables import Access
 
 
@@ -71,7 +71,7 @@ def about_server(parts: Parts, who: Who) -> AboutOut:
 def login(request: Request, response: Response, parts: Parts, sent: Credentials) -> Me:
     """Begin a session. The cookie is not for scripts; changes need the answer's ``csrf`` as X-CSRF-Token."""
     if not parts.settings.needs_login:
-        raise ProblemError(409, "this server", "has no accounts: it answers its own machine alone.")
+        raise ConflictError("this server", "has no accounts: it answers its own machine alone.")
     token, principal = parts.accounts.login(sent.name, sent.password)
     request.state.principal = principal  # for the audit log
     response.set_cookie(
@@ -102,7 +102,7 @@ def me(parts: Parts, who: Who) -> Me:
 def new_token(request: Request, parts: Parts, who: Who, sent: TokenIn) -> TokenOut:
     """Make a key for a program, with this account's rights. A key can't make keys."""
     if who.via != "session":
-        raise ProblemError(403, "a token", "is made by someone who has logged in.")
+        raise ForbiddenError("a token", "is made by someone who has logged in.")
     number, token = parts.accounts.new_token(who.id, sent.label)
     about(request, number)
     made = next(row for row in parts.accounts.tokens(who.id) if row.id == number)
@@ -117,7 +117,7 @@ def list_tokens(parts: Parts, who: Who) -> list[TokenOut]:
 def revoke_token(parts: Parts, who: Who, token: Id) -> None:
     """End a key."""
     if not parts.accounts.revoke(who.id, token):
-        raise not_found("token")
+        raise NotFoundError("token")
 
 
 def audit_log(

@@ -15,9 +15,10 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.server.api.dependencies import Context, Parts, Who, recorded
-from pneumoscope.server.api.problems import ProblemError
+from pneumoscope.server.api.problems import HttpError, Problem
 from pneumoscope.server.api.routes.studies import shown
 from pneumoscope.server.api.schemas.common import FileOut, PredictionOut, UploadOut
+from pneumoscope.server.errors import TooLargeError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.storage.tables import Prediction
 from pneumoscope.server.studies import studies
@@ -172,18 +173,20 @@ def _file_out(name: str, fate: studies.Added | ImageError) -> FileOut:
     return FileOut(file=name, status=status, study=fate.study, image=fate.image, predictions=predictions)
 
 
-def _too_many(problem: str, limit: int) -> ProblemError:
-    return ProblemError(413, "the upload", problem, "Send several.", code="too-many", values={"limit": limit})
+def _too_many(problem: str, limit: int) -> TooLargeError:
+    return TooLargeError("the upload", problem, "Send several.", code="too-many", values={"limit": limit})
 
 
-def _nothing(files: Sequence[FileOut]) -> ProblemError:
-    return ProblemError(
-        422,
-        "the upload",
-        "holds no radiograph that can be stored.",
-        "Each file's own problem is given with it.",
-        code="nothing-stored",
-        more={"files": [file.model_dump() for file in files]},
+def _nothing(files: Sequence[FileOut]) -> HttpError:
+    return HttpError(
+        Problem(
+            422,
+            "the upload",
+            "holds no radiograph that can be stored.",
+            "Each file's own problem is given with it.",
+            code="nothing-stored",
+            more={"files": [file.model_dump() for file in files]},
+        )
     )
 
 

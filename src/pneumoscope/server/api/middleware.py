@@ -9,19 +9,17 @@ needs a login, so that a forgotten rule closes a door instead of opening one.
 from __future__ import annotations
 
 import hmac
-import logging
-import traceback
 from http.cookies import CookieError, SimpleCookie
 from time import perf_counter
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pneumoscope.server.api.dependencies import Context
-from pneumoscope.server.api.problems import ProblemError, as_problem
+from pneumoscope.server.api.problems import HttpError, Problem, problem_of, problem_response
+from pneumoscope.server.errors import BusyError, ForbiddenError, LoginRequiredError, TooLargeError
 from pneumoscope.server.security.accounts import LOCAL, Principal
 from pneumoscope.server.security.rate_limit import RateLimit
 from pneumoscope.server.storage.crypto import new_id
@@ -32,8 +30,6 @@ PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/lo
 """What answers without a login, beside the web app's own files."""
 UPLOAD = "/api/studies"
 EVENTS = "/api/events"
-TYPE = "urn:pneumoscope:problem:"
-"""What a problem's code stands behind in its ``type``."""
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SMALL_BODY = 2**20
 _UNKNOWN = "(unknown)"
@@ -83,7 +79,7 @@ class Guard:
         except Exception as error:
             if passage.started:
                 raise
-            await passage.refuse(_problem(error, passage.number))
+            await passage.refuse(problem_of(error, passage.number))
 
     async def _admit(self, passage: _Passage) -> None:
         headers, method, path = passage.headers, passage.method, passage.path
@@ -104,13 +100,11 @@ class Guard:
         if wait := self._requests.wait(principal.id if principal else passage.address):
             raise _too_often(wait)
         if principal is None and (method, path) not in PUBLIC:
-            raise ProblemError(
-                401,
+            raise LoginRequiredError(
                 "this address",
                 "asks for a login.",
                 "POST /api/login, or send a token: Authorization: Bearer TOKEN.",
                 code="login",
-                headers={"WWW-Authenticate": "Bearer"},
             )
         if principal is not None:
             passage.principal = principal
@@ -118,19 +112,21 @@ class Guard:
             if principal.csrf is not None and method not in _SAFE and not login:
                 sent = headers.get("x-csrf-token", "")
                 if not hmac.compare_digest(sent.encode(), principal.csrf.encode()):
-                    raise ProblemError(403, "X-CSRF-Token", "is missing or not this session's.", "GET /api/me has it.")
+                    raise ForbiddenError("X-CSRF-Token", "is missing or not this session's.", "GET /api/me has it.")
 
     def _check_host(self, headers: Headers) -> None:
         allowed = self._settings.allowed_hosts
         host = headers.get("host", "")
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         if allowed and name.lower() not in allowed:
-            raise ProblemError(421, "the host", "is not a name of this server.", "Use its own, or allow it (--hosts).")
+            raise HttpError(
+                Problem(421, "the host", "is not a name of this server.", "Use its own, or allow it (--hosts).")
+            )
 
     def _check_length(self, passage: _Passage) -> None:
         length = passage.headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
-            raise ProblemError(400, "Content-Length", "is not a number.")
+            raise HttpError(Problem(400, "Content-Length", "is not a number."))
         passage.limit = self._settings.max_request_bytes if passage.path == UPLOAD else _SMALL_BODY
         if int(length) > passage.limit:
             raise passage.too_large()
@@ -141,7 +137,7 @@ class Guard:
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
             origin is not None and origin.partition("://")[2] != headers.get("host", "")
         ):
-            raise ProblemError(403, "the request", "comes from another site.", "Use this server's own page.")
+            raise ForbiddenError("the request", "comes from another site.", "Use this server's own page.")
 
     def _principal(self, headers: Headers, *, counts: bool) -> Principal | None:
         kind, _, token = headers.get("authorization", "").partition(" ")
@@ -181,9 +177,8 @@ class _Passage:
         self._came = 0
         self._replaced = False
 
-    def too_large(self) -> ProblemError:
-        return ProblemError(
-            413,
+    def too_large(self) -> TooLargeError:
+        return TooLargeError(
             "the request",
             f"is larger than {self.limit:,} bytes.",
             "Send fewer files at once, or smaller ones.",
@@ -207,28 +202,28 @@ class _Passage:
         if message["type"] == "http.response.start":
             if self._came > self.limit and message["status"] != 413:
                 self._replaced = True  # a parser has made another error of ours
-                await self.refuse(self.too_large())
+                await self.refuse(problem_of(self.too_large(), self.number))
                 return
             try:
                 await self._record(message["status"])
             except Exception as error:
                 self._replaced = True
-                await self._answer(_problem(error, self.number))
+                await self._answer(problem_of(error, self.number))
                 return
             self._dress(message)
             self.started = True
         await self._send(message)
 
-    async def refuse(self, problem: ProblemError) -> None:
+    async def refuse(self, problem: Problem) -> None:
         """Answer with a problem; written down like any other answer, except floods."""
         if problem.status != 429:
             try:
                 await self._record(problem.status)
             except Exception as error:
-                problem = _problem(error, self.number)
+                problem = problem_of(error, self.number)
         await self._answer(problem)
 
-    async def _answer(self, problem: ProblemError) -> None:
+    async def _answer(self, problem: Problem) -> None:
         async def dressed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 self._dress(message)
@@ -269,43 +264,10 @@ class _Passage:
         }
 
 
-def problem_response(problem: ProblemError, number: str) -> JSONResponse:
-    """Return a problem as an answer (RFC 9457); ``number`` is that of the request.
-
-    The words are English. A page in another language goes by ``type`` and ``values``, where there is a code.
-    """
-    body = {
-        "type": f"{TYPE}{problem.code}" if problem.code else "about:blank",
-        "title": problem.thing,
-        "status": problem.status,
-        "detail": f"{problem.problem} {problem.way_out}".strip(),
-        "instance": f"urn:pneumoscope:request:{number}",
-        **({"values": problem.values} if problem.code else {}),
-        **problem.more,
-    }
-    return JSONResponse(body, problem.status, problem.headers, "application/problem+json")
-
-
-def _problem(error: Exception, number: str) -> ProblemError:
-    """Return an error as a problem; one that nobody foresaw is logged by its kind and place, never by its words."""
-    problem = as_problem(error)
-    if problem is not None:
-        return problem
-    places = [f"{frame.name}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)[-4:]]
-    logging.getLogger(__name__).error("request %s: %s in %s", number, type(error).__name__, " > ".join(places))
-    return ProblemError(500, "the server", "failed.", "Tell its keeper the number of this request.")
-
-
-def _too_often(wait: float, code: str = "too-often") -> ProblemError:
+def _too_often(wait: float, code: str = "too-often") -> BusyError:
     seconds = max(1, round(wait + 0.5))
-    return ProblemError(
-        429,
-        "the client",
-        "asks too often.",
-        "Wait a little.",
-        code=code,
-        values={"seconds": seconds},
-        headers={"Retry-After": str(seconds)},
+    return BusyError(
+        "the client", "asks too often.", "Wait a little.", retry_after=seconds, code=code, values={"seconds": seconds}
     )
 
 

@@ -1,0 +1,87 @@
+"""Why the server refuses a request: domain errors, which know nothing of HTTP.
+
+    RefusalError
+    ├── InvalidRequestError      what was sent breaks a rule
+    │   └── TooLargeError        it is larger, or more, than the limit
+    ├── CredentialsError         the sender is not, or not rightly, logged in
+    │   └── LoginRequiredError   the sender is not logged in at all
+    ├── ForbiddenError           the sender may not do this
+    ├── NotFoundError            the thing is not in the store
+    ├── ConflictError            the state of the thing does not allow this
+    ├── BusyError                there is too much to do at present; sending it again later can succeed
+    ├── UnavailableError         a part of the server can't do this at present
+    └── DamagedError             what is stored is not what was stored
+
+Only `server.api.problems` turns them into statuses and answers. A thing is named by an opaque number: never by a path,
+a tag's value or a name that was sent.
+"""
+
+from __future__ import annotations
+
+from pneumoscope.core.errors import PneumoscopeError, Values
+
+
+class RefusalError(PneumoscopeError):
+    """Base of all refusals of the server."""
+
+
+class InvalidRequestError(RefusalError):
+    """What was sent breaks a rule."""
+
+
+class TooLargeError(InvalidRequestError):
+    """What was sent is larger, or more, than the limit."""
+
+
+class CredentialsError(RefusalError):
+    """The sender is not logged in, or the name or password is wrong."""
+
+
+class LoginRequiredError(CredentialsError):
+    """The sender is not logged in."""
+
+
+class ForbiddenError(RefusalError):
+    """The sender is known and may not do this."""
+
+
+class NotFoundError(RefusalError):
+    """The thing that was asked for is not in the store; the number that was sent is not repeated.
+
+    Args:
+        kind: What kind of thing: ``study``, ``image``, ``model``, ...
+        problem: What was found.
+        way_out: What to do about it.
+    """
+
+    def __init__(self, kind: str, problem: str = "is not here.", way_out: str = "It may have been erased.") -> None:
+        super().__init__(f"this {kind}", problem, way_out, code="not-here", values={"kind": kind})
+
+
+class ConflictError(RefusalError):
+    """The state of the thing does not allow this."""
+
+
+class BusyError(RefusalError):
+    """There is too much to do at present.
+
+    Args:
+        thing: What is busy, by an opaque name.
+        problem: What was found and which limit it breaks.
+        way_out: What to do about it.
+        retry_after: Seconds after which the same request can succeed.
+        code: What kind of problem it is.
+        values: What words for the code need.
+    """
+
+    def __init__(self, thing: str, problem: str, way_out: str, *, retry_after: int, code: str, values: Values) -> None:
+        super().__init__(thing, problem, way_out, code=code, values=values)
+        self.retry_after = retry_after
+
+
+class UnavailableError(RefusalError):
+    """A part of the server can't do this at present."""
+
+
+class DamagedError(RefusalError):
+    """What is stored is not what was stored."""
