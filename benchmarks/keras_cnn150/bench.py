@@ -23,8 +23,8 @@ from pneumoscope.core.files import write_json
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import write_manifest
 from pneumoscope.data.phantoms.dataset import write_set
+from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.base import ImportOptions
 from pneumoscope.data.splits import assign_parts
 from pneumoscope.recipes.recipe import load_recipe
 from pneumoscope.training.plan import Plan, load_part, plan

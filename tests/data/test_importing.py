@@ -15,8 +15,8 @@ from pneumoscope.data.grouping import group_names
 from pneumoscope.data.importing import ImportReport, import_source
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.similarity import Pair
+from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.base import ImportOptions
 
 Draw = Callable[..., Path]
 

@@ -12,8 +12,8 @@ from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.merge import merge
+from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.base import ImportOptions
 from pneumoscope.data.splits import assign_parts
 
 Draw = Callable[..., Path]

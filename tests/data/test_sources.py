@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 from pneumoscope.core.errors import LabelError, ManifestError, PneumoscopeError, UsageError
+from pneumoscope.data.source import ImportOptions, Listing
+from pneumoscope.data.source_table import years
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.base import ImportOptions, Listing
-from pneumoscope.data.sources.kaggle import parse_name
-from pneumoscope.data.sources.table import years
+from pneumoscope.data.sources.kaggle_pneumonia import parse_name
 
 
 def _files(folder: Path, *names: str) -> Path:

@@ -10,12 +10,11 @@ import typer
 
 from pneumoscope.cli.data_screen import AsJson, check_output, groups_said, print_conflicts, print_json, progress_bars
 from pneumoscope.cli.options import pairs, read_secret
+from pneumoscope.data.source_names import source_names
 
 
 def import_(
-    source: Annotated[
-        str, typer.Argument(help="radiography, kaggle-pneumonia, ieee8023, darwin, dicom, folder or csv.")
-    ],
+    source: Annotated[str, typer.Argument(help=f"The layout of the data set: {', '.join(source_names())}.")],
     path: Annotated[Path, typer.Argument(help="Its folder (for csv: the table).", metavar="DIR")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Manifest to write (.parquet).")],
     source_name: Annotated[str | None, typer.Option(help="Name in the manifest.  [default: SOURCE]")] = None,
@@ -68,8 +67,8 @@ def import_(
     """Make a manifest from a data set, and say what was kept and dropped and why."""
     from pneumoscope.data.importing import import_source
     from pneumoscope.data.manifest import write_manifest
+    from pneumoscope.data.source import ImportOptions
     from pneumoscope.data.sources import SOURCES
-    from pneumoscope.data.sources.base import ImportOptions
 
     check_output(output)
     found = SOURCES.get(source)

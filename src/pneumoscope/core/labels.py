@@ -1,29 +1,21 @@
-"""The label vocabulary and the sentences that every screen must show.
+"""The vocabulary of labels, and the sentences that every screen must show.
 
-A source's own terms are mapped by an explicit table in its own module, never by a substring match; the verbatim term
-is kept in the manifest's ``raw_label``.
+The vocabulary is data (``labels.yaml``), so that a new label is a new entry there and no change in code. A source maps
+its own terms to labels by an explicit table in its own module, never by a substring match; the manifest's ``raw_label``
+keeps the verbatim term.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.registry import suggestion
-
-LABELS: Mapping[str, str] = MappingProxyType(
-    {
-        "covid-19": "COVID-19",
-        "normal": "Normal",
-        "viral-pneumonia": "Viral pneumonia",
-        "bacterial-pneumonia": "Bacterial pneumonia",
-        "pneumonia": "Pneumonia",
-        "lung-opacity": "Lung opacity",
-        "other": "Other finding",
-    }
-)
-"""Identifier -> name on screen."""
 
 VIEWS = ("PA", "AP", "AP Supine", "L")
 PARTS = ("train", "validation", "calibration", "test")
@@ -38,26 +30,151 @@ NO_PATTERN = "No pattern that this model looks for"
 """What a screen says instead of a bare "normal"."""
 
 
-def check_label(label: str, where: str) -> str:
-    """Return ``label`` if it is in the vocabulary.
+@dataclass(frozen=True, slots=True)
+class Label:
+    """One label of a vocabulary."""
+
+    identifier: str
+    """As manifests, recipes and cards write it: ``viral-pneumonia``."""
+    names: Mapping[str, str]
+    """Language -> name on screen; English ("en") is always there."""
+    synonyms: tuple[str, ...] = ()
+    """Other terms that mean exactly this label."""
+    none: bool = False
+    """Whether it means "none of these findings"."""
+
+
+class LabelSet(Mapping[str, Label]):
+    """A vocabulary: identifier -> `Label`, in the order of tables.
+
+    Args:
+        labels: The labels.
+        name: What the vocabulary is called in an error message.
 
     Raises:
-        LabelError: It is not; the message suggests the nearest and lists all.
+        LabelError: A label occurs twice, has no English name, or more than one label means "none of these".
     """
-    if label in LABELS:
-        return label
-    raise LabelError(
-        where,
-        f"the label {label!r} is not in the vocabulary.{suggestion(label, LABELS)}",
-        f"Labels: {', '.join(LABELS)}.",
-    )
+
+    def __init__(self, labels: Mapping[str, Label] | list[Label], name: str = "vocabulary") -> None:
+        members = list(labels.values()) if isinstance(labels, Mapping) else labels
+        self.name = name
+        self._labels = {label.identifier: label for label in members}
+        if len(self._labels) != len(members):
+            raise LabelError(name, "names a label twice.", "Name each label once.")
+        if nameless := [label.identifier for label in members if "en" not in label.names]:
+            raise LabelError(name, f"has no English name for {nameless[0]!r}.", "Add it: names: {en: ...}")
+        none = [label.identifier for label in members if label.none]
+        if len(none) > 1:
+            raise LabelError(name, f"has {len(none)} labels that mean none of these: {', '.join(none)}.", "Keep one.")
+        self._none = none[0] if none else None
+
+    @classmethod
+    @cache
+    def builtin(cls) -> LabelSet:
+        """Return the vocabulary that ships with the package."""
+        import yaml
+
+        path = Path(__file__).with_name("labels.yaml")
+        return cls.from_entries(yaml.safe_load(path.read_text(encoding="utf-8")), path.name)
+
+    @classmethod
+    def from_entries(cls, entries: Mapping[str, Mapping[str, Any]], name: str) -> LabelSet:
+        """Return the vocabulary of a parsed YAML file.
+
+        Args:
+            entries: Identifier -> ``names``, ``synonyms`` and ``none``, as ``labels.yaml`` describes them.
+            name: What the vocabulary is called in an error message.
+        """
+        labels = [
+            Label(
+                identifier,
+                MappingProxyType(dict(entry.get("names", {}))),
+                tuple(entry.get("synonyms", ())),
+                bool(entry.get("none", False)),
+            )
+            for identifier, entry in entries.items()
+        ]
+        return cls(labels, name)
+
+    def __getitem__(self, identifier: str) -> Label:
+        return self._labels[identifier]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._labels)
+
+    def __len__(self) -> int:
+        return len(self._labels)
+
+    def __repr__(self) -> str:
+        return f"LabelSet({', '.join(self)})"
+
+    @property
+    def none_label(self) -> str | None:
+        """The label that means "none of these findings"; None where the vocabulary has none."""
+        return self._none
+
+    def name_of(self, identifier: str, language: str = "en") -> str:
+        """Return a label's name on screen; an unknown identifier (a class that a recipe named) stays as it is."""
+        if identifier not in self:
+            return identifier
+        names = self[identifier].names
+        return names.get(language, names["en"])
+
+    def find(self, term: str) -> str | None:
+        """Return the label that a term means exactly: identifier, name or synonym, without case and outer blanks."""
+        wanted = term.strip().casefold()
+        for identifier, label in self.items():
+            if wanted in {word.casefold() for word in (identifier, *label.names.values(), *label.synonyms)}:
+                return identifier
+        return None
+
+    def check(self, identifier: str, where: str) -> str:
+        """Return ``identifier`` if the vocabulary has it.
+
+        Raises:
+            LabelError: It is not there; the message suggests the nearest and lists all.
+        """
+        if identifier in self:
+            return identifier
+        raise LabelError(
+            where,
+            f"the label {identifier!r} is not in the vocabulary.{suggestion(identifier, self)}",
+            f"Labels: {', '.join(self)}.",
+        )
+
+
+class _Names(Mapping[str, str]):
+    """Identifier -> English name of the built-in vocabulary, read when it is first used: `--help` never needs it."""
+
+    def __getitem__(self, identifier: str) -> str:
+        return LabelSet.builtin()[identifier].names["en"]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(LabelSet.builtin())
+
+    def __len__(self) -> int:
+        return len(LabelSet.builtin())
+
+
+LABELS: Mapping[str, str] = _Names()
+"""Identifier -> English name on screen, of the built-in vocabulary."""
+
+
+def check_label(label: str, where: str) -> str:
+    """Return ``label`` if the built-in vocabulary has it; see `LabelSet.check`."""
+    return LabelSet.builtin().check(label, where)
 
 
 def display_name(label: str) -> str:
-    """Return the name on screen; a class that a recipe merged or named itself is shown as it is written."""
-    return LABELS.get(label, label)
+    """Return a label's English name on screen; a class that a recipe merged or named itself stays as it is."""
+    return LabelSet.builtin().name_of(label)
+
+
+def is_none_label(label: str) -> bool:
+    """Return whether a label means "none of these findings"."""
+    return label == LabelSet.builtin().none_label
 
 
 def result_phrase(label: str) -> str:
-    """Return how a decision is worded: "normal" never stands alone as a result."""
-    return NO_PATTERN if label == "normal" else display_name(label)
+    """Return the words for a decision: "normal" never stands alone as a result."""
+    return NO_PATTERN if is_none_label(label) else display_name(label)

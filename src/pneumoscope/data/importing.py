@@ -19,7 +19,7 @@ from pneumoscope.data.image_scan import Picture, read_pictures
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import draw_masks
 from pneumoscope.data.similarity import SAME, Pair, near_duplicates
-from pneumoscope.data.sources.base import Dropped, ImportOptions, Listing, Row, Source
+from pneumoscope.data.source import Dropped, ImportOptions, Listing, Row, Source
 
 if TYPE_CHECKING:
     import numpy as np

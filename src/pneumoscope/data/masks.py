@@ -17,7 +17,7 @@ from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.data.image_scan import Picture
 from pneumoscope.data.polygons import Outlines, union_mask
-from pneumoscope.data.sources.base import Row
+from pneumoscope.data.source import Row
 
 KINDS = ("lung", "ignore")
 _SAME_SHAPE = 0.02  # sizes that differ by rounding alone differ by less in their proportions

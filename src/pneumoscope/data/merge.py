@@ -19,7 +19,7 @@ from pneumoscope.data.image_scan import Picture, read_pictures
 from pneumoscope.data.importing import Progress, conflicting, grouped, silent
 from pneumoscope.data.manifest import Manifest, validated
 from pneumoscope.data.similarity import Pair
-from pneumoscope.data.sources.base import several
+from pneumoscope.data.source import several
 from pneumoscope.data.splits import balance_rows, parse_balance
 
 

@@ -15,8 +15,8 @@ from pneumoscope.core.errors import LabelError, ManifestError, PneumoscopeError,
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import read_manifest, write_manifest
 from pneumoscope.data.masks import read_mask
+from pneumoscope.data.source import ImportOptions, Listing
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.base import ImportOptions, Listing
 from pneumoscope.data.sources.darwin import DISEASES, label_of, read_annotation
 
 LUNG = [(2, 3), (6, 3), (6, 8), (2, 8)]  # 4 x 5 pixels

@@ -13,8 +13,8 @@ from pydicom.uid import ExplicitVRLittleEndian
 
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.data.importing import import_source
+from pneumoscope.data.source import ImportOptions, Listing
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.base import ImportOptions, Listing
 from pneumoscope.data.sources.dicom import pseudonym
 
 CR = "1.2.840.10008.5.1.4.1.1.1"

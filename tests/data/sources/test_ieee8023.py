@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pneumoscope.core.errors import UsageError
+from pneumoscope.data.source import ImportOptions, Listing
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.base import ImportOptions, Listing
 
 METADATA = """patientid,offset,sex,age,finding,view,modality,folder,filename,license
 1,3,M,65,"COVID-19, ARDS",PA,X-ray,images,a.png,

@@ -29,7 +29,7 @@ def _nih(match: re.Match[str]) -> str | None:
 
 
 _PATTERNS = (
-    # Kermany 2018: person12_bacteria_46.jpeg. Bacteria and virus may count apart; see data/sources/kaggle.py.
+    # Kermany 2018: person12_bacteria_46.jpeg. Bacteria and virus may count apart; see data/sources/kaggle_pneumonia.py.
     _Pattern(re.compile(r"person(\d+)_(?:bacteria|virus)_\d+"), lambda m: f"Kaggle person {int(m[1])}"),
     _Pattern(re.compile(r"(NORMAL2-IM-\d+)-\d+(?:-\d+)?"), lambda m: f"Kaggle {m[1]}"),
     # Wang 2017: 00000165_001.png, patient and follow-up.

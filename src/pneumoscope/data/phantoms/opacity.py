@@ -54,7 +54,7 @@ Pattern = Callable[[np.random.Generator, float, Grid, Body], Opacity]
 
 def draw_opacity(label: str, rng: np.random.Generator, severity: float, grid: Grid, body: Body) -> Opacity:
     """Draw the opacity that ``label`` stands for; ``severity`` 0..1, below about .2 subtle."""
-    return PATTERNS[label](rng, severity, grid, body)
+    return PATTERNS.get(label, PATTERNS["other"])(rng, severity, grid, body)
 
 
 def _nothing(rng: np.random.Generator, severity: float, grid: Grid, body: Body) -> Opacity:
@@ -170,7 +170,7 @@ PATTERNS: Mapping[str, Pattern] = MappingProxyType(
         "other": _bands,
     }
 )
-"""Label -> pattern; every label of the vocabulary has one."""
+"""Label -> pattern; a label without one of its own is drawn as ``other``."""
 
 
 def region_mask(opacity: Opacity, lungs: NDArray[np.bool_]) -> NDArray[np.bool_]:

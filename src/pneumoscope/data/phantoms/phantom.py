@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.core.labels import check_label
+from pneumoscope.core.labels import check_label, is_none_label
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.phantoms.anatomy import Pose, new_patient, new_pose, project
 from pneumoscope.data.phantoms.opacity import draw_opacity, region_mask
@@ -94,7 +94,7 @@ def draw(
 
     usual = float(stream(seed, _SEVERITY, number).beta(1.3, 1.6))
     course = stream(seed, _COURSE, number, index)
-    severity = 0.0 if label == "normal" else float(np.clip(usual + course.normal(0, 0.12), 0.02, 1.0))
+    severity = 0.0 if is_none_label(label) else float(np.clip(usual + course.normal(0, 0.12), 0.02, 1.0))
     opacity = draw_opacity(label, stream(seed, _DISEASE, number), severity, grid, body)
 
     noise = stream(seed, _NOISE, index)

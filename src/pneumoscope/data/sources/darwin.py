@@ -21,7 +21,7 @@ from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.polygons import Outlines, Polygon
-from pneumoscope.data.sources.base import (
+from pneumoscope.data.source import (
     ImportOptions,
     Listing,
     Row,
@@ -31,8 +31,8 @@ from pneumoscope.data.sources.base import (
     several,
     why_not_image,
 )
-from pneumoscope.data.sources.kaggle import parse_name
-from pneumoscope.data.sources.table import SEX_TERMS, VIEW_TERMS, find_image, index_files, term, years
+from pneumoscope.data.source_table import SEX_TERMS, VIEW_TERMS, find_image, index_files, term, years
+from pneumoscope.data.sources.kaggle_pneumonia import parse_name
 
 DISEASES: Mapping[str, str] = MappingProxyType(
     {

@@ -10,7 +10,7 @@ from pathlib import Path
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import suggestion
-from pneumoscope.data.sources.base import (
+from pneumoscope.data.source import (
     ImportOptions,
     Listing,
     Row,

@@ -14,8 +14,8 @@ from types import MappingProxyType
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import check_label
 from pneumoscope.core.registry import suggestion
-from pneumoscope.data.sources.base import ImportOptions, Listing, Row, Source, relative, several, why_not_image
-from pneumoscope.data.sources.table import (
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative, several, why_not_image
+from pneumoscope.data.source_table import (
     SEX_TERMS,
     VIEW_TERMS,
     find_image,

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.registry import suggestion
-from pneumoscope.data.sources.base import ImportOptions, Listing, Row, Source, files_under, relative, why_not_image
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative, why_not_image
 
 FOLDERS: Mapping[str, str] = MappingProxyType(
     {

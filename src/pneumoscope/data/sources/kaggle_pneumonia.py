@@ -11,7 +11,7 @@ import re
 from pathlib import Path
 
 from pneumoscope.core.errors import LabelError
-from pneumoscope.data.sources.base import (
+from pneumoscope.data.source import (
     ImportOptions,
     Listing,
     Row,

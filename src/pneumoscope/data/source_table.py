@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.registry import suggestion
-from pneumoscope.data.sources.base import files_under
+from pneumoscope.data.source import files_under
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -1,0 +1,16 @@
+"""A layout is one module: its file's name is its name, and nothing else lists it."""
+
+from __future__ import annotations
+
+from pneumoscope.data.source_names import source_names
+from pneumoscope.data.sources import SOURCES
+
+
+def test_every_module_of_the_folder_is_a_source():
+    assert list(SOURCES) == source_names()
+    assert list(SOURCES) == ["csv", "darwin", "dicom", "folder", "ieee8023", "kaggle-pneumonia", "radiography"]
+
+
+def test_a_source_says_what_it_is():
+    for name in SOURCES:
+        assert SOURCES.get(name).summary
