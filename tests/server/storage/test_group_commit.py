@@ -8,10 +8,10 @@ from concurrent.futures import Future
 
 import pytest
 from sqlalchemy import select, text
-from sqlalchemy.orm import Session
 
-from pneumoscope.server.storage.database import Store, append
+from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Event, Fact
+from pneumoscope.server.storage.transaction import Transaction
 
 
 def fact(name: str) -> Fact:
@@ -28,7 +28,7 @@ def gathered(store: Store, count: int) -> list[Future[None]]:
     go = threading.Event()
     first = store._writer.submit(lambda session: go.wait() and None)
 
-    def change(session: Session, number: int) -> None:
+    def change(session: Transaction, number: int) -> None:
         session.add(fact(str(number)))
         session.flush()
         if number == 3:
@@ -57,8 +57,8 @@ def test_rows_that_are_appended_come_with_the_change_or_not_at_all(store: Store)
     heard: list[frozenset[str]] = []
     store.listen(heard.append)
 
-    def change(session: Session, fails: bool) -> None:
-        append(session, Event, kind="study", study="s", subject="s", state="received", at=1.0)
+    def change(session: Transaction, fails: bool) -> None:
+        session.append(Event, {"kind": "study", "study": "s", "subject": "s", "state": "received", "at": 1.0})
         if fails:
             raise ZeroDivisionError
 
@@ -73,7 +73,7 @@ def test_rows_that_are_appended_come_with_the_change_or_not_at_all(store: Store)
 def test_a_change_that_is_cancelled_is_settled_first(store: Store) -> None:
     begun, go = threading.Event(), threading.Event()
 
-    def slow(session: Session) -> None:
+    def slow(session: Transaction) -> None:
         begun.set()
         go.wait(10)
         session.add(fact("slow"))
@@ -91,7 +91,7 @@ def test_a_change_that_is_cancelled_is_settled_first(store: Store) -> None:
 
 
 def test_only_what_must_last_waits_for_the_disk(store: Store) -> None:
-    def level(session: Session) -> int:
+    def level(session: Transaction) -> int:
         return int(session.execute(text("PRAGMA synchronous")).scalar_one())
 
     assert store.commit(level, durable=False) == 1  # NORMAL

@@ -8,7 +8,6 @@ from typing import Annotated, TypeVar
 
 import anyio
 from fastapi import Depends, Request
-from sqlalchemy.orm import Session
 
 from pneumoscope.server.api.events import Streams
 from pneumoscope.server.api.metrics import Metrics
@@ -18,8 +17,9 @@ from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.runner import Models
 from pneumoscope.server.security.accounts import Accounts, Principal
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.database import Store, append
+from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Access
+from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.uploads.decoder_pool import Decoders
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ def about(request: Request, subject: str) -> None:
 async def recorded(
     request: Request,
     parts: Context,
-    change: Callable[[Session], T],
+    change: Callable[[Transaction], T],
     *,
     status: int = 200,
     alone: bool = False,
@@ -104,11 +104,11 @@ async def recorded(
         subject: What the access was to, where the address does not say it.
     """
 
-    def both(session: Session) -> T:
+    def both(session: Transaction) -> T:
         value = change(session)
         if subject is not None:
             about(request, subject(value))
-        append(session, Access, **request.state.access(status))
+        session.append(Access, request.state.access(status))
         return value
 
     value = await parts.store.committed(both, alone=alone)

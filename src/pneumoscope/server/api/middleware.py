@@ -23,7 +23,7 @@ from pneumoscope.server.errors import BusyError, ForbiddenError, LoginRequiredEr
 from pneumoscope.server.security.accounts import LOCAL, Principal
 from pneumoscope.server.security.rate_limit import RateLimit
 from pneumoscope.server.storage.crypto import new_id
-from pneumoscope.server.storage.database import append, now
+from pneumoscope.server.storage.database import now
 from pneumoscope.server.storage.tables import Access
 
 PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/login")})
@@ -246,7 +246,7 @@ class _Passage:
         if self.is_page or self.path == "/healthz":
             return  # nobody's data
         if self.state.get("recorded") != status:
-            await self._context.store.committed(lambda session: append(session, Access, **self._access(status)))
+            await self._context.store.committed(lambda session: session.append(Access, self._access(status)))
 
     def _access(self, status: int) -> dict[str, Any]:
         """Return the line of the audit log about this request."""

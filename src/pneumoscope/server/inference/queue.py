@@ -15,13 +15,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, or_, select, update
-from sqlalchemy.orm import Session
 
 from pneumoscope.server.errors import BusyError, ConflictError
 from pneumoscope.server.inference.runner import Result
 from pneumoscope.server.storage.crypto import new_id
-from pneumoscope.server.storage.database import Store, append, now, table_of, write_appended
-from pneumoscope.server.storage.tables import Event, Image, Prediction, Switch
+from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.tables import Event, Image, Prediction, Switch, table_of
+from pneumoscope.server.storage.transaction import Transaction
 
 OPEN = ("queued", "running")
 RETRY_AFTER = 5
@@ -68,7 +68,7 @@ class Answer:
 
 
 def enqueue(
-    store: Store, session: Session, images: Sequence[tuple[str, str]], models: Sequence[str], who: str
+    store: Store, session: Transaction, images: Sequence[tuple[str, str]], models: Sequence[str], who: str
 ) -> list[Prediction]:
     """Add a prediction for each image and model, or none at all; return them as far as they are known.
 
@@ -98,7 +98,7 @@ def enqueue(
             code="queue-full",
             values={"waiting": waiting, "wanted": wanted, "limit": store.settings.queue_limit},
         )
-    session.info["depth"] = waiting + wanted
+    session.queue_depth = waiting + wanted
     time = now()
     made = [
         Prediction(id=new_id(), image=image, study=study, model=model, state="queued")
@@ -106,15 +106,18 @@ def enqueue(
         for model in models
     ]
     for row in made:
-        append(
-            session, Prediction, id=row.id, image=row.image, study=row.study, model=row.model, state=row.state,
-            asked=time, asked_by=who, lease=0.0, attempts=0,
-        )  # fmt: skip
+        session.append(
+            Prediction,
+            {
+                **{"id": row.id, "image": row.image, "study": row.study, "model": row.model, "state": row.state},
+                **{"asked": time, "asked_by": who, "lease": 0.0, "attempts": 0},
+            },
+        )
         _tell(session, row.study, row.id, row.state)
     return made
 
 
-def record(session: Session, study: str, image: str, model: str, result: Result, who: str) -> Prediction:
+def record(session: Transaction, study: str, image: str, model: str, result: Result, who: str) -> Prediction:
     """Add a prediction that was made while its image was being stored, finished; return it as it is.
 
     Raises:
@@ -127,12 +130,12 @@ def record(session: Session, study: str, image: str, model: str, result: Result,
         **{"asked_by": who, "lease": 0.0, "attempts": 1, "finished": time},
         **{"result": result.values, "heatmap": result.heatmap},
     }
-    append(session, Prediction, **values)
+    session.append(Prediction, values)
     _tell(session, study, number, state)
     return Prediction(**values)
 
 
-def check_on(session: Session, model: str) -> None:
+def check_on(session: Transaction, model: str) -> None:
     """Refuse a model that was switched off.
 
     Raises:
@@ -142,18 +145,18 @@ def check_on(session: Session, model: str) -> None:
         raise ConflictError("this model", "was switched off on this server.", "Ask another one.", code="model-off")
 
 
-def asked(session: Session, images: Sequence[str], models: Sequence[str]) -> set[tuple[str, str]]:
+def asked(session: Transaction, images: Sequence[str], models: Sequence[str]) -> set[tuple[str, str]]:
     """Return which models (the second of each pair) have answered, or are to answer, about which images."""
-    write_appended(session)
+    session.write_appended()
     found = select(Prediction.image, Prediction.model).where(
         Prediction.image.in_(images), Prediction.model.in_(models), Prediction.state != "failed"
     )
     return {(image, model) for image, model in session.execute(found)}
 
 
-def is_off(session: Session, model: str) -> bool:
+def is_off(session: Transaction, model: str) -> bool:
     """Return whether a model was switched off; looked up once in a transaction."""
-    known: dict[str, bool] = session.info.setdefault("off", {})
+    known = session.switched_off
     if model not in known:
         known[model] = session.connection().execute(_ON, {"model": model}).scalar() is False
     return known[model]
@@ -165,7 +168,7 @@ def any_waits(store: Store) -> bool:
         return session.connection().execute(_ANY, {"time": now()}).first() is not None
 
 
-def claim(store: Store, session: Session, workers: Sequence[str]) -> list[Claim]:
+def claim(store: Store, session: Transaction, workers: Sequence[str]) -> list[Claim]:
     """Claim the oldest predictions that wait or whose worker fell silent, one for each name; fewer where none is left.
 
     Args:
@@ -196,13 +199,13 @@ def claim(store: Store, session: Session, workers: Sequence[str]) -> list[Claim]
     return claims
 
 
-def renew(store: Store, session: Session, workers: Sequence[str]) -> None:
+def renew(store: Store, session: Transaction, workers: Sequence[str]) -> None:
     """Give a sign of life: the leases of these workers run anew."""
     held = _TABLE.c.worker.in_(workers), _TABLE.c.state == "running"
     session.connection().execute(update(_TABLE).where(*held).values(lease=now() + store.settings.lease))
 
 
-def finish(session: Session, answer: Answer) -> bool:
+def finish(session: Transaction, answer: Answer) -> bool:
     """Write an answer down; return False, and write nothing, where the lease has gone to another or the study is gone.
 
     A model that was switched off meanwhile does not answer.
@@ -219,7 +222,7 @@ def finish(session: Session, answer: Answer) -> bool:
     return True
 
 
-def release(session: Session, claims: Sequence[Claim], *, counted: bool) -> int:
+def release(session: Transaction, claims: Sequence[Claim], *, counted: bool) -> int:
     """Give back what a worker that has ended held; return how many.
 
     Args:
@@ -251,15 +254,14 @@ def take_back(store: Store) -> None:
             session.connection().execute(running.values(state="queued", worker=None, lease=0.0))
 
 
-def _depth(session: Session) -> int:
+def _depth(session: Transaction) -> int:
     """Return how many predictions wait or run; counted once in a transaction, and then kept up."""
-    if "depth" not in session.info:
-        session.info["depth"] = session.connection().execute(_DEPTH).scalar_one()
-    depth: int = session.info["depth"]
-    return depth
+    if session.queue_depth is None:
+        session.queue_depth = int(session.connection().execute(_DEPTH).scalar_one())
+    return session.queue_depth
 
 
-def _oldest(session: Session, most: int) -> Sequence[Any]:
+def _oldest(session: Transaction, most: int) -> Sequence[Any]:
     """Return rows to claim, locked: those that wait, and only where these are too few those that were left."""
     connection = session.connection()
     rows = list(connection.execute(_WAITING, {"most": most}))
@@ -268,7 +270,7 @@ def _oldest(session: Session, most: int) -> Sequence[Any]:
     return rows
 
 
-def _given_up(store: Store, session: Session, row: Any) -> bool:
+def _given_up(store: Store, session: Transaction, row: Any) -> bool:
     """Return whether a row is not to be claimed any more, and end it if so."""
     if row.attempts >= store.settings.attempts:
         why = f"given up: {row.attempts} workers ended while at it"
@@ -282,5 +284,5 @@ def _given_up(store: Store, session: Session, row: Any) -> bool:
     return True
 
 
-def _tell(session: Session, study: str, prediction: str, state: str) -> None:
-    append(session, Event, kind="prediction", study=study, subject=prediction, state=state, at=now())
+def _tell(session: Transaction, study: str, prediction: str, state: str) -> None:
+    session.append(Event, {"kind": "prediction", "study": study, "subject": prediction, "state": state, "at": now()})

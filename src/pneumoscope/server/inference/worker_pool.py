@@ -20,8 +20,6 @@ from multiprocessing.context import SpawnProcess
 from time import monotonic
 from typing import Any
 
-from sqlalchemy.orm import Session
-
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.queue import Answer, Claim
 from pneumoscope.server.inference.worker import work
@@ -29,6 +27,7 @@ from pneumoscope.server.processes import start
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store
+from pneumoscope.server.storage.transaction import Transaction
 
 _PLACES = 6
 """For images that a worker was given, the one that it is at among them: as many as it makes while a commit lasts."""
@@ -95,7 +94,7 @@ class Supervisor:
         self._store.commit(lambda session: self._leave(session, held))
         self._hands.clear()
 
-    def _leave(self, session: Session, held: Sequence[Claim]) -> None:
+    def _leave(self, session: Transaction, held: Sequence[Claim]) -> None:
         for answer in self._answers:
             queue.finish(session, answer)
         queue.release(session, held, counted=False)
@@ -148,7 +147,7 @@ class Supervisor:
             return []
         answers = tuple(self._answers)
 
-        def change(session: Session) -> list[Claim]:
+        def change(session: Transaction) -> list[Claim]:
             for answer in answers:
                 queue.finish(session, answer)
             return queue.claim(self._store, session, places)
@@ -196,7 +195,7 @@ class Supervisor:
             self._not_before = monotonic() + _LOOK  # one that ends at once must not be started a thousand times
             at, waiting = list(hand.held)[:1], list(hand.held)[1:]
 
-            def change(session: Session, at: list[Claim] = at, waiting: list[Claim] = waiting) -> None:
+            def change(session: Transaction, at: list[Claim] = at, waiting: list[Claim] = waiting) -> None:
                 queue.release(session, at, counted=True)
                 queue.release(session, waiting, counted=False)
 

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from sqlalchemy import func, or_, select
-from sqlalchemy.orm import Session
 
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api.dependencies import Context
@@ -26,8 +25,8 @@ from pneumoscope.server.reading.agreement import site_figures
 from pneumoscope.server.reading.queries import Period, models_that_answered, rows_of, target_of
 from pneumoscope.server.security.accounts import Principal
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.database import write_appended
 from pneumoscope.server.storage.tables import Display, Image, Prediction, Read, Reference, Study
+from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.metrics import group_index
@@ -50,7 +49,7 @@ _WORDS = {
 
 
 def dashboard(
-    parts: Context, session: Session, who: Principal, model: str | None, period: Period, scope: Scope
+    parts: Context, session: Transaction, who: Principal, model: str | None, period: Period, scope: Scope
 ) -> DashboardOut:
     """Return the dashboard.
 
@@ -132,7 +131,7 @@ def countable(studies: Studies, settings: Settings, reader: str, *, everything_s
     return studies.where(or_(*ways))
 
 
-def _show_all(session: Session, studies: Studies, model: str, reader: str) -> None:
+def _show_all(session: Transaction, studies: Studies, model: str, reader: str) -> None:
     """Write down that all answers of a model are shown in sum; each once."""
     seen = select(Display.prediction).where(Display.reader == reader)
     query = select(Prediction).where(
@@ -142,10 +141,10 @@ def _show_all(session: Session, studies: Studies, model: str, reader: str) -> No
         Prediction.id.not_in(seen),
     )
     reads.show(session, session.scalars(query).all(), reader, "dashboard")
-    write_appended(session)  # what follows asks what was shown
+    session.write_appended()  # what follows asks what was shown
 
 
-def operations(session: Session, model: str | None, studies: Studies) -> OperationsOut:
+def operations(session: Transaction, model: str | None, studies: Studies) -> OperationsOut:
     """Return how the server ran in a period; nothing in it depends on what was answered."""
     numbers = studies.with_only_columns(Study.id)
     days = Counter(
@@ -171,7 +170,7 @@ def operations(session: Session, model: str | None, studies: Studies) -> Operati
     )
 
 
-def refused_share(session: Session, model: str, studies: Studies) -> Estimate:
+def refused_share(session: Transaction, model: str, studies: Studies) -> Estimate:
     """Return the share of answers in which a model kept silent; asked again about an image, it is counted again."""
     rows = session.execute(
         select(Study.patient, Study.id, Prediction.result["refused"].as_boolean())
@@ -203,5 +202,5 @@ def _received(studies: Studies) -> Any:
     return studies.with_only_columns(Study.received)
 
 
-def _count(session: Session, studies: Studies) -> int:
+def _count(session: Transaction, studies: Studies) -> int:
     return session.scalar(select(func.count()).select_from(studies.subquery())) or 0

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from sqlalchemy import Row, func, select
-from sqlalchemy.orm import Session
 
 from pneumoscope.server.api.schemas.common import OwnRead
 from pneumoscope.server.api.schemas.reads import ReadIn
@@ -19,15 +18,16 @@ from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.security.accounts import Principal
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
-from pneumoscope.server.storage.database import Store, append, now, write_appended
+from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Display, Event, Prediction, Read
+from pneumoscope.server.storage.transaction import Transaction
 
 WITHHELD = "lock your own unaided read first"
 """The one reason that there is; in an answer its code, `READ_FIRST`, stands beside it."""
 READ_FIRST: Literal["read-first"] = "read-first"
 
 
-def has_locked(session: Session, study: str, reader: str) -> bool:
+def has_locked(session: Transaction, study: str, reader: str) -> bool:
     """Return whether a reader's unaided read is final."""
     query = select(Read.id).where(
         Read.study == study, Read.reader == reader, Read.stage == "unaided", Read.state == "final"
@@ -35,7 +35,7 @@ def has_locked(session: Session, study: str, reader: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def own(session: Session, studies: Sequence[str], reader: str) -> dict[str, OwnRead]:
+def own(session: Transaction, studies: Sequence[str], reader: str) -> dict[str, OwnRead]:
     """Return how far a reader's own reports of studies are."""
     steps: dict[str, set[tuple[str, str]]] = {study: set() for study in studies}
     query = select(Read.study, Read.stage, Read.state).where(Read.study.in_(studies), Read.reader == reader)
@@ -55,29 +55,31 @@ def _furthest(taken: set[tuple[str, str]]) -> OwnRead:
     return "draft" if taken else "none"
 
 
-def why_withheld(session: Session, settings: Settings, study: str, reader: str) -> str | None:
+def why_withheld(session: Transaction, settings: Settings, study: str, reader: str) -> str | None:
     """Return why a reader may not see answers and others' findings about a study yet; None where they may."""
     if settings.reads_come_first and not has_locked(session, study, reader):
         return WITHHELD
     return None
 
 
-def show(session: Session, rows: Sequence[Prediction | Row[Any]], reader: str, what: str) -> None:
+def show(session: Transaction, rows: Sequence[Prediction | Row[Any]], reader: str, what: str) -> None:
     """Write down that answers are shown; to be committed before they are."""
     time = now()
     for row in rows:
         if row.result is not None:
-            append(session, Display, study=row.study, prediction=row.id, reader=reader, what=what, at=time)
+            session.append(
+                Display, {"study": row.study, "prediction": row.id, "reader": reader, "what": what, "at": time}
+            )
 
 
-def shown_to(session: Session, study: str, reader: str) -> list[str]:
+def shown_to(session: Transaction, study: str, reader: str) -> list[str]:
     """Return the predictions about a study that a reader has been shown."""
-    write_appended(session)
+    session.write_appended()
     query = select(Display.prediction).where(Display.study == study, Display.reader == reader).distinct()
     return sorted(session.scalars(query))
 
 
-def add(store: Store, session: Session, study: str, who: Principal, sent: ReadIn) -> Read:
+def add(store: Store, session: Transaction, study: str, who: Principal, sent: ReadIn) -> Read:
     """Add a version of a report.
 
     Raises:

@@ -16,21 +16,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, Table, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import Secret, new_id, read_or_make
 from pneumoscope.server.storage.group_commit import Writer
-from pneumoscope.server.storage.tables import Base, Event, Fact
+from pneumoscope.server.storage.tables import Fact
+from pneumoscope.server.storage.transaction import Transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
-_ORDER = {table.name: place for place, table in enumerate(Base.metadata.sorted_tables)}
-"""Of tables, parents before children."""
 Listener = Callable[[frozenset[str]], object]
 """Called with the states of the events that have just been committed; from any thread, so that it only sets a flag."""
 _LOCK = 7_041_113
@@ -56,15 +54,15 @@ class Store:
         return self._is_postgres
 
     @contextmanager
-    def reading(self) -> Iterator[Session]:
+    def reading(self) -> Iterator[Transaction]:
         """Yield a session to read with."""
-        with Session(self.engine, expire_on_commit=False) as session:
+        with Transaction(self.engine) as session:
             if not self.is_postgres:
                 session.connection().exec_driver_sql("BEGIN")  # the driver begins nothing by itself
             yield session
 
     @contextmanager
-    def writing(self, durable: bool = True) -> Iterator[Session]:
+    def writing(self, durable: bool = True) -> Iterator[Transaction]:
         """Yield a session whose changes are committed when the block ends; none if it raises.
 
         Args:
@@ -76,8 +74,8 @@ class Store:
             with self._turn:
                 yield from self._transaction(durable)
 
-    def _transaction(self, durable: bool) -> Iterator[Session]:
-        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+    def _transaction(self, durable: bool) -> Iterator[Transaction]:
+        with Transaction(self.engine) as session, session.begin():
             if self.is_postgres and not durable:
                 session.execute(text("SET LOCAL synchronous_commit = off"))
             elif not self.is_postgres:
@@ -85,12 +83,12 @@ class Store:
                 session.connection().exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             yield session
-            write_appended(session)
-        if states := session.info.get("states"):
+            session.write_appended()
+        if session.event_states:
             for listener in tuple(self._listeners):
-                listener(frozenset(states))
+                listener(frozenset(session.event_states))
 
-    def commit(self, change: Callable[[Session], T], *, alone: bool = False, durable: bool = True) -> T:
+    def commit(self, change: Callable[[Transaction], T], *, alone: bool = False, durable: bool = True) -> T:
         """Make a change in a transaction that it may share with others; return its value when it is committed.
 
         Args:
@@ -100,7 +98,7 @@ class Store:
         """
         return self._writer.submit(change, alone=alone, durable=durable).result()
 
-    async def committed(self, change: Callable[[Session], T], *, alone: bool = False) -> T:
+    async def committed(self, change: Callable[[Transaction], T], *, alone: bool = False) -> T:
         """Do what `commit` does, without holding a thread; where this is cancelled, the outcome is settled first."""
         outcome = self._writer.submit(change, alone=alone)
         try:
@@ -115,7 +113,7 @@ class Store:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def alone(self, session: Session) -> None:
+    def alone(self, session: Transaction) -> None:
         """Let one transaction at a time go on from here (to count before adding); SQLite's writers are alone anyway."""
         if self.is_postgres:
             session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -124,32 +122,6 @@ class Store:
         """Commit what waits, and close all connections."""
         self._writer.close()
         self.engine.dispose()
-
-
-def append(session: Session, table: type[Base], **values: Any) -> None:
-    """Add a row at the end of this transaction, together with all others of its table.
-
-    For rows that nothing in the transaction reads again; a hundred cost little more than one.
-    """
-    session.info.setdefault("rows", {}).setdefault((table, tuple(values)), []).append(values)
-
-
-def write_appended(session: Session) -> None:
-    """Write what `append` was given so far, parents before children; for whoever must read it in this transaction."""
-    rows: dict[tuple[type[Base], tuple[str, ...]], list[dict[str, Any]]] = session.info.pop("rows", {})
-    if rows:
-        session.flush()
-        connection = session.connection()
-        for kind, columns in sorted(rows, key=lambda group: _ORDER[group[0].__tablename__]):
-            group = rows[kind, columns]
-            connection.execute(table_of(kind).insert(), group)
-            if kind is Event:
-                session.info.setdefault("states", set()).update(row["state"] for row in group)
-
-
-def table_of(kind: type[Base]) -> Table:
-    """Return the table of a class, for statements that need no objects."""
-    return Base.metadata.tables[kind.__tablename__]
 
 
 def now() -> float:

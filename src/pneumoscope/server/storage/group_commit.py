@@ -17,7 +17,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from sqlalchemy.orm import Session
+from pneumoscope.server.storage.transaction import Transaction
 
 T = TypeVar("T")
 
@@ -29,7 +29,7 @@ _PACE = 0.02
 
 @dataclass(frozen=True, slots=True)
 class _Change:
-    make: Callable[[Session], Any]
+    make: Callable[[Transaction], Any]
     alone: bool
     durable: bool
     outcome: Future[Any]
@@ -39,7 +39,7 @@ class Writer:
     """A thread that commits changes together; started by the first of them."""
 
     def __init__(
-        self, begin: Callable[[bool], AbstractContextManager[Session]], alone: Callable[[Session], None]
+        self, begin: Callable[[bool], AbstractContextManager[Transaction]], alone: Callable[[Transaction], None]
     ) -> None:
         """Take how to begin.
 
@@ -53,7 +53,7 @@ class Writer:
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def submit(self, make: Callable[[Session], T], *, alone: bool = False, durable: bool = True) -> Future[T]:
+    def submit(self, make: Callable[[Transaction], T], *, alone: bool = False, durable: bool = True) -> Future[T]:
         """Make a change soon; the future is done when it is committed, or has failed.
 
         Args:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Text, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, ForeignKey, Index, Integer, LargeBinary, String, Table, Text, UniqueConstraint
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 # SQLite numbers rows by itself only where the key is INTEGER.
@@ -241,3 +241,8 @@ class ExportedStudy(Base):
     study: Mapped[str] = mapped_column(primary_key=True, index=True)
     erased: Mapped[bool] = mapped_column(default=False)
     """The study was erased here, and is still to be removed from the folder."""
+
+
+def table_of(kind: type[Base]) -> Table:
+    """Return the table of a class, for statements that need no objects."""
+    return Base.metadata.tables[kind.__tablename__]

@@ -15,15 +15,15 @@ from typing import Any, NamedTuple
 
 from sqlalchemy import Row, bindparam, delete, func, select, tuple_
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.orm import Session
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.storage import blobs, export_ledger
 from pneumoscope.server.storage.crypto import new_id
-from pneumoscope.server.storage.database import Store, append, now, table_of
-from pneumoscope.server.storage.tables import Event, ExamIdentity, Identity, Image, Prediction, Study
+from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.tables import Event, ExamIdentity, Identity, Image, Prediction, Study, table_of
+from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.uploads.decoder_pool import Takes
 from pneumoscope.server.uploads.deidentify import Exam, Taken
 
@@ -112,7 +112,7 @@ class Kept:
         """Whether models that were asked at once have answered about every file."""
         return all(file.taken.answers for file in self._files)
 
-    def add(self, session: Session, models: Sequence[str], who: str) -> list[Added | ImageError]:
+    def add(self, session: Transaction, models: Sequence[str], who: str) -> list[Added | ImageError]:
         """Add rows for the files and queue their predictions, all or nothing; return what became of each file.
 
         The same file twice is one image, and a model that has answered it or is about to is not asked again: who sends
@@ -125,7 +125,7 @@ class Kept:
             who: Sends them.
         """
         found = session.connection().execute(_BY_SOURCE, {"sources": [file.source for file in self._files]})
-        here: dict[str, tuple[str, str]] = session.info.setdefault("images", {})  # of the others in this transaction
+        here = session.images
         here |= {source: (image, study) for source, image, study in found}
         rows: list[tuple[str, str, bool] | ImageError] = []
         for file in self._files:
@@ -147,7 +147,7 @@ class Kept:
         ]
 
     def _predict(
-        self, session: Session, study_of: Mapping[str, str], models: Sequence[str], who: str
+        self, session: Transaction, study_of: Mapping[str, str], models: Sequence[str], who: str
     ) -> dict[str, list[Prediction]]:
         """Queue the predictions of models about images, or write down those that are made already; by image.
 
@@ -172,7 +172,7 @@ class Kept:
         return made
 
 
-def _add_image(store: Store, session: Session, file: _File, who: str) -> str:
+def _add_image(store: Store, session: Transaction, file: _File, who: str) -> str:
     """Add an image, and its study if it is the first of it; return the study.
 
     Raises:
@@ -185,27 +185,31 @@ def _add_image(store: Store, session: Session, file: _File, who: str) -> str:
     if study is None:
         study = new_id()
         patient = _patient(store, session, exam, person) if exam and person else None
-        append(session, Study, id=study, key=key, patient=patient, received=time, received_by=who)
-        append(session, Event, kind="study", study=study, subject=study, state="received", at=time)
+        session.append(Study, {"id": study, "key": key, "patient": patient, "received": time, "received_by": who})
+        session.append(Event, {"kind": "study", "study": study, "subject": study, "state": "received", "at": time})
         if exam is not None:
-            append(session, ExamIdentity, study=study, sealed=store.secret.seal(exam.examination(), study))
+            session.append(ExamIdentity, {"study": study, "sealed": store.secret.seal(exam.examination(), study)})
         if key:
-            session.info["studies"][key] = study, person
-    append(
-        session, Image, id=file.number, study=study, source=file.source, sha256=taken.png_sha256, format=taken.format,
-        bits=taken.bits, width=taken.width, height=taken.height, facts=taken.facts, received=time,
-    )  # fmt: skip
+            session.studies[key] = study, person
+    session.append(
+        Image,
+        {
+            **{"id": file.number, "study": study, "source": file.source, "sha256": taken.png_sha256},
+            **{"format": taken.format, "bits": taken.bits, "width": taken.width, "height": taken.height},
+            **{"facts": taken.facts, "received": time},
+        },
+    )
     return study
 
 
-def _study_here(session: Session, file: Taken, key: str, person: str | None) -> str | None:
+def _study_here(session: Transaction, file: Taken, key: str, person: str | None) -> str | None:
     """Return the study that a file belongs to; None where it is the first of it.
 
     Raises:
         ImageError: The study is of another patient. A study has exactly one (PS3.3 A.1.2), so one of the two files is
             wrong about who was examined or when, and joining them would show one patient's image as another's.
     """
-    studies: dict[str, tuple[str, str | None]] = session.info.setdefault("studies", {})  # of this transaction
+    studies = session.studies
     if key not in studies:
         query = select(Study.id, Identity.key).outerjoin(Identity, Identity.patient == Study.patient)
         row = session.execute(query.where(Study.key == key)).one_or_none()
@@ -224,7 +228,7 @@ def _study_here(session: Session, file: Taken, key: str, person: str | None) -> 
     return study
 
 
-def _patient(store: Store, session: Session, exam: Exam, key: str) -> str:
+def _patient(store: Store, session: Transaction, exam: Exam, key: str) -> str:
     """Return the pseudonym of a patient, a new one for a new patient."""
     known = session.get(Identity, key)
     if known is None:
@@ -239,7 +243,7 @@ def patient_key(store: Store, issuer: str, patient_id: str) -> str:
     return store.secret.key("patient", issuer, patient_id)
 
 
-def page(session: Session, wanted: Filter, limit: int, after: tuple[float, str] | None) -> list[Study]:
+def page(session: Transaction, wanted: Filter, limit: int, after: tuple[float, str] | None) -> list[Study]:
     """Return studies, newest first, after the one with this time and id."""
     query = select(Study).order_by(Study.received.desc(), Study.id.desc()).limit(limit)
     if wanted.patient is not None:
@@ -260,7 +264,7 @@ def page(session: Session, wanted: Filter, limit: int, after: tuple[float, str] 
     return list(session.scalars(query))
 
 
-def get(session: Session, study: str) -> Study:
+def get(session: Transaction, study: str) -> Study:
     """Return a study.
 
     Raises:
@@ -272,7 +276,7 @@ def get(session: Session, study: str) -> Study:
     return found
 
 
-def images_of(session: Session, studies: Sequence[str]) -> dict[str, list[Image]]:
+def images_of(session: Transaction, studies: Sequence[str]) -> dict[str, list[Image]]:
     """Return the images of studies, by study, in the order of their arrival."""
     found: dict[str, list[Image]] = {study: [] for study in studies}
     for image in session.scalars(select(Image).where(Image.study.in_(studies)).order_by(Image.received, Image.id)):
@@ -280,7 +284,7 @@ def images_of(session: Session, studies: Sequence[str]) -> dict[str, list[Image]
     return found
 
 
-def predictions_of(session: Session, studies: Sequence[str]) -> dict[str, list[Row[Any]]]:
+def predictions_of(session: Transaction, studies: Sequence[str]) -> dict[str, list[Row[Any]]]:
     """Return the predictions of studies, by study, oldest first: rows with all but the heatmap."""
     found: dict[str, list[Row[Any]]] = {study: [] for study in studies}
     for row in session.connection().execute(_BY_STUDY, {"studies": studies}):

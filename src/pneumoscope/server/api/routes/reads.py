@@ -7,7 +7,6 @@ from typing import Any
 import anyio.to_thread
 from fastapi import APIRouter
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from pneumoscope.core.labels import check_label
 from pneumoscope.server.api.dependencies import Context, Parts, Who
@@ -32,6 +31,7 @@ from pneumoscope.server.security.accounts import Principal
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import now
 from pneumoscope.server.storage.tables import Image, Prediction, Read, Reference
+from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import studies
 
 
@@ -128,7 +128,9 @@ def _what_if(parts: Context, who: Principal, prediction: str, sent: WhatIfIn) ->
     return WhatIfOut(prediction=row.id, mode=sent.mode, original=result["probabilities"], note=note, **found)
 
 
-def _answered(parts: Context, session: Session, prediction: str, who: Principal) -> tuple[Prediction, dict[str, Any]]:
+def _answered(
+    parts: Context, session: Transaction, prediction: str, who: Principal
+) -> tuple[Prediction, dict[str, Any]]:
     """Return an answer, with its result, that somebody may see and go on from."""
     row = session.get(Prediction, prediction)
     if row is None or row.state != "done" or row.result is None:

@@ -12,7 +12,6 @@ import numpy as np
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
 from sqlalchemy import Row, select
-from sqlalchemy.orm import Session
 
 from pneumoscope.server.api.dependencies import Admin, Context, Parts, Who, recorded
 from pneumoscope.server.api.schemas.common import (
@@ -35,6 +34,7 @@ from pneumoscope.server.inference import queue
 from pneumoscope.server.reading import reads
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.tables import ExamIdentity, Identity, Image, Prediction, Study
+from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import studies
 
 Id = Annotated[str, Path(pattern="^[0-9a-z]{1,64}$")]
@@ -151,7 +151,7 @@ def ask(parts: Parts, who: Who, study: Id, sent: Ask) -> list[PredictionState]:
 async def answers(request: Request, parts: Parts, who: Who, study: Id) -> list[PredictionOut]:
     """Show the answers about a study; that they were shown is written down first."""
 
-    def show(session: Session) -> list[PredictionOut]:
+    def show(session: Transaction) -> list[PredictionOut]:
         rows = studies.predictions_of(session, [study])[study]
         if not rows:
             studies.get(session, study)
@@ -163,7 +163,7 @@ async def answers(request: Request, parts: Parts, who: Who, study: Id) -> list[P
 async def answer(request: Request, parts: Parts, who: Who, prediction: Id) -> PredictionOut:
     """Show one answer; that it was shown is written down first."""
 
-    def show(session: Session) -> PredictionOut:
+    def show(session: Transaction) -> PredictionOut:
         row = session.get(Prediction, prediction)
         if row is None:
             raise NotFoundError("prediction")
@@ -202,7 +202,7 @@ def thumbnail(parts: Parts, who: Who, image: Id) -> FileResponse:
 
 
 def shown(
-    parts: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Session
+    parts: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Transaction
 ) -> Iterator[PredictionOut]:
     """Yield predictions as this reader may see them, and note those that are shown."""
     withheld = {study: reads.why_withheld(session, parts.settings, study, reader) for study in {r.study for r in rows}}

@@ -11,7 +11,6 @@ from typing import Annotated, Any, Literal
 import anyio.to_thread
 from fastapi import APIRouter, Form, Header, Request, Response, UploadFile
 from sqlalchemy import Row
-from sqlalchemy.orm import Session
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.server.api.dependencies import Context, Parts, Who, recorded
@@ -21,6 +20,7 @@ from pneumoscope.server.api.schemas.common import FileOut, PredictionOut, Upload
 from pneumoscope.server.errors import TooLargeError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.storage.tables import Prediction
+from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import studies
 from pneumoscope.server.uploads import archive
 
@@ -53,7 +53,7 @@ async def upload(
     seconds = _wait_of(prefer) if models else 0
     coming = await anyio.to_thread.run_sync(_prepare, parts, files, models or (), seconds > 0, limiter=parts.uploads)
 
-    def store(session: Session) -> tuple[list[studies.Added | ImageError], list[PredictionOut] | None]:
+    def store(session: Transaction) -> tuple[list[studies.Added | ImageError], list[PredictionOut] | None]:
         added = coming.add(session, who.id)
         rows = coming.answered(added)
         return added, None if rows is None else [*shown(parts, who.id, rows, session)]
@@ -85,7 +85,7 @@ async def _answers(parts: Context, who: Who, coming: _Coming, seconds: int) -> l
     added = [one for one in coming.kept.added if isinstance(one, studies.Added)]
     numbers, images = list(dict.fromkeys(one.study for one in added)), {one.image for one in added}
 
-    def asked(session: Session) -> list[Row[Any]]:
+    def asked(session: Transaction) -> list[Row[Any]]:
         found = studies.predictions_of(session, numbers)
         return [row for rows in found.values() for row in rows if row.image in images and row.model in coming.models]
 
@@ -114,7 +114,7 @@ class _Coming:
     outcomes: list[FileOut]
     kept: studies.Kept
 
-    def add(self, session: Session, who: str) -> list[studies.Added | ImageError]:
+    def add(self, session: Transaction, who: str) -> list[studies.Added | ImageError]:
         """Write the rows; refuse an upload of which nothing can be stored."""
         added = self.kept.add(session, self.models, who)
         if all(isinstance(one, ImageError) for one in added):
