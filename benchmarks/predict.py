@@ -28,8 +28,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pneumoscope.bundle.runtime import bundle_folder, default_workers, load
+from pneumoscope.imaging.files import find_images
 from pneumoscope.imaging.read import read
-from pneumoscope.inference.predict import find_images
 
 COMMAND = [sys.executable, "-c", "from pneumoscope.cli.main import run; run()"]
 

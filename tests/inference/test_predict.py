@@ -22,7 +22,8 @@ from bundles import write_bundle
 from pneumoscope.bundle.runtime import Model, columns, load
 from pneumoscope.core.errors import PneumoscopeError, UsageError
 from pneumoscope.core.tables import write_table
-from pneumoscope.inference.predict import find_images, page_items, predict_files
+from pneumoscope.imaging.files import find_images
+from pneumoscope.inference.predict import page_items, predict_files
 
 COMMAND = [sys.executable, "-c", "from pneumoscope.cli.main import run; run()", "predict"]
 
@@ -46,28 +47,6 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
     for row in table:
         assert row.pop("seconds") >= 0
     return table
-
-
-def test_folders_are_walked_in_order_and_others_are_counted(tmp_path: Path) -> None:
-    for name in ("b/2.PNG", "b/1.jpeg", "a.tif", "z.webp", "c/dicom-without-ending", "c/DICOMDIR"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_bytes(b"\0" * 128 + b"DICM" if "dicom" in name.lower() else b"")
-    for name in ("notes.txt", "more.txt", ".hidden.png", "table.csv", "no-ending", ".git/x.png"):
-        (tmp_path / name).parent.mkdir(exist_ok=True)
-        (tmp_path / name).write_text("x")
-    (tmp_path / "link").symlink_to(tmp_path / "b")
-    found = find_images([tmp_path, tmp_path / "notes.txt"])
-    assert [os.path.relpath(path, tmp_path) for path in found.files] == [
-        "a.tif", "b/1.jpeg", "b/2.PNG", "c/dicom-without-ending", "z.webp",
-        "notes.txt",  # named, so it is tried
-    ]  # fmt: skip
-    assert found.passed_over == {"hidden": 2, ".txt": 2, ".csv": 1, "without an ending": 2, "linked folders": 1}
-
-
-def test_a_folder_without_radiographs_is_wrong_usage(tmp_path: Path) -> None:
-    (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(UsageError, match=r"holds no radiograph.*1 \.txt"):
-        find_images([tmp_path])
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])

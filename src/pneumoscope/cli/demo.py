@@ -38,7 +38,7 @@ def demo(
     from pneumoscope.bundle.card import read_card
     from pneumoscope.bundle.runtime import BUILTIN, bundle_folder, default_workers
     from pneumoscope.data.phantoms.demo_studies import draw_studies, has_dicom
-    from pneumoscope.inference.predict import find_images
+    from pneumoscope.imaging.files import find_images
     from pneumoscope.server.run import run
     from pneumoscope.server.settings import Settings
     from pneumoscope.server.uploads.local_upload import is_empty

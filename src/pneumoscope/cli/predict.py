@@ -15,7 +15,8 @@ from pneumoscope.cli.screen import JsonScreen, TableScreen, describe_model, desc
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.runtime import Model
-    from pneumoscope.inference.predict import Found, Summary
+    from pneumoscope.imaging.files import ImageFiles
+    from pneumoscope.inference.predict import Summary
 
 PAGE_IMAGES = 200
 """Most studies on a page with pictures: about 30 kB each."""
@@ -41,7 +42,7 @@ def predict(
     """
     from pneumoscope.bundle.runtime import load
     from pneumoscope.core.tables import check_format
-    from pneumoscope.inference.predict import describe_passed_over, find_images
+    from pneumoscope.imaging.files import describe_passed_over, find_images
 
     if output is not None:
         check_format(output)  # before the folders are walked and the model is loaded
@@ -71,7 +72,7 @@ class Places:
 
 def carry_out(
     model: Model,
-    found: Found,
+    found: ImageFiles,
     places: Places,
     *,
     workers: int | None = None,

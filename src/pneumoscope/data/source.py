@@ -14,9 +14,7 @@ from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.labels import VIEWS, check_label
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.polygons import Outlines
-
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".dcm", ".dicom", ""})
-"""Endings of names that may be images (DICOM files often have none); the bytes decide what they are."""
+from pneumoscope.imaging.files import is_broken_link
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,22 +176,13 @@ def _chosen(listing: Listing, options: ImportOptions) -> Listing:
 
 
 def files_under(folder: Path) -> Iterator[Path]:
-    """Yield every file under ``folder``, in the order of their names, so that two machines list alike."""
-    yield from sorted(path for path in folder.rglob("*") if path.is_file())
+    """Yield every file and every broken link under ``folder``, in the order of their names on every machine."""
+    yield from sorted(path for path in folder.rglob("*") if path.is_file() or is_broken_link(path))
 
 
 def relative(path: Path, root: Path) -> str:
     """Return ``path`` relative to ``root``, with forward slashes."""
     return path.relative_to(root).as_posix()
-
-
-def why_not_image(path: Path) -> str | None:
-    """Return why a file can't be an image by its name, or None."""
-    if path.name.startswith("."):
-        return "hidden file"
-    if path.suffix.lower() not in IMAGE_SUFFIXES:
-        return f"not an image by its name (*{path.suffix})"
-    return None
 
 
 def several(names: Iterable[str], shown: int = 5) -> str:

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from pneumoscope.core.errors import ImageError, PneumoscopeError, UsageError
 from pneumoscope.imaging import raster
+from pneumoscope.imaging.files import BROKEN_LINK, MAGIC_BYTES, format_of, is_broken_link
 from pneumoscope.imaging.plane import Metadata, Plane
 
 MAX_PIXELS = 100_000_000
@@ -90,17 +91,8 @@ def sniff(data: bytes, name: str) -> str:
     """Return the format of a file by its first bytes: "png", "jpeg", "webp", "tiff" or "dicom"."""
     if not data:
         raise ImageError(name, "is empty (0 bytes).", "Copy or export it again.", code="empty")
-    # First, since the 128 bytes before it are free and may imitate another format (PS3.10 7.1).
-    if data[128:132] == b"DICM":
-        return "dicom"
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return "png"
-    if data.startswith(b"\xff\xd8\xff"):
-        return "jpeg"
-    if data.startswith(b"RIFF") and data[8:12] == b"WEBP":
-        return "webp"
-    if data.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")):
-        return "tiff"
+    if (known := format_of(data[:MAGIC_BYTES])) is not None:
+        return known
     found, way_out = next(
         ((found, way_out) for at, magic, found, way_out in _UNSUPPORTED if data.startswith(magic, at)),
         ("a text file" if _is_text(data[:512]) else "of an unknown kind", "Give a file in one of these formats."),
@@ -112,6 +104,8 @@ def _bytes_of(path: str | Path, name: str) -> bytes:
     """Return the whole content of a regular file of bearable size."""
     try:
         path = Path(path)
+        if is_broken_link(path):
+            raise ImageError(name, f"is {BROKEN_LINK}.", "Restore the file, or remove the link.")
         status = path.stat()
         if stat.S_ISDIR(status.st_mode):
             raise ImageError(name, "is a folder.", "Give the files in it.")

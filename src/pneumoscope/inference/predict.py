@@ -7,9 +7,8 @@ on where it stopped. The table itself appears at the end, whole or not at all.
 
 from __future__ import annotations
 
-import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,23 +27,12 @@ from pneumoscope.imaging import overlay
 from pneumoscope.imaging.read import Radiograph
 from pneumoscope.inference.journal import Journal
 
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".dcm", ".dicom", ".dic"})
-"""What a folder's files must end with to be taken; any other is taken if it has DICOM's magic."""
-
 OVERLAY_SIDE = 2048
 PAGE_SIDE = 256
 """Longest side, in pixels, of a written overlay and of a picture on the page."""
 
 OnRow = Callable[[dict[str, Any], bool], None]
 """Called with each row, in order, and whether it was taken over from a journal."""
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The files to predict, and what was passed over in folders, by ending."""
-
-    files: list[str]
-    passed_over: dict[str, int]
 
 
 @dataclass(slots=True)
@@ -67,73 +55,6 @@ class Summary:
             self.decisions[row["decision"]] += 1
 
 
-def find_images(paths: Iterable[str | Path]) -> Found:
-    """Return the files that ``paths`` name, folders walked through, in a fixed order.
-
-    A file that is named is always taken, so that what is wrong with it is said. In a folder, files that end like an
-    image (`IMAGE_SUFFIXES`) or have DICOM's magic are taken; hidden files and folders, links to folders and all other
-    files are passed over, and counted.
-
-    Raises:
-        UsageError: There is no file to predict.
-    """
-    files: list[str] = []
-    passed: Counter[str] = Counter()
-    given = [os.fspath(path) for path in paths]
-    for path in given:
-        if Path(path).is_dir():
-            files.extend(_walk(path, passed))
-        else:
-            files.append(path)
-    if not files:
-        others = f" Passed over: {describe_passed_over(passed)}." if passed else ""
-        raise UsageError(
-            ", ".join(given) or "no path",
-            f"holds no radiograph: no file ends with {', '.join(sorted(IMAGE_SUFFIXES))} or is DICOM by its magic."
-            + others,
-            "Name a folder with radiographs, or the files themselves.",
-        )
-    return Found(files, dict(passed))
-
-
-def describe_passed_over(passed: dict[str, int]) -> str:
-    """Return the counts in words: ``3 hidden, 2 .csv``."""
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(passed.items(), key=lambda item: (-item[1], item[0])))
-
-
-def _walk(folder: str, passed: Counter[str]) -> Iterator[str]:
-    try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
-    except OSError:
-        yield folder  # becomes a row whose error says why
-        return
-    for entry in entries:
-        suffix = Path(entry.name).suffix.lower()
-        if entry.name.startswith("."):
-            passed["hidden"] += 1
-        elif entry.is_dir():
-            if entry.is_symlink():
-                passed["linked folders"] += 1
-            else:
-                yield from _walk(entry.path, passed)
-        elif entry.is_file() and (suffix in IMAGE_SUFFIXES or _has_dicom_magic(entry.path)):
-            yield entry.path
-        else:
-            passed[suffix or "without an ending"] += 1
-
-
-def _has_dicom_magic(path: str) -> bool:
-    # A DICOMDIR has the magic too and holds no image (PS3.10 8.6).
-    if Path(path).name.upper() == "DICOMDIR":
-        return False
-    try:
-        with Path(path).open("rb") as file:
-            return file.read(132)[128:] == b"DICM"  # PS3.10 7.1
-    except OSError:
-        return False
-
-
 def predict_files(
     model: Model,
     files: Sequence[str],
@@ -148,7 +69,7 @@ def predict_files(
 
     Args:
         model: The model.
-        files: Paths, see `find_images`.
+        files: Paths, as `imaging.files.find_images` returns them.
         output: ``.parquet``, ``.csv`` or ``.jsonl``; the journal lies beside it, with ``.partial`` at its end.
         heatmaps: Folder for one overlay per answered image (PNG).
         workers: Threads; the cores by default.

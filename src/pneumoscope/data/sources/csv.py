@@ -11,7 +11,7 @@ from pathlib import Path
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative, several, why_not_image
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative, several
 from pneumoscope.data.source_table import (
     SEX_TERMS,
     VIEW_TERMS,
@@ -23,6 +23,7 @@ from pneumoscope.data.source_table import (
     text,
     years,
 )
+from pneumoscope.imaging.files import why_not_image
 
 COLUMNS = ("image", "label", "patient_id", "study_id", "view", "sex", "age")
 """Manifest columns that a table's column can fill; the first two are needed."""

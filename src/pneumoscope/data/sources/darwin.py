@@ -29,10 +29,10 @@ from pneumoscope.data.source import (
     files_under,
     relative,
     several,
-    why_not_image,
 )
 from pneumoscope.data.source_table import SEX_TERMS, VIEW_TERMS, find_image, index_files, term, years
 from pneumoscope.data.sources.kaggle_pneumonia import parse_name
+from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link, why_not_image
 
 DISEASES: Mapping[str, str] = MappingProxyType(
     {
@@ -183,6 +183,9 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         name = path.name if folder.is_file() else relative(path, folder)
         if path.suffix.lower() != ".json":
             listing.drop(name, f"not an annotation by its name (*{path.suffix})")
+            continue
+        if is_broken_link(path):
+            listing.drop(name, BROKEN_LINK)
             continue
         found = read_annotation(path, name)
         unused.update(found.unused)

@@ -19,6 +19,7 @@ from pneumoscope.core.registry import suggestion
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative, several
 from pneumoscope.data.source_table import VIEW_TERMS, need_column, read_table
 from pneumoscope.imaging.dicom.tags import Tags, metadata
+from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link
 from pneumoscope.imaging.plane import quiet
 
 MODALITIES = ("CR", "DX", "DR", "RG")
@@ -153,6 +154,9 @@ def _headers(folder: Path, table: Path, listing: Listing) -> Iterator[Header]:
     for path in [folder] if folder.is_file() else files_under(folder):
         name = path.name if folder.is_file() else relative(path, folder)
         if path.resolve() == table.resolve():
+            continue
+        if is_broken_link(path):
+            listing.drop(name, BROKEN_LINK)
             continue
         with path.open("rb") as file:
             start = file.read(132)

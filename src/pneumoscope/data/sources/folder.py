@@ -18,8 +18,8 @@ from pneumoscope.data.source import (
     files_under,
     relative,
     several,
-    why_not_image,
 )
+from pneumoscope.imaging.files import why_not_image
 
 
 def scan(folder: Path, options: ImportOptions) -> Listing:

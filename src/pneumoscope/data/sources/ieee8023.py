@@ -14,7 +14,7 @@ from types import MappingProxyType
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import check_label
 from pneumoscope.core.registry import suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative, several, why_not_image
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative, several
 from pneumoscope.data.source_table import (
     SEX_TERMS,
     VIEW_TERMS,
@@ -26,6 +26,7 @@ from pneumoscope.data.source_table import (
     text,
     years,
 )
+from pneumoscope.imaging.files import why_not_image
 
 # The vocabulary's "pneumonia" is a pneumonia whose agent is neither a virus nor a bacterium, or is not stated.
 _BACTERIAL = (

@@ -19,8 +19,8 @@ from pneumoscope.data.source import (
     files_under,
     relative,
     several,
-    why_not_image,
 )
+from pneumoscope.imaging.files import why_not_image
 
 LICENSE = "CC BY 4.0"
 PROVENANCE = "graded by two physicians, a third checked the evaluation set (Kermany 2018); kind from the file name"

@@ -14,7 +14,8 @@ from types import MappingProxyType
 
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.registry import suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative, why_not_image
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
+from pneumoscope.imaging.files import IMAGE_ENDINGS, why_not_image
 
 FOLDERS: Mapping[str, str] = MappingProxyType(
     {
@@ -38,7 +39,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             listing.drop(relative(path, folder), "not in a class folder")
         elif path.name in FOLDERS:
             _scan_class(path, listing, options)
-        elif any(file.suffix.lower() in (".png", ".jpg", ".jpeg") for file in files_under(path)):
+        elif any(file.suffix.lower() in IMAGE_ENDINGS for file in files_under(path)):
             raise LabelError(
                 relative(path, folder),
                 f"is not a class folder of this set.{suggestion(path.name, FOLDERS)}",
