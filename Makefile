@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check docs bench clean
 
 setup: $(VENV)/.installed
 
@@ -27,6 +27,10 @@ test: setup
 
 check: setup
 	VENV="$(VENV)" scripts/check
+
+# make docs                  the documentation site in build/site; open build/site/index.html
+docs: setup
+	VENV="$(VENV)" scripts/docs
 
 bench: setup
 	VENV="$(VENV)" scripts/bench

@@ -1,4 +1,4 @@
-"""Do the 95% intervals hold the truth 95 times in 100? A simulation, with its results in docs/statistics.md.
+"""Do the 95% intervals hold the truth 95 times in 100? A simulation, with its results in docs/concepts/statistics.md.
 
     python benchmarks/coverage.py [--kind closed|losses|bootstrap] [--repeats 2000] [-o build/bench/coverage.json]
     python benchmarks/coverage.py --table -o build/bench/coverage.json

@@ -1,4 +1,4 @@
-"""Takes the pictures of docs/reading-room.md again, on drawn studies: `python scripts/screenshots.py`.
+"""Takes the pictures of docs/operations/web-app.md again, on drawn studies: `python scripts/screenshots.py`.
 
 Starts the demo in a folder of its own, adds drawn studies with made-up reads and references (so that the dashboard has
 something to count), and photographs the pages in Chromium. No picture shows a patient.

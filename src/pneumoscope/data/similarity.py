@@ -6,7 +6,7 @@ out locally, so that ribs and vessels remain; two pictures are near-duplicates w
 or, to a higher bar, when one is a crop of the other. First half-size pictures are compared, which leaves one pair in
 some hundreds; those are compared at full size.
 
-The bars were set on real sets whose patients are known, and by eye; docs/data.md has the figures.
+The bars were set on real sets whose patients are known, and by eye; docs/guides/data.md has the figures.
 """
 
 from __future__ import annotations

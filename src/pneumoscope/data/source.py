@@ -157,7 +157,7 @@ class Source:
             raise ManifestError(
                 str(path),
                 f"no image of the layout {self.name!r} was found ({len(listing.dropped)} files or rows did not fit).",
-                "Name the folder that the layout starts in: see docs/data.md.",
+                "Name the folder that the layout starts in: see docs/guides/data.md.",
             )
         return listing
 

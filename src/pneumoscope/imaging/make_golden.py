@@ -3,7 +3,8 @@
     python -m pneumoscope.imaging.make_golden [FOLDER]
 
 The expected arrays are worked out here from the drawn pattern and the standards, not by this package's decoder, so that
-both can be wrong only apart. `golden/manifest.json` lists the cases; `docs/pixels.md` tells how to use them elsewhere.
+both can be wrong only apart. `golden/manifest.json` lists the cases; `docs/concepts/pixels.md` tells how
+to use them elsewhere.
 """
 
 from __future__ import annotations

@@ -2,7 +2,8 @@
 
 Three kinds: Wilson with a cluster design effect for proportions, a score interval with Obuchowski's clustered variance
 for the AUROC, and for everything else a bootstrap of groups (``bootstrap.py``). Fewer than 10 groups in a class: the
-figure stands, its interval is "not estimable". Each was chosen among others by simulation (``docs/statistics.md``).
+figure stands, its interval is "not estimable". Each was chosen among others by simulation
+(``docs/concepts/statistics.md``).
 """
 
 from __future__ import annotations

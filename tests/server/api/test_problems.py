@@ -1,4 +1,4 @@
-"""Refusals in other words: every code is in the table of docs/serve.md, and nothing that was sent is in its values."""
+"""Codes of refusals: the table of docs/operations/server.md has every code, and values hold nothing that was sent."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _ROW = re.compile(r"^\| `([a-z-]+)` \| [^|]+ \|([^|]*)\| [^|]+ \|$", re.MULTILIN
 
 
 def table() -> dict[str, str]:
-    """The codes of docs/serve.md, each with what stands there about its values."""
-    text = (ROOT / "docs" / "serve.md").read_text(encoding="utf-8")
-    return dict(_ROW.findall(text.partition("## Refusals in other words")[2].partition("\n## ")[0]))
+    """The codes of docs/operations/server.md, each with what stands there about its values."""
+    text = (ROOT / "docs" / "operations" / "server.md").read_text(encoding="utf-8")
+    return dict(_ROW.findall(text.partition("## Codes of refusals")[2].partition("\n## ")[0]))
 
 
 def trees() -> Iterator[ast.AST]:

@@ -1037,7 +1037,7 @@ export interface components {
         FileOut: {
             /**
              * Code
-             * @description the same, for words of one's own; docs/serve.md lists the codes
+             * @description the same, for words of one's own; docs/operations/server.md lists the codes
              */
             code?: string | null;
             /**
@@ -1483,7 +1483,7 @@ export interface components {
             title: string;
             /**
              * Type
-             * @description urn:pneumoscope:problem:CODE (docs/serve.md lists the codes), or about:blank
+             * @description urn:pneumoscope:problem:CODE (docs/operations/server.md lists the codes), or about:blank
              */
             type: string;
             /**

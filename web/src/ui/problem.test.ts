@@ -5,9 +5,9 @@ import de from "../i18n/de.json";
 import en from "../i18n/en.json";
 import { wordsOf } from "./problem";
 
-/** docs/serve.md, which lists the codes. */
+/** docs/operations/server.md, which lists the codes. */
 const [docs = ""] = Object.values(
-  import.meta.glob<string>("../../../docs/serve.md", { query: "?raw", import: "default", eager: true }),
+  import.meta.glob<string>("../../../docs/operations/server.md", { query: "?raw", import: "default", eager: true }),
 );
 
 /** Keys of the messages that the codes ask for: of each row `| code | statuses, or file | values | when |`, and of its reasons. */
@@ -33,7 +33,7 @@ afterEach(() => {
 });
 
 test("every code that the server's page lists has its message", () => {
-  const section = docs.split(/^## /m).find((part) => part.startsWith("Refusals in other words"));
+  const section = docs.split(/^## /m).find((part) => part.startsWith("Codes of refusals"));
   const keys = keysOf(section ?? "");
   expect(keys.length).toBeGreaterThan(30);
   for (const catalogue of [en, de]) expect(Object.keys(catalogue)).toEqual(expect.arrayContaining(keys));

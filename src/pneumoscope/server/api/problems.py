@@ -3,7 +3,7 @@
 This is the one place that knows which status belongs to which error; the rest of the server raises domain errors
 (`server.errors`). A detail names the thing by its opaque number and says the rule, never a path, a tag's value or a
 name. An unforeseen error becomes a bare 500 with the number of the request; the log has the kind of the error under
-that number. A refusal that a reader meets in the normal course has a code besides (docs/serve.md lists them), by which
+that number. A refusal that a reader meets in the normal course has a code besides (docs/operations/server.md), by which
 a page says it in its own language.
 """
 

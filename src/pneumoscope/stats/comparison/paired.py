@@ -310,7 +310,8 @@ def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float
 
     The paired normal limits (DeLong's, for clusters) are symmetric, and let the worse model's side miss near 1; the
     limits of each AUROC combined by their correlation are not, but too short where both models rank alike. Together
-    they hold (docs/statistics.md). Where the classes are separated the combined limits rest on the number of groups.
+    they hold (docs/concepts/statistics.md). Where the classes are separated the combined limits rest on the number of
+    groups.
     """
     one, two = (intervals.auroc(score, positive, group, tail=tail) for score in (a, b))
     if one.value is None or two.value is None:

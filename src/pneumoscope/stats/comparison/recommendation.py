@@ -3,8 +3,8 @@
 The rule (the design's): on validation, the smallest model whose one-sided 95% lower limit of (model - best) exceeds
 minus a stated margin. "Best" is the best *estimate* on the same images. Picking a winner flatters it, so that the
 others look worse beside it than they are: this makes the limit cautious, not bold. What makes it bold is that several
-small models each have their 5% chance to pass wrongly. ``docs/statistics.md`` has both, measured; the answer to both
-is the one opening of the test part.
+small models each have their 5% chance to pass wrongly. ``docs/concepts/statistics.md`` has both, measured; the answer
+to both is the one opening of the test part.
 
 Log-loss and Brier score are better when smaller: there the *upper* limit of (model - best) must stay under the margin.
 """

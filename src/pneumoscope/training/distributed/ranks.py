@@ -1,7 +1,7 @@
 """The processes that train one network together, as `torchrun` starts them: who this one is, and how they agree.
 
 One process is the plain case and pays nothing for this: each method then gives back what it was given. Several share
-every batch of the recipe, so that a run means the same on one GPU as on sixteen (see docs/cluster.md).
+every batch of the recipe, so that a run means the same on one GPU as on sixteen (see docs/operations/clusters.md).
 """
 
 from __future__ import annotations

@@ -95,7 +95,7 @@ class FileOut(BaseModel):
     predictions: list[str] = []
     problem: str | None = Field(default=None, description="why it was refused, in English")
     code: str | None = Field(
-        default=None, description="the same, for words of one's own; docs/serve.md lists the codes"
+        default=None, description="the same, for words of one's own; docs/operations/server.md lists the codes"
     )
     values: Values | None = Field(default=None, description="what those words need")
 
@@ -284,7 +284,9 @@ class AboutOut(BaseModel):
 class ProblemOut(BaseModel):
     """Why a request was refused (RFC 9457): in English, and where it has a code, for words of one's own."""
 
-    type: str = Field(description="urn:pneumoscope:problem:CODE (docs/serve.md lists the codes), or about:blank")
+    type: str = Field(
+        description="urn:pneumoscope:problem:CODE (docs/operations/server.md lists the codes), or about:blank"
+    )
     title: str
     status: int
     detail: str
