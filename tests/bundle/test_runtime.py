@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,11 @@ import pytest
 from PIL import Image
 
 from bundles import THRESHOLD, card, write_bundle
-from pneumoscope.bundle.runtime import Model, band_of, bundle_folder, columns, decide, load, phrase
-from pneumoscope.core.errors import BundleError, PneumoscopeError
+from pneumoscope.bundle.prediction import band_of, columns, decide, result_words
+from pneumoscope.bundle.runtime import Model, bundle_folder, load
+from pneumoscope.core.errors import BundleError, PneumoscopeError, UsageError
+from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN
+from pneumoscope.imaging.read import read
 
 
 @pytest.fixture(scope="module")
@@ -106,13 +111,13 @@ def test_a_refused_file_keeps_its_probabilities_and_gets_no_decision(model: Mode
     prediction = model.predict_file(grey(tmp_path / "white.png", 255))
     assert (prediction.refused, prediction.decision) == (True, None)
     assert prediction.probabilities == pytest.approx(softmax(5, -2.5, 0), abs=1e-6)
-    assert phrase(model.card, prediction) == "No answer"
+    assert result_words(prediction.decision, prediction.error) == "No answer"
 
 
 def test_normal_never_stands_alone(model: Model, tmp_path: Path) -> None:
     prediction = model.predict_file(grey(tmp_path / "dark.png", 51))
     assert prediction.decision == "normal"
-    assert phrase(model.card, prediction) == "No pattern that this model looks for"
+    assert result_words(prediction.decision, prediction.error) == "No pattern that this model looks for"
 
 
 def test_bands_hold_their_lower_end_and_the_last_one(model: Model) -> None:
@@ -220,3 +225,53 @@ def test_the_clinic_never_imports_torch_nor_predict_pandas(bundle: Path, tmp_pat
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_predict_takes_what_a_notebook_has(model: Model, tmp_path: Path) -> None:
+    """Paths, folders, bytes, arrays and radiographs of one picture get one answer."""
+    (tmp_path / "in").mkdir()
+    path = grey(tmp_path / "in" / "a.png", 153)
+    array = np.full((30, 40), 0.6, np.float32)
+    table = model.predict([path, tmp_path / "in", path.read_bytes(), array, read(path)])
+    assert table["path"].tolist() == [str(path), str(path), "bytes 2", "array 3", "radiograph 4"]
+    assert table["p_covid-19"].nunique() == 1
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert table["sha256"].fillna("none: no file").tolist() == [digest, digest, digest, "none: no file", digest]
+    assert model.predict(array)["decision"].tolist() == table["decision"].tolist()[:1]
+
+
+@pytest.mark.parametrize(
+    ("array", "problem"),
+    [
+        (np.zeros((2, 4, 4), np.float32), r"shape \(2, 4, 4\)"),
+        (np.zeros((4, 4), np.uint8), "holds uint8"),
+        (np.full((4, 4), 2.0), "values from 2 to 2"),
+        (np.full((4, 4), np.nan), "values from nan"),
+    ],
+)
+def test_an_array_that_is_no_radiograph_is_refused(model: Model, array: Any, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        model.predict(array)
+
+
+def test_an_unknown_input_is_refused(model: Model) -> None:
+    with pytest.raises(UsageError, match="input 1: is a int"):
+        model.predict([np.zeros((4, 4), np.float32), 3])  # type: ignore[list-item]
+
+
+def test_the_table_words_results_as_screens_do(model: Model, tmp_path: Path) -> None:
+    grey(tmp_path / "dark.png", 51)
+    grey(tmp_path / "white.png", 255)
+    (tmp_path / "broken.png").write_bytes(b"<script>")
+    html = model.predict(tmp_path)._repr_html_()
+    assert NO_PATTERN in html and ">normal<" not in html.lower()
+    assert "No answer" in html and "Failed" in html
+    assert "<script>" not in html
+    assert escape(DISCLAIMER) in html
+    assert "Failed" not in (model.predict(tmp_path)[["path"]]._repr_html_() or "")
+
+
+def test_a_card_shows_itself_with_its_limits(model: Model) -> None:
+    html = model.card._repr_html_()
+    assert model.card.limits[0] in html
+    assert escape(DISCLAIMER) in html

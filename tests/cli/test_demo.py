@@ -22,7 +22,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from bundles import write_bundle
-from pneumoscope.bundle.runtime import decide, load
+from pneumoscope.bundle.prediction import decide
+from pneumoscope.bundle.runtime import load
 from pneumoscope.cli.demo import welcome
 from pneumoscope.cli.main import app
 from pneumoscope.core.labels import DISCLAIMER

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from bundles import write_bundle
 from malformed import malformed_files
-from pneumoscope.bundle.runtime import columns
+from pneumoscope.bundle.prediction import columns
 from pneumoscope.cli.main import app
 from pneumoscope.core.labels import DISCLAIMER
 

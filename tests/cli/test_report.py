@@ -15,7 +15,8 @@ from bundles import write_bundle
 from inference.test_evaluate import draw
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import read_card
-from pneumoscope.bundle.runtime import columns, load
+from pneumoscope.bundle.prediction import columns
+from pneumoscope.bundle.runtime import load
 from pneumoscope.cli.main import app
 from pneumoscope.core.files import write_json, write_text
 from pneumoscope.core.tables import write_table

@@ -127,3 +127,13 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
         read_manifest(tmp_path / "other.parquet")
     with pytest.raises(ManifestError, match=r"absent\.parquet: there is no such file"):
         read_manifest(tmp_path / "absent.parquet")
+
+
+def test_a_manifest_shows_its_numbers_without_its_folders(make_row: Rows) -> None:
+    rows = [make_row(1, label="covid-19", split="train"), make_row(2, label="normal", split="test"), make_row(3)]
+    manifest = Manifest.from_rows(rows, {"here": Path("/secret/folder")})
+    assert repr(manifest) == "Manifest(3 images, 3 groups; here 3; parts: train, test)"
+    html = manifest._repr_html_()
+    assert "<td>COVID-19</td>" not in html and "<td>covid-19</td>" in html
+    assert [row["all"] for row in manifest.counts()] == [1, 2]
+    assert "secret" not in html + repr(manifest)

@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import os
 import pickle
+import re
 import subprocess
 import sys
 import warnings
+from base64 import b64decode
 from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -173,3 +176,16 @@ def test_reader_loads_no_heavy_library() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == ""
+
+
+def test_a_radiograph_shows_itself_without_its_path(tmp_path: Path) -> None:
+    folder = tmp_path / "a-patients-name"
+    folder.mkdir()
+    Image.new("L", (600, 300), 90).save(folder / "x.png")
+    radiograph = read(folder / "x.png")
+    assert repr(radiograph).startswith("Radiograph(size 600 x 300 pixels, format png, bits 8, sha256 ")
+    html = radiograph._repr_html_()
+    data = re.search(r'base64,([^"]+)"', html)
+    assert data is not None
+    assert Image.open(BytesIO(b64decode(data[1]))).size == (256, 128)
+    assert "a-patients-name" not in html + repr(radiograph)

@@ -19,7 +19,8 @@ import pytest
 from PIL import Image
 
 from bundles import write_bundle
-from pneumoscope.bundle.runtime import Model, columns, load
+from pneumoscope.bundle.prediction import columns
+from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.core.errors import PneumoscopeError, UsageError
 from pneumoscope.core.tables import write_table
 from pneumoscope.imaging.files import find_images

@@ -172,6 +172,27 @@ class Card(Frozen):
         """The default operating point."""
         return next(point for point in self.operating_points if point.name == self.default_operating_point)
 
+    def _repr_html_(self) -> str:
+        """Return the card in short, for a notebook: what the model is for, what it was measured at, its limits."""
+        from pneumoscope.core.labels import display_name
+        from pneumoscope.core.notebook import html_disclaimer, html_heading, html_list, html_table, html_text
+
+        point = self.default_operating_point
+        keys = ("accuracy", f"{self.primary}/auroc", f"{point}/sensitivity", f"{point}/specificity")
+        measured = [
+            (part.part, part.images, *(part.metrics.get(key, "not measured") for key in keys)) for part in self.metrics
+        ]
+        head = ("part", "images", "accuracy", f"AUROC of {display_name(self.primary)}", "sensitivity", "specificity")
+        return (
+            html_heading(f"{self.name} {self.version}")
+            + html_text(self.summary)
+            + html_text(f"Tells apart: {', '.join(display_name(name) for name in self.label_names)}.")
+            + html_text(f"Intended use: {self.intended_use}")
+            + html_table(head, measured)
+            + html_list((*self.stamps, *self.limits))
+            + html_disclaimer()
+        )
+
     def to_json(self) -> str:
         """Return the card as the text that is written and hashed."""
         return self.model_dump_json(indent=2) + "\n"

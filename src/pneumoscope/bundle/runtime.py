@@ -11,152 +11,31 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import OUTPUTS, Card, read_card
+from pneumoscope.bundle.inputs import ImageInput, NamedImage, named_images
+from pneumoscope.bundle.prediction import Observer, Output, Prediction, decide
 from pneumoscope.core.errors import BundleError, PneumoscopeError
 from pneumoscope.core.files import sha256_of
-from pneumoscope.core.labels import result_phrase
-from pneumoscope.imaging.read import Radiograph, read
+from pneumoscope.imaging.read import read
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from pneumoscope.bundle.prediction_table import PredictionTable
+
+T = TypeVar("T")
 
 BUILTIN = "builtin"
 """The name, in place of a folder, of the model that ships with the package."""
 
 WINDOW_PER_WORKER = 4
 """Files under way per worker: enough that one slow file does not stop the others, few enough to stay small."""
-
-
-@dataclass(frozen=True, slots=True)
-class Output:
-    """What the graph says about one image, as under ``Graph`` in the design: C classes in the order of the card."""
-
-    probabilities: NDArray[np.float32]
-    """[C], calibrated, sum 1."""
-    logits: NDArray[np.float32]
-    """[C]."""
-    heatmap: NDArray[np.float32] | None
-    """[C, h, w] in 0..1, row 0 = head; None where the model has none."""
-    embedding: NDArray[np.float32]
-    """[D]."""
-    ood: float
-    """Out-of-distribution score: larger is stranger; the card's refusal threshold gives the scale."""
-
-
-@dataclass(frozen=True, slots=True)
-class Prediction:
-    """The answer for one file.
-
-    A file that failed keeps its place: ``error`` says why, and there are no probabilities.
-    """
-
-    path: str
-    probabilities: tuple[float, ...]
-    """In the order of the card's labels; empty where the file failed."""
-    decision: str | None
-    """A label; None where the model keeps silent or the file failed."""
-    refused: bool
-    reason: str
-    """Why it was refused, in words; empty where it was not."""
-    ood: float | None
-    model: str
-    """First 12 digits of the bundle's identity."""
-    sha256: str | None
-    """Of the file's bytes; None where they could not be read."""
-    seconds: float
-    """Reading and inference, in the worker."""
-    error: str | None = None
-
-    def printable(self) -> Prediction:
-        """Return the prediction with text that every table and page can hold, see `printable`."""
-        return replace(self, path=printable(self.path), error=None if self.error is None else printable(self.error))
-
-    def row(self, labels: Sequence[str]) -> dict[str, Any]:
-        """Return the prediction as one row of the table, in the order of `columns`."""
-        probabilities = self.probabilities or (None,) * len(labels)
-        clean = self.printable()
-        return {
-            "path": clean.path,
-            **{f"p_{label}": p for label, p in zip(labels, probabilities, strict=True)},
-            "decision": self.decision,
-            "refused": self.refused,
-            "reason": self.reason,
-            "ood": self.ood,
-            "model": self.model,
-            "sha256": self.sha256,
-            "seconds": round(self.seconds, 6),
-            "error": clean.error,
-        }
-
-
-Observer = Callable[[Prediction, Radiograph, Output], None]
-"""Called in the worker for each image that was predicted, while its pixels are at hand (heatmaps, thumbnails)."""
-
-
-def columns(labels: Sequence[str]) -> dict[str, str]:
-    """Return the columns of the table of predictions and their types (string, double, bool)."""
-    return {
-        "path": "string",
-        **{f"p_{label}": "double" for label in labels},
-        "decision": "string",
-        "refused": "bool",
-        "reason": "string",
-        "ood": "double",
-        "model": "string",
-        "sha256": "string",
-        "seconds": "double",
-        "error": "string",
-    }
-
-
-def printable(text: str) -> str:
-    r"""Return ``text`` with the bytes of a file name that are not UTF-8 written as ``\xNN``: tables hold only UTF-8."""
-    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
-
-
-def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str | None, str]:
-    """Return the decision and, where the model keeps silent, the reason.
-
-    The primary label if its probability reaches the default operating point, else the largest of the rest: the
-    threshold, not the maximum, carries the promised sensitivity.
-    """
-    limit = card.refusal.ood_threshold
-    # Written as "not <=" so that a score that is not a number is refused too.
-    if not ood <= limit:
-        return None, (
-            f"unlike the images this model was calibrated on: its out-of-distribution score {ood:.4g} exceeds the "
-            f"limit {limit:.4g}, which {card.refusal.ood_quantile:.1%} of them keep"
-        )
-    if probabilities[0] >= card.operating_point.threshold:
-        return card.primary, ""
-    rest = max(range(1, len(probabilities)), key=lambda k: probabilities[k])
-    return card.label_names[rest], ""
-
-
-def band_of(card: Card, p: float) -> Mapping[str, float] | None:
-    """Return the card's score band that ``p``, the primary label's probability, falls in; None where there is none."""
-    for band in card.score_bands:
-        if band["low"] <= p < band["high"] or p == band["high"] == 1:
-            return band
-    return None
-
-
-def phrase(card: Card, prediction: Prediction) -> str:
-    """Return the result in a few words, never a bare "normal" and never a diagnosis."""
-    if prediction.error is not None:
-        return "Failed"
-    if prediction.decision is None:
-        return "No answer"
-    return result_phrase(prediction.decision)
 
 
 def default_workers() -> int:
@@ -226,12 +105,21 @@ class Model:
         return found
 
     def predict_file(self, path: str | Path, observe: Observer | None = None) -> Prediction:
-        """Read one file and predict it; a file that cannot be read or run becomes a row with an error."""
-        path, start = os.fspath(path), time.perf_counter()
-        digest: str | None = None
+        """Return the prediction for one file; a file that cannot be read or run becomes one with an error.
+
+        Args:
+            path: The file.
+            observe: Called with the prediction, the radiograph and all outputs, unless the file failed.
+        """
+        name = os.fspath(path)
+        return self._answer(NamedImage(name, lambda: read(name), name), observe)
+
+    def _answer(self, image: NamedImage, observe: Observer | None = None) -> Prediction:
+        start = time.perf_counter()
+        sha256: str | None = None
         try:
-            radiograph = read(path)
-            digest = radiograph.sha256
+            radiograph = image.load()
+            sha256 = radiograph.sha256 or None
             output = None if observe is None else self.run(radiograph.pixels)
             if output is None:
                 values = self._fetch(radiograph.pixels, ("probabilities", "ood"))
@@ -240,14 +128,15 @@ class Model:
                 p, ood = output.probabilities, output.ood
         except PneumoscopeError as error:
             return Prediction(
-                path, (), None, False, "", None, self.identity[:12], digest or _digest(path),
+                image.name, (), None, False, "", None, self.identity[:12],
+                sha256 or (None if image.path is None else _sha256_of_file(image.path)),
                 time.perf_counter() - start, str(error),
             )  # fmt: skip
         probabilities = tuple(_shortest(value) for value in p)
         decision, reason = decide(self.card, probabilities, ood)
         known = _shortest(ood) if math.isfinite(ood) else None
         prediction = Prediction(
-            path, probabilities, decision, bool(reason), reason, known, self.identity[:12], digest,
+            image.name, probabilities, decision, bool(reason), reason, known, self.identity[:12], sha256,
             time.perf_counter() - start,
         )  # fmt: skip
         if observe is not None and output is not None:
@@ -264,12 +153,18 @@ class Model:
             workers: Threads; the cores that this process may use by default.
             observe: Called in the worker for each image that was predicted. What it raises ends the stream.
         """
+        return self._in_order(paths, lambda path: self.predict_file(path, observe), workers)
+
+    def _in_order(
+        self, items: Iterable[T], answer: Callable[[T], Prediction], workers: int | None
+    ) -> Generator[Prediction, None, None]:
+        """Yield the answer to each item, in the order given, from a bounded window of items under way."""
         workers = workers or default_workers()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="predict")
         window: deque[Future[Prediction]] = deque()
         try:
-            for path in paths:
-                window.append(pool.submit(self.predict_file, path, observe))
+            for item in items:
+                window.append(pool.submit(answer, item))
                 if len(window) >= workers * WINDOW_PER_WORKER:
                     yield window.popleft().result()
             while window:
@@ -277,13 +172,26 @@ class Model:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
-    def predict(self, paths: str | Path | Iterable[str | Path], workers: int | None = None) -> pd.DataFrame:
-        """Return the table of predictions for some files: one row each, in their order (design, "Prediction")."""
-        import pandas as pd
+    def predict(self, inputs: ImageInput | Iterable[ImageInput], workers: int | None = None) -> PredictionTable:
+        """Return the table of predictions: one row for each image, in their order (see `columns`).
 
-        several = [paths] if isinstance(paths, str | Path) else paths
-        rows = [prediction.row(self.labels) for prediction in self.stream(several, workers)]
-        return pd.DataFrame(rows, columns=list(columns(self.labels)))
+        Args:
+            inputs: One or several of: the path of a file or folder, a file's bytes, pixels [H, W] (float, 0 = black,
+                1 = white, row 0 = head), a `Radiograph`.
+            workers: Threads; the cores that this process may use by default.
+
+        Returns:
+            A pandas table that shows itself in a notebook in the words of the screens. A file that cannot be read
+            keeps its row, with an ``error``.
+
+        Raises:
+            UsageError: A folder holds no image, an array is no radiograph, or an input is of no known kind.
+        """
+        from pneumoscope.bundle.prediction_table import PredictionTable
+
+        images = list(named_images(inputs))
+        rows = [prediction.row(self.labels) for prediction in self._in_order(images, self._answer, workers)]
+        return PredictionTable.of(rows, self.card)
 
 
 def load(path: str | Path | None = None) -> Model:
@@ -363,7 +271,7 @@ def _shortest(value: float) -> float:
     return float(str(np.float32(value)))
 
 
-def _digest(path: str) -> str | None:
+def _sha256_of_file(path: str) -> str | None:
     try:
         return sha256_of(Path(path)) if Path(path).is_file() else None
     except OSError:

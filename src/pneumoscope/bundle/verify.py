@@ -7,7 +7,8 @@ import math
 import numpy as np
 
 from pneumoscope.bundle import evidence
-from pneumoscope.bundle.runtime import Model, Output
+from pneumoscope.bundle.prediction import Output
+from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import BundleError
 from pneumoscope.recipes.recipe import load_recipe
 

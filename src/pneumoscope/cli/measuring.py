@@ -15,7 +15,8 @@ import typer
 from pneumoscope.cli.screen import tell
 
 if TYPE_CHECKING:
-    from pneumoscope.bundle.runtime import Model, Prediction
+    from pneumoscope.bundle.prediction import Prediction
+    from pneumoscope.bundle.runtime import Model
     from pneumoscope.data.manifest import Manifest
     from pneumoscope.inference.evaluate import Evaluation, Progress
     from pneumoscope.reporting.examples import Example

@@ -12,7 +12,7 @@ from pneumoscope.cli.measuring import Examples, IgnoreOther, Roots, Split, Worke
 from pneumoscope.cli.screen import tell
 
 if TYPE_CHECKING:
-    from pneumoscope.bundle.runtime import Prediction
+    from pneumoscope.bundle.prediction import Prediction
     from pneumoscope.data.checks.findings import GateReport
     from pneumoscope.data.manifest import Manifest
     from pneumoscope.reporting.record import Record
@@ -93,7 +93,7 @@ def _predictions(folder: Path, record: Record, rows: Manifest) -> list[Predictio
     """
     import pyarrow.parquet as pq
 
-    from pneumoscope.bundle.runtime import Prediction
+    from pneumoscope.bundle.prediction import Prediction
     from pneumoscope.core.errors import RunError
 
     path = folder / "predictions.parquet"

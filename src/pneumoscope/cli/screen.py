@@ -50,7 +50,7 @@ def describe_summary(summary: Summary) -> str:
 
 def describe_score(card: Card, p: float) -> tuple[str, str]:
     """Return the primary label's score and what it meant on the calibration images, in words."""
-    from pneumoscope.bundle.runtime import band_of
+    from pneumoscope.bundle.prediction import band_of
 
     band = band_of(card, p)
     score = f"{p:.2f}"

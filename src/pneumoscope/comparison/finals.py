@@ -10,7 +10,8 @@ import numpy as np
 from rich.console import Console
 
 from pneumoscope.bundle.evidence import append
-from pneumoscope.bundle.runtime import Prediction, load
+from pneumoscope.bundle.prediction import Prediction
+from pneumoscope.bundle.runtime import load
 from pneumoscope.comparison.ranking import Wishes
 from pneumoscope.comparison.result import Final, Table, figures_of
 from pneumoscope.comparison.runs import Outcome, read_card_of

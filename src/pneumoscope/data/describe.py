@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from pneumoscope.core.labels import LABELS, PARTS
+from pneumoscope.core.labels import PARTS
+from pneumoscope.data.manifest import NO_PART
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from pneumoscope.data.manifest import Manifest
-
-NO_PART = "no part"
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:
@@ -31,7 +30,7 @@ def describe(manifest: Manifest) -> dict[str, Any]:
         "group_kind": manifest.group_kind,
         "largest_group": int(sizes.max()),
         "groups_by_part": {name: int(in_parts[name]) for name in (*PARTS, NO_PART) if name in in_parts.index},
-        "counts": _counts(table, part),
+        "counts": manifest.counts(),
         "sources": {
             str(source): {
                 "root": str(manifest.roots.get(str(source), "unknown")),
@@ -53,16 +52,6 @@ def describe(manifest: Manifest) -> dict[str, Any]:
         "split_hash": manifest.split_hash() if manifest.parts_present else None,
         "notes": list(manifest.notes),
     }
-
-
-def _counts(table: pd.DataFrame, part: pd.Series[str]) -> list[dict[str, Any]]:
-    rows = []
-    for (source, label), chosen in table.groupby(["source", "label"]):
-        numbers = part[chosen.index].value_counts()
-        by_part = {name: int(numbers.get(name, 0)) for name in (*PARTS, NO_PART) if (part == name).any()}
-        rows.append({"source": source, "label": label, **by_part, "all": len(chosen)})
-    order = list(LABELS)
-    return sorted(rows, key=lambda row: (row["source"], order.index(str(row["label"]))))
 
 
 def _ages(rows: pd.DataFrame) -> list[float] | None:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 _METADATA_KEY = b"pneumoscope"
+NO_PART = "no part"
 _SHOWN = 5  # rows named in one error; the rest is counted
 
 TEXT = pd.StringDtype(na_value=np.nan)
@@ -64,7 +65,7 @@ GROUP_KINDS = ("patient", "near-duplicate cluster", "image")
 """From the most to the least honest for intervals."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Manifest:
     """A validated table of radiographs.
 
@@ -80,6 +81,38 @@ class Manifest:
 
     def __len__(self) -> int:
         return len(self.table)
+
+    def __repr__(self) -> str:
+        sources = ", ".join(f"{name} {number:,}" for name, number in self.table["source"].value_counts().items())
+        parts = f"parts: {', '.join(self.parts_present) or 'none'}"
+        return f"Manifest({len(self):,} images, {self.table['group'].nunique():,} groups; {sources}; {parts})"
+
+    def _repr_html_(self) -> str:
+        """Return the number of images by source, label and part, for a notebook."""
+        from pneumoscope.core.notebook import html_heading, html_table
+
+        rows = self.counts()
+        head = [*rows[0]] if rows else []
+        lines = [[f"{value:,}" if isinstance(value, int) else value for value in row.values()] for row in rows]
+        title = f"{len(self):,} images in {self.table['group'].nunique():,} groups (at weakest: {self.group_kind})"
+        return html_heading(title) + html_table(head, lines)
+
+    def counts(self) -> list[dict[str, str | int]]:
+        """Return the number of images by source and label.
+
+        Returns:
+            One row for each source and label that occur, in the order of the vocabulary: ``source``, ``label``, a
+            number for each part that has rows, ``no part`` where some rows are in none, and ``all``.
+        """
+        part = self.table["split"].fillna(NO_PART)
+        present = [name for name in (*PARTS, NO_PART) if (part == name).any()]
+        rows: list[dict[str, str | int]] = []
+        for (source, label), chosen in self.table.groupby(["source", "label"]):
+            numbers = part[chosen.index].value_counts()
+            by_part = {name: int(numbers.get(name, 0)) for name in present}
+            rows.append({"source": str(source), "label": str(label), **by_part, "all": len(chosen)})
+        order = list(LABELS)
+        return sorted(rows, key=lambda row: (row["source"], order.index(str(row["label"]))))
 
     @classmethod
     def from_rows(

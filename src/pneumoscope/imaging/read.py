@@ -25,11 +25,13 @@ from pneumoscope.imaging.plane import Metadata, Plane
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 2**20
+PREVIEW_SIDE = 256
+"""Longer side, in pixels, of the picture that a notebook shows."""
 
 Decoder: TypeAlias = Callable[[bytes, str, int, int | None], Plane]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, repr=False)
 class Radiograph:
     """One projection radiograph, ready for a model's graph.
 
@@ -47,6 +49,28 @@ class Radiograph:
     bits: int
     sha256: str
     metadata: Metadata
+
+    def __repr__(self) -> str:
+        return f"Radiograph({', '.join(f'{name} {value}' for name, value in self._facts())})"
+
+    def _repr_html_(self) -> str:
+        """Return a small picture with what is known of it, for a notebook."""
+        from pneumoscope.core.notebook import html_png, html_table
+        from pneumoscope.imaging.overlay import as_rgb, png_bytes, shrunk
+
+        preview = png_bytes(shrunk(as_rgb(self.pixels), PREVIEW_SIDE))
+        return html_png(preview, "radiograph") + html_table((), self._facts())
+
+    def _facts(self) -> list[tuple[str, str | int | float]]:
+        height, width = self.pixels.shape
+        known = [(name.replace("_", " "), value) for name, value in self.metadata.items() if value is not None]
+        return [
+            ("size", f"{width} x {height} pixels"),
+            ("format", self.format),
+            ("bits", self.bits),
+            *known,
+            ("sha256", f"{self.sha256[:12]}…"),
+        ]
 
 
 def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, depth: int | None = None) -> Radiograph:

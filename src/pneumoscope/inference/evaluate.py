@@ -29,7 +29,8 @@ from pneumoscope.stats.metrics import group_index
 from pneumoscope.stats.plain_language import above_threshold
 
 if TYPE_CHECKING:
-    from pneumoscope.bundle.runtime import Model, Prediction
+    from pneumoscope.bundle.prediction import Prediction
+    from pneumoscope.bundle.runtime import Model
     from pneumoscope.data.manifest import Manifest
 
 __all__ = ["Evaluation", "evaluate", "evaluate_predictions", "group_sentence"]

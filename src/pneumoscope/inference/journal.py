@@ -13,7 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
-from pneumoscope.bundle.runtime import Model, printable
+from pneumoscope.bundle.prediction import printable
+from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import UsageError
 
 JOURNAL_VERSION = 1

@@ -19,7 +19,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pneumoscope import __version__
-from pneumoscope.bundle.runtime import Model, Observer, Output, Prediction, columns, printable
+from pneumoscope.bundle.prediction import Observer, Output, Prediction, columns, printable
+from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import PneumoscopeError, UsageError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.core.tables import check_format, write_table

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pneumoscope.bundle.runtime import Prediction
+from pneumoscope.bundle.prediction import Prediction
 
 Item = tuple[Prediction, bytes | None, bytes | None]
 """A prediction, its thumbnail and its heatmap overlay (PNG), the two of the same shape."""

@@ -8,7 +8,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
-from pneumoscope.bundle.runtime import Prediction, columns, load
+from pneumoscope.bundle.prediction import Prediction, columns
+from pneumoscope.bundle.runtime import load
 from pneumoscope.core.files import write_text
 from pneumoscope.core.tables import write_table
 from pneumoscope.data.manifest import Manifest

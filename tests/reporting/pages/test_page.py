@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pneumoscope.bundle.card import Card
-from pneumoscope.bundle.runtime import Prediction
+from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN
 from pneumoscope.inference.evaluate import Evaluation, Failure, SourceFigures, group_sentence
 from pneumoscope.reporting.pages.page import evaluation_page, predictions_page

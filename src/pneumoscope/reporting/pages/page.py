@@ -20,7 +20,7 @@ from markupsafe import Markup
 from pneumoscope import __version__
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.evidence import Opening
-from pneumoscope.bundle.runtime import band_of, phrase
+from pneumoscope.bundle.prediction import band_of, result_words
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.reporting import formatting
@@ -88,7 +88,7 @@ def predictions_page(items: Sequence[Item], card: Card, identity: str, title: st
         identity: Of the bundle.
         title: Of the page.
     """
-    said = Counter(phrase(card, prediction) for prediction, _, _ in items)
+    said = Counter(result_words(prediction.decision, prediction.error) for prediction, _, _ in items)
     looked_for = [display_name(name) for name in card.label_names if name != "normal"]
     stamps = list(card.stamps)
     if card.synthetic:
@@ -143,7 +143,7 @@ def _study(item: Item, card: Card, *, synthetic: bool) -> dict[str, Any]:
         "path": prediction.path,
         "name": PurePath(prediction.path).name,
         "synthetic": synthetic,
-        "said": phrase(card, prediction),
+        "said": result_words(prediction.decision, prediction.error),
         "error": prediction.error,
         "reason": _sentence(prediction.reason),
         "thumbnail": _data_url(thumbnail),

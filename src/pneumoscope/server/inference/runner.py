@@ -16,7 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import Card
-from pneumoscope.bundle.runtime import Model, Output, band_of, decide, load
+from pneumoscope.bundle.prediction import Output, band_of, decide
+from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.core.errors import BundleError, ImageError, PneumoscopeError
 from pneumoscope.server.inference.models import Catalogue, Entry
 

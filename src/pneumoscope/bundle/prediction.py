@@ -1,0 +1,140 @@
+"""A prediction: what the graph gives for an image, the decision that the card makes of it, and its row in the table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.bundle.card import Card
+from pneumoscope.core.labels import result_phrase
+from pneumoscope.imaging.read import Radiograph
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """What the graph says about one image, as under ``Graph`` in the design: C classes in the order of the card."""
+
+    probabilities: NDArray[np.float32]
+    """[C], calibrated, sum 1."""
+    logits: NDArray[np.float32]
+    """[C]."""
+    heatmap: NDArray[np.float32] | None
+    """[C, h, w] in 0..1, row 0 = head; None where the model has none."""
+    embedding: NDArray[np.float32]
+    """[D]."""
+    ood: float
+    """Out-of-distribution score: larger is stranger; the card's refusal threshold gives the scale."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The answer for one file.
+
+    A file that failed keeps its place: ``error`` says why, and there are no probabilities.
+    """
+
+    path: str
+    probabilities: tuple[float, ...]
+    """In the order of the card's labels; empty where the file failed."""
+    decision: str | None
+    """A label; None where the model keeps silent or the file failed."""
+    refused: bool
+    reason: str
+    """Why it was refused, in words; empty where it was not."""
+    ood: float | None
+    model: str
+    """First 12 digits of the bundle's identity."""
+    sha256: str | None
+    """Of the file's bytes; None where they could not be read."""
+    seconds: float
+    """Reading and inference, in the worker."""
+    error: str | None = None
+
+    def printable(self) -> Prediction:
+        """Return the prediction with text that every table and page can hold, see `printable`."""
+        return replace(self, path=printable(self.path), error=None if self.error is None else printable(self.error))
+
+    def row(self, labels: Sequence[str]) -> dict[str, Any]:
+        """Return the prediction as one row of the table, in the order of `columns`."""
+        probabilities = self.probabilities or (None,) * len(labels)
+        clean = self.printable()
+        return {
+            "path": clean.path,
+            **{f"p_{label}": p for label, p in zip(labels, probabilities, strict=True)},
+            "decision": self.decision,
+            "refused": self.refused,
+            "reason": self.reason,
+            "ood": self.ood,
+            "model": self.model,
+            "sha256": self.sha256,
+            "seconds": round(self.seconds, 6),
+            "error": clean.error,
+        }
+
+
+Observer = Callable[[Prediction, Radiograph, Output], None]
+"""Called in the worker for each image that was predicted, while its pixels are at hand (heatmaps, thumbnails)."""
+
+
+def columns(labels: Sequence[str]) -> dict[str, str]:
+    """Return the columns of the table of predictions and their types (string, double, bool)."""
+    return {
+        "path": "string",
+        **{f"p_{label}": "double" for label in labels},
+        "decision": "string",
+        "refused": "bool",
+        "reason": "string",
+        "ood": "double",
+        "model": "string",
+        "sha256": "string",
+        "seconds": "double",
+        "error": "string",
+    }
+
+
+def printable(text: str) -> str:
+    r"""Return ``text`` with the bytes of a file name that are not UTF-8 written as ``\xNN``: tables hold only UTF-8."""
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str | None, str]:
+    """Return the decision and, where the model keeps silent, the reason.
+
+    The primary label if its probability reaches the default operating point, else the largest of the rest: the
+    threshold, not the maximum, carries the promised sensitivity.
+    """
+    limit = card.refusal.ood_threshold
+    # Written as "not <=" so that a score that is not a number is refused too.
+    if not ood <= limit:
+        return None, (
+            f"unlike the images this model was calibrated on: its out-of-distribution score {ood:.4g} exceeds the "
+            f"limit {limit:.4g}, which {card.refusal.ood_quantile:.1%} of them keep"
+        )
+    if probabilities[0] >= card.operating_point.threshold:
+        return card.primary, ""
+    rest = max(range(1, len(probabilities)), key=lambda k: probabilities[k])
+    return card.label_names[rest], ""
+
+
+def band_of(card: Card, p: float) -> Mapping[str, float] | None:
+    """Return the card's score band that ``p``, the primary label's probability, falls in; None where there is none."""
+    for band in card.score_bands:
+        if band["low"] <= p < band["high"] or p == band["high"] == 1:
+            return band
+    return None
+
+
+def result_words(decision: str | None, error: str | None) -> str:
+    """Return a result in a few words, never a bare "normal" and never a diagnosis.
+
+    Args:
+        decision: A label; None where the model keeps silent.
+        error: Why the file failed; None where it did not.
+    """
+    if error is not None:
+        return "Failed"
+    return "No answer" if decision is None else result_phrase(decision)
