@@ -152,7 +152,7 @@ def check(
     from pneumoscope.data.checks.catalogue import CHECKS
     from pneumoscope.data.checks.findings import reasons
     from pneumoscope.data.checks.runner import check as questioned
-    from pneumoscope.reporting.pages.checks import SAYS, gate_page, verdict
+    from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, checks_page, verdict
 
     allowed = reasons(allow or (), because or (), list(CHECKS))
     loaded = read_manifest_at(manifest, roots)
@@ -163,12 +163,14 @@ def check(
 
         report = write_pictures(report, loaded, pictures)
     if html is not None:
-        write_text(html, gate_page(report, manifest.name, pictures))
+        write_text(html, checks_page(report, manifest.name, pictures))
     if as_json:
         typer.echo(report.to_json())
     else:
         for finding in report.findings:
-            typer.echo(f"{SAYS[finding.severity]}: {finding.name}\n  {finding.sentence}\n  {finding.what_to_do}")
+            typer.echo(
+                f"{SEVERITY_NAMES[finding.severity]}: {finding.name}\n  {finding.sentence}\n  {finding.what_to_do}"
+            )
             for case in finding.cases[:3]:
                 typer.echo(f"    {case.says}")
             if len(finding.cases) > 3:

@@ -63,7 +63,7 @@ def evaluate(
         write_text(output, evaluation.to_json())
     if html is not None:
         from pneumoscope.bundle import evidence
-        from pneumoscope.reporting.pages.page import evaluation_page
+        from pneumoscope.reporting.pages.evaluation import evaluation_page
 
         shown = [] if examples is None else examples_of(model, measured.rows, measured.predictions, examples, workers)
         openings = evidence.openings(evidence.read(model.folder, model.identity))

@@ -137,7 +137,7 @@ def carry_out(
 def _write_page(model: Model, files: list[str], page: Path, workers: int | None) -> None:
     from pneumoscope.core.files import write_text
     from pneumoscope.inference.predict import page_items
-    from pneumoscope.reporting.pages.page import predictions_page
+    from pneumoscope.reporting.pages.predictions import predictions_page
 
     items = page_items(model, files[:PAGE_IMAGES], workers)
     title = "Predictions"

@@ -14,7 +14,7 @@ from pneumoscope.comparison.result import RANKING, Comparison, Row, Table
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import drawings
-from pneumoscope.reporting.pages.page import environment
+from pneumoscope.reporting.pages.base import environment
 from pneumoscope.stats.comparison.paired import Paired
 
 REPORTED = ("part", "epoch", "accuracy", "loss", "f1", "precision", "recall", "seconds")

@@ -9,9 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pneumoscope.bundle.prediction import Prediction
-
-Item = tuple[Prediction, bytes | None, bytes | None]
-"""A prediction, its thumbnail and its heatmap overlay (PNG), the two of the same shape."""
+from pneumoscope.inference.predict import PageItem
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +32,7 @@ class Example:
     how: str
     total: int
     """Images of this kind in all."""
-    items: tuple[tuple[Item, str], ...]
+    items: tuple[tuple[PageItem, str], ...]
     """Each with its true class."""
     synthetic: bool = False
     part_of_others: bool = False
@@ -95,7 +93,7 @@ def choose(predictions: Sequence[Prediction], truths: Sequence[str], number: int
 def with_pictures(
     chosen: Sequence[tuple[Kind, int, list[int]]],
     truths: Sequence[str],
-    pictures: Callable[[Sequence[int]], Sequence[Item]],
+    pictures: Callable[[Sequence[int]], Sequence[PageItem]],
     *,
     synthetic: bool,
 ) -> list[Example]:

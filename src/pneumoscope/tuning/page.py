@@ -11,7 +11,7 @@ from markupsafe import Markup
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import drawings
-from pneumoscope.reporting.pages.page import environment
+from pneumoscope.reporting.pages.base import environment
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.tuning import charts
 from pneumoscope.tuning.result import Scalar, StudySummary, StudyTrial

@@ -13,16 +13,16 @@ from pneumoscope.core.labels import display_name
 from pneumoscope.data.checks.catalogue import CHECKS
 from pneumoscope.data.checks.findings import Finding, GateReport
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.pages.page import environment
+from pneumoscope.reporting.pages.base import environment
 from pneumoscope.stats.estimates import Estimate
 
 CASES = 12
 """Cases written out for a finding; JSON lists all."""
 
-SAYS: Mapping[str, str] = {"block": "Blocks training", "warn": "Warning", "note": "Note"}
+SEVERITY_NAMES: Mapping[str, str] = {"block": "Blocks training", "warn": "Warning", "note": "Note"}
 
 
-def gate_page(report: GateReport, title: str, pictures: Path | None = None) -> str:
+def checks_page(report: GateReport, title: str, pictures: Path | None = None) -> str:
     """Return the page of a gate report.
 
     Args:
@@ -31,7 +31,7 @@ def gate_page(report: GateReport, title: str, pictures: Path | None = None) -> s
         pictures: The folder of ``--pictures``; its sheets, which show patients' radiographs, are put into the page.
     """
     order = {"block": 0, "warn": 1, "note": 2}
-    page: str = environment().get_template("gate.html").render(
+    page: str = environment().get_template("checks.html").render(
         title=f"Data gate: {title}",
         r=report,
         verdict=verdict(report),
@@ -39,7 +39,7 @@ def gate_page(report: GateReport, title: str, pictures: Path | None = None) -> s
         questions={name: known.question for name, known in CHECKS.items()},
         by_name={finding.name: finding for finding in report.findings},
         clear={outcome.name: outcome for outcome in report.clear},
-        says=SAYS,
+        says=SEVERITY_NAMES,
         bars=bars,
         image=lambda finding: _image(finding, pictures),
         most=CASES,

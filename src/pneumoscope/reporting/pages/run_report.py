@@ -23,8 +23,9 @@ from pneumoscope.reporting.checklists import filled
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.model_card import card_markdown
 from pneumoscope.reporting.pages import sections
-from pneumoscope.reporting.pages.checks import SAYS, bars
-from pneumoscope.reporting.pages.page import environment, example_context
+from pneumoscope.reporting.pages.base import environment
+from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, bars
+from pneumoscope.reporting.pages.predictions import example_context
 from pneumoscope.reporting.record import Record, read_record, run_folder
 from pneumoscope.stats.figures import BY_CLASS, OVERALL
 
@@ -81,7 +82,7 @@ def run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         gate_verdict=formatting.gate_words(record.findings),
         findings=record.findings,
         gate=record.gate,
-        says=SAYS,
+        says=SEVERITY_NAMES,
         bars=bars,
         headline=told,
         headline_part=where,

@@ -106,13 +106,13 @@ def lines(report: SiteReport) -> list[str]:
 
 def page(report: SiteReport) -> str:
     """Return the report as one HTML file."""
-    from pneumoscope.reporting.pages.page import environment
+    from pneumoscope.reporting.pages.base import environment
 
     def side(label: str) -> str:
         """Return a label on screen, also ``not covid-19``."""
         return _NOT + display_name(label[len(_NOT) :]) if label.startswith(_NOT) else display_name(label)
 
-    made: str = environment().get_template("site.html").render(
+    made: str = environment().get_template("site_report.html").render(
         title="What reads and answers come to",
         r=report,
         f=report.figures,

@@ -1,8 +1,6 @@
-"""Self-contained HTML pages: an evaluation, and a set of predicted studies.
+"""The page of predicted studies: the picture of each, what the model says of it, and what such a score meant.
 
-One file each, with its style and its pictures inside: no network, no script (a content security policy holds the
-browser to it), light or dark as the reader's system, readable on a phone and on paper. All text is escaped by the
-template engine. "Normal" never stands alone as a result; the disclaimer comes first and stays in sight.
+"Normal" never stands alone as a result.
 """
 
 from __future__ import annotations
@@ -10,76 +8,21 @@ from __future__ import annotations
 import base64
 from collections import Counter
 from collections.abc import Sequence
-from functools import partial
-from importlib.resources import files
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from markupsafe import Markup
-
-from pneumoscope import __version__
 from pneumoscope.bundle.card import Card
-from pneumoscope.bundle.evidence import Opening
 from pneumoscope.bundle.prediction import band_of, result_words
-from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
-from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.core.labels import NO_PATTERN, display_name
+from pneumoscope.inference.predict import PageItem
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import drawings
-from pneumoscope.reporting.examples import Example, Item
+from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.pages import sections
-
-if TYPE_CHECKING:
-    import jinja2
+from pneumoscope.reporting.pages.base import environment
 
 
-def environment() -> jinja2.Environment:
-    """Return the templates' surroundings: every page has this style, disclaimer and escaping."""
-    import jinja2
-
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("pneumoscope.reporting", "templates"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = files("pneumoscope.reporting").joinpath("templates", "style.css").read_text(encoding="utf-8")
-    environment.globals.update(style=Markup(style), disclaimer=DISCLAIMER, program=f"Pneumoscope {__version__}")
-    environment.globals.update(
-        value=formatting.value,
-        interval=formatting.interval,
-        inline=formatting.inline,
-        percent=partial(formatting.inline, percent=True),
-        figure_name=formatting.figure_name,
-        point_name=formatting.point_name,
-        whisker=drawings.whisker,
-        display=display_name,
-        when=formatting.moment,
-    )
-    return environment
-
-
-def evaluation_page(
-    evaluation: Evaluation, card: Card, *, openings: Sequence[Opening] = (), examples: Sequence[Example] = ()
-) -> str:
-    """Return the page of an evaluation.
-
-    Args:
-        evaluation: What was measured.
-        card: Of the bundle.
-        openings: Of test images with this bundle, from its evidence.
-        examples: Images to show; they are patients'.
-    """
-    return environment().get_template("evaluation.html").render(
-        title=f"{evaluation.model} on {evaluation.part}",
-        facts=sections.facts(card, evaluation.identity),
-        openings=openings,
-        **sections.context(evaluation, card),
-        **example_context(examples, card),
-    )  # fmt: skip
-
-
-def predictions_page(items: Sequence[Item], card: Card, identity: str, title: str) -> str:
+def predictions_page(items: Sequence[PageItem], card: Card, identity: str, title: str) -> str:
     """Return the page of predicted studies.
 
     Args:
@@ -131,7 +74,7 @@ def example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
     }
 
 
-def _study(item: Item, card: Card, *, synthetic: bool) -> dict[str, Any]:
+def _study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str, Any]:
     """Return what the template shows of one study."""
     prediction, thumbnail, overlay = item
     answered = prediction.error is None and not prediction.refused

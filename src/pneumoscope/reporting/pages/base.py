@@ -1,0 +1,53 @@
+"""What every page shares: its templates, style, disclaimer and escaping.
+
+A page is one file with its style and pictures inside. It has no script and loads nothing; a content security policy
+holds the browser to that. It follows the reader's light or dark theme and reads well on a phone and on paper. The
+template engine escapes all text. The disclaimer comes first and stays in sight.
+"""
+
+from __future__ import annotations
+
+from functools import cache, partial
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from pneumoscope import __version__
+from pneumoscope.core.labels import DISCLAIMER, display_name
+from pneumoscope.reporting import formatting
+from pneumoscope.reporting.charts import drawings
+
+if TYPE_CHECKING:
+    import jinja2
+
+
+@cache
+def environment() -> jinja2.Environment:
+    """Return the template environment with the style, the disclaimer and the formatting functions of every page.
+
+    Its templates are compiled once in a process.
+    """
+    import jinja2
+
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("pneumoscope.reporting", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style = files("pneumoscope.reporting").joinpath("templates", "style.css").read_text(encoding="utf-8")
+    environment.globals.update(style=Markup(style), disclaimer=DISCLAIMER, program=f"Pneumoscope {__version__}")
+    environment.globals.update(
+        value=formatting.value,
+        interval=formatting.interval,
+        inline=formatting.inline,
+        percent=partial(formatting.inline, percent=True),
+        figure_name=formatting.figure_name,
+        point_name=formatting.point_name,
+        whisker=drawings.whisker,
+        display=display_name,
+        when=formatting.moment,
+    )
+    return environment

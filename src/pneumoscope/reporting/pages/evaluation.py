@@ -1,0 +1,33 @@
+"""The page of an evaluation: the figures of one bundle on one part, with their intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.evidence import Opening
+from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.reporting.examples import Example
+from pneumoscope.reporting.pages import sections
+from pneumoscope.reporting.pages.base import environment
+from pneumoscope.reporting.pages.predictions import example_context
+
+
+def evaluation_page(
+    evaluation: Evaluation, card: Card, *, openings: Sequence[Opening] = (), examples: Sequence[Example] = ()
+) -> str:
+    """Return the self-contained HTML page of an evaluation.
+
+    Args:
+        evaluation: The measured figures.
+        card: The bundle's card.
+        openings: Earlier uses of test images with this bundle, from its evidence.
+        examples: Images to show. They may show patients.
+    """
+    return environment().get_template("evaluation.html").render(
+        title=f"{evaluation.model} on {evaluation.part}",
+        facts=sections.facts(card, evaluation.identity),
+        openings=openings,
+        **sections.context(evaluation, card),
+        **example_context(examples, card),
+    )  # fmt: skip
