@@ -104,7 +104,7 @@ def exports(
         if forget is not None:
             withdraw(store, forget)
         clear(store)
-        with store.reading() as session:
+        with store.read() as session:
             found = listed(session)
     rows = [
         {

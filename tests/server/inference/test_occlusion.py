@@ -84,7 +84,7 @@ def test_nothing_of_it_is_kept_but_that_it_was_shown(client: Client) -> None:
     before = client.get(f"/api/predictions/{prediction}")
     ask(client, prediction, RIGHT)
     assert client.get(f"/api/predictions/{prediction}") == before
-    with client.app.state.context.store.reading() as session:
+    with client.app.state.context.store.read() as session:
         assert set(session.scalars(select(Display.what))) == {"result", "what-if"}
 
 

@@ -64,7 +64,7 @@ def fates(
     with studies.Kept(store) as kept:
         for number, data in enumerate(files, 1):
             kept.take(decoder, data, f"file {number}")
-        kept.added = store.commit(lambda session: kept.add(session, models, who), alone=True)
+        kept.added = store.commit(lambda session: kept.add(session, models, who), exclusive=True)
     return kept.added
 
 
@@ -81,7 +81,7 @@ def release(store: Store, claims: list[queue.Claim], *, counted: bool) -> int:
 
 
 def states(store: Store) -> list[str]:
-    with store.reading() as session:
+    with store.read() as session:
         return sorted(session.scalars(select(Prediction.state)))
 
 
@@ -90,7 +90,7 @@ def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tm
     assert step(store, Catalogue(models))
     (tmp_path / "a.png").write_bytes(png(0.8))
     expected = load(models / "tiny").predict_file(tmp_path / "a.png")
-    with store.reading() as session:
+    with store.read() as session:
         row = session.get_one(Prediction, added.predictions[0].id)
     assert row.result is not None
     assert tuple(row.result["probabilities"].values()) == expected.probabilities
@@ -104,7 +104,7 @@ def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tm
 def test_what_is_unlike_all_is_refused_with_its_reason(store: Store, model: str, models: Path) -> None:
     add(store, [grey(1.0)], [model], "x")  # ood 16 * .25 = 4 > 3.5
     step(store, Catalogue(models))
-    with store.reading() as session:
+    with store.read() as session:
         result = session.scalars(select(Prediction)).one().result
     assert result is not None
     assert result["decision"] is None
@@ -119,7 +119,7 @@ def test_claims_of_many_workers_never_meet(shared_store: Store, model: str) -> N
 
     def take(name: str) -> None:
         barrier.wait()
-        with shared_store.writing() as session:
+        with shared_store.write() as session:
             first = queue.claim(shared_store, session, [name])
         claimed.extend(each.prediction for each in first)
         while found := claim(shared_store, name, name):
@@ -141,21 +141,21 @@ def test_a_dead_workers_claim_passes_on_and_its_late_answer_is_void(shared_store
     add(shared_store, [grey(0.5)], [model], "x")
     (first,) = claim(shared_store, "dead")
     assert claim(shared_store, "alive") == []  # the lease still runs
-    with shared_store.writing() as session:
+    with shared_store.write() as session:
         session.execute(update(Prediction).values(lease=now() - 1))
     (second,) = claim(shared_store, "alive")
     assert second == replace(first, worker="alive")
     assert not finish(shared_store, first, {"by": "dead"})
     assert finish(shared_store, second, {"by": "alive"})
     assert not finish(shared_store, second, {"by": "again"})
-    with shared_store.reading() as session:
+    with shared_store.read() as session:
         assert session.scalars(select(Prediction)).one().result == {"by": "alive"}
 
 
 def test_a_beat_keeps_the_lease(store: Store, model: str) -> None:
     add(store, [grey(0.5)], [model], "x")
     claim(store, "slow")
-    with store.writing() as session:
+    with store.write() as session:
         session.execute(update(Prediction).values(lease=now() - 1))
     store.commit(lambda session: queue.renew(store, session, ["slow"]))
     assert claim(store, "other") == []
@@ -195,7 +195,7 @@ def test_the_queue_is_bounded_and_a_full_one_takes_nothing(settings: Settings, m
     assert problem is not None
     assert problem.status == 429
     assert int(problem.headers["Retry-After"]) > 0
-    with store.reading() as session:
+    with store.read() as session:
         assert session.scalar(select(func.count()).select_from(Image)) == 1
     assert len(list(settings.files.glob("*/*.png"))) == 1  # of the one that was accepted
     store.close()
@@ -216,7 +216,7 @@ def test_images_of_one_examination_are_one_study_of_one_patient(store: Store) ->
     stranger = dicom({"StudyInstanceUID": "2.25.98", "IssuerOfPatientID": "Elsewhere"})
     added = add(store, [*files, other, stranger], [], "x")
     assert added[0].study == added[1].study != added[2].study
-    with store.reading() as session:
+    with store.read() as session:
         patients = {each.study: session.get_one(Study, each.study).patient for each in added}
         assert patients[added[0].study] == patients[added[2].study] != patients[added[3].study]
         sealed = session.scalars(select(Identity)).all()
@@ -233,7 +233,7 @@ def test_a_study_has_one_patient(store: Store, tags: dict[str, str], together: b
     assert isinstance(stored, studies.Added)
     assert isinstance(refused, ImageError)
     assert "a study has one patient" in refused.problem
-    with store.reading() as session:
+    with store.read() as session:
         assert list(session.scalars(select(Image.id))) == [stored.image]
         assert len(session.scalars(select(Identity)).all()) == 1
     assert [path.name for path in store.settings.files.glob("*/*")] == [f"{stored.image}.png"]
@@ -243,7 +243,7 @@ def test_a_model_that_is_switched_off_answers_nothing_more(store: Store, model: 
     add(store, [grey(0.5)], [model], "x")
     (running,) = claim(store, "busy")
     add(store, [grey(0.6)], [model], "x")
-    with store.writing() as session:
+    with store.write() as session:
         session.add(Switch(model=model, on=False, reason="recalled", by="x", at=now()))
     assert finish(store, running, {"decision": "covid-19"})
     step(store, Catalogue(models))
@@ -264,7 +264,7 @@ def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models
     step(store, Catalogue(models))
     erased = studies.erase(store, [added.study])
     assert (erased["studies"], erased["images"], erased["predictions"]) == (1, 1, 1)
-    with store.reading() as session:
+    with store.read() as session:
         for table in (Study, Image, Prediction, Identity):
             assert session.scalar(select(func.count()).select_from(table)) == 0
     assert not list(store.settings.files.glob("*/*"))
@@ -275,7 +275,7 @@ def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models
 def test_files_that_a_crash_left_behind_are_swept(store: Store) -> None:
     (added,) = add(store, [grey(0.5)], [], "x")
     blobs.keep(store.settings.files, "deadbeef", b"left over")
-    with store.reading() as session:
+    with store.read() as session:
         assert blobs.sweep(store.settings.files, lambda n: session.get(Image, n) is not None, older_than=-1) == 1
     assert blobs.path_of(store.settings.files, added.image).is_file()
     assert studies.sweep(store) == 0

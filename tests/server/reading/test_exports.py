@@ -170,7 +170,7 @@ def test_an_export_that_fails_leaves_nothing(
     with pytest.raises(OSError, match="no room"):
         export_reads(store, tmp_path / "export")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
-    with store.reading() as session:
+    with store.read() as session:
         assert export_ledger.listed(session) == []
 
 

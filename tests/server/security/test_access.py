@@ -85,7 +85,7 @@ def test_a_change_needs_the_sessions_own_word(client: Client) -> None:
 def test_an_idle_session_ends(client: Client) -> None:
     client.login("reader", PASSWORD)
     store: Store = client.app.state.context.store
-    with store.writing() as session:
+    with store.write() as session:
         session.execute(update(Login).values(seen=now() - store.settings.session_idle - 1))
     assert client("GET", "/api/me").status_code == 401
 
@@ -94,13 +94,13 @@ def test_a_used_session_lives_on_and_watching_is_no_use(client: Client) -> None:
     client.login("reader", PASSWORD)
     context = client.app.state.context
     token = client.cookies["__Host-session"]
-    with context.store.writing() as session:
+    with context.store.write() as session:
         session.execute(update(Login).values(seen=now() - 100))
     context.accounts.by_session(token, counts=False)
-    with context.store.reading() as session:
+    with context.store.read() as session:
         assert session.query(Login).one().seen < now() - 90
     client.get("/api/me")
-    with context.store.reading() as session:
+    with context.store.read() as session:
         assert session.query(Login).one().seen > now() - 60
 
 
@@ -109,7 +109,7 @@ def test_wrong_passwords_lock_an_account_and_say_nothing(client: Client) -> None
     unknown, locked = client.login("nobody", PASSWORD), client.login("reader", PASSWORD)
     texts = {(answer.status_code, answer.json()["detail"]) for answer in [*wrong, unknown, locked]}
     assert len(texts) == 1
-    with client.app.state.context.store.writing() as session:
+    with client.app.state.context.store.write() as session:
         session.execute(update(Account).values(locked_until=now() - 1))
     assert client.login("reader", PASSWORD).status_code == 200
 

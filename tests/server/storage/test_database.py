@@ -15,7 +15,7 @@ from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import Secret
 from pneumoscope.server.storage.database import open_store
-from pneumoscope.server.storage.tables import Base, Fact
+from pneumoscope.server.storage.tables import Base, StoreSetting
 
 
 def test_migrations_make_the_tables_that_the_code_expects(settings: Settings) -> None:
@@ -37,8 +37,8 @@ def test_servers_that_start_together_make_one_store(settings: Settings) -> None:
 
     def start() -> None:
         store = open_store(settings)
-        with store.reading() as session:
-            found.append(session.get_one(Fact, "store").value)
+        with store.read() as session:
+            found.append(session.get_one(StoreSetting, "store").value)
         store.close()
 
     threads = [threading.Thread(target=start) for _ in range(4)]
@@ -60,12 +60,12 @@ def test_sqlite_survives_a_power_cut_by_its_settings(settings: Settings) -> None
 
 def test_what_raises_leaves_nothing(settings: Settings) -> None:
     store = open_store(settings)
-    with pytest.raises(ZeroDivisionError), store.writing() as session:
-        session.add(Fact(name="half", value="done"))
+    with pytest.raises(ZeroDivisionError), store.write() as session:
+        session.add(StoreSetting(name="half", value="done"))
         session.flush()
         _ = 1 / 0
-    with store.reading() as session:
-        assert session.get(Fact, "half") is None
+    with store.read() as session:
+        assert session.get(StoreSetting, "half") is None
     store.close()
 
 

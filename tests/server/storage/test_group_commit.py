@@ -10,17 +10,17 @@ import pytest
 from sqlalchemy import select, text
 
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Event, Fact
+from pneumoscope.server.storage.tables import Event, StoreSetting
 from pneumoscope.server.storage.transaction import Transaction
 
 
-def fact(name: str) -> Fact:
-    return Fact(name=name, value="x")
+def fact(name: str) -> StoreSetting:
+    return StoreSetting(name=name, value="x")
 
 
 def names(store: Store) -> set[str]:
-    with store.reading() as session:
-        return set(session.scalars(select(Fact.name).where(Fact.value == "x")))
+    with store.read() as session:
+        return set(session.scalars(select(StoreSetting.name).where(StoreSetting.value == "x")))
 
 
 def gathered(store: Store, count: int) -> list[Future[None]]:
@@ -65,7 +65,7 @@ def test_rows_that_are_appended_come_with_the_change_or_not_at_all(store: Store)
     store.commit(lambda session: change(session, False))
     with pytest.raises(ZeroDivisionError):
         store.commit(lambda session: change(session, True))
-    with store.reading() as session:
+    with store.read() as session:
         assert session.scalars(select(Event.state)).all() == ["received"]
     assert heard == [frozenset({"received"})]
 
@@ -79,7 +79,7 @@ def test_a_change_that_is_cancelled_is_settled_first(store: Store) -> None:
         session.add(fact("slow"))
 
     async def cancel() -> None:
-        task = asyncio.create_task(store.committed(slow))
+        task = asyncio.create_task(store.commit_async(slow))
         await asyncio.to_thread(begun.wait)
         threading.Timer(0.2, go.set).start()
         task.cancel()
@@ -96,5 +96,5 @@ def test_only_what_must_last_waits_for_the_disk(store: Store) -> None:
 
     assert store.commit(level, durable=False) == 1  # NORMAL
     assert store.commit(level) == 2  # FULL
-    with store.writing() as session:
+    with store.write() as session:
         assert level(session) == 2

@@ -30,7 +30,7 @@ def test_a_moved_clock_erases_the_older_study_alone(client: Client) -> None:
     client.upload(png(0.5))
     client.upload(dicom())
     young, old = (study["id"] for study in client.get("/api/studies")["studies"])
-    with store.writing() as session:
+    with store.write() as session:
         row = session.get_one(Study, old)
         row.received -= 5 * DAY
         begun = row.received
@@ -55,7 +55,7 @@ def test_servers_of_one_database_take_turns(store: Store) -> None:
 def test_it_looks_when_the_server_starts(client: Client) -> None:
     store: Store = client.app.state.context.store
     client.upload(png(0.5))
-    with store.writing() as session:
+    with store.write() as session:
         session.scalars(select(Study)).one().received -= 2 * DAY
     retention = Retention(store, 1)
     retention.start()

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The parts of one server."""
+    """The context of one server."""
 
     settings: Settings
     store: Store
@@ -49,68 +49,68 @@ class Context:
 
 # These three are coroutines although they wait for nothing: FastAPI runs plain functions on a thread each.
 async def context_of(request: Request) -> Context:
-    """Return the parts of the server that is asked."""
+    """Return the context of the server that is asked."""
     context = request.app.state.context
     assert isinstance(context, Context)
     return context
 
 
-async def who_asks(request: Request) -> Principal:
+async def current_user(request: Request) -> Principal:
     """Return who asks; the guard has found out before anything else ran."""
     principal = request.state.principal
     assert isinstance(principal, Principal)
     return principal
 
 
-async def admin_asks(request: Request) -> Principal:
+async def current_admin(request: Request) -> Principal:
     """Return who asks, an admin.
 
     Raises:
         ForbiddenError: It is none.
     """
-    principal = await who_asks(request)
+    principal = await current_user(request)
     if not principal.is_admin:
         raise ForbiddenError("this address", "is for admins.", "Ask one of them.", code="admins-only")
     return principal
 
 
-Parts = Annotated[Context, Depends(context_of)]
-Who = Annotated[Principal, Depends(who_asks)]
-Admin = Annotated[Principal, Depends(admin_asks)]
+AppContext = Annotated[Context, Depends(context_of)]
+CurrentUser = Annotated[Principal, Depends(current_user)]
+CurrentAdmin = Annotated[Principal, Depends(current_admin)]
 
 
-def about(request: Request, subject: str) -> None:
+def set_audit_subject(request: Request, subject: str) -> None:
     """Say which thing a request was about, for the audit log, where its address does not."""
     request.state.subject = subject
 
 
-async def recorded(
+async def commit_audited(
     request: Request,
-    parts: Context,
+    context: Context,
     change: Callable[[Transaction], T],
     *,
     status: int = 200,
-    alone: bool = False,
+    exclusive: bool = False,
     subject: Callable[[T], str] | None = None,
 ) -> T:
     """Make a change and write the access to it down in the same transaction; the guard then need not do it by itself.
 
     Args:
         request: What is being answered.
-        parts: Of the server.
+        context: Of the server.
         change: As for `Store.commit`.
         status: Of the answer that follows.
-        alone: As for `Store.commit`.
+        exclusive: As for `Store.commit`.
         subject: What the access was to, where the address does not say it.
     """
 
     def both(session: Transaction) -> T:
         value = change(session)
         if subject is not None:
-            about(request, subject(value))
+            set_audit_subject(request, subject(value))
         session.append(Access, request.state.access(status))
         return value
 
-    value = await parts.store.committed(both, alone=alone)
+    value = await context.store.commit_async(both, exclusive=exclusive)
     request.state.recorded = status
     return value

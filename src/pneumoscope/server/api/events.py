@@ -199,14 +199,14 @@ def rights(accounts: Accounts, cookie: str | None, who: Principal) -> Callable[[
 
 def newest(store: Store) -> int:
     """Return the number of the newest event; 0 where there is none."""
-    with store.reading() as session:
+    with store.read() as session:
         return session.scalar(select(func.max(Event.id))) or 0
 
 
 def after(store: Store, number: int) -> Sequence[Row[int, str, str, str, str]]:
     """Return the events after one, in order."""
     columns = Event.id, Event.kind, Event.study, Event.subject, Event.state
-    with store.reading() as session:
+    with store.read() as session:
         return session.execute(select(*columns).where(Event.id > number).order_by(Event.id).limit(_AT_ONCE)).all()
 
 
@@ -218,5 +218,5 @@ def as_text(row: Row[int, str, str, str, str]) -> str:
 
 def forget_old(store: Store) -> None:
     """Remove events that nobody will come back for."""
-    with store.writing() as session:
+    with store.write() as session:
         session.execute(delete(Event).where(Event.at < now() - KEPT))

@@ -50,7 +50,7 @@ class _Stored(Collector):
         return []
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
-        with self._store.reading() as session:
+        with self._store.read() as session:
             states = session.execute(
                 select(Prediction.model, Prediction.state, func.count()).group_by(Prediction.model, Prediction.state)
             ).all()

@@ -246,7 +246,7 @@ class _Passage:
         if self.is_page or self.path == "/healthz":
             return  # nobody's data
         if self.state.get("recorded") != status:
-            await self._context.store.committed(lambda session: session.append(Access, self._access(status)))
+            await self._context.store.commit_async(lambda session: session.append(Access, self._access(status)))
 
     def _access(self, status: int) -> dict[str, Any]:
         """Return the line of the audit log about this request."""

@@ -74,7 +74,7 @@ def enqueue(
 
     Args:
         store: The session's.
-        session: Its transaction has called `Store.alone`.
+        session: Its transaction has called `Store.lock_exclusive`.
         images: (study, image) each.
         models: Identities, whole.
         who: Asks for them.
@@ -164,7 +164,7 @@ def is_off(session: Transaction, model: str) -> bool:
 
 def any_waits(store: Store) -> bool:
     """Return whether there is something to claim; looking first keeps idle servers from taking a writer's place."""
-    with store.reading() as session:
+    with store.read() as session:
         return session.connection().execute(_ANY, {"time": now()}).first() is not None
 
 
@@ -249,7 +249,7 @@ def take_back(store: Store) -> None:
     Its workers ended with it, and what they might still send has nobody to write it down.
     """
     if not store.is_postgres:
-        with store.writing() as session:
+        with store.write() as session:
             running = update(_TABLE).where(_TABLE.c.state == "running")
             session.connection().execute(running.values(state="queued", worker=None, lease=0.0))
 

@@ -49,14 +49,14 @@ _WORDS = {
 
 
 def dashboard(
-    parts: Context, session: Transaction, who: Principal, model: str | None, period: Period, scope: Scope
+    context: Context, session: Transaction, user: Principal, model: str | None, period: Period, scope: Scope
 ) -> DashboardOut:
     """Return the dashboard.
 
     Args:
-        parts: Of the server.
+        context: Of the server.
         session: To write with where ``scope`` is "all": what is shown is written down first.
-        who: Asks.
+        user: Asks.
         model: As it was named; None: the one with the most answers in the period.
         period: When the studies were received.
         scope: "own", or for admins "all".
@@ -65,38 +65,38 @@ def dashboard(
         ForbiddenError: "all" by someone who is no admin.
         NotFoundError: An unknown model.
     """
-    if scope == "all" and not who.is_admin:
+    if scope == "all" and not user.is_admin:
         raise ForbiddenError(
             "the figures of all studies", "are for admins.", 'Ask with "scope=own".', code="admins-only"
         )
     studies = period.studies()
     answered = models_that_answered(session, studies)
-    chosen = chosen_model(parts.catalogue, answered, model)
+    chosen = chosen_model(context.catalogue, answered, model)
     if scope == "all" and chosen is not None:
-        _show_all(session, studies, chosen, who.id)
-    counting = countable(studies, parts.settings, who.id, everything_shown=scope == "all")
+        _show_all(session, studies, chosen, user.id)
+    counting = countable(studies, context.settings, user.id, everything_shown=scope == "all")
     counted = _count(session, counting)
     figures, refused = None, None
     if chosen is not None:
-        rows = rows_of(session, parts.store.secret, chosen, counting)
+        rows = rows_of(session, context.store.secret, chosen, counting)
         figures = site_figures(
             rows.reads,
             rows.answers,
             rows.references,
-            target_of(parts.catalogue, chosen, session),
+            target_of(context.catalogue, chosen, session),
             rng=np.random.default_rng(SEED),
-            single_readers=who.is_admin,
+            single_readers=user.is_admin,
         )
         refused = refused_share(session, chosen, counting)
     return DashboardOut(
         disclaimer=DISCLAIMER,
         scope=scope,
-        scope_words=_WORDS["all" if scope == "all" else scope_kind(parts.settings)],
+        scope_words=_WORDS["all" if scope == "all" else scope_kind(context.settings)],
         counted=counted,
         not_counted=_count(session, studies) - counted,
-        model=None if chosen is None else model_out(parts.catalogue, chosen, answered.get(chosen, 0)),
-        operating_point=None if chosen is None else operating_point(parts.catalogue, chosen),
-        models=[model_out(parts.catalogue, name, answers) for name, answers in answered.items()],
+        model=None if chosen is None else model_out(context.catalogue, chosen, answered.get(chosen, 0)),
+        operating_point=None if chosen is None else operating_point(context.catalogue, chosen),
+        models=[model_out(context.catalogue, name, answers) for name, answers in answered.items()],
         operations=operations(session, chosen, studies),
         refused=refused,
         figures=figures,

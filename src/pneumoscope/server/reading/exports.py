@@ -117,7 +117,7 @@ def export_reads(store: Store, folder: Path) -> Exported:
         raise UsageError(str(folder), "is not empty.", "Name a new folder: an export never replaces another.")
     number = new_id()
     note(store, "reads export", number)
-    with store.reading() as session:
+    with store.read() as session:
         decided = decided_labels(session)
         labelled = {study: found for study, found in decided.items() if isinstance(found, Label)}
         images = _images(session, labelled)

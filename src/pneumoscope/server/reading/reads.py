@@ -85,7 +85,7 @@ def add(store: Store, session: Transaction, study: str, who: Principal, sent: Re
     Raises:
         ConflictError: It would break one of the rules above.
     """
-    store.alone(session)
+    store.lock_exclusive(session)
     earlier = list(session.scalars(select(Read).where(Read.study == study, Read.reader == who.id)))
     displayed = shown_to(session, study, who.id)
     _check(sent, earlier, displayed, reads_first=store.settings.reads_come_first)

@@ -55,7 +55,7 @@ def site_report(store: Store, catalogue: Catalogue, model: str | None) -> SiteRe
     """
     note(store, "reads report")
     studies = Period().studies()
-    with store.reading() as session:
+    with store.read() as session:
         answered = models_that_answered(session, studies)
         chosen = chosen_model(catalogue, answered, model)
         if chosen is None:

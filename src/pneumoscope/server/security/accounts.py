@@ -18,7 +18,7 @@ from sqlalchemy import delete, func, select
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.errors import CredentialsError
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.crypto import hashed, new_id
+from pneumoscope.server.storage.crypto import hash_token, new_id
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Account, Login, Token
 
@@ -73,8 +73,8 @@ class Accounts:
         """
         name = _checked_name(name)
         digest = self._hash(_checked_password(password))
-        with self._store.writing() as session:
-            self._store.alone(session)
+        with self._store.write() as session:
+            self._store.lock_exclusive(session)
             if session.scalar(select(Account.id).where(Account.name == name)) is not None:
                 raise UsageError(f"the account {name}", "exists already.", "Choose another name.")
             number = new_id()
@@ -88,20 +88,20 @@ class Accounts:
 
     def everyone(self) -> list[Account]:
         """Return all accounts, by name."""
-        with self._store.reading() as session:
+        with self._store.read() as session:
             return list(session.scalars(select(Account).order_by(Account.name)))
 
     def set_password(self, name: str, password: str) -> None:
         """Give an account another password; its sessions end, a lock is lifted."""
         digest = self._hash(_checked_password(password))
-        with self._store.writing() as session:
+        with self._store.write() as session:
             account = _named(session.scalar(select(Account).where(Account.name == name)), name)
             account.password, account.failures, account.locked_until = digest, 0, 0.0
             session.execute(delete(Login).where(Login.account == account.id))
 
     def disable(self, name: str, *, disabled: bool = True) -> None:
         """Lock an account out for good, or let it in again; its sessions and tokens end."""
-        with self._store.writing() as session:
+        with self._store.write() as session:
             account = _named(session.scalar(select(Account).where(Account.name == name)), name)
             account.disabled = disabled
             session.execute(delete(Login).where(Login.account == account.id))
@@ -113,12 +113,12 @@ class Accounts:
         Raises:
             CredentialsError: The login is refused, without saying why.
         """
-        with self._store.reading() as session:
+        with self._store.read() as session:
             account = session.scalar(select(Account).where(Account.name == name))
         right = self._verify(self._nobody if account is None else account.password, password)
         if account is None:
             raise _wrong()
-        with self._store.writing() as session:
+        with self._store.write() as session:
             current = session.get(Account, account.id, with_for_update=True)
             # The password is checked against what was read above: a change meanwhile voids the check.
             if current is None or current.password != account.password:
@@ -129,7 +129,7 @@ class Accounts:
                 if self._hasher.check_needs_rehash(current.password):
                     current.password = self._hash(password)
                 token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-                session.add(Login(token=hashed(token), account=current.id, csrf=csrf, created=now(), seen=now()))
+                session.add(Login(token=hash_token(token), account=current.id, csrf=csrf, created=now(), seen=now()))
                 session.execute(delete(Login).where(Login.created < now() - self._settings.session_longest))
                 return token, _principal(current, "session", csrf)
             if allowed:
@@ -140,8 +140,8 @@ class Accounts:
 
     def logout(self, token: str) -> None:
         """End a session."""
-        with self._store.writing() as session:
-            session.execute(delete(Login).where(Login.token == hashed(token)))
+        with self._store.write() as session:
+            session.execute(delete(Login).where(Login.token == hash_token(token)))
 
     def by_session(self, token: str, *, counts: bool) -> Principal | None:
         """Return whose session it is; None where it has ended or was idle too long.
@@ -150,8 +150,8 @@ class Accounts:
             token: The cookie's value.
             counts: Whether this use keeps the session alive; a page that watches by itself does not.
         """
-        with self._store.reading() as session:
-            login = session.get(Login, hashed(token))
+        with self._store.read() as session:
+            login = session.get(Login, hash_token(token))
             account = None if login is None else session.get(Account, login.account)
         if login is None or account is None or account.disabled:
             return None
@@ -160,33 +160,33 @@ class Accounts:
             self.logout(token)
             return None
         if counts and time - login.seen > min(_SEEN_EVERY, self._settings.session_idle / 4):
-            with self._store.writing() as session:
+            with self._store.write() as session:
                 if (current := session.get(Login, login.token)) is not None:
                     current.seen = time
         return _principal(account, "session", login.csrf)
 
     def by_token(self, token: str) -> Principal | None:
         """Return whose key it is; None where there is no such key."""
-        with self._store.reading() as session:
-            found = session.scalar(select(Token).where(Token.token == hashed(token)))
+        with self._store.read() as session:
+            found = session.scalar(select(Token).where(Token.token == hash_token(token)))
             account = None if found is None else session.get(Account, found.account)
         return None if account is None or account.disabled else _principal(account, "token", None)
 
     def new_token(self, account: str, label: str) -> tuple[str, str]:
         """Make a key for a program; return its number and the key, which is shown this once."""
         number, token = new_id(), "ps_" + secrets.token_urlsafe(32)
-        with self._store.writing() as session:
-            session.add(Token(id=number, token=hashed(token), account=account, label=label, created=now()))
+        with self._store.write() as session:
+            session.add(Token(id=number, token=hash_token(token), account=account, label=label, created=now()))
         return number, token
 
     def tokens(self, account: str) -> list[Token]:
         """Return the keys of an account, without the keys themselves."""
-        with self._store.reading() as session:
+        with self._store.read() as session:
             return list(session.scalars(select(Token).where(Token.account == account).order_by(Token.created)))
 
     def revoke(self, account: str, number: str) -> bool:
         """End a key; return whether there was one."""
-        with self._store.writing() as session:
+        with self._store.write() as session:
             found = session.get(Token, number)
             if found is None or found.account != account:
                 return False
@@ -196,7 +196,7 @@ class Accounts:
     def any_admin(self) -> bool:
         """Return whether somebody can run the server."""
         query = select(func.count()).select_from(Account).where(Account.role == "admin", ~Account.disabled)
-        with self._store.reading() as session:
+        with self._store.read() as session:
             return bool(session.scalar(query))
 
     def _hash(self, password: str) -> str:

@@ -18,7 +18,7 @@ def note(store: Store, action: str, subject: str = "") -> None:
         action: The command, without its arguments.
         subject: Opaque number of the thing.
     """
-    with store.writing() as session:
+    with store.write() as session:
         session.add(
             Access(at=now(), who=CONSOLE, address="", action=action, subject=subject, status=200, request=new_id())
         )

@@ -19,7 +19,7 @@ from pneumoscope.core.files import write_text
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store, open_store
 from pneumoscope.server.storage.png_codec import stored_sha256
-from pneumoscope.server.storage.tables import Fact, Image
+from pneumoscope.server.storage.tables import Image, StoreSetting
 from pneumoscope.server.studies import studies
 
 DATABASE = "pneumoscope.sqlite"
@@ -42,8 +42,8 @@ def back_up(store: Store, folder: Path) -> int:
         raise UsageError(str(folder), "is not empty.", "Name a new folder: a backup never replaces another.")
     (folder / "files").mkdir(parents=True, exist_ok=True, mode=0o700)
     folder.chmod(0o700)
-    with store.reading() as session:
-        number = session.get_one(Fact, "store").value
+    with store.read() as session:
+        number = session.get_one(StoreSetting, "store").value
         source = session.connection().connection.driver_connection
         assert isinstance(source, sqlite3.Connection)
         with closing(sqlite3.connect(folder / DATABASE)) as target:
@@ -62,7 +62,7 @@ def _copy(store: Store, folder: Path, image: str, sha256: str) -> bool:
     try:
         content = blobs.path_of(store.settings.files, image).read_bytes()
     except FileNotFoundError as error:
-        with store.reading() as session:
+        with store.read() as session:
             if session.scalar(select(Image.id).where(Image.id == image)) is None:
                 return False
         raise RunError(f"the image {image}", "has lost its file.", "Restore it from an earlier backup.") from error

@@ -65,7 +65,7 @@ class Secret:
         return mac.hexdigest()
 
 
-def read_or_make(path: Path) -> Secret:
+def load_or_create_secret(path: Path) -> Secret:
     """Read the secret of a file; make the file, for its owner's eyes only, where there is none.
 
     Raises:
@@ -98,7 +98,7 @@ def new_id() -> str:
     return secrets.token_hex(10)
 
 
-def hashed(token: str) -> str:
+def hash_token(token: str) -> str:
     """Return what is kept of a random token. It has 256 bits of its own, so that no slow hash is needed."""
     return hashlib.sha256(token.encode()).hexdigest()
 

@@ -2,7 +2,7 @@
 
 SQLite runs with a write-ahead log and full synchronisation: what is committed survives a power cut. Writers begin with
 ``BEGIN IMMEDIATE``, so that two of them queue instead of failing half-way. PostgreSQL is what several servers share.
-Frequent changes are committed together (`Store.commit`), rare ones by themselves (`Store.writing`).
+Frequent changes are committed together (`Store.commit`), rare ones by themselves (`Store.write`).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.crypto import Secret, new_id, read_or_make
+from pneumoscope.server.storage.crypto import Secret, load_or_create_secret, new_id
 from pneumoscope.server.storage.group_commit import Writer
-from pneumoscope.server.storage.tables import Fact
+from pneumoscope.server.storage.tables import StoreSetting
 from pneumoscope.server.storage.transaction import Transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -45,7 +45,7 @@ class Store:
         self.settings = settings
         # SQLite lets one writer in and the others try again ever more rarely; threads of one process can do better.
         self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
-        self._writer = Writer(self.writing, self.alone)
+        self._writer = Writer(self.write, self.lock_exclusive)
         self._listeners: list[Listener] = []
 
     @property
@@ -54,7 +54,7 @@ class Store:
         return self._is_postgres
 
     @contextmanager
-    def reading(self) -> Iterator[Transaction]:
+    def read(self) -> Iterator[Transaction]:
         """Yield a session to read with."""
         with Transaction(self.engine) as session:
             if not self.is_postgres:
@@ -62,7 +62,7 @@ class Store:
             yield session
 
     @contextmanager
-    def writing(self, durable: bool = True) -> Iterator[Transaction]:
+    def write(self, durable: bool = True) -> Iterator[Transaction]:
         """Yield a session whose changes are committed when the block ends; none if it raises.
 
         Args:
@@ -88,19 +88,19 @@ class Store:
             for listener in tuple(self._listeners):
                 listener(frozenset(session.event_states))
 
-    def commit(self, change: Callable[[Transaction], T], *, alone: bool = False, durable: bool = True) -> T:
+    def commit(self, change: Callable[[Transaction], T], *, exclusive: bool = False, durable: bool = True) -> T:
         """Make a change in a transaction that it may share with others; return its value when it is committed.
 
         Args:
             change: Touches nothing but the session, since it may be undone and made again.
-            alone: As by the method `alone`, which the change then need not call.
-            durable: As for `writing`.
+            exclusive: As by the method `lock_exclusive`, which the change then need not call.
+            durable: As for `write`.
         """
-        return self._writer.submit(change, alone=alone, durable=durable).result()
+        return self._writer.submit(change, exclusive=exclusive, durable=durable).result()
 
-    async def committed(self, change: Callable[[Transaction], T], *, alone: bool = False) -> T:
+    async def commit_async(self, change: Callable[[Transaction], T], *, exclusive: bool = False) -> T:
         """Do what `commit` does, without holding a thread; where this is cancelled, the outcome is settled first."""
-        outcome = self._writer.submit(change, alone=alone)
+        outcome = self._writer.submit(change, exclusive=exclusive)
         try:
             return await asyncio.shield(asyncio.wrap_future(outcome))
         except asyncio.CancelledError:
@@ -113,7 +113,7 @@ class Store:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def alone(self, session: Transaction) -> None:
+    def lock_exclusive(self, session: Transaction) -> None:
         """Let one transaction at a time go on from here (to count before adding); SQLite's writers are alone anyway."""
         if self.is_postgres:
             session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
@@ -139,7 +139,7 @@ def open_store(settings: Settings) -> Store:
     """
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
     settings.files.mkdir(exist_ok=True, mode=0o700)
-    secret = read_or_make(settings.secret_file)
+    secret = load_or_create_secret(settings.secret_file)
     engine = _engine(settings)
     try:
         migrate(engine)
@@ -200,12 +200,12 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
 def _check_belongs(store: Store) -> None:
     """Refuse a secret or a folder that belongs to another database: names would not open, pixels be missing."""
     marker = store.settings.files / "store"
-    with store.writing() as session:
-        store.alone(session)
-        known = session.get(Fact, "secret")
+    with store.write() as session:
+        store.lock_exclusive(session)
+        known = session.get(StoreSetting, "secret")
         if known is None:
-            session.add(Fact(name="secret", value=store.secret.fingerprint))
-            session.add(Fact(name="store", value=marker.read_text() if marker.is_file() else new_id()))
+            session.add(StoreSetting(name="secret", value=store.secret.fingerprint))
+            session.add(StoreSetting(name="store", value=marker.read_text() if marker.is_file() else new_id()))
         elif known.value != store.secret.fingerprint:
             raise UsageError(
                 str(store.settings.secret_file),
@@ -213,7 +213,7 @@ def _check_belongs(store: Store) -> None:
                 "Give the file that the first server uses (--secret FILE).",
             )
         session.flush()
-        number = session.get_one(Fact, "store").value
+        number = session.get_one(StoreSetting, "store").value
         if marker.is_file() and marker.read_text() != number:
             raise UsageError(
                 str(store.settings.files), "belongs to another database.", "Servers of one database share one folder."

@@ -53,8 +53,8 @@ def enter(store: Store, export: str, folder: Path, studies: Sequence[str]) -> se
 
     Nothing is entered where there are any.
     """
-    with store.writing() as session:
-        store.alone(session)
+    with store.write() as session:
+        store.lock_exclusive(session)
         gone = set(studies) - set(session.scalars(select(Study.id)))
         if not gone:
             session.add(Export(id=export, folder=str(folder.absolute()), made=now()))
@@ -69,7 +69,7 @@ def withdraw(store: Store, export: str) -> None:
     Raises:
         UsageError: There is none of that number.
     """
-    with store.writing() as session:
+    with store.write() as session:
         row = session.get(Export, export)
         if row is None:
             raise UsageError(f"the export {export}", "is not in the ledger.", "pneumoscope reads exports lists them.")
@@ -83,12 +83,12 @@ def mark(session: Session, studies: Sequence[str]) -> None:
 
 def clear(store: Store) -> Cleared:
     """Remove from exports what was erased here; what can't be reached waits."""
-    with store.reading() as session:  # nearly always there is nothing to do, and no turn to wait for
+    with store.read() as session:  # nearly always there is nothing to do, and no turn to wait for
         if session.scalar(select(ExportedStudy.study).where(ExportedStudy.erased).limit(1)) is None:
             return Cleared()
     reached, unreached = [], []
-    with store.writing() as session:
-        store.alone(session)  # two that rewrite one folder would each bring back what the other removed
+    with store.write() as session:
+        store.lock_exclusive(session)  # two that rewrite one folder would each bring back what the other removed
         waiting: dict[str, set[str]] = {}
         for export, study in session.execute(
             select(ExportedStudy.export, ExportedStudy.study).where(ExportedStudy.erased)

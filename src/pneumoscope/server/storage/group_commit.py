@@ -30,7 +30,7 @@ _PACE = 0.02
 @dataclass(frozen=True, slots=True)
 class _Change:
     make: Callable[[Transaction], Any]
-    alone: bool
+    exclusive: bool
     durable: bool
     outcome: Future[Any]
 
@@ -39,26 +39,28 @@ class Writer:
     """A thread that commits changes together; started by the first of them."""
 
     def __init__(
-        self, begin: Callable[[bool], AbstractContextManager[Transaction]], alone: Callable[[Transaction], None]
+        self,
+        begin: Callable[[bool], AbstractContextManager[Transaction]],
+        lock_exclusive: Callable[[Transaction], None],
     ) -> None:
         """Take how to begin.
 
         Args:
             begin: A transaction that is committed where the block ends; True: durable by then.
-            alone: Lets one transaction at a time go on.
+            exclusive: Lets one transaction at a time go on.
         """
         self._begin = begin
-        self._alone = alone
+        self._lock_exclusive = lock_exclusive
         self._waiting: queue.SimpleQueue[_Change | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def submit(self, make: Callable[[Transaction], T], *, alone: bool = False, durable: bool = True) -> Future[T]:
+    def submit(self, make: Callable[[Transaction], T], *, exclusive: bool = False, durable: bool = True) -> Future[T]:
         """Make a change soon; the future is done when it is committed, or has failed.
 
         Args:
             make: The change. It may be made twice (the first is undone), so that it touches nothing but the session.
-            alone: It counts before it adds, so that no other such change of any server may come between.
+            exclusive: It counts before it adds, so that no other such change of any server may come between.
             durable: It must survive a power cut from then on; if not, it does from the next durable change on.
         """
         outcome: Future[T] = Future()
@@ -66,7 +68,7 @@ class Writer:
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="commits", daemon=True)
                 self._thread.start()
-            self._waiting.put(_Change(make, alone, durable, outcome))
+            self._waiting.put(_Change(make, exclusive, durable, outcome))
         return outcome
 
     def close(self) -> None:
@@ -108,8 +110,10 @@ class Writer:
     def _commit(self, batch: list[_Change]) -> None:
         try:
             with self._begin(any(change.durable for change in batch)) as session:
-                if any(change.alone for change in batch):
-                    self._alone(session)  # before any row is locked: whoever locks in this order never waits in a ring
+                if any(change.exclusive for change in batch):
+                    self._lock_exclusive(
+                        session
+                    )  # before any row is locked: whoever locks in this order never waits in a ring
                 made = [change.make(session) for change in batch]
         except BaseException as error:
             if len(batch) == 1:

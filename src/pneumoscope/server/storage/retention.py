@@ -12,7 +12,7 @@ from sqlalchemy import select
 
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Access, Fact, Study
+from pneumoscope.server.storage.tables import Access, StoreSetting, Study
 from pneumoscope.server.studies import studies
 
 WHO = "retention"
@@ -61,14 +61,14 @@ def takes_turn(store: Store, days: float, time: float) -> bool:
         days: The rule.
         time: Now, in seconds since 1970.
     """
-    with store.writing() as session:
-        store.alone(session)
-        last = session.get(Fact, WHO)
+    with store.write() as session:
+        store.lock_exclusive(session)
+        last = session.get(StoreSetting, WHO)
         if last is not None:
             rule, _, looked = last.value.partition(" ")
             if float(rule) == days and 0 <= time - float(looked) < _EVERY / 2:
                 return False
-        session.merge(Fact(name=WHO, value=f"{days!r} {time!r}"))
+        session.merge(StoreSetting(name=WHO, value=f"{days!r} {time!r}"))
     return True
 
 
@@ -76,7 +76,7 @@ def sweep(store: Store, days: float, time: float) -> int:
     """Erase the studies that were received more than ``days`` before ``time``; return how many."""
     erased = 0
     while True:
-        with store.writing() as session:  # written down before it is done, as every access is
+        with store.write() as session:  # written down before it is done, as every access is
             query = select(Study.id).where(Study.received < time - days * DAY).order_by(Study.received)
             old = list(session.scalars(query.limit(_AT_ONCE)))
             session.add_all(

@@ -22,7 +22,7 @@ class Base(DeclarativeBase):
     type_annotation_map = {str: String(64), dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
 
-class Fact(Base):
+class StoreSetting(Base):
     """What is true of the whole store: its number, the fingerprint of its secret."""
 
     __tablename__ = "facts"

@@ -98,7 +98,7 @@ class Kept:
         named = {each.image for each in self.added if isinstance(each, Added)}
         with suppress(SQLAlchemyError):
             if not self.added:
-                with self._store.reading() as session:
+                with self._store.read() as session:
                     named = set(session.scalars(select(Image.id).where(Image.id.in_(self._begun))))
             for number in set(self._begun) - named:
                 blobs.erase(self._store.settings.files, number)
@@ -300,12 +300,12 @@ def thumbnail(store: Store, image: str) -> Path:
         ImageError: Its pixels are gone, or not those that were stored.
     """
     folder = store.settings.files
-    with store.reading() as session:
+    with store.read() as session:
         known = session.get(Image, image)
     if known is None:
         raise NotFoundError("image")
     path = blobs.make_thumbnail(folder, image, known.sha256)
-    with store.reading() as session:
+    with store.read() as session:
         if session.get(Image, image) is None:  # erased meanwhile: no picture may outlive that
             blobs.erase(folder, image)
             raise NotFoundError("image")
@@ -318,8 +318,8 @@ def erase(store: Store, studies: Sequence[str]) -> dict[str, Any]:
     A patient without a further study is forgotten too, and exports that can be reached lose their copies. The audit log
     keeps the opaque numbers.
     """
-    with store.writing() as session:
-        store.alone(session)
+    with store.write() as session:
+        store.lock_exclusive(session)
         images = list(session.scalars(select(Image.id).where(Image.study.in_(studies))))
         predictions = session.scalar(select(func.count()).select_from(Prediction).where(Prediction.study.in_(studies)))
         patients = set(session.scalars(select(Study.patient).where(Study.id.in_(studies)))) - {None}
@@ -346,7 +346,7 @@ def sweep(store: Store) -> int:
     export_ledger.clear(store)
 
     def known(image: str) -> bool:
-        with store.reading() as session:
+        with store.read() as session:
             return session.get(Image, image) is not None
 
     return blobs.sweep(store.settings.files, known)

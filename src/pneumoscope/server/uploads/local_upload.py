@@ -56,5 +56,5 @@ def feed(
 
 def is_empty(context: Context) -> bool:
     """Return whether a server has no study yet."""
-    with context.store.reading() as session:
+    with context.store.read() as session:
         return session.scalar(select(Study.id).limit(1)) is None

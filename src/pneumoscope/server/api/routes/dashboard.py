@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from pneumoscope.server.api.dependencies import Parts, Who
+from pneumoscope.server.api.dependencies import AppContext, CurrentUser
 from pneumoscope.server.api.schemas.dashboard import DashboardOut
 from pneumoscope.server.reading.dashboard import Scope, dashboard
 from pneumoscope.server.reading.queries import Period
@@ -21,8 +21,8 @@ def routes() -> APIRouter:
 
 
 def show(
-    parts: Parts,
-    who: Who,
+    context: AppContext,
+    user: CurrentUser,
     model: Annotated[str | None, Query(max_length=64, description="default: the one with the most answers")] = None,
     first: Annotated[date | None, Query(alias="from", description="first day (UTC) of receipt")] = None,
     last: Annotated[date | None, Query(alias="to", description="last day (UTC) of receipt")] = None,
@@ -30,8 +30,8 @@ def show(
 ) -> DashboardOut:
     """Show what reads, answers and references come to, of the studies whose answers the asker may know."""
     period = days(first, last)
-    with parts.store.writing() if scope == "all" else parts.store.reading() as session:
-        return dashboard(parts, session, who, model, period, scope)
+    with context.store.write() if scope == "all" else context.store.read() as session:
+        return dashboard(context, session, user, model, period, scope)
 
 
 def days(first: date | None, last: date | None) -> Period:

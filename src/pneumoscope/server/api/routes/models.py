@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 from sqlalchemy import select
 
-from pneumoscope.server.api.dependencies import Admin, Context, Parts, Who
+from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import AnsweredOut, ModelDetail, ModelOut, SwitchIn, SwitchOut, when
 from pneumoscope.server.errors import NotFoundError
@@ -34,17 +34,17 @@ def routes() -> APIRouter:
     return router
 
 
-def list_models(parts: Parts, who: Who) -> list[ModelOut]:
+def list_models(context: AppContext, user: CurrentUser) -> list[ModelOut]:
     """List the models of this server."""
-    return [_model_out(parts, entry) for entry in parts.catalogue.entries().values()]
+    return [_model_out(context, entry) for entry in context.catalogue.entries().values()]
 
 
-def get_model(parts: Parts, who: Who, model: Id) -> ModelDetail:
+def get_model(context: AppContext, user: CurrentUser, model: Id) -> ModelDetail:
     """Show a model's card and what became known of it."""
-    entry = parts.catalogue.get(model)
-    with parts.store.reading() as session:
+    entry = context.catalogue.get(model)
+    with context.store.read() as session:
         switches = session.scalars(select(Switch).where(Switch.model == entry.identity).order_by(Switch.id)).all()
-    out = _model_out(parts, entry)
+    out = _model_out(context, entry)
     facts = [] if out.audit == "unreadable" else facts_of(entry)
     return ModelDetail(
         **out.model_dump(),
@@ -55,33 +55,33 @@ def get_model(parts: Parts, who: Who, model: Id) -> ModelDetail:
     )
 
 
-def get_file(parts: Parts, who: Who, model: Id, name: str) -> FileResponse:
+def get_file(context: AppContext, user: CurrentUser, model: Id, name: str) -> FileResponse:
     """Fetch a file of a bundle, one of those that the model lists."""
-    path = files_of(parts.catalogue.get(model)).get(name)
+    path = files_of(context.catalogue.get(model)).get(name)
     if path is None:
         raise NotFoundError("file")
     # Sent as an attachment: a drawing opened as a page of ours could run what is in it.
     return FileResponse(path, filename=path.name)
 
 
-def switch(parts: Parts, who: Admin, model: Id, sent: SwitchIn) -> SwitchOut:
+def switch(context: AppContext, user: CurrentAdmin, model: Id, sent: SwitchIn) -> SwitchOut:
     """Switch a model off for good or until it is switched on again: it answers nothing more, not even what waits."""
-    row = Switch(model=_identity(parts, model), on=sent.on, reason=sent.reason, by=who.id, at=now())
-    with parts.store.writing() as session:
+    row = Switch(model=_identity(context, model), on=sent.on, reason=sent.reason, by=user.id, at=now())
+    with context.store.write() as session:
         session.add(row)
     return SwitchOut(on=row.on, reason=row.reason, by=row.by, at=when(row.at))
 
 
 def answered(
-    parts: Parts,
-    who: Admin,
+    context: AppContext,
+    user: CurrentAdmin,
     model: Id,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> list[AnsweredOut]:
     """List everyone whom a model has answered, and who saw it, newest first: for a recall. This shows answers too."""
-    identity = _identity(parts, model)
-    with parts.store.writing() as session:
+    identity = _identity(context, model)
+    with context.store.write() as session:
         rows = session.execute(
             select(Prediction, Study.patient)
             .join(Study, Study.id == Prediction.study)
@@ -94,7 +94,7 @@ def answered(
         numbers = [prediction.id for prediction, _ in rows]
         for display in session.scalars(select(Display).where(Display.prediction.in_(numbers))):
             seen.setdefault(display.prediction, set()).add(display.reader)
-        reads.show(session, [prediction for prediction, _ in rows], who.id, "list")
+        reads.show(session, [prediction for prediction, _ in rows], user.id, "list")
     return [
         AnsweredOut(
             study=prediction.study,
@@ -108,12 +108,12 @@ def answered(
     ]
 
 
-def _identity(parts: Context, model: str) -> str:
+def _identity(context: Context, model: str) -> str:
     """Return the identity of a model that is here, or was when it answered: a recall must reach both."""
     try:
-        return parts.catalogue.get(model).identity
+        return context.catalogue.get(model).identity
     except NotFoundError:
-        with parts.store.reading() as session:
+        with context.store.read() as session:
             query = select(Prediction.model).where(Prediction.model.startswith(model, autoescape=True)).distinct()
             found = session.scalars(query).all() if len(model) >= SHORT else []
         if len(found) != 1:
@@ -121,9 +121,9 @@ def _identity(parts: Context, model: str) -> str:
         return found[0]
 
 
-def _model_out(parts: Context, entry: Entry) -> ModelOut:
+def _model_out(context: Context, entry: Entry) -> ModelOut:
     card = entry.card
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         off = queue.is_off(session, entry.identity)
     audit = audit_of(entry)
     # The card says "not audited" for good: it was written before any audit could be.

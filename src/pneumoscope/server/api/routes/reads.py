@@ -9,7 +9,7 @@ from fastapi import APIRouter
 from sqlalchemy import select
 
 from pneumoscope.core.labels import check_label
-from pneumoscope.server.api.dependencies import Context, Parts, Who
+from pneumoscope.server.api.dependencies import AppContext, Context, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import when
 from pneumoscope.server.api.schemas.reads import (
@@ -47,27 +47,27 @@ def routes() -> APIRouter:
     return router
 
 
-def add_read(parts: Parts, who: Who, study: Id, sent: ReadIn) -> ReadOut:
+def add_read(context: AppContext, user: CurrentUser, study: Id, sent: ReadIn) -> ReadOut:
     """Add a version of one's own report: first unaided, then with the models' answers."""
     for label in [*sent.likelihoods, *([sent.conclusion] if sent.conclusion else [])]:
         check_label(label, "the read")
-    with parts.store.writing() as session:
+    with context.store.write() as session:
         studies.get(session, study)
-        row = reads.add(parts.store, session, study, who, sent)
+        row = reads.add(context.store, session, study, user, sent)
     return _read_out(row)
 
 
-def list_reads(parts: Parts, who: Who, study: Id) -> list[ReadOut]:
+def list_reads(context: AppContext, user: CurrentUser, study: Id) -> list[ReadOut]:
     """Show the versions of one's own report; those of others once one's own unaided read is locked."""
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         studies.get(session, study)
         query = select(Read).where(Read.study == study).order_by(Read.at, Read.version)
-        if reads.why_withheld(session, parts.settings, study, who.id) is not None:
-            query = query.where(Read.reader == who.id)
+        if reads.why_withheld(session, context.settings, study, user.id) is not None:
+            query = query.where(Read.reader == user.id)
         return [_read_out(row) for row in session.scalars(query)]
 
 
-def add_reference(parts: Parts, who: Who, study: Id, sent: ReferenceIn) -> ReferenceOut:
+def add_reference(context: AppContext, user: CurrentUser, study: Id, sent: ReferenceIn) -> ReferenceOut:
     """Enter what a test other than the radiograph found. A correction is entered beside it."""
     check_label(sent.label, "the reference result")
     number = new_id()
@@ -76,51 +76,51 @@ def add_reference(parts: Parts, who: Who, study: Id, sent: ReferenceIn) -> Refer
         study=study,
         standard=sent.standard,
         label=sent.label,
-        sealed=parts.store.secret.seal({"date": sent.date.isoformat()}, number),
-        by=who.id,
+        sealed=context.store.secret.seal({"date": sent.date.isoformat()}, number),
+        by=user.id,
         at=now(),
     )
-    with parts.store.writing() as session:
+    with context.store.write() as session:
         studies.get(session, study)
         session.add(row)
-    return _reference_out(parts, row, dates=who.sees_names)
+    return _reference_out(context, row, dates=user.sees_names)
 
 
-def list_references(parts: Parts, who: Who, study: Id) -> list[ReferenceOut]:
+def list_references(context: AppContext, user: CurrentUser, study: Id) -> list[ReferenceOut]:
     """Show the reference results, once one's own unaided read is locked."""
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         studies.get(session, study)
-        if why := reads.why_withheld(session, parts.settings, study, who.id):
+        if why := reads.why_withheld(session, context.settings, study, user.id):
             raise ForbiddenError("the reference results", f"are withheld: {why}.", code="withheld")
         rows = session.scalars(select(Reference).where(Reference.study == study).order_by(Reference.at)).all()
-    return [_reference_out(parts, row, dates=who.sees_names) for row in rows]
+    return [_reference_out(context, row, dates=user.sees_names) for row in rows]
 
 
-def update_prior(parts: Parts, who: Who, prediction: Id, sent: PriorIn) -> PosteriorOut:
+def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: PriorIn) -> PosteriorOut:
     """Say what an answer makes of one's own pre-test probability; nothing is stored but that it was shown."""
-    with parts.store.writing() as session:
-        row, result = _answered(parts, session, prediction, who)
-        entry = parts.catalogue.get(row.model)
+    with context.store.write() as session:
+        row, result = _answered(context, session, prediction, user)
+        entry = context.catalogue.get(row.model)
         found = posterior(entry.card, result, sent.probability, audit=audit_of(entry))
-        reads.show(session, [row], who.id, "posterior")
+        reads.show(session, [row], user.id, "posterior")
     return PosteriorOut(prior=sent.probability, source=sent.source, **found)
 
 
-async def what_if(parts: Parts, who: Who, prediction: Id, sent: WhatIfIn) -> WhatIfOut:
+async def what_if(context: AppContext, user: CurrentUser, prediction: Id, sent: WhatIfIn) -> WhatIfOut:
     """Ask the model again with a part of the image covered; nothing is stored but that it was shown."""
-    return await anyio.to_thread.run_sync(_what_if, parts, who, prediction, sent, limiter=parts.whatifs)
+    return await anyio.to_thread.run_sync(_what_if, context, user, prediction, sent, limiter=context.whatifs)
 
 
-def _what_if(parts: Context, who: Principal, prediction: str, sent: WhatIfIn) -> WhatIfOut:
-    with parts.store.reading() as session:
-        row, result = _answered(parts, session, prediction, who)
+def _what_if(context: Context, user: Principal, prediction: str, sent: WhatIfIn) -> WhatIfOut:
+    with context.store.read() as session:
+        row, result = _answered(context, session, prediction, user)
         image = session.get_one(Image, row.image)
     hidden = occlusion.hidden_by(sent.strokes, sent.mode, image.width, image.height)
-    model = parts.models.get(parts.catalogue.get(row.model))
-    found = occlusion.answer(model, occlusion.stored_pixels(parts.settings.files, image.id, image.sha256), hidden)
-    with parts.store.writing() as session:  # it may have been switched off or erased meanwhile
-        row, _ = _answered(parts, session, prediction, who)
-        reads.show(session, [row], who.id, "what-if")
+    model = context.models.get(context.catalogue.get(row.model))
+    found = occlusion.answer(model, occlusion.stored_pixels(context.settings.files, image.id, image.sha256), hidden)
+    with context.store.write() as session:  # it may have been switched off or erased meanwhile
+        row, _ = _answered(context, session, prediction, user)
+        reads.show(session, [row], user.id, "what-if")
     note = (
         f"a what-if: {found['covered']:.0%} of the image was covered; nobody has tested the model on such images; "
         "this is not a result and is not kept"
@@ -129,13 +129,13 @@ def _what_if(parts: Context, who: Principal, prediction: str, sent: WhatIfIn) ->
 
 
 def _answered(
-    parts: Context, session: Transaction, prediction: str, who: Principal
+    context: Context, session: Transaction, prediction: str, user: Principal
 ) -> tuple[Prediction, dict[str, Any]]:
     """Return an answer, with its result, that somebody may see and go on from."""
     row = session.get(Prediction, prediction)
     if row is None or row.state != "done" or row.result is None:
         raise NotFoundError("answer")
-    if why := reads.why_withheld(session, parts.settings, row.study, who.id):
+    if why := reads.why_withheld(session, context.settings, row.study, user.id):
         raise ForbiddenError("the answer", f"is withheld: {why}.", code="withheld")
     if queue.is_off(session, row.model):
         raise ConflictError(
@@ -153,8 +153,8 @@ def _read_out(row: Read) -> ReadOut:
     )  # fmt: skip
 
 
-def _reference_out(parts: Context, row: Reference, *, dates: bool) -> ReferenceOut:
-    opened = parts.store.secret.unseal(row.sealed, row.id) if dates else {}
+def _reference_out(context: Context, row: Reference, *, dates: bool) -> ReferenceOut:
+    opened = context.store.secret.unseal(row.sealed, row.id) if dates else {}
     return ReferenceOut.model_validate(
         {
             "id": row.id, "standard": row.standard, "label": row.label, "by": row.by, "at": when(row.at),

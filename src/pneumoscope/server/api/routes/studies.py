@@ -13,7 +13,7 @@ from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
 from sqlalchemy import Row, select
 
-from pneumoscope.server.api.dependencies import Admin, Context, Parts, Who, recorded
+from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser, commit_audited
 from pneumoscope.server.api.schemas.common import (
     Ask,
     ErasedOut,
@@ -59,8 +59,8 @@ def routes() -> APIRouter:
 
 
 def list_studies(
-    parts: Parts,
-    who: Who,
+    context: AppContext,
+    user: CurrentUser,
     patient: Annotated[str | None, Query(max_length=64)] = None,
     model: Annotated[str | None, Query(max_length=64)] = None,
     state: State | None = None,
@@ -72,140 +72,142 @@ def list_studies(
     """List studies, newest first."""
     wanted = studies.Filter(
         patient=patient,
-        model=None if model is None else parts.catalogue.get(model).identity,
+        model=None if model is None else context.catalogue.get(model).identity,
         state=state,
         received_from=None if received_from is None else _seconds(received_from),
         received_to=None if received_to is None else _seconds(received_to),
     )
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         page = studies.page(session, wanted, limit + 1, None if after is None else _decoded(after))
         more, page = len(page) > limit, page[:limit]
         numbers = [study.id for study in page]
         images = studies.images_of(session, numbers)
         predictions = studies.predictions_of(session, numbers)
-        own = reads.own(session, numbers, who.id)
+        own = reads.own(session, numbers, user.id)
     shown = [_study_out(study, images[study.id], predictions[study.id], own[study.id]) for study in page]
     return StudyPage(studies=shown, next=_encoded(page[-1]) if more else None)
 
 
-def get_study(parts: Parts, who: Who, study: Id) -> StudyOut:
+def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
     """Show one study."""
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         found = studies.get(session, study)
         images, predictions = studies.images_of(session, [study]), studies.predictions_of(session, [study])
-        own = reads.own(session, [study], who.id)
+        own = reads.own(session, [study], user.id)
     return _study_out(found, images[study], predictions[study], own[study])
 
 
-def erase_study(parts: Parts, who: Admin, study: Id) -> ErasedOut:
+def erase_study(context: AppContext, user: CurrentAdmin, study: Id) -> ErasedOut:
     """Erase a study: its files, predictions, heatmaps, reads and references."""
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         studies.get(session, study)
-    return ErasedOut(**studies.erase(parts.store, [study]))
+    return ErasedOut(**studies.erase(context.store, [study]))
 
 
-def erase_patient(parts: Parts, who: Admin, patient: Id) -> ErasedOut:
+def erase_patient(context: AppContext, user: CurrentAdmin, patient: Id) -> ErasedOut:
     """Erase all studies of a patient, and the identity."""
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         numbers = list(session.scalars(select(Study.id).where(Study.patient == patient)))
     if not numbers:
         raise NotFoundError("patient")
-    return ErasedOut(**studies.erase(parts.store, numbers))
+    return ErasedOut(**studies.erase(context.store, numbers))
 
 
-def find_patient(parts: Parts, who: Admin, sent: PatientNumber) -> dict[str, str]:
+def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -> dict[str, str]:
     """Find a patient's pseudonym by the number and who issued it."""
-    with parts.store.reading() as session:
-        found = session.get(Identity, studies.patient_key(parts.store, sent.issuer, sent.patient_id))
+    with context.store.read() as session:
+        found = session.get(Identity, studies.patient_key(context.store, sent.issuer, sent.patient_id))
     if found is None:
         raise NotFoundError("patient")
     return {"patient": found.patient}
 
 
-def identity(parts: Parts, who: Who, study: Id) -> IdentityOut:
+def identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
     """Show who was examined, and when; for those who may see names."""
-    if not who.sees_names:
+    if not user.sees_names:
         raise ForbiddenError("the identity", "is not for this account.", "Ask an admin.")
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         found = studies.get(session, study)
         exam = session.get(ExamIdentity, study)
         person = session.scalar(select(Identity).where(Identity.patient == found.patient))
-    unseal = parts.store.secret.unseal
+    unseal = context.store.secret.unseal
     return IdentityOut(
         patient=None if person is None else unseal(person.sealed, person.key),
         examination=None if exam is None else unseal(exam.sealed, study),
     )
 
 
-def ask(parts: Parts, who: Who, study: Id, sent: Ask) -> list[PredictionState]:
+def ask(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[PredictionState]:
     """Ask one or several models about all images of a study. Asking again adds answers, and replaces none."""
-    models = list(dict.fromkeys(parts.catalogue.get(name).identity for name in sent.models))
-    with parts.store.writing() as session:
-        parts.store.alone(session)
+    models = list(dict.fromkeys(context.catalogue.get(name).identity for name in sent.models))
+    with context.store.write() as session:
+        context.store.lock_exclusive(session)
         studies.get(session, study)
         images = [(study, image.id) for image in studies.images_of(session, [study])[study]]
-        made = queue.enqueue(parts.store, session, images, models, who.id)
+        made = queue.enqueue(context.store, session, images, models, user.id)
     return [_state_out(row) for row in made]
 
 
-async def answers(request: Request, parts: Parts, who: Who, study: Id) -> list[PredictionOut]:
+async def answers(request: Request, context: AppContext, user: CurrentUser, study: Id) -> list[PredictionOut]:
     """Show the answers about a study; that they were shown is written down first."""
 
     def show(session: Transaction) -> list[PredictionOut]:
         rows = studies.predictions_of(session, [study])[study]
         if not rows:
             studies.get(session, study)
-        return [*shown(parts, who.id, rows, session)]
+        return [*shown(context, user.id, rows, session)]
 
-    return await recorded(request, parts, show)
+    return await commit_audited(request, context, show)
 
 
-async def answer(request: Request, parts: Parts, who: Who, prediction: Id) -> PredictionOut:
+async def answer(request: Request, context: AppContext, user: CurrentUser, prediction: Id) -> PredictionOut:
     """Show one answer; that it was shown is written down first."""
 
     def show(session: Transaction) -> PredictionOut:
         row = session.get(Prediction, prediction)
         if row is None:
             raise NotFoundError("prediction")
-        return next(shown(parts, who.id, [row], session))
+        return next(shown(context, user.id, [row], session))
 
-    return await recorded(request, parts, show)
+    return await commit_audited(request, context, show)
 
 
-def heatmap(parts: Parts, who: Who, prediction: Id) -> HeatmapOut:
+def heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> HeatmapOut:
     """Show where a model looked; that it was shown is written down first."""
-    with parts.store.writing() as session:
+    with context.store.write() as session:
         row = session.get(Prediction, prediction)
         if row is None or row.result is None or row.heatmap is None:
             raise NotFoundError("heatmap")
-        if why := reads.why_withheld(session, parts.settings, row.study, who.id):
+        if why := reads.why_withheld(session, context.settings, row.study, user.id):
             raise ForbiddenError("the heatmap", f"is withheld: {why}.", code="withheld")
-        reads.show(session, [row], who.id, "heatmap")
+        reads.show(session, [row], user.id, "heatmap")
         values = np.frombuffer(row.heatmap, "<f4").reshape(row.result["heatmap_shape"])
         labels = row.result["labels"]
     return HeatmapOut.of(labels, values)
 
 
-def pixels(parts: Parts, who: Who, image: Id) -> FileResponse:
+def pixels(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
     """The stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head."""
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         known = session.get(Image, image)
-    path = blobs.path_of(parts.settings.files, image)
+    path = blobs.path_of(context.settings.files, image)
     if known is None or not path.is_file():
         raise NotFoundError("image")
     return FileResponse(path, media_type="image/png")
 
 
-def thumbnail(parts: Parts, who: Who, image: Id) -> FileResponse:
+def thumbnail(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
     """A small picture for lists; made when it is first asked for."""
-    return FileResponse(studies.thumbnail(parts.store, image), media_type="image/png")
+    return FileResponse(studies.thumbnail(context.store, image), media_type="image/png")
 
 
 def shown(
-    parts: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Transaction
+    context: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Transaction
 ) -> Iterator[PredictionOut]:
     """Yield predictions as this reader may see them, and note those that are shown."""
-    withheld = {study: reads.why_withheld(session, parts.settings, study, reader) for study in {r.study for r in rows}}
+    withheld = {
+        study: reads.why_withheld(session, context.settings, study, reader) for study in {r.study for r in rows}
+    }
     reads.show(session, [row for row in rows if withheld[row.study] is None], reader, "result")
     off = {model: queue.is_off(session, model) for model in {row.model for row in rows}}
     for row in rows:

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from pneumoscope import __version__
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api import events
-from pneumoscope.server.api.dependencies import Admin, Context, Parts, Who, about
+from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser, set_audit_subject
 from pneumoscope.server.api.metrics import CONTENT_TYPE
 from pneumoscope.server.api.middleware import cookie_name
 from pneumoscope.server.api.routes.studies import Id
@@ -38,21 +38,21 @@ def routes() -> APIRouter:
     return router
 
 
-def health(parts: Parts) -> dict[str, str]:
+def health(context: AppContext) -> dict[str, str]:
     """Say whether the server and its database answer; nothing else, since anyone may ask."""
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         session.execute(text("SELECT 1"))
     return {"status": "ok"}
 
 
-def metrics(parts: Parts, who: Admin) -> Response:
+def metrics(context: AppContext, user: CurrentAdmin) -> Response:
     """Figures for Prometheus; for admins (give Prometheus a token of an admin's)."""
-    return Response(parts.metrics.text(), media_type=CONTENT_TYPE)
+    return Response(context.metrics.text(), media_type=CONTENT_TYPE)
 
 
-def about_server(parts: Parts, who: Who) -> AboutOut:
+def about_server(context: AppContext, user: CurrentUser) -> AboutOut:
     """Say what this server is."""
-    settings = parts.settings
+    settings = context.settings
     return AboutOut(
         version=__version__,
         disclaimer=DISCLAIMER,
@@ -68,61 +68,61 @@ def about_server(parts: Parts, who: Who) -> AboutOut:
     )
 
 
-def login(request: Request, response: Response, parts: Parts, sent: Credentials) -> Me:
+def login(request: Request, response: Response, context: AppContext, sent: Credentials) -> Me:
     """Begin a session. The cookie is not for scripts; changes need the answer's ``csrf`` as X-CSRF-Token."""
-    if not parts.settings.needs_login:
+    if not context.settings.needs_login:
         raise ConflictError("this server", "has no accounts: it answers its own machine alone.")
-    token, principal = parts.accounts.login(sent.name, sent.password)
+    token, principal = context.accounts.login(sent.name, sent.password)
     request.state.principal = principal  # for the audit log
     response.set_cookie(
-        cookie_name(parts.settings.encrypted),
+        cookie_name(context.settings.encrypted),
         token,
-        max_age=int(parts.settings.session_longest),
+        max_age=int(context.settings.session_longest),
         httponly=True,
-        secure=parts.settings.encrypted,
+        secure=context.settings.encrypted,
         samesite="strict",
         path="/",
     )
-    return _me(parts, principal)
+    return _me(context, principal)
 
 
-def logout(request: Request, response: Response, parts: Parts, who: Who) -> None:
+def logout(request: Request, response: Response, context: AppContext, user: CurrentUser) -> None:
     """End this session."""
-    name = cookie_name(parts.settings.encrypted)
+    name = cookie_name(context.settings.encrypted)
     if token := request.cookies.get(name):
-        parts.accounts.logout(token)
-    response.delete_cookie(name, path="/", secure=parts.settings.encrypted, httponly=True, samesite="strict")
+        context.accounts.logout(token)
+    response.delete_cookie(name, path="/", secure=context.settings.encrypted, httponly=True, samesite="strict")
 
 
-def me(parts: Parts, who: Who) -> Me:
+def me(context: AppContext, user: CurrentUser) -> Me:
     """Say who is asking."""
-    return _me(parts, who)
+    return _me(context, user)
 
 
-def new_token(request: Request, parts: Parts, who: Who, sent: TokenIn) -> TokenOut:
+def new_token(request: Request, context: AppContext, user: CurrentUser, sent: TokenIn) -> TokenOut:
     """Make a key for a program, with this account's rights. A key can't make keys."""
-    if who.via != "session":
+    if user.via != "session":
         raise ForbiddenError("a token", "is made by someone who has logged in.")
-    number, token = parts.accounts.new_token(who.id, sent.label)
-    about(request, number)
-    made = next(row for row in parts.accounts.tokens(who.id) if row.id == number)
+    number, token = context.accounts.new_token(user.id, sent.label)
+    set_audit_subject(request, number)
+    made = next(row for row in context.accounts.tokens(user.id) if row.id == number)
     return TokenOut(id=number, label=made.label, created=when(made.created), token=token)
 
 
-def list_tokens(parts: Parts, who: Who) -> list[TokenOut]:
+def list_tokens(context: AppContext, user: CurrentUser) -> list[TokenOut]:
     """List the keys of this account."""
-    return [TokenOut(id=row.id, label=row.label, created=when(row.created)) for row in parts.accounts.tokens(who.id)]
+    return [TokenOut(id=row.id, label=row.label, created=when(row.created)) for row in context.accounts.tokens(user.id)]
 
 
-def revoke_token(parts: Parts, who: Who, token: Id) -> None:
+def revoke_token(context: AppContext, user: CurrentUser, token: Id) -> None:
     """End a key."""
-    if not parts.accounts.revoke(who.id, token):
+    if not context.accounts.revoke(user.id, token):
         raise NotFoundError("token")
 
 
 def audit_log(
-    parts: Parts,
-    who: Admin,
+    context: AppContext,
+    user: CurrentAdmin,
     subject: Annotated[str | None, Query(max_length=64)] = None,
     account: Annotated[str | None, Query(max_length=64)] = None,
     before: Annotated[int | None, Query(ge=1, le=2**62, description="id of the last page's last line")] = None,
@@ -136,7 +136,7 @@ def audit_log(
         query = query.where(Access.who == account)
     if before is not None:
         query = query.where(Access.id < before)
-    with parts.store.reading() as session:
+    with context.store.read() as session:
         return [
             AccessOut(
                 id=row.id, at=when(row.at), who=row.who, address=row.address, action=row.action,
@@ -147,24 +147,27 @@ def audit_log(
 
 
 def watch(
-    request: Request, parts: Parts, who: Who, last_event_id: Annotated[str | None, Header(max_length=18)] = None
+    request: Request,
+    context: AppContext,
+    user: CurrentUser,
+    last_event_id: Annotated[str | None, Header(max_length=18)] = None,
 ) -> StreamingResponse:
     """Watch what changes (server-sent events): kinds and identifiers only, never a result.
 
     Names: ``study``, ``prediction``, ``read``. Data: ``{"study", "id", "state"}``. After a break, send the last id.
     """
     since = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
-    still_there = events.rights(parts.accounts, request.cookies.get(cookie_name(parts.settings.encrypted)), who)
-    stream = parts.streams.open(parts.store, since, still_there)
+    still_there = events.rights(context.accounts, request.cookies.get(cookie_name(context.settings.encrypted)), user)
+    stream = context.streams.open(context.store, since, still_there)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-def _me(parts: Context, who: Principal) -> Me:
+def _me(context: Context, user: Principal) -> Me:
     return Me(
-        id=who.id,
-        name=who.name,
-        role=who.role,
-        sees_names=who.sees_names,
-        csrf=who.csrf,
-        idle_seconds=parts.settings.session_idle if who.via == "session" else None,
+        id=user.id,
+        name=user.name,
+        role=user.role,
+        sees_names=user.sees_names,
+        csrf=user.csrf,
+        idle_seconds=context.settings.session_idle if user.via == "session" else None,
     )

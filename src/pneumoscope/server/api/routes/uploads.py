@@ -13,7 +13,7 @@ from fastapi import APIRouter, Form, Header, Request, Response, UploadFile
 from sqlalchemy import Row
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.server.api.dependencies import Context, Parts, Who, recorded
+from pneumoscope.server.api.dependencies import AppContext, Context, CurrentUser, commit_audited
 from pneumoscope.server.api.problems import HttpError, Problem
 from pneumoscope.server.api.routes.studies import shown
 from pneumoscope.server.api.schemas.common import FileOut, PredictionOut, UploadOut
@@ -38,8 +38,8 @@ def routes() -> APIRouter:
 async def upload(
     request: Request,
     response: Response,
-    parts: Parts,
-    who: Who,
+    context: AppContext,
+    user: CurrentUser,
     files: list[UploadFile],
     models: Annotated[list[str] | None, Form()] = None,
     prefer: Annotated[str, Header(max_length=200, description="wait=SECONDS (RFC 7240): for the answers too")] = "",
@@ -51,26 +51,28 @@ async def upload(
     enough for them.
     """
     seconds = _wait_of(prefer) if models else 0
-    coming = await anyio.to_thread.run_sync(_prepare, parts, files, models or (), seconds > 0, limiter=parts.uploads)
+    coming = await anyio.to_thread.run_sync(
+        _prepare, context, files, models or (), seconds > 0, limiter=context.uploads
+    )
 
     def store(session: Transaction) -> tuple[list[studies.Added | ImageError], list[PredictionOut] | None]:
-        added = coming.add(session, who.id)
+        added = coming.add(session, user.id)
         rows = coming.answered(added)
-        return added, None if rows is None else [*shown(parts, who.id, rows, session)]
+        return added, None if rows is None else [*shown(context, user.id, rows, session)]
 
     with coming.kept as kept:
-        kept.added, answers = await recorded(
+        kept.added, answers = await commit_audited(
             request,
-            parts,
+            context,
             store,
             status=201,
-            alone=True,
+            exclusive=True,
             subject=lambda made: next(one.study for one in made[0] if isinstance(one, studies.Added)),
         )
     answer = coming.answer()
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds}"
-        answer.answers = await _answers(parts, who, coming, seconds) if answers is None else answers
+        answer.answers = await _answers(context, user, coming, seconds) if answers is None else answers
     return answer
 
 
@@ -80,7 +82,7 @@ def _wait_of(prefer: str) -> int:
     return min(int(found[1]), _LONGEST_WAIT) if found else 0
 
 
-async def _answers(parts: Context, who: Who, coming: _Coming, seconds: int) -> list[PredictionOut]:
+async def _answers(context: Context, user: CurrentUser, coming: _Coming, seconds: int) -> list[PredictionOut]:
     """Wait, then return the answers of the models that were asked, finished or not."""
     added = [one for one in coming.kept.added if isinstance(one, studies.Added)]
     numbers, images = list(dict.fromkeys(one.study for one in added)), {one.image for one in added}
@@ -90,19 +92,19 @@ async def _answers(parts: Context, who: Who, coming: _Coming, seconds: int) -> l
         return [row for rows in found.values() for row in rows if row.image in images and row.model in coming.models]
 
     def unfinished() -> set[str]:
-        with parts.store.reading() as session:
+        with context.store.read() as session:
             return {row.id for row in asked(session) if row.state in queue.OPEN}
 
-    async with parts.streams.waiting(parts.store) as waiter:  # first, so that none is finished unseen
+    async with context.streams.waiting(context.store) as waiter:  # first, so that none is finished unseen
         await waiter.until(await anyio.to_thread.run_sync(unfinished), seconds)
-    return await parts.store.committed(lambda session: [*shown(parts, who.id, asked(session), session)])
+    return await context.store.commit_async(lambda session: [*shown(context, user.id, asked(session), session)])
 
 
-def take_in(parts: Context, who: str, files: Sequence[UploadFile], models: Sequence[str]) -> UploadOut:
+def take_in(context: Context, who: str, files: Sequence[UploadFile], models: Sequence[str]) -> UploadOut:
     """Store the files of an upload and queue the models that are asked; durable when this returns."""
-    coming = _prepare(parts, files, models)
+    coming = _prepare(context, files, models)
     with coming.kept as kept:
-        kept.added = parts.store.commit(lambda session: coming.add(session, who), alone=True)
+        kept.added = context.store.commit(lambda session: coming.add(session, who), exclusive=True)
     return coming.answer()
 
 
@@ -137,17 +139,17 @@ class _Coming:
         return [_file_out(one.file, next(later)) if one.status == "accepted" else one for one in self.outcomes]
 
 
-def _prepare(parts: Context, files: Sequence[UploadFile], models: Sequence[str], waits: bool = False) -> _Coming:
-    limit = parts.settings.max_files
+def _prepare(context: Context, files: Sequence[UploadFile], models: Sequence[str], waits: bool = False) -> _Coming:
+    limit = context.settings.max_files
     if len(files) > limit:
         raise _too_many(f"has {len(files)} files; at most {limit} are taken.", limit)
-    identities = list(dict.fromkeys(parts.catalogue.get(name).identity for name in models))
+    identities = list(dict.fromkeys(context.catalogue.get(name).identity for name in models))
     # Who waits for one image is answered soonest where it is decoded; several are better spread over the workers.
     at_once = identities if waits and len(files) == 1 and not _is_archive(files[0]) else ()
     outcomes: list[FileOut] = []
-    with ExitStack() as undo, parts.decoders.one() as decoder:
-        kept = undo.enter_context(studies.Kept(parts.store))
-        for sent in _sent(files, parts):
+    with ExitStack() as undo, context.decoders.one() as decoder:
+        kept = undo.enter_context(studies.Kept(context.store))
+        for sent in _sent(files, context):
             try:
                 if sent.refused is not None:
                     raise sent.refused
@@ -196,15 +198,15 @@ def _is_archive(file: UploadFile) -> bool:
     return archive.is_zip(first)
 
 
-def _sent(files: Sequence[UploadFile], parts: Context) -> Iterator[archive.Sent]:
+def _sent(files: Sequence[UploadFile], context: Context) -> Iterator[archive.Sent]:
     """Yield the files of an upload, those in archives one by one; names that were sent are not looked at."""
     for number, file in enumerate(files, 1):
         name = f"file {number}"
-        most = parts.settings.max_file_bytes
+        most = context.settings.max_file_bytes
         zipped = _is_archive(file)
         data = file.file.read() if zipped else file.file.read(most + 1)
         if zipped:
-            yield from archive.members(data, name, parts.settings)
+            yield from archive.members(data, name, context.settings)
         elif len(data) > most:
             limit = most // 2**20
             problem, way_out = f"is larger than {limit} MiB.", "Send one radiograph per file."
