@@ -26,7 +26,7 @@ def names(store: Store) -> set[str]:
 def gathered(store: Store, count: int) -> list[Future[None]]:
     """Changes that wait together, since the first holds the writer up until all are there; number 3 fails."""
     go = threading.Event()
-    first = store._writer.submit(lambda session: go.wait() and None)
+    first = store._committer.submit(lambda session: go.wait() and None)
 
     def change(session: Transaction, number: int) -> None:
         session.add(fact(str(number)))
@@ -34,7 +34,7 @@ def gathered(store: Store, count: int) -> list[Future[None]]:
         if number == 3:
             raise ZeroDivisionError
 
-    made = [store._writer.submit(lambda session, n=n: change(session, n)) for n in range(count)]
+    made = [store._committer.submit(lambda session, n=n: change(session, n)) for n in range(count)]
     go.set()
     first.result(10)
     return made

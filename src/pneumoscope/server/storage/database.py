@@ -23,7 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import Secret, load_or_create_secret, new_id
-from pneumoscope.server.storage.group_commit import Writer
+from pneumoscope.server.storage.group_commit import GroupCommitter
 from pneumoscope.server.storage.tables import StoreSetting
 from pneumoscope.server.storage.transaction import Transaction
 
@@ -45,7 +45,7 @@ class Store:
         self.settings = settings
         # SQLite lets one writer in and the others try again ever more rarely; threads of one process can do better.
         self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
-        self._writer = Writer(self.write, self.lock_exclusive)
+        self._committer = GroupCommitter(self.write, self.lock_exclusive)
         self._listeners: list[Listener] = []
 
     @property
@@ -96,11 +96,11 @@ class Store:
             exclusive: As by the method `lock_exclusive`, which the change then need not call.
             durable: As for `write`.
         """
-        return self._writer.submit(change, exclusive=exclusive, durable=durable).result()
+        return self._committer.submit(change, exclusive=exclusive, durable=durable).result()
 
     async def commit_async(self, change: Callable[[Transaction], T], *, exclusive: bool = False) -> T:
         """Do what `commit` does, without holding a thread; where this is cancelled, the outcome is settled first."""
-        outcome = self._writer.submit(change, exclusive=exclusive)
+        outcome = self._committer.submit(change, exclusive=exclusive)
         try:
             return await asyncio.shield(asyncio.wrap_future(outcome))
         except asyncio.CancelledError:
@@ -120,7 +120,7 @@ class Store:
 
     def close(self) -> None:
         """Commit what waits, and close all connections."""
-        self._writer.close()
+        self._committer.close()
         self.engine.dispose()
 
 
