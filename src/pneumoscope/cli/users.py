@@ -54,7 +54,7 @@ def list_users(
     with _accounts(home, database, secret) as accounts:
         found = [
             {"name": row.name, "role": row.role, "sees_names": row.sees_names, "disabled": row.disabled}
-            for row in accounts.everyone()
+            for row in accounts.list_all()
         ]
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -107,6 +107,6 @@ def _accounts(home: Path | None, database: str | None, secret: Path | None) -> I
     settings = Settings(home=home or default_home(), database=database, secret=secret)
     store = open_store(settings)
     try:
-        yield Accounts(store, settings)
+        yield Accounts(store)
     finally:
         store.close()

@@ -28,6 +28,9 @@ from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.runner import Models
 from pneumoscope.server.inference.worker_pool import Supervisor
 from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.passwords import Passwords
+from pneumoscope.server.security.sessions import Sessions
+from pneumoscope.server.security.tokens import Tokens
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import open_store
 from pneumoscope.server.storage.retention import Retention
@@ -48,11 +51,14 @@ def create_app(settings: Settings) -> FastAPI:
     """
     settings = settings.checked()
     store, catalogue = open_store(settings), Catalogue(settings.models)
+    passwords = Passwords()
     context = Context(
         settings=settings,
         store=store,
         catalogue=catalogue,
-        accounts=Accounts(store, settings),
+        accounts=Accounts(store, passwords),
+        sessions=Sessions(store, settings, passwords),
+        tokens=Tokens(store),
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),
         uploads=anyio.CapacityLimiter(_UPLOADS),

@@ -57,7 +57,7 @@ def run(settings: Settings, when_up: Callable[[Running], None] | None = None, *,
         handler.addFilter(_ours)
     app = create_app(settings)
     context: Context = app.state.context
-    if settings.needs_login and not context.accounts.any_admin():
+    if settings.needs_login and not context.accounts.has_admin():
         raise UsageError("the server", "has no admin yet.", "Add one: pneumoscope users add NAME --admin")
     server = uvicorn.Server(
         uvicorn.Config(

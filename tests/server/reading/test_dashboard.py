@@ -107,7 +107,7 @@ def test_asking_for_all_counts_as_having_been_shown(settings: Settings) -> None:
 def test_readers_see_sums_and_admins_pseudonyms(settings: Settings) -> None:
     department = replace(settings, host="10.1.2.3", proxy="10.1.2.1")
     store = open_store(department)
-    accounts = Accounts(store, department)
+    accounts = Accounts(store)
     for name, role in (("ann", "reader"), ("bob", "reader"), ("chief", "admin")):
         accounts.add(name, PASSWORD, "admin" if role == "admin" else "reader", sees_names=False)
     store.close()
@@ -131,7 +131,7 @@ def test_readers_see_sums_and_admins_pseudonyms(settings: Settings) -> None:
         (reader,) = seen["figures"]["by_reader"]
         assert reader["reader"].startswith("reader-")
         text = json.dumps(seen)
-        accounts = {row.id: row.name for row in client.app.state.context.accounts.everyone()}
+        accounts = {row.id: row.name for row in client.app.state.context.accounts.list_all()}
         assert not any(number in text or f'"{name}"' in text for number, name in accounts.items())
 
 

@@ -32,7 +32,7 @@ def home_with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A server's folder with a reader and an admin; made once, since hashing a password takes its time on purpose."""
     settings = Settings(home=tmp_path_factory.mktemp("accounts"))
     store = open_store(settings)
-    accounts = Accounts(store, settings)
+    accounts = Accounts(store)
     accounts.add("reader", PASSWORD, "reader", sees_names=False)
     accounts.add("admin", PASSWORD, "admin", sees_names=True)
     store.close()
@@ -96,7 +96,7 @@ def test_a_used_session_lives_on_and_watching_is_no_use(client: Client) -> None:
     token = client.cookies["__Host-session"]
     with context.store.write() as session:
         session.execute(update(Login).values(seen=now() - 100))
-    context.accounts.by_session(token, counts=False)
+    context.sessions.find(token, keep_alive=False)
     with context.store.read() as session:
         assert session.query(Login).one().seen < now() - 90
     client.get("/api/me")
@@ -129,7 +129,7 @@ def test_readers_are_no_admins_and_see_no_names(client: Client) -> None:
     client.login("admin", PASSWORD)
     assert client.get(f"/api/studies/{study}/identity")["patient"]["patient_name"] == "Doe^Jane"
     lines = client.get("/api/audit", params={"subject": study})
-    reader = next(row.id for row in client.app.state.context.accounts.everyone() if row.name == "reader")
+    reader = next(row.id for row in client.app.state.context.accounts.list_all() if row.name == "reader")
     tried = {(line["who"] == reader, line["action"], line["status"]) for line in lines}
     assert (True, "DELETE /api/studies/{study}", 403) in tried
     assert (True, "GET /api/studies/{study}/identity", 403) in tried
@@ -210,13 +210,13 @@ def test_a_bucket_fills_again() -> None:
 
 
 def test_accounts_are_checked(store: Store, settings: Settings) -> None:
-    accounts = Accounts(store, settings)
+    accounts = Accounts(store)
     with pytest.raises(UsageError, match="12 to 256"):
         accounts.add("a", "short", "reader", sees_names=False)
     accounts.add("a", PASSWORD, "reader", sees_names=False)
     with pytest.raises(UsageError, match="exists already"):
         accounts.add("a", PASSWORD, "admin", sees_names=False)
-    assert not accounts.any_admin()
+    assert not accounts.has_admin()
 
 
 def test_no_record_no_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,7 +226,7 @@ def test_no_record_no_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch
         def fail(*_: object, **__: object) -> None:
             raise RuntimeError
 
-        monkeypatch.setattr("pneumoscope.server.api.middleware.Access", fail)
+        monkeypatch.setattr("pneumoscope.server.security.audit_log.record", fail)
         answer = client("GET", f"/api/studies/{study}")
         assert answer.status_code == 500
         assert study not in answer.text

@@ -12,13 +12,16 @@ from fastapi import Depends, Request
 from pneumoscope.server.api.events import Streams
 from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.pages import Pages
-from pneumoscope.server.errors import ForbiddenError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.runner import Models
-from pneumoscope.server.security.accounts import Accounts, Principal
+from pneumoscope.server.security import audit_log
+from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.permissions import check_admin
+from pneumoscope.server.security.principal import Principal
+from pneumoscope.server.security.sessions import Sessions
+from pneumoscope.server.security.tokens import Tokens
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Access
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.uploads.decoder_pool import Decoders
 
@@ -33,6 +36,8 @@ class Context:
     store: Store
     catalogue: Catalogue
     accounts: Accounts
+    sessions: Sessions
+    tokens: Tokens
     metrics: Metrics
     streams: Streams
     uploads: anyio.CapacityLimiter
@@ -69,8 +74,7 @@ async def current_admin(request: Request) -> Principal:
         ForbiddenError: It is none.
     """
     principal = await current_user(request)
-    if not principal.is_admin:
-        raise ForbiddenError("this address", "is for admins.", "Ask one of them.", code="admins-only")
+    check_admin(principal)
     return principal
 
 
@@ -108,7 +112,7 @@ async def commit_audited(
         value = change(session)
         if subject is not None:
             set_audit_subject(request, subject(value))
-        session.append(Access, request.state.access(status))
+        audit_log.record(session, request.state.audit_entry(status))
         return value
 
     value = await context.store.commit_async(both, exclusive=exclusive)

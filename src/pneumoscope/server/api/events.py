@@ -18,7 +18,8 @@ from sqlalchemy import Row, delete, func, select
 from starlette.concurrency import run_in_threadpool
 
 from pneumoscope.server.errors import UnavailableError
-from pneumoscope.server.security.accounts import Accounts, Principal
+from pneumoscope.server.security.principal import Principal
+from pneumoscope.server.security.sessions import Sessions
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Event
 
@@ -186,13 +187,13 @@ class Streams:
                 self._readers.discard(lots)
 
 
-def rights(accounts: Accounts, cookie: str | None, who: Principal) -> Callable[[], bool]:
+def rights(sessions: Sessions, cookie: str | None, who: Principal) -> Callable[[], bool]:
     """Return a check whether someone may go on watching: a stream must not outlive its session."""
 
     def still_there() -> bool:
         if who.via != "session":
             return True
-        return cookie is not None and accounts.by_session(cookie, counts=False) is not None
+        return cookie is not None and sessions.find(cookie, keep_alive=False) is not None
 
     return still_there
 

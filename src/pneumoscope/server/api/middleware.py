@@ -20,11 +20,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pneumoscope.server.api.dependencies import Context
 from pneumoscope.server.api.problems import HttpError, Problem, problem_of, problem_response
 from pneumoscope.server.errors import BusyError, ForbiddenError, LoginRequiredError, TooLargeError
-from pneumoscope.server.security.accounts import LOCAL, Principal
+from pneumoscope.server.security import audit_log
+from pneumoscope.server.security.audit_log import AuditEntry
+from pneumoscope.server.security.principal import LOCAL, Principal
 from pneumoscope.server.security.rate_limit import RateLimit
 from pneumoscope.server.storage.crypto import new_id
-from pneumoscope.server.storage.database import now
-from pneumoscope.server.storage.tables import Access
 
 PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/login")})
 """What answers without a login, beside the web app's own files."""
@@ -96,7 +96,7 @@ class Guard:
             raise _too_often(wait, code="locked-out")
         principal: Principal | None = LOCAL
         if self._settings.needs_login or "authorization" in headers:
-            principal = await run_in_threadpool(self._principal, headers, counts=path != EVENTS)
+            principal = await run_in_threadpool(self._principal, headers, keep_alive=path != EVENTS)
         if wait := self._requests.wait(principal.id if principal else passage.address):
             raise _too_often(wait)
         if principal is None and (method, path) not in PUBLIC:
@@ -139,10 +139,10 @@ class Guard:
         ):
             raise ForbiddenError("the request", "comes from another site.", "Use this server's own page.")
 
-    def _principal(self, headers: Headers, *, counts: bool) -> Principal | None:
+    def _principal(self, headers: Headers, *, keep_alive: bool) -> Principal | None:
         kind, _, token = headers.get("authorization", "").partition(" ")
         if kind.lower() == "bearer":
-            return self._context.accounts.by_token(token.strip())
+            return self._context.tokens.find(token.strip())
         if not self._settings.needs_login:
             return LOCAL
         try:
@@ -150,7 +150,7 @@ class Guard:
         except CookieError:
             return None
         cookie = cookies.get(cookie_name(self._settings.encrypted))
-        return None if cookie is None else self._context.accounts.by_session(cookie.value, counts=counts)
+        return None if cookie is None else self._context.sessions.find(cookie.value, keep_alive=keep_alive)
 
 
 class _Passage:
@@ -168,7 +168,7 @@ class _Passage:
         self.address: str = (scope.get("client") or ("",))[0]
         self.state: dict[str, Any] = scope.setdefault("state", {})
         self.state["number"] = self.number
-        self.state["access"] = self._access
+        self.state["audit_entry"] = self._audit_entry
         self.is_page = self.method in ("GET", "HEAD") and self.path in context.pages.addresses
         self.principal: Principal | None = None
         self.limit = _SMALL_BODY
@@ -246,22 +246,21 @@ class _Passage:
         if self.is_page or self.path == "/healthz":
             return  # nobody's data
         if self.state.get("recorded") != status:
-            await self._context.store.commit_async(lambda session: session.append(Access, self._access(status)))
+            await self._context.store.commit_async(lambda session: audit_log.record(session, self._audit_entry(status)))
 
-    def _access(self, status: int) -> dict[str, Any]:
-        """Return the line of the audit log about this request."""
+    def _audit_entry(self, status: int) -> AuditEntry:
+        """Return the entry of the audit log about this request."""
         route = getattr(self._scope.get("route"), "path", _UNKNOWN)
         who = self.principal or self.state.get("principal")
         subject = self.state.get("subject") or next(iter((self._scope.get("path_params") or {}).values()), "")
-        return {
-            "at": now(),
-            "who": who.id if isinstance(who, Principal) else "",
-            "address": self.address[:64],
-            "action": f"{_known_method(self.method)} {route}"[:160],
-            "subject": subject if isinstance(subject, str) and subject.isalnum() and len(subject) <= 64 else "",
-            "status": status,
-            "request": self.number,
-        }
+        return AuditEntry(
+            who=who.id if isinstance(who, Principal) else "",
+            action=f"{_known_method(self.method)} {route}"[:160],
+            subject=subject if isinstance(subject, str) and subject.isalnum() and len(subject) <= 64 else "",
+            address=self.address[:64],
+            status=status,
+            request=self.number,
+        )
 
 
 def _too_often(wait: float, code: str = "too-often") -> BusyError:

@@ -23,7 +23,7 @@ from pneumoscope.server.inference.models import SHORT, Catalogue
 from pneumoscope.server.reading import reads
 from pneumoscope.server.reading.agreement import site_figures
 from pneumoscope.server.reading.queries import Period, models_that_answered, rows_of, target_of
-from pneumoscope.server.security.accounts import Principal
+from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.tables import Display, Image, Prediction, Read, Reference, Study
 from pneumoscope.server.storage.transaction import Transaction

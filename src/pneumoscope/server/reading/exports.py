@@ -25,7 +25,7 @@ from pneumoscope.core.files import write_json
 from pneumoscope.core.labels import VIEWS
 from pneumoscope.server.reading.agreement import newest_by_standard
 from pneumoscope.server.reading.figures import STANDARDS, ReferenceRow
-from pneumoscope.server.security.audit_log import note
+from pneumoscope.server.security.audit_log import record_command
 from pneumoscope.server.storage import blobs, export_ledger
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store
@@ -116,7 +116,7 @@ def export_reads(store: Store, folder: Path) -> Exported:
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(str(folder), "is not empty.", "Name a new folder: an export never replaces another.")
     number = new_id()
-    note(store, "reads export", number)
+    record_command(store, "reads export", number)
     with store.read() as session:
         decided = decided_labels(session)
         labelled = {study: found for study, found in decided.items() if isinstance(found, Label)}

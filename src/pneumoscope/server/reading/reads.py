@@ -15,7 +15,7 @@ from sqlalchemy import Row, func, select
 from pneumoscope.server.api.schemas.common import OwnRead
 from pneumoscope.server.api.schemas.reads import ReadIn
 from pneumoscope.server.errors import ConflictError
-from pneumoscope.server.security.accounts import Principal
+from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now

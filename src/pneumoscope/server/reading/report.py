@@ -18,7 +18,7 @@ from pneumoscope.server.reading.agreement import site_figures
 from pneumoscope.server.reading.dashboard import SEED, chosen_model, model_out, operating_point, refused_share
 from pneumoscope.server.reading.figures import Accuracy, SiteFigures
 from pneumoscope.server.reading.queries import Period, models_that_answered, rows_of, target_of
-from pneumoscope.server.security.audit_log import note
+from pneumoscope.server.security.audit_log import record_command
 from pneumoscope.server.storage.database import Store
 from pneumoscope.stats.agreement import Agreement
 from pneumoscope.stats.estimates import Estimate
@@ -53,7 +53,7 @@ def site_report(store: Store, catalogue: Catalogue, model: str | None) -> SiteRe
         RunError: No model has answered yet.
         NotFoundError: The model is not here.
     """
-    note(store, "reads report")
+    record_command(store, "reads report")
     studies = Period().studies()
     with store.read() as session:
         answered = models_that_answered(session, studies)

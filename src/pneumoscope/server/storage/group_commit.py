@@ -108,7 +108,7 @@ class GroupCommitter:
         try:
             with self._begin(any(change.durable for change in batch)) as session:
                 if any(change.exclusive for change in batch):
-                    # Before any row is locked: transactions that lock in this order never wait for each other in a ring.
+                    # Before any row is locked: transactions that lock in this order can't wait in a ring.
                     self._lock_exclusive(session)
                 values = [change.make(session) for change in batch]
         except BaseException as error:

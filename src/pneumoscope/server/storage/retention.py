@@ -10,9 +10,10 @@ import threading
 
 from sqlalchemy import select
 
-from pneumoscope.server.storage.crypto import new_id
+from pneumoscope.server.security import audit_log
+from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Access, StoreSetting, Study
+from pneumoscope.server.storage.tables import StoreSetting, Study
 from pneumoscope.server.studies import studies
 
 WHO = "retention"
@@ -79,13 +80,8 @@ def sweep(store: Store, days: float, time: float) -> int:
         with store.write() as session:  # written down before it is done, as every access is
             query = select(Study.id).where(Study.received < time - days * DAY).order_by(Study.received)
             old = list(session.scalars(query.limit(_AT_ONCE)))
-            session.add_all(
-                Access(
-                    at=time, who=WHO, address="", action="DELETE /api/studies/{study}", subject=study, status=200,
-                    request=new_id(),
-                )
-                for study in old
-            )  # fmt: skip
+            for study in old:
+                audit_log.record(session, AuditEntry(WHO, "DELETE /api/studies/{study}", study, at=time))
         if not old:
             return erased
         unreached = studies.erase(store, old).get("exports_unreached", ())

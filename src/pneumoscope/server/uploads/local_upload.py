@@ -15,7 +15,7 @@ from pneumoscope.server.api.dependencies import Context
 from pneumoscope.server.api.problems import as_problem
 from pneumoscope.server.api.routes.uploads import take_in
 from pneumoscope.server.api.schemas.common import FileOut
-from pneumoscope.server.security.accounts import LOCAL
+from pneumoscope.server.security.principal import LOCAL
 from pneumoscope.server.storage.tables import Study
 
 _PAUSE = 0.5

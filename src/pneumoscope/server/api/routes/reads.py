@@ -27,7 +27,7 @@ from pneumoscope.server.inference import occlusion, queue
 from pneumoscope.server.inference.models import audit_of
 from pneumoscope.server.inference.posterior import posterior
 from pneumoscope.server.reading import reads
-from pneumoscope.server.security.accounts import Principal
+from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import now
 from pneumoscope.server.storage.tables import Image, Prediction, Read, Reference

@@ -32,6 +32,7 @@ from pneumoscope.server.api.schemas.common import (
 from pneumoscope.server.errors import ForbiddenError, InvalidRequestError, NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.reading import reads
+from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.tables import ExamIdentity, Identity, Image, Prediction, Study
 from pneumoscope.server.storage.transaction import Transaction
@@ -124,8 +125,7 @@ def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -
 
 def identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
     """Show who was examined, and when; for those who may see names."""
-    if not user.sees_names:
-        raise ForbiddenError("the identity", "is not for this account.", "Ask an admin.")
+    check_sees_names(user)
     with context.store.read() as session:
         found = studies.get(session, study)
         exam = session.get(ExamIdentity, study)

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from sqlalchemy import select, text
+from sqlalchemy import text
 
 from pneumoscope import __version__
 from pneumoscope.core.labels import DISCLAIMER
@@ -16,9 +16,10 @@ from pneumoscope.server.api.metrics import CONTENT_TYPE
 from pneumoscope.server.api.middleware import cookie_name
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import AboutOut, AccessOut, Credentials, Me, TokenIn, TokenOut, when
-from pneumoscope.server.errors import ConflictError, ForbiddenError, NotFoundError
-from pneumoscope.server.security.accounts import Principal
-from pneumoscope.server.storage.tables import Access
+from pneumoscope.server.errors import ConflictError
+from pneumoscope.server.security import audit_log as log
+from pneumoscope.server.security.permissions import check_may_create_token
+from pneumoscope.server.security.principal import Principal
 
 
 def routes() -> APIRouter:
@@ -72,7 +73,7 @@ def login(request: Request, response: Response, context: AppContext, sent: Crede
     """Begin a session. The cookie is not for scripts; changes need the answer's ``csrf`` as X-CSRF-Token."""
     if not context.settings.needs_login:
         raise ConflictError("this server", "has no accounts: it answers its own machine alone.")
-    token, principal = context.accounts.login(sent.name, sent.password)
+    token, principal = context.sessions.login(sent.name, sent.password)
     request.state.principal = principal  # for the audit log
     response.set_cookie(
         cookie_name(context.settings.encrypted),
@@ -90,7 +91,7 @@ def logout(request: Request, response: Response, context: AppContext, user: Curr
     """End this session."""
     name = cookie_name(context.settings.encrypted)
     if token := request.cookies.get(name):
-        context.accounts.logout(token)
+        context.sessions.logout(token)
     response.delete_cookie(name, path="/", secure=context.settings.encrypted, httponly=True, samesite="strict")
 
 
@@ -101,23 +102,20 @@ def me(context: AppContext, user: CurrentUser) -> Me:
 
 def new_token(request: Request, context: AppContext, user: CurrentUser, sent: TokenIn) -> TokenOut:
     """Make a key for a program, with this account's rights. A key can't make keys."""
-    if user.via != "session":
-        raise ForbiddenError("a token", "is made by someone who has logged in.")
-    number, token = context.accounts.new_token(user.id, sent.label)
-    set_audit_subject(request, number)
-    made = next(row for row in context.accounts.tokens(user.id) if row.id == number)
-    return TokenOut(id=number, label=made.label, created=when(made.created), token=token)
+    check_may_create_token(user)
+    row, token = context.tokens.create(user.id, sent.label)
+    set_audit_subject(request, row.id)
+    return TokenOut(id=row.id, label=row.label, created=when(row.created), token=token)
 
 
 def list_tokens(context: AppContext, user: CurrentUser) -> list[TokenOut]:
     """List the keys of this account."""
-    return [TokenOut(id=row.id, label=row.label, created=when(row.created)) for row in context.accounts.tokens(user.id)]
+    return [TokenOut(id=row.id, label=row.label, created=when(row.created)) for row in context.tokens.list_of(user.id)]
 
 
 def revoke_token(context: AppContext, user: CurrentUser, token: Id) -> None:
     """End a key."""
-    if not context.accounts.revoke(user.id, token):
-        raise NotFoundError("token")
+    context.tokens.revoke(user.id, token)
 
 
 def audit_log(
@@ -129,21 +127,14 @@ def audit_log(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[AccessOut]:
     """Show who did what, newest first."""
-    query = select(Access).order_by(Access.id.desc()).limit(limit)
-    if subject is not None:
-        query = query.where(Access.subject == subject)
-    if account is not None:
-        query = query.where(Access.who == account)
-    if before is not None:
-        query = query.where(Access.id < before)
-    with context.store.read() as session:
-        return [
-            AccessOut(
-                id=row.id, at=when(row.at), who=row.who, address=row.address, action=row.action,
-                subject=row.subject, status=row.status, request=row.request,
-            )
-            for row in session.scalars(query)
-        ]  # fmt: skip
+    entries = log.list_entries(context.store, subject=subject, account=account, before=before, limit=limit)
+    return [
+        AccessOut(
+            id=row.id, at=when(row.at), who=row.who, address=row.address, action=row.action,
+            subject=row.subject, status=row.status, request=row.request,
+        )
+        for row in entries
+    ]  # fmt: skip
 
 
 def watch(
@@ -157,7 +148,7 @@ def watch(
     Names: ``study``, ``prediction``, ``read``. Data: ``{"study", "id", "state"}``. After a break, send the last id.
     """
     since = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
-    still_there = events.rights(context.accounts, request.cookies.get(cookie_name(context.settings.encrypted)), user)
+    still_there = events.rights(context.sessions, request.cookies.get(cookie_name(context.settings.encrypted)), user)
     stream = context.streams.open(context.store, since, still_there)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
