@@ -8,7 +8,15 @@ from typing import Annotated, Any
 import typer
 
 from pneumoscope.cli.data_import import import_
-from pneumoscope.cli.data_screen import AsJson, check_output, groups_said, print_conflicts, print_json, progress_bars
+from pneumoscope.cli.data_screen import (
+    AsJson,
+    DropConflicts,
+    check_output,
+    groups_said,
+    print_conflicts,
+    print_json,
+    progress_bars,
+)
 from pneumoscope.cli.options import Allow, Because, pairs, read_manifest_at
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import write_text
@@ -44,6 +52,7 @@ def split(
     ] = None,
     seed: Seed = 0,
     again: Annotated[bool, typer.Option("--again", help="Replace parts that the manifest has already.")] = False,
+    drop_conflicts: DropConflicts = False,
     roots: Roots = None,
     as_json: AsJson = False,
 ) -> None:
@@ -59,6 +68,14 @@ def split(
             f"has parts already ({', '.join(loaded.parts_present)}).",
             "Say --again to replace them. Images that were once tested on stay in the ledger.",
         )
+    conflicts: list[str] = []
+    if drop_conflicts:
+        from pneumoscope.data.conflicts import conflict_images
+        from pneumoscope.data.conflicts import drop_conflicts as without
+
+        with progress_bars() as progress:
+            cleaned, found = without(loaded, progress)
+        conflicts, loaded = conflict_images(loaded, found), cleaned
     fractions = {"test": test, "validation": validation, "calibration": calibration}
     divided = assign_parts(loaded, {**fractions, **(parse_ratio(ratio) if ratio else {})}, seed)
     left: dict[str, int] = {}
@@ -69,9 +86,12 @@ def split(
     write_manifest(divided, target)
     facts = facts_of(divided)
     if as_json:
-        print_json({"manifest": str(target), "left_out": left, **facts})
+        dropped = {"dropped_conflicts": conflicts} if drop_conflicts else {}
+        print_json({"manifest": str(target), "left_out": left, **dropped, **facts})
         return
     _print_counts(facts)
+    if drop_conflicts:
+        typer.echo(f"Left out, since one picture carries two labels: {len(conflicts):,} images.")
     if balance is not None:
         gone = ", ".join(f"{number:,} {label}" for label, number in left.items() if number)
         typer.echo(f"Left out of train for balance: {gone or 'nothing'} (they are in no part).")
@@ -82,9 +102,7 @@ def split(
 def merge(
     manifests: Annotated[list[Path], typer.Argument(help="Two or more manifests.", metavar="MANIFEST...")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Manifest to write (.parquet).")],
-    drop_conflicts: Annotated[
-        bool, typer.Option("--drop-conflicts", help="Leave out pictures that carry two labels.")
-    ] = False,
+    drop_conflicts: DropConflicts = False,
     balance: Annotated[
         str | None, typer.Option(help="Thin out the result: 1:1 (all labels alike) or covid-19=1,normal=2.")
     ] = None,

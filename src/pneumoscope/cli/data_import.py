@@ -8,7 +8,15 @@ from typing import Annotated
 
 import typer
 
-from pneumoscope.cli.data_screen import AsJson, check_output, groups_said, print_conflicts, print_json, progress_bars
+from pneumoscope.cli.data_screen import (
+    AsJson,
+    DropConflicts,
+    check_output,
+    groups_said,
+    print_conflicts,
+    print_json,
+    progress_bars,
+)
 from pneumoscope.cli.options import pairs, read_secret
 from pneumoscope.data.source_names import source_names
 
@@ -62,6 +70,7 @@ def import_(
     drop_unmapped: Annotated[bool, typer.Option("--drop-unmapped", help="Leave out terms without a label.")] = False,
     drop_missing: Annotated[bool, typer.Option("--drop-missing", help="csv: leave out rows without image.")] = False,
     drop_unreadable: Annotated[bool, typer.Option("--drop-unreadable", help="Leave out unreadable images.")] = False,
+    drop_conflicts: DropConflicts = False,
     as_json: AsJson = False,
 ) -> None:
     """Make a manifest from a data set, and say what was kept and dropped and why."""
@@ -101,7 +110,9 @@ def import_(
         key=read_secret(key) if key else b"",
     )
     with progress_bars() as progress:
-        manifest, report = import_source(found, path, options, drop_unreadable=drop_unreadable, progress=progress)
+        manifest, report = import_source(
+            found, path, options, drop_unreadable=drop_unreadable, drop_conflicts=drop_conflicts, progress=progress
+        )
     write_manifest(manifest, output)
     if as_json:
         print_json({"manifest": str(output), **report.to_json()})

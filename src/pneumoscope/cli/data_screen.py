@@ -13,6 +13,9 @@ import typer
 from pneumoscope.core.errors import UsageError
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+DropConflicts = Annotated[
+    bool, typer.Option("--drop-conflicts", help="Leave out every image whose picture carries another label elsewhere.")
+]
 
 
 def check_output(path: Path) -> None:

@@ -17,6 +17,13 @@ def suggestion(name: str, known: Iterable[str]) -> str:
     return f" Did you mean {near[0]!r}?" if near else ""
 
 
+def several(names: Iterable[str], shown: int = 5) -> str:
+    """Return the first few names and how many more there are."""
+    names = list(names)
+    more = f" and {len(names) - shown} more" if len(names) > shown else ""
+    return ", ".join(repr(name) for name in names[:shown]) + more
+
+
 class Registry(Generic[T]):
     """A table from names to things of one kind.
 

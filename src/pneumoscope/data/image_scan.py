@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pneumoscope.core.errors import ImageError
+from pneumoscope.core.errors import ImageError, ManifestError
+from pneumoscope.core.registry import several
 from pneumoscope.data.fingerprint import perceptual_hash, thumbnail
 
 if TYPE_CHECKING:
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
 
     import numpy as np
     from numpy.typing import NDArray
+
+    from pneumoscope.data.manifest import Manifest
+
+Progress = Callable[[str, int], Callable[[int], None]]
+"""Opens a progress bar (what is done, how many in all) and returns the function that sets it."""
+
+
+def silent(what: str, total: int) -> Callable[[int], None]:
+    """Show no progress."""
+    return lambda _: None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,3 +91,35 @@ def read_pictures(paths: Sequence[Path], tick: Callable[[int], None] = lambda _:
             results.append(result)
             tick(len(results))
     return results
+
+
+def imported_thumbnails(manifest: Manifest, progress: Progress = silent) -> NDArray[np.float32]:
+    """Read a manifest's images again and return their thumbnails, in row order.
+
+    Args:
+        manifest: Any manifest.
+        progress: Shows how far it is.
+
+    Returns:
+        [N, 64, 64] float32, 0 = black, 1 = white.
+
+    Raises:
+        ManifestError: An image is absent or has another SHA-256 than at import.
+    """
+    import numpy as np
+
+    sources = ", ".join(sorted(set(manifest.table.source)))
+    paths = manifest.paths()
+    results = read_pictures(paths, progress(f"reading {sources}", len(paths)))
+    wrong = [
+        f"{path.name} ({'another SHA-256 than at import' if isinstance(result, Picture) else result.problem})"
+        for path, result, sha256 in zip(paths, results, manifest.table.sha256, strict=True)
+        if not isinstance(result, Picture) or result.sha256 != sha256
+    ]
+    if wrong:
+        raise ManifestError(
+            f"{len(wrong)} images of {sources}",
+            f"are not as they were imported: {several(wrong)}.",
+            "Import the source again.",
+        )
+    return np.stack([result.small for result in results if isinstance(result, Picture)])

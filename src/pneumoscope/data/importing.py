@@ -7,31 +7,23 @@ they are known, and near-duplicates, so that what belongs together can be kept o
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.labels import VIEWS
+from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.grouping import group_names
-from pneumoscope.data.image_scan import Picture, read_pictures
+from pneumoscope.data.image_scan import Picture, Progress, read_pictures, silent
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import draw_masks
-from pneumoscope.data.similarity import SAME, Pair, near_duplicates
+from pneumoscope.data.similarity import Pair, near_duplicates
 from pneumoscope.data.source import Dropped, ImportOptions, Listing, Row, Source
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-Progress = Callable[[str, int], Callable[[int], None]]
-"""Opens a bar (what is done, how many in all) and returns the function that sets it."""
-
-
-def silent(what: str, total: int) -> Callable[[int], None]:
-    """Show no progress."""
-    return lambda _: None
 
 
 @dataclass(frozen=True)
@@ -82,6 +74,7 @@ def import_source(
     options: ImportOptions,
     *,
     drop_unreadable: bool = False,
+    drop_conflicts: bool = False,
     progress: Progress = silent,
 ) -> tuple[Manifest, ImportReport]:
     """List, read and group the images of a source.
@@ -91,6 +84,7 @@ def import_source(
         path: Its folder or table.
         options: What the user says about it.
         drop_unreadable: List unreadable images as dropped, instead of refusing.
+        drop_conflicts: List every image that is the same picture as another with a different label as dropped.
         progress: Shows how far it is.
 
     Raises:
@@ -113,9 +107,16 @@ def import_source(
     small = np.stack([picture.small for picture in pictures])
     table_rows = [_manifest_row(name, row, picture) for row, picture in zip(rows, pictures, strict=True)]
     manifest, pairs = grouped(table_rows, small, roots, (), progress)
+    conflicts = find_conflicts(manifest, pairs)
+    if drop_conflicts and conflicts.rows:
+        for row in sorted(conflicts.rows):
+            listing.drop(manifest.table.image[row], "the same picture has another label")
+        manifest = without_conflicts(manifest, conflicts)
+        if not len(manifest):
+            raise ManifestError(str(path), "has no image left without its label conflicts.", "Correct the labels.")
     reasons = Counter(dropped.reason for dropped in listing.dropped)
     stayed_out = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "nothing"
-    notes = [f"import {source.name} as {name}: {len(rows)} images; dropped: {stayed_out}", *listing.notes]
+    notes = [f"import {source.name} as {name}: {len(manifest)} images; dropped: {stayed_out}", *listing.notes]
     manifest = Manifest(manifest.table, manifest.roots, tuple(notes))
     report = ImportReport(
         source=name,
@@ -123,7 +124,7 @@ def import_source(
         dropped=tuple(listing.dropped),
         pairs=len(pairs),
         groups={str(kind): int(count) for kind, count in manifest.kinds.value_counts().items()},
-        conflicts=tuple(conflicting(manifest, pairs)[0]),
+        conflicts=conflicts.sentences,
         notes=tuple(listing.notes),
     )
     return manifest, report
@@ -186,24 +187,3 @@ def grouped(
     table = pd.DataFrame(rows)
     names = group_names(table, pairs, together)
     return Manifest.from_rows([{**row, "group": name} for row, name in zip(rows, names, strict=True)], roots), pairs
-
-
-def conflicting(manifest: Manifest, pairs: Iterable[Pair]) -> tuple[list[str], set[int]]:
-    """Return where the same picture carries different labels.
-
-    Near-duplicates that are less alike may be two studies of one patient, whose labels may well differ.
-
-    Returns:
-        Each case in words, the most alike first, and the positions of the rows concerned.
-    """
-    source, image, label = (manifest.table[name].tolist() for name in ("source", "image", "label"))
-    found = sorted(
-        (pair for pair in pairs if pair.similarity >= SAME and label[pair.first] != label[pair.second]),
-        key=lambda pair: -pair.similarity,
-    )
-    words = [
-        f"{source[a]}/{image[a]} is {label[a]}, {source[b]}/{image[b]} is {label[b]} (similarity {pair.similarity:.2f})"
-        for pair in found
-        for a, b in [(pair.first, pair.second)]
-    ]
-    return words, {place for pair in found for place in (pair.first, pair.second)}

@@ -2,25 +2,103 @@
 
 Public sets copy from each other: only where they meet does it show that two of them hold the same picture, sometimes
 under different labels. The images are read again for that, and must still be the ones that were imported.
+
+A file that two sources hold gets one row. V7's annotations are the case: their images are ieee8023's own files. Two
+rows would count each of them twice, and would make ``source`` a clue to the label. The row of the manifest that is
+named first stays; the other fills in what it lacks, above all the masks.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from pneumoscope.core.errors import ManifestError, UsageError
-from pneumoscope.data.folding import Folded, fold
-from pneumoscope.data.image_scan import Picture, read_pictures
-from pneumoscope.data.importing import Progress, conflicting, grouped, silent
+from pneumoscope.data.conflicts import conflict_images, find_conflicts
+from pneumoscope.data.image_scan import Progress, imported_thumbnails, silent
+from pneumoscope.data.importing import grouped
 from pneumoscope.data.manifest import Manifest, validated
 from pneumoscope.data.similarity import Pair
-from pneumoscope.data.source import several
 from pneumoscope.data.splits import balance_rows, parse_balance
+
+FILLED = ("view", "sex", "age", "lung_mask", "ignore_mask", "license")
+"""Columns that are filled in. Numbers of patients and studies are not: each source counts for itself."""
+MASKS = ("lung_mask", "ignore_mask")
+_COMPARED = ("view", "sex", "age")
+
+
+@dataclass(frozen=True)
+class SameFiles:
+    """What became of images that several sources hold.
+
+    Args:
+        images: ``source/image, as source/image`` for each row that went.
+        filled: Column -> images that it was filled in for.
+        disagreements: Where the two rows say different things, in words.
+    """
+
+    images: tuple[str, ...]
+    filled: dict[str, int]
+    disagreements: tuple[str, ...]
+
+
+def join_same_files(
+    table: pd.DataFrame, origin: Sequence[int], roots: Mapping[str, Path]
+) -> tuple[pd.DataFrame, SameFiles]:
+    """Return the table with one row for each file that several manifests have under the same label.
+
+    A file that one manifest has twice stays twice, and so does one whose labels differ: that is a conflict, to be seen.
+
+    Args:
+        table: Rows of all manifests, in the order of the manifests; groups are made already.
+        origin: [N] the number of the manifest that each row is from.
+        roots: Name -> folder of all of them.
+
+    Returns:
+        The table, rows in the same order and with their old index, and an account.
+    """
+    first: dict[tuple[str, str], int] = {}
+    gone: list[int] = []
+    images, disagreements = [], []
+    filled = dict.fromkeys(FILLED, 0)
+    rows = table.to_dict("records")
+    for place, row in enumerate(rows):
+        kept_at = first.setdefault((row["sha256"], row["label"]), place)
+        if origin[kept_at] == origin[place]:
+            continue
+        kept = rows[kept_at]
+        gone.append(place)
+        images.append(f"{row['source']}/{row['image']}, as {kept['source']}/{kept['image']}")
+        for column in FILLED:
+            value = row[column]
+            if _known(value) and not _known(kept[column]):
+                kept[column] = _qualified(value, row["source"], roots) if column in MASKS else value
+                filled[column] += 1
+            elif column in _COMPARED and _known(value) and value != kept[column]:
+                disagreements.append(
+                    f"{kept['source']}/{kept['image']}: {column} {kept[column]}, {row['source']} says {value}"
+                )
+    result = table.copy()
+    for column in FILLED:
+        result[column] = [row[column] for row in rows]
+    counts = {column: number for column, number in filled.items() if number}
+    return result.drop(index=result.index[gone]), SameFiles(tuple(images), counts, tuple(disagreements))
+
+
+def _known(value: object) -> bool:
+    return value is not None and value == value  # NaN is unlike itself
+
+
+def _qualified(mask: str, source: str, roots: Mapping[str, Path]) -> str:
+    """Return a mask's path with the name of its root, since its new row belongs to another source."""
+    name, colon, _ = mask.partition(":")
+    return mask if colon and name in roots else f"{source}:{mask}"
 
 
 @dataclass(frozen=True)
@@ -66,10 +144,10 @@ def merge(
 ) -> tuple[Manifest, MergeReport]:
     """Join manifests; groups are made anew over all images, and parts are taken away.
 
-    What was one group in an input stays one group. A file that several sources hold gets one row (``folding.py``).
+    What was one group in an input stays one group. A file that several sources hold gets one row (``join_same_files``).
 
     Args:
-        manifests: Two or more, with different sources.
+        manifests: Two or more, with different sources; one is enough with ``drop_conflicts``.
         drop_conflicts: Leave out every image that is the same picture as another with a different label.
         balance: Ratio of the labels of the whole result, ``1:1`` or ``covid-19=1,normal=2``; None keeps all images.
         seed: Decides which groups stay, where ``balance`` leaves some out.
@@ -79,10 +157,10 @@ def merge(
         UsageError: Fewer than two manifests, or a ratio that is none.
         ManifestError: A source occurs in two of them, or an image is absent or altered.
     """
-    if len(manifests) < 2:
-        raise UsageError("merge", "needs two or more manifests.")
+    if len(manifests) < (1 if drop_conflicts else 2):
+        raise UsageError("merge", "needs two or more manifests.", "Of a single one it only leaves out conflicts.")
     roots = _roots(manifests)
-    small = np.concatenate([_thumbnails(manifest, progress) for manifest in manifests])
+    small = np.concatenate([imported_thumbnails(manifest, progress) for manifest in manifests])
     rows: list[dict[str, Any]] = []
     together: list[str | None] = []
     origin: list[int] = []
@@ -94,18 +172,18 @@ def merge(
     merged, pairs = grouped(rows, small, roots, together, progress)
 
     table = merged.table
-    conflicts, places = conflicting(merged, pairs)
-    dropped = (
-        tuple(sorted(table.source[place] + "/" + table.image[place] for place in places)) if drop_conflicts else ()
-    )
+    conflicts = find_conflicts(merged, pairs)
+    dropped = tuple(conflict_images(merged, conflicts)) if drop_conflicts else ()
     across = _across(merged, pairs)
     notes = [f"{' + '.join(_sources(manifest))}: {note}" for manifest in manifests for note in manifest.notes]
-    notes.append(f"merge of {len(manifests)} manifests: {len(merged)} images, {len(conflicts)} label conflicts")
-    kept, folded = fold(table, origin, roots)
-    if folded.images:
-        notes.append(_folding_note(folded))
+    notes.append(
+        f"merge of {len(manifests)} manifests: {len(merged)} images, {len(conflicts.sentences)} label conflicts"
+    )
+    kept, same = join_same_files(table, origin, roots)
+    if same.images:
+        notes.append(_same_files_note(same))
     if drop_conflicts:
-        kept = kept[~kept.index.isin(sorted(places))]
+        kept = kept[~kept.index.isin(sorted(conflicts.rows))]
         notes.append(f"left out {len(dropped)} images whose picture has another label elsewhere")
     merged = Manifest(kept.reset_index(drop=True), roots, tuple(notes))
     balanced: list[str] = []
@@ -115,14 +193,14 @@ def merge(
     return merged, MergeReport(
         images={str(source): int(count) for source, count in merged.table.source.value_counts().items()},
         across=across,
-        conflicts=tuple(conflicts),
+        conflicts=conflicts.sentences,
         dropped=dropped,
         groups={str(kind): int(count) for kind, count in merged.kinds.value_counts().items()},
         unsplit=any(manifest.parts_present for manifest in manifests),
         balanced=tuple(balanced),
-        same=folded.images,
-        filled=folded.filled,
-        disagreements=folded.disagreements,
+        same=same.images,
+        filled=same.filled,
+        disagreements=same.disagreements,
     )
 
 
@@ -130,11 +208,11 @@ def _sources(manifest: Manifest) -> list[str]:
     return sorted(set(manifest.table.source))
 
 
-def _folding_note(folded: Folded) -> str:
-    filled = ", ".join(f"{column} {number}" for column, number in folded.filled.items()) or "nothing"
+def _same_files_note(same: SameFiles) -> str:
+    filled = ", ".join(f"{column} {number}" for column, number in same.filled.items()) or "nothing"
     return (
-        f"{len(folded.images)} images are the same file in two sources: one row each; filled in from the other: "
-        f"{filled}; {len(folded.disagreements)} disagreements"
+        f"{len(same.images)} images are the same file in two sources: one row each; filled in from the other: "
+        f"{filled}; {len(same.disagreements)} disagreements"
     )
 
 
@@ -155,24 +233,6 @@ def _roots(manifests: Sequence[Manifest]) -> dict[str, Any]:
                 raise ManifestError(f"root {name!r}", "is two folders in two of the manifests.", "Import one again.")
             roots[name] = root
     return {source: root for source, root in roots.items() if root is not None}
-
-
-def _thumbnails(manifest: Manifest, progress: Progress) -> np.ndarray[Any, np.dtype[np.float32]]:
-    """Read a manifest's images again and return [N, 64, 64]; each must have the SHA-256 that the manifest says."""
-    paths = manifest.paths()
-    read = read_pictures(paths, progress(f"reading {', '.join(_sources(manifest))}", len(paths)))
-    wrong = [
-        f"{path.name} ({found.problem if not isinstance(found, Picture) else 'another SHA-256 than at import'})"
-        for path, found, sha256 in zip(paths, read, manifest.table.sha256, strict=True)
-        if not isinstance(found, Picture) or found.sha256 != sha256
-    ]
-    if wrong:
-        raise ManifestError(
-            f"{len(wrong)} images of {', '.join(_sources(manifest))}",
-            f"are not as they were imported: {several(wrong)}.",
-            "Import the source again.",
-        )
-    return np.stack([found.small for found in read if isinstance(found, Picture)])
 
 
 def _across(merged: Manifest, pairs: Sequence[Pair]) -> dict[str, int]:

@@ -6,7 +6,7 @@ images, hashing and grouping are the same for all and happen in ``data/importing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -183,10 +183,3 @@ def files_under(folder: Path) -> Iterator[Path]:
 def relative(path: Path, root: Path) -> str:
     """Return ``path`` relative to ``root``, with forward slashes."""
     return path.relative_to(root).as_posix()
-
-
-def several(names: Iterable[str], shown: int = 5) -> str:
-    """Return the first few names and how many more there are."""
-    names = list(names)
-    more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(repr(name) for name in names[:shown]) + more

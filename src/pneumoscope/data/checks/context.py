@@ -27,7 +27,7 @@ from pneumoscope.data.similarity import SAME, Pair, near_duplicates
 if TYPE_CHECKING:
     import pandas as pd
 
-    from pneumoscope.data.importing import Progress
+    from pneumoscope.data.image_scan import Progress
 
 _KEPT = 64  # measurements and reports in the cache folder
 VERSION = 1  # of what is measured: raise it when facts or similarity change

@@ -121,7 +121,8 @@ def label_conflicts(evidence: Evidence) -> Finding | Clear:
         severity="block",
         sentence=f"{len(pairs):,} pairs show one exposure under two labels ({len(images):,} images): "
         "one of the two must be wrong.",
-        what_to_do="Correct the labels, or leave the images out: pneumoscope data merge --drop-conflicts.",
+        what_to_do="Correct the labels, or leave the images out: --drop-conflicts of pneumoscope data import, split or "
+        "merge.",
         cases=tuple(describe_pair(evidence, pair) for pair in pairs),
     )
 

@@ -19,7 +19,7 @@ from pneumoscope.data.checks.findings import Clear, Finding, GateReport
 from pneumoscope.data.manifest import Manifest
 
 if TYPE_CHECKING:
-    from pneumoscope.data.importing import Progress
+    from pneumoscope.data.image_scan import Progress
 
 
 def check(

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
-from pneumoscope.core.registry import suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative, several
+from pneumoscope.core.registry import several, suggestion
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative
 from pneumoscope.data.source_table import (
     SEX_TERMS,
     VIEW_TERMS,

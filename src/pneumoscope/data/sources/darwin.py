@@ -19,17 +19,9 @@ from typing import Any
 
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
-from pneumoscope.core.registry import suggestion
+from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.polygons import Outlines, Polygon
-from pneumoscope.data.source import (
-    ImportOptions,
-    Listing,
-    Row,
-    Source,
-    files_under,
-    relative,
-    several,
-)
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
 from pneumoscope.data.source_table import SEX_TERMS, VIEW_TERMS, find_image, index_files, term, years
 from pneumoscope.data.sources.kaggle_pneumonia import parse_name
 from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link, why_not_image

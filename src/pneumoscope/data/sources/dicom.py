@@ -15,8 +15,8 @@ from pathlib import Path
 
 from pneumoscope.core.errors import ImageError, LabelError, ManifestError, MissingExtraError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
-from pneumoscope.core.registry import suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative, several
+from pneumoscope.core.registry import several, suggestion
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
 from pneumoscope.data.source_table import VIEW_TERMS, need_column, read_table
 from pneumoscope.imaging.dicom.tags import Tags, metadata
 from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link

@@ -9,16 +9,8 @@ from pathlib import Path
 
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.labels import LABELS, check_label
-from pneumoscope.core.registry import suggestion
-from pneumoscope.data.source import (
-    ImportOptions,
-    Listing,
-    Row,
-    Source,
-    files_under,
-    relative,
-    several,
-)
+from pneumoscope.core.registry import several, suggestion
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
 from pneumoscope.imaging.files import why_not_image
 
 

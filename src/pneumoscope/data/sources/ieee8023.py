@@ -13,8 +13,8 @@ from types import MappingProxyType
 
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import check_label
-from pneumoscope.core.registry import suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative, several
+from pneumoscope.core.registry import several, suggestion
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative
 from pneumoscope.data.source_table import (
     SEX_TERMS,
     VIEW_TERMS,

@@ -11,15 +11,8 @@ import re
 from pathlib import Path
 
 from pneumoscope.core.errors import LabelError
-from pneumoscope.data.source import (
-    ImportOptions,
-    Listing,
-    Row,
-    Source,
-    files_under,
-    relative,
-    several,
-)
+from pneumoscope.core.registry import several
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
 from pneumoscope.imaging.files import why_not_image
 
 LICENSE = "CC BY 4.0"

@@ -189,8 +189,9 @@ def _written(
     """Copy the pixels and write the manifest; return it, with pictures that stand under two labels, in words."""
     import numpy as np
 
-    from pneumoscope.data.image_scan import read_pictures
-    from pneumoscope.data.importing import conflicting, grouped, silent
+    from pneumoscope.data.conflicts import find_conflicts
+    from pneumoscope.data.image_scan import read_pictures, silent
+    from pneumoscope.data.importing import grouped
     from pneumoscope.data.manifest import Manifest, write_manifest
 
     (folder / export_ledger.IMAGES).mkdir(parents=True)
@@ -211,7 +212,7 @@ def _written(
     notes = (f"reads export: {len(rows)} images; labels by reference standard, else by unaided final reads",)
     manifest = Manifest(manifest.table, manifest.roots, notes)
     write_manifest(manifest, folder / MANIFEST)
-    return manifest, conflicting(manifest, pairs)[0]
+    return manifest, list(find_conflicts(manifest, pairs).sentences)
 
 
 def _copy(store: Store, image: Image, path: Path) -> None:

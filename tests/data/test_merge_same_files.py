@@ -12,10 +12,9 @@ import pytest
 
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.files import sha256_of
-from pneumoscope.data.folding import fold
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import write_mask
-from pneumoscope.data.merge import merge
+from pneumoscope.data.merge import join_same_files, merge
 
 Draw = Callable[..., Path]
 MakeRow = Callable[..., dict[str, Any]]
@@ -36,7 +35,7 @@ def test_the_first_row_stays_and_is_filled_in(make_row: MakeRow) -> None:
         {"source": "b", "sha256": one, "view": "AP", "age": 19.0, "patient_id": "7", "lung_mask": "b-masks:lung/x.png"},
         {"source": "b", "ignore_mask": "masks/y.png"},
     )
-    kept, account = fold(table, [0, 0, 1, 1], ROOTS)
+    kept, account = join_same_files(table, [0, 0, 1, 1], ROOTS)
     assert kept.index.tolist() == [0, 1, 3]
     first = kept.loc[0]
     assert (first.source, first["view"], first.age, first.lung_mask) == ("a", "PA", 19.0, "b-masks:lung/x.png")
@@ -50,7 +49,7 @@ def test_the_first_row_stays_and_is_filled_in(make_row: MakeRow) -> None:
 def test_a_mask_in_the_other_sources_own_folder_keeps_its_root(make_row: MakeRow) -> None:
     same = {"sha256": "1" * 64}
     table = _table(make_row, {"source": "a", **same}, {"source": "b", "lung_mask": "masks/x.png", **same})
-    kept, _ = fold(table, [0, 1], ROOTS)
+    kept, _ = join_same_files(table, [0, 1], ROOTS)
     assert Manifest(kept, ROOTS).table.lung_mask.tolist() == ["b:masks/x.png"]
 
 
@@ -68,7 +67,7 @@ def test_copies_in_one_source_and_conflicts_stay(make_row: MakeRow) -> None:
         {"source": "a", **same},
         {"source": "b", "label": "covid-19", **same},
     )
-    kept, account = fold(table, [0, 0, 1], ROOTS)
+    kept, account = join_same_files(table, [0, 0, 1], ROOTS)
     assert len(kept) == 3
     assert account.images == ()
 
