@@ -1,6 +1,6 @@
 import { render } from "preact";
 import { App } from "./app";
-import { applyTheme } from "./ui/theme";
+import { applyTheme } from "./components/theme";
 import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/frame.css";

@@ -1,8 +1,8 @@
 // The end of a session. The server ends one after a time without requests, but a worklist that refreshes itself goes on
 // asking: so the page watches for its reader too, warns, and logs out. Several tabs are one reader.
 import { signal } from "@preact/signals";
-import { forget } from "../ui/drafts";
 import { api, ended, lost, me } from "./client";
+import { forget } from "./drafts";
 
 /** Seconds until the log-off, while the warning is shown; null otherwise. */
 export const left = signal<number | null>(null);

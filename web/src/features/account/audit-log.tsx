@@ -1,0 +1,130 @@
+// For admins: who did what, newest first. What was done is said in words; the request's own line is beside it.
+import { useSignal } from "@preact/signals";
+import { api, body } from "../../api/client";
+import type { components } from "../../api/schema";
+import { Badge } from "../../components/badge";
+import { ProblemNote } from "../../components/problem";
+import { Scroll } from "../../components/scroll-area";
+import { t, word } from "../../i18n";
+
+type Access = components["schemas"]["AccessOut"];
+const PAGE = 50;
+
+export function AuditLog() {
+  const rows = useSignal<Access[] | null>(null);
+  const whole = useSignal(false);
+  const subject = useSignal("");
+  const account = useSignal("");
+  const problem = useSignal<unknown>(null);
+  const fetchFrom = async (before: number | null) => {
+    problem.value = null;
+    try {
+      const query = {
+        limit: PAGE,
+        ...(before === null ? {} : { before }),
+        ...(subject.value.trim() ? { subject: subject.value.trim() } : {}),
+        ...(account.value.trim() ? { account: account.value.trim() } : {}),
+      };
+      const found = await body(api.GET("/api/audit", { params: { query } }));
+      rows.value = before === null ? found : [...(rows.value ?? []), ...found];
+      whole.value = found.length < PAGE;
+    } catch (error) {
+      problem.value = error;
+    }
+  };
+  return (
+    <section aria-labelledby="account-audit" class="sheet">
+      <h2 id="account-audit">{t("account.audit")}</h2>
+      <p class="soft">{t("account.audit-what")}</p>
+      <form
+        class="inline"
+        onSubmit={(event) => {
+          event.preventDefault();
+          void fetchFrom(null);
+        }}
+      >
+        <label class="field">
+          <span>{t("account.by-subject")}</span>
+          <input
+            maxLength={64}
+            spellcheck={false}
+            autocomplete="off"
+            value={subject.value}
+            onInput={(event) => {
+              subject.value = event.currentTarget.value;
+            }}
+          />
+        </label>
+        <label class="field">
+          <span>{t("account.by-account")}</span>
+          <input
+            maxLength={64}
+            spellcheck={false}
+            autocomplete="off"
+            value={account.value}
+            onInput={(event) => {
+              account.value = event.currentTarget.value;
+            }}
+          />
+        </label>
+        <button type="submit">{t(rows.value === null ? "account.audit-show" : "account.audit-again")}</button>
+      </form>
+      {problem.value !== null && <ProblemNote error={problem.value} />}
+      {rows.value?.length === 0 && <p>{t("account.audit-none")}</p>}
+      {rows.value && rows.value.length > 0 && <Lines rows={rows.value} />}
+      {rows.value && !whole.value && (
+        <button type="button" onClick={() => void fetchFrom(rows.value?.at(-1)?.id ?? null)}>
+          {t("account.audit-more")}
+        </button>
+      )}
+    </section>
+  );
+}
+
+function Lines({ rows }: { rows: Access[] }) {
+  return (
+    <Scroll label={t("account.audit")}>
+      <table class="audit small">
+        <thead>
+          <tr>
+            <th scope="col">{t("account.at")}</th>
+            <th scope="col">{t("account.who")}</th>
+            <th scope="col">{t("account.did")}</th>
+            <th scope="col">{t("account.subject")}</th>
+            <th scope="col">{t("account.outcome")}</th>
+            <th scope="col">{t("account.address")}</th>
+            <th scope="col">{t("account.request")}</th>
+          </tr>
+        </thead>
+        <tbody>
+          {rows.map((row) => (
+            <tr key={row.id}>
+              <td>{exactly(row.at)}</td>
+              <td>{row.who || t("account.no-one")}</td>
+              <td>
+                {word("account.act", row.action)}
+                <code class="soft">{row.action}</code>
+              </td>
+              <td class="mono">{row.subject || "–"}</td>
+              <td>
+                <Badge tone={row.status < 400 ? "plain" : "bad"}>{outcome(row.status)}</Badge>
+              </td>
+              <td class="mono">{row.address}</td>
+              <td class="mono">{row.request}</td>
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    </Scroll>
+  );
+}
+
+function outcome(status: number): string {
+  if (status < 400) return t("account.allowed", { status });
+  return t(status < 500 ? "account.refused" : "account.failed", { status });
+}
+
+/** An audit log is read by the second. */
+function exactly(iso: string): string {
+  return new Date(iso).toLocaleString(document.documentElement.lang, { dateStyle: "short", timeStyle: "medium" });
+}

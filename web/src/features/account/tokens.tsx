@@ -1,0 +1,120 @@
+// Keys for programs: made with a name, shown once, revoked for good.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { api, body } from "../../api/client";
+import type { components } from "../../api/schema";
+import { Confirm } from "../../components/dialog";
+import { ProblemNote } from "../../components/problem";
+import { say } from "../../components/toast";
+import { moment, t } from "../../i18n";
+
+type Token = components["schemas"]["TokenOut"];
+
+export function Tokens() {
+  const tokens = useSignal<Token[] | null>(null);
+  const made = useSignal<Token | null>(null);
+  const label = useSignal("");
+  const problem = useSignal<unknown>(null);
+  const revoking = useSignal<Token | null>(null);
+  const attempt = async (act: () => Promise<void>) => {
+    problem.value = null;
+    try {
+      await act();
+    } catch (error) {
+      problem.value = error;
+    }
+  };
+  const list = () =>
+    attempt(async () => {
+      tokens.value = await body(api.GET("/api/me/tokens"));
+    });
+  useEffect(() => void list(), []);
+  const make = (event: Event) => {
+    event.preventDefault();
+    void attempt(async () => {
+      made.value = await body(api.POST("/api/me/tokens", { body: { label: label.value.trim() } }));
+      label.value = "";
+      await list();
+    });
+  };
+  const revoke = async (token: Token) => {
+    await body(api.DELETE("/api/me/tokens/{token}", { params: { path: { token: token.id } } }));
+    if (made.value?.id === token.id) made.value = null;
+    say(t("account.revoked", { label: token.label }));
+    await list();
+  };
+  return (
+    <section aria-labelledby="account-tokens" class="sheet">
+      <h2 id="account-tokens">{t("account.tokens")}</h2>
+      <p class="soft">{t("account.tokens-what")}</p>
+      {problem.value !== null && <ProblemNote error={problem.value} />}
+      <div role="status">{made.value?.token && <Shown token={made.value} />}</div>
+      <form class="inline" onSubmit={make}>
+        <label class="field">
+          <span>{t("account.token-label")}</span>
+          <input
+            required
+            maxLength={64}
+            autocomplete="off"
+            value={label.value}
+            onInput={(event) => {
+              label.value = event.currentTarget.value;
+            }}
+          />
+        </label>
+        <button type="submit">{t("account.token-make")}</button>
+      </form>
+      {tokens.value?.length === 0 && <p class="soft">{t("account.tokens-none")}</p>}
+      <ul class="tokens">
+        {tokens.value?.map((token) => (
+          <li key={token.id}>
+            <span>
+              {token.label} <span class="soft small">{t("account.token-made", { at: moment(token.created) })}</span>
+            </span>
+            <button
+              type="button"
+              aria-label={t("account.revoke-of", { label: token.label })}
+              onClick={() => {
+                revoking.value = token;
+              }}
+            >
+              {t("account.revoke")}
+            </button>
+          </li>
+        ))}
+      </ul>
+      {revoking.value && (
+        <Confirm
+          title={t("account.revoke-of", { label: revoking.value.label })}
+          doIt={t("account.revoke")}
+          act={() => revoke(revoking.value as Token)}
+          onClose={() => {
+            revoking.value = null;
+          }}
+        >
+          <p>{t("account.revoke-what")}</p>
+        </Confirm>
+      )}
+    </section>
+  );
+}
+
+function Shown({ token }: { token: Token }) {
+  const copy = async () => {
+    await navigator.clipboard.writeText(token.token ?? "");
+    say(t("account.copied"));
+  };
+  return (
+    <div class="note">
+      <p>{t("account.token-once", { label: token.label })}</p>
+      <p class="token">
+        <code>{token.token}</code>
+        {globalThis.navigator?.clipboard && (
+          <button type="button" onClick={() => void copy().catch(() => say(t("account.copy-failed"), true))}>
+            {t("account.copy")}
+          </button>
+        )}
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,109 @@
+// What became known of a model after it was made, what it is technically, and its files.
+
+import type { Card } from "../../api/card";
+import type { ModelDetail } from "../../api/types";
+import { moment, number, t, word } from "../../i18n";
+import { openingsOf, otherFacts, parityOf } from "./card-facts";
+
+export function Evidence({ model }: { model: ModelDetail }) {
+  const parity = parityOf(model);
+  const openings = openingsOf(model);
+  const others = otherFacts(model);
+  return (
+    <>
+      <p>{t("model.evidence-lead")}</p>
+      <dl class="facts">
+        <div>
+          <dt>{t("model.audit")}</dt>
+          <dd>{word("model.audit-long", model.audit)}</dd>
+        </div>
+        <div>
+          <dt>{t("model.openings")}</dt>
+          <dd>
+            {openings.length === 0 && t("model.test-none")}
+            {openings.map((opening) => (
+              <div key={opening.time}>
+                {moment(opening.time)}: {t("model.images", { count: number(opening.images, 0) })};{" "}
+                <code>{opening.command}</code>
+              </div>
+            ))}
+          </dd>
+        </div>
+        <div>
+          <dt>{t("model.parity")}</dt>
+          <dd>
+            {parity
+              ? t("model.parity-is", {
+                  images: parity.images,
+                  largest: Object.entries(parity.largest)
+                    .map(([output, value]) => `${output} ${value.toExponential(1)}`)
+                    .join(", "),
+                })
+              : t("model.parity-none")}
+          </dd>
+        </div>
+        {others.map((fact, index) => (
+          <div key={index}>
+            <dt>{word("model.fact", String(fact.kind || t("model.fact-other")))}</dt>
+            <dd>
+              <details>
+                <summary>{typeof fact.time === "string" ? moment(fact.time) : t("model.fact-show")}</summary>
+                <pre lang="en">{JSON.stringify(fact, null, 1)}</pre>
+              </details>
+            </dd>
+          </div>
+        ))}
+      </dl>
+    </>
+  );
+}
+
+export function Details({ model, card }: { model: ModelDetail; card: Card }) {
+  const facts: [string, string][] = [
+    [t("model.identity"), model.identity],
+    [t("model.graph"), `${card.model_sha256} (${number(card.model_bytes / 1e6, 1)} MB)`],
+    [t("model.made"), moment(card.created)],
+    [t("model.recipe"), [card.recipe_name, ...(card.recipe_changes ?? [])].join("; ")],
+    [t("model.parameters"), number(card.parameters, 0)],
+    [t("model.input"), t("model.input-is", { side: card.input_size })],
+    [
+      t("model.heatmap"),
+      card.heatmap_size ? t("model.heatmap-is", { size: card.heatmap_size.join("×") }) : t("model.heatmap-none"),
+    ],
+    [t("model.data"), `${card.data_hash.slice(0, 12)}, ${card.split_hash.slice(0, 12)}`],
+    [
+      t("model.software"),
+      Object.entries(card.software)
+        .map(([name, version]) => `${name} ${version}`)
+        .join(", "),
+    ],
+  ];
+  return (
+    <>
+      <dl class="facts">
+        {facts.map(([name, value]) => (
+          <div key={name}>
+            <dt>{name}</dt>
+            <dd class="long">{value}</dd>
+          </div>
+        ))}
+      </dl>
+      <h3>{t("model.files")}</h3>
+      <ul class="files">
+        {model.files.map((name) => (
+          <li key={name}>
+            <a href={`/api/models/${model.id}/files/${name}`} download>
+              {name}
+            </a>{" "}
+            <span class="soft small">{describe(name)}</span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}
+
+function describe(name: string): string {
+  const said = word("model.file", name);
+  return said === name ? "" : said;
+}

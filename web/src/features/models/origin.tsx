@@ -1,0 +1,101 @@
+// What a model was made of: whose images, under which licence, labelled by whom, and what the data gate found in them.
+
+import type { Card, Finding } from "../../api/card";
+import { Badge, type Tone } from "../../components/badge";
+import { Scroll } from "../../components/scroll-area";
+import { number, t, word } from "../../i18n";
+import { standardsOf } from "./card-facts";
+import { className } from "./figure-names";
+
+const PARTS = ["train", "validation", "calibration", "test"];
+const TONES: Record<Finding["severity"], Tone> = { block: "bad", warn: "warn", note: "plain" };
+
+export function Origin({ card }: { card: Card }) {
+  const sources = card.licences.filter(({ images }) => images > 0).map(({ source }) => source);
+  return (
+    <>
+      <h3>{t("model.sources")}</h3>
+      <p>{t("model.sources-lead")}</p>
+      <Scroll label={t("model.sources")}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{t("model.source")}</th>
+              <th scope="col">{t("model.licence")}</th>
+              <th scope="col">{t("model.train-images")}</th>
+            </tr>
+          </thead>
+          <tbody>
+            {card.licences.map(({ source, licence, images }) => (
+              <tr key={source}>
+                <th scope="row" lang="en">
+                  {source}
+                </th>
+                <td lang="en">{licence}</td>
+                <td>{images > 0 ? number(images, 0) : "–"}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      <h3>{t("model.classes")}</h3>
+      <Scroll label={t("model.classes")}>
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">{t("model.class")}</th>
+              {PARTS.map((part) => (
+                <th key={part} scope="col">
+                  {word("model.part", part)}
+                </th>
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {card.labels.map((label) => (
+              <tr key={label.name}>
+                <th scope="row">{className(label.name)}</th>
+                {PARTS.map((part) => (
+                  <td key={part}>{label.images[part] === undefined ? "–" : number(label.images[part], 0)}</td>
+                ))}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroll>
+      <h3>{t("model.standards")}</h3>
+      <p>{t("model.standards-lead")}</p>
+      {card.labels.map((label) => (
+        <details key={label.name}>
+          <summary>
+            {className(label.name)}
+            {label.members.length > 1 && ` (${label.members.map((member) => className(member)).join(", ")})`}
+          </summary>
+          <dl class="facts" lang="en">
+            {standardsOf(label, sources).map(({ source, standard }) => (
+              <div key={source}>
+                <dt>{source}</dt>
+                <dd>{standard}</dd>
+              </div>
+            ))}
+          </dl>
+        </details>
+      ))}
+      <h3>{t("model.gate")}</h3>
+      {card.gate ? (
+        <ul class="findings">
+          {card.gate.findings.map((finding) => (
+            <li key={finding.name}>
+              <Badge tone={TONES[finding.severity]}>{t(`model.gate.${finding.severity}`)}</Badge>{" "}
+              <span lang="en">
+                {finding.sentence} {finding.because && <q>{finding.because}</q>}
+              </span>
+            </li>
+          ))}
+        </ul>
+      ) : (
+        <p>{t("model.gate-none")}</p>
+      )}
+    </>
+  );
+}

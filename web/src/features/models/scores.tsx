@@ -1,0 +1,136 @@
+// What a score means: what was observed at such scores, how much they change the odds, and how wide an honest answer is.
+
+import type { Card } from "../../api/card";
+import { asShare, asText, Intervals } from "../../components/estimate";
+import { Scroll } from "../../components/scroll-area";
+import { number, t, word } from "../../i18n";
+import { className, figureName } from "./figure-names";
+
+export function Scores({ card }: { card: Card }) {
+  const primary = className(card.labels[0]?.name ?? "");
+  const bands = card.score_bands ?? [];
+  const ratios = card.likelihood_ratios ?? [];
+  const sets = card.prediction_sets;
+  return (
+    <>
+      {bands.length > 0 && (
+        <>
+          <h3>{t("model.bands")}</h3>
+          <p>{t("model.bands-lead", { label: primary })}</p>
+          <Intervals
+            caption={t("model.bands")}
+            say={asShare}
+            rows={bands.map((band) => ({
+              key: String(band.low),
+              name: t("model.band", {
+                low: number(band.low, 3),
+                high: number(band.high, 3),
+                n: number(band.n, 0),
+              }),
+              estimate: { value: band.rate, low: band.rate_low, high: band.rate_high },
+            }))}
+          />
+        </>
+      )}
+      <h3>{t("model.prior")}</h3>
+      <p>
+        {t("model.prior-lead", {
+          shares: card.labels
+            .map((label, index) => `${className(label.name)} ${number(100 * (card.class_prior[index] ?? 0), 0)}%`)
+            .join(", "),
+        })}
+      </p>
+      {ratios.length > 0 && (
+        <>
+          <h3>{t("model.ratios")}</h3>
+          <p>{t("model.ratios-lead", { label: primary })}</p>
+          <Scroll label={t("model.ratios")}>
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">{t("model.score")}</th>
+                  <th scope="col">{t("model.ratio")}</th>
+                  <th scope="col">{t("model.ratio-of", { label: primary })}</th>
+                  <th scope="col">{t("model.ratio-others")}</th>
+                </tr>
+              </thead>
+              <tbody>
+                {ratios.map((band) => (
+                  <tr key={band.low}>
+                    <th scope="row">
+                      {number(band.low, 3)} – {number(band.high, 3)}
+                    </th>
+                    <td>{asText(band.ratio, 2)}</td>
+                    <td>{number(band.positives, 0)}</td>
+                    <td>{number(band.negatives, 0)}</td>
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </Scroll>
+        </>
+      )}
+      {sets && (
+        <>
+          <h3>{t("model.sets")}</h3>
+          <p>
+            {t("model.sets-lead", { share: number(100 * (1 - sets.alpha), 0) })}{" "}
+            {sets.measured_on && <span lang="en">({sets.measured_on})</span>}
+          </p>
+          <Intervals
+            caption={t("model.sets")}
+            say={asShare}
+            mark={1 - sets.alpha}
+            rows={Object.entries(sets.coverage ?? {}).map(([label, estimate]) => ({
+              key: label,
+              name: t("model.covered", { label: className(label) }),
+              estimate,
+            }))}
+          />
+        </>
+      )}
+      <h3>{t("model.calibration")}</h3>
+      <Calibration card={card} />
+    </>
+  );
+}
+
+/** How far scores can be read as probabilities, measured on the part that chose the model. */
+function Calibration({ card }: { card: Card }) {
+  const part = card.metrics[0];
+  const figures = ["calibration_slope", "calibration_intercept", "calibration_error"].flatMap((name) =>
+    card.labels.flatMap(({ name: label }) => {
+      const estimate = part?.metrics[`${label}/${name}`];
+      return estimate ? [{ key: `${label}/${name}`, name, estimate }] : [];
+    }),
+  );
+  return (
+    <>
+      <p>{t("model.calibration-how", { temperature: number(card.temperature, 3) })}</p>
+      {part && figures.length > 0 && (
+        <Scroll label={t("model.calibration")}>
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">
+                  {word("model.part", part.part)}, {t("model.images", { count: number(part.images, 0) })}
+                </th>
+                <th scope="col">{t("dash.value")}</th>
+                <th scope="col">{t("model.ideal")}</th>
+              </tr>
+            </thead>
+            <tbody>
+              {figures.map(({ key, name, estimate }) => (
+                <tr key={key}>
+                  <th scope="row">{figureName(key)}</th>
+                  <td>{asText(estimate)}</td>
+                  <td>{number(name === "calibration_slope" ? 1 : 0, 0)}</td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </Scroll>
+      )}
+    </>
+  );
+}

@@ -1,0 +1,50 @@
+// The parts of a model's page, and the list that leads to them. The address's hash names the page, so a part is reached
+// by scrolling, not by a link.
+import type { ComponentChildren } from "preact";
+import { me } from "../../api/client";
+import { type Key, t } from "../../i18n";
+
+const PARTS = [
+  "purpose",
+  "limits",
+  "figures",
+  "decisions",
+  "scores",
+  "origin",
+  "evidence",
+  "details",
+  "switch",
+] as const;
+export type Part = (typeof PARTS)[number];
+
+export function Section({ id, title, children }: { id: Part; title: string; children: ComponentChildren }) {
+  return (
+    <section class="model-part" aria-labelledby={`part-${id}`}>
+      <h2 id={`part-${id}`} tabIndex={-1}>
+        {title}
+      </h2>
+      {children}
+    </section>
+  );
+}
+
+export function Sections() {
+  return (
+    <nav class="model-parts" aria-label={t("model.parts")}>
+      {PARTS.filter((part) => part !== "switch" || me.value?.role === "admin").map((part) => (
+        <button
+          key={part}
+          type="button"
+          class="bare"
+          onClick={() => {
+            const heading = document.getElementById(`part-${part}`);
+            heading?.scrollIntoView();
+            heading?.focus({ preventScroll: true });
+          }}
+        >
+          {t(`model.sec.${part}` as Key)}
+        </button>
+      ))}
+    </nav>
+  );
+}

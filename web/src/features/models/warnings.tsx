@@ -1,0 +1,42 @@
+// What must be read before anything else on a model's page: each stamp in a sentence that says what follows from it.
+
+import type { Card } from "../../api/card";
+import type { ModelDetail } from "../../api/types";
+import { moment, t } from "../../i18n";
+
+export function Warnings({ model, card }: { model: ModelDetail; card: Card }) {
+  const off = model.on ? undefined : model.switches.at(-1);
+  const known = ["not audited", "failed its audit", "its evidence was altered", "confounded"];
+  const others = model.stamps.filter((stamp) => !known.includes(stamp));
+  return (
+    <div class="warnings">
+      {off && (
+        <p class="problem">
+          {t("model.was-off", { at: moment(off.at) })} <q>{off.reason}</q>
+        </p>
+      )}
+      {model.synthetic && <p class="problem">{t("model.warn.synthetic")}</p>}
+      {model.audit === "failed" && <p class="problem">{t("model.warn.failed")}</p>}
+      {model.audit === "unreadable" && <p class="problem">{t("model.warn.unreadable")}</p>}
+      {model.stamps.includes("confounded") && (
+        <div class="problem">
+          <p>{t("model.warn.confounded")}</p>
+          <ul lang="en">
+            {card.gate?.findings
+              .filter(({ name, severity }) => severity !== "note" && /metadata|children|label/.test(name))
+              .map(({ name, sentence }) => (
+                <li key={name}>{sentence}</li>
+              ))}
+          </ul>
+        </div>
+      )}
+      {model.audit === "not audited" && <p class="note">{t("model.warn.not-audited")}</p>}
+      {others.map((stamp) => (
+        <p key={stamp} class="note" lang="en">
+          {stamp}
+        </p>
+      ))}
+      {card.calibrated === false && <p class="note">{t("model.warn.uncalibrated")}</p>}
+    </div>
+  );
+}

@@ -1,0 +1,31 @@
+// The study before and after this one in the worklist (newest first), as far as its first page reaches.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { api, body } from "../../api/client";
+import { t } from "../../i18n";
+import { href } from "../../router";
+
+const REACH = 200;
+
+export function Neighbours({ id }: { id: string }) {
+  const list = useSignal<string[]>([]);
+  useEffect(() => {
+    body(api.GET("/api/studies", { params: { query: { limit: REACH } } })).then(
+      (page) => {
+        list.value = page.studies.map((study) => study.id);
+      },
+      () => {
+        list.value = []; // a convenience: the worklist says what is wrong
+      },
+    );
+  }, [list]);
+  const at = list.value.indexOf(id);
+  if (at < 0) return null;
+  const [newer, older] = [list.value[at - 1], list.value[at + 1]];
+  return (
+    <nav class="neighbours" aria-label={t("panel.neighbours")}>
+      {newer ? <a href={href.study(newer)}>{t("panel.newer")}</a> : <span aria-hidden="true" />}
+      {older ? <a href={href.study(older)}>{t("panel.older")}</a> : <span aria-hidden="true" />}
+    </nav>
+  );
+}

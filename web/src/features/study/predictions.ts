@@ -1,0 +1,23 @@
+// Which answers the page shows at the front, and of which more can be asked.
+import type { Prediction } from "../../api/types";
+
+/** Return whether more can be asked of an answer: it is there, its model is on. */
+export function usable(prediction: Prediction): boolean {
+  return prediction.state === "done" && prediction.result?.probabilities !== undefined && !prediction.model_off;
+}
+
+/** Return each model's newest answer about an image, in the order in which the models were first asked, and the older ones. */
+export function answersOf(predictions: readonly Prediction[], image: string | undefined) {
+  const here = predictions
+    .map((one, place) => ({ one, place }))
+    .filter(({ one }) => one.image === image)
+    .sort((a, b) => Date.parse(b.one.asked) - Date.parse(a.one.asked) || b.place - a.place)
+    .map(({ one }) => one);
+  const newest = new Map<string, Prediction>();
+  for (const one of here) if (!newest.has(one.model)) newest.set(one.model, one);
+  const order = [...new Set(here.map((one) => one.model).reverse())];
+  return {
+    newest: order.map((model) => newest.get(model) as Prediction),
+    older: here.filter((one) => newest.get(one.model) !== one),
+  };
+}

@@ -1,0 +1,142 @@
+// The score, and what such a score meant where it was measured: never a percentage by itself.
+
+import type { Estimate } from "../../api/card";
+import type { Result } from "../../api/types";
+import { number, t, word } from "../../i18n";
+import type { Card } from "./partial-card";
+import { bandOf, frequency, predictionSet, written } from "./score-format";
+
+export interface Shown {
+  result: Result;
+  labels: string[];
+  card: Card;
+  /** The label that operating points and bands are about. */
+  primary: string;
+}
+
+/** Return a score as it is written on the page. */
+export function scoreText(score: number, threshold?: number): string {
+  const { sign, value, decimals } = written(score, threshold);
+  return sign + number(value, decimals);
+}
+
+/** Return a figure with its interval, or that it has none. */
+export function estimateText({ value, low = null, high = null }: Estimate): string {
+  if (value === null) return t("panel.not-estimable");
+  const interval = low === null || high === null ? t("panel.no-interval") : `${number(low)}, ${number(high)}`;
+  return `${number(value)} [${interval}]`;
+}
+
+/** The primary label's score on its scale, with the threshold, and the band's observed rate in words. */
+export function Evidence({ result, primary }: Shown) {
+  const score = result.probabilities?.[primary] ?? 0;
+  const threshold = result.operating_point?.threshold;
+  const band = bandOf(result.band);
+  const label = word("label", primary);
+  return (
+    <div class="evidence">
+      <p class="score">
+        {t("panel.score", { label })} <strong>{scoreText(score, threshold)}</strong>
+      </p>
+      <div class="scale" aria-hidden="true">
+        {band && <span class="scale-band" style={{ left: at(band.low), width: at(band.high - band.low) }} />}
+        {threshold !== undefined && <span class="scale-limit" style={{ left: at(threshold) }} />}
+        <span class="scale-score" style={{ left: at(score) }} />
+      </div>
+      <p>
+        {band
+          ? t("panel.band", {
+              label,
+              n: frequency(band.rate, 100).count,
+              low: Math.floor(band.rate_low * 100),
+              high: Math.ceil(band.rate_high * 100),
+            })
+          : t("panel.no-band")}
+      </p>
+    </div>
+  );
+}
+
+/** The operating point in words: which threshold, whether it was reached, what it was chosen for. */
+export function PointWords({ result, primary }: Shown) {
+  const point = result.operating_point;
+  if (!point) return null;
+  const score = result.probabilities?.[primary] ?? 0;
+  const reached = t(score >= point.threshold ? "panel.reached" : "panel.missed", {
+    threshold: scoreText(point.threshold, score),
+  });
+  const target = /^sensitivity-(\d+)$/.exec(point.name)?.[1];
+  const label = word("label", primary);
+  return (
+    <p class="small">
+      {reached} {target ? t("panel.point-sensitivity", { n: target, label }) : t("panel.point-youden")}
+    </p>
+  );
+}
+
+/** The labels that can't be ruled out, where the card has prediction sets. */
+export function SetWords({ result, card }: Shown) {
+  const sets = card.prediction_sets;
+  if (!sets || !result.probabilities) return null;
+  const held = predictionSet(result.probabilities, sets.thresholds);
+  const inside = held.map((label) => word("label", label));
+  const differs = typeof result.decision === "string" && held.length > 0 && !held.includes(result.decision);
+  return (
+    <p class="small">
+      {inside.length > 0 ? t("panel.set", { labels: inside.join(t("panel.or")) }) : t("panel.set-empty")}
+      {differs && ` ${t("panel.set-differs")}`}
+    </p>
+  );
+}
+
+/** What the words above rest on: how many images, how common the disease was among them, how the threshold did. */
+export function Basis(shown: Shown) {
+  const { result, card, primary } = shown;
+  const band = bandOf(result.band);
+  const label = word("label", primary);
+  const prior = card.class_prior?.[0];
+  const point = card.operating_points?.find((one) => one.name === result.operating_point?.name);
+  const sets = card.prediction_sets;
+  return (
+    <details class="research">
+      <summary>{t("panel.basis")}</summary>
+      <ul class="small soft">
+        {band && (
+          <li>
+            {t("panel.band-from", { low: number(band.low), high: number(band.high), images: Math.round(band.n) })}
+          </li>
+        )}
+        {prior !== undefined && <li>{t("panel.band-prior", { n: Math.round(prior * 100), label })}</li>}
+        {point && (
+          <li>
+            {t("panel.point-measured", {
+              sensitivity: estimateText(point.sensitivity),
+              specificity: estimateText(point.specificity),
+            })}
+          </li>
+        )}
+        {sets && <li>{t("panel.set-words", { n: Math.round((1 - sets.alpha) * 100) })}</li>}
+      </ul>
+      <Scores {...shown} />
+    </details>
+  );
+}
+
+/** All scores as a table: for the other labels no rate was measured. */
+export function Scores({ result, labels }: Shown) {
+  return (
+    <table class="scores small">
+      <caption>{t("panel.scores")}</caption>
+      <tbody>
+        {labels.map((label) => (
+          <tr key={label}>
+            <th scope="row">{word("label", label)}</th>
+            <td>{scoreText(result.probabilities?.[label] ?? 0)}</td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+const at = (share: number) => `${Math.min(100, Math.max(0, share * 100))}%`;

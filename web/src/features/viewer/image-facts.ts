@@ -1,0 +1,119 @@
+// What is known of an image, in the words of the page.
+import type { Identity, Image } from "../../api/types";
+import { type Key, moment, number, t } from "../../i18n";
+import { type Pane, zoom } from "./pane";
+import type { Room } from "./viewer-store";
+
+const SEX: Record<string, Key> = { F: "view.sex.F", M: "view.sex.M", O: "view.sex.O" };
+const LATERALITY: Record<string, Key> = { L: "view.laterality.L", R: "view.laterality.R", B: "view.laterality.B" };
+const VIEW: Record<string, Key> = {
+  PA: "view.pa",
+  AP: "view.ap",
+  "AP Supine": "view.ap.supine",
+  L: "view.lateral",
+  LATERAL: "view.lateral",
+  LL: "view.lateral.left",
+  RL: "view.lateral.right",
+};
+
+/** Views that have no left and right of the patient (ViewPosition, PS3.3 C.8.1.1.1.1 and C.8.11.5). */
+const LATERAL = ["L", "LL", "RL", "LATERAL"];
+
+export function isLateral({ facts }: Image): boolean {
+  return LATERAL.includes(facts.view ?? "");
+}
+
+/** Return what the file says of its exposure and of who was examined; never a name. */
+export function factsOf({ facts, format }: Image): string[] {
+  const said = (table: Record<string, Key>, value: string | undefined) =>
+    value && table[value] ? t(table[value]) : value;
+  const all = [
+    said(VIEW, facts.view) ?? t("view.unknown.view"),
+    facts.modality,
+    facts.portable && t("view.portable"),
+    facts.laterality === "U" ? undefined : said(LATERALITY, facts.laterality), // unpaired: a chest has no side
+    said(SEX, facts.sex),
+    facts.age !== undefined && t("view.age", { years: number(facts.age, 0) }),
+    facts.burned_in === "unknown" && t("view.burned"),
+    format.toLowerCase() !== "dicom" && t("view.plain", { format: format.toUpperCase() }),
+  ];
+  return all.filter((one): one is string => Boolean(one));
+}
+
+/** Return who was examined: a name for those who may see it, else the pseudonym. */
+export function whoOf(pane: Pane, identity: Identity | null): string {
+  const patient = identity?.patient;
+  if (patient) {
+    const parts = [
+      name(patient.patient_name ?? ""),
+      patient.birth_date && t("view.born", { date: day(patient.birth_date) }),
+    ];
+    const words = parts.filter(Boolean).join(", ");
+    if (words) return words;
+  }
+  return pane.study.patient ? t("view.pseudonym", { id: pane.study.patient }) : t("view.nobody");
+}
+
+/** Return when the image was made, where the account may know, else when it came. */
+export function whenOf(pane: Pane, identity: Identity | null): string {
+  const exam = identity?.examination;
+  const date = exam?.date;
+  if (date) return t("view.examined", { when: `${day(date)} ${clock(exam?.time ?? "")}`.trim() });
+  return t("view.received", { when: moment(pane.study.received) });
+}
+
+/** Return what another study of the patient is to this one. Without dates of examination nobody knows which came first. */
+export function relation(room: Room, pane: Pane): string {
+  const made = (study: string) => {
+    const { date = "", time = "" } = room.identities.value.get(study)?.examination ?? {};
+    return date && `${date} ${time}`;
+  };
+  const [other, open] = [made(pane.study.id), made(room.open.study.value.id)];
+  if (!other || !open || other === open) return t("view.prior");
+  return t(other < open ? "view.prior.older" : "view.prior.newer");
+}
+
+/** Return the viewport's label: everything that the picture's margins show, in words. */
+export function labelOf(pane: Pane, which: string, who: string, when: string): string {
+  const words = [which, who, when, ...factsOf(pane.image)];
+  const ruler = t(
+    pane.ruler === null ? "view.ruler.none" : pane.ruler === "detector" ? "view.ruler.detector" : "view.ruler.patient",
+  );
+  const size = t("view.size", { width: pane.frame.width, height: pane.frame.height });
+  return [...words, size, ruler].join("; ");
+}
+
+export function windowWords(pane: Pane): string {
+  const { lower, upper } = pane.window.value;
+  return t("view.window.values", { width: number(upper - lower, 0), level: number((lower + upper) / 2, 0) });
+}
+
+/** Return the figures that change with every drag. */
+export function figuresOf(pane: Pane): string {
+  const percent = t("view.zoom.value", { percent: number(100 * zoom(pane), 0) });
+  return [windowWords(pane), percent, pane.invert.value && t("view.inverted"), turned(pane)].filter(Boolean).join("  ");
+}
+
+function turned(pane: Pane): string {
+  const turn = pane.view.value?.turn ?? 0;
+  return turn ? t("view.turned", { degrees: turn }) : "";
+}
+
+/** Family and given name of DICOM's alphabetic group (PS3.5 6.2.1.1). */
+function name(written: string): string {
+  const [family = "", given = ""] = (written.split("=")[0] ?? "").split("^");
+  return [family, given]
+    .map((part) => part.trim())
+    .filter(Boolean)
+    .join(", ");
+}
+
+/** DICOM's dates (PS3.5 6.2, DA) as ISO dates. */
+function day(date: string): string {
+  return date.replace(/^(\d{4})(\d{2})(\d{2})$/, "$1-$2-$3");
+}
+
+/** DICOM's times (PS3.5 6.2, TM) to the minute. */
+function clock(time: string): string {
+  return /^\d{4}/.test(time) ? `${time.slice(0, 2)}:${time.slice(2, 4)}` : "";
+}

@@ -1,0 +1,192 @@
+// What is laid over an image, following it through pan, zoom and rotation: heatmap, strokes, lengths, sides, a scale bar.
+import { useEffect, useRef } from "preact/hooks";
+import { number, t } from "../../i18n";
+import type { Overlay, Stroke } from "../study/open-study";
+import { colour } from "./colour-map";
+import { type Affine, apply, gridOver, length, type Point, scaleBar, sides } from "./geometry";
+import { isLateral } from "./image-facts";
+import type { Line, Pane } from "./pane";
+import { HALF } from "./strokes";
+
+const matrix = (affine: Affine) => `matrix(${affine.join(",")})`;
+
+/** A model's heatmap as it is: one flat square a cell, and words that nobody can overlook. */
+export function HeatLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const { rows, columns, labels, values } = overlay.heatmap;
+  const cells = values[labels.indexOf(overlay.label)];
+  const affine = pane.affine.value;
+  const there = affine !== null;
+  useEffect(() => {
+    const context = there && canvas.current?.getContext("2d");
+    if (!context || !cells) return;
+    const picture = context.createImageData(columns, rows);
+    cells.flat().forEach((value, i) => {
+      picture.data.set([...colour(value), 255 * value], 4 * i); // low values leave the image as it is
+    });
+    context.putImageData(picture, 0, 0);
+  }, [there, cells, columns, rows]);
+  if (!affine || !cells) return null;
+  return (
+    <div class="view-layer">
+      <canvas
+        class="view-heat"
+        ref={canvas}
+        width={columns}
+        height={rows}
+        data-cells={`${columns}x${rows}`}
+        style={{
+          width: `${columns}px`,
+          height: `${rows}px`,
+          opacity: overlay.opacity,
+          transform: matrix(gridOver(affine, pane.frame, columns, rows)),
+        }}
+      />
+      <p class="view-caution">{t("view.heat.caution", { columns, rows })}</p>
+    </div>
+  );
+}
+
+interface MarksProps {
+  pane: Pane;
+  strokes: readonly Stroke[];
+  mode: "exclude" | "include";
+  /** The brush's radius in image pixels, where it paints. */
+  radius: number | null;
+}
+
+/** Everything that is drawn in lines. */
+export function Marks({ pane, strokes, mode, radius }: MarksProps) {
+  const affine = pane.affine.value;
+  if (!affine) return null;
+  const { width, height } = pane.box.value;
+  const cursor = pane.cursor.value;
+  const begun = pane.begun.value;
+  const lines: Line[] = begun && cursor ? [...pane.lines.value, [begun, cursor]] : pane.lines.value;
+  const hatch = `hatch-${pane.image.id}`;
+  return (
+    <svg class="view-marks" width={width} height={height} aria-hidden="true">
+      <defs>
+        <pattern
+          id={hatch}
+          width="9"
+          height="9"
+          patternUnits="userSpaceOnUse"
+          patternTransform={`${inverseScale(affine)} rotate(45)`}
+        >
+          <rect class="view-hatch-ground" data-mode={mode} width="9" height="9" />
+          <line class="view-hatch" data-mode={mode} x1="0" y1="0" x2="0" y2="9" />
+        </pattern>
+        <clipPath id={`${hatch}-edge`}>
+          <rect width={pane.frame.width} height={pane.frame.height} transform={matrix(affine)} />
+        </clipPath>
+      </defs>
+      <g clip-path={`url(#${hatch}-edge)`}>
+        <g transform={`${matrix(affine)} translate(${HALF} ${HALF})`}>
+          {strokes.map((stroke, i) => (
+            <path
+              key={i}
+              class="view-stroke"
+              d={path(stroke.points)}
+              stroke={`url(#${hatch})`}
+              stroke-width={2 * stroke.radius}
+            />
+          ))}
+        </g>
+      </g>
+      <g transform={matrix(affine)}>
+        {radius !== null && cursor && <circle class="view-brush" cx={cursor[0]} cy={cursor[1]} r={radius} />}
+      </g>
+      {radius === null && cursor && <Cross at={apply(affine, cursor)} />}
+      {lines.map((line, i) => (
+        <Length key={i} line={line} pane={pane} affine={affine} />
+      ))}
+      <Sides pane={pane} />
+      <Bar pane={pane} />
+    </svg>
+  );
+}
+
+function path(points: readonly Point[]): string {
+  const [first, ...rest] = points;
+  if (!first) return "";
+  // A dab is a line of no length, whose round ends make the disc.
+  return `M${first.join(" ")}${(rest.length ? rest : [first]).map((point) => `L${point.join(" ")}`).join("")}`;
+}
+
+/** Return the SVG transform that lets a pattern keep its size on the screen. */
+function inverseScale([a, b, c, d]: Affine): string {
+  return `scale(${1 / Math.hypot(a, b)} ${1 / Math.hypot(c, d)})`;
+}
+
+function Cross({ at: [x, y] }: { at: Point }) {
+  return <path class="view-cross" d={`M${x - 9} ${y}h18M${x} ${y - 9}v18`} />;
+}
+
+function Length({ line, pane, affine }: { line: Line; pane: Pane; affine: Affine }) {
+  const [from, to] = [apply(affine, line[0]), apply(affine, line[1])];
+  return (
+    <g class="view-length">
+      <line x1={from[0]} y1={from[1]} x2={to[0]} y2={to[1]} />
+      <circle cx={from[0]} cy={from[1]} r="3" />
+      <circle cx={to[0]} cy={to[1]} r="3" />
+      <text x={to[0] + 8} y={to[1] - 8}>
+        {lengthWords(pane, line)}
+      </text>
+    </g>
+  );
+}
+
+export function lengthWords(pane: Pane, line: Line): string {
+  const value = number(length(pane.frame, line), 1);
+  return t(pane.ruler === "detector" ? "view.mm.detector" : "view.mm", { value });
+}
+
+/** R and L stand at the edges of the viewport to which the patient's sides point. A lateral view has none. */
+function Sides({ pane }: { pane: Pane }) {
+  const view = pane.view.value;
+  if (!view || isLateral(pane.image)) return null;
+  const { width, height } = pane.box.value;
+  const places = {
+    left: [14, height / 2],
+    right: [width - 14, height / 2],
+    top: [width / 2, 24],
+    bottom: [width / 2, height - 58],
+  };
+  const where = sides(view.turn);
+  // Only DICOM can say how the patient lay; of other files it is a convention.
+  const assumed = pane.image.format.toLowerCase() !== "dicom";
+  return (
+    <g class="view-sides">
+      {(["right", "left"] as const).map((side) => {
+        const [x, y] = places[where[side]] as [number, number];
+        return (
+          <text key={side} x={x} y={y} data-side={side} data-at={where[side]}>
+            {t(side === "right" ? "view.side.right" : "view.side.left")}
+            {assumed && (
+              <tspan class="view-assumed" x={x} dy="13">
+                {t("view.side.assumed")}
+              </tspan>
+            )}
+          </text>
+        );
+      })}
+    </g>
+  );
+}
+
+function Bar({ pane }: { pane: Pane }) {
+  const view = pane.view.value;
+  if (!view || !pane.ruler) return null;
+  const { width, height } = pane.box.value;
+  const mm = scaleBar(view.scale, width / 4);
+  const long = mm * view.scale;
+  return (
+    <g class="view-bar" data-mm={mm}>
+      <path d={`M${width - 14 - long} ${height - 18}v6h${long}v-6`} />
+      <text x={width - 14} y={height - 22}>
+        {t(pane.ruler === "detector" ? "view.mm.detector" : "view.mm", { value: number(mm, mm < 1 ? 1 : 0) })}
+      </text>
+    </g>
+  );
+}

@@ -1,0 +1,240 @@
+// Cornerstone3D, as far as radiographs need it: an image loader of our own, one rendering engine, one stack viewport a pane.
+// Loaded when a study is opened, never by the worklist. Without WebGL 2, and for plates larger than a texture, the same
+// viewport draws on the CPU.
+import {
+  cache,
+  Enums,
+  eventTarget,
+  getRenderingCapabilities,
+  imageLoader,
+  init,
+  metaData,
+  RenderingEngine,
+  setUseCPURendering,
+  type Types,
+} from "@cornerstonejs/core";
+import { factsOf, imageOf, type Known } from "./cornerstone-image";
+import {
+  type Affine,
+  affineFrom,
+  affineOf,
+  type Box,
+  clamp,
+  direction,
+  type Frame,
+  type Point,
+  type View,
+  whole,
+} from "./geometry";
+import type { Pixels } from "./pixels";
+import type { Window } from "./window";
+
+const SCHEME = "pneumo";
+/** Full depth rather than small textures; one context draws all panes. */
+const RENDERING = { preferSizeOverAccuracy: false, strictZSpacingForVolumeViewport: true, webGlContextCount: 1 };
+
+/** What Cornerstone's viewport has, and its types keep to itself. */
+interface Inner {
+  useCPURendering: boolean;
+  stackInvalidated: boolean;
+  setRotation(degrees: number): void;
+}
+
+/** One viewport. */
+export interface Stage {
+  /** Show an image, of which means are at hand for when it is drawn small (see `levelsOf`). */
+  show(id: string, levels: Pixels[], frame: Frame): Promise<void>;
+  /** Show a part of it; returns where the viewport then says that the image lies. */
+  aim(view: View): Affine;
+  paint(window: Window, invert: boolean): void;
+  /** Take over the element's new size. */
+  resize(): void;
+  close(): void;
+}
+export interface Engine {
+  /** Whether this engine can draw an image of that size; else one on the CPU can. */
+  holds(frame: Frame): boolean;
+  stage(element: HTMLDivElement): Stage;
+  /** Forget all viewports and all pixels. */
+  close(): void;
+}
+
+/**
+ * Start Cornerstone.
+ * @param cpu - Draw on the CPU even where the GPU could.
+ * @param onLost - Called when the GPU is taken away, as phones do with pages in the background.
+ */
+export function startEngine(cpu: boolean, onLost: () => void): Engine {
+  const known = new Map<string, Known>();
+  const { webgl2, maxTextureSize } = getRenderingCapabilities();
+  const slow = cpu || !webgl2;
+  init({ rendering: RENDERING, debug: {} });
+  setUseCPURendering(slow, false);
+  imageLoader.registerImageLoader(SCHEME, (imageId) => ({ promise: Promise.resolve(imageOf(imageId, known)) }));
+  const facts = (type: string, imageId: unknown) => factsOf(type, known.get(String(imageId)));
+  metaData.addProvider(facts, 1000);
+  const engine = new RenderingEngine();
+  const lost = (event: Event) => {
+    if ((event as CustomEvent<{ renderingEngineId: string }>).detail.renderingEngineId === engine.id) onLost();
+  };
+  eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost);
+  let stages = 0;
+  let open = true;
+  return {
+    holds: ({ width, height }) => slow || Math.max(width, height) <= maxTextureSize,
+    stage(element) {
+      stages += 1;
+      const viewportId = `${engine.id}-${stages}`;
+      engine.enableElement({ viewportId, type: Enums.ViewportType.STACK, element });
+      const viewport = engine.getViewport(viewportId) as Types.IStackViewport;
+      return new CornerstoneStage(viewport, element, known, () => {
+        if (open) engine.disableElement(viewportId);
+      });
+    },
+    close() {
+      open = false;
+      eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost);
+      engine.destroy();
+      metaData.removeProvider(facts);
+      for (const imageId of known.keys()) if (cache.getImageLoadObject(imageId)) cache.removeImageLoadObject(imageId);
+      known.clear();
+    },
+  };
+}
+
+class CornerstoneStage implements Stage {
+  private frame: Frame | null = null;
+  private levels: string[] = [];
+  private level = 0;
+  private last: { view?: View; window?: Window; invert?: boolean } = {};
+  private loading: Promise<unknown> = Promise.resolve();
+  private closed = false;
+
+  constructor(
+    private readonly viewport: Types.IStackViewport,
+    private readonly element: HTMLDivElement,
+    private readonly known: Map<string, Known>,
+    private readonly disable: () => void,
+  ) {}
+
+  async show(id: string, levels: Pixels[], frame: Frame): Promise<void> {
+    this.levels = levels.map((pixels, level) => {
+      const name = `${SCHEME}:${id}/${level}`;
+      const { width, height } = pixels;
+      const times = 2 ** level;
+      const [column, row] = [times * frame.column, times * frame.row];
+      const shift = this.onCpu() ? 0 : (times - 1) / 2; // see `world`
+      const origin = [shift * frame.column, shift * frame.row] as const;
+      this.known.set(name, { pixels, frame: { width, height, column, row }, origin });
+      return name;
+    });
+    this.grain();
+    this.level = this.levelFor(whole(frame, this.box(), 0), frame);
+    await this.viewport.setStack(this.levels, this.level);
+    this.frame = frame;
+  }
+
+  close(): void {
+    this.closed = true;
+    this.disable();
+  }
+
+  aim(view: View): Affine {
+    this.last.view = view;
+    const level = this.levelFor(view, this.framed());
+    if (level !== this.level) {
+      this.level = level;
+      this.loading = this.loading.then(() => this.load(level));
+    }
+    return this.place(view);
+  }
+
+  /** Change to another level; the view and the window stay as they are. */
+  private async load(level: number): Promise<void> {
+    if (this.closed || level !== this.level) return;
+    // Else the CPU draws the new level with the size of the one before.
+    if (this.onCpu()) (this.viewport as unknown as Inner).stackInvalidated = true;
+    await this.viewport.setImageIdIndex(level);
+    const { view, window, invert = false } = this.last;
+    if (this.closed || !view) return;
+    this.place(view);
+    if (window) this.paint(window, invert);
+  }
+
+  /** Return the coarsest level whose pixels are no larger than the screen's. */
+  private levelFor(view: View, frame: Frame): number {
+    const finer = Math.min(frame.column, frame.row) * view.scale * (globalThis.devicePixelRatio || 1);
+    return clamp(Math.floor(Math.log2(1 / finer)), 0, this.levels.length - 1);
+  }
+
+  private place(view: View): Affine {
+    const frame = this.framed();
+    const box = this.box();
+    const { cos, sin } = direction(view.turn);
+    const focalPoint: Types.Point3 = [...this.world(view.centre, frame), 0];
+    if (this.onCpu()) {
+      (this.viewport as unknown as Inner).setRotation(view.turn);
+      this.viewport.setCamera({ focalPoint, parallelScale: box.height / 2 / view.scale });
+      // On the CPU the scale counts in other pixels (of the device; of the finer of two spacings): ask what came of it.
+      const wanted = affineOf(view, frame, box);
+      const off =
+        Math.hypot(wanted[0], wanted[1]) / Math.hypot(...(this.affine(frame).slice(0, 2) as [number, number]));
+      this.viewport.setCamera({ focalPoint, parallelScale: box.height / 2 / view.scale / off });
+    } else {
+      const { position, focalPoint: before } = this.viewport.getCamera();
+      const away = (position?.[2] ?? -1) - (before?.[2] ?? 0);
+      this.viewport.setCamera({
+        focalPoint,
+        position: [focalPoint[0], focalPoint[1], away],
+        viewUp: [-sin, -cos, 0],
+        parallelScale: box.height / 2 / view.scale,
+      });
+    }
+    this.viewport.render();
+    return this.affine(frame);
+  }
+
+  paint(window: Window, invert: boolean): void {
+    this.last = { ...this.last, window, invert };
+    this.viewport.setProperties({ voiRange: { ...window }, invert });
+    this.viewport.render();
+  }
+
+  resize(): void {
+    if (this.onCpu()) this.grain();
+    else this.viewport.getRenderingEngine().resize(true, true);
+  }
+
+  /** On the CPU Cornerstone sizes its canvas in CSS pixels, and maps points as if they were the device's: make them so. */
+  private grain(): void {
+    if (!this.onCpu()) return;
+    const { width, height } = this.box();
+    const ratio = globalThis.devicePixelRatio || 1;
+    const { canvas } = this.viewport;
+    [canvas.width, canvas.height] = [Math.round(width * ratio), Math.round(height * ratio)];
+  }
+
+  private affine(frame: Frame): Affine {
+    const corner = (point: Point) => this.viewport.worldToCanvas([...this.world(point, frame), 0]) as Point;
+    return affineFrom(frame, corner([0, 0]), corner([frame.width, 0]), corner([0, frame.height]));
+  }
+
+  /** Return a point in the world. On the GPU a pixel's coordinates are those of its centre, on the CPU of its corner. */
+  private world([x, y]: Point, frame: Frame): [number, number] {
+    const half = this.onCpu() ? 0 : 0.5;
+    return [(x - half) * frame.column, (y - half) * frame.row];
+  }
+
+  private onCpu(): boolean {
+    return (this.viewport as unknown as Inner).useCPURendering;
+  }
+
+  private box(): Box {
+    return { width: this.element.clientWidth, height: this.element.clientHeight };
+  }
+
+  private framed(): Frame {
+    if (!this.frame) throw new Error("no image is shown yet");
+    return this.frame;
+  }
+}

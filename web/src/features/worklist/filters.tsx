@@ -1,0 +1,107 @@
+// Which studies are listed. What is set is part of the page's address, so that it can be kept, and found again by going back.
+import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
+import { me } from "../../api/client";
+import { models } from "../../api/models";
+import { t } from "../../i18n";
+import { shown } from "./patient-names";
+import { type Filter, filter, NONE } from "./study-list";
+
+const TYPED = 350;
+
+export function isFiltered(wanted: Filter): boolean {
+  return Object.values(wanted).some((value) => value !== "");
+}
+
+export function Filters({ change }: { change: (wanted: Filter) => void }) {
+  const now = filter.value;
+  const patient = useSignal(now.patient);
+  const set = (part: Partial<Filter>) => change({ ...filter.value, ...part });
+  useEffect(() => {
+    patient.value = now.patient;
+  }, [now.patient, patient]);
+  useEffect(() => {
+    if (patient.value === filter.value.patient) return;
+    const timer = setTimeout(() => set({ patient: patient.value.trim() }), TYPED);
+    return () => clearTimeout(timer);
+  }, [patient.value]);
+  const count = Object.values(now).filter((value) => value !== "").length;
+  return (
+    <details class="filters" open={count > 0 || matchMedia("(min-width: 44rem)").matches}>
+      <summary>{count > 0 ? t("work.filtered", { count }) : t("work.filter")}</summary>
+      <search class="filter-fields">
+        <label class="field">
+          <span>{t("work.by-patient")}</span>
+          <input
+            type="search"
+            class="mono"
+            spellcheck={false}
+            autocomplete="off"
+            maxLength={64}
+            value={patient.value}
+            onInput={(event) => {
+              patient.value = event.currentTarget.value;
+            }}
+          />
+        </label>
+        <label class="field">
+          <span>{t("work.by-model")}</span>
+          <select value={now.model} onChange={(event) => set({ model: event.currentTarget.value })}>
+            <option value="">{t("work.any")}</option>
+            {models.value?.map((model) => (
+              <option key={model.id} value={model.id}>
+                {model.name} {model.version}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label class="field">
+          <span>{t("work.by-state")}</span>
+          <select value={now.state} onChange={(event) => set({ state: event.currentTarget.value })}>
+            <option value="">{t("work.any")}</option>
+            {(["queued", "running", "done", "failed"] as const).map((state) => (
+              <option key={state} value={state}>
+                {t(`state.${state}`)}
+              </option>
+            ))}
+          </select>
+        </label>
+        <label class="field">
+          <span>{t("work.from")}</span>
+          <input
+            type="date"
+            max={now.to || undefined}
+            value={now.from}
+            onChange={(event) => set({ from: event.currentTarget.value })}
+          />
+        </label>
+        <label class="field">
+          <span>{t("work.to")}</span>
+          <input
+            type="date"
+            min={now.from || undefined}
+            value={now.to}
+            onChange={(event) => set({ to: event.currentTarget.value })}
+          />
+        </label>
+        {count > 0 && (
+          <button type="button" onClick={() => change(NONE)}>
+            {t("work.clear")}
+          </button>
+        )}
+        {me.value?.sees_names && (
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={shown.value}
+              onChange={(event) => {
+                shown.value = event.currentTarget.checked;
+              }}
+            />
+            {t("work.names")}
+          </label>
+        )}
+      </search>
+    </details>
+  );
+}
