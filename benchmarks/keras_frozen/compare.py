@@ -1,12 +1,12 @@
-"""How long does a head on a frozen backbone take to train here, against Keras 3 + TensorFlow? Measured in one run.
+"""Measures how long a head on a frozen backbone takes to train here, against Keras 3 + TensorFlow, in one run.
 
-    python benchmarks/keras_frozen/bench.py [--images 600] [--keras-epochs 5] [--rounds 1] [-o result.json]
+    python benchmarks/keras_frozen/compare.py [--images 600] [--keras-epochs 5] [--rounds 1] [-o result.json]
 
-``transfer-mobilenetv2`` is trained by its twin (twin.py) and by Pneumoscope (ours.py) in turn, each in a fresh process,
-from the same weights and the same 299 x 299 pixels, for 30 epochs with validation in each. Counted is everything from
-building the network to the end of the last epoch: the pass through the backbone, the head, validation, and in ours the
-checkpoints. Not counted: starting Python, decoding. Where the twin is given fewer epochs, its later ones are taken to
-last as long as those after its first, and the table shows how alike they are.
+``transfer-mobilenetv2`` is trained by Keras (train_keras.py) and by Pneumoscope (train_pneumoscope.py) in turn, each in
+a fresh process, from the same weights and the same 299 x 299 pixels, for 30 epochs with validation in each. The time
+goes from building the network to the end of the last epoch: the pass through the backbone, the head, validation, and
+for Pneumoscope the checkpoints. Starting Python and decoding are not counted. Where Keras gets fewer epochs, its later
+ones are taken to last as long as those after its first, and the table shows how alike they are.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from pneumoscope.training.plan import Plan, load_part, plan
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from beside_keras import ENVIRONMENT, in_fresh_process, loads_said, said, spread, twin_environment  # noqa: E402
+from keras_comparison import ENVIRONMENT, in_fresh_process, loads_said, said, spread, twin_environment  # noqa: E402
 
 CLASSES = "task.classes=[covid-19, normal, viral-pneumonia]"
 EPOCHS = 30
@@ -139,7 +139,10 @@ def main() -> None:
     parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="the twin's; made if absent")
     parser.add_argument("-o", "--out", type=Path)
     options = parser.parse_args()
-    twin, ours = [twin_environment(options.environment), HERE / "twin.py"], [sys.executable, HERE / "ours.py"]
+    twin, ours = (
+        [twin_environment(options.environment), HERE / "train_keras.py"],
+        [sys.executable, HERE / "train_pneumoscope.py"],
+    )
     sides: dict[str, tuple[list[Any], int]] = {"keras": (twin, options.keras_epochs), "ours": (ours, EPOCHS)}
     if options.by_hand:
         sides["keras by hand"] = ([*twin, "--by-hand"], EPOCHS)

@@ -1,6 +1,6 @@
 """``transfer-mobilenetv2`` in Pneumoscope's own training loop, timed. Runs in the package's environment.
 
-    python ours.py --manifest manifest.parquet --recipe recipe.yaml --epochs 30 --seed 0 --out ours.json
+    python train_pneumoscope.py --manifest manifest.parquet --recipe recipe.yaml --epochs 30 --seed 0 --out ours.json
 
 It is the function behind ``pneumoscope train``, with checkpoints, metrics and TensorBoard's log. ``--each-epoch`` keeps
 no feature maps: what remains is the rest of the difference.

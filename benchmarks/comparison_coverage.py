@@ -1,7 +1,7 @@
 """Do comparisons of two models hold what they say? A simulation, with the results in docs/concepts/statistics.md.
 
-    python benchmarks/compare_coverage.py [--repeats 400] [--resamples 400] [--only SETTING] [--seed 1]
-    python benchmarks/compare_coverage.py --recommend [--repeats 400]
+    python benchmarks/comparison_coverage.py [--repeats 400] [--resamples 400] [--only SETTING] [--seed 1]
+    python benchmarks/comparison_coverage.py --recommend [--repeats 400]
 
 Each study has patients with and without the disease, one or several images each. What makes an image hard is partly
 shared by the patient's images and partly by the models. The first table: how often the 95% interval of a - b held the

@@ -1,7 +1,7 @@
 """Do the 95% intervals hold the truth 95 times in 100? A simulation, with its results in docs/concepts/statistics.md.
 
-    python benchmarks/coverage.py [--kind closed|losses|bootstrap] [--repeats 2000] [-o build/bench/coverage.json]
-    python benchmarks/coverage.py --table -o build/bench/coverage.json
+    python benchmarks/interval_coverage.py [--kind closed|losses|bootstrap] [--repeats 2000] [-o coverage.json]
+    python benchmarks/interval_coverage.py --table -o coverage.json
 
 Each setting draws studies of a fixed number of patients (groups), with and without the disease. An image's score is
 normal, its images share a patient's deviation (their correlation is the ICC), and the classes stand apart as the AUROC

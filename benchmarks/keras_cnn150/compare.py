@@ -1,11 +1,11 @@
-"""How fast is training a small network here, against Keras 3 + TensorFlow on the same images? Measured in one run.
+"""Measures how fast a small network trains here, against Keras 3 + TensorFlow on the same images, in one run.
 
-    python benchmarks/keras_cnn150/bench.py [--rounds 4] [--epochs 3] [--learn 30] [--float32] [-o result.json]
+    python benchmarks/keras_cnn150/compare.py [--rounds 4] [--epochs 3] [--learn 30] [--float32] [-o result.json]
 
-``cnn-150`` is trained by its twin (twin.py, in an environment of its own that is made on first use) and by Pneumoscope
-(ours.py) in turn, A B A B, each in a fresh process: whatever else the machine does meets both. The first epoch of each
-process warms up and is not counted. The images are the Kaggle pneumonia set where it lies beside the project (or where
-``--data`` says), else phantoms; both sides get the same 150 x 150 pixels.
+``cnn-150`` is trained by Keras (train_keras.py, in an environment of its own that is made on first use) and by
+Pneumoscope (train_pneumoscope.py) in turn, A B A B, each in a fresh process: whatever else the machine does meets both.
+The first epoch of each process warms up and is not counted. The images are the Kaggle pneumonia set where it lies
+beside the project (or where ``--data`` says), else phantoms; both sides get the same 150 x 150 pixels.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pneumoscope.training.plan import Plan, load_part, plan
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from beside_keras import ENVIRONMENT, in_fresh_process, loads_said, said, spread, twin_environment  # noqa: E402
+from keras_comparison import ENVIRONMENT, in_fresh_process, loads_said, said, spread, twin_environment  # noqa: E402
 
 PARAMETERS = 1_246_401
 """What the source prints, batch-norm statistics included, as Keras counts."""
@@ -145,8 +145,8 @@ def main() -> None:
     if options.epochs < 2 or options.rounds < 1:
         parser.error("at least 2 epochs (the first is not counted) and 1 round")
     sides: dict[str, list[Any]] = {
-        "keras": [twin_environment(options.environment), HERE / "twin.py"],
-        "ours": [sys.executable, HERE / "ours.py"],
+        "keras": [twin_environment(options.environment), HERE / "train_keras.py"],
+        "ours": [sys.executable, HERE / "train_pneumoscope.py"],
     }
     if options.float32:
         sides["ours-float32"] = [*sides["ours"], "--float32"]

@@ -1,6 +1,6 @@
 """The twin of ``cnn-150`` in Keras 3 on TensorFlow, trained as its source trains it. Runs in its own environment.
 
-    python twin.py --images images.npz --epochs 3 --seed 0 --out twin.json
+    python train_keras.py --images images.npz --epochs 3 --seed 0 --out twin.json
 
 Images are loaded once as 150x150 grey arrays and divided by 255; ``ImageDataGenerator.flow`` changes them; RMSprop,
 binary cross-entropy, ``ReduceLROnPlateau`` on the validation accuracy, ``model.fit``; every other choice is Keras's
@@ -24,7 +24,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 from keras.src.legacy.preprocessing.image import ImageDataGenerator  # gone from the public names of Keras 3
-from keras_clock import Clock
+from keras_epoch_timer import Clock
 
 
 def build() -> keras.Model:

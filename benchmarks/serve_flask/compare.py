@@ -1,6 +1,6 @@
 """Pneumoscope's server against Flask, gunicorn and Keras: the same network, files, clients and cores, in turn.
 
-    python benchmarks/serve_flask/bench.py [--uploads 600] [--clients 16] [--rounds 2] [-o result.json]
+    python benchmarks/serve_flask/compare.py [--uploads 600] [--clients 16] [--rounds 2] [-o result.json]
 
 What each does with a file that is uploaded: Flask decodes it, runs the network and answers. Pneumoscope checks and
 decodes it, takes the patient out of it, stores its pixels so that they survive a power cut, runs the network with its
@@ -27,7 +27,7 @@ from pneumoscope.core.files import write_json
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from beside_keras import twin_environment  # noqa: E402
+from keras_comparison import twin_environment  # noqa: E402
 from serve_files import choose  # noqa: E402
 from serve_load import Server, show, upload  # noqa: E402
 

@@ -1,6 +1,6 @@
 """Planted copies on real radiographs: does the data gate find them, is what it flags true, how long does it take?
 
-    python benchmarks/gate.py MANIFEST [--images 5000] [--planted 1000] [--out gate.json]
+    python benchmarks/data_checks.py MANIFEST [--images 5000] [--planted 1000] [--out gate.json]
 
 Of MANIFEST (say, the Radiography set), 4,000 images are drawn at random and 1,000 copies of other randomly drawn ones
 among them are planted, a fourth each: resized, JPEG of quality 60, brightness shifted, cropped by 3% on each side. The

@@ -1,6 +1,6 @@
 """The twin of ``transfer-mobilenetv2`` in Keras 3 on TensorFlow. Runs in its own environment.
 
-    python twin.py --images images.npz --epochs 30 --seed 0 --out twin.json
+    python train_keras.py --images images.npz --epochs 30 --seed 0 --out twin.json
 
 ``keras.applications.MobileNetV2``, frozen and called with ``training=False``, flatten, dense 256, 256, n; Adam,
 categorical cross-entropy, ``model.fit`` with validation: each epoch goes through the backbone, as such systems are
@@ -25,7 +25,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 from keras import layers
-from keras_clock import Clock
+from keras_epoch_timer import Clock
 
 
 def backbone(size: int, weights: list[np.ndarray]) -> keras.Model:
@@ -36,7 +36,7 @@ def backbone(size: int, weights: list[np.ndarray]) -> keras.Model:
         if layer.weights:
             layer.set_weights([next(remaining) for _ in layer.weights])
     if next(remaining, None) is not None:
-        raise SystemExit("twin.py: weights are left over")
+        raise SystemExit("train_keras.py: weights are left over")
     base.trainable = False
     return base
 

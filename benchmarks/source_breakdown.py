@@ -1,6 +1,6 @@
 """What models say of each kind of image in each archive: does it know the disease, or the archive?
 
-    python benchmarks/elsewhere.py m.parquet BUNDLE [BUNDLE ...] [--split validation]
+    python benchmarks/source_breakdown.py m.parquet BUNDLE [BUNDLE ...] [--split validation]
 
 For every bundle and every (source, label) of one part: the share called the primary class at the card's default
 operating point, with its 95% interval, the share refused, and the AUROC of the primary class against that kind of
