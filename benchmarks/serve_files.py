@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from pneumoscope.data.phantoms.dataset import write_set
-from pneumoscope.imaging.encode import dicom
+from pneumoscope.imaging.golden_files.encode import dicom
 from pneumoscope.imaging.read import read
 
 MIX = {"radiography": 0.65, "kaggle-pneumonia": 0.15, "ieee8023": 0.10, "dicom": 0.10}

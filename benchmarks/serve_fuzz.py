@@ -44,7 +44,7 @@ from serve_files import choose
 from serve_load import Server
 
 from pneumoscope.core.files import write_json
-from pneumoscope.imaging.encode import dicom
+from pneumoscope.imaging.golden_files.encode import dicom
 from pneumoscope.imaging.read import read
 
 HERE = Path(__file__).resolve().parent

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from pneumoscope.imaging import make_golden
-from pneumoscope.imaging.encode import chunk
+from pneumoscope.imaging.golden_files import make
+from pneumoscope.imaging.golden_files.encode import chunk
 
 Rng = np.random.Generator
 Maker = Callable[[Rng], tuple[str, bytes]]  # -> (file suffix, content)
@@ -23,12 +23,12 @@ Maker = Callable[[Rng], tuple[str, bytes]]  # -> (file suffix, content)
 
 def golden(name: str) -> bytes:
     """The bytes of a golden file."""
-    return (make_golden.FOLDER / name).read_bytes()
+    return (make.FOLDER / name).read_bytes()
 
 
 def _pick(rng: Rng, prefix: str, *suffixes: str) -> bytes:
     """A valid golden file, by chance."""
-    names = sorted(p.name for p in make_golden.FOLDER.glob(f"{prefix}*") if p.suffix in suffixes)
+    names = sorted(p.name for p in make.FOLDER.glob(f"{prefix}*") if p.suffix in suffixes)
     return golden(names[int(rng.integers(len(names)))])
 
 

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.imaging import make_golden
+from pneumoscope.imaging.golden_files import make
 from pneumoscope.imaging.read import read
 
 pytest.importorskip("pydicom", reason="the golden set has DICOM files")
-FOLDER = make_golden.FOLDER
+FOLDER = make.FOLDER
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = MANIFEST["cases"]
 SHOWN = [case for case in CASES if "expected" in case]
@@ -41,7 +41,7 @@ def test_decoder_refuses_what_must_be_refused(case: dict[str, Any]) -> None:
 
 
 def test_the_pattern_betrays_every_wrong_turn() -> None:
-    plain = make_golden.pattern(8)
+    plain = make.pattern(8)
     turns = [np.rot90(image, quarter) for image in (plain, plain.T) for quarter in range(4)]
     for i, one in enumerate(turns):
         for other in turns[i + 1 :]:
@@ -55,7 +55,7 @@ def test_folder_holds_the_manifest_and_nothing_else() -> None:
 
 def test_generator_still_draws_the_published_set(tmp_path: Path) -> None:
     pytest.importorskip("jpeg_ls", reason="pyjpegls encodes one of the files")
-    make_golden.write(tmp_path)
+    make.write(tmp_path)
     rebuilt = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     assert rebuilt == MANIFEST
     for case in SHOWN:

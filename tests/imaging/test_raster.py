@@ -12,7 +12,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.imaging.encode import chunk, exif, png, tiff
+from pneumoscope.imaging.golden_files.encode import chunk, exif, png, tiff
 from pneumoscope.imaging.plane import luma
 from pneumoscope.imaging.read import decode
 

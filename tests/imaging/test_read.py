@@ -21,11 +21,11 @@ from PIL import Image, ImageFile
 import pneumoscope as ps
 from malformed import malformed_files
 from pneumoscope.core.errors import ImageError, UsageError
-from pneumoscope.imaging import make_golden
-from pneumoscope.imaging.encode import png
+from pneumoscope.imaging.golden_files import make
+from pneumoscope.imaging.golden_files.encode import png
 from pneumoscope.imaging.read import decode, read, sniff
 
-GREY = png(make_golden.pattern(8), 8, 0)
+GREY = png(make.pattern(8), 8, 0)
 
 
 def test_format_is_told_by_the_bytes_not_by_the_name(tmp_path: Path) -> None:
@@ -47,11 +47,11 @@ def test_format_is_told_by_the_bytes_not_by_the_name(tmp_path: Path) -> None:
     ],
 )
 def test_formats(file: str, kind: str) -> None:
-    assert sniff((make_golden.FOLDER / file).read_bytes(), file) == kind
+    assert sniff((make.FOLDER / file).read_bytes(), file) == kind
 
 
 def test_dicom_with_the_preamble_of_a_tiff_is_dicom() -> None:
-    data = (make_golden.FOLDER / "dicom-explicit.dcm").read_bytes()
+    data = (make.FOLDER / "dicom-explicit.dcm").read_bytes()
     assert sniff(b"II*\0" + data[4:], "x") == "dicom"
 
 
@@ -152,7 +152,7 @@ def test_a_librarys_exception_is_the_cause() -> None:
 def test_threads_agree_with_one_thread_and_leave_no_trace() -> None:
     """Every golden file, four threads at once: the same arrays, and neither warnings nor Pillow are left changed."""
     pytest.importorskip("pydicom")
-    files = [p for p in make_golden.FOLDER.glob("*-*.*") if p.suffix != ".f32" and not p.name.startswith("refused")]
+    files = [p for p in make.FOLDER.glob("*-*.*") if p.suffix != ".f32" and not p.name.startswith("refused")]
     single = [read(path).pixels for path in files]
     before = (list(warnings.filters), Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES)
     with ThreadPoolExecutor(4) as pool:

@@ -20,7 +20,7 @@ def png(value: float, side: int = 40, **options: Any) -> bytes:
 
 def dicom(tags: Mapping[str, Any] | None = None, value: int = 2000) -> bytes:
     """A 12-bit DICOM radiograph of Jane Doe, number 4711."""
-    from pneumoscope.imaging.encode import dicom as encode
+    from pneumoscope.imaging.golden_files.encode import dicom as encode
 
     samples = np.full((32, 24), value, np.uint16)
     samples[0, 0] = 4095

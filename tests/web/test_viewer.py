@@ -15,7 +15,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pneumoscope.imaging.encode import dicom
+from pneumoscope.imaging.golden_files.encode import dicom
 from web.axe import obstacles
 from web.conftest import Site, drawn
 from web.waits import expect

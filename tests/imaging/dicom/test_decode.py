@@ -11,12 +11,12 @@ import numpy as np
 import pytest
 
 from pneumoscope.core.errors import ImageError, MissingExtraError
-from pneumoscope.imaging import encode, make_golden
-from pneumoscope.imaging.encode import dicom
+from pneumoscope.imaging.golden_files import encode, make
+from pneumoscope.imaging.golden_files.encode import dicom
 from pneumoscope.imaging.read import decode, read
 
 pydicom = pytest.importorskip("pydicom")
-P12 = make_golden.pattern(12)
+P12 = make.pattern(12)
 
 # Samples that come inside the pydicom package. The grey ones are of other modalities; the test changes that tag.
 GREY = ("JPEG2000.dcm", "JPEGLSNearLossless_16.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm")
@@ -120,7 +120,7 @@ def test_age_is_in_years(age: str, years: float | None) -> None:
 
 
 def test_metadata() -> None:
-    facts = read(make_golden.FOLDER / "dicom-orientation-f-l.dcm").metadata
+    facts = read(make.FOLDER / "dicom-orientation-f-l.dcm").metadata
     assert facts["view"] == "PA"
     assert facts["modality"] == "CR"
     assert facts["sex"] == "F"
@@ -243,7 +243,7 @@ def test_lateral_view_is_recorded_not_refused(view: str) -> None:
 
 
 def test_lut_with_entries_above_its_depth_is_refused() -> None:
-    item = make_golden.table([3, 0, 8], [0, 100, 256])
+    item = make.table([3, 0, 8], [0, 100, 256])
     with pytest.raises(ImageError, match=r"LUTData \(0028,3006\)"):
         decode(dicom(P12, 12, {"VOILUTSequence": [item]}), "x")
 
@@ -270,7 +270,7 @@ def test_lut_of_bytes_with_more_than_256_entries() -> None:
 
 def test_signed_first_input_of_a_table_in_implicit_vr() -> None:
     """Implicit VR leaves US or SS open: -1,000 reads as 64,536. After a rescale below zero it must be signed."""
-    item = make_golden.table([4096, 64536, 12], list(range(4096)))
+    item = make.table([4096, 64536, 12], list(range(4096)))
     tags = {"RescaleSlope": 1, "RescaleIntercept": -1000, "VOILUTSequence": [item]}
     data = dicom(P12, 12, tags, syntax=encode.IMPLICIT)
     np.testing.assert_allclose(decode(data, "x").pixels, P12 / 4095, atol=1e-6)
@@ -286,7 +286,7 @@ def test_deflated_bomb() -> None:
 
     from pneumoscope.imaging.dicom import decode as module
 
-    small = (make_golden.FOLDER / "dicom-deflated.dcm").read_bytes()
+    small = (make.FOLDER / "dicom-deflated.dcm").read_bytes()
     start = 132 + 12 + int.from_bytes(small[140:144], "little")
     bomb = small[:start] + zlib.compress(bytes(30 * 2**20))[2:-4]
     with pytest.raises(ImageError, match="inflates to more than 20 MiB"):
@@ -301,13 +301,13 @@ def test_missing_codec_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
         JPEG2000LosslessDecoder, "_unavailable", {"pylibjpeg": ("pylibjpeg>=2.0", "pylibjpeg-openjpeg>=2.0")}
     )
     with pytest.raises(ImageError, match=r"JPEG 2000.*pylibjpeg-openjpeg.*pip install 'pneumoscope\[dicom\]'"):
-        read(make_golden.FOLDER / "dicom-jpeg-2000.dcm")
+        read(make.FOLDER / "dicom-jpeg-2000.dcm")
 
 
 def test_missing_pydicom_is_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pydicom", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'pneumoscope\[dicom\]'"):
-        read(make_golden.FOLDER / "dicom-explicit.dcm")
+        read(make.FOLDER / "dicom-explicit.dcm")
 
 
 @pytest.mark.shared

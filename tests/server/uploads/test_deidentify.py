@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.imaging.encode import exif
+from pneumoscope.imaging.golden_files.encode import exif
 from pneumoscope.imaging.read import decode
 from pneumoscope.server.errors import InvalidRequestError, TooLargeError
 from pneumoscope.server.settings import Settings

@@ -12,17 +12,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.core.files import atomic_path
-from pneumoscope.data.phantoms.files import to_dataset, write_png
-from pneumoscope.data.phantoms.phantom import Phantom, draw
-from pneumoscope.data.phantoms.source import stamp
+from pneumoscope.data.phantoms.files import write_dicom, write_png
+from pneumoscope.data.phantoms.phantom import draw
+from pneumoscope.data.phantoms.source import WORD, stamp
 
 SEED = 2020
 SIZE = 1024
 
 
 @dataclass(frozen=True, slots=True)
-class Drawn:
+class DemoStudy:
     """One study: whose (one number, one patient), what is drawn, and, where it is DICOM, when it was "taken"."""
 
     patient: int
@@ -34,13 +33,19 @@ class Drawn:
     words: str = ""
     """Added to the description of the series."""
 
+    @property
+    def tags(self) -> dict[str, str]:
+        """The DICOM tags in which it differs from other phantoms."""
+        description = f"{WORD} PHANTOM {self.words}".strip()
+        return {"StudyDate": self.date, "StudyTime": "101500", "SeriesDescription": description}
+
 
 STUDIES = (
-    Drawn(1, 1, "lung-opacity", "synthetic-a"),
-    Drawn(4, 4, "covid-19", "synthetic-b"),  # another "hospital": see what a model makes of its look
-    Drawn(3, 3, "covid-19", "synthetic-a", "20240311", "PORTABLE"),
-    Drawn(0, 0, "normal", "synthetic-a", "20240304"),
-    Drawn(0, 10, "viral-pneumonia", "synthetic-a", "20240318"),  # the one before is its prior image
+    DemoStudy(1, 1, "lung-opacity", "synthetic-a"),
+    DemoStudy(4, 4, "covid-19", "synthetic-b"),  # another "hospital": see what a model makes of its look
+    DemoStudy(3, 3, "covid-19", "synthetic-a", "20240311", "PORTABLE"),
+    DemoStudy(0, 0, "normal", "synthetic-a", "20240304"),
+    DemoStudy(0, 10, "viral-pneumonia", "synthetic-a", "20240318"),  # the one before is its prior image
 )
 """After the step wedge; a worklist shows the last on top."""
 
@@ -55,7 +60,7 @@ def draw_studies(folder: Path) -> list[Path]:
         path = folder / f"drawn-{number}.png"
         if study.date and has_dicom():
             path = path.with_suffix(".dcm")
-            _write_dicom(path, phantom, number, study)
+            write_dicom(path, phantom, number, tags=study.tags)
         else:
             write_png(path, phantom.pixels)
         files.append(path)
@@ -74,13 +79,3 @@ def step_wedge(size: int) -> NDArray[np.float32]:
     across = np.arange(size - 2 * edge) * steps // (size - 2 * edge)
     picture[3 * edge : -3 * edge, edge:-edge] = across / steps
     return stamp(picture)
-
-
-def _write_dicom(path: Path, phantom: Phantom, number: int, study: Drawn) -> None:
-    from pydicom import dcmwrite
-
-    dataset = to_dataset(phantom, number)
-    dataset.StudyDate, dataset.StudyTime = study.date, "101500"
-    dataset.SeriesDescription = f"{dataset.SeriesDescription} {study.words}".strip()
-    with atomic_path(path) as temporary:
-        dcmwrite(temporary, dataset, enforce_file_format=True)

@@ -62,7 +62,9 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
     write_png(path, mask.astype(np.float32))
 
 
-def write_dicom(path: Path, phantom: Phantom, study: int, inverted: bool = False) -> None:
+def write_dicom(
+    path: Path, phantom: Phantom, study: int, inverted: bool = False, tags: Mapping[str, str] | None = None
+) -> None:
     """Write a phantom as DICOM, 12 bits in 16.
 
     Args:
@@ -70,6 +72,7 @@ def write_dicom(path: Path, phantom: Phantom, study: int, inverted: bool = False
         phantom: What to write.
         study: Number of the patient's study, 1 or more.
         inverted: As MONOCHROME1, the lowest value showing white.
+        tags: Keyword -> value of tags that replace those of every phantom.
 
     Raises:
         MissingExtraError: pydicom is not installed.
@@ -79,6 +82,8 @@ def write_dicom(path: Path, phantom: Phantom, study: int, inverted: bool = False
     except ModuleNotFoundError as error:
         raise MissingExtraError("DICOM phantoms", "dicom") from error
     dataset = to_dataset(phantom, study, inverted)
+    for keyword, value in (tags or {}).items():
+        setattr(dataset, keyword, value)
     with atomic_path(path) as temporary:
         dcmwrite(temporary, dataset, enforce_file_format=True)
 

@@ -1,6 +1,6 @@
 """Golden arrays: small synthetic files of every format, and the exact pixels that any decoder must make of them.
 
-    python -m pneumoscope.imaging.make_golden [FOLDER]
+    python -m pneumoscope.imaging.golden_files.make [FOLDER]
 
 The expected arrays are worked out here from the drawn pattern and the standards, not by this package's decoder, so that
 both can be wrong only apart. `golden/manifest.json` lists the cases; `docs/concepts/pixels.md` tells how
@@ -20,10 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.core.files import atomic_path, write_json
-from pneumoscope.imaging import encode
-from pneumoscope.imaging.encode import chunk, dicom, exif, pillow, png, tiff
+from pneumoscope.imaging.golden_files import encode
+from pneumoscope.imaging.golden_files.encode import chunk, dicom, exif, pillow, png, tiff
 
-FOLDER = Path(__file__).parent / "golden"
+FOLDER = Path(__file__).parents[1] / "golden"
 ABOUT = (
     "Synthetic files drawn by code, with no patient behind them. A decoder of Pneumoscope must turn each file into "
     "its expected array (float32, little endian, row by row; 0 = black, 1 = white; row 0 = head, column 0 = patient's "
