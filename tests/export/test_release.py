@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from pathlib import Path
 
@@ -12,7 +11,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
-from rich.console import Console  # noqa: E402
 
 from pneumoscope.bundle.card import OUTPUTS, read_card  # noqa: E402
 from pneumoscope.bundle.runtime import load  # noqa: E402
@@ -26,8 +24,6 @@ from pneumoscope.stats.calibration import Scaling, first_half  # noqa: E402
 from pneumoscope.training.loop.fit import Run, train  # noqa: E402
 from pneumoscope.training.plan import plan  # noqa: E402
 from pneumoscope.workflows.summary import write_summary  # noqa: E402
-
-QUIET = Console(file=io.StringIO())
 
 BINARY = [
     "task.classes=[viral-pneumonia, normal]", "input.size=32", "head.hidden=[16]", "training.epochs=2",
@@ -43,12 +39,12 @@ def finished(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) ->
     recipe = load_recipe("cnn-150")
     task = recipe.task.model_copy(update={"map": {}, "classes": ("viral-pneumonia", "normal")})
     recipe = with_changes(recipe.model_copy(update={"task": task}), BINARY)
-    return train(plan(recipe, phantom_set), folder / "run", device="cpu", console=QUIET)
+    return train(plan(recipe, phantom_set), folder / "run", device="cpu")
 
 
 @pytest.fixture(scope="module")
 def bundle(finished: Run) -> Path:
-    return release(finished, finished.folder / "bundle", console=QUIET)
+    return release(finished, finished.folder / "bundle")
 
 
 def test_the_bundle_agrees_with_torch_on_sizes_it_never_saw(finished: Run, bundle: Path) -> None:
@@ -163,7 +159,7 @@ def test_card_says_what_it_was_made_of(bundle: Path, finished: Run) -> None:
 def test_a_run_ends_in_a_report_and_predictions(bundle: Path, finished: Run) -> None:
     import pandas as pd
 
-    evaluation = write_summary(finished.folder, bundle, finished.plan.manifest, finished.epoch, QUIET)
+    evaluation = write_summary(finished.folder, bundle, finished.plan.manifest, finished.epoch)
     table = pd.read_parquet(finished.folder / "predictions.parquet")
     validation = finished.plan.manifest.part("validation")
     assert len(table) == len(validation) == evaluation.figures.images

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
@@ -17,8 +16,8 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
-from rich.console import Console  # noqa: E402
 
+from pneumoscope.core.callbacks import Callbacks  # noqa: E402
 from pneumoscope.core.errors import UsageError  # noqa: E402
 from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
 from pneumoscope.recipes.recipe import Recipe, load_recipe, parse_recipe, with_changes  # noqa: E402
@@ -30,8 +29,6 @@ from pneumoscope.training.loop.module import Learner  # noqa: E402
 from pneumoscope.training.networks.build import build  # noqa: E402
 from pneumoscope.training.networks.weights import save_tensors  # noqa: E402
 from pneumoscope.training.plan import Plan, plan  # noqa: E402
-
-QUIET = Console(file=io.StringIO())
 
 
 @pytest.fixture(autouse=True)
@@ -69,12 +66,21 @@ def frozen(weights: Path, *more: str) -> Recipe:
     return with_changes(parse_recipe(recipe, "small"), more)
 
 
+class Messages(Callbacks):
+    """Keeps each message."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.lines.append(text)
+
+
 def run(made: Plan, folder: Path, *, features: FeatureStore | None = None, resume: bool = False) -> tuple[Run, str]:
     """Train, and return what was said too."""
-    said = Console(file=io.StringIO(), width=300)
-    done = train(made, folder, device="cpu", console=said, features=features, resume=resume)
-    assert isinstance(said.file, io.StringIO)
-    return done, said.file.getvalue()
+    messages = Messages()
+    done = train(made, folder, device="cpu", callbacks=messages, features=features, resume=resume)
+    return done, "\n".join(messages.lines)
 
 
 def same(one: Run, other: Run) -> bool:
@@ -228,11 +234,11 @@ def test_a_process_killed_while_it_learns_leaves_no_maps(phantom_set: Manifest, 
     write_manifest(phantom_set, manifest)
     recipe.write_text(frozen(weights, "training.epochs=500").to_yaml())
     code = (
-        "import sys; from pathlib import Path; from rich.console import Console; "
+        "import sys; from pathlib import Path; "
         "from pneumoscope.data.manifest import read_manifest; from pneumoscope.training.loop.fit import train; "
         "from pneumoscope.training.plan import plan; from pneumoscope.recipes.recipe import load_recipe; "
         "recipe, data, out = sys.argv[1:]; made = plan(load_recipe(recipe), read_manifest(Path(data))); "
-        "train(made, Path(out), device='cpu', console=Console(quiet=True))"
+        "train(made, Path(out), device='cpu')"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(recipe), str(manifest), str(tmp_path / "run")])
     deadline = time.monotonic() + 240

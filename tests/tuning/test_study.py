@@ -83,13 +83,13 @@ def test_a_large_validation_part_is_measured_by_default(job: MakeJob) -> None:
 
 def test_fewer_groups_than_folds_is_found_before_the_first_trial(job: MakeJob) -> None:
     with pytest.raises(RunError, match=r"fold \d+ of 12: .*has no image of"):
-        study.search(job(folds=12), 1, print)
+        study.search(job(folds=12), 1)
 
 
 def test_a_killed_search_goes_on_with_the_settings_of_one_that_was_not(
     job: MakeJob, pretended: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    whole = study.search(job(trials=12, url=f"sqlite:///{tmp_path / 'whole.db'}"), 1, print)
+    whole = study.search(job(trials=12, url=f"sqlite:///{tmp_path / 'whole.db'}"), 1)
     once = study.run_folds
 
     def interrupted(*arguments: Any) -> Any:
@@ -101,36 +101,36 @@ def test_a_killed_search_goes_on_with_the_settings_of_one_that_was_not(
     monkeypatch.setattr(study, "run_folds", interrupted)
     cut = job(trials=12, url=f"sqlite:///{tmp_path / 'cut.db'}")
     with pytest.raises(KeyboardInterrupt):
-        study.search(cut, 1, print)
-    again = study.search(cut, 1, print)
+        study.search(cut, 1)
+    again = study.search(cut, 1)
     assert settings(again) == settings(whole)
     assert finished_slots(again) == Counter(range(12))
     assert len({json.dumps(point) for point in settings(whole)}) == 12  # TPE does not try a setting twice
 
 
 def test_a_longer_search_keeps_the_trials_that_are_there(job: MakeJob, pretended: list[float]) -> None:
-    study.search(job(trials=3), 1, print)
-    longer = study.search(job(trials=5), 1, print)
+    study.search(job(trials=3), 1)
+    longer = study.search(job(trials=5), 1)
     assert finished_slots(longer) == Counter(range(5))
     assert len(pretended) == 5
-    shorter = study.search(job(trials=2), 1, print)
+    shorter = study.search(job(trials=2), 1)
     assert len(pretended) == 5
     assert len(summarise(shorter).trials) == 5
 
 
 def test_a_search_may_be_ended_with_what_is_there(job: MakeJob, pretended: list[float]) -> None:
     study.open_job(job(trials=9))
-    opened = study.search(job(trials=2), 1, print)
+    opened = study.search(job(trials=2), 1)
     assert len(pretended) == 2
     assert [trial.state for trial in summarise(opened).trials] == ["complete", "complete"]
 
 
 def test_a_study_of_something_else_is_not_joined(job: MakeJob, pretended: list[float]) -> None:
-    study.search(job(trials=1), 1, print)
+    study.search(job(trials=1), 1)
     with pytest.raises(RunError, match="objective was auroc, is log-loss"):
-        study.search(job(trials=1, objective="log-loss"), 1, print)
+        study.search(job(trials=1, objective="log-loss"), 1)
     with pytest.raises(RunError, match="measured was grouped 2-fold"):
-        study.search(job(trials=1, folds=3), 1, print)
+        study.search(job(trials=1, folds=3), 1)
 
 
 def test_a_worker_killed_by_the_system_loses_its_trial_to_another(
@@ -149,7 +149,7 @@ def test_a_worker_killed_by_the_system_loses_its_trial_to_another(
         assert worker.stdout is not None
         assert worker.stdout.readline() == "taken\n"
         worker.send_signal(signal.SIGKILL)
-    opened = study.search(made, 1, print)
+    opened = study.search(made, 1)
     assert finished_slots(opened) == Counter(range(4))
     lost = opened.study.get_trials(states=(TrialState.FAIL,))
     assert [trial.user_attrs[SLOT] for trial in lost] == [0]
@@ -165,13 +165,13 @@ def test_a_diverging_setting_fails_alone(job: MakeJob, pretended: list[float], m
         return once(recipe, *rest)
 
     monkeypatch.setattr(study, "run_folds", diverges)
-    summary = summarise(study.search(job(trials=12, sampler="grid"), 1, print))
+    summary = summarise(study.search(job(trials=12, sampler="grid"), 1))
     assert (summary.count("complete"), summary.count("failed")) == (9, 3)
     assert all("loss is nan" in trial.why for trial in summary.trials if trial.state == "failed")
 
 
 def test_median_pruning_ends_a_hopeless_trial_after_its_first_fold(job: MakeJob, pretended: list[float]) -> None:
-    opened = study.search(job(trials=12, sampler="grid", pruner="median", folds=3), 1, print)
+    opened = study.search(job(trials=12, sampler="grid", pruner="median", folds=3), 1)
     pruned = opened.study.get_trials(states=(TrialState.PRUNED,))
     assert pruned
     medians = np.median([trial.intermediate_values[1] for trial in opened.study.trials if trial not in pruned])
@@ -179,7 +179,7 @@ def test_median_pruning_ends_a_hopeless_trial_after_its_first_fold(job: MakeJob,
 
 
 def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: list[float]) -> None:
-    opened = study.search(job(trials=12, sampler="grid"), 1, print)
+    opened = study.search(job(trials=12, sampler="grid"), 1)
     best, recipe = best_of(opened), best_recipe(opened)
     assert best is not None
     assert recipe is not None
@@ -199,7 +199,7 @@ def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: lis
 
 def test_nested_searches_anew_without_each_outer_fold(job: MakeJob, pretended: list[float]) -> None:
     made = job(trials=3, sampler="random")
-    found = nested_cv.nested(made, 3, 1, print)
+    found = nested_cv.nested(made, 3, 1)
     material = material_of(made.plan)
     assert found.positives == int((material.targets == 0).sum())  # every image is measured once
     assert len(found.chosen) == 3
@@ -214,8 +214,8 @@ def test_nested_searches_anew_without_each_outer_fold(job: MakeJob, pretended: l
 
 
 def test_repeated_measures_both_on_other_folds(job: MakeJob, pretended: list[float]) -> None:
-    opened = study.search(job(trials=2), 1, print)
-    found = nested_cv.repeated(opened, {"optimizer.lr": 0.1, "optimizer.momentum": 0.0}, 2, print)
+    opened = study.search(job(trials=2), 1)
+    found = nested_cv.repeated(opened, {"optimizer.lr": 0.1, "optimizer.momentum": 0.0}, 2)
     assert found.positives == 2 * int((opened.material.targets == 0).sum())
     assert found.difference.value is not None
     assert found.difference.value < 0  # worse than the recipe's own lr of .01

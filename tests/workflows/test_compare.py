@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,7 +14,6 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
 import pyarrow.parquet as pq  # noqa: E402
-from rich.console import Console  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from pneumoscope.bundle import evidence  # noqa: E402
@@ -30,8 +28,6 @@ from pneumoscope.data.phantoms.dataset import write_set  # noqa: E402
 from pneumoscope.data.splits import assign_parts  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
 from pneumoscope.workflows.compare import CLOSED, run_comparison  # noqa: E402
-
-QUIET = Console(file=io.StringIO())
 
 
 class Ledger:
@@ -104,7 +100,6 @@ def run(networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger, fin
             allowed={},
             finalists=finalists,
             record=ledger,
-            console=QUIET,
         )
 
 

@@ -55,6 +55,7 @@ def compare(
     """
     from rich.console import Console
 
+    from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.stats.comparison.paired import METRICS
 
     if metric not in METRICS:
@@ -73,7 +74,7 @@ def compare(
     from pneumoscope.workflows.compare import run_comparison
 
     allowed = reasons(allow or (), because or (), list(CHECKS))
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    callbacks = RichCallbacks()
     command = shlex.join(["pneumoscope", *sys.argv[1:]])
     manifest = read_manifest_at(data, root)
     parsed = parse_grid(grid or ())
@@ -81,7 +82,9 @@ def compare(
 
     def record(hashes: Sequence[str], by: str) -> int:
         earlier = record_opening(data, hashes, by, command)
-        console.print(f"{len(hashes)} test images opened; written to {ledger_path(data)}; earlier openings: {earlier}")
+        callbacks.message(
+            f"{len(hashes)} test images opened; written to {ledger_path(data)}; earlier openings: {earlier}"
+        )
         return earlier
 
     budget = None if latency_budget is None else latency_budget / 1000
@@ -97,13 +100,13 @@ def compare(
         allowed=allowed,
         finalists=0 if no_test else finalists,
         record=record,
-        console=console,
+        callbacks=callbacks,
     )
     if as_json:
         typer.echo(comparison.to_json(), nl=False)
     else:
         show(comparison, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
-    console.print(f"{out / 'comparison.html'}  {out / 'comparison.json'}  {out / 'leaderboard.csv'}")
+    callbacks.message(f"{out / 'comparison.html'}  {out / 'comparison.json'}  {out / 'leaderboard.csv'}")
 
 
 def show(comparison: Comparison, console: Console) -> None:

@@ -24,8 +24,7 @@ def train(
     strict: Annotated[bool, typer.Option("--strict", help="Refuse where the data gate only warns.")] = False,
 ) -> None:
     """Train a network, calibrate it and write its bundle, with the validation part's figures."""
-    from rich.console import Console
-
+    from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.recipes.recipe import load_recipe
 
@@ -40,27 +39,27 @@ def train(
 
     allowed = reasons(allow or (), because or (), list(CHECKS))
     ranks = Ranks.here()
-    console = Console(stderr=True, highlight=False, soft_wrap=True, quiet=not ranks.first)
+    callbacks = RichCallbacks(quiet=not ranks.first)
     made = plan(chosen, read_manifest_at(data, root))
     for line in (*made.recipe.changes, *made.notes):
-        console.print(f"note: {line}", markup=False)
+        callbacks.message(f"note: {line}")
     counts = ", ".join(f"{part} {len(made.manifest.part(part))}" for part in made.manifest.parts_present)
-    console.print(f"{made.recipe.name}: {', '.join(made.recipe.task.classes)}; images: {counts}")
+    callbacks.message(f"{made.recipe.name}: {', '.join(made.recipe.task.classes)}; images: {counts}")
     if not ranks.alone:
         least, more = divmod(made.recipe.training.batch_size, ranks.world)
-        console.print(
+        callbacks.message(
             f"{ranks.world} processes share each batch of {made.recipe.training.batch_size}: "
             f"{least}{f' or {least + 1}' if more else ''} images each"
         )
-    gate = admit(made, allowed=allowed, strict=strict, console=console) if ranks.first else None
+    gate = admit(made, allowed=allowed, strict=strict, callbacks=callbacks) if ranks.first else None
     run, bundle, evaluation = train_and_release(
-        made, out, device=device, resume=resume, console=console, name=name, gate=gate
+        made, out, device=device, resume=resume, callbacks=callbacks, name=name, gate=gate
     )
     overall = evaluation.figures.overall
     primary = evaluation.figures.by_class[made.recipe.task.classes[0]]
-    console.print(
+    callbacks.message(
         f"validation ({evaluation.figures.images} images): accuracy {overall['accuracy']}, "
         f"AUROC of {made.recipe.task.classes[0]} {primary['auroc']}. {evaluation.group_sentence}"
     )
-    console.print(f"kept epoch {run.epoch}; bundle {bundle}; report {out / 'report.html'}")
-    console.print(DISCLAIMER, style="dim")
+    callbacks.message(f"kept epoch {run.epoch}; bundle {bundle}; report {out / 'report.html'}")
+    callbacks.console.print(DISCLAIMER, style="dim")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,12 +55,11 @@ def tune(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Search the settings of a recipe on everything but the test part; leave the best as a recipe and a run."""
-    from rich.console import Console
-
+    from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.recipes.recipe import load_recipe
 
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    callbacks = RichCallbacks()
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
     from pneumoscope.cli.options import read_manifest_at
     from pneumoscope.core.errors import UsageError
@@ -99,29 +97,30 @@ def tune(
         seed=seed,
         device=device,
     )
-    say = partial(console.print, markup=False)  # brackets are intervals and classes here
     for line in (*made.recipe.changes, *made.notes, *_said(job)):
-        say(f"note: {line}")
-    gate = admit(made, allowed=allowed, strict=False, console=console)
-    opened = run(job, workers, say)
+        callbacks.message(f"note: {line}")
+    gate = admit(made, allowed=allowed, strict=False, callbacks=callbacks)
+    opened = run(job, workers, callbacks)
     write_study(opened, out)
     comparison = None
     best = best_of(opened)
     if nested:
-        comparison = measure_nested(job, nested, workers, say)
+        comparison = measure_nested(job, nested, workers, callbacks)
     elif repeats and best is not None and best.params == space.own_point(made.recipe):
-        say("the recipe as it stands is the best trial: nothing to compare")
+        callbacks.message("the recipe as it stands is the best trial: nothing to compare")
     elif repeats and best is not None:
-        comparison = repeated(opened, dict(best.params), repeats, say)
+        comparison = repeated(opened, dict(best.params), repeats, callbacks)
     summary = write_study(opened, out, comparison)
-    evaluation = train_best(opened, out, gate, console)
+    evaluation = train_best(opened, out, gate, callbacks)
     if as_json:
         typer.echo(summary.to_json(), nl=False)
     else:
         _tell(summary, out)
     if evaluation is not None:
-        console.print(f"run of the best: {out / 'best'}; validation accuracy {evaluation.figures.overall['accuracy']}")
-    console.print(DISCLAIMER, style="dim")
+        callbacks.message(
+            f"run of the best: {out / 'best'}; validation accuracy {evaluation.figures.overall['accuracy']}"
+        )
+    callbacks.console.print(DISCLAIMER, style="dim")
 
 
 def _check_folder(out: Path, resume: bool) -> None:

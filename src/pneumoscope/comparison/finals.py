@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from rich.console import Console
 
 from pneumoscope.bundle.evidence import append
 from pneumoscope.bundle.prediction import Prediction
@@ -15,6 +14,7 @@ from pneumoscope.bundle.runtime import load
 from pneumoscope.comparison.ranking import Wishes
 from pneumoscope.comparison.result import Final, Table, figures_of
 from pneumoscope.comparison.runs import Outcome, read_card_of
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_json
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import Evaluation, evaluate
@@ -44,7 +44,7 @@ def open_test(
     count: int,
     record: Record,
     command: str,
-    console: Console,
+    callbacks: Callbacks = SILENT,
 ) -> tuple[list[Table], str]:
     """Measure the finalists of all tables on test, after one opening for them all.
 
@@ -60,16 +60,16 @@ def open_test(
     path = folder / FILE
     kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     if kept.get("identities") == identities:
-        console.print("test: measured before, for the same finalists; not opened again")
+        callbacks.message("test: measured before, for the same finalists; not opened again")
     else:
-        console.print(f"test: opened for {', '.join(names)}")
+        callbacks.message(f"test: opened for {', '.join(names)}")
         parts = {name: _manifest_of(runs[name]) for name in names}
         hashes = sorted({str(value) for part in parts.values() for value in part.part("test").table["sha256"]})
         earlier = record(hashes, "finalists " + ", ".join(f"{name} {identities[name][:12]}" for name in names))
         measured = {}
         for name, manifest in parts.items():
             answers: list[Prediction] = []
-            with console.status(f"measuring {name} on test"):
+            with callbacks.counting(f"measuring {name} on test"):
                 found = evaluate(
                     load(runs[name].folder / "bundle"),
                     manifest,

@@ -16,10 +16,10 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.console import Console
 
 from pneumoscope import __version__
 from pneumoscope.bundle.card import Card, LabelDefinition, PartMetrics, Refusal, SourceLicence, identity
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import sha256_of, write_json, write_text
 from pneumoscope.data.checks.findings import GateReport
 from pneumoscope.export.gate_summary import CONFOUNDED, summary_of
@@ -169,7 +169,7 @@ def release(
     run: Run,
     folder: Path,
     *,
-    console: Console,
+    callbacks: Callbacks = SILENT,
     name: str | None = None,
     device: str = "auto",
     gate: GateReport | None = None,
@@ -179,7 +179,7 @@ def release(
     Args:
         run: A finished training.
         folder: The bundle's; one that is there is replaced at the end.
-        console: Where progress goes.
+        callbacks: Receive the progress.
         name: The bundle's; the recipe's by default.
         device: Where the forward passes run.
         gate: What the data gate said; None where it was not asked.
@@ -193,7 +193,7 @@ def release(
     recipe, manifest = run.plan.recipe, run.plan.manifest
     task = recipe.task
     device = choose_device(device)
-    with console.status("calibrating"):
+    with callbacks.counting("calibrating"):
         _, train_features = forward_part(run.model, run.parts["train"], device)
         space = fit_feature_space(train_features, run.parts["train"].targets, len(task.classes))
         logits, features = forward_part(run.model, run.parts["calibration"], device)
@@ -214,7 +214,7 @@ def release(
     shutil.rmtree(temporary, ignore_errors=True)
     temporary.mkdir(parents=True)
     try:
-        with console.status("exporting"):
+        with callbacks.counting("exporting"):
             graph = BundleGraph(run.model, recipe.input.size, scaling, space).eval()
             export_onnx(graph, temporary / "model.onnx")
             paths = manifest.part("validation").paths()[:IMAGES]

@@ -23,10 +23,9 @@ from typing import Self
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import Progress
 from torch import Tensor
 
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import cache_folder, write_json
 from pneumoscope.recipes.recipe import Pretrained, Recipe
@@ -257,7 +256,7 @@ def learning_parts(
     precision: str,
     ranks: Ranks,
     features: FeatureStore | None,
-    console: Console,
+    callbacks: Callbacks = SILENT,
 ) -> Iterator[tuple[dict[str, Part], type[Learner]]]:
     """Yield the parts as the training shall see them, and the learner for them: feature maps where that is the same.
 
@@ -270,7 +269,7 @@ def learning_parts(
         precision: Lightning's name of it.
         ranks: The processes that train together.
         features: Where maps are kept; None for a store of this run's own.
-        console: Where it is said what happens, and why the backbone may have to run in each epoch.
+        callbacks: Receive what happens, and why the backbone may have to run in each epoch.
     """
     recipe = plan.recipe
     if not recipe.network.frozen:
@@ -278,12 +277,12 @@ def learning_parts(
         return
     each_epoch = "the frozen backbone runs in each epoch"
     if not recipe.augment.off:
-        console.print(f"note: {each_epoch}, since the recipe augments the images it sees")
+        callbacks.message(f"note: {each_epoch}, since the recipe augments the images it sees")
         yield parts, Learner
         return
     if not ranks.alone:
         if ranks.first:
-            console.print(f"note: {each_epoch}: only a process that trains alone keeps feature maps")
+            callbacks.message(f"note: {each_epoch}: only a process that trains alone keeps feature maps")
         yield parts, Learner
         return
     hashes = {part: plan.manifest.part(part).table["sha256"].tolist() for part in SEEN}
@@ -293,22 +292,21 @@ def learning_parts(
         every = [name for part in SEEN for name in hashes[part]]
         todo, started = store.missing(key, every), time.perf_counter()
         try:
-            with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-                task = progress.add_task("feature maps of the frozen backbone", total=todo)
+            with callbacks.counting("feature maps of the frozen backbone", todo) as advance:
                 kept = store.maps(
                     key,
                     [(parts[part].images, hashes[part]) for part in SEEN],
                     _backbone(model, device, precision),
                     batch_size=BATCH.get(device, 64),
-                    advance=lambda n: progress.advance(task, n),
+                    advance=advance,
                 )
         except DoesNotFitError as error:
-            console.print(f"note: {each_epoch}: {error}")
+            callbacks.message(f"note: {each_epoch}: {error}")
             yield parts, Learner
             return
         seconds = time.perf_counter() - started
         found = len(set(every)) - todo
-        console.print(
+        callbacks.message(
             f"note: the frozen backbone ran once over {todo} images ({seconds:.0f} s, {found} more were kept from "
             f"before); the head learns from {store.bytes / 1e9:.2g} GB of kept feature maps"
         )

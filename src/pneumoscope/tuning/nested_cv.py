@@ -11,6 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.recipes.recipe import with_changes
 from pneumoscope.stats.bootstrap import Resampling, bootstrap
 from pneumoscope.stats.estimates import Estimate
@@ -20,7 +21,7 @@ from pneumoscope.tuning.cross_validation import folds_of
 from pneumoscope.tuning.objective import Measured, Objective, drawn, objective_named
 from pneumoscope.tuning.result import AtPrecision, Comparison
 from pneumoscope.tuning.space import Point, changes_of
-from pneumoscope.tuning.study import ALSO, Job, Opened, Say, outer, search
+from pneumoscope.tuning.study import ALSO, Job, Opened, outer, search
 from pneumoscope.tuning.trial import run_folds
 
 PRECISIONS = (0.8, 0.9, 0.95)
@@ -39,18 +40,18 @@ NESTED_CAUTION = (
 )
 
 
-def _ignore(*_: object) -> None:
-    """Steps and lines that nobody reads."""
+def _ignore(step: int, value: float) -> None:
+    """Report no step: these trials are not pruned."""
 
 
-def repeated(opened: Opened, best: Point, count: int, say: Say) -> Comparison:
+def repeated(opened: Opened, best: Point, count: int, callbacks: Callbacks = SILENT) -> Comparison:
     """Measure the recipe as it stands and the best setting on ``count`` new divisions.
 
     Args:
         opened: The finished search.
         best: Its best setting.
         count: Divisions; each trains both settings on all folds.
-        say: Told of each.
+        callbacks: Receive a line for each.
     """
     job = opened.job
     recipes = [job.plan.recipe, with_changes(job.plan.recipe, changes_of(best))]
@@ -61,19 +62,21 @@ def repeated(opened: Opened, best: Point, count: int, say: Say) -> Comparison:
         pair = [run_folds(r, opened.material, folds, opened.objective, device, _ignore).measured for r in recipes]
         pairs.append(pair)
         figures = [f"{opened.objective.value(measured):.3f}" for measured in pair]
-        say(f"division {repeat} of {count}: {job.objective} {figures[0]} as it stands, {figures[1]} tuned")
+        callbacks.message(
+            f"division {repeat} of {count}: {job.objective} {figures[0]} as it stands, {figures[1]} tuned"
+        )
     before, after = (_pooled([pair[k] for pair in pairs]) for k in (0, 1))
     return compare(before, after, opened.objective, REPEATED.format(count=count), REPEATED_CAUTION)
 
 
-def nested(job: Job, count: int, workers: int, say: Say) -> Comparison:
+def nested(job: Job, count: int, workers: int, callbacks: Callbacks = SILENT) -> Comparison:
     """Search anew without each of ``count`` outer folds, and measure both settings on it.
 
     Args:
         job: The search.
         count: Outer folds.
         workers: Processes of each search.
-        say: Told of each fold.
+        callbacks: Receive a line for each fold.
     """
     material, objective = job.material(), objective_named(job.objective)
     device = choose_device(job.device)
@@ -82,12 +85,12 @@ def nested(job: Job, count: int, workers: int, say: Say) -> Comparison:
     for number, fold in enumerate(folds_of(material, count, job.seed), start=1):
         inside = np.concatenate([fold.train, fold.select])
         hashes = frozenset(material.manifest.table.sha256.to_numpy()[inside])
-        inner = search(outer(job, number, count, hashes), workers, _ignore)
+        inner = search(outer(job, number, count, hashes), workers)
         point: Point = dict(inner.study.best_trial.params)
         recipes = [job.plan.recipe, with_changes(job.plan.recipe, changes_of(point))]
         pairs.append([run_folds(r, material, (fold,), objective, device, _ignore).measured for r in recipes])
         chosen.append(point)
-        say(f"outer fold {number} of {count}: chose {' '.join(changes_of(point))}")
+        callbacks.message(f"outer fold {number} of {count}: chose {' '.join(changes_of(point))}")
     before, after = (_pooled([pair[k] for pair in pairs]) for k in (0, 1))
     return compare(before, after, objective, NESTED.format(count=count), NESTED_CAUTION, chosen)
 

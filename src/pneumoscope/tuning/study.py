@@ -11,10 +11,9 @@ import multiprocessing
 import os
 import platform
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import partial
+from multiprocessing.connection import Connection, wait
 from typing import Any
 
 import optuna
@@ -24,6 +23,7 @@ from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, RecipeError, RunError
 from pneumoscope.recipes.recipe import with_changes
 from pneumoscope.stats.estimates import Estimate
@@ -53,8 +53,6 @@ ALSO = ("auroc", "sensitivity-at-specificity-90", "balanced-accuracy", "log-loss
 """Figures that each trial keeps beside its objective."""
 
 FIGURES, EPOCHS, SECONDS, WHERE, DATA = "figures", "epochs", "seconds", "where", "data"
-
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -150,12 +148,12 @@ def open_job(job: Job) -> Opened:
     return Opened(job, storage, study, material, folds, objective)
 
 
-def work(job: Job, say: Say = lambda _: None) -> None:
+def work(job: Job, callbacks: Callbacks = SILENT) -> None:
     """Take part in a study until no trial is left, neither waiting nor running elsewhere.
 
     Args:
         job: The search.
-        say: Told a line for each trial.
+        callbacks: Receive a line for each trial.
 
     Raises:
         PneumoscopeError: What no other trial would survive either, such as an unreadable image.
@@ -163,12 +161,12 @@ def work(job: Job, say: Say = lambda _: None) -> None:
     """
     opened = open_job(job)
     try:
-        _work(opened, say)
+        _work(opened, callbacks)
     finally:
         close(opened.storage)
 
 
-def _work(opened: Opened, say: Say) -> None:
+def _work(opened: Opened, callbacks: Callbacks) -> None:
     job, device = opened.job, choose_device(opened.job.device)
     keep_freed_memory()
     while True:
@@ -177,14 +175,14 @@ def _work(opened: Opened, say: Say) -> None:
         if taken is not None:
             trial_id, frozen = taken
             with alive(opened.storage, trial_id):
-                _run(opened, trial_id, frozen, device, say)
+                _run(opened, trial_id, frozen, device, callbacks)
         elif unfinished(opened.study, job.trials, TrialState.RUNNING, TrialState.WAITING):
             time.sleep(min(job.heartbeat, 2))  # another worker's: it may yet die
         else:
             return
 
 
-def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, say: Say) -> None:
+def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, callbacks: Callbacks) -> None:
     """Work on a trial that was taken, and write down what came out."""
     job, slot = opened.job, int(frozen.user_attrs[SLOT])
     # A study object of its own: it sees what the other workers have finished meanwhile.
@@ -216,10 +214,10 @@ def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, say: S
         outcome = run_folds(recipe, opened.material, opened.folds, opened.objective, device, report)
     except optuna.TrialPruned as pruned:
         end(TrialState.PRUNED, str(pruned))
-        say(_line(job, slot, point, f"pruned {pruned}", started))
+        callbacks.message(_line(job, slot, point, f"pruned {pruned}", started))
     except (FloatingPointError, torch.OutOfMemoryError, RecipeError) as error:
         end(TrialState.FAIL, f"{type(error).__name__}: {error}".splitlines()[0])
-        say(_line(job, slot, point, f"failed: {error}", started))
+        callbacks.message(_line(job, slot, point, f"failed: {error}", started))
     except BaseException as error:
         with suppress(StorageInternalError):  # gone as well: the trial's missing heartbeat will tell
             end(TrialState.FAIL, f"stopped: {type(error).__name__}")
@@ -235,7 +233,7 @@ def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, say: S
             end(TrialState.FAIL, f"{job.objective}: {estimate.note}")
         else:
             end(TrialState.COMPLETE, value=estimate.value)
-        say(_line(job, slot, point, f"{job.objective} {estimate}", started))
+        callbacks.message(_line(job, slot, point, f"{job.objective} {estimate}", started))
 
 
 def _line(job: Job, slot: int, point: Point, what: str, started: float) -> str:
@@ -243,17 +241,22 @@ def _line(job: Job, slot: int, point: Point, what: str, started: float) -> str:
     return f"trial {slot + 1:>3}/{job.trials}  {what}  {time.perf_counter() - started:.0f} s  {settings}"
 
 
-def search(job: Job, workers: int, say: Say) -> Opened:
+def search(job: Job, workers: int = 1, callbacks: Callbacks = SILENT) -> Opened:
     """Run a study to its end with ``workers`` processes on this machine; others may take part elsewhere.
+
+    Args:
+        job: The search.
+        workers: Processes on this machine; each takes its share of the cores.
+        callbacks: Receive a line for each trial, of all workers, in this process.
 
     Raises:
         RunError: Every process died, or no trial came to an end.
     """
     opened = open_job(job)
     if workers == 1:
-        work(job, say)
+        work(job, callbacks)
     else:
-        _spread(job, workers)
+        _spread(job, workers, callbacks)
         recover(opened.study)
     left = unfinished(opened.study, job.trials, TrialState.RUNNING, TrialState.WAITING)
     if left:
@@ -264,35 +267,61 @@ def search(job: Job, workers: int, say: Say) -> Opened:
     return opened
 
 
-def _spread(job: Job, workers: int) -> None:
-    """Start worker processes, and wait for them."""
+def _spread(job: Job, workers: int, callbacks: Callbacks) -> None:
+    """Start worker processes, pass on what they report, and wait for them."""
     context = multiprocessing.get_context("spawn")  # a forked torch has dead threads
     threads = max(1, (os.cpu_count() or 1) // workers)
-    trouble: Any = context.SimpleQueue()
-    processes = [context.Process(target=_process, args=(job, threads, trouble), daemon=True) for _ in range(workers)]
-    for process in processes:
+    processes, receivers = [], []
+    for _ in range(workers):
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_run_worker, args=(job, threads, sender), daemon=True)
         process.start()
+        sender.close()  # the worker has its own copy: the pipe ends when the worker does, however it ends
+        processes.append(process)
+        receivers.append(receiver)
+    errors: list[PneumoscopeError] = []
     try:
+        while receivers:
+            ready = wait(receivers)
+            for receiver in [receiver for receiver in receivers if receiver in ready]:
+                try:
+                    report = receiver.recv()
+                except EOFError:
+                    receivers.remove(receiver)
+                    continue
+                if isinstance(report, PneumoscopeError):
+                    errors.append(report)
+                else:
+                    callbacks.message(report)
         for process in processes:
             process.join()
     except KeyboardInterrupt:
         for process in processes:  # each puts its own trial back
             process.join(timeout=30)
         raise KeyboardInterrupt("Go on with the same command and --resume.") from None
-    if not trouble.empty():
-        raise RunError(*trouble.get())
+    if errors:
+        raise RunError(errors[0].thing, errors[0].problem, errors[0].way_out)
 
 
-def _process(job: Job, threads: int, trouble: Any) -> None:
-    """What a worker process does: like the command, with its share of the cores."""
-    from rich.console import Console
+class _SentCallbacks(Callbacks):
+    """Sends a worker's messages to the process that started it."""
 
+    def __init__(self, sender: Connection) -> None:
+        self.sender = sender
+
+    def message(self, text: str) -> None:
+        with suppress(BrokenPipeError):  # that process is gone; the trial goes on
+            self.sender.send(text)
+
+
+def _run_worker(job: Job, threads: int, sender: Connection) -> None:
+    """Work on a study in a process of its own, with its share of the cores."""
     torch.set_num_threads(threads)
-    console = Console(stderr=True, highlight=False, soft_wrap=True)
     try:
-        work(job, partial(console.print, markup=False))
+        work(job, _SentCallbacks(sender))
     except PneumoscopeError as error:
-        trouble.put((error.thing, error.problem, error.way_out))
+        with suppress(BrokenPipeError):
+            sender.send(error)
     except KeyboardInterrupt:
         return
 

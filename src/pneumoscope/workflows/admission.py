@@ -7,17 +7,16 @@ nothing, and its figures are quoted all the same.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 
-from rich.console import Console
-from rich.progress import Progress
-
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.data.checks.findings import GateReport
 from pneumoscope.data.checks.runner import check
 from pneumoscope.training.plan import Plan
 
 
 def admit(
-    plan: Plan, *, allowed: Mapping[str, str] | None = None, strict: bool = False, console: Console
+    plan: Plan, *, allowed: Mapping[str, str] | None = None, strict: bool = False, callbacks: Callbacks = SILENT
 ) -> GateReport:
     """Put the gate's questions to the images and classes of a plan.
 
@@ -25,7 +24,7 @@ def admit(
         plan: Recipe and data that fit each other.
         allowed: Check -> why its finding is accepted (``--allow NAME --because TEXT``).
         strict: Warnings stop the training, too.
-        console: Where findings and progress go.
+        callbacks: Receive findings and progress.
 
     Raises:
         GateRefusedError: A finding blocks and is not allowed.
@@ -33,17 +32,18 @@ def admit(
     """
     task = plan.recipe.task
     classes = {str(label): str(task.class_of(label)) for label in set(plan.manifest.table.label)}
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bars:
+    with ExitStack() as tasks:
 
         def progress(what: str, total: int) -> Callable[[int], None]:
-            task = bars.add_task(f"data gate: {what}", total=total)
-            return lambda done: bars.update(task, completed=done)
+            name = f"data checks: {what}"
+            tasks.callback(callbacks.finish, name)
+            return lambda done: callbacks.progress(name, done, total)
 
         report = check(plan.manifest, classes, progress=progress).allowing(allowed or {})
     report.require(strict)
     for finding in report.findings:
         if finding.severity != "note":
-            console.print(f"data gate: {finding.name}: {finding.sentence}", markup=False)
+            callbacks.message(f"data checks: {finding.name}: {finding.sentence}")
             if finding.because is not None:
-                console.print(f"  allowed, because: {finding.because}", markup=False)
+                callbacks.message(f"  allowed, because: {finding.because}")
     return report

@@ -6,14 +6,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from rich.console import Console
-
 from pneumoscope.comparison.entries import Entry
 from pneumoscope.comparison.finals import Record, open_test
 from pneumoscope.comparison.page import comparison_page, leaderboard_csv, pictures
 from pneumoscope.comparison.ranking import Wishes, sources_of, tables
 from pneumoscope.comparison.result import Comparison, NotRun
 from pneumoscope.comparison.runs import Outcome, is_finished
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, RunError
 from pneumoscope.core.files import atomic_path, write_text
 from pneumoscope.data.checks.findings import GateReport
@@ -38,7 +37,7 @@ def run_comparison(
     allowed: Mapping[str, str],
     finalists: int,
     record: Record,
-    console: Console,
+    callbacks: Callbacks = SILENT,
 ) -> Comparison:
     """Run a comparison in ``folder``.
 
@@ -57,19 +56,19 @@ def run_comparison(
         allowed: Check of the data gate -> why its finding is accepted.
         finalists: How many of each table go to test, at least; 0 leaves it closed.
         record: Writes the opening down.
-        console: Where progress goes.
+        callbacks: Receive the progress.
 
     Raises:
         GateRefusedError: The data gate blocks; nothing was trained.
         RunError: Not one network could be run.
         KeyboardInterrupt: The user stopped it; the same command goes on.
     """
-    gates = ask_gate(entries, allowed=allowed, console=console)
-    outcomes = run_all(entries, folder / "runs", gates=gates, device=device, console=console)
+    gates = ask_gate(entries, allowed=allowed, callbacks=callbacks)
+    outcomes = run_all(entries, folder / "runs", gates=gates, device=device, callbacks=callbacks)
     if not any(outcome.status == "done" for outcome in outcomes):
         reasons = " ".join(f"{outcome.entry.name}: {outcome.reason}" for outcome in outcomes)
         raise RunError(str(folder), f"no network could be run. {reasons}")
-    with console.status("comparing on validation"):
+    with callbacks.counting("comparing on validation"):
         ranked = tables(outcomes, folder, wishes)
     made = Comparison(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -88,7 +87,7 @@ def run_comparison(
     _write(made, folder)
     if finalists:
         ranked, note = open_test(
-            ranked, outcomes, folder, wishes, count=finalists, record=record, command=command, console=console
+            ranked, outcomes, folder, wishes, count=finalists, record=record, command=command, callbacks=callbacks
         )
         made = made.model_copy(update={"tables": tuple(ranked), "test_note": note})
         _write(made, folder)
@@ -133,7 +132,9 @@ def _write(comparison: Comparison, folder: Path) -> None:
     write_text(folder / "comparison.html", comparison_page(comparison, images))
 
 
-def ask_gate(entries: Sequence[Entry], *, allowed: Mapping[str, str], console: Console) -> dict[str, GateReport]:
+def ask_gate(
+    entries: Sequence[Entry], *, allowed: Mapping[str, str], callbacks: Callbacks = SILENT
+) -> dict[str, GateReport]:
     """Return what the data gate says of each entry's data, by name; entries with the same data share one report.
 
     Raises:
@@ -147,13 +148,18 @@ def ask_gate(entries: Sequence[Entry], *, allowed: Mapping[str, str], console: C
             classes = frozenset((label, task.class_of(label)) for label in set(manifest.table.label))
             key = (manifest.rows_hash(), manifest.split_hash(), classes)
             if key not in reports:
-                reports[key] = admit(entry.plan, allowed=allowed, console=console)
+                reports[key] = admit(entry.plan, allowed=allowed, callbacks=callbacks)
             by_name[entry.name] = reports[key]
     return by_name
 
 
 def run_all(
-    entries: Sequence[Entry], folder: Path, *, gates: Mapping[str, GateReport], device: str, console: Console
+    entries: Sequence[Entry],
+    folder: Path,
+    *,
+    gates: Mapping[str, GateReport],
+    device: str,
+    callbacks: Callbacks = SILENT,
 ) -> list[Outcome]:
     """Train every entry that can be trained, each into ``folder``/its name; finished ones are left as they are.
 
@@ -166,20 +172,20 @@ def run_all(
             heading = f"[{number}/{len(entries)}] {entry.name}"
             where = folder / entry.name
             if entry.plan is None:
-                console.print(f"{heading}: not run. {entry.problem}", markup=False)
+                callbacks.message(f"{heading}: not run. {entry.problem}")
                 outcomes.append(Outcome(entry, "not run", where, entry.problem))
                 continue
             try:
                 if is_finished(entry.plan, where):
-                    console.print(f"{heading}: finished before", markup=False)
+                    callbacks.message(f"{heading}: finished before")
                 else:
-                    console.print(f"{heading}: {'; '.join(entry.recipe.changes) or 'as published'}", markup=False)
+                    callbacks.message(f"{heading}: {'; '.join(entry.recipe.changes) or 'as published'}")
                     train_and_release(
                         entry.plan,
                         where,
                         device=device,
                         resume=True,
-                        console=console,
+                        callbacks=callbacks,
                         gate=gates[entry.name],
                         features=features,
                     )
@@ -190,5 +196,5 @@ def run_all(
                 first = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 outcomes.append(Outcome(entry, "failed", where, f"{type(error).__name__}: {first}"))
             if outcomes[-1].status == "failed":
-                console.print(f"{heading}: failed. {outcomes[-1].reason}", markup=False)
+                callbacks.message(f"{heading}: failed. {outcomes[-1].reason}")
     return outcomes

@@ -5,11 +5,9 @@ from __future__ import annotations
 import csv
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import Progress
-
 from pneumoscope.bundle.prediction import Prediction, columns
 from pneumoscope.bundle.runtime import load
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.core.tables import write_table
 from pneumoscope.data.manifest import Manifest
@@ -19,7 +17,9 @@ from pneumoscope.reporting.pages.run_report import REPORT, run_page
 from pneumoscope.reporting.record import read_record
 
 
-def write_summary(folder: Path, bundle: Path, manifest: Manifest, epoch: int, console: Console) -> Evaluation:
+def write_summary(
+    folder: Path, bundle: Path, manifest: Manifest, epoch: int, callbacks: Callbacks = SILENT
+) -> Evaluation:
     """Measure a run's bundle on its validation part and write what a reader wants to see into the run's folder.
 
     That is ``predictions.parquet``, ``evaluation.json``, ``report.html`` and ``curves.png``.
@@ -29,20 +29,19 @@ def write_summary(folder: Path, bundle: Path, manifest: Manifest, epoch: int, co
         bundle: Its bundle.
         manifest: The rows and parts that the run used.
         epoch: The kept one.
-        console: Where progress goes.
+        callbacks: Receive the progress.
 
     Returns:
         The figures.
     """
     model = load(bundle)
     kept: list[Prediction] = []
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("measuring on validation", total=None)
+    with callbacks.counting(task := "measuring on validation", len(manifest.part("validation"))):
         evaluation = evaluate(
             model,
             manifest,
             "validation",
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=lambda done, total: callbacks.progress(task, done, total),
             keep=kept.append,
         )
     rows = (prediction.row(model.labels) for prediction in kept)

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import GateReport
 from pneumoscope.export.release import release
@@ -24,7 +23,7 @@ def train_and_release(
     *,
     device: str = "auto",
     resume: bool = False,
-    console: Console,
+    callbacks: Callbacks = SILENT,
     name: str | None = None,
     gate: GateReport | None = None,
     **kwargs: Any,
@@ -36,7 +35,7 @@ def train_and_release(
         folder: The run's; the bundle goes to its ``bundle``.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         resume: Go on after the last whole epoch of the run that is there.
-        console: Where progress goes.
+        callbacks: Receive the progress.
         name: The bundle's; the recipe's by default.
         gate: What the data gate said of the plan, from `admit`; asked here if it was not yet.
         kwargs: Passed on to `pneumoscope.training.loop.fit.train`.
@@ -53,11 +52,11 @@ def train_and_release(
         KeyboardInterrupt: The user stopped it; the folder can be resumed.
     """
     if gate is None and Ranks.here().first:
-        gate = admit(plan, console=console)
-    run = train(plan, folder, device=device, resume=resume, console=console, **kwargs)
+        gate = admit(plan, callbacks=callbacks)
+    run = train(plan, folder, device=device, resume=resume, callbacks=callbacks, **kwargs)
     if not Ranks.here().first:
         raise SystemExit(0)
-    bundle = release(run, folder / "bundle", console=console, name=name, device=device, gate=gate)
+    bundle = release(run, folder / "bundle", callbacks=callbacks, name=name, device=device, gate=gate)
     if gate is not None:
         write_text(folder / "gate.json", gate.to_json())
-    return run, bundle, write_summary(folder, bundle, plan.manifest, run.epoch, console)
+    return run, bundle, write_summary(folder, bundle, plan.manifest, run.epoch, callbacks)

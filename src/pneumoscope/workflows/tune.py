@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from rich.console import Console
-
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import GateReport
 from pneumoscope.inference.evaluate import Evaluation
@@ -32,7 +31,7 @@ def write_study(opened: Opened, folder: Path, comparison: Comparison | None = No
     return summary
 
 
-def train_best(opened: Opened, folder: Path, gate: GateReport, console: Console) -> Evaluation | None:
+def train_best(opened: Opened, folder: Path, gate: GateReport, callbacks: Callbacks = SILENT) -> Evaluation | None:
     """Train the best recipe into ``folder/best`` with its bundle and report.
 
     Of several workers on one study the first to come here does it, and the others leave it at that.
@@ -45,10 +44,12 @@ def train_best(opened: Opened, folder: Path, gate: GateReport, console: Console)
         return None
     begun = (run / "recipe.yaml").is_file()
     if not begun and not claim(opened.storage, f"{opened.job.name}: run of {recipe.hash()}"):
-        console.print(
+        callbacks.message(
             f"another worker trains the best recipe, or began to; to train it here: train {folder / 'best.yaml'}"
         )
         return None
     made = plan(recipe, opened.job.plan.manifest)
-    _, _, evaluation = train_and_release(made, run, device=opened.job.device, resume=begun, console=console, gate=gate)
+    _, _, evaluation = train_and_release(
+        made, run, device=opened.job.device, resume=begun, callbacks=callbacks, gate=gate
+    )
     return evaluation

@@ -9,14 +9,12 @@ over all processes is from that of one, as OUT/norm.RANK.json.
 
 from __future__ import annotations
 
-import io
 import json
 import shutil
 import sys
 from pathlib import Path
 
 import torch
-from rich.console import Console
 from torch import nn
 
 from pneumoscope.data.manifest import read_manifest
@@ -55,7 +53,7 @@ def keep_first_gradient(path: Path) -> None:
     Learner.on_before_optimizer_step = keep
 
 
-def train_until_the_third_epoch(made: object, folder: Path, console: Console) -> None:
+def train_until_the_third_epoch(made: object, folder: Path) -> None:
     original = Learner.training_step
 
     def step(self: Learner, batch: Batch, batch_idx: int) -> object:
@@ -65,7 +63,7 @@ def train_until_the_third_epoch(made: object, folder: Path, console: Console) ->
 
     Learner.training_step = step
     try:
-        fit.train(made, folder, device="cpu", console=console)
+        fit.train(made, folder, device="cpu")
     except Stop:
         Learner.training_step = original
 
@@ -93,20 +91,19 @@ def norm_differences(ranks: Ranks) -> list[float]:
 def main(recipe: str, manifest: Path, out: Path) -> None:
     fit.choose_precision = lambda device: "32-true"  # bfloat16 would hide what is compared
     made = plan(load_recipe(recipe), read_manifest(manifest))
-    quiet = Console(file=io.StringIO())
     seen: Seen = []
     with together("cpu") as ranks:
         (out / f"norm.{ranks.rank}.json").write_text(json.dumps(norm_differences(ranks)))
         note_keys(seen)
         if ranks.first:
             keep_first_gradient(out / "gradient.2.pt")
-        fit.train(made, out / "whole", device="cpu", console=quiet)
+        fit.train(made, out / "whole", device="cpu")
         (out / f"keys.{ranks.rank}.json").write_text(json.dumps(seen))
-        train_until_the_third_epoch(made, out / "cut", quiet)
+        train_until_the_third_epoch(made, out / "cut")
         with ranks.agreed():
             if ranks.first:
                 shutil.copytree(out / "cut", out / "half")
-        fit.train(made, out / "cut", device="cpu", resume=True, console=quiet)
+        fit.train(made, out / "cut", device="cpu", resume=True)
 
 
 if __name__ == "__main__":

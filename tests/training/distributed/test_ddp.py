@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import signal
 import subprocess
@@ -19,7 +18,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
-from rich.console import Console  # noqa: E402
 
 from pneumoscope.core.errors import RunError, UsageError  # noqa: E402
 from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
@@ -31,7 +29,6 @@ from pneumoscope.training.loop import fit  # noqa: E402
 from pneumoscope.training.loop.module import Learner  # noqa: E402
 from pneumoscope.training.plan import plan  # noqa: E402
 
-QUIET = Console(file=io.StringIO())
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
 
@@ -89,8 +86,8 @@ def both(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tup
         assert "Warning" not in done.stderr
         made = plan(small(), phantom_set)
         patch.setattr(Learner, "on_before_optimizer_step", gradient_keeper(folder / "gradient.1.pt"))
-        fit.train(made, folder / "one", device="cpu", console=QUIET)
-        fit.train(made, folder / "half", device="cpu", resume=True, console=QUIET)
+        fit.train(made, folder / "one", device="cpu")
+        fit.train(made, folder / "half", device="cpu", resume=True)
     return folder, phantom_set
 
 

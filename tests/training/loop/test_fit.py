@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import signal
 import subprocess
 import sys
@@ -15,7 +14,6 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
-from rich.console import Console  # noqa: E402
 
 from pneumoscope.core.errors import ImageError, RecipeError, RunError, UsageError  # noqa: E402
 from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
@@ -25,8 +23,6 @@ from pneumoscope.training.input.dataset import CountedSampler  # noqa: E402
 from pneumoscope.training.loop.fit import Run, train  # noqa: E402
 from pneumoscope.training.machine import choose_device  # noqa: E402
 from pneumoscope.training.plan import plan  # noqa: E402
-
-QUIET = Console(file=io.StringIO())
 
 
 @pytest.fixture(autouse=True)
@@ -61,7 +57,7 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
     phantom_set: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = plan(small(), phantom_set)
-    whole = train(made, tmp_path / "whole", device="cpu", console=QUIET)
+    whole = train(made, tmp_path / "whole", device="cpu")
 
     from pneumoscope.training.loop.module import Learner
 
@@ -74,9 +70,9 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
 
     monkeypatch.setattr(Learner, "training_step", dies_in_the_third_epoch)
     with pytest.raises(Stop):
-        train(made, tmp_path / "cut", device="cpu", console=QUIET)
+        train(made, tmp_path / "cut", device="cpu")
     monkeypatch.setattr(Learner, "training_step", original)
-    resumed = train(made, tmp_path / "cut", device="cpu", resume=True, console=QUIET)
+    resumed = train(made, tmp_path / "cut", device="cpu", resume=True)
 
     assert resumed.epoch == whole.epoch
     assert (tmp_path / "cut" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
@@ -107,17 +103,17 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(phantom_set: Manifest, tmp_path
 
 
 def test_a_run_is_not_overwritten_nor_resumed_with_another_recipe(phantom_set: Manifest, tmp_path: Path) -> None:
-    train(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu", console=QUIET)
+    train(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu")
     with pytest.raises(RunError, match="--resume"):
-        train(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu", console=QUIET)
+        train(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu")
     other = plan(small("training.epochs=1", "optimizer.lr=0.5"), phantom_set)
     with pytest.raises(RunError, match=r"optimizer.lr was 0.001, is 0.5"):
-        train(other, tmp_path / "run", device="cpu", resume=True, console=QUIET)
+        train(other, tmp_path / "run", device="cpu", resume=True)
 
 
 def test_early_stopping_waits_for_its_patience(phantom_set: Manifest, tmp_path: Path) -> None:
     recipe = small("training.epochs=40", "training.early_stopping={patience: 2}", "optimizer.lr=0.05")
-    run = train(plan(recipe, phantom_set), tmp_path / "run", device="cpu", console=QUIET)
+    run = train(plan(recipe, phantom_set), tmp_path / "run", device="cpu")
     epochs = len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) - 1
     assert epochs == run.epoch + 2 < 40
 
@@ -169,7 +165,6 @@ def test_the_test_part_is_never_decoded(phantom_set: Manifest, tmp_path: Path) -
         plan(small("training.epochs=1"), Manifest(table, phantom_set.roots)),
         tmp_path / "r",
         device="cpu",
-        console=QUIET,
     )
 
 

@@ -1,4 +1,4 @@
-"""What a run leaves behind after each epoch: checkpoints, metrics.csv, timing.json, a line on the screen."""
+"""What a run leaves behind after each epoch: checkpoints, metrics.csv, timing.json, a report to callbacks."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import numpy as np
 import torch
 from lightning.fabric.utilities.types import _PATH
 from lightning.pytorch.plugins.io import TorchCheckpointIO
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from pneumoscope.core.callbacks import TRAINING, Callbacks, EpochEnd, TrainingStep
 from pneumoscope.core.files import atomic_path, write_json
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.training.input.dataset import Batch
@@ -117,33 +116,14 @@ class RunFiles(L.Callback):
                 _link_or_copy(last, temporary)
 
 
-class Screen(L.Callback):
-    """A bar over the whole run with loss, images a second and time left, and one line an epoch."""
+class ProgressReporter(L.Callback):
+    """Reports each step and each epoch to `Callbacks`."""
 
-    def __init__(self, console: Console, epochs: int) -> None:
-        self.console = console
+    def __init__(self, callbacks: Callbacks, epochs: int) -> None:
+        self.callbacks = callbacks
         self.epochs = epochs
-        self.progress = Progress(
-            TextColumn("epoch {task.fields[epoch]}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("loss {task.fields[loss]}"),
-            TextColumn("{task.fields[rate]}/s"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(),
-            console=console,
-            disable=not console.is_terminal,
-        )
-        self.task = self.progress.add_task("", total=None, epoch="", loss="", rate="")
         self.started = 0.0
         self.images = 0
-
-    def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Show the bar."""
-        steps = int(trainer.num_training_batches)
-        self.progress.update(self.task, total=steps * self.epochs, completed=steps * trainer.current_epoch)
-        self.progress.start()
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's clock."""
@@ -152,31 +132,34 @@ class Screen(L.Callback):
     def on_train_batch_end(
         self, trainer: L.Trainer, pl_module: L.LightningModule, outputs: Any, batch: Batch, batch_idx: int
     ) -> None:
-        """Advance the bar."""
+        """Report the step."""
         self.images += len(batch.target) * trainer.world_size
-        rate = self.images / (time.perf_counter() - self.started)
-        self.progress.update(
-            self.task,
-            advance=1,
-            epoch=f"{trainer.current_epoch + 1}/{self.epochs}",
-            loss=f"{float(trainer.callback_metrics.get('loss', np.nan)):.3f}",
-            rate=f"{rate:.0f} images",
+        steps = int(trainer.num_training_batches)
+        self.callbacks.step(
+            TrainingStep(
+                epoch=trainer.current_epoch + 1,
+                epochs=self.epochs,
+                done=steps * trainer.current_epoch + batch_idx + 1,
+                total=steps * self.epochs,
+                loss=float(trainer.callback_metrics.get("loss", np.nan)),
+                images_per_second=self.images / (time.perf_counter() - self.started),
+            )
         )
 
     def on_train_epoch_end(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Print the epoch's line."""
+        """Report the epoch's figures."""
         if not isinstance(pl_module, Learner):
-            raise TypeError("Screen serves a Learner")
-        row = pl_module.latest
-        self.console.print(
-            f"epoch {trainer.current_epoch + 1:>3}/{self.epochs}  "
-            f"train loss {row['train_loss']:.4f} accuracy {row['train_accuracy']:.4f}  "
-            f"validation loss {row['validation_loss']:.4f} accuracy {row['validation_accuracy']:.4f} "
-            f"AUROC {row['validation_auroc']:.4f}  "
-            f"{time.perf_counter() - self.started:.0f} s ({pl_module.images} images)",
-            highlight=False,
+            raise TypeError("ProgressReporter serves a Learner")
+        self.callbacks.epoch(
+            EpochEnd(
+                epoch=trainer.current_epoch + 1,
+                epochs=self.epochs,
+                seconds=time.perf_counter() - self.started,
+                images=pl_module.images,
+                metrics=pl_module.latest,
+            )
         )
 
     def teardown(self, trainer: L.Trainer, pl_module: L.LightningModule, stage: str) -> None:
-        """Remove the bar."""
-        self.progress.stop()
+        """Report the end."""
+        self.callbacks.finish(TRAINING)

@@ -20,9 +20,8 @@ from typing import Any
 import lightning as L  # noqa: N812  # the library's own convention
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
-from rich.console import Console
-from rich.progress import Progress
 
+from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import RunError
 from pneumoscope.core.files import write_json, write_text
 from pneumoscope.data.manifest import Manifest, read_manifest, write_manifest
@@ -31,7 +30,7 @@ from pneumoscope.training.distributed.ranks import Ranks, together
 from pneumoscope.training.distributed.strategy import StopTogether, check_batches, trainer_options
 from pneumoscope.training.features import FeatureStore, learning_parts
 from pneumoscope.training.input.dataset import CountedSampler, Part, loader
-from pneumoscope.training.loop.callbacks import RunFiles, Screen
+from pneumoscope.training.loop.callbacks import ProgressReporter, RunFiles
 from pneumoscope.training.loop.module import Learner
 from pneumoscope.training.machine import choose_device, choose_precision, environment, keep_freed_memory
 from pneumoscope.training.networks.build import Classifier, build
@@ -92,12 +91,11 @@ def read_run_manifest(folder: Path) -> Manifest:
     return read_manifest(folder / "manifest.parquet")
 
 
-def load_parts(plan: Plan, console: Console) -> dict[str, Part]:
+def load_parts(plan: Plan, callbacks: Callbacks = SILENT) -> dict[str, Part]:
     """Decode (or find in the cache) the parts that a training may see."""
     total = sum(len(plan.manifest.part(part)) for part in LEARNING_PARTS)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"decoding at {plan.recipe.input.size} pixels", total=total)
-        return {part: load_part(plan, part, lambda n: progress.advance(task, n)) for part in LEARNING_PARTS}
+    with callbacks.counting(f"decoding at {plan.recipe.input.size} pixels", total) as advance:
+        return {part: load_part(plan, part, advance) for part in LEARNING_PARTS}
 
 
 @contextmanager
@@ -141,7 +139,7 @@ def train(
     *,
     device: str = "auto",
     resume: bool = False,
-    console: Console,
+    callbacks: Callbacks = SILENT,
     features: FeatureStore | None = None,
 ) -> Run:
     """Train a plan into ``folder``.
@@ -153,7 +151,7 @@ def train(
         folder: The run's.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         resume: Go on after the last whole epoch of the run that is there.
-        console: Where progress goes.
+        callbacks: Receive the progress.
         features: Where the feature maps of a frozen backbone are kept, for several runs; None: for this run alone.
 
     Raises:
@@ -177,7 +175,7 @@ def train(
                 raise RunError(
                     str(folder), f"is not seen by process {ranks.rank}.", "Name a folder all machines share."
                 )
-        parts = ranks.in_turn(lambda: load_parts(plan, console))
+        parts = ranks.in_turn(lambda: load_parts(plan, callbacks))
         last = folder / "last.ckpt"
         if not (last.is_file() and _is_finished(last, recipe)):
             with learning_parts(
@@ -189,9 +187,9 @@ def train(
                 precision=precision,
                 ranks=ranks,
                 features=features,
-                console=console,
+                callbacks=callbacks,
             ) as (learnt, learner):
-                _fit(plan, learnt, learner, model, folder, chosen, precision, console, ranks)
+                _fit(plan, learnt, learner, model, folder, chosen, precision, callbacks, ranks)
         with ranks.agreed():  # the first process has written the last file
             pass
     kept = _read_checkpoint(folder / "best.ckpt")
@@ -209,7 +207,7 @@ def _fit(
     folder: Path,
     device: str,
     precision: str,
-    console: Console,
+    callbacks: Callbacks,
     ranks: Ranks,
 ) -> None:
     recipe = plan.recipe
@@ -232,7 +230,7 @@ def _fit(
             logger=TensorBoardLogger(folder, name="", version="tensorboard"),
             callbacks=[
                 files,
-                *([Screen(console, training.epochs)] if ranks.first else []),
+                *([ProgressReporter(callbacks, training.epochs)] if ranks.first else []),
                 *([] if ranks.alone else [StopTogether()]),
             ],
             enable_checkpointing=False,
