@@ -1,32 +1,132 @@
-"""Pneumoscope: train, compare, audit and deploy chest X-ray classifiers, and say honestly how far each can be trusted.
+"""Pneumoscope: train, compare, audit and deploy chest X-ray classifiers, and say how far each can be trusted.
 
     import pneumoscope as ps
-    radiograph = ps.read("study.dcm")                    # -> Radiograph, float32 [H, W], 0 = black, 1 = white
-    table = ps.load("runs/flagship/bundle").predict(["study.dcm"])
 
-Research software, not a medical device; see `pneumoscope.core.labels.DISCLAIMER`.
+    radiograph = ps.read("study.dcm")                    # -> Radiograph, float32 [H, W], 0 = black, 1 = white
+    table = ps.load("runs/flagship").predict(["study.dcm"])
+
+Whatever a command does, a function here does: it takes paths or values, returns values, reports to `Callbacks`, and
+raises a `PneumoscopeError` that names the thing, the problem and the way out. `pneumoscope.server` holds
+the server's functions.
+
+Research software, not a medical device; see `DISCLAIMER`.
 """
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "load", "read"]
 
 if TYPE_CHECKING:
-    from pneumoscope.bundle.runtime import load
-    from pneumoscope.imaging.read import read
+    from pneumoscope import server
+    from pneumoscope.bundle.card import Card, read_card
+    from pneumoscope.bundle.listing import list_bundles
+    from pneumoscope.bundle.prediction_table import PredictionTable
+    from pneumoscope.bundle.runtime import Model, load
+    from pneumoscope.bundle.verify import verify
+    from pneumoscope.core import errors
+    from pneumoscope.core.callbacks import Callbacks
+    from pneumoscope.core.errors import PneumoscopeError
+    from pneumoscope.core.labels import DISCLAIMER, Label, LabelSet
+    from pneumoscope.data.manifest import Manifest
+    from pneumoscope.imaging.read import Radiograph, read
+    from pneumoscope.inference.evaluate import Evaluation
+    from pneumoscope.recipes.recipe import Recipe
+    from pneumoscope.workflows.datasets import (
+        check,
+        describe,
+        draw_contact_sheet,
+        draw_phantoms,
+        drop_conflicts,
+        import_data,
+        merge,
+        split,
+    )
+    from pneumoscope.workflows.evaluate import evaluate
+    from pneumoscope.workflows.predict import predict
+    from pneumoscope.workflows.report import report
+
+_MODULES = {
+    "Callbacks": "core.callbacks",
+    "Card": "bundle.card",
+    "DISCLAIMER": "core.labels",
+    "Evaluation": "inference.evaluate",
+    "Label": "core.labels",
+    "LabelSet": "core.labels",
+    "Manifest": "data.manifest",
+    "Model": "bundle.runtime",
+    "PneumoscopeError": "core.errors",
+    "PredictionTable": "bundle.prediction_table",
+    "Radiograph": "imaging.read",
+    "Recipe": "recipes.recipe",
+    "check": "workflows.datasets",
+    "describe": "workflows.datasets",
+    "draw_contact_sheet": "workflows.datasets",
+    "draw_phantoms": "workflows.datasets",
+    "drop_conflicts": "workflows.datasets",
+    "errors": "core",
+    "evaluate": "workflows.evaluate",
+    "import_data": "workflows.datasets",
+    "list_bundles": "bundle.listing",
+    "load": "bundle.runtime",
+    "merge": "workflows.datasets",
+    "predict": "workflows.predict",
+    "read": "imaging.read",
+    "read_card": "bundle.card",
+    "report": "workflows.report",
+    "split": "workflows.datasets",
+    "verify": "bundle.verify",
+}
+"""Public name -> the module that it comes from."""
+
+__all__ = [
+    "DISCLAIMER",
+    "Callbacks",
+    "Card",
+    "Evaluation",
+    "Label",
+    "LabelSet",
+    "Manifest",
+    "Model",
+    "PneumoscopeError",
+    "PredictionTable",
+    "Radiograph",
+    "Recipe",
+    "__version__",
+    "check",
+    "describe",
+    "draw_contact_sheet",
+    "draw_phantoms",
+    "drop_conflicts",
+    "errors",
+    "evaluate",
+    "import_data",
+    "list_bundles",
+    "load",
+    "merge",
+    "predict",
+    "read",
+    "read_card",
+    "report",
+    "server",
+    "split",
+    "verify",
+]
 
 
 def __getattr__(name: str) -> Any:
     # Lazy, so that `pneumoscope --help` does not pay for NumPy, Pillow and ONNX Runtime.
-    if name == "read":
-        from pneumoscope.imaging.read import read
+    if name == "server":
+        return import_module("pneumoscope.server")
+    if name not in _MODULES:
+        raise AttributeError(f"module 'pneumoscope' has no attribute {name!r}")
+    if name == "errors":
+        return import_module("pneumoscope.core.errors")
+    value = globals()[name] = getattr(import_module(f"pneumoscope.{_MODULES[name]}"), name)
+    return value
 
-        return read
-    if name == "load":
-        from pneumoscope.bundle.runtime import load
 
-        return load
-    raise AttributeError(f"module 'pneumoscope' has no attribute {name!r}")
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

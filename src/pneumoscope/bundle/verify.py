@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import numpy as np
 
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.prediction import Output
-from pneumoscope.bundle.runtime import Model
+from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.core.errors import BundleError
 from pneumoscope.recipes.recipe import load_recipe
 
@@ -18,14 +19,24 @@ SIZES = ((64, 64), (256, 256), (299, 299), (1000, 720), (331, 1024))
 EXPORT_AGAIN = "Export or fetch the bundle again."
 
 
-def verify(model: Model) -> list[str]:
-    """Check a loaded bundle and return what holds, in sentences.
+def verify(bundle: Model | str | Path | None = None) -> list[str]:
+    """Check a bundle: hashes, schema, graph, recipe and evidence.
 
-    Loading has checked the hashes and the names of the graph's inputs and outputs already.
+    Args:
+        bundle: A loaded model, or the folder of a bundle or of a run. None or "builtin": the model that ships with the
+            package.
+
+    Returns:
+        What holds, one sentence a fact.
 
     Raises:
-        BundleError: A promise is not kept (design, "Bundle").
+        BundleError: The bundle is incomplete or altered, or its graph does not give what the card promises.
+
+    Example:
+        >>> ps.verify("runs/flagship")
     """
+    # Loading checks the hashes and the names of the graph's inputs and outputs.
+    model = bundle if isinstance(bundle, Model) else load(bundle)
     for rows, columns in SIZES:
         pixels = np.outer(np.linspace(0, 1, rows), np.linspace(0.2, 1, columns)).astype(np.float32)
         for problem in _problems(model, model.run(pixels)):

@@ -39,7 +39,7 @@ def demo(
     from pneumoscope.bundle.runtime import BUILTIN, bundle_folder, default_workers
     from pneumoscope.data.phantoms.demo_studies import draw_studies, has_dicom
     from pneumoscope.imaging.files import find_images
-    from pneumoscope.server.run import run
+    from pneumoscope.server.run import serve
     from pneumoscope.server.settings import Settings
     from pneumoscope.server.uploads.local_upload import is_empty
 
@@ -63,7 +63,7 @@ def demo(
                 tell("Without the extra 'dicom' all studies are PNG, and none has a prior image.")
             fill(running, draw_studies(out / "drawn"), identity)
 
-    run(settings, when_up, log_level=logging.WARNING)
+    serve(settings, when_up, log_level=logging.WARNING)
 
 
 def welcome(address: str, *, browser: bool) -> None:

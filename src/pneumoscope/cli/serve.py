@@ -40,7 +40,7 @@ def serve(
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
     from pneumoscope.bundle.runtime import default_workers
     from pneumoscope.core.labels import DISCLAIMER
-    from pneumoscope.server.run import run
+    from pneumoscope.server.run import serve as start
     from pneumoscope.server.settings import Settings, default_home
 
     settings = Settings(
@@ -61,4 +61,4 @@ def serve(
         retention=retention,
     )
     typer.echo(DISCLAIMER, err=True)
-    run(settings)
+    start(settings)

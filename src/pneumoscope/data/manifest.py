@@ -122,6 +122,39 @@ class Manifest:
         table = pd.DataFrame(list(rows))
         return validated(cls(table.reindex(columns=[*table.columns.union([*COLUMNS])]), dict(roots), tuple(notes)))
 
+    @classmethod
+    def read(cls, path: Path | str, roots: Mapping[str, Path | str] | None = None) -> Manifest:
+        """Read and check a manifest file.
+
+        Args:
+            path: The Parquet file.
+            roots: Source -> folder, where a source has moved.
+
+        Returns:
+            The manifest.
+
+        Raises:
+            ManifestError: The file is not there, is no manifest, is of another version, or breaks the contract.
+
+        Example:
+            >>> manifest = ps.Manifest.read("manifest.parquet")
+        """
+        return read_manifest(path, {name: Path(folder) for name, folder in (roots or {}).items()})
+
+    def write(self, path: Path | str) -> None:
+        """Check the manifest and write it to a Parquet file, whole or not at all.
+
+        Args:
+            path: The file. The root of a source inside its folder is written relative to it.
+
+        Raises:
+            ManifestError: A column or value breaks the contract.
+
+        Example:
+            >>> manifest.write("manifest.parquet")
+        """
+        write_manifest(self, path)
+
     def paths(self) -> list[Path]:
         """Return the absolute path of each row's image, in row order.
 

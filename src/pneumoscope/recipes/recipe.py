@@ -218,6 +218,31 @@ class Recipe(Frozen):
             raise ValueError(f"input.mean and input.std need 1 or {self.input.channels} numbers")
         return self
 
+    @staticmethod
+    def names() -> list[str]:
+        """Return the names of the recipes that come with the package, sorted."""
+        return recipe_names()
+
+    @staticmethod
+    def load(name: str, sets: Sequence[str] = ()) -> Recipe:
+        """Load a recipe that comes with the package, or one from a YAML file.
+
+        Args:
+            name: Its name, or the path of a ``.yaml`` file.
+            sets: Changes as ``key.inner=value`` or ``key.list[0]=value``, the value in YAML.
+
+        Returns:
+            The recipe; ``changes`` lists what ``sets`` changed.
+
+        Raises:
+            UsageError: No such recipe, or a change that is not of that form.
+            RecipeError: The recipe breaks the schema; an unknown key suggests the nearest.
+
+        Example:
+            >>> recipe = ps.Recipe.load("cnn-150", ["training.epochs=5"])
+        """
+        return load_recipe(name, sets)
+
     @property
     def outputs(self) -> int:
         """Units of the last layer: one for a binary task."""

@@ -1,5 +1,60 @@
 """The server: studies in, predictions and reads out, over HTTP, without torch.
 
-Read in this order: `settings` (what may be set), `store` and `tables` (what is kept), `intake` (bytes to a stored
-image), `queue` and `worker` (who answers), `app` (the door).
+Read in this order: `settings` (what may be set), `storage` (what is stored), `uploads` (bytes to a stored image),
+`inference` (who answers), `api` and `app` (what is served). What an administrator does at the machine is in
+`administration`; those functions and `serve` can be imported from here.
 """
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pneumoscope.server.administration import (
+        AccountEntry,
+        add_account,
+        back_up,
+        disable_account,
+        list_accounts,
+        set_password,
+    )
+    from pneumoscope.server.run import serve
+    from pneumoscope.server.settings import Settings, default_home
+
+_MODULES = {
+    "AccountEntry": "administration",
+    "Settings": "settings",
+    "add_account": "administration",
+    "back_up": "administration",
+    "default_home": "settings",
+    "disable_account": "administration",
+    "list_accounts": "administration",
+    "serve": "run",
+    "set_password": "administration",
+}
+"""Public name -> the module that it comes from."""
+
+__all__ = [
+    "AccountEntry",
+    "Settings",
+    "add_account",
+    "back_up",
+    "default_home",
+    "disable_account",
+    "list_accounts",
+    "serve",
+    "set_password",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # Lazy, so that a worker process that needs one module does not import them all.
+    if name not in _MODULES:
+        raise AttributeError(f"module 'pneumoscope.server' has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"pneumoscope.server.{_MODULES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

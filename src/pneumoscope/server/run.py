@@ -38,17 +38,22 @@ class Running:
     """Whether it has been told to stop."""
 
 
-def run(settings: Settings, when_up: Callable[[Running], None] | None = None, *, log_level: int = logging.INFO) -> None:
-    """Serve until stopped.
+def serve(
+    settings: Settings, on_start: Callable[[Running], None] | None = None, *, log_level: int = logging.INFO
+) -> None:
+    """Serve studies, predictions and reads over HTTP until the process is stopped.
 
     Args:
-        settings: All there is to set.
-        when_up: Called on a thread of its own once the server answers.
-        log_level: Of the log on stderr.
+        settings: All settings of the server.
+        on_start: Called on a thread of its own once the server answers.
+        log_level: Of the log on stderr, as in `logging`.
 
     Raises:
         UsageError: The settings are not safe together, nobody could log in, or the port is taken.
         RunError: The server could not start.
+
+    Example:
+        >>> ps.server.serve(ps.server.Settings(home=Path("server"), port=8080))
     """
     import uvicorn
 
@@ -76,7 +81,7 @@ def run(settings: Settings, when_up: Callable[[Running], None] | None = None, *,
     with listening(settings.host, settings.port) as opened:
         running = Running(context, address_of(settings, opened), lambda: server.should_exit)
         context.streams.end_when(running.stopping)
-        threading.Thread(target=_wait, args=(server, running, when_up), daemon=True).start()
+        threading.Thread(target=_wait, args=(server, running, on_start), daemon=True).start()
         with suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and passes the signal on
             server.run(sockets=[opened])
     if not server.started:
@@ -119,11 +124,11 @@ def address_of(settings: Settings, opened: socket.socket) -> str:
     return f"{'https' if settings.tls_certificate else 'http'}://{host}:{opened.getsockname()[1]}/"
 
 
-def _wait(server: Server, running: Running, when_up: Callable[[Running], None] | None) -> None:
+def _wait(server: Server, running: Running, on_start: Callable[[Running], None] | None) -> None:
     while not server.started:
         if running.stopping():
             return
         time.sleep(_LOOK)
     logging.getLogger(__name__).info("answers at %s", running.address)
-    if when_up is not None:
-        when_up(running)
+    if on_start is not None:
+        on_start(running)

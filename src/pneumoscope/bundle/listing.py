@@ -1,0 +1,61 @@
+"""Which bundles lie in a folder: the built-in one first, and a broken one beside the others, not in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pneumoscope.bundle.card import Card, read_card
+from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
+from pneumoscope.core.errors import BundleError
+
+
+@dataclass(frozen=True, slots=True)
+class BundleEntry:
+    """A bundle in a list.
+
+    Args:
+        name: What `pneumoscope.load` takes: "builtin", or the folder.
+        folder: Where it lies.
+        card: What it says about itself.
+        identity: SHA-256 of the card, which holds the hash of the graph.
+    """
+
+    name: str
+    folder: Path
+    card: Card
+    identity: str
+
+
+def list_bundles(folders: Sequence[str | Path] = ("runs",)) -> tuple[list[BundleEntry], list[BundleError]]:
+    """List the built-in bundle, if there is one, and every bundle below some folders.
+
+    Args:
+        folders: Searched with all that is below them; one that is not there holds none.
+
+    Returns:
+        The bundles, and an error for each one that is incomplete or altered.
+
+    Example:
+        >>> bundles, broken = ps.list_bundles(["runs"])
+        >>> [bundle.card.name for bundle in bundles]
+    """
+    bundles: list[BundleEntry] = []
+    broken: list[BundleError] = []
+    for name, folder in _candidates(folders):
+        try:
+            bundles.append(BundleEntry(name, folder, *read_card(folder)))
+        except BundleError as error:
+            broken.append(error)
+    return bundles, broken
+
+
+def _candidates(folders: Sequence[str | Path]) -> Iterator[tuple[str, Path]]:
+    """Yield name and folder of everything that may be a bundle."""
+    with suppress(BundleError):
+        yield BUILTIN, bundle_folder(BUILTIN)
+    for folder in folders:
+        for card in sorted(Path(folder).rglob("card.json")):
+            yield str(card.parent), card.parent

@@ -1,0 +1,493 @@
+"""From a data set as its publisher made it to a manifest in parts: what `pneumoscope data` and `phantoms` do.
+
+Each function is one command. A manifest comes as a file or in memory; a file is written only where its path is given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.files import write_text
+from pneumoscope.data import contact_sheet as sheet
+from pneumoscope.data import describe as facts
+from pneumoscope.data import merge as merging
+from pneumoscope.data.checks import runner
+from pneumoscope.data.checks.catalogue import CHECKS
+from pneumoscope.data.checks.findings import GateReport, reasons
+from pneumoscope.data.conflicts import conflict_images
+from pneumoscope.data.conflicts import drop_conflicts as without_conflicts
+from pneumoscope.data.importing import ImportReport, import_source
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.merge import MergeReport
+from pneumoscope.data.phantoms.dataset import write_set
+from pneumoscope.data.source import ImportOptions
+from pneumoscope.data.sources import SOURCES
+from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, parse_ratio
+from pneumoscope.reporting.charts.checks import write_pictures
+from pneumoscope.reporting.pages.checks import checks_page
+from pneumoscope.workflows.progress import task_starter
+
+ManifestInput: TypeAlias = Manifest | str | Path
+"""A manifest in memory, or the path of its file."""
+
+Roots: TypeAlias = Mapping[str, str | Path]
+"""Source -> folder that its images lie in now."""
+
+
+def import_data(
+    source: str,
+    path: str | Path,
+    output: str | Path | None = None,
+    *,
+    source_name: str | None = None,
+    mapping: Mapping[str, str] | None = None,
+    images: str | Path | None = None,
+    table: str | Path | None = None,
+    masks: str | Path | None = None,
+    columns: Mapping[str, str] | None = None,
+    labels: Sequence[str] = (),
+    views: Sequence[str] = (),
+    findings: Sequence[str] = (),
+    modalities: Sequence[str] = (),
+    body_parts: Sequence[str] = (),
+    key: bytes = b"",
+    min_side: int = 0,
+    license: str | None = None,
+    provenance: str | None = None,
+    drop_unmapped: bool = False,
+    drop_missing: bool = False,
+    drop_unreadable: bool = False,
+    drop_conflicts: bool = False,
+    callbacks: Callbacks = SILENT,
+) -> tuple[Manifest, ImportReport]:
+    """Make a manifest from a data set: list its images, read each once, find near-duplicates, form groups.
+
+    Args:
+        source: The layout: "csv", "darwin", "dicom", "folder", "ieee8023", "kaggle-pneumonia" or "radiography".
+        path: The folder of the data set; for "csv" the table.
+        output: File that the manifest is written to (``.parquet``); None writes none.
+        source_name: Name in the manifest's ``source`` column; None: the layout's name.
+        mapping: Term of the data set, as it stands -> label.
+        images: Folder of the images where it is not the table's own ("csv", "darwin").
+        table: CSV file with the labels ("dicom").
+        masks: Folder for masks drawn from outlines ("darwin"); None: beside ``output``, ``NAME-masks``.
+        columns: Column of the manifest -> column of the table ("csv", "dicom").
+        labels: Keep only these labels; empty keeps all.
+        views: Keep only these views; empty keeps what the layout keeps by itself.
+        findings: Keep only these terms, as they stand ("ieee8023").
+        modalities: Keep only these modalities ("ieee8023", "dicom").
+        body_parts: Further names of the chest ("dicom").
+        key: Secret of 16 bytes or more; the same key gives a patient the same number in every import ("dicom").
+        min_side: Leave out images whose shorter side is less, in pixels.
+        license: Licence of the images.
+        provenance: How the labels were made.
+        drop_unmapped: Leave out terms without a label; else they are an error.
+        drop_missing: Leave out rows without an image ("csv"); else they are an error.
+        drop_unreadable: Leave out images that cannot be read; else they are an error.
+        drop_conflicts: Leave out every image whose picture carries another label elsewhere.
+        callbacks: Receive the progress.
+
+    Returns:
+        The manifest, and an account of what stayed out and why.
+
+    Raises:
+        UsageError: The layout is unknown, the path is not there, or an option means nothing to the layout.
+        LabelError: A term has no label.
+        ManifestError: Nothing usable is there.
+        ImageError: Images cannot be read; all are named.
+        MissingExtraError: DICOM without the extra "dicom".
+
+    Example:
+        >>> manifest, report = ps.import_data("folder", "radiographs/", mapping={"Sick": "pneumonia"})
+        >>> report.reasons
+    """
+    target = None if output is None else _manifest_path(output)
+    layout = SOURCES.get(source)
+    if masks is None and target is not None and "masks" in layout.takes:
+        masks = target.with_name(f"{target.stem}-masks")
+    options = ImportOptions(
+        source_name=source_name,
+        mapping=dict(mapping or {}),
+        images=None if images is None else Path(images),
+        columns=dict(columns or {}),
+        license=license,
+        provenance=provenance,
+        drop_unmapped=drop_unmapped,
+        drop_missing=drop_missing,
+        labels=tuple(labels),
+        views=tuple(views),
+        findings=tuple(findings),
+        modalities=tuple(modalities),
+        min_side=min_side,
+        masks=None if masks is None else Path(masks),
+        table=None if table is None else Path(table),
+        body_parts=tuple(body_parts),
+        key=key,
+    )
+    with task_starter(callbacks) as progress:
+        manifest, report = import_source(
+            layout,
+            Path(path),
+            options,
+            drop_unreadable=drop_unreadable,
+            drop_conflicts=drop_conflicts,
+            progress=progress,
+        )
+    if target is not None:
+        manifest.write(target)
+    return manifest, report
+
+
+@dataclass(frozen=True, slots=True)
+class SplitReport:
+    """What a split left out.
+
+    Args:
+        left_out: Label -> images of the training part that are in no part, for balance; empty without ``balance``.
+        conflicts: Images that lost their row, since one picture carries two labels (``source/image``).
+    """
+
+    left_out: Mapping[str, int]
+    conflicts: tuple[str, ...]
+
+
+def split(
+    data: ManifestInput,
+    output: str | Path | None = None,
+    *,
+    test: float = 0.2,
+    validation: float = 0.1,
+    calibration: float = 0.1,
+    ratio: str | None = None,
+    balance: str | None = None,
+    seed: int = 0,
+    again: bool = False,
+    drop_conflicts: bool = False,
+    roots: Roots | None = None,
+    callbacks: Callbacks = SILENT,
+) -> tuple[Manifest, SplitReport]:
+    """Divide a manifest into parts by whole groups, stratified by label and source.
+
+    Args:
+        data: The manifest, or its file.
+        output: File that the result is written to (``.parquet``); None writes none.
+        test: Share of the images, from 0 to under 1. Train gets what the other parts leave.
+        validation: Share of the images.
+        calibration: Share of the images.
+        ratio: "80/20" (train/test) or "70/15/15" (train/validation/test) in place of these shares; parts that it does
+            not name come out of train.
+        balance: Ratio of the labels in train: "1:1" (all alike) or "covid-19=1,normal=2". Images beyond it keep their
+            row and are in no part.
+        seed: Another seed gives another division of the same shares.
+        again: Replace the parts that the manifest has; else they are an error.
+        drop_conflicts: Leave out every image whose picture carries another label elsewhere; the images are read.
+        roots: Source -> folder, where a source has moved.
+        callbacks: Receive the progress.
+
+    Returns:
+        The manifest in parts, and what was left out.
+
+    Raises:
+        UsageError: The manifest has parts already, or a share or ratio is out of its range.
+        ManifestError: ``data`` is no manifest; with ``drop_conflicts``, an image is absent or altered.
+
+    Example:
+        >>> manifest, left_out = ps.split("manifest.parquet", "manifest.parquet", ratio="70/15/15")
+    """
+    manifest = manifest_of(data, roots)
+    if manifest.parts_present and not again:
+        raise UsageError(
+            "the manifest" if isinstance(data, Manifest) else str(data),
+            f"has parts already ({', '.join(manifest.parts_present)}).",
+            "Say --again to replace them. Images that were once tested on stay in the ledger.",
+        )
+    conflicts: tuple[str, ...] = ()
+    if drop_conflicts:
+        with task_starter(callbacks) as progress:
+            remaining, found = without_conflicts(manifest, progress)
+        conflicts, manifest = tuple(conflict_images(manifest, found)), remaining
+    shares = {"test": test, "validation": validation, "calibration": calibration}
+    manifest = assign_parts(manifest, {**shares, **(parse_ratio(ratio) if ratio else {})}, seed)
+    left_out: dict[str, int] = {}
+    if balance is not None:
+        weights = parse_balance(balance, sorted(set(manifest.part("train").table.label)))
+        manifest, left_out = balance_train(manifest, weights, seed)
+    if output is not None:
+        manifest.write(output)
+    return manifest, SplitReport(left_out, conflicts)
+
+
+def merge(
+    data: Sequence[ManifestInput],
+    output: str | Path | None = None,
+    *,
+    drop_conflicts: bool = False,
+    balance: str | None = None,
+    seed: int = 0,
+    roots: Roots | None = None,
+    callbacks: Callbacks = SILENT,
+) -> tuple[Manifest, MergeReport]:
+    """Join manifests and find near-duplicates across them; parts are taken away, so split afterwards.
+
+    Args:
+        data: Two or more manifests with different sources, or their files; one is enough with ``drop_conflicts``.
+        output: File that the result is written to (``.parquet``); None writes none.
+        drop_conflicts: Leave out every image whose picture carries another label elsewhere.
+        balance: Ratio of the labels of the whole result: "1:1" (all alike) or "covid-19=1,normal=2".
+        seed: Decides which groups ``balance`` leaves out.
+        roots: Source -> folder, where a source has moved.
+        callbacks: Receive the progress.
+
+    Returns:
+        The joined manifest, and what the merge found.
+
+    Raises:
+        UsageError: Fewer than two manifests, a ratio that is none, or a root of a source that no manifest has.
+        ManifestError: A source occurs in two of them, or an image is absent or altered.
+
+    Example:
+        >>> merged, report = ps.merge(["a.parquet", "b.parquet"], "merged.parquet", drop_conflicts=True)
+        >>> report.across
+    """
+    target = None if output is None else _manifest_path(output)
+    manifests = [manifest_of(each, None) for each in data]
+    for name, folder in (roots or {}).items():
+        concerned = [manifest for manifest in manifests if name in manifest.roots]
+        if not concerned:
+            raise UsageError(f"--root {name}", "is not a source of these manifests.")
+        for manifest in concerned:
+            manifest.roots[name] = Path(folder).resolve()
+    with task_starter(callbacks) as progress:
+        merged, report = merging.merge(
+            manifests, drop_conflicts=drop_conflicts, balance=balance, seed=seed, progress=progress
+        )
+    if target is not None:
+        merged.write(target)
+    return merged, report
+
+
+def check(
+    data: ManifestInput,
+    *,
+    allow: Mapping[str, str] | None = None,
+    classes: Mapping[str, str] | None = None,
+    html: str | Path | None = None,
+    pictures: str | Path | None = None,
+    roots: Roots | None = None,
+    callbacks: Callbacks = SILENT,
+) -> GateReport:
+    """Run the data checks: what leaks between the parts, what is damaged, what confounds.
+
+    The report of the same rows, parts, classes and files comes from the cache.
+
+    Args:
+        data: The manifest, or its file.
+        allow: Check -> why its finding is accepted, in words.
+        classes: Label -> class, where a recipe joins labels; None: each label is a class.
+        html: File that the findings are written to as a page.
+        pictures: Folder that the findings are drawn into. They show patients' radiographs.
+        roots: Source -> folder, where a source has moved.
+        callbacks: Receive the progress.
+
+    Returns:
+        The findings. ``report.passes()`` says whether nothing blocks or confounds; ``report.require()`` raises where
+        something blocks.
+
+    Raises:
+        UsageError: ``allow`` names no check, or gives no reason.
+        ManifestError: ``data`` is no manifest, or the folder of a source is not there.
+
+    Example:
+        >>> report = ps.check("manifest.parquet")
+        >>> [finding.name for finding in report.findings]
+    """
+    allowed = reasons(list(allow or {}), list((allow or {}).values()), list(CHECKS))
+    manifest = manifest_of(data, roots)
+    with task_starter(callbacks) as progress:
+        report = runner.check(manifest, classes, progress=progress).allowing(allowed)
+    if pictures is not None:
+        report = write_pictures(report, manifest, Path(pictures))
+    if html is not None:
+        title = "manifest" if isinstance(data, Manifest) else Path(data).name
+        write_text(Path(html), checks_page(report, title, None if pictures is None else Path(pictures)))
+    return report
+
+
+def describe(data: ManifestInput, *, roots: Roots | None = None) -> dict[str, object]:
+    """Count a manifest's images by label, source and part, and say what is known about them.
+
+    Args:
+        data: The manifest, or its file.
+        roots: Source -> folder, where a source has moved.
+
+    Returns:
+        Plain values: ``images``, ``groups``, ``counts`` (a row for each source and label), ``sources``, hashes, notes.
+
+    Raises:
+        ManifestError: ``data`` is no manifest.
+
+    Example:
+        >>> ps.describe("manifest.parquet")["images"]
+    """
+    return facts.describe(manifest_of(data, roots))
+
+
+def draw_contact_sheet(
+    data: ManifestInput,
+    output: str | Path,
+    *,
+    part: str | None = None,
+    label: str | None = None,
+    source: str | None = None,
+    masked: bool = False,
+    columns: int = 8,
+    side: int = 160,
+    seed: int = 0,
+    roots: Roots | None = None,
+) -> tuple[int, int]:
+    """Draw random images of each label and source on one sheet, with part, name and the outlines of their masks.
+
+    Args:
+        data: The manifest, or its file.
+        output: Picture to write (``.png`` or ``.jpg``).
+        part: Only this part: "train", "validation", "calibration" or "test".
+        label: Only this label.
+        source: Only this source.
+        masked: Only images with a mask.
+        columns: Images of each label and source.
+        side: Side of the square that an image is fitted into, in pixels.
+        seed: Another seed shows other images.
+        roots: Source -> folder, where a source has moved.
+
+    Returns:
+        The number of images on the sheet, and of those that were chosen from.
+
+    Raises:
+        UsageError: The ending is no picture's, or no image is left.
+        ManifestError: ``data`` is no manifest, or the part has no rows.
+        ImageError: An image or a mask cannot be read.
+
+    Example:
+        >>> ps.draw_contact_sheet("manifest.parquet", "sheet.png", part="train")
+    """
+    picture = Path(output)
+    if picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
+        raise UsageError(str(picture), "must end with .png or .jpg.")
+    chosen = manifest_of(data, roots)
+    if part is not None:
+        chosen = chosen.part(part)
+    for column, value in (("label", label), ("source", source)):
+        if value is not None:
+            present = sorted(set(chosen.table[column]))
+            if value not in present:
+                raise UsageError(f"--{column} {value}", "has no image here.", f"There are: {', '.join(present)}.")
+            chosen = chosen.where(chosen.table[column] == value)
+    if masked:
+        chosen = chosen.where(chosen.table.lung_mask.notna() | chosen.table.ignore_mask.notna())
+        if not len(chosen):
+            raise UsageError("--masked", "no image here has a mask.")
+    return sheet.contact_sheet(chosen, picture, columns, seed, side), len(chosen)
+
+
+def draw_phantoms(
+    folder: str | Path,
+    *,
+    per_class: int = 10,
+    labels: Sequence[str] = ("covid-19", "normal", "viral-pneumonia", "lung-opacity"),
+    seed: int = 0,
+    size: int = 256,
+    formats: Sequence[str] = ("png",),
+    shortcut: float = 0.0,
+    overwrite: bool = False,
+    callbacks: Callbacks = SILENT,
+) -> Manifest:
+    """Draw labelled synthetic chest radiographs, with lung masks and ``manifest.parquet``, into a folder.
+
+    They show no patient and say SYNTHETIC in their pixels, files and manifest. A model that does well on them has
+    proved nothing about patients.
+
+    Args:
+        folder: Where; made if absent.
+        per_class: Patients of each label; each has one to three images.
+        labels: Of the vocabulary.
+        seed: Another seed gives other patients.
+        size: Pixels a side, 32 or more.
+        formats: "png", "dicom" or both; the manifest lists the first.
+        shortcut: Share 0..1 of the patients whose hospital follows from the label: a trap for the data checks.
+        overwrite: Write into a folder that is not empty; files of the same names are replaced, others stay.
+        callbacks: Receive the progress.
+
+    Returns:
+        The manifest, without parts.
+
+    Raises:
+        UsageError: The folder is not empty, or an option is out of its range.
+        MissingExtraError: DICOM without the extra "dicom".
+
+    Example:
+        >>> manifest = ps.draw_phantoms("phantoms", per_class=12, size=96)
+    """
+    task = "drawing"
+    with callbacks.counting(task):
+        return write_set(
+            folder,
+            per_class,
+            labels,
+            seed,
+            size,
+            formats,
+            shortcut=shortcut,
+            overwrite=overwrite,
+            tick=lambda done, total: callbacks.progress(task, done, total),
+        )
+
+
+def drop_conflicts(
+    data: ManifestInput, *, roots: Roots | None = None, callbacks: Callbacks = SILENT
+) -> tuple[Manifest, tuple[str, ...]]:
+    """Leave out every image whose picture carries another label elsewhere; groups and parts stay as they are.
+
+    Args:
+        data: The manifest, or its file. Its images are read.
+        roots: Source -> folder, where a source has moved.
+        callbacks: Receive the progress.
+
+    Returns:
+        The manifest without them, and the images left out (``source/image``).
+
+    Raises:
+        ManifestError: ``data`` is no manifest, or an image is absent or altered.
+
+    Example:
+        >>> manifest, left_out = ps.drop_conflicts("manifest.parquet")
+    """
+    manifest = manifest_of(data, roots)
+    with task_starter(callbacks) as progress:
+        remaining, conflicts = without_conflicts(manifest, progress)
+    return remaining, tuple(conflict_images(manifest, conflicts))
+
+
+def manifest_of(data: ManifestInput, roots: Roots | None = None) -> Manifest:
+    """Return the manifest itself, or read it from its file.
+
+    Raises:
+        UsageError: ``roots`` is given for a manifest in memory, whose ``roots`` can be set.
+        ManifestError: The file is no manifest.
+    """
+    if not isinstance(data, Manifest):
+        return Manifest.read(data, roots)
+    if roots:
+        raise UsageError("roots", "are given for a manifest in memory.", "Set them in the manifest's own roots.")
+    return data
+
+
+def _manifest_path(path: str | Path) -> Path:
+    """Return the path, which must be named as a manifest."""
+    if Path(path).suffix != ".parquet":
+        raise UsageError(str(path), "must end with .parquet.")
+    return Path(path)

@@ -1,0 +1,216 @@
+"""A bundle measured on a part of a manifest, with the ledger that an opening of test images needs.
+
+`pneumoscope.inference.evaluate` measures. Here the opening is written to the ledger before the first test image is
+measured, and to the bundle's evidence afterwards; then pages are written. No step needs torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pneumoscope.bundle import evidence
+from pneumoscope.bundle.prediction import Prediction
+from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.files import write_text
+from pneumoscope.data.ledger import ledger_path, record_opening
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.inference.evaluate import Evaluation, rows_of
+from pneumoscope.inference.evaluate import evaluate as evaluate_part
+from pneumoscope.inference.opening import opening_of
+from pneumoscope.inference.predict import page_items
+from pneumoscope.reporting.examples import Example, choose, with_pictures
+from pneumoscope.reporting.pages.evaluation import evaluation_page
+from pneumoscope.reporting.pages.run_report import renew
+
+
+def evaluate(
+    bundle: Model | str | Path,
+    data: Manifest | str | Path,
+    part: str = "validation",
+    *,
+    roots: Mapping[str, str | Path] | None = None,
+    ignore_other: bool = False,
+    allow_train: bool = False,
+    resamples: int = 2000,
+    seed: int = 0,
+    workers: int | None = None,
+    output: str | Path | None = None,
+    html: str | Path | None = None,
+    examples: int | None = None,
+    command: str = "pneumoscope.evaluate",
+    callbacks: Callbacks = SILENT,
+) -> Evaluation:
+    """Measure a bundle on a part of a manifest, every figure with its 95% interval.
+
+    Test images are written to the ledger beside the manifest before the first one is measured, and to the bundle's
+    evidence afterwards. An image that cannot be read is named in ``failures`` and is in no figure.
+
+    Args:
+        bundle: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        data: The manifest's file. A `Manifest` in memory does too, unless ``part`` holds test images.
+        part: "validation", "test", "calibration", "train", or "all" for every row.
+        roots: Source -> folder, where a source has moved since the manifest was written.
+        ignore_other: Leave out, and count, images whose label is none of the model's classes; else they are an error.
+        allow_train: Measure training images; the evaluation is then stamped.
+        resamples: Of the bootstrap, 200 or more.
+        seed: Of the bootstrap.
+        workers: Images read and run at a time; None: the cores that this process may use.
+        output: File that the evaluation is written to as JSON.
+        html: File that a self-contained page is written to.
+        examples: Images of each kind that the page shows. They are patients' radiographs, so None shows none.
+        command: How the evaluation was asked for, for the ledger.
+        callbacks: Receive the progress and each opening.
+
+    Returns:
+        The evaluation: figures with intervals, decisions, figures by source, warnings.
+
+    Raises:
+        UsageError: Training images without ``allow_train``, test images of a manifest in memory, or ``examples``
+            without ``html``.
+        BundleError: The bundle is incomplete or altered.
+        ManifestError: The part has no rows, an image is not the one that was imported, or no image could be read.
+        LabelError: A label is none of the model's classes.
+
+    Example:
+        >>> evaluation = ps.evaluate("runs/flagship", "manifest.parquet")
+        >>> evaluation.figures.overall["accuracy"]
+    """
+    if examples is not None and html is None:
+        raise UsageError(f"--examples {examples}", "needs a page to show them on.", "Add --html PAGE.")
+    model = bundle if isinstance(bundle, Model) else load(bundle)
+    manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
+    measurement = measure(
+        model,
+        manifest,
+        None if isinstance(data, Manifest) else Path(data),
+        part,
+        ignore_other=ignore_other,
+        allow_train=allow_train,
+        resamples=resamples,
+        seed=seed,
+        workers=workers,
+        command=command,
+        callbacks=callbacks,
+    )
+    evaluation = measurement.evaluation
+    if output is not None:
+        write_text(Path(output), evaluation.to_json())
+    if html is not None:
+        shown = (
+            [] if examples is None else examples_of(model, measurement.rows, measurement.predictions, examples, workers)
+        )
+        openings = evidence.openings(evidence.read(model.folder, model.identity))
+        write_text(Path(html), evaluation_page(evaluation, model.card, openings=openings, examples=shown))
+    return evaluation
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """An evaluation with the predictions that it rests on.
+
+    Args:
+        evaluation: The figures.
+        rows: The images that were measured.
+        predictions: Of these rows, in their order.
+    """
+
+    evaluation: Evaluation
+    rows: Manifest
+    predictions: Sequence[Prediction]
+
+
+def measure(
+    model: Model,
+    manifest: Manifest,
+    path: Path | None,
+    part: str,
+    *,
+    ignore_other: bool,
+    allow_train: bool = False,
+    resamples: int = 2000,
+    seed: int = 0,
+    workers: int | None,
+    command: str,
+    callbacks: Callbacks = SILENT,
+) -> Measurement:
+    """Measure a bundle on a part; an opening of test images goes to the ledger first and to the evidence afterwards.
+
+    Args:
+        model: The loaded bundle.
+        manifest: The images and their labels.
+        path: The manifest's file, beside which the ledger lies; None where it is only in memory.
+        part: The part, or "all".
+        ignore_other: Leave out labels that are none of the model's classes.
+        allow_train: Measure training images.
+        resamples: Of the bootstrap.
+        seed: Of the bootstrap.
+        workers: Images at a time.
+        command: How the evaluation was asked for.
+        callbacks: Receive the progress and each opening.
+
+    Raises:
+        UsageError, ManifestError, LabelError: See `evaluate`.
+    """
+    opened = 0
+
+    def record(hashes: Sequence[str], identity: str) -> int:
+        nonlocal opened
+        if path is None:
+            raise UsageError(
+                f"the part {part!r}",
+                "holds test images, and their ledger lies beside the manifest's file.",
+                "Give the path of the manifest instead of the table.",
+            )
+        opened = len(hashes)
+        earlier = record_opening(path, hashes, identity, command)
+        callbacks.message(f"Opening {opened} test images; written to {ledger_path(path)}; earlier openings: {earlier}.")
+        return earlier
+
+    predictions: list[Prediction] = []
+    task = "measuring"
+    with callbacks.counting(task):
+        evaluation = evaluate_part(
+            model,
+            manifest,
+            part,
+            ignore_other=ignore_other,
+            allow_train=allow_train,
+            record=record,
+            workers=workers,
+            seed=seed,
+            resamples=resamples,
+            progress=lambda done, total: callbacks.progress(task, done, total),
+            keep=predictions.append,
+        )
+    if opened:
+        fact = opening_of(evaluation, model.card, opened, command)
+        callbacks.message(f"The opening is evidence about this model: {evidence.append(model.folder, fact)}")
+        renew(model.folder)
+    return Measurement(evaluation, rows_of(manifest, part, model.card), predictions)
+
+
+def examples_of(
+    model: Model, rows: Manifest, predictions: Sequence[Prediction], number: int, workers: int | None = None
+) -> list[Example]:
+    """Return examples of each kind with their pictures.
+
+    Args:
+        model: The loaded bundle.
+        rows: The images.
+        predictions: Of these images, in their order.
+        number: Examples of each kind, at most.
+        workers: Images at a time.
+    """
+    classes = {member: label.name for label in model.card.labels for member in label.members}
+    truths = [classes[label] for label in rows.table["label"]]
+    files = [str(path) for path in rows.paths()]
+    return with_pictures(
+        choose(predictions, truths, number),
+        truths,
+        lambda places: page_items(model, [files[place] for place in places], workers),
+        synthetic=bool(rows.table["source"].str.startswith("synthetic").all()),
+    )

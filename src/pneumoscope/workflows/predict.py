@@ -1,0 +1,94 @@
+"""Files and folders to a table of predictions, with overlays and a page where they are asked for, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.files import write_text
+from pneumoscope.core.tables import check_format
+from pneumoscope.imaging.files import describe_passed_over, find_images
+from pneumoscope.inference.predict import Summary, page_items, predict_files
+from pneumoscope.reporting.pages.predictions import predictions_page
+
+PAGE_IMAGES = 200
+"""Most studies on a page with pictures: about 30 kB each."""
+
+OnRow = Callable[[dict[str, Any], bool], None]
+
+
+def predict(
+    paths: str | Path | Iterable[str | Path],
+    model: Model | str | Path = "builtin",
+    *,
+    output: str | Path | None = None,
+    heatmaps: str | Path | None = None,
+    html: str | Path | None = None,
+    workers: int | None = None,
+    on_row: OnRow | None = None,
+    callbacks: Callbacks = SILENT,
+) -> Summary:
+    """Predict files and folders in constant memory, and write the table, overlays and a page.
+
+    For a table in memory use ``ps.load(...).predict(...)``. Rows go to a journal beside ``output`` as they come, so
+    that the same call goes on where a stopped one ended. A file that cannot be read keeps its row, with an ``error``.
+
+    Args:
+        paths: Files and folders: PNG, JPEG, WebP, TIFF and DICOM.
+        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        output: File of the table: ``.parquet``, ``.csv`` or ``.jsonl``.
+        heatmaps: Folder for an overlay (PNG) of each answered image.
+        html: File for a self-contained page with pictures of the first 200 files.
+        workers: Images read and run at a time; None: the cores that this process may use.
+        on_row: Called with each row (see `pneumoscope.bundle.prediction.columns`) in the order of the files, and
+            whether the row comes from the journal of a stopped run.
+        callbacks: Receive notes and the number of files that are done.
+
+    Returns:
+        The counts: files, failures, refusals and decisions.
+
+    Raises:
+        UsageError: ``output`` is no table format, a path is not there, or the model has no heatmap.
+        BundleError: The bundle is incomplete or altered.
+        PneumoscopeError: A file cannot be written; the journal stays.
+
+    Example:
+        >>> summary = ps.predict("studies/", output="predictions.parquet")
+        >>> summary.decisions
+    """
+    if output is not None:
+        check_format(Path(output))  # before the folders are walked and the model is loaded
+    images = find_images([paths] if isinstance(paths, str | Path) else paths)
+    loaded = model if isinstance(model, Model) else load(model)
+    if images.passed_over:
+        callbacks.message(f"Passed over in folders: {describe_passed_over(images.passed_over)}.")
+    with callbacks.counting("predicting", len(images.files)) as advance:
+
+        def pass_on(row: dict[str, Any], resumed: bool) -> None:
+            if on_row is not None:
+                on_row(row, resumed)
+            advance(1)
+
+        summary = predict_files(
+            loaded,
+            images.files,
+            output=None if output is None else Path(output),
+            heatmaps=None if heatmaps is None else Path(heatmaps),
+            workers=workers,
+            on_row=pass_on,
+            on_note=callbacks.message,
+        )
+    if html is not None:
+        _write_page(loaded, images.files, Path(html), workers)
+    return summary
+
+
+def _write_page(model: Model, files: Sequence[str], page: Path, workers: int | None) -> None:
+    items = page_items(model, files[:PAGE_IMAGES], workers)
+    title = "Predictions"
+    if len(items) < len(files):
+        title += f": the first {len(items)} of {len(files)} files"
+    write_text(page, predictions_page(items, model.card, model.identity, title))

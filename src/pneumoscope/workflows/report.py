@@ -1,0 +1,141 @@
+"""The report of a run or of a bundle as one page, without torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pneumoscope.bundle.prediction import Prediction
+from pneumoscope.bundle.runtime import load
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.errors import RunError, UsageError
+from pneumoscope.core.files import write_text
+from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.data.checks.runner import check
+from pneumoscope.data.describe import describe
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.reporting.examples import Example
+from pneumoscope.reporting.pages.run_report import REPORT, run_page
+from pneumoscope.reporting.record import Record, read_record, run_folder
+from pneumoscope.workflows.evaluate import examples_of, measure
+from pneumoscope.workflows.progress import task_starter
+
+
+def report(
+    run: str | Path,
+    output: str | Path | None = None,
+    *,
+    data: str | Path | None = None,
+    part: str = "validation",
+    examples: int | None = None,
+    check_data: bool = False,
+    roots: Mapping[str, str | Path] | None = None,
+    ignore_other: bool = False,
+    workers: int | None = None,
+    command: str = "pneumoscope.report",
+    callbacks: Callbacks = SILENT,
+) -> Path:
+    """Write the report of a run: question, data, training, results, calibration, limits, checklists; one file.
+
+    Without ``data`` nothing is measured and no image is read. A bundle without a run, such as the built-in one, shows
+    what its card and its evidence say.
+
+    Args:
+        run: The folder of a run or of a bundle, or "builtin".
+        output: The page; None: ``report.html`` in the run's folder, else in the current folder.
+        data: File of a manifest to measure on; None keeps the run's own figures.
+        part: Of ``data``: "validation", "test" (written to the ledger), "calibration" or "all".
+        examples: Images of each kind that the page shows. They are patients' radiographs, so None shows none.
+        check_data: Run the data checks on all images of ``data``, for the page.
+        roots: Source -> folder, where a source has moved since the manifest was written.
+        ignore_other: Leave out, and count, images whose label is none of the model's classes.
+        workers: Images at a time; None: the cores that this process may use.
+        command: How the report was asked for, for the ledger.
+        callbacks: Receive the progress, each opening, and a line where the page shows patients' radiographs.
+
+    Returns:
+        The page.
+
+    Raises:
+        UsageError: ``check_data``, another ``part`` or ``examples`` without images to show.
+        RunError: The predictions of the run are not those of its bundle.
+        BundleError: The bundle or its evidence is incomplete or altered.
+        ManifestError, LabelError: See `pneumoscope.evaluate`.
+
+    Example:
+        >>> ps.report("runs/flagship")
+    """
+    if data is None and (check_data or part != "validation"):
+        raise UsageError("--gate" if check_data else f"--split {part}", "needs the images.", "Name them with --data.")
+    folder = run_folder(run)
+    record = read_record(run)
+    shown: list[Example] = []
+    if data is not None:
+        manifest, model = Manifest.read(data, roots), load(run)
+        checks = _checks_of(manifest, record, callbacks) if check_data else record.gate
+        measurement = measure(
+            model,
+            manifest,
+            Path(data),
+            part,
+            ignore_other=ignore_other,
+            workers=workers,
+            command=command,
+            callbacks=callbacks,
+        )
+        if examples is not None:
+            shown = examples_of(model, measurement.rows, measurement.predictions, examples, workers)
+        # The record is read again, since an opening of test images has added evidence.
+        record = replace(read_record(run), data=describe(manifest), gate=checks, evaluation=measurement.evaluation)
+    elif examples is not None:
+        if folder is None or record.evaluation is None:
+            raise UsageError(
+                f"--examples {examples}", f"{run} has no predictions.", "Name the images' manifest with --data."
+            )
+        rows = Manifest.read(folder / "manifest.parquet", roots).part("validation")
+        shown = examples_of(load(run), rows, _predictions(folder, record, rows), examples, workers)
+    page = Path(output) if output is not None else (folder or Path()) / REPORT
+    write_text(page, run_page(replace(record, examples=bool(shown)), shown))
+    patients = " It shows patients' radiographs." if shown and not shown[0].synthetic else ""
+    callbacks.message(f"Wrote {page}.{patients}")
+    return page
+
+
+def _checks_of(manifest: Manifest, record: Record, callbacks: Callbacks) -> GateReport:
+    recipe = record.recipe
+    labels = sorted(set(manifest.table["label"]))
+    classes = None if recipe is None else {label: str(recipe.task.class_of(label)) for label in labels}
+    with task_starter(callbacks) as progress:
+        return check(manifest, classes, progress=progress)
+
+
+def _predictions(folder: Path, record: Record, rows: Manifest) -> list[Prediction]:
+    """Return the predictions in a run's folder, in the order of ``rows``.
+
+    Raises:
+        RunError: They are of another bundle or of other images.
+    """
+    import pyarrow.parquet as pq
+
+    path = folder / "predictions.parquet"
+    table = pq.read_table(path).to_pylist()
+    labels = record.card.label_names
+    same = [row["sha256"] for row in table] == rows.table["sha256"].tolist()
+    if not same or any(row["model"] != record.identity[:12] for row in table):
+        raise RunError(str(path), "is not of this bundle and its validation images.", "Measure again, with --data.")
+    return [
+        Prediction(
+            path=row["path"],
+            probabilities=tuple(row[f"p_{label}"] for label in labels) if row["error"] is None else (),
+            decision=row["decision"],
+            refused=row["refused"],
+            reason=row["reason"],
+            ood=row["ood"],
+            model=row["model"],
+            sha256=row["sha256"],
+            seconds=row["seconds"],
+            error=row["error"],
+        )
+        for row in table
+    ]
