@@ -6,10 +6,13 @@ import re
 from html.parser import HTMLParser
 
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.reporting.charts.figure import MARK
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.tuning.charts import bars, history, parallel, ticks
+from pneumoscope.tuning.charts import draw_history, draw_importance, draw_parallel_coordinates
 from pneumoscope.tuning.page import study_page
 from pneumoscope.tuning.result import AtPrecision, Comparison, StudySummary, StudyTrial
 
@@ -99,7 +102,7 @@ def test_the_page_says_that_the_best_is_optimistic_and_what_it_measured() -> Non
         assert words in page.text
     assert "script" not in page.tags
     assert "b" not in page.tags  # a key is text, not markup
-    assert not re.search(r"https?://", study_page(made).replace("http://www.w3.org/2000/svg", ""))
+    assert not re.search(r"https?://", study_page(made))
 
 
 def test_a_comparison_takes_the_place_of_the_advice() -> None:
@@ -120,40 +123,49 @@ def test_the_ranking_follows_the_goal() -> None:
     assert first_row("minimize") == "1"
 
 
+def notes(figure: Figure) -> dict[str, Line2D]:
+    """Note -> the line or mark that has it."""
+    return {str(line.get_gid()).removeprefix("note:"): line for line in figure.axes[0].lines if line.get_gid()}
+
+
 def test_history_draws_a_point_for_each_trial_and_a_line_that_only_gets_better() -> None:
     trials = [trial(1, 0.8), trial(2, 0.9), trial(3, 0.85), trial(4, None)]
-    drawn = str(history(trials, "maximize", "AUROC"))
-    assert drawn.count("<circle") == 3
-    assert drawn.count("trial 4: pruned") == 1
-    path = re.search(r'class="line" d="([^"]+)"', drawn)
-    assert path is not None
-    heights = [float(y) for y in re.findall(r"V([\d.]+)|M[\d.]+ ([\d.]+)", path[1]) for y in y if y]
-    assert heights == sorted(heights, reverse=True)  # up the page
-    points = [float(y) for y in re.findall(r'cy="([\d.]+)"', drawn)]
-    assert heights[-1] == min(points)
+    figure = draw_history(trials, "maximize", "AUROC")
+    assert figure is not None
+    points = [line.get_xydata()[0] for note, line in notes(figure).items() if re.fullmatch(r"trial \d+: 0.*", note)]
+    assert [tuple(point) for point in points] == [(1, 0.8), (2, 0.9), (3, 0.85)]
+    [ended_early] = [line for note, line in notes(figure).items() if note.startswith("trial 4: pruned")]
+    assert ended_early.get_marker() == "x"
+    best = notes(figure)["best so far"].get_xydata()
+    assert [tuple(point) for point in best] == [(1, 0.8), (2, 0.9), (3, 0.9), (4, 0.9)]
+    assert draw_history(trials[3:], "maximize", "AUROC") is None
 
 
 def test_parallel_coordinates_order_numbers_and_mark_the_best() -> None:
     trials = [trial(n, 0.8 + n / 100) for n in (1, 2, 3)]
-    drawn = str(parallel(trials, ["optimizer.lr"], "maximize", 3, "AUROC"))
-    places = {text: float(y) for y, text in re.findall(r'y="([\d.]+)">([\d.]+)</text>', drawn)}
-    assert places["0.001"] > places["0.01"] > places["0.1"]
-    assert drawn.count("stroke:var(--mark)") == 1
-    assert str(parallel(trials[:1], ["optimizer.lr"], "maximize", 1, "AUROC")) == ""
+    figure = draw_parallel_coordinates(trials, ["optimizer.lr"], "maximize", 3, "AUROC")
+    assert figure is not None
+    places = {text.get_text(): text.xy[1] for text in figure.axes[0].texts if text.xy[0] == 0}
+    assert places["0.001"] < places["0.01"] < places["0.1"]
+    assert [note for note, line in notes(figure).items() if line.get_color() == MARK] == ["trial 3"]
+    assert notes(figure)["trial 3"].get_xydata().tolist() == [[0, places["0.001"]], [1, 1]]
+    assert draw_parallel_coordinates(trials[:1], ["optimizer.lr"], "maximize", 1, "AUROC") is None
+
+
+def test_equal_objectives_stand_halfway_up_their_axis() -> None:
+    trials = [trial(n, 0.75) for n in (1, 2)]
+    figure = draw_parallel_coordinates(trials, ["optimizer.lr"], "maximize", 1, "AUROC")
+    assert figure is not None
+    assert [line.get_ydata()[-1] for line in notes(figure).values()] == [0.5, 0.5]
+    assert {text.get_text(): text.xy[1] for text in figure.axes[0].texts if text.xy[0] == 1}["0.75"] == 0.5
 
 
 def test_bars_are_as_long_as_their_shares() -> None:
-    drawn = str(bars({"a": 0.25, "b": 0.75}))
-    widths = [float(width) for width in re.findall(r'class="bar" [^>]*width="([\d.]+)"', drawn)]
-    assert widths[0] == pytest.approx(3 * widths[1])
-
-
-@pytest.mark.parametrize(
-    ("low", "high", "expected"),
-    [(0.0, 1.0, [0, 0.2, 0.4, 0.6, 0.8, 1.0]), (0.81, 0.99, [0.85, 0.9, 0.95]), (3.0, 3.0, [3.0])],
-)
-def test_ticks_are_round(low: float, high: float, expected: list[float]) -> None:
-    assert ticks(low, high) == pytest.approx(expected)
+    figure = draw_importance({"a": 0.25, "b": 0.75})
+    assert figure is not None
+    widths = [bar.get_width() for bar in figure.axes[0].patches]
+    assert widths == pytest.approx([0.75, 0.25])
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == ["b", "a"]
 
 
 def test_a_summary_survives_its_own_json() -> None:

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from pneumoscope.comparison import charts
 from pneumoscope.comparison.result import RANKING, Comparison, Row, Table
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.charts import drawings
+from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.reporting.pages.base import environment
 from pneumoscope.stats.comparison.paired import Paired
 
@@ -21,41 +22,41 @@ REPORTED = ("part", "epoch", "accuracy", "loss", "f1", "precision", "recall", "s
 """What of a source's figures stands beside ours; the rest is in the recipe."""
 
 
-def pictures(comparison: Comparison) -> dict[str, bytes]:
-    """Return the PNG pictures of a comparison by file name."""
-    made: dict[str, bytes] = {}
+def draw_figures(comparison: Comparison) -> dict[str, Figure]:
+    """Return the figures of a comparison by the names of their files, without ending."""
+    figures: dict[str, Figure] = {}
     for number, table in enumerate(comparison.tables, start=1):
-        made[f"curves-{number}.png"] = charts.curves(table.rows)
-        made[f"ranking-{number}.png"] = charts.intervals(table, comparison.metric)
-        made[f"price-{number}.png"] = charts.price(table, comparison.metric)
+        metric = comparison.metric
+        figures[f"curves-{number}"] = charts.draw_learning_curves(table.rows, "Learning curves")
+        figures[f"ranking-{number}"] = charts.draw_ranking(table, metric, "Ranking with intervals")
+        figures[f"price-{number}"] = charts.draw_cost(table, metric, "Metric against latency")
         for key, values in comparison.grid.items():
             by_recipe: dict[str, list[Row]] = defaultdict(list)
             for row in table.rows:
                 by_recipe[row.recipe].append(row)
             for recipe, rows in by_recipe.items():
-                name = f"{recipe}-{key.replace('.', '-')}-{number}.png"
-                made[name] = charts.experiment(rows, key, list(values), comparison.metric)
-    return made
+                name = f"{recipe}-{key.replace('.', '-')}-{number}"
+                figures[name] = charts.draw_setting(rows, key, list(values), metric, f"{recipe} by {key}")
+    return figures
 
 
-def comparison_page(comparison: Comparison, images: Mapping[str, bytes]) -> str:
-    """Return the self-contained HTML page of a comparison with its pictures."""
+def comparison_page(comparison: Comparison, figures: Mapping[str, Figure]) -> str:
+    """Return the self-contained HTML page of a comparison.
+
+    Args:
+        comparison: The ranked networks.
+        figures: Its figures, as `draw_figures` returns them.
+    """
     return environment().get_template("comparison.html").render(
         title=f"Comparison: {display_name(comparison.target)}",
         c=comparison,
         ranking=RANKING,
-        pictures={name: _data_url(data) for name, data in images.items()},
-        display=display_name,
+        figures={name: to_svg(figure, "plot full") for name, figure in figures.items()},
         question=question,
-        figure_name=formatting.figure_name,
-        value=formatting.value,
-        interval=formatting.interval,
-        whisker=drawings.whisker,
         difference=difference,
         chance=chance,
         reported=reported,
         price=price,
-        when=formatting.moment,
         final=lambda table, name: next((f for f in table.finals if f.name == name), None),
     )  # fmt: skip
 
@@ -107,10 +108,6 @@ def _duration(seconds: float | None) -> str:
     if seconds is None:
         return "unknown"
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
-
-
-def _data_url(png: bytes) -> str:
-    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
 
 
 def leaderboard_csv(comparison: Comparison) -> str:

@@ -7,10 +7,12 @@ beside the figure, and gives the comparison that was made on other divisions of 
 from __future__ import annotations
 
 from markupsafe import Markup
+from matplotlib.figure import Figure
 
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.charts import drawings
+from pneumoscope.reporting.charts.figure import to_svg
+from pneumoscope.reporting.charts.gauges import interval_gauge
 from pneumoscope.reporting.pages.base import environment
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.tuning import charts
@@ -22,22 +24,26 @@ def study_page(summary: StudySummary) -> str:
     best, own = summary.trial(summary.best), summary.trial(summary.own)
     ranked = sorted(summary.trials, key=lambda trial: _rank(summary, trial))
     keys = list(summary.space)
-    page: str = environment().get_template("study.html").render(
+    page: str = environment().get_template("search.html").render(
         title=f"Search: {summary.name}",
         s=summary,
         best=best,
         own=own,
         ranked=ranked,
         keys=keys,
-        history=charts.history(summary.trials, summary.goal, summary.objective_words),
-        importance=charts.bars(summary.importance),
-        parallel=charts.parallel(summary.trials, keys, summary.goal, summary.best, summary.objective_words),
+        history=_svg(charts.draw_history(summary.trials, summary.goal, summary.objective_words)),
+        importance=_svg(charts.draw_importance(summary.importance)),
+        parallel=_svg(
+            charts.draw_parallel_coordinates(
+                summary.trials, keys, summary.goal, summary.best, summary.objective_words
+            )
+        ),
         display=display_name,
         value=formatting.value,
         interval=formatting.interval,
         when=formatting.moment,
-        whisker=_whisker,
-        difference=lambda estimate: drawings.whisker(estimate, -1.0, 1.0),
+        gauge=_gauge,
+        difference=lambda estimate: interval_gauge(estimate, -1.0, 1.0),
         sentence=lambda text: text[:1].upper() + text[1:],
         name_of=_figure_name,
         setting=setting_words,
@@ -51,10 +57,14 @@ def _rank(summary: StudySummary, trial: StudyTrial) -> tuple[int, float, int]:
     return order, -value if summary.goal == "maximize" else value, trial.number
 
 
-def _whisker(estimate: Estimate) -> Markup:
-    """Return a figure on the scale from 0 to 1; nothing for one that may lie outside it, such as a log-loss."""
+def _svg(figure: Figure | None) -> Markup:
+    return Markup("") if figure is None else to_svg(figure, "plot full")
+
+
+def _gauge(estimate: Estimate) -> Markup:
+    """Return an estimate on the scale from 0 to 1; nothing for one that may lie outside it, such as a log-loss."""
     ends = [end for end in (estimate.value, estimate.low, estimate.high) if end is not None]
-    return drawings.whisker(estimate) if ends and min(ends) >= 0 and max(ends) <= 1 else Markup("")
+    return interval_gauge(estimate) if ends and min(ends) >= 0 and max(ends) <= 1 else Markup("")
 
 
 def _figure_name(key: str) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pneumoscope.comparison.entries import Entry
 from pneumoscope.comparison.finals import Record, open_test
-from pneumoscope.comparison.page import comparison_page, leaderboard_csv, pictures
+from pneumoscope.comparison.page import comparison_page, draw_figures, leaderboard_csv
 from pneumoscope.comparison.ranking import Wishes, sources_of, tables
 from pneumoscope.comparison.result import Comparison, NotRun
 from pneumoscope.comparison.runs import Outcome, is_finished
@@ -17,6 +17,7 @@ from pneumoscope.core.errors import PneumoscopeError, RunError
 from pneumoscope.core.files import atomic_path, write_text
 from pneumoscope.data.checks.findings import GateReport
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.reporting.charts.figure import to_png
 from pneumoscope.training.features import FeatureStore
 from pneumoscope.workflows.admission import admit
 from pneumoscope.workflows.train import train_and_release
@@ -123,13 +124,13 @@ def _not_run(outcome: Outcome) -> NotRun:
 
 
 def _write(comparison: Comparison, folder: Path) -> None:
-    images = pictures(comparison)
-    for name, data in images.items():
-        with atomic_path(folder / "figures" / name) as temporary:
-            temporary.write_bytes(data)
+    figures = draw_figures(comparison)
+    for name, figure in figures.items():
+        with atomic_path(folder / "figures" / f"{name}.png") as temporary:
+            temporary.write_bytes(to_png(figure))
     write_text(folder / "comparison.json", comparison.to_json())
     write_text(folder / "leaderboard.csv", leaderboard_csv(comparison))
-    write_text(folder / "comparison.html", comparison_page(comparison, images))
+    write_text(folder / "comparison.html", comparison_page(comparison, figures))
 
 
 def ask_gate(

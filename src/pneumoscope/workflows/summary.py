@@ -12,7 +12,7 @@ from pneumoscope.core.files import write_text
 from pneumoscope.core.tables import write_table
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import Evaluation, evaluate
-from pneumoscope.reporting.charts.training_curves import curves_figure
+from pneumoscope.reporting.charts.training_curves import write_training_curves
 from pneumoscope.reporting.pages.run_report import REPORT, run_page
 from pneumoscope.reporting.record import read_record
 
@@ -49,6 +49,7 @@ def write_summary(
     write_table(rows, folder / "predictions.parquet", columns(model.labels), facts)
     write_text(folder / "evaluation.json", evaluation.to_json())
     with (folder / "metrics.csv").open(newline="") as file:
-        curves_figure(list(csv.DictReader(file)), folder / "curves.png", kept=epoch, title=model.card.name)
+        epochs = list(csv.DictReader(file))
+    write_training_curves(epochs, folder / "curves.png", kept_epoch=epoch, title=model.card.name)
     write_text(folder / REPORT, run_page(read_record(folder)))
     return evaluation

@@ -1,4 +1,4 @@
-"""The curves: read back as a picture, and without touching matplotlib's global state."""
+"""The curves of a training: read back as a picture, and without touching matplotlib's global state."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import sys
 
 from PIL import Image
 
-from pneumoscope.reporting.charts.training_curves import curves_figure
+from pneumoscope.reporting.charts.figure import ACCENT, SOFT
+from pneumoscope.reporting.charts.training_curves import draw_training_curves, write_training_curves
 
 ROWS = [
     {"epoch": "1", "train_loss": "0.9", "validation_loss": "0.8", "validation_accuracy": "0.7", "validation_auroc": ""},
@@ -29,20 +30,21 @@ ROWS = [
 
 def test_curves_are_drawn_from_a_csvs_text(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it raises: nothing global is touched
-    curves_figure(ROWS, tmp_path / "curves.png", kept=2, title="flagship")
+    write_training_curves(ROWS, tmp_path / "curves.png", kept_epoch=2, title="flagship")
     with Image.open(tmp_path / "curves.png") as picture:
         colours = {colour for _, colour in picture.convert("RGB").getcolors(1_000_000)}
         assert picture.width > 2 * picture.height
-    assert {(0x8A, 0x8F, 0x98), (0x0B, 0x63, 0xA5)} <= colours  # training and validation
+    training, validation = (tuple(bytes.fromhex(colour[1:])) for colour in (SOFT, ACCENT))
+    assert {training, validation} <= colours
 
 
-def test_only_what_is_known_is_drawn(tmp_path):
-    curves_figure(ROWS[:1], tmp_path / "one.svg")
-    text = (tmp_path / "one.svg").read_text()
-    assert "<!-- validation accuracy -->" in text
-    assert "<!-- validation AUROC -->" not in text
-    assert "<!-- kept" not in text
-    curves_figure(ROWS, tmp_path / "all.svg", kept=2)
-    text = (tmp_path / "all.svg").read_text()
-    assert "<!-- validation AUROC -->" in text
-    assert "<!-- kept: epoch 2 -->" in text
+def test_only_what_is_known_is_drawn():
+    def labels(**options) -> list[str]:
+        figure = draw_training_curves(**options)
+        return [label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]]
+
+    one = labels(rows=ROWS[:1])
+    assert one == ["validation loss", "train loss", "validation accuracy"]
+    every = labels(rows=ROWS, kept_epoch=2)
+    assert "validation AUROC" in every
+    assert every.count("kept: epoch 2") == 2

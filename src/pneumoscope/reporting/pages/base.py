@@ -16,7 +16,7 @@ from markupsafe import Markup
 from pneumoscope import __version__
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.charts import drawings
+from pneumoscope.reporting.charts.gauges import interval_gauge
 
 if TYPE_CHECKING:
     import jinja2
@@ -46,7 +46,7 @@ def environment() -> jinja2.Environment:
         percent=partial(formatting.inline, percent=True),
         figure_name=formatting.figure_name,
         point_name=formatting.point_name,
-        whisker=drawings.whisker,
+        gauge=interval_gauge,
         display=display_name,
         when=formatting.moment,
     )

@@ -16,7 +16,7 @@ from pneumoscope.bundle.prediction import band_of, result_words
 from pneumoscope.core.labels import NO_PATTERN, display_name
 from pneumoscope.inference.predict import PageItem
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.charts import drawings
+from pneumoscope.reporting.charts.gauges import score_gauge
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import environment
@@ -97,7 +97,7 @@ def _study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str, Any]:
         others = zip(card.label_names[1:], prediction.probabilities[1:], strict=True)
         shown |= {
             "score": _score(p),
-            "scale": drawings.scale(p, card.operating_point.threshold),
+            "gauge": score_gauge(p, card.operating_point.threshold),
             "band": _band_sentence(card, p),
             "others": ", ".join(f"{_other(name)} {_score(q)}" for name, q in others),
         }

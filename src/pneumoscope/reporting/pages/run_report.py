@@ -17,14 +17,15 @@ from pneumoscope.core.labels import NO_PATTERN, display_name
 from pneumoscope.inference.opening import headline
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.charts import plots
+from pneumoscope.reporting.charts.figure import to_svg
+from pneumoscope.reporting.charts.training_curves import draw_training_curve
 from pneumoscope.reporting.checklist_answers import by_part, start
 from pneumoscope.reporting.checklists import filled
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.model_card import card_markdown
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import environment
-from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, bars
+from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, numbers_chart
 from pneumoscope.reporting.pages.predictions import example_context
 from pneumoscope.reporting.record import Record, read_record, run_folder
 from pneumoscope.stats.figures import BY_CLASS, OVERALL
@@ -83,7 +84,7 @@ def run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         findings=record.findings,
         gate=record.gate,
         says=SEVERITY_NAMES,
-        bars=bars,
+        numbers_chart=numbers_chart,
         headline=told,
         headline_part=where,
         headline_keys=keys,
@@ -94,7 +95,7 @@ def run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         counted=counted,
         recipe=record.recipe,
         training=training(record),
-        curves=[(title, drawing) for title, drawing in _curves(record) if drawing],
+        curves=_curves(record),
         kept=record.kept_epoch,
         by_class_keys=BY_CLASS,
         overall_keys=OVERALL,
@@ -187,10 +188,12 @@ def duration(seconds: float) -> str:
 
 
 def _curves(record: Record) -> list[tuple[str, str]]:
-    return [
-        (title, plots.curves(record.curve, metric, title, record.kept_epoch))
+    """Return the charts of the training, title and SVG; none of a metric that was not measured."""
+    figures = {
+        title: draw_training_curve(record.curve, metric, title, record.kept_epoch)
         for metric, title in (("loss", "Loss"), ("accuracy", "Accuracy"))
-    ]
+    }
+    return [(title, to_svg(figure)) for title, figure in figures.items() if figure is not None]
 
 
 def _stamps(record: Record) -> list[str]:

@@ -8,7 +8,8 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.core.labels import display_name, result_phrase
 from pneumoscope.inference.evaluate import ALL, REFUSED, Evaluation
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.charts import drawings, plots
+from pneumoscope.reporting.charts import evaluation as charts
+from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.stats.predictive_values import OPTIMISTIC
 
 TRUST = {
@@ -34,6 +35,9 @@ def context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
     at_default = formatting.point_name(default.name)
     stated = [curve for curve in figures.decision_curves if curve.stated]
     curves = [*(curve for curve in figures.decision_curves if not curve.stated), *stated[1:2]][:SHOWN_PREVALENCES]
+    points = {formatting.point_name(p.name): (p.sensitivity, p.specificity) for p in figures.operating}
+    thresholds = {formatting.point_name(p.name): p.threshold for p in figures.operating}
+    columns = {display_name(name): counts for name, counts in figures.plots.histogram.items()}
     return {
         "e": evaluation,
         "evaluation": evaluation,
@@ -50,20 +54,14 @@ def context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
         ],
         "primary_auroc": formatting.inline(primary["auroc"]),
         "primary_slope": formatting.inline(primary["calibration_slope"], 2),
-        "roc": drawings.roc(
-            figures.plots.roc,
-            {formatting.point_name(p.name): (p.sensitivity, p.specificity) for p in figures.operating},
-        ),
-        "reliability": drawings.reliability(figures.plots.reliability),
-        "bands_plot": plots.score_bands(figures.score_bands),
-        "histogram": drawings.histogram(
-            {display_name(name): counts for name, counts in figures.plots.histogram.items()},
-            {formatting.point_name(p.name): p.threshold for p in figures.operating},
-        ),
+        "roc": to_svg(charts.draw_roc(figures.plots.roc, points)),
+        "reliability": to_svg(charts.draw_reliability(figures.plots.reliability)),
+        "bands_chart": to_svg(charts.draw_score_bands(figures.score_bands)) if figures.score_bands else "",
+        "histogram": to_svg(charts.draw_score_histogram(columns, thresholds), "plot wide"),
         "predictive": [(p.name, p.predictive) for p in figures.operating if p.predictive],
         "optimistic": OPTIMISTIC,
-        "decision_curves": [(curve, plots.net_benefit(curve)) for curve in curves],
-        "risk_plot": plots.risk_coverage(figures.risk_coverage),
+        "decision_curves": [(curve, to_svg(charts.draw_net_benefit(curve))) for curve in curves],
+        "risk_chart": to_svg(charts.draw_risk_coverage(figures.risk_coverage)) if figures.risk_coverage else "",
         "trust_words": TRUST,
         "class_figures": list(primary),
         "source_figures": list(next(iter(evaluation.by_source.values())).metrics),
