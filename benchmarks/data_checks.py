@@ -26,9 +26,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from pneumoscope.data.checks.context import gather
-from pneumoscope.data.checks.runner import judge
-from pneumoscope.data.image_scan import Picture, read_pictures
+from pneumoscope.data.checks.context import build_context
+from pneumoscope.data.checks.runner import run_checks
+from pneumoscope.data.image_scan import Picture, scan_images
 from pneumoscope.data.manifest import Manifest, read_manifest
 from pneumoscope.imaging.read import read
 from pneumoscope.stats.intervals import proportion
@@ -77,7 +77,7 @@ def plant(manifest: Manifest, images: int, planted: int, folder: Path) -> tuple[
         CHANGES[change](Image.fromarray(pixels), folder / f"copy-{number:05}", random)
         rows.append((next(folder.glob(f"copy-{number:05}.*")), place, change))
     table = []
-    pictures = read_pictures([path for path, _, _ in rows])
+    pictures = scan_images([path for path, _, _ in rows])
     for number, ((path, place, _), picture) in enumerate(zip(rows, pictures, strict=True)):
         assert isinstance(picture, Picture)
         facts = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
@@ -104,12 +104,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         made, original, change = plant(source, asked.images, asked.planted, Path(name))
         before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
-        evidence = gather(made, cache=Path(name) / "cache")
+        context = build_context(made, cache=Path(name) / "cache")
         gathered = time.perf_counter() - started
-        report = judge(evidence)
+        report = run_checks(context)
         wall = time.perf_counter() - started
         after = resource.getrusage(resource.RUSAGE_SELF)
-    pairs = {(pair.first, pair.second) for pair in evidence.pairs}
+    pairs = {(pair.first, pair.second) for pair in context.pairs}
     first = {place: row for row, place in reversed(list(enumerate(original)))}
     recall: dict[str, Any] = {}
     for kind in CHANGES:

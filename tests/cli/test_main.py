@@ -13,7 +13,7 @@ import typer
 from typer.testing import CliRunner
 
 from pneumoscope.cli import main
-from pneumoscope.core.errors import GateRefusedError, ImageError, UsageError
+from pneumoscope.core.errors import CheckRefusedError, ImageError, UsageError
 from pneumoscope.core.labels import DISCLAIMER
 
 RUN = "from pneumoscope.cli.main import run; run()"
@@ -93,7 +93,7 @@ def test_the_version_is_the_package_version() -> None:
     [
         (ImageError("a.png", "is empty.", "Copy it again."), 1),
         (UsageError("--x", "is unknown.", "Leave it out."), 2),
-        (GateRefusedError("site.parquet", "misses two groups.", "Collect them."), 3),
+        (CheckRefusedError("site.parquet", "misses two groups.", "Collect them."), 3),
     ],
 )
 def test_an_error_is_one_line_and_its_exit_code(command: Any, error: Exception, code: int) -> None:

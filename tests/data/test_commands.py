@@ -60,7 +60,7 @@ def test_import_says_what_was_kept_and_dropped_and_why(folder: Path, tmp_path: P
     )
     said = _run(*words)
     assert "30 images of mine" in said
-    assert "Dropped: 1 files or rows" in said
+    assert "DroppedFile: 1 files or rows" in said
     assert "not an image by its name (*.txt) (about.txt)" in said
     report = _json(*words)
     assert report["kept"] == {"normal": 20, "pneumonia": 10}

@@ -14,8 +14,8 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pneumoscope.data.fingerprint import distance, perceptual_hash, thumbnail
-from pneumoscope.data.grouping import joined
-from pneumoscope.data.image_scan import read_picture
+from pneumoscope.data.grouping import component_roots
+from pneumoscope.data.image_scan import scan_image
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.similarity import NEAR, SAME, _evened, _fine_similarity, _Spectra, near_duplicates
 
@@ -120,7 +120,7 @@ def test_joining_is_that_of_connected_components() -> None:
     links = random.integers(0, 200, size=(120, 2))
     graph = coo_array((np.ones(120), links.T), shape=(200, 200))
     _, wanted = connected_components(graph, directed=False)
-    found = joined(200, [(int(i), int(j)) for i, j in links])
+    found = component_roots(200, [(int(i), int(j)) for i, j in links])
     assert len(set(zip(found, wanted, strict=True))) == len(set(found)) == len(set(wanted))
     assert all(found[place] <= place for place in range(200))
 
@@ -137,5 +137,5 @@ def test_the_perceptual_hash_moves_little_with_the_file_and_much_with_the_pictur
 @pytest.mark.shared
 @pytest.mark.parametrize(("one", "other"), REAL, ids=lambda path: Path(path).name)
 def test_copies_that_real_sets_took_from_each_other_are_found(shared: Path, one: str, other: str) -> None:
-    small = np.stack([read_picture(shared / "data" / name).small for name in (one, other)])
+    small = np.stack([scan_image(shared / "data" / name).small for name in (one, other)])
     assert [pair.similarity >= NEAR for pair in near_duplicates(small)] == [True]

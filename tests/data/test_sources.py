@@ -9,7 +9,7 @@ import pytest
 
 from pneumoscope.core.errors import LabelError, ManifestError, PneumoscopeError, UsageError
 from pneumoscope.data.source import ImportOptions, Listing
-from pneumoscope.data.source_table import years
+from pneumoscope.data.source_table import parse_age
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.sources.kaggle_pneumonia import parse_name
 
@@ -258,7 +258,7 @@ def test_ieee8023_refuses_a_finding_that_its_table_lacks(cohen: Path) -> None:
     ("cell", "wanted"), [("65", 65), ("058Y", 58), ("018M", 1.5), ("010D", 10 / 365.25), ("", None), ("?", None)]
 )
 def test_ages_are_years_or_dicom_age_strings(cell: str, wanted: float | None) -> None:
-    assert years(cell, "here") == pytest.approx(wanted)
+    assert parse_age(cell, "here") == pytest.approx(wanted)
 
 
 def test_an_option_that_means_nothing_to_a_source_is_refused(tmp_path: Path) -> None:

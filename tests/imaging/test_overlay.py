@@ -15,7 +15,7 @@ from pneumoscope.imaging.overlay import (
     heat_overlay,
     mask_outline,
     png_bytes,
-    shrunk,
+    shrink,
     write_png,
 )
 
@@ -68,10 +68,10 @@ def test_mask_of_another_size_is_stretched() -> None:
     assert (drawn == (np.arange(10) == 4)).all()
 
 
-def test_shrunk_keeps_the_shape_and_never_enlarges() -> None:
+def test_shrinking_keeps_the_shape_and_never_enlarges() -> None:
     rgb = as_rgb(np.zeros((300, 200), np.float32))
-    assert shrunk(rgb, 150).shape == (150, 100, 3)
-    assert shrunk(rgb, 400) is rgb
+    assert shrink(rgb, 150).shape == (150, 100, 3)
+    assert shrink(rgb, 400) is rgb
 
 
 def test_png_holds_the_picture(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pneumoscope.bundle.card import Card, GateNote, GateSummary, LabelDefinition, read_card
+from pneumoscope.bundle.card import Card, CheckNote, CheckSummary, LabelDefinition, read_card
 from pneumoscope.bundle.evidence import Fact, Opening
 from pneumoscope.reporting.checklist_answers import Answer, answers
 from pneumoscope.reporting.checklists import CLAIM, TRIPOD_AI, filled
@@ -107,10 +107,10 @@ def test_without_figures_there_is_no_performance(card):
 
 
 def test_parts_that_leak_are_not_called_disjoint(card):
-    found = GateSummary(
+    found = CheckSummary(
         checked="2026-01-01T00:00:00+00:00",
         data="d",
-        findings=(GateNote(name="patients-across-parts", severity="block", sentence="5 persons.", because="a trial"),),
+        findings=(CheckNote(name="patients-across-parts", severity="block", sentence="5 persons.", because="a trial"),),
     )
     answer = by_number(Record(card.model_copy(update={"gate": found}), "a" * 64), "CLAIM 2024")["20"]
     assert answer.says == "Not at all levels: the data gate found patients-across-parts."

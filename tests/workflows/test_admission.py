@@ -12,7 +12,7 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
 
-from pneumoscope.core.errors import GateRefusedError  # noqa: E402
+from pneumoscope.core.errors import CheckRefusedError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.export.gate_summary import summary_of  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
@@ -46,7 +46,7 @@ def test_nothing_is_trained_where_a_test_image_is_in_train(
         raise AssertionError("a training was started")
 
     monkeypatch.setattr(running, "train", never)
-    with pytest.raises(GateRefusedError, match="duplicates-across-parts"):
+    with pytest.raises(CheckRefusedError, match="duplicates-across-parts"):
         running.train_and_release(leaking, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 

@@ -23,7 +23,7 @@ WARM, RUNS = 3, 25
 
 
 @dataclass(frozen=True)
-class Probe:
+class Benchmark:
     """Seconds for one image (median, 10th and 90th percentile) and what the graph adds to a process, in bytes.
 
     The memory is None where the system does not tell (Windows).
@@ -35,7 +35,7 @@ class Probe:
     memory_bytes: int | None
 
 
-def probe(bundle: Path, side: int) -> Probe:
+def measure_bundle(bundle: Path, side: int) -> Benchmark:
     """Measure a bundle in a fresh process on images of ``side`` x ``side`` pixels.
 
     Raises:
@@ -46,10 +46,10 @@ def probe(bundle: Path, side: int) -> Probe:
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
         raise BundleError(str(bundle), f"cannot be measured: {last}", "Verify it: pneumoscope models verify")
-    return Probe(**json.loads(done.stdout))
+    return Benchmark(**json.loads(done.stdout))
 
 
-def _measure(bundle: Path, side: int) -> Probe:
+def _measure(bundle: Path, side: int) -> Benchmark:
     before = _peak()
     model = load(bundle)
     # What an image shows makes no difference to the time; its size does.
@@ -61,7 +61,9 @@ def _measure(bundle: Path, side: int) -> Probe:
         seconds.append(time.process_time() - started)
     low, middle, high = np.quantile(seconds[WARM:], (0.1, 0.5, 0.9))
     after = _peak()
-    return Probe(float(middle), float(low), float(high), None if before is None or after is None else after - before)
+    return Benchmark(
+        float(middle), float(low), float(high), None if before is None or after is None else after - before
+    )
 
 
 def _peak() -> int | None:

@@ -82,7 +82,7 @@ class Refusal(Frozen):
     ood_quantile: float = Field(description="the share of calibration images at or under the threshold")
 
 
-class GateNote(Frozen):
+class CheckNote(Frozen):
     """One finding of the data gate."""
 
     name: str
@@ -91,12 +91,12 @@ class GateNote(Frozen):
     because: str | None = Field(default=None, description="why the user allowed it")
 
 
-class GateSummary(Frozen):
+class CheckSummary(Frozen):
     """What the data gate found before the training."""
 
     checked: str = Field(description="UTC, ISO 8601")
     data: str = Field(description="hash of the manifest's rows that were checked")
-    findings: tuple[GateNote, ...]
+    findings: tuple[CheckNote, ...]
 
 
 class Card(Frozen):
@@ -140,7 +140,7 @@ class Card(Frozen):
     metrics_by_source: dict[str, tuple[PartMetrics, ...]] = Field(default_factory=dict)
     licences: tuple[SourceLicence, ...]
     stamps: tuple[str, ...] = Field(default=(), description="warnings that follow the model, such as 'confounded'")
-    gate: GateSummary | None = Field(default=None, description="None: made before there was a data gate")
+    gate: CheckSummary | None = Field(default=None, description="None: made before there was a data gate")
     synthetic: bool = Field(default=False, description="trained on phantoms: for demonstration only")
     parameters: int
     companions: dict[str, str] = Field(default_factory=dict, description="role -> identity of a companion bundle")

@@ -71,7 +71,7 @@ def measure(
     from pneumoscope.bundle import evidence
     from pneumoscope.data.ledger import ledger_path, record_opening
     from pneumoscope.inference.evaluate import evaluate, rows_of
-    from pneumoscope.inference.opening import opening_of
+    from pneumoscope.inference.opening import build_opening
     from pneumoscope.reporting.pages.run_report import renew
 
     command, opened = shlex.join(["pneumoscope", *sys.argv[1:]]), 0
@@ -99,7 +99,7 @@ def measure(
             keep=kept.append,
         )
     if opened:
-        fact = opening_of(evaluation, model.card, opened, command)
+        fact = build_opening(evaluation, model.card, opened, command)
         tell(f"The opening is evidence about this model: {evidence.append(model.folder, fact)}")
         renew(model.folder)
     return Measured(evaluation, rows_of(manifest, split, model.card), kept)

@@ -13,7 +13,7 @@ from pneumoscope.cli.screen import tell
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.prediction import Prediction
-    from pneumoscope.data.checks.findings import GateReport
+    from pneumoscope.data.checks.findings import CheckReport
     from pneumoscope.data.manifest import Manifest
     from pneumoscope.reporting.record import Record
 
@@ -74,7 +74,7 @@ def report(
     tell(f"Wrote {page}." + (" It shows patients' radiographs." if shown and not shown[0].synthetic else ""))
 
 
-def _ask(manifest: Manifest, record: Record) -> GateReport:
+def _ask(manifest: Manifest, record: Record) -> CheckReport:
     from pneumoscope.cli.data_screen import progress_bars
     from pneumoscope.data.checks.runner import check
 

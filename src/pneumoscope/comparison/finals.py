@@ -18,7 +18,7 @@ from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_json
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import Evaluation, evaluate
-from pneumoscope.inference.opening import opening_of
+from pneumoscope.inference.opening import build_opening
 from pneumoscope.reporting.pages.run_report import renew
 from pneumoscope.stats.comparison.paired import Scores, paired_all
 
@@ -79,7 +79,7 @@ def open_test(
                 )
             bundle = runs[name].folder / "bundle"
             opened = len(manifest.part("test"))
-            append(bundle, opening_of(found, read_card_of(runs[name].folder)[0], opened, command))
+            append(bundle, build_opening(found, read_card_of(runs[name].folder)[0], opened, command))
             renew(bundle)
             measured[name] = {
                 "evaluation": found.model_dump(mode="json"),

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.flop_counter import FlopCounterMode
 
-from pneumoscope.bundle.benchmark import probe
+from pneumoscope.bundle.benchmark import measure_bundle
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.comparison.entries import Entry
 from pneumoscope.comparison.result import Cost
@@ -115,7 +115,7 @@ def cost_of(outcome: Outcome, side: int) -> Cost:
         if kept["identity"] == identity and kept["side"] == side:
             return Cost.model_validate(kept["cost"])
     environment = json.loads((outcome.folder / "environment.json").read_text())
-    measured = probe(outcome.folder / "bundle", side)
+    measured = measure_bundle(outcome.folder / "bundle", side)
     cost = Cost(
         training_seconds=_training_seconds(outcome.folder),
         epochs=len(read_curve(outcome.folder)),

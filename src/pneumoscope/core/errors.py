@@ -2,7 +2,7 @@
 
     PneumoscopeError                exit code 1
     ├── UsageError                  exit code 2   an unknown name, a wrong option
-    ├── GateRefusedError            exit code 3   a gate said no (data check, site acceptance)
+    ├── CheckRefusedError            exit code 3   a gate said no (data check, site acceptance)
     ├── MissingExtraError           an optional part is not installed
     ├── ImageError                  a file that is not a readable, supported radiograph
     ├── ManifestError               a table of images that breaks its contract
@@ -52,10 +52,10 @@ class PneumoscopeError(Exception):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Go from one process to another whole; by itself an exception is made again from its text alone."""
-        return _again, (type(self), self.args, self.__dict__)
+        return _rebuild, (type(self), self.args, self.__dict__)
 
 
-def _again(kind: type[PneumoscopeError], args: tuple[Any, ...], state: dict[str, Any]) -> PneumoscopeError:
+def _rebuild(kind: type[PneumoscopeError], args: tuple[Any, ...], state: dict[str, Any]) -> PneumoscopeError:
     error = kind.__new__(kind, *args)
     error.__dict__.update(state)
     return error
@@ -67,7 +67,7 @@ class UsageError(PneumoscopeError):
     exit_code = 2
 
 
-class GateRefusedError(PneumoscopeError):
+class CheckRefusedError(PneumoscopeError):
     """A gate (data check, site acceptance) said no."""
 
     exit_code = 3

@@ -43,15 +43,15 @@ def parse_change(text: str) -> tuple[Path, Any]:
     if not equals or not key:
         raise UsageError(where, "is not of the form key=value.", "Example: --set optimizer.lr=1e-4")
     try:
-        return parse_path(key, where), numbers(yaml.safe_load(value))
+        return parse_path(key, where), parse_numbers(yaml.safe_load(value))
     except yaml.YAMLError as error:
         raise UsageError(where, f"the value is not YAML: {error}.") from error
 
 
-def numbers(value: Any) -> Any:
-    """Return the value with numbers where people mean them: YAML 1.1 reads ``1e-4`` as text, also inside a list."""
+def parse_numbers(value: Any) -> Any:
+    """Return the value with texts such as ``1e-4``, which YAML 1.1 does not read as numbers, as numbers."""
     if isinstance(value, list):
-        return [numbers(item) for item in value]
+        return [parse_numbers(item) for item in value]
     if isinstance(value, str):
         try:
             return float(value)

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def joined(size: int, links: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
+def component_roots(size: int, links: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
     """Return [N] the smallest position that each position is linked to, directly or through others (union-find)."""
     parent = np.arange(size)
 
@@ -34,7 +34,7 @@ def joined(size: int, links: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
     return np.array([root(place) for place in range(size)], dtype=np.intp)
 
 
-def believed(table: pd.DataFrame, pairs: Iterable[Pair]) -> list[Pair]:
+def plausible_pairs(table: pd.DataFrame, pairs: Iterable[Pair]) -> list[Pair]:
     """Return the pairs without those that the source's own patient numbers tell apart.
 
     Two chests can look alike without being one. Where a source numbers both as different patients, a likeness short of
@@ -79,7 +79,7 @@ def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[s
         links += [(first.setdefault(name, place), place) for place, name in enumerate(names) if name is not None]
 
     members: dict[int, list[int]] = {}
-    for place, root in enumerate(joined(len(table), links)):
+    for place, root in enumerate(component_roots(len(table), links)):
         members.setdefault(int(root), []).append(place)
     groups = [""] * len(table)
     for places in members.values():

@@ -31,7 +31,7 @@ def silent(what: str, total: int) -> Callable[[int], None]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Picture:
+class ScannedImage:
     """What is kept of one image.
 
     Args:
@@ -53,7 +53,7 @@ class Picture:
     facts: Mapping[str, str | int | float | None]
 
 
-def read_picture(path: Path) -> Picture:
+def scan_image(path: Path) -> ScannedImage:
     """Read one image.
 
     Raises:
@@ -64,12 +64,12 @@ def read_picture(path: Path) -> Picture:
     radiograph = read(path)
     small = thumbnail(radiograph.pixels)
     height, width = radiograph.pixels.shape
-    return Picture(
+    return ScannedImage(
         width, height, radiograph.bits, radiograph.sha256, perceptual_hash(small), small, radiograph.metadata
     )
 
 
-def read_pictures(paths: Sequence[Path], tick: Callable[[int], None] = lambda _: None) -> list[Picture | ImageError]:
+def scan_images(paths: Sequence[Path], tick: Callable[[int], None] = lambda _: None) -> list[ScannedImage | ImageError]:
     """Read many images, in order; one that can't be read gives its error in its place.
 
     Threads are enough: decoding and hashing leave Python's lock.
@@ -79,13 +79,13 @@ def read_pictures(paths: Sequence[Path], tick: Callable[[int], None] = lambda _:
         tick: Called with the number of files read so far.
     """
 
-    def attempt(path: Path) -> Picture | ImageError:
+    def attempt(path: Path) -> ScannedImage | ImageError:
         try:
-            return read_picture(path)
+            return scan_image(path)
         except ImageError as error:
             return error
 
-    results: list[Picture | ImageError] = []
+    results: list[ScannedImage | ImageError] = []
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for result in pool.map(attempt, paths):
             results.append(result)
@@ -110,11 +110,11 @@ def imported_thumbnails(manifest: Manifest, progress: Progress = silent) -> NDAr
 
     sources = ", ".join(sorted(set(manifest.table.source)))
     paths = manifest.paths()
-    results = read_pictures(paths, progress(f"reading {sources}", len(paths)))
+    results = scan_images(paths, progress(f"reading {sources}", len(paths)))
     wrong = [
-        f"{path.name} ({'another SHA-256 than at import' if isinstance(result, Picture) else result.problem})"
+        f"{path.name} ({'another SHA-256 than at import' if isinstance(result, ScannedImage) else result.problem})"
         for path, result, sha256 in zip(paths, results, manifest.table.sha256, strict=True)
-        if not isinstance(result, Picture) or result.sha256 != sha256
+        if not isinstance(result, ScannedImage) or result.sha256 != sha256
     ]
     if wrong:
         raise ManifestError(
@@ -122,4 +122,4 @@ def imported_thumbnails(manifest: Manifest, progress: Progress = silent) -> NDAr
             f"are not as they were imported: {several(wrong)}.",
             "Import the source again.",
         )
-    return np.stack([result.small for result in results if isinstance(result, Picture)])
+    return np.stack([result.small for result in results if isinstance(result, ScannedImage)])

@@ -15,11 +15,11 @@ from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.labels import VIEWS
 from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.grouping import group_names
-from pneumoscope.data.image_scan import Picture, Progress, read_pictures, silent
+from pneumoscope.data.image_scan import Progress, ScannedImage, scan_images, silent
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import draw_masks
 from pneumoscope.data.similarity import Pair, near_duplicates
-from pneumoscope.data.source import Dropped, ImportOptions, Listing, Row, Source
+from pneumoscope.data.source import DroppedFile, ImportOptions, Listing, Row, Source
 
 if TYPE_CHECKING:
     import numpy as np
@@ -42,7 +42,7 @@ class ImportReport:
 
     source: str
     kept: dict[str, int]
-    dropped: tuple[Dropped, ...]
+    dropped: tuple[DroppedFile, ...]
     pairs: int
     groups: dict[str, int]
     conflicts: tuple[str, ...]
@@ -95,7 +95,7 @@ def import_source(
 
     listing = source.list_images(path, options)
     name = options.source_name or source.name
-    read = read_pictures(
+    read = scan_images(
         [listing.root / row.image for row in listing.rows], progress("reading images", len(listing.rows))
     )
     rows, pictures = _readable(listing, read, drop_unreadable, options.min_side)
@@ -106,7 +106,7 @@ def import_source(
         listing.notes += remarks
     small = np.stack([picture.small for picture in pictures])
     table_rows = [_manifest_row(name, row, picture) for row, picture in zip(rows, pictures, strict=True)]
-    manifest, pairs = grouped(table_rows, small, roots, (), progress)
+    manifest, pairs = build_manifest(table_rows, small, roots, (), progress)
     conflicts = find_conflicts(manifest, pairs)
     if drop_conflicts and conflicts.rows:
         for row in sorted(conflicts.rows):
@@ -131,8 +131,8 @@ def import_source(
 
 
 def _readable(
-    listing: Listing, read: list[Picture | ImageError], drop: bool, min_side: int
-) -> tuple[list[Row], list[Picture]]:
+    listing: Listing, read: list[ScannedImage | ImageError], drop: bool, min_side: int
+) -> tuple[list[Row], list[ScannedImage]]:
     """Return the rows whose image was read and is large enough; unreadable ones are dropped, or refused together."""
     failed = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, ImageError)]
     if failed and not drop:
@@ -142,7 +142,7 @@ def _readable(
         )
     for row, error in failed:
         listing.drop(row.image, f"unreadable: {error.problem}")
-    good = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, Picture)]
+    good = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, ScannedImage)]
     kept = [(row, found) for row, found in good if min(found.width, found.height) >= min_side]
     for row, found in good:
         if min(found.width, found.height) < min_side:
@@ -154,7 +154,7 @@ def _readable(
     return [row for row, _ in kept], [picture for _, picture in kept]
 
 
-def _manifest_row(source: str, row: Row, picture: Picture) -> dict[str, Any]:
+def _manifest_row(source: str, row: Row, picture: ScannedImage) -> dict[str, Any]:
     """Join what the source and the file say; where both speak, the source's table wins."""
     said = picture.facts
     values = {name: getattr(row, name) for name in Row.__slots__}
@@ -165,7 +165,7 @@ def _manifest_row(source: str, row: Row, picture: Picture) -> dict[str, Any]:
     return {**values, **measured, "source": source}
 
 
-def grouped(
+def build_manifest(
     rows: list[dict[str, Any]],
     small: NDArray[np.float32],
     roots: dict[str, Path],

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.files import atomic_path
-from pneumoscope.data.image_scan import Picture
+from pneumoscope.data.image_scan import ScannedImage
 from pneumoscope.data.polygons import Outlines, union_mask
 from pneumoscope.data.source import Row
 
@@ -49,7 +49,7 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
 
 
 def draw_masks(
-    rows: Sequence[Row], pictures: Sequence[Picture], outlines: dict[str, Outlines], folder: Path, root: str
+    rows: Sequence[Row], pictures: Sequence[ScannedImage], outlines: dict[str, Outlines], folder: Path, root: str
 ) -> tuple[list[Row], list[str]]:
     """Draw what was outlined, in the size of each image, into ``folder/lung`` and ``folder/ignore``.
 
@@ -93,7 +93,7 @@ def draw_masks(
     return drawn, notes
 
 
-def _stretched(image: str, picture: Picture, found: Outlines) -> str:
+def _stretched(image: str, picture: ScannedImage, found: Outlines) -> str:
     across, down = picture.width / found.width, picture.height / found.height
     said = (
         f"{image}: outlined at {found.width}x{found.height}, the image has {picture.width}x{picture.height}; "

@@ -22,7 +22,7 @@ import pandas as pd
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.data.conflicts import conflict_images, find_conflicts
 from pneumoscope.data.image_scan import Progress, imported_thumbnails, silent
-from pneumoscope.data.importing import grouped
+from pneumoscope.data.importing import build_manifest
 from pneumoscope.data.manifest import Manifest, validated
 from pneumoscope.data.similarity import Pair
 from pneumoscope.data.splits import balance_rows, parse_balance
@@ -169,7 +169,7 @@ def merge(
         together += [f"{number}:{group}" for group in manifest.table.group]
         kept = manifest.table.drop(columns=["group", "split"])
         rows += [{str(name): value for name, value in row.items()} for row in kept.to_dict("records")]
-    merged, pairs = grouped(rows, small, roots, together, progress)
+    merged, pairs = build_manifest(rows, small, roots, together, progress)
 
     table = merged.table
     conflicts = find_conflicts(merged, pairs)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Ring = Sequence[tuple[float, float]]
-"""Corners (x, y) of one closed line; the last is joined to the first."""
+"""Corners (x, y) of one closed line; the last is connected_components to the first."""
 Polygon = Sequence[Ring]
 """Rings by the even-odd rule: a ring inside another is a hole, one beside it another piece."""
 

@@ -36,7 +36,7 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedFile:
     """A file or a row of the source's table that does not come in, and why."""
 
     file: str
@@ -49,13 +49,13 @@ class Listing:
 
     root: Path
     rows: list[Row] = field(default_factory=list)
-    dropped: list[Dropped] = field(default_factory=list)
+    dropped: list[DroppedFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     outlines: dict[str, Outlines] = field(default_factory=dict)
 
     def drop(self, file: str, reason: str) -> None:
         """Record a file or row that does not come in."""
-        self.dropped.append(Dropped(file, reason))
+        self.dropped.append(DroppedFile(file, reason))
 
 
 @dataclass(frozen=True)
@@ -180,6 +180,6 @@ def files_under(folder: Path) -> Iterator[Path]:
     yield from sorted(path for path in folder.rglob("*") if path.is_file() or is_broken_link(path))
 
 
-def relative(path: Path, root: Path) -> str:
+def relative_name(path: Path, root: Path) -> str:
     """Return ``path`` relative to ``root``, with forward slashes."""
     return path.relative_to(root).as_posix()

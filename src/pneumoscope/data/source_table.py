@@ -53,7 +53,7 @@ def read_table(path: Path) -> pd.DataFrame:
         raise ManifestError(str(path), f"is not a readable CSV file: {error}.", "Save it as CSV in UTF-8.") from error
 
 
-def need_column(table: pd.DataFrame, name: str, option: str, path: Path) -> str:
+def require_column(table: pd.DataFrame, name: str, option: str, path: Path) -> str:
     """Return ``name`` if the table has such a column.
 
     Raises:
@@ -68,18 +68,18 @@ def need_column(table: pd.DataFrame, name: str, option: str, path: Path) -> str:
     )
 
 
-def text(cell: str) -> str | None:
+def cell_text(cell: str) -> str | None:
     """Return a cell, or None if it says nothing."""
     return None if cell.strip() in UNKNOWN else cell.strip()
 
 
-def term(cell: str, terms: Mapping[str, str], where: str) -> str | None:
+def map_term(cell: str, terms: Mapping[str, str], where: str) -> str | None:
     """Return what an explicit table makes of a cell; None if it says nothing.
 
     Raises:
         ManifestError: The table does not have it.
     """
-    value = text(cell)
+    value = cell_text(cell)
     if value is None or value in terms:
         return None if value is None else terms[value]
     raise ManifestError(
@@ -87,13 +87,13 @@ def term(cell: str, terms: Mapping[str, str], where: str) -> str | None:
     )
 
 
-def years(cell: str, where: str) -> float | None:
+def parse_age(cell: str, where: str) -> float | None:
     """Return an age in years from ``65``, ``65.5`` or DICOM's ``065Y``, ``018M``, ``003W``, ``010D`` (PS3.5 6.2, AS).
 
     Raises:
         ManifestError: It is something else.
     """
-    value = text(cell)
+    value = cell_text(cell)
     if value is None:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([YMWD]?)", value)

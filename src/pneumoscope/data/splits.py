@@ -78,7 +78,7 @@ def assign_parts(manifest: Manifest, fractions: Mapping[str, float], seed: int) 
         seed: Another seed gives another division of the same shares.
     """
     share = shares(fractions)
-    dealt = _deal(manifest.table, {name: value for name, value in share.items() if value > 0}, seed)
+    dealt = _assign_groups(manifest.table, {name: value for name, value in share.items() if value > 0}, seed)
     asked = ", ".join(f"{name} {value:.3g}" for name, value in share.items() if value > 0)
     return manifest.with_split(manifest.table.group.map(dealt), f"split: {asked}; seed {seed}")
 
@@ -87,7 +87,7 @@ def _order(group: str, seed: int) -> bytes:
     return hashlib.sha256(f"{seed}|{group}".encode()).digest()
 
 
-def _deal(table: pd.DataFrame, share: Mapping[str, float], seed: int) -> dict[str, str]:
+def _assign_groups(table: pd.DataFrame, share: Mapping[str, float], seed: int) -> dict[str, str]:
     """Deal whole groups to the parts: group -> part.
 
     A part's due is its share of what has been dealt so far, so that each prefix of the order is divided fairly.
@@ -138,7 +138,7 @@ def balance_train(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> 
     Raises:
         ManifestError: There is no training part.
     """
-    out, left = _spared(manifest.part("train").table, ratio, seed)
+    out, left = _groups_to_drop(manifest.part("train").table, ratio, seed)
     parts = manifest.table["split"].mask(manifest.table.group.isin(out))
     return manifest.with_split(parts, f"balance of train: {_balance_note(ratio, seed, left)}"), left
 
@@ -157,14 +157,14 @@ def balance_rows(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> t
     Returns:
         The manifest, and the images left out as ``source/image``.
     """
-    out, left = _spared(manifest.table, ratio, seed)
+    out, left = _groups_to_drop(manifest.table, ratio, seed)
     gone = manifest.table.group.isin(out)
     names = sorted(manifest.table.source[gone] + "/" + manifest.table.image[gone])
     kept = manifest.where(~gone)
     return replace(kept, notes=(*kept.notes, f"balance: {_balance_note(ratio, seed, left)}")), names
 
 
-def _spared(table: pd.DataFrame, ratio: Mapping[str, float], seed: int) -> tuple[set[str], dict[str, int]]:
+def _groups_to_drop(table: pd.DataFrame, ratio: Mapping[str, float], seed: int) -> tuple[set[str], dict[str, int]]:
     """Return the groups that go so that the labels come to the ratio, and label -> images that go with them."""
     have = table.label.value_counts()
     unit = min(have[label] / weight for label, weight in ratio.items())

@@ -21,7 +21,7 @@ from pneumoscope import __version__
 from pneumoscope.bundle.card import Card, LabelDefinition, PartMetrics, Refusal, SourceLicence, identity
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import sha256_of, write_json, write_text
-from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.export.gate_summary import CONFOUNDED, summary_of
 from pneumoscope.export.graph import BundleGraph, fit_feature_space, forward_part
 from pneumoscope.export.limits import NOT_LOOKED_FOR, limits
@@ -172,7 +172,7 @@ def release(
     callbacks: Callbacks = SILENT,
     name: str | None = None,
     device: str = "auto",
-    gate: GateReport | None = None,
+    gate: CheckReport | None = None,
 ) -> Path:
     """Calibrate, export, check and describe a run's kept weights; write the bundle to ``folder``, whole or not at all.
 

@@ -86,7 +86,7 @@ def mask_outline(rgb: RGB, mask: NDArray[np.bool_], *, colour: tuple[int, int, i
     return out
 
 
-def shrunk(rgb: RGB, longest: int) -> RGB:
+def shrink(rgb: RGB, longest: int) -> RGB:
     """Return a picture whose longer side is at most ``longest`` pixels; it is never enlarged."""
     height, width = rgb.shape[:2]
     scale = longest / max(height, width)

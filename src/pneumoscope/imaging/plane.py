@@ -45,7 +45,7 @@ class Turn(NamedTuple):
     reverse_columns: bool = False
 
 
-def turned(pixels: NDArray[np.float32], turn: Turn) -> NDArray[np.float32]:
+def make_upright(pixels: NDArray[np.float32], turn: Turn) -> NDArray[np.float32]:
     """Return ``pixels`` upright and contiguous in memory; the same array if there is nothing to turn."""
     if turn == Turn():
         return pixels
@@ -98,7 +98,7 @@ def luma(red: NDArray[np.integer], green: NDArray[np.integer], blue: NDArray[np.
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
+def suppress_warnings() -> Iterator[None]:
     """Hold back the warnings of a library while it reads one file.
 
     They quote tag values, which may be a patient's; what matters in them is checked here and raised as an error. One

@@ -19,7 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging import png
-from pneumoscope.imaging.plane import Plane, Turn, check_one_frame, check_size, quiet, turned
+from pneumoscope.imaging.plane import Plane, Turn, check_one_frame, check_size, make_upright, suppress_warnings
 
 # Exif tag 274, Orientation (CIPA DC-008 4.6.5): how the stored rows and columns are turned to stand upright.
 _EXIF_TURNS = {
@@ -46,7 +46,7 @@ def decode_png(data: bytes, name: str, max_pixels: int, depth: int | None) -> Pl
     if header.interlaced or header.colour_type == 3 or not pixels[-1].any():
         png.check_complete(header, name)
     bits = 8 if header.colour_type == 3 else header.bits  # a palette's colours have 8 bits, whatever its indices have
-    return Plane(turned(pixels, _exif_turn(image)), bits, {})
+    return Plane(make_upright(pixels, _exif_turn(image)), bits, {})
 
 
 def decode_jpeg(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -59,7 +59,7 @@ def decode_jpeg(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
         raise ImageError(name, problem, "Copy or export it again.", code="damaged")
     image = JpegImageFile(BytesIO(data))
     check_size(name, *image.size, max_pixels)
-    return Plane(turned(_grey(image, name, 8, depth), _exif_turn(image)), 8, {})
+    return Plane(make_upright(_grey(image, name, 8, depth), _exif_turn(image)), 8, {})
 
 
 def decode_webp(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -67,12 +67,12 @@ def decode_webp(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
     image = WebPImageFile(BytesIO(data))
     check_size(name, *image.size, max_pixels)
     check_one_frame(name, image.n_frames)
-    return Plane(turned(_grey(image, name, 8, depth), _exif_turn(image)), 8, {})
+    return Plane(make_upright(_grey(image, name, 8, depth), _exif_turn(image)), 8, {})
 
 
 def decode_tiff(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
     """Decode a TIFF 6.0 or BigTIFF of one page: grey up to 16 bits, colour of 8. Pillow turns it upright itself."""
-    with quiet():
+    with suppress_warnings():
         image = TiffImageFile(BytesIO(data))
         check_size(name, *image.size, max_pixels)
         check_one_frame(name, image.n_frames)
@@ -138,5 +138,5 @@ def _exif_turn(image: Image.Image) -> Turn:
     """Return the turn that Exif asks for, or XMP in its place."""
     if _EXIF_KEYS.isdisjoint(image.info):
         return Turn()
-    with quiet():
+    with suppress_warnings():
         return _EXIF_TURNS.get(image.getexif().get(274, 1), Turn())

@@ -67,7 +67,7 @@ class SourceFigures(Frozen):
     metrics: dict[str, Estimate]
 
 
-class Measured(Frozen):
+class Measurement(Frozen):
     """The figures of an evaluation."""
 
     figures: Figures = Field(description="of all images that could be read, refused ones too")
@@ -83,7 +83,7 @@ class Measured(Frozen):
     )
 
 
-class Evaluation(Measured):
+class Evaluation(Measurement):
     """All that is known of one model on one part of one manifest."""
 
     schema_version: int = 1
@@ -272,7 +272,7 @@ def _predict(
     return predictions
 
 
-def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: int, resamples: int) -> Measured:
+def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: int, resamples: int) -> Measurement:
     index = {member: k for k, label in enumerate(card.labels) for member in label.members}
     names = card.label_names
     probabilities = np.array([a.probabilities for a in answers], dtype=np.float64)
@@ -309,7 +309,7 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
 
     said = Counter((names[k], a.decision or REFUSED) for k, a in zip(truth, answers, strict=True))
     everything = figures(np.ones(len(truth), dtype=np.bool_), resamples, judged=True)
-    return Measured(
+    return Measurement(
         figures=everything,
         meaning={
             point.name: above_threshold(

@@ -15,7 +15,7 @@ def headline(evaluation: Evaluation, card: Card) -> dict[str, Estimate]:
     return {key: figures[key] for key in wanted}
 
 
-def opening_of(evaluation: Evaluation, card: Card, opened: int, command: str) -> Opening:
+def build_opening(evaluation: Evaluation, card: Card, opened: int, command: str) -> Opening:
     """Return the fact that an evaluation opened test images.
 
     Args:

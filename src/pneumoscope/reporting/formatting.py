@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
-from pneumoscope.bundle.card import Card, GateNote
+from pneumoscope.bundle.card import Card, CheckNote
 from pneumoscope.bundle.evidence import Opening
 from pneumoscope.core.labels import display_name
 from pneumoscope.stats.estimates import Estimate
@@ -118,7 +118,7 @@ def openings_words(openings: Sequence[Opening]) -> str:
     return f"Opened {times} with this model, first on {moment(first.time)}: {first.images} images, {before}."
 
 
-def gate_words(findings: Sequence[GateNote] | None) -> str:
+def gate_words(findings: Sequence[CheckNote] | None) -> str:
     """Return what the data gate said before a training, in a sentence or two."""
     if findings is None:
         return "The data gate was not asked: this model was made before there was one, or without it."

@@ -15,11 +15,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from pneumoscope.bundle import evidence
-from pneumoscope.bundle.card import Card, GateNote, read_card
+from pneumoscope.bundle.card import Card, CheckNote, read_card
 from pneumoscope.bundle.evidence import Fact, Opening
 from pneumoscope.bundle.runtime import bundle_folder
 from pneumoscope.core.errors import RunError
-from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 
@@ -31,7 +31,7 @@ class Record:
     Args:
         card: The bundle's.
         identity: The bundle's.
-        facts: Evidence about it.
+        facts: CheckContext about it.
         recipe: Resolved.
         environment: Versions and machine of the training.
         curve: A row an epoch, as in ``metrics.csv``, without empty cells.
@@ -50,7 +50,7 @@ class Record:
     curve: tuple[Mapping[str, float], ...] = ()
     seconds: float | None = None
     data: Mapping[str, Any] | None = None
-    gate: GateReport | None = None
+    gate: CheckReport | None = None
     evaluation: Evaluation | None = None
     examples: bool = False
 
@@ -77,11 +77,11 @@ class Record:
         return [finding.name for finding in self.findings or () if finding.name in LEAKS]
 
     @property
-    def findings(self) -> tuple[GateNote, ...] | None:
+    def findings(self) -> tuple[CheckNote, ...] | None:
         """What the data gate found, in words; None where it was not asked."""
         if self.gate is not None:
             return tuple(
-                GateNote(name=f.name, severity=f.severity, sentence=f.sentence, because=f.because)
+                CheckNote(name=f.name, severity=f.severity, sentence=f.sentence, because=f.because)
                 for f in self.gate.findings
             )
         return None if self.card.gate is None else self.card.gate.findings
@@ -128,7 +128,7 @@ def _with_run(record: Record, folder: Path) -> Record:
             curve=_curve(folder / "metrics.csv"),
             seconds=sum(json.loads(timing.read_text())["epoch_seconds"]) if timing.is_file() else None,
             data=describe_file(manifest) if manifest.is_file() else None,
-            gate=GateReport.model_validate_json(gate.read_bytes()) if gate.is_file() else None,
+            gate=CheckReport.model_validate_json(gate.read_bytes()) if gate.is_file() else None,
             # Figures of an earlier bundle of this run are not this one's.
             evaluation=evaluation if evaluation is not None and evaluation.identity == record.identity else None,
         )

@@ -36,7 +36,7 @@ class ScoreBand(Frozen):
     images: int
 
 
-class Plots(Frozen):
+class CurvePoints(Frozen):
     """Points of the pictures of the primary class (the first)."""
 
     roc: tuple[tuple[float, float], ...] = Field(
@@ -48,11 +48,11 @@ class Plots(Frozen):
     )
 
 
-def plots_of(probability: Floats, truth: Ints, group: Ints, classes: Sequence[str]) -> Plots:
+def curve_points(probability: Floats, truth: Ints, group: Ints, classes: Sequence[str]) -> CurvePoints:
     """Return the points of the pictures; probability [N, C], truth [N], group [N]."""
     score, positive = probability[:, 0], truth == 0
     columns = np.clip((score * _COLUMNS).astype(np.intp), 0, _COLUMNS - 1)
-    return Plots(
+    return CurvePoints(
         roc=_roc(score, positive) if positive.any() and not positive.all() else (),
         reliability=_reliability(score, positive, group),
         histogram={
@@ -62,7 +62,7 @@ def plots_of(probability: Floats, truth: Ints, group: Ints, classes: Sequence[st
     )
 
 
-def score_bands_seen(
+def observed_score_bands(
     score: Floats, positive: Bools, group: Ints, bands: Sequence[Mapping[str, float]]
 ) -> tuple[ScoreBand, ...]:
     """Return what became of the card's score bands on other images; score [N], positive [N], group [N]."""

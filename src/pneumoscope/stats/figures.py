@@ -17,7 +17,7 @@ from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats import conformal, metrics
 from pneumoscope.stats.bootstrap import resample
 from pneumoscope.stats.calibration import at_threshold
-from pneumoscope.stats.curve_points import Plots, ScoreBand, plots_of, score_bands_seen
+from pneumoscope.stats.curve_points import CurvePoints, ScoreBand, curve_points, observed_score_bands
 from pneumoscope.stats.decision import DecisionCurve, decision_curve
 from pneumoscope.stats.estimates import Estimate, Promises
 from pneumoscope.stats.kernels import Bools, Floats, Ints
@@ -55,7 +55,7 @@ class Figures(Frozen):
     by_class: dict[str, dict[str, Estimate]]
     confusion: tuple[tuple[int, ...], ...] = Field(description="row = truth, column = class of the largest probability")
     operating: tuple[OperatingResult, ...]
-    plots: Plots
+    plots: CurvePoints
     score_bands: tuple[ScoreBand, ...] = Field(default=(), description="the card's bands: promised and observed rates")
     decision_curves: tuple[DecisionCurve, ...] = Field(
         default=(), description="at the prevalence of these images, then at stated ones"
@@ -113,7 +113,7 @@ def evaluate_predictions(
     images = AllClasses(p, y, group, sample)
     confusion = metrics.confusion_matrix(y, images.decided, len(classes))
     class_groups = {name: len(np.unique(group[y == k])) for k, name in enumerate(classes)}
-    judged = _judged(images, promises, ood) if promises is not None and len(y) else {}
+    promised = _promised_figures(images, promises, ood) if promises is not None and len(y) else {}
     return Figures(
         images=len(y),
         groups=len(np.unique(group)),
@@ -126,13 +126,13 @@ def evaluate_predictions(
         operating=tuple(
             _operating(name, threshold, p[:, 0], y == 0, group) for name, threshold in (thresholds or {}).items()
         ),
-        plots=plots_of(p, y, group, classes),
+        plots=curve_points(p, y, group, classes),
         warnings=few_groups(class_groups, "these images") if len(y) else (),
-        **judged,
+        **promised,
     )
 
 
-def _judged(images: AllClasses, promises: Promises, ood: ArrayLike | None) -> dict[str, Any]:
+def _promised_figures(images: AllClasses, promises: Promises, ood: ArrayLike | None) -> dict[str, Any]:
     """Return the figures that need the card's promises, by their names in ``Figures``."""
     p, y, group, sample = images.probability, images.truth, images.group, images.sample
     positive, wrong = y == 0, ~images.correct
@@ -146,7 +146,7 @@ def _judged(images: AllClasses, promises: Promises, ood: ArrayLike | None) -> di
             curves.append(decision_curve(moved[:, 0], positive, group, prevalence=prevalence))
     sets = promises.prediction_sets
     return {
-        "score_bands": score_bands_seen(p[:, 0], positive, group, promises.score_bands),
+        "score_bands": observed_score_bands(p[:, 0], positive, group, promises.score_bands),
         "decision_curves": tuple(curves),
         "risk_coverage": tuple(risk_coverage(by, trust, wrong, group, sample) for by, trust in trusts.items()),
         "prediction_sets": sets and conformal.measure(p, y, group, promises.labels, sets.thresholds, sets.alpha),

@@ -174,7 +174,7 @@ def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) ->
     fewest = min(len(counts) for counts in sides)
     if not fewest:
         return Estimate(value=None, note="needs images both of this class and of others")
-    found = _placed(score, positive, index)
+    found = _area_facts(score, positive, index)
     if fewest < FEWEST_GROUPS:
         return Estimate(value=found.area, method=AUROC_SCORE, note=too_few(fewest))
     (m, n), kish = (float(counts.sum()) for counts in sides), [kish_size(counts) for counts in sides]
@@ -194,7 +194,7 @@ def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) ->
 
 
 @dataclass(frozen=True, slots=True)
-class _Placed:
+class _AreaFacts:
     """How the images of either class stand against those of the other."""
 
     area: float
@@ -242,7 +242,7 @@ def components_variance(component: Floats, positive: Bools, group: Ints) -> floa
     return float(s10 / m + s01 / n + 2 * s11 / (m * n))
 
 
-def _placed(score: Floats, positive: Bools, index: Ints) -> _Placed:
+def _area_facts(score: Floats, positive: Bools, index: Ints) -> _AreaFacts:
     part, groups = auroc_components(score, positive), int(index.max()) + 1
     area, squares, freedom, misplaced = float(part[positive].mean()), 0.0, 0.0, groups
     for side in (positive, ~positive):
@@ -253,7 +253,7 @@ def _placed(score: Floats, positive: Bools, index: Ints) -> _Placed:
         squares, freedom = squares + share, freedom + share**2 / max(1, held - 1)
         misplaced = min(misplaced, len(np.unique(of[v < 1])), len(np.unique(of[v > 0])))
     variance = components_variance(part, positive, index) if freedom > 0 else 0.0
-    return _Placed(area, variance, squares**2 / freedom if freedom > 0 else 1.0, float(misplaced))
+    return _AreaFacts(area, variance, squares**2 / freedom if freedom > 0 else 1.0, float(misplaced))
 
 
 def newcombe_variance(area: float, m: float, n: float) -> float:

@@ -22,7 +22,7 @@ from pneumoscope.stats.kernels import Bools, Floats, Ints
 SHARES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
-class Answered(Frozen):
+class AnsweredShare(Frozen):
     """The error where only the images that are trusted most are answered."""
 
     share: float = Field(description="of the images that are answered; ties are answered together")
@@ -35,7 +35,7 @@ class RiskCoverage(Frozen):
     """Risk against coverage for one order of refusal."""
 
     by: str = Field(description="confidence: the largest probability; ood: minus the out-of-distribution score")
-    points: tuple[Answered, ...] = Field(description="from all images to half of them")
+    points: tuple[AnsweredShare, ...] = Field(description="from all images to half of them")
     area: Estimate = Field(description="AURC")
     best_area: float = Field(description="of an order that refuses all errors first")
 
@@ -74,7 +74,7 @@ def risk_coverage(by: str, trust: Floats, wrong: Bools, group: Ints, sample: Res
         limit = float(falling[max(0, round(share * len(trust)) - 1)])
         kept = trust >= limit
         points.append(
-            Answered(
+            AnsweredShare(
                 share=float(kept.mean()),
                 images=int(kept.sum()),
                 limit=limit,

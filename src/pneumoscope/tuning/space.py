@@ -19,7 +19,7 @@ from pydantic import Discriminator, Field, Tag, model_validator
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
-from pneumoscope.core.overrides import numbers, parse_path
+from pneumoscope.core.overrides import parse_numbers, parse_path
 from pneumoscope.recipes.recipe import Recipe
 
 Scalar = bool | int | float | str | None
@@ -35,7 +35,7 @@ class Choice(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _from_list(cls, data: Any) -> Any:
-        return {"values": numbers(data)} if isinstance(data, list) else data
+        return {"values": parse_numbers(data)} if isinstance(data, list) else data
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -88,7 +88,7 @@ class Range(Frozen):
     @model_validator(mode="before")
     @classmethod
     def _numbers(cls, data: Any) -> Any:
-        return {key: numbers(value) for key, value in data.items()} if isinstance(data, dict) else data
+        return {key: parse_numbers(value) for key, value in data.items()} if isinstance(data, dict) else data
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:

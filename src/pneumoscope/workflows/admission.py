@@ -10,14 +10,14 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.data.checks.runner import check
 from pneumoscope.training.plan import Plan
 
 
 def admit(
     plan: Plan, *, allowed: Mapping[str, str] | None = None, strict: bool = False, callbacks: Callbacks = SILENT
-) -> GateReport:
+) -> CheckReport:
     """Put the gate's questions to the images and classes of a plan.
 
     Args:
@@ -27,7 +27,7 @@ def admit(
         callbacks: Receive findings and progress.
 
     Raises:
-        GateRefusedError: A finding blocks and is not allowed.
+        CheckRefusedError: A finding blocks and is not allowed.
         ManifestError: The folder of a source is not there.
     """
     task = plan.recipe.task

@@ -15,7 +15,7 @@ from pneumoscope.comparison.runs import Outcome, is_finished
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, RunError
 from pneumoscope.core.files import atomic_path, write_text
-from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.reporting.charts.figure import to_png
 from pneumoscope.training.features import FeatureStore
@@ -60,7 +60,7 @@ def run_comparison(
         callbacks: Receive the progress.
 
     Raises:
-        GateRefusedError: The data gate blocks; nothing was trained.
+        CheckRefusedError: The data gate blocks; nothing was trained.
         RunError: Not one network could be run.
         KeyboardInterrupt: The user stopped it; the same command goes on.
     """
@@ -95,7 +95,7 @@ def run_comparison(
     return made
 
 
-def _notes(outcomes: Sequence[Outcome], gates: Mapping[str, GateReport]) -> tuple[str, ...]:
+def _notes(outcomes: Sequence[Outcome], gates: Mapping[str, CheckReport]) -> tuple[str, ...]:
     """Return what a reader must know of all networks together."""
     plans = {outcome.entry.name: outcome.entry.plan for outcome in outcomes if outcome.entry.plan is not None}
     first: dict[str, None] = {}  # a set that keeps its order: entries share data, and so what is said of it
@@ -135,13 +135,13 @@ def _write(comparison: Comparison, folder: Path) -> None:
 
 def ask_gate(
     entries: Sequence[Entry], *, allowed: Mapping[str, str], callbacks: Callbacks = SILENT
-) -> dict[str, GateReport]:
+) -> dict[str, CheckReport]:
     """Return what the data gate says of each entry's data, by name; entries with the same data share one report.
 
     Raises:
-        GateRefusedError: A finding blocks and is not allowed; nothing was trained yet.
+        CheckRefusedError: A finding blocks and is not allowed; nothing was trained yet.
     """
-    reports: dict[tuple[object, ...], GateReport] = {}
+    reports: dict[tuple[object, ...], CheckReport] = {}
     by_name = {}
     for entry in entries:
         if entry.plan is not None:
@@ -158,7 +158,7 @@ def run_all(
     entries: Sequence[Entry],
     folder: Path,
     *,
-    gates: Mapping[str, GateReport],
+    gates: Mapping[str, CheckReport],
     device: str,
     callbacks: Callbacks = SILENT,
 ) -> list[Outcome]:

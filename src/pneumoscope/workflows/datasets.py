@@ -18,7 +18,7 @@ from pneumoscope.data import describe as facts
 from pneumoscope.data import merge as merging
 from pneumoscope.data.checks import runner
 from pneumoscope.data.checks.catalogue import CHECKS
-from pneumoscope.data.checks.findings import GateReport, reasons
+from pneumoscope.data.checks.findings import CheckReport, reasons
 from pneumoscope.data.conflicts import conflict_images
 from pneumoscope.data.conflicts import drop_conflicts as without_conflicts
 from pneumoscope.data.importing import ImportReport, import_source
@@ -280,7 +280,7 @@ def check(
     pictures: str | Path | None = None,
     roots: Roots | None = None,
     callbacks: Callbacks = SILENT,
-) -> GateReport:
+) -> CheckReport:
     """Run the data checks: what leaks between the parts, what is damaged, what confounds.
 
     The report of the same rows, parts, classes and files comes from the cache.

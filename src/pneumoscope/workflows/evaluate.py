@@ -20,7 +20,7 @@ from pneumoscope.data.ledger import ledger_path, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import Evaluation, rows_of
 from pneumoscope.inference.evaluate import evaluate as evaluate_part
-from pneumoscope.inference.opening import opening_of
+from pneumoscope.inference.opening import build_opening
 from pneumoscope.inference.predict import page_items
 from pneumoscope.reporting.examples import Example, choose, with_pictures
 from pneumoscope.reporting.pages.evaluation import evaluation_page
@@ -187,7 +187,7 @@ def measure(
             keep=predictions.append,
         )
     if opened:
-        fact = opening_of(evaluation, model.card, opened, command)
+        fact = build_opening(evaluation, model.card, opened, command)
         callbacks.message(f"The opening is evidence about this model: {evidence.append(model.folder, fact)}")
         renew(model.folder)
     return Measurement(evaluation, rows_of(manifest, part, model.card), predictions)

@@ -11,7 +11,7 @@ from pneumoscope.bundle.runtime import load
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_text
-from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.data.checks.runner import check
 from pneumoscope.data.describe import describe
 from pneumoscope.data.manifest import Manifest
@@ -102,7 +102,7 @@ def report(
     return page
 
 
-def _checks_of(manifest: Manifest, record: Record, callbacks: Callbacks) -> GateReport:
+def _checks_of(manifest: Manifest, record: Record, callbacks: Callbacks) -> CheckReport:
     recipe = record.recipe
     labels = sorted(set(manifest.table["label"]))
     classes = None if recipe is None else {label: str(recipe.task.class_of(label)) for label in labels}

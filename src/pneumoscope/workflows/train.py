@@ -7,7 +7,7 @@ from typing import Any
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
-from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.export.release import release
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.training.distributed.ranks import Ranks
@@ -25,7 +25,7 @@ def train_and_release(
     resume: bool = False,
     callbacks: Callbacks = SILENT,
     name: str | None = None,
-    gate: GateReport | None = None,
+    gate: CheckReport | None = None,
     **kwargs: Any,
 ) -> tuple[Run, Path, Evaluation]:
     """Train a plan into ``folder`` and leave there the bundle and the validation part's figures.
@@ -46,7 +46,7 @@ def train_and_release(
         The run, its bundle's folder, and the figures on validation as the clinic measures them.
 
     Raises:
-        GateRefusedError: The gate was not asked yet, and says no.
+        CheckRefusedError: The gate was not asked yet, and says no.
         RunError: The folder holds another run, or the loss is no longer finite.
         ParityError: ONNX Runtime and torch differ; no bundle is written.
         KeyboardInterrupt: The user stopped it; the folder can be resumed.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
-from pneumoscope.data.checks.findings import GateReport
+from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.training.plan import plan
 from pneumoscope.tuning.page import study_page
@@ -31,7 +31,7 @@ def write_study(opened: Opened, folder: Path, comparison: Comparison | None = No
     return summary
 
 
-def train_best(opened: Opened, folder: Path, gate: GateReport, callbacks: Callbacks = SILENT) -> Evaluation | None:
+def train_best(opened: Opened, folder: Path, gate: CheckReport, callbacks: Callbacks = SILENT) -> Evaluation | None:
     """Train the best recipe into ``folder/best`` with its bundle and report.
 
     Of several workers on one study the first to come here does it, and the others leave it at that.

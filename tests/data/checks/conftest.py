@@ -1,4 +1,4 @@
-"""Evidence without files: rows and pairs as a test says them, all else ordinary."""
+"""CheckContext without files: rows and pairs as a test says them, all else ordinary."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.file_facts import Facts
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.similarity import Pair
@@ -19,12 +19,12 @@ Row = dict[str, Any]
 
 
 @pytest.fixture
-def evidence(make_row: Callable[..., Row]) -> Callable[..., Evidence]:
-    """``evidence(rows, pairs, facts)``: each row as a mapping of what is not ordinary, pairs as (first, second, r)."""
+def context(make_row: Callable[..., Row]) -> Callable[..., CheckContext]:
+    """``context(rows, pairs, facts)``: each row as a mapping of what is not ordinary, pairs as (first, second, r)."""
 
     def build(
         rows: Sequence[Row], pairs: Sequence[tuple[int, int, float]] = (), facts: Sequence[Row] | None = None
-    ) -> Evidence:
+    ) -> CheckContext:
         manifest = Manifest.from_rows([make_row(number, **row) for number, row in enumerate(rows)], {})
         ordinary = [Facts(format="png", mean=0.5, commonest=0.1, sha256=sha256) for sha256 in manifest.table.sha256]
         table = pd.DataFrame(
@@ -34,6 +34,6 @@ def evidence(make_row: Callable[..., Row]) -> Callable[..., Evidence]:
             ]
         ).astype({"quality": np.float64})
         labels = tuple(manifest.table.label)
-        return Evidence(manifest, labels, table, tuple(Pair(*pair) for pair in pairs))
+        return CheckContext(manifest, labels, table, tuple(Pair(*pair) for pair in pairs))
 
     return build

@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 import pytest
 
-from pneumoscope.data.checks.ages import children_and_adults
-from pneumoscope.data.checks.ancestors import ANCESTORS, DISPLAY, kinship
-from pneumoscope.data.checks.context import Evidence
-from pneumoscope.data.checks.damage import altered, constant, unreadable
+from pneumoscope.data.checks.ages import compare_ages
+from pneumoscope.data.checks.ancestors import ANCESTORS, DISPLAY, common_ancestry
+from pneumoscope.data.checks.context import CheckContext
+from pneumoscope.data.checks.damage import find_altered, find_blank, find_unreadable
 from pneumoscope.data.checks.findings import Clear, Finding
-from pneumoscope.data.checks.identities import of_name
+from pneumoscope.data.checks.identities import patient_in_name
 from pneumoscope.data.checks.leaks import (
-    copies_within,
-    duplicates_across_parts,
-    label_conflicts,
-    patients_across_parts,
+    find_copies_within,
+    find_duplicates_across_parts,
+    find_label_conflicts,
+    find_patients_across_parts,
 )
-from pneumoscope.data.checks.metadata import label_from_metadata
-from pneumoscope.data.checks.shared_sources import known_ancestors, one_source_classes, shared_images
+from pneumoscope.data.checks.metadata import guess_label_from_metadata
+from pneumoscope.data.checks.shared_sources import find_known_ancestors, find_one_source_labels, find_shared_images
 
-Build = Callable[..., Evidence]
+Build = Callable[..., CheckContext]
 PLAIN: list[dict[str, Any]] = [{}, {}, {}]
 
 
@@ -37,34 +37,36 @@ def _clear(outcome: Finding | Clear) -> Clear:
     return outcome
 
 
-def test_damage_names_the_rows(evidence: Build) -> None:
-    whole = evidence(PLAIN)
-    assert all(_clear(check(whole)).applicable for check in (unreadable, altered, constant))
-    spoilt = evidence(
+def test_damage_names_the_rows(context: Build) -> None:
+    whole = context(PLAIN)
+    assert all(_clear(check(whole)).applicable for check in (find_unreadable, find_altered, find_blank))
+    spoilt = context(
         PLAIN, facts=[{"error": "is empty (0 bytes).", "sha256": ""}, {"sha256": "0" * 64}, {"commonest": 0.999}]
     )
-    for row, check in enumerate((unreadable, altered, constant)):
+    for row, check in enumerate((find_unreadable, find_altered, find_blank)):
         finding = _found(check(spoilt))
         assert finding.severity == "block"
         assert finding.rows == (row,)
 
 
-def test_a_copy_in_two_parts_blocks(evidence: Build) -> None:
+def test_a_copy_in_two_parts_blocks(context: Build) -> None:
     rows = [{"split": "train"}, {"split": "test"}, {"split": "train"}]
-    finding = _found(duplicates_across_parts(evidence(rows, [(0, 1, 0.9), (0, 2, 1.0)])))
+    finding = _found(find_duplicates_across_parts(context(rows, [(0, 1, 0.9), (0, 2, 1.0)])))
     assert (finding.severity, finding.rows) == ("block", (0, 1))
     assert "1 pairs" in finding.sentence
-    _clear(duplicates_across_parts(evidence(rows, [(0, 2, 1.0)])))
+    _clear(find_duplicates_across_parts(context(rows, [(0, 2, 1.0)])))
 
 
-def test_without_parts_nothing_can_leak(evidence: Build) -> None:
-    for check in (duplicates_across_parts, patients_across_parts):
-        outcome = _clear(check(evidence(PLAIN, [(0, 1, 1.0)])))
+def test_without_parts_nothing_can_leak(context: Build) -> None:
+    for check in (find_duplicates_across_parts, find_patients_across_parts):
+        outcome = _clear(check(context(PLAIN, [(0, 1, 1.0)])))
         assert not outcome.applicable
 
 
-def test_a_row_in_no_part_does_not_leak(evidence: Build) -> None:
-    _clear(duplicates_across_parts(evidence([{"split": "train"}, {}, {"split": "test"}], [(0, 1, 1.0), (1, 2, 1.0)])))
+def test_a_row_in_no_part_does_not_leak(context: Build) -> None:
+    _clear(
+        find_duplicates_across_parts(context([{"split": "train"}, {}, {"split": "test"}], [(0, 1, 1.0), (1, 2, 1.0)]))
+    )
 
 
 @pytest.mark.parametrize(
@@ -78,85 +80,87 @@ def test_a_row_in_no_part_does_not_leak(evidence: Build) -> None:
     ids=["number", "Kaggle", "NIH", "ieee8023"],
 )
 def test_a_person_in_two_parts_is_known_by_number_or_name(
-    evidence: Build, one: dict[str, str], other: dict[str, str], why: str
+    context: Build, one: dict[str, str], other: dict[str, str], why: str
 ) -> None:
     rows = [{**one, "split": "train"}, {**other, "split": "validation"}, {"split": "test"}]
-    finding = _found(patients_across_parts(evidence(rows)))
+    finding = _found(find_patients_across_parts(context(rows)))
     assert finding.severity == "block"
     assert [case.rows for case in finding.cases] == [(0, 1)]
     assert why in finding.cases[0].says
 
 
-def test_a_person_is_met_again_through_a_shared_picture(evidence: Build) -> None:
+def test_a_person_is_met_again_through_a_shared_picture(context: Build) -> None:
     """Row 0 has no number; it is a copy of row 1, whose patient has another picture in test."""
     rows = [
         {"split": "train", "source": "radiography"},
         {"source": "kaggle", "patient_id": "person1"},
         {"split": "test", "source": "kaggle", "patient_id": "person1"},
     ]
-    finding = _found(patients_across_parts(evidence(rows, [(0, 1, 0.95)])))
+    finding = _found(find_patients_across_parts(context(rows, [(0, 1, 0.95)])))
     assert finding.rows == (0, 2)
 
 
 @pytest.mark.parametrize("name", ["IM-0001-0001.jpeg", "20200312_001.png", "person.png", "xperson1_virus_2.png"])
 def test_common_names_are_nobody(name: str) -> None:
-    assert of_name(name) is None
+    assert patient_in_name(name) is None
 
 
-def test_one_exposure_under_two_labels_blocks(evidence: Build) -> None:
+def test_one_exposure_under_two_labels_blocks(context: Build) -> None:
     rows = [{"label": "normal"}, {"label": "pneumonia"}, {"label": "covid-19"}]
-    finding = _found(label_conflicts(evidence(rows, [(0, 1, 0.97), (0, 2, 0.7)])))
+    finding = _found(find_label_conflicts(context(rows, [(0, 1, 0.97), (0, 2, 0.7)])))
     assert (finding.severity, finding.rows) == ("block", (0, 1))  # alike, but not one exposure: two studies may differ
-    _clear(label_conflicts(evidence(rows, [(0, 2, 0.7)])))
+    _clear(find_label_conflicts(context(rows, [(0, 2, 0.7)])))
 
 
-def test_sets_that_share_images_are_measured_and_their_ancestors_named(evidence: Build) -> None:
+def test_sets_that_share_images_are_measured_and_their_ancestors_named(context: Build) -> None:
     rows = [
         {"source": "radiography", "label": "viral-pneumonia"},
         {"source": "kaggle-pneumonia", "label": "viral-pneumonia"},
         {"source": "kaggle-pneumonia", "label": "viral-pneumonia"},
     ]
-    finding = _found(shared_images(evidence(rows, [(0, 1, 0.9)])))
+    finding = _found(find_shared_images(context(rows, [(0, 1, 0.9)])))
     assert "measured" in finding.sentence
     assert "Chowdhury" in finding.sentence
     assert finding.numbers["kaggle-pneumonia, Viral pneumonia: also in radiography"].value == 0.5
-    unknown = _found(shared_images(evidence([{"source": "a"}, {"source": "b"}], [(0, 1, 0.9)])))
+    unknown = _found(find_shared_images(context([{"source": "a"}, {"source": "b"}], [(0, 1, 0.9)])))
     assert "no common ancestor" in unknown.sentence
 
 
-def test_ancestors_that_are_not_here_are_inferred(evidence: Build) -> None:
-    finding = _found(known_ancestors(evidence([{"source": "radiography", "label": "covid-19"}, {"source": "mine"}])))
+def test_ancestors_that_are_not_here_are_inferred(context: Build) -> None:
+    finding = _found(
+        find_known_ancestors(context([{"source": "radiography", "label": "covid-19"}, {"source": "mine"}]))
+    )
     assert finding.severity == "note"
     assert finding.sentence.startswith("Inferred")
     assert "covid-chestxray-dataset" in finding.sentence
     assert "children" not in finding.sentence  # no viral pneumonia is here
     assert finding.rows == (0,)
-    _clear(known_ancestors(evidence([{"source": "mine"}])))
+    _clear(find_known_ancestors(context([{"source": "mine"}])))
 
 
 def test_kinship_goes_through_a_set_that_is_not_here() -> None:
-    assert [(step.child, step.parent) for step in kinship("radiography", "nih")] == [
+    assert [(step.child, step.parent) for step in common_ancestry("radiography", "nih")] == [
         ("radiography", "rsna"),
         ("rsna", "nih"),
     ]
-    assert {step.parent for step in kinship("darwin", "ieee8023")} == {"ieee8023"}
-    assert kinship("nih", "ieee8023") == []
+    assert {step.parent for step in common_ancestry("darwin", "ieee8023")} == {"ieee8023"}
+    assert common_ancestry("nih", "ieee8023") == []
     assert {name for step in ANCESTORS for name in (step.child, step.parent)} <= DISPLAY.keys()
 
 
-def test_a_label_from_one_source_is_not_identifiable(evidence: Build) -> None:
+def test_a_label_from_one_source_is_not_identifiable(context: Build) -> None:
     rows = [
         {"source": "a", "label": "covid-19"},
         {"source": "b", "label": "normal"},
         {"source": "b", "label": "pneumonia"},
         {"source": "a", "label": "pneumonia"},
     ]
-    finding = _found(one_source_classes(evidence(rows)))
+    finding = _found(find_one_source_labels(context(rows)))
     assert finding.confounds
     assert "COVID-19 only from a; Normal only from b" in finding.sentence
     assert "COVID-19 and Normal share no source" in finding.sentence
     assert "Pneumonia share" not in finding.sentence
-    _clear(one_source_classes(evidence([{"source": "a"}, {"source": "b"}])))
+    _clear(find_one_source_labels(context([{"source": "a"}, {"source": "b"}])))
 
 
 def _cohort(telling: float, size: int = 240) -> list[dict[str, Any]]:
@@ -170,8 +174,8 @@ def _cohort(telling: float, size: int = 240) -> list[dict[str, Any]]:
     return rows
 
 
-def test_a_source_that_tells_the_label_confounds(evidence: Build) -> None:
-    finding = _found(label_from_metadata(evidence(_cohort(0.8))))
+def test_a_source_that_tells_the_label_confounds(context: Build) -> None:
+    finding = _found(guess_label_from_metadata(context(_cohort(0.8))))
     assert finding.confounds
     assert finding.severity == "warn"
     assert finding.chance == 0.5
@@ -184,44 +188,44 @@ def test_a_source_that_tells_the_label_confounds(evidence: Build) -> None:
     assert "p ≤ 0.005" in source.note
 
 
-def test_a_source_that_does_not_is_clear(evidence: Build) -> None:
-    outcome = _clear(label_from_metadata(evidence(_cohort(0.0))))
+def test_a_source_that_does_not_is_clear(context: Build) -> None:
+    outcome = _clear(guess_label_from_metadata(context(_cohort(0.0))))
     assert outcome.applicable
 
 
-def test_mean_grey_is_shown_and_not_held_against_the_data(evidence: Build) -> None:
+def test_mean_grey_is_shown_and_not_held_against_the_data(context: Build) -> None:
     rows = _cohort(0.0)
     grey = [{"mean": 0.3 + 0.2 * (row["label"] == "normal")} for row in rows]
-    outcome = label_from_metadata(evidence(rows, facts=grey))
+    outcome = guess_label_from_metadata(context(rows, facts=grey))
     assert not (isinstance(outcome, Finding) and outcome.confounds)
 
 
-def test_ages_that_are_stated_are_counted_with_an_interval(evidence: Build) -> None:
+def test_ages_that_are_stated_are_counted_with_an_interval(context: Build) -> None:
     rows = [{"label": "normal", "age": 3.0 + 50 * (number % 10 == 0)} for number in range(40)]
     rows += [{"label": "covid-19", "age": 60.0} for _ in range(40)]
-    finding = _found(children_and_adults(evidence(rows)))
+    finding = _found(compare_ages(context(rows)))
     assert finding.confounds
     assert finding.numbers["Normal"].value == 0.9
     assert finding.numbers["COVID-19"].value == 0.0
     assert len(finding.rows) == 36
-    _clear(children_and_adults(evidence([{"label": row["label"], "age": 50.0} for row in rows])))
-    assert not _clear(children_and_adults(evidence(PLAIN))).applicable
+    _clear(compare_ages(context([{"label": row["label"], "age": 50.0} for row in rows])))
+    assert not _clear(compare_ages(context(PLAIN))).applicable
 
 
-def test_a_few_images_set_no_label_apart(evidence: Build) -> None:
+def test_a_few_images_set_no_label_apart(context: Build) -> None:
     rows = [{"label": "normal", "age": 50.0} for _ in range(40)] + [{"label": "other", "age": 5.0} for _ in range(3)]
-    assert "Other finding 100%" in _clear(children_and_adults(evidence(rows))).sentence
+    assert "Other finding 100%" in _clear(compare_ages(context(rows))).sentence
 
 
-def test_what_a_publisher_says_of_ages_is_inferred_and_has_no_interval(evidence: Build) -> None:
+def test_what_a_publisher_says_of_ages_is_inferred_and_has_no_interval(context: Build) -> None:
     rows = [{"source": "radiography", "label": label} for label in ("viral-pneumonia", "normal")]
-    finding = _found(children_and_adults(evidence(rows)))
+    finding = _found(compare_ages(context(rows)))
     assert finding.sentence.startswith("Inferred")
     assert "Viral pneumonia all (inferred)" in finding.sentence
     assert finding.numbers == {}
 
 
-def test_copies_that_groups_hold_together_are_only_noted(evidence: Build) -> None:
+def test_copies_that_groups_hold_together_are_only_noted(context: Build) -> None:
     rows = [{"split": "train"}, {"split": "train"}, {"split": "test"}]
-    finding = _found(copies_within(evidence(rows, [(0, 1, 0.95), (0, 2, 0.95), (1, 2, 0.7)])))
+    finding = _found(find_copies_within(context(rows, [(0, 1, 0.95), (0, 2, 0.95), (1, 2, 0.7)])))
     assert (finding.severity, finding.rows) == ("note", (0, 1))

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumoscope.data.checks.label_probe import FOLDS, _deal, _folds, _Table, categories, probe
+from pneumoscope.data.checks.label_probe import FOLDS, _folds, _permute_groups, _Table, categories, probe
 
 Ints = np.ndarray[tuple[int], np.dtype[np.intp]]
 
@@ -38,7 +38,7 @@ def test_a_clue_that_is_the_label_is_found_and_one_that_is_not_is_not() -> None:
 def test_a_group_is_never_on_both_sides() -> None:
     """The group's own number tells the label perfectly where a group is in two folds, and nothing where it is not."""
     label, group = _cohort(1)
-    found = probe({"group": group}, label, group, np.random.default_rng(0), deals=19)
+    found = probe({"group": group}, label, group, np.random.default_rng(0), permutations=19)
     assert found["group"].balanced == 0.0  # a category that was never seen is no guess
     fold = _folds(label, group, np.random.default_rng(0))
     assert pd.Series(fold).groupby(group).nunique().max() == 1
@@ -56,7 +56,7 @@ def test_a_single_clue_is_the_table_of_commonest_labels() -> None:
     label, group = _cohort(3)
     random = np.random.default_rng(3)
     clue = np.where(random.random(len(label)) < 0.5, label, random.integers(0, 3, len(label)))
-    found = probe({"clue": clue}, label, group, np.random.default_rng(7), deals=1)["clue"]
+    found = probe({"clue": clue}, label, group, np.random.default_rng(7), permutations=1)["clue"]
     fold = _folds(label, group, np.random.default_rng(7))
     table = pd.DataFrame({"label": label, "clue": clue, "fold": fold})
     hits = np.zeros(len(table), dtype=bool)
@@ -88,7 +88,7 @@ def test_all_together_is_scikit_learns_weighted_ridge() -> None:
 
 def test_a_deal_gives_each_group_the_clues_of_one_other() -> None:
     _, group = _cohort(5)
-    dealt = _deal(group, np.random.default_rng(0))
+    dealt = _permute_groups(group, np.random.default_rng(0))
     givers = pd.Series(group[dealt]).groupby(group)
     assert (givers.nunique() == 1).all()
     assert sorted(givers.first()) == sorted(set(group))
@@ -101,5 +101,5 @@ def test_chance_is_called_chance() -> None:
         label, group = _cohort(seed, 120)
         random = np.random.default_rng(seed)
         clues = {name: random.integers(0, 4, 60)[group] for name in ("one", "two")}
-        low += probe(clues, label, group, random, deals=39)["all"].p <= 0.1
+        low += probe(clues, label, group, random, permutations=39)["all"].p <= 0.1
     assert low <= 10  # 1 in 200 such tests of a right probe would see more

@@ -14,14 +14,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from pneumoscope.cli.data import app
-from pneumoscope.core.errors import GateRefusedError, UsageError
+from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.data.checks import context as gathering
 from pneumoscope.data.checks import file_facts
 from pneumoscope.data.checks.catalogue import CHECKS
-from pneumoscope.data.checks.findings import GateReport, reasons
+from pneumoscope.data.checks.findings import CheckReport, reasons
 from pneumoscope.data.checks.runner import check
-from pneumoscope.data.grouping import believed
+from pneumoscope.data.grouping import plausible_pairs
 from pneumoscope.data.manifest import Manifest, write_manifest
 from pneumoscope.data.similarity import Pair
 
@@ -62,7 +62,7 @@ def manifest(files: list[Path], make_row: Callable[..., dict[str, Any]]) -> Call
     return build
 
 
-def _names(report: GateReport) -> list[str]:
+def _names(report: CheckReport) -> list[str]:
     return [finding.name for finding in report.findings]
 
 
@@ -79,12 +79,12 @@ def test_a_recompressed_copy_in_another_part_blocks(manifest: Callable[..., Mani
     report = check(manifest())
     assert _names(report) == ["duplicates-across-parts", "label-conflicts", "shared-images"]
     assert report.findings[0].rows == (0, 23)
-    with pytest.raises(GateRefusedError, match="duplicates-across-parts") as caught:
+    with pytest.raises(CheckRefusedError, match="duplicates-across-parts") as caught:
         report.require()
     assert caught.value.exit_code == 3
     allowed = {"duplicates-across-parts": "a trial of the gate", "label-conflicts": "the same"}
     report.allowing(allowed).require()
-    with pytest.raises(GateRefusedError, match="shared-images"):
+    with pytest.raises(CheckRefusedError, match="shared-images"):
         report.allowing(allowed).require(strict=True)
 
 
@@ -130,9 +130,12 @@ def test_pairs_among_kept_rows_are_those_of_a_fresh_look(
     for copy in (8, 20):
         files[copy].write_bytes(files[2].read_bytes())
     made = manifest()
-    gathering.gather(made, cache=tmp_path / "a")
+    gathering.build_context(made, cache=tmp_path / "a")
     rows = made.where([number not in (0, 2, 11) for number in range(SOUND)])
-    kept, fresh = gathering.gather(rows, cache=tmp_path / "a"), gathering.gather(rows, cache=tmp_path / "b")
+    kept, fresh = (
+        gathering.build_context(rows, cache=tmp_path / "a"),
+        gathering.build_context(rows, cache=tmp_path / "b"),
+    )
     assert [(p.first, p.second) for p in kept.pairs] == [(p.first, p.second) for p in fresh.pairs] == [(6, 17)]
     assert kept.facts.equals(fresh.facts)
 
@@ -172,7 +175,7 @@ def test_the_command_says_no_with_3_and_lists_every_row(
     write_manifest(manifest(), tmp_path / "m.parquet")
     code, text = _command(tmp_path / "m.parquet", "--json", "--html", tmp_path / "g.html", "--pictures", tmp_path / "p")
     assert code == 3
-    said = GateReport.model_validate_json(text)
+    said = CheckReport.model_validate_json(text)
     first = said.findings[0]
     assert (first.name, first.rows, first.picture) == (
         "duplicates-across-parts",
@@ -216,7 +219,7 @@ def test_patients_that_a_source_tells_apart_are_two_unless_the_picture_is_one(
     rows = [make_row(i, patient_id=n, source=s) for i, (n, s) in enumerate(zip(numbers, sources, strict=True))]
     table = Manifest.from_rows(rows, {}).table
     pairs = [Pair(0, 1, 0.7), Pair(0, 1, 0.9), Pair(0, 2, 0.7), Pair(1, 3, 0.7), Pair(0, 4, 0.7)]
-    assert believed(table, pairs) == pairs[1:]
+    assert plausible_pairs(table, pairs) == pairs[1:]
 
 
 def test_drawn_patients_pass_and_a_planted_shortcut_does_not(phantom_set: Manifest, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from pneumoscope.data.manifest import read_manifest, write_manifest
 from pneumoscope.data.masks import read_mask
 from pneumoscope.data.source import ImportOptions, Listing
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.darwin import DISEASES, label_of, read_annotation
+from pneumoscope.data.sources.darwin import DISEASES, label_from_tags, read_annotation
 
 LUNG = [(2, 3), (6, 3), (6, 8), (2, 8)]  # 4 x 5 pixels
 HEART = [(3, 4), (5, 4), (5, 6), (3, 6)]
@@ -109,7 +109,7 @@ def test_slices_laterals_and_orphans_are_listed_with_their_reason(v7: Path) -> N
     ],
 )
 def test_covid_wins_then_the_more_specific_tag(tags: list[str], wanted: tuple[str | None, str]) -> None:
-    assert label_of(tags, DISEASES) == wanted
+    assert label_from_tags(tags, DISEASES) == wanted
 
 
 def test_an_unknown_tag_is_refused_mapped_or_dropped_when_told(v7: Path) -> None:
@@ -164,7 +164,7 @@ def test_masks_have_the_drawn_areas_and_move_with_their_folder(v7: Path) -> None
     options = ImportOptions(images=v7 / "images", masks=v7 / "drawn", min_side=20)
     manifest, report = import_source(SOURCES.get("darwin"), v7 / "annotations", options)
     lungs = [None if path is None else read_mask(path) for path in manifest.mask_paths("lung_mask")]
-    # Two polygons are joined, so the hole of the first is filled by the second; the size is the image's.
+    # Two polygons are connected_components, so the hole of the first is filled by the second; the size is the image's.
     assert [None if mask is None else int(mask.sum()) for mask in lungs] == [20, 16, 80, 40, None]
     assert {mask.shape for mask in lungs if mask is not None} == {(24, 20)}
     assert [path is not None for path in manifest.mask_paths("ignore_mask")] == [False, True, False, False, False]

@@ -15,7 +15,7 @@ from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.source import ImportOptions, Listing
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.dicom import pseudonym
+from pneumoscope.data.sources.dicom import make_pseudonym
 
 CR = "1.2.840.10008.5.1.4.1.1.1"
 Make = Callable[..., None]
@@ -166,8 +166,8 @@ def test_numbers_depend_on_the_key_and_without_one_on_the_files(tmp_path: Path, 
 
 def test_a_pseudonym_is_hmac_sha256() -> None:
     # printf 'patient|X|7' | openssl dgst -sha256 -hmac secret
-    assert pseudonym(b"secret", "patient", "X|7") == "09538a97d6c6f66a"
-    assert pseudonym(b"secret", "patient", "") is None
+    assert make_pseudonym(b"secret", "patient", "X|7") == "09538a97d6c6f66a"
+    assert make_pseudonym(b"secret", "patient", "") is None
 
 
 @pytest.mark.shared

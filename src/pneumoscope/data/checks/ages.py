@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.core.labels import display_name
-from pneumoscope.data.checks.ancestors import ADULTS, CHILDREN, canonical
-from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.ancestors import ADULTS, CHILDREN, canonical_name
+from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
@@ -24,13 +24,13 @@ MEASURED, SHARED, INFERRED = "age stated", "age of the same picture in another s
 PARTLY = f"partly {INFERRED}"
 
 
-def children(evidence: Evidence) -> tuple[list[bool | None], list[str]]:
+def children(context: CheckContext) -> tuple[list[bool | None], list[str]]:
     """Return [N] whether each image is a child's (None: not known), and how that is known."""
-    table = evidence.table
+    table = context.table
     stated = [None if np.isnan(age) else bool(age < ADULT) for age in table.age]
     said: list[bool | None] = []
     for source, label in zip(table.source, table.label, strict=True):
-        keys = ((canonical(source), label), (canonical(source), None))
+        keys = ((canonical_name(source), label), (canonical_name(source), None))
         if any(key in CHILDREN for key in keys):
             said.append(True)
         else:
@@ -40,14 +40,14 @@ def children(evidence: Evidence) -> tuple[list[bool | None], list[str]]:
     whole = [
         stated[row] if stated[row] is not None else _whole_source(table.source.iloc[row]) for row in range(len(table))
     ]
-    for pair in evidence.exposures:
+    for pair in context.exposures:
         for here, there in ((pair.first, pair.second), (pair.second, pair.first)):
             found = whole[there]
             if found is not None:
                 copied.setdefault(here, found)
     result: list[bool | None] = []
     how: list[str] = []
-    for row in range(len(evidence)):
+    for row in range(len(context)):
         if stated[row] is not None:
             result.append(stated[row])
             how.append(MEASURED)
@@ -61,13 +61,13 @@ def children(evidence: Evidence) -> tuple[list[bool | None], list[str]]:
 
 
 def _whole_source(source: str) -> bool | None:
-    return True if (canonical(source), None) in CHILDREN else None
+    return True if (canonical_name(source), None) in CHILDREN else None
 
 
-def children_and_adults(evidence: Evidence) -> Finding | Clear:
+def compare_ages(context: CheckContext) -> Finding | Clear:
     """Compare the share of children between labels."""
     name = "children-and-adults"
-    child, how = children(evidence)
+    child, how = children(context)
     known = np.array([value is not None for value in child])
     if not known.any():
         return Clear(
@@ -77,8 +77,8 @@ def children_and_adults(evidence: Evidence) -> Finding | Clear:
             applicable=False,
         )
     is_child = np.array([bool(value) for value in child])
-    labels = np.array(evidence.labels)
-    groups = np.unique(evidence.table.group.to_numpy(dtype=str), return_inverse=True)[1]
+    labels = np.array(context.labels)
+    groups = np.unique(context.table.group.to_numpy(dtype=str), return_inverse=True)[1]
     shares = {
         label: _share(is_child, known & (labels == label), groups, how)
         for label in sorted(set(labels))

@@ -91,28 +91,28 @@ ADULTS: dict[tuple[str, str | None], str] = {
 """The same for adults."""
 
 
-def canonical(source: str) -> str:
+def canonical_name(source: str) -> str:
     """Return the name under which the tables know a source."""
     return _OTHER_NAMES.get(source, source)
 
 
-def lines_of(source: str) -> list[list[Ancestor]]:
+def descent_lines(source: str) -> list[list[Ancestor]]:
     """Return every line of descent of a set: from its parent upwards, each line whole."""
     found: list[list[Ancestor]] = []
     for step in ANCESTORS:
-        if step.child == canonical(source):
+        if step.child == canonical_name(source):
             found.append([step])
-            found += [[step, *further] for further in lines_of(step.parent)]
+            found += [[step, *further] for further in descent_lines(step.parent)]
     return found
 
 
-def kinship(one: str, other: str) -> list[Ancestor]:
+def common_ancestry(one: str, other: str) -> list[Ancestor]:
     """Return how two sets are related by the table: the steps from both to where they meet; empty if they do not."""
-    a, b = canonical(one), canonical(other)
+    a, b = canonical_name(one), canonical_name(other)
     up: dict[str, dict[str, list[Ancestor]]] = {}
     for name in (a, b):
         up[name] = {name: []}
-        for line in lines_of(name):
+        for line in descent_lines(name):
             up[name].setdefault(line[-1].parent, line)
     meeting = [name for name in up[a] if name in up[b]]
     if a == b or not meeting:

@@ -20,7 +20,7 @@ import numpy as np
 
 from pneumoscope.core.files import atomic_path, cache_folder
 from pneumoscope.data.checks.file_facts import measure_all
-from pneumoscope.data.grouping import believed
+from pneumoscope.data.grouping import plausible_pairs
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.similarity import SAME, Pair, near_duplicates
 
@@ -39,7 +39,7 @@ def silent(what: str, total: int) -> Callable[[int], None]:
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CheckContext:
     """What the checks look at; all by row of the manifest.
 
     Args:
@@ -82,13 +82,13 @@ class Evidence:
         return len(self.manifest.parts_present) > 1
 
 
-def gather(
+def build_context(
     manifest: Manifest,
     classes: Mapping[str, str] | None = None,
     *,
     progress: Progress = silent,
     cache: Path | None = None,
-) -> Evidence:
+) -> CheckContext:
     """Measure what the checks need, or take it from the cache.
 
     Args:
@@ -102,7 +102,7 @@ def gather(
     """
     paths = manifest.paths()
     folder = cache or cache_folder() / "gate"
-    files = files_of(manifest)
+    files = file_identities(manifest)
     found = _find(folder, files)
     if found is None:
         facts, small = measure_all(paths, progress("reading images", len(paths)))
@@ -114,10 +114,10 @@ def gather(
         facts, pairs = found
     labels = manifest.table.label.tolist()
     mapped = tuple((classes or {}).get(label, label) for label in labels)
-    return Evidence(manifest, mapped, facts, tuple(believed(manifest.table, pairs)))
+    return CheckContext(manifest, mapped, facts, tuple(plausible_pairs(manifest.table, pairs)))
 
 
-def files_of(manifest: Manifest) -> list[str]:
+def file_identities(manifest: Manifest) -> list[str]:
     """Return [N] the identity of each file as it is now: content at import, path, size and time of change."""
     found = []
     for path, sha256 in zip(manifest.paths(), manifest.table.sha256, strict=True):

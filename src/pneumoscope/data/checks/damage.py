@@ -2,36 +2,36 @@
 
 from __future__ import annotations
 
-from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 
 UNIFORM = 0.995
 """Share of pixels of one grey from which an image holds no picture. A radiograph in a wide black border has less."""
 
 
-def unreadable(evidence: Evidence) -> Finding | Clear:
+def find_unreadable(context: CheckContext) -> Finding | Clear:
     """Find files that can't be read as a radiograph."""
-    errors = evidence.facts.error
+    errors = context.facts.error
     rows = [row for row, error in enumerate(errors) if error]
     if not rows:
-        return Clear(name="unreadable", sentence=f"All {len(evidence):,} files are readable radiographs.")
-    names = evidence.names
+        return Clear(name="unreadable", sentence=f"All {len(context):,} files are readable radiographs.")
+    names = context.names
     return Finding(
         name="unreadable",
         severity="block",
-        sentence=f"{len(rows):,} of {len(evidence):,} files can't be read as a radiograph.",
+        sentence=f"{len(rows):,} of {len(context):,} files can't be read as a radiograph.",
         what_to_do="Mend or replace them, or import again with --drop-unreadable.",
         cases=tuple(Case(rows=(row,), images=(names[row],), says=errors.iloc[row]) for row in rows),
     )
 
 
-def altered(evidence: Evidence) -> Finding | Clear:
+def find_altered(context: CheckContext) -> Finding | Clear:
     """Find files whose bytes are not those that were imported."""
-    now, then = evidence.facts.sha256.tolist(), evidence.table.sha256.tolist()
-    rows = [row for row in range(len(evidence)) if now[row] and now[row] != then[row]]
+    now, then = context.facts.sha256.tolist(), context.table.sha256.tolist()
+    rows = [row for row in range(len(context)) if now[row] and now[row] != then[row]]
     if not rows:
         return Clear(name="altered", sentence="Every file that was read is the one that was imported, by SHA-256.")
-    names = evidence.names
+    names = context.names
     return Finding(
         name="altered",
         severity="block",
@@ -44,13 +44,13 @@ def altered(evidence: Evidence) -> Finding | Clear:
     )
 
 
-def constant(evidence: Evidence) -> Finding | Clear:
+def find_blank(context: CheckContext) -> Finding | Clear:
     """Find images that are one grey, or nearly."""
-    share = evidence.facts.commonest.to_numpy()
+    share = context.facts.commonest.to_numpy()
     rows = [int(row) for row in (share >= UNIFORM).nonzero()[0]]
     if not rows:
         return Clear(name="constant", sentence="No image is blank: none has one grey nearly everywhere.")
-    names = evidence.names
+    names = context.names
     return Finding(
         name="constant",
         severity="block",

@@ -11,7 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from pneumoscope.core.errors import GateRefusedError, UsageError
+from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.estimates import Estimate
 
@@ -56,7 +56,7 @@ class Clear(Frozen):
     applicable: bool = True
 
 
-class GateReport(Frozen):
+class CheckReport(Frozen):
     """The outcome of all checks on one manifest."""
 
     schema_version: int = SCHEMA_VERSION
@@ -91,7 +91,7 @@ class GateReport(Frozen):
         """Return it as indented JSON, every case of every finding included."""
         return self.model_dump_json(indent=2)
 
-    def allowing(self, reasons: Mapping[str, str]) -> GateReport:
+    def allowing(self, reasons: Mapping[str, str]) -> CheckReport:
         """Return the report with the user's reasons beside the findings they allow.
 
         A reason for a check that found nothing is not kept: there is nothing that it excuses.
@@ -103,12 +103,12 @@ class GateReport(Frozen):
         """Raise unless training may go on.
 
         Raises:
-            GateRefusedError: A finding blocks; with ``strict`` a warning is enough.
+            CheckRefusedError: A finding blocks; with ``strict`` a warning is enough.
         """
         standing = self.standing(strict)
         if standing:
             lines = "\n".join(f"  {f.name}: {f.sentence}\n    {f.what_to_do}" for f in standing)
-            raise GateRefusedError(
+            raise CheckRefusedError(
                 "the data gate",
                 f"says no:\n{lines}\n",
                 "pneumoscope data check shows every case. To go on all the same, and have the reason on the card: "

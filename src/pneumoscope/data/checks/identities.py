@@ -12,8 +12,8 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
-from pneumoscope.data.checks.context import Evidence
-from pneumoscope.data.grouping import joined
+from pneumoscope.data.checks.context import CheckContext
+from pneumoscope.data.grouping import component_roots
 
 _LAST_NIH_PATIENT = 30805  # ChestX-ray14 numbers its patients 1 to 30,805 (Wang 2017)
 
@@ -40,7 +40,7 @@ _NAMED_AFTER = ("ieee8023", "darwin")
 """Sources whose file names others kept: Cohen's names are in V7's ``original_filename``."""
 
 
-def of_name(image: str) -> str | None:
+def patient_in_name(image: str) -> str | None:
     """Return the patient that a file's name states, in the numbering of a known set; None if it states none."""
     stem = image.rpartition("/")[2].rpartition(".")[0]
     for pattern in _PATTERNS:
@@ -49,9 +49,9 @@ def of_name(image: str) -> str | None:
     return None
 
 
-def same_file(evidence: Evidence) -> list[str | None]:
+def shared_file_names(context: CheckContext) -> list[str | None]:
     """Return [N] a name that an image shares with one of Cohen's set in another source, else None."""
-    table = evidence.table
+    table = context.table
     stems = [image.rpartition("/")[2].rpartition(".")[0].lower() for image in table.image]
     sources: dict[str, set[str]] = {}
     for stem, source in zip(stems, table.source, strict=True):
@@ -64,15 +64,15 @@ def same_file(evidence: Evidence) -> list[str | None]:
     return [f"ieee8023 file {stem}" if stem in shared else None for stem in stems]
 
 
-def links_by_name(evidence: Evidence) -> list[tuple[int, int, str]]:
+def find_links_by_name(context: CheckContext) -> list[tuple[int, int, str]]:
     """Return rows that one patient's number, or a name of a known set, ties together: two positions and why."""
-    table = evidence.table
+    table = context.table
     numbers = [
         f"patient {patient} of {source}" if isinstance(patient, str) else None
         for source, patient in zip(table.source, table.patient_id, strict=True)
     ]
     found = []
-    for names in (numbers, [of_name(image) for image in table.image], same_file(evidence)):
+    for names in (numbers, [patient_in_name(image) for image in table.image], shared_file_names(context)):
         rows: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             if name is not None:
@@ -81,8 +81,8 @@ def links_by_name(evidence: Evidence) -> list[tuple[int, int, str]]:
     return found
 
 
-def persons(evidence: Evidence) -> list[int]:
+def number_persons(context: CheckContext) -> list[int]:
     """Return [N] one number per person: all that names or pictures tie together, directly or through others."""
-    links = [(one, two) for one, two, _ in links_by_name(evidence)]
-    links += [(pair.first, pair.second) for pair in evidence.pairs]
-    return [int(root) for root in joined(len(evidence), links)]
+    links = [(one, two) for one, two, _ in find_links_by_name(context)]
+    links += [(pair.first, pair.second) for pair in context.pairs]
+    return [int(root) for root in component_roots(len(context), links)]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 Ints: TypeAlias = NDArray[np.intp]
 
 FOLDS = 5
-DEALS = 199
+PERMUTATIONS = 199
 _RIDGE = 1.0  # as if each category had been seen once more for nothing
 _ROWS_OF_A_FEATURE = 12  # categories of a number: more values than that are cut at quantiles
 
@@ -31,7 +31,7 @@ class Guess:
     Args:
         hits: [N] whether the label was guessed rightly by a probe that had not seen the image's group.
         balanced: Mean over labels of the share of hits, 0..1; ``chance`` if the clue tells nothing.
-        p: Share of the deals that did as well, over all clues; at least 1 / (DEALS + 1).
+        p: Share of the permutations that did as well, over all clues; at least 1 / (PERMUTATIONS + 1).
     """
 
     hits: NDArray[np.bool_]
@@ -57,7 +57,7 @@ def probe(
     group: Ints,
     rng: np.random.Generator,
     aside: Collection[str] = (),
-    deals: int = DEALS,
+    permutations: int = PERMUTATIONS,
 ) -> dict[str, Guess]:
     """Guess the label from each clue and, under the name ``all``, from all together.
 
@@ -65,9 +65,9 @@ def probe(
         clues: Name -> [N] category of each image.
         label: [N] in 0..K-1; each label has two groups or more.
         group: [N].
-        rng: For folds and deals.
+        rng: For folds and permutations.
         aside: Clues that are looked at alone and do not enter ``all``.
-        deals: Permutations.
+        permutations: Permutations.
     """
     label, group = _dense(label), _dense(group)
     dense = {name: _dense(values) for name, values in clues.items()}
@@ -78,14 +78,17 @@ def probe(
     observed = table.hits({name: values[order] for name, values in dense.items()})
     scores = {name: table.balanced(hits) for name, hits in observed.items()}
     reached = dict.fromkeys(observed, 0)
-    for _ in range(deals):
-        dealt = _deal(group, rng)[order]
+    for _ in range(permutations):
+        dealt = _permute_groups(group, rng)[order]
         chance = table.hits({name: values[dealt] for name, values in dense.items()})
         largest = max(table.balanced(hits) for hits in chance.values())
         for name, score in scores.items():
             reached[name] += largest >= score
     back = np.argsort(order)
-    return {name: Guess(hits[back], scores[name], (1 + reached[name]) / (1 + deals)) for name, hits in observed.items()}
+    return {
+        name: Guess(hits[back], scores[name], (1 + reached[name]) / (1 + permutations))
+        for name, hits in observed.items()
+    }
 
 
 def _dense(values: Ints) -> Ints:
@@ -102,7 +105,7 @@ def _folds(label: Ints, group: Ints, rng: np.random.Generator) -> Ints:
     return of_group[group]
 
 
-def _deal(group: Ints, rng: np.random.Generator) -> Ints:
+def _permute_groups(group: Ints, rng: np.random.Generator) -> Ints:
     """Return [N] whose clues each image gets: those of another group, taken in turn if it has fewer images."""
     order = np.argsort(group, kind="stable")
     sizes = np.bincount(group)

@@ -6,46 +6,46 @@ but parts may come from elsewhere, and a patient of one set may be met again in 
 
 from __future__ import annotations
 
-from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
-from pneumoscope.data.checks.identities import links_by_name, persons
+from pneumoscope.data.checks.identities import find_links_by_name, number_persons
 from pneumoscope.data.similarity import Pair
 
 _NO_PARTS = "The manifest has no parts yet: nothing can leak from one to another. Run pneumoscope data split."
 
 
-def describe_pair(evidence: Evidence, pair: Pair) -> Case:
+def describe_pair(context: CheckContext, pair: Pair) -> Case:
     """Return a pair of pictures as a case."""
-    names, parts, labels = evidence.names, evidence.parts, evidence.table.label
+    names, parts, labels = context.names, context.parts, context.table.label
     a, b = pair.first, pair.second
     said = [f"{names[row]} ({', '.join(word for word in (labels.iloc[row], parts[row]) if word)})" for row in (a, b)]
-    same = evidence.table.sha256.iloc[a] == evidence.table.sha256.iloc[b]
+    same = context.table.sha256.iloc[a] == context.table.sha256.iloc[b]
     how = "the same file" if same else f"similarity {pair.similarity:.2f}"
     return Case(
         rows=(a, b), images=(names[a], names[b]), says=f"{said[0]} = {said[1]}: {how}", similarity=pair.similarity
     )
 
 
-def _across(evidence: Evidence, one: int, two: int) -> bool:
-    parts = evidence.parts
+def _across(context: CheckContext, one: int, two: int) -> bool:
+    parts = context.parts
     return parts[one] is not None and parts[two] is not None and parts[one] != parts[two]
 
 
-def duplicates_across_parts(evidence: Evidence) -> Finding | Clear:
+def find_duplicates_across_parts(context: CheckContext) -> Finding | Clear:
     """Find copies, and nearly the same pictures, in two parts."""
     name = "duplicates-across-parts"
-    if not evidence.split():
+    if not context.split():
         return Clear(name=name, sentence=_NO_PARTS, applicable=False)
-    parts = evidence.parts
+    parts = context.parts
     pairs = sorted(
-        (pair for pair in evidence.pairs if (a := parts[pair.first]) and (b := parts[pair.second]) and a != b),
+        (pair for pair in context.pairs if (a := parts[pair.first]) and (b := parts[pair.second]) and a != b),
         key=lambda pair: -pair.similarity,
     )
     if not pairs:
         return Clear(
-            name=name, sentence=f"None of {len(evidence.pairs):,} pairs of near-duplicates is in two different parts."
+            name=name, sentence=f"None of {len(context.pairs):,} pairs of near-duplicates is in two different parts."
         )
-    exact = evidence.table.sha256.to_numpy()
+    exact = context.table.sha256.to_numpy()
     same = sum(exact[pair.first] == exact[pair.second] for pair in pairs)
     return Finding(
         name=name,
@@ -53,36 +53,34 @@ def duplicates_across_parts(evidence: Evidence) -> Finding | Clear:
         sentence=f"{len(pairs):,} pairs of pictures are the same or nearly so and in different parts "
         f"({same:,} of them the same file): what is measured there is memory.",
         what_to_do="Group and split again: pneumoscope data split --again (import or merge first if groups are old).",
-        cases=tuple(describe_pair(evidence, pair) for pair in pairs),
+        cases=tuple(describe_pair(context, pair) for pair in pairs),
     )
 
 
-def patients_across_parts(evidence: Evidence) -> Finding | Clear:
-    """Find persons in two parts: by patient number, by a name of a known set, or through a shared picture."""
+def find_patients_across_parts(context: CheckContext) -> Finding | Clear:
+    """Find number_persons in two parts: by patient number, by a name of a known set, or through a shared picture."""
     name = "patients-across-parts"
-    if not evidence.split():
+    if not context.split():
         return Clear(name=name, sentence=_NO_PARTS, applicable=False)
-    parts, names = evidence.parts, evidence.names
+    parts, names = context.parts, context.names
     members: dict[int, list[int]] = {}
-    for row, person in enumerate(persons(evidence)):
+    for row, person in enumerate(number_persons(context)):
         if parts[row] is not None:
             members.setdefault(person, []).append(row)
     torn = [rows for rows in members.values() if len({parts[row] for row in rows}) > 1]
     # Two copies in two parts are the other check's; here somebody is met whose pictures differ.
-    copies = {frozenset((pair.first, pair.second)) for pair in evidence.pairs}
+    copies = {frozenset((pair.first, pair.second)) for pair in context.pairs}
     torn = [rows for rows in torn if len(rows) > 2 or frozenset(rows) not in copies]
-    known = int(evidence.table.patient_id.notna().sum())
+    known = int(context.table.patient_id.notna().sum())
     if not torn:
-        limit = (
-            "" if known == len(evidence) else " Of the rest only copies can be seen, not other studies of a patient."
-        )
+        limit = "" if known == len(context) else " Of the rest only copies can be seen, not other studies of a patient."
         return Clear(
             name=name,
-            sentence=f"No person is in two parts. Patients are known for {known:,} of {len(evidence):,} images.{limit}",
+            sentence=f"No person is in two parts. Patients are known for {known:,} of {len(context):,} images.{limit}",
             applicable=True,
         )
     why: dict[int, str] = {}
-    for one, two, reason in links_by_name(evidence):
+    for one, two, reason in find_links_by_name(context):
         why.setdefault(one, reason)
         why.setdefault(two, reason)
     cases = []
@@ -96,24 +94,24 @@ def patients_across_parts(evidence: Evidence) -> Finding | Clear:
     return Finding(
         name=name,
         severity="block",
-        sentence=f"{len(torn):,} persons ({images:,} images) are in two parts or more.",
+        sentence=f"{len(torn):,} number_persons ({images:,} images) are in two parts or more.",
         what_to_do="Split again by whole groups: pneumoscope data split --again; merge the sets first if the person "
         "is known through another set.",
         cases=tuple(cases),
     )
 
 
-def label_conflicts(evidence: Evidence) -> Finding | Clear:
+def find_label_conflicts(context: CheckContext) -> Finding | Clear:
     """Find one exposure under two labels."""
-    name, labels = "label-conflicts", evidence.labels
+    name, labels = "label-conflicts", context.labels
     pairs = sorted(
-        (pair for pair in evidence.exposures if labels[pair.first] != labels[pair.second]),
+        (pair for pair in context.exposures if labels[pair.first] != labels[pair.second]),
         key=lambda pair: -pair.similarity,
     )
     if not pairs:
         return Clear(
             name=name,
-            sentence=f"None of {len(evidence.exposures):,} pairs that show one exposure carries two labels.",
+            sentence=f"None of {len(context.exposures):,} pairs that show one exposure carries two labels.",
         )
     images = {row for pair in pairs for row in (pair.first, pair.second)}
     return Finding(
@@ -123,18 +121,18 @@ def label_conflicts(evidence: Evidence) -> Finding | Clear:
         "one of the two must be wrong.",
         what_to_do="Correct the labels, or leave the images out: --drop-conflicts of pneumoscope data import, split or "
         "merge.",
-        cases=tuple(describe_pair(evidence, pair) for pair in pairs),
+        cases=tuple(describe_pair(context, pair) for pair in pairs),
     )
 
 
-def copies_within(evidence: Evidence) -> Finding | Clear:
+def find_copies_within(context: CheckContext) -> Finding | Clear:
     """Count the near-duplicates that stay inside one source and one part; they only weigh more than they should."""
     name = "copies-within"
-    sources = evidence.table.source.to_numpy()
+    sources = context.table.source.to_numpy()
     pairs = [
         pair
-        for pair in evidence.exposures
-        if sources[pair.first] == sources[pair.second] and not _across(evidence, pair.first, pair.second)
+        for pair in context.exposures
+        if sources[pair.first] == sources[pair.second] and not _across(context, pair.first, pair.second)
     ]
     if not pairs:
         return Clear(name=name, sentence="No source holds one exposure twice.")
@@ -144,5 +142,5 @@ def copies_within(evidence: Evidence) -> Finding | Clear:
         sentence=f"{len(pairs):,} pairs inside one source show one exposure. Groups keep them together; they weigh "
         "twice in training.",
         what_to_do="Nothing, if groups are used. Intervals and splits here are by group.",
-        cases=tuple(describe_pair(evidence, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)),
+        cases=tuple(describe_pair(context, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)),
     )

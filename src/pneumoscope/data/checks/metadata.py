@@ -12,9 +12,9 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Clear, Finding
-from pneumoscope.data.checks.label_probe import DEALS, Guess, Ints, categories, probe
+from pneumoscope.data.checks.label_probe import PERMUTATIONS, Guess, Ints, categories, probe
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import mean_of_proportions
 
@@ -31,9 +31,9 @@ BORDER = 0.01
 AGES = (18, 40, 60)
 
 
-def clues(evidence: Evidence) -> dict[str, Ints]:
+def clues(context: CheckContext) -> dict[str, Ints]:
     """Return what is known of each image without its lungs: name -> [N] category. What never varies is left out."""
-    table, facts = evidence.table, evidence.facts
+    table, facts = context.table, context.facts
     age = table.age.to_numpy(dtype=np.float64)
     width, height = (table[name].to_numpy(dtype=np.float64) for name in ("width", "height"))
     edges = [facts[side].to_numpy() > BORDER for side in ("left", "right", "top", "bottom")]
@@ -60,15 +60,15 @@ def _codes(column: pd.Series[str]) -> Ints:
     return np.asarray(pd.factorize(column.fillna("?"))[0], dtype=np.intp)
 
 
-def label_from_metadata(evidence: Evidence) -> Finding | Clear:
+def guess_label_from_metadata(context: CheckContext) -> Finding | Clear:
     """Guess the label from what is not the lungs."""
-    labels, index = np.unique(np.array(evidence.labels), return_inverse=True)
-    groups = np.unique(evidence.table.group.to_numpy(dtype=str), return_inverse=True)[1]
+    labels, index = np.unique(np.array(context.labels), return_inverse=True)
+    groups = np.unique(context.table.group.to_numpy(dtype=str), return_inverse=True)[1]
     usable = [k for k in range(len(labels)) if len(np.unique(groups[index == k])) >= 2]
-    rows = np.isin(index, usable) & (evidence.facts.error == "").to_numpy()
+    rows = np.isin(index, usable) & (context.facts.error == "").to_numpy()
     if len(usable) < 2:
         return Clear(name=NAME, sentence="Fewer than two labels have two groups: nothing to compare.", applicable=False)
-    known = {name: values[rows] for name, values in clues(evidence).items() if len(np.unique(values[rows])) > 1}
+    known = {name: values[rows] for name, values in clues(context).items() if len(np.unique(values[rows])) > 1}
     constant = "Source, view, age, sex, size, depth, compression and borders are the same for all images."
     if set(known) <= {GREY}:
         return Clear(name=NAME, sentence=constant)
@@ -82,7 +82,9 @@ def _estimate(guess: Guess, truth: Ints, groups: Ints) -> Estimate:
     """Return the balanced share of hits with its interval, and p in the note."""
     members = [truth == k for k in range(int(truth.max()) + 1)]
     estimate = mean_of_proportions([guess.hits[rows] for rows in members], [groups[rows] for rows in members])
-    shown = f"p {'≤' if guess.p <= 1 / (DEALS + 1) else '='} {guess.p:.3f}, {DEALS} permutations of groups"
+    shown = (
+        f"p {'≤' if guess.p <= 1 / (PERMUTATIONS + 1) else '='} {guess.p:.3f}, {PERMUTATIONS} permutations of groups"
+    )
     return estimate.model_copy(update={"note": "; ".join(filter(None, (shown, estimate.note)))})
 
 

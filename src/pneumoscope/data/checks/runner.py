@@ -14,8 +14,8 @@ from pydantic import ValidationError
 from pneumoscope import __version__
 from pneumoscope.core.files import cache_folder, write_text
 from pneumoscope.data.checks.catalogue import CHECKS
-from pneumoscope.data.checks.context import Evidence, files_of, gather, silent
-from pneumoscope.data.checks.findings import Clear, Finding, GateReport
+from pneumoscope.data.checks.context import CheckContext, build_context, file_identities, silent
+from pneumoscope.data.checks.findings import CheckReport, Clear, Finding
 from pneumoscope.data.manifest import Manifest
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ def check(
     *,
     progress: Progress = silent,
     cache: Path | None = None,
-) -> GateReport:
+) -> CheckReport:
     """Put all questions to a manifest; the report of the same rows, parts, classes and files comes from the cache.
 
     Args:
@@ -45,29 +45,29 @@ def check(
     kept = folder / f"{_key(manifest, classes)}.json"
     if kept.is_file():
         try:
-            return GateReport.model_validate_json(kept.read_bytes())
+            return CheckReport.model_validate_json(kept.read_bytes())
         except ValidationError:
             pass  # of another version, or torn: made anew
-    report = judge(gather(manifest, classes, progress=progress, cache=folder), started)
+    report = run_checks(build_context(manifest, classes, progress=progress, cache=folder), started)
     write_text(kept, report.model_dump_json())
     return report
 
 
-def judge(evidence: Evidence, started: float | None = None) -> GateReport:
+def run_checks(context: CheckContext, started: float | None = None) -> CheckReport:
     """Run every check on what was measured."""
     begun = time.perf_counter() if started is None else started
-    outcomes = [known.run(evidence) for known in CHECKS.values()]
-    table = evidence.table
-    return GateReport(
+    outcomes = [known.run(context) for known in CHECKS.values()]
+    table = context.table
+    return CheckReport(
         checked=datetime.now(UTC).isoformat(timespec="seconds"),
         software=f"pneumoscope {__version__}",
-        images=len(evidence),
+        images=len(context),
         groups=int(table.group.nunique()),
-        group_kind=evidence.manifest.group_kind,
+        group_kind=context.manifest.group_kind,
         sources={str(name): int(count) for name, count in table.source.value_counts().items()},
         labels={str(name): int(count) for name, count in table.label.value_counts().items()},
-        data_hash=evidence.manifest.rows_hash(),
-        split_hash=evidence.manifest.split_hash() if evidence.manifest.parts_present else "",
+        data_hash=context.manifest.rows_hash(),
+        split_hash=context.manifest.split_hash() if context.manifest.parts_present else "",
         findings=tuple(outcome for outcome in outcomes if isinstance(outcome, Finding)),
         clear=tuple(outcome for outcome in outcomes if isinstance(outcome, Clear)),
         seconds=round(time.perf_counter() - begun, 2),
@@ -77,7 +77,7 @@ def judge(evidence: Evidence, started: float | None = None) -> GateReport:
 def _key(manifest: Manifest, classes: Mapping[str, str] | None) -> str:
     """Return the name of a report: the whole table, the files, the classes, and the checks as they are written."""
     text = manifest.table.to_csv(index=False)
-    joined = " ".join(f"{label}={name}" for label, name in sorted((classes or {}).items()))
+    connected_components = " ".join(f"{label}={name}" for label, name in sorted((classes or {}).items()))
     checks = [file.read_text("utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))]
-    lines = (__version__, *checks, joined, " ".join(files_of(manifest)), text)
+    lines = (__version__, *checks, connected_components, " ".join(file_identities(manifest)), text)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:32]

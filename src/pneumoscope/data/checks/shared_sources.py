@@ -7,8 +7,8 @@ from collections import Counter
 import numpy as np
 
 from pneumoscope.core.labels import display_name
-from pneumoscope.data.checks.ancestors import DISPLAY, canonical, kinship, lines_of
-from pneumoscope.data.checks.context import Evidence
+from pneumoscope.data.checks.ancestors import DISPLAY, canonical_name, common_ancestry, descent_lines
+from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.data.checks.leaks import describe_pair
 from pneumoscope.data.similarity import Pair
@@ -16,15 +16,15 @@ from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 
 
-def shared_images(evidence: Evidence) -> Finding | Clear:
+def find_shared_images(context: CheckContext) -> Finding | Clear:
     """Find pictures that two sources share, and say what the table of ancestors knows of the two."""
     name = "shared-images"
-    sources = evidence.table.source.to_numpy()
+    sources = context.table.source.to_numpy()
     present = sorted(set(sources))
     if len(present) < 2:
         return Clear(name=name, sentence=f"One source only ({present[0]}).", applicable=False)
     between: dict[tuple[str, str], list[Pair]] = {}
-    for pair in evidence.pairs:
+    for pair in context.pairs:
         one, other = sorted((sources[pair.first], sources[pair.second]))
         if one != other:
             between.setdefault((one, other), []).append(pair)
@@ -34,12 +34,12 @@ def shared_images(evidence: Evidence) -> Finding | Clear:
     numbers: dict[str, Estimate] = {}
     cases: list[Case] = []
     for (one, other), pairs in sorted(between.items(), key=lambda item: -len(item[1])):
-        steps = kinship(one, other)
+        steps = common_ancestry(one, other)
         why = "; ".join(f"{step.what} ({step.citation})" for step in steps)
         known = f"as the publishers say: {why}" if steps else "no common ancestor is in the table: their pixels show it"
         said.append(f"{one} and {other} share {len(pairs):,} (measured; {known})")
-        numbers |= _shares(evidence, pairs, one, other)
-        cases += [describe_pair(evidence, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)]
+        numbers |= _shares(context, pairs, one, other)
+        cases += [describe_pair(context, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)]
     total = sum(len(pairs) for pairs in between.values())
     return Finding(
         name=name,
@@ -53,10 +53,10 @@ def shared_images(evidence: Evidence) -> Finding | Clear:
     )
 
 
-def _shares(evidence: Evidence, pairs: list[Pair], one: str, other: str) -> dict[str, Estimate]:
+def _shares(context: CheckContext, pairs: list[Pair], one: str, other: str) -> dict[str, Estimate]:
     """Return for the labels concerned which share of a source's images is in the other."""
-    table = evidence.table
-    shared = np.zeros(len(evidence), dtype=np.bool_)
+    table = context.table
+    shared = np.zeros(len(context), dtype=np.bool_)
     shared[[row for pair in pairs for row in (pair.first, pair.second)]] = True
     groups = np.unique(table.group.to_numpy(dtype=str), return_inverse=True)[1]
     numbers = {}
@@ -68,22 +68,22 @@ def _shares(evidence: Evidence, pairs: list[Pair], one: str, other: str) -> dict
     return numbers
 
 
-def known_ancestors(evidence: Evidence) -> Finding | Clear:
+def find_known_ancestors(context: CheckContext) -> Finding | Clear:
     """Say what the table of ancestors knows of the sources here, where pixels can't show it."""
     name = "known-ancestors"
-    table = evidence.table
+    table = context.table
     present = sorted(set(table.source))
     counts = Counter(zip(table.source, table.label, strict=True))
     said, cases = [], []
     for source in present:
-        for line in lines_of(source):
+        for line in descent_lines(source):
             if len(line) > 1:  # each step is said once, by the set that it starts from
                 continue
             step = line[0]
             labels = [label for label in step.labels or sorted(set(table.label)) if counts[source, label]]
-            if not labels or step.parent in map(canonical, present):
+            if not labels or step.parent in map(canonical_name, present):
                 continue
-            further = [far[-1] for far in lines_of(step.parent)]
+            further = [far[-1] for far in descent_lines(step.parent)]
             text = f"{DISPLAY[step.child]}: {step.what} ({step.citation})"
             text += "".join(f"; {far.what} ({far.citation})" for far in further)
             said.append(text)
@@ -103,11 +103,11 @@ def known_ancestors(evidence: Evidence) -> Finding | Clear:
     )
 
 
-def one_source_classes(evidence: Evidence) -> Finding | Clear:
+def find_one_source_labels(context: CheckContext) -> Finding | Clear:
     """Find labels that come from one source while the data have more: disease and archive can't be told apart."""
     name = "one-source-labels"
-    labels = np.array(evidence.labels)
-    sources = evidence.table.source.to_numpy(dtype=str)
+    labels = np.array(context.labels)
+    sources = context.table.source.to_numpy(dtype=str)
     present = sorted(set(sources))
     if len(present) < 2:
         return Clear(

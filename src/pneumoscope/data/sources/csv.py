@@ -11,17 +11,17 @@ from pathlib import Path
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import several, suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative_name
 from pneumoscope.data.source_table import (
     SEX_TERMS,
     VIEW_TERMS,
+    cell_text,
     find_image,
     index_files,
-    need_column,
+    map_term,
+    parse_age,
     read_table,
-    term,
-    text,
-    years,
+    require_column,
 )
 from pneumoscope.imaging.files import why_not_image
 
@@ -41,7 +41,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
     table = read_table(path)
     columns = {"image": "image", "label": "label", **options.columns}
     for field, name in columns.items():
-        need_column(table, name, f"--{field.removesuffix('_id')}-column", path)
+        require_column(table, name, f"--{field.removesuffix('_id')}-column", path)
     for name, label in options.mapping.items():
         check_label(label, f"--map {name}")
     mapping = {**{label: label for label in LABELS}, **options.mapping}
@@ -69,14 +69,14 @@ def scan(path: Path, options: ImportOptions) -> Listing:
         else:
             listing.rows.append(
                 Row(
-                    image=relative(image, folder),
+                    image=relative_name(image, folder),
                     label=mapping[raw],
                     raw_label=raw,
-                    patient_id=text(cell.get("patient_id", "")),
-                    study_id=text(cell.get("study_id", "")),
-                    view=term(cell.get("view", ""), VIEW_TERMS, f"{where}, view"),
-                    sex=term(cell.get("sex", ""), SEX_TERMS, f"{where}, sex"),
-                    age=years(cell.get("age", ""), f"{where}, age"),
+                    patient_id=cell_text(cell.get("patient_id", "")),
+                    study_id=cell_text(cell.get("study_id", "")),
+                    view=map_term(cell.get("view", ""), VIEW_TERMS, f"{where}, view"),
+                    sex=map_term(cell.get("sex", ""), SEX_TERMS, f"{where}, sex"),
+                    age=parse_age(cell.get("age", ""), f"{where}, age"),
                     license=options.license,
                     label_provenance=options.provenance or f"column {columns['label']!r} of {path.name}",
                 )
@@ -84,7 +84,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
     _refuse(path, options, unmapped, missing)
     for file in dict.fromkeys(file for files in index.values() for file in files):
         if file not in taken and file != path:
-            listing.drop(relative(file, folder), why_not_image(file) or "no row in the table")
+            listing.drop(relative_name(file, folder), why_not_image(file) or "no row in the table")
     return listing
 
 

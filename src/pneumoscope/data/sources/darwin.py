@@ -21,8 +21,8 @@ from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.polygons import Outlines, Polygon
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
-from pneumoscope.data.source_table import SEX_TERMS, VIEW_TERMS, find_image, index_files, term, years
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
+from pneumoscope.data.source_table import SEX_TERMS, VIEW_TERMS, find_image, index_files, map_term, parse_age
 from pneumoscope.data.sources.kaggle_pneumonia import parse_name
 from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link, why_not_image
 
@@ -143,7 +143,7 @@ def _rings(item: Mapping[str, Any]) -> Polygon | None:
     return [[(float(point["x"]), float(point["y"])) for point in path] for path in paths]
 
 
-def label_of(tags: Sequence[str], diseases: Mapping[str, str]) -> tuple[str | None, str]:
+def label_from_tags(tags: Sequence[str], diseases: Mapping[str, str]) -> tuple[str | None, str]:
     """Return the label that the tags state, None if they state none or two, and the tags that speak of it.
 
     COVID-19 wins, since V7 tags it beside Viral Pneumonia. Among the rest the more specific one counts.
@@ -172,7 +172,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     unknown: Counter[str] = Counter()
     unused: Counter[str] = Counter()
     for path in [folder] if folder.is_file() else files_under(folder):
-        name = path.name if folder.is_file() else relative(path, folder)
+        name = path.name if folder.is_file() else relative_name(path, folder)
         if path.suffix.lower() != ".json":
             listing.drop(name, f"not an annotation by its name (*{path.suffix})")
             continue
@@ -188,13 +188,13 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             if image in annotated:
                 raise ManifestError(name, f"annotates {found.image!r} again; {annotated[image]} did.", "Keep one.")
             annotated[image] = name
-        label, terms = label_of(found.tags, diseases)
+        label, terms = label_from_tags(found.tags, diseases)
         reason = _why_dropped(found, label, terms, options) or (f"tag {strange[0]!r} is not known" if strange else None)
         if reason is not None or image is None or label is None:
             listing.drop(name, reason or f"its image is not under {images}")
             continue
-        listing.rows.append(_row(relative(image, images), found, label, terms, options))
-        listing.outlines[relative(image, images)] = found.outlines
+        listing.rows.append(_row(relative_name(image, images), found, label, terms, options))
+        listing.outlines[relative_name(image, images)] = found.outlines
     if unknown and not options.drop_unmapped:
         first = next(iter(unknown))
         raise LabelError(
@@ -205,7 +205,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         )
     for file in dict.fromkeys(file for files in index.values() for file in files):
         if file not in annotated:
-            listing.drop(relative(file, images), why_not_image(file) or "no annotation names it")
+            listing.drop(relative_name(file, images), why_not_image(file) or "no annotation names it")
     listing.notes += _notes(listing, unused)
     return listing
 
@@ -237,9 +237,9 @@ def _row(image: str, found: Annotation, label: str, said: str, options: ImportOp
         label=label,
         raw_label=said,
         patient_id=found.fact("PatientID") or (child[0] if child else None),
-        view=term(found.fact("View") or "", VIEW_TERMS, f"{found.file}, tag View"),
-        sex=term(found.fact("Sex") or "", SEX_TERMS, f"{found.file}, tag Sex"),
-        age=years(found.fact("Age") or "", f"{found.file}, tag Age"),
+        view=map_term(found.fact("View") or "", VIEW_TERMS, f"{found.file}, tag View"),
+        sex=map_term(found.fact("Sex") or "", SEX_TERMS, f"{found.file}, tag Sex"),
+        age=parse_age(found.fact("Age") or "", f"{found.file}, tag Age"),
         license=options.license,
         label_provenance=options.provenance or PROVENANCE,
     )

@@ -16,11 +16,11 @@ from pathlib import Path
 from pneumoscope.core.errors import ImageError, LabelError, ManifestError, MissingExtraError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import several, suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
-from pneumoscope.data.source_table import VIEW_TERMS, need_column, read_table
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
+from pneumoscope.data.source_table import VIEW_TERMS, read_table, require_column
 from pneumoscope.imaging.dicom.tags import Tags, metadata
 from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link
-from pneumoscope.imaging.plane import quiet
+from pneumoscope.imaging.plane import suppress_warnings
 
 MODALITIES = ("CR", "DX", "DR", "RG")
 """Kept by themselves (C.7.3.1.1.1): computed and digital radiography, and two names that older devices gave them."""
@@ -122,7 +122,7 @@ def read_labels(path: Path, options: ImportOptions) -> dict[str, str]:
     table = read_table(path)
     columns = {"image": "SOPInstanceUID", "label": "label", **options.columns}
     for field, name in columns.items():
-        need_column(table, name, f"--{field}-column", path)
+        require_column(table, name, f"--{field}-column", path)
     terms: dict[str, str] = {}
     rows: dict[str, int] = {}
     pairs = zip(table[columns["image"]], table[columns["label"]], strict=True)
@@ -152,7 +152,7 @@ def _headers(folder: Path, table: Path, listing: Listing) -> Iterator[Header]:
     except ImportError as error:
         raise MissingExtraError("reading DICOM files", "dicom") from error
     for path in [folder] if folder.is_file() else files_under(folder):
-        name = path.name if folder.is_file() else relative(path, folder)
+        name = path.name if folder.is_file() else relative_name(path, folder)
         if path.resolve() == table.resolve():
             continue
         if is_broken_link(path):
@@ -164,7 +164,7 @@ def _headers(folder: Path, table: Path, listing: Listing) -> Iterator[Header]:
             listing.drop(name, "not a DICOM file")
             continue
         try:
-            with quiet():
+            with suppress_warnings():
                 tags = Tags(pydicom.dcmread(path, stop_before_pixels=True, specific_tags=[*_READ]), name)
                 header = _header(tags)
         except Exception as error:  # pydicom fails in many ways on damaged files; its words may quote a patient
@@ -217,15 +217,15 @@ def _row(header: Header, term: str, label: str, key: bytes, options: ImportOptio
         image=header.file,
         label=label,
         raw_label=term,
-        patient_id=pseudonym(key, "patient", header.patient),
-        study_id=pseudonym(key, "study", header.study),
+        patient_id=make_pseudonym(key, "patient", header.patient),
+        study_id=make_pseudonym(key, "study", header.study),
         view=_VIEWS[header.view] if header.view else None,
         license=options.license,
         label_provenance=options.provenance or f"column {options.columns.get('label', 'label')!r} of {table}",
     )
 
 
-def pseudonym(key: bytes, kind: str, number: str) -> str | None:
+def make_pseudonym(key: bytes, kind: str, number: str) -> str | None:
     """Return 16 hexadecimal digits of HMAC-SHA256 that stand for a number, None for an empty one.
 
     Args:

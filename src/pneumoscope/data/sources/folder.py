@@ -10,7 +10,7 @@ from pathlib import Path
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import several, suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.imaging.files import why_not_image
 
 
@@ -23,7 +23,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     unknown: dict[str, int] = {}
     used = set()
     for path in files_under(folder):
-        name, reason = relative(path, folder), why_not_image(path)
+        name, reason = relative_name(path, folder), why_not_image(path)
         if reason is not None:
             listing.drop(name, reason)
             continue

@@ -14,17 +14,17 @@ from types import MappingProxyType
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import check_label
 from pneumoscope.core.registry import several, suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative_name
 from pneumoscope.data.source_table import (
     SEX_TERMS,
     VIEW_TERMS,
+    cell_text,
     find_image,
     index_files,
-    need_column,
+    map_term,
+    parse_age,
     read_table,
-    term,
-    text,
-    years,
+    require_column,
 )
 from pneumoscope.imaging.files import why_not_image
 
@@ -79,7 +79,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         raise ManifestError(str(folder), "has no metadata.csv.", "Name the folder that holds metadata.csv and images/.")
     table = read_table(path)
     for name in _NEEDED:
-        need_column(table, name, "column", path)
+        require_column(table, name, "column", path)
     for name, to in options.mapping.items():
         check_label(to, f"--map {name}")
     findings = {**FINDINGS, **options.mapping}
@@ -103,18 +103,18 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             unknown[finding] = unknown.get(finding, 0) + 1
             listing.drop(name, f"finding {finding!r} is not mapped")
             continue
-        patient, day = text(cell["patientid"]), text(cell["offset"])
+        patient, day = cell_text(cell["patientid"]), cell_text(cell["offset"])
         listing.rows.append(
             Row(
-                image=relative(image, folder),
+                image=relative_name(image, folder),
                 label=findings[finding],
                 raw_label=finding,
                 patient_id=patient,
                 study_id=f"{patient}, day {day}" if patient and day else None,
-                view=term(cell["view"], VIEW_TERMS, f"{where}, view"),
-                sex=term(cell["sex"], SEX_TERMS, f"{where}, sex"),
-                age=years(cell["age"], f"{where}, age"),
-                license=text(cell["license"]) or options.license,
+                view=map_term(cell["view"], VIEW_TERMS, f"{where}, view"),
+                sex=map_term(cell["sex"], SEX_TERMS, f"{where}, sex"),
+                age=parse_age(cell["age"], f"{where}, age"),
+                license=cell_text(cell["license"]) or options.license,
                 label_provenance=options.provenance or PROVENANCE,
             )
         )
@@ -127,7 +127,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         )
     for file in dict.fromkeys(file for files in index.values() for file in files):
         if file not in listed and file != path:
-            listing.drop(relative(file, folder), why_not_image(file) or "no row in metadata.csv")
+            listing.drop(relative_name(file, folder), why_not_image(file) or "no row in metadata.csv")
     return listing
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.registry import several
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.imaging.files import why_not_image
 
 LICENSE = "CC BY 4.0"
@@ -44,7 +44,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     listing = Listing(root=folder)
     unknown = []
     for path in files_under(folder):
-        name, reason = relative(path, folder), why_not_image(path)
+        name, reason = relative_name(path, folder), why_not_image(path)
         place = path.relative_to(base).parts[:-1] if path.is_relative_to(base) else ()
         if len(place) != 2 or place[0] not in ("train", "val", "test") or place[1] not in ("NORMAL", "PNEUMONIA"):
             listing.drop(name, "outside the layout {train,val,test}/{NORMAL,PNEUMONIA} (a second copy?)")

@@ -14,7 +14,7 @@ from types import MappingProxyType
 
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.registry import suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.imaging.files import IMAGE_ENDINGS, why_not_image
 
 FOLDERS: Mapping[str, str] = MappingProxyType(
@@ -36,12 +36,12 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     listing = Listing(root=folder)
     for path in sorted(base.iterdir()):
         if path.is_file():
-            listing.drop(relative(path, folder), "not in a class folder")
+            listing.drop(relative_name(path, folder), "not in a class folder")
         elif path.name in FOLDERS:
             _scan_class(path, listing, options)
         elif any(file.suffix.lower() in IMAGE_ENDINGS for file in files_under(path)):
             raise LabelError(
-                relative(path, folder),
+                relative_name(path, folder),
                 f"is not a class folder of this set.{suggestion(path.name, FOLDERS)}",
                 f"Class folders: {', '.join(FOLDERS)}. For other names use the source 'folder' with --map NAME=label.",
             )
@@ -54,7 +54,7 @@ def _scan_class(folder: Path, listing: Listing, options: ImportOptions) -> None:
     masks = {path.name: path for path in (folder / "masks").glob("*")}
     unmasked = 0
     for path in files_under(folder):
-        name, reason = relative(path, listing.root), why_not_image(path)
+        name, reason = relative_name(path, listing.root), why_not_image(path)
         if path.parent == folder / "masks" and (images / path.name).is_file():
             continue  # comes in as the lung mask of its image
         if reason is not None or path.parent != images:
@@ -67,7 +67,7 @@ def _scan_class(folder: Path, listing: Listing, options: ImportOptions) -> None:
                 image=name,
                 label=FOLDERS[folder.name],
                 raw_label=folder.name,
-                lung_mask=None if mask is None else relative(mask, listing.root),
+                lung_mask=None if mask is None else relative_name(mask, listing.root),
                 license=options.license or LICENSE,
                 label_provenance=options.provenance or PROVENANCE,
             )

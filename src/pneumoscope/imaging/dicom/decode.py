@@ -19,7 +19,7 @@ from pneumoscope.core.errors import ImageError, MissingExtraError
 from pneumoscope.imaging.dicom.codestream import check_stream
 from pneumoscope.imaging.dicom.display import Display, Lut, Rescale, Window
 from pneumoscope.imaging.dicom.tags import Tags, metadata
-from pneumoscope.imaging.plane import Plane, Turn, check_one_frame, check_size, luma, quiet, turned
+from pneumoscope.imaging.plane import Plane, Turn, check_one_frame, check_size, luma, make_upright, suppress_warnings
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -64,17 +64,17 @@ def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
     except ImportError as error:
         raise MissingExtraError("reading DICOM files", "dicom") from error
     _check_inflated_size(data, name, max_bytes)
-    with quiet():
+    with suppress_warnings():
         dataset = pydicom.dcmread(BytesIO(data))
         tags = Tags(dataset, name)
         _check_kind(tags)
-        shape = _shape(tags, max_pixels)
-        turn = _turn(tags)
+        shape = _read_shape(tags, max_pixels)
+        turn = _read_turn(tags)
         facts = metadata(tags, swapped=turn.swap)
-        display = _display(tags, shape) if shape.samples == 1 else None
-        stored, exact = _stored(dataset, tags, shape)
-    pixels = _shown(stored, display, exact=exact) if display else _grey_of_colour(stored, shape)
-    return Plane(turned(pixels, turn), shape.bits, facts)
+        display = _read_display(tags, shape) if shape.samples == 1 else None
+        stored, exact = _read_stored_values(dataset, tags, shape)
+    pixels = _apply_display(stored, display, exact=exact) if display else _grey_of_colour(stored, shape)
+    return Plane(make_upright(pixels, turn), shape.bits, facts)
 
 
 def _check_inflated_size(data: bytes, name: str, max_bytes: int) -> None:
@@ -125,7 +125,7 @@ def _check_kind(tags: Tags) -> None:
         raise ImageError(tags.name, "is an enhanced multi-frame object.", _RADIOGRAPH, code="frames")
 
 
-def _shape(tags: Tags, max_pixels: int) -> Shape:
+def _read_shape(tags: Tags, max_pixels: int) -> Shape:
     """Return the Image Pixel module, checked before any pixel is decoded."""
     shape = Shape(
         rows=tags.required("Rows"),
@@ -157,7 +157,7 @@ def _shape(tags: Tags, max_pixels: int) -> Shape:
     return shape
 
 
-def _stored(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDArray[np.integer], bool]:
+def _read_stored_values(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDArray[np.integer], bool]:
     """Return the stored values, [H, W] or [H, W, 3], and whether their bits are exactly those in the file."""
     from pydicom.encaps import get_frame, parse_basic_offsets
     from pydicom.pixels.decoders.base import get_decoder
@@ -193,7 +193,7 @@ def _stored(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDArray[np.inte
     # pylibjpeg-rle panics on damaged data, which no `except Exception` holds; pydicom's own decoder raises.
     plugin = "pydicom" if syntax == RLELossless else ""
     exact = bool(not syntax.is_encapsulated or syntax == RLELossless)
-    # Unused bits are taken off in `_shown`; only a sign that a decompressor lost has to be put back by pydicom.
+    # Unused bits are taken off in `_apply_display`; only a sign that a decompressor lost has to be put back by pydicom.
     options: Any = {"decoding_plugin": plugin, "correct_unused_bits": shape.signed and not exact}
     try:
         stored, properties = decoder.as_array(dataset, index=0, **options)
@@ -205,13 +205,13 @@ def _stored(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDArray[np.inte
     return stored, exact
 
 
-def _display(tags: Tags, shape: Shape) -> Display:
+def _read_display(tags: Tags, shape: Shape) -> Display:
     """Return the greyscale chain (PS3.4 N.2) that the file asks for."""
     lut_shape = tags.text("PresentationLUTShape")
     if lut_shape not in ("", "IDENTITY", "INVERSE"):
         problem = f"is {lut_shape[:16]}; IDENTITY and INVERSE are read."
         raise tags.wrong("PresentationLUTShape", problem, code="unsupported")
-    modality = _modality(tags)
+    modality = _read_modality(tags)
     raw = Display(shape.bits, shape.signed)
     ends = np.array([raw.lowest, raw.lowest + 2**shape.bits - 1], np.float64)
     negative = float((modality(ends) if modality else ends).min()) < 0
@@ -219,18 +219,18 @@ def _display(tags: Tags, shape: Shape) -> Display:
         bits=shape.bits,
         signed=shape.signed,
         modality=modality,
-        voi=_voi(tags, negative=negative),
+        voi=_read_voi(tags, negative=negative),
         # MONOCHROME1: the lowest value shows white (C.7.6.3.1.2). INVERSE is required to go with it (C.7.6.1, table
         # C.7-9) and says the same thing again: it is not a second inversion. Some devices write only one of the two.
         inverted=shape.photometric == "MONOCHROME1" or lut_shape == "INVERSE",
-        padding=_padding(tags, shape),
+        padding=_read_padding(tags, shape),
     )
 
 
-def _modality(tags: Tags) -> Lut | Rescale | None:
+def _read_modality(tags: Tags) -> Lut | Rescale | None:
     """Return the modality transformation (C.11.1), or None."""
     for item in tags.items("ModalityLUTSequence"):
-        return _lut(item, negative=False)
+        return _read_lut(item, negative=False)
     slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
     if slope is None and intercept is None:
         return None
@@ -239,10 +239,10 @@ def _modality(tags: Tags) -> Lut | Rescale | None:
     return Rescale(slope, intercept)
 
 
-def _voi(tags: Tags, *, negative: bool) -> Lut | Window | None:
+def _read_voi(tags: Tags, *, negative: bool) -> Lut | Window | None:
     """Return the first VOI table, else the first window (C.11.2), or None. ``negative``: its input may be below 0."""
     for item in tags.items("VOILUTSequence"):
-        return _lut(item, negative=negative)
+        return _read_lut(item, negative=negative)
     centre, width = tags.number("WindowCenter"), tags.number("WindowWidth")
     if centre is None and width is None:
         return None
@@ -258,7 +258,7 @@ def _voi(tags: Tags, *, negative: bool) -> Lut | Window | None:
     return Window(centre, width, function)
 
 
-def _lut(item: Tags, *, negative: bool) -> Lut:
+def _read_lut(item: Tags, *, negative: bool) -> Lut:
     """Return a look-up table by its descriptor (C.11.1.1): number of entries, first input, bits of an entry."""
     descriptor = item.numbers("LUTDescriptor")
     if len(descriptor) != 3 or not 1 <= descriptor[2] <= 16:
@@ -278,7 +278,7 @@ def _lut(item: Tags, *, negative: bool) -> Lut:
     return Lut(first, entries, bits)
 
 
-def _padding(tags: Tags, shape: Shape) -> tuple[int, int] | None:
+def _read_padding(tags: Tags, shape: Shape) -> tuple[int, int] | None:
     """Return the lowest and highest stored value of the padding (C.7.5.1.1.2), or None."""
     value = tags.integer("PixelPaddingValue")
     if value is None:
@@ -295,7 +295,7 @@ def _padding(tags: Tags, shape: Shape) -> tuple[int, int] | None:
     return min(ends), max(ends)
 
 
-def _shown(stored: NDArray[np.integer], display: Display, *, exact: bool) -> NDArray[np.float32]:
+def _apply_display(stored: NDArray[np.integer], display: Display, *, exact: bool) -> NDArray[np.float32]:
     """Return [H, W] float32 in 0..1: each stored value through the table, in bands of rows to spare memory.
 
     Args:
@@ -325,7 +325,7 @@ def _grey_of_colour(stored: NDArray[np.integer], shape: Shape) -> NDArray[np.flo
     return np.divide(grey, np.float32(white), dtype=np.float32)
 
 
-def _turn(tags: Tags) -> Turn:
+def _read_turn(tags: Tags) -> Turn:
     """Return how to bring row 0 to the head and column 0 to the patient's right (C.7.6.1.1.1).
 
     PatientOrientation names the direction of the columns' order (along a row) and of the rows' order (down a column);

@@ -16,7 +16,7 @@ from matplotlib.ticker import PercentFormatter
 from pneumoscope.core.errors import ImageError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.core.labels import DISCLAIMER
-from pneumoscope.data.checks.findings import Case, Finding, GateReport
+from pneumoscope.data.checks.findings import Case, CheckReport, Finding
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.reporting.charts.figure import (
     ACCENT,
@@ -43,7 +43,7 @@ _WIDTH = 8 * (_TILE + _GAP) + 5 * _GAP  # four pairs, parted by two gaps
 _PAPER, _INK, _GREY = 24, 235, 160  # grey levels, 0 = black, 255 = white
 
 
-def write_pictures(report: GateReport, manifest: Manifest, folder: Path) -> GateReport:
+def write_pictures(report: CheckReport, manifest: Manifest, folder: Path) -> CheckReport:
     """Draw each finding into ``folder``, one PNG each, and return the report with the names of the files.
 
     Args:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.checks.catalogue import CHECKS
-from pneumoscope.data.checks.findings import Finding, GateReport
+from pneumoscope.data.checks.findings import CheckReport, Finding
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts.checks import draw_finding_numbers, shows_pairs
 from pneumoscope.reporting.charts.figure import to_svg
@@ -22,7 +22,7 @@ CASES = 12
 SEVERITY_NAMES: Mapping[str, str] = {"block": "Blocks training", "warn": "Warning", "note": "Note"}
 
 
-def checks_page(report: GateReport, title: str, pictures: Path | None = None) -> str:
+def checks_page(report: CheckReport, title: str, pictures: Path | None = None) -> str:
     """Return the page of a gate report.
 
     Args:
@@ -50,7 +50,7 @@ def checks_page(report: GateReport, title: str, pictures: Path | None = None) ->
     return page
 
 
-def verdict(report: GateReport) -> str:
+def verdict(report: CheckReport) -> str:
     """Return the outcome in a sentence."""
     blocking = [f.name for f in report.standing()]
     warning = [f.name for f in report.standing(strict=True) if f.severity == "warn"]

@@ -22,7 +22,7 @@ from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from pneumoscope.core.errors import (
     BundleError,
-    GateRefusedError,
+    CheckRefusedError,
     ImageError,
     LabelError,
     MissingExtraError,
@@ -49,7 +49,7 @@ STATUSES: Mapping[type[PneumoscopeError], int] = MappingProxyType(
         ImageError: 422,
         LabelError: 422,
         UsageError: 422,
-        GateRefusedError: 422,
+        CheckRefusedError: 422,
         MissingExtraError: 501,
     }
 )

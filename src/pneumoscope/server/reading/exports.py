@@ -190,8 +190,8 @@ def _written(
     import numpy as np
 
     from pneumoscope.data.conflicts import find_conflicts
-    from pneumoscope.data.image_scan import read_pictures, silent
-    from pneumoscope.data.importing import grouped
+    from pneumoscope.data.image_scan import scan_images, silent
+    from pneumoscope.data.importing import build_manifest
     from pneumoscope.data.manifest import Manifest, write_manifest
 
     (folder / export_ledger.IMAGES).mkdir(parents=True)
@@ -200,7 +200,7 @@ def _written(
     for (image, _), path in zip(images, paths, strict=True):
         _copy(store, image, path)
     rows, small = [], []
-    for (image, patient), path, picture in zip(images, paths, read_pictures(paths), strict=True):
+    for (image, patient), path, picture in zip(images, paths, scan_images(paths), strict=True):
         if isinstance(picture, ImageError) or picture.sha256 != image.sha256:
             raise RunError(f"the image {image.id}", "was altered on the disk.", "Restore it from a backup.")
         made = labels[image.study]
@@ -208,7 +208,7 @@ def _written(
         rows.append(_row(image, patient, made, path.relative_to(folder).as_posix()) | measured)
         small.append(picture.small)
     together: list[str | None] = [image.study for image, _ in images]
-    manifest, pairs = grouped(rows, np.stack(small), {export_ledger.SOURCE: folder}, together, silent)
+    manifest, pairs = build_manifest(rows, np.stack(small), {export_ledger.SOURCE: folder}, together, silent)
     notes = (f"reads export: {len(rows)} images; labels by reference standard, else by unaided final reads",)
     manifest = Manifest(manifest.table, manifest.roots, notes)
     write_manifest(manifest, folder / MANIFEST)

@@ -15,7 +15,7 @@ from io import BytesIO
 from typing import Any
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.imaging.plane import Metadata, quiet
+from pneumoscope.imaging.plane import Metadata, suppress_warnings
 from pneumoscope.imaging.read import decode
 from pneumoscope.server.inference.runner import Result
 from pneumoscope.server.storage.png_codec import Samples, pack, samples_of, stored_sha256
@@ -125,7 +125,7 @@ def _dicom(data: bytes, name: str) -> tuple[Exam, str]:
     """Return the identity in a DICOM file and what it says about names in its pixels (PS3.3 C.7.6.1)."""
     import pydicom
 
-    with quiet():
+    with suppress_warnings():
         tags = pydicom.dcmread(BytesIO(data), stop_before_pixels=True)
 
         def text(keyword: str) -> str:

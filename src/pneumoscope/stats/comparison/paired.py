@@ -23,7 +23,7 @@ from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
 from pneumoscope.stats import intervals, kernels, metrics
 from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
-from pneumoscope.stats.comparison.paired_tests import Verdict, delong, draw_swaps, mcnemar, swap_areas, swap_means
+from pneumoscope.stats.comparison.paired_tests import TestResult, delong, draw_swaps, mcnemar, swap_areas, swap_means
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
 from pneumoscope.stats.kernels import Bools, Floats, Ints
@@ -335,7 +335,7 @@ def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float
     )
 
 
-def _area_test(a: Floats, b: Floats, positive: Bools, images: _Images) -> Verdict:
+def _area_test(a: Floats, b: Floats, positive: Bools, images: _Images) -> TestResult:
     if _single(images.group):
         test = delong(a, b, positive)
         if test.p_value is not None:
@@ -343,7 +343,7 @@ def _area_test(a: Floats, b: Floats, positive: Bools, images: _Images) -> Verdic
     return swap_areas(a, b, positive, images.group, images.swaps)
 
 
-def _mean_test(a: Floats, b: Floats, parts: Sequence[Bools], images: _Images, metric: str) -> Verdict:
+def _mean_test(a: Floats, b: Floats, parts: Sequence[Bools], images: _Images, metric: str) -> TestResult:
     used = parts[0]
     if mean_form(metric).mcnemar and _single(images.group[used]):
         return mcnemar(a[used] > 0, b[used] > 0)

@@ -24,14 +24,14 @@ _CELLS = 2_000_000  # ranks in memory at a time
 _SAME = 1e-12  # differences nearer to each other than this are ties
 
 
-class Verdict(NamedTuple):
+class TestResult(NamedTuple):
     """A two-sided p-value and the test that gave it, in words; None where the test has nothing to go by."""
 
     p_value: float | None
     name: str
 
 
-def mcnemar(a_right: ArrayLike, b_right: ArrayLike) -> Verdict:
+def mcnemar(a_right: ArrayLike, b_right: ArrayLike) -> TestResult:
     """Test whether two models are right on the same share of images, every group being one image.
 
     Only images where one model alone is right count. Under 25 of them: the exact binomial test; else chi-squared
@@ -44,13 +44,13 @@ def mcnemar(a_right: ArrayLike, b_right: ArrayLike) -> Verdict:
     a, b = np.asarray(a_right, dtype=np.bool_), np.asarray(b_right, dtype=np.bool_)
     wins, losses = int((a & ~b).sum()), int((b & ~a).sum())
     if wins + losses == 0:
-        return Verdict(1.0, "McNemar, exact (the models are right on the same images)")
+        return TestResult(1.0, "McNemar, exact (the models are right on the same images)")
     if wins + losses < _FEW_DISCORDANT:
-        return Verdict(float(binomtest(wins, wins + losses).pvalue), "McNemar, exact")
-    return Verdict(float(chi2.sf((wins - losses) ** 2 / (wins + losses), 1)), "McNemar, chi-squared")
+        return TestResult(float(binomtest(wins, wins + losses).pvalue), "McNemar, exact")
+    return TestResult(float(chi2.sf((wins - losses) ** 2 / (wins + losses), 1)), "McNemar, chi-squared")
 
 
-def delong(a: ArrayLike, b: ArrayLike, positive: ArrayLike) -> Verdict:
+def delong(a: ArrayLike, b: ArrayLike, positive: ArrayLike) -> TestResult:
     """Test whether two scores have the same AUROC, every group being one image (DeLong et al., Biometrics 1988).
 
     Args:
@@ -65,8 +65,8 @@ def delong(a: ArrayLike, b: ArrayLike, positive: ArrayLike) -> Verdict:
     x = auroc_components(np.asarray(a, dtype=np.float64), y) - auroc_components(np.asarray(b, dtype=np.float64), y)
     variance = components_variance(x, y, np.arange(len(x)))
     if variance <= _SAME**2:
-        return Verdict(None, "DeLong")
-    return Verdict(float(2 * ndtr(-abs(x[y].mean()) / math.sqrt(variance))), "DeLong")
+        return TestResult(None, "DeLong")
+    return TestResult(float(2 * ndtr(-abs(x[y].mean()) / math.sqrt(variance))), "DeLong")
 
 
 def draw_swaps(groups: int, swaps: int, rng: np.random.Generator) -> Bools:
@@ -74,7 +74,7 @@ def draw_swaps(groups: int, swaps: int, rng: np.random.Generator) -> Bools:
     return np.asarray(rng.integers(0, 2, size=(swaps, groups), dtype=np.uint8), dtype=np.bool_)
 
 
-def swap_means(gap: Floats, group: Ints, swaps: Bools) -> Verdict:
+def swap_means(gap: Floats, group: Ints, swaps: Bools) -> TestResult:
     """Test a sum of per-image differences by swapping the models in whole groups.
 
     Args:
@@ -88,7 +88,7 @@ def swap_means(gap: Floats, group: Ints, swaps: Bools) -> Verdict:
     return _test(total - 2 * (swaps @ per_group), float(total), name)
 
 
-def swap_areas(a: Floats, b: Floats, positive: Bools, group: Ints, swaps: Bools) -> Verdict:
+def swap_areas(a: Floats, b: Floats, positive: Bools, group: Ints, swaps: Bools) -> TestResult:
     """Test the difference of two AUROCs by swapping the models' ranks in whole groups (Bandos et al., Stat Med 2005).
 
     Ranks are swapped and not scores, because the scales of two models need not be the same.
@@ -145,9 +145,9 @@ def _all_or_drawn(matters: Bools, swaps: Bools) -> tuple[Bools, str]:
     return every, f"label swap by group, all {len(every)}"
 
 
-def _test(values: Floats, seen: float, name: str) -> Verdict:
+def _test(values: Floats, seen: float, name: str) -> TestResult:
     """Return the share of swaps with a difference at least as large; drawn swaps count the one that was seen too."""
     extreme = int((np.abs(values) >= abs(seen) - _SAME).sum())
     if name.endswith("drawn"):
-        return Verdict((1 + extreme) / (1 + len(values)), name)
-    return Verdict(extreme / len(values), name)
+        return TestResult((1 + extreme) / (1 + len(values)), name)
+    return TestResult(extreme / len(values), name)
