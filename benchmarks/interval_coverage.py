@@ -25,7 +25,7 @@ from pathlib import Path
 import numpy as np
 from scipy.special import expit, ndtr, ndtri
 
-from pneumoscope.stats import intervals, kernels, stratified
+from pneumoscope.stats import auroc_interval, intervals, kernels, stratified
 from pneumoscope.stats.bootstrap import bootstrap, resample
 from pneumoscope.stats.decision import net_benefit
 from pneumoscope.stats.estimates import Estimate
@@ -131,7 +131,7 @@ def closed(setting: Setting) -> Study:
         right = called == positive
         values = predictive_values(called, positive, group, PREVALENCE)
         found = {
-            "AUROC": intervals.auroc(score, positive, group),
+            "AUROC": auroc_interval.auroc(score, positive, group),
             "accuracy": stratified.accuracy(right, [positive, ~positive], group),
             "balanced accuracy": intervals.mean_of_proportions(
                 [right[positive], right[~positive]], [group[positive], group[~positive]]

@@ -22,7 +22,8 @@ from rich.table import Table
 
 from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.data.manifest import Manifest, read_manifest
-from pneumoscope.stats.intervals import auroc, proportion
+from pneumoscope.stats.auroc_interval import auroc
+from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.metrics import group_index
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from pneumoscope.stats import calibration
+from pneumoscope.stats import calibration, thresholds
 
 
 def test_scaling_finds_a_known_temperature_and_bias():
@@ -48,13 +48,13 @@ def test_threshold_is_the_largest_that_reaches_the_target():
     score = np.array([0.9, 0.8, 0.7, 0.6, 0.5] * 4 + [0.95, 0.1])
     positive = np.array([True] * 20 + [False, False])
     for target in (0.5, 0.8, 0.95, 0.98, 1.0):
-        t = calibration.threshold_for_sensitivity(score, positive, target)
+        t = thresholds.threshold_for_sensitivity(score, positive, target)
         assert (score[positive] >= t).mean() >= target
         larger = np.unique(score[score > t])
         assert all((score[positive] >= other).mean() < target for other in larger)
     # 19 of 20 is .95 exactly; floating point must not ask for the twentieth.
     distinct = np.arange(20) / 20 + 0.01
-    assert calibration.threshold_for_sensitivity(distinct, np.ones(20, bool), 0.95) == distinct[1]
+    assert thresholds.threshold_for_sensitivity(distinct, np.ones(20, bool), 0.95) == distinct[1]
 
 
 def test_youden_agrees_with_scikit_learn_and_prefers_sensitivity():
@@ -62,24 +62,24 @@ def test_youden_agrees_with_scikit_learn_and_prefers_sensitivity():
     rng = np.random.default_rng(2)
     positive = rng.uniform(size=400) < 0.3
     score = np.round(rng.normal(size=400) + 1.2 * positive, 1)
-    t = calibration.youden_threshold(score, positive)
+    t = thresholds.youden_threshold(score, positive)
     fpr, tpr, _ = sk.roc_curve(positive, score)
     assert (score[positive] >= t).mean() - (score[~positive] >= t).mean() == pytest.approx((tpr - fpr).max())
     # At .4 and at .6 the index is the same: the lower is taken.
-    assert calibration.youden_threshold([0.1, 0.4, 0.5, 0.6], [False, True, False, True]) == 0.4
+    assert thresholds.youden_threshold([0.1, 0.4, 0.5, 0.6], [False, True, False, True]) == 0.4
 
 
 def test_operating_points_say_that_they_saw_these_images():
     rng = np.random.default_rng(3)
     positive = np.arange(200) < 80
     score = 1 / (1 + np.exp(-(rng.normal(size=200) + 2 * positive - 1)))
-    points = {p.name: p for p in calibration.operating_points(score, positive, np.arange(200))}
+    points = {p.name: p for p in thresholds.operating_points(score, positive, np.arange(200))}
     assert list(points) == ["youden", "sensitivity-95", "sensitivity-98"]
     point = points["sensitivity-95"]
     assert point.sensitivity.value == (score[positive] >= point.threshold).mean() >= 0.95
     assert point.specificity.value == (score[~positive] < point.threshold).mean()
     assert "chosen on these same images" in point.sensitivity.note
-    few = calibration.operating_points(score, positive, np.where(positive, np.arange(200) % 9, np.arange(200)))
+    few = thresholds.operating_points(score, positive, np.where(positive, np.arange(200) % 9, np.arange(200)))
     assert few[0].sensitivity.low is None
     assert "9 groups" in few[0].sensitivity.note
 

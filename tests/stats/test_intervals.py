@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pneumoscope.stats import bootstrap, intervals, kernels, metrics
+from pneumoscope.stats import auroc_interval, bootstrap, intervals, kernels, metrics
 
 
 def test_wilson_agrees_with_statsmodels_where_every_group_is_one_image():
@@ -37,7 +37,7 @@ def test_fewer_than_ten_groups_is_not_estimable():
     assert str(found) == "1.000 [interval not estimable]"
     assert intervals.proportion(np.empty(0, bool), np.empty(0, int)).value is None
     score, positive = np.linspace(0, 1, 50), np.arange(50) > 40
-    assert intervals.auroc(score, positive, np.arange(50)).low is None
+    assert auroc_interval.auroc(score, positive, np.arange(50)).low is None
 
 
 def test_f1_interval_contains_the_f1_of_scikit_learn():
@@ -61,7 +61,7 @@ def test_auroc_variance_is_delongs_where_every_group_is_one_image():
     rng = np.random.default_rng(2)
     positive = rng.uniform(size=150) < 0.3
     score = np.round(rng.normal(size=150) + positive, 1)
-    found = intervals.obuchowski_variance(score, positive, np.arange(150))
+    found = auroc_interval.obuchowski_variance(score, positive, np.arange(150))
     assert found == pytest.approx(delong_variance(score, positive), rel=1e-9)
 
 
@@ -69,7 +69,7 @@ def test_with_many_images_the_interval_is_that_of_delong():
     rng = np.random.default_rng(12)
     positive = np.arange(6000) < 2000
     score = rng.normal(size=6000) + 1.5 * positive
-    found = intervals.auroc(score, positive, np.arange(6000))
+    found = auroc_interval.auroc(score, positive, np.arange(6000))
     half = 1.959964 * delong_variance(score, positive) ** 0.5
     assert (found.high - found.low) / 2 == pytest.approx(half, rel=0.02)
 
@@ -84,7 +84,7 @@ def test_auroc_variance_of_groups_that_hold_both_classes():
     for _ in range(500):
         score = np.repeat(rng.normal(scale=2.0, size=60), 2) + rng.normal(size=120) + 1.5 * positive
         areas.append(metrics.auroc(score, positive))
-        variances.append(intervals.obuchowski_variance(score, positive, group))
+        variances.append(auroc_interval.obuchowski_variance(score, positive, group))
     assert np.mean(variances) == pytest.approx(np.var(areas), rel=0.2)
     independent = np.mean([delong_variance(score, positive)])
     assert np.mean(variances) < 0.7 * independent
@@ -92,15 +92,15 @@ def test_auroc_variance_of_groups_that_hold_both_classes():
 
 def test_separated_classes_do_not_get_an_interval_of_one_point():
     score, positive = np.arange(40.0), np.arange(40) >= 20
-    found = intervals.auroc(score, positive, np.arange(40))
+    found = auroc_interval.auroc(score, positive, np.arange(40))
     assert (found.value, found.high) == (1.0, 1.0)
     assert 0.8 < found.low < 0.95
-    turned = intervals.auroc(-score, positive, np.arange(40))
+    turned = auroc_interval.auroc(-score, positive, np.arange(40))
     assert turned.high == pytest.approx(1 - found.low)
 
 
 def test_score_limits_satisfy_their_equation():
-    low, high = intervals.score_limits(0.9, lambda a: intervals.newcombe_variance(a, 30, 50), 1.96)
+    low, high = auroc_interval.score_limits(0.9, lambda a: auroc_interval.newcombe_variance(a, 30, 50), 1.96)
     for a in (low, high):
         half = 39.0  # Newcombe 2006, method 5
         variance = a * (1 - a) * (1 + half * (1 - a) / (2 - a) + half * a / (1 + a)) / 1500

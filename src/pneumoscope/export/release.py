@@ -30,12 +30,13 @@ from pneumoscope.imaging.read import read
 from pneumoscope.recipes.recipe import Pretrained
 from pneumoscope.reporting.model_card import card_markdown
 from pneumoscope.stats import conformal
-from pneumoscope.stats.calibration import first_half, fit_scaling, operating_points, score_bands
+from pneumoscope.stats.calibration import first_half, fit_scaling, score_bands
 from pneumoscope.stats.estimates import OperatingPoint, PredictionSets
 from pneumoscope.stats.figures import evaluate_predictions
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.stats.plain_language import above_threshold, few_groups
 from pneumoscope.stats.prevalence import likelihood_bands
+from pneumoscope.stats.thresholds import operating_points
 from pneumoscope.training.loop.fit import Run
 from pneumoscope.training.machine import choose_device
 from pneumoscope.training.networks.build import count_parameters

@@ -16,7 +16,6 @@ from pydantic import Field
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats import conformal, metrics
 from pneumoscope.stats.bootstrap import resample
-from pneumoscope.stats.calibration import at_threshold
 from pneumoscope.stats.curve_points import CurvePoints, ScoreBand, curve_points, observed_score_bands
 from pneumoscope.stats.decision import DecisionCurve, decision_curve
 from pneumoscope.stats.estimates import Estimate, Promises
@@ -27,6 +26,7 @@ from pneumoscope.stats.plain_language import few_groups
 from pneumoscope.stats.predictive_values import PREVALENCES, PredictiveValues, predictive_values
 from pneumoscope.stats.prevalence import at_prior, primary_prior
 from pneumoscope.stats.selective import RiskCoverage, risk_coverage
+from pneumoscope.stats.thresholds import at_threshold
 
 OVERALL = OVERALL_METRICS.names
 BY_CLASS = CLASS_METRICS.names

@@ -16,7 +16,7 @@ import numpy as np
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.registry import suggestion
-from pneumoscope.stats import intervals, kernels, metrics, stratified
+from pneumoscope.stats import auroc_interval, intervals, kernels, metrics, stratified
 from pneumoscope.stats.bootstrap import Statistic, bootstrap
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
@@ -95,7 +95,7 @@ def class_f1(images: OneClass) -> Estimate:
 )
 def class_auroc(images: OneClass) -> Estimate:
     """The probability that an image of the class scores above one of another; ties count half."""
-    return intervals.auroc(images.score, images.positive, images.group)
+    return auroc_interval.auroc(images.score, images.positive, images.group)
 
 
 @CLASS_METRICS.metric("auprc", title="AUPRC", phrase="AUPRC", better="higher", interval=BOOTSTRAP)

@@ -17,11 +17,11 @@ import numpy as np
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.registry import suggestion
-from pneumoscope.stats import intervals, kernels, metrics
+from pneumoscope.stats import auroc_interval, intervals, kernels, metrics
 from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
-from pneumoscope.stats.calibration import at_threshold
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
+from pneumoscope.stats.thresholds import at_threshold
 
 RESAMPLES = 1000
 _AT = re.compile(r"(sensitivity-at-specificity|specificity-at-sensitivity)-(\d\d)")
@@ -161,7 +161,7 @@ _NAMED = {
             "maximize",
             "validation_auroc",
             _auroc,
-            lambda of: intervals.auroc(of.score, of.positive, of.group),
+            lambda of: auroc_interval.auroc(of.score, of.positive, of.group),
         ),
         Objective("auprc", "AUPRC of the primary class", "maximize", "validation_auroc", _auprc),
         Objective(

@@ -21,7 +21,7 @@ from scipy.stats import t as student
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
-from pneumoscope.stats import intervals, kernels, metrics
+from pneumoscope.stats import auroc_interval, intervals, kernels, metrics
 from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
 from pneumoscope.stats.comparison.paired_tests import TestResult, delong, draw_swaps, mcnemar, swap_areas, swap_means
 from pneumoscope.stats.estimates import Estimate
@@ -313,15 +313,15 @@ def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float
     they hold (docs/concepts/statistics.md). Where the classes are separated the combined limits rest on the number of
     groups.
     """
-    one, two = (intervals.auroc(score, positive, group, tail=tail) for score in (a, b))
+    one, two = (auroc_interval.auroc(score, positive, group, tail=tail) for score in (a, b))
     if one.value is None or two.value is None:
         return Estimate(value=None, note=one.note)
     value = one.value - two.value
     if one.low is None or two.low is None:
         return Estimate(value=value, method=AREAS, note=one.note)
-    parts = [intervals.auroc_components(score, positive) for score in (a, b)]
-    own = [intervals.components_variance(part, positive, group) for part in parts]
-    gap = max(0.0, intervals.components_variance(parts[0] - parts[1], positive, group))
+    parts = [auroc_interval.auroc_components(score, positive) for score in (a, b)]
+    own = [auroc_interval.components_variance(part, positive, group) for part in parts]
+    gap = max(0.0, auroc_interval.components_variance(parts[0] - parts[1], positive, group))
     scale = 2 * math.sqrt(max(0.0, own[0] * own[1]))
     low, high = _combined(one, two, (own[0] + own[1] - gap) / scale if scale > 0 else 0.0)
     fewest = min(len(np.unique(group[positive])), len(np.unique(group[~positive])))

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.special import ndtr
 from scipy.stats import binomtest, chi2, rankdata
 
-from pneumoscope.stats.intervals import auroc_components, components_variance
+from pneumoscope.stats.auroc_interval import auroc_components, components_variance
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 _FEW_DISCORDANT = 25

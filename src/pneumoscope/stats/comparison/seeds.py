@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import t as student
 
 from pneumoscope.stats import metrics
+from pneumoscope.stats.auroc_interval import auroc_components, components_variance
 from pneumoscope.stats.comparison.paired import (
     ONE_SIDED,
     Paired,
@@ -27,7 +28,7 @@ from pneumoscope.stats.comparison.paired import (
     values_of,
 )
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import TAIL, auroc_components, components_variance
+from pneumoscope.stats.intervals import TAIL
 from pneumoscope.stats.kernels import Floats, Ints
 from pneumoscope.stats.metric_registry import mean_over
 
