@@ -93,7 +93,7 @@ DOMAIN = tuple(f"server.{part}." for part in ("storage", "security", "uploads", 
 """The server's parts that know nothing of HTTP."""
 
 KNOWS_HTTP = {
-    "server.inference.models", "server.inference.occlusion", "server.inference.posterior", "server.reading.dashboard",
+    "server.reading.dashboard",
     "server.reading.reads", "server.reading.report", "server.uploads.local_upload",
 }  # fmt: skip
 """Modules that still import from ``server.api``."""

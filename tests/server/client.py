@@ -78,6 +78,6 @@ def step(store: Store, catalogue: Catalogue) -> bool:
     """Make the next prediction as a worker does, and write it down as its server does; False where none waits."""
     claims = store.commit(lambda session: queue.claim(store, session, [new_id()]))
     for claim in claims:
-        answer = Worker(store.settings.files, catalogue).answer(claim)
-        store.commit(lambda session, answer=answer: queue.finish(session, answer))
+        finished = Worker(store.settings.files, catalogue).predict(claim)
+        store.commit(lambda session, finished=finished: queue.finish(session, finished))
     return bool(claims)

@@ -25,8 +25,7 @@ from pneumoscope.server.api.routes import ROUTES
 from pneumoscope.server.api.schemas.common import ProblemOut
 from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import Catalogue
-from pneumoscope.server.inference.runner import Models
-from pneumoscope.server.inference.worker_pool import Supervisor
+from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.security.accounts import Accounts
 from pneumoscope.server.security.passwords import Passwords
 from pneumoscope.server.security.sessions import Sessions
@@ -63,9 +62,9 @@ def create_app(settings: Settings) -> FastAPI:
         streams=events.Streams(settings.streams),
         uploads=anyio.CapacityLimiter(_UPLOADS),
         decoders=Decoders(settings, catalogue, default_workers()),
-        whatifs=anyio.CapacityLimiter(occlusion.AT_ONCE),
+        workers=WorkerPool(store, settings, catalogue),
+        occlusions=anyio.CapacityLimiter(occlusion.CONCURRENT),
         pages=Pages(),
-        models=Models(),
     )
     problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
     app = FastAPI(
@@ -94,11 +93,9 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
         store, settings = context.store, context.settings
         studies.sweep(store)
         events.forget_old(store)
-        supervisor = Supervisor(store, settings) if settings.workers else None
         retention = Retention(store, settings.retention) if settings.retention is not None else None
         context.decoders.start()
-        if supervisor is not None:
-            supervisor.start()
+        context.workers.start()
         if retention is not None:
             retention.start()
         try:
@@ -106,8 +103,7 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
         finally:
             if retention is not None:
                 retention.stop()
-            if supervisor is not None:
-                supervisor.stop()
+            context.workers.stop()
             context.decoders.stop()
             store.close()
 

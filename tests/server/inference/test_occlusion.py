@@ -14,8 +14,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
-from pneumoscope.server.api.schemas.reads import Stroke
-from pneumoscope.server.inference.occlusion import covered, hidden_by
+from pneumoscope.server.inference.occlusion import BrushStroke, cover, draw_mask
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.tables import Display
 from server.client import Client, predict_all, serving
@@ -156,10 +155,10 @@ def test_a_what_if_ends_the_chance_of_an_unaided_read(client: Client) -> None:
 
 def test_a_stroke_is_round_and_scales_with_the_image() -> None:
     for size in (200, 4000):  # the second is drawn smaller and scaled
-        disc = Stroke(radius=size / 4, points=[(size / 2, size / 2)])
-        assert hidden_by([disc], "exclude", size, size).mean() == pytest.approx(math.pi / 16, rel=0.02)
-        across = Stroke(radius=size / 8, points=[(0, size / 2), (size, size / 2)])
-        assert hidden_by([across], "exclude", size, size).mean() == pytest.approx(1 / 4, rel=0.03)
+        disc = BrushStroke(radius=size / 4, points=[(size / 2, size / 2)])
+        assert draw_mask([disc], "exclude", size, size).mean() == pytest.approx(math.pi / 16, rel=0.02)
+        across = BrushStroke(radius=size / 8, points=[(0, size / 2), (size, size / 2)])
+        assert draw_mask([across], "exclude", size, size).mean() == pytest.approx(1 / 4, rel=0.03)
 
 
 def test_what_is_hidden_continues_its_surroundings_and_the_rest_is_untouched() -> None:
@@ -167,8 +166,8 @@ def test_what_is_hidden_continues_its_surroundings_and_the_rest_is_untouched() -
     hidden = np.zeros(ramp.shape, bool)
     hidden[30:60, 40:70] = True
     pixels = np.where(hidden, np.float32(0), ramp)
-    made = covered(pixels, hidden)
+    made = cover(pixels, hidden)
     np.testing.assert_array_equal(made[~hidden], ramp[~hidden])
     np.testing.assert_allclose(made[hidden], ramp[hidden], atol=0.08)
     # What stands behind the cover has no say.
-    np.testing.assert_array_equal(covered(np.where(hidden, np.float32(1), ramp), hidden), made)
+    np.testing.assert_array_equal(cover(np.where(hidden, np.float32(1), ramp), hidden), made)

@@ -16,6 +16,7 @@ from pneumoscope.server.api.problems import as_problem
 from pneumoscope.server.errors import BusyError, ConflictError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.inference.runner import Result
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store, now, open_store
@@ -73,7 +74,7 @@ def claim(store: Store, *names: str) -> list[queue.Claim]:
 
 
 def finish(store: Store, claimed: queue.Claim, result: dict[str, str]) -> bool:
-    return store.commit(lambda session: queue.finish(session, queue.Answer(claimed, result, None)))
+    return store.commit(lambda session: queue.finish(session, queue.FinishedClaim(claimed, Result(result, None))))
 
 
 def release(store: Store, claims: list[queue.Claim], *, counted: bool) -> int:
@@ -180,7 +181,7 @@ def test_what_a_worker_had_not_begun_is_not_held_against_the_image(store: Store,
 def test_a_server_that_starts_again_need_not_wait_for_leases(store: Store, model: str) -> None:
     add(store, [grey(0.5)], [model], "x")
     (before,) = claim(store, "killed")
-    queue.take_back(store)
+    queue.requeue_running(store)
     (again,) = claim(store, "new")
     assert again.prediction == before.prediction
     assert not finish(store, before, {"by": "killed"})

@@ -6,7 +6,7 @@ import numpy as np
 
 from pneumoscope.bundle.runtime import load
 from pneumoscope.data.phantoms.phantom import draw
-from pneumoscope.server.inference.runner import result_of
+from pneumoscope.server.inference.runner import make_result
 from pneumoscope.stats.conformal import members
 
 
@@ -18,7 +18,7 @@ def test_the_set_is_the_one_whose_coverage_the_card_reports() -> None:
     refused = []
     for image in (noise, draw(2020, 0, "normal").pixels, draw(2020, 1, "covid-19").pixels):
         output = model.run(image)
-        result, _ = result_of(model, output)
+        result, _ = make_result(model, output)
         limits = [sets.thresholds[label] for label in model.card.label_names]
         held = members([output.probabilities], limits)[0]
         expected = [label for label, inside in zip(model.card.label_names, held, strict=True) if inside]

@@ -13,7 +13,7 @@ from pneumoscope.server.api.events import Streams
 from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.pages import Pages
 from pneumoscope.server.inference.models import Catalogue
-from pneumoscope.server.inference.runner import Models
+from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.accounts import Accounts
 from pneumoscope.server.security.permissions import check_admin
@@ -44,12 +44,12 @@ class Context:
     """Uploads under way; the others wait without holding memory or a thread."""
     decoders: Decoders
     """One for each upload that is being unpacked; the others wait."""
-    whatifs: anyio.CapacityLimiter
-    """What-ifs that are worked out at once."""
+    workers: WorkerPool
+    """Run the models."""
+    occlusions: anyio.CapacityLimiter
+    """Questions about covered images that are answered at once."""
     pages: Pages
     """The web app's files."""
-    models: Models
-    """Loaded models, for what-ifs."""
 
 
 # These three are coroutines although they wait for nothing: FastAPI runs plain functions on a thread each.

@@ -1,7 +1,7 @@
-"""Which models a server has: the built-in one and the bundles of a folder, each checked against its own hashes.
+"""The models that a server has: the built-in one and the bundles of a folder, each checked against its own hashes.
 
-The folder is looked at again whenever the list is asked for, so that a bundle that is put there appears without a
-restart; one that was checked is not hashed again until a file of it changes.
+The folder is read again whenever the list is asked for, so that a new bundle appears without a restart. A bundle that
+was checked is not hashed again until one of its files changes.
 """
 
 from __future__ import annotations
@@ -12,74 +12,80 @@ from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
 from pneumoscope.core.errors import BundleError
-from pneumoscope.server.api.schemas.common import Audit
 from pneumoscope.server.errors import NotFoundError
 
 _LOG = logging.getLogger(__name__)
 SHORT = 12
 """Digits of an identity that name a model."""
 
+AuditStatus = Literal["not audited", "passed", "failed", "unreadable"]
+"""The verdict of a model's newest audit; ``unreadable``: its evidence was altered."""
+
+_Stamp = tuple[tuple[int, int], ...]
+"""Time of change and size of each file that a check depends on."""
+
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One model that can be asked."""
+class InstalledModel:
+    """One model of this server."""
 
     identity: str
+    """Hash of model and card."""
     folder: Path
     card: Card
     builtin: bool
 
     @property
     def id(self) -> str:
-        """The name under which it is asked: the first digits of its identity."""
+        """The model's short name: the first digits of its identity."""
         return self.identity[:SHORT]
 
 
-Stamp = tuple[tuple[int, int], ...]
-
-
 class Catalogue:
-    """The models of a folder and the built-in one."""
+    """The built-in model and the models of a folder."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
-        self._checked: dict[Path, tuple[Stamp, Entry | None]] = {}
+        self._checked: dict[Path, tuple[_Stamp, InstalledModel | None]] = {}
         self._lock = threading.Lock()
 
-    def entries(self) -> dict[str, Entry]:
-        """Return the models that are what they say, by identity; the built-in one first."""
+    def list_models(self) -> dict[str, InstalledModel]:
+        """Return the models that match their own hashes, by identity; the built-in one first."""
+        models: dict[str, InstalledModel] = {}
         with self._lock:
-            found = [entry for folder, own in self._folders() if (entry := self._entry(folder, own)) is not None]
-        entries: dict[str, Entry] = {}
-        for entry in found:
-            entries.setdefault(entry.identity, entry)
-        return entries
+            for folder, builtin in self._list_folders():
+                if (model := self._check(folder, builtin)) is not None:
+                    models.setdefault(model.identity, model)
+        return models
 
-    def get(self, name: str) -> Entry:
+    def get(self, name: str) -> InstalledModel:
         """Return the model that ``name`` means: ``builtin``, an identity or its first 12 digits.
 
         Raises:
-            NotFoundError: There is none.
+            NotFoundError: No model of this server has that name.
         """
-        for identity, entry in self.entries().items():
-            if name in (identity, entry.id) or (name == BUILTIN and entry.builtin):
-                return entry
+        for identity, model in self.list_models().items():
+            if name in (identity, model.id) or (name == BUILTIN and model.builtin):
+                return model
         raise NotFoundError("model", "is not on this server.", "GET /api/models lists those that are.")
 
-    def _folders(self) -> list[tuple[Path, bool]]:
+    def _list_folders(self) -> list[tuple[Path, bool]]:
+        """Return the folders of bundles, and for each whether it is the built-in one."""
         folders: list[tuple[Path, bool]] = []
-        with suppress(BundleError):  # an installation without one
+        with suppress(BundleError):  # an installation without a built-in model
             folders.append((bundle_folder(BUILTIN), True))
         if self._folder is not None and self._folder.is_dir():
             folders += [(card.parent, False) for card in sorted(self._folder.rglob("card.json"))]
         return folders
 
-    def _entry(self, folder: Path, builtin: bool) -> Entry | None:
+    def _check(self, folder: Path, builtin: bool) -> InstalledModel | None:
+        """Return the model of a folder; None where it is not what its hashes say."""
         try:
             stamp = tuple(
                 (status.st_mtime_ns, status.st_size)
@@ -91,48 +97,55 @@ class Catalogue:
         if known is None or known[0] != stamp:
             try:
                 card, identity = read_card(folder)
-                known = stamp, Entry(identity, folder, card, builtin)
+                known = stamp, InstalledModel(identity, folder, card, builtin)
             except BundleError as error:
-                _LOG.warning("left out: %s %s", error.thing, error.problem)  # of the operator's folder, not a patient's
+                # The text names the operator's folder, not a patient's.
+                _LOG.warning("left out: %s %s", error.thing, error.problem)
                 known = stamp, None
             self._checked[folder] = known
         return known[1]
 
 
-def files_of(entry: Entry) -> Mapping[str, Path]:
-    """Return the files of a bundle that may be fetched, by name: what is listed here, and nothing beside it."""
-    named = [entry.folder / name for name in ("card.json", "CARD.md", "recipe.yaml", "model.onnx")]
+def list_files(model: InstalledModel) -> Mapping[str, Path]:
+    """Return the files of a bundle that may be fetched, by name; no other file of its folder can be."""
+    named = [model.folder / name for name in ("card.json", "CARD.md", "recipe.yaml", "model.onnx")]
     figures = sorted(
         path
-        for path in (entry.folder / "figures").glob("*")
+        for path in (model.folder / "figures").glob("*")
         if path.suffix in (".png", ".svg") and not path.is_symlink()
     )
-    return {path.relative_to(entry.folder).as_posix(): path for path in [*named, *figures] if path.is_file()}
+    return {path.relative_to(model.folder).as_posix(): path for path in [*named, *figures] if path.is_file()}
 
 
-def facts_of(entry: Entry) -> list[evidence.Fact]:
-    """Return what became known of a model after it was made (audits, acceptances, openings), oldest first."""
-    return [fact for _, fact in evidence.read(entry.folder, entry.identity)]
+def read_evidence(model: InstalledModel) -> list[evidence.Fact]:
+    """Return what became known of a model after its export (audits, acceptances, openings), oldest first.
+
+    Raises:
+        BundleError: The evidence was altered.
+    """
+    return [fact for _, fact in evidence.read(model.folder, model.identity)]
 
 
-def audit_of(entry: Entry) -> Audit:
-    """Return the verdict of a model's newest audit; one without a plain verdict is none.
+def read_audit_status(model: InstalledModel) -> AuditStatus:
+    """Return the verdict of a model's newest audit; an audit without a plain verdict does not count.
 
-    Altered evidence could have been a failure, so it is no "not audited"; and it must not hide the other models.
+    Altered evidence may have been a failure, so it is not "not audited". It must not hide the other models either.
     """
     try:
-        return audit_in(facts_of(entry))
+        return find_audit_status(read_evidence(model))
     except BundleError as error:
         _LOG.warning("%s %s", error.thing, error.problem)
         return "unreadable"
 
 
-def audit_in(facts: Iterable[evidence.Fact]) -> Audit:
-    """Return the verdict of the newest audit among facts: those of kind ``audit`` say ``time`` and ``passed``."""
-    said = [fact.model_extra or {} for fact in facts if fact.kind == "audit"]
-    verdicts = [(str(each.get("time", "")), each["passed"]) for each in said if isinstance(each.get("passed"), bool)]
+def find_audit_status(facts: Iterable[evidence.Fact]) -> AuditStatus:
+    """Return the verdict of the newest audit among facts: those of kind ``audit`` hold ``time`` and ``passed``."""
+    audits = [fact.model_extra or {} for fact in facts if fact.kind == "audit"]
+    verdicts = [
+        (str(audit.get("time", "")), audit["passed"]) for audit in audits if isinstance(audit.get("passed"), bool)
+    ]
     if not verdicts:
         return "not audited"
     newest = max(time for time, _ in verdicts)
-    # Two in one second: a failure counts.
+    # Where two audits have the same second, a failure counts.
     return "passed" if all(passed for time, passed in verdicts if time == newest) else "failed"

@@ -1,7 +1,7 @@
-"""What a model's answer makes of a reader's pre-test probability: odds times the likelihood ratio of the score's band.
+"""A reader's pre-test probability updated by a model's answer: odds times the likelihood ratio of the score's band.
 
-The ratio and its interval come from the card (stats/prevalence.py); beside it stands the model's probability moved to
-the same prior. It is refused where the card can't carry it, and it is never stored as the result.
+The ratio and its interval come from the card (stats/prevalence.py). Beside it stands the model's probability, moved to
+the same prior. The update is refused where the card can't support it, and it is never stored as the result.
 """
 
 from __future__ import annotations
@@ -9,29 +9,35 @@ from __future__ import annotations
 from typing import Any
 
 from pneumoscope.bundle.card import Card
-from pneumoscope.server.api.schemas.common import Audit
 from pneumoscope.server.errors import ConflictError
+from pneumoscope.server.inference.models import AuditStatus
 from pneumoscope.stats.prevalence import at_prior, post_test, primary_prior, ratio_of
 
 
-def posterior(card: Card, result: dict[str, Any], prevalence: float, *, audit: Audit) -> dict[str, Any]:
+def update_probability(card: Card, result: dict[str, Any], prevalence: float, *, audit: AuditStatus) -> dict[str, Any]:
     """Return the post-test probability of the card's primary label, in two ways, with what they rest on.
 
     Args:
-        card: Of the model that answered.
-        result: Its answer, as it is stored.
+        card: Card of the model that answered.
+        result: The stored result.
         prevalence: Pre-test probability of the primary label, 0 < p < 1.
         audit: The verdict of the model's newest audit.
 
+    Returns:
+        ``label``, ``probability`` with ``low`` and ``high`` (by the likelihood ratio), ``ratio``, and ``moved``: the
+        model's probabilities at the new prior, by label.
+
     Raises:
-        ConflictError: The answer, or the card, can't carry it.
+        ConflictError: The answer or the card can't support an update.
     """
     if result.get("decision") is None:
         raise _refusal("no-answer", "the model gave no answer on this image.")
     if audit == "failed":
         raise _refusal("audit-failed", "its model failed its audit.")
     if audit == "unreadable":
-        raise _refusal("evidence-altered", "what is known of its model was altered: it may have failed its audit.")
+        raise _refusal(
+            "evidence-altered", "the evidence about its model was altered: the model may have failed its audit."
+        )
     if not card.calibrated:
         raise _refusal("uncalibrated", "its card says that its probabilities are not calibrated.")
     if any(share <= 0 for share in card.class_prior):

@@ -1,11 +1,11 @@
-"""Who answers next: the table of predictions is the queue.
+"""The queue of predictions: the table of predictions itself.
 
-A server claims predictions for its workers for a while (a lease) and renews them while it lives. Whoever is killed
-leaves leases that run out, and the next one takes over: nothing is lost. A result is written only for the holder of the
-lease, in one statement that also ends it: nothing is doubled. On PostgreSQL claims skip what others are claiming (FOR
-UPDATE SKIP LOCKED); SQLite has one writer at a time (BEGIN IMMEDIATE).
+A server claims predictions for its workers for a limited time (a lease) and renews the leases while it lives. The
+leases of a killed server run out, and another server takes over: nothing is lost. A result is written only for the
+holder of the lease, in one statement that also ends the lease: nothing is doubled. On PostgreSQL a claim skips rows
+that others are claiming (FOR UPDATE SKIP LOCKED); SQLite has one writer at a time (BEGIN IMMEDIATE).
 
-All functions work in a transaction of the caller's, so that many of them share one.
+All functions work in a transaction of the caller, so that many changes share one.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ OPEN = ("queued", "running")
 RETRY_AFTER = 5
 """Seconds that a client is asked to wait when the queue is full."""
 _TABLE, _IMAGES = table_of(Prediction), table_of(Image)
-_MINE = _TABLE.c.id == bindparam("own")
+_BY_ID = _TABLE.c.id == bindparam("own")
 _EXPIRED = and_(_TABLE.c.state == "running", _TABLE.c.lease < bindparam("time"))
-# Put together once: what a statement is made of takes longer than what it does.
-_ANY = select(_TABLE.c.id).where(or_(_TABLE.c.state == "queued", _EXPIRED)).limit(1)
+# Each statement is built once: building it takes longer than running it.
+_CLAIMABLE = select(_TABLE.c.id).where(or_(_TABLE.c.state == "queued", _EXPIRED)).limit(1)
 _DEPTH = select(func.count()).select_from(_TABLE).where(_TABLE.c.state.in_(OPEN))
 _ON = select(Switch.on).where(Switch.model == bindparam("model")).order_by(Switch.id.desc()).limit(1)
 _OLDEST = (
@@ -40,51 +40,50 @@ _OLDEST = (
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True, of=_TABLE)
 )
-_WAITING, _LEFT = _OLDEST.where(_TABLE.c.state == "queued"), _OLDEST.where(_EXPIRED)
-_CLAIM = update(_TABLE).where(_MINE).values(attempts=_TABLE.c.attempts + 1)
-_FINISH = update(_TABLE).where(_MINE, _TABLE.c.worker == bindparam("by"), _TABLE.c.state == "running")
+_QUEUED, _ABANDONED = _OLDEST.where(_TABLE.c.state == "queued"), _OLDEST.where(_EXPIRED)
+_CLAIM = update(_TABLE).where(_BY_ID).values(attempts=_TABLE.c.attempts + 1)
+_FINISH = update(_TABLE).where(_BY_ID, _TABLE.c.worker == bindparam("by"), _TABLE.c.state == "running")
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A prediction that this worker, and no other, is to make."""
+    """A prediction that one worker, and no other, is to make."""
 
     prediction: str
     worker: str
     image: str
     sha256: str
-    """Of the image's stored pixels."""
+    """Hash of the image's stored pixels."""
     study: str
     model: str
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of a claim: the result, with the member ``error`` where it failed, and the heatmap's bytes."""
+class FinishedClaim:
+    """A claim with its result."""
 
     claim: Claim
-    result: dict[str, Any]
-    heatmap: bytes | None
+    result: Result
 
 
 def enqueue(
-    store: Store, session: Transaction, images: Sequence[tuple[str, str]], models: Sequence[str], who: str
+    store: Store, session: Transaction, images: Sequence[tuple[str, str]], models: Sequence[str], user: str
 ) -> list[Prediction]:
-    """Add a prediction for each image and model, or none at all; return them as far as they are known.
+    """Add a prediction for each image and model, or none at all; return the new rows.
 
     Args:
-        store: The session's.
-        session: Its transaction has called `Store.lock_exclusive`.
-        images: (study, image) each.
+        store: The store of the session.
+        session: A transaction that has called `Store.lock_exclusive`.
+        images: (study, image) of each.
         models: Identities, whole.
-        who: Asks for them.
+        user: Id of the user who asks.
 
     Raises:
         BusyError: The queue is full.
         ConflictError: A model is switched off.
     """
     for model in models:
-        check_on(session, model)
+        check_switched_on(session, model)
     wanted = len(images) * len(models)
     if not wanted:
         return []
@@ -100,137 +99,138 @@ def enqueue(
         )
     session.queue_depth = waiting + wanted
     time = now()
-    made = [
+    predictions = [
         Prediction(id=new_id(), image=image, study=study, model=model, state="queued")
         for study, image in images
         for model in models
     ]
-    for row in made:
+    for row in predictions:
         session.append(
             Prediction,
             {
                 **{"id": row.id, "image": row.image, "study": row.study, "model": row.model, "state": row.state},
-                **{"asked": time, "asked_by": who, "lease": 0.0, "attempts": 0},
+                **{"asked": time, "asked_by": user, "lease": 0.0, "attempts": 0},
             },
         )
-        _tell(session, row.study, row.id, row.state)
-    return made
+        _append_event(session, row.study, row.id, row.state)
+    return predictions
 
 
-def record(session: Transaction, study: str, image: str, model: str, result: Result, who: str) -> Prediction:
-    """Add a prediction that was made while its image was being stored, finished; return it as it is.
+def record(session: Transaction, study: str, image: str, model: str, result: Result, user: str) -> Prediction:
+    """Add a finished prediction, one that was made while its image was being stored; return the new row.
 
     Raises:
         ConflictError: The model is switched off.
     """
-    check_on(session, model)
+    check_switched_on(session, model)
     number, time, state = new_id(), now(), "failed" if "error" in result.values else "done"
     values = {
         **{"id": number, "image": image, "study": study, "model": model, "state": state, "asked": time},
-        **{"asked_by": who, "lease": 0.0, "attempts": 1, "finished": time},
+        **{"asked_by": user, "lease": 0.0, "attempts": 1, "finished": time},
         **{"result": result.values, "heatmap": result.heatmap},
     }
     session.append(Prediction, values)
-    _tell(session, study, number, state)
+    _append_event(session, study, number, state)
     return Prediction(**values)
 
 
-def check_on(session: Transaction, model: str) -> None:
+def check_switched_on(session: Transaction, model: str) -> None:
     """Refuse a model that was switched off.
 
     Raises:
-        ConflictError: It was.
+        ConflictError: The model was switched off.
     """
-    if is_off(session, model):
+    if is_switched_off(session, model):
         raise ConflictError("this model", "was switched off on this server.", "Ask another one.", code="model-off")
 
 
-def asked(session: Transaction, images: Sequence[str], models: Sequence[str]) -> set[tuple[str, str]]:
-    """Return which models (the second of each pair) have answered, or are to answer, about which images."""
+def find_requested(session: Transaction, images: Sequence[str], models: Sequence[str]) -> set[tuple[str, str]]:
+    """Return the pairs (image, model) for which there is a prediction that has not failed."""
     session.write_appended()
-    found = select(Prediction.image, Prediction.model).where(
+    query = select(Prediction.image, Prediction.model).where(
         Prediction.image.in_(images), Prediction.model.in_(models), Prediction.state != "failed"
     )
-    return {(image, model) for image, model in session.execute(found)}
+    return {(image, model) for image, model in session.execute(query)}
 
 
-def is_off(session: Transaction, model: str) -> bool:
-    """Return whether a model was switched off; looked up once in a transaction."""
+def is_switched_off(session: Transaction, model: str) -> bool:
+    """Return whether a model was switched off; a transaction looks each model up once."""
     known = session.switched_off
     if model not in known:
         known[model] = session.connection().execute(_ON, {"model": model}).scalar() is False
     return known[model]
 
 
-def any_waits(store: Store) -> bool:
-    """Return whether there is something to claim; looking first keeps idle servers from taking a writer's place."""
+def has_claimable(store: Store) -> bool:
+    """Return whether there is a prediction to claim; an idle server that only reads takes no writer's place."""
     with store.read() as session:
-        return session.connection().execute(_ANY, {"time": now()}).first() is not None
+        return session.connection().execute(_CLAIMABLE, {"time": now()}).first() is not None
 
 
 def claim(store: Store, session: Transaction, workers: Sequence[str]) -> list[Claim]:
-    """Claim the oldest predictions that wait or whose worker fell silent, one for each name; fewer where none is left.
+    """Claim the oldest predictions that wait or whose lease has run out, one for each name; fewer where none is left.
 
     Args:
-        store: The session's.
-        session: Of the transaction.
-        workers: Names; one that has place for two stands here twice.
+        store: The store of the session.
+        session: The transaction.
+        workers: Names of workers; a worker with two free places is named twice.
     """
     claims: list[Claim] = []
     while len(claims) < len(workers):
         places = workers[len(claims) :]
-        rows = _oldest(session, len(places))
-        good = [row for row in rows if not _given_up(store, session, row)]
+        rows = _select_oldest(session, len(places))
+        good = [row for row in rows if not _give_up(store, session, row)]
         lease = now() + store.settings.lease
-        made = [
+        new_claims = [
             Claim(row.id, name, row.image, row.sha256, row.study, row.model)
             for row, name in zip(good, places, strict=False)
         ]
-        if made:
+        if new_claims:
             running = [
-                {"own": each.prediction, "state": "running", "worker": each.worker, "lease": lease} for each in made
+                {"own": each.prediction, "state": "running", "worker": each.worker, "lease": lease}
+                for each in new_claims
             ]
             session.connection().execute(_CLAIM, running)
-        for each in made:
-            _tell(session, each.study, each.prediction, "running")
-        claims += made
+        for each in new_claims:
+            _append_event(session, each.study, each.prediction, "running")
+        claims += new_claims
         if len(rows) < len(places):
             break
     return claims
 
 
 def renew(store: Store, session: Transaction, workers: Sequence[str]) -> None:
-    """Give a sign of life: the leases of these workers run anew."""
+    """Renew the leases of these workers."""
     held = _TABLE.c.worker.in_(workers), _TABLE.c.state == "running"
     session.connection().execute(update(_TABLE).where(*held).values(lease=now() + store.settings.lease))
 
 
-def finish(session: Transaction, answer: Answer) -> bool:
-    """Write an answer down; return False, and write nothing, where the lease has gone to another or the study is gone.
+def finish(session: Transaction, finished: FinishedClaim) -> bool:
+    """Write a result down; return False, and write nothing, where another has the lease or the study was erased.
 
-    A model that was switched off meanwhile does not answer.
+    The result of a model that was switched off in the meantime is not kept.
     """
-    claimed, result, heatmap = answer.claim, answer.result, answer.heatmap
-    state = "failed" if "error" in result else "done"
-    if is_off(session, claimed.model):
-        state, result, heatmap = "failed", {"error": "the model was switched off"}, None
-    values = {"state": state, "result": result, "heatmap": heatmap, "finished": now(), "worker": None, "lease": 0.0}
-    done = session.connection().execute(_FINISH, {"own": claimed.prediction, "by": claimed.worker, **values})
+    claim, (values, heatmap) = finished.claim, finished.result
+    state = "failed" if "error" in values else "done"
+    if is_switched_off(session, claim.model):
+        state, values, heatmap = "failed", {"error": "the model was switched off"}, None
+    row = {"state": state, "result": values, "heatmap": heatmap, "finished": now(), "worker": None, "lease": 0.0}
+    done = session.connection().execute(_FINISH, {"own": claim.prediction, "by": claim.worker, **row})
     if done.rowcount != 1:
         return False
-    _tell(session, claimed.study, claimed.prediction, state)
+    _append_event(session, claim.study, claim.prediction, state)
     return True
 
 
 def release(session: Transaction, claims: Sequence[Claim], *, counted: bool) -> int:
-    """Give back what a worker that has ended held; return how many.
+    """Put the claims of a worker that has ended back into the queue; return how many went back.
 
     Args:
-        session: Of the transaction.
-        claims: What it held.
-        counted: It crashed at them, so that the attempt counts against the images; False where it had not begun.
+        session: The transaction.
+        claims: The claims that the worker held.
+        counted: Whether the worker crashed at these claims, so that the attempt counts; False where it had not begun.
     """
-    given = 0
+    released = 0
     for each in claims:
         back = update(_TABLE).where(
             _TABLE.c.id == each.prediction, _TABLE.c.worker == each.worker, _TABLE.c.state == "running"
@@ -238,15 +238,15 @@ def release(session: Transaction, claims: Sequence[Claim], *, counted: bool) -> 
         attempts = _TABLE.c.attempts if counted else _TABLE.c.attempts - 1
         done = session.connection().execute(back.values(state="queued", worker=None, lease=0.0, attempts=attempts))
         if done.rowcount == 1:
-            given += 1
-            _tell(session, each.study, each.prediction, "queued")
-    return given
+            released += 1
+            _append_event(session, each.study, each.prediction, "queued")
+    return released
 
 
-def take_back(store: Store) -> None:
-    """Let everything wait again that a server before this one was at, where there can be no other (SQLite).
+def requeue_running(store: Store) -> None:
+    """Put the running predictions of an earlier server back into the queue, on SQLite, where there is one server.
 
-    Its workers ended with it, and what they might still send has nobody to write it down.
+    The workers of that server ended with it: no result of theirs can still come.
     """
     if not store.is_postgres:
         with store.write() as session:
@@ -255,34 +255,34 @@ def take_back(store: Store) -> None:
 
 
 def _depth(session: Transaction) -> int:
-    """Return how many predictions wait or run; counted once in a transaction, and then kept up."""
+    """Return how many predictions wait or run; a transaction counts once and then keeps the number up to date."""
     if session.queue_depth is None:
         session.queue_depth = int(session.connection().execute(_DEPTH).scalar_one())
     return session.queue_depth
 
 
-def _oldest(session: Transaction, most: int) -> Sequence[Any]:
-    """Return rows to claim, locked: those that wait, and only where these are too few those that were left."""
+def _select_oldest(session: Transaction, most: int) -> Sequence[Any]:
+    """Return rows to claim, locked: queued ones, and where these are too few also abandoned ones."""
     connection = session.connection()
-    rows = list(connection.execute(_WAITING, {"most": most}))
+    rows = list(connection.execute(_QUEUED, {"most": most}))
     if len(rows) < most:
-        rows += connection.execute(_LEFT, {"most": most - len(rows), "time": now()})
+        rows += connection.execute(_ABANDONED, {"most": most - len(rows), "time": now()})
     return rows
 
 
-def _given_up(store: Store, session: Transaction, row: Any) -> bool:
-    """Return whether a row is not to be claimed any more, and end it if so."""
+def _give_up(store: Store, session: Transaction, row: Any) -> bool:
+    """End a prediction that may not be claimed any more; return whether it was ended."""
     if row.attempts >= store.settings.attempts:
         why = f"given up: {row.attempts} workers ended while at it"
-    elif is_off(session, row.model):
+    elif is_switched_off(session, row.model):
         why = "the model was switched off"
     else:
         return False
     values = {"state": "failed", "result": {"error": why}, "finished": now(), "worker": None, "lease": 0.0}
     session.connection().execute(update(_TABLE).where(_TABLE.c.id == row.id).values(values))
-    _tell(session, row.study, row.id, "failed")
+    _append_event(session, row.study, row.id, "failed")
     return True
 
 
-def _tell(session: Transaction, study: str, prediction: str, state: str) -> None:
+def _append_event(session: Transaction, study: str, prediction: str, state: str) -> None:
     session.append(Event, {"kind": "prediction", "study": study, "subject": prediction, "state": state, "at": now()})

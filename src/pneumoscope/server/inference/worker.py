@@ -1,48 +1,68 @@
-"""A worker: is handed one image after the other, runs the model that is asked on one thread, hands back the answer.
+"""A worker process: it gets one task after the other, runs the model on one thread, and sends the outcome back.
 
-It runs as a process of its own, so that an image that brings down a model brings down nothing else. It knows files
-and models, and no database: what it is handed was claimed for it, what it hands back is written down by the server that
-started it (`supervisor`). It ends when that server is gone.
+It runs as a process of its own, so that an image that brings down a model brings down nothing else. It knows files and
+models, and no database: the server that started it (`worker_pool`) has claimed the predictions for it, and writes down
+what it sends back. It ends when that server is gone.
 """
 
 from __future__ import annotations
 
+import logging
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
+from pneumoscope.core.errors import PneumoscopeError
 from pneumoscope.server.inference.models import Catalogue
-from pneumoscope.server.inference.queue import Answer, Claim
-from pneumoscope.server.inference.runner import Answerer
+from pneumoscope.server.inference.occlusion import Occlusion, OcclusionAnswer, answer_occlusion
+from pneumoscope.server.inference.queue import Claim, FinishedClaim
+from pneumoscope.server.inference.runner import InferenceRunner, Pixels
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 
+Task = Claim | Occlusion
+Reply = FinishedClaim | OcclusionAnswer | PneumoscopeError
+"""A claim is always finished; an occlusion can also be refused."""
+
 
 class Worker:
-    """Makes predictions, one at a time."""
+    """Runs models on stored images, one at a time."""
 
     def __init__(self, files: Path, catalogue: Catalogue) -> None:
         self._files = files
-        self._answerer = Answerer(catalogue)
+        self._runner = InferenceRunner(catalogue)
 
-    def answer(self, claim: Claim) -> Answer:
-        """Make a prediction; a failure is an answer too."""
+    def predict(self, claim: Claim) -> FinishedClaim:
+        """Make a prediction; a failure is a result too."""
 
-        def pixels() -> NDArray[np.float32]:
+        def read() -> Pixels:
             return blobs.read_pixels(self._files, claim.image, claim.sha256)
 
-        return Answer(claim, *self._answerer.answer(claim.model, pixels, claim.image))
+        return FinishedClaim(claim, self._runner.predict(claim.model, read, claim.image))
+
+    def occlude(self, question: Occlusion) -> OcclusionAnswer:
+        """Answer a question about an image of which a part is covered; see `answer_occlusion` for the errors."""
+        return answer_occlusion(question, self._files, self._runner)
+
+    def handle(self, task: Task) -> Reply:
+        """Do a task that the server sent; one task must not end the process."""
+        if isinstance(task, Claim):
+            return self.predict(task)
+        try:
+            return self.occlude(task)
+        except PneumoscopeError as error:
+            return error
+        except Exception as error:
+            logging.getLogger(__name__).error("occlusion of %s: %s", task.image, type(error).__name__)
+            return PneumoscopeError("the model", f"failed ({type(error).__name__}).")
 
 
-def work(settings: Settings, server: Connection[Answer, Claim]) -> None:
-    """Answer what the server asks until it is gone; the target of a process (`process.start`).
+def run_worker(settings: Settings, server: Connection[Reply, Task]) -> None:
+    """Do the server's tasks until the server is gone; the target of a process (`processes.start`).
 
     Args:
-        settings: Of the server.
-        server: Its end of the pipe sends claims and gets answers.
+        settings: The server's settings.
+        server: The worker's end of the pipe to it.
     """
     worker = Worker(settings.files, Catalogue(settings.models))
-    while True:  # when the server is gone, what was held waits in the queue again
-        server.send(worker.answer(server.recv()))
+    while True:  # when the server is gone, the claims that this worker held wait in the queue again
+        server.send(worker.handle(server.recv()))

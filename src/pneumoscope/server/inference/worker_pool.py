@@ -1,9 +1,12 @@
-"""Keeps a server's workers alive and busy: hands them claims, writes down their answers, replaces the dead.
+"""The worker processes of a server: keeps them alive and busy, hands them tasks and writes their results down.
 
-One thread does it, and one transaction a round: the answers that have come are finished, and what waits is claimed for
-the free places. A worker has several places, so that the next image is there when the last is done; it infers one at
-a time. The server holds the leases of what its workers are at, and renews them while it lives. Of a worker that ends in
-the middle only the image that it was at has lost an attempt.
+One thread does this, with one transaction a round: it finishes the results that have come, and claims predictions for
+the free places. A worker has several places, so that the next image is there when the last is done; it runs one at a
+time. The server holds the leases of the claims that its workers have, and renews them while it lives. When a worker
+ends in the middle of its work, only the image that it was working on has lost an attempt.
+
+A question about a covered image (`occlusion`) is a task too. It is in no table: the request waits for its answer, for a
+limited time.
 """
 
 from __future__ import annotations
@@ -13,6 +16,7 @@ import multiprocessing
 import threading
 from collections import deque
 from collections.abc import Sequence
+from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -20,190 +24,282 @@ from multiprocessing.context import SpawnProcess
 from time import monotonic
 from typing import Any
 
+from pneumoscope.server.errors import UnavailableError
 from pneumoscope.server.inference import queue
-from pneumoscope.server.inference.queue import Answer, Claim
-from pneumoscope.server.inference.worker import work
+from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.inference.occlusion import Occlusion, OcclusionAnswer
+from pneumoscope.server.inference.queue import Claim, FinishedClaim
+from pneumoscope.server.inference.worker import Reply, Task, Worker, run_worker
 from pneumoscope.server.processes import start
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.transaction import Transaction
 
+_LOG = logging.getLogger(__name__)
 _PLACES = 6
-"""For images that a worker was given, the one that it is at among them: as many as it makes while a commit lasts."""
-_LOOK = 0.5
-"""Seconds between two looks at the queue where nothing rang: for what other servers took in, and for leases."""
-_PATIENCE = 5.0
-"""Seconds that a worker which is told to stop gets to do so."""
-LONGEST = 600.0
-"""Seconds that one image may take; a worker that is at one for longer hangs, and is killed."""
+"""Claims that a worker has at most, the running one included: as many as it finishes while one commit lasts."""
+_POLL = 0.5
+"""Seconds between two looks at the queue without a wake-up: for uploads to other servers, and for leases."""
+_STOP_SECONDS = 5.0
+"""Seconds that a worker gets to stop before it is killed."""
+PREDICTION_SECONDS = 600.0
+"""Seconds that one prediction may take; a worker that takes longer hangs, and is killed."""
+OCCLUSION_SECONDS = 60.0
+"""Seconds that one question about a covered image may take; a worker that takes longer is killed."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _PendingOcclusion:
+    """A question, and the request that waits for its answer."""
+
+    question: Occlusion
+    answer: Future[OcclusionAnswer] = field(default_factory=Future)
+
+    def set_reply(self, reply: OcclusionAnswer | BaseException) -> None:
+        """End the request's wait."""
+        with suppress(InvalidStateError):  # the request has waited long enough and has cancelled it
+            if isinstance(reply, BaseException):
+                self.answer.set_exception(reply)
+            else:
+                self.answer.set_result(reply)
 
 
 @dataclass(slots=True, eq=False)
-class _Hand:
-    """A worker process."""
+class _WorkerHandle:
+    """A worker process as its server sees it."""
 
     name: str
     process: SpawnProcess
-    connection: Connection[Claim, Answer]
-    held: deque[Claim] = field(default_factory=deque)
-    """What it was given, the one that it is at first."""
-    since: float = 0.0
-    """When it began with that."""
+    connection: Connection[Task, Reply]
+    tasks: deque[Claim | _PendingOcclusion] = field(default_factory=deque)
+    """The tasks that the worker has, the running one first."""
+    task_start: float = 0.0
+    """Time (monotonic) when the running task began."""
+
+    def give(self, task: Claim | _PendingOcclusion) -> None:
+        """Send the worker a task."""
+        if not self.tasks:
+            self.task_start = monotonic()
+        self.tasks.append(task)
+        with suppress(OSError):  # the worker has ended, and is replaced in the next round
+            self.connection.send(task if isinstance(task, Claim) else task.question)
+
+    def receive(self) -> list[FinishedClaim]:
+        """Return the finished claims that have come, also those that came before the worker's end."""
+        finished: list[FinishedClaim] = []
+        with suppress(EOFError, OSError):
+            while self.connection.poll():
+                reply = self.connection.recv()
+                task = self.tasks.popleft()
+                self.task_start = monotonic()
+                if isinstance(reply, FinishedClaim):
+                    finished.append(reply)
+                elif isinstance(task, _PendingOcclusion):
+                    task.set_reply(reply)
+        return finished
+
+    def hangs(self) -> bool:
+        """Return whether the running task has taken longer than it may."""
+        if not self.tasks:
+            return False
+        limit = PREDICTION_SECONDS if isinstance(self.tasks[0], Claim) else OCCLUSION_SECONDS
+        return monotonic() - self.task_start > limit
+
+    def claims(self) -> list[Claim]:
+        """Return the predictions among the worker's tasks."""
+        return [task for task in self.tasks if isinstance(task, Claim)]
+
+    def fail_occlusions(self) -> None:
+        """End the wait of those whose questions the worker has not answered."""
+        for task in self.tasks:
+            if isinstance(task, _PendingOcclusion):
+                task.set_reply(_worker_ended())
 
 
-class Supervisor:
-    """Worker processes of one server."""
+class WorkerPool:
+    """The worker processes of one server. Without them, questions are answered in the server's own process."""
 
-    def __init__(self, store: Store, settings: Settings) -> None:
+    def __init__(self, store: Store, settings: Settings, catalogue: Catalogue) -> None:
         self._store = store
         self._settings = settings
-        self._hands: list[_Hand] = []
-        self._answers: list[Answer] = []
-        """Come in, not yet written down."""
+        self._local = Worker(settings.files, catalogue)
+        self._workers: list[_WorkerHandle] = []
+        self._finished: list[FinishedClaim] = []
+        """Results that have come and are not yet written down."""
+        self._questions: deque[_PendingOcclusion] = deque()
+        """Questions that no worker has yet."""
+        self._started = False
         self._stop = threading.Event()
-        self._bell, self._rope = multiprocessing.Pipe(duplex=False)
-        self._rung = threading.Event()
-        self._not_before = 0.0
+        self._wake_receiver, self._wake_sender = multiprocessing.Pipe(duplex=False)
+        self._woken = threading.Event()
+        self._no_start_before = 0.0
         self._renewed = 0.0
-        self._thread = threading.Thread(target=self._run, name="supervisor", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="worker pool", daemon=True)
 
     def start(self) -> None:
-        """Start the workers and keep them busy."""
-        queue.take_back(self._store)
+        """Start the worker processes and keep them busy; with no workers in the settings nothing is started."""
+        if not self._settings.workers:
+            return
+        queue.requeue_running(self._store)
         for _ in range(self._settings.workers):
-            self._start_one()
-        self._stop_listening = self._store.listen(self._heard)
+            self._start_worker()
+        self._stop_listening = self._store.listen(self._on_events)
+        self._started = True
         self._thread.start()
 
     def stop(self) -> None:
-        """Stop the workers; what they were at waits in the queue again."""
+        """Stop the workers; their unfinished predictions wait in the queue again."""
+        if not self._started:
+            return
+        self._started = False
         self._stop_listening()
         self._stop.set()
-        self._ring()
+        self._wake()
         self._thread.join()
-        for hand in self._hands:
-            hand.process.terminate()
-        for hand in self._hands:
-            hand.process.join(_PATIENCE)
-            if hand.process.is_alive():
-                hand.process.kill()
-                hand.process.join()
-            self._collect(hand)
-        held = [claim for hand in self._hands for claim in hand.held]
-        self._store.commit(lambda session: self._leave(session, held))
-        self._hands.clear()
+        for worker in self._workers:
+            worker.process.terminate()
+        for worker in self._workers:
+            worker.process.join(_STOP_SECONDS)
+            if worker.process.is_alive():
+                worker.process.kill()
+                worker.process.join()
+            self._finished += worker.receive()
+            worker.fail_occlusions()
+        while self._questions:
+            self._questions.popleft().set_reply(_worker_ended())
+        claims = [claim for worker in self._workers for claim in worker.claims()]
+        self._store.commit(lambda session: self._finish_and_release(session, claims))
+        self._workers.clear()
 
-    def _leave(self, session: Transaction, held: Sequence[Claim]) -> None:
-        for answer in self._answers:
-            queue.finish(session, answer)
-        queue.release(session, held, counted=False)
+    def occlude(self, question: Occlusion) -> OcclusionAnswer:
+        """Answer a question about an image of which a part is covered; the caller's thread waits for the answer.
 
-    def _heard(self, states: frozenset[str]) -> None:
+        Raises:
+            UnavailableError: No worker answered in time, or the worker ended.
+            PneumoscopeError: As `occlusion.answer_occlusion`.
+        """
+        if not self._started:
+            return self._local.occlude(question)
+        pending = _PendingOcclusion(question)
+        self._questions.append(pending)
+        self._wake()
+        try:
+            return pending.answer.result(OCCLUSION_SECONDS)
+        except TimeoutError as error:
+            pending.answer.cancel()
+            problem = f"did not answer within {OCCLUSION_SECONDS:.0f} seconds."
+            raise UnavailableError("this model", problem, "Ask again later.") from error
+
+    def _finish_and_release(self, session: Transaction, claims: Sequence[Claim]) -> None:
+        for finished in self._finished:
+            queue.finish(session, finished)
+        queue.release(session, claims, counted=False)
+
+    def _on_events(self, states: frozenset[str]) -> None:
         if "queued" in states:
-            self._ring()
+            self._wake()
 
-    def _ring(self) -> None:
-        if not self._rung.is_set():
-            self._rung.set()
-            self._rope.send_bytes(b"")
+    def _wake(self) -> None:
+        if not self._woken.is_set():
+            self._woken.set()
+            self._wake_sender.send_bytes(b"")
 
     def _run(self) -> None:
-        log = logging.getLogger(__name__)
-        self._ring()
+        self._wake()
         while not self._stop.is_set():
             try:
-                self._round(log)
-            except Exception as error:  # no memory, no database: look again; leases run out by themselves
-                log.error("workers: %s", type(error).__name__)
-                self._stop.wait(_LOOK)
-                self._ring()
+                self._run_round()
+            except Exception as error:  # no memory, no database: the next round tries again; leases run out
+                _LOG.error("workers: %s", type(error).__name__)
+                self._stop.wait(_POLL)
+                self._wake()
 
-    def _round(self, log: logging.Logger) -> None:
-        """Wait until something happens, and do what is to be done then.
+    def _run_round(self) -> None:
+        """Wait until something happens, then do what has to be done.
 
-        The queue is looked at when an upload rings, when a place has become free, and now and then.
+        The queue is read after a wake-up, when a place has become free, and from time to time.
         """
-        watched: list[Any] = [self._bell, *(hand.connection for hand in self._hands)]
-        ready = wait([*watched, *(hand.process.sentinel for hand in self._hands)], _LOOK)
-        rung = self._bell in ready
-        if rung:
-            self._rung.clear()  # before the bell is emptied: who rings now rings once more
-            while self._bell.poll():
-                self._bell.recv_bytes()
-        for hand in self._hands:
-            self._collect(hand)
-        self._bury(log)
-        self._replace()
-        free = [hand for place in range(_PLACES) for hand in self._hands if len(hand.held) <= place]
-        look = free and (rung or self._answers or (not ready and queue.any_waits(self._store)))
-        for claim in self._exchange([hand.name for hand in free] if look else []):
-            self._give(claim)
-        self._renew()
+        watched: list[Any] = [self._wake_receiver, *(worker.connection for worker in self._workers)]
+        ready = wait([*watched, *(worker.process.sentinel for worker in self._workers)], _POLL)
+        woken = self._wake_receiver in ready
+        if woken:
+            self._woken.clear()  # before the pipe is emptied: a wake-up from now on is sent again
+            while self._wake_receiver.poll():
+                self._wake_receiver.recv_bytes()
+        for worker in self._workers:
+            self._finished += worker.receive()
+        self._remove_ended()
+        self._start_missing()
+        self._give_questions()
+        free = [worker for place in range(_PLACES) for worker in self._workers if len(worker.tasks) <= place]
+        look = free and (woken or self._finished or (not ready and queue.has_claimable(self._store)))
+        by_name = {worker.name: worker for worker in self._workers}
+        for claim in self._exchange([worker.name for worker in free] if look else []):
+            by_name[claim.worker].give(claim)
+        self._renew_leases()
+
+    def _give_questions(self) -> None:
+        """Give each question to the worker with the fewest tasks; one whose request has ended is dropped."""
+        while self._questions and self._workers:
+            question = self._questions.popleft()
+            if question.answer.set_running_or_notify_cancel():
+                min(self._workers, key=lambda worker: len(worker.tasks)).give(question)
 
     def _exchange(self, places: Sequence[str]) -> list[Claim]:
-        """Write answers down and claim, in one transaction."""
-        if not places and not self._answers:
+        """Write results down and claim predictions, in one transaction."""
+        if not places and not self._finished:
             return []
-        answers = tuple(self._answers)
+        results = tuple(self._finished)
 
         def change(session: Transaction) -> list[Claim]:
-            for answer in answers:
-                queue.finish(session, answer)
+            for finished in results:
+                queue.finish(session, finished)
             return queue.claim(self._store, session, places)
 
-        # What a power cut takes of this is claimed and answered again; what was shown was committed durably after it.
-        found = self._store.commit(change, durable=False)
-        del self._answers[: len(answers)]
-        return found
+        # What a power cut takes of this is claimed and made again; what was shown was committed durably after it.
+        claims = self._store.commit(change, durable=False)
+        del self._finished[: len(results)]
+        return claims
 
-    def _give(self, claim: Claim) -> None:
-        hand = next(hand for hand in self._hands if hand.name == claim.worker)
-        if not hand.held:
-            hand.since = monotonic()
-        hand.held.append(claim)
-        with suppress(OSError):  # it has ended, and is buried in the next round
-            hand.connection.send(claim)
-
-    def _collect(self, hand: _Hand) -> None:
-        """Take in what a worker has answered; after its end too, as far as it came."""
-        with suppress(EOFError, OSError):
-            while hand.connection.poll():
-                self._answers.append(hand.connection.recv())
-                hand.held.popleft()
-                hand.since = monotonic()
-
-    def _renew(self) -> None:
+    def _renew_leases(self) -> None:
         if monotonic() - self._renewed > self._settings.lease / 3:
             self._renewed = monotonic()
-            names = [hand.name for hand in self._hands if hand.held]
+            names = [worker.name for worker in self._workers if worker.claims()]
             if names:
                 self._store.commit(lambda session: queue.renew(self._store, session, names), durable=False)
 
-    def _bury(self, log: logging.Logger) -> None:
-        for hand in tuple(self._hands):
-            if hand.held and monotonic() - hand.since > LONGEST:
-                log.error("worker %s hangs at one image and is killed", hand.name)
-                hand.process.kill()
-                hand.process.join()
-            if hand.process.is_alive():
+    def _remove_ended(self) -> None:
+        """Kill workers that hang, and put the claims of workers that have ended back into the queue."""
+        for worker in tuple(self._workers):
+            if worker.hangs():
+                _LOG.error("worker %s hangs at one image and is killed", worker.name)
+                worker.process.kill()
+                worker.process.join()
+            if worker.process.is_alive():
                 continue
-            self._collect(hand)  # what it sent before its end
-            log.error("worker %s ended with code %s; another takes its place", hand.name, hand.process.exitcode)
-            self._hands.remove(hand)
-            hand.connection.close()
-            self._not_before = monotonic() + _LOOK  # one that ends at once must not be started a thousand times
-            at, waiting = list(hand.held)[:1], list(hand.held)[1:]
+            self._finished += worker.receive()  # results that the worker sent before its end
+            _LOG.error("worker %s ended with code %s; another takes its place", worker.name, worker.process.exitcode)
+            self._workers.remove(worker)
+            worker.connection.close()
+            worker.fail_occlusions()
+            self._no_start_before = monotonic() + _POLL  # a worker that ends at once must not be started in a loop
+            running = [task for task in list(worker.tasks)[:1] if isinstance(task, Claim)]
+            waiting = [task for task in list(worker.tasks)[1:] if isinstance(task, Claim)]
 
-            def change(session: Transaction, at: list[Claim] = at, waiting: list[Claim] = waiting) -> None:
-                queue.release(session, at, counted=True)
+            def change(session: Transaction, running: list[Claim] = running, waiting: list[Claim] = waiting) -> None:
+                queue.release(session, running, counted=True)
                 queue.release(session, waiting, counted=False)
 
             self._store.commit(change)
 
-    def _replace(self) -> None:
-        while len(self._hands) < self._settings.workers and monotonic() >= self._not_before:
-            self._start_one()
+    def _start_missing(self) -> None:
+        while len(self._workers) < self._settings.workers and monotonic() >= self._no_start_before:
+            self._start_worker()
 
-    def _start_one(self) -> None:
-        self._hands.append(_Hand(new_id(), *start(work, self._settings)))
+    def _start_worker(self) -> None:
+        self._workers.append(_WorkerHandle(new_id(), *start(run_worker, self._settings)))
+
+
+def _worker_ended() -> UnavailableError:
+    return UnavailableError("this model", "gave no answer: its worker ended.", "Ask again later.")

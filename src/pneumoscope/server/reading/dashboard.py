@@ -187,14 +187,14 @@ def refused_share(session: Transaction, model: str, studies: Studies) -> Estimat
 
 def model_out(catalogue: Catalogue, identity: str, answers: int) -> ModelCountOut:
     """Return a model as it is listed."""
-    entry = catalogue.entries().get(identity)
+    entry = catalogue.list_models().get(identity)
     name, version = (None, None) if entry is None else (entry.card.name, entry.card.version)
     return ModelCountOut(id=identity[:SHORT], name=name, version=version, answers=answers)
 
 
 def operating_point(catalogue: Catalogue, identity: str) -> str | None:
     """Return the name of the operating point at which a model decides; None where its card is gone."""
-    entry = catalogue.entries().get(identity)
+    entry = catalogue.list_models().get(identity)
     return None if entry is None else entry.card.operating_point.name
 
 

@@ -70,7 +70,7 @@ def target_of(catalogue: Catalogue, model: str, session: Session) -> Target:
     Raises:
         NotFoundError: There is neither.
     """
-    entry = catalogue.entries().get(model)
+    entry = catalogue.list_models().get(model)
     if entry is not None:
         return target_of_card(entry.card)
     query = select(Prediction.result).where(Prediction.model == model, Prediction.state == "done").limit(1)

@@ -159,7 +159,7 @@ class Kept:
         """
         answers = {file.number: file.taken.answers for file in self._files}
         before = sorted(set(study_of) - set(answers))  # were here already
-        asked = queue.asked(session, before, models) if before and models else set()
+        asked = queue.find_requested(session, before, models) if before and models else set()
         made: dict[str, list[Prediction]] = {image: [] for image in study_of}
         for model in models:
             wanted = [(study, image) for image, study in study_of.items() if (image, model) not in asked]

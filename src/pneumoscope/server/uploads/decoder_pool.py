@@ -23,7 +23,7 @@ from typing import Any, Protocol
 
 from pneumoscope.core.errors import ImageError, PneumoscopeError
 from pneumoscope.server.inference.models import Catalogue
-from pneumoscope.server.inference.runner import Answerer
+from pneumoscope.server.inference.runner import InferenceRunner
 from pneumoscope.server.processes import start
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
@@ -50,7 +50,7 @@ class Decoder:
     def __init__(self, files: Path, max_pixels: int, catalogue: Catalogue) -> None:
         self._files = files
         self._max_pixels = max_pixels
-        self._answerer = Answerer(catalogue)
+        self._runner = InferenceRunner(catalogue)
         self._disk = ThreadPoolExecutor(1)
 
     def take(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> Taken:
@@ -71,7 +71,7 @@ class Decoder:
             blobs.keep(self._files, image, png)
             return taken
         kept = self._disk.submit(blobs.keep, self._files, image, png)
-        answers = {model: self._answerer.answer(model, lambda: pixels_of(samples), image) for model in models}
+        answers = {model: self._runner.predict(model, lambda: pixels_of(samples), image) for model in models}
         kept.result()
         return replace(taken, answers=answers)
 

@@ -14,7 +14,13 @@ from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import AnsweredOut, ModelDetail, ModelOut, SwitchIn, SwitchOut, when
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import queue
-from pneumoscope.server.inference.models import SHORT, Entry, audit_of, facts_of, files_of
+from pneumoscope.server.inference.models import (
+    SHORT,
+    InstalledModel,
+    list_files,
+    read_audit_status,
+    read_evidence,
+)
 from pneumoscope.server.reading import reads
 from pneumoscope.server.storage.database import now
 from pneumoscope.server.storage.tables import Display, Prediction, Study, Switch
@@ -36,7 +42,7 @@ def routes() -> APIRouter:
 
 def list_models(context: AppContext, user: CurrentUser) -> list[ModelOut]:
     """List the models of this server."""
-    return [_model_out(context, entry) for entry in context.catalogue.entries().values()]
+    return [_model_out(context, entry) for entry in context.catalogue.list_models().values()]
 
 
 def get_model(context: AppContext, user: CurrentUser, model: Id) -> ModelDetail:
@@ -45,19 +51,19 @@ def get_model(context: AppContext, user: CurrentUser, model: Id) -> ModelDetail:
     with context.store.read() as session:
         switches = session.scalars(select(Switch).where(Switch.model == entry.identity).order_by(Switch.id)).all()
     out = _model_out(context, entry)
-    facts = [] if out.audit == "unreadable" else facts_of(entry)
+    facts = [] if out.audit == "unreadable" else read_evidence(entry)
     return ModelDetail(
         **out.model_dump(),
         card=entry.card.model_dump(mode="json"),
         evidence=[fact.model_dump(mode="json") for fact in facts],
-        files=list(files_of(entry)),
+        files=list(list_files(entry)),
         switches=[SwitchOut(on=row.on, reason=row.reason, by=row.by, at=when(row.at)) for row in switches],
     )
 
 
 def get_file(context: AppContext, user: CurrentUser, model: Id, name: str) -> FileResponse:
     """Fetch a file of a bundle, one of those that the model lists."""
-    path = files_of(context.catalogue.get(model)).get(name)
+    path = list_files(context.catalogue.get(model)).get(name)
     if path is None:
         raise NotFoundError("file")
     # Sent as an attachment: a drawing opened as a page of ours could run what is in it.
@@ -121,11 +127,11 @@ def _identity(context: Context, model: str) -> str:
         return found[0]
 
 
-def _model_out(context: Context, entry: Entry) -> ModelOut:
+def _model_out(context: Context, entry: InstalledModel) -> ModelOut:
     card = entry.card
     with context.store.read() as session:
-        off = queue.is_off(session, entry.identity)
-    audit = audit_of(entry)
+        off = queue.is_switched_off(session, entry.identity)
+    audit = read_audit_status(entry)
     # The card says "not audited" for good: it was written before any audit could be.
     stamps = [stamp for stamp in card.stamps if stamp != "not audited" or audit == stamp]
     return ModelOut(

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 import anyio.to_thread
+import numpy as np
 from fastapi import APIRouter
 from sqlalchemy import select
 
 from pneumoscope.core.labels import check_label
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
-from pneumoscope.server.api.schemas.common import when
+from pneumoscope.server.api.schemas.common import HeatmapOut, when
 from pneumoscope.server.api.schemas.reads import (
     PosteriorOut,
     PriorIn,
@@ -24,8 +25,9 @@ from pneumoscope.server.api.schemas.reads import (
 )
 from pneumoscope.server.errors import ConflictError, ForbiddenError, NotFoundError
 from pneumoscope.server.inference import occlusion, queue
-from pneumoscope.server.inference.models import audit_of
-from pneumoscope.server.inference.posterior import posterior
+from pneumoscope.server.inference.models import read_audit_status
+from pneumoscope.server.inference.occlusion import BrushStroke, Occlusion
+from pneumoscope.server.inference.posterior import update_probability
 from pneumoscope.server.reading import reads
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.crypto import new_id
@@ -100,32 +102,49 @@ def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: P
     """Say what an answer makes of one's own pre-test probability; nothing is stored but that it was shown."""
     with context.store.write() as session:
         row, result = _answered(context, session, prediction, user)
-        entry = context.catalogue.get(row.model)
-        found = posterior(entry.card, result, sent.probability, audit=audit_of(entry))
+        model = context.catalogue.get(row.model)
+        updated = update_probability(model.card, result, sent.probability, audit=read_audit_status(model))
         reads.show(session, [row], user.id, "posterior")
-    return PosteriorOut(prior=sent.probability, source=sent.source, **found)
+    return PosteriorOut(prior=sent.probability, source=sent.source, **updated)
 
 
 async def what_if(context: AppContext, user: CurrentUser, prediction: Id, sent: WhatIfIn) -> WhatIfOut:
     """Ask the model again with a part of the image covered; nothing is stored but that it was shown."""
-    return await anyio.to_thread.run_sync(_what_if, context, user, prediction, sent, limiter=context.whatifs)
+    return await anyio.to_thread.run_sync(_what_if, context, user, prediction, sent, limiter=context.occlusions)
 
 
 def _what_if(context: Context, user: Principal, prediction: str, sent: WhatIfIn) -> WhatIfOut:
     with context.store.read() as session:
         row, result = _answered(context, session, prediction, user)
         image = session.get_one(Image, row.image)
-    hidden = occlusion.hidden_by(sent.strokes, sent.mode, image.width, image.height)
-    model = context.models.get(context.catalogue.get(row.model))
-    found = occlusion.answer(model, occlusion.stored_pixels(context.settings.files, image.id, image.sha256), hidden)
+    strokes = [BrushStroke(stroke.radius, stroke.points) for stroke in sent.strokes]
+    answer = context.workers.occlude(Occlusion(image.id, image.sha256, row.model, strokes, sent.mode))
     with context.store.write() as session:  # it may have been switched off or erased meanwhile
         row, _ = _answered(context, session, prediction, user)
         reads.show(session, [row], user.id, "what-if")
+    return _what_if_out(row.id, sent.mode, result["probabilities"], answer)
+
+
+def _what_if_out(
+    prediction: str, mode: occlusion.Mode, original: dict[str, float], answer: occlusion.OcclusionAnswer
+) -> WhatIfOut:
+    values, heatmap = answer.result
     note = (
-        f"a what-if: {found['covered']:.0%} of the image was covered; nobody has tested the model on such images; "
+        f"a what-if: {answer.covered:.0%} of the image was covered; nobody has tested the model on such images; "
         "this is not a result and is not kept"
     )
-    return WhatIfOut(prediction=row.id, mode=sent.mode, original=result["probabilities"], note=note, **found)
+    if heatmap is not None:
+        cells = np.frombuffer(heatmap, "<f4").reshape(values["heatmap_shape"])
+    return WhatIfOut(
+        prediction=prediction,
+        mode=mode,
+        covered=answer.covered,
+        fill=occlusion.FILL,
+        original=original,
+        note=note,
+        heatmap=None if heatmap is None else HeatmapOut.of(values["labels"], cells),
+        **{key: values[key] for key in ("labels", "probabilities", "decision", "refused", "reason", "ood")},
+    )
 
 
 def _answered(
@@ -137,7 +156,7 @@ def _answered(
         raise NotFoundError("answer")
     if why := reads.why_withheld(session, context.settings, row.study, user.id):
         raise ForbiddenError("the answer", f"is withheld: {why}.", code="withheld")
-    if queue.is_off(session, row.model):
+    if queue.is_switched_off(session, row.model):
         raise ConflictError(
             "this model", "was switched off on this server.", "Do not rely on its answer.", code="model-off"
         )

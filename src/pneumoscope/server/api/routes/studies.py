@@ -209,7 +209,7 @@ def shown(
         study: reads.why_withheld(session, context.settings, study, reader) for study in {r.study for r in rows}
     }
     reads.show(session, [row for row in rows if withheld[row.study] is None], reader, "result")
-    off = {model: queue.is_off(session, model) for model in {row.model for row in rows}}
+    off = {model: queue.is_switched_off(session, model) for model in {row.model for row in rows}}
     for row in rows:
         why = withheld[row.study]
         hidden = why is not None and row.result is not None
