@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
 from pneumoscope.comparison.result import Row, Table
 from pneumoscope.reporting.charts.figure import (
@@ -86,7 +87,7 @@ def draw_ranking(table: Table, metric: str, label: str) -> Figure:
     """
     names = [row.name for row in table.rows]
     left = 16 + 7 * max(map(len, names))
-    figure, [axes] = new_figure(label, (left + 560, 26 * len(names) + 60), margins=(left, 30, 10, 50))
+    figure, [axes] = new_figure(label, (_WIDTH, 26 * len(names) + 60), margins=(left, 30, 10, 50))
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.margins(x=0.05)
@@ -111,8 +112,13 @@ def draw_cost(table: Table, metric: str, label: str) -> Figure:
         metric: The ranking metric.
         label: What the figure shows, for people who can't see it.
     """
-    figure, [axes] = new_figure(label, (760, 360), margins=(60, 30, 14, 46))
+    figure, [axes] = new_figure(label, (_WIDTH, 360), margins=(60, 30, 14, 46))
     axes.set_xscale("log")
+    latencies = [row.cost.latency for row in table.rows if row.cost.latency]
+    decades = len(latencies) > 1 and max(latencies) > 10 * min(latencies)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)) if decades else MaxNLocator(5, steps=[1, 2, 5, 10]))
+    axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
+    axes.xaxis.set_minor_locator(NullLocator())
     for number, row in enumerate(sorted(table.rows, key=lambda row: row.cost.latency or 0)):
         estimate, latency = row.figures[metric], row.cost.latency
         if estimate.value is None or latency is None:

@@ -51,7 +51,7 @@ def comparison_page(comparison: Comparison, figures: Mapping[str, Figure]) -> st
         title=f"Comparison: {display_name(comparison.target)}",
         c=comparison,
         ranking=RANKING,
-        figures={name: to_svg(figure, "plot full") for name, figure in figures.items()},
+        figures={name: to_svg(figure) for name, figure in figures.items()},
         question=question,
         difference=difference,
         chance=chance,

@@ -114,7 +114,7 @@ def draw_parallel_coordinates(
     complete = _complete_trials(trials)
     if len(complete) < 2:
         return None
-    figure, [axes] = new_figure("Settings and objective of each trial", (_WIDTH, 310), margins=(50, 70, 54, 24))
+    figure, [axes] = new_figure("Settings and objective of each trial", (_WIDTH, 310), margins=(50, 70, 58, 24))
     axes.set(xlim=(0, len(keys)), ylim=(0, 1))
     axes.set_axis_off()
     positions = {key: _positions([trial.settings.get(key) for trial, _ in complete]) for key in keys}
@@ -152,7 +152,7 @@ def _share(value: float, low: float, high: float) -> float:
 def _add_axis(axes: Axes, number: int, title: str, labels: Mapping[str, float]) -> None:
     """Add an upright axis; every other title stands higher, so that long names do not meet."""
     axes.plot([number, number], [0, 1], color=SOFT, linewidth=1)
-    offset = (0, 32 if number % 2 else 16)
+    offset = (0, 36 if number % 2 else 20)
     axes.annotate(title, (number, 1), offset, textcoords="offset points", ha="center", size=12, color=INK)
     for text, height in labels.items():
         axes.annotate(text, (number, height), (5, 4), textcoords="offset points")

@@ -58,7 +58,7 @@ def _rank(summary: StudySummary, trial: StudyTrial) -> tuple[int, float, int]:
 
 
 def _svg(figure: Figure | None) -> Markup:
-    return Markup("") if figure is None else to_svg(figure, "plot full")
+    return Markup("") if figure is None else to_svg(figure)
 
 
 def _gauge(estimate: Estimate) -> Markup:

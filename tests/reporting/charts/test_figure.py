@@ -58,10 +58,10 @@ def test_ticks_are_round_and_inside(low, high, expected):
 def test_a_value_stands_where_its_axis_says():
     drawing = to_svg(example())
     [circle] = re.findall(r'<circle[^>]*cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', drawing)
-    # Margins 50, 14, 12, 44 in 364 x 266: the middle of a panel of 300 x 210.
-    assert [float(n) for n in circle] == pytest.approx([200, 117, 4])
+    # Margins 56, 14, 12, 44 in 370 x 266: the middle of a panel of 300 x 210.
+    assert [float(n) for n in circle] == pytest.approx([206, 117, 4])
     [line] = re.findall(r"<title>a line[^<]*</title><path[^>]* d=\"([^\"]+)\"", drawing)
-    assert line == "M50 222L200 117L350 12"
+    assert line == "M56 222L206 117L356 12"
 
 
 def test_svg_takes_its_colours_from_the_page_and_refers_to_nothing():
@@ -93,7 +93,7 @@ def test_png_is_on_white_and_in_the_colours_of_the_light_theme():
     to_svg(figure)  # the SVG of a figure leaves its PNG as it is
     with Image.open(io.BytesIO(to_png(figure, dpi=72))) as picture:
         pixels = picture.convert("RGB")
-        assert pixels.size == (364, 266)
+        assert pixels.size == (370, 266)
         assert pixels.getpixel((1, 1)) == (255, 255, 255)
         assert tuple(bytes.fromhex(ACCENT[1:])) in {colour for _, colour in pixels.getcolors(100_000)}
 

@@ -28,7 +28,7 @@ from pneumoscope.stats.decision import DecisionCurve
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.selective import RiskCoverage
 
-_SQUARE = (364, 360)
+_SQUARE = (370, 360)
 _LINES: tuple[dict[str, Any], ...] = (
     {"color": ACCENT},
     {"color": SOFT, "linestyle": DASHED, "linewidth": 1.8},
@@ -181,7 +181,7 @@ def draw_risk_coverage(curves: Sequence[RiskCoverage]) -> Figure:
 
 def _unit_square(label: str, x_title: str, y_title: str) -> tuple[Figure, Axes]:
     """Return a square from 0 to 1 with quarters and its diagonal."""
-    figure, [axes] = new_figure(label, _SQUARE, margins=(50, 14, 14, 46))
+    figure, [axes] = new_figure(label, _SQUARE, margins=(56, 14, 14, 46))
     axes.set(xlim=(0, 1), ylim=(0, 1), xlabel=x_title, ylabel=y_title)
     quarters = [0.0, 0.25, 0.5, 0.75, 1.0]
     axes.set_xticks(quarters, [f"{tick:g}" for tick in quarters])

@@ -74,6 +74,7 @@ _STYLE: dict[str, Any] = {
 }
 
 _NOTE = "note:"
+_WIDE = 600  # pixels; a wider figure would be unreadable on a phone
 _SVG, _XLINK = "{http://www.w3.org/2000/svg}", "{http://www.w3.org/1999/xlink}"
 
 
@@ -95,11 +96,11 @@ def styled(draw: Callable[P, R]) -> Callable[P, R]:
 
 def new_figure(
     label: str,
-    size: tuple[float, float] = (364, 266),
+    size: tuple[float, float] = (370, 266),
     *,
     rows: int = 1,
     columns: int = 1,
-    margins: tuple[float, float, float, float] = (50, 14, 12, 44),
+    margins: tuple[float, float, float, float] = (56, 14, 12, 44),
     gaps: tuple[float, float] = (70, 60),
 ) -> tuple[Figure, list[Axes]]:
     """Return an empty figure and its panels, row by row.
@@ -121,7 +122,10 @@ def new_figure(
         for column in range(columns):
             x = left + column * (panel_width + gaps[0])
             y = bottom + (rows - 1 - row) * (panel_height + gaps[1])
-            panels.append(figure.add_axes((x / width, y / height, panel_width / width, panel_height / height)))
+            axes = figure.add_axes((x / width, y / height, panel_width / width, panel_height / height))
+            # A fixed place for the title: matplotlib would move it out of the figure beside long tick labels.
+            axes.yaxis.set_label_coords((16 - left) / panel_width, 0.5)
+            panels.append(axes)
     return figure, panels  # fmt: skip
 
 
@@ -178,12 +182,13 @@ def to_png(figure: Figure, dpi: int = 144) -> bytes:
     return data.getvalue()
 
 
-def to_svg(figure: Figure, kind: str = "plot") -> Markup:
+def to_svg(figure: Figure) -> Markup:
     """Return a figure as inline SVG in the colours of the page's theme.
+
+    It is at most as wide as the figure, and at least as wide as it can be read: on a phone a wide one scrolls.
 
     Args:
         figure: Its label becomes the accessible name.
-        kind: CSS classes of ``style.css``; ``plot wide`` takes the width of a page.
     """
     figure.patch.set_visible(False)
     for axes in figure.axes:
@@ -195,8 +200,17 @@ def to_svg(figure: Figure, kind: str = "plot") -> Markup:
         figure.savefig(text, format="svg", metadata=dict.fromkeys(("Creator", "Date", "Format", "Type")))
     drawing = ElementTree.fromstring(text.getvalue())
     shapes = {element.get("id", ""): element for element in drawing.iter() if element.tag in (_SVG + "path",)}
-    root = ElementTree.Element("svg", {"class": kind, "viewBox": drawing.get("viewBox", ""), "role": "img"})
-    root.set("aria-label", str(figure.get_label()))
+    width, height = (round(72 * inches) for inches in figure.get_size_inches())
+    root = ElementTree.Element(
+        "svg",
+        {
+            "class": "plot wide" if width > _WIDE else "plot",
+            "style": f"max-width:{width}px",
+            "viewBox": f"0 0 {width} {height}",
+            "role": "img",
+            "aria-label": str(figure.get_label()),
+        },
+    )
     for child in drawing:
         root.extend(_simplified(child, shapes))
     return Markup(ElementTree.tostring(root, encoding="unicode"))

@@ -81,7 +81,7 @@ def draw_training_curves(
         title: Above the panels.
     """
     figure, panels = new_figure(
-        title or "Training curves", (720, 300), columns=len(PANELS), margins=(50, 14, 56 if title else 32, 44)
+        title or "Training curves", (720, 300), columns=len(PANELS), margins=(56, 14, 56 if title else 32, 44)
     )
     for axes, (name, metrics) in zip(panels, PANELS.items(), strict=True):
         for metric in metrics:

@@ -70,7 +70,7 @@ def verdict(report: CheckReport) -> str:
 def numbers_chart(finding: Finding) -> Markup:
     """Return the figure of a finding's numbers as inline SVG; empty where it has none."""
     figure = draw_finding_numbers(finding)
-    return Markup("") if figure is None else to_svg(figure, "plot wide")
+    return Markup("") if figure is None else to_svg(figure)
 
 
 def _image(finding: Finding, pictures: Path | None) -> str | None:

@@ -57,7 +57,7 @@ def context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
         "roc": to_svg(charts.draw_roc(figures.plots.roc, points)),
         "reliability": to_svg(charts.draw_reliability(figures.plots.reliability)),
         "bands_chart": to_svg(charts.draw_score_bands(figures.score_bands)) if figures.score_bands else "",
-        "histogram": to_svg(charts.draw_score_histogram(columns, thresholds), "plot wide"),
+        "histogram": to_svg(charts.draw_score_histogram(columns, thresholds)),
         "predictive": [(p.name, p.predictive) for p in figures.operating if p.predictive],
         "optimistic": OPTIMISTIC,
         "decision_curves": [(curve, to_svg(charts.draw_net_benefit(curve))) for curve in curves],
