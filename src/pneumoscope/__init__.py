@@ -22,7 +22,7 @@ __version__ = "0.1.0"
 if TYPE_CHECKING:
     from pneumoscope import server
     from pneumoscope.bundle.card import Card, read_card
-    from pneumoscope.bundle.listing import list_bundles
+    from pneumoscope.bundle.listing import describe_bundle, list_bundles
     from pneumoscope.bundle.prediction_table import PredictionTable
     from pneumoscope.bundle.runtime import Model, load
     from pneumoscope.bundle.verify import verify
@@ -30,11 +30,14 @@ if TYPE_CHECKING:
     from pneumoscope.core.callbacks import Callbacks
     from pneumoscope.core.errors import PneumoscopeError
     from pneumoscope.core.labels import DISCLAIMER, Label, LabelSet
+    from pneumoscope.data.importing import ImportReport
     from pneumoscope.data.manifest import Manifest
+    from pneumoscope.data.merge import MergeReport
     from pneumoscope.imaging.read import Radiograph, read
     from pneumoscope.inference.evaluate import Evaluation
     from pneumoscope.recipes.recipe import Recipe
     from pneumoscope.workflows.datasets import (
+        SplitReport,
         check,
         describe,
         draw_contact_sheet,
@@ -53,16 +56,20 @@ _MODULES = {
     "Card": "bundle.card",
     "DISCLAIMER": "core.labels",
     "Evaluation": "inference.evaluate",
+    "ImportReport": "data.importing",
     "Label": "core.labels",
     "LabelSet": "core.labels",
     "Manifest": "data.manifest",
+    "MergeReport": "data.merge",
     "Model": "bundle.runtime",
     "PneumoscopeError": "core.errors",
     "PredictionTable": "bundle.prediction_table",
     "Radiograph": "imaging.read",
     "Recipe": "recipes.recipe",
+    "SplitReport": "workflows.datasets",
     "check": "workflows.datasets",
     "describe": "workflows.datasets",
+    "describe_bundle": "bundle.listing",
     "draw_contact_sheet": "workflows.datasets",
     "draw_phantoms": "workflows.datasets",
     "drop_conflicts": "workflows.datasets",
@@ -86,17 +93,21 @@ __all__ = [
     "Callbacks",
     "Card",
     "Evaluation",
+    "ImportReport",
     "Label",
     "LabelSet",
     "Manifest",
+    "MergeReport",
     "Model",
     "PneumoscopeError",
     "PredictionTable",
     "Radiograph",
     "Recipe",
+    "SplitReport",
     "__version__",
     "check",
     "describe",
+    "describe_bundle",
     "draw_contact_sheet",
     "draw_phantoms",
     "drop_conflicts",

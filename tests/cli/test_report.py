@@ -131,7 +131,7 @@ def test_the_report_of_the_built_in_model_needs_no_images(tmp_path: Path, monkey
 def test_what_needs_images_says_so(run: Path, tmp_path: Path) -> None:
     done = call("report", run, "--split", "test")
     assert done.exit_code == 2
-    assert "needs the images. Name them with --data." in done.output
+    assert "needs the images. Name their manifest with --data." in done.output
 
 
 def test_predictions_of_another_bundle_are_not_shown(run: Path) -> None:

@@ -7,7 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
+from pneumoscope.bundle.evidence import Fact
 from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
 from pneumoscope.core.errors import BundleError
 
@@ -50,6 +52,43 @@ def list_bundles(folders: Sequence[str | Path] = ("runs",)) -> tuple[list[Bundle
         except BundleError as error:
             broken.append(error)
     return bundles, broken
+
+
+@dataclass(frozen=True, slots=True)
+class BundleDescription:
+    """What a bundle says about itself, and what became known of it later.
+
+    Args:
+        folder: Where it lies.
+        card: What it says about itself.
+        identity: SHA-256 of the card, which holds the hash of the graph.
+        evidence: Later facts, such as openings of test images, with the file that holds each.
+    """
+
+    folder: Path
+    card: Card
+    identity: str
+    evidence: tuple[tuple[Path, Fact], ...]
+
+
+def describe_bundle(bundle: str | Path | None = None) -> BundleDescription:
+    """Read what a bundle says about itself and the evidence about it; the graph is hashed, not loaded.
+
+    Args:
+        bundle: The folder of a bundle or of a run. None or "builtin": the model that ships with the package.
+
+    Returns:
+        The card, the identity and the evidence.
+
+    Raises:
+        BundleError: The bundle or its evidence is incomplete or altered.
+
+    Example:
+        >>> ps.describe_bundle("runs/flagship").card.limits
+    """
+    folder = bundle_folder(bundle)
+    card, identity = read_card(folder)
+    return BundleDescription(folder, card, identity, tuple(evidence.read(folder, identity)))
 
 
 def _candidates(folders: Sequence[str | Path]) -> Iterator[tuple[str, Path]]:

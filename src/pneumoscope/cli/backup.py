@@ -7,24 +7,18 @@ from typing import Annotated
 
 import typer
 
+from pneumoscope.cli.options import Home, Secret
+
 
 def backup(
-    folder: Annotated[Path, typer.Argument(help="A new folder.")],
-    home: Annotated[Path | None, typer.Option(help="The server's folder, as for serve.")] = None,
-    secret: Annotated[Path | None, typer.Option(help="The server's secret, as for serve.")] = None,
+    folder: Annotated[Path, typer.Argument(help="A new folder.")], home: Home = None, secret: Secret = None
 ) -> None:
     """Copy a server's data while it runs. Restore: pneumoscope serve --home FOLDER --secret FILE.
 
     The secret, without which no name in the copy can be read, is not copied: keep it elsewhere.
     """
-    from pneumoscope.server.settings import Settings, default_home
-    from pneumoscope.server.storage.backup import back_up
-    from pneumoscope.server.storage.database import open_store
+    from pneumoscope.server import Settings, back_up, default_home
 
     settings = Settings(home=home or default_home(), secret=secret)
-    store = open_store(settings)
-    try:
-        images = back_up(store, folder)
-    finally:
-        store.close()
+    images = back_up(settings, folder)
     typer.echo(f"{images} images in {folder}. Keep {settings.secret_file} too, apart from it.")

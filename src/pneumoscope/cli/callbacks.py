@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import (
@@ -40,20 +43,47 @@ class RichCallbacks(Callbacks):
         if not self.console.is_terminal:
             return
         if self._bars is None:
-            self._bars = Progress(console=self.console, transient=True)
+            self._bars = Progress(
+                TextColumn("{task.description}"),
+                BarColumn(),
+                MofNCompleteColumn(),
+                TextColumn("{task.fields[rate]}"),
+                TimeRemainingColumn(),
+                console=self.console,
+                transient=True,
+            )
             self._bars.start()
         if task not in self._tasks:
-            self._tasks[task] = self._bars.add_task(escape(task), total=total)
-        self._bars.update(self._tasks[task], completed=done, total=total)
+            name = escape(task[:1].upper() + task[1:])
+            self._tasks[task] = self._bars.add_task(name, total=total, rate="")
+        bar = self._tasks[task]
+        speed = next(each.speed for each in self._bars.tasks if each.id == bar)
+        self._bars.update(bar, completed=done, total=total, rate=f"{speed:.0f}/s" if speed and speed >= 1 else "")
 
     def finish(self, task: str) -> None:
         """Remove the task's bar."""
         if task == TRAINING and self._training is not None:
             self._training[0].stop()
             self._training = None
-        if self._bars is not None and self._tasks.pop(task, None) is not None and not self._tasks:
+        bar = self._tasks.pop(task, None)
+        if self._bars is None or bar is None:
+            return
+        self._bars.remove_task(bar)
+        if not self._tasks:
             self._bars.stop()
             self._bars = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Take the bars off the terminal while the block prints something else."""
+        if self._bars is None:
+            yield
+            return
+        self._bars.stop()
+        try:
+            yield
+        finally:
+            self._bars.start()
 
     def step(self, step: TrainingStep) -> None:
         """Advance the bar over the whole training."""

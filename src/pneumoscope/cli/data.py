@@ -8,18 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from pneumoscope.cli.data_import import import_
-from pneumoscope.cli.data_screen import (
+from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json
+from pneumoscope.cli.options import (
+    Allow,
     AsJson,
+    Because,
     DropConflicts,
-    check_output,
-    groups_said,
-    print_conflicts,
-    print_json,
-    progress_bars,
+    Roots,
+    Seed,
+    accepted_findings,
+    source_roots,
 )
-from pneumoscope.cli.options import Allow, Because, pairs, read_manifest_at
-from pneumoscope.core.errors import UsageError
-from pneumoscope.core.files import write_text
 from pneumoscope.core.labels import LABELS, PARTS
 
 app = typer.Typer(
@@ -27,10 +26,6 @@ app = typer.Typer(
 )
 
 ManifestFile = Annotated[Path, typer.Argument(help="A manifest (Parquet).", metavar="MANIFEST")]
-Roots = Annotated[
-    list[str] | None, typer.Option("--root", help="Where a source lies now; may be repeated.", metavar="SOURCE=DIR")
-]
-Seed = Annotated[int, typer.Option(help="Another seed, another choice.")]
 
 
 app.command("import")(import_)
@@ -57,44 +52,36 @@ def split(
     as_json: AsJson = False,
 ) -> None:
     """Divide a manifest into parts by whole groups, stratified by label and source."""
-    from pneumoscope.data.describe import describe as facts_of
-    from pneumoscope.data.manifest import write_manifest
-    from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, parse_ratio
+    from pneumoscope.cli.callbacks import RichCallbacks
+    from pneumoscope.workflows.datasets import describe as describe_manifest
+    from pneumoscope.workflows.datasets import split as split_manifest
 
-    loaded = read_manifest_at(manifest, roots)
-    if loaded.parts_present and not again:
-        raise UsageError(
-            str(manifest),
-            f"has parts already ({', '.join(loaded.parts_present)}).",
-            "Say --again to replace them. Images that were once tested on stay in the ledger.",
-        )
-    conflicts: list[str] = []
-    if drop_conflicts:
-        from pneumoscope.data.conflicts import conflict_images
-        from pneumoscope.data.conflicts import drop_conflicts as without
-
-        with progress_bars() as progress:
-            cleaned, found = without(loaded, progress)
-        conflicts, loaded = conflict_images(loaded, found), cleaned
-    fractions = {"test": test, "validation": validation, "calibration": calibration}
-    divided = assign_parts(loaded, {**fractions, **(parse_ratio(ratio) if ratio else {})}, seed)
-    left: dict[str, int] = {}
-    if balance is not None:
-        wanted = parse_balance(balance, sorted(set(divided.part("train").table.label)))
-        divided, left = balance_train(divided, wanted, seed)
     target = output or manifest
-    write_manifest(divided, target)
-    facts = facts_of(divided)
+    divided, report = split_manifest(
+        manifest,
+        target,
+        test=test,
+        validation=validation,
+        calibration=calibration,
+        ratio=ratio,
+        balance=balance,
+        seed=seed,
+        again=again,
+        drop_conflicts=drop_conflicts,
+        roots=source_roots(roots),
+        callbacks=RichCallbacks(),
+    )
+    facts = describe_manifest(divided)
     if as_json:
-        dropped = {"dropped_conflicts": conflicts} if drop_conflicts else {}
-        print_json({"manifest": str(target), "left_out": left, **dropped, **facts})
+        dropped = {"dropped_conflicts": list(report.conflicts)} if drop_conflicts else {}
+        print_json({"manifest": str(target), "left_out": report.left_out, **dropped, **facts})
         return
     _print_counts(facts)
     if drop_conflicts:
-        typer.echo(f"Left out, since one picture carries two labels: {len(conflicts):,} images.")
+        typer.echo(f"Left out, since one picture carries two labels: {len(report.conflicts):,} images.")
     if balance is not None:
-        gone = ", ".join(f"{number:,} {label}" for label, number in left.items() if number)
-        typer.echo(f"Left out of train for balance: {gone or 'nothing'} (they are in no part).")
+        counts = ", ".join(f"{number:,} {label}" for label, number in report.left_out.items() if number)
+        typer.echo(f"Left out of train for balance: {counts or 'nothing'} (they are in no part).")
     typer.echo(f"Written to {target}; split {facts['split_hash'][:12]}, seed {seed}.")
 
 
@@ -111,20 +98,18 @@ def merge(
     as_json: AsJson = False,
 ) -> None:
     """Join manifests and find near-duplicates across them; parts are taken away, so split afterwards."""
-    from pneumoscope.data.manifest import write_manifest
-    from pneumoscope.data.merge import merge as join
+    from pneumoscope.cli.callbacks import RichCallbacks
+    from pneumoscope.workflows.datasets import merge as merge_manifests
 
-    check_output(output)
-    moved = pairs(roots, "--root", "SOURCE=DIR")
-    loaded = [read_manifest_at(path, None) for path in manifests]
-    for name in moved:
-        if not any(name in one.roots for one in loaded):
-            raise UsageError(f"--root {name}", "is not a source of these manifests.")
-    for one in loaded:
-        one.roots.update({name: Path(folder).resolve() for name, folder in moved.items() if name in one.roots})
-    with progress_bars() as progress:
-        merged, report = join(loaded, drop_conflicts=drop_conflicts, balance=balance, seed=seed, progress=progress)
-    write_manifest(merged, output)
+    merged, report = merge_manifests(
+        manifests,
+        output,
+        drop_conflicts=drop_conflicts,
+        balance=balance,
+        seed=seed,
+        roots=source_roots(roots),
+        callbacks=RichCallbacks(),
+    )
     if as_json:
         print_json({"manifest": str(output), **report.to_json()})
         return
@@ -134,7 +119,7 @@ def merge(
     typer.echo(f"Near-duplicates between sources: {sum(report.across.values()):,} pairs")
     for names, number in report.across.items():
         typer.echo(f"  {number:7,}  {names}")
-    typer.echo(f"Groups: {groups_said(report.groups)}.")
+    typer.echo(f"Groups: {group_counts(report.groups)}.")
     if report.same:
         filled = ", ".join(f"{column} {number}" for column, number in report.filled.items()) or "nothing"
         typer.echo(f"The same file in two sources, now one row: {len(report.same):,} (filled in: {filled}).")
@@ -166,22 +151,19 @@ def check(
     roots: Roots = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask what would leak or confound: the data gate. Exit code 3 if it says no."""
-    from pneumoscope.data.checks.catalogue import CHECKS
-    from pneumoscope.data.checks.findings import reasons
-    from pneumoscope.data.checks.runner import check as questioned
-    from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, checks_page, verdict
+    """Run the data checks: what would leak or confound. Exit code 3 if a finding blocks or confounds."""
+    from pneumoscope.cli.callbacks import RichCallbacks
+    from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, verdict
+    from pneumoscope.workflows.datasets import check as check_manifest
 
-    allowed = reasons(allow or (), because or (), list(CHECKS))
-    loaded = read_manifest_at(manifest, roots)
-    with progress_bars() as progress:
-        report = questioned(loaded, progress=progress).allowing(allowed)
-    if pictures is not None:
-        from pneumoscope.reporting.charts.checks import write_pictures
-
-        report = write_pictures(report, loaded, pictures)
-    if html is not None:
-        write_text(html, checks_page(report, manifest.name, pictures))
+    report = check_manifest(
+        manifest,
+        allow=accepted_findings(allow, because),
+        html=html,
+        pictures=pictures,
+        roots=source_roots(roots),
+        callbacks=RichCallbacks(),
+    )
     if as_json:
         typer.echo(report.to_json())
     else:
@@ -205,9 +187,9 @@ def check(
 @app.command()
 def describe(manifest: ManifestFile, roots: Roots = None, as_json: AsJson = False) -> None:
     """Count images by label, source and part, and say what is known about them."""
-    from pneumoscope.data.describe import describe as facts_of
+    from pneumoscope.workflows.datasets import describe as describe_manifest
 
-    facts = facts_of(read_manifest_at(manifest, roots))
+    facts = describe_manifest(manifest, roots=source_roots(roots))
     if as_json:
         print_json(facts)
         return
@@ -243,25 +225,21 @@ def show(
     roots: Roots = None,
 ) -> None:
     """Draw a contact sheet: random images of each label and source, with part, name and the outlines of their masks."""
-    from pneumoscope.data.contact_sheet import contact_sheet
+    from pneumoscope.workflows.datasets import draw_contact_sheet
 
-    if output.suffix.lower() not in (".png", ".jpg", ".jpeg"):
-        raise UsageError(str(output), "must end with .png or .jpg.")
-    chosen = read_manifest_at(manifest, roots)
-    if part is not None:
-        chosen = chosen.part(part)
-    for column, value in (("label", label), ("source", source)):
-        if value is not None:
-            present = sorted(set(chosen.table[column]))
-            if value not in present:
-                raise UsageError(f"--{column} {value}", "has no image here.", f"There are: {', '.join(present)}.")
-            chosen = chosen.where(chosen.table[column] == value)
-    if masked:
-        chosen = chosen.where(chosen.table.lung_mask.notna() | chosen.table.ignore_mask.notna())
-        if not len(chosen):
-            raise UsageError("--masked", "no image here has a mask.")
-    shown = contact_sheet(chosen, output, columns, seed, side)
-    typer.echo(f"{shown} of {len(chosen):,} images on {output}")
+    shown, images = draw_contact_sheet(
+        manifest,
+        output,
+        part=part,
+        label=label,
+        source=source,
+        masked=masked,
+        columns=columns,
+        side=side,
+        seed=seed,
+        roots=source_roots(roots),
+    )
+    typer.echo(f"{shown} of {images:,} images on {output}")
 
 
 def _print_counts(facts: dict[str, Any]) -> None:
@@ -277,7 +255,7 @@ def _print_counts(facts: dict[str, Any]) -> None:
     typer.echo(f"{'all':{wide}}{'':{deep}}" + "".join(f"{total[name]:13,}" for name in parts))
     groups = {**facts["groups_by_part"], "all": sum(facts["groups"].values())}
     typer.echo(f"{'groups':{wide}}{'':{deep}}" + "".join(f"{groups.get(name, 0):13,}" for name in parts))
-    typer.echo(f"Groups: {groups_said(facts['groups'])}; the largest has {facts['largest_group']} images.")
+    typer.echo(f"Groups: {group_counts(facts['groups'])}; the largest has {facts['largest_group']} images.")
     if facts["group_kind"] != "patient":
         typer.echo(f"Some groups are known by {facts['group_kind']} only: true intervals are wider than they seem.")
 

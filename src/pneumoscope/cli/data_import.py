@@ -8,16 +8,8 @@ from typing import Annotated
 
 import typer
 
-from pneumoscope.cli.data_screen import (
-    AsJson,
-    DropConflicts,
-    check_output,
-    groups_said,
-    print_conflicts,
-    print_json,
-    progress_bars,
-)
-from pneumoscope.cli.options import pairs, read_secret
+from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json
+from pneumoscope.cli.options import AsJson, DropConflicts, pairs, read_secret
 from pneumoscope.data.source_names import source_names
 
 
@@ -74,13 +66,9 @@ def import_(
     as_json: AsJson = False,
 ) -> None:
     """Make a manifest from a data set, and say what was kept and dropped and why."""
-    from pneumoscope.data.importing import import_source
-    from pneumoscope.data.manifest import write_manifest
-    from pneumoscope.data.source import ImportOptions
-    from pneumoscope.data.sources import SOURCES
+    from pneumoscope.cli.callbacks import RichCallbacks
+    from pneumoscope.workflows.datasets import import_data
 
-    check_output(output)
-    found = SOURCES.get(source)
     columns = {
         "image": image_column,
         "label": label_column,
@@ -90,30 +78,31 @@ def import_(
         "sex": sex_column,
         "age": age_column,
     }
-    options = ImportOptions(
+    manifest, report = import_data(
+        source,
+        path,
+        output,
         source_name=source_name,
         mapping=pairs(mapping, "--map", "TERM=LABEL", last=True),
         images=images,
+        table=table,
+        masks=masks,
         columns={name: column for name, column in columns.items() if column is not None},
+        labels=labels or (),
+        views=views or (),
+        findings=findings or (),
+        modalities=modalities or (),
+        body_parts=body_parts or (),
+        key=read_secret(key) if key else b"",
+        min_side=min_side,
         license=license_text,
         provenance=provenance,
         drop_unmapped=drop_unmapped,
         drop_missing=drop_missing,
-        labels=tuple(labels or ()),
-        views=tuple(views or ()),
-        findings=tuple(findings or ()),
-        modalities=tuple(modalities or ()),
-        min_side=min_side,
-        masks=masks or (output.with_name(f"{output.stem}-masks") if "masks" in found.takes else None),
-        table=table,
-        body_parts=tuple(body_parts or ()),
-        key=read_secret(key) if key else b"",
+        drop_unreadable=drop_unreadable,
+        drop_conflicts=drop_conflicts,
+        callbacks=RichCallbacks(),
     )
-    with progress_bars() as progress:
-        manifest, report = import_source(
-            found, path, options, drop_unreadable=drop_unreadable, drop_conflicts=drop_conflicts, progress=progress
-        )
-    write_manifest(manifest, output)
     if as_json:
         print_json({"manifest": str(output), **report.to_json()})
         return
@@ -128,7 +117,7 @@ def import_(
         typer.echo("  (--json lists every one)")
     for note in report.notes:
         typer.echo(f"Note: {note}")
-    typer.echo(f"Groups: {groups_said(report.groups)}; {report.pairs} pairs of near-duplicates.")
+    typer.echo(f"Groups: {group_counts(report.groups)}; {report.pairs} pairs of near-duplicates.")
     print_conflicts(report.conflicts)
 
 

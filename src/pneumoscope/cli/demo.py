@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.screen import tell
+from pneumoscope.cli.formatting import print_note
 
 if TYPE_CHECKING:
     from pneumoscope.server.run import Running
@@ -60,7 +60,7 @@ def demo(
             fill(running, own, identity)
         elif is_empty(running.context):
             if not has_dicom():
-                tell("Without the extra 'dicom' all studies are PNG, and none has a prior image.")
+                print_note("Without the extra 'dicom' all studies are PNG, and none has a prior image.")
             fill(running, draw_studies(out / "drawn"), identity)
 
     serve(settings, when_up, log_level=logging.WARNING)
@@ -85,14 +85,14 @@ def fill(running: Running, paths: Sequence[str | Path], model: str) -> None:
     taken = 0
     for path, outcome in feed(running.context, paths, [model], running.stopping):
         if isinstance(outcome, Exception):
-            tell(str(outcome))
+            print_note(str(outcome))
         else:
             taken += 1
             for each in outcome:
                 if each.problem is not None:
-                    tell(f"{path}: {each.problem}")
+                    print_note(f"{path}: {each.problem}")
     if not running.stopping():
-        tell(f"{taken} of {len(paths)} files are in the worklist.")
+        print_note(f"{taken} of {len(paths)} files are in the worklist.")
 
 
 def _has_display() -> bool:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.measuring import Examples, IgnoreOther, Roots, Split, Workers
-from pneumoscope.cli.options import read_manifest_at
-from pneumoscope.cli.screen import tell
+from pneumoscope.cli.formatting import print_note, wide_console
+from pneumoscope.cli.options import AsJson, Examples, IgnoreOther, Part, Roots, Workers, command_line, source_roots
 from pneumoscope.core.labels import DISCLAIMER, display_name, result_phrase
 
 if TYPE_CHECKING:
@@ -21,74 +19,63 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    bundle: Annotated[Path, typer.Argument(help="A bundle's or a run's folder, or: builtin.", metavar="BUNDLE")],
+    bundle: Annotated[str, typer.Argument(help="A bundle's or a run's folder, or: builtin.", metavar="BUNDLE")],
     data: Annotated[Path, typer.Option(help="The manifest (Parquet).", metavar="MANIFEST")],
-    split: Split = "validation",
+    split: Part = "validation",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the evaluation as JSON.")] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page.")] = None,
     examples: Examples = None,
-    root: Roots = None,
+    roots: Roots = None,
     ignore_other: IgnoreOther = False,
     allow_train: Annotated[bool, typer.Option("--allow-train", help="Measure training images, stamped.")] = False,
     resamples: Annotated[int, typer.Option(min=200, help="Of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     workers: Workers = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a bundle on a part of a manifest, torch-free, every figure with its 95% interval.
 
     An image that cannot be read is named and in no figure; the exit code is then 1.
     """
     from pneumoscope.bundle.runtime import load
-    from pneumoscope.cli.measuring import examples_of, measure
-    from pneumoscope.core.errors import UsageError
-    from pneumoscope.core.files import write_text
+    from pneumoscope.cli.callbacks import RichCallbacks
+    from pneumoscope.workflows.evaluate import evaluate as evaluate_bundle
 
-    if examples is not None and html is None:
-        raise UsageError(f"--examples {examples}", "needs a page to show them on.", "Add --html PAGE.")
     model = load(bundle)
-    measured = measure(
+    evaluation = evaluate_bundle(
         model,
-        read_manifest_at(data, root),
         data,
         split,
+        roots=source_roots(roots),
         ignore_other=ignore_other,
         allow_train=allow_train,
-        workers=workers,
-        seed=seed,
         resamples=resamples,
+        seed=seed,
+        workers=workers,
+        output=output,
+        html=html,
+        examples=examples,
+        command=command_line(),
+        callbacks=RichCallbacks(),
     )
-    evaluation = measured.evaluation
-    if output is not None:
-        write_text(output, evaluation.to_json())
-    if html is not None:
-        from pneumoscope.bundle import evidence
-        from pneumoscope.reporting.pages.evaluation import evaluation_page
-
-        shown = [] if examples is None else examples_of(model, measured.rows, measured.predictions, examples, workers)
-        openings = evidence.openings(evidence.read(model.folder, model.identity))
-        write_text(html, evaluation_page(evaluation, model.card, openings=openings, examples=shown))
     if as_json:
         typer.echo(evaluation.to_json(), nl=False)
     else:
         show(evaluation, model.card.default_operating_point)
     for failure in evaluation.failures:
-        tell(f"{failure.image}: {failure.error}", wrong=True)
-    for written in filter(None, (output, html)):
-        tell(f"Wrote {written}.")
+        print_note(f"{failure.image}: {failure.error}", error=True)
+    for path in filter(None, (output, html)):
+        print_note(f"Wrote {path}.")
     if evaluation.failures:
         raise typer.Exit(1)
 
 
 def show(evaluation: Evaluation, default_point: str) -> None:
     """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
-    from rich.console import Console
-
     from pneumoscope.reporting.formatting import figure_name, point_name
 
     figures = evaluation.figures
-    # A pipe is given the width that the tables need, so that no figure is cut.
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else 120)
+    console = wide_console(120)  # the width that the tables need, so that no figure is cut
     console.print(
         f"[bold]{evaluation.model}[/] ({evaluation.identity[:12]}) on {evaluation.part}: {figures.images} images"
     )

@@ -2,97 +2,62 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from pneumoscope.cli.screen import tell
+from pneumoscope.cli.formatting import print_json, print_note, size_text, wide_console
+from pneumoscope.cli.options import AsJson
+
+if TYPE_CHECKING:
+    from pneumoscope.bundle.listing import BundleEntry
 
 app = typer.Typer(help="List, show and verify bundles.", no_args_is_help=True)
 
 BundleArgument = Annotated[str, typer.Argument(metavar="[BUNDLE]", help="A bundle's folder.  [default: the built-in]")]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command("list")
 def list_models(
     folders: Annotated[list[Path] | None, typer.Argument(metavar="[FOLDER]...", help="Where to look too.")] = None,
-    as_json: JsonOption = False,
+    as_json: AsJson = False,
 ) -> None:
     """List the built-in model and the bundles in folders (runs, by default)."""
-    from pneumoscope.bundle.card import read_card
-    from pneumoscope.core.errors import BundleError
-    from pneumoscope.core.labels import display_name
+    from pneumoscope.bundle.listing import list_bundles
 
-    found: list[dict[str, Any]] = []
-    broken: list[str] = []
-    for name, folder in _bundles(folders or [Path("runs")]):
-        try:
-            card, identity = read_card(folder)
-        except BundleError as error:
-            broken.append(str(error))
-            continue
-        found.append(
-            {
-                "model": name,
-                "name": card.name,
-                "version": card.version,
-                "identity": identity,
-                "labels": card.label_names,
-                "bytes": card.model_bytes,
-                "stamps": card.stamps,
-                "synthetic": card.synthetic,
-            }
-        )
+    bundles, broken = list_bundles(folders or ["runs"])
     for problem in broken:
-        tell(problem, wrong=True)
+        print_note(str(problem), error=True)
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
-    elif found:
-        from rich import box
-        from rich.console import Console
-        from rich.table import Table
-
-        table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
-        for heading in ("model", "name", "identity", "looks for", "size"):
-            table.add_column(heading, overflow="fold")
-        for row in found:
-            labels = ", ".join(display_name(label) for label in row["labels"] if label != "normal")
-            name = f"{row['name']} {row['version']}" + (" (drawn images)" if row["synthetic"] else "")
-            table.add_row(row["model"], name, row["identity"][:12], labels, f"{row['bytes'] / 1e6:.1f} MB")
-        Console(width=None if sys.stdout.isatty() else 160).print(table)
+        print_json([_facts(bundle) for bundle in bundles])
+    elif bundles:
+        _print_table(bundles)
     elif not broken:
-        tell("No bundles: none is built in, and none was found. Train one, or name the folder that holds some.")
+        print_note("No bundles: none is built in, and none was found. Train one, or name the folder that holds some.")
     if broken:
         raise typer.Exit(1)
 
 
 @app.command()
-def show(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> None:
+def show(bundle: BundleArgument = "builtin", as_json: AsJson = False) -> None:
     """Show a bundle's card: what it is for, how it was measured, and what it has never seen."""
-    from pneumoscope.bundle import evidence
-    from pneumoscope.bundle.card import read_card
-    from pneumoscope.bundle.runtime import bundle_folder
+    from pneumoscope.bundle.listing import describe_bundle
 
-    folder = bundle_folder(bundle)
-    card, identity = read_card(folder)
-    facts = evidence.read(folder, identity)
+    about = describe_bundle(bundle)
     if as_json:
-        known = {str(path): fact.model_dump(mode="json") for path, fact in facts}
-        about = {"identity": identity, "folder": str(folder), "card": card.model_dump(mode="json"), "evidence": known}
-        typer.echo(json.dumps(about, indent=2))
+        evidence = {str(path): fact.model_dump(mode="json") for path, fact in about.evidence}
+        card = about.card.model_dump(mode="json")
+        print_json({"identity": about.identity, "folder": str(about.folder), "card": card, "evidence": evidence})
         return
     from rich.console import Console
     from rich.markdown import Markdown
 
+    from pneumoscope.bundle.evidence import openings
     from pneumoscope.reporting.model_card import card_markdown
 
-    console, text = Console(), card_markdown(card, identity, evidence.openings(facts))
+    console, text = Console(), card_markdown(about.card, about.identity, openings(about.evidence))
     if console.is_terminal:
         console.print(Markdown(text))
     else:
@@ -100,28 +65,48 @@ def show(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> Non
 
 
 @app.command()
-def verify(bundle: BundleArgument = "builtin", as_json: JsonOption = False) -> None:
+def verify(bundle: BundleArgument = "builtin", as_json: AsJson = False) -> None:
     """Check a bundle: hashes, schema, graph, recipe and evidence. Exit code 1 if something is not as it says."""
     from pneumoscope.bundle.runtime import load
-    from pneumoscope.bundle.verify import verify as check
+    from pneumoscope.bundle.verify import verify as verify_bundle
 
     model = load(bundle)
-    said = check(model)
+    facts = verify_bundle(model)
     if as_json:
-        typer.echo(json.dumps({"folder": str(model.folder), "identity": model.identity, "holds": said}, indent=2))
+        print_json({"folder": str(model.folder), "identity": model.identity, "holds": facts})
         return
-    for line in said:
-        typer.echo(f"ok  {line}")
+    for fact in facts:
+        typer.echo(f"ok  {fact}")
     typer.echo(f"{model.card.name} {model.card.version} is what it says: {model.identity}")
 
 
-def _bundles(folders: list[Path]) -> Iterator[tuple[str, Path]]:
-    """Yield name and folder of the built-in bundle, if there is one, and of every bundle below the folders."""
-    from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
-    from pneumoscope.core.errors import BundleError
+def _facts(bundle: BundleEntry) -> dict[str, Any]:
+    """Return what the JSON of the list says of a bundle."""
+    card = bundle.card
+    return {
+        "model": bundle.name,
+        "name": card.name,
+        "version": card.version,
+        "identity": bundle.identity,
+        "labels": card.label_names,
+        "bytes": card.model_bytes,
+        "stamps": card.stamps,
+        "synthetic": card.synthetic,
+    }
 
-    with suppress(BundleError):
-        yield BUILTIN, bundle_folder(BUILTIN)
-    for folder in folders:
-        for card in sorted(folder.rglob("card.json")):
-            yield str(card.parent), card.parent
+
+def _print_table(bundles: Sequence[BundleEntry]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from pneumoscope.core.labels import display_name
+
+    table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
+    for heading in ("model", "name", "identity", "looks for", "size"):
+        table.add_column(heading, overflow="fold")
+    for bundle in bundles:
+        card = bundle.card
+        labels = ", ".join(display_name(label) for label in card.label_names if label != "normal")
+        name = f"{card.name} {card.version}" + (" (drawn images)" if card.synthetic else "")
+        table.add_row(bundle.name, name, bundle.identity[:12], labels, size_text(card.model_bytes))
+    wide_console(160).print(table)

@@ -1,7 +1,9 @@
-"""Options that several commands share."""
+"""Options that several commands share, and the values that their texts stand for."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,11 +16,33 @@ if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
 
 Allow = Annotated[
-    list[str] | None, typer.Option("--allow", help="Accept this finding of the data gate.", metavar="NAME")
+    list[str] | None, typer.Option("--allow", help="Accept this finding of the data checks.", metavar="NAME")
 ]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Because = Annotated[
     list[str] | None, typer.Option("--because", help="Why; once for each --allow, or one for all.", metavar="TEXT")
 ]
+Database = Annotated[str | None, typer.Option(help="The server's database, as for serve.", metavar="URL")]
+DropConflicts = Annotated[
+    bool, typer.Option("--drop-conflicts", help="Leave out every image whose picture carries another label elsewhere.")
+]
+Examples = Annotated[
+    int | None, typer.Option(min=1, help="Show so many images of each kind. They are patients' radiographs.")
+]
+Home = Annotated[Path | None, typer.Option(help="The server's folder, as for serve.")]
+IgnoreOther = Annotated[
+    bool, typer.Option("--ignore-other", help="Leave out, counted, labels that the model does not know.")
+]
+Part = Annotated[
+    str, typer.Option("--split", help="validation, test (written to the ledger), calibration, train or all.")
+]
+Roots = Annotated[
+    list[str] | None,
+    typer.Option("--root", help="Where a source's images lie now; may be repeated.", metavar="SOURCE=DIR"),
+]
+Secret = Annotated[Path | None, typer.Option(help="The server's secret, as for serve.")]
+Seed = Annotated[int, typer.Option(help="Another seed, another choice.")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Images at once.  [default: the cores]")]
 
 
 def pairs(texts: Sequence[str] | None, option: str, form: str, *, last: bool = False) -> dict[str, str]:
@@ -33,26 +57,54 @@ def pairs(texts: Sequence[str] | None, option: str, form: str, *, last: bool = F
     Raises:
         UsageError: One is not of that form, or a key comes twice.
     """
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for text in texts or ():
         key, equals, value = text.rpartition("=") if last else text.partition("=")
         if not (equals and key and value):
             raise UsageError(f"{option} {text}", f"must be {form}.")
-        if key in found:
+        if key in values:
             raise UsageError(f"{option} {key}", "is given twice.", "Say each once.")
-        found[key] = value
-    return found
+        values[key] = value
+    return values
+
+
+def source_roots(texts: Sequence[str] | None) -> dict[str, str]:
+    """Return source -> folder of the options ``--root SOURCE=DIR``.
+
+    Raises:
+        UsageError: One is not of that form, or a source comes twice.
+    """
+    return pairs(texts, "--root", "SOURCE=DIR")
 
 
 def read_manifest_at(path: Path, roots: Sequence[str] | None) -> Manifest:
     """Read a manifest, its sources moved to where ``--root SOURCE=DIR`` says."""
-    from pneumoscope.data.manifest import read_manifest
+    from pneumoscope.data.manifest import Manifest
 
-    return read_manifest(path, {name: Path(folder) for name, folder in pairs(roots, "--root", "SOURCE=DIR").items()})
+    return Manifest.read(path, source_roots(roots))
+
+
+def accepted_findings(allow: Sequence[str] | None, because: Sequence[str] | None) -> dict[str, str]:
+    """Return check -> reason of the options ``--allow NAME --because TEXT``.
+
+    Raises:
+        UsageError: An unknown check, one given twice, or a reason missing.
+    """
+    if not allow and not because:
+        return {}
+    from pneumoscope.data.checks.catalogue import CHECKS
+    from pneumoscope.data.checks.findings import reasons
+
+    return reasons(allow or (), because or (), list(CHECKS))
+
+
+def command_line() -> str:
+    """Return the command as it was given, for the ledger."""
+    return shlex.join(["pneumoscope", *sys.argv[1:]])
 
 
 def read_secret(path: Path) -> bytes:
-    """Return what is in a key file, its line end left off.
+    """Return what is in a key file, without its line end.
 
     Raises:
         UsageError: There is no such file, or it has fewer than 16 bytes.

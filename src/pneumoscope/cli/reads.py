@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.screen import tell
+from pneumoscope.cli.formatting import print_note
 
 if TYPE_CHECKING:
     from pneumoscope.server.storage.database import Store
@@ -47,7 +47,7 @@ def report(
         made = site_report(store, Catalogue(models), model)
     if output is not None:
         write_text(output, page(made))
-        tell(f"Wrote {output}.")
+        print_note(f"Wrote {output}.")
     typer.echo(made.model_dump_json(indent=2) if as_json else "\n".join(lines(made)))
 
 
@@ -82,7 +82,7 @@ def export(
     for why, number in made.left_out.items():
         typer.echo(f"Left out: {number} ({why})")
     for words in made.label_conflicts:
-        tell(f"The same picture, two labels: {words}", wrong=True)
+        print_note(f"The same picture, two labels: {words}", error=True)
 
 
 @app.command()

@@ -40,8 +40,8 @@ def serve(
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
     from pneumoscope.bundle.runtime import default_workers
     from pneumoscope.core.labels import DISCLAIMER
-    from pneumoscope.server.run import serve as start
-    from pneumoscope.server.settings import Settings, default_home
+    from pneumoscope.server import Settings, default_home
+    from pneumoscope.server import serve as serve_until_stopped
 
     settings = Settings(
         home=home or default_home(),
@@ -61,4 +61,4 @@ def serve(
         retention=retention,
     )
     typer.echo(DISCLAIMER, err=True)
-    start(settings)
+    serve_until_stopped(settings)

@@ -1,26 +1,23 @@
-"""`pneumoscope users`: who may log in to a server. The first admin is made here, at the machine itself."""
+"""`pneumoscope users`: who may log in to a server. The first admin is added here, at the machine itself."""
 
 from __future__ import annotations
 
-import json
 import sys
-from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from pneumoscope.cli.formatting import print_json
+from pneumoscope.cli.options import AsJson, Database, Home, Secret
 
-    from pneumoscope.server.security.accounts import Accounts
+if TYPE_CHECKING:
+    from pneumoscope.server import Settings
 
 app = typer.Typer(help="Add, list and disable the accounts of a server.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The account's name.")]
-Home = Annotated[Path | None, typer.Option(help="The server's folder, as for serve.")]
-Database = Annotated[str | None, typer.Option(help="The server's database, as for serve.", metavar="URL")]
-Secret = Annotated[Path | None, typer.Option(help="The server's secret, as for serve.")]
 Stdin = Annotated[bool, typer.Option("--password-stdin", help="Read the password from standard input.")]
 
 
@@ -36,33 +33,27 @@ def add(
     database: Database = None,
     secret: Secret = None,
 ) -> None:
-    """Add an account; its password is asked for."""
-    password = _password(password_stdin)
-    with _accounts(home, database, secret) as accounts:
-        accounts.add(name, password, "admin" if admin else "reader", sees_names=names)
+    """Add an account; the command asks for its password."""
+    from pneumoscope.server import add_account
+
+    password = _read_password(password_stdin)
+    add_account(_settings(home, database, secret), name, password, admin=admin, sees_names=names)
     typer.echo(f"Added {name}.")
 
 
 @app.command("list")
-def list_users(
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-    home: Home = None,
-    database: Database = None,
-    secret: Secret = None,
-) -> None:
+def list_users(as_json: AsJson = False, home: Home = None, database: Database = None, secret: Secret = None) -> None:
     """List the accounts."""
-    with _accounts(home, database, secret) as accounts:
-        found = [
-            {"name": row.name, "role": row.role, "sees_names": row.sees_names, "disabled": row.disabled}
-            for row in accounts.list_all()
-        ]
+    from pneumoscope.server import list_accounts
+
+    accounts = list_accounts(_settings(home, database, secret))
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        print_json([asdict(account) for account in accounts])
         return
-    for row in found:
-        notes = [name.replace("_", " ") for name in ("sees_names", "disabled") if row[name]]
-        typer.echo(f"{row['name']}  {', '.join([str(row['role']), *notes])}")
-    if not found:
+    for account in accounts:
+        facts = [account.role, *["sees names"] * account.sees_names, *["disabled"] * account.disabled]
+        typer.echo(f"{account.name}  {', '.join(facts)}")
+    if not accounts:
         typer.echo("No accounts. Add the first admin: pneumoscope users add NAME --admin")
 
 
@@ -75,8 +66,9 @@ def disable(
     secret: Secret = None,
 ) -> None:
     """Lock an account out; its sessions and tokens end at once."""
-    with _accounts(home, database, secret) as accounts:
-        accounts.disable(name, disabled=not undo)
+    from pneumoscope.server import disable_account
+
+    disable_account(_settings(home, database, secret), name, undo=undo)
     typer.echo(f"{name} may log in again." if undo else f"Disabled {name}.")
 
 
@@ -85,28 +77,21 @@ def password(
     name: Name, password_stdin: Stdin = False, home: Home = None, database: Database = None, secret: Secret = None
 ) -> None:
     """Give an account another password; its sessions end, a lock is lifted."""
-    new = _password(password_stdin)
-    with _accounts(home, database, secret) as accounts:
-        accounts.set_password(name, new)
+    from pneumoscope.server import set_password
+
+    new = _read_password(password_stdin)
+    set_password(_settings(home, database, secret), name, new)
     typer.echo(f"{name} has a new password.")
 
 
-def _password(stdin: bool) -> str:
+def _read_password(stdin: bool) -> str:
     if stdin:
         return sys.stdin.readline().rstrip("\r\n")
-    asked: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
-    return asked
+    text: str = typer.prompt("Password", hide_input=True, confirmation_prompt=True)
+    return text
 
 
-@contextmanager
-def _accounts(home: Path | None, database: str | None, secret: Path | None) -> Iterator[Accounts]:
-    from pneumoscope.server.security.accounts import Accounts
-    from pneumoscope.server.settings import Settings, default_home
-    from pneumoscope.server.storage.database import open_store
+def _settings(home: Path | None, database: str | None, secret: Path | None) -> Settings:
+    from pneumoscope.server import Settings, default_home
 
-    settings = Settings(home=home or default_home(), database=database, secret=secret)
-    store = open_store(settings)
-    try:
-        yield Accounts(store)
-    finally:
-        store.close()
+    return Settings(home=home or default_home(), database=database, secret=secret)

@@ -45,6 +45,8 @@ class Summary:
     failed: int = 0
     refused: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
+    passed_over: dict[str, int] = field(default_factory=dict)
+    """Kind of file or folder -> how many were passed over in folders."""
 
     def count(self, row: dict[str, Any]) -> None:
         """Count one row."""

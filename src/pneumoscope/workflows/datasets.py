@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
@@ -318,7 +318,7 @@ def check(
     return report
 
 
-def describe(data: ManifestInput, *, roots: Roots | None = None) -> dict[str, object]:
+def describe(data: ManifestInput, *, roots: Roots | None = None) -> dict[str, Any]:
     """Count a manifest's images by label, source and part, and say what is known about them.
 
     Args:

@@ -54,6 +54,7 @@ def predict(
         UsageError: ``output`` is no table format, a path is not there, or the model has no heatmap.
         BundleError: The bundle is incomplete or altered.
         PneumoscopeError: A file cannot be written; the journal stays.
+        KeyboardInterrupt: The user stopped it; the message says how many files were done and how to go on.
 
     Example:
         >>> summary = ps.predict("studies/", output="predictions.parquet")
@@ -65,24 +66,36 @@ def predict(
     loaded = model if isinstance(model, Model) else load(model)
     if images.passed_over:
         callbacks.message(f"Passed over in folders: {describe_passed_over(images.passed_over)}.")
-    with callbacks.counting("predicting", len(images.files)) as advance:
+    files, done = images.files, 0
+    with callbacks.counting("predicting", len(files)) as advance:
 
         def pass_on(row: dict[str, Any], resumed: bool) -> None:
+            nonlocal done
+            done += 1
             if on_row is not None:
                 on_row(row, resumed)
             advance(1)
 
-        summary = predict_files(
-            loaded,
-            images.files,
-            output=None if output is None else Path(output),
-            heatmaps=None if heatmaps is None else Path(heatmaps),
-            workers=workers,
-            on_row=pass_on,
-            on_note=callbacks.message,
-        )
+        try:
+            summary = predict_files(
+                loaded,
+                files,
+                output=None if output is None else Path(output),
+                heatmaps=None if heatmaps is None else Path(heatmaps),
+                workers=workers,
+                on_row=pass_on,
+                on_note=callbacks.message,
+            )
+        except KeyboardInterrupt as interrupt:
+            rest = (
+                "None was kept: with -o, a stopped run can go on."
+                if output is None
+                else f"{output}.partial keeps them: give the same command again to go on."
+            )
+            raise KeyboardInterrupt(f"{done} of {len(files)} files were done. {rest}") from interrupt
+    summary.passed_over = images.passed_over
     if html is not None:
-        _write_page(loaded, images.files, Path(html), workers)
+        _write_page(loaded, files, Path(html), workers)
     return summary
 
 

@@ -67,7 +67,8 @@ def report(
         >>> ps.report("runs/flagship")
     """
     if data is None and (check_data or part != "validation"):
-        raise UsageError("--gate" if check_data else f"--split {part}", "needs the images.", "Name them with --data.")
+        option = "--checks" if check_data else f"--split {part}"
+        raise UsageError(option, "needs the images.", "Name their manifest with --data.")
     folder = run_folder(run)
     record = read_record(run)
     shown: list[Example] = []

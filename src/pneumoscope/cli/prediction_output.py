@@ -7,8 +7,7 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-import typer
-
+from pneumoscope.cli.formatting import print_note
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name, result_phrase
 
 if TYPE_CHECKING:
@@ -20,13 +19,8 @@ BLOCK = 20
 """Rows that are printed at once."""
 
 
-def tell(text: str, wrong: bool = False) -> None:
-    """Print a line to stderr; in red where it is about something wrong."""
-    typer.secho(text, fg=typer.colors.RED if wrong else None, err=True)
-
-
 def describe_model(model: Model) -> str:
-    """Return what the reader of any result must know about the model, in lines."""
+    """Return what the reader of a result must know about the model, in lines."""
     card = model.card
     looks_for = ", ".join(display_name(name) for name in card.label_names if name != "normal")
     lines = [f"Model {card.name} {card.version} ({model.identity[:12]}). It looks for: {looks_for}."]
@@ -62,8 +56,8 @@ def describe_score(card: Card, p: float) -> tuple[str, str]:
     return score, f"{round(band['rate'] * n)} of {n} were {display_name(card.primary)}"
 
 
-class TableScreen:
-    """Rows as a table on stdout, in blocks, so that any number of them needs no memory.
+class TableOutput:
+    """Rows as a table on stdout, in blocks, so that the memory does not grow with the number of rows.
 
     Args:
         model: The model.
@@ -84,16 +78,16 @@ class TableScreen:
         """Print nothing yet: the first block brings the heading."""
 
     def add(self, row: dict[str, Any]) -> bool:
-        """Keep a row; True when a block is ready to be flushed."""
+        """Add a row; return whether a block is ready to be printed."""
         self._seen += 1
         if self._limit is None or self._seen <= self._limit:
             self._rows.append(row)
         elif row["error"] is not None:  # rows in the table say it there
-            tell(row["error"], wrong=True)
+            print_note(row["error"], error=True)
         return len(self._rows) >= BLOCK
 
     def flush(self) -> None:
-        """Print the rows that were kept."""
+        """Print the rows that wait, and forget them."""
         from rich import box
         from rich.table import Table
         from rich.text import Text
@@ -105,8 +99,8 @@ class TableScreen:
         heading = f"{display_name(card.primary)} score"
         width = max(20, (self._console.width - len(heading)) // 3)
         table.add_column("file", width=width, no_wrap=True)
-        room = len(NO_PATTERN) if self._console.width >= 140 else None
-        table.add_column("result", ratio=2, overflow="fold", min_width=room)
+        least = len(NO_PATTERN) if self._console.width >= 140 else None
+        table.add_column("result", ratio=2, overflow="fold", min_width=least)
         table.add_column(heading, width=len(heading))
         table.add_column("what such a score meant", ratio=3, overflow="fold")
         for row in self._rows:
@@ -122,7 +116,7 @@ class TableScreen:
         self._shown += len(self._rows)
         self._rows.clear()
 
-    def end(self, summary: Summary, written: Mapping[str, str], passed_over: Mapping[str, int]) -> None:
+    def end(self, summary: Summary, written: Mapping[str, str]) -> None:
         """Print what is left, the counts, what the model is and the disclaimer."""
         self.flush()
         out = self._console.out
@@ -141,12 +135,16 @@ class TableScreen:
 
 
 def _tail(path: str, width: int) -> str:
-    """Return the end of a path: where files of one folder differ."""
+    """Return the end of a path, where the names of files in one folder differ."""
     return path if len(path) <= width else "…" + path[1 - width :]
 
 
-class JsonScreen:
-    """The same as one JSON document on stdout, written as the rows come."""
+class JsonOutput:
+    """Rows as one JSON document on stdout, written as the rows come.
+
+    Args:
+        model: The model.
+    """
 
     def __init__(self, model: Model) -> None:
         self._model = model
@@ -170,17 +168,17 @@ class JsonScreen:
         self._write('"predictions": [')
 
     def add(self, row: dict[str, Any]) -> bool:
-        """Write a row; what failed is said on stderr too."""
+        """Write a row; an error goes to stderr too."""
         if row["error"] is not None:
-            tell(row["error"], wrong=True)
+            print_note(row["error"], error=True)
         self._write(f"{self._comma}\n{json.dumps(row, allow_nan=False)}")
         self._comma = ","
         return False
 
     def flush(self) -> None:
-        """Do nothing: rows were written as they came."""
+        """Do nothing, since rows are written as they come."""
 
-    def end(self, summary: Summary, written: Mapping[str, str], passed_over: Mapping[str, int]) -> None:
+    def end(self, summary: Summary, written: Mapping[str, str]) -> None:
         """Close the document with the counts and what was written."""
         counts = {
             "files": summary.files,
@@ -188,7 +186,7 @@ class JsonScreen:
             "failed": summary.failed,
             "refused": summary.refused,
             "decisions": dict(summary.decisions),
-            "passed_over": dict(passed_over),
+            "passed_over": dict(summary.passed_over),
         }
         self._write(f'\n],\n"summary": {json.dumps(counts)},\n"written": {json.dumps(dict(written))}}}\n')
 
