@@ -93,8 +93,7 @@ DOMAIN = tuple(f"server.{part}." for part in ("storage", "security", "uploads", 
 """The server's parts that know nothing of HTTP."""
 
 KNOWS_HTTP = {
-    "server.reading.dashboard",
-    "server.reading.reads", "server.reading.report", "server.uploads.local_upload",
+    "server.reading.dashboard", "server.reading.reads", "server.reading.report",
 }  # fmt: skip
 """Modules that still import from ``server.api``."""
 

@@ -41,7 +41,7 @@ def demo(
     from pneumoscope.imaging.files import find_images
     from pneumoscope.server.run import serve
     from pneumoscope.server.settings import Settings
-    from pneumoscope.server.uploads.local_upload import is_empty
+    from pneumoscope.server.studies.lookup import has_studies
 
     bundle = bundle_folder(model)
     _, identity = read_card(bundle)
@@ -58,7 +58,7 @@ def demo(
         welcome(running.address, browser=browser)
         if own is not None:
             fill(running, own, identity)
-        elif is_empty(running.context):
+        elif not has_studies(running.context.store):
             if not has_dicom():
                 print_note("Without the extra 'dicom' all studies are PNG, and none has a prior image.")
             fill(running, draw_studies(out / "drawn"), identity)
@@ -80,10 +80,10 @@ def welcome(address: str, *, browser: bool) -> None:
 
 def fill(running: Running, paths: Sequence[str | Path], model: str) -> None:
     """Upload files and have them predicted, as a visitor would; say which were not taken."""
-    from pneumoscope.server.uploads.local_upload import feed
+    from pneumoscope.server.uploads.local_upload import upload_files
 
     taken = 0
-    for path, outcome in feed(running.context, paths, [model], running.stopping):
+    for path, outcome in upload_files(running.context.uploads, paths, [model], running.stopping):
         if isinstance(outcome, Exception):
             print_note(str(outcome))
         else:

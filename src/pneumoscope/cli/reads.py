@@ -98,14 +98,14 @@ def exports(
     """List the exports, and try again to remove from them what was erased on the server. Exit code 1 where it waits."""
     from datetime import UTC, datetime
 
-    from pneumoscope.server.storage.export_ledger import clear, listed, withdraw
+    from pneumoscope.server.storage.export_ledger import clear, list_exports, withdraw
 
     with _store(home, database, secret) as store:
         if forget is not None:
             withdraw(store, forget)
         clear(store)
         with store.read() as session:
-            found = listed(session)
+            found = list_exports(session)
     rows = [
         {
             "export": row.id,

@@ -33,8 +33,9 @@ from pneumoscope.server.security.tokens import Tokens
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import open_store
 from pneumoscope.server.storage.retention import Retention
-from pneumoscope.server.studies import studies
-from pneumoscope.server.uploads.decoder_pool import Decoders
+from pneumoscope.server.studies.erasure import remove_leftovers
+from pneumoscope.server.uploads.decoder_pool import DecoderPool
+from pneumoscope.server.uploads.service import UploadService
 
 REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 
@@ -50,7 +51,7 @@ def create_app(settings: Settings) -> FastAPI:
     """
     settings = settings.checked()
     store, catalogue = open_store(settings), Catalogue(settings.models)
-    passwords = Passwords()
+    passwords, decoders = Passwords(), DecoderPool(settings, catalogue, default_workers())
     context = Context(
         settings=settings,
         store=store,
@@ -60,10 +61,11 @@ def create_app(settings: Settings) -> FastAPI:
         tokens=Tokens(store),
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),
-        uploads=anyio.CapacityLimiter(_UPLOADS),
-        decoders=Decoders(settings, catalogue, default_workers()),
+        uploads=UploadService(store, settings, catalogue, decoders),
+        upload_limiter=anyio.CapacityLimiter(_UPLOADS),
+        decoders=decoders,
         workers=WorkerPool(store, settings, catalogue),
-        occlusions=anyio.CapacityLimiter(occlusion.CONCURRENT),
+        occlusion_limiter=anyio.CapacityLimiter(occlusion.CONCURRENT),
         pages=Pages(),
     )
     problem: dict[str, Any] = {"model": ProblemOut, "content": {"application/problem+json": {}}}
@@ -91,7 +93,7 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         store, settings = context.store, context.settings
-        studies.sweep(store)
+        remove_leftovers(store)
         events.forget_old(store)
         retention = Retention(store, settings.retention) if settings.retention is not None else None
         context.decoders.start()

@@ -8,8 +8,9 @@
     ├── ForbiddenError           the sender may not do this
     ├── NotFoundError            the thing is not in the store
     ├── ConflictError            the state of the thing does not allow this
-    ├── BusyError                there is too much to do at present; sending it again later can succeed
     ├── UnavailableError         a part of the server can't do this at present
+    │   └── BusyError            there is too much to do; sending it again later can succeed
+    ├── StoreFullError           the disk or the database is full
     └── DamagedError             what is stored is not what was stored
 
 Only `server.api.problems` turns them into statuses and answers. A thing is named by an opaque number: never by a path,
@@ -62,25 +63,38 @@ class ConflictError(RefusalError):
     """The state of the thing does not allow this."""
 
 
-class BusyError(RefusalError):
-    """There is too much to do at present.
+class UnavailableError(RefusalError):
+    """A part of the server can't do this at present.
 
     Args:
-        thing: What is busy, by an opaque name.
+        thing: What is busy or away, by an opaque name.
         problem: What was found and which limit it breaks.
         way_out: What to do about it.
-        retry_after: Seconds after which the same request can succeed.
         code: What kind of problem it is.
         values: What words for the code need.
+        retry_after: Seconds after which the same request can succeed; None: that is not known.
     """
 
-    def __init__(self, thing: str, problem: str, way_out: str, *, retry_after: int, code: str, values: Values) -> None:
+    def __init__(
+        self,
+        thing: str,
+        problem: str,
+        way_out: str = "",
+        *,
+        code: str = "",
+        values: Values | None = None,
+        retry_after: int | None = None,
+    ) -> None:
         super().__init__(thing, problem, way_out, code=code, values=values)
         self.retry_after = retry_after
 
 
-class UnavailableError(RefusalError):
-    """A part of the server can't do this at present."""
+class BusyError(UnavailableError):
+    """There is too much to do, or the sender asks too often; sending it again later can succeed."""
+
+
+class StoreFullError(RefusalError):
+    """The disk or the database is full; nothing was accepted."""
 
 
 class DamagedError(RefusalError):

@@ -227,7 +227,7 @@ def test_what_nobody_foresaw_is_a_number(
     def fail(*_: object) -> None:
         raise RuntimeError("Doe^Jane /home/secret")
 
-    monkeypatch.setattr("pneumoscope.server.uploads.decoder_pool.take", fail)
+    monkeypatch.setattr("pneumoscope.server.uploads.decoder_pool.deidentify", fail)
     answer = client.upload(png(0.5))
     assert answer.status_code == 500
     assert "Doe" not in answer.text + caplog.text

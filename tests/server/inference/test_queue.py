@@ -21,8 +21,12 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store, now, open_store
 from pneumoscope.server.storage.tables import Identity, Image, Prediction, Study, Switch
-from pneumoscope.server.studies import studies
+from pneumoscope.server.studies.erasure import erase, remove_leftovers
+from pneumoscope.server.uploads.archive import UploadedFile
 from pneumoscope.server.uploads.decoder_pool import Decoder
+from pneumoscope.server.uploads.outcome import AddedImage
+from pneumoscope.server.uploads.rows import UploadRows
+from pneumoscope.server.uploads.staging import StagedUpload
 from server.client import step
 from server.drawn import dicom, png
 
@@ -54,19 +58,20 @@ def grey(value: float, side: int = 40) -> bytes:
     return png(value, side)
 
 
-def add(store: Store, files: list[bytes], models: list[str], who: str) -> list[studies.Added]:
-    return [fate for fate in fates(store, files, models, who) if isinstance(fate, studies.Added)]
+def add(store: Store, files: list[bytes], models: list[str], who: str) -> list[AddedImage]:
+    return [image for image in add_all(store, files, models, who) if isinstance(image, AddedImage)]
 
 
-def fates(
+def add_all(
     store: Store, files: list[bytes], models: Sequence[str] = (), who: str = "x"
-) -> list[studies.Added | ImageError]:
+) -> list[AddedImage | ImageError]:
     decoder = Decoder(store.settings.files, 10_000, Catalogue(store.settings.models))
-    with studies.Kept(store) as kept:
+    with StagedUpload(store) as staged:
         for number, data in enumerate(files, 1):
-            kept.take(decoder, data, f"file {number}")
-        kept.added = store.commit(lambda session: kept.add(session, models, who), exclusive=True)
-    return kept.added
+            staged.add(decoder, UploadedFile(f"file {number}", data))
+        added = store.commit(lambda session: UploadRows(store, session, models, who).add(staged.files), exclusive=True)
+        staged.named = {image.image for image in added if isinstance(image, AddedImage)}
+    return added
 
 
 def claim(store: Store, *names: str) -> list[queue.Claim]:
@@ -230,8 +235,8 @@ def test_images_of_one_examination_are_one_study_of_one_patient(store: Store) ->
 def test_a_study_has_one_patient(store: Store, tags: dict[str, str], together: bool) -> None:
     """A file of one patient under the number of another's study is refused, not shown as that patient's."""
     files = [dicom(), dicom(tags)]
-    stored, refused = fates(store, files) if together else [fates(store, [file])[0] for file in files]
-    assert isinstance(stored, studies.Added)
+    stored, refused = add_all(store, files) if together else [add_all(store, [file])[0] for file in files]
+    assert isinstance(stored, AddedImage)
     assert isinstance(refused, ImageError)
     assert "a study has one patient" in refused.problem
     with store.read() as session:
@@ -263,8 +268,8 @@ def test_altered_pixels_are_not_answered(store: Store, model: str, models: Path)
 def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models: Path) -> None:
     (added,) = add(store, [dicom()], [model], "x")
     step(store, Catalogue(models))
-    erased = studies.erase(store, [added.study])
-    assert (erased["studies"], erased["images"], erased["predictions"]) == (1, 1, 1)
+    erasure = erase(store, [added.study])
+    assert (erasure.studies, erasure.images, erasure.predictions) == (1, 1, 1)
     with store.read() as session:
         for table in (Study, Image, Prediction, Identity):
             assert session.scalar(select(func.count()).select_from(table)) == 0
@@ -275,8 +280,9 @@ def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models
 
 def test_files_that_a_crash_left_behind_are_swept(store: Store) -> None:
     (added,) = add(store, [grey(0.5)], [], "x")
-    blobs.keep(store.settings.files, "deadbeef", b"left over")
+    blobs.write_pixels(store.settings.files, "deadbeef", b"left over")
     with store.read() as session:
-        assert blobs.sweep(store.settings.files, lambda n: session.get(Image, n) is not None, older_than=-1) == 1
+        known = set(session.scalars(select(Image.id)))
+    assert blobs.remove_orphans(store.settings.files, known.__contains__, older_than=-1) == 1
     assert blobs.path_of(store.settings.files, added.image).is_file()
-    assert studies.sweep(store) == 0
+    assert remove_leftovers(store) == 0

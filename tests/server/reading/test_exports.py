@@ -171,7 +171,7 @@ def test_an_export_that_fails_leaves_nothing(
         export_reads(store, tmp_path / "export")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
     with store.read() as session:
-        assert export_ledger.listed(session) == []
+        assert export_ledger.list_exports(session) == []
 
 
 def _no_room(self: Path, target: Path) -> Path:
@@ -248,13 +248,13 @@ def test_erased_while_it_is_exported(
     study, other = sent(client, picture(1), picture(2))
     for one in (study, other):
         post_reference(client, one, COVID)
-    enter = export_ledger.enter
+    enter = export_ledger.register
 
     def erase_then_enter(*arguments: Any) -> set[str]:
         client("DELETE", f"/api/studies/{study}")
         return enter(*arguments)
 
-    monkeypatch.setattr(export_ledger, "enter", erase_then_enter)
+    monkeypatch.setattr(export_ledger, "register", erase_then_enter)
     with pytest.raises(RunError, match="erased meanwhile"):
         export_reads(store, tmp_path / "export")
     assert not (tmp_path / "export").exists()

@@ -96,8 +96,8 @@ def test_sealed_identities_open_in_their_own_row_only() -> None:
 
 def test_parts_of_a_key_do_not_run_together() -> None:
     secret = Secret(b"k" * 32)
-    assert secret.key("patient", "ab", "c") != secret.key("patient", "a", "bc")
-    assert secret.key("patient", "ab", "c") != secret.key("study", "ab", "c")
+    assert secret.lookup_key("patient", "ab", "c") != secret.lookup_key("patient", "a", "bc")
+    assert secret.lookup_key("patient", "ab", "c") != secret.lookup_key("study", "ab", "c")
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.168.1.5", "::", "pacs.example"])

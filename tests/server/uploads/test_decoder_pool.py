@@ -1,4 +1,4 @@
-"""Decoders in processes of their own: the same as here, refusals come whole, a dead one costs its file alone."""
+"""DecoderPool in processes of their own: the same as here, refusals come whole, a dead one costs its file alone."""
 
 from __future__ import annotations
 
@@ -12,52 +12,52 @@ import psutil
 import pytest
 
 from pneumoscope.core.errors import ImageError, MissingExtraError, PneumoscopeError
-from pneumoscope.server.api.problems import disk_is_full
 from pneumoscope.server.errors import BusyError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
+from pneumoscope.server.storage.failures import disk_is_full
 from pneumoscope.server.uploads import decoder_pool
-from pneumoscope.server.uploads.decoder_pool import Decoder, Decoders
+from pneumoscope.server.uploads.decoder_pool import Decoder, DecoderPool
 from server.drawn import dicom, png
 
 
 @pytest.fixture
-def far(settings: Settings) -> Iterator[Decoders]:
+def far(settings: Settings) -> Iterator[DecoderPool]:
     settings.files.mkdir(parents=True)
-    started = Decoders(settings, Catalogue(settings.models), 1)
+    started = DecoderPool(settings, Catalogue(settings.models), 1)
     started.start()
     yield started
     started.stop()
 
 
 def test_a_decoder_far_away_does_what_one_here_does_and_survives_what_it_refuses(
-    far: Decoders, settings: Settings
+    far: DecoderPool, settings: Settings
 ) -> None:
     here = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models))
     for number, data in enumerate((png(0.5), dicom())):
-        with far.one() as decoder:
-            assert decoder.take(data, "file 1", f"far{number}") == here.take(data, "file 1", f"here{number}")
+        with far.borrow() as decoder:
+            assert decoder.decode(data, "file 1", f"far{number}") == here.decode(data, "file 1", f"here{number}")
         paths = [blobs.path_of(settings.files, f"{place}{number}") for place in ("far", "here")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
-    with far.one() as decoder, pytest.raises(ImageError, match="BurnedInAnnotation") as refused:
-        decoder.take(dicom({"BurnedInAnnotation": "YES"}), "file 7", "no")
+    with far.borrow() as decoder, pytest.raises(ImageError, match="BurnedInAnnotation") as refused:
+        decoder.decode(dicom({"BurnedInAnnotation": "YES"}), "file 7", "no")
     assert (refused.value.thing, refused.value.way_out[:4]) == ("file 7", "Mask")
     assert not blobs.path_of(settings.files, "no").exists()
     blobs.path_of(settings.files, "far2").write_bytes(b"")
-    with far.one() as decoder, pytest.raises(FileExistsError):
-        decoder.take(png(0.5), "file 1", "far2")
+    with far.borrow() as decoder, pytest.raises(FileExistsError):
+        decoder.decode(png(0.5), "file 1", "far2")
 
 
-def test_a_decoder_that_dies_is_replaced_and_costs_no_file(far: Decoders) -> None:
+def test_a_decoder_that_dies_is_replaced_and_costs_no_file(far: DecoderPool) -> None:
     (process,) = multiprocessing.active_children()
     process.kill()
     process.join()
-    with far.one() as decoder:
-        assert decoder.take(png(0.5), "file 1", "one").width == 40
+    with far.borrow() as decoder:
+        assert decoder.decode(png(0.5), "file 1", "one").width == 40
 
 
-def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(far: Decoders, settings: Settings) -> None:
+def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(far: DecoderPool, settings: Settings) -> None:
     """Every decoder is killed as soon as it is there, as a file would do that brings them down."""
     tried: set[int | None] = set()
     ended = threading.Event()
@@ -70,20 +70,20 @@ def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(far: Decoder
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with far.one() as decoder, pytest.raises(ImageError, match="ends the program"):
-        decoder.take(png(0.5), "file 1", "one")
+    with far.borrow() as decoder, pytest.raises(ImageError, match="ends the program"):
+        decoder.decode(png(0.5), "file 1", "one")
     ended.set()
     killer.join()
     assert len(tried) >= 2
     assert not blobs.path_of(settings.files, "one").exists()
-    with far.one() as decoder:
-        assert decoder.take(png(0.5), "file 1", "two").width == 40
+    with far.borrow() as decoder:
+        assert decoder.decode(png(0.5), "file 1", "two").width == 40
 
 
-def test_each_sender_gets_the_outcome_of_its_own_file_whoever_dies(far: Decoders, settings: Settings) -> None:
+def test_each_sender_gets_the_outcome_of_its_own_file_whoever_dies(far: DecoderPool, settings: Settings) -> None:
     def send(side: int) -> tuple[int, int]:
-        with far.one() as decoder:
-            return side, decoder.take(png(0.5, side), "file 1", f"n{side}").width
+        with far.borrow() as decoder:
+            return side, decoder.decode(png(0.5, side), "file 1", f"n{side}").width
 
     with ThreadPoolExecutor(6) as pool:
         outcomes = [pool.submit(send, side) for side in range(20, 60)]
@@ -97,16 +97,16 @@ def test_each_sender_gets_the_outcome_of_its_own_file_whoever_dies(far: Decoders
     assert len(list(settings.files.glob("*/*.png"))) == 40
 
 
-def test_a_decoder_that_hangs_is_ended(far: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_hangs_is_ended(far: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     (process,) = multiprocessing.active_children()
     assert process.pid is not None
     psutil.Process(process.pid).suspend()
     monkeypatch.setattr(decoder_pool, "LONGEST", 0.2)
-    with far.one() as decoder, pytest.raises(ImageError, match="takes more than"):
-        decoder.take(png(0.5), "file 1", "one")
+    with far.borrow() as decoder, pytest.raises(ImageError, match="takes more than"):
+        decoder.decode(png(0.5), "file 1", "one")
     monkeypatch.undo()
-    with far.one() as decoder:
-        assert decoder.take(png(0.5), "file 1", "one").width == 40
+    with far.borrow() as decoder:
+        assert decoder.decode(png(0.5), "file 1", "one").width == 40
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,8 @@ from pneumoscope.server.security.tokens import Tokens
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.transaction import Transaction
-from pneumoscope.server.uploads.decoder_pool import Decoders
+from pneumoscope.server.uploads.decoder_pool import DecoderPool
+from pneumoscope.server.uploads.service import UploadService
 
 T = TypeVar("T")
 
@@ -40,13 +41,13 @@ class Context:
     tokens: Tokens
     metrics: Metrics
     streams: Streams
-    uploads: anyio.CapacityLimiter
-    """Uploads under way; the others wait without holding memory or a thread."""
-    decoders: Decoders
-    """One for each upload that is being unpacked; the others wait."""
+    uploads: UploadService
+    upload_limiter: anyio.CapacityLimiter
+    """Uploads that are staged at once; the others wait without holding memory or a thread."""
+    decoders: DecoderPool
     workers: WorkerPool
     """Run the models."""
-    occlusions: anyio.CapacityLimiter
+    occlusion_limiter: anyio.CapacityLimiter
     """Questions about covered images that are answered at once."""
     pages: Pages
     """The web app's files."""

@@ -9,7 +9,6 @@ a page says it in its own language.
 
 from __future__ import annotations
 
-import errno
 import logging
 import traceback
 from collections.abc import Mapping
@@ -18,7 +17,6 @@ from types import MappingProxyType
 from typing import Any
 
 from fastapi.responses import JSONResponse
-from sqlalchemy.exc import DataError, IntegrityError, OperationalError
 
 from pneumoscope.core.errors import (
     BundleError,
@@ -31,6 +29,9 @@ from pneumoscope.core.errors import (
     Values,
 )
 from pneumoscope.server import errors
+from pneumoscope.server.api.schemas.common import FileOut
+from pneumoscope.server.storage.failures import as_refusal
+from pneumoscope.server.uploads.outcome import NothingStoredError
 
 TYPE = "urn:pneumoscope:problem:"
 """A problem's ``type`` is this prefix and its code."""
@@ -46,6 +47,7 @@ STATUSES: Mapping[type[PneumoscopeError], int] = MappingProxyType(
         errors.BusyError: 429,
         errors.UnavailableError: 503,
         errors.DamagedError: 500,
+        errors.StoreFullError: 507,
         ImageError: 422,
         LabelError: 422,
         UsageError: 422,
@@ -54,10 +56,6 @@ STATUSES: Mapping[type[PneumoscopeError], int] = MappingProxyType(
     }
 )
 """The status of each class of errors; the nearest base class counts."""
-
-_FULL = (errno.ENOSPC, errno.EDQUOT)
-_RETRY_AFTER = "5"
-"""Seconds after which a client may ask again when the database does not answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,40 +87,28 @@ def as_problem(error: BaseException) -> Problem | None:
     """Return an error as a problem that may leave the server; None where it was not foreseen."""
     if isinstance(error, HttpError):
         return error.as_sent
-    if disk_is_full(error):
-        return Problem(
-            507, "the store", "is full: nothing was accepted.", "Free some space and send it again.", code="store-full"
-        )
+    error = as_refusal(error) or error
     if isinstance(error, BundleError):  # its text names folders of the server
         return Problem(503, "this model", "can't be used at present.", "Its bundle must be verified on the server.")
-    if isinstance(error, DataError):  # PostgreSQL takes no NUL in a text
-        return Problem(422, "the request", "holds a value that can't be stored.")
-    if isinstance(error, IntegrityError):
-        return Problem(
-            409, "the request", "was overtaken by another, such as an erasure.", "Look again.", code="overtaken"
-        )
-    if isinstance(error, OperationalError):
-        return Problem(
-            503,
-            "the store",
-            "does not answer.",
-            "Send it again later.",
-            code="store-away",
-            headers={"Retry-After": _RETRY_AFTER},
-        )
     status = next((STATUSES[kind] for kind in type(error).__mro__ if kind in STATUSES), None)
     if status is None or not isinstance(error, PneumoscopeError):
         return None
     return Problem(
-        status, error.thing, error.problem, error.way_out, error.code, error.values, headers=_headers_of(error)
+        status, error.thing, error.problem, error.way_out, error.code, error.values, _headers_of(error), _more_of(error)
     )
 
 
 def _headers_of(error: PneumoscopeError) -> dict[str, str]:
-    if isinstance(error, errors.BusyError):
+    if isinstance(error, errors.UnavailableError) and error.retry_after is not None:
         return {"Retry-After": str(error.retry_after)}
     if isinstance(error, errors.LoginRequiredError):
         return {"WWW-Authenticate": "Bearer"}
+    return {}
+
+
+def _more_of(error: PneumoscopeError) -> dict[str, Any]:
+    if isinstance(error, NothingStoredError):
+        return {"files": [FileOut.of(outcome).model_dump() for outcome in error.outcomes]}
     return {}
 
 
@@ -156,18 +142,3 @@ def problem_response(problem: Problem, number: str) -> JSONResponse:
         **problem.more,
     }
     return JSONResponse(body, problem.status, problem.headers, "application/problem+json")
-
-
-def disk_is_full(error: BaseException) -> bool:
-    """Return whether an error, or its cause, says that the disk or the database is full."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, OSError) and seen.errno in _FULL:
-            return True
-        original = getattr(seen, "orig", None)  # SQLAlchemy wraps the driver's own
-        if original is not None and (
-            getattr(original, "sqlite_errorname", "") == "SQLITE_FULL" or getattr(original, "sqlstate", "") == "53100"
-        ):
-            return True
-        seen = seen.__cause__
-    return False

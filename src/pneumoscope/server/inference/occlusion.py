@@ -18,7 +18,7 @@ from PIL import Image, ImageDraw
 from pneumoscope.server.errors import DamagedError, InvalidRequestError, NotFoundError
 from pneumoscope.server.inference.runner import InferenceRunner, Pixels, Result
 from pneumoscope.server.storage import blobs
-from pneumoscope.server.storage.png_codec import stored_sha256, unpack
+from pneumoscope.server.storage.png_codec import decode_png, sha256_of
 
 FILL = "a smooth continuation of what lies around it"
 CONCURRENT = 2
@@ -95,9 +95,9 @@ def read_pixels(folder: Path, image: str, sha256: str) -> Pixels:
         data = blobs.path_of(folder, image).read_bytes()
     except FileNotFoundError as error:
         raise NotFoundError("image") from error
-    if stored_sha256(data) != sha256:
+    if sha256_of(data) != sha256:
         raise DamagedError("the image", "is not as it was stored.", "Restore it from a backup.")
-    return unpack(data, image)
+    return decode_png(data, image)
 
 
 def draw_mask(strokes: Sequence[BrushStroke], mode: Mode, width: int, height: int) -> Mask:

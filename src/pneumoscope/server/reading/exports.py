@@ -132,7 +132,7 @@ def export_reads(store: Store, folder: Path) -> Exported:
         account = _account(number, images, decided, conflicts)
         write_json(temporary / export_ledger.ABOUT, account)
         # Entered before it appears: a crash in between leaves an entry without a folder, never the reverse.
-        if gone := export_ledger.enter(store, number, folder, sorted(decided)):
+        if gone := export_ledger.register(store, number, folder, sorted(decided)):
             raise RunError("the export", f"holds {len(gone)} studies that were erased meanwhile.", "Export again.")
         try:
             if folder.exists():

@@ -136,7 +136,7 @@ def decision_of(results: Iterable[Mapping[str, Any]]) -> str | None:
 
 def pseudonym(secret: Secret, reader: str) -> str:
     """Return the name under which a reader stands in figures: always the same, and found by nobody without the key."""
-    return "reader-" + secret.key("reader", reader)[:6]
+    return "reader-" + secret.lookup_key("reader", reader)[:6]
 
 
 def _reads(reads: Iterable[Read], groups: Mapping[str, str], shown: set[str], secret: Secret) -> list[ReadRow]:

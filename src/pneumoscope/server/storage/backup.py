@@ -18,9 +18,9 @@ from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_text
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store, open_store
-from pneumoscope.server.storage.png_codec import stored_sha256
+from pneumoscope.server.storage.png_codec import sha256_of
 from pneumoscope.server.storage.tables import Image, StoreSetting
-from pneumoscope.server.studies import studies
+from pneumoscope.server.studies.erasure import erase
 
 DATABASE = "pneumoscope.sqlite"
 
@@ -66,9 +66,9 @@ def _copy(store: Store, folder: Path, image: str, sha256: str) -> bool:
             if session.scalar(select(Image.id).where(Image.id == image)) is None:
                 return False
         raise RunError(f"the image {image}", "has lost its file.", "Restore it from an earlier backup.") from error
-    if stored_sha256(content) != sha256:
+    if sha256_of(content) != sha256:
         raise RunError(f"the image {image}", "was altered on the disk.", "Restore it from an earlier backup.")
-    blobs.keep(folder, image, content)
+    blobs.write_pixels(folder, image, content)
     return True
 
 
@@ -77,6 +77,6 @@ def _forget(store: Store, folder: Path, erased: list[str]) -> None:
     settings = replace(store.settings, home=folder, database=None, secret=store.settings.secret_file)
     copy = open_store(settings)
     try:
-        studies.erase(copy, erased)
+        erase(copy, erased)
     finally:
         copy.close()

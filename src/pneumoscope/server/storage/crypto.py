@@ -56,7 +56,7 @@ class Secret:
         value: dict[str, Any] = json.loads(plain)
         return value
 
-    def key(self, purpose: str, *parts: str | bytes) -> str:
+    def lookup_key(self, purpose: str, *parts: str | bytes) -> str:
         """Return the key under which something is found: an HMAC of its parts, each with its length before it."""
         mac = hmac.new(self._finding, purpose.encode() + b"\0", hashlib.sha256)
         for part in parts:

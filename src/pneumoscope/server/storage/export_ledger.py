@@ -29,7 +29,7 @@ _MANIFEST_KEY = b"pneumoscope"
 
 
 @dataclass(frozen=True, slots=True)
-class Listed:
+class ExportRecord:
     """One export."""
 
     id: str
@@ -41,14 +41,14 @@ class Listed:
 
 
 @dataclass(frozen=True, slots=True)
-class Cleared:
+class ClearedExports:
     """What became of erased studies in exports, by the number of the export."""
 
     reached: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
 
 
-def enter(store: Store, export: str, folder: Path, studies: Sequence[str]) -> set[str]:
+def register(store: Store, export: str, folder: Path, studies: Sequence[str]) -> set[str]:
     """Enter an export before its folder appears; return the studies that were erased meanwhile, which it may not hold.
 
     Nothing is entered where there are any.
@@ -76,16 +76,16 @@ def withdraw(store: Store, export: str) -> None:
         session.delete(row)
 
 
-def mark(session: Session, studies: Sequence[str]) -> None:
+def mark_erased(session: Session, studies: Sequence[str]) -> None:
     """Mark studies as erased, in the transaction that erases them."""
     session.execute(update(ExportedStudy).where(ExportedStudy.study.in_(studies)).values(erased=True))
 
 
-def clear(store: Store) -> Cleared:
+def clear(store: Store) -> ClearedExports:
     """Remove from exports what was erased here; what can't be reached waits."""
     with store.read() as session:  # nearly always there is nothing to do, and no turn to wait for
         if session.scalar(select(ExportedStudy.study).where(ExportedStudy.erased).limit(1)) is None:
-            return Cleared()
+            return ClearedExports()
     reached, unreached = [], []
     with store.write() as session:
         store.lock_exclusive(session)  # two that rewrite one folder would each bring back what the other removed
@@ -96,16 +96,16 @@ def clear(store: Store) -> Cleared:
             waiting.setdefault(export, set()).add(study)
         for row in session.scalars(select(Export).where(Export.id.in_(waiting)).order_by(Export.made)):
             try:
-                remove(Path(row.folder), row.id, waiting[row.id])
+                remove_from_folder(Path(row.folder), row.id, waiting[row.id])
             except (OSError, ValueError, KeyError, TypeError, ManifestError):
                 unreached.append(row.id)
                 continue
             reached.append(row.id)
             session.execute(delete(ExportedStudy).where(ExportedStudy.export == row.id, ExportedStudy.erased))
-    return Cleared(tuple(reached), tuple(unreached))
+    return ClearedExports(tuple(reached), tuple(unreached))
 
 
-def remove(folder: Path, export: str, studies: set[str]) -> None:
+def remove_from_folder(folder: Path, export: str, studies: set[str]) -> None:
     """Remove studies from an export's folder: files, rows of every manifest in it, and their numbers in its account.
 
     Args:
@@ -132,14 +132,14 @@ def remove(folder: Path, export: str, studies: set[str]) -> None:
     write_json(folder / ABOUT, account)  # last: what is listed there can still be found and removed
 
 
-def listed(session: Session) -> list[Listed]:
+def list_exports(session: Session) -> list[ExportRecord]:
     """Return all exports, the oldest first."""
     counts = select(ExportedStudy.export, ExportedStudy.erased, func.count())
     held: dict[str, dict[bool, int]] = {}
     for export, erased, count in session.execute(counts.group_by(ExportedStudy.export, ExportedStudy.erased)):
         held.setdefault(export, {})[bool(erased)] = count
     return [
-        Listed(
+        ExportRecord(
             row.id, Path(row.folder), row.made, held.get(row.id, {}).get(False, 0), held.get(row.id, {}).get(True, 0)
         )
         for row in session.scalars(select(Export).order_by(Export.made, Export.id))

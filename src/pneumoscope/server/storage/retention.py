@@ -14,7 +14,7 @@ from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import StoreSetting, Study
-from pneumoscope.server.studies import studies
+from pneumoscope.server.studies.erasure import erase
 
 WHO = "retention"
 """In the audit log, in place of an account."""
@@ -84,7 +84,7 @@ def sweep(store: Store, days: float, time: float) -> int:
                 audit_log.record(session, AuditEntry(WHO, "DELETE /api/studies/{study}", study, at=time))
         if not old:
             return erased
-        unreached = studies.erase(store, old).get("exports_unreached", ())
+        unreached = erase(store, old).exports_unreached
         if unreached:
             logging.getLogger(__name__).warning("%s exports still hold erased studies", len(unreached))
         erased += len(old)

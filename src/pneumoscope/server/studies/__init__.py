@@ -1,1 +1,1 @@
-"""Studies: added, listed, shown and erased."""
+"""Studies once they are stored: listing and showing (`lookup`), who was examined (`patients`), `erasure`."""

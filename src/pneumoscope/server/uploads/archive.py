@@ -1,15 +1,16 @@
-"""Files out of what was uploaded: single ones as they are, ZIP archives member by member, in memory and bounded.
+"""Files out of an upload: single files as they are, ZIP archives member by member, in memory and within limits.
 
-Nothing is ever written under a name from the archive, so that no name can lead out of a folder. What an archive
-declares is checked before anything is unpacked, and what comes out is counted too, since a declaration may lie.
+Nothing is ever written under a name from the archive, so no name can lead out of a folder. What an archive declares is
+checked before anything is unpacked, and what comes out is counted too, since a declaration may lie.
 """
 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from io import BytesIO
+from typing import BinaryIO
 
 from pneumoscope.core.errors import ImageError, Values
 from pneumoscope.server.errors import InvalidRequestError, TooLargeError
@@ -19,39 +20,72 @@ _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _MOST_RATIO = 200
 """Radiographs shrink 2 to 4 times, drawn ones some 50 times; a bomb a thousand times."""
 _RATIO_MATTERS_FROM = 2**20
+"""Bytes: smaller members may shrink as they like."""
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
-    """One file that was sent, by a name of ours: ``file 3``, ``file 1, member 7``."""
+class UploadedFile:
+    """One file of an upload."""
 
     name: str
+    """Its place in the upload, such as ``file 3`` or ``file 1, member 7``; never the name that was sent."""
     data: bytes
-    refused: ImageError | None = None
+    refusal: ImageError | None = None
+    """Why its bytes are not here."""
 
 
-def is_zip(data: bytes) -> bool:
-    """Return whether these are the first bytes of a ZIP archive."""
-    return data.startswith(_MAGIC)
+def is_archive(file: BinaryIO) -> bool:
+    """Return whether a file is a ZIP archive by its first bytes; it is read from its start afterwards."""
+    first = file.read(4)
+    file.seek(0)
+    return first.startswith(_MAGIC)
 
 
-def members(data: bytes, name: str, settings: Settings) -> Iterator[Sent]:
-    """Yield the files of an archive; one that can't be unpacked comes with the reason.
+def read_files(files: Sequence[BinaryIO], settings: Settings) -> Iterator[UploadedFile]:
+    """Yield the files of an upload, those in archives one by one; names that were sent are not looked at.
 
     Raises:
-        InvalidRequestError: The archive as a whole breaks a limit, or is none.
+        InvalidRequestError: An archive as a whole is damaged or empty.
+        TooLargeError: An archive as a whole breaks a limit.
+    """
+    for number, file in enumerate(files, 1):
+        name = f"file {number}"
+        if is_archive(file):
+            yield from read_members(file.read(), name, settings)
+            continue
+        data = file.read(settings.max_file_bytes + 1)
+        if len(data) <= settings.max_file_bytes:
+            yield UploadedFile(name, data)
+            continue
+        limit = settings.max_file_bytes // 2**20
+        problem, way_out = f"is larger than {limit} MiB.", "Send one radiograph per file."
+        refusal = ImageError(name, problem, way_out, code="too-large", values={"limit_mib": limit})
+        yield UploadedFile(name, b"", refusal)
+
+
+def read_members(data: bytes, name: str, settings: Settings) -> Iterator[UploadedFile]:
+    """Yield the files of an archive; a file that can't be unpacked comes with the reason.
+
+    Args:
+        data: The archive.
+        name: An opaque name for errors.
+        settings: Hold the limits.
+
+    Raises:
+        InvalidRequestError: The archive as a whole is damaged or empty.
+        TooLargeError: The archive as a whole breaks a limit.
     """
     try:
         archive = zipfile.ZipFile(BytesIO(data))
         entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
-    except Exception as error:  # of a damaged directory zipfile says so in many ways
+    except Exception as error:  # zipfile reports a damaged directory in many ways
         raise InvalidRequestError(name, "is a damaged ZIP archive.", "Make it again.", code="damaged") from error
-    _check(entries, name, settings)
+    _check_limits(entries, name, settings)
     for number, entry in enumerate(entries, 1):
-        yield _member(archive, entry, f"{name}, member {number}", settings)
+        yield _read_member(archive, entry, f"{name}, member {number}", settings)
 
 
-def _check(entries: list[zipfile.ZipInfo], name: str, settings: Settings) -> None:
+def _check_limits(entries: list[zipfile.ZipInfo], name: str, settings: Settings) -> None:
     if not entries:
         raise InvalidRequestError(name, "is an empty ZIP archive.", "Put files into it.", code="empty")
     if len(entries) > settings.max_files:
@@ -74,11 +108,11 @@ def _check(entries: list[zipfile.ZipInfo], name: str, settings: Settings) -> Non
         )
 
 
-def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, settings: Settings) -> Sent:
+def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, settings: Settings) -> UploadedFile:
     def refuse(
         problem: str, way_out: str = "Send the file by itself.", *, code: str = "", values: Values | None = None
-    ) -> Sent:
-        return Sent(name, b"", ImageError(name, problem, way_out, code=code, values=values))
+    ) -> UploadedFile:
+        return UploadedFile(name, b"", ImageError(name, problem, way_out, code=code, values=values))
 
     if entry.flag_bits & 1:
         return refuse("is encrypted.", "Pack it without a password.", code="encrypted")
@@ -97,6 +131,6 @@ def _member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, setting
         )
     if len(data) > entry.file_size:
         return refuse("is larger than the archive declares.", "Make the archive again.", code="damaged")
-    if is_zip(data):
+    if data.startswith(_MAGIC):
         return refuse("is an archive in an archive.", "Unpack it first.", code="not-an-image")
-    return Sent(name, data)
+    return UploadedFile(name, data)

@@ -1,11 +1,11 @@
 """Processes that decode and store what is uploaded: a file that brings down a decoder brings down nothing else.
 
 The server speaks HTTP and knows the database, all under one lock of Python's; the work on the pixels is done here, on
-the other cores. A decoder is given the bytes of a file and a number, decodes, writes the pixels to the disk under that
-number, synced, and hands back what is known of the file: pixels never travel back. Where the sender waits for answers
-of models, it runs them while the disk is busy, on the pixels at hand, so that no worker need read them again. It knows
-no database and no key. One that dies is replaced, and its file tried once more, without models; a file that ends a
-second one, or takes minutes, is refused.
+the other cores. A decoder gets the bytes of a file and a number. It decodes, writes the pixels to the disk under that
+number, synced, and sends back what is known of the file: pixels never travel back. Where the sender waits for answers
+of models, the decoder runs them on the pixels at hand while the disk is busy, so that no worker need read them again.
+It knows no database and no key. A decoder that dies is replaced, and its file tried once more, without models; a file
+that ends a second decoder, or takes minutes, is refused.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from pneumoscope.server.inference.runner import InferenceRunner
 from pneumoscope.server.processes import start
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
-from pneumoscope.server.storage.png_codec import pixels_of
-from pneumoscope.server.uploads.deidentify import Taken, take
+from pneumoscope.server.storage.png_codec import to_pixels
+from pneumoscope.server.uploads.deidentify import DecodedUpload, deidentify
 
 LONGEST = 120.0
-"""Seconds that one file may take; a decoder that is at one for longer hangs, and is killed."""
-_PLACES = 2
-"""Files that a decoder is given: the one that it is at, and the next."""
+"""Seconds that one file may take; a decoder that is busy with one for longer hangs, and is killed."""
+_SLOTS = 2
+"""Files that a decoder holds at once: the one that it decodes, and the next."""
 _WAY_OUT = "If it is a good radiograph, save it in another way."
 
 
-class Takes(Protocol):
-    """What decodes and stores, here or elsewhere; see `Decoder`."""
+class DecoderProtocol(Protocol):
+    """What decodes and stores, in this process or in another; see `Decoder`."""
 
-    def take(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> Taken:
-        """Store the pixels of a file."""
+    def decode(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> DecodedUpload:
+        """Decode a file and store its pixels."""
 
 
 class Decoder:
@@ -53,33 +53,33 @@ class Decoder:
         self._runner = InferenceRunner(catalogue)
         self._disk = ThreadPoolExecutor(1)
 
-    def take(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> Taken:
-        """Store the pixels of a file; they are durable when this returns.
+    def decode(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> DecodedUpload:
+        """Decode a file and store its pixels; they are durable when this returns.
 
         Args:
             data: The file.
             name: An opaque name for errors.
-            image: The number to store them under.
+            image: The number to store the pixels under.
             models: Identities of models that are to answer about it at once.
 
         Raises:
             ImageError: It is no readable radiograph, or one that may not be stored; nothing was.
-            OSError: The disk took it not.
+            OSError: The disk refused the file.
         """
-        taken, png, samples = take(data, name, self._max_pixels)
+        decoded, png, samples = deidentify(data, name, self._max_pixels)
         if not models:
-            blobs.keep(self._files, image, png)
-            return taken
-        kept = self._disk.submit(blobs.keep, self._files, image, png)
-        answers = {model: self._runner.predict(model, lambda: pixels_of(samples), image) for model in models}
-        kept.result()
-        return replace(taken, answers=answers)
+            blobs.write_pixels(self._files, image, png)
+            return decoded
+        written = self._disk.submit(blobs.write_pixels, self._files, image, png)
+        answers = {model: self._runner.predict(model, lambda: to_pixels(samples), image) for model in models}
+        written.result()
+        return replace(decoded, answers=answers)
 
 
-class _Far:
-    """Has it done by a process of its own; what `Decoder` is.
+class DecoderProcess:
+    """A `Decoder` in a process of its own.
 
-    It may be given the next file while it is at one, and begins with that without waiting for anybody. Files are sent
+    It may be given the next file while it decodes one, and begins with that without waiting for anybody. Files are sent
     under one lock and their outcomes received under another, which is taken before the first is given back: so
     outcomes are received in the order of sending.
     """
@@ -92,18 +92,19 @@ class _Far:
     def _start(self) -> None:
         self._process, self._connection = start(_work, self._settings)
 
-    def take(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> Taken:
+    def decode(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> DecodedUpload:
+        """Decode a file and store its pixels; see `Decoder.decode`."""
         for asked in (models, ()):  # it may have died of something else than the file, such as a lack of memory
-            outcome = self._outcome(data, name, image, asked)
+            outcome = self._exchange(data, name, image, asked)
             if isinstance(outcome, BaseException):
                 raise outcome
             if outcome is not None:
                 return outcome
-            blobs.erase(self._settings.files, image)  # what it may have begun to write
+            blobs.delete(self._settings.files, image)  # what it may have begun to write
         raise ImageError(name, "ends the program that decodes it.", _WAY_OUT, code="kills-decoder")
 
-    def _outcome(self, data: bytes, name: str, image: str, models: Sequence[str]) -> Taken | Exception | None:
-        """Return what came of a file; None where the process died at it."""
+    def _exchange(self, data: bytes, name: str, image: str, models: Sequence[str]) -> DecodedUpload | Exception | None:
+        """Send a file and return its outcome; None where the process died while it decoded the file."""
         while True:
             with self._sending:
                 connection = self._connection
@@ -118,7 +119,7 @@ class _Far:
                     self._replace("hung")
                     problem = f"takes more than {LONGEST:.0f} seconds to decode."
                     return ImageError(name, problem, _WAY_OUT, code="takes-too-long")
-                outcome: Taken | Exception = connection.recv()
+                outcome: DecodedUpload | Exception = connection.recv()
                 return outcome
             except (EOFError, OSError):
                 self._replace("died")
@@ -126,26 +127,32 @@ class _Far:
             finally:
                 self._receiving.release()
 
-    def _replace(self, why: str) -> None:
+    def _replace(self, how: str) -> None:
         self.stop()
-        logging.getLogger(__name__).error("a decoder %s at a file; another takes its place", why)
+        logging.getLogger(__name__).error("a decoder %s at a file; another takes its place", how)
         self._start()
 
     def stop(self) -> None:
-        """End the process; what it was at is not stored."""
+        """End the process; the file that it decodes is not stored."""
         self._process.kill()
         self._process.join()
 
 
-class Decoders:
-    """As many as may decode at once. Until it is started the work is done in this process."""
+class DecoderPool:
+    """As many decoders as may work at once. Until the pool is started they work in this process."""
 
     def __init__(self, settings: Settings, catalogue: Catalogue, count: int) -> None:
-        """Take what to decode for, with which models, and how many at once."""
+        """Create the pool.
+
+        Args:
+            settings: Name the folder of the pixels and the limits.
+            catalogue: The models that may be asked at once.
+            count: Decoders that work at once.
+        """
         self._settings = settings
         self._count = count
-        self._idle: queue.SimpleQueue[Takes] = queue.SimpleQueue()
-        self._far: list[_Far] = []
+        self._idle: queue.SimpleQueue[DecoderProtocol] = queue.SimpleQueue()
+        self._processes: list[DecoderProcess] = []
         for _ in range(count):
             self._idle.put(Decoder(settings.files, settings.max_pixels, catalogue))
 
@@ -153,19 +160,19 @@ class Decoders:
         """Start the processes; from now on they do the work."""
         for _ in range(self._count):
             self._idle.get()
-        self._far = [_Far(self._settings) for _ in range(self._count)]
-        for far in self._far * _PLACES:
-            self._idle.put(far)
+        self._processes = [DecoderProcess(self._settings) for _ in range(self._count)]
+        for process in self._processes * _SLOTS:
+            self._idle.put(process)
 
     def stop(self) -> None:
-        """End the processes when they have done what they are at."""
-        for _ in self._far * _PLACES:
+        """End the processes when they have decoded the files that they hold."""
+        for _ in self._processes * _SLOTS:
             self._idle.get()
-        for far in self._far:
-            far.stop()
+        for process in self._processes:
+            process.stop()
 
     @contextmanager
-    def one(self) -> Iterator[Takes]:
+    def borrow(self) -> Iterator[DecoderProtocol]:
         """Lend a decoder as soon as one is free."""
         decoder = self._idle.get()
         try:
@@ -175,13 +182,13 @@ class Decoders:
 
 
 def _work(settings: Settings, server: Connection[Any, Any]) -> None:
-    """Decode what the server sends until it is gone."""
+    """Decode what the server sends until the server is gone."""
     decoder = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models))
     while True:
         name, image, models = server.recv()
         data = server.recv_bytes()
         try:
-            outcome: Taken | Exception = decoder.take(data, name, image, models)
+            outcome: DecodedUpload | Exception = decoder.decode(data, name, image, models)
         except (PneumoscopeError, OSError, MemoryError) as error:
             outcome = error
         except Exception as error:  # one file must not end the decoder

@@ -1,6 +1,6 @@
-"""From the bytes of a file to what is stored: pixels without a patient, facts from a fixed list, an identity apart.
+"""From the bytes of a file to what is stored: pixels without a patient, facts from a fixed list, the identity apart.
 
-De-identification by construction rather than by removal: of a file nothing is kept but its decoded pixels, written as
+De-identification by construction rather than by removal: nothing of a file is kept but its decoded pixels, written as
 a new greyscale PNG without any chunk of the old one (so no EXIF, no overlay, no private tag), and the facts below. By
 PS3.15 Annex E that is the Basic Application Level Confidentiality Profile with two options: Retain Patient
 Characteristics (E.3.7: sex; age, topped at 90) and Retain Device Identity (E.3.8: manufacturer and model alone). Names
@@ -18,20 +18,21 @@ from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.plane import Metadata, suppress_warnings
 from pneumoscope.imaging.read import decode
 from pneumoscope.server.inference.runner import Result
-from pneumoscope.server.storage.png_codec import Samples, pack, samples_of, stored_sha256
+from pneumoscope.server.storage.png_codec import Samples, encode_png, sha256_of, to_samples
 
 OLDEST = 90.0
-"""Ages above are kept as this: the very old are few enough to be known by their age."""
-_KEPT = (
+"""Years; ages above are stored as this: the very old are few enough to be known by their age."""
+_ALLOWED = (
     "view", "modality", "body_part", "laterality", "sex", "age", "manufacturer", "model",
     "pixel_spacing_row", "pixel_spacing_col", "pixel_spacing_kind", "portable",
 )  # fmt: skip
 _LONGEST_FACT = 64
+"""Characters."""
 
 
 @dataclass(frozen=True, slots=True)
 class Exam:
-    """What a DICOM file says about who and when; empty where it says nothing."""
+    """What a DICOM file says about who was examined and when; empty texts where it says nothing."""
 
     issuer: str
     patient_id: str
@@ -42,7 +43,7 @@ class Exam:
     date: str
     time: str
 
-    def person(self) -> dict[str, Any]:
+    def patient_identity(self) -> dict[str, Any]:
         """Return what is sealed with the patient."""
         return {
             key: value
@@ -50,16 +51,17 @@ class Exam:
             if key in ("issuer", "patient_id", "patient_name", "birth_date")
         }
 
-    def examination(self) -> dict[str, Any]:
+    def exam_identity(self) -> dict[str, Any]:
         """Return what is sealed with the study."""
         return {key: value for key, value in asdict(self).items() if key in ("study_uid", "accession", "date", "time")}
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """What is known of a file that can be stored."""
+class DecodedUpload:
+    """What is known of a file that can be stored; its pixels are elsewhere."""
 
     name: str
+    """The file by an opaque name."""
     data_sha256: str
     """Of the file as it came."""
     png_sha256: str
@@ -69,34 +71,36 @@ class Taken:
     width: int
     height: int
     facts: dict[str, Any]
+    """See `allowed_facts`."""
     exam: Exam | None
+    """None: the file is no DICOM file."""
     answers: Mapping[str, Result] = field(default_factory=dict)
-    """Of the models that were asked at once, by identity."""
+    """Answers of the models that were asked at once, by identity."""
 
 
-def take(data: bytes, name: str, max_pixels: int) -> tuple[Taken, bytes, Samples]:
-    """Return what is known of a file, and its pixels [H, W] as they are to be stored: as a PNG, and as they are in it.
+def deidentify(data: bytes, name: str, max_pixels: int) -> tuple[DecodedUpload, bytes, Samples]:
+    """Return what is known of a file, and its pixels as they are to be stored: as a PNG, and as its samples [H, W].
 
     Args:
         data: The file.
         name: An opaque name for errors.
-        max_pixels: Largest image that is decoded.
+        max_pixels: Pixels of the largest image that is decoded.
 
     Raises:
-        ImageError: It is no readable radiograph, or declares names in its pixels.
+        ImageError: The file is no readable radiograph, or declares names in its pixels.
     """
     radiograph = decode(data, name, max_pixels=max_pixels)
-    facts = kept_facts(radiograph.metadata)
+    facts = allowed_facts(radiograph.metadata)
     exam = None
     if radiograph.format == "dicom":
-        exam, facts["burned_in"] = _dicom(data, name)
+        exam, facts["burned_in"] = _read_exam(data, name)
     height, width = radiograph.pixels.shape
-    samples = samples_of(radiograph.pixels)
-    png = pack(samples)
-    taken = Taken(
+    samples = to_samples(radiograph.pixels)
+    png = encode_png(samples)
+    decoded = DecodedUpload(
         name=name,
         data_sha256=radiograph.sha256,
-        png_sha256=stored_sha256(png),
+        png_sha256=sha256_of(png),
         format=radiograph.format,
         bits=radiograph.bits,
         width=width,
@@ -104,13 +108,13 @@ def take(data: bytes, name: str, max_pixels: int) -> tuple[Taken, bytes, Samples
         facts=facts,
         exam=exam,
     )
-    return taken, png, samples
+    return decoded, png, samples
 
 
-def kept_facts(metadata: Metadata) -> dict[str, Any]:
-    """Return the facts that may stay beside the pixels: a fixed list, short texts, no age above 90."""
+def allowed_facts(metadata: Metadata) -> dict[str, Any]:
+    """Return the facts that may be stored beside the pixels: a fixed list, short texts, no age above 90."""
     facts: dict[str, Any] = {}
-    for key in _KEPT:
+    for key in _ALLOWED:
         value = metadata.get(key)
         if isinstance(value, str):
             value = "".join(letter for letter in value if letter.isprintable())[:_LONGEST_FACT]
@@ -121,7 +125,7 @@ def kept_facts(metadata: Metadata) -> dict[str, Any]:
     return facts
 
 
-def _dicom(data: bytes, name: str) -> tuple[Exam, str]:
+def _read_exam(data: bytes, name: str) -> tuple[Exam, str]:
     """Return the identity in a DICOM file and what it says about names in its pixels (PS3.3 C.7.6.1)."""
     import pydicom
 
@@ -135,7 +139,7 @@ def _dicom(data: bytes, name: str) -> tuple[Exam, str]:
                 problem = f"its DICOM tag {keyword} is malformed."
                 raise ImageError(name, problem, "Correct it at its source.", code="damaged") from error
 
-        burned = text("BurnedInAnnotation").upper()
+        burned_in = text("BurnedInAnnotation").upper()
         exam = Exam(
             issuer=text("IssuerOfPatientID"),
             patient_id=text("PatientID"),
@@ -146,11 +150,11 @@ def _dicom(data: bytes, name: str) -> tuple[Exam, str]:
             date=text("AcquisitionDate") or text("StudyDate"),
             time=text("AcquisitionTime") or text("StudyTime"),
         )
-    if burned == "YES":
+    if burned_in == "YES":
         raise ImageError(
             name,
             "its DICOM tag BurnedInAnnotation (0028,0301) says that the pixels show who the patient is.",
             "Mask the text and set the tag to NO at its source.",
             code="burned-in",
         )
-    return exam, "NO" if burned == "NO" else "unknown"
+    return exam, "NO" if burned_in == "NO" else "unknown"

@@ -1,36 +1,32 @@
-"""Files of this machine into a server that runs on it, by the way that visitors' uploads take."""
+"""Files of this machine into a server that runs on it, through the same service as uploads over HTTP."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
 
-from fastapi import UploadFile
-from sqlalchemy import select
-
-from pneumoscope.core.errors import ImageError
-from pneumoscope.server.api.dependencies import Context
-from pneumoscope.server.api.problems import as_problem
-from pneumoscope.server.api.routes.uploads import take_in
-from pneumoscope.server.api.schemas.common import FileOut
+from pneumoscope.core.errors import ImageError, PneumoscopeError
+from pneumoscope.server.errors import BusyError
 from pneumoscope.server.security.principal import LOCAL
-from pneumoscope.server.storage.tables import Study
+from pneumoscope.server.storage.failures import as_refusal
+from pneumoscope.server.uploads.outcome import FileOutcome, NothingStoredError
+from pneumoscope.server.uploads.service import UploadService
 
 _PAUSE = 0.5
 """Seconds between two tries while the queue is full."""
 
 
-def feed(
-    context: Context, paths: Iterable[str | Path], models: list[str], stopping: Callable[[], bool]
-) -> Iterator[tuple[str | Path, list[FileOut] | ImageError]]:
-    """Upload files one by one; yield each with what became of it, or why it was not taken.
+def upload_files(
+    service: UploadService, paths: Iterable[str | Path], models: Sequence[str], stopping: Callable[[], bool]
+) -> Iterator[tuple[str | Path, Sequence[FileOutcome] | ImageError]]:
+    """Upload files one by one; yield each with what became of it, or why it was refused.
 
     Args:
-        context: Of the server.
+        service: Of the server.
         paths: Images, DICOM files or ZIP archives.
-        models: What to ask about each.
+        models: Names of the models to ask about each image.
         stopping: Whether to leave the rest.
     """
     for path in paths:
@@ -41,20 +37,16 @@ def feed(
             continue
         while not stopping():
             try:
-                yield path, take_in(context, LOCAL.id, [UploadFile(BytesIO(data))], models).files
+                yield path, service.store([BytesIO(data)], models, LOCAL.id)
+            except BusyError:
+                time.sleep(_PAUSE)
+                continue
+            except NothingStoredError as error:
+                problems = [outcome.problem for outcome in error.outcomes if outcome.problem is not None]
+                yield path, ImageError(str(path), " ".join(problems) or error.problem)
             except Exception as error:
-                problem = as_problem(error)
-                if problem is None:
+                refusal = as_refusal(error) or error
+                if not isinstance(refusal, PneumoscopeError):
                     raise
-                if problem.status == 429:
-                    time.sleep(_PAUSE)
-                    continue
-                said = [each["problem"] for each in problem.more.get("files", ())]
-                yield path, ImageError(str(path), " ".join(said) or problem.problem, "" if said else problem.way_out)
+                yield path, ImageError(str(path), refusal.problem, refusal.way_out)
             break
-
-
-def is_empty(context: Context) -> bool:
-    """Return whether a server has no study yet."""
-    with context.store.read() as session:
-        return session.scalar(select(Study.id).limit(1)) is None

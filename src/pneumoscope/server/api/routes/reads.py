@@ -34,7 +34,7 @@ from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import now
 from pneumoscope.server.storage.tables import Image, Prediction, Read, Reference
 from pneumoscope.server.storage.transaction import Transaction
-from pneumoscope.server.studies import studies
+from pneumoscope.server.studies.lookup import get_study
 
 
 def routes() -> APIRouter:
@@ -54,7 +54,7 @@ def add_read(context: AppContext, user: CurrentUser, study: Id, sent: ReadIn) ->
     for label in [*sent.likelihoods, *([sent.conclusion] if sent.conclusion else [])]:
         check_label(label, "the read")
     with context.store.write() as session:
-        studies.get(session, study)
+        get_study(session, study)
         row = reads.add(context.store, session, study, user, sent)
     return _read_out(row)
 
@@ -62,7 +62,7 @@ def add_read(context: AppContext, user: CurrentUser, study: Id, sent: ReadIn) ->
 def list_reads(context: AppContext, user: CurrentUser, study: Id) -> list[ReadOut]:
     """Show the versions of one's own report; those of others once one's own unaided read is locked."""
     with context.store.read() as session:
-        studies.get(session, study)
+        get_study(session, study)
         query = select(Read).where(Read.study == study).order_by(Read.at, Read.version)
         if reads.why_withheld(session, context.settings, study, user.id) is not None:
             query = query.where(Read.reader == user.id)
@@ -83,7 +83,7 @@ def add_reference(context: AppContext, user: CurrentUser, study: Id, sent: Refer
         at=now(),
     )
     with context.store.write() as session:
-        studies.get(session, study)
+        get_study(session, study)
         session.add(row)
     return _reference_out(context, row, dates=user.sees_names)
 
@@ -91,7 +91,7 @@ def add_reference(context: AppContext, user: CurrentUser, study: Id, sent: Refer
 def list_references(context: AppContext, user: CurrentUser, study: Id) -> list[ReferenceOut]:
     """Show the reference results, once one's own unaided read is locked."""
     with context.store.read() as session:
-        studies.get(session, study)
+        get_study(session, study)
         if why := reads.why_withheld(session, context.settings, study, user.id):
             raise ForbiddenError("the reference results", f"are withheld: {why}.", code="withheld")
         rows = session.scalars(select(Reference).where(Reference.study == study).order_by(Reference.at)).all()
@@ -110,7 +110,7 @@ def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: P
 
 async def what_if(context: AppContext, user: CurrentUser, prediction: Id, sent: WhatIfIn) -> WhatIfOut:
     """Ask the model again with a part of the image covered; nothing is stored but that it was shown."""
-    return await anyio.to_thread.run_sync(_what_if, context, user, prediction, sent, limiter=context.occlusions)
+    return await anyio.to_thread.run_sync(_what_if, context, user, prediction, sent, limiter=context.occlusion_limiter)
 
 
 def _what_if(context: Context, user: Principal, prediction: str, sent: WhatIfIn) -> WhatIfOut:

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 import numpy as np
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
-from sqlalchemy import Row, select
+from sqlalchemy import Row
 
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser, commit_audited
 from pneumoscope.server.api.schemas.common import (
@@ -33,10 +33,9 @@ from pneumoscope.server.errors import ForbiddenError, InvalidRequestError, NotFo
 from pneumoscope.server.inference import queue
 from pneumoscope.server.reading import reads
 from pneumoscope.server.security.permissions import check_sees_names
-from pneumoscope.server.storage import blobs
-from pneumoscope.server.storage.tables import ExamIdentity, Identity, Image, Prediction, Study
+from pneumoscope.server.storage.tables import Image, Prediction, Study
 from pneumoscope.server.storage.transaction import Transaction
-from pneumoscope.server.studies import studies
+from pneumoscope.server.studies import erasure, lookup, patients
 
 Id = Annotated[str, Path(pattern="^[0-9a-z]{1,64}$")]
 
@@ -71,7 +70,7 @@ def list_studies(
     after: Annotated[str | None, Query(max_length=200, description="the last page's `next`")] = None,
 ) -> StudyPage:
     """List studies, newest first."""
-    wanted = studies.Filter(
+    wanted = lookup.StudyFilter(
         patient=patient,
         model=None if model is None else context.catalogue.get(model).identity,
         state=state,
@@ -79,11 +78,11 @@ def list_studies(
         received_to=None if received_to is None else _seconds(received_to),
     )
     with context.store.read() as session:
-        page = studies.page(session, wanted, limit + 1, None if after is None else _decoded(after))
+        page = lookup.list_page(session, wanted, limit + 1, None if after is None else _decoded(after))
         more, page = len(page) > limit, page[:limit]
         numbers = [study.id for study in page]
-        images = studies.images_of(session, numbers)
-        predictions = studies.predictions_of(session, numbers)
+        images = lookup.images_of(session, numbers)
+        predictions = lookup.predictions_of(session, numbers)
         own = reads.own(session, numbers, user.id)
     shown = [_study_out(study, images[study.id], predictions[study.id], own[study.id]) for study in page]
     return StudyPage(studies=shown, next=_encoded(page[-1]) if more else None)
@@ -92,8 +91,8 @@ def list_studies(
 def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
     """Show one study."""
     with context.store.read() as session:
-        found = studies.get(session, study)
-        images, predictions = studies.images_of(session, [study]), studies.predictions_of(session, [study])
+        found = lookup.get_study(session, study)
+        images, predictions = lookup.images_of(session, [study]), lookup.predictions_of(session, [study])
         own = reads.own(session, [study], user.id)
     return _study_out(found, images[study], predictions[study], own[study])
 
@@ -101,40 +100,25 @@ def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
 def erase_study(context: AppContext, user: CurrentAdmin, study: Id) -> ErasedOut:
     """Erase a study: its files, predictions, heatmaps, reads and references."""
     with context.store.read() as session:
-        studies.get(session, study)
-    return ErasedOut(**studies.erase(context.store, [study]))
+        lookup.get_study(session, study)
+    return ErasedOut.of(erasure.erase(context.store, [study]))
 
 
 def erase_patient(context: AppContext, user: CurrentAdmin, patient: Id) -> ErasedOut:
     """Erase all studies of a patient, and the identity."""
-    with context.store.read() as session:
-        numbers = list(session.scalars(select(Study.id).where(Study.patient == patient)))
-    if not numbers:
-        raise NotFoundError("patient")
-    return ErasedOut(**studies.erase(context.store, numbers))
+    return ErasedOut.of(erasure.erase(context.store, patients.studies_of(context.store, patient)))
 
 
 def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -> dict[str, str]:
     """Find a patient's pseudonym by the number and who issued it."""
-    with context.store.read() as session:
-        found = session.get(Identity, studies.patient_key(context.store, sent.issuer, sent.patient_id))
-    if found is None:
-        raise NotFoundError("patient")
-    return {"patient": found.patient}
+    return {"patient": patients.find_pseudonym(context.store, sent.issuer, sent.patient_id)}
 
 
 def identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
     """Show who was examined, and when; for those who may see names."""
     check_sees_names(user)
-    with context.store.read() as session:
-        found = studies.get(session, study)
-        exam = session.get(ExamIdentity, study)
-        person = session.scalar(select(Identity).where(Identity.patient == found.patient))
-    unseal = context.store.secret.unseal
-    return IdentityOut(
-        patient=None if person is None else unseal(person.sealed, person.key),
-        examination=None if exam is None else unseal(exam.sealed, study),
-    )
+    found = patients.identity_of(context.store, study)
+    return IdentityOut(patient=found.patient, examination=found.examination)
 
 
 def ask(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[PredictionState]:
@@ -142,8 +126,8 @@ def ask(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[Pr
     models = list(dict.fromkeys(context.catalogue.get(name).identity for name in sent.models))
     with context.store.write() as session:
         context.store.lock_exclusive(session)
-        studies.get(session, study)
-        images = [(study, image.id) for image in studies.images_of(session, [study])[study]]
+        lookup.get_study(session, study)
+        images = [(study, image.id) for image in lookup.images_of(session, [study])[study]]
         made = queue.enqueue(context.store, session, images, models, user.id)
     return [_state_out(row) for row in made]
 
@@ -152,10 +136,10 @@ async def answers(request: Request, context: AppContext, user: CurrentUser, stud
     """Show the answers about a study; that they were shown is written down first."""
 
     def show(session: Transaction) -> list[PredictionOut]:
-        rows = studies.predictions_of(session, [study])[study]
+        rows = lookup.predictions_of(session, [study])[study]
         if not rows:
-            studies.get(session, study)
-        return [*shown(context, user.id, rows, session)]
+            lookup.get_study(session, study)
+        return [*shown_predictions(context, user.id, rows, session)]
 
     return await commit_audited(request, context, show)
 
@@ -167,7 +151,7 @@ async def answer(request: Request, context: AppContext, user: CurrentUser, predi
         row = session.get(Prediction, prediction)
         if row is None:
             raise NotFoundError("prediction")
-        return next(shown(context, user.id, [row], session))
+        return next(shown_predictions(context, user.id, [row], session))
 
     return await commit_audited(request, context, show)
 
@@ -188,20 +172,15 @@ def heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> HeatmapOu
 
 def pixels(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
     """The stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head."""
-    with context.store.read() as session:
-        known = session.get(Image, image)
-    path = blobs.path_of(context.settings.files, image)
-    if known is None or not path.is_file():
-        raise NotFoundError("image")
-    return FileResponse(path, media_type="image/png")
+    return FileResponse(lookup.pixels_path(context.store, image), media_type="image/png")
 
 
 def thumbnail(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
     """A small picture for lists; made when it is first asked for."""
-    return FileResponse(studies.thumbnail(context.store, image), media_type="image/png")
+    return FileResponse(lookup.thumbnail_path(context.store, image), media_type="image/png")
 
 
-def shown(
+def shown_predictions(
     context: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Transaction
 ) -> Iterator[PredictionOut]:
     """Yield predictions as this reader may see them, and note those that are shown."""

@@ -11,6 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
+from pneumoscope.server.studies.erasure import Erasure
+from pneumoscope.server.uploads.outcome import FileOutcome
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 State = Literal["queued", "running", "done", "failed"]
 OwnRead = Literal["none", "shown", "draft", "unaided", "final"]
@@ -98,6 +101,21 @@ class FileOut(BaseModel):
         default=None, description="the same, for words of one's own; docs/operations/server.md lists the codes"
     )
     values: Values | None = Field(default=None, description="what those words need")
+
+    @classmethod
+    def of(cls, outcome: FileOutcome) -> FileOut:
+        """Return an outcome as it is sent."""
+        refusal, image = outcome.refusal, outcome.image
+        if refusal is not None:
+            problem = f"{refusal.problem} {refusal.way_out}".strip()
+            code, values = (refusal.code, refusal.values) if refusal.code else (None, None)
+            return cls(file=outcome.file, status=outcome.status, problem=problem, code=code, values=values)
+        if image is None:
+            return cls(file=outcome.file, status=outcome.status)
+        predictions = [row.id for row in image.predictions]
+        return cls(
+            file=outcome.file, status=outcome.status, study=image.study, image=image.image, predictions=predictions
+        )
 
 
 class PredictionOut(PredictionState):
@@ -255,6 +273,17 @@ class ErasedOut(BaseModel):
     exports_unreached: list[str] = Field(
         description="exports whose folder is not there: `pneumoscope reads exports` says where it was, and tries again"
     )
+
+    @classmethod
+    def of(cls, erasure: Erasure) -> ErasedOut:
+        """Return an erasure as it is sent."""
+        return cls(
+            studies=erasure.studies,
+            images=erasure.images,
+            predictions=erasure.predictions,
+            exports_cleared=list(erasure.exports_cleared),
+            exports_unreached=list(erasure.exports_unreached),
+        )
 
 
 class AccessOut(BaseModel):

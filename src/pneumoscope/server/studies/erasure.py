@@ -1,0 +1,59 @@
+"""Erasing studies, and removing what a crash or an unreachable folder left of erased ones."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import delete, func, select
+
+from pneumoscope.server.storage import blobs, export_ledger
+from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.tables import Event, Identity, Image, Prediction, Study
+
+
+@dataclass(frozen=True, slots=True)
+class Erasure:
+    """What was erased."""
+
+    studies: int
+    images: int
+    predictions: int
+    exports_cleared: tuple[str, ...]
+    """Numbers of the exports that lost their copies."""
+    exports_unreached: tuple[str, ...]
+    """Numbers of the exports whose folder could not be reached; every later erasure tries again."""
+
+
+def erase(store: Store, studies: Sequence[str]) -> Erasure:
+    """Erase studies with their images, predictions, heatmaps, reads and identities; return what was erased.
+
+    A patient without a further study is forgotten too, and exports that can be reached lose their copies. The audit log
+    keeps the opaque numbers.
+    """
+    with store.write() as session:
+        store.lock_exclusive(session)
+        images = list(session.scalars(select(Image.id).where(Image.study.in_(studies))))
+        predictions = session.scalar(select(func.count()).select_from(Prediction).where(Prediction.study.in_(studies)))
+        patients = set(session.scalars(select(Study.patient).where(Study.id.in_(studies)))) - {None}
+        session.execute(delete(Event).where(Event.study.in_(studies)))
+        export_ledger.mark_erased(session, studies)
+        session.execute(delete(Study).where(Study.id.in_(studies)))
+        remaining = set(session.scalars(select(Study.patient).where(Study.patient.in_(patients))))
+        session.execute(delete(Identity).where(Identity.patient.in_(patients - remaining)))
+        session.add_all(Event(kind="study", study=study, subject=study, state="erased", at=now()) for study in studies)
+    for image in images:
+        blobs.delete(store.settings.files, image)
+    exports = export_ledger.clear(store)
+    return Erasure(len(studies), len(images), predictions or 0, exports.reached, exports.unreached)
+
+
+def remove_leftovers(store: Store) -> int:
+    """Remove files that no row names, and what exports still hold of erased studies; return how many files."""
+    export_ledger.clear(store)
+
+    def has_row(image: str) -> bool:
+        with store.read() as session:
+            return session.get(Image, image) is not None
+
+    return blobs.remove_orphans(store.settings.files, has_row)

@@ -1,0 +1,128 @@
+"""Listing and showing studies: pages of the list, one study, its images, its predictions, its thumbnails."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Row, bindparam, select, tuple_
+from sqlalchemy.orm import Session
+
+from pneumoscope.server.errors import NotFoundError
+from pneumoscope.server.storage import blobs
+from pneumoscope.server.storage.database import Store
+from pneumoscope.server.storage.tables import Image, Prediction, Study, table_of
+
+_PREDICTIONS = table_of(Prediction)
+# Built once: building a statement takes longer than running it.
+_BY_STUDY = (
+    select(*(column for column in _PREDICTIONS.c if column.name != "heatmap"))
+    .where(_PREDICTIONS.c.study.in_(bindparam("studies", expanding=True)))
+    .order_by(_PREDICTIONS.c.asked, _PREDICTIONS.c.id)
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StudyFilter:
+    """Which studies are listed; None: all."""
+
+    patient: str | None = None
+    """Pseudonym."""
+    model: str | None = None
+    """Identity of a model that was asked, whole."""
+    state: str | None = None
+    """State of one of its predictions."""
+    received_from: float | None = None
+    received_to: float | None = None
+    """Seconds since 1970; the end is not included."""
+
+
+def list_page(session: Session, wanted: StudyFilter, limit: int, after: tuple[float, str] | None) -> list[Study]:
+    """Return at most ``limit`` studies, the newest first, after the one with this time of receipt and number."""
+    query = select(Study).order_by(Study.received.desc(), Study.id.desc()).limit(limit)
+    if wanted.patient is not None:
+        query = query.where(Study.patient == wanted.patient)
+    if wanted.received_from is not None:
+        query = query.where(Study.received >= wanted.received_from)
+    if wanted.received_to is not None:
+        query = query.where(Study.received < wanted.received_to)
+    if wanted.model is not None or wanted.state is not None:
+        inner = select(Prediction.id).where(Prediction.study == Study.id)
+        if wanted.model is not None:
+            inner = inner.where(Prediction.model == wanted.model)
+        if wanted.state is not None:
+            inner = inner.where(Prediction.state == wanted.state)
+        query = query.where(inner.exists())
+    if after is not None:
+        query = query.where(tuple_(Study.received, Study.id) < after)
+    return list(session.scalars(query))
+
+
+def get_study(session: Session, study: str) -> Study:
+    """Return a study.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    row = session.get(Study, study)
+    if row is None:
+        raise NotFoundError("study")
+    return row
+
+
+def has_studies(store: Store) -> bool:
+    """Return whether a store has any study."""
+    with store.read() as session:
+        return session.scalar(select(Study.id).limit(1)) is not None
+
+
+def images_of(session: Session, studies: Sequence[str]) -> dict[str, list[Image]]:
+    """Return the images of studies, by study, in the order of their arrival."""
+    images: dict[str, list[Image]] = {study: [] for study in studies}
+    for image in session.scalars(select(Image).where(Image.study.in_(studies)).order_by(Image.received, Image.id)):
+        images[image.study].append(image)
+    return images
+
+
+def predictions_of(session: Session, studies: Sequence[str]) -> dict[str, list[Row[Any]]]:
+    """Return the predictions of studies, by study, the oldest first: rows with all columns but the heatmap."""
+    predictions: dict[str, list[Row[Any]]] = {study: [] for study in studies}
+    for row in session.connection().execute(_BY_STUDY, {"studies": studies}):
+        predictions[row.study].append(row)
+    return predictions
+
+
+def pixels_path(store: Store, image: str) -> Path:
+    """Return the file of an image's stored pixels.
+
+    Raises:
+        NotFoundError: There is no such image.
+    """
+    with store.read() as session:
+        row = session.get(Image, image)
+    path = blobs.path_of(store.settings.files, image)
+    if row is None or not path.is_file():
+        raise NotFoundError("image")
+    return path
+
+
+def thumbnail_path(store: Store, image: str) -> Path:
+    """Return the file of an image's thumbnail, which is drawn now if there is none yet.
+
+    Raises:
+        NotFoundError: There is no such image.
+        ImageError: Its pixels are gone, or not those that were stored.
+    """
+    folder = store.settings.files
+    with store.read() as session:
+        row = session.get(Image, image)
+    if row is None:
+        raise NotFoundError("image")
+    path = blobs.write_thumbnail(folder, image, row.sha256)
+    with store.read() as session:
+        if session.get(Image, image) is None:  # erased meanwhile: no picture may outlive that
+            blobs.delete(folder, image)
+            raise NotFoundError("image")
+    return path

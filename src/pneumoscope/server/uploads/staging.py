@@ -1,0 +1,64 @@
+"""Files of an upload between disk and database: their pixels are written, and no row names them yet."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+
+from pneumoscope.server.storage import blobs
+from pneumoscope.server.storage.crypto import new_id
+from pneumoscope.server.storage.database import Store
+from pneumoscope.server.storage.tables import Image
+from pneumoscope.server.uploads.archive import UploadedFile
+from pneumoscope.server.uploads.decoder_pool import DecoderProtocol
+from pneumoscope.server.uploads.deidentify import DecodedUpload
+
+
+class StagedFile(NamedTuple):
+    """A file whose pixels are on the disk."""
+
+    decoded: DecodedUpload
+    image: str
+    """Number under which its pixels lie."""
+    source: str
+    """HMAC of the file as it came."""
+
+
+class StagedUpload:
+    """Files on the disk that no row names yet. Used in a ``with``: at its end it deletes those that no row names."""
+
+    def __init__(self, store: Store) -> None:
+        self.files: list[StagedFile] = []
+        self.named: set[str] | None = None
+        """Images that committed rows name; None: nothing was committed, or the outcome is not known."""
+        self._store = store
+        self._numbers: list[str] = []
+
+    def add(self, decoder: DecoderProtocol, file: UploadedFile, models: Sequence[str] = ()) -> None:
+        """Decode a file and write its pixels, which are durable when this returns; see `Decoder.decode`."""
+        image = new_id()
+        self._numbers.append(image)
+        decoded = decoder.decode(file.data, file.name, image, models)
+        source = self._store.secret.lookup_key("source", bytes.fromhex(decoded.data_sha256))
+        self.files.append(StagedFile(decoded, image, source))
+
+    def __enter__(self) -> StagedUpload:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Delete what no row names.
+
+        Where the commit was cut short, only the database knows that; where it does not answer, the server's next start
+        removes them (`server.studies.erasure.remove_leftovers`).
+        """
+        named = self.named
+        with suppress(SQLAlchemyError):
+            if named is None:
+                with self._store.read() as session:
+                    named = set(session.scalars(select(Image.id).where(Image.id.in_(self._numbers))))
+            for image in set(self._numbers) - named:
+                blobs.delete(self._store.settings.files, image)
