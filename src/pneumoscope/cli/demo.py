@@ -14,7 +14,7 @@ import typer
 from pneumoscope.cli.formatting import print_note
 
 if TYPE_CHECKING:
-    from pneumoscope.server.run import Running
+    from pneumoscope.server.run import RunningServer
 
 
 def demo(
@@ -54,7 +54,7 @@ def demo(
         workers=default_workers(),
     )
 
-    def when_up(running: Running) -> None:
+    def when_up(running: RunningServer) -> None:
         welcome(running.address, browser=browser)
         if own is not None:
             fill(running, own, identity)
@@ -78,7 +78,7 @@ def welcome(address: str, *, browser: bool) -> None:
         webbrowser.open(address)
 
 
-def fill(running: Running, paths: Sequence[str | Path], model: str) -> None:
+def fill(running: RunningServer, paths: Sequence[str | Path], model: str) -> None:
     """Upload files and have them predicted, as a visitor would; say which were not taken."""
     from pneumoscope.server.uploads.local_upload import upload_files
 

@@ -1,8 +1,12 @@
 """The server: studies in, predictions and reads out, over HTTP, without torch.
 
-Read in this order: `settings` (what may be set), `storage` (what is stored), `uploads` (bytes to a stored image),
-`inference` (who answers), `api` and `app` (what is served). What an administrator does at the machine is in
-`administration`; those functions and `serve` can be imported from here.
+Read in this order: `settings` (what may be set), `storage.tables` (what is stored), `uploads.service` (from bytes to a
+stored image), `inference.queue` (which prediction is made next), `security.permissions` (who may do what), `app`.
+
+Domain code (`storage`, `security`, `uploads`, `studies`, `inference`, `reading`) knows nothing of HTTP and raises the
+errors of `errors`; `api` turns requests into calls and errors into answers.
+
+What an administrator does at the machine is in `administration`; those functions and `serve` can be imported from here.
 """
 
 from __future__ import annotations

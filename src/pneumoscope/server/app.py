@@ -1,4 +1,4 @@
-"""The server as an ASGI app, made from its settings and from nothing else."""
+"""The server as an ASGI app, created from its settings and from nothing else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api import events
 from pneumoscope.server.api.dependencies import Context
 from pneumoscope.server.api.metrics import Metrics
-from pneumoscope.server.api.middleware import Guard
+from pneumoscope.server.api.middleware import SecurityMiddleware
 from pneumoscope.server.api.pages import Pages
 from pneumoscope.server.api.problems import Problem, problem_response
 from pneumoscope.server.api.routes import ROUTES
@@ -37,17 +37,21 @@ from pneumoscope.server.studies.erasure import remove_leftovers
 from pneumoscope.server.uploads.decoder_pool import DecoderPool
 from pneumoscope.server.uploads.service import UploadService
 
-REFUSALS = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
+REFUSAL_STATUSES = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 
 _UPLOADS = 8
-"""In memory at once, half of them waiting for a decoder where there are two."""
+"""Uploads in memory at once; half of them wait for a decoder where there are two."""
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Return the server's app. It opens its store at once, and starts its processes when it is started.
+    """Return the server's app. It opens its store at once, and starts its processes when the app is started.
 
     Args:
-        settings: All there is to set; ``workers=0`` leaves the predictions to other servers of the same database.
+        settings: All settings; ``workers=0`` leaves the predictions to other servers of the same database.
+
+    Raises:
+        UsageError: The settings are not safe together, or name no database.
+        RunError: The database can't be reached.
     """
     settings = settings.checked()
     store, catalogue = open_store(settings), Catalogue(settings.models)
@@ -73,19 +77,19 @@ def create_app(settings: Settings) -> FastAPI:
         title="Pneumoscope",
         version=__version__,
         description=DISCLAIMER,
-        docs_url=None,  # its page loads scripts from elsewhere, which our pages never do
+        docs_url=None,  # its page loads scripts from another site, which the security headers forbid
         redoc_url=None,
         openapi_url="/api/openapi.json",
         lifespan=_lifespan(context),
-        responses=dict.fromkeys(REFUSALS, problem),
+        responses=dict.fromkeys(REFUSAL_STATUSES, problem),
     )
     app.state.context = context
     for routes in ROUTES:
         app.include_router(routes())
     app.router.routes.extend(context.pages.routes())
-    app.add_exception_handler(RequestValidationError, _invalid)
-    app.add_exception_handler(HTTPException, _http)
-    app.add_middleware(Guard, context=context)
+    app.add_exception_handler(RequestValidationError, _answer_invalid)
+    app.add_exception_handler(HTTPException, _answer_http_error)
+    app.add_middleware(SecurityMiddleware, context=context)
     return app
 
 
@@ -112,8 +116,8 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
     return lifespan
 
 
-async def _invalid(request: Request, error: Exception) -> JSONResponse:
-    """Say where a request breaks its schema; what was sent there is not repeated."""
+async def _answer_invalid(request: Request, error: Exception) -> JSONResponse:
+    """Answer where a request breaks its schema; what was sent there is not repeated."""
     assert isinstance(error, RequestValidationError)
     places = [
         {"where": [part for part in fault["loc"][:2] if isinstance(part, int) or part.isidentifier()],
@@ -126,14 +130,14 @@ async def _invalid(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-async def _http(request: Request, error: Exception) -> JSONResponse:
+async def _answer_http_error(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, HTTPException)
-    words = {404: "is not an address of this server.", 405: "does not take this method."}
+    sentences = {404: "is not an address of this server.", 405: "does not take this method."}
     return problem_response(
         Problem(
             error.status_code,
-            "this address" if error.status_code in words else "the request",
-            words.get(error.status_code, "could not be understood."),
+            "this address" if error.status_code in sentences else "the request",
+            sentences.get(error.status_code, "could not be understood."),
             headers=dict(error.headers or {}),
         ),
         request.state.number,

@@ -1,4 +1,4 @@
-"""Running the app with uvicorn: TLS, the proxy that is believed, and no line in a log that could name a patient."""
+"""Running the app with uvicorn: TLS, a trusted proxy, and no line in the log that could name a patient."""
 
 from __future__ import annotations
 
@@ -20,36 +20,37 @@ from pneumoscope.server.settings import Settings
 if TYPE_CHECKING:
     from uvicorn import Server
 
-_BUSY = 500
-"""Connections; beyond it uvicorn answers 503."""
-_STOP = 5
+_MOST_CONNECTIONS = 500
+"""Above it uvicorn answers 503."""
+_SHUTDOWN_SECONDS = 5
 """Seconds that open streams get when the server is stopped."""
-_LOOK = 0.05
+_CHECK_SECONDS = 0.05
+"""Seconds between two checks whether the server has started."""
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningServer:
     """A server that answers."""
 
     context: Context
     address: str
-    """Where, for a browser."""
+    """Its URL, for a browser on this machine."""
     stopping: Callable[[], bool]
-    """Whether it has been told to stop."""
+    """Whether the server was told to stop."""
 
 
 def serve(
-    settings: Settings, on_start: Callable[[Running], None] | None = None, *, log_level: int = logging.INFO
+    settings: Settings, on_start: Callable[[RunningServer], None] | None = None, *, log_level: int = logging.INFO
 ) -> None:
     """Serve studies, predictions and reads over HTTP until the process is stopped.
 
     Args:
         settings: All settings of the server.
         on_start: Called on a thread of its own once the server answers.
-        log_level: Of the log on stderr, as in `logging`.
+        log_level: Level of the log on stderr, as in `logging`.
 
     Raises:
-        UsageError: The settings are not safe together, nobody could log in, or the port is taken.
+        UsageError: The settings are not safe together, no account could log in, or the port is in use.
         RunError: The server could not start.
 
     Example:
@@ -59,7 +60,7 @@ def serve(
 
     logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
-        handler.addFilter(_ours)
+        handler.addFilter(_is_safe)
     app = create_app(settings)
     context: Context = app.state.context
     if settings.needs_login and not context.accounts.has_admin():
@@ -72,28 +73,28 @@ def serve(
             proxy_headers=settings.proxy is not None,
             forwarded_allow_ips=settings.proxy or "",
             server_header=False,
-            access_log=False,  # addresses hold search terms; who did what is in the audit log
+            access_log=False,  # paths hold search terms; who did what is in the audit log
             log_level=log_level,
-            limit_concurrency=_BUSY,
-            timeout_graceful_shutdown=_STOP,
+            limit_concurrency=_MOST_CONNECTIONS,
+            timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         )
     )
-    with listening(settings.host, settings.port) as opened:
-        running = Running(context, address_of(settings, opened), lambda: server.should_exit)
+    with listen(settings.host, settings.port) as listener:
+        running = RunningServer(context, address_of(settings, listener), lambda: server.should_exit)
         context.streams.end_when(running.stopping)
-        threading.Thread(target=_wait, args=(server, running, on_start), daemon=True).start()
+        threading.Thread(target=_wait_until_up, args=(server, running, on_start), daemon=True).start()
         with suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and passes the signal on
-            server.run(sockets=[opened])
+            server.run(sockets=[listener])
     if not server.started:
         raise RunError("the server", "could not start.", "Its log says why.")
 
 
-def _ours(record: logging.LogRecord) -> bool:
+def _is_safe(record: logging.LogRecord) -> bool:
     """Return whether a line may be written: libraries quote what was sent, such as the value of a DICOM tag."""
     return record.name.partition(".")[0] in ("pneumoscope", "uvicorn")
 
 
-def listening(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on an address; 0 takes any free port.
 
     Raises:
@@ -101,11 +102,11 @@ def listening(host: str, port: int) -> socket.socket:
     """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        opened = socket.create_server((host.strip("[]"), port), family=family)
-        # asyncio does so only for sockets that it made itself. Without, an answer's second packet waits for the
-        # acknowledgement of its first, which a client puts off for 40 ms (RFC 1122 4.2.3.2 and 4.2.3.4).
-        opened.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return opened
+        listener = socket.create_server((host.strip("[]"), port), family=family)
+        # asyncio sets this only on sockets that it created itself. Without it, an answer's second packet waits for the
+        # acknowledgement of its first, which a client delays for 40 ms (RFC 1122 4.2.3.2 and 4.2.3.4).
+        listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return listener
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageError(
@@ -118,17 +119,17 @@ def listening(host: str, port: int) -> socket.socket:
         ) from error
 
 
-def address_of(settings: Settings, opened: socket.socket) -> str:
+def address_of(settings: Settings, listener: socket.socket) -> str:
     """Return the address of a server for a browser on this machine."""
     host = f"[{settings.host.strip('[]')}]" if ":" in settings.host else settings.host
-    return f"{'https' if settings.tls_certificate else 'http'}://{host}:{opened.getsockname()[1]}/"
+    return f"{'https' if settings.tls_certificate else 'http'}://{host}:{listener.getsockname()[1]}/"
 
 
-def _wait(server: Server, running: Running, on_start: Callable[[Running], None] | None) -> None:
+def _wait_until_up(server: Server, running: RunningServer, on_start: Callable[[RunningServer], None] | None) -> None:
     while not server.started:
         if running.stopping():
             return
-        time.sleep(_LOOK)
+        time.sleep(_CHECK_SECONDS)
     logging.getLogger(__name__).info("answers at %s", running.address)
     if on_start is not None:
         on_start(running)

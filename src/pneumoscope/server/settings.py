@@ -1,6 +1,6 @@
 """What may be set about a server, and which settings are safe together.
 
-One frozen value is made at the start and passed down. The rule that matters most: a server that other machines can
+One frozen value is created at the start and passed down. The rule that matters most: a server that other machines can
 reach never runs without accounts and encryption.
 """
 
@@ -27,7 +27,7 @@ class Settings:
     models: Path | None = None
     """Folder of bundles, beside the built-in one."""
     secret: Path | None = None
-    """File with the key that seals identities; None: ``secret.key`` in ``home``, made on the first start."""
+    """File with the key that seals identities; None: ``secret.key`` in ``home``, which the first start creates."""
     host: str = "127.0.0.1"
     port: int = 8000
     hosts: tuple[str, ...] = ()
@@ -39,14 +39,14 @@ class Settings:
     accounts: bool = False
     """Ask for a login. Always on where other machines can reach the server."""
     read_first: bool | None = None
-    """Withhold results from a reader until the own read is locked; None: where there are accounts."""
+    """Whether results are withheld from readers until their own read is locked; None: where there are accounts."""
     workers: int = 1
     queue_limit: int = 1000
     """Predictions that may wait or run; above it, uploads are answered 429."""
     lease: float = 30.0
-    """A worker that gives no sign of life for so long has lost its prediction to the next one."""
+    """A worker that gives no sign of life for so long loses its prediction to the next worker."""
     attempts: int = 3
-    """A prediction that took so many workers with it is given up."""
+    """A prediction during which so many workers ended is given up."""
     retention: float | None = None
     """Days after which a study is erased; None: never."""
     max_request_bytes: int = 512 * 2**20
@@ -58,9 +58,9 @@ class Settings:
     lockout_after: int = 5
     lockout: float = 15 * 60
     requests_per_minute: int = 6000
-    """By account, or by address where there is none."""
+    """Of each account, or of each address without one."""
     logins_per_minute: int = 20
-    """By address."""
+    """Of each address."""
     streams: int = 100
     """Event streams open at once."""
 
@@ -109,7 +109,7 @@ class Settings:
         """Return these settings if they are safe together.
 
         Raises:
-            UsageError: Other machines could reach the server in the clear, or a limit is none.
+            UsageError: Other machines could reach the server in the clear, or a limit is not positive.
         """
         if not is_loopback(self.host) and not self.encrypted:
             raise UsageError(
@@ -132,7 +132,7 @@ class Settings:
 
 
 def default_home() -> Path:
-    """Return where a server keeps its data unless told: ``serve`` in the user's data folder."""
+    """Return where a server keeps its data by default: ``serve`` in the user's data folder."""
     return data_folder() / "serve"
 
 

@@ -112,7 +112,7 @@ def test_a_full_disk_is_an_error_and_no_loss(client: Client, monkeypatch: pytest
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(blobs, "keep", full)
+        patch.setattr(blobs, "write_pixels", full)
         assert client.upload(png(0.5)).status_code == 507
     assert len(client.get("/api/studies")["studies"]) == 1
     assert client.upload(png(0.5)).json()["files"][0]["status"] == "accepted"

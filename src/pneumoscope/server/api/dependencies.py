@@ -1,4 +1,4 @@
-"""What every endpoint needs, made once for an app and handed to each request; and who is asking."""
+"""What routes depend on: the parts of the server, created once for an app, and the account that asks."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """The context of one server."""
+    """The parts of one server."""
 
     settings: Settings
     store: Store
@@ -53,26 +53,26 @@ class Context:
     """The web app's files."""
 
 
-# These three are coroutines although they wait for nothing: FastAPI runs plain functions on a thread each.
+# These three are coroutines although they wait for nothing: FastAPI would run plain functions on a thread each.
 async def context_of(request: Request) -> Context:
-    """Return the context of the server that is asked."""
+    """Return the parts of the server that is asked."""
     context = request.app.state.context
     assert isinstance(context, Context)
     return context
 
 
 async def current_user(request: Request) -> Principal:
-    """Return who asks; the guard has found out before anything else ran."""
+    """Return the account that asks; `server.api.middleware` found it before anything else ran."""
     principal = request.state.principal
     assert isinstance(principal, Principal)
     return principal
 
 
 async def current_admin(request: Request) -> Principal:
-    """Return who asks, an admin.
+    """Return the account that asks, an admin.
 
     Raises:
-        ForbiddenError: It is none.
+        ForbiddenError: The account is no admin.
     """
     principal = await current_user(request)
     check_admin(principal)
@@ -85,7 +85,7 @@ CurrentAdmin = Annotated[Principal, Depends(current_admin)]
 
 
 def set_audit_subject(request: Request, subject: str) -> None:
-    """Say which thing a request was about, for the audit log, where its address does not."""
+    """Set which thing a request is about, for the audit log, where its path does not say it."""
     request.state.subject = subject
 
 
@@ -98,24 +98,26 @@ async def commit_audited(
     exclusive: bool = False,
     subject: Callable[[T], str] | None = None,
 ) -> T:
-    """Make a change and write the access to it down in the same transaction; the guard then need not do it by itself.
+    """Make a change and write the access to the audit log in the same transaction.
+
+    The middleware then need not write the access in a transaction of its own.
 
     Args:
-        request: What is being answered.
-        context: Of the server.
+        request: The request.
+        context: The parts of the server.
         change: As for `Store.commit`.
-        status: Of the answer that follows.
+        status: HTTP status of the answer that follows.
         exclusive: As for `Store.commit`.
-        subject: What the access was to, where the address does not say it.
+        subject: Returns the number of the thing that the access was to, where the path does not say it.
     """
 
-    def both(session: Transaction) -> T:
+    def change_and_record(session: Transaction) -> T:
         value = change(session)
         if subject is not None:
             set_audit_subject(request, subject(value))
         audit_log.record(session, request.state.audit_entry(status))
         return value
 
-    value = await context.store.commit_async(both, exclusive=exclusive)
+    value = await context.store.commit_async(change_and_record, exclusive=exclusive)
     request.state.recorded = status
     return value

@@ -1,9 +1,10 @@
-"""The guard at the door: every request passes it before any endpoint sees it, and every answer on its way out.
+"""Security around all routes: every request passes this middleware before a route sees it, and every answer after it.
 
-In: the host is one of ours, a browser's changing request comes from our own page, somebody is asking who may, not too
-often, and not with too much. Out: the access is written down before the answer leaves (no record, no answer), headers
-forbid what a page of ours never does, and an error nobody foresaw leaves as a number. What is not expressly public
-needs a login, so that a forgotten rule closes a door instead of opening one.
+On the way in it checks that the host is one of this server's names, that a browser's changing request comes from this
+server's own page, that the sender is logged in, does not ask too often and does not send too much. On the way out it
+writes the access to the audit log before the answer leaves (no record, no answer), sets headers that forbid what this
+server's pages never do, and turns an unforeseen error into a number. Every route that is not in `PUBLIC` needs a login,
+so a forgotten rule refuses instead of allowing. What a logged-in account may do is in `server.security.permissions`.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from pneumoscope.server.security.rate_limit import RateLimit
 from pneumoscope.server.storage.crypto import new_id
 
 PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/login")})
-"""What answers without a login, beside the web app's own files."""
+"""Methods and paths that answer without a login, beside the web app's own files."""
 UPLOAD = "/api/studies"
 EVENTS = "/api/events"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -56,7 +57,7 @@ def cookie_name(encrypted: bool) -> str:
     return "__Host-session" if encrypted else "session"
 
 
-class Guard:
+class SecurityMiddleware:
     """ASGI middleware around the whole app."""
 
     def __init__(self, app: ASGIApp, context: Context) -> None:
@@ -72,32 +73,32 @@ class Guard:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return  # no websockets here
-        passage = _Passage(self._context, scope, receive, send)
+        exchange = _Exchange(self._context, scope, receive, send)
         try:
-            await self._admit(passage)
-            await self._app(scope, passage.receive, passage.send)
+            await self._admit(exchange)
+            await self._app(scope, exchange.receive, exchange.send)
         except Exception as error:
-            if passage.started:
+            if exchange.started:
                 raise
-            await passage.refuse(problem_of(error, passage.number))
+            await exchange.refuse(problem_of(error, exchange.number))
 
-    async def _admit(self, passage: _Passage) -> None:
-        headers, method, path = passage.headers, passage.method, passage.path
+    async def _admit(self, exchange: _Exchange) -> None:
+        headers, method, path = exchange.headers, exchange.method, exchange.path
         self._check_host(headers)
-        self._check_length(passage)
+        self._check_length(exchange)
         if method not in _SAFE:
             self._check_origin(headers)
-        if passage.is_page:  # the same for everyone: nobody is looked up
-            if wait := self._requests.wait(passage.address):
+        if exchange.is_page:  # the same for everyone: no account is looked up
+            if wait := self._requests.wait(exchange.address):
                 raise _too_often(wait)
             return
         login = (method, path) == ("POST", "/api/login")
-        if login and (wait := self._logins.wait(passage.address)):
+        if login and (wait := self._logins.wait(exchange.address)):
             raise _too_often(wait, code="locked-out")
         principal: Principal | None = LOCAL
         if self._settings.needs_login or "authorization" in headers:
             principal = await run_in_threadpool(self._principal, headers, keep_alive=path != EVENTS)
-        if wait := self._requests.wait(principal.id if principal else passage.address):
+        if wait := self._requests.wait(principal.id if principal else exchange.address):
             raise _too_often(wait)
         if principal is None and (method, path) not in PUBLIC:
             raise LoginRequiredError(
@@ -107,8 +108,8 @@ class Guard:
                 code="login",
             )
         if principal is not None:
-            passage.principal = principal
-            passage.state["principal"] = principal
+            exchange.principal = principal
+            exchange.state["principal"] = principal
             if principal.csrf is not None and method not in _SAFE and not login:
                 sent = headers.get("x-csrf-token", "")
                 if not hmac.compare_digest(sent.encode(), principal.csrf.encode()):
@@ -123,16 +124,16 @@ class Guard:
                 Problem(421, "the host", "is not a name of this server.", "Use its own, or allow it (--hosts).")
             )
 
-    def _check_length(self, passage: _Passage) -> None:
-        length = passage.headers.get("content-length", "0")
+    def _check_length(self, exchange: _Exchange) -> None:
+        length = exchange.headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit():
             raise HttpError(Problem(400, "Content-Length", "is not a number."))
-        passage.limit = self._settings.max_request_bytes if passage.path == UPLOAD else _SMALL_BODY
-        if int(length) > passage.limit:
-            raise passage.too_large()
+        exchange.limit = self._settings.max_request_bytes if exchange.path == UPLOAD else _SMALL_BODY
+        if int(length) > exchange.limit:
+            raise exchange.too_large()
 
     def _check_origin(self, headers: Headers) -> None:
-        """Refuse what another site makes a browser send. Programs send neither header."""
+        """Refuse what another site makes a browser send; programs send neither header."""
         origin = headers.get("origin")
         if headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none") or (
             origin is not None and origin.partition("://")[2] != headers.get("host", "")
@@ -153,8 +154,8 @@ class Guard:
         return None if cookie is None else self._context.sessions.find(cookie.value, keep_alive=keep_alive)
 
 
-class _Passage:
-    """One request on its way in, and its answer on its way out."""
+class _Exchange:
+    """One request and its answer."""
 
     def __init__(self, context: Context, scope: Scope, receive: Receive, send: Send) -> None:
         self._context = context
@@ -173,8 +174,8 @@ class _Passage:
         self.principal: Principal | None = None
         self.limit = _SMALL_BODY
         self.started = False
-        self._begun = perf_counter()
-        self._came = 0
+        self._started_at = perf_counter()
+        self._received = 0
         self._replaced = False
 
     def too_large(self) -> TooLargeError:
@@ -187,52 +188,52 @@ class _Passage:
         )
 
     async def receive(self) -> Message:
-        """Pass on what comes in, up to the limit: a declared length may lie, and need not be there."""
+        """Pass the request on, up to the limit: its declared length may lie, and need not be there."""
         message = await self._receive()
         if message["type"] == "http.request":
-            self._came += len(message.get("body", b""))
-            if self._came > self.limit:
+            self._received += len(message.get("body", b""))
+            if self._received > self.limit:
                 raise self.too_large()
         return message
 
     async def send(self, message: Message) -> None:
-        """Pass on what goes out, after the access has been written down."""
+        """Pass the answer on, after the access is written to the audit log."""
         if self._replaced:
             return
         if message["type"] == "http.response.start":
-            if self._came > self.limit and message["status"] != 413:
-                self._replaced = True  # a parser has made another error of ours
+            if self._received > self.limit and message["status"] != 413:
+                self._replaced = True  # a parser has turned the limit's error into another
                 await self.refuse(problem_of(self.too_large(), self.number))
                 return
             try:
                 await self._record(message["status"])
             except Exception as error:
                 self._replaced = True
-                await self._answer(problem_of(error, self.number))
+                await self._send_problem(problem_of(error, self.number))
                 return
-            self._dress(message)
+            self._add_headers(message)
             self.started = True
         await self._send(message)
 
     async def refuse(self, problem: Problem) -> None:
-        """Answer with a problem; written down like any other answer, except floods."""
+        """Answer with a problem; it is written to the audit log like any answer, except floods."""
         if problem.status != 429:
             try:
                 await self._record(problem.status)
             except Exception as error:
                 problem = problem_of(error, self.number)
-        await self._answer(problem)
+        await self._send_problem(problem)
 
-    async def _answer(self, problem: Problem) -> None:
-        async def dressed(message: Message) -> None:
+    async def _send_problem(self, problem: Problem) -> None:
+        async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                self._dress(message)
+                self._add_headers(message)
                 self.started = True
             await self._send(message)
 
-        await problem_response(problem, self.number)(self._scope, self._receive, dressed)
+        await problem_response(problem, self.number)(self._scope, self._receive, send_with_headers)
 
-    def _dress(self, message: Message) -> None:
+    def _add_headers(self, message: Message) -> None:
         headers = MutableHeaders(scope=message)
         for name, value in HEADERS.items():
             headers.setdefault(name, value)
@@ -242,9 +243,9 @@ class _Passage:
 
     async def _record(self, status: int) -> None:
         route = _PAGE if self.is_page else getattr(self._scope.get("route"), "path", _UNKNOWN)
-        self._context.metrics.count(_known_method(self.method), route, status, perf_counter() - self._begun)
+        self._context.metrics.count(_known_method(self.method), route, status, perf_counter() - self._started_at)
         if self.is_page or self.path == "/healthz":
-            return  # nobody's data
+            return  # no patient's data
         if self.state.get("recorded") != status:
             await self._context.store.commit_async(lambda session: audit_log.record(session, self._audit_entry(status)))
 
@@ -271,5 +272,5 @@ def _too_often(wait: float, code: str = "too-often") -> BusyError:
 
 
 def _known_method(method: str) -> str:
-    """Return the method if it is one: labels of metrics must not be a client's free choice."""
+    """Return the method if HTTP has it: a client must not choose the labels of metrics freely."""
     return method if method in {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"} else "OTHER"
