@@ -2,7 +2,7 @@
 
     PneumoscopeError                exit code 1
     ├── UsageError                  exit code 2   an unknown name, a wrong option
-    ├── CheckRefusedError            exit code 3   a gate said no (data check, site acceptance)
+    ├── CheckRefusedError            exit code 3   a check refused (data check, site acceptance)
     ├── MissingExtraError           an optional part is not installed
     ├── ImageError                  a file that is not a readable, supported radiograph
     ├── ManifestError               a table of images that breaks its contract
@@ -14,8 +14,8 @@
     ├── RunError                    a training run that cannot start, continue or finish
     └── RefusalError                a request that the server refuses (the branch is in `server.errors`)
 
-An error names the thing, the value, the rule and the way out. Where somebody reads it in another language than these
-words are in, it has a code and values to say it anew with.
+An error names the thing, the value, the rule and the way out. Its code and values let the web app word it in another
+language.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 Values: TypeAlias = Mapping[str, str | int | float]
-"""Numbers, and short words of ours; never anything that was sent."""
+"""Numbers, and short words from this program; never text that a user sent."""
 
 
 class PneumoscopeError(Exception):
-    """Base of all errors a user can do something about.
+    """Base of all errors that a user can do something about.
 
     Args:
         thing: What is wrong, by name (a path, a key, a row).
         problem: What was found and which rule it breaks.
         way_out: What to do about it.
-        code: What kind of problem it is, for whoever says it in other words; empty where nobody does.
-        values: What those words then need.
+        code: The kind of problem, for a program that words it itself; empty where none does.
+        values: What such a wording needs.
     """
 
     exit_code = 1
@@ -51,7 +51,7 @@ class PneumoscopeError(Exception):
         super().__init__(f"{self.thing}: {problem}" + (f" {way_out}" if way_out else ""))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Go from one process to another whole; by itself an exception is made again from its text alone."""
+        """Keep all attributes when the error crosses a process; pickle alone would keep its text only."""
         return _rebuild, (type(self), self.args, self.__dict__)
 
 
@@ -68,7 +68,7 @@ class UsageError(PneumoscopeError):
 
 
 class CheckRefusedError(PneumoscopeError):
-    """A gate (data check, site acceptance) said no."""
+    """A check (of the data, of a site's acceptance) refused."""
 
     exit_code = 3
 
@@ -102,7 +102,7 @@ class RecipeError(PneumoscopeError):
 
 
 class WeightsError(PneumoscopeError):
-    """Weights that cannot be had or do not fit."""
+    """Weights that are not available or do not fit."""
 
 
 class BundleError(PneumoscopeError):

@@ -1,4 +1,4 @@
-"""A file appears whole or not at all: temporary name in the same folder, fsync, rename."""
+"""Files that appear complete or not at all (temporary name in the same folder, fsync, rename), and where they lie."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write ``text`` (UTF-8) to ``path``, whole or not at all."""
+    """Write ``text`` (UTF-8) to ``path``, complete or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
@@ -50,9 +50,9 @@ def sha256_of(path: Path) -> str:
 
 
 def cache_folder() -> Path:
-    """Return where the cache lies: ``PNEUMOSCOPE_CACHE``, or the user's cache folder."""
-    if named := os.environ.get("PNEUMOSCOPE_CACHE"):
-        return Path(named)
+    """Return the folder of the cache: ``PNEUMOSCOPE_CACHE``, or the user's cache folder."""
+    if configured := os.environ.get("PNEUMOSCOPE_CACHE"):
+        return Path(configured)
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Caches" / "pneumoscope"
     base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_CACHE_HOME")
@@ -60,9 +60,9 @@ def cache_folder() -> Path:
 
 
 def data_folder() -> Path:
-    """Return where what must outlast a cache lies: ``PNEUMOSCOPE_HOME``, or the user's data folder."""
-    if named := os.environ.get("PNEUMOSCOPE_HOME"):
-        return Path(named)
+    """Return the folder of data that must outlast a cache: ``PNEUMOSCOPE_HOME``, or the user's data folder."""
+    if configured := os.environ.get("PNEUMOSCOPE_HOME"):
+        return Path(configured)
     if sys.platform == "darwin":
         return Path.home() / "Library" / "Application Support" / "pneumoscope"
     base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_DATA_HOME")

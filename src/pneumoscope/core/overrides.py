@@ -1,6 +1,6 @@
 """One change to a nested setting, as `--set` and the search space of `tune` write it: ``head.dropout[1]=0.3``.
 
-Pure: nothing here knows what a recipe is. Whether the new value is allowed is for the recipe's own rules to say.
+Nothing here knows what a recipe is. The recipe's own rules decide whether the new value is allowed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ def parse_path(key: str, where: str) -> Path:
 
     Args:
         key: Names joined by dots; an entry of a list by its number from 0.
-        where: What to call it in an error.
+        where: The name of the setting in an error message.
 
     Raises:
         UsageError: It has an empty or broken step.
@@ -61,10 +61,10 @@ def parse_numbers(value: Any) -> Any:
 
 
 def put(data: dict[str, Any], path: Path, value: Any, where: str) -> None:
-    """Set the value at ``path`` inside ``data``, in place; a mapping on the way that is not there is made.
+    """Set the value at ``path`` inside ``data``, in place; a missing mapping on the way is created.
 
     Raises:
-        UsageError: A step is the number of an entry that is not there: a list is given whole, or one of its entries.
+        UsageError: A step is the number of an entry that does not exist.
     """
     place: Any = data
     for depth, name in enumerate(path):
@@ -81,11 +81,11 @@ def put(data: dict[str, Any], path: Path, value: Any, where: str) -> None:
 
 
 def _check_entry(place: Any, step: str | int, path: Path, where: str) -> None:
-    """Raise `UsageError` unless ``place``, found at ``path``, is a list with the entry ``step``."""
+    """Raise `UsageError` unless ``place``, which lies at ``path``, is a list with the entry ``step``."""
     name = ".".join(map(str, path))
-    whole = f"Give it whole: {name}=[...]"
+    whole = f"Give the whole list: {name}=[...]"
     if not isinstance(place, list) or not place:
-        found = "is empty" if place in (None, []) else f"is {place!r}, not a list"
-        raise UsageError(where, f"{name} {found}, so it has no entry {step!r}.", whole)
+        description = "is empty" if place in (None, []) else f"is {place!r}, not a list"
+        raise UsageError(where, f"{name} {description}, so it has no entry {step!r}.", whole)
     if not isinstance(step, int) or step >= len(place):
         raise UsageError(where, f"{name} has {len(place)} entries, numbered 0 to {len(place) - 1}.", whole)

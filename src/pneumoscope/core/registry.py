@@ -47,7 +47,7 @@ class Registry(Generic[T]):
         return thing
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that adds what it decorates under ``name``."""
+        """Return a decorator that adds the decorated object under ``name``."""
         return lambda thing: self.add(name, thing)
 
     def get(self, name: str) -> T:

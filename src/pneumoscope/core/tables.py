@@ -1,6 +1,6 @@
-"""Rows into a Parquet, CSV or JSON-lines file, in constant memory, whole or not at all.
+"""Write rows to a Parquet, CSV or JSON-lines file, in constant memory, complete or not at all.
 
-PyArrow writes Parquet by itself: pandas would double the start-up time of `predict`.
+PyArrow writes Parquet without pandas, which would double the start-up time of `predict`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pneumoscope.core.registry import suggestion
 FORMATS = (".parquet", ".csv", ".jsonl")
 
 ROW_GROUP = 8192
-"""Rows that are held at once while Parquet is written."""
+"""Rows in memory at a time while Parquet is written."""
 
 
 def check_format(output: Path) -> None:
@@ -40,10 +40,10 @@ def write_table(
     """Write rows to ``output``, in the format of its ending.
 
     Args:
-        rows: One dictionary a row, of JSON's kinds of values, with the columns' names as keys, in their order.
-        output: The file; its folder is made.
+        rows: One dictionary for each row, with values that JSON knows and the columns' names as keys, in their order.
+        output: The file; its folder is created.
         columns: Names and types ("string", "double" or "bool"). A column may hold None.
-        metadata: Facts about the table, kept in its schema where the format has one (Parquet).
+        metadata: Facts about the table, stored in its schema where the format has one (Parquet).
     """
     check_format(output)
     with atomic_path(output) as temporary:
@@ -82,7 +82,7 @@ def _write_parquet(
     typed = arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error")
     with parquet.ParquetWriter(path, schema) as writer:
         while group := list(islice(rows, ROW_GROUP)):
-            # By way of JSON, since PyArrow imports pandas (half a second) to turn a Python list into an array.
+            # JSON is the way here, since PyArrow imports pandas (half a second) to turn a Python list into an array.
             lines = "\n".join(json.dumps(row, allow_nan=False) for row in group).encode()
             table = arrow_json.read_json(pa.BufferReader(lines), parse_options=typed)
             writer.write_table(table.replace_schema_metadata(schema.metadata))

@@ -1,4 +1,4 @@
-"""The task of a model: which classes it tells apart, and how the labels of a manifest become classes."""
+"""The task of a model: the classes that it tells apart, and how the labels of a manifest become classes."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def _as_tuple(value: Any) -> Any:
 
 
 class Task(Frozen):
-    """What is told apart. The first class is the primary one (the positive one, if there are two)."""
+    """The classes of a model. The first one is primary (the positive one, if there are two)."""
 
     kind: Literal["binary", "multiclass"]
     classes: Annotated[tuple[str, ...], BeforeValidator(_as_tuple)] = Field(min_length=2)
-    optional: tuple[str, ...] = Field(default=(), description="classes that join if the data have them")
+    optional: tuple[str, ...] = Field(default=(), description="classes that are added if the data have them")
     map: dict[str, str] = Field(default_factory=dict, description="label of the manifest -> class, where they differ")
     ignore: tuple[str, ...] = Field(default=(), description="labels of the manifest whose images are left out")
     sigmoid_of: str | None = Field(default=None, description="binary: the class that the one output stands for")
@@ -33,7 +33,7 @@ class Task(Frozen):
                 raise ValueError(f"{label!r} is not in the vocabulary {list(LABELS)}")
         for name in self.classes:
             if name not in LABELS and name not in self.map.values():
-                raise ValueError(f"class {name!r} is neither in the vocabulary nor made by `map`")
+                raise ValueError(f"class {name!r} is neither in the vocabulary nor a value of `map`")
         if self.kind == "binary" and self.sigmoid_of is not None and self.sigmoid_of not in self.classes:
             raise ValueError(f"sigmoid_of {self.sigmoid_of!r} is not one of the classes {list(self.classes)}")
         return self

@@ -1,8 +1,8 @@
-"""Agreement of two who judged the same studies: a table, the share agreed upon, and kappa, which takes out chance.
+"""Agreement of two readers of the same studies: a table, the share of agreement, and kappa, which removes chance.
 
-Cohen's kappa (Educ Psychol Meas 1960); where several pairs of readers are put together, Conger's (Psychol Bull 1980):
+Two readers have Cohen's kappa (Educ Psychol Meas 1960), several pairs together have Conger's (Psychol Bull 1980):
 observed and chance agreement are means over the pairs, each with its own readers' habits. Intervals cluster by patient:
-Wilson's for the share, a bootstrap of groups for kappa. Patients vary in them, readers do not.
+Wilson's for the share, a bootstrap of groups for kappa. They account for other patients, not for other readers.
 """
 
 from __future__ import annotations
@@ -20,47 +20,50 @@ from pneumoscope.stats.intervals import FEWEST_GROUPS, proportion, too_few
 from pneumoscope.stats.kernels import Floats, Ints
 from pneumoscope.stats.metrics import confusion_matrix, group_index
 
-NOTHING = "nothing that both judged"
+NO_PAIRS = "no study that both judged"
 METHOD = "group bootstrap, BCa"
-CHANCE = "not defined: chance alone would agree always, since both gave one label only"
+ALWAYS_AGREES = "not defined: both gave one label only, so that chance alone would always agree"
 
 
 class Agreement(Frozen):
-    """How two agree."""
+    """How far two readers agree."""
 
     labels: tuple[str, ...]
-    table: tuple[tuple[int, ...], ...] = Field(description="row = what the first said, column = the second")
-    pairs: int = Field(description="judgements that both made")
-    groups: int = Field(description="patients they are of")
-    observed: Estimate = Field(description="share on which they agree")
+    table: tuple[tuple[int, ...], ...] = Field(description="row = label of the first reader, column = of the second")
+    pairs: int = Field(description="studies that both judged")
+    groups: int = Field(description="patients of these studies")
+    observed: Estimate = Field(description="share of the studies on which they agree")
     kappa: Estimate
 
 
 def kappa(first: Ints, second: Ints, classes: int, weight: Floats, pair: Ints | None = None) -> Floats:
-    """Return kappa under weightings [B]; NaN where chance alone would agree always.
+    """Return kappa under weightings [B]; NaN where chance alone would always agree.
 
     Args:
-        first: [N] class of each judgement, 0..classes-1.
-        second: [N] of the other judge.
+        first: [N] class that the first reader gave, 0..classes-1.
+        second: [N] class that the second reader gave.
         classes: Number of classes.
         weight: [B, N].
-        pair: [N] which two judges each row is of, 0..P-1; None: the same two throughout.
+        pair: [N] number of the two readers of each row, 0..P-1; None where all rows have the same two.
     """
-    kind = np.zeros(len(first), dtype=np.intp) if pair is None else pair
-    pairs = int(kind.max(initial=0)) + 1
+    pair_number = np.zeros(len(first), dtype=np.intp) if pair is None else pair
+    pairs = int(pair_number.max(initial=0)) + 1
     total = weight.sum(axis=1)
     observed = weight @ (first == second).astype(np.float64) / total
     chance = np.zeros(len(weight))
     for number in range(pairs):
-        mine = kind == number
-        held = weight[:, mine]
-        own = held.sum(axis=1)
-        shares = [held @ np.eye(classes)[judge[mine]] for judge in (first, second)]
-        by_pair = np.divide((shares[0] * shares[1]).sum(axis=1), own, out=np.zeros(len(own)), where=own > 0)
+        in_pair = pair_number == number
+        pair_weight = weight[:, in_pair]
+        pair_total = pair_weight.sum(axis=1)
+        shares = [pair_weight @ np.eye(classes)[reader[in_pair]] for reader in (first, second)]
+        by_pair = np.divide(
+            (shares[0] * shares[1]).sum(axis=1), pair_total, out=np.zeros(len(pair_total)), where=pair_total > 0
+        )
         chance += by_pair / total
-    left = 1 - chance
+    remaining = 1 - chance
     return np.asarray(
-        np.divide(observed - chance, left, out=np.full(len(left), np.nan), where=left > 1e-12), dtype=np.float64
+        np.divide(observed - chance, remaining, out=np.full(len(remaining), np.nan), where=remaining > 1e-12),
+        dtype=np.float64,
     )
 
 
@@ -74,19 +77,19 @@ def agreement(
     pairs: Sequence[str] | None = None,
     resamples: int = 2000,
 ) -> Agreement:
-    """Compare two judges.
+    """Compare two readers.
 
     Args:
-        first: [N] labels.
-        second: [N] labels of the other.
-        groups: [N] patient of each judgement.
-        labels: All that may occur, in the order of the table.
-        rng: Where the randomness of the bootstrap comes from.
-        pairs: [N] names of the two judges, where there are more than two.
+        first: [N] labels of the first reader.
+        second: [N] labels of the second reader.
+        groups: [N] patient of each study.
+        labels: All labels that may occur, in the order of the table.
+        rng: Source of the bootstrap's randomness.
+        pairs: [N] names of the two readers, where there are more than two.
         resamples: Bootstrap resamples.
     """
     place = {label: number for number, label in enumerate(labels)}
-    a, b = (np.array([place[label] for label in judge], dtype=np.intp) for judge in (first, second))
+    a, b = (np.array([place[label] for label in reader], dtype=np.intp) for reader in (first, second))
     group = group_index(groups)
     table = confusion_matrix(a, b, len(labels))
     return Agreement(
@@ -94,7 +97,7 @@ def agreement(
         table=tuple(tuple(int(n) for n in row) for row in table),
         pairs=len(a),
         groups=len(np.unique(group)),
-        observed=proportion(a == b, group, what="comparison") if len(a) else Estimate(value=None, note=NOTHING),
+        observed=proportion(a == b, group, what="comparison") if len(a) else Estimate(value=None, note=NO_PAIRS),
         kappa=_kappa_estimate(a, b, group, len(labels), None if pairs is None else group_index(pairs), rng, resamples),
     )
 
@@ -103,11 +106,11 @@ def _kappa_estimate(
     a: Ints, b: Ints, group: Ints, classes: int, pair: Ints | None, rng: np.random.Generator, resamples: int
 ) -> Estimate:
     if not len(a):
-        return Estimate(value=None, note=NOTHING)
+        return Estimate(value=None, note=NO_PAIRS)
     if np.isnan(kappa(a, b, classes, np.ones((1, len(a))), pair)[0]):
-        return Estimate(value=None, note=CHANCE)
-    # One stratum: how many studies either judge calls what is not fixed beforehand.
+        return Estimate(value=None, note=ALWAYS_AGREES)
+    # One stratum, since the number of studies that either reader gives a label is not fixed in advance.
     sample = resample(np.zeros(len(a), dtype=np.intp), group, 1, rng, resamples)
-    made = bootstrap(lambda weight: kappa(a, b, classes, weight, pair), sample)
-    note = too_few(sample.fewest, "comparison") if sample.fewest < FEWEST_GROUPS else made.note
-    return made.model_copy(update={"method": METHOD, "note": note})
+    estimate = bootstrap(lambda weight: kappa(a, b, classes, weight, pair), sample)
+    note = too_few(sample.fewest, "comparison") if sample.fewest < FEWEST_GROUPS else estimate.note
+    return estimate.model_copy(update={"method": METHOD, "note": note})

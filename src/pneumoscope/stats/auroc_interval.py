@@ -23,9 +23,19 @@ def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) ->
     """Return the AUROC with a score interval for clustered images.
 
     The limits are the areas A with |area - A| = t sqrt(variance at A): Newcombe's method 5, its variance scaled so that
-    at the observed area it is Obuchowski's. Near 1 few images are misplaced and that one says little, at 1 nothing: the
-    scale is drawn to that of groups half of the way to whole correlation, as if that had been seen in four misplaced
-    groups; at 0 and 1 the groups count as wholly correlated. A group may hold images of both classes.
+    at the observed area it is Obuchowski's. Near 1 few images are misplaced, so that Obuchowski's variance rests on
+    little, and at 1 on nothing. The scale then moves to that of groups half of the way to whole correlation, as if four
+    misplaced groups had shown that; at 0 and 1 the groups count as wholly correlated.
+
+    Args:
+        score: [N] any scores; the larger, the more likely the class.
+        positive: [N] whether the image is of the class.
+        group: [N] integer group of each image; a group may hold images of both classes.
+        tail: Probability outside each limit; .05 makes each limit a one-sided 95% limit.
+
+    Returns:
+        The area in 0..1 with its limits. Without images of both classes it is None, with fewer than 10 groups in a
+        class it has no limits; the note says so.
     """
     score, positive = np.asarray(score, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
     index = np.unique(group, return_inverse=True)[1].reshape(-1)
@@ -33,33 +43,33 @@ def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) ->
     fewest = min(len(counts) for counts in sides)
     if not fewest:
         return Estimate(value=None, note="needs images both of this class and of others")
-    found = _area_facts(score, positive, index)
+    facts = _area_facts(score, positive, index)
     if fewest < FEWEST_GROUPS:
-        return Estimate(value=found.area, method=AUROC_SCORE, note=too_few(fewest))
+        return Estimate(value=facts.area, method=AUROC_SCORE, note=too_few(fewest))
     (m, n), kish = (float(counts.sum()) for counts in sides), [kish_size(counts) for counts in sides]
-    nothing_seen = not 0.0 < found.area < 1.0 or found.variance <= 0.0
-    worth = kish if nothing_seen else [(1 + size) / 2 for size in kish]
-    near = min(max(found.area, 0.01), 0.99)
-    scale = newcombe_variance(near, m / worth[0], n / worth[1]) / newcombe_variance(near, m, n)
-    if not nothing_seen:
-        observed = found.variance / newcombe_variance(found.area, m, n)
-        scale = (found.misplaced * observed + _PRIOR_GROUPS * scale) / (found.misplaced + _PRIOR_GROUPS)
+    uninformative = not 0.0 < facts.area < 1.0 or facts.variance <= 0.0
+    images_per_unit = kish if uninformative else [(1 + size) / 2 for size in kish]
+    near = min(max(facts.area, 0.01), 0.99)
+    scale = newcombe_variance(near, m / images_per_unit[0], n / images_per_unit[1]) / newcombe_variance(near, m, n)
+    if not uninformative:
+        observed = facts.variance / newcombe_variance(facts.area, m, n)
+        scale = (facts.misplaced * observed + _PRIOR_GROUPS * scale) / (facts.misplaced + _PRIOR_GROUPS)
     quantile = float(ndtri(1 - tail))
     if max(kish) > 1.0:
-        quantile = float(stdtrit(found.freedom if not nothing_seen else fewest - 1, 1 - tail))
-    low, high = score_limits(found.area, lambda a: scale * newcombe_variance(a, m, n), quantile)
-    note = "the classes are separated: the interval rests on the number of groups" if nothing_seen else ""
-    return Estimate(value=found.area, low=low, high=high, method=AUROC_SCORE, note=note)
+        quantile = float(stdtrit(facts.freedom if not uninformative else fewest - 1, 1 - tail))
+    low, high = score_limits(facts.area, lambda a: scale * newcombe_variance(a, m, n), quantile)
+    note = "the classes are separated: the interval rests on the number of groups" if uninformative else ""
+    return Estimate(value=facts.area, low=low, high=high, method=AUROC_SCORE, note=note)
 
 
 @dataclass(frozen=True, slots=True)
 class _AreaFacts:
-    """How the images of either class stand against those of the other."""
+    """The AUROC and what its variance rests on."""
 
     area: float
     variance: float
     freedom: float  # of the variance (Satterthwaite)
-    misplaced: float  # groups that are not all on the right (or all on the wrong) side, of the class with fewer
+    misplaced: float  # groups that are not wholly on the right (or wrong) side, in the class that has fewer of them
 
 
 def obuchowski_variance(score: Floats, positive: Bools, group: Ints) -> float:
@@ -68,7 +78,7 @@ def obuchowski_variance(score: Floats, positive: Bools, group: Ints) -> float:
 
 
 def auroc_components(score: Floats, positive: Bools) -> Floats:
-    """Return for each image [N] the share of the other class that it stands rightly against (ties half).
+    """Return for each image [N] the share of the other class against which it ranks rightly (ties count half).
 
     The mean over either class is the AUROC (the structural components of DeLong et al., Biometrics 1988).
     """
@@ -105,12 +115,12 @@ def _area_facts(score: Floats, positive: Bools, index: Ints) -> _AreaFacts:
     part, groups = auroc_components(score, positive), int(index.max()) + 1
     area, squares, freedom, misplaced = float(part[positive].mean()), 0.0, 0.0, groups
     for side in (positive, ~positive):
-        v, of = part[side], index[side]
-        held = len(np.unique(of))
-        spread = np.bincount(of, weights=v - area, minlength=groups)
-        share = held / max(1, held - 1) * float((spread**2).sum()) / len(v) ** 2
-        squares, freedom = squares + share, freedom + share**2 / max(1, held - 1)
-        misplaced = min(misplaced, len(np.unique(of[v < 1])), len(np.unique(of[v > 0])))
+        v, group_here = part[side], index[side]
+        groups_here = len(np.unique(group_here))
+        spread = np.bincount(group_here, weights=v - area, minlength=groups)
+        share = groups_here / max(1, groups_here - 1) * float((spread**2).sum()) / len(v) ** 2
+        squares, freedom = squares + share, freedom + share**2 / max(1, groups_here - 1)
+        misplaced = min(misplaced, len(np.unique(group_here[v < 1])), len(np.unique(group_here[v > 0])))
     variance = components_variance(part, positive, index) if freedom > 0 else 0.0
     return _AreaFacts(area, variance, squares**2 / freedom if freedom > 0 else 1.0, float(misplaced))
 
@@ -128,7 +138,7 @@ def score_limits(area: float, variance: Callable[[float], float], quantile: floa
         return abs(area - a) - quantile * math.sqrt(max(0.0, variance(a)))
 
     def solve(inner: float, outer: float) -> float:
-        if gap(outer) <= 0:  # only at the end of the scale itself
+        if gap(outer) <= 0:  # only at the end of the scale
             return outer
         for _ in range(60):
             middle = (inner + outer) / 2

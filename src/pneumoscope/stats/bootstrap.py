@@ -1,8 +1,8 @@
 """The interval of every figure that is neither a proportion nor an AUROC: a bootstrap of groups, with BCa limits.
 
-Groups, not images, are drawn (images of a patient are not independent), within classes (case-control data has no
-prevalence to resample). Bias correction and acceleration: Efron, JASA 1987; several strata: Davison & Hinkley,
-Bootstrap Methods and Their Application, 1997, 5.3.2.
+It draws groups, not images, since images of one patient are not independent; and it draws within classes, since
+case-control data has no prevalence to resample. Bias correction and acceleration follow Efron, JASA 1987, several
+strata follow Davison & Hinkley, Bootstrap Methods and Their Application, 1997, 5.3.2.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ Statistic = Callable[[Floats], Floats]
 
 @dataclass(frozen=True, slots=True)
 class Resampling:
-    """Bootstrap draws of whole groups, made once and shared by every metric of an evaluation.
+    """Bootstrap draws of whole groups, which every metric of an evaluation shares.
 
     A group's stratum is the rarest class among its images, so that no resample loses a rare class. Of the n groups of a
     stratum n - 1 are drawn and weighted by n / (n - 1): drawing n would make every interval too short, by 5% at n = 10
@@ -74,8 +74,8 @@ def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, r
         truth: [N] class of each image.
         group: [N] integer group of each image.
         classes: Number of classes.
-        rng: Where the randomness comes from.
-        resamples: How many.
+        rng: Source of the randomness.
+        resamples: Number of resamples.
     """
     index, stratum, fewest = strata_of(truth, group, classes)
     groups = len(stratum)
@@ -88,8 +88,8 @@ def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, r
             scale[members] = n / (n - 1)
             for start in range(0, resamples, 100):
                 rows = slice(start, min(start + 100, resamples))
-                drawn = rng.multinomial(n - 1, np.full(n, 1 / n), size=rows.stop - rows.start)
-                counts[rows, members] = drawn
+                draws = rng.multinomial(n - 1, np.full(n, 1 / n), size=rows.stop - rows.start)
+                counts[rows, members] = draws
     return Resampling(index, stratum, counts, scale, fewest)
 
 
@@ -99,7 +99,7 @@ def bootstrap(
     """Return a figure with its BCa interval.
 
     The tails are those of Student's distribution with the degrees of freedom that the strata leave (Hesterberg, Am Stat
-    2015). Where the figure cannot be computed, or an interval would be a pretence, the note says why.
+    2015). Where the figure cannot be computed, or an interval would claim too much, the note says why.
 
     Args:
         statistic: The figure under weights.
@@ -157,11 +157,11 @@ def _influence(statistic: Statistic, sample: Resampling) -> tuple[float, float]:
 
 
 def _leave_out(members: Ints, blocks: int, which: slice, sample: Resampling) -> Floats:
-    """Return weights [rows, N], each without one block of a stratum's groups, whose others carry its weight."""
+    """Return weights [rows, N], each without one block of a stratum's groups; the other groups carry its weight."""
     weight = np.ones((blocks, len(sample.stratum)))[which]
     block = np.arange(len(members)) % blocks
-    here = np.arange(blocks)[which][:, None] == block
-    weight[:, members] = np.where(here, 0.0, len(members) / (len(members) - here.sum(axis=1, keepdims=True)))
+    left_out = np.arange(blocks)[which][:, None] == block
+    weight[:, members] = np.where(left_out, 0.0, len(members) / (len(members) - left_out.sum(axis=1, keepdims=True)))
     return weight[:, sample.group]
 
 

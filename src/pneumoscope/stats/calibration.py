@@ -29,8 +29,8 @@ _PRIOR_BIAS = 1.0  # standard deviation of a class bias, in nats
 def first_half(groups: ArrayLike) -> Bools:
     """Return [N] whether each image is in the first half of the calibration part, by a hash of its group.
 
-    First half: temperature, bias, operating points, score bands, refusal. Second: prediction sets. The hash needs no
-    seed and no order, so that both halves stay what they are when images are added.
+    The first half serves temperature, bias, operating points, score bands and refusal, the second prediction sets. The
+    hash needs no seed and no order, so that no image changes its half when others are added.
     """
     names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
     first = [hashlib.sha256(f"calibration-half:{name}".encode()).digest()[0] < 128 for name in names]
@@ -53,8 +53,8 @@ class Scaling:
 def fit_scaling(logits: ArrayLike, truth: ArrayLike) -> Scaling:
     """Fit temperature (Guo et al., ICML 2017) and class bias to uncalibrated logits, by penalised likelihood.
 
-    The penalty is one weak prior for the whole fit, log T ~ N(0, 1) and each bias ~ N(0, 1): with hundreds of images it
-    is not felt; with classes that the logits separate it keeps T from going to 0, that is, from certainty that no
+    The penalty is one weak prior for the whole fit, log T ~ N(0, 1) and each bias ~ N(0, 1). With hundreds of images it
+    has no effect. Where the logits separate the classes it keeps T from going to 0, that is, from a certainty that no
     finite number of images can give. Biases sum to 0.
 
     Args:
@@ -79,17 +79,17 @@ def fit_scaling(logits: ArrayLike, truth: ArrayLike) -> Scaling:
 
     low, high = (math.log(t) for t in TEMPERATURE_RANGE)
     bounds = [(low, high)] + [(None, None)] * classes
-    found = minimize(loss, np.zeros(1 + classes), jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12})
-    bias = found.x[1:] - found.x[1:].mean()
-    return Scaling(temperature=math.exp(found.x[0]), bias=tuple(float(b) for b in bias))
+    optimum = minimize(loss, np.zeros(1 + classes), jac=True, method="L-BFGS-B", bounds=bounds, options={"ftol": 1e-12})
+    bias = optimum.x[1:] - optimum.x[1:].mean()
+    return Scaling(temperature=math.exp(optimum.x[0]), bias=tuple(float(b) for b in bias))
 
 
 def score_bands(
     score: ArrayLike, positive: ArrayLike, groups: ArrayLike, *, most: int = 6, fewest_images: int = 30
 ) -> tuple[dict[str, float], ...]:
-    """Return what share of the calibration images in each band of the score was of the primary label.
+    """Return the share of the primary label among the calibration images in each band of the score.
 
-    Bands hold about equal numbers of images, at least ``fewest_images`` and 10 groups; neighbours are joined until they
+    Bands hold about equal numbers of images, at least ``fewest_images`` and 10 groups. Neighbours are merged until they
     do, and until the observed rate rises from band to band. The shares hold at the prevalence of these images only.
 
     Returns:
@@ -109,9 +109,9 @@ def score_bands(
 
     place = 0
     while place < len(edges) - 2:
-        here, there = inside(edges[place], edges[place + 1]), inside(edges[place + 1], edges[place + 2])
-        if small(here) or small(there) or y[here].mean() >= y[there].mean():
-            del edges[place + 1]  # joined with its neighbour; the one before may now be out of order
+        this, next_one = inside(edges[place], edges[place + 1]), inside(edges[place + 1], edges[place + 2])
+        if small(this) or small(next_one) or y[this].mean() >= y[next_one].mean():
+            del edges[place + 1]  # merged with its neighbour; the band before may now be out of order
             place = max(0, place - 1)
         else:
             place += 1

@@ -1,12 +1,12 @@
 """Prediction sets: all labels that the model cannot rule out, right for a stated share of the images of each label.
 
 Label-conditional ("Mondrian") split conformal prediction (Vovk, Lindsay & Fontana 2003; Sadinle, Lei & Wasserman, JASA
-2019). For each label the probability of that label is ranked among calibration images that bear it; a new image of the
-label is in exchange with them, so that its rank, and nothing about the model, gives the guarantee. One random image of
-a group is used, since images of one patient are not exchangeable with those of others. It holds where new images of a
-label look like calibration images of that label: a change of prevalence does no harm, another machine may.
+2019). For each label the probability of that label is ranked among calibration images of the label. A new image of the
+label is exchangeable with them, so that its rank gives the guarantee, whatever the model. One random image of each
+group enters, since images of one patient are not exchangeable with those of others. The guarantee holds where new
+images of a label look like calibration images of that label: a change of prevalence does no harm, another machine may.
 
-The thresholds come from the second half of the calibration part, which set nothing else.
+The thresholds come from the second half of the calibration part, which serves nothing else.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ METHOD = "label-conditional split conformal, one random image a group"
 
 
 class SetCoverage(Frozen):
-    """How prediction sets fare on some images."""
+    """Coverage and size of prediction sets on some images."""
 
     alpha: float = Field(description="the sets aim to hold the true label of 1 - alpha of the images of each label")
     coverage: dict[str, Estimate] = Field(description="label -> share of its images whose set holds it")
@@ -47,24 +47,26 @@ def threshold(own: ArrayLike, alpha: float) -> float:
     """Return the smallest probability of a label at which it belongs to a set.
 
     It is the k-th smallest of the n calibration probabilities, k = floor(alpha (n + 1)): a new one is under it with
-    probability k / (n + 1) at most. With k = 0, that is fewer than 1 / alpha - 1 images, nothing can be ruled out: 0.
+    probability k / (n + 1) at most. With k = 0, that is fewer than 1 / alpha - 1 images, nothing can be ruled out, and
+    the threshold is 0.
 
     Args:
-        own: [n] the probability of the label on images that bear it, one a group.
+        own: [n] the probability of the label on images of the label, one for each group.
         alpha: In 0..1.
     """
     ordered = np.sort(np.asarray(own, dtype=np.float64))
-    rank = math.floor(alpha * (len(ordered) + 1) + 1e-9)  # .05 x 20 is 1, whatever floating point makes of it
+    rank = math.floor(alpha * (len(ordered) + 1) + 1e-9)  # .05 x 20 is 1, also in floating point
     if rank == 0:
         return 0.0
-    # One float32 step lower, so that this very image is still inside after its score has been written and read.
+    # One float32 step lower, so that this image is still inside after its score has been written and read.
     return max(0.0, float(np.nextafter(np.float32(ordered[rank - 1]), np.float32(-1))))
 
 
 def spread(n: int, alpha: float) -> tuple[float, float]:
-    """Return between what limits the true coverage of a threshold set on n groups lies 95 times in 100.
+    """Return the limits between which the true coverage of a threshold from n groups lies 95 times in 100.
 
-    The guarantee is for the average over calibration sets; that of one follows Beta(n + 1 - k, k) (Vovk, ACML 2012).
+    The guarantee is for the average over calibration sets; the coverage of one follows Beta(n + 1 - k, k) (Vovk, ACML
+    2012).
     """
     from scipy.stats import beta
 
@@ -83,10 +85,10 @@ def fit(
     rng: np.random.Generator,
     alpha: float = ALPHA,
 ) -> PredictionSets:
-    """Return the thresholds of each label; 0 where there are too few groups to rule it out.
+    """Return the threshold of each label; 0 where there are too few groups to rule the label out.
 
     Args:
-        probability: [N, C] calibrated probabilities of the untouched half of the calibration part.
+        probability: [N, C] calibrated probabilities of the second half of the calibration part.
         truth: [N] in 0..C-1.
         groups: [N].
         classes: C names.
@@ -105,20 +107,20 @@ def fit(
 
 
 def members(probability: ArrayLike, thresholds: Sequence[float]) -> Bools:
-    """Return which labels each image's set holds [N, C]; a set may be empty: the image is unusual for every label."""
+    """Return the labels of each image's set [N, C]; an empty set means that the image is unusual for every label."""
     return np.asarray(np.asarray(probability, dtype=np.float64) >= np.asarray(thresholds), dtype=np.bool_)
 
 
 def measure(
     probability: Floats, truth: Ints, group: Ints, classes: Sequence[str], thresholds: Mapping[str, float], alpha: float
 ) -> SetCoverage:
-    """Return how sets with these thresholds fare: probability [N, C], truth [N], group [N] integers."""
+    """Return coverage and size of sets with these thresholds; probability [N, C], truth [N], group [N] integers."""
     inside = members(probability, [thresholds[name] for name in classes])
-    held = inside[np.arange(len(truth)), truth]
+    covered = inside[np.arange(len(truth)), truth]
     size: NDArray[np.intp] = inside.sum(axis=1)
     return SetCoverage(
         alpha=alpha,
-        coverage={name: proportion(held[truth == k], group[truth == k]) for k, name in enumerate(classes)},
+        coverage={name: proportion(covered[truth == k], group[truth == k]) for k, name in enumerate(classes)},
         mean_size=float(size.mean()) if len(size) else None,
         sizes=tuple(int(n) for n in np.bincount(size, minlength=len(classes) + 1)),
     )

@@ -1,4 +1,4 @@
-"""The points of an evaluation's pictures, as numbers, so that a report needs neither the images nor the predictions."""
+"""The points of an evaluation's curves, as numbers, so that a report needs neither the images nor the predictions."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _COLUMNS = 20  # of a histogram
 
 
 class Band(Frozen):
-    """A band of scores: what the model said on average and what was observed."""
+    """A band of scores: the mean score in it and the observed rate."""
 
     stated: float
     observed: Estimate
@@ -37,7 +37,7 @@ class ScoreBand(Frozen):
 
 
 class CurvePoints(Frozen):
-    """Points of the pictures of the primary class (the first)."""
+    """Points of the curves of the primary class (the first)."""
 
     roc: tuple[tuple[float, float], ...] = Field(
         description="(1 - specificity, sensitivity), rising; empty if undefined"
@@ -49,7 +49,7 @@ class CurvePoints(Frozen):
 
 
 def curve_points(probability: Floats, truth: Ints, group: Ints, classes: Sequence[str]) -> CurvePoints:
-    """Return the points of the pictures; probability [N, C], truth [N], group [N]."""
+    """Return the points of the curves; probability [N, C], truth [N], group [N]."""
     score, positive = probability[:, 0], truth == 0
     columns = np.clip((score * _COLUMNS).astype(np.intp), 0, _COLUMNS - 1)
     return CurvePoints(
@@ -65,12 +65,12 @@ def curve_points(probability: Floats, truth: Ints, group: Ints, classes: Sequenc
 def observed_score_bands(
     score: Floats, positive: Bools, group: Ints, bands: Sequence[Mapping[str, float]]
 ) -> tuple[ScoreBand, ...]:
-    """Return what became of the card's score bands on other images; score [N], positive [N], group [N]."""
-    found = []
+    """Return the observed rates of the card's score bands on other images; score [N], positive [N], group [N]."""
+    observed_bands = []
     for band in bands:
         low, high = band["low"], band["high"]
         inside = (score >= low) & ((score <= high) if high >= 1.0 else (score < high))
-        found.append(
+        observed_bands.append(
             ScoreBand(
                 low=low,
                 high=high,
@@ -80,7 +80,7 @@ def observed_score_bands(
                 images=int(inside.sum()),
             )
         )
-    return tuple(found)
+    return tuple(observed_bands)
 
 
 def _roc(score: Floats, positive: np.ndarray) -> tuple[tuple[float, float], ...]:
@@ -89,7 +89,7 @@ def _roc(score: Floats, positive: np.ndarray) -> tuple[tuple[float, float], ...]
     hits = 1 - np.searchsorted(pos, thresholds, side="left") / len(pos)
     false = 1 - np.searchsorted(neg, thresholds, side="left") / len(neg)
     points = np.concatenate([[[0.0, 0.0]], np.column_stack([false, hits])])
-    # A corner is kept, the points on the straight way between two are not.
+    # Corners stay; points on the straight line between two corners go.
     before, after = np.diff(points, axis=0)[:-1], np.diff(points, axis=0)[1:]
     turns = np.concatenate([[True], before[:, 0] * after[:, 1] != before[:, 1] * after[:, 0], [True]])
     points = points[turns]

@@ -1,11 +1,11 @@
 """Is acting on the model better than treating everyone or no one? Decision-curve analysis (Vickers & Elkin 2006).
 
-Whoever acts at a probability of t holds a missed case to be (1 - t) / t times as bad as a needless action. On that
+A person who acts at a probability of t considers a missed case (1 - t) / t times as bad as a needless action. On that
 scale the net benefit is counted in true positives per image: sensitivity * prevalence - (1 - specificity) *
-(1 - prevalence) * t / (1 - t). Doing nothing has 0. A curve shows values, it does not choose t: that is for people.
+(1 - prevalence) * t / (1 - t). Doing nothing has 0. A curve shows values; people choose t.
 
-In case-control data the prevalence is the collector's; curves are drawn at stated prevalences too, for which the
-probabilities are first moved (``prevalence.at_prior``).
+In case-control data the collector chose the prevalence. There are therefore also curves at stated prevalences, to which
+the probabilities are moved first (``prevalence.at_prior``).
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ METHOD = "limits of sensitivity and specificity, combined (Zou & Donner 2008)"
 class NetBenefit(Frozen):
     """Net benefit at one threshold probability, in true positives per image; treating no one has 0."""
 
-    threshold: float = Field(description="probability at which one would act")
+    threshold: float = Field(description="probability at which a person would act")
     model: Estimate = Field(description="acting where the model's probability reaches it")
     treat_all: float = Field(description="acting on every image")
 
@@ -44,7 +44,7 @@ class DecisionCurve(Frozen):
 
 
 def net_benefit(called: ArrayLike, positive: ArrayLike, groups: ArrayLike, prevalence: float, at: float) -> NetBenefit:
-    """Return the net benefit of acting on the images that are called.
+    """Return the net benefit of acting on the images that are called positive.
 
     Args:
         called: [N] whether the probability reaches ``at``.
@@ -85,10 +85,10 @@ def decision_curve(
     """Return the decision curve of probabilities of one class.
 
     Args:
-        probability: [N] of the class, at the prevalence at which the curve is to hold.
+        probability: [N] of the class, at the prevalence of the curve.
         positive: [N] whether the image is of the class.
         groups: [N].
-        prevalence: Stated; without it the share in these images.
+        prevalence: A stated prevalence; None for the share in these images.
         thresholds: Threshold probabilities.
     """
     p, y = np.asarray(probability, dtype=np.float64), np.asarray(positive, dtype=np.bool_)

@@ -1,4 +1,4 @@
-"""Figures with their intervals, and what is derived from them on calibration data: the records of this room."""
+"""Records of this package: a figure with its interval, and what calibration data gives."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ class OperatingPoint(Frozen):
     threshold: float
     sensitivity: Estimate
     specificity: Estimate
-    meaning: str = Field(default="", description="in words: of how many images of which sources how many were above")
+    meaning: str = Field(default="", description="in words: how many images of which sources were above it")
 
 
 class PredictionSets(Frozen):
-    """Thresholds of prediction sets, from the second half of the calibration part, which set nothing else."""
+    """Thresholds of prediction sets, from the second half of the calibration part."""
 
     alpha: float = Field(description="the sets aim to hold the true label of 1 - alpha of the images of each label")
     thresholds: dict[str, float] = Field(description="label -> the smallest probability at which it is in the set")
@@ -58,7 +58,7 @@ class PredictionSets(Frozen):
     mean_size: float | None = Field(default=None, description="labels in a set there, on average")
 
     def of(self, probabilities: Mapping[str, float]) -> list[str]:
-        """Return the labels that can't be ruled out; none where the image is unusual for every label."""
+        """Return the labels that cannot be ruled out; none where the image is unusual for every label."""
         return [label for label, limit in self.thresholds.items() if probabilities[label] >= limit]
 
 
@@ -73,7 +73,7 @@ class LikelihoodBand(Frozen):
 
 
 class Promises(Frozen):
-    """What a card says that new images can prove wrong."""
+    """The statements of a card that new images can prove wrong."""
 
     labels: tuple[str, ...] = Field(description="in the order of the graph's outputs; the first is primary")
     class_prior: tuple[float, ...] = Field(description="share of each class in the calibration part")

@@ -1,7 +1,7 @@
-"""All figures of one model on one set of images, each with its interval: the one place where they are put together.
+"""All figures of one model on one set of images, each with its interval.
 
-Pure: arrays in, a JSON-able ``Figures`` out. The clinic (``evaluate.py``) and the lab call the same function, so that a
-figure in a card, a report and a training log cannot mean three things.
+`evaluate_predictions` takes arrays and returns a record that can be written as JSON. Training and evaluation call it,
+so that a figure means the same in a card, a report and a training log.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ BY_CLASS = CLASS_METRICS.names
 
 
 class OperatingResult(Frozen):
-    """What a frozen threshold on the primary label's probability does on these images."""
+    """The effect of a frozen threshold on the primary label's probability on these images."""
 
     name: str
     threshold: float
@@ -93,15 +93,15 @@ def evaluate_predictions(
         truth: [N] in 0..C-1.
         groups: [N] name of each image's group (patient, cluster or image).
         classes: C names.
-        thresholds: Operating point -> threshold on the primary class's probability, frozen beforehand.
-        rng: Where the randomness of the bootstrap comes from.
-        resamples: Bootstrap resamples; 0 leaves the intervals that need them out, and says so.
-        promises: What the model's card promises. With it come the figures that judge it, and what to do with the
-            model's answers: score bands, decision curves, risk against coverage, prediction sets.
+        thresholds: Operating point -> threshold on the primary class's probability, chosen before on other images.
+        rng: Source of the bootstrap's randomness.
+        resamples: Bootstrap resamples; with 0 the intervals that need them are missing, and a note says so.
+        promises: What the model's card promises. It adds the figures that test it: score bands, decision curves, risk
+            against coverage, prediction sets.
         ood: [N] out-of-distribution scores, for risk against coverage.
 
     Returns:
-        The figures. With no image at all each is None.
+        The figures; each is None where there is no image.
     """
     p, y = np.asarray(probabilities, dtype=np.float64), np.asarray(truth, dtype=np.intp)
     if p.shape != (len(y), len(classes)) or len(np.asarray(groups)) != len(y):
@@ -133,7 +133,7 @@ def evaluate_predictions(
 
 
 def _promised_figures(images: AllClasses, promises: Promises, ood: ArrayLike | None) -> dict[str, Any]:
-    """Return the figures that need the card's promises, by their names in ``Figures``."""
+    """Return the figures that test the card's promises, by their names in ``Figures``."""
     p, y, group, sample = images.probability, images.truth, images.group, images.sample
     positive, wrong = y == 0, ~images.correct
     trusts = {"confidence": p.max(axis=1)}

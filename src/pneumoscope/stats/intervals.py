@@ -31,7 +31,7 @@ _MOSTLY_SINGLE = 1.5
 
 
 def too_few(groups: int, of: str = "class") -> str:
-    """Return the note of an interval that is not estimable."""
+    """Return the note of an interval that is not estimable, since there are too few groups."""
     return f"interval not estimable: {groups} groups in this {of}, fewer than {FEWEST_GROUPS}"
 
 
@@ -47,8 +47,8 @@ def wilson_limits(share: float, n: float, quantile: float) -> tuple[float, float
 def modified_limits(share: float, n: float, quantile: float, tail: float = TAIL) -> tuple[float, float]:
     """Return Wilson's limits, moved outwards where 1 to 3 of the n are failures (or successes).
 
-    Counts are whole numbers, so that just there the plain limits exclude the truth far too often: 16 times in 100 at
-    the worst. The limit of the Poisson distribution takes their place (Brown, Cai & DasGupta, Stat Sci 2001, 4.1.1).
+    Counts are whole numbers, so that just there the plain limits exclude the truth far too often: up to 16 times in
+    100. The limit of the Poisson distribution replaces them (Brown, Cai & DasGupta, Stat Sci 2001, 4.1.1).
     """
     low, high = wilson_limits(share, n, quantile)
     for count, upper in ((share * n, False), ((1 - share) * n, True)):
@@ -59,17 +59,16 @@ def modified_limits(share: float, n: float, quantile: float, tail: float = TAIL)
 
 
 def kish_size(counts: Floats) -> float:
-    """Return the mean size of a group as an image sees it: N over it is what wholly correlated images are worth."""
+    """Return the mean group size over images (Kish): N divided by it is the size of wholly correlated images."""
     return float((counts**2).sum() / counts.sum())
 
 
 def effective_size(hits: Floats, counts: Floats) -> float:
-    """Return how many independent images the groups are worth for a proportion: N / design effect.
+    """Return the number of independent images that the groups equal for a proportion: N / design effect.
 
-    The variance is that of a ratio of two sums over groups (Cochran 1977, 6.3). With a few failures hardly any of the
-    correlation within groups can be seen: the design effect is then drawn half of the way to that of wholly correlated
-    groups (Kish), as if that had been seen in two groups. At 0 or 1, where nothing is seen, it is Kish's. It is never
-    taken under 1.
+    The variance is that of a ratio of two sums over groups (Cochran 1977, 6.3). Few failures hardly show the
+    correlation within groups: the design effect then moves half of the way to that of wholly correlated groups (Kish),
+    as if two groups had shown that. At 0 or 1, where nothing shows it, it is Kish's. It is never below 1.
 
     Args:
         hits: [G] images of each group that count.
@@ -79,11 +78,11 @@ def effective_size(hits: Floats, counts: Floats) -> float:
     share, kish = float(hits.sum()) / total, kish_size(counts)
     if kish == 1.0 or groups < 2 or share in (0.0, 1.0):
         return total / kish
-    # Groups that hold the rarer outcome: they alone carry what is known of the correlation.
-    seen = float(min((hits > 0).sum(), (hits < counts).sum()))
+    # Only the groups that hold the rarer outcome show the correlation.
+    informative = float(min((hits > 0).sum(), (hits < counts).sum()))
     variance = groups / (groups - 1) * ((hits - share * counts) ** 2).sum() / total**2
     design = variance / (share * (1 - share) / total)
-    blended = (seen * design + _PRIOR_GROUPS * (1 + kish) / 2) / (seen + _PRIOR_GROUPS)
+    blended = (informative * design + _PRIOR_GROUPS * (1 + kish) / 2) / (informative + _PRIOR_GROUPS)
     return float(total / max(1.0, blended))
 
 
@@ -110,14 +109,14 @@ def quantile_for(*counts: Floats, tail: float = TAIL) -> float:
 def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float = TAIL) -> Estimate:
     """Return the share of True with Wilson's interval, for clustered images.
 
-    With several images a group the effective size takes the place of N and Student's quantile on groups - 1 degrees of
-    freedom that of the normal (Korn & Graubard 1998; Dean & Pagano 2015). With mostly one the limits near 0 and 1 are
-    ``modified_limits``.
+    With several images in a group, the effective size replaces N, and Student's quantile with groups - 1 degrees of
+    freedom replaces that of the normal distribution (Korn & Graubard 1998; Dean & Pagano 2015). Where most groups are
+    one image, the limits near 0 and 1 are ``modified_limits``.
 
     Args:
         success: [N] of the images in the denominator.
         group: [N] integer group of each.
-        what: What the denominator is, for the note.
+        what: The name of the denominator, for the note.
         tail: Probability outside each limit; .05 makes each limit a one-sided 95% limit.
     """
     success = np.asarray(success, dtype=np.bool_)
@@ -140,25 +139,25 @@ def f1(hit: Bools, group: Ints) -> Estimate:
     """Return F1 with an interval: F1 = 2J / (1 + J), where J = TP / (TP + FP + FN) is a proportion.
 
     Args:
-        hit: [M] True where a true positive, of the images that are of the class or were decided to be.
+        hit: [M] whether it is a true positive, for the images that are of the class or were decided to be.
         group: [M].
     """
     share = proportion(hit, group, what="class or decision")
 
-    def bend(j: float | None) -> float | None:
+    def f1_of(j: float | None) -> float | None:
         return None if j is None else 2 * j / (1 + j)
 
     return Estimate(
-        value=bend(share.value),
-        low=bend(share.low),
-        high=bend(share.high),
+        value=f1_of(share.value),
+        low=f1_of(share.low),
+        high=f1_of(share.high),
         method=f"{share.method} on TP / (TP + FP + FN), transformed" if share.method else "",
         note=share.note,
     )
 
 
 def combined(parts: Sequence[Estimate], weights: Sequence[float]) -> tuple[float, float] | None:
-    """Return the limits of the sum of weight * part, recovered from those of the parts; None where one has none."""
+    """Return the limits of the sum of weight * part, recovered from those of the parts; None where a part has none."""
     value, down, up = 0.0, 0.0, 0.0
     for part, weight in zip(parts, weights, strict=True):
         if part.value is None or part.low is None or part.high is None:
@@ -173,8 +172,8 @@ def mean_of_proportions(successes: Sequence[Bools], groups: Sequence[Ints]) -> E
     """Return the mean of several proportions (balanced accuracy: the recalls) with an interval built from theirs.
 
     Wilson's limits of each are combined by the method of variance estimates recovery (Zou & Donner, Stat Med 2008),
-    so that the interval does not shrink to a point at 1, as a bootstrap's does. Classes are taken as independent,
-    which they are but for groups that hold several.
+    so that the interval does not shrink to a point at 1, as a bootstrap's does. The method takes classes as
+    independent, which they are except in groups that hold several.
 
     Args:
         successes: For each class, [n_k] of its images.

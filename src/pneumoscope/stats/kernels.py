@@ -1,8 +1,8 @@
 """Metrics under many weightings of the same images at once: the kernels of every figure and of every bootstrap.
 
-A bootstrap resample of groups is nothing but a weight per image, so 2,000 resamples are one matrix [B, N] and each
-metric is a few array operations on it; nothing is sorted twice and nothing is copied. ``metrics.py`` calls the same
-kernels with one row of ones, so that a figure and its interval can never be two different definitions.
+A bootstrap resample of groups is a weight for each image, so that 2,000 resamples are one matrix [B, N] and each metric
+is a few array operations on it; nothing is sorted twice and nothing is copied. ``metrics.py`` calls the same kernels
+with one row of ones, so that a figure and its interval share one definition.
 
 Shapes: ``weight`` is [B, N] float64, >= 0; results are [B]. Undefined (a class without weight) is NaN.
 """
@@ -18,8 +18,8 @@ Bools = NDArray[np.bool_]
 Ints = NDArray[np.intp]
 
 SMALLEST = 1e-7
-"""Probabilities are kept this far from 0 and 1 before a logarithm: about the resolution of float32, in which they are
-made. A model that is certain and wrong thus costs 16.1 nats, not infinity."""
+"""Probabilities stay this far from 0 and 1 before a logarithm: about the resolution of float32, which models use. A
+model that is certain and wrong thus costs 16.1 nats, not infinity."""
 
 
 def logit(probability: Floats) -> Floats:
@@ -88,7 +88,7 @@ def average_precision(score: Floats, positive: Bools, weight: Floats) -> Floats:
 
 
 def _separation(x: Floats, positive: Bools, weight: Floats) -> tuple[Bools, Bools]:
-    """Return [B] whether a cut of ``x`` parts the classes the right way round, and the wrong way round.
+    """Return [B] whether a cut of ``x`` separates the classes the right way round, and the wrong way round.
 
     With one predictor a logistic regression has no finite slope exactly when the classes do not overlap, or touch in
     one tied value only (Albert & Anderson, Biometrika 1984).
@@ -103,8 +103,8 @@ def _separation(x: Floats, positive: Bools, weight: Floats) -> tuple[Bools, Bool
 def calibration_slope(probability: Floats, positive: Bools, weight: Floats) -> Floats:
     """Return b of the logistic regression logit P(positive) = a + b logit(p), by Newton's method.
 
-    1 is perfect; under 1 the model is over-confident. Separated classes have no finite slope: +inf or -inf is
-    returned, never a number at which the iteration happened to stop. One class only: NaN.
+    1 is perfect; under 1 the model is over-confident. Separated classes have no finite slope: the result is +inf or
+    -inf, never a number at which the iteration happened to stop. With one class only it is NaN.
     """
     x = logit(probability)
     right, wrong = _separation(x, positive, weight)
@@ -120,8 +120,8 @@ def calibration_slope(probability: Floats, positive: Bools, weight: Floats) -> F
 def _newton(x: Floats, y: Floats, weight: Floats) -> Floats:
     """Return the slopes [B] of overlapping classes.
 
-    Every resample starts at the fit to all of them together, a few steps away; the rare one that plain steps do not
-    bring home (classes that hardly overlap) is fitted again with steps that may only raise the likelihood.
+    Every resample starts at the fit to all of them together, a few steps away. The rare one for which plain steps do
+    not converge (classes that hardly overlap) is fitted again with steps that may only raise the likelihood.
     """
     if not len(weight):
         return np.empty(0)
@@ -135,7 +135,7 @@ def _newton(x: Floats, y: Floats, weight: Floats) -> Floats:
         active = active[~(np.abs(step).max(axis=1) <= 1e-7)]
         if not len(active):
             break
-    # A long step can land where every mu is 0 or 1 and no further step is seen: not a solution either.
+    # A long step can end where every mu is 0 or 1 and the next step is 0: that is no solution either.
     for row in np.union1d(active, np.flatnonzero(~(np.abs(theta).max(axis=1) < 30))):
         theta[row] = _damped(z, y, weight[row])
     return np.asarray(theta[:, 1] / x.std(), dtype=np.float64)
@@ -152,7 +152,7 @@ def _step(z: Floats, y: Floats, weight: Floats, theta: Floats) -> Floats:
 
 
 def _damped(z: Floats, y: Floats, weight: Floats) -> Floats:
-    """Return intercept and slope [2] by short Newton steps, halved until the loss falls; infinite if they go on."""
+    """Return intercept and slope [2] by short Newton steps that lower the loss; infinite without convergence."""
 
     def loss(theta: Floats) -> float:
         eta = theta[0] + theta[1] * z
@@ -174,13 +174,13 @@ def calibration_intercept(probability: Floats, positive: Bools, weight: Floats) 
     """Return a of logit P(positive) = a + logit(p), the slope held at 1 (calibration in the large).
 
     0 is perfect; above 0 the model's probabilities are too low on the whole. Where every image is positive (negative)
-    there is no finite value: +inf (-inf). Van Calster et al., J Clin Epidemiol 2016.
+    there is no finite value, and the result is +inf (-inf). Van Calster et al., J Clin Epidemiol 2016.
     """
     x = logit(probability)
     total, target = weight.sum(axis=1), weight @ positive.astype(np.float64)
     a: Floats = np.where(total <= 0, np.nan, np.where(target <= 0, -np.inf, np.where(target >= total, np.inf, 0.0)))
     rows = np.flatnonzero(a == 0.0)
-    # The sum of probabilities rises with a: bisection cannot fail, and Newton's step is taken where it stays inside.
+    # The sum of probabilities rises with a: bisection cannot fail, and Newton's step applies where it stays inside.
     # All resamples start at the fit to all of them together.
     low, high, now = np.full(len(rows), -40.0), np.full(len(rows), 40.0), np.zeros(len(rows))
     if len(rows) > 1:
@@ -208,9 +208,9 @@ def squared_calibration_error(
 
     In each bin the mean residual r = y - p is squared without its own noise by taking products of *different* groups
     only: ((sum r)^2 - sum over groups of (sum r)^2) / ((sum n)^2 - sum over groups of n^2). Bins count by their images.
-    A bin with fewer than two groups is left out. In a resample the products of a group with its own copies are left
-    out too, without which each resample would add the noise again.
-    After Kumar, Liang & Ma, Verified Uncertainty Calibration, NeurIPS 2019, made to hold for clusters.
+    A bin with fewer than two groups does not count. In a resample the products of a group with its own copies do not
+    count either, else each resample would add the noise again.
+    After Kumar, Liang & Ma, Verified Uncertainty Calibration, NeurIPS 2019, extended to clusters.
 
     Args:
         probability: [N].

@@ -1,8 +1,9 @@
-"""What a classifier is measured by: one definition each, checked against scikit-learn and statsmodels in the tests.
+"""The metrics of a classifier on plain arrays, without intervals; tests check them against scikit-learn.
 
-Pure functions of arrays, one figure each; intervals are in ``intervals.py``. Conventions: ``probability`` [N, C], rows
-sum to 1; ``truth`` and ``decided`` [N] integers in 0..C-1; ``score`` [N] of one class against the rest, ``positive``
-[N] whether the image is of that class. A figure that is not defined (no image of the class) is NaN, never 0.
+``metric_table.py`` declares the metrics that are reported, with their intervals. Conventions: ``probability`` [N, C],
+rows sum to 1; ``truth`` and ``decided`` [N] integers in 0..C-1; ``score`` [N] of one class against the rest,
+``positive`` [N] whether the image is of that class. A figure that is not defined (no image of the class) is NaN, never
+0.
 """
 
 from __future__ import annotations
@@ -46,7 +47,7 @@ def _ratio(top: NDArray[np.int64], bottom: NDArray[np.int64]) -> Floats:
 
 
 def recall(confusion: NDArray[np.int64]) -> Floats:
-    """Return the recall (sensitivity) of each class [C]: of its images, the share decided so."""
+    """Return the recall (sensitivity) of each class [C]: the share of its images that is decided to be of it."""
     return _ratio(np.diag(confusion), confusion.sum(axis=1))
 
 
@@ -56,7 +57,7 @@ def precision(confusion: NDArray[np.int64]) -> Floats:
 
 
 def specificity(confusion: NDArray[np.int64]) -> Floats:
-    """Return the specificity of each class [C]: of the images of other classes, the share not decided so."""
+    """Return the specificity of each class [C]: the share of other images that is not decided to be of it."""
     others = confusion.sum() - confusion.sum(axis=1)
     false = confusion.sum(axis=0) - np.diag(confusion)
     return _ratio(others - false, others)
@@ -81,7 +82,7 @@ def balanced_accuracy(truth: ArrayLike, decided: ArrayLike, classes: int) -> flo
 
 
 def nats(probability: ArrayLike, truth: ArrayLike) -> Floats:
-    """Return -log p(truth) of each image [N], in nats; p is kept 1e-7 away from 0."""
+    """Return -log p(truth) of each image [N], in nats; p stays at least 1e-7."""
     p = _floats(probability)
     own = p[np.arange(len(p)), np.asarray(truth, dtype=np.intp)]
     return np.asarray(-np.log(np.clip(own, kernels.SMALLEST, 1.0)), dtype=np.float64)
@@ -156,8 +157,8 @@ def calibration_error(
 ) -> float:
     """Return the debiased expected calibration error: root mean square over equal-mass bins, without its noise.
 
-    A plain ECE of a perfectly calibrated model is above 0, and the more so the fewer the images; this one is unbiased
-    in the square. A square under 0 (no miscalibration can be seen) is reported as 0.
+    A plain ECE of a perfectly calibrated model is above 0, and the more so the fewer the images. The square of this one
+    is unbiased. A square under 0 (no visible miscalibration) is reported as 0.
 
     Args:
         score: [N] probabilities of one class.

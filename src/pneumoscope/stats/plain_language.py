@@ -1,4 +1,4 @@
-"""What a threshold means, in words that need no statistics: of 100 images of either kind, how many were above it."""
+"""The meaning of a threshold in words that need no statistics: how many of 100 images of either kind were above it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ NOT_YOURS = "not measured at your site"
 
 
 def of_100(share: float) -> str:
-    """Return how many of 100, as a whole number that rounding does not make look certain."""
+    """Return a share as a whole number of 100; rounding never makes it look certain."""
     percent = 100 * share
     if 0 < percent < 0.5:
         return "fewer than 1"
@@ -45,31 +45,31 @@ def above_threshold(
     *,
     ending: str = f"; {NOT_YOURS}",
 ) -> str:
-    """Return what a threshold did on some images, as a sentence.
+    """Return the effect of a threshold on some images, as a sentence.
 
     Args:
         where: The images, such as "the development data (validation part)".
-        sources: Where they come from.
+        sources: Names of their sources.
         primary: The label.
-        counts: Images of that label, and others.
+        counts: Images of that label, and other images.
         sensitivity: At the threshold, on these images.
-        specificity: Of the others.
-        ending: What closes the sentence; nothing where the images may be the reader's own.
+        specificity: At the threshold, on the other images.
+        ending: The end of the sentence; empty where the images may be the reader's own.
     """
-    flipped = Estimate(
+    false_alarms = Estimate(
         value=None if specificity.value is None else 1 - specificity.value,
         low=None if specificity.high is None else 1 - specificity.high,
         high=None if specificity.low is None else 1 - specificity.low,
     )
     return (
         f"In {where}, {sum(counts)} images of {_listed(sources)}, {_of_100_with_interval(sensitivity)} images labelled "
-        f"{display_name(primary)} (of {counts[0]}) and {_of_100_with_interval(flipped)} others (of {counts[1]}) were "
-        f"above this threshold{ending}."
+        f"{display_name(primary)} (of {counts[0]}) and {_of_100_with_interval(false_alarms)} others (of {counts[1]}) "
+        f"were above this threshold{ending}."
     )
 
 
 def few_groups(class_groups: Mapping[str, int], where: str) -> tuple[str, ...]:
-    """Return a warning for the classes of which there are too few groups to know much; empty where there is none."""
+    """Return a warning that names the classes with too few groups; empty where there is no such class."""
     few = [f"{display_name(name)} ({count})" for name, count in class_groups.items() if count < ENOUGH_GROUPS]
     if not few:
         return ()

@@ -1,10 +1,10 @@
-"""What a positive or a negative result means where 1, 5 or 20 of 100 have the disease.
+"""Predictive values: the meaning of a positive or a negative result where 1, 5 or 20 of 100 have the disease.
 
-Case-control data has no prevalence: its own share of right positives says nothing. Predictive values follow from
-sensitivity and specificity at a stated prevalence (Mercaldo, Lau & Zhou, Stat Med 2007), through the ratio of how often
-a result is right and wrong. Their interval is that of the ratio by the score method: the paper's logit interval held
-the truth 78 to 92 times in 100 where one share was near 1 and images few. Clear cases against clear controls flatter
-sensitivity and specificity (spectrum bias): every value carries that note.
+Case-control data has no prevalence, so that its own share of right positives says nothing. Predictive values follow
+from sensitivity and specificity at a stated prevalence (Mercaldo, Lau & Zhou, Stat Med 2007), through the ratio of how
+often a result is right and wrong. Their interval is that of the ratio by the score method: the paper's logit interval
+held the truth 78 to 92 times in 100 where one share was near 1 and images were few. Clear cases against clear controls
+flatter sensitivity and specificity (spectrum bias); every value carries that note.
 """
 
 from __future__ import annotations
@@ -29,14 +29,14 @@ class PredictiveValues(Frozen):
     """Predictive values of one threshold at one prevalence."""
 
     prevalence: float = Field(description="stated, not measured")
-    ppv: Estimate = Field(description="of those called positive, the share that is")
-    npv: Estimate = Field(description="of those called negative, the share that is")
+    ppv: Estimate = Field(description="share of the images called positive that are positive")
+    npv: Estimate = Field(description="share of the images called negative that are negative")
 
 
 def predictive_values(called: ArrayLike, positive: ArrayLike, groups: ArrayLike, prevalence: float) -> PredictiveValues:
     """Return PPV and NPV at a prevalence.
 
-    Images of the class and of the others are taken as independent; a group that holds both makes the interval a little
+    The method takes images of the class and others as independent; a group that holds both makes the interval a little
     too long.
 
     Args:
@@ -53,7 +53,7 @@ def predictive_values(called: ArrayLike, positive: ArrayLike, groups: ArrayLike,
         nothing = Estimate(value=None, note="needs images both of this class and of others")
         return PredictiveValues(prevalence=prevalence, ppv=nothing, npv=nothing)
     sides = [group_sums(c[side], group[side]) for side in (y, ~y)]
-    # The shares of positives and of others that are called; their rests are those that are not.
+    # The shares of positives and of others that are called positive; their rests are the shares that are not.
     hit, false = (Share(float(hits.sum() / counts.sum()), effective_size(hits, counts)) for hits, counts in sides)
     fewest, quantile = min(len(counts) for _, counts in sides), quantile_for(*(counts for _, counts in sides))
     odds = prevalence / (1 - prevalence)
@@ -68,11 +68,11 @@ def _right_share(right: Share, wrong: Share, odds: float, groups: int, quantile:
     """Return the share of right ones among results of one kind.
 
     Args:
-        right: How often that result comes where it is right.
-        wrong: How often it comes where it is wrong.
-        odds: Of it being right, before the test.
-        groups: Of the smaller class.
-        quantile: Of the interval.
+        right: The share of the images with this result where it is right.
+        wrong: The same where it is wrong.
+        odds: Odds that the result is right, before the test.
+        groups: Groups in the smaller class.
+        quantile: Quantile of the interval.
     """
     top, bottom = right.value * odds, wrong.value
     if top + bottom == 0:

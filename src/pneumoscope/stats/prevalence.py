@@ -1,9 +1,9 @@
-"""What a probability becomes where the disease is rarer or commoner, and what a score is worth as evidence.
+"""Probabilities where the disease is rarer or commoner, and the weight of a score as evidence.
 
-Two ways that agree where the model is calibrated. The first moves the model's probabilities: only the class prior
-changes, not what images of a class look like (label shift). The second trusts the score less: it asks how much more
-often a score in a band came from the disease than from the others (the likelihood ratio), and multiplies the odds.
-Evidence beyond the outermost bands is capped at theirs, since nothing was measured there.
+There are two ways, which agree where the model is calibrated. The first moves the model's probabilities: only the class
+prior changes, not the look of the images of a class (label shift). The second trusts the score less: it asks how much
+more often a score in a band came from the disease than from other images (the likelihood ratio), and multiplies the
+odds. Evidence beyond the outermost bands is capped at theirs, since nothing was measured there.
 """
 
 from __future__ import annotations
@@ -21,11 +21,10 @@ from pneumoscope.stats.metrics import bin_edges, group_index
 from pneumoscope.stats.ratios import METHOD, Share, ratio_limits
 
 _FEWEST_OF_EITHER = 3
-"""Groups of either class without which a band is joined with its neighbour: a ratio with 0 below has no value."""
-
+"""With fewer groups of either class a band is merged with its neighbour: a ratio with 0 below has no value."""
 
 _BANDS = 300
-"""Of the score to begin with; few of them are left where a model is good."""
+"""Bands at the start; few of them remain where a model is good."""
 
 
 def at_prior(probability: ArrayLike, prior: ArrayLike, new_prior: ArrayLike) -> Floats:
@@ -33,8 +32,8 @@ def at_prior(probability: ArrayLike, prior: ArrayLike, new_prior: ArrayLike) -> 
 
     Args:
         probability: [N, C], rows sum to 1.
-        prior: [C] shares of the classes that the probabilities were calibrated on, each > 0.
-        new_prior: [C] shares where the model is to be used, each >= 0; both sum to 1.
+        prior: [C] shares of the classes in the images of the calibration, each > 0.
+        new_prior: [C] shares where the model is used, each >= 0; both sum to 1.
     """
     p, old, new = (np.asarray(values, dtype=np.float64) for values in (probability, prior, new_prior))
     if old.shape != (p.shape[-1],) or new.shape != old.shape:
@@ -43,7 +42,7 @@ def at_prior(probability: ArrayLike, prior: ArrayLike, new_prior: ArrayLike) -> 
         raise ValueError("each prior must sum to 1, that of the calibration part with every class above 0")
     moved = p * (new / old)
     total = moved.sum(axis=-1, keepdims=True)
-    # A model that is certain of a class that cannot occur there says nothing: the new prior itself.
+    # A model that is certain of a class that cannot occur there says nothing, so that the new prior remains.
     return np.asarray(np.where(total > 0, moved / np.where(total > 0, total, 1.0), new), dtype=np.float64)
 
 
@@ -79,15 +78,15 @@ def likelihood_bands(
 ) -> tuple[LikelihoodBand, ...]:
     """Return likelihood ratios by score band.
 
-    Neighbours are joined until each holds some groups of the class and of the others, and the ratio rises from band to
-    band: the strongest evidence that is ever given is that of the outermost band, however extreme the score. Empty
-    where fewer than two bands remain.
+    Neighbours are merged until each band holds some groups of the class and of the others, and the ratio rises from
+    band to band: however extreme a score, its evidence is at most that of the outermost band. The result is empty where
+    fewer than two bands remain.
 
     Args:
         score: [N] probability of the class.
         positive: [N] whether the image is of the class.
         groups: [N].
-        edges: Of the bands, rising, from 0 to 1; without them 300 bands of about equal numbers of images.
+        edges: Edges of the bands, rising, from 0 to 1; None starts with 300 bands of about equal numbers of images.
     """
     s, y = np.asarray(score, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
     group = group_index(groups)
@@ -102,7 +101,7 @@ def likelihood_bands(
     def odds(mask: Bools) -> float:
         return float((mask & y).sum()) / max(1.0, float((mask & ~y).sum()))
 
-    # The outermost bands first: they hold the strongest evidence, and where a model is good there is little between.
+    # The outermost bands come first: they hold the strongest evidence, and a good model leaves little between them.
     while len(cuts) > 2 and poor(inside(cuts[0], cuts[1])):
         del cuts[1]
     while len(cuts) > 2 and poor(inside(cuts[-2], cuts[-1])):
@@ -113,14 +112,14 @@ def likelihood_bands(
             place += 1
         elif place < len(cuts) - 3:
             del cuts[place + 1]
-        else:  # what is left between goes to the neighbour whose evidence is more like its own
+        else:  # the last inner band joins the neighbour whose evidence is more like its own
             below, own, above = (odds(inside(*pair)) for pair in pairwise(cuts[place - 1 : place + 3]))
             del cuts[place if own * own < below * above else place + 1]
             break
     place = 0
     while place < len(cuts) - 2:
         if odds(inside(cuts[place], cuts[place + 1])) >= odds(inside(cuts[place + 1], cuts[place + 2])):
-            del cuts[place + 1]  # joined with its neighbour; the one before may now be out of order
+            del cuts[place + 1]  # merged with its neighbour; the band before may now be out of order
             place = max(0, place - 1)
         else:
             place += 1
@@ -139,7 +138,7 @@ def likelihood_bands(
 
 
 def ratio_of(bands: Sequence[LikelihoodBand], score: float) -> Estimate | None:
-    """Return the likelihood ratio of the band that a score is in, the outermost ones holding all beyond them."""
+    """Return the likelihood ratio of the band that a score is in; the outermost bands hold all scores beyond them."""
     for band in bands:
         if score < band.high or band is bands[-1]:
             return band.ratio

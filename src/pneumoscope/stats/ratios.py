@@ -1,8 +1,8 @@
 """The interval of a ratio of two proportions, which likelihood ratios and predictive values rest on.
 
 A score interval (Koopman, Biometrics 1984; with Miettinen & Nurminen's factor, Stat Med 1985): the ratios r for which
-the observed shares would not be unusual. It needs no exception where a share is 0 or 1, and holds with 10 images of a
-kind, where the variance of a logarithm fails.
+the observed shares would not be unusual. It needs no exception where a share is 0 or 1, and holds with 10 images of
+either kind, where the variance of a logarithm fails.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ import math
 from dataclasses import dataclass
 
 METHOD = "score interval of the ratio (Koopman 1984; Miettinen & Nurminen 1985), effective sizes"
-_FAR = 30.0  # logarithm of the largest ratio that is looked at
+_FAR = 30.0  # logarithm of the largest ratio in the search
 
 
 @dataclass(frozen=True, slots=True)
 class Share:
-    """A proportion and the number of independent images that it is worth."""
+    """A proportion and the number of independent images that it rests on."""
 
     value: float
     size: float
 
     @property
     def rest(self) -> Share:
-        """The share of the others."""
+        """The share of the remaining images."""
         return Share(1.0 - self.value, self.size)
 
 

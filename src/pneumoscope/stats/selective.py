@@ -1,4 +1,4 @@
-"""What refusing buys: the error among the images that are answered, against the share that is answered.
+"""The benefit of refusing: the error among the answered images against the share that is answered.
 
 Images are refused in the order of a score, the least trusted first: the model's own confidence (the largest
 probability) or the out-of-distribution score. A model that refuses well has a curve that falls as it answers less. The
@@ -23,9 +23,9 @@ SHARES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
 
 
 class AnsweredShare(Frozen):
-    """The error where only the images that are trusted most are answered."""
+    """The error where only the most trusted images are answered."""
 
-    share: float = Field(description="of the images that are answered; ties are answered together")
+    share: float = Field(description="share of the images that are answered; ties are answered together")
     images: int
     limit: float = Field(description="lowest trust that is answered")
     risk: Estimate = Field(description="share of wrong decisions among them")
@@ -72,13 +72,13 @@ def risk_coverage(by: str, trust: Floats, wrong: Bools, group: Ints, sample: Res
     points = []
     for share in SHARES:
         limit = float(falling[max(0, round(share * len(trust)) - 1)])
-        kept = trust >= limit
+        answered_images = trust >= limit
         points.append(
             AnsweredShare(
-                share=float(kept.mean()),
-                images=int(kept.sum()),
+                share=float(answered_images.mean()),
+                images=int(answered_images.sum()),
                 limit=limit,
-                risk=proportion(wrong[kept], group[kept], what="share of the images"),
+                risk=proportion(wrong[answered_images], group[answered_images], what="share of the images"),
             )
         )
     if sample is None:

@@ -1,8 +1,8 @@
-"""Accuracy, precision and F1: figures that mix classes, on data for which somebody chose the numbers of each.
+"""Accuracy, precision and F1: figures that mix classes, on data in which somebody chose the numbers of each class.
 
-Class by class these are fixed, so that only recalls and false alarms vary. An interval of right answers among all, as
-if classes came by chance, is too long: it held the truth 98 to 99 times in 100. It stays where a class has too few
-groups for limits of its own.
+The number of images of each class is fixed, so that only recalls and false alarms vary. An interval of right answers
+among all images, as if classes came by chance, is too long: it held the truth 98 to 99 times in 100. It serves where a
+class has too few groups for limits of its own.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ def accuracy(correct: Bools, members: Sequence[Bools], group: Ints) -> Estimate:
         members: For each class, [N] whether the image is of it.
         group: [N].
     """
-    held = [m for m in members if m.any()]
-    parts = [proportion(correct[m], group[m]) for m in held]
+    present = [m for m in members if m.any()]
+    parts = [proportion(correct[m], group[m]) for m in present]
     pooled = proportion(correct, group, what="set of images")
-    limits = combined(parts, [float(m.sum()) / len(correct) for m in held])
-    if limits is None or not held:
+    limits = combined(parts, [float(m.sum()) / len(correct) for m in present])
+    if limits is None or not present:
         return pooled
     return Estimate(value=pooled.value, low=limits[0], high=limits[1], method=MIXED)
 

@@ -20,27 +20,27 @@ from pneumoscope.stats.metrics import group_index
 
 PointName = Literal["youden", "sensitivity-95", "sensitivity-98"]
 TARGETS: tuple[tuple[PointName, float], ...] = (("sensitivity-95", 0.95), ("sensitivity-98", 0.98))
-_CHOSEN_HERE = "threshold chosen on these same images"
+_SAME_IMAGES = "threshold chosen on these same images"
 
 
 def threshold_for_sensitivity(score: ArrayLike, positive: ArrayLike, target: float) -> float:
     """Return the largest threshold t such that at least ``target`` of the positives have score >= t.
 
-    It is always the score of a positive. Images that tie with it are all called positive, so that ties can raise the
-    sensitivity above the target but never leave it under.
+    It is always the score of a positive. All images that tie with it are called positive, so that ties can raise the
+    sensitivity above the target and never keep it below.
     """
     s, y = np.asarray(score, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
-    own = np.sort(s[y])[::-1]
-    if not len(own):
+    of_positives = np.sort(s[y])[::-1]
+    if not len(of_positives):
         raise ValueError("no positive image: a threshold for sensitivity needs some")
-    needed = max(1, math.ceil(target * len(own) - 1e-9))  # .95 x 20 is 19, whatever floating point makes of it
-    return float(own[needed - 1])
+    needed = max(1, math.ceil(target * len(of_positives) - 1e-9))  # .95 x 20 is 19, also in floating point
+    return float(of_positives[needed - 1])
 
 
 def youden_threshold(score: ArrayLike, positive: ArrayLike) -> float:
     """Return the threshold with the largest sensitivity + specificity - 1 (Youden, Cancer 1950).
 
-    Among the scores that occur; where several are equally good the lowest is taken: the most sensitive.
+    It is one of the scores that occur. Where several are equally good it is the lowest, the most sensitive one.
     """
     s, y = np.asarray(score, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
     if y.all() or not y.any():
@@ -54,16 +54,23 @@ def youden_threshold(score: ArrayLike, positive: ArrayLike) -> float:
 
 
 def at_threshold(score: Floats, positive: Bools, groups: ArrayLike, threshold: float) -> tuple[Estimate, Estimate]:
-    """Return sensitivity and specificity at a threshold: called positive where score >= threshold."""
+    """Return sensitivity and specificity at a threshold; an image is called positive where score >= threshold.
+
+    Args:
+        score: [N] probability of the primary class.
+        positive: [N] whether the image is of that class.
+        groups: [N] group of each image.
+        threshold: In 0..1.
+    """
     images = AtThreshold(score >= threshold, positive, group_index(groups))
     return metric_table.sensitivity(images), metric_table.specificity(images)
 
 
 def operating_points(score: ArrayLike, positive: ArrayLike, groups: ArrayLike) -> tuple[OperatingPoint, ...]:
-    """Return Youden's point and those of sensitivity .95 and .98 with what they reach on these images.
+    """Return Youden's point and those of sensitivity .95 and .98 with their sensitivity and specificity here.
 
-    The sensitivities given here are optimistic, since the thresholds were chosen on the same images: the note says so,
-    and the figures to report are those of another part at these frozen thresholds.
+    These sensitivities are optimistic, since the thresholds were chosen on the same images. The note says so. The
+    figures to report are those of another part at these frozen thresholds.
 
     Args:
         score: [N] calibrated probability of the primary label.
@@ -71,21 +78,21 @@ def operating_points(score: ArrayLike, positive: ArrayLike, groups: ArrayLike) -
         groups: [N].
     """
     s, y = np.asarray(score, dtype=np.float64), np.asarray(positive, dtype=np.bool_)
-    chosen: list[tuple[PointName, float]] = [("youden", youden_threshold(s, y))]
-    chosen += [(name, threshold_for_sensitivity(s, y, target)) for name, target in TARGETS]
+    choices: list[tuple[PointName, float]] = [("youden", youden_threshold(s, y))]
+    choices += [(name, threshold_for_sensitivity(s, y, target)) for name, target in TARGETS]
 
-    def noted(estimate: Estimate) -> Estimate:
-        return estimate.model_copy(update={"note": "; ".join(filter(None, [_CHOSEN_HERE, estimate.note]))})
+    def with_note(estimate: Estimate) -> Estimate:
+        return estimate.model_copy(update={"note": "; ".join(filter(None, [_SAME_IMAGES, estimate.note]))})
 
     points = []
-    for name, score_there in chosen:
-        # One float32 step lower, so that the image that it was taken from still reaches it when its score is written
-        # as a decimal and read again.
+    for name, score_there in choices:
+        # One float32 step lower, so that the image with this score still reaches the threshold when the score is
+        # written as a decimal and read again.
         threshold = float(np.nextafter(np.float32(score_there), np.float32(-1)))
         sensitivity, specificity = at_threshold(s, y, groups, threshold)
         points.append(
             OperatingPoint(
-                name=name, threshold=threshold, sensitivity=noted(sensitivity), specificity=noted(specificity)
+                name=name, threshold=threshold, sensitivity=with_note(sensitivity), specificity=with_note(specificity)
             )
         )
     return tuple(points)

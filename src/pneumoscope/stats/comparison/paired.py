@@ -1,8 +1,8 @@
-"""Is one model better than another on the same images? Differences with intervals, p-values, Holm's adjustment.
+"""Two models on the same images: differences with intervals, p-values and Holm's adjustment.
 
-Both models see the same images, so that every figure here is of the difference a - b image by image, which is far more
-certain than the two figures' own intervals suggest. Groups (patients) stay whole throughout. What is compared are two
-trained networks; two recipes are compared in ``seeds.py``, from five seeds on. Differences of log-loss and Brier score
+Both models see the same images, so that every figure here is a difference a - b image by image, which is far more
+certain than the two figures' own intervals suggest. Groups (patients) stay whole throughout. The comparison is of two
+trained networks; ``seeds.py`` compares two recipes, from five seeds on. Differences of log-loss and Brier score
 are better when smaller (``Metric.smaller_is_better``); all others when larger.
 """
 
@@ -51,7 +51,7 @@ ONE_SIDED = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What one model says of the images, which stand in the same order for all models."""
+    """The answers of one model to the images, which have the same order for all models."""
 
     probabilities: Floats
     """[N, C], rows sum to 1; the first class is the primary one."""
@@ -90,7 +90,7 @@ def paired(
         truth: [N] class of each image, in 0..C-1.
         groups: [N] name of each image's group (patient, cluster or image).
         metric: One of ``METRICS``.
-        rng: Where the randomness of resamples and swaps comes from.
+        rng: Source of the randomness of resamples and swaps.
         resamples: How many of each.
     """
     return paired_all({"a": a, "b": b}, "b", truth, groups, metric, rng=rng, resamples=resamples)["a"].model_copy(
@@ -128,8 +128,10 @@ def paired_all(
         sample=resample(y, group, classes, rng, resamples),
         swaps=draw_swaps(int(group.max()) + 1, resamples, rng),
     )
-    found = {name: _pair(one, scores[reference], images, metric) for name, one in scores.items() if name != reference}
-    return adjust(found)
+    comparisons = {
+        name: _pair(one, scores[reference], images, metric) for name, one in scores.items() if name != reference
+    }
+    return adjust(comparisons)
 
 
 def adjust(family: Mapping[str, Paired]) -> dict[str, Paired]:
@@ -156,7 +158,7 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Images:
-    """What all comparisons share."""
+    """The images, resamples and swaps that all comparisons share."""
 
     truth: Ints  # [N]
     group: Ints  # [N] in 0..G-1
@@ -201,10 +203,10 @@ def is_area(metric: str) -> bool:
 
 
 def missing(truth: Ints, group: Ints, metric: str) -> tuple[bool, str]:
-    """Return whether the metric is not defined on these images, and why not or why it has no interval ("" if it has).
+    """Return whether the metric is undefined here, and why it is, or why it has no interval ("" if it has one).
 
-    The classes that must have ten groups are those that the metric is made of; for log-loss and Brier score, whose
-    resamples are stratified, every class that occurs.
+    Every class that the metric uses must have ten groups; for log-loss and Brier score, whose resamples are stratified,
+    every class that occurs.
     """
     area = is_area(metric)
     if area:
@@ -273,11 +275,11 @@ def _combined(a: Estimate, b: Estimate, correlation: float) -> tuple[float, floa
 def _share_limits(gap: Floats, parts: Sequence[Bools], group: Ints, tail: float) -> Estimate:
     """Return a difference of shares (accuracy, sensitivity, ...) with limits.
 
-    It is (share where a alone is right) - (share where b alone is right). Wilson's limits of each do not shrink to a
+    It is (share where only a is right) - (share where only b is right). Wilson's limits of each do not shrink to a
     point when there is no such image, as a bootstrap's do.
 
     Args:
-        gap: [N] 1 where a alone is right, -1 where b alone is, else 0.
+        gap: [N] 1 where only a is right, -1 where only b is, else 0.
         parts: The sets of images; the difference is the mean of theirs.
         group: [N].
         tail: Probability outside each limit.
@@ -308,10 +310,10 @@ def _share_correlation(one: Bools, two: Bools, group: Ints) -> float:
 def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float) -> Estimate:
     """Return the difference of two AUROCs with limits: on each side the outer of two kinds.
 
-    The paired normal limits (DeLong's, for clusters) are symmetric, and let the worse model's side miss near 1; the
-    limits of each AUROC combined by their correlation are not, but too short where both models rank alike. Together
-    they hold (docs/concepts/statistics.md). Where the classes are separated the combined limits rest on the number of
-    groups.
+    The paired normal limits (DeLong's, for clusters) are symmetric, and miss on the worse model's side near 1. The
+    limits of each AUROC, combined by their correlation, are not symmetric, but too short where both models rank alike.
+    Together they hold (docs/concepts/statistics.md). Where the classes are separated, the combined limits rest on the
+    number of groups.
     """
     one, two = (auroc_interval.auroc(score, positive, group, tail=tail) for score in (a, b))
     if one.value is None or two.value is None:

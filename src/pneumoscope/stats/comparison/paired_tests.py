@@ -1,8 +1,8 @@
 """Tests of two models on the same images: closed ones where every image is its own group, label swaps elsewhere.
 
-Images of one patient are not independent, so that McNemar's and DeLong's tests, which take them to be, are used only
-where every group is one image. Elsewhere the two models' outputs are swapped, for whole groups at a time: if the models
-are equally good it makes no difference which output carries which name.
+Images of one patient are not independent. McNemar's and DeLong's tests assume that they are, so that they serve only
+where every group is one image. Elsewhere the two models' outputs are swapped for whole groups at a time: if the models
+are equally good, it makes no difference which output has which name.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SAME = 1e-12  # differences nearer to each other than this are ties
 
 
 class TestResult(NamedTuple):
-    """A two-sided p-value and the test that gave it, in words; None where the test has nothing to go by."""
+    """A two-sided p-value (None where the data do not allow the test), and the name of the test."""
 
     p_value: float | None
     name: str
@@ -34,8 +34,8 @@ class TestResult(NamedTuple):
 def mcnemar(a_right: ArrayLike, b_right: ArrayLike) -> TestResult:
     """Test whether two models are right on the same share of images, every group being one image.
 
-    Only images where one model alone is right count. Under 25 of them: the exact binomial test; else chi-squared
-    without continuity correction (Fagerland, Lydersen & Laake, BMC Med Res Methodol 2013).
+    Only images count where exactly one model is right. With under 25 of them the test is the exact binomial one, else
+    chi-squared without continuity correction (Fagerland, Lydersen & Laake, BMC Med Res Methodol 2013).
 
     Args:
         a_right: [N] whether the first model was right.
@@ -114,8 +114,8 @@ def swap_areas(a: Floats, b: Floats, positive: Bools, group: Ints, swaps: Bools)
             _ranked_areas(np.where(swapped, rank_b, rank_a), positive)
             - _ranked_areas(np.where(swapped, rank_a, rank_b), positive)
         )
-    seen = _ranked_areas(rank_a[None], positive) - _ranked_areas(rank_b[None], positive)
-    return _test(np.concatenate(values), float(seen[0]), name)
+    observed = _ranked_areas(rank_a[None], positive) - _ranked_areas(rank_b[None], positive)
+    return _test(np.concatenate(values), float(observed[0]), name)
 
 
 def _ranked_areas(rank: Ints, positive: Bools) -> Floats:
@@ -134,7 +134,7 @@ def _ranked_areas(rank: Ints, positive: Bools) -> Floats:
 
 
 def _all_or_drawn(matters: Bools, swaps: Bools) -> tuple[Bools, str]:
-    """Return every possible swap [2^k, G] of the k groups that matter, if they are no more than were drawn."""
+    """Return every possible swap [2^k, G] of the k groups that matter, if these are no more than the drawn ones."""
     places = np.flatnonzero(matters)
     if 2 ** len(places) > len(swaps):
         return swaps, f"label swap by group, {len(swaps)} drawn"
@@ -145,9 +145,9 @@ def _all_or_drawn(matters: Bools, swaps: Bools) -> tuple[Bools, str]:
     return every, f"label swap by group, all {len(every)}"
 
 
-def _test(values: Floats, seen: float, name: str) -> TestResult:
-    """Return the share of swaps with a difference at least as large; drawn swaps count the one that was seen too."""
-    extreme = int((np.abs(values) >= abs(seen) - _SAME).sum())
+def _test(values: Floats, observed: float, name: str) -> TestResult:
+    """Return the share of swaps with a difference at least as large; drawn swaps count the observed one too."""
+    extreme = int((np.abs(values) >= abs(observed) - _SAME).sum())
     if name.endswith("drawn"):
         return TestResult((1 + extreme) / (1 + len(values)), name)
     return TestResult(extreme / len(values), name)

@@ -1,10 +1,9 @@
-"""Which network to take: the smallest that is shown to be hardly worse than the best, and why not the others.
+"""The recommended network: the smallest that is shown to be hardly worse than the best, and why the others are not.
 
-The rule (the design's): on validation, the smallest model whose one-sided 95% lower limit of (model - best) exceeds
-minus a stated margin. "Best" is the best *estimate* on the same images. Picking a winner flatters it, so that the
-others look worse beside it than they are: this makes the limit cautious, not bold. What makes it bold is that several
-small models each have their 5% chance to pass wrongly. ``docs/concepts/statistics.md`` has both, measured; the answer
-to both is the one opening of the test part.
+The rule: on validation, the smallest model whose one-sided 95% lower limit of (model - best) exceeds minus a stated
+margin. "Best" is the best *estimate* on the same images. Picking a winner flatters it, so that the others look worse
+beside it than they are, which makes the limit cautious. Several small models each have their 5% chance to pass wrongly,
+which makes it bold. ``docs/concepts/statistics.md`` measures both; the one opening of the test part answers both.
 
 Log-loss and Brier score are better when smaller: there the *upper* limit of (model - best) must stay under the margin.
 """
@@ -37,11 +36,11 @@ class Candidate:
     sensitivity: Estimate | None
     """At its frozen threshold."""
     versus_best: Paired
-    """Candidate - best; not looked at for the best itself."""
+    """Candidate - best; not used for the best itself."""
 
 
 class Recommendation(Frozen):
-    """The model to take, if any, and why each other one is not it."""
+    """The recommended model, if any, and why each other one is not recommended."""
 
     chosen: str | None
     best: str = Field(description="the best estimate of the metric on these images")
@@ -65,7 +64,7 @@ def recommend(
     Args:
         candidates: All models of one table, compared on the same images.
         best: Name of the one with the best estimate. It needs no comparison, but must meet the two limits below.
-        metric: Which metric ``versus_best`` is of.
+        metric: The metric of ``versus_best``.
         margin: How much worse than the best is still good enough, in units of the metric; > 0.
         minimum_sensitivity: The sensitivity's estimate must reach it.
         latency_budget: Seconds an image that may not be exceeded; a model without a measurement fails it.
@@ -84,14 +83,14 @@ def recommend(
             found.insert(0, _worse(one.versus_best, best, metric, margin))
         if any(found):
             reasons[one.name] = "; ".join(filter(None, found))
-    rivals = [one for one in candidates if one.name != best]
-    blind = bool(rivals) and all(_limit(one.versus_best, metric) is None for one in rivals)
-    passing = [] if blind else [one for one in candidates if one.name not in reasons]
-    chosen = min(passing, key=lambda one: (one.size, -_gain(one, best, metric), one.name)) if passing else None
-    if blind:
+    others = [one for one in candidates if one.name != best]
+    incomparable = bool(others) and all(_limit(one.versus_best, metric) is None for one in others)
+    eligible = [] if incomparable else [one for one in candidates if one.name not in reasons]
+    chosen = min(eligible, key=lambda one: (one.size, -_gain(one, best, metric), one.name)) if eligible else None
+    if incomparable:
         reasons.setdefault(best, "the best estimate, but no comparison with another model was estimable")
     elif chosen:
-        for one in passing:
+        for one in eligible:
             if one.name != chosen.name:
                 larger = "larger" if one.size > chosen.size else "as large"
                 reasons[one.name] = f"good enough, but {larger}: {_bytes(one.size)} against {_bytes(chosen.size)}"
@@ -100,7 +99,7 @@ def recommend(
         best=best,
         margin=margin,
         metric=metric,
-        sentences=tuple(_sentences(chosen, candidates, best, metric, margin, minimum_sensitivity, blind)),
+        sentences=tuple(_sentences(chosen, candidates, best, metric, margin, minimum_sensitivity, incomparable)),
         why_not={one.name: reasons[one.name] for one in candidates if one.name in reasons},
     )
 
@@ -164,14 +163,14 @@ def _sentences(
     metric: str,
     margin: float,
     minimum: float | None,
-    blind: bool,
+    incomparable: bool,
 ) -> list[str]:
     word = compared_metric(metric).phrase
     if len(candidates) == 1:
         first = f"{best} is the only model: there is nothing to compare it with."
         return [first] if chosen else [first, "It does not meet what was asked for, so no model is recommended."]
     lines = [f"{best} has the best {word} on these images."]
-    if blind:
+    if incomparable:
         return [
             *lines,
             "No comparison was estimable, so no model is recommended: an estimate alone does not say which is best.",

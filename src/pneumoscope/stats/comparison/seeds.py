@@ -1,8 +1,9 @@
-"""Is one recipe better than another? From five seeds a recipe on: a network is one draw of its recipe.
+"""Two recipes, compared by five or more networks of each, since one network is one draw of its recipe.
 
-A difference of two recipes is uncertain twice: another seed gives another network, other patients give other figures.
-Both variances are added. What a seed does on these patients only is then counted in both, so that the result errs on
-the cautious side, as a bootstrap of seeds and patients does (Owen, Ann Appl Stat 2007, on the "pigeonhole" bootstrap).
+A difference of two recipes is uncertain in two ways: another seed gives another network, other patients give other
+figures. The two variances are added. The effect of a seed on these patients alone then counts in both, so that the
+result errs on the cautious side, as a bootstrap of seeds and patients does (Owen, Ann Appl Stat 2007, on the
+"pigeonhole" bootstrap).
 """
 
 from __future__ import annotations
@@ -42,14 +43,14 @@ def across_seeds(a: Sequence[Scores], b: Sequence[Scores], truth: ArrayLike, gro
     The seeds of the two recipes are not paired: the same number means nothing in two different networks.
 
     Args:
-        a: What the networks of the first recipe say, one for each seed.
-        b: The same of the second; the numbers of seeds may differ.
+        a: The answers of the first recipe's networks, one for each seed.
+        b: The same for the second recipe; the numbers of seeds may differ.
         truth: [N] class of each image.
         groups: [N] name of each image's group.
         metric: One of ``paired.METRICS``.
 
     Returns:
-        With fewer than five seeds of either recipe the difference alone, and a note.
+        The difference; with fewer than five seeds of either recipe it has no limits, and a note says so.
     """
     y, group = np.asarray(truth, dtype=np.intp), metrics.group_index(groups)
     if not a or not b:
