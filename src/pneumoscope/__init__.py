@@ -14,10 +14,15 @@ Research software, not a medical device; see `DISCLAIMER`.
 
 from __future__ import annotations
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# ONNX Runtime counts its users: it writes an identity and a queue of events to the home folder. It reads this setting
+# when it is loaded, so that no later call reaches it (onnxruntime.disable_telemetry_events comes too late, tried 1.31).
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from pneumoscope import server
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
     from pneumoscope.bundle.runtime import Model, load
     from pneumoscope.bundle.verify import verify
     from pneumoscope.core import errors
+    from pneumoscope.core.cache import CacheEntry, clear_cache, list_cache
     from pneumoscope.core.callbacks import Callbacks
     from pneumoscope.core.errors import PneumoscopeError
     from pneumoscope.core.labels import DISCLAIMER, Label, LabelSet
@@ -52,6 +58,7 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.report import report
 
 _MODULES = {
+    "CacheEntry": "core.cache",
     "Callbacks": "core.callbacks",
     "Card": "bundle.card",
     "DISCLAIMER": "core.labels",
@@ -68,6 +75,7 @@ _MODULES = {
     "Recipe": "recipes.recipe",
     "SplitReport": "workflows.datasets",
     "check": "workflows.datasets",
+    "clear_cache": "core.cache",
     "describe": "workflows.datasets",
     "describe_bundle": "bundle.listing",
     "draw_contact_sheet": "workflows.datasets",
@@ -77,6 +85,7 @@ _MODULES = {
     "evaluate": "workflows.evaluate",
     "import_data": "workflows.datasets",
     "list_bundles": "bundle.listing",
+    "list_cache": "core.cache",
     "load": "bundle.runtime",
     "merge": "workflows.datasets",
     "predict": "workflows.predict",
@@ -90,6 +99,7 @@ _MODULES = {
 
 __all__ = [
     "DISCLAIMER",
+    "CacheEntry",
     "Callbacks",
     "Card",
     "Evaluation",
@@ -106,6 +116,7 @@ __all__ = [
     "SplitReport",
     "__version__",
     "check",
+    "clear_cache",
     "describe",
     "describe_bundle",
     "draw_contact_sheet",
@@ -115,6 +126,7 @@ __all__ = [
     "evaluate",
     "import_data",
     "list_bundles",
+    "list_cache",
     "load",
     "merge",
     "predict",

@@ -1,6 +1,6 @@
-"""The door: one command, `pneumoscope`, whose parts are imported only when they are called.
+"""The entry point: one command, `pneumoscope`, whose parts are imported only when they are called.
 
-`pneumoscope --help` must answer in 0.3 s, and a missing optional library must break only the command that needs it.
+`pneumoscope --help` must answer in 0.2 s, and a missing optional library must break only the command that needs it.
 So commands are a table of names, places and one line each; to add one, add a row.
 """
 
@@ -38,6 +38,7 @@ COMMANDS = {
     "report": Command("pneumoscope.cli.report:report", "Write a run's report: question, data, results, checklists."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),
+    "cache": Command("pneumoscope.cli.cache:app", "Show and clear what is kept outside your own folders."),
     "serve": Command("pneumoscope.cli.serve:serve", "Serve studies, predictions and reads over HTTP."),
     "backup": Command("pneumoscope.cli.backup:backup", "Copy a server's data while it runs."),
     "users": Command("pneumoscope.cli.users:app", "Add, list and disable the accounts of a server."),
@@ -59,15 +60,15 @@ INTERRUPTED = 130
 def _command(name: str, place: str) -> Any:
     """Import a command and return it as Click knows it."""
     module, attribute = place.split(":")
-    found = getattr(import_module(module), attribute)
-    app = found
-    if not isinstance(found, typer.Typer):
+    entry = getattr(import_module(module), attribute)
+    app = entry
+    if not isinstance(entry, typer.Typer):
         app = typer.Typer(add_completion=False)
-        app.command(name)(found)
+        app.command(name)(entry)
     app.rich_markup_mode = None  # plain help: Rich alone would cost a fifth of the time that --help has
-    made = typer.main.get_command(app)
-    made.name = name
-    return made
+    command = typer.main.get_command(app)
+    command.name = name
+    return command
 
 
 class LazyGroup(TyperGroup):
@@ -97,29 +98,29 @@ class LazyGroup(TyperGroup):
         return super().resolve_command(ctx, args)
 
     def invoke(self, ctx: Any) -> Any:
-        """Run the command; an error of ours ends as one line and its exit code, Ctrl-C as a sentence and 130."""
+        """Run the command; a `PneumoscopeError` ends as one line and its exit code, Ctrl-C as a sentence and 130."""
         try:
             return super().invoke(ctx)
         except PneumoscopeError as error:
             if ctx.params.get("debug"):
                 raise
-            _complain(str(error))
+            _print_error(str(error))
             raise typer.Exit(error.exit_code) from error
         except ModuleNotFoundError as error:
             library = (error.name or "").partition(".")[0]
             if ctx.params.get("debug") or library not in EXTRAS:
                 raise
             missing = MissingExtraError(f"pneumoscope {ctx.invoked_subcommand} ({library})", EXTRAS[library])
-            _complain(str(missing))
+            _print_error(str(missing))
             raise typer.Exit(missing.exit_code) from error
         except KeyboardInterrupt as interrupt:
             if ctx.params.get("debug"):
                 raise
-            _complain(f"Stopped by Ctrl-C. {interrupt}".rstrip())
+            _print_error(f"Stopped by Ctrl-C. {interrupt}".rstrip())
             raise typer.Exit(INTERRUPTED) from interrupt
 
 
-def _complain(text: str) -> None:
+def _print_error(text: str) -> None:
     typer.secho(text, fg=typer.colors.RED, err=True)  # colours only where the terminal has them
 
 
@@ -147,9 +148,9 @@ def pneumoscope(
     ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the full traceback of an error.")] = False,
 ) -> None:
-    """Train, compare, audit and run chest X-ray classifiers, and say how far each can be trusted.
+    """Train, compare and run chest X-ray classifiers, and say how far each can be trusted.
 
-    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a gate said no.
+    Exit codes: 0 done, 1 failed, 2 wrong usage, 3 a check refused.
     """
 
 
