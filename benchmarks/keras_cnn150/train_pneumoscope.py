@@ -20,13 +20,13 @@ from typing import TYPE_CHECKING, Any
 from unittest.mock import patch
 
 import torch
-from rich.console import Console
 
+from pneumoscope.core.callbacks import SILENT
 from pneumoscope.data.manifest import read_manifest
 from pneumoscope.recipes.recipe import load_recipe
 from pneumoscope.training.input.dataset import Batch
 from pneumoscope.training.loop import fit
-from pneumoscope.training.loop.callbacks import Screen
+from pneumoscope.training.loop.callbacks import ProgressReporter
 from pneumoscope.training.networks.build import count_parameters
 from pneumoscope.training.plan import plan
 
@@ -34,8 +34,8 @@ if TYPE_CHECKING:  # pneumoscope.training prepares torchvision before Lightning 
     import lightning as L  # noqa: N812  # the library's own convention
 
 
-class Clock(Screen):
-    """The screen's callback, which also times each epoch: its training batches alone, and the whole.
+class Clock(ProgressReporter):
+    """A reporter that also times each epoch: its training batches alone, and the whole.
 
     Attributes:
         starts: When each epoch began, and when the last one had ended, its checkpoints written.
@@ -44,7 +44,7 @@ class Clock(Screen):
     """
 
     def __init__(self, epochs: int) -> None:
-        super().__init__(Console(quiet=True), epochs)
+        super().__init__(SILENT, epochs)
         self.starts: list[float] = []
         self.ends: list[float] = []
         self.cpu: list[tuple[float, float]] = []
@@ -84,10 +84,10 @@ def main() -> None:
     made = plan(recipe, read_manifest(options.manifest))
     clock = Clock(options.epochs)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as changed:
-        changed.enter_context(patch.object(fit, "Screen", lambda *_: clock))
+        changed.enter_context(patch.object(fit, "ProgressReporter", lambda *_: clock))
         if options.float32:
             changed.enter_context(patch.object(fit, "choose_precision", lambda _: "32-true"))
-        run = fit.train(made, Path(folder) / "run", device="cpu", console=Console(quiet=True))
+        run = fit.fit(made, Path(folder) / "run", device="cpu")
         environment = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
         with (run.folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))

@@ -16,7 +16,6 @@ import time
 from pathlib import Path
 
 import torch
-from rich.console import Console
 
 from pneumoscope.data.manifest import read_manifest
 from pneumoscope.recipes.recipe import load_recipe
@@ -45,7 +44,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name, FeatureStore(0 if options.each_epoch else None) as features:
         folder = Path(name) / "run"
         started, cpu = time.perf_counter(), time.process_time()
-        run = fit.train(made, folder, device="cpu", console=Console(quiet=True), features=features)
+        run = fit.fit(made, folder, device="cpu", features=features)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         read = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
         with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:

@@ -23,8 +23,8 @@ from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
 from pneumoscope.recipes.recipe import Recipe, load_recipe, parse_recipe, with_changes  # noqa: E402
 from pneumoscope.training.features import DoesNotFitError, FeatureStore  # noqa: E402
 from pneumoscope.training.input.dataset import Batch  # noqa: E402
-from pneumoscope.training.loop import fit  # noqa: E402
-from pneumoscope.training.loop.fit import Run, train  # noqa: E402
+from pneumoscope.training.loop import fit as fit_module  # noqa: E402
+from pneumoscope.training.loop.fit import FittedRun, fit  # noqa: E402
 from pneumoscope.training.loop.module import Learner  # noqa: E402
 from pneumoscope.training.networks.build import build  # noqa: E402
 from pneumoscope.training.networks.weights import save_tensors  # noqa: E402
@@ -76,14 +76,16 @@ class Messages(Callbacks):
         self.lines.append(text)
 
 
-def run(made: Plan, folder: Path, *, features: FeatureStore | None = None, resume: bool = False) -> tuple[Run, str]:
+def run(
+    made: Plan, folder: Path, *, features: FeatureStore | None = None, resume: bool = False
+) -> tuple[FittedRun, str]:
     """Train, and return what was said too."""
     messages = Messages()
-    done = train(made, folder, device="cpu", callbacks=messages, features=features, resume=resume)
+    done = fit(made, folder, device="cpu", callbacks=messages, features=features, resume=resume)
     return done, "\n".join(messages.lines)
 
 
-def same(one: Run, other: Run) -> bool:
+def same(one: FittedRun, other: FittedRun) -> bool:
     """Whether two runs kept the same weights, bit for bit, and wrote the same figures."""
     states = one.model.state_dict(), other.model.state_dict()
     texts = [(folder / "metrics.csv").read_text() for folder in (one.folder, other.folder)]
@@ -98,7 +100,7 @@ def test_the_head_learns_the_same_from_kept_maps_as_through_the_backbone(
     phantom_set: Manifest, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, head: str
 ) -> None:
     """Weights within 1e-5 (float32) or 2e-3 (bfloat16) of each other: a layer may round by the size of its batch."""
-    monkeypatch.setattr(fit, "choose_precision", lambda _: precision)
+    monkeypatch.setattr(fit_module, "choose_precision", lambda _: precision)
     made = plan(frozen(weights, f"head={head}"), phantom_set)
     kept, said = run(made, tmp_path / "kept")
     assert "ran once over" in said
@@ -149,7 +151,7 @@ def test_a_killed_run_resumes_to_the_same_weights(
     assert same(whole, resumed)
 
 
-def computed(done: Run) -> tuple[int, int]:
+def computed(done: FittedRun) -> tuple[int, int]:
     """Images that a run sent through the backbone, and those whose maps it found."""
     noted = json.loads((done.folder / "features.json").read_text())
     return noted["computed"], noted["found"]
@@ -235,7 +237,7 @@ def test_a_process_killed_while_it_learns_leaves_no_maps(phantom_set: Manifest, 
     recipe.write_text(frozen(weights, "training.epochs=500").to_yaml())
     code = (
         "import sys; from pathlib import Path; "
-        "from pneumoscope.data.manifest import read_manifest; from pneumoscope.training.loop.fit import train; "
+        "from pneumoscope.data.manifest import read_manifest; from pneumoscope.training.loop.fit import fit; "
         "from pneumoscope.training.plan import plan; from pneumoscope.recipes.recipe import load_recipe; "
         "recipe, data, out = sys.argv[1:]; made = plan(load_recipe(recipe), read_manifest(Path(data))); "
         "train(made, Path(out), device='cpu')"

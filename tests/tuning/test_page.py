@@ -14,7 +14,7 @@ from pneumoscope.reporting.charts.figure import MARK
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.tuning.charts import draw_history, draw_importance, draw_parallel_coordinates
 from pneumoscope.tuning.page import study_page
-from pneumoscope.tuning.result import AtPrecision, Comparison, StudySummary, StudyTrial
+from pneumoscope.tuning.result import AtPrecision, StudySummary, StudyTrial, TuningComparison
 
 
 def trial(number: int, value: float | None, **more: object) -> StudyTrial:
@@ -57,7 +57,7 @@ def summary(*trials: StudyTrial, **more: object) -> StudySummary:
     return StudySummary.model_validate({**given, **more})
 
 
-COMPARISON = Comparison(
+COMPARISON = TuningComparison(
     how="How it was done.",
     caution="What it does not show.",
     positives=76,

@@ -20,7 +20,7 @@ from pneumoscope.bundle import evidence  # noqa: E402
 from pneumoscope.comparison import entries as entries_module  # noqa: E402
 from pneumoscope.comparison.entries import Entry, entries  # noqa: E402
 from pneumoscope.comparison.page import comparison_page, draw_figures  # noqa: E402
-from pneumoscope.comparison.ranking import Wishes  # noqa: E402
+from pneumoscope.comparison.ranking import RankingConfig  # noqa: E402
 from pneumoscope.comparison.result import Comparison  # noqa: E402
 from pneumoscope.core.errors import WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
@@ -94,7 +94,7 @@ def run(networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger, fin
             data,
             folder,
             target="covid-19",
-            wishes=Wishes(),
+            config=RankingConfig(),
             grid={},
             command="pneumoscope compare",
             device="cpu",

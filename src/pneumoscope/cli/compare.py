@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shlex
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -56,50 +55,30 @@ def compare(
     from rich.console import Console
 
     from pneumoscope.cli.callbacks import RichCallbacks
-    from pneumoscope.stats.comparison.paired import METRICS
-
-    if metric not in METRICS:
-        from pneumoscope.core.errors import UsageError
-        from pneumoscope.core.registry import suggestion
-
-        raise UsageError(
-            f"--metric {metric}", f"is no metric.{suggestion(metric, METRICS)}", f"There are: {', '.join(METRICS)}."
-        )
-    from pneumoscope.cli.options import read_manifest_at
-    from pneumoscope.comparison.entries import entries, parse_grid
-    from pneumoscope.comparison.ranking import Wishes
+    from pneumoscope.cli.options import pairs
+    from pneumoscope.comparison.entries import parse_grid
     from pneumoscope.data.checks.catalogue import CHECKS
     from pneumoscope.data.checks.findings import reasons
-    from pneumoscope.data.ledger import ledger_path, record_opening
-    from pneumoscope.workflows.compare import run_comparison
+    from pneumoscope.workflows.compare import compare as compare_recipes
 
-    allowed = reasons(allow or (), because or (), list(CHECKS))
     callbacks = RichCallbacks()
-    command = shlex.join(["pneumoscope", *sys.argv[1:]])
-    manifest = read_manifest_at(data, root)
-    parsed = parse_grid(grid or ())
-    chosen = entries(recipes, manifest, target, sets=sets or (), grid=parsed, seeds=seeds)
-
-    def record(hashes: Sequence[str], by: str) -> int:
-        earlier = record_opening(data, hashes, by, command)
-        callbacks.message(
-            f"{len(hashes)} test images opened; written to {ledger_path(data)}; earlier openings: {earlier}"
-        )
-        return earlier
-
-    budget = None if latency_budget is None else latency_budget / 1000
-    comparison = run_comparison(
-        chosen,
-        manifest,
+    comparison = compare_recipes(
+        recipes,
+        data,
         out,
         target=target,
-        wishes=Wishes(metric, margin, minimum_sensitivity, budget),
-        grid=parsed,
-        command=command,
-        device=device,
-        allowed=allowed,
+        sets=sets or (),
+        grid=parse_grid(grid or ()),
+        seeds=seeds,
+        metric=metric,
+        margin=margin,
+        minimum_sensitivity=minimum_sensitivity,
+        latency_budget=None if latency_budget is None else latency_budget / 1000,
         finalists=0 if no_test else finalists,
-        record=record,
+        device=device,
+        allow=reasons(allow or (), because or (), list(CHECKS)),
+        roots=pairs(root, "--root", "SOURCE=DIR"),
+        command=shlex.join(["pneumoscope", *sys.argv[1:]]),
         callbacks=callbacks,
     )
     if as_json:

@@ -11,7 +11,6 @@ from pneumoscope.cli.options import Allow, Because
 
 if TYPE_CHECKING:
     from pneumoscope.tuning.result import StudySummary
-    from pneumoscope.tuning.study import Job
 
 
 def tune(
@@ -59,93 +58,47 @@ def tune(
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.recipes.recipe import load_recipe
 
-    callbacks = RichCallbacks()
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
-    from pneumoscope.cli.options import read_manifest_at
-    from pneumoscope.core.errors import UsageError
+    from pneumoscope.cli.options import pairs
     from pneumoscope.data.checks.catalogue import CHECKS
     from pneumoscope.data.checks.findings import reasons
-    from pneumoscope.training.plan import plan
-    from pneumoscope.tuning.cross_validation import measured_folds
-    from pneumoscope.tuning.nested_cv import nested as measure_nested
-    from pneumoscope.tuning.nested_cv import repeated
-    from pneumoscope.tuning.search_files import load_search
-    from pneumoscope.tuning.storage import default_url
-    from pneumoscope.tuning.study import Job
-    from pneumoscope.tuning.study import search as run
-    from pneumoscope.tuning.summary import best_of
-    from pneumoscope.workflows.admission import admit
-    from pneumoscope.workflows.tune import train_best, write_study
+    from pneumoscope.workflows.tune import tune as tune_recipe
 
-    if nested and repeats:
-        raise UsageError("--nested and --repeats", "answer the same question.", "Choose one.")
-    allowed = reasons(allow or (), because or (), list(CHECKS))
-    space = load_search(search, chosen)
-    made = plan(chosen, read_manifest_at(data, root))
-    if storage is None:
-        _check_folder(out, resume)
-    job = Job(
-        plan=made,
-        search=space,
-        name=name or chosen.name,
-        url=storage or default_url(out),
-        trials=trials or space.trials,
-        sampler=sampler or space.sampler,
-        objective=objective or space.objective,
-        folds=measured_folds(made, folds, split),
+    callbacks = RichCallbacks()
+    tuning = tune_recipe(
+        chosen,
+        data,
+        out,
+        search=search,
+        trials=trials,
+        storage=storage,
+        sampler=sampler,
+        objective=objective,
+        folds=folds,
+        split=split,
         pruner=pruner,
+        workers=workers,
+        nested=nested,
+        repeats=repeats,
+        resume=resume,
+        roots=pairs(root, "--root", "SOURCE=DIR"),
         seed=seed,
+        name=name,
         device=device,
+        allow=reasons(allow or (), because or (), list(CHECKS)),
+        callbacks=callbacks,
     )
-    for line in (*made.recipe.changes, *made.notes, *_said(job)):
-        callbacks.message(f"note: {line}")
-    gate = admit(made, allowed=allowed, strict=False, callbacks=callbacks)
-    opened = run(job, workers, callbacks)
-    write_study(opened, out)
-    comparison = None
-    best = best_of(opened)
-    if nested:
-        comparison = measure_nested(job, nested, workers, callbacks)
-    elif repeats and best is not None and best.params == space.own_point(made.recipe):
-        callbacks.message("the recipe as it stands is the best trial: nothing to compare")
-    elif repeats and best is not None:
-        comparison = repeated(opened, dict(best.params), repeats, callbacks)
-    summary = write_study(opened, out, comparison)
-    evaluation = train_best(opened, out, gate, callbacks)
     if as_json:
-        typer.echo(summary.to_json(), nl=False)
+        typer.echo(tuning.summary.to_json(), nl=False)
     else:
-        _tell(summary, out)
-    if evaluation is not None:
-        callbacks.message(
-            f"run of the best: {out / 'best'}; validation accuracy {evaluation.figures.overall['accuracy']}"
-        )
+        _print_summary(tuning.summary, out)
+    if tuning.run is not None:
+        accuracy = tuning.run.evaluation.figures.overall["accuracy"]
+        callbacks.message(f"run of the best: {out / 'best'}; validation accuracy {accuracy}")
     callbacks.console.print(DISCLAIMER, style="dim")
 
 
-def _check_folder(out: Path, resume: bool) -> None:
-    """Refuse a folder that holds something else, or a search that nobody asked to go on with."""
-    from pneumoscope.core.errors import RunError
-
-    there = (out / "study.db").is_file()
-    if there and not resume:
-        raise RunError(str(out), "already holds a search.", "Go on with it (--resume), or choose another --out.")
-    if not there and out.is_dir() and any(out.iterdir()):
-        raise RunError(str(out), "is not empty and holds no search.", "Choose another --out.")
-
-
-def _said(job: Job) -> list[str]:
-    """Return what was decided on the way, for the screen."""
-    measured = f"grouped {job.folds}-fold cross-validation on all but test" if job.folds else "the validation part"
-    size = "no end of" if job.search.size is None else f"{job.search.size:,}"
-    fewer = job.search.size is not None and job.search.size < job.trials
-    return [
-        f"search {job.search.name}: {size} settings, {job.sampler}, by {job.objective} of {measured}",
-        *([f"the space has only {job.search.size} settings: no more trials than that"] if fewer else []),
-    ]
-
-
-def _tell(summary: StudySummary, out: Path) -> None:
+def _print_summary(summary: StudySummary, out: Path) -> None:
     """Print the best trial, the recipe as it stands beside it, and what to make of it."""
     best, own = summary.trial(summary.best), summary.trial(summary.own)
     counts = ", ".join(f"{n} {state}" for state in ("complete", "pruned", "failed") if (n := summary.count(state)))

@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 
 from pneumoscope.core.errors import PneumoscopeError, UsageError, WeightsError
 from pneumoscope.data.manifest import Manifest
@@ -117,7 +118,7 @@ def check_weights(recipe: Recipe) -> None:
 
 
 def entries(
-    names: Sequence[str],
+    names: Sequence[Recipe | str | Path],
     manifest: Manifest,
     target: str,
     *,
@@ -131,7 +132,8 @@ def entries(
     the first of them is trained.
 
     Args:
-        names: Recipes or YAML files; ``all`` stands for every recipe of a published system, and the flagship.
+        names: Recipes, their names or YAML files; ``all`` stands for every recipe of a published system and for the
+            flagship.
         manifest: In parts.
         target: The class that is looked for.
         sets: Changes, as `sets_for` reads them.
@@ -153,10 +155,14 @@ def entries(
             "has no parts; each recipe would split it in its own way.",
             "Run: pneumoscope data split",
         )
-    chosen = [found for name in names for found in (published() if name == "all" else [name])]
+    chosen: list[Recipe | str | Path] = []
+    for name in names:
+        chosen += published() if name == "all" else [name]
     unused = [text for text in sets if not any(sets_for(_stem(name), [text]) for name in chosen)]
     if unused:
-        raise UsageError(f"--set {unused[0]}", "is meant for none of the recipes.", f"They are: {', '.join(chosen)}.")
+        raise UsageError(
+            f"--set {unused[0]}", "is meant for none of the recipes.", f"They are: {', '.join(map(_stem, chosen))}."
+        )
     made: dict[str, Entry] = {}
     for name in chosen:
         for values in itertools.product(*(grid or {}).values()):
@@ -174,13 +180,15 @@ def published() -> list[str]:
     return [name for name in recipe_names() if name != "mobilenetv2-builtin"]
 
 
-def _stem(name: str) -> str:
-    """Return a recipe's name, of its name or its file."""
-    return re.sub(r"\.ya?ml$", "", name.replace("\\", "/").rpartition("/")[2])
+def _stem(recipe: Recipe | str | Path) -> str:
+    """Return a recipe's name: its own, or that of its file."""
+    if isinstance(recipe, Recipe):
+        return recipe.name
+    return re.sub(r"\.ya?ml$", "", str(recipe).replace("\\", "/").rpartition("/")[2])
 
 
 def _entry(
-    name: str,
+    name: Recipe | str | Path,
     manifest: Manifest,
     target: str,
     present: Counter[str],
@@ -188,7 +196,7 @@ def _entry(
     settings: Mapping[str, str],
     number: int,
 ) -> Entry:
-    recipe = load_recipe(name)
+    recipe = name if isinstance(name, Recipe) else load_recipe(str(name))
     changes = [] if any(text.startswith("task.") for text in sets) else fit_task(recipe, target, present)
     changes += [*sets, *(f"{key}={value}" for key, value in settings.items() if value != AS_PUBLISHED)]
     if number:

@@ -11,7 +11,7 @@ import numpy as np
 from pneumoscope.bundle.evidence import append
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.bundle.runtime import load
-from pneumoscope.comparison.ranking import Wishes
+from pneumoscope.comparison.ranking import RankingConfig
 from pneumoscope.comparison.result import Final, Table, figures_of
 from pneumoscope.comparison.runs import Outcome, read_card_of
 from pneumoscope.core.callbacks import SILENT, Callbacks
@@ -39,7 +39,7 @@ def open_test(
     tables: Sequence[Table],
     outcomes: Sequence[Outcome],
     folder: Path,
-    wishes: Wishes,
+    config: RankingConfig,
     *,
     count: int,
     record: Record,
@@ -91,7 +91,7 @@ def open_test(
     before = "the first opening of these images" if not earlier else f"earlier openings of these images: {earlier}"
     what = "1 finalist" if len(names) == 1 else f"{len(names)} finalists"
     note = f"Test was opened once, for {what}, {kept['images']} images; {before}."
-    return [_with_finals(table, kept["measured"], runs, wishes, count) for table in tables], note
+    return [_with_finals(table, kept["measured"], runs, config, count) for table in tables], note
 
 
 def _manifest_of(outcome: Outcome) -> Manifest:
@@ -100,7 +100,11 @@ def _manifest_of(outcome: Outcome) -> Manifest:
 
 
 def _with_finals(
-    table: Table, measured: Mapping[str, dict[str, object]], runs: Mapping[str, Outcome], wishes: Wishes, count: int
+    table: Table,
+    measured: Mapping[str, dict[str, object]],
+    runs: Mapping[str, Outcome],
+    config: RankingConfig,
+    count: int,
 ) -> Table:
     names = finalists(table, count)
     evaluations = {name: Evaluation.model_validate(measured[name]["evaluation"]) for name in names}
@@ -119,7 +123,7 @@ def _with_finals(
             names[0],
             plan.targets("test"),
             test["group"].to_numpy(dtype=str),
-            wishes.metric,
+            config.metric,
             rng=np.random.default_rng(0),
         )
         if whole and len(names) > 1

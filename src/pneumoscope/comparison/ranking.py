@@ -33,7 +33,7 @@ from pneumoscope.stats.metric_table import compared_metric
 
 
 @dataclass(frozen=True)
-class Wishes:
+class RankingConfig:
     """How to rank and what to recommend.
 
     Args:
@@ -57,13 +57,13 @@ class Part:
     groups: NDArray[np.str_]
 
 
-def tables(outcomes: Sequence[Outcome], root: Path, wishes: Wishes, seed: int = 0) -> list[Table]:
+def tables(outcomes: Sequence[Outcome], root: Path, config: RankingConfig, seed: int = 0) -> list[Table]:
     """Return one table for each question that the finished runs answer, the largest one first.
 
     Args:
         outcomes: Of all entries; those without a finished run are passed over.
         root: The comparison's folder.
-        wishes: Metric, margin, limits.
+        config: Metric, margin, limits.
         seed: Of the resampling.
     """
     by_question: dict[tuple[tuple[str, ...], str], list[Outcome]] = defaultdict(list)
@@ -71,7 +71,7 @@ def tables(outcomes: Sequence[Outcome], root: Path, wishes: Wishes, seed: int = 
         if outcome.status == "done" and outcome.entry.plan is not None:
             part = outcome.entry.plan.manifest.part("validation")
             by_question[outcome.entry.plan.recipe.task.classes, part.rows_hash()].append(outcome)
-    made = [_table(members, root, wishes, seed) for members in by_question.values()]
+    made = [_table(members, root, config, seed) for members in by_question.values()]
     return sorted(made, key=lambda table: (-len(table.classes), -len(table.rows)))
 
 
@@ -84,7 +84,7 @@ def _kept_epoch(recipe: Recipe, curve: Sequence[Mapping[str, float]]) -> int:
     return int(choose(known, key=lambda row: row[metric])["epoch"])
 
 
-def _table(members: Sequence[Outcome], root: Path, wishes: Wishes, seed: int) -> Table:
+def _table(members: Sequence[Outcome], root: Path, config: RankingConfig, seed: int) -> Table:
     first = members[0].entry.plan
     assert first is not None  # `tables` passes finished runs only
     part = first.manifest.part("validation")
@@ -124,9 +124,9 @@ def _table(members: Sequence[Outcome], root: Path, wishes: Wishes, seed: int) ->
             reported=dict(recipe.reported),
             versus_best=None,
         )
-    order = ranked({name: row.figures for name, row in rows.items()}, wishes.metric)
+    order = ranked({name: row.figures for name, row in rows.items()}, config.metric)
     rng = np.random.default_rng(seed)
-    tested = paired_all(scores, order[0], known.truth, known.groups, wishes.metric, rng=rng)
+    tested = paired_all(scores, order[0], known.truth, known.groups, config.metric, rng=rng)
     rows = {name: rows[name].model_copy(update={"versus_best": tested.get(name)}) for name in order}
     return Table(
         classes=first.recipe.task.classes,
@@ -137,8 +137,8 @@ def _table(members: Sequence[Outcome], root: Path, wishes: Wishes, seed: int) ->
         data=part.rows_hash(),
         group_sentence=group_sentence(part.group_kind),
         rows=tuple(rows.values()),
-        recommendation=_recommendation(rows, order[0], wishes),
-        seeds=tuple(_seeds(rows, scores, known, wishes.metric)),
+        recommendation=_recommendation(rows, order[0], config),
+        seeds=tuple(_seeds(rows, scores, known, config.metric)),
         finals=(),
     )
 
@@ -163,24 +163,24 @@ def ranked(figures: Mapping[str, Mapping[str, Estimate]], metric: str) -> list[s
     return order
 
 
-def _recommendation(rows: Mapping[str, Row], best: str, wishes: Wishes) -> Recommendation:
+def _recommendation(rows: Mapping[str, Row], best: str, config: RankingConfig) -> Recommendation:
     candidates = [
         Candidate(
             name=row.name,
             size=row.cost.model_bytes,
             latency=row.cost.latency,
             sensitivity=row.figures["sensitivity"],
-            versus_best=row.versus_best or _itself(wishes.metric),
+            versus_best=row.versus_best or _itself(config.metric),
         )
         for row in rows.values()
     ]
     return recommend(
         candidates,
         best=best,
-        metric=wishes.metric,
-        margin=wishes.margin,
-        minimum_sensitivity=wishes.minimum_sensitivity,
-        latency_budget=wishes.latency_budget,
+        metric=config.metric,
+        margin=config.margin,
+        minimum_sensitivity=config.minimum_sensitivity,
+        latency_budget=config.latency_budget,
     )
 
 

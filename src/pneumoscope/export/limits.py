@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from pneumoscope.bundle.card import PartMetrics
-from pneumoscope.core.labels import display_name
+from pneumoscope.core.labels import LABELS, display_name, is_none_label
 from pneumoscope.core.task import Task
 
 KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
@@ -32,20 +32,50 @@ KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
 ADULT_PNEUMONIA_SOURCES = ("nih", "ieee8023")
 """Sources with adults who have a lung disease other than COVID-19."""
 
-NOT_LOOKED_FOR = (
-    "pneumothorax",
-    "pleural effusion",
-    "nodules and masses",
-    "tuberculosis",
-    "heart failure and oedema",
-    "fractures",
-    "position of tubes, lines and devices",
-    "any finding on lateral views, CT or other body parts",
+FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        "pneumothorax": ("pneumothorax",),
+        "pleural effusion": ("pleural-effusion", "effusion"),
+        "nodules and masses": ("nodule", "mass"),
+        "tuberculosis": ("tuberculosis",),
+        "heart failure and oedema": ("edema", "oedema", "cardiomegaly"),
+        "fractures": ("fracture",),
+        "position of tubes, lines and devices": ("support-devices",),
+    }
 )
+"""What readers expect of a chest radiograph's report -> the labels that cover it, whether the vocabulary has them."""
+
+NEVER = ("any finding on lateral views, CT or other body parts",)
+
+COVERED_BY = MappingProxyType({"viral-pneumonia": "pneumonia", "bacterial-pneumonia": "pneumonia"})
+"""A label -> the wider label: a model that looks for the wider one is not said to overlook the narrower one."""
 
 
 WEAK = 0.7
 """Balanced accuracy on one source's validation images under which its answers there are called close to guessing."""
+
+
+def not_looked_for(task: Task) -> tuple[str, ...]:
+    """Return what a model does not look for: the vocabulary and the usual findings without its classes.
+
+    Args:
+        task: Its classes, and the labels that they merge.
+    """
+    covered = {*task.classes, *(label for name in task.classes for label in task.members(name))}
+    named = tuple(label for findings in FINDINGS.values() for label in findings)
+    labels = [
+        _inside_sentence(display_name(label))
+        for label in LABELS
+        if not is_none_label(label)
+        and label not in (*covered, *named, "other")
+        and COVERED_BY.get(label) not in covered
+    ]
+    return (*labels, *(finding for finding, names in FINDINGS.items() if not covered & {*names}), *NEVER)
+
+
+def _inside_sentence(name: str) -> str:
+    """Return a name as it stands inside a sentence: "Lung opacity" as "lung opacity", "COVID-19" as it is."""
+    return name if name[:2].isupper() else name[:1].lower() + name[1:]
 
 
 def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[str, PartMetrics]) -> tuple[str, ...]:

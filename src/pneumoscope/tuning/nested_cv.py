@@ -19,7 +19,7 @@ from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.training.machine import choose_device
 from pneumoscope.tuning.cross_validation import folds_of
 from pneumoscope.tuning.objective import Measured, Objective, drawn, objective_named
-from pneumoscope.tuning.result import AtPrecision, Comparison
+from pneumoscope.tuning.result import AtPrecision, TuningComparison
 from pneumoscope.tuning.space import Point, changes_of
 from pneumoscope.tuning.study import ALSO, Job, Opened, outer, search
 from pneumoscope.tuning.trial import run_folds
@@ -44,7 +44,7 @@ def _ignore(step: int, value: float) -> None:
     """Report no step: these trials are not pruned."""
 
 
-def repeated(opened: Opened, best: Point, count: int, callbacks: Callbacks = SILENT) -> Comparison:
+def repeated(opened: Opened, best: Point, count: int, callbacks: Callbacks = SILENT) -> TuningComparison:
     """Measure the recipe as it stands and the best setting on ``count`` new divisions.
 
     Args:
@@ -69,7 +69,7 @@ def repeated(opened: Opened, best: Point, count: int, callbacks: Callbacks = SIL
     return compare(before, after, opened.objective, REPEATED.format(count=count), REPEATED_CAUTION)
 
 
-def nested(job: Job, count: int, workers: int, callbacks: Callbacks = SILENT) -> Comparison:
+def nested(job: Job, count: int, workers: int, callbacks: Callbacks = SILENT) -> TuningComparison:
     """Search anew without each of ``count`` outer folds, and measure both settings on it.
 
     Args:
@@ -110,7 +110,7 @@ def compare(
     how: str,
     caution: str,
     chosen: Sequence[Point] = (),
-) -> Comparison:
+) -> TuningComparison:
     """Compare predictions of the same images by two settings, paired by group.
 
     Args:
@@ -127,7 +127,7 @@ def compare(
     sample = drawn(before)
     own = _precision(before)
     levels = sorted({*PRECISIONS, *([] if own is None else [round(own, 4)])})
-    return Comparison(
+    return TuningComparison(
         how=how,
         caution=caution,
         positives=int(before.positive.sum()),

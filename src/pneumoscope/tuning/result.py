@@ -38,7 +38,7 @@ class AtPrecision(Frozen):
     difference: Estimate = Field(description="of the shares missed, after less before")
 
 
-class Comparison(Frozen):
+class TuningComparison(Frozen):
     """The recipe as it stands against the tuned one, on predictions that the search did not see as they are here."""
 
     how: str
@@ -82,7 +82,7 @@ class StudySummary(Frozen):
     own: int | None = Field(description="the trial of the recipe as it stands")
     importance: dict[str, float]
     changes: tuple[str, ...]
-    comparison: Comparison | None = None
+    comparison: TuningComparison | None = None
     machine: dict[str, Any] = Field(default_factory=dict)
 
     def trial(self, number: int | None) -> StudyTrial | None:

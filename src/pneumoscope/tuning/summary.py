@@ -16,7 +16,7 @@ from pneumoscope.recipes.recipe import Recipe, parse_recipe, with_changes
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.training.machine import choose_device, choose_precision, environment
 from pneumoscope.tuning.objective import Objective
-from pneumoscope.tuning.result import Comparison, StudySummary, StudyTrial
+from pneumoscope.tuning.result import StudySummary, StudyTrial, TuningComparison
 from pneumoscope.tuning.space import Choice, Range, changes_of
 from pneumoscope.tuning.storage import ATTEMPT, SLOT, WHY
 from pneumoscope.tuning.study import EPOCHS, FIGURES, SECONDS, WHERE, Opened
@@ -40,7 +40,7 @@ def last_attempts(opened: Opened) -> list[FrozenTrial]:
     return [by_slot[slot] for slot in sorted(kept)]
 
 
-def summarise(opened: Opened, comparison: Comparison | None = None) -> StudySummary:
+def summarise(opened: Opened, comparison: TuningComparison | None = None) -> StudySummary:
     """Return what is known of a search."""
     job, material, table = opened.job, opened.material, opened.material.manifest.table
     slots = last_attempts(opened)

@@ -6,32 +6,127 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pneumoscope.comparison.entries import Entry
+from pneumoscope.comparison.entries import Entry, entries
 from pneumoscope.comparison.finals import Record, open_test
 from pneumoscope.comparison.page import comparison_page, draw_figures, leaderboard_csv
-from pneumoscope.comparison.ranking import Wishes, sources_of, tables
+from pneumoscope.comparison.ranking import RankingConfig, sources_of, tables
 from pneumoscope.comparison.result import Comparison, NotRun
 from pneumoscope.comparison.runs import Outcome, is_finished
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.errors import PneumoscopeError, RunError
+from pneumoscope.core.errors import PneumoscopeError, RunError, UsageError
 from pneumoscope.core.files import atomic_path, write_text
+from pneumoscope.core.registry import suggestion
 from pneumoscope.data.checks.findings import CheckReport
+from pneumoscope.data.ledger import ledger_path, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.reporting.charts.figure import to_png
+from pneumoscope.stats.comparison.paired import METRICS
 from pneumoscope.training.features import FeatureStore
-from pneumoscope.workflows.admission import admit
-from pneumoscope.workflows.train import train_and_release
+from pneumoscope.workflows.data_checks import check_plan
+from pneumoscope.workflows.datasets import ManifestInput, Roots
+from pneumoscope.workflows.inputs import RecipeInput, manifest_of, reasons_of
+from pneumoscope.workflows.train import train_plan
 
 CLOSED = "The test part was not opened."
 
 
+def compare(
+    recipes: Sequence[RecipeInput],
+    data: ManifestInput,
+    out: str | Path,
+    *,
+    target: str = "covid-19",
+    sets: Sequence[str] = (),
+    grid: Mapping[str, Sequence[str]] | None = None,
+    seeds: int = 1,
+    metric: str = "auroc",
+    margin: float = 0.01,
+    minimum_sensitivity: float | None = None,
+    latency_budget: float | None = None,
+    finalists: int = 2,
+    device: str = "auto",
+    allow: Mapping[str, str] | None = None,
+    roots: Roots | None = None,
+    command: str = "pneumoscope.compare",
+    callbacks: Callbacks = SILENT,
+) -> Comparison:
+    """Train many recipes on the same images and say which network is best, and how sure that is.
+
+    Networks are ranked on validation, never on test; then test is opened once, on the record, for the finalists. A
+    recipe that asks another question is fitted to the classes of the data. The same call goes on with a comparison
+    that was interrupted.
+
+    Args:
+        recipes: Recipes, names of shipped ones or paths of YAML files; "all" stands for every published one.
+        data: The manifest in parts, or the path of its file. A manifest in memory needs ``finalists=0``.
+        out: The comparison's folder.
+        target: The class that is looked for.
+        sets: Changes of all recipes (``key=value``) or of some (``cnn-*:key=value``).
+        grid: Setting -> values: every recipe is trained with each; the value "recipe" leaves the recipe's own.
+        seeds: Runs of each, from its own seed upwards.
+        metric: The figure to rank by, one of `pneumoscope.stats.comparison.paired.METRICS`.
+        margin: How much worse than the best the recommended network may be, in the metric's unit.
+        minimum_sensitivity: What the recommended network must reach at its default threshold, 0 to 1.
+        latency_budget: Seconds for one image that the recommended network may take.
+        finalists: Networks of each table that go to test, at least; 0 leaves the test part closed.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        allow: Name of a data check -> why its finding is accepted.
+        roots: Source -> folder where its images lie now.
+        command: How the comparison was asked for, for the record.
+        callbacks: Receive messages and progress.
+
+    Returns:
+        The ranked tables, with the recommendation and what was not run.
+
+    Raises:
+        UsageError: An unknown metric, recipe or class, or a test part without a file beside which its ledger lies.
+        CheckRefusedError: A data check blocks; nothing was trained.
+        RunError: Not one network could be run.
+        KeyboardInterrupt: The user stopped it; the same call goes on.
+    """
+    if metric not in METRICS:
+        raise UsageError(
+            f"--metric {metric}", f"is no metric.{suggestion(metric, METRICS)}", f"There are: {', '.join(METRICS)}."
+        )
+    if finalists and isinstance(data, Manifest):
+        raise UsageError(
+            "the manifest in memory",
+            "has no file beside which the opening of its test part could be written down.",
+            "Pass the path of its file, or finalists=0.",
+        )
+    allowed = reasons_of(allow)
+    manifest = manifest_of(data, roots)
+
+    def record(hashes: Sequence[str], by: str) -> int:
+        assert not isinstance(data, Manifest)  # refused above
+        earlier = record_opening(Path(data), hashes, by, command)
+        where = ledger_path(Path(data))
+        callbacks.message(f"{len(hashes)} test images opened; written to {where}; earlier openings: {earlier}")
+        return earlier
+
+    return run_comparison(
+        entries(recipes, manifest, target, sets=sets, grid=grid, seeds=seeds),
+        manifest,
+        Path(out),
+        target=target,
+        config=RankingConfig(metric, margin, minimum_sensitivity, latency_budget),
+        grid=grid or {},
+        command=command,
+        device=device,
+        allowed=allowed,
+        finalists=finalists,
+        record=record,
+        callbacks=callbacks,
+    )
+
+
 def run_comparison(
-    entries: Sequence[Entry],
+    networks: Sequence[Entry],
     manifest: Manifest,
     folder: Path,
     *,
     target: str,
-    wishes: Wishes,
+    config: RankingConfig,
     grid: Mapping[str, Sequence[str]],
     command: str,
     device: str,
@@ -46,66 +141,66 @@ def run_comparison(
     finished there is not done again. Before the test part is opened, validation's table is already written.
 
     Args:
-        entries: The networks.
+        networks: What is compared.
         manifest: In parts.
         folder: Of the comparison.
         target: The class that is looked for.
-        wishes: How to rank, what to recommend.
+        config: How to rank and what to recommend.
         grid: Setting -> values, for the plots.
         command: The command line, for the record.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
-        allowed: Check of the data gate -> why its finding is accepted.
+        allowed: Name of a data check -> why its finding is accepted.
         finalists: How many of each table go to test, at least; 0 leaves it closed.
-        record: Writes the opening down.
+        record: Writes the opening to the ledger.
         callbacks: Receive the progress.
 
     Raises:
-        CheckRefusedError: The data gate blocks; nothing was trained.
+        CheckRefusedError: A data check blocks; nothing was trained.
         RunError: Not one network could be run.
         KeyboardInterrupt: The user stopped it; the same command goes on.
     """
-    gates = ask_gate(entries, allowed=allowed, callbacks=callbacks)
-    outcomes = run_all(entries, folder / "runs", gates=gates, device=device, callbacks=callbacks)
+    checks = check_entries(networks, allowed=allowed, callbacks=callbacks)
+    outcomes = run_all(networks, folder / "runs", checks=checks, device=device, callbacks=callbacks)
     if not any(outcome.status == "done" for outcome in outcomes):
         reasons = " ".join(f"{outcome.entry.name}: {outcome.reason}" for outcome in outcomes)
         raise RunError(str(folder), f"no network could be run. {reasons}")
     with callbacks.counting("comparing on validation"):
-        ranked = tables(outcomes, folder, wishes)
-    made = Comparison(
+        ranked = tables(outcomes, folder, config)
+    comparison = Comparison(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
         target=target,
-        metric=wishes.metric,
+        metric=config.metric,
         data=manifest.rows_hash(),
         split=manifest.split_hash(),
         sources=sources_of(outcomes),
-        notes=_notes(outcomes, gates),
+        notes=_notes(outcomes, checks),
         grid={key: tuple(values) for key, values in grid.items()},
         tables=tuple(ranked),
         not_run=tuple(_not_run(outcome) for outcome in outcomes if outcome.status != "done"),
         test_note=CLOSED,
     )
-    _write(made, folder)
+    _write(comparison, folder)
     if finalists:
         ranked, note = open_test(
-            ranked, outcomes, folder, wishes, count=finalists, record=record, command=command, callbacks=callbacks
+            ranked, outcomes, folder, config, count=finalists, record=record, command=command, callbacks=callbacks
         )
-        made = made.model_copy(update={"tables": tuple(ranked), "test_note": note})
-        _write(made, folder)
-    return made
+        comparison = comparison.model_copy(update={"tables": tuple(ranked), "test_note": note})
+        _write(comparison, folder)
+    return comparison
 
 
-def _notes(outcomes: Sequence[Outcome], gates: Mapping[str, CheckReport]) -> tuple[str, ...]:
+def _notes(outcomes: Sequence[Outcome], checks: Mapping[str, CheckReport]) -> tuple[str, ...]:
     """Return what a reader must know of all networks together."""
     plans = {outcome.entry.name: outcome.entry.plan for outcome in outcomes if outcome.entry.plan is not None}
     first: dict[str, None] = {}  # a set that keeps its order: entries share data, and so what is said of it
     if any(plan.manifest.table["source"].str.startswith("synthetic").any() for plan in plans.values()):
         first["synthetic: drawn images, no patients; the figures say nothing about radiographs"] = None
-    for report in gates.values():
+    for report in checks.values():
         for finding in report.findings:
             if finding.severity != "note":
                 because = "" if finding.because is None else f" Allowed, because: {finding.because}"
-                first[f"data gate, {finding.name}: {finding.sentence}{because}"] = None
+                first[f"data checks, {finding.name}: {finding.sentence}{because}"] = None
     by_note: dict[str, list[str]] = {}
     for name, plan in plans.items():
         for note in plan.notes:
@@ -133,10 +228,10 @@ def _write(comparison: Comparison, folder: Path) -> None:
     write_text(folder / "comparison.html", comparison_page(comparison, figures))
 
 
-def ask_gate(
+def check_entries(
     entries: Sequence[Entry], *, allowed: Mapping[str, str], callbacks: Callbacks = SILENT
 ) -> dict[str, CheckReport]:
-    """Return what the data gate says of each entry's data, by name; entries with the same data share one report.
+    """Return the report of the data checks for each entry, by name; entries with the same data share one report.
 
     Raises:
         CheckRefusedError: A finding blocks and is not allowed; nothing was trained yet.
@@ -149,7 +244,7 @@ def ask_gate(
             classes = frozenset((label, task.class_of(label)) for label in set(manifest.table.label))
             key = (manifest.rows_hash(), manifest.split_hash(), classes)
             if key not in reports:
-                reports[key] = admit(entry.plan, allowed=allowed, callbacks=callbacks)
+                reports[key] = check_plan(entry.plan, allowed=allowed, callbacks=callbacks)
             by_name[entry.name] = reports[key]
     return by_name
 
@@ -158,7 +253,7 @@ def run_all(
     entries: Sequence[Entry],
     folder: Path,
     *,
-    gates: Mapping[str, CheckReport],
+    checks: Mapping[str, CheckReport],
     device: str,
     callbacks: Callbacks = SILENT,
 ) -> list[Outcome]:
@@ -181,14 +276,14 @@ def run_all(
                     callbacks.message(f"{heading}: finished before")
                 else:
                     callbacks.message(f"{heading}: {'; '.join(entry.recipe.changes) or 'as published'}")
-                    train_and_release(
+                    train_plan(
                         entry.plan,
+                        checks[entry.name],
                         where,
                         device=device,
                         resume=True,
-                        callbacks=callbacks,
-                        gate=gates[entry.name],
                         features=features,
+                        callbacks=callbacks,
                     )
                 outcomes.append(Outcome(entry, "done", where))
             except PneumoscopeError as error:

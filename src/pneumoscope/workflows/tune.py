@@ -1,28 +1,184 @@
-"""What a finished search leaves behind: its page, the best recipe, and that recipe's run with its bundle."""
+"""A search for settings as a list of steps: plan, check, search, compare with the untuned recipe, train the best."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
-from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.training.plan import plan
+from pneumoscope.tuning.cross_validation import measured_folds
+from pneumoscope.tuning.nested_cv import nested as measure_nested
+from pneumoscope.tuning.nested_cv import repeated
 from pneumoscope.tuning.page import study_page
-from pneumoscope.tuning.result import Comparison, StudySummary
-from pneumoscope.tuning.storage import claim
-from pneumoscope.tuning.study import Opened
-from pneumoscope.tuning.summary import best_recipe, summarise
-from pneumoscope.workflows.train import train_and_release
+from pneumoscope.tuning.result import StudySummary, TuningComparison
+from pneumoscope.tuning.search_files import load_search
+from pneumoscope.tuning.storage import claim, default_url
+from pneumoscope.tuning.study import Job, Opened
+from pneumoscope.tuning.study import search as run_search
+from pneumoscope.tuning.summary import best_of, best_recipe, summarise
+from pneumoscope.workflows.data_checks import check_plan
+from pneumoscope.workflows.datasets import ManifestInput, Roots
+from pneumoscope.workflows.inputs import RecipeInput, make_plan, reasons_of, recipe_of
+from pneumoscope.workflows.train import Run, train_plan
 
 
-def write_study(opened: Opened, folder: Path, comparison: Comparison | None = None) -> StudySummary:
+@dataclass(frozen=True)
+class Tuning:
+    """A finished search.
+
+    Args:
+        folder: With ``study.json``, ``study.html``, ``best.yaml`` and the best recipe's run in ``best``.
+        summary: Trials, the best of them, the comparison with the untuned recipe.
+        run: Of the best recipe; None where another worker trains it.
+    """
+
+    folder: Path
+    summary: StudySummary
+    run: Run | None
+
+    def __repr__(self) -> str:
+        """Return where the search is and what it found."""
+        best = self.summary.trial(self.summary.best)
+        figure = (
+            "no finished trial" if best is None else f"trial {best.number}, {self.summary.objective} {best.objective}"
+        )
+        return f"Tuning({str(self.folder)!r}: {len(self.summary.trials)} trials; best: {figure})"
+
+
+def tune(
+    recipe: RecipeInput,
+    data: ManifestInput,
+    out: str | Path,
+    *,
+    search: str | None = None,
+    trials: int | None = None,
+    storage: str | None = None,
+    sampler: str | None = None,
+    objective: str | None = None,
+    folds: int | None = None,
+    split: str | None = None,
+    pruner: str = "median",
+    workers: int = 1,
+    nested: int | None = None,
+    repeats: int | None = None,
+    resume: bool = False,
+    sets: Sequence[str] = (),
+    roots: Roots | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    device: str = "auto",
+    allow: Mapping[str, str] | None = None,
+    callbacks: Callbacks = SILENT,
+) -> Tuning:
+    """Search the settings of a recipe on everything but the test part; leave the best as a recipe and a run.
+
+    Args:
+        recipe: A recipe, the name of a shipped one, or the path of a YAML file.
+        data: A manifest in parts, or the path of its file.
+        out: The search's folder.
+        search: Name of a shipped space or path of a YAML file; the recipe's own by default.
+        trials: In all, over all workers; the space's number by default.
+        storage: ``sqlite:///t.db`` or ``postgresql://...``; a file in ``out`` by default. Every process that names the
+            same storage takes part in the search.
+        sampler: ``tpe``, ``random`` or ``grid``; the space's by default.
+        objective: Such as ``auroc`` or ``log-loss``; the space's by default.
+        folds: Of a grouped cross-validation on all but test; 5 by default, or the validation part if it is large.
+        split: "validation" measures that part instead of folds.
+        pruner: ``median``, ``hyperband`` or ``none``: ends hopeless trials early.
+        workers: Processes on this machine.
+        nested: Outer folds that judge the search afterwards, each with a search of its own.
+        repeats: New divisions into folds on which both settings are measured afterwards.
+        resume: Go on with the search that is there.
+        sets: Changes of the recipe, such as ``training.epochs=5``.
+        roots: Source -> folder where its images lie now.
+        seed: Of folds and sampler.
+        name: Of the study in its database; the recipe's by default.
+        device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        allow: Name of a data check -> why its finding is accepted.
+        callbacks: Receive messages and progress.
+
+    Raises:
+        UsageError: An unknown name, or options that exclude each other.
+        RecipeError: The recipe contradicts the data, or refuses a setting of the space.
+        CheckRefusedError: A data check blocks and is not allowed; nothing was trained.
+        RunError: The folder holds something else, or no trial came to an end.
+        KeyboardInterrupt: The user stopped it; it can be resumed.
+    """
+    if nested and repeats:
+        raise UsageError("--nested and --repeats", "answer the same question.", "Choose one.")
+    folder, allowed, chosen = Path(out), reasons_of(allow), recipe_of(recipe, sets)
+    space = load_search(search, chosen)
+    base = make_plan(chosen, data, roots=roots, callbacks=callbacks)
+    if storage is None:
+        _check_folder(folder, resume)
+    job = Job(
+        plan=base,
+        search=space,
+        name=name or chosen.name,
+        url=storage or default_url(folder),
+        trials=trials or space.trials,
+        sampler=sampler or space.sampler,
+        objective=objective or space.objective,
+        folds=measured_folds(base, folds, split),
+        pruner=pruner,
+        seed=seed,
+        device=device,
+    )
+    _report_job(job, callbacks)
+    checks = check_plan(base, allowed=allowed, callbacks=callbacks)
+    opened = run_search(job, workers, callbacks)
+    write_study(opened, folder)
+    comparison = _compare_settings(opened, nested, repeats, workers, callbacks)
+    summary = write_study(opened, folder, comparison)
+    return Tuning(folder, summary, train_best(opened, folder, checks, callbacks))
+
+
+def _check_folder(folder: Path, resume: bool) -> None:
+    """Raise `RunError` where the folder holds something else, or a search that is not to be resumed."""
+    present = (folder / "study.db").is_file()
+    if present and not resume:
+        raise RunError(str(folder), "already holds a search.", "Go on with it (--resume), or choose another --out.")
+    if not present and folder.is_dir() and any(folder.iterdir()):
+        raise RunError(str(folder), "is not empty and holds no search.", "Choose another --out.")
+
+
+def _report_job(job: Job, callbacks: Callbacks) -> None:
+    """Report what is searched and how it is measured."""
+    measured = f"grouped {job.folds}-fold cross-validation on all but test" if job.folds else "the validation part"
+    size = "an unlimited number of" if job.search.size is None else f"{job.search.size:,}"
+    callbacks.message(
+        f"note: search {job.search.name}: {size} settings, {job.sampler}, by {job.objective} of {measured}"
+    )
+    if job.search.size is not None and job.search.size < job.trials:
+        callbacks.message(f"note: the space has only {job.search.size} settings: there are no more trials than that")
+
+
+def _compare_settings(
+    opened: Opened, nested: int | None, repeats: int | None, workers: int, callbacks: Callbacks
+) -> TuningComparison | None:
+    """Compare the tuned recipe with the untuned one, if that was asked for and they differ."""
+    if nested:
+        return measure_nested(opened.job, nested, workers, callbacks)
+    best = best_of(opened)
+    if not repeats or best is None:
+        return None
+    if best.params == opened.job.search.own_point(opened.job.plan.recipe):
+        callbacks.message("the recipe as it stands is the best trial: nothing to compare")
+        return None
+    return repeated(opened, dict(best.params), repeats, callbacks)
+
+
+def write_study(opened: Opened, folder: Path, comparison: TuningComparison | None = None) -> StudySummary:
     """Write ``study.json``, ``study.html`` and, once a trial is finished, ``best.yaml`` into ``folder``."""
     summary = summarise(opened, comparison)
     if comparison is None and (folder / "study.json").is_file():
         old = StudySummary.model_validate_json((folder / "study.json").read_text(encoding="utf-8"))
-        if (old.best, old.data) == (summary.best, summary.data):  # made by an earlier command, and still true
+        if (old.best, old.data) == (summary.best, summary.data):  # an earlier command wrote it, and it is still true
             summary = summary.model_copy(update={"comparison": old.comparison})
     write_text(folder / "study.json", summary.to_json())
     write_text(folder / "study.html", study_page(summary))
@@ -31,13 +187,13 @@ def write_study(opened: Opened, folder: Path, comparison: Comparison | None = No
     return summary
 
 
-def train_best(opened: Opened, folder: Path, gate: CheckReport, callbacks: Callbacks = SILENT) -> Evaluation | None:
+def train_best(opened: Opened, folder: Path, checks: CheckReport, callbacks: Callbacks = SILENT) -> Run | None:
     """Train the best recipe into ``folder/best`` with its bundle and report.
 
-    Of several workers on one study the first to come here does it, and the others leave it at that.
+    Of several workers on one study the first one that arrives here trains it.
 
     Returns:
-        The figures on validation; None where another worker trains it.
+        The run; None where another worker trains it.
     """
     recipe, run = best_recipe(opened), folder / "best"
     if recipe is None:
@@ -45,11 +201,8 @@ def train_best(opened: Opened, folder: Path, gate: CheckReport, callbacks: Callb
     begun = (run / "recipe.yaml").is_file()
     if not begun and not claim(opened.storage, f"{opened.job.name}: run of {recipe.hash()}"):
         callbacks.message(
-            f"another worker trains the best recipe, or began to; to train it here: train {folder / 'best.yaml'}"
+            f"another worker trains the best recipe, or began to; to train it here, run: train {folder / 'best.yaml'}"
         )
         return None
-    made = plan(recipe, opened.job.plan.manifest)
-    _, _, evaluation = train_and_release(
-        made, run, device=opened.job.device, resume=begun, callbacks=callbacks, gate=gate
-    )
-    return evaluation
+    tuned = plan(recipe, opened.job.plan.manifest)
+    return train_plan(tuned, checks, run, device=opened.job.device, resume=begun, callbacks=callbacks)

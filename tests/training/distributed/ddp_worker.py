@@ -63,7 +63,7 @@ def train_until_the_third_epoch(made: object, folder: Path) -> None:
 
     Learner.training_step = step
     try:
-        fit.train(made, folder, device="cpu")
+        fit.fit(made, folder, device="cpu")
     except Stop:
         Learner.training_step = original
 
@@ -97,13 +97,13 @@ def main(recipe: str, manifest: Path, out: Path) -> None:
         note_keys(seen)
         if ranks.first:
             keep_first_gradient(out / "gradient.2.pt")
-        fit.train(made, out / "whole", device="cpu")
+        fit.fit(made, out / "whole", device="cpu")
         (out / f"keys.{ranks.rank}.json").write_text(json.dumps(seen))
         train_until_the_third_epoch(made, out / "cut")
         with ranks.agreed():
             if ranks.first:
                 shutil.copytree(out / "cut", out / "half")
-        fit.train(made, out / "cut", device="cpu", resume=True)
+        fit.fit(made, out / "cut", device="cpu", resume=True)
 
 
 if __name__ == "__main__":

@@ -86,8 +86,8 @@ def both(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tup
         assert "Warning" not in done.stderr
         made = plan(small(), phantom_set)
         patch.setattr(Learner, "on_before_optimizer_step", gradient_keeper(folder / "gradient.1.pt"))
-        fit.train(made, folder / "one", device="cpu")
-        fit.train(made, folder / "half", device="cpu", resume=True)
+        fit.fit(made, folder / "one", device="cpu")
+        fit.fit(made, folder / "half", device="cpu", resume=True)
     return folder, phantom_set
 
 

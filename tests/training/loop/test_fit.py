@@ -20,7 +20,7 @@ from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
 from pneumoscope.recipes.recipe import Recipe, load_recipe  # noqa: E402
 from pneumoscope.training.input.cache import open_cache, resize_square  # noqa: E402
 from pneumoscope.training.input.dataset import CountedSampler  # noqa: E402
-from pneumoscope.training.loop.fit import Run, train  # noqa: E402
+from pneumoscope.training.loop.fit import FittedRun, fit  # noqa: E402
 from pneumoscope.training.machine import choose_device  # noqa: E402
 from pneumoscope.training.plan import plan  # noqa: E402
 
@@ -45,7 +45,7 @@ def small(*more: str) -> Recipe:
     return with_changes(parse_recipe(recipe, "small"), more)
 
 
-def weights(run: Run) -> dict[str, torch.Tensor]:
+def weights(run: FittedRun) -> dict[str, torch.Tensor]:
     return run.model.state_dict()
 
 
@@ -57,7 +57,7 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
     phantom_set: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = plan(small(), phantom_set)
-    whole = train(made, tmp_path / "whole", device="cpu")
+    whole = fit(made, tmp_path / "whole", device="cpu")
 
     from pneumoscope.training.loop.module import Learner
 
@@ -70,11 +70,11 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
 
     monkeypatch.setattr(Learner, "training_step", dies_in_the_third_epoch)
     with pytest.raises(Stop):
-        train(made, tmp_path / "cut", device="cpu")
+        fit(made, tmp_path / "cut", device="cpu")
     monkeypatch.setattr(Learner, "training_step", original)
-    resumed = train(made, tmp_path / "cut", device="cpu", resume=True)
+    resumed = fit(made, tmp_path / "cut", device="cpu", resume=True)
 
-    assert resumed.epoch == whole.epoch
+    assert resumed.kept_epoch == whole.kept_epoch
     assert (tmp_path / "cut" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
     for key, value in weights(whole).items():
         assert torch.equal(value, weights(resumed)[key]), key
@@ -103,19 +103,19 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(phantom_set: Manifest, tmp_path
 
 
 def test_a_run_is_not_overwritten_nor_resumed_with_another_recipe(phantom_set: Manifest, tmp_path: Path) -> None:
-    train(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu")
+    fit(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu")
     with pytest.raises(RunError, match="--resume"):
-        train(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu")
+        fit(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu")
     other = plan(small("training.epochs=1", "optimizer.lr=0.5"), phantom_set)
     with pytest.raises(RunError, match=r"optimizer.lr was 0.001, is 0.5"):
-        train(other, tmp_path / "run", device="cpu", resume=True)
+        fit(other, tmp_path / "run", device="cpu", resume=True)
 
 
 def test_early_stopping_waits_for_its_patience(phantom_set: Manifest, tmp_path: Path) -> None:
     recipe = small("training.epochs=40", "training.early_stopping={patience: 2}", "optimizer.lr=0.05")
-    run = train(plan(recipe, phantom_set), tmp_path / "run", device="cpu")
+    run = fit(plan(recipe, phantom_set), tmp_path / "run", device="cpu")
     epochs = len((tmp_path / "run" / "metrics.csv").read_text().splitlines()) - 1
-    assert epochs == run.epoch + 2 < 40
+    assert epochs == run.kept_epoch + 2 < 40
 
 
 def test_extra_and_missing_classes_are_errors_that_name_the_way_out(phantom_set: Manifest) -> None:
@@ -161,7 +161,7 @@ def test_the_test_part_is_never_decoded(phantom_set: Manifest, tmp_path: Path) -
     """Its files may be anything: here their rows point to nothing."""
     table = phantom_set.table.copy()
     table.loc[table["split"] == "test", "image"] = [f"gone/{n}.png" for n in range((table["split"] == "test").sum())]
-    train(
+    fit(
         plan(small("training.epochs=1"), Manifest(table, phantom_set.roots)),
         tmp_path / "r",
         device="cpu",

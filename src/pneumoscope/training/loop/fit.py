@@ -38,14 +38,22 @@ from pneumoscope.training.plan import LEARNING_PARTS, Plan, load_part
 
 
 @dataclass(frozen=True)
-class Run:
-    """A finished training: its folder, plan, parts and the kept weights in a float32 model on the CPU."""
+class FittedRun:
+    """A finished training.
+
+    Args:
+        folder: Of the run.
+        plan: Recipe and data.
+        parts: Part -> its cached images; the test part is not among them.
+        model: The kept weights in a float32 model on the CPU.
+        kept_epoch: Number of the kept epoch, from 1.
+    """
 
     folder: Path
     plan: Plan
     parts: dict[str, Part]
     model: Classifier
-    epoch: int
+    kept_epoch: int
 
 
 def _differences(old: dict[str, Any], new: dict[str, Any], prefix: str = "") -> list[str]:
@@ -133,7 +141,7 @@ def _is_finished(last: Path, recipe: Recipe) -> bool:
     return bool(state["stopped"]) or len(state["rows"]) >= recipe.training.epochs
 
 
-def train(
+def fit(
     plan: Plan,
     folder: Path,
     *,
@@ -141,8 +149,8 @@ def train(
     resume: bool = False,
     callbacks: Callbacks = SILENT,
     features: FeatureStore | None = None,
-) -> Run:
-    """Train a plan into ``folder``.
+) -> FittedRun:
+    """Fit a plan's network to its training part and leave the run's files in ``folder``.
 
     Started by torchrun, all processes train it together; the first alone writes, and all must see ``folder``.
 
@@ -196,7 +204,7 @@ def train(
     weights = {key.removeprefix("model."): value for key, value in kept["state_dict"].items()}
     own = model.state_dict().keys()
     model.load_state_dict({key: value for key, value in weights.items() if key in own})
-    return Run(folder, plan, parts, model.float().cpu().eval(), int(kept["callbacks"]["RunFiles"]["best_epoch"]))
+    return FittedRun(folder, plan, parts, model.float().cpu().eval(), int(kept["callbacks"]["RunFiles"]["best_epoch"]))
 
 
 def _fit(

@@ -12,18 +12,20 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
 
+import pyarrow.parquet as pq  # noqa: E402
+
 from pneumoscope.bundle.card import OUTPUTS, read_card  # noqa: E402
 from pneumoscope.bundle.runtime import load  # noqa: E402
 from pneumoscope.core.errors import BundleError, ParityError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.export.graph import BundleGraph, fit_feature_space  # noqa: E402
 from pneumoscope.export.onnx import check_parity, export_onnx, mixed_sizes  # noqa: E402
-from pneumoscope.export.release import release  # noqa: E402
+from pneumoscope.inference.evaluate import Evaluation, evaluate  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
 from pneumoscope.stats.calibration import Scaling, first_half  # noqa: E402
-from pneumoscope.training.loop.fit import Run, train  # noqa: E402
+from pneumoscope.training.loop.fit import FittedRun, fit, read_run_manifest  # noqa: E402
 from pneumoscope.training.plan import plan  # noqa: E402
-from pneumoscope.workflows.summary import write_summary  # noqa: E402
+from pneumoscope.workflows.train import Run, train_plan  # noqa: E402
 
 BINARY = [
     "task.classes=[viral-pneumonia, normal]", "input.size=32", "head.hidden=[16]", "training.epochs=2",
@@ -32,22 +34,28 @@ BINARY = [
 
 
 @pytest.fixture(scope="module")
-def finished(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> Run:
+def finished(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> FittedRun:
     """A binary run, so that the one sigmoid output is tested on the way."""
     folder = tmp_path_factory.mktemp("run")
     os.environ.setdefault("PNEUMOSCOPE_CACHE", str(tmp_path_factory.mktemp("cache")))
     recipe = load_recipe("cnn-150")
     task = recipe.task.model_copy(update={"map": {}, "classes": ("viral-pneumonia", "normal")})
     recipe = with_changes(recipe.model_copy(update={"task": task}), BINARY)
-    return train(plan(recipe, phantom_set), folder / "run", device="cpu")
+    return fit(plan(recipe, phantom_set), folder / "run", device="cpu")
 
 
 @pytest.fixture(scope="module")
-def bundle(finished: Run) -> Path:
-    return release(finished, finished.folder / "bundle")
+def run(finished: FittedRun) -> Run:
+    """The same run with its bundle: the training is finished, so that only the later steps are left."""
+    return train_plan(finished.plan, None, finished.folder, device="cpu", resume=True)
 
 
-def test_the_bundle_agrees_with_torch_on_sizes_it_never_saw(finished: Run, bundle: Path) -> None:
+@pytest.fixture(scope="module")
+def bundle(run: Run) -> Path:
+    return run.bundle
+
+
+def test_the_bundle_agrees_with_torch_on_sizes_it_never_saw(finished: FittedRun, bundle: Path) -> None:
     model = load(bundle)
     generator = np.random.default_rng(7)
     for height, width in ((33, 500), (700, 64), (32, 32)):
@@ -81,7 +89,7 @@ def test_the_graph_names_no_file_of_the_machine_that_made_it(bundle: Path) -> No
     assert str(Path(__file__).parents[2]).encode() not in raw
 
 
-def test_heatmap_is_grad_cam_by_autograd(finished: Run, bundle: Path) -> None:
+def test_heatmap_is_grad_cam_by_autograd(finished: FittedRun, bundle: Path) -> None:
     image = torch.rand(1, 1, 32, 32, generator=torch.Generator().manual_seed(3))
     features = finished.model.features(image).detach().requires_grad_()
     z = finished.model.to_logits(finished.model.head(features))
@@ -111,7 +119,7 @@ def test_distance_is_scikit_learns_mahalanobis_where_nothing_is_reduced() -> Non
     assert ours == pytest.approx(expected, rel=1e-3)
 
 
-def test_export_refuses_a_graph_that_differs(finished: Run, tmp_path: Path) -> None:
+def test_export_refuses_a_graph_that_differs(finished: FittedRun, tmp_path: Path) -> None:
     space = fit_feature_space(np.eye(256, dtype=np.float32)[:6], np.array([0, 1] * 3), 2)
     graph = BundleGraph(finished.model, 32, Scaling(1.0, (0.0, 0.0)), space).eval()
     export_onnx(graph, tmp_path / "model.onnx")
@@ -138,7 +146,7 @@ def test_an_altered_graph_or_card_is_noticed(bundle: Path, tmp_path: Path) -> No
         read_card(copy)
 
 
-def test_card_says_what_it_was_made_of(bundle: Path, finished: Run) -> None:
+def test_card_says_what_it_was_made_of(bundle: Path, finished: FittedRun) -> None:
     card, _ = read_card(bundle)
     assert card.label_names == ("viral-pneumonia", "normal")
     assert card.synthetic
@@ -156,10 +164,10 @@ def test_card_says_what_it_was_made_of(bundle: Path, finished: Run) -> None:
     )
 
 
-def test_a_run_ends_in_a_report_and_predictions(bundle: Path, finished: Run) -> None:
+def test_a_run_ends_in_a_report_and_predictions(run: Run, finished: FittedRun) -> None:
     import pandas as pd
 
-    evaluation = write_summary(finished.folder, bundle, finished.plan.manifest, finished.epoch)
+    evaluation = run.evaluation
     table = pd.read_parquet(finished.folder / "predictions.parquet")
     validation = finished.plan.manifest.part("validation")
     assert len(table) == len(validation) == evaluation.figures.images
@@ -171,7 +179,31 @@ def test_a_run_ends_in_a_report_and_predictions(bundle: Path, finished: Run) -> 
     assert "http://" not in page.replace("http://www.w3.org", "")
 
 
-def test_card_carries_prediction_sets_of_the_untouched_half(bundle: Path, finished: Run) -> None:
+def test_card_evaluation_and_predictions_show_the_same_figures_of_the_same_graph(run: Run, bundle: Path) -> None:
+    """One measurement stands in all of them, and measuring the bundle again gives it again."""
+    card, identity = read_card(bundle)
+    written = Evaluation.model_validate_json((run.folder / "evaluation.json").read_text())
+    assert written == run.evaluation
+    assert written.identity == identity
+    assert card.metrics[0].metrics == written.figures.flat()
+    again = evaluate(load(bundle), read_run_manifest(run.folder))
+    assert again.figures == written.figures
+    model = pq.read_table(run.folder / "predictions.parquet").column("model").to_pylist()
+    assert set(model) == {identity[:12]}
+
+
+def test_the_card_states_facts_of_the_run(bundle: Path) -> None:
+    """The recipe's own sentence is about other classes and another size."""
+    card, _ = read_card(bundle)
+    assert f"{card.parameters:,} parameters" in card.summary
+    assert "Viral pneumonia and Normal" in card.summary
+    assert load_recipe("cnn-150").summary not in card.summary
+    assert "viral pneumonia" not in card.not_looked_for
+    assert {"COVID-19", "bacterial pneumonia", "lung opacity", "pneumothorax"} <= set(card.not_looked_for)
+    assert not any("ormal" in name for name in card.not_looked_for)
+
+
+def test_card_carries_prediction_sets_of_the_untouched_half(bundle: Path, finished: FittedRun) -> None:
     card, _ = read_card(bundle)
     sets = card.prediction_sets
     assert sets is not None

@@ -1,24 +1,24 @@
-"""The data gate before a training: what it found goes on the card, what blocks stops it here.
+"""The data checks before a training: findings go on the card, and a finding that blocks stops the training here.
 
-Before the first step and not after the last: a model that is measured on its own training images costs its hours for
-nothing, and its figures are quoted all the same.
+They come before the first step and not after the last one: a model that is measured on its own training images costs
+its hours for nothing, and its figures are quoted all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Mapping
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.data.checks.runner import check
 from pneumoscope.training.plan import Plan
+from pneumoscope.workflows.progress import task_starter
 
 
-def admit(
+def check_plan(
     plan: Plan, *, allowed: Mapping[str, str] | None = None, strict: bool = False, callbacks: Callbacks = SILENT
 ) -> CheckReport:
-    """Put the gate's questions to the images and classes of a plan.
+    """Run the data checks on the images and classes of a plan.
 
     Args:
         plan: Recipe and data that fit each other.
@@ -32,14 +32,11 @@ def admit(
     """
     task = plan.recipe.task
     classes = {str(label): str(task.class_of(label)) for label in set(plan.manifest.table.label)}
-    with ExitStack() as tasks:
-
-        def progress(what: str, total: int) -> Callable[[int], None]:
-            name = f"data checks: {what}"
-            tasks.callback(callbacks.finish, name)
-            return lambda done: callbacks.progress(name, done, total)
-
-        report = check(plan.manifest, classes, progress=progress).allowing(allowed or {})
+    with task_starter(callbacks) as start:
+        report = check(
+            plan.manifest, classes, progress=lambda check_name, total: start(f"data checks: {check_name}", total)
+        )
+    report = report.allowing(allowed or {})
     report.require(strict)
     for finding in report.findings:
         if finding.severity != "note":

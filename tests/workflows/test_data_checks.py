@@ -1,4 +1,4 @@
-"""No training starts on data that leak, and the card keeps what the gate said."""
+"""No training starts on data that leak, and the card keeps the findings of the data checks."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ pytestmark = pytest.mark.lab
 
 from pneumoscope.core.errors import CheckRefusedError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
-from pneumoscope.export.gate_summary import summary_of  # noqa: E402
+from pneumoscope.export.card_builder import summarise_checks  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
 from pneumoscope.training.plan import Plan, plan  # noqa: E402
 from pneumoscope.workflows import train as running  # noqa: E402
-from pneumoscope.workflows.admission import admit  # noqa: E402
+from pneumoscope.workflows.data_checks import check_plan  # noqa: E402
 
 
 @pytest.fixture
@@ -45,14 +45,14 @@ def test_nothing_is_trained_where_a_test_image_is_in_train(
     def never(*_: Any, **__: Any) -> None:
         raise AssertionError("a training was started")
 
-    monkeypatch.setattr(running, "train", never)
+    monkeypatch.setattr(running, "fit", never)
     with pytest.raises(CheckRefusedError, match="duplicates-across-parts"):
-        running.train_and_release(leaking, tmp_path / "run")
+        running.train(leaking.recipe, leaking.manifest, tmp_path / "run")
     assert not (tmp_path / "run").exists()
 
 
 def test_what_is_allowed_is_on_the_card_with_its_reason(leaking: Plan) -> None:
-    report = admit(leaking, allowed={"duplicates-across-parts": "to show the leak"})
-    kept = summary_of(report)
+    report = check_plan(leaking, allowed={"duplicates-across-parts": "to show the leak"})
+    kept = summarise_checks(report)
     assert {note.name: note.because for note in kept.findings}["duplicates-across-parts"] == "to show the leak"
     assert kept.data == leaking.manifest.rows_hash()

@@ -1,0 +1,94 @@
+"""Calibrate: everything that a bundle takes from the calibration part, and from the features of the training part.
+
+Order matters. The calibration part's first half sets temperature, operating points, bands and the refusal threshold.
+The second half, which they have not seen, sets the thresholds of the prediction sets. Validation, which chose the
+epoch, sets nothing here, and the test part is not opened.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.export.graph import FeatureSpace, fit_feature_space, forward_part
+from pneumoscope.stats import conformal
+from pneumoscope.stats.calibration import Scaling, first_half, fit_scaling, score_bands
+from pneumoscope.stats.estimates import LikelihoodBand, OperatingPoint, PredictionSets
+from pneumoscope.stats.prevalence import likelihood_bands
+from pneumoscope.stats.thresholds import operating_points
+from pneumoscope.training.loop.fit import FittedRun
+from pneumoscope.training.machine import choose_device
+
+OOD_QUANTILE = 0.98
+"""Share of calibration images whose out-of-distribution score does not exceed the refusal threshold."""
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """What the calibration part sets.
+
+    Args:
+        scaling: Temperature and class bias on the logits.
+        space: Where the training images lie, for the out-of-distribution score.
+        class_prior: [C] share of each class in the calibration part.
+        operating_points: Thresholds on the primary class's probability.
+        score_bands: Observed rate of the primary class in each band of scores.
+        likelihood_ratios: Of the primary class in each band of scores.
+        prediction_sets: Thresholds of the prediction sets, from the second half.
+        ood_threshold: A study whose out-of-distribution score exceeds this is refused.
+    """
+
+    scaling: Scaling
+    space: FeatureSpace
+    class_prior: tuple[float, ...]
+    operating_points: tuple[OperatingPoint, ...]
+    score_bands: tuple[dict[str, float], ...]
+    likelihood_ratios: tuple[LikelihoodBand, ...]
+    prediction_sets: PredictionSets
+    ood_threshold: float
+
+
+def calibrate(fitted: FittedRun, *, device: str = "auto", callbacks: Callbacks = SILENT) -> Calibration:
+    """Calibrate the kept weights of a training.
+
+    Args:
+        fitted: A finished training.
+        device: Where the forward passes run: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        callbacks: Receive the progress.
+    """
+    recipe, chosen_device = fitted.plan.recipe, choose_device(device)
+    classes, truth = recipe.task.classes, fitted.parts["calibration"].targets
+    groups = fitted.plan.manifest.part("calibration").table["group"].to_numpy()
+    half = first_half(groups)
+    with callbacks.counting("calibrating"):
+        _, train_features = forward_part(fitted.model, fitted.parts["train"], chosen_device)
+        space = fit_feature_space(train_features, fitted.parts["train"].targets, len(classes))
+        logits, features = forward_part(fitted.model, fitted.parts["calibration"], chosen_device)
+        scaling = fit_scaling(logits[half], truth[half])
+        primary, positive = scaling.apply(logits[half])[:, 0], truth[half] == 0
+        return Calibration(
+            scaling=scaling,
+            space=space,
+            class_prior=tuple(float(share) for share in np.bincount(truth, minlength=len(classes)) / len(truth)),
+            operating_points=operating_points(primary, positive, groups[half]),
+            score_bands=score_bands(primary, positive, groups[half]),
+            likelihood_ratios=likelihood_bands(primary, positive, groups[half]),
+            prediction_sets=conformal.fit(
+                scaling.apply(logits[~half]),
+                truth[~half],
+                groups[~half],
+                classes,
+                np.random.default_rng([recipe.training.seed, 1]),
+            ),
+            ood_threshold=float(np.quantile(_distance(features[half], space), OOD_QUANTILE, method="higher")),
+        )
+
+
+def _distance(features: NDArray[np.float32], space: FeatureSpace) -> NDArray[np.float32]:
+    """Return the out-of-distribution score [N] of pooled features [N, D], as the graph computes it."""
+    embedding = (features - space.centre.numpy()) @ space.directions.numpy()
+    distance: NDArray[np.float32] = ((embedding[:, None] - space.means.numpy()) ** 2).mean(2).min(1)
+    return distance

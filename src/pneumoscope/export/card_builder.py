@@ -1,0 +1,249 @@
+"""The card of a bundle: facts of the run, in two steps.
+
+`draft_card` says all that is known before the graph is measured. `with_figures` adds what the graph did on validation,
+which chose the epoch; the card names it as what it is.
+"""
+
+from __future__ import annotations
+
+import sys
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope import __version__
+from pneumoscope.bundle.card import Card, CheckNote, CheckSummary, LabelDefinition, PartMetrics, Refusal, SourceLicence
+from pneumoscope.core.files import sha256_of
+from pneumoscope.core.labels import display_name
+from pneumoscope.data.checks.findings import CheckReport
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.export.calibrate import OOD_QUANTILE, Calibration
+from pneumoscope.export.draft import ExportedGraph
+from pneumoscope.export.limits import limits, not_looked_for
+from pneumoscope.recipes.recipe import Pretrained
+from pneumoscope.stats.estimates import OperatingPoint
+from pneumoscope.stats.figures import Figures, evaluate_predictions
+from pneumoscope.stats.plain_language import above_threshold, few_groups
+from pneumoscope.training.loop.fit import FittedRun
+from pneumoscope.training.networks.build import count_parameters
+
+CONFOUNDED = "confounded"
+"""The stamp of a model whose labels can be told from something that is not the disease."""
+
+INTENDED_USE = (
+    "Research and teaching: to study what such a classifier adds to a reader and where it fails. Input: one frontal "
+    "chest radiograph. Not for any decision about a patient."
+)
+
+
+def draft_card(
+    fitted: FittedRun,
+    calibration: Calibration,
+    exported: ExportedGraph,
+    *,
+    name: str | None = None,
+    checks: CheckReport | None = None,
+) -> Card:
+    """Return the card of a graph that was not measured yet: it holds no figures and no limits.
+
+    Args:
+        fitted: A finished training.
+        calibration: What its calibration part set.
+        exported: The graph's file.
+        name: The bundle's; the recipe's by default.
+        checks: Report of the data checks; None where the data were not checked.
+    """
+    recipe, manifest = fitted.plan.recipe, fitted.plan.manifest
+    parameters = count_parameters(fitted.model, recipe.expects.counting if recipe.expects else "torch")
+    return Card(
+        name=name or recipe.name,
+        version="1",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        software={"pneumoscope": __version__, "python": sys.version.split()[0]}
+        | {package: version(package) for package in ("torch", "timm", "onnxruntime")},
+        summary=_summary(fitted, parameters),
+        intended_use=INTENDED_USE,
+        limits=(),
+        not_looked_for=not_looked_for(recipe.task),
+        labels=_labels(fitted),
+        kind=recipe.task.kind,
+        input_size=recipe.input.size,
+        heatmap_size=exported.heatmap_size,
+        temperature=calibration.scaling.temperature,
+        class_bias=calibration.scaling.bias,
+        class_prior=calibration.class_prior,
+        operating_points=calibration.operating_points,
+        score_bands=calibration.score_bands,
+        likelihood_ratios=calibration.likelihood_ratios,
+        prediction_sets=calibration.prediction_sets,
+        refusal=Refusal(ood_threshold=calibration.ood_threshold, ood_quantile=OOD_QUANTILE),
+        recipe_name=recipe.name,
+        recipe_changes=recipe.changes,
+        recipe_hash=recipe.hash(),
+        data_hash=manifest.rows_hash(),
+        split_hash=manifest.split_hash(),
+        group_kind=manifest.group_kind,
+        metrics=(),
+        licences=_licences(fitted),
+        stamps=("not audited", *((CONFOUNDED,) if checks is not None and checks.confounded else ())),
+        gate=None if checks is None else summarise_checks(checks),
+        synthetic=bool(manifest.table["source"].str.startswith("synthetic").all()),
+        parameters=parameters,
+        model_sha256=sha256_of(exported.path),
+        model_bytes=exported.path.stat().st_size,
+    )
+
+
+def with_figures(
+    card: Card, fitted: FittedRun, rows: Manifest, probabilities: NDArray[np.float64], figures: Figures
+) -> Card:
+    """Return the card with the figures of its graph on validation, and with the limits that follow from them.
+
+    Args:
+        card: From `draft_card`.
+        fitted: The training.
+        rows: The N validation rows that were measured.
+        probabilities: [N, C] of the graph.
+        figures: Measured on them.
+    """
+    plan = fitted.plan
+    by_source = _metrics_by_source(card, fitted, rows, probabilities)
+    sets, coverage = card.prediction_sets, figures.prediction_sets
+    if sets is not None and coverage is not None:
+        sets = sets.model_copy(
+            update={
+                "measured_on": f"validation, {len(rows)} images",
+                "coverage": coverage.coverage,
+                "mean_size": coverage.mean_size,
+            }
+        )
+    return card.model_copy(
+        update={
+            "limits": (
+                *limits(plan.manifest.part("train").table, plan.recipe.task, plan.manifest.group_kind, by_source),
+                *_warnings_of_few_groups(fitted),
+            ),
+            "operating_points": _with_meaning(card, rows, figures),
+            "prediction_sets": sets,
+            "metrics": (PartMetrics.of(figures, "validation", rows.rows_hash(), rows.group_kind),),
+            "metrics_by_source": {source: (metrics,) for source, metrics in by_source.items()},
+        }
+    )
+
+
+def summarise_checks(report: CheckReport) -> CheckSummary:
+    """Return what the card keeps of a report: the findings in words; the rows stay with the run (``gate.json``)."""
+    return CheckSummary(
+        checked=report.checked,
+        data=report.data_hash,
+        findings=tuple(
+            CheckNote(name=f.name, severity=f.severity, sentence=f.sentence, because=f.because) for f in report.findings
+        ),
+    )
+
+
+def _summary(fitted: FittedRun, parameters: int) -> str:
+    """Return what the model is, in one sentence of facts of this run."""
+    recipe = fitted.plan.recipe
+    *others, last = (display_name(name) for name in recipe.task.classes)
+    size = recipe.input.size
+    changed = f" with {len(recipe.changes)} changes" if len(recipe.changes) > 1 else " with one change"
+    return (
+        f"{recipe.network.name} with {parameters:,} parameters, trained to tell apart {', '.join(others)} and {last} "
+        f"at {size} x {size} pixels by the recipe {recipe.name}{changed if recipe.changes else ''}."
+    )
+
+
+def _metrics_by_source(
+    card: Card, fitted: FittedRun, rows: Manifest, probabilities: NDArray[np.float64]
+) -> dict[str, PartMetrics]:
+    """Return the figures on each source's images, without bootstraps."""
+    classes = list(card.label_names)
+    task, table = fitted.plan.recipe.task, rows.table
+    truth = np.array([classes.index(str(task.class_of(label))) for label in table["label"]], np.intp)
+    by_source = {}
+    for source in sorted({str(name) for name in table["source"]}):
+        mask = (table["source"] == source).to_numpy()
+        here = rows.where(mask)
+        figures = evaluate_predictions(
+            probabilities[mask],
+            truth[mask],
+            here.table["group"].to_numpy(dtype=str),
+            classes,
+            thresholds={point.name: point.threshold for point in card.operating_points},
+            rng=np.random.default_rng(0),
+            resamples=0,
+        )
+        by_source[source] = PartMetrics.of(figures, "validation", here.rows_hash(), here.group_kind)
+    return by_source
+
+
+def _with_meaning(card: Card, rows: Manifest, figures: Figures) -> tuple[OperatingPoint, ...]:
+    """Return the operating points with what they mean, as measured on validation at their frozen thresholds."""
+    positives = figures.class_images[card.primary]
+    measured = {point.name: point for point in figures.operating}
+    return tuple(
+        point.model_copy(
+            update={
+                "meaning": above_threshold(
+                    "the development data (validation part)",
+                    sorted({str(source) for source in rows.table["source"]}),
+                    card.primary,
+                    (positives, figures.images - positives),
+                    measured[point.name].sensitivity,
+                    measured[point.name].specificity,
+                )
+            }
+        )
+        for point in card.operating_points
+    )
+
+
+def _warnings_of_few_groups(fitted: FittedRun) -> tuple[str, ...]:
+    """Return warnings of classes with few groups in the parts that set and measure."""
+    sentences: list[str] = []
+    for part in ("calibration", "validation"):
+        groups, targets = fitted.plan.manifest.part(part).table["group"].to_numpy(), fitted.plan.targets(part)
+        counts = {name: len(set(groups[targets == k])) for k, name in enumerate(fitted.plan.recipe.task.classes)}
+        sentences += few_groups(counts, f"the {part} part")
+    return tuple(sentences)
+
+
+def _labels(fitted: FittedRun) -> tuple[LabelDefinition, ...]:
+    task, table = fitted.plan.recipe.task, fitted.plan.manifest.table
+    definitions = []
+    for name in task.classes:
+        rows = table[table["label"].map(task.class_of) == name]
+        provenance = rows.groupby("source")["label_provenance"].agg(
+            lambda texts: sorted({str(t) for t in texts.dropna()})
+        )
+        definitions.append(
+            LabelDefinition(
+                name=name,
+                members=tuple(label for label in task.members(name) if (rows["label"] == label).any()),
+                reference_standard="; ".join(
+                    f"{source}: {', '.join(texts) or 'unknown'}" for source, texts in provenance.items()
+                ),
+                images={str(part): int(count) for part, count in rows["split"].value_counts().items()},
+            )
+        )
+    return tuple(definitions)
+
+
+def _licences(fitted: FittedRun) -> tuple[SourceLicence, ...]:
+    table = fitted.plan.manifest.part("train").table
+    by_source = []
+    for source, rows in table.groupby("source"):
+        texts = sorted({str(text) for text in rows["license"].dropna()})
+        shown = ", ".join(texts[:6]) + (f" and {len(texts) - 6} more" if len(texts) > 6 else "")
+        by_source.append(SourceLicence(source=str(source), licence=shown or "unknown", images=len(rows)))
+    pretrained = fitted.plan.recipe.network.pretrained
+    if isinstance(pretrained, Pretrained):
+        by_source.append(SourceLicence(source=f"starting weights {pretrained.file}", licence=pretrained.licence))
+    elif pretrained is not None:
+        by_source.append(
+            SourceLicence(source=f"starting weights timm/{fitted.plan.recipe.network.name}", licence="see timm")
+        )
+    return tuple(by_source)
