@@ -2,11 +2,12 @@
 
 Blocks of these kinds are run, in order, in one folder for each page:
 
-- ``console``: lines that start with ``$ `` are commands, the lines below are what they print (on both streams). A command
-  without such lines may print anything. It must end with code 0, or with what ``$ echo $?`` below it shows.
+- ``console``: lines that start with ``$ `` are commands, the lines below are what they print (on both streams). A
+  command without such lines may print anything. It must end with code 0, or with what ``$ echo $?`` below it shows.
 - ``python``: code in one namespace for each page; a ``text`` block directly after it is what it prints.
 - any other block with ``title="NAME"`` in its head is written to the file NAME. With ``append`` after it, the block is
-  added at the file's end. In a block of kind ``diff``, lines with ``-`` are replaced by those with ``+``.
+  added at the file's end; with ``before="LINE"``, above that line. In a block of kind ``diff``, lines with ``-`` are
+  replaced by those with ``+``.
 
 ``...`` in an output stands for anything. ``<!-- figures vary -->`` before a block: its numbers may have other values,
 since training rounds differently on other processors. ``<!-- not run: REASON -->`` before a block: it is left out.
@@ -17,6 +18,7 @@ from __future__ import annotations
 import doctest
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -25,11 +27,14 @@ from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
+from docs.program import Program
+
 _BLOCK = re.compile(
     r"(?:<!-- (?P<note>[^\n]*) -->\n+)?^```(?P<kind>[a-z]*)(?: (?P<head>[^\n]*))?\n(?P<body>.*?)^```$",
     re.MULTILINE | re.DOTALL,
 )
 _TITLE = re.compile(r'title="([^"]+)"')
+_BEFORE = re.compile(r'before="([^"]+)"')
 _NUMBER = re.compile(r"\d+(?:\.\d+)?|(?<!\d)\.\d+")
 _CHECK = doctest.OutputChecker()
 _FLAGS = doctest.ELLIPSIS | doctest.NORMALIZE_WHITESPACE
@@ -89,6 +94,7 @@ class Runner:
 
     folder: Path
     environment: dict[str, str]
+    program: Program | None = None
     namespace: dict[str, object] = field(default_factory=lambda: {"__name__": "page"})
     printed: str = ""
 
@@ -123,6 +129,10 @@ class Runner:
             body = text.replace(old, new)
         elif block.head.endswith(" append"):
             body = path.read_text(encoding="utf-8") + "\n\n" + body
+        elif place := _BEFORE.search(block.head):
+            above, line, below = path.read_text(encoding="utf-8").partition(f"\n{place.group(1)}\n")
+            assert line, f"line {block.line}: {block.title} has no line {place.group(1)!r}"
+            body = f"{above}\n{body}\n{line}{below}"
         path.write_text(body, encoding="utf-8")
 
     def _run_commands(self, block: Block) -> None:
@@ -130,20 +140,30 @@ class Runner:
         for (command, shown), following in zip(steps, [*steps[1:], ("", "")], strict=True):
             if command == "echo $?":
                 continue
-            ended = subprocess.run(
-                ["bash", "-c", command],
-                cwd=self.folder,
-                env=self.environment,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                timeout=300,
-                check=False,
-            )
+            code, output = self._execute(command)
             expected = int(following[1]) if following[0] == "echo $?" else 0
-            assert ended.returncode == expected, f"{command}\nended with {ended.returncode}:\n{ended.stdout}"
-            agreed = not shown.strip() or agrees(shown, ended.stdout, block.figures_vary)
-            assert agreed, f"{command}\nprinted:\n{ended.stdout}"
+            assert code == expected, f"{command}\nended with {code}:\n{output}"
+            agreed = not shown.strip() or agrees(shown, output, block.figures_vary)
+            assert agreed, f"{command}\nprinted:\n{output}"
+
+    def _execute(self, command: str) -> tuple[int, str]:
+        """Run a command; return its exit code and what it prints."""
+        log = self.folder.parent / "output.txt"
+        if self.program and command.startswith("pneumoscope ") and not set(command) & set("|&;<>$*"):
+            arguments = shlex.split(command.replace("\\\n", " "))[1:]
+            code = self.program.run(arguments, self.folder, self.environment, log)
+        else:
+            with log.open("wb") as file:
+                code = subprocess.run(
+                    ["bash", "-c", command],
+                    cwd=self.folder,
+                    env=self.environment,
+                    stdout=file,
+                    stderr=file,
+                    timeout=300,
+                    check=False,
+                ).returncode
+        return code, log.read_text(encoding="utf-8")
 
 
 def environment(folder: Path) -> dict[str, str]:
