@@ -1,0 +1,40 @@
+"""README.md is short, its links lead somewhere, and its Python prints what it shows."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from docs.pages import Runner, blocks, environment
+from pneumoscope.core.labels import DISCLAIMER
+
+ROOT = Path(__file__).parents[2]
+README = ROOT / "README.md"
+LINK = re.compile(r"\]\(([^)#]+)(#[^)]*)?\)")
+
+
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md", "SECURITY.md"])
+def test_links_lead_somewhere(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    targets = [target for target, _ in LINK.findall(text) if "://" not in target]
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_readme_is_short_and_says_the_research_sentence() -> None:
+    text = README.read_text(encoding="utf-8")
+    assert len(text.splitlines()) <= 120
+    assert DISCLAIMER in " ".join(text.replace("\n> ", " ").split())
+
+
+def test_readme_python_prints_what_it_shows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "page"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    runner = Runner(folder, environment(tmp_path))
+    shown = [block for block in blocks(README) if block.kind in ("python", "text")]
+    assert [block.kind for block in shown] == ["python", "text"]
+    for block in shown:
+        runner.run(block)

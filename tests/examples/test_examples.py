@@ -1,0 +1,58 @@
+"""The scripts and notebooks of examples/ run as they are, on drawn images, and are short."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.pages import environment
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SCRIPTS = sorted(EXAMPLES.glob("*.py"))
+NOTEBOOKS = sorted(EXAMPLES.glob("*.ipynb"))
+NEEDS_TORCH = ("train", "compare")
+"""The beginnings of the names of examples that train."""
+SMALL = 60_000
+"""Bytes of a committed notebook: without outputs, or with a few."""
+
+
+def skip_without_torch(path: Path) -> None:
+    if path.stem.startswith(NEEDS_TORCH):
+        pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[lab]'")
+
+
+@pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
+def test_script(path: Path, tmp_path: Path) -> None:
+    skip_without_torch(path)
+    assert len(path.read_text(encoding="utf-8").splitlines()) < 40
+    ended = subprocess.run(
+        [sys.executable, str(path)],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert ended.returncode == 0, ended.stderr
+    assert ended.stdout.strip(), "prints nothing"
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+@pytest.mark.filterwarnings("default")
+def test_notebook(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_without_torch(path)
+    nbformat = pytest.importorskip("nbformat")
+    nbclient = pytest.importorskip("nbclient")
+    assert path.stat().st_size < SMALL
+    for name, value in environment(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    notebook = nbformat.read(path, as_version=4)
+    nbclient.NotebookClient(
+        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
+    ).execute()
+    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
+    assert any("text/html" in output.get("data", {}) for output in shown), "no cell shows a table or a picture"
