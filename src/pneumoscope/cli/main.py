@@ -57,9 +57,9 @@ INTERRUPTED = 130
 """Exit code after Ctrl-C: 128 + SIGINT, as shells have it."""
 
 
-def _command(name: str, place: str) -> Any:
-    """Import a command and return it as Click knows it."""
-    module, attribute = place.split(":")
+def load_command(name: str) -> Any:
+    """Import a command of the table and return it as Click knows it."""
+    module, attribute = COMMANDS[name].place.split(":")
     entry = getattr(import_module(module), attribute)
     app = entry
     if not isinstance(entry, typer.Typer):
@@ -83,7 +83,7 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         if cmd_name not in self.commands:
-            self.commands[cmd_name] = _command(cmd_name, COMMANDS[cmd_name].place)
+            self.commands[cmd_name] = load_command(cmd_name)
         return self.commands[cmd_name]
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:

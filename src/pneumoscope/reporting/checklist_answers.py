@@ -299,11 +299,11 @@ def _results(record: Record) -> dict[str, Answer]:
         ),
         "uncertainty": reported("95% intervals that keep groups together; how, is said there.", "intervals"),
         "robustness": reported("The audit's evidence.", "openings") if "audit" in kinds
-        else unknown("an analysis under changed inputs (pneumoscope audit)", "Not audited."),
+        else unknown("an analysis under changed inputs", "Not audited."),
         "internal": reported("The test part, see its openings.", "results", "openings") if tested
         else partly("The validation part, which chose the epoch.", "results", add="a test (evaluate --split test)"),
         "external": reported("A site's acceptance is on record.", "openings") if "acceptance" in kinds
-        else unknown("figures on images of another site (pneumoscope accept)"),
+        else unknown("figures on images of another site"),
         "performance": performance,
         "performance-subgroups": performance if not measured else partly(
             "With 95% intervals; by source.", "results", add="figures by sex, age and origin"
