@@ -113,4 +113,4 @@ def test_parts_that_leak_are_not_called_disjoint(card):
         findings=(CheckNote(name="patients-across-parts", severity="block", sentence="5 persons.", because="a trial"),),
     )
     answer = by_number(Record(card.model_copy(update={"gate": found}), "a" * 64), "CLAIM 2024")["20"]
-    assert answer.says == "Not at all levels: the data gate found patients-across-parts."
+    assert answer.says == "Not at all levels: the data checks found patients-across-parts."

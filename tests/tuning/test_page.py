@@ -13,7 +13,7 @@ from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.reporting.charts.figure import MARK
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.tuning.charts import draw_history, draw_importance, draw_parallel_coordinates
-from pneumoscope.tuning.page import study_page
+from pneumoscope.tuning.page import render_search_page
 from pneumoscope.tuning.result import AtPrecision, StudySummary, StudyTrial, TuningComparison
 
 
@@ -87,7 +87,7 @@ class Text(HTMLParser):
 
 def test_the_page_says_that_the_best_is_optimistic_and_what_it_measured() -> None:
     made = summary(trial(1, 0.8), trial(2, 0.9), trial(3, None, why="after step 1 of 5"))
-    page = Text(study_page(made))
+    page = Text(render_search_page(made))
     for words in (
         DISCLAIMER,
         "2 trials measured, 1 ended early, 0 failed, of 3 planned",
@@ -102,11 +102,11 @@ def test_the_page_says_that_the_best_is_optimistic_and_what_it_measured() -> Non
         assert words in page.text
     assert "script" not in page.tags
     assert "b" not in page.tags  # a key is text, not markup
-    assert not re.search(r"https?://", study_page(made))
+    assert not re.search(r"https?://", render_search_page(made))
 
 
 def test_a_comparison_takes_the_place_of_the_advice() -> None:
-    page = Text(study_page(summary(trial(1, 0.8), trial(2, 0.9), comparison=COMPARISON)))
+    page = Text(render_search_page(summary(trial(1, 0.8), trial(2, 0.9), comparison=COMPARISON)))
     assert "0.050 ( -0.020 to 0.120 )" in page.text.replace("(", "( ").replace(")", " )")
     assert "12 of 76" in page.text
     assert "not reached" in page.text
@@ -116,7 +116,7 @@ def test_a_comparison_takes_the_place_of_the_advice() -> None:
 
 def test_the_ranking_follows_the_goal() -> None:
     def first_row(goal: str) -> str:
-        page = Text(study_page(summary(trial(1, 0.8), trial(2, 0.9), best=None, own=None, goal=goal)))
+        page = Text(render_search_page(summary(trial(1, 0.8), trial(2, 0.9), best=None, own=None, goal=goal)))
         return page.text.split("Machine", 1)[1].split()[0]
 
     assert first_row("maximize") == "2"

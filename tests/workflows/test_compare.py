@@ -19,7 +19,7 @@ from sklearn.metrics import roc_auc_score  # noqa: E402
 from pneumoscope.bundle import evidence  # noqa: E402
 from pneumoscope.comparison import entries as entries_module  # noqa: E402
 from pneumoscope.comparison.entries import Entry, entries  # noqa: E402
-from pneumoscope.comparison.page import comparison_page, draw_figures  # noqa: E402
+from pneumoscope.comparison.page import draw_figures, render_comparison_page  # noqa: E402
 from pneumoscope.comparison.ranking import RankingConfig  # noqa: E402
 from pneumoscope.comparison.result import Comparison  # noqa: E402
 from pneumoscope.core.errors import WeightsError  # noqa: E402
@@ -214,6 +214,6 @@ def test_an_experiment_is_drawn_for_each_recipe_and_setting(made: Comparison) ->
     experiment = made.model_copy(update={"tables": (table,), "grid": {"optimizer.lr": ("0.1", "0.01")}})
     figures = draw_figures(experiment)
     assert to_png(figures["cnn-150-optimizer-lr-1"]).startswith(b"\x89PNG")
-    page = comparison_page(experiment, figures)
+    page = render_comparison_page(experiment, figures)
     assert "Experiment: optimizer.lr" in page
     assert page.count('aria-label="cnn-150 by optimizer.lr"') == 1

@@ -153,7 +153,7 @@ def check(
 ) -> None:
     """Run the data checks: what would leak or confound. Exit code 3 if a finding blocks or confounds."""
     from pneumoscope.cli.callbacks import RichCallbacks
-    from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, verdict
+    from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, describe_outcome
     from pneumoscope.workflows.datasets import check as check_manifest
 
     report = check_manifest(
@@ -179,7 +179,7 @@ def check(
                 typer.echo(f"  Allowed, because: {finding.because}")
         for outcome in report.clear:
             typer.echo(f"{'Clear' if outcome.applicable else 'Not applicable'}: {outcome.name}\n  {outcome.sentence}")
-        typer.echo(verdict(report))
+        typer.echo(describe_outcome(report))
     if not report.passes(strict):
         raise typer.Exit(3)
 

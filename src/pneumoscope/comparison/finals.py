@@ -19,7 +19,7 @@ from pneumoscope.core.files import write_json
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import Evaluation, evaluate
 from pneumoscope.inference.opening import build_opening
-from pneumoscope.reporting.pages.run_report import renew
+from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.comparison.paired import Scores, paired_all
 
 FILE = "finals.json"
@@ -80,7 +80,7 @@ def open_test(
             bundle = runs[name].folder / "bundle"
             opened = len(manifest.part("test"))
             append(bundle, build_opening(found, read_card_of(runs[name].folder)[0], opened, command))
-            renew(bundle)
+            rewrite_reports(bundle)
             measured[name] = {
                 "evaluation": found.model_dump(mode="json"),
                 "probabilities": [list(answer.probabilities) for answer in answers],

@@ -40,7 +40,7 @@ def draw_figures(comparison: Comparison) -> dict[str, Figure]:
     return figures
 
 
-def comparison_page(comparison: Comparison, figures: Mapping[str, Figure]) -> str:
+def render_comparison_page(comparison: Comparison, figures: Mapping[str, Figure]) -> str:
     """Return the self-contained HTML page of a comparison.
 
     Args:
@@ -98,16 +98,14 @@ def price(row: Row) -> dict[str, str]:
         "epochs": f"{cost.epochs}, kept {row.kept_epoch}",
         "parameters": f"{cost.parameters:,}",
         "operations": "" if cost.operations is None else f"{cost.operations / 1e6:,.0f} M",
-        "size": formatting.megabytes(cost.model_bytes),
+        "size": formatting.format_bytes(cost.model_bytes),
         "latency": "" if cost.latency is None else f"{1000 * cost.latency:.1f} ms",
         "memory": "" if cost.memory_bytes is None else f"{cost.memory_bytes / 1e6:.0f} MB",
     }  # fmt: skip
 
 
 def _duration(seconds: float | None) -> str:
-    if seconds is None:
-        return "unknown"
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+    return "unknown" if seconds is None else formatting.format_duration(seconds, 1)
 
 
 def leaderboard_csv(comparison: Comparison) -> str:

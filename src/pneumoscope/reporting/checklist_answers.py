@@ -130,10 +130,10 @@ def _data(record: Record) -> dict[str, Answer]:
     numbers = "; ".join(f"{part} {count}" for part, count in parts.items())
     unclear = any("unknown" in label.reference_standard for label in card.labels)
     reference = "Labels as the sources give them; how each was made is in the table of classes."
-    gate = "" if record.findings is None else " Quality: the data gate's findings."
+    gate = "" if record.findings is None else " Quality: the findings of the data checks."
     found: dict[str, Answer] = {
         "sources": partly(
-            f"{formatting.listed(formatting.sources_of(card))}, with licences.",
+            f"{formatting.join_names(formatting.sources_of(card))}, with licences.",
             "data",
             add="links, why these data, and how well they represent those whom the model is meant for",
         ),
@@ -183,11 +183,11 @@ def _data(record: Record) -> dict[str, Answer]:
 
 def _disjoint(record: Record) -> Answer:
     if record.leaks:
-        return reported(f"Not at all levels: the data gate found {formatting.listed(record.leaks)}.", "data")
+        return reported(f"Not at all levels: the data checks found {formatting.join_names(record.leaks)}.", "data")
     kind = record.card.group_kind
     if kind == "patient":
         return reported("Patients: the images of one stay in one part.", "data")
-    says = f"Groups stay in one part: {formatting.group_words(kind)}."
+    says = f"Groups stay in one part: {formatting.describe_groups(kind)}."
     return partly(says, "data", add="patients, where the sources do not name them")
 
 
@@ -203,8 +203,8 @@ def _described(data: Mapping[str, Any]) -> dict[str, Answer]:
     counted = ", ".join(f"{name.replace('_id', '')} of {count}" for name, count in known.items())
     result = {
         "acquisition": partly(
-            f"Stored width {min(widths)} to {max(widths)} pixels, {formatting.listed([str(b) for b in bits])} bits; "
-            f"view known of {known['view']} of {total} images.",
+            f"Stored width {min(widths)} to {max(widths)} pixels, {formatting.join_names([str(b) for b in bits])} "
+            f"bits; view known of {known['view']} of {total} images.",
             "data",
             add="manufacturer, technique, exposure, and the views that are unknown",
         ),
@@ -226,7 +226,7 @@ def _subsets(recipe: Recipe | None) -> str:
         return "None is on record."
     left = [display_name(label) for label in recipe.task.ignore]
     return (
-        f"Left out by the recipe: {formatting.listed(left)}."
+        f"Left out by the recipe: {formatting.join_names(left)}."
         if left
         else "None by the recipe: all images of the manifest that have its classes."
     )
@@ -235,7 +235,7 @@ def _subsets(recipe: Recipe | None) -> str:
 def _model(record: Record) -> dict[str, Answer]:
     card, recipe = record.card, record.recipe
     versions = ", ".join(f"{name} {number}" for name, number in card.software.items())
-    licences = formatting.listed([f"{item.source}: {item.licence}" for item in card.licences])
+    licences = formatting.join_names([f"{item.source}: {item.licence}" for item in card.licences])
     in_full = reported(
         f"{_network(recipe)}, {card.parameters:,} parameters; the bundle holds the graph (ONNX) and the recipe.",
         "training",

@@ -1,4 +1,4 @@
-"""How figures, operating points and kinds of groups are called wherever a person reads them."""
+"""The names of metrics, operating points and groups, and the formats of numbers, wherever a person reads them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ POINTS: Mapping[str, str] = MappingProxyType(
 
 
 def point_name(name: str) -> str:
-    """Return an operating point's name on screen."""
+    """Return the name of an operating point on screen."""
     return POINTS.get(name, name)
 
 
 def figure_name(key: str) -> str:
-    """Return a figure's name on screen, of ``accuracy``, ``covid-19/auroc`` or ``youden/sensitivity``."""
+    """Return the name of a metric on screen, of ``accuracy``, ``covid-19/auroc`` or ``youden/sensitivity``."""
     owner, _, figure = key.rpartition("/")
     name = FIGURES.get(figure, figure)
     if not owner:
@@ -35,7 +35,7 @@ def figure_name(key: str) -> str:
     return f"{name} at {point_name(owner)}" if owner in POINTS else f"{display_name(owner)}: {name}"
 
 
-def group_words(kind: str) -> str:
+def describe_groups(kind: str) -> str:
     """Return in a few words what a group is, and what that means."""
     if kind == "patient":
         return "patients"
@@ -44,23 +44,23 @@ def group_words(kind: str) -> str:
     return f"at weakest a {kind}, patients not all known: the true interval is wider"
 
 
-def moment(iso: str) -> str:
-    """Return a time in UTC, ISO 8601, to the minute and without its letters."""
+def format_time(iso: str) -> str:
+    """Return a time (UTC, ISO 8601) to the minute, without the letters of the format."""
     return f"{iso[:10]} {iso[11:16]} UTC" if len(iso) >= 16 else iso
 
 
-def megabytes(size: int) -> str:
-    """Return a number of bytes in MB, a small one in kB."""
+def format_bytes(size: int) -> str:
+    """Return a number of bytes in MB, or in kB where it is small."""
     return f"{size / 1e6:.1f} MB" if size >= 100_000 else f"{size / 1e3:.0f} kB"
 
 
-def value(estimate: Estimate, digits: int = 3) -> str:
-    """Return the figure alone; a dash where there is none."""
+def format_value(estimate: Estimate, digits: int = 3) -> str:
+    """Return the value alone; a dash where there is none."""
     return "–" if estimate.value is None else f"{estimate.value:.{digits}f}"
 
 
-def interval(estimate: Estimate, digits: int = 3) -> str:
-    """Return the interval alone, or that it is not estimable."""
+def format_interval(estimate: Estimate, digits: int = 3) -> str:
+    """Return the interval alone, or that it is not estimable; nothing where there is no value."""
     if estimate.value is None:
         return ""
     if estimate.low is None or estimate.high is None:
@@ -68,8 +68,8 @@ def interval(estimate: Estimate, digits: int = 3) -> str:
     return f"{estimate.low:.{digits}f} to {estimate.high:.{digits}f}"
 
 
-def inline(estimate: Estimate, digits: int = 3, *, percent: bool = False) -> str:
-    """Return figure and interval in one line."""
+def format_estimate(estimate: Estimate, digits: int = 3, *, percent: bool = False) -> str:
+    """Return value and interval in one line."""
     factor, unit, digits = (100.0, "%", 1) if percent else (1.0, "", digits)
     if estimate.value is None:
         return "not estimable"
@@ -81,31 +81,36 @@ def inline(estimate: Estimate, digits: int = 3, *, percent: bool = False) -> str
     )
 
 
-def listed(names: Sequence[str], last: str = "and") -> str:
-    """Return names as a list in words: a, b and c."""
+def join_names(names: Sequence[str], last: str = "and") -> str:
+    """Return names as a list in words: a, b and c; nothing without names."""
     return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 
 def sources_of(card: Card) -> list[str]:
-    """Return the names of the sources whose images a model was trained on."""
+    """Return the names of the sources whose images trained a model."""
     return [item.source for item in card.licences if not item.source.startswith("starting weights")]
 
 
-def question(card: Card) -> tuple[str, ...]:
-    """Return what a model was made to find out, and what it cannot tell, in sentences; report and card say the same."""
-    others = listed([display_name(name) for name in card.label_names[1:]], "or")
+def describe_question(card: Card) -> tuple[str, ...]:
+    """Return what a model is for and what it cannot tell, in sentences. The report and the card say the same."""
+    others = join_names([display_name(name) for name in card.label_names[1:]], "or")
     drawn = "drawn images (phantoms)" if card.synthetic else "images"
     return (
-        f"Among {drawn} like those of {listed(sources_of(card))}: can a network tell a frontal chest radiograph "
+        f"Among {drawn} like those of {join_names(sources_of(card))}: can a network tell a frontal chest radiograph "
         f"labelled {display_name(card.primary)} from one labelled {others}, by its pixels alone?",
         "The model is developed and measured on parts of the same data, kept apart by groups "
-        f"({group_words(card.group_kind)}). That says nothing yet about another site, another device, another time or "
-        "another mix of patients, and nothing about whether it helps a reader.",
+        f"({describe_groups(card.group_kind)}). That says nothing yet about another site, another device, another time "
+        "or another mix of patients, and nothing about whether it helps a reader.",
     )
 
 
-def openings_words(openings: Sequence[Opening]) -> str:
-    """Return how often test images were measured with a model, as a sentence."""
+def format_duration(seconds: float, digits: int = 0) -> str:
+    """Return a time in seconds, or in minutes from two minutes on."""
+    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.{digits}f} min"
+
+
+def describe_openings(openings: Sequence[Opening]) -> str:
+    """Return in a sentence how often test images were measured with a model."""
     if not openings:
         return "No opening of test images is on record for this model."
     first = openings[0]
@@ -115,20 +120,20 @@ def openings_words(openings: Sequence[Opening]) -> str:
         if not first.earlier_openings
         else f"opened {first.earlier_openings} times before, by others"
     )
-    return f"Opened {times} with this model, first on {moment(first.time)}: {first.images} images, {before}."
+    return f"Opened {times} with this model, first on {format_time(first.time)}: {first.images} images, {before}."
 
 
-def gate_words(findings: Sequence[CheckNote] | None) -> str:
-    """Return what the data gate said before a training, in a sentence or two."""
+def describe_checks(findings: Sequence[CheckNote] | None) -> str:
+    """Return in a sentence or two what the data checks found before a training."""
     if findings is None:
-        return "The data gate was not asked: this model was made before there was one, or without it."
+        return "The data checks did not run: this model was trained before they existed, or without them."
     if not findings:
-        return "The data gate found nothing that leaks or confounds."
+        return "The data checks found nothing that leaks or confounds."
     standing = [finding for finding in findings if finding.because is None]
     parts = []
-    for severity, verb in (("block", "would block a training"), ("warn", "warns of"), ("note", "notes")):
+    for severity, verb in (("block", "would block a training"), ("warn", "warn of"), ("note", "note")):
         names = [finding.name for finding in standing if finding.severity == severity]
-        parts += [f"The data gate {verb}: {listed(names)}."] if names else []
+        parts += [f"The data checks {verb}: {join_names(names)}."] if names else []
     allowed = [finding.name for finding in findings if finding.because is not None]
-    parts += [f"Allowed by the user, with a reason: {listed(allowed)}."] if allowed else []
+    parts += [f"Allowed by the user, with a reason: {join_names(allowed)}."] if allowed else []
     return " ".join(parts)

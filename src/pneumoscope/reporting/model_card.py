@@ -11,13 +11,13 @@ from pneumoscope.bundle.card import Card, PartMetrics
 from pneumoscope.bundle.evidence import Opening
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
 from pneumoscope.reporting.formatting import (
+    describe_groups,
+    describe_openings,
+    describe_question,
     figure_name,
-    group_words,
-    megabytes,
-    moment,
-    openings_words,
+    format_bytes,
+    format_time,
     point_name,
-    question,
 )
 from pneumoscope.stats.estimates import Estimate, PredictionSets
 
@@ -37,14 +37,14 @@ def card_markdown(card: Card, identity: str, openings: Sequence[Opening] = ()) -
         *(["> **Trained on drawn images (phantoms): for demonstration only.**"] if card.synthetic else []),
         card.summary,
         "## The question",
-        *question(card),
+        *describe_question(card),
         *_details(card, identity),
         "## Intended use",
         card.intended_use,
         "It does not look for: " + "; ".join(card.not_looked_for) + ".",
         f'Where its answer is the class "normal", every screen says "{NO_PATTERN}": that is not a healthy chest.',
         *_data(card),
-        *_gate(card),
+        *_checks(card),
         *_decisions(card),
         *_figures(card),
         *_openings(openings),
@@ -63,7 +63,7 @@ def _details(card: Card, identity: str) -> list[str]:
             ("", ""),
             [
                 ("Identity (SHA-256 of card.json)", f"`{identity}`"),
-                ("Graph (SHA-256 of model.onnx)", f"`{card.model_sha256}`, {megabytes(card.model_bytes)}"),
+                ("Graph (SHA-256 of model.onnx)", f"`{card.model_sha256}`, {format_bytes(card.model_bytes)}"),
                 ("Made", f"{card.created}, with " + ", ".join(f"{k} {v}" for k, v in card.software.items())),
                 ("Recipe", f"{card.recipe_name} (`{card.recipe_hash[:12]}`); changes: {changes}"),
                 ("Task", f"{card.kind}, {len(card.labels)} classes, primary: {display_name(card.primary)}"),
@@ -92,7 +92,7 @@ def _data(card: Card) -> list[str]:
     licences = [(item.source, item.licence, str(item.images or "")) for item in card.licences]
     return [
         "## Data",
-        f"Groups that stay together in splits and intervals: {group_words(card.group_kind)}. "
+        f"Groups that stay together in splits and intervals: {describe_groups(card.group_kind)}. "
         f"Data `{card.data_hash[:12]}`, division `{card.split_hash[:12]}`.",
         _table(("class", "labels merged into it", "how its labels were made", *parts), rows),
         "The weights carry the licences of what they were trained on, not that of the code:",
@@ -100,7 +100,7 @@ def _data(card: Card) -> list[str]:
     ]
 
 
-def _gate(card: Card) -> list[str]:
+def _checks(card: Card) -> list[str]:
     if card.gate is None:
         return []
     lines = [
@@ -108,7 +108,7 @@ def _gate(card: Card) -> list[str]:
         + (f" *Allowed, because: {finding.because}*" if finding.because is not None else "")
         for finding in card.gate.findings
     ]
-    return ["### Data gate", _bullets(lines) if lines else "It found nothing."]
+    return ["### Data checks", _bullets(lines) if lines else "They found nothing."]
 
 
 def _decisions(card: Card) -> list[str]:
@@ -194,7 +194,7 @@ def _is_headline(key: str, primary: str) -> bool:
 
 def _about(part: PartMetrics) -> str:
     return (
-        f"{part.images} images in {part.groups} groups ({group_words(part.group_kind)}); data `{part.data[:12]}`."
+        f"{part.images} images in {part.groups} groups ({describe_groups(part.group_kind)}); data `{part.data[:12]}`."
         + (" This part chose the epoch: expect a little less on new images." if part.part == "validation" else "")
     )
 
@@ -204,7 +204,7 @@ def _rows(metrics: dict[str, Estimate]) -> list[tuple[str, str]]:
 
 
 def _openings(openings: Sequence[Opening]) -> list[str]:
-    blocks = ["## Openings of test images", openings_words(openings)]
+    blocks = ["## Openings of test images", describe_openings(openings)]
     for opening in openings:
         about = (
             f"{opening.images} images of part {opening.part}, data `{opening.data[:12]}`; openings of these images "
@@ -212,7 +212,7 @@ def _openings(openings: Sequence[Opening]) -> list[str]:
             + (f" {opening.note}" if opening.note else "")
         )
         table = _table(("figure", "value [95% interval]"), _rows(opening.headline))
-        blocks += [f"### Opened {moment(opening.time)}", about, table]
+        blocks += [f"### Opened {format_time(opening.time)}", about, table]
     return blocks
 
 

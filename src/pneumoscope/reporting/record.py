@@ -1,6 +1,6 @@
-"""All that a finished run's folder, or a bundle alone, knows of itself: what the report and its checklists stand on.
+"""What the folder of a finished run, or a bundle alone, holds about a model: the basis of the report and checklists.
 
-Nothing is measured here and no image is read. What a folder does not hold is None, and the report says so.
+This module measures nothing and reads no image. What a folder does not hold is None, and the report says so.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from pneumoscope.recipes.recipe import Recipe, load_recipe
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a model and how it came about.
+    """What is known of a model and of its training.
 
     Args:
-        card: The bundle's.
-        identity: The bundle's.
-        facts: CheckContext about it.
-        recipe: Resolved.
-        environment: Versions and machine of the training.
-        curve: A row an epoch, as in ``metrics.csv``, without empty cells.
-        seconds: Of all epochs.
-        data: What ``data describe`` says of the rows that were used.
-        gate: The gate's whole report, where the run kept it; the card keeps the findings in words.
-        evaluation: Figures of one part.
+        card: The card of the bundle.
+        identity: The identity of the bundle.
+        facts: The evidence about the bundle.
+        recipe: The resolved recipe.
+        environment: The versions and the machine of the training.
+        curve: A row for each epoch, as in ``metrics.csv``, without empty cells.
+        seconds: The time of all epochs.
+        data: The description of the rows that were used, as ``data describe`` gives it.
+        checks: The whole report of the data checks, if the run has one. The card has the findings in words.
+        evaluation: The figures of one part.
         examples: Whether the report shows images.
     """
 
@@ -50,7 +50,7 @@ class Record:
     curve: tuple[Mapping[str, float], ...] = ()
     seconds: float | None = None
     data: Mapping[str, Any] | None = None
-    gate: CheckReport | None = None
+    checks: CheckReport | None = None
     evaluation: Evaluation | None = None
     examples: bool = False
 
@@ -73,22 +73,22 @@ class Record:
 
     @property
     def leaks(self) -> list[str]:
-        """The gate's findings that parts are not kept apart, by name; empty where it was not asked."""
+        """The names of the findings that parts are not kept apart; empty where the data checks did not run."""
         return [finding.name for finding in self.findings or () if finding.name in LEAKS]
 
     @property
     def findings(self) -> tuple[CheckNote, ...] | None:
-        """What the data gate found, in words; None where it was not asked."""
-        if self.gate is not None:
+        """The findings of the data checks, in words; None where the checks did not run."""
+        if self.checks is not None:
             return tuple(
                 CheckNote(name=f.name, severity=f.severity, sentence=f.sentence, because=f.because)
-                for f in self.gate.findings
+                for f in self.checks.findings
             )
         return None if self.card.gate is None else self.card.gate.findings
 
 
 LEAKS = ("duplicates-across-parts", "patients-across-parts")
-"""Checks of the gate that find images of one patient, or one picture, in two parts."""
+"""The data checks that find images of one patient, or one picture, in two parts."""
 
 
 def run_folder(path: str | Path) -> Path | None:
@@ -98,10 +98,10 @@ def run_folder(path: str | Path) -> Path | None:
 
 
 def read_record(path: str | Path) -> Record:
-    """Read a run's folder, a bundle's, or the built-in bundle.
+    """Read the folder of a run or of a bundle, or the built-in bundle.
 
     Raises:
-        BundleError: The bundle or its evidence is not what it says.
+        BundleError: The bundle or its evidence is damaged.
         RunError: A file of the run can't be read.
     """
     bundle = bundle_folder(path)
@@ -118,17 +118,17 @@ def read_record(path: str | Path) -> Record:
 
 
 def _with_run(record: Record, folder: Path) -> Record:
-    manifest, gate = folder / "manifest.parquet", folder / "gate.json"
-    measured, timing = folder / "evaluation.json", folder / "timing.json"
+    manifest, checks = folder / "manifest.parquet", folder / "gate.json"
+    evaluation_file, timing = folder / "evaluation.json", folder / "timing.json"
     try:
-        evaluation = Evaluation.model_validate_json(measured.read_bytes()) if measured.is_file() else None
+        evaluation = Evaluation.model_validate_json(evaluation_file.read_bytes()) if evaluation_file.is_file() else None
         return replace(
             record,
             environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),
             curve=_curve(folder / "metrics.csv"),
             seconds=sum(json.loads(timing.read_text())["epoch_seconds"]) if timing.is_file() else None,
             data=describe_file(manifest) if manifest.is_file() else None,
-            gate=CheckReport.model_validate_json(gate.read_bytes()) if gate.is_file() else None,
+            checks=CheckReport.model_validate_json(checks.read_bytes()) if checks.is_file() else None,
             # Figures of an earlier bundle of this run are not this one's.
             evaluation=evaluation if evaluation is not None and evaluation.identity == record.identity else None,
         )

@@ -19,7 +19,7 @@ from pneumoscope.tuning import charts
 from pneumoscope.tuning.result import Scalar, StudySummary, StudyTrial
 
 
-def study_page(summary: StudySummary) -> str:
+def render_search_page(summary: StudySummary) -> str:
     """Return the page of a search."""
     best, own = summary.trial(summary.best), summary.trial(summary.own)
     ranked = sorted(summary.trials, key=lambda trial: _rank(summary, trial))
@@ -39,9 +39,9 @@ def study_page(summary: StudySummary) -> str:
             )
         ),
         display=display_name,
-        value=formatting.value,
-        interval=formatting.interval,
-        when=formatting.moment,
+        value=formatting.format_value,
+        interval=formatting.format_interval,
+        when=formatting.format_time,
         gauge=_gauge,
         difference=lambda estimate: interval_gauge(estimate, -1.0, 1.0),
         sentence=lambda text: text[:1].upper() + text[1:],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pneumoscope.comparison.entries import Entry, entries
 from pneumoscope.comparison.finals import Record, open_test
-from pneumoscope.comparison.page import comparison_page, draw_figures, leaderboard_csv
+from pneumoscope.comparison.page import draw_figures, leaderboard_csv, render_comparison_page
 from pneumoscope.comparison.ranking import RankingConfig, sources_of, tables
 from pneumoscope.comparison.result import Comparison, NotRun
 from pneumoscope.comparison.runs import Outcome, is_finished
@@ -225,7 +225,7 @@ def _write(comparison: Comparison, folder: Path) -> None:
             temporary.write_bytes(to_png(figure))
     write_text(folder / "comparison.json", comparison.to_json())
     write_text(folder / "leaderboard.csv", leaderboard_csv(comparison))
-    write_text(folder / "comparison.html", comparison_page(comparison, figures))
+    write_text(folder / "comparison.html", render_comparison_page(comparison, figures))
 
 
 def check_entries(

@@ -29,7 +29,7 @@ from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, parse_ratio
 from pneumoscope.reporting.charts.checks import write_pictures
-from pneumoscope.reporting.pages.checks import checks_page
+from pneumoscope.reporting.pages.checks import render_checks_page
 from pneumoscope.workflows.progress import task_starter
 
 ManifestInput: TypeAlias = Manifest | str | Path
@@ -314,7 +314,7 @@ def check(
         report = write_pictures(report, manifest, Path(pictures))
     if html is not None:
         title = "manifest" if isinstance(data, Manifest) else Path(data).name
-        write_text(Path(html), checks_page(report, title, None if pictures is None else Path(pictures)))
+        write_text(Path(html), render_checks_page(report, title, None if pictures is None else Path(pictures)))
     return report
 
 

@@ -23,8 +23,8 @@ from pneumoscope.inference.evaluate import evaluate as evaluate_part
 from pneumoscope.inference.opening import build_opening
 from pneumoscope.inference.predict import page_items
 from pneumoscope.reporting.examples import Example, choose, with_pictures
-from pneumoscope.reporting.pages.evaluation import evaluation_page
-from pneumoscope.reporting.pages.run_report import renew
+from pneumoscope.reporting.pages.evaluation import render_evaluation_page
+from pneumoscope.reporting.pages.run_report import rewrite_reports
 
 
 def evaluate(
@@ -104,7 +104,7 @@ def evaluate(
             [] if examples is None else examples_of(model, measurement.rows, measurement.predictions, examples, workers)
         )
         openings = evidence.openings(evidence.read(model.folder, model.identity))
-        write_text(Path(html), evaluation_page(evaluation, model.card, openings=openings, examples=shown))
+        write_text(Path(html), render_evaluation_page(evaluation, model.card, openings=openings, examples=shown))
     return evaluation
 
 
@@ -189,7 +189,7 @@ def measure(
     if opened:
         fact = build_opening(evaluation, model.card, opened, command)
         callbacks.message(f"The opening is evidence about this model: {evidence.append(model.folder, fact)}")
-        renew(model.folder)
+        rewrite_reports(model.folder)
     return Measurement(evaluation, rows_of(manifest, part, model.card), predictions)
 
 

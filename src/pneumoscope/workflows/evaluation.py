@@ -18,7 +18,7 @@ from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.card_builder import with_figures
 from pneumoscope.inference.evaluate import Evaluation, evaluate
 from pneumoscope.reporting.charts.training_curves import write_training_curves
-from pneumoscope.reporting.pages.run_report import REPORT, run_page
+from pneumoscope.reporting.pages.run_report import REPORT, render_run_page
 from pneumoscope.reporting.record import read_record
 from pneumoscope.training.loop.fit import FittedRun
 
@@ -96,5 +96,5 @@ def write_results(
     with (folder / "metrics.csv").open(newline="") as file:
         epochs = list(csv.DictReader(file))
     write_training_curves(epochs, folder / "curves.png", kept_epoch=kept_epoch, title=card.name)
-    write_text(folder / REPORT, run_page(read_record(folder)))
+    write_text(folder / REPORT, render_run_page(read_record(folder)))
     return evaluation

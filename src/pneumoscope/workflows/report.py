@@ -16,7 +16,7 @@ from pneumoscope.data.checks.runner import check
 from pneumoscope.data.describe import describe
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.reporting.examples import Example
-from pneumoscope.reporting.pages.run_report import REPORT, run_page
+from pneumoscope.reporting.pages.run_report import REPORT, render_run_page
 from pneumoscope.reporting.record import Record, read_record, run_folder
 from pneumoscope.workflows.evaluate import examples_of, measure
 from pneumoscope.workflows.progress import task_starter
@@ -74,7 +74,7 @@ def report(
     shown: list[Example] = []
     if data is not None:
         manifest, model = Manifest.read(data, roots), load(run)
-        checks = _checks_of(manifest, record, callbacks) if check_data else record.gate
+        checks = _checks_of(manifest, record, callbacks) if check_data else record.checks
         measurement = measure(
             model,
             manifest,
@@ -88,7 +88,7 @@ def report(
         if examples is not None:
             shown = examples_of(model, measurement.rows, measurement.predictions, examples, workers)
         # The record is read again, since an opening of test images has added evidence.
-        record = replace(read_record(run), data=describe(manifest), gate=checks, evaluation=measurement.evaluation)
+        record = replace(read_record(run), data=describe(manifest), checks=checks, evaluation=measurement.evaluation)
     elif examples is not None:
         if folder is None or record.evaluation is None:
             raise UsageError(
@@ -97,7 +97,7 @@ def report(
         rows = Manifest.read(folder / "manifest.parquet", roots).part("validation")
         shown = examples_of(load(run), rows, _predictions(folder, record, rows), examples, workers)
     page = Path(output) if output is not None else (folder or Path()) / REPORT
-    write_text(page, run_page(replace(record, examples=bool(shown)), shown))
+    write_text(page, render_run_page(replace(record, examples=bool(shown)), shown))
     patients = " It shows patients' radiographs." if shown and not shown[0].synthetic else ""
     callbacks.message(f"Wrote {page}.{patients}")
     return page

@@ -14,7 +14,7 @@ from pneumoscope.training.plan import plan
 from pneumoscope.tuning.cross_validation import measured_folds
 from pneumoscope.tuning.nested_cv import nested as measure_nested
 from pneumoscope.tuning.nested_cv import repeated
-from pneumoscope.tuning.page import study_page
+from pneumoscope.tuning.page import render_search_page
 from pneumoscope.tuning.result import StudySummary, TuningComparison
 from pneumoscope.tuning.search_files import load_search
 from pneumoscope.tuning.storage import claim, default_url
@@ -181,7 +181,7 @@ def write_study(opened: Opened, folder: Path, comparison: TuningComparison | Non
         if (old.best, old.data) == (summary.best, summary.data):  # an earlier command wrote it, and it is still true
             summary = summary.model_copy(update={"comparison": old.comparison})
     write_text(folder / "study.json", summary.to_json())
-    write_text(folder / "study.html", study_page(summary))
+    write_text(folder / "study.html", render_search_page(summary))
     if (recipe := best_recipe(opened)) is not None:
         write_text(folder / "best.yaml", recipe.to_yaml())
     return summary

@@ -19,7 +19,7 @@ from pneumoscope.reporting.charts.training_curves import draw_training_curve
 from pneumoscope.stats.curve_points import Band, ScoreBand
 from pneumoscope.stats.decision import DecisionCurve, NetBenefit
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.selective import Answered, RiskCoverage
+from pneumoscope.stats.selective import AnsweredShare, RiskCoverage
 
 
 def notes(figure: Figure) -> dict[str, object]:
@@ -85,7 +85,7 @@ def test_the_curve_of_acting_on_everyone_ends_at_the_edge_of_the_picture():
 
 def test_risk_is_drawn_for_every_order():
     points = tuple(
-        Answered(share=s, images=int(100 * s), limit=0.5, risk=Estimate(value=r, low=r / 2, high=2 * r))
+        AnsweredShare(share=s, images=int(100 * s), limit=0.5, risk=Estimate(value=r, low=r / 2, high=2 * r))
         for s, r in ((1.0, 0.1), (0.5, 0.02))
     )
     both = [

@@ -15,8 +15,8 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN
 from pneumoscope.inference.evaluate import Evaluation, Failure, SourceFigures, group_sentence
-from pneumoscope.reporting.pages.evaluation import evaluation_page
-from pneumoscope.reporting.pages.predictions import predictions_page
+from pneumoscope.reporting.pages.evaluation import render_evaluation_page
+from pneumoscope.reporting.pages.predictions import render_predictions_page
 from pneumoscope.stats.figures import evaluate_predictions
 from pneumoscope.stats.intervals import proportion
 
@@ -125,7 +125,7 @@ def evaluation(figures, **changes) -> Evaluation:
 
 
 def test_evaluation_page_shows_figures_with_intervals(figures, card):
-    source = evaluation_page(evaluation(figures), card)
+    source = render_evaluation_page(evaluation(figures), card)
     page = check(source)
     text = " ".join(page.text.split())
     auroc = figures.by_class["covid-19"]["auroc"]
@@ -144,7 +144,7 @@ def test_evaluation_page_shows_figures_with_intervals(figures, card):
 
 def test_evaluation_page_shows_openings_failures_and_what_was_left_out(figures, card):
     page = check(
-        evaluation_page(
+        render_evaluation_page(
             evaluation(
                 figures,
                 part="test",
@@ -175,7 +175,7 @@ def test_a_figure_without_interval_says_so(card):
         rng=np.random.default_rng(0),
         resamples=20,
     )
-    page = check(evaluation_page(evaluation(few, answered=None, by_source=evaluation(few).by_source), card))
+    page = check(render_evaluation_page(evaluation(few, answered=None, by_source=evaluation(few).by_source), card))
     text = " ".join(page.text.split())
     assert "AUROC 1.000 (interval not estimable)" in text
     assert "slope not estimable" in text
@@ -209,7 +209,7 @@ def test_predictions_page(card):
         (prediction("/x/three.png", decision=None, refused=True, reason="unlike <others>"), png(50), png(60)),
         (prediction("/x/<b>.png", (), None, error="<b>.png: is empty. Fetch it again."), None, None),
     ]
-    source = predictions_page(items, card, "a" * 64, "Demo & more")
+    source = render_predictions_page(items, card, "a" * 64, "Demo & more")
     page = check(source)
     text = " ".join(page.text.split())
     assert "Demo & more" in text
@@ -227,7 +227,7 @@ def test_predictions_page(card):
 
 def test_normal_never_stands_alone_as_a_result(card):
     text = Page(
-        predictions_page([(prediction("/x/a.png", (0.1, 0.8, 0.1), "normal"), None, None)], card, "a", "T")
+        render_predictions_page([(prediction("/x/a.png", (0.1, 0.8, 0.1), "normal"), None, None)], card, "a", "T")
     ).text
     for match in re.finditer(r"(?i)\bnormal\b", text):
         around = text[max(0, match.start() - 40) : match.end() + 3]
@@ -236,6 +236,6 @@ def test_normal_never_stands_alone_as_a_result(card):
 
 def test_a_card_without_bands_shows_the_score_only(card):
     bare = card.model_copy(update={"score_bands": ()})
-    text = " ".join(check(predictions_page([(prediction("/x/a.png"), None, None)], bare, "a", "T")).text.split())
+    text = " ".join(check(render_predictions_page([(prediction("/x/a.png"), None, None)], bare, "a", "T")).text.split())
     assert "Score 0.90 for COVID-19. Other classes" in text
     assert "Observed on the calibration part" not in text

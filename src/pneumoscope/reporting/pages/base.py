@@ -40,14 +40,14 @@ def environment() -> jinja2.Environment:
     style = files("pneumoscope.reporting").joinpath("templates", "style.css").read_text(encoding="utf-8")
     environment.globals.update(style=Markup(style), disclaimer=DISCLAIMER, program=f"Pneumoscope {__version__}")
     environment.globals.update(
-        value=formatting.value,
-        interval=formatting.interval,
-        inline=formatting.inline,
-        percent=partial(formatting.inline, percent=True),
+        value=formatting.format_value,
+        interval=formatting.format_interval,
+        inline=formatting.format_estimate,
+        percent=partial(formatting.format_estimate, percent=True),
         figure_name=formatting.figure_name,
         point_name=formatting.point_name,
         gauge=interval_gauge,
         display=display_name,
-        when=formatting.moment,
+        when=formatting.format_time,
     )
     return environment

@@ -1,4 +1,4 @@
-"""The data gate as a page: what was asked of the data, what was found, what to do; one file, no network."""
+"""The page of the data checks: the questions to the data, the findings, and what to do about them."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.reporting.pages.base import environment
 
 CASES = 12
-"""Cases written out for a finding; JSON lists all."""
+"""Cases of a finding that the page lists; JSON lists all."""
 
 SEVERITY_NAMES: Mapping[str, str] = {"block": "Blocks training", "warn": "Warning", "note": "Note"}
 
 
-def checks_page(report: CheckReport, title: str, pictures: Path | None = None) -> str:
-    """Return the page of a gate report.
+def render_checks_page(report: CheckReport, title: str, pictures: Path | None = None) -> str:
+    """Return the self-contained HTML page of a report of the data checks.
 
     Args:
-        report: The outcome.
-        title: Of the page: the manifest's name.
-        pictures: The folder of ``--pictures``; its sheets, which show patients' radiographs, are put into the page.
+        report: The outcome of the checks.
+        title: The name of the manifest.
+        pictures: The folder of ``--pictures``. The page gets its sheets, which show patients' radiographs.
     """
     order = {"block": 0, "warn": 1, "note": 2}
     page: str = environment().get_template("checks.html").render(
-        title=f"Data gate: {title}",
+        title=f"Data checks: {title}",
         r=report,
-        verdict=verdict(report),
+        verdict=describe_outcome(report),
         findings=sorted(report.findings, key=lambda finding: order[finding.severity]),
         questions={name: known.question for name, known in CHECKS.items()},
         by_name={finding.name: finding for finding in report.findings},
@@ -44,14 +44,14 @@ def checks_page(report: CheckReport, title: str, pictures: Path | None = None) -
         image=lambda finding: _image(finding, pictures),
         most=CASES,
         display=display_name,
-        when=formatting.moment,
-        group_words=formatting.group_words(report.group_kind),
+        when=formatting.format_time,
+        group_words=formatting.describe_groups(report.group_kind),
     )  # fmt: skip
     return page
 
 
-def verdict(report: CheckReport) -> str:
-    """Return the outcome in a sentence."""
+def describe_outcome(report: CheckReport) -> str:
+    """Return the outcome of the checks in a few sentences."""
     blocking = [f.name for f in report.standing()]
     warning = [f.name for f in report.standing(strict=True) if f.severity == "warn"]
     allowed = [f.name for f in report.findings if f.because is not None]

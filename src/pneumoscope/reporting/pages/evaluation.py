@@ -13,7 +13,7 @@ from pneumoscope.reporting.pages.base import environment
 from pneumoscope.reporting.pages.predictions import example_context
 
 
-def evaluation_page(
+def render_evaluation_page(
     evaluation: Evaluation, card: Card, *, openings: Sequence[Opening] = (), examples: Sequence[Example] = ()
 ) -> str:
     """Return the self-contained HTML page of an evaluation.

@@ -22,7 +22,7 @@ from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import environment
 
 
-def predictions_page(items: Sequence[PageItem], card: Card, identity: str, title: str) -> str:
+def render_predictions_page(items: Sequence[PageItem], card: Card, identity: str, title: str) -> str:
     """Return the page of predicted studies.
 
     Args:

@@ -1,7 +1,7 @@
-"""The report of a run: one page from the question to the checklists, for whoever must judge a model.
+"""The report of a run: one page from the question to the checklists, for people who must judge a model.
 
-It says what was asked, of which data, how the network was trained, what came out and how sure that is, what it cannot
-do, how often its test was opened, and what a person still has to report. Good on screen and on paper.
+It says what the question is, which data answer it, how the network was trained, what the figures are and how sure they
+are, what the model cannot do, how often its test was opened, and what a person still has to report.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from pneumoscope.stats.figures import BY_CLASS, OVERALL
 
 SECTIONS: Mapping[str, str] = {
     "question": "Question",
-    "data": "Data and gate",
+    "data": "Data and checks",
     "training": "Training",
     "results": "Results",
     "calibration": "Calibration",
@@ -50,51 +50,52 @@ STATUSES = ("reported", "partly", "not reported", "not applicable")
 REPORT = "report.html"
 
 
-def run_page(record: Record, examples: Sequence[Example] = ()) -> str:
+def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
     """Return the report of a run, or of a bundle alone, as a self-contained HTML page.
 
     Args:
-        record: What is known.
-        examples: Images to show; they are patients'.
+        record: What is known of the run or the bundle.
+        examples: Images to show. They may show patients.
     """
     card, evaluation = record.card, record.evaluation
     missing = {"use", "intervals"} if evaluation is None else set()
     missing |= set() if examples else {"examples"}
-    found: dict[str, Any] = {"evaluation": None} if evaluation is None else sections.context(evaluation, card)
+    figures: dict[str, Any] = {"evaluation": None} if evaluation is None else sections.context(evaluation, card)
     validation = next((part for part in card.metrics if part.part == "validation"), None)
     keys = ["accuracy", f"{card.primary}/auroc"]
     keys += [f"{card.default_operating_point}/{side}" for side in ("sensitivity", "specificity")]
     if evaluation is not None:
-        told, where = headline(evaluation, card), sections.part_words(evaluation.part)
+        shown, where = headline(evaluation, card), sections.part_words(evaluation.part)
     else:
-        told = {} if validation is None else {key: validation.metrics[key] for key in keys if key in validation.metrics}
+        metrics = {} if validation is None else validation.metrics
+        shown = {key: metrics[key] for key in keys if key in metrics}
         where = sections.part_words("validation")
     page: str = environment().get_template("run.html").render(
-        **found,
+        **figures,
         **example_context(examples, card),
         **({} if evaluation is not None else {"card": card, "primary": display_name(card.primary)}),
         title=f"{card.name}, version {card.version}",
         identity=record.identity,
         stamps=_stamps(record),
         anchors={anchor: name for anchor, name in SECTIONS.items() if anchor not in missing},
-        question=formatting.question(card),
-        numbers=numbers(record),
-        group_words=formatting.group_words(card.group_kind),
-        gate_verdict=formatting.gate_words(record.findings),
+        question=formatting.describe_question(card),
+        numbers=describe_images(record),
+        group_words=formatting.describe_groups(card.group_kind),
+        checks_verdict=formatting.describe_checks(record.findings),
         findings=record.findings,
-        gate=record.gate,
+        checks=record.checks,
         says=SEVERITY_NAMES,
         numbers_chart=numbers_chart,
-        headline=told,
+        headline=shown,
         headline_part=where,
         headline_keys=keys,
-        test_words=formatting.openings_words(record.openings),
+        test_words=formatting.describe_openings(record.openings),
         parts=list(by_part(card)),
         data=record.data,
-        leaks=formatting.listed(record.leaks),
-        counted=counted,
+        leaks=formatting.join_names(record.leaks),
+        counts_text=format_counts,
         recipe=record.recipe,
-        training=training(record),
+        training=training_rows(record),
         curves=_curves(record),
         kept=record.kept_epoch,
         by_class_keys=BY_CLASS,
@@ -108,13 +109,13 @@ def run_page(record: Record, examples: Sequence[Example] = ()) -> str:
     return page
 
 
-def renew(bundle: Path) -> list[Path]:
-    """Write a bundle's card, and its run's report where there is one, again: evidence has been added.
+def rewrite_reports(bundle: Path) -> list[Path]:
+    """Write the card of a bundle again, and the report of its run if it has one, because evidence was added.
 
-    A bundle that must not be written keeps its ``CARD.md``; ``models show`` and ``report`` tell its openings.
+    A bundle in a read-only place keeps its ``CARD.md``. The commands ``models show`` and ``report`` show its openings.
 
     Returns:
-        What was written.
+        The files that were written.
     """
     card, identity = read_card(bundle)
     written = []
@@ -124,25 +125,25 @@ def renew(bundle: Path) -> list[Path]:
         written.append(bundle / "CARD.md")
     folder = run_folder(bundle)
     if folder is not None and (folder / REPORT).is_file():
-        write_text(folder / REPORT, run_page(read_record(bundle)))
+        write_text(folder / REPORT, render_run_page(read_record(bundle)))
         written.append(folder / REPORT)
     return written
 
 
-def numbers(record: Record) -> str:
-    """Return how many images of how many sources a model was made of, in words."""
+def describe_images(record: Record) -> str:
+    """Return in words how many images of which sources a model was developed on."""
     parts = by_part(record.card)
     shown = ", ".join(f"{part} {count:,}" for part, count in parts.items())
-    return f"{sum(parts.values()):,} images of {formatting.listed(formatting.sources_of(record.card))}: {shown}"
+    return f"{sum(parts.values()):,} images of {formatting.join_names(formatting.sources_of(record.card))}: {shown}"
 
 
-def counted(values: Mapping[str, int]) -> str:
-    """Return the counts of a column's values in words: PA 30, AP 12, unknown 4."""
+def format_counts(values: Mapping[str, int]) -> str:
+    """Return the counts of the values of a column: PA 30, AP 12, unknown 4."""
     return ", ".join(f"{name} {count}" for name, count in values.items())
 
 
-def training(record: Record) -> list[tuple[str, str]]:
-    """Return how a model was trained, name and text."""
+def training_rows(record: Record) -> list[tuple[str, str]]:
+    """Return how a model was trained, as rows of name and text."""
     card, recipe, machine = record.card, record.recipe, record.environment
     versions = dict(card.software) | (dict(machine["packages"]) if machine is not None else {})
     rows = [] if recipe is None else _recipe_rows(recipe)
@@ -150,7 +151,7 @@ def training(record: Record) -> list[tuple[str, str]]:
     rows.insert(0, ("Recipe", f"{card.recipe_name} ({card.recipe_hash[:12]}); changes: {changes}"))
     if record.curve:
         kept = record.kept_epoch
-        took = "" if record.seconds is None else f", {duration(record.seconds)}"
+        took = "" if record.seconds is None else f", {formatting.format_duration(record.seconds)}"
         rows.append(("Epochs run", f"{len(record.curve)}{took}" + ("" if kept is None else f"; kept: {kept}")))
     rows.append(
         ("Calibration", f"temperature {card.temperature:.3f}, one bias a class, on unresampled calibration images")
@@ -180,11 +181,6 @@ def _recipe_rows(recipe: Recipe) -> list[tuple[str, str]]:
         ("Kept epoch", f"by {recipe.selection.metric.replace('_', ' ')}"),
     ]
     return [*rows, ("Source", recipe.source)] if recipe.source else rows
-
-
-def duration(seconds: float) -> str:
-    """Return a time in seconds or minutes."""
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
 
 
 def _curves(record: Record) -> list[tuple[str, str]]:
