@@ -92,18 +92,13 @@ def test_imports_follow_the_order_of_rooms(module: str) -> None:
 DOMAIN = tuple(f"server.{part}." for part in ("storage", "security", "uploads", "studies", "inference", "reading"))
 """The server's parts that know nothing of HTTP."""
 
-KNOWS_HTTP = {
-    "server.reading.dashboard", "server.reading.reads", "server.reading.report",
-}  # fmt: skip
-"""Modules that still import from ``server.api``."""
-
 
 @pytest.mark.parametrize("module", [m for m in modules() if m.startswith(DOMAIN)])
 def test_the_domain_of_the_server_knows_no_http(module: str) -> None:
     names = imports(module)
     http = {name for name in names if name.split(".")[0] in ("fastapi", "starlette")}
     http |= {name for name in names if f"{name}.".startswith("pneumoscope.server.api.")}
-    assert bool(http) == (module in KNOWS_HTTP), sorted(http)
+    assert not http, sorted(http)
 
 
 def test_no_two_modules_import_each_other() -> None:

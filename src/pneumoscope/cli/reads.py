@@ -41,14 +41,14 @@ def report(
     """
     from pneumoscope.core.files import write_text
     from pneumoscope.server.inference.models import Catalogue
-    from pneumoscope.server.reading.report import lines, page, site_report
+    from pneumoscope.server.reading.report import make_report, render_lines, render_page
 
     with _store(home, database, secret) as store:
-        made = site_report(store, Catalogue(models), model)
+        made = make_report(store, Catalogue(models), model)
     if output is not None:
-        write_text(output, page(made))
+        write_text(output, render_page(made))
         print_note(f"Wrote {output}.")
-    typer.echo(made.model_dump_json(indent=2) if as_json else "\n".join(lines(made)))
+    typer.echo(made.model_dump_json(indent=2) if as_json else "\n".join(render_lines(made)))
 
 
 @app.command()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from pneumoscope.server.reading.agreement import judged, newest_by_standard, site_figures
+from pneumoscope.server.reading.agreement import compute_figures, find_newest, find_truth
 from pneumoscope.server.reading.figures import Accuracy, ReadRow, ReferenceRow, SiteFigures, Target
-from pneumoscope.server.reading.queries import decision_of
+from pneumoscope.server.reading.queries import combine_decisions
 
 COVID, NORMAL, VIRAL = "covid-19", "normal", "viral-pneumonia"
 TARGET = Target(COVID, {COVID: COVID, NORMAL: NORMAL, VIRAL: VIRAL})
@@ -50,7 +50,7 @@ REFERENCES = [
 
 @pytest.fixture(scope="module")
 def figures() -> SiteFigures:
-    return site_figures(READS, ANSWERS, REFERENCES, TARGET, rng=np.random.default_rng(0), resamples=200)
+    return compute_figures(READS, ANSWERS, REFERENCES, TARGET, rng=np.random.default_rng(0), resamples=200)
 
 
 def counted(accuracy: Accuracy) -> tuple[int, int, int, int]:
@@ -124,14 +124,14 @@ def test_the_warnings_say_what_the_figures_hide(figures: SiteFigures) -> None:
 
 
 def test_without_a_reference_there_is_no_accuracy() -> None:
-    alone = site_figures(READS, ANSWERS, [], TARGET, rng=np.random.default_rng(0), resamples=200)
+    alone = compute_figures(READS, ANSWERS, [], TARGET, rng=np.random.default_rng(0), resamples=200)
     assert all(counted(found) == (0, 0, 0, 0) for found in alone.accuracy.values())
     assert all(found.sensitivity.value is None for found in alone.accuracy.values())
     assert "Agreement is not accuracy" in alone.warnings[0]
 
 
 def test_nothing_at_all_is_no_error() -> None:
-    empty = site_figures([], {}, [], TARGET, rng=np.random.default_rng(0), resamples=200)
+    empty = compute_figures([], {}, [], TARGET, rng=np.random.default_rng(0), resamples=200)
     assert empty.counts.studies == 0
     assert empty.warnings == ("No study has a final read yet.",)
 
@@ -143,10 +143,10 @@ def test_patients_not_reads_make_the_interval() -> None:
         for n in range(12) for study in range(2) for reader in "ab"
     ]  # fmt: skip
     references = [ReferenceRow(row.study, "rt-pcr", COVID, 1) for row in rows]
-    found = site_figures(rows, {}, references, TARGET, rng=np.random.default_rng(0), resamples=200)
+    found = compute_figures(rows, {}, references, TARGET, rng=np.random.default_rng(0), resamples=200)
     single = [replace(row, study=row.group) for row in rows[::4]]
     references = [ReferenceRow(row.study, "rt-pcr", COVID, 1) for row in single]
-    alone = site_figures(single, {}, references, TARGET, rng=np.random.default_rng(0), resamples=200)
+    alone = compute_figures(single, {}, references, TARGET, rng=np.random.default_rng(0), resamples=200)
     clustered, plain = found.accuracy["unaided"].sensitivity, alone.accuracy["unaided"].sensitivity
     assert (found.accuracy["unaided"].positives, alone.accuracy["unaided"].positives) == (48, 12)
     assert clustered.low is not None
@@ -156,8 +156,8 @@ def test_patients_not_reads_make_the_interval() -> None:
 
 def test_a_merged_class_is_known_by_its_members() -> None:
     target = Target("pneumonia", {VIRAL: "pneumonia", "bacterial-pneumonia": "pneumonia", NORMAL: NORMAL})
-    newest = newest_by_standard([ReferenceRow("s", "ct", VIRAL, 1), ReferenceRow("s", "rt-pcr", "pneumonia", 1)])
-    assert judged(newest, target) == ({"s": True}, ())
+    newest = find_newest([ReferenceRow("s", "ct", VIRAL, 1), ReferenceRow("s", "rt-pcr", "pneumonia", 1)])
+    assert find_truth(newest, target) == ({"s": True}, ())
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_a_study_of_several_images_has_one_answer(decisions: list[tuple[str | No
     results = [
         {"labels": [COVID, NORMAL, VIRAL], "decision": label, "probabilities": {label: p}} for label, p in decisions
     ]
-    assert decision_of(results) == expected
+    assert combine_decisions(results) == expected
 
 
 def test_agreement_by_class_merges_labels_as_the_card_does() -> None:
@@ -182,7 +182,7 @@ def test_agreement_by_class_merges_labels_as_the_card_does() -> None:
     after = ["bacterial-pneumonia", "pneumonia", NORMAL, VIRAL, COVID, VIRAL] * 2
     reads = [ReadRow(f"s{n}", f"p{n}", "a", *pair) for n, pair in enumerate(zip(before, after, strict=True))]
     answers = {read.study: COVID for read in reads}
-    found = site_figures(reads, answers, [], merged, rng=np.random.default_rng(0), resamples=200)
-    classes = [[merged.of(label) for label in labels] for labels in (before, after)]
+    found = compute_figures(reads, answers, [], merged, rng=np.random.default_rng(0), resamples=200)
+    classes = [[merged.class_of(label) for label in labels] for labels in (before, after)]
     assert found.unaided_and_aided_labels.kappa.value == pytest.approx(cohen_kappa_score(*classes))
     assert found.unaided_and_aided_labels.kappa.value != pytest.approx(cohen_kappa_score(before, after))

@@ -25,10 +25,10 @@ from pneumoscope.server.reading.exports import (
     NOTHING,
     READERS,
     REFERENCES,
-    Finals,
-    Label,
+    FinalReads,
+    StudyLabel,
+    choose_label,
     export_reads,
-    label_of,
 )
 from pneumoscope.server.reading.figures import ReferenceRow
 from pneumoscope.server.settings import Settings
@@ -48,21 +48,21 @@ def references(**labels: str) -> dict[str, ReferenceRow]:
 @pytest.mark.parametrize(
     ("reads", "entered", "expected"),
     [
-        (Finals([NORMAL], 1), references(rt_pcr=COVID), Label(COVID, "reference: rt-pcr")),
-        (Finals(), references(ct=COVID, rt_pcr=COVID), Label(COVID, "reference: rt-pcr + ct")),
-        (Finals([COVID]), references(ct=NORMAL, rt_pcr=COVID), REFERENCES),
-        (Finals([COVID], 1), {}, Label(COVID, "reader: unaided read, 1 reader")),
-        (Finals([COVID, None, COVID]), {}, Label(COVID, "reader: unaided read, 2 readers")),
-        (Finals([COVID, NORMAL]), {}, READERS),
-        (Finals([None]), {}, NO_CONCLUSION),
-        (Finals((), 2), {}, AIDED),
-        (Finals(), {}, NOTHING),
+        (FinalReads([NORMAL], 1), references(rt_pcr=COVID), StudyLabel(COVID, "reference: rt-pcr")),
+        (FinalReads(), references(ct=COVID, rt_pcr=COVID), StudyLabel(COVID, "reference: rt-pcr + ct")),
+        (FinalReads([COVID]), references(ct=NORMAL, rt_pcr=COVID), REFERENCES),
+        (FinalReads([COVID], 1), {}, StudyLabel(COVID, "reader: unaided read, 1 reader")),
+        (FinalReads([COVID, None, COVID]), {}, StudyLabel(COVID, "reader: unaided read, 2 readers")),
+        (FinalReads([COVID, NORMAL]), {}, READERS),
+        (FinalReads([None]), {}, NO_CONCLUSION),
+        (FinalReads((), 2), {}, AIDED),
+        (FinalReads(), {}, NOTHING),
     ],
 )
 def test_a_label_is_the_references_else_unaided_readers(
-    reads: Finals, entered: dict[str, ReferenceRow], expected: Label | str
+    reads: FinalReads, entered: dict[str, ReferenceRow], expected: StudyLabel | str
 ) -> None:
-    assert label_of(reads, entered) == expected
+    assert choose_label(reads, entered) == expected
 
 
 @pytest.fixture

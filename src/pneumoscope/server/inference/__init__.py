@@ -1,1 +1,1 @@
-"""Answers of models: the queue, its workers, and what a reader may ask of a model."""
+"""Inference: the models, the queue of predictions, the workers, and readers' questions about an answer."""

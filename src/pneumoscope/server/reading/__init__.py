@@ -1,1 +1,1 @@
-"""Reads of radiologists: what they said, how they agree, what a site's figures are."""
+"""Reads of radiologists: reports, agreement, figures of a site, exports."""

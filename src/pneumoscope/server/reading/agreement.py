@@ -1,9 +1,9 @@
-"""What reads, answers and reference results of a site come to: agreement, changes of mind, sensitivity, specificity.
+"""The figures of a site: agreement, changes of mind, sensitivity and specificity of reads and answers.
 
-Pure: plain rows in, a frozen result out. A study counts, not an image. Accuracy is measured against an entered
-reference standard and nothing else: a reader is no reference for a model, nor a model for a reader. What was verified
-was chosen by somebody, so that the figures come with the share that was, and among whom (partial verification bias:
-Begg & Greenes, Biometrics 1983).
+The functions are pure: plain rows in, a frozen result out. A study counts, not an image. Accuracy is measured against
+an entered reference standard and nothing else: a reader is no reference for a model, nor a model for a reader. Somebody
+chose which studies to verify, so the figures come with the share of verified studies, in all and by answer (partial
+verification bias: Begg & Greenes, Biometrics 1983).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
-from pneumoscope.server.reading.caveats import warnings_of
+from pneumoscope.server.reading.caveats import write_caveats
 from pneumoscope.server.reading.figures import (
     STANDARDS,
     Accuracy,
@@ -35,7 +35,7 @@ from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.metrics import group_index
 
 
-def site_figures(
+def compute_figures(
     reads: Sequence[ReadRow],
     answers: Mapping[str, str | None],
     references: Iterable[ReferenceRow],
@@ -45,30 +45,30 @@ def site_figures(
     resamples: int = 2000,
     single_readers: bool = True,
 ) -> SiteFigures:
-    """Put the figures of a site together.
+    """Compute the figures of a site.
 
     Args:
         reads: Final reads, one row a reader and study.
-        answers: Study -> the model's decision, None where it was refused. A study that is not in it was not answered.
+        answers: Study -> the model's decision, None where it refused. A study without an answer is not in it.
         references: All reference results, also superseded ones.
         target: What counts as positive.
-        rng: Where the randomness of the bootstrap comes from.
-        resamples: Bootstrap resamples.
-        single_readers: Whether each reader's own figures are wanted too.
+        rng: The generator of the bootstrap.
+        resamples: Number of bootstrap resamples.
+        single_readers: Whether to compute each reader's own figures too.
     """
     groups = {row.study: row.group for row in reads}
-    newest = newest_by_standard(row for row in references if row.study in groups)
-    truth, conflicting = judged(newest, target)
-    compare = _Comparison(target, rng, resamples)
-    counts = _counts(reads, answers)
-    verification = _verification(groups, answers, newest, truth, conflicting, target)
-    changes = _changes(reads, answers, truth, compare)
+    newest = find_newest(row for row in references if row.study in groups)
+    truth, conflicting = find_truth(newest, target)
+    compare = _PairComparison(target, rng, resamples)
+    counts = _count(reads, answers)
+    verification = _compute_verification(groups, answers, newest, truth, conflicting, target)
+    changes = _compute_changes(reads, answers, truth, compare)
     model = [(study, group, answers[study]) for study, group in groups.items() if study in answers]
     accuracy = {
-        "model": _accuracy([row for row in model if row[2] is not None], truth, target),
-        "model_refused_negative": _accuracy(model, truth, target),
-        "unaided": _accuracy(_unaided(reads), truth, target),
-        "aided": _accuracy(_aided(reads), truth, target),
+        "model": _compute_accuracy([row for row in model if row[2] is not None], truth, target),
+        "model_refused_negative": _compute_accuracy(model, truth, target),
+        "unaided": _compute_accuracy(_unaided(reads), truth, target),
+        "aided": _compute_accuracy(_aided(reads), truth, target),
     }
     pairs = _reader_pairs(reads)
     return SiteFigures(
@@ -86,30 +86,32 @@ def site_figures(
         by_reader=tuple(
             ReaderFigures(
                 reader=reader,
-                counts=_counts(own, answers),
+                counts=_count(own, answers),
                 with_model=compare.binary(_with_model(own, answers)),
-                unaided=_accuracy(_unaided(own), truth, target),
-                aided=_accuracy(_aided(own), truth, target),
+                unaided=_compute_accuracy(_unaided(own), truth, target),
+                aided=_compute_accuracy(_aided(own), truth, target),
             )
             for reader, own in (_by_reader(reads) if single_readers else {}).items()
         ),
-        warnings=warnings_of(counts, verification, target.primary, known=sum(s != g for s, g in groups.items())),
+        warnings=write_caveats(counts, verification, target.primary, known=sum(s != g for s, g in groups.items())),
     )
 
 
-def newest_by_standard(references: Iterable[ReferenceRow]) -> dict[str, dict[str, ReferenceRow]]:
-    """Return study -> standard -> its newest result: a correction is entered beside what it corrects."""
+def find_newest(references: Iterable[ReferenceRow]) -> dict[str, dict[str, ReferenceRow]]:
+    """Return study -> standard -> its newest result: a correction is entered beside the result that it corrects."""
     newest: dict[str, dict[str, ReferenceRow]] = {}
     for row in sorted(references, key=lambda row: row.at):
         newest.setdefault(row.study, {})[row.standard] = row
     return newest
 
 
-def judged(newest: Mapping[str, Mapping[str, ReferenceRow]], target: Target) -> tuple[dict[str, bool], tuple[str, ...]]:
-    """Return study -> whether it has what the model looks for, and the studies whose results contradict in that."""
-    said = {study: {target.positive(row.label) for row in rows.values()} for study, rows in newest.items()}
-    truth = {study: next(iter(found)) for study, found in said.items() if len(found) == 1}
-    return truth, tuple(sorted(study for study, found in said.items() if len(found) > 1))
+def find_truth(
+    newest: Mapping[str, Mapping[str, ReferenceRow]], target: Target
+) -> tuple[dict[str, bool], tuple[str, ...]]:
+    """Return study -> whether it is positive by reference, and the studies whose references contradict each other."""
+    states = {study: {target.is_positive(row.label) for row in rows.values()} for study, rows in newest.items()}
+    truth = {study: next(iter(of_study)) for study, of_study in states.items() if len(of_study) == 1}
+    return truth, tuple(sorted(study for study, of_study in states.items() if len(of_study) > 1))
 
 
 _Judgement = tuple[str, str, str | None]  # study, group, label
@@ -134,10 +136,10 @@ def _with_model(reads: Sequence[ReadRow], answers: Mapping[str, str | None]) -> 
 
 
 def _by_reader(reads: Sequence[ReadRow]) -> dict[str, list[ReadRow]]:
-    found: dict[str, list[ReadRow]] = {}
+    by_reader: dict[str, list[ReadRow]] = {}
     for row in sorted(reads, key=lambda row: row.reader):
-        found.setdefault(row.reader, []).append(row)
-    return found
+        by_reader.setdefault(row.reader, []).append(row)
+    return by_reader
 
 
 def _reader_pairs(reads: Sequence[ReadRow]) -> list[tuple[str, str, str, str]]:
@@ -154,8 +156,8 @@ def _reader_pairs(reads: Sequence[ReadRow]) -> list[tuple[str, str, str, str]]:
 
 
 @dataclass(frozen=True, slots=True)
-class _Comparison:
-    """Compares pairs of labels, as positive or not and class by class."""
+class _PairComparison:
+    """Compares pairs of labels: positive against not positive, and class by class."""
 
     target: Target
     rng: np.random.Generator
@@ -165,39 +167,39 @@ class _Comparison:
         names = (self.target.primary, f"not {self.target.primary}")
 
         def name(label: str) -> str:
-            return names[0] if self.target.positive(label) else names[1]
+            return names[0] if self.target.is_positive(label) else names[1]
 
         several = pairs if pairs is not None and len(set(pairs)) > 1 else None
-        return self._made([(group, name(one), name(other)) for group, one, other in rows], names, several)
+        return self._agreement([(group, name(one), name(other)) for group, one, other in rows], names, several)
 
     def by_label(self, rows: Sequence[_Pair]) -> Agreement:
-        mapped = [(group, self.target.of(one), self.target.of(other)) for group, one, other in rows]
-        found = {label for _, one, other in mapped for label in (one, other)} - {self.target.primary}
-        return self._made(mapped, (self.target.primary, *sorted(found)), None)
+        mapped = [(group, self.target.class_of(one), self.target.class_of(other)) for group, one, other in rows]
+        others = {label for _, one, other in mapped for label in (one, other)} - {self.target.primary}
+        return self._agreement(mapped, (self.target.primary, *sorted(others)), None)
 
     def before_and_after(self, rows: Sequence[ReadRow], truth: Mapping[str, bool], metric: str) -> Paired:
         """Return aided minus unaided of verified reads."""
-        ill = np.array([truth[row.study] for row in rows], dtype=np.bool_)
-        if not (ill if metric == "sensitivity" else ~ill).any():
+        diseased = np.array([truth[row.study] for row in rows], dtype=np.bool_)
+        if not (diseased if metric == "sensitivity" else ~diseased).any():
             return Paired(metric=metric, difference=Estimate(value=None, note="nothing to compare"))
         before, after = (
             Scores(np.array([[called, not called] for called in calls], dtype=np.float64), 0.5)
             for calls in (
-                [self.target.positive(row.unaided) for row in rows],
-                [self.target.positive(row.aided) for row in rows],
+                [self.target.is_positive(row.unaided) for row in rows],
+                [self.target.is_positive(row.aided) for row in rows],
             )
         )
         groups = [row.group for row in rows]
-        return paired(after, before, np.where(ill, 0, 1), groups, metric, rng=self.rng, resamples=self.resamples)
+        return paired(after, before, np.where(diseased, 0, 1), groups, metric, rng=self.rng, resamples=self.resamples)
 
-    def _made(self, rows: Sequence[_Pair], names: Sequence[str], pairs: Sequence[str] | None) -> Agreement:
+    def _agreement(self, rows: Sequence[_Pair], names: Sequence[str], pairs: Sequence[str] | None) -> Agreement:
         group, first, second = ([row[k] for row in rows] for k in range(3))
         return agreement(first, second, group, names, rng=self.rng, pairs=pairs, resamples=self.resamples)
 
 
-def _counts(reads: Sequence[ReadRow], answers: Mapping[str, str | None]) -> Counts:
+def _count(reads: Sequence[ReadRow], answers: Mapping[str, str | None]) -> Counts:
     studies = {row.study for row in reads}
-    said = [answers[study] for study in studies if study in answers]
+    decisions = [answers[study] for study in studies if study in answers]
     return Counts(
         studies=len(studies),
         patients=len({row.group for row in reads}),
@@ -205,12 +207,12 @@ def _counts(reads: Sequence[ReadRow], answers: Mapping[str, str | None]) -> Coun
         reads=len(reads),
         unaided=len(_unaided(reads)),
         aided=len(_aided(reads)),
-        answered=sum(label is not None for label in said),
-        refused=sum(label is None for label in said),
+        answered=sum(label is not None for label in decisions),
+        refused=sum(label is None for label in decisions),
     )
 
 
-def _verification(
+def _compute_verification(
     groups: Mapping[str, str],
     answers: Mapping[str, str | None],
     newest: Mapping[str, Mapping[str, ReferenceRow]],
@@ -219,8 +221,8 @@ def _verification(
     target: Target,
 ) -> Verification:
     kinds = {
-        "positive": [study for study in groups if target.positive(answers.get(study))],
-        "not positive": [study for study in groups if answers.get(study) and not target.positive(answers[study])],
+        "positive": [study for study in groups if target.is_positive(answers.get(study))],
+        "not positive": [study for study in groups if answers.get(study) and not target.is_positive(answers[study])],
         "refused": [study for study in groups if study in answers and answers[study] is None],
     }
     standards = [standard for rows in newest.values() for standard in rows]
@@ -237,17 +239,17 @@ def _verification(
     )
 
 
-def _changes(
-    reads: Sequence[ReadRow], answers: Mapping[str, str | None], truth: Mapping[str, bool], compare: _Comparison
+def _compute_changes(
+    reads: Sequence[ReadRow], answers: Mapping[str, str | None], truth: Mapping[str, bool], compare: _PairComparison
 ) -> Changes:
-    positive = compare.target.positive
+    is_positive = compare.target.is_positive
     both = [row for row in reads if row.unaided is not None and row.aided is not None]
     changed = [row.unaided != row.aided for row in both]
-    turned = [row for row in both if positive(row.unaided) != positive(row.aided)]
+    turned = [row for row in both if is_positive(row.unaided) != is_positive(row.aided)]
     answered = [row for row in turned if answers.get(row.study) is not None]
-    towards = sum(positive(row.aided) == positive(answers[row.study]) for row in answered)
+    towards = sum(is_positive(row.aided) == is_positive(answers[row.study]) for row in answered)
     verified = [row for row in turned if row.study in truth]
-    better = sum(positive(row.aided) == truth[row.study] for row in verified)
+    better = sum(is_positive(row.aided) == truth[row.study] for row in verified)
     known = [row for row in both if row.study in truth]
     return Changes(
         pairs=len(both),
@@ -265,17 +267,19 @@ def _changes(
     )
 
 
-def _accuracy(rows: Sequence[_Judgement], truth: Mapping[str, bool], target: Target) -> Accuracy:
+def _compute_accuracy(rows: Sequence[_Judgement], truth: Mapping[str, bool], target: Target) -> Accuracy:
     """Return sensitivity and specificity of judgements of verified studies; no label counts as not positive."""
-    ill = [(group, target.positive(label)) for study, group, label in rows if truth.get(study) is True]
-    well = [(group, target.positive(label)) for study, group, label in rows if truth.get(study) is False]
+    diseased = [(group, target.is_positive(label)) for study, group, label in rows if truth.get(study) is True]
+    healthy = [(group, target.is_positive(label)) for study, group, label in rows if truth.get(study) is False]
     return Accuracy(
-        positives=len(ill),
-        negatives=len(well),
-        hits=sum(called for _, called in ill),
-        false_alarms=sum(called for _, called in well),
-        sensitivity=_share([called for _, called in ill], [group for group, _ in ill], "class by reference"),
-        specificity=_share([not called for _, called in well], [group for group, _ in well], "class by reference"),
+        positives=len(diseased),
+        negatives=len(healthy),
+        hits=sum(called for _, called in diseased),
+        false_alarms=sum(called for _, called in healthy),
+        sensitivity=_share([called for _, called in diseased], [group for group, _ in diseased], "class by reference"),
+        specificity=_share(
+            [not called for _, called in healthy], [group for group, _ in healthy], "class by reference"
+        ),
     )
 
 

@@ -1,4 +1,4 @@
-"""What must be said beside the figures of a site, in plain sentences."""
+"""The caveats of a site's figures, in plain sentences."""
 
 from __future__ import annotations
 
@@ -6,65 +6,65 @@ from pneumoscope.core.labels import display_name
 from pneumoscope.server.reading.figures import Counts, Verification, VerifiedShare
 
 
-def warnings_of(counts: Counts, verification: Verification, primary: str, known: int) -> tuple[str, ...]:
-    """Return the warnings, the most important first.
+def write_caveats(counts: Counts, verification: Verification, primary: str, known: int) -> tuple[str, ...]:
+    """Return the caveats, the most important first.
 
     Args:
-        counts: How many of what.
+        counts: Numbers of studies, readers and reads.
         verification: Which studies have a reference standard.
-        primary: What the model looks for.
-        known: Studies whose patient is known.
+        primary: The label that the model looks for.
+        known: Number of studies whose patient is known.
     """
-    found = [_verified(counts, verification)]
+    caveats = [_describe_verification(counts, verification)]
     if verification.conflicting:
-        found.append(
-            f"The reference results of {_studies(len(verification.conflicting))} contradict each other about "
+        caveats.append(
+            f"The reference results of {_plural(len(verification.conflicting))} contradict each other about "
             f"{display_name(primary)}: left out of sensitivity and specificity, and listed."
         )
     if verification.after_answer:
-        found.append(
-            f"The reference result of {_studies(verification.after_answer)} was entered by someone who had been shown "
+        caveats.append(
+            f"The reference result of {_plural(verification.after_answer)} was entered by someone who had been shown "
             "a model's answer: it may not be independent of it (review bias)."
         )
     if counts.refused:
-        found.append(
-            f"The model kept silent on {_studies(counts.refused)}. Its sensitivity and specificity are given twice: "
+        caveats.append(
+            f"The model kept silent on {_plural(counts.refused)}. Its sensitivity and specificity are given twice: "
             "without them, and with them counted as not positive."
         )
     if counts.aided:
-        found.append(
+        caveats.append(
             "Aided reads were written after the model's answer had been shown: that they agree with it is no second "
             "opinion, and they are no labels."
         )
     if counts.readers:
-        found.append(
+        caveats.append(
             f"Intervals hold for {'this reader' if counts.readers == 1 else f'these {counts.readers} readers'}: other "
             "patients are allowed for, other readers are not."
         )
     if counts.studies > known:
-        found.append(
-            f"The patient of {_studies(counts.studies - known)} is not known: each is counted as a patient of its own, "
+        caveats.append(
+            f"The patient of {_plural(counts.studies - known)} is not known: each is counted as a patient of its own, "
             "and if some are of one patient the true intervals are wider."
         )
-    return tuple(found)
+    return tuple(caveats)
 
 
-def _verified(counts: Counts, verification: Verification) -> str:
+def _describe_verification(counts: Counts, verification: Verification) -> str:
     if not counts.studies:
         return "No study has a final read yet."
     if not verification.verified:
         return (
-            f"None of the {_studies(counts.studies)} read has a reference standard: how often anyone is right can't "
+            f"None of the {_plural(counts.studies)} read has a reference standard: how often anyone is right can't "
             "be said. Agreement is not accuracy."
         )
     text = (
-        f"{verification.verified} of {_studies(counts.studies)} read "
+        f"{verification.verified} of {_plural(counts.studies)} read "
         f"({verification.verified / counts.studies:.0%}) have a reference standard. Sensitivity and specificity hold "
         "for these alone."
     )
     if verification.verified == counts.studies:
         return text
-    shares = [_share(kind, share) for kind, share in verification.by_answer.items() if share.studies]
+    shares = [_describe_share(kind, share) for kind, share in verification.by_answer.items() if share.studies]
     among = f" Verified by what the model said: {'; '.join(shares)}." if shares else ""
     return (
         f"{text} The others may differ: whom to verify was decided by somebody, in view of the patient, the "
@@ -73,9 +73,9 @@ def _verified(counts: Counts, verification: Verification) -> str:
     )
 
 
-def _share(kind: str, share: VerifiedShare) -> str:
+def _describe_share(kind: str, share: VerifiedShare) -> str:
     return f"{kind} {share.verified} of {share.studies}"
 
 
-def _studies(count: int) -> str:
+def _plural(count: int) -> str:
     return "1 study" if count == 1 else f"{count} studies"

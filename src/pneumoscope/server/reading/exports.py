@@ -1,8 +1,9 @@
-"""Images of a site as a manifest to retrain from, with labels that no model has had a hand in.
+"""Exports: the images of a site as a manifest to retrain from, with labels in which no model had a part.
 
-A label is the reference standard's; else that of unaided final reads, written before any answer was shown. A read that
-saw a model's answer is never a label: a model trained on its own echo learns nothing and looks better. Where references
-or unaided readers contradict each other there is no label. What stays out is counted, by reason, and listed.
+The label of a study is that of its reference standard, else that of final unaided reads, written before any answer was
+shown. A read that saw a model's answer is never a label: a model trained on its own echo learns nothing and looks
+better. Where references or unaided readers contradict each other there is no label. Studies that are left out are
+counted by reason, and listed.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from pneumoscope import __version__
 from pneumoscope.core.errors import ImageError, RunError, UsageError
 from pneumoscope.core.files import write_json
 from pneumoscope.core.labels import VIEWS
-from pneumoscope.server.reading.agreement import newest_by_standard
+from pneumoscope.server.reading.agreement import find_newest
 from pneumoscope.server.reading.figures import STANDARDS, ReferenceRow
 from pneumoscope.server.security.audit_log import record_command
 from pneumoscope.server.storage import blobs, export_ledger
@@ -45,69 +46,71 @@ REFERENCES = "reference results contradict each other"
 
 
 @dataclass(frozen=True, slots=True)
-class Label:
-    """The label of a study."""
+class StudyLabel:
+    """The label of a study, and where it comes from."""
 
     label: str
     provenance: str
 
 
 @dataclass(frozen=True, slots=True)
-class Finals:
+class FinalReads:
     """The final reads of a study."""
 
     unaided: Sequence[str | None] = ()
     """Conclusions written before any answer was shown, one a reader."""
     aided: int = 0
-    """Final reads that are open to answers."""
+    """Number of final reads whose authors could see answers."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
-    """What an export holds."""
+class ReadExport:
+    """An export of reads."""
 
     export: str
     folder: Path
     images: int
     studies: int
     labels: Mapping[str, int]
-    """Label -> studies."""
+    """Label -> number of studies."""
     provenance: Mapping[str, int]
-    """Where labels come from -> studies."""
+    """Provenance of labels -> number of studies."""
     left_out: Mapping[str, int]
-    """Reason -> studies."""
+    """Reason -> number of studies."""
     label_conflicts: tuple[str, ...] = field(default=())
 
 
-def label_of(reads: Finals, references: Mapping[str, ReferenceRow]) -> Label | str:
+def choose_label(reads: FinalReads, references: Mapping[str, ReferenceRow]) -> StudyLabel | str:
     """Return the label of a study, or why it has none.
 
     Args:
         reads: Its final reads.
         references: Standard -> its newest result.
     """
-    found = {row.label for row in references.values()}
-    if len(found) > 1:
+    reference_labels = {row.label for row in references.values()}
+    if len(reference_labels) > 1:
         return REFERENCES
-    if found:
+    if reference_labels:
         standards = [standard for standard in STANDARDS if standard in references]
-        return Label(found.pop(), f"reference: {' + '.join(standards)}")
-    said = [label for label in reads.unaided if label is not None]
-    if len(set(said)) > 1:
+        return StudyLabel(reference_labels.pop(), f"reference: {' + '.join(standards)}")
+    conclusions = [label for label in reads.unaided if label is not None]
+    if len(set(conclusions)) > 1:
         return READERS
-    if said:
-        return Label(said[0], f"reader: unaided read, {len(said)} reader{'s' * (len(said) > 1)}")
+    if conclusions:
+        return StudyLabel(
+            conclusions[0], f"reader: unaided read, {len(conclusions)} reader{'s' * (len(conclusions) > 1)}"
+        )
     if reads.unaided:
         return NO_CONCLUSION
     return AIDED if reads.aided else NOTHING
 
 
-def export_reads(store: Store, folder: Path) -> Exported:
-    """Write images, manifest and account into a new folder; whole or not at all.
+def export_reads(store: Store, folder: Path) -> ReadExport:
+    """Write images, manifest and account into a new folder, completely or not at all.
 
     Args:
-        store: The server's.
-        folder: Empty or not there.
+        store: The server's store.
+        folder: The new folder; it may exist if it is empty.
 
     Raises:
         UsageError: The folder holds something.
@@ -118,22 +121,22 @@ def export_reads(store: Store, folder: Path) -> Exported:
     number = new_id()
     record_command(store, "reads export", number)
     with store.read() as session:
-        decided = decided_labels(session)
-        labelled = {study: found for study, found in decided.items() if isinstance(found, Label)}
-        images = _images(session, labelled)
+        labels = decide_labels(session)
+        labelled = {study: label for study, label in labels.items() if isinstance(label, StudyLabel)}
+        images = _select_images(session, labelled)
     if not images:
         raise RunError(
-            "the export", f"would be empty: none of {len(decided)} studies has a label.", "Enter reads or references."
+            "the export", f"would be empty: none of {len(labels)} studies has a label.", "Enter reads or references."
         )
     temporary = folder.with_name(f".{folder.name}.{os.getpid()}.tmp")
     shutil.rmtree(temporary, ignore_errors=True)
     try:
-        manifest, conflicts = _written(store, temporary, images, labelled)
-        account = _account(number, images, decided, conflicts)
+        manifest, conflicts = _write_images(store, temporary, images, labelled)
+        account = _make_account(number, images, labels, conflicts)
         write_json(temporary / export_ledger.ABOUT, account)
         # Entered before it appears: a crash in between leaves an entry without a folder, never the reverse.
-        if gone := export_ledger.register(store, number, folder, sorted(decided)):
-            raise RunError("the export", f"holds {len(gone)} studies that were erased meanwhile.", "Export again.")
+        if erased := export_ledger.register(store, number, folder, sorted(labels)):
+            raise RunError("the export", f"holds {len(erased)} studies that were erased meanwhile.", "Export again.")
         try:
             if folder.exists():
                 folder.rmdir()
@@ -144,7 +147,7 @@ def export_reads(store: Store, folder: Path) -> Exported:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     export_ledger.clear(store)  # what was erased between the entry and now
-    return Exported(
+    return ReadExport(
         export=number,
         folder=folder,
         images=len(manifest),
@@ -156,9 +159,9 @@ def export_reads(store: Store, folder: Path) -> Exported:
     )
 
 
-def decided_labels(session: Session) -> dict[str, Label | str]:
+def decide_labels(session: Session) -> dict[str, StudyLabel | str]:
     """Return study -> its label, or why it has none, of all studies."""
-    references = newest_by_standard(
+    references = find_newest(
         ReferenceRow(row.study, row.standard, row.label, row.at)
         for row in session.scalars(select(Reference).order_by(Reference.at, Reference.id))
     )
@@ -171,11 +174,12 @@ def decided_labels(session: Session) -> dict[str, Label | str]:
             aided[row.study] += 1
     studies = session.scalars(select(Study.id).order_by(Study.received, Study.id)).all()
     return {
-        study: label_of(Finals(unaided.get(study, ()), aided[study]), references.get(study, {})) for study in studies
+        study: choose_label(FinalReads(unaided.get(study, ()), aided[study]), references.get(study, {}))
+        for study in studies
     }
 
 
-def _images(session: Session, labelled: Mapping[str, Label]) -> list[tuple[Image, str | None]]:
+def _select_images(session: Session, labelled: Mapping[str, StudyLabel]) -> list[tuple[Image, str | None]]:
     """Return the images of labelled studies with their patients' pseudonyms."""
     rows = session.execute(
         select(Image, Study.patient).join(Study, Study.id == Image.study).order_by(Image.received, Image.id)
@@ -183,8 +187,8 @@ def _images(session: Session, labelled: Mapping[str, Label]) -> list[tuple[Image
     return [(image, patient) for image, patient in rows if image.study in labelled]
 
 
-def _written(
-    store: Store, folder: Path, images: Sequence[tuple[Image, str | None]], labels: Mapping[str, Label]
+def _write_images(
+    store: Store, folder: Path, images: Sequence[tuple[Image, str | None]], labels: Mapping[str, StudyLabel]
 ) -> tuple[Manifest, list[str]]:
     """Copy the pixels and write the manifest; return it, with pictures that stand under two labels, in words."""
     import numpy as np
@@ -203,9 +207,9 @@ def _written(
     for (image, patient), path, picture in zip(images, paths, scan_images(paths), strict=True):
         if isinstance(picture, ImageError) or picture.sha256 != image.sha256:
             raise RunError(f"the image {image.id}", "was altered on the disk.", "Restore it from a backup.")
-        made = labels[image.study]
-        measured = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
-        rows.append(_row(image, patient, made, path.relative_to(folder).as_posix()) | measured)
+        label = labels[image.study]
+        file_columns = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
+        rows.append(_make_row(image, patient, label, path.relative_to(folder).as_posix()) | file_columns)
         small.append(picture.small)
     together: list[str | None] = [image.study for image, _ in images]
     manifest, pairs = build_manifest(rows, np.stack(small), {export_ledger.SOURCE: folder}, together, silent)
@@ -224,32 +228,35 @@ def _copy(store: Store, image: Image, path: Path) -> None:
         ) from error
 
 
-def _row(image: Image, patient: str | None, made: Label, path: str) -> dict[str, Any]:
+def _make_row(image: Image, patient: str | None, label: StudyLabel, path: str) -> dict[str, Any]:
     """Return what a manifest says of an image beyond its pixels."""
     facts = image.facts
     return {
         "image": path,
         "source": export_ledger.SOURCE,
-        "label": made.label,
-        "raw_label": made.label,
+        "label": label.label,
+        "raw_label": label.label,
         "patient_id": patient,
         "study_id": image.study,
         "view": facts.get("view") if facts.get("view") in VIEWS else None,
         "sex": facts.get("sex") if facts.get("sex") in ("M", "F") else None,
         "age": facts.get("age"),
         "license": LICENSE,
-        "label_provenance": made.provenance,
+        "label_provenance": label.provenance,
     }
 
 
-def _account(
-    number: str, images: Sequence[tuple[Image, str | None]], decided: Mapping[str, Label | str], conflicts: list[str]
+def _make_account(
+    number: str,
+    images: Sequence[tuple[Image, str | None]],
+    labels: Mapping[str, StudyLabel | str],
+    conflicts: list[str],
 ) -> dict[str, Any]:
     """Return what is written beside the manifest."""
     studies: dict[str, list[str]] = {}
     for image, _ in images:
         studies.setdefault(image.study, []).append(f"{export_ledger.IMAGES}/{image.id}.png")
-    left_out = [{"study": study, "reason": why} for study, why in decided.items() if isinstance(why, str)]
+    left_out = [{"study": study, "reason": why} for study, why in labels.items() if isinstance(why, str)]
     return {
         "export": number,
         "made": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -257,9 +264,9 @@ def _account(
         "rule": "labels: the reference standard; else final unaided reads, written before any answer was shown; a read "
         "that saw a model's answer is never a label",
         "when_made": {
-            "labels": _counted(found.label for found in decided.values() if isinstance(found, Label)),
-            "label_provenance": _counted(found.provenance for found in decided.values() if isinstance(found, Label)),
-            "left_out": _counted(row["reason"] for row in left_out),
+            "labels": _count(label.label for label in labels.values() if isinstance(label, StudyLabel)),
+            "label_provenance": _count(label.provenance for label in labels.values() if isinstance(label, StudyLabel)),
+            "left_out": _count(row["reason"] for row in left_out),
         },
         "label_conflicts": conflicts,
         "erased": 0,
@@ -268,5 +275,5 @@ def _account(
     }
 
 
-def _counted(names: Iterable[str]) -> dict[str, int]:
+def _count(names: Iterable[str]) -> dict[str, int]:
     return dict(Counter(names).most_common())

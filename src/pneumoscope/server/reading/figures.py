@@ -1,4 +1,4 @@
-"""What goes into the figures of a site, as plain rows, and what comes out, as values that JSON can hold."""
+"""The figures of a site: the plain rows that they are computed from, and the results, as values that JSON can hold."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReadRow:
 
     study: str
     group: str
-    """Patient, or the study where no patient is known."""
+    """The patient, or the study where no patient is known."""
     reader: str
     """Pseudonym."""
     unaided: str | None
@@ -33,19 +33,19 @@ class ReadRow:
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What the model looks for, and how labels are told apart by it."""
+    """The label that a model looks for, and the model's class of each other label."""
 
     primary: str
     classes: Mapping[str, str]
     """Label -> the model's class that it belongs to; one that is missing stands for itself."""
 
-    def of(self, label: str) -> str:
+    def class_of(self, label: str) -> str:
         """Return the model's class of a label."""
         return self.classes.get(label, label)
 
-    def positive(self, label: str | None) -> bool:
+    def is_positive(self, label: str | None) -> bool:
         """Return whether a label is what the model looks for; no label (a refused answer) is not."""
-        return label is not None and self.of(label) == self.primary
+        return label is not None and self.class_of(label) == self.primary
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,20 @@ class ReferenceRow:
     at: float
     """When it was entered."""
     after_answer: bool = False
-    """Whoever entered it had been shown a model's answer about the study."""
+    """Whether its author had been shown a model's answer about the study."""
+
+
+class ModelCount(Frozen):
+    """A model and how often it answered."""
+
+    id: str = Field(description="first 12 digits of the identity")
+    name: str | None = Field(description="null where the bundle is no longer on this server")
+    version: str | None
+    answers: int
 
 
 class Counts(Frozen):
-    """How many of what."""
+    """Numbers of studies, patients, readers, reads and answers."""
 
     studies: int = Field(description="with a final read")
     patients: int
@@ -75,7 +84,7 @@ class Counts(Frozen):
 
 
 class VerifiedShare(Frozen):
-    """Of some studies, how many have a reference standard."""
+    """How many of some studies have a reference standard."""
 
     studies: int
     verified: int
@@ -93,7 +102,7 @@ class Verification(Frozen):
 
 
 class Changes(Frozen):
-    """What readers made of the model's answer: unaided against aided conclusion of the same reader and study."""
+    """How the model's answer changed reads: unaided against aided conclusions of one reader about one study."""
 
     pairs: int
     changed: Estimate = Field(description="share whose label changed")
@@ -121,7 +130,7 @@ class Accuracy(Frozen):
 
 
 class ReaderFigures(Frozen):
-    """The same of one reader."""
+    """The figures of one reader."""
 
     reader: str
     counts: Counts
@@ -131,7 +140,7 @@ class ReaderFigures(Frozen):
 
 
 class SiteFigures(Frozen):
-    """All of it. ``positive``: as the model's primary label; a read is positive by its conclusion."""
+    """All figures. A read is positive where its conclusion is the model's primary label."""
 
     primary: str
     counts: Counts

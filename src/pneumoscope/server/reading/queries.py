@@ -1,7 +1,7 @@
-"""From the tables to the rows that the figures of a site are made of.
+"""Queries: from the tables to the rows that the figures of a site are computed from.
 
-Only studies that are asked for count, so that whoever may not see an answer yet can have it left out; the answer to a
-study is made from those about its images.
+Only the studies of a given query count, so that answers which a user may not see yet can be left out. The answer about
+a study is made from the answers about its images.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Period:
 
 @dataclass(frozen=True, slots=True)
 class SiteRows:
-    """What the figures are made of."""
+    """The rows that the figures are computed from."""
 
     reads: list[ReadRow]
     answers: dict[str, str | None]
@@ -52,8 +52,8 @@ class SiteRows:
     references: list[ReferenceRow]
 
 
-def models_that_answered(session: Session, studies: Studies) -> dict[str, int]:
-    """Return model -> its answers about these studies, the one with the most first."""
+def count_answers(session: Session, studies: Studies) -> dict[str, int]:
+    """Return model -> number of its answers about these studies, the largest first."""
     count = func.count()
     query = (
         select(Prediction.model, count)
@@ -64,15 +64,15 @@ def models_that_answered(session: Session, studies: Studies) -> dict[str, int]:
     return {model: number for model, number in session.execute(query)}
 
 
-def target_of(catalogue: Catalogue, model: str, session: Session) -> Target:
+def find_target(catalogue: Catalogue, model: str, session: Session) -> Target:
     """Return what a model looks for: by its card, or, where the bundle is gone, by the labels of its answers.
 
     Raises:
         NotFoundError: There is neither.
     """
-    entry = catalogue.list_models().get(model)
-    if entry is not None:
-        return target_of_card(entry.card)
+    installed = catalogue.list_models().get(model)
+    if installed is not None:
+        return make_target(installed.card)
     query = select(Prediction.result).where(Prediction.model == model, Prediction.state == "done").limit(1)
     last = session.scalar(query)
     if last is None:
@@ -80,19 +80,19 @@ def target_of(catalogue: Catalogue, model: str, session: Session) -> Target:
     return Target(primary=last["labels"][0], classes={})
 
 
-def target_of_card(card: Card) -> Target:
+def make_target(card: Card) -> Target:
     """Return what a card's model looks for, with the labels that were merged into each class."""
     return Target(card.primary, {member: label.name for label in card.labels for member in label.members})
 
 
-def rows_of(session: Session, secret: Secret, model: str, studies: Studies) -> SiteRows:
+def read_rows(session: Session, secret: Secret, model: str, studies: Studies) -> SiteRows:
     """Return the rows about these studies.
 
     Args:
-        session: To read with.
+        session: A session to read with.
         secret: Makes the readers' pseudonyms.
         model: Identity, whole.
-        studies: Those that count.
+        studies: The query for the studies that count.
     """
     groups = {study: patient or study for study, patient in session.execute(studies)}
     numbers = studies.with_only_columns(Study.id)
@@ -106,61 +106,61 @@ def rows_of(session: Session, secret: Secret, model: str, studies: Studies) -> S
     )
     shown = {prediction for prediction, *_ in answers}
     newest: dict[str, dict[str, dict[str, Any]]] = {}
-    for _, study, image, result in answers:  # asked again, a model answers again: the newest counts
+    for _, study, image, result in answers:  # of several answers of a model about one image, the newest counts
         newest.setdefault(study, {})[image] = result or {}
     return SiteRows(
-        reads=_reads(reads, groups, shown, secret),
-        answers={study: decision_of(results.values()) for study, results in newest.items()},
-        references=_references(session, numbers),
+        reads=_make_read_rows(reads, groups, shown, secret),
+        answers={study: combine_decisions(results.values()) for study, results in newest.items()},
+        references=_read_references(session, numbers),
     )
 
 
-def decision_of(results: Iterable[Mapping[str, Any]]) -> str | None:
-    """Return the answer to a study of one or more images; None where the model kept silent on all of them.
+def combine_decisions(results: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return the answer about a study of one or more images; None where the model refused all of them.
 
-    It is the primary label if any image is called that; else the likeliest of the images' decisions.
+    It is the primary label if that is the decision about any image, else the likeliest of the images' decisions.
 
     Args:
-        results: As they are stored, one of each image; their first label is the primary one.
+        results: The stored results, one of each image; their first label is the primary one.
     """
-    given = [result for result in results if result.get("decision") is not None]
-    if not given:
+    decided = [result for result in results if result.get("decision") is not None]
+    if not decided:
         return None
-    primary: str = given[0]["labels"][0]
-    decisions: list[str] = [result["decision"] for result in given]
+    primary: str = decided[0]["labels"][0]
+    decisions: list[str] = [result["decision"] for result in decided]
     if primary in decisions:
         return primary
-    likeliest = max(given, key=lambda result: result["probabilities"][result["decision"]])
+    likeliest = max(decided, key=lambda result: result["probabilities"][result["decision"]])
     return str(likeliest["decision"])
 
 
-def pseudonym(secret: Secret, reader: str) -> str:
-    """Return the name under which a reader stands in figures: always the same, and found by nobody without the key."""
+def make_pseudonym(secret: Secret, reader: str) -> str:
+    """Return a reader's name in figures: always the same one, which nobody can trace without the key."""
     return "reader-" + secret.lookup_key("reader", reader)[:6]
 
 
-def _reads(reads: Iterable[Read], groups: Mapping[str, str], shown: set[str], secret: Secret) -> list[ReadRow]:
+def _make_read_rows(reads: Iterable[Read], groups: Mapping[str, str], shown: set[str], secret: Secret) -> list[ReadRow]:
     """Return the final conclusions by study and reader; an aided read counts if it saw this model's answer."""
-    found: dict[tuple[str, str], dict[str, str | None]] = {}
+    conclusions: dict[tuple[str, str], dict[str, str | None]] = {}
     for row in reads:
-        said = found.setdefault((row.study, row.reader), {})
+        by_stage = conclusions.setdefault((row.study, row.reader), {})
         if row.stage == "unaided" and not row.displayed:
-            said["unaided"] = row.content.get("conclusion")
+            by_stage["unaided"] = row.content.get("conclusion")
         elif row.stage == "aided" and shown.intersection(row.displayed):
-            said["aided"] = row.content.get("conclusion")
+            by_stage["aided"] = row.content.get("conclusion")
     return [
-        ReadRow(study, groups[study], pseudonym(secret, reader), said.get("unaided"), said.get("aided"))
-        for (study, reader), said in found.items()
+        ReadRow(study, groups[study], make_pseudonym(secret, reader), by_stage.get("unaided"), by_stage.get("aided"))
+        for (study, reader), by_stage in conclusions.items()
     ]
 
 
-def _references(session: Session, numbers: Select[str]) -> list[ReferenceRow]:
-    seen: dict[tuple[str, str], float] = {}
-    first = select(Display.study, Display.reader, func.min(Display.at)).group_by(Display.study, Display.reader)
-    for study, reader, at in session.execute(first.where(Display.study.in_(numbers))):
-        seen[study, reader] = at
+def _read_references(session: Session, numbers: Select[str]) -> list[ReferenceRow]:
+    shown_at: dict[tuple[str, str], float] = {}
+    query = select(Display.study, Display.reader, func.min(Display.at)).group_by(Display.study, Display.reader)
+    for study, reader, at in session.execute(query.where(Display.study.in_(numbers))):
+        shown_at[study, reader] = at
     rows = session.scalars(select(Reference).where(Reference.study.in_(numbers)).order_by(Reference.at, Reference.id))
     return [
-        ReferenceRow(row.study, row.standard, row.label, row.at, seen.get((row.study, row.by), row.at) < row.at)
+        ReferenceRow(row.study, row.standard, row.label, row.at, shown_at.get((row.study, row.by), row.at) < row.at)
         for row in rows
     ]

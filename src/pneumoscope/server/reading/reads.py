@@ -1,21 +1,19 @@
-"""The reader's own report, and what was shown to whom.
+"""A reader's own report, and the record of what was shown to whom.
 
-The rules, so that a read can later be told from an echo of the model: an unaided read can only be written by someone to
-whom no answer about the study has been shown, and is locked when it is final; whatever is shown is written down before
-it is shown; a version is never changed, a later one stands beside it; after the final report there are only addenda.
+The rules let a read be told from an echo of the model later. Only a reader to whom no answer about the study has been
+shown can write an unaided read, and it is locked when it is final. What is shown is written down before it is shown. A
+version is never changed: a later one stands beside it. After the final report there are only addenda.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Row, func, select
 
-from pneumoscope.server.api.schemas.common import OwnRead
-from pneumoscope.server.api.schemas.reads import ReadIn
 from pneumoscope.server.errors import ConflictError
-from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
@@ -23,8 +21,28 @@ from pneumoscope.server.storage.tables import Display, Event, Prediction, Read
 from pneumoscope.server.storage.transaction import Transaction
 
 WITHHELD = "lock your own unaided read first"
-"""The one reason that there is; in an answer its code, `READ_FIRST`, stands beside it."""
+"""The only reason for withholding an answer; its code is `READ_FIRST`."""
 READ_FIRST: Literal["read-first"] = "read-first"
+
+
+Stage = Literal["unaided", "aided"]
+State = Literal["draft", "final", "addendum"]
+Progress = Literal["none", "shown", "draft", "unaided", "final"]
+"""How far a reader's own report is: none, an answer was shown but there is no report, a draft, the unaided read is
+locked, final."""
+
+
+@dataclass(frozen=True, slots=True)
+class NewRead:
+    """A version of a report as its reader sends it."""
+
+    stage: Stage
+    state: State
+    likelihoods: Mapping[str, float] = field(default_factory=dict)
+    """Label -> how likely the reader finds it, 0..1."""
+    conclusion: str | None = None
+    """A label."""
+    text: str = ""
 
 
 def has_locked(session: Transaction, study: str, reader: str) -> bool:
@@ -35,35 +53,35 @@ def has_locked(session: Transaction, study: str, reader: str) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def own(session: Transaction, studies: Sequence[str], reader: str) -> dict[str, OwnRead]:
-    """Return how far a reader's own reports of studies are."""
+def find_progress(session: Transaction, studies: Sequence[str], reader: str) -> dict[str, Progress]:
+    """Return how far a reader's own reports are, by study."""
     steps: dict[str, set[tuple[str, str]]] = {study: set() for study in studies}
     query = select(Read.study, Read.stage, Read.state).where(Read.study.in_(studies), Read.reader == reader)
     for study, stage, state in session.execute(query):
         steps[study].add((stage, state))
-    unread = [study for study, taken in steps.items() if not taken]
-    seen = select(Display.study).where(Display.study.in_(unread), Display.reader == reader).distinct()
-    shown: dict[str, OwnRead] = dict.fromkeys(session.scalars(seen) if unread else (), "shown")
-    return {study: _furthest(taken) for study, taken in steps.items()} | shown
+    unread = [study for study, of_study in steps.items() if not of_study]
+    displayed = select(Display.study).where(Display.study.in_(unread), Display.reader == reader).distinct()
+    shown: dict[str, Progress] = dict.fromkeys(session.scalars(displayed) if unread else (), "shown")
+    return {study: _furthest(of_study) for study, of_study in steps.items()} | shown
 
 
-def _furthest(taken: set[tuple[str, str]]) -> OwnRead:
-    if ("aided", "final") in taken:
+def _furthest(steps: set[tuple[str, str]]) -> Progress:
+    if ("aided", "final") in steps:
         return "final"
-    if ("unaided", "final") in taken:
+    if ("unaided", "final") in steps:
         return "unaided"
-    return "draft" if taken else "none"
+    return "draft" if steps else "none"
 
 
-def why_withheld(session: Transaction, settings: Settings, study: str, reader: str) -> str | None:
+def withheld_reason(session: Transaction, settings: Settings, study: str, reader: str) -> str | None:
     """Return why a reader may not see answers and others' findings about a study yet; None where they may."""
     if settings.reads_come_first and not has_locked(session, study, reader):
         return WITHHELD
     return None
 
 
-def show(session: Transaction, rows: Sequence[Prediction | Row[Any]], reader: str, what: str) -> None:
-    """Write down that answers are shown; to be committed before they are."""
+def record_display(session: Transaction, rows: Sequence[Prediction | Row[Any]], reader: str, what: str) -> None:
+    """Write down that answers are shown; the caller commits this before it shows them."""
     time = now()
     for row in rows:
         if row.result is not None:
@@ -72,32 +90,39 @@ def show(session: Transaction, rows: Sequence[Prediction | Row[Any]], reader: st
             )
 
 
-def shown_to(session: Transaction, study: str, reader: str) -> list[str]:
+def find_displayed(session: Transaction, study: str, reader: str) -> list[str]:
     """Return the predictions about a study that a reader has been shown."""
     session.write_appended()
     query = select(Display.prediction).where(Display.study == study, Display.reader == reader).distinct()
     return sorted(session.scalars(query))
 
 
-def add(store: Store, session: Transaction, study: str, who: Principal, sent: ReadIn) -> Read:
-    """Add a version of a report.
+def add_version(store: Store, session: Transaction, study: str, reader: str, sent: NewRead) -> Read:
+    """Add a version of a reader's report.
+
+    Args:
+        store: The store of the session.
+        session: The transaction.
+        study: Number of the study.
+        reader: Id of the reader.
+        sent: The new version.
 
     Raises:
         ConflictError: It would break one of the rules above.
     """
     store.lock_exclusive(session)
-    earlier = list(session.scalars(select(Read).where(Read.study == study, Read.reader == who.id)))
-    displayed = shown_to(session, study, who.id)
+    earlier = list(session.scalars(select(Read).where(Read.study == study, Read.reader == reader)))
+    displayed = find_displayed(session, study, reader)
     _check(sent, earlier, displayed, reads_first=store.settings.reads_come_first)
-    last = session.scalar(select(func.max(Read.version)).where(Read.study == study, Read.reader == who.id))
+    last = session.scalar(select(func.max(Read.version)).where(Read.study == study, Read.reader == reader))
     row = Read(
         id=new_id(),
         study=study,
-        reader=who.id,
+        reader=reader,
         version=(last or 0) + 1,
         stage=sent.stage,
         state=sent.state,
-        content={"likelihoods": sent.likelihoods, "conclusion": sent.conclusion, "text": sent.text},
+        content={"likelihoods": dict(sent.likelihoods), "conclusion": sent.conclusion, "text": sent.text},
         displayed=displayed,
         at=now(),
     )
@@ -106,7 +131,7 @@ def add(store: Store, session: Transaction, study: str, who: Principal, sent: Re
     return row
 
 
-def _check(sent: ReadIn, earlier: Sequence[Read], displayed: Sequence[str], *, reads_first: bool) -> None:
+def _check(sent: NewRead, earlier: Sequence[Read], displayed: Sequence[str], *, reads_first: bool) -> None:
     final = {row.stage for row in earlier if row.state == "final"}
     if sent.stage == "unaided":
         if displayed:

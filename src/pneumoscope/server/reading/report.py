@@ -1,4 +1,4 @@
-"""The report of a reading study: the site's figures at the machine itself, as values, in lines and as a page."""
+"""The report of a reading study: the site's figures as values, as lines for a terminal and as a page."""
 
 from __future__ import annotations
 
@@ -12,12 +12,17 @@ from pydantic import Field
 from pneumoscope.core.errors import RunError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, display_name
-from pneumoscope.server.api.schemas.dashboard import ModelCountOut
 from pneumoscope.server.inference.models import Catalogue
-from pneumoscope.server.reading.agreement import site_figures
-from pneumoscope.server.reading.dashboard import SEED, chosen_model, model_out, operating_point, refused_share
-from pneumoscope.server.reading.figures import Accuracy, SiteFigures
-from pneumoscope.server.reading.queries import Period, models_that_answered, rows_of, target_of
+from pneumoscope.server.reading.agreement import compute_figures
+from pneumoscope.server.reading.dashboard import (
+    SEED,
+    choose_model,
+    compute_refused_share,
+    describe_model,
+    operating_point,
+)
+from pneumoscope.server.reading.figures import Accuracy, ModelCount, SiteFigures
+from pneumoscope.server.reading.queries import Period, count_answers, find_target, read_rows
 from pneumoscope.server.security.audit_log import record_command
 from pneumoscope.server.storage.database import Store
 from pneumoscope.stats.agreement import Agreement
@@ -34,20 +39,20 @@ class SiteReport(Frozen):
 
     disclaimer: str = DISCLAIMER
     made: str = Field(description="UTC, ISO 8601")
-    model: ModelCountOut
+    model: ModelCount
     operating_point: str | None
-    models: tuple[ModelCountOut, ...] = Field(description="all that answered here")
+    models: tuple[ModelCount, ...] = Field(description="all that answered here")
     refused: Estimate = Field(description="share of the answered images on which it kept silent")
     figures: SiteFigures
 
 
-def site_report(store: Store, catalogue: Catalogue, model: str | None) -> SiteReport:
+def make_report(store: Store, catalogue: Catalogue, model: str | None) -> SiteReport:
     """Return the report on all studies of a store.
 
     Args:
-        store: The server's.
-        catalogue: Its models.
-        model: As it was named; None: the one with the most answers.
+        store: The server's store.
+        catalogue: The server's models.
+        model: Name of a model; None: the model with the most answers.
 
     Raises:
         RunError: No model has answered yet.
@@ -56,39 +61,39 @@ def site_report(store: Store, catalogue: Catalogue, model: str | None) -> SiteRe
     record_command(store, "reads report")
     studies = Period().studies()
     with store.read() as session:
-        answered = models_that_answered(session, studies)
-        chosen = chosen_model(catalogue, answered, model)
+        answers = count_answers(session, studies)
+        chosen = choose_model(catalogue, answers, model)
         if chosen is None:
             raise RunError("the report", "has nothing to report: no model has answered yet.", "Upload studies first.")
-        rows = rows_of(session, store.secret, chosen, studies)
-        target = target_of(catalogue, chosen, session)
-        refused = refused_share(session, chosen, studies)
+        rows = read_rows(session, store.secret, chosen, studies)
+        target = find_target(catalogue, chosen, session)
+        refused = compute_refused_share(session, chosen, studies)
     return SiteReport(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
-        model=model_out(catalogue, chosen, answered.get(chosen, 0)),
+        model=describe_model(catalogue, chosen, answers.get(chosen, 0)),
         operating_point=operating_point(catalogue, chosen),
-        models=tuple(model_out(catalogue, name, answers) for name, answers in answered.items()),
+        models=tuple(describe_model(catalogue, identity, number) for identity, number in answers.items()),
         refused=refused,
-        figures=site_figures(
+        figures=compute_figures(
             rows.reads, rows.answers, rows.references, target, rng=np.random.default_rng(SEED)
         ),
     )  # fmt: skip
 
 
-def lines(report: SiteReport) -> list[str]:
+def render_lines(report: SiteReport) -> list[str]:
     """Return the report for a terminal."""
     figures, primary = report.figures, display_name(report.figures.primary)
     counts, changes = figures.counts, figures.changes
-    found = [
-        f"{_named(report)}. Positive: {primary}, at {_point(report)}.",
+    lines = [
+        f"{_describe_model(report)}. Positive: {primary}, at {_describe_point(report)}.",
         f"Studies read: {counts.studies}, of patients: {counts.patients}, by readers: {counts.readers}. Conclusions "
         f"unaided: {counts.unaided}, after this model's answer: {counts.aided}. Studies answered: {counts.answered}, "
         f"refused: {counts.refused}, verified: {figures.verification.verified}.",
         "",
         "Agreement (Cohen's kappa; between more than two readers Conger's)",
-        _agreed("model and unaided read", figures.model_and_unaided),
-        _agreed("unaided read and read after the answer", figures.unaided_and_aided),
-        _agreed("between readers, unaided", figures.between_readers),
+        _describe_agreement("model and unaided read", figures.model_and_unaided),
+        _describe_agreement("unaided read and read after the answer", figures.unaided_and_aided),
+        _describe_agreement("between readers, unaided", figures.between_readers),
         "",
         f"Seeing the model changed {changes.changed_label} of {changes.pairs} conclusions, {changes.changed_target} as "
         f"to {primary} ({changes.towards} to what it said, {changes.away} away); of {changes.verified} verified, "
@@ -97,14 +102,14 @@ def lines(report: SiteReport) -> list[str]:
         f"{changes.sensitivity.difference}, specificity {changes.specificity.difference}",
         "",
         "Against the reference standard",
-        *(_judged(name, accuracy) for name, accuracy in figures.accuracy.items()),
+        *(_describe_accuracy(name, accuracy) for name, accuracy in figures.accuracy.items()),
     ]
     if figures.verification.conflicting:
-        found.append(f"  left out, contradictory: {', '.join(figures.verification.conflicting)}")
-    return [*found, "", *(f"! {warning}" for warning in figures.warnings), "", report.disclaimer]
+        lines.append(f"  left out, contradictory: {', '.join(figures.verification.conflicting)}")
+    return [*lines, "", *(f"! {warning}" for warning in figures.warnings), "", report.disclaimer]
 
 
-def page(report: SiteReport) -> str:
+def render_page(report: SiteReport) -> str:
     """Return the report as one HTML file."""
     from pneumoscope.reporting.pages.base import environment
 
@@ -112,40 +117,40 @@ def page(report: SiteReport) -> str:
         """Return a label on screen, also ``not covid-19``."""
         return _NOT + display_name(label[len(_NOT) :]) if label.startswith(_NOT) else display_name(label)
 
-    made: str = environment().get_template("site_report.html").render(
+    content: str = environment().get_template("site_report.html").render(
         title="What reads and answers come to",
         r=report,
         f=report.figures,
-        model=_named(report),
+        model=_describe_model(report),
         primary=display_name(report.figures.primary),
-        point=_point(report),
+        point=_describe_point(report),
         standards=STANDARDS,
         side=side,
     )  # fmt: skip
-    return made
+    return content
 
 
-def _named(report: SiteReport) -> str:
+def _describe_model(report: SiteReport) -> str:
     model = report.model
     name = f"Model {model.name} {model.version}" if model.name else "A model that is no longer here"
     return f"{name} ({model.id}), {model.answers} answers"
 
 
-def _point(report: SiteReport) -> str:
+def _describe_point(report: SiteReport) -> str:
     from pneumoscope.reporting.formatting import point_name
 
     return "its card's operating point" if report.operating_point is None else point_name(report.operating_point)
 
 
-def _agreed(name: str, found: Agreement) -> str:
-    if not found.pairs:
+def _describe_agreement(name: str, agreement: Agreement) -> str:
+    if not agreement.pairs:
         return f"  {name}: none"
-    return f"  {name}: kappa {found.kappa}; agree on {found.observed} of {found.pairs}"
+    return f"  {name}: kappa {agreement.kappa}; agree on {agreement.observed} of {agreement.pairs}"
 
 
-def _judged(name: str, found: Accuracy) -> str:
+def _describe_accuracy(name: str, accuracy: Accuracy) -> str:
     words = name.replace("_", ", ", 1).replace("_", " ")
     return (
-        f"  {words}: sensitivity {found.sensitivity} ({found.hits} of {found.positives}), specificity "
-        f"{found.specificity} ({found.negatives - found.false_alarms} of {found.negatives})"
+        f"  {words}: sensitivity {accuracy.sensitivity} ({accuracy.hits} of {accuracy.positives}), specificity "
+        f"{accuracy.specificity} ({accuracy.negatives - accuracy.false_alarms} of {accuracy.negatives})"
     )

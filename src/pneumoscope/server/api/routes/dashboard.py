@@ -1,4 +1,4 @@
-"""The dashboard over HTTP."""
+"""The route of the dashboard."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import APIRouter, Query
 
 from pneumoscope.server.api.dependencies import AppContext, CurrentUser
 from pneumoscope.server.api.schemas.dashboard import DashboardOut
-from pneumoscope.server.reading.dashboard import Scope, dashboard
+from pneumoscope.server.reading.dashboard import Scope, build_dashboard
 from pneumoscope.server.reading.queries import Period
 
 
@@ -29,13 +29,14 @@ def show(
     scope: Annotated[Scope, Query(description="all: for admins; counts as having been shown the answers")] = "own",
 ) -> DashboardOut:
     """Show what reads, answers and references come to, of the studies whose answers the asker may know."""
-    period = days(first, last)
+    period = make_period(first, last)
     with context.store.write() if scope == "all" else context.store.read() as session:
-        return dashboard(context, session, user, model, period, scope)
+        dashboard = build_dashboard(context.store, session, context.catalogue, user, model, period, scope)
+    return DashboardOut.model_validate(dashboard, from_attributes=True)
 
 
-def days(first: date | None, last: date | None) -> Period:
-    """Return the period from the first day to the last, both whole days in UTC."""
+def make_period(first: date | None, last: date | None) -> Period:
+    """Return the period from the first day to the last, both as whole days in UTC."""
 
     def start(day: date) -> float:
         return datetime(day.year, day.month, day.day, tzinfo=UTC).timestamp()

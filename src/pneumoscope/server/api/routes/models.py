@@ -1,4 +1,4 @@
-"""Models over HTTP: which there are, what each says about itself, and its switch."""
+"""Routes of models: the list, each one's card and files, and its switch."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def answered(
         numbers = [prediction.id for prediction, _ in rows]
         for display in session.scalars(select(Display).where(Display.prediction.in_(numbers))):
             seen.setdefault(display.prediction, set()).add(display.reader)
-        reads.show(session, [prediction for prediction, _ in rows], user.id, "list")
+        reads.record_display(session, [prediction for prediction, _ in rows], user.id, "list")
     return [
         AnsweredOut(
             study=prediction.study,

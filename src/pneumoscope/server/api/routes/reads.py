@@ -1,4 +1,4 @@
-"""Reads and reference results over HTTP."""
+"""Routes of reads, reference results, and questions about an answer."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def add_read(context: AppContext, user: CurrentUser, study: Id, sent: ReadIn) ->
         check_label(label, "the read")
     with context.store.write() as session:
         get_study(session, study)
-        row = reads.add(context.store, session, study, user, sent)
+        row = reads.add_version(context.store, session, study, user.id, reads.NewRead(**sent.model_dump()))
     return _read_out(row)
 
 
@@ -64,7 +64,7 @@ def list_reads(context: AppContext, user: CurrentUser, study: Id) -> list[ReadOu
     with context.store.read() as session:
         get_study(session, study)
         query = select(Read).where(Read.study == study).order_by(Read.at, Read.version)
-        if reads.why_withheld(session, context.settings, study, user.id) is not None:
+        if reads.withheld_reason(session, context.settings, study, user.id) is not None:
             query = query.where(Read.reader == user.id)
         return [_read_out(row) for row in session.scalars(query)]
 
@@ -92,7 +92,7 @@ def list_references(context: AppContext, user: CurrentUser, study: Id) -> list[R
     """Show the reference results, once one's own unaided read is locked."""
     with context.store.read() as session:
         get_study(session, study)
-        if why := reads.why_withheld(session, context.settings, study, user.id):
+        if why := reads.withheld_reason(session, context.settings, study, user.id):
             raise ForbiddenError("the reference results", f"are withheld: {why}.", code="withheld")
         rows = session.scalars(select(Reference).where(Reference.study == study).order_by(Reference.at)).all()
     return [_reference_out(context, row, dates=user.sees_names) for row in rows]
@@ -104,7 +104,7 @@ def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: P
         row, result = _answered(context, session, prediction, user)
         model = context.catalogue.get(row.model)
         updated = update_probability(model.card, result, sent.probability, audit=read_audit_status(model))
-        reads.show(session, [row], user.id, "posterior")
+        reads.record_display(session, [row], user.id, "posterior")
     return PosteriorOut(prior=sent.probability, source=sent.source, **updated)
 
 
@@ -121,7 +121,7 @@ def _what_if(context: Context, user: Principal, prediction: str, sent: WhatIfIn)
     answer = context.workers.occlude(Occlusion(image.id, image.sha256, row.model, strokes, sent.mode))
     with context.store.write() as session:  # it may have been switched off or erased meanwhile
         row, _ = _answered(context, session, prediction, user)
-        reads.show(session, [row], user.id, "what-if")
+        reads.record_display(session, [row], user.id, "what-if")
     return _what_if_out(row.id, sent.mode, result["probabilities"], answer)
 
 
@@ -154,7 +154,7 @@ def _answered(
     row = session.get(Prediction, prediction)
     if row is None or row.state != "done" or row.result is None:
         raise NotFoundError("answer")
-    if why := reads.why_withheld(session, context.settings, row.study, user.id):
+    if why := reads.withheld_reason(session, context.settings, row.study, user.id):
         raise ForbiddenError("the answer", f"is withheld: {why}.", code="withheld")
     if queue.is_switched_off(session, row.model):
         raise ConflictError(

@@ -83,7 +83,7 @@ def list_studies(
         numbers = [study.id for study in page]
         images = lookup.images_of(session, numbers)
         predictions = lookup.predictions_of(session, numbers)
-        own = reads.own(session, numbers, user.id)
+        own = reads.find_progress(session, numbers, user.id)
     shown = [_study_out(study, images[study.id], predictions[study.id], own[study.id]) for study in page]
     return StudyPage(studies=shown, next=_encoded(page[-1]) if more else None)
 
@@ -93,7 +93,7 @@ def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
     with context.store.read() as session:
         found = lookup.get_study(session, study)
         images, predictions = lookup.images_of(session, [study]), lookup.predictions_of(session, [study])
-        own = reads.own(session, [study], user.id)
+        own = reads.find_progress(session, [study], user.id)
     return _study_out(found, images[study], predictions[study], own[study])
 
 
@@ -162,9 +162,9 @@ def heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> HeatmapOu
         row = session.get(Prediction, prediction)
         if row is None or row.result is None or row.heatmap is None:
             raise NotFoundError("heatmap")
-        if why := reads.why_withheld(session, context.settings, row.study, user.id):
+        if why := reads.withheld_reason(session, context.settings, row.study, user.id):
             raise ForbiddenError("the heatmap", f"is withheld: {why}.", code="withheld")
-        reads.show(session, [row], user.id, "heatmap")
+        reads.record_display(session, [row], user.id, "heatmap")
         values = np.frombuffer(row.heatmap, "<f4").reshape(row.result["heatmap_shape"])
         labels = row.result["labels"]
     return HeatmapOut.of(labels, values)
@@ -185,9 +185,9 @@ def shown_predictions(
 ) -> Iterator[PredictionOut]:
     """Yield predictions as this reader may see them, and note those that are shown."""
     withheld = {
-        study: reads.why_withheld(session, context.settings, study, reader) for study in {r.study for r in rows}
+        study: reads.withheld_reason(session, context.settings, study, reader) for study in {r.study for r in rows}
     }
-    reads.show(session, [row for row in rows if withheld[row.study] is None], reader, "result")
+    reads.record_display(session, [row for row in rows if withheld[row.study] is None], reader, "result")
     off = {model: queue.is_switched_off(session, model) for model in {row.model for row in rows}}
     for row in rows:
         why = withheld[row.study]

@@ -1,4 +1,4 @@
-"""What the dashboard says, as it goes over the wire."""
+"""Schemas of the dashboard."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a reader sends and gets back, as it goes over the wire: reads, references, a prior, a what-if."""
+"""Schemas of what a reader sends and receives: reads, references, a prior, a what-if."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pneumoscope.server.api.schemas.common import ID, HeatmapOut, Probability, S
 
 Coordinate = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
 STROKES, POINTS = 200, 5000
-"""At most so many in one what-if: more than a hand paints, less than keeps a server busy."""
+"""Limits of one what-if: more than a hand paints, and few enough for a quick answer."""
 
 
 class ReadIn(Sent):
