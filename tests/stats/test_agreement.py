@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from pneumoscope.stats.agreement import CHANCE, agreement, kappa
+from pneumoscope.stats.agreement import ALWAYS_AGREES, agreement, kappa
 
 ONE = np.ones((1, 4))
 
@@ -48,7 +48,7 @@ def test_of_several_pairs_chance_is_each_pairs_own() -> None:
 def test_one_label_throughout_has_no_kappa() -> None:
     found = agreement(["a"] * 20, ["a"] * 20, range(20), ["a", "b"], rng=np.random.default_rng(0))
     assert found.kappa.value is None
-    assert found.kappa.note == CHANCE
+    assert found.kappa.note == ALWAYS_AGREES
     assert found.observed.value == 1
     assert found.observed.low == pytest.approx(20 / (20 + 1.959964**2))  # Wilson's limit at 1: n / (n + z^2)
 
