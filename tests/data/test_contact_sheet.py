@@ -60,7 +60,7 @@ def test_without_masks_the_sheet_is_grey(masked: Manifest, tmp_path: Path) -> No
 
 def test_a_mask_that_is_not_there_is_an_error(masked: Manifest, tmp_path: Path) -> None:
     (tmp_path / "a/lung.png").unlink()
-    with pytest.raises(ImageError, match=r"lung\.png: is named as a mask and can't be read"):
+    with pytest.raises(ImageError, match=r"lung\.png: is named as a mask and cannot be read"):
         contact_sheet(masked, tmp_path / "sheet.png", columns=1, seed=0)
     with pytest.raises(ManifestError, match="source 'more': should be in"):
         contact_sheet(

@@ -1,1 +1,1 @@
-"""Tables of images: manifest, sources, splits, leakage, phantoms."""
+"""Tables of images: manifest, sources, grouping, splits, checks, phantoms."""

@@ -1,4 +1,4 @@
-"""A contact sheet: a look at the images themselves, since no table shows a border, a marker or a lateral view."""
+"""A contact sheet: a picture of the images themselves, since no table shows a border, a marker or a lateral view."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
 
 TILE, GAP, TEXT_HEIGHT = 160, 6, 14  # pixels
-_LEAST = 320  # narrowest sheet, pixels: room for the legend
+_LEAST = 320  # width of the narrowest sheet, in pixels: the legend needs it
 _PAPER, _INK, _GREY = 24, 235, 150  # grey levels, 0 = black, 255 = white
 
 
@@ -27,10 +27,10 @@ class Mask(NamedTuple):
     """How a kind of mask is shown.
 
     Args:
-        column: Of the manifest.
-        name: In the legend.
+        column: Its column in the manifest.
+        name: Its name in the legend.
         colour: Red, green, blue.
-        covered: How much of a shrunken pixel must be inside, 0 to 255; a pacemaker's lead would vanish at half.
+        covered: Share of a shrunken pixel that must be inside, 0 to 255; a pacemaker's lead would vanish at half.
     """
 
     column: str
@@ -48,52 +48,54 @@ def contact_sheet(manifest: Manifest, path: Path, columns: int, seed: int, side:
     Where an image has masks, their outlines are drawn on it.
 
     Args:
-        manifest: What to show; choose rows or a part before.
-        path: Where to write; the ending gives the format.
+        manifest: The images to show.
+        path: The file to write; its ending gives the format.
         columns: Images per label and source.
         seed: Another seed shows other images.
-        side: Of the square that an image is fitted into, in pixels.
+        side: Side of the square that holds an image, in pixels.
 
     Returns:
         The number of images shown.
 
     Raises:
-        ImageError: An image or a mask can't be read.
+        ImageError: An image or a mask cannot be read.
     """
     from PIL import Image, ImageDraw
 
     random = np.random.default_rng(seed)
     rows = []
-    for (label, source), chosen in manifest.table.groupby(["label", "source"]):
-        picked = sorted(random.permutation(chosen.index.to_numpy())[:columns])
-        title = f"{display_name(str(label))}, {source}: {len(picked)} of {len(chosen)}"
-        rows.append((title, manifest.where(manifest.table.index.isin(picked))))
-    outlined = [mask for mask in MASKS if any(shown.table[mask.column].notna().any() for _, shown in rows)]
+    for (label, source), candidates in manifest.table.groupby(["label", "source"]):
+        sample = sorted(random.permutation(candidates.index.to_numpy())[:columns])
+        title = f"{display_name(str(label))}, {source}: {len(sample)} of {len(candidates)}"
+        rows.append((title, manifest.where(manifest.table.index.isin(sample))))
+    masks_present = [mask for mask in MASKS if any(shown.table[mask.column].notna().any() for _, shown in rows)]
 
     tile = side + TEXT_HEIGHT + GAP
     width = max(GAP + columns * (side + GAP), _LEAST)
-    words = _wrapped(DISCLAIMER, width - 2 * GAP)
-    foot = (len(words) + bool(outlined)) * TEXT_HEIGHT + GAP
+    disclaimer_lines = _wrapped(DISCLAIMER, width - 2 * GAP)
+    foot = (len(disclaimer_lines) + bool(masks_present)) * TEXT_HEIGHT + GAP
     height = GAP + len(rows) * (TEXT_HEIGHT + GAP + tile) + foot
-    sheet = Image.new("RGB" if outlined else "L", (width, height), (_PAPER,) * 3 if outlined else _PAPER)
+    sheet = Image.new("RGB" if masks_present else "L", (width, height), (_PAPER,) * 3 if masks_present else _PAPER)
     draw = ImageDraw.Draw(sheet)
-    ink, grey = ((_INK,) * 3, (_GREY,) * 3) if outlined else (_INK, _GREY)
+    ink, grey = ((_INK,) * 3, (_GREY,) * 3) if masks_present else (_INK, _GREY)
     top = GAP
     for title, shown in rows:
         draw.text((GAP, top), title, fill=ink)
         top += TEXT_HEIGHT + GAP
-        masks = [shown.mask_paths(mask.column) for mask in outlined]
+        masks = [shown.mask_paths(mask.column) for mask in masks_present]
         for column, (file, part) in enumerate(zip(shown.paths(), shown.table["split"], strict=True)):
             left = GAP + column * (side + GAP)
-            picture = _tile(file, side, [(mask, found[column]) for mask, found in zip(outlined, masks, strict=True)])
+            picture = _tile(
+                file, side, [(mask, paths[column]) for mask, paths in zip(masks_present, masks, strict=True)]
+            )
             sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
             caption = file.name if not isinstance(part, str) else f"{part}: {file.name}"
             draw.text((left, top + side), _fitted(draw, caption, side), fill=grey)
         top += tile
-    if outlined:
-        _legend(draw, top, outlined)
+    if masks_present:
+        _legend(draw, top, masks_present)
         top += TEXT_HEIGHT
-    for number, line in enumerate(words):
+    for number, line in enumerate(disclaimer_lines):
         draw.text((GAP, top + number * TEXT_HEIGHT), line, fill=grey)
     with atomic_path(path) as temporary:
         sheet.save(temporary)

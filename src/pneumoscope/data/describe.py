@@ -1,4 +1,4 @@
-"""What is in a manifest: counts by label, source and part, and what is known about the people in it."""
+"""The content of a manifest: counts by label, source and part, and the known facts about the patients."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def describe(manifest: Manifest) -> dict[str, Any]:
-    """Return the facts of a manifest as plain values (numbers of images unless it says groups).
+    """Return the facts of a manifest as plain values: numbers of images, where a key does not say groups.
 
     ``counts`` is a list of rows: source, label, then one number a part, ``no part`` and ``all``.
     """

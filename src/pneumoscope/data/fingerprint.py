@@ -1,8 +1,8 @@
-"""What is kept of a picture to recognise it again: a small thumbnail and a 64-bit perceptual hash.
+"""A picture's fingerprint, to recognise it again: a small thumbnail and a 64-bit perceptual hash.
 
 The hash is the classic one (Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010): signs
-of the lowest cosine frequencies about their median. It goes into the manifest as a quick key; chest radiographs look
-so much alike that it can't decide on its own what is a duplicate (``leakage.py`` does, on the thumbnails).
+of the lowest cosine frequencies about their median. It goes into the manifest as a quick key. Chest radiographs look so
+much alike that it cannot decide on its own what is a duplicate; ``similarity.py`` does, on the thumbnails.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Which radiographs must never be on two sides of a split: one patient's, and near-duplicates.
+"""Groups: radiographs that must never be on two sides of a split, since they share a patient or a picture.
 
-A test image that was also trained on measures nothing. Groups are the transitive closure of all that is known:
-patient numbers, files that are the same, pictures that are nearly so (``similarity.py``).
+A test image that was also a training image measures nothing. Groups are the transitive closure of all known links:
+patient numbers, identical files, and near-duplicates (``similarity.py``).
 """
 
 from __future__ import annotations
@@ -37,8 +37,8 @@ def component_roots(size: int, links: Iterable[tuple[int, int]]) -> NDArray[np.i
 def plausible_pairs(table: pd.DataFrame, pairs: Iterable[Pair]) -> list[Pair]:
     """Return the pairs without those that the source's own patient numbers tell apart.
 
-    Two chests can look alike without being one. Where a source numbers both as different patients, a likeness short of
-    one exposure is not evidence against it. Drawn sets number their patients through, whatever the source.
+    Two chests can look alike. Where a source numbers both as different patients, a likeness short of one exposure does
+    not contradict it. Drawn sets number their patients continuously, whatever the source.
 
     Args:
         table: Columns ``source``, ``patient_id``.
@@ -59,9 +59,9 @@ def plausible_pairs(table: pd.DataFrame, pairs: Iterable[Pair]) -> list[Pair]:
 def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[str | None] = ()) -> list[str]:
     """Return [N] the group of each row.
 
-    Rows belong together if they are one patient's, near-duplicates, the same file, or in ``together``; two patients
-    that share a picture become one group. A group is named after its first patient, else as a cluster or an image
-    after the smallest of its SHA-256, so that the order of the rows does not matter.
+    Rows belong together if they share a patient, a file or a name in ``together``, or are near-duplicates; two patients
+    that share a picture become one group. A group has the name of its first patient, else it is a cluster or an image
+    named after the smallest of its SHA-256, so that the order of the rows does not matter.
 
     Args:
         table: Columns ``source``, ``patient_id``, ``sha256``.

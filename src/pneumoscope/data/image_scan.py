@@ -1,4 +1,4 @@
-"""Reading every image of an import once: its size, its identity, and what is needed to recognise it again."""
+"""Read every image of an import once: its size, its identity, and the fingerprint that recognises it again."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def silent(what: str, total: int) -> Callable[[int], None]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScannedImage:
-    """What is kept of one image.
+    """The facts of one image that an import uses.
 
     Args:
         width: Columns, in pixels.
@@ -41,7 +41,7 @@ class ScannedImage:
         sha256: Of the file's bytes.
         phash: 64-bit perceptual hash, 16 hexadecimal digits.
         small: [64, 64] float32 thumbnail, 0 = black, 1 = white.
-        facts: What the file itself says (DICOM): ``view``, ``sex``, ``age``.
+        facts: Facts that the file itself states (DICOM): ``view``, ``sex``, ``age``.
     """
 
     width: int
@@ -70,9 +70,9 @@ def scan_image(path: Path) -> ScannedImage:
 
 
 def scan_images(paths: Sequence[Path], tick: Callable[[int], None] = lambda _: None) -> list[ScannedImage | ImageError]:
-    """Read many images, in order; one that can't be read gives its error in its place.
+    """Read many images, in order; an unreadable one gives its error in its place.
 
-    Threads are enough: decoding and hashing leave Python's lock.
+    Threads suffice, since decoding and hashing release Python's lock.
 
     Args:
         paths: The files.
@@ -111,15 +111,15 @@ def imported_thumbnails(manifest: Manifest, progress: Progress = silent) -> NDAr
     sources = ", ".join(sorted(set(manifest.table.source)))
     paths = manifest.paths()
     results = scan_images(paths, progress(f"reading {sources}", len(paths)))
-    wrong = [
+    problems = [
         f"{path.name} ({'another SHA-256 than at import' if isinstance(result, ScannedImage) else result.problem})"
         for path, result, sha256 in zip(paths, results, manifest.table.sha256, strict=True)
         if not isinstance(result, ScannedImage) or result.sha256 != sha256
     ]
-    if wrong:
+    if problems:
         raise ManifestError(
-            f"{len(wrong)} images of {sources}",
-            f"are not as they were imported: {several(wrong)}.",
+            f"{len(problems)} images of {sources}",
+            f"are not as they were imported: {several(problems)}.",
             "Import the source again.",
         )
     return np.stack([result.small for result in results if isinstance(result, ScannedImage)])

@@ -1,7 +1,7 @@
-"""From a folder or table as its publisher made it to a manifest, with an account of everything that stayed out.
+"""Import a folder or table as its publisher made it into a manifest, with an account of everything left out.
 
-The source (``data/sources``) lists images and labels; here they are read once, hashed, and grouped: patients where
-they are known, and near-duplicates, so that what belongs together can be kept on one side of a split.
+The source (``data/sources``) lists images and labels. This module reads each image once, hashes it and groups it, by
+patients where they are known and by near-duplicates, so that a split can keep a group on one side.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ImportReport:
-    """What an import kept and dropped.
+    """The images that an import kept and dropped.
 
     Args:
         source: Name in the manifest.
         kept: Label -> images.
-        dropped: Every file or row that stayed out, with its reason.
+        dropped: Every file or row that was left out, with its reason.
         pairs: Near-duplicates within the source.
         groups: Kind of group -> number of groups.
         conflicts: The same picture under different labels, in words.
@@ -50,11 +50,11 @@ class ImportReport:
 
     @property
     def reasons(self) -> dict[str, int]:
-        """Reason -> files or rows dropped for it, the most frequent first."""
+        """Reason -> number of dropped files or rows, the most frequent first."""
         return dict(Counter(dropped.reason for dropped in self.dropped).most_common())
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the report as plain values."""
         return {
             "source": self.source,
             "images": sum(self.kept.values()),
@@ -81,24 +81,24 @@ def import_source(
 
     Args:
         source: The layout.
-        path: Its folder or table.
-        options: What the user says about it.
+        path: The folder or table.
+        options: The user's options.
         drop_unreadable: List unreadable images as dropped, instead of refusing.
         drop_conflicts: List every image that is the same picture as another with a different label as dropped.
         progress: Shows how far it is.
 
     Raises:
         UsageError, LabelError, ManifestError: As the source says.
-        ImageError: Images can't be read; all are named.
+        ImageError: Images cannot be read; the message names all.
     """
     import numpy as np
 
     listing = source.list_images(path, options)
     name = options.source_name or source.name
-    read = scan_images(
+    results = scan_images(
         [listing.root / row.image for row in listing.rows], progress("reading images", len(listing.rows))
     )
-    rows, pictures = _readable(listing, read, drop_unreadable, options.min_side)
+    rows, pictures = _readable(listing, results, drop_unreadable, options.min_side)
     roots = {name: listing.root.resolve()}
     if options.masks is not None and listing.outlines:
         roots[f"{name}-masks"] = options.masks.resolve()
@@ -115,8 +115,8 @@ def import_source(
         if not len(manifest):
             raise ManifestError(str(path), "has no image left without its label conflicts.", "Correct the labels.")
     reasons = Counter(dropped.reason for dropped in listing.dropped)
-    stayed_out = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "nothing"
-    notes = [f"import {source.name} as {name}: {len(manifest)} images; dropped: {stayed_out}", *listing.notes]
+    left_out = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "nothing"
+    notes = [f"import {source.name} as {name}: {len(manifest)} images; dropped: {left_out}", *listing.notes]
     manifest = Manifest(manifest.table, manifest.roots, tuple(notes))
     report = ImportReport(
         source=name,
@@ -131,21 +131,27 @@ def import_source(
 
 
 def _readable(
-    listing: Listing, read: list[ScannedImage | ImageError], drop: bool, min_side: int
+    listing: Listing, results: list[ScannedImage | ImageError], drop: bool, min_side: int
 ) -> tuple[list[Row], list[ScannedImage]]:
-    """Return the rows whose image was read and is large enough; unreadable ones are dropped, or refused together."""
-    failed = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, ImageError)]
+    """Return the rows with a readable image that is large enough; drop unreadable ones, or refuse them together."""
+    failed = [
+        (row, result) for row, result in zip(listing.rows, results, strict=True) if isinstance(result, ImageError)
+    ]
     if failed and not drop:
         lines = "\n".join(f"  {row.image}: {error.problem}" for row, error in failed)
         raise ImageError(
-            f"{len(failed)} of {len(read)} images", f"can't be read:\n{lines}\n", "Mend them, or say --drop-unreadable."
+            f"{len(failed)} of {len(results)} images",
+            f"cannot be read:\n{lines}\n",
+            "Repair them, or drop them: --drop-unreadable.",
         )
     for row, error in failed:
         listing.drop(row.image, f"unreadable: {error.problem}")
-    good = [(row, found) for row, found in zip(listing.rows, read, strict=True) if isinstance(found, ScannedImage)]
-    kept = [(row, found) for row, found in good if min(found.width, found.height) >= min_side]
-    for row, found in good:
-        if min(found.width, found.height) < min_side:
+    readable = [
+        (row, result) for row, result in zip(listing.rows, results, strict=True) if isinstance(result, ScannedImage)
+    ]
+    kept = [(row, result) for row, result in readable if min(result.width, result.height) >= min_side]
+    for row, result in readable:
+        if min(result.width, result.height) < min_side:
             listing.drop(row.image, f"a side of less than {min_side} pixels")
     if not kept:
         raise ManifestError(
@@ -155,12 +161,12 @@ def _readable(
 
 
 def _manifest_row(source: str, row: Row, picture: ScannedImage) -> dict[str, Any]:
-    """Join what the source and the file say; where both speak, the source's table wins."""
-    said = picture.facts
+    """Combine the facts of the source and of the file; where both state one, the source's table wins."""
+    file_facts = picture.facts
     values = {name: getattr(row, name) for name in Row.__slots__}
-    values["view"] = row.view or (said.get("view") if said.get("view") in VIEWS else None)
-    values["sex"] = row.sex or (said.get("sex") if said.get("sex") in ("M", "F") else None)
-    values["age"] = row.age if row.age is not None else said.get("age")
+    values["view"] = row.view or (file_facts.get("view") if file_facts.get("view") in VIEWS else None)
+    values["sex"] = row.sex or (file_facts.get("sex") if file_facts.get("sex") in ("M", "F") else None)
+    values["age"] = row.age if row.age is not None else file_facts.get("age")
     measured = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
     return {**values, **measured, "source": source}
 
@@ -172,7 +178,7 @@ def build_manifest(
     together: list[str | None] | tuple[()],
     progress: Progress,
 ) -> tuple[Manifest, list[Pair]]:
-    """Find near-duplicates and build the manifest of rows, each in its group.
+    """Find near-duplicates and return the manifest of the rows, each in its group, with the pairs.
 
     Args:
         rows: Rows without ``group``.

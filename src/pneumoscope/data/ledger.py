@@ -1,9 +1,9 @@
 """The ledger of openings: which images have served as a test, when, and for what.
 
-A test part is worth something once. Each evaluation on it appends one line here, beside the manifest, and nothing is
-ever taken out; the next evaluation counts the earlier openings that share an image with it, whatever the split was
-called then. A renamed or newly split manifest in the same folder does not start afresh: all ledgers there count. Nor
-does one in another folder: each opening is written to the user's data folder, too.
+A test part has its worth once. Each evaluation on it appends one line here, beside the manifest, and no line is ever
+removed. The next evaluation counts the earlier openings that share an image with it, whatever the name of the split. A
+renamed or newly split manifest in the same folder does not start at zero: all ledgers there count. Nor does one in
+another folder: each opening is also written to the user's data folder.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from pneumoscope.core.files import data_folder
 
 SUFFIX = ".ledger.jsonl"
 _WRITING = 2.0
-"""Seconds that another process gets to finish the line that it is writing; a line without an end then was cut."""
+"""Seconds that another process has to finish its line; a line that still has no end was cut off."""
 
 
 def own_ledger() -> Path:
-    """Return where the openings of all manifests of this user are written, beside each manifest's own ledger."""
+    """Return the ledger of all manifests of this user, which exists beside each manifest's own ledger."""
     return data_folder() / f"openings{SUFFIX}"
 
 
 def ledger_path(manifest_path: Path | str) -> Path:
-    """Return where openings of a manifest's test part are written."""
+    """Return the ledger of a manifest's test part."""
     path = Path(manifest_path)
     return path.with_name(path.stem + SUFFIX)
 
@@ -38,12 +38,12 @@ def openings(manifest_path: Path | str, hashes: Iterable[str]) -> int:
     """Return how many earlier openings share at least one image with ``hashes`` (SHA-256).
 
     Raises:
-        ManifestError: A ledger has a line that can't be read.
+        ManifestError: A ledger has an unreadable line.
     """
     wanted = set(hashes)
     beside = sorted(Path(manifest_path).resolve().parent.glob(f"*{SUFFIX}"))
     own = [own_ledger()] if own_ledger().is_file() else []
-    # An opening stands in both kinds of ledger, word for word; it counts once.
+    # An opening stands in both kinds of ledger with the same words; it counts once.
     entries = dict(entry for ledger in (*beside, *own) for entry in _read(ledger))
     return sum(not wanted.isdisjoint(images) for images in entries.values())
 
@@ -53,9 +53,9 @@ def record_opening(manifest_path: Path | str, hashes: Iterable[str], by: str, co
 
     Args:
         manifest_path: The manifest; its ledger lies beside it.
-        hashes: SHA-256 of the images that are opened.
-        by: Who or what opens them (the identity of the bundle).
-        command: The command line, so that it can be understood later.
+        hashes: SHA-256 of the opened images.
+        by: Identity of the bundle that is measured.
+        command: The command line, for a later reader.
     """
     images = sorted(set(hashes))
     earlier = openings(manifest_path, images)
@@ -74,7 +74,7 @@ def record_opening(manifest_path: Path | str, hashes: Iterable[str], by: str, co
 
 
 def _append(path: Path, line: bytes) -> None:
-    # One write to a file opened for appending: two processes can't tear each other's line.
+    # One write to a file that is open for appending: two processes cannot cut each other's line.
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     try:
         os.write(handle, line)
@@ -98,7 +98,7 @@ def _read(path: Path) -> Iterable[tuple[str, list[str]]]:
 
 
 def _whole(path: Path) -> str:
-    """Return a ledger's text once its last line has its end: another process's write is seen page by page."""
+    """Return a ledger's text once its last line is complete: another process's write becomes visible page by page."""
     until = time.monotonic() + _WRITING
     while True:
         text = path.read_text(encoding="utf-8")

@@ -1,8 +1,8 @@
 """The manifest: one Parquet row per radiograph, the only form in which data enters training or evaluation.
 
-It exists so that every later step (split, training, evaluation, audit) agrees on what an image is (its SHA-256), what
-its label is and which images belong together (``group``), and so that a broken table is refused at the door, by name,
-instead of becoming a wrong figure. The contract is checked with pandera on write and on read.
+Every later step (split, training, evaluation, audit) thus agrees on the identity of an image (its SHA-256), on its
+label and on the images that belong together (``group``). A broken table is refused with the names of its rows, before
+it becomes a wrong figure. pandera checks the contract on write and on read.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ _NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int6
 _NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
 
 GROUP_KINDS = ("patient", "near-duplicate cluster", "image")
-"""From the most to the least honest for intervals."""
+"""From the strongest to the weakest basis of intervals."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -72,7 +72,7 @@ class Manifest:
     Args:
         table: One row per image, columns as in ``COLUMNS``, index 0..N-1.
         roots: Source -> folder that its ``image`` paths are relative to.
-        notes: How the table was made, oldest first.
+        notes: The history of the table, oldest first.
     """
 
     table: pd.DataFrame

@@ -1,6 +1,6 @@
-"""Mask files: drawn from outlines at import, read back wherever a mask is shown or learned from.
+"""Mask files: an import draws them from outlines; displays and trainings read them.
 
-A mask is an 8-bit PNG, 255 inside and 0 outside. Masks made here do not go into a publisher's folder: they lie in a
+A mask is an 8-bit PNG, 255 inside and 0 outside. Masks from here never go into a publisher's folder: they lie in a
 folder of their own, which is a further root of the manifest (``manifest.Manifest.mask_paths``).
 """
 
@@ -36,12 +36,12 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
             return np.asarray(image.convert("L")) >= 128
     except (OSError, UnidentifiedImageError) as error:
         raise ImageError(
-            str(path), "is named as a mask and can't be read.", "Import the source again, or say --root NAME=DIR."
+            str(path), "is named as a mask and cannot be read.", "Import the source again, or say --root NAME=DIR."
         ) from error
 
 
 def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
-    """Write [H, W] as PNG, 255 inside, whole or not at all."""
+    """Write [H, W] as PNG, 255 inside, complete or not at all."""
     from PIL import Image
 
     with atomic_path(path) as temporary:
@@ -51,55 +51,57 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
 def draw_masks(
     rows: Sequence[Row], pictures: Sequence[ScannedImage], outlines: dict[str, Outlines], folder: Path, root: str
 ) -> tuple[list[Row], list[str]]:
-    """Draw what was outlined, in the size of each image, into ``folder/lung`` and ``folder/ignore``.
+    """Draw the outlines, in the size of each image, into ``folder/lung`` and ``folder/ignore``.
 
     Outlines of another size than the image are stretched over the whole of it, and the notes say so.
 
     Args:
-        rows: What the source listed.
+        rows: The rows of the source.
         pictures: The images as read, in the same order.
-        outlines: Image -> what was outlined on it.
-        folder: Where the masks go.
+        outlines: Image -> its outlines.
+        folder: The folder of the masks.
         root: Name of that folder among the manifest's roots.
 
     Returns:
-        The rows with their masks, and remarks.
+        The rows with their masks, and remarks for the manifest's notes.
 
     Raises:
         ManifestError: The masks of two images would have one name.
     """
-    drawn, notes, names = [], [], set()
+    masked_rows, notes, names = [], [], set()
     for row, picture in zip(rows, pictures, strict=True):
-        found = outlines.get(row.image)
-        if found is None:
-            drawn.append(row)
+        outline = outlines.get(row.image)
+        if outline is None:
+            masked_rows.append(row)
             continue
-        scale = (picture.width / found.width, picture.height / found.height)
+        scale = (picture.width / outline.width, picture.height / outline.height)
         if scale != (1, 1):
-            notes.append(_stretched(row.image, picture, found))
+            notes.append(_stretched(row.image, picture, outline))
         name = f"{row.image.replace('/', '_')}.png"  # with the image's own ending: a.jpg and a.png are two images
         if name in names:
             raise ManifestError(row.image, f"has a mask of the same name as another image's ({name}).", "Rename one.")
         names.add(name)
         masks: dict[str, str] = {}
         for kind in KINDS:
-            mask = union_mask(getattr(found, kind), picture.width, picture.height, scale)
+            mask = union_mask(getattr(outline, kind), picture.width, picture.height, scale)
             if mask.any():
                 write_mask(folder / kind / name, mask)
                 masks[kind] = f"{root}:{kind}/{name}"
-            elif getattr(found, kind):
+            elif getattr(outline, kind):
                 notes.append(f"{row.image}: its {kind} outline encloses no pixel")
-        drawn.append(replace(row, lung_mask=masks.get("lung"), ignore_mask=masks.get("ignore")))
-    return drawn, notes
+        masked_rows.append(replace(row, lung_mask=masks.get("lung"), ignore_mask=masks.get("ignore")))
+    return masked_rows, notes
 
 
-def _stretched(image: str, picture: ScannedImage, found: Outlines) -> str:
-    across, down = picture.width / found.width, picture.height / found.height
-    said = (
-        f"{image}: outlined at {found.width}x{found.height}, the image has {picture.width}x{picture.height}; "
+def _stretched(image: str, picture: ScannedImage, outline: Outlines) -> str:
+    across, down = picture.width / outline.width, picture.height / outline.height
+    remark = (
+        f"{image}: outlined at {outline.width}x{outline.height}, the image has {picture.width}x{picture.height}; "
         f"stretched by {across:.3f} across and {down:.3f} down"
     )
-    apart = abs(across / down - 1)
-    if apart > _SAME_SHAPE:
-        said += f"; the proportions differ by {apart:.0%}: outlined on another cut of the picture, so look if it fits"
-    return said
+    difference = abs(across / down - 1)
+    if difference > _SAME_SHAPE:
+        remark += (
+            f"; the proportions differ by {difference:.0%}: outlined on another cut of the picture, so look if it fits"
+        )
+    return remark

@@ -1,7 +1,7 @@
-"""Several manifests into one, with near-duplicates found again across all of them.
+"""Merge several manifests into one, with a new search for near-duplicates across all of them.
 
-Public sets copy from each other: only where they meet does it show that two of them hold the same picture, sometimes
-under different labels. The images are read again for that, and must still be the ones that were imported.
+Public sets copy from each other. Only a merge shows that two of them hold the same picture, sometimes under different
+labels. The images are read again for that, and must still be the ones that were imported.
 
 A file that two sources hold gets one row. V7's annotations are the case: their images are ieee8023's own files. Two
 rows would count each of them twice, and would make ``source`` a clue to the label. The row of the manifest that is
@@ -28,19 +28,19 @@ from pneumoscope.data.similarity import Pair
 from pneumoscope.data.splits import balance_rows, parse_balance
 
 FILLED = ("view", "sex", "age", "lung_mask", "ignore_mask", "license")
-"""Columns that are filled in. Numbers of patients and studies are not: each source counts for itself."""
+"""Columns that the other row fills in. Patient and study numbers are not among them: each source has its own."""
 MASKS = ("lung_mask", "ignore_mask")
 _COMPARED = ("view", "sex", "age")
 
 
 @dataclass(frozen=True)
 class SameFiles:
-    """What became of images that several sources hold.
+    """The images that several sources hold as the same file.
 
     Args:
-        images: ``source/image, as source/image`` for each row that went.
-        filled: Column -> images that it was filled in for.
-        disagreements: Where the two rows say different things, in words.
+        images: ``source/image, as source/image`` for each row that was removed.
+        filled: Column -> images for which the other row filled it in.
+        disagreements: The differences between two rows of one file, in words.
     """
 
     images: tuple[str, ...]
@@ -53,46 +53,48 @@ def join_same_files(
 ) -> tuple[pd.DataFrame, SameFiles]:
     """Return the table with one row for each file that several manifests have under the same label.
 
-    A file that one manifest has twice stays twice, and so does one whose labels differ: that is a conflict, to be seen.
+    A file that one manifest has twice stays twice. So does a file with two labels: that is a conflict, which stays
+    visible.
 
     Args:
-        table: Rows of all manifests, in the order of the manifests; groups are made already.
+        table: Rows of all manifests, in the order of the manifests, with their groups.
         origin: [N] the number of the manifest that each row is from.
         roots: Name -> folder of all of them.
 
     Returns:
-        The table, rows in the same order and with their old index, and an account.
+        The table, rows in the same order and with their old index, and the report.
     """
     first: dict[tuple[str, str], int] = {}
-    gone: list[int] = []
+    removed: list[int] = []
     images, disagreements = [], []
     filled = dict.fromkeys(FILLED, 0)
     rows = table.to_dict("records")
     for place, row in enumerate(rows):
-        kept_at = first.setdefault((row["sha256"], row["label"]), place)
-        if origin[kept_at] == origin[place]:
+        first_place = first.setdefault((row["sha256"], row["label"]), place)
+        if origin[first_place] == origin[place]:
             continue
-        kept = rows[kept_at]
-        gone.append(place)
-        images.append(f"{row['source']}/{row['image']}, as {kept['source']}/{kept['image']}")
+        remaining = rows[first_place]
+        removed.append(place)
+        images.append(f"{row['source']}/{row['image']}, as {remaining['source']}/{remaining['image']}")
         for column in FILLED:
             value = row[column]
-            if _known(value) and not _known(kept[column]):
-                kept[column] = _qualified(value, row["source"], roots) if column in MASKS else value
+            if _known(value) and not _known(remaining[column]):
+                remaining[column] = _qualified(value, row["source"], roots) if column in MASKS else value
                 filled[column] += 1
-            elif column in _COMPARED and _known(value) and value != kept[column]:
+            elif column in _COMPARED and _known(value) and value != remaining[column]:
                 disagreements.append(
-                    f"{kept['source']}/{kept['image']}: {column} {kept[column]}, {row['source']} says {value}"
+                    f"{remaining['source']}/{remaining['image']}: {column} {remaining[column]}, "
+                    f"{row['source']} says {value}"
                 )
     result = table.copy()
     for column in FILLED:
         result[column] = [row[column] for row in rows]
     counts = {column: number for column, number in filled.items() if number}
-    return result.drop(index=result.index[gone]), SameFiles(tuple(images), counts, tuple(disagreements))
+    return result.drop(index=result.index[removed]), SameFiles(tuple(images), counts, tuple(disagreements))
 
 
 def _known(value: object) -> bool:
-    return value is not None and value == value  # NaN is unlike itself
+    return value is not None and value == value  # NaN differs from itself
 
 
 def _qualified(mask: str, source: str, roots: Mapping[str, Path]) -> str:
@@ -103,7 +105,7 @@ def _qualified(mask: str, source: str, roots: Mapping[str, Path]) -> str:
 
 @dataclass(frozen=True)
 class MergeReport:
-    """What a merge found.
+    """The outcome of a merge.
 
     Args:
         images: Source -> images.
@@ -111,11 +113,11 @@ class MergeReport:
         conflicts: The same picture under different labels, in words.
         dropped: Images left out because of such a conflict (``source/image``).
         groups: Kind of group -> number of groups.
-        unsplit: Whether parts that an input had were taken away.
-        balanced: Images left out to bring the labels to the ratio asked for (``source/image``).
-        same: Images that two sources hold as the same file, with one row here.
+        unsplit: Whether an input had parts, which are removed.
+        balanced: Images left out to bring the labels to the requested ratio (``source/image``).
+        same: Images that two sources hold as the same file, with one row in the result.
         filled: Column -> rows that the other source's row filled in.
-        disagreements: Where two rows of one file say different things, in words.
+        disagreements: The differences between two rows of one file, in words.
     """
 
     images: dict[str, int]
@@ -130,7 +132,7 @@ class MergeReport:
     disagreements: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return it as plain values."""
+        """Return the report as plain values."""
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 
@@ -142,9 +144,10 @@ def merge(
     seed: int = 0,
     progress: Progress = silent,
 ) -> tuple[Manifest, MergeReport]:
-    """Join manifests; groups are made anew over all images, and parts are taken away.
+    """Join manifests; groups are formed over all images, and parts are removed.
 
-    What was one group in an input stays one group. A file that several sources hold gets one row (``join_same_files``).
+    Rows that were one group in an input stay one group. A file that several sources hold gets one row
+    (``join_same_files``).
 
     Args:
         manifests: Two or more, with different sources; one is enough with ``drop_conflicts``.
@@ -154,7 +157,7 @@ def merge(
         progress: Shows how far it is.
 
     Raises:
-        UsageError: Fewer than two manifests, or a ratio that is none.
+        UsageError: Fewer than two manifests, or an invalid ratio.
         ManifestError: A source occurs in two of them, or an image is absent or altered.
     """
     if len(manifests) < (1 if drop_conflicts else 2):
@@ -167,8 +170,8 @@ def merge(
     for number, manifest in enumerate(manifests):
         origin += [number] * len(manifest)
         together += [f"{number}:{group}" for group in manifest.table.group]
-        kept = manifest.table.drop(columns=["group", "split"])
-        rows += [{str(name): value for name, value in row.items()} for row in kept.to_dict("records")]
+        remaining = manifest.table.drop(columns=["group", "split"])
+        rows += [{str(name): value for name, value in row.items()} for row in remaining.to_dict("records")]
     merged, pairs = build_manifest(rows, small, roots, together, progress)
 
     table = merged.table
@@ -179,13 +182,13 @@ def merge(
     notes.append(
         f"merge of {len(manifests)} manifests: {len(merged)} images, {len(conflicts.sentences)} label conflicts"
     )
-    kept, same = join_same_files(table, origin, roots)
+    remaining, same = join_same_files(table, origin, roots)
     if same.images:
         notes.append(_same_files_note(same))
     if drop_conflicts:
-        kept = kept[~kept.index.isin(sorted(conflicts.rows))]
+        remaining = remaining[~remaining.index.isin(sorted(conflicts.rows))]
         notes.append(f"left out {len(dropped)} images whose picture has another label elsewhere")
-    merged = Manifest(kept.reset_index(drop=True), roots, tuple(notes))
+    merged = Manifest(remaining.reset_index(drop=True), roots, tuple(notes))
     balanced: list[str] = []
     if balance is not None:
         merged, balanced = balance_rows(merged, parse_balance(balance, sorted(set(merged.table.label))), seed)

@@ -1,4 +1,4 @@
-"""Outlines as annotators draw them, and the masks that they enclose.
+"""Outlines from annotators, and the masks that they enclose.
 
 Coordinates are in pixels with the origin at the upper left corner of the upper left pixel, so that a pixel's centre
 lies at (column + .5, row + .5) and scaling an outline is a plain multiplication. A pixel is inside if its centre is:
@@ -22,13 +22,13 @@ Polygon = Sequence[Ring]
 
 @dataclass(frozen=True, slots=True)
 class Outlines:
-    """What was outlined on one image.
+    """The outlines on one image.
 
     Args:
-        width: Of the image that it was drawn on, in pixels.
-        height: Of that image.
+        width: Width of the annotated image, in pixels.
+        height: Height of the annotated image, in pixels.
         lung: Polygons that enclose lung.
-        ignore: Polygons that enclose what is not the patient's: pacemakers, markings.
+        ignore: Polygons that enclose pacemakers, markings and other things that are not the patient.
     """
 
     width: int

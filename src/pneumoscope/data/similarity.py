@@ -1,12 +1,12 @@
-"""Which radiographs show the same exposure, or nearly: found by comparing pictures, all with all.
+"""Near-duplicates: radiographs that show the same exposure, or nearly, found by comparing all pictures with all.
 
 Public chest X-ray sets copy from each other, and rescale, equalise, crop and annotate on the way. Healthy chests look
-alike too, so a perceptual hash alone either misses copies or joins strangers. Here brightness and contrast are evened
-out locally, so that ribs and vessels remain; two pictures are near-duplicates when these correlate at some small shift,
-or, to a higher bar, when one is a crop of the other. First half-size pictures are compared, which leaves one pair in
-some hundreds; those are compared at full size.
+alike too, so that a perceptual hash alone either misses copies or joins strangers. Here brightness and contrast are
+evened out locally, so that ribs and vessels remain. Two pictures are near-duplicates when these correlate at some small
+shift or, from a higher threshold, when one is a crop of the other. The first comparison is of half-size pictures, which
+leaves one pair in some hundreds; the second is of these pairs at full size.
 
-The bars were set on real sets whose patients are known, and by eye; docs/guides/data.md has the figures.
+The thresholds were set on real sets whose patients are known, and by eye; docs/guides/data.md has the figures.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NEAR = 0.65
 """Correlation from which two pictures count as near-duplicates: copies, and close studies of one patient."""
 
 NEAR_CROPPED = 0.74
-"""The same for a crop: more ways to fit are tried, so that strangers reach higher."""
+"""The same for a crop: there are more ways to fit, so that strangers reach higher values."""
 
 SAME = 0.82
 """Correlation from which two pictures count as one exposure."""
@@ -38,15 +38,15 @@ SAME = 0.82
 
 @dataclass(frozen=True, slots=True)
 class _Crop:
-    """What is cut off each side of one picture, as shares of width and height; other cuts to try at full size."""
+    """The shares of width and height that are cut off each side of one picture, and further cuts at full size."""
 
     cut: tuple[float, float]
-    bar: float  # correlation of half-size pictures from which a pair is looked at again
+    bar: float  # correlation of half-size pictures from which a pair is compared at full size
     step: int  # between shifts, in pixels of the half-size picture
     others: tuple[tuple[float, float], ...] = ()
 
 
-# Copies are often cropped on two sides only and squeezed back into a square, so width and height are tried apart.
+# Copies are often cropped on two sides only and squeezed back into a square, so that width and height vary apart.
 _WHOLE = _Crop((0.0, 0.0), 0.5, 1, ((0.03, 0.03), (0.03, 0.0), (0.0, 0.03)))
 _CROPS = (
     _Crop((0.06, 0.0), 0.47, 2, ((0.03, 0.0), (0.09, 0.0), (0.06, 0.03), (0.03, 0.03))),
@@ -56,7 +56,7 @@ _CROPS = (
 
 _COARSE_SHIFT = 2  # of 32 pixels, each way
 _FINE_SHIFT = 8  # of 64 pixels, each way
-_CLOSE = 0.5  # correlation from which other cuts are tried: one that fits better adds less than what is missing
+_CLOSE = 0.5  # correlation from which further cuts are tried; a better cut adds less than the missing rest
 _BLOCK = 1024
 _KEPT = 256
 
@@ -102,7 +102,7 @@ def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None]
 def _note(
     found: dict[tuple[int, int], float], pairs: NDArray[np.intp], similarity: NDArray[np.float32], bar: float
 ) -> None:
-    """Keep the pairs that reach the bar, each with the largest similarity seen."""
+    """Record the pairs that reach the threshold, each with its largest similarity."""
     passed = similarity >= bar
     for (i, j), value in zip(pairs[passed].tolist(), similarity[passed].tolist(), strict=True):
         key = (min(i, j), max(i, j))
@@ -124,7 +124,7 @@ def _cropped(thumbnails: NDArray[np.float32], cut: tuple[float, float], side: in
 def _evened(pictures: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
     """Even out brightness and contrast: subtract the local mean, divide by the local spread.
 
-    What remains of histogram equalisation, windowing or a black border is little. Flat areas stay near zero.
+    Little remains of histogram equalisation, windowing or a black border. Flat areas stay near zero.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -170,14 +170,14 @@ def _coarse_pairs(thumbnails: NDArray[np.float32], crop: _Crop, tick: Callable[[
 
 
 def _basis(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return [pixels, 256] the directions in which the pictures differ most: a third of the work, most of the truth."""
+    """Return [pixels, 256] the directions in which the pictures differ most: most of them at a third of the cost."""
     _, directions = np.linalg.eigh(vectors.T @ vectors)
     kept: NDArray[np.float32] = directions[:, -_KEPT:].astype(np.float32)
     return kept
 
 
 class _Spectra:
-    """The Fourier transforms of the pictures' evened detail; those of whole pictures, wanted again and again, are kept.
+    """The Fourier transforms of the pictures' evened detail; those of whole pictures are stored for later calls.
 
     Args:
         thumbnails: [N, 64, 64] float32.
@@ -225,7 +225,7 @@ def _spectrum(pictures: NDArray[np.float32]) -> NDArray[np.complex64]:
     """Return the Fourier transform of each picture's evened detail, padded so that a shift does not wrap round."""
     from scipy.fft import rfft2
 
-    taper = np.hanning(SIDE + 2)[1:-1] ** 0.25  # softens the frame, which a shift moves out of the picture
+    taper = np.hanning(SIDE + 2)[1:-1] ** 0.25  # softens the edges, which a shift moves out of the picture
     detail = _evened(pictures, blur=2.0) * np.outer(taper, taper).astype(np.float32)
     span = SIDE + 2 * _FINE_SHIFT
     spectrum: NDArray[np.complex64] = rfft2(_unit(detail).reshape(detail.shape), s=(span, span), axes=(1, 2))
@@ -233,14 +233,14 @@ def _spectrum(pictures: NDArray[np.float32]) -> NDArray[np.complex64]:
 
 
 def _in_threads(work: Callable[[NDArray[np.float32]], NDArray[T]], pictures: NDArray[np.float32]) -> NDArray[T]:
-    """Return ``work`` of the pictures [N, ...], done in blocks side by side: it must treat each picture by itself."""
+    """Return ``work`` of the pictures [N, ...], in parallel blocks: it must treat each picture on its own."""
     blocks = [pictures[start : start + _BLOCK // 4] for start in range(0, len(pictures), _BLOCK // 4)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         return np.concatenate(list(pool.map(work, blocks)))
 
 
 def _identical(thumbnails: NDArray[np.float32]) -> Iterable[tuple[int, int]]:
-    """Yield pairs of the very same thumbnail, blank ones included; each with the first of its kind."""
+    """Yield pairs of identical thumbnails, blank ones included; each with the first of its kind."""
     first: dict[bytes, int] = {}
     for place, picture in enumerate(thumbnails):
         earlier = first.setdefault(picture.tobytes(), place)

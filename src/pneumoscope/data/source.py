@@ -1,7 +1,7 @@
-"""What every source gives: one row per image that it keeps, and a reason for each file or row that it does not.
+"""A source: one row for each image that it keeps, and a reason for each file or row that it drops.
 
-A source knows one layout and nothing else: it lists files and translates labels by an explicit table. Reading the
-images, hashing and grouping are the same for all and happen in ``data/importing.py``.
+A source knows one layout and nothing else: it lists files and translates labels by an explicit table. Reading, hashing
+and grouping are the same for all sources and happen in ``data/importing.py``.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pneumoscope.imaging.files import is_broken_link
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """What a source says about one image; names and vocabularies as in the manifest."""
+    """The facts of a source about one image; names and vocabularies are those of the manifest."""
 
     image: str
     label: str
@@ -37,7 +37,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class DroppedFile:
-    """A file or a row of the source's table that does not come in, and why."""
+    """A file or a row of the source's table that is left out, and why."""
 
     file: str
     reason: str
@@ -45,7 +45,7 @@ class DroppedFile:
 
 @dataclass
 class Listing:
-    """What a source found: rows, what it dropped, remarks for the manifest's notes, image -> what is outlined on it."""
+    """The content of a source: rows, dropped files, remarks for the manifest's notes, and outlines by image."""
 
     root: Path
     rows: list[Row] = field(default_factory=list)
@@ -54,13 +54,13 @@ class Listing:
     outlines: dict[str, Outlines] = field(default_factory=dict)
 
     def drop(self, file: str, reason: str) -> None:
-        """Record a file or row that does not come in."""
+        """Record a file or row that is left out."""
         self.dropped.append(DroppedFile(file, reason))
 
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """What the user may say about a source. Each source names the options that it takes (``Source.takes``).
+    """The user's options of an import. Each source names those that it accepts (``Source.takes``).
 
     Args:
         source_name: Name in the manifest's ``source`` column; the source's own if None.
@@ -114,7 +114,7 @@ _OPTIONS = {
     "body_parts": "--body-part",
     "key": "--key",
 }
-"""Fields that not every source takes, and what the user calls them."""
+"""Fields that not every source accepts, and their options on the command line."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Source:
         name: As the user calls it.
         summary: One line for the help.
         scan: Lists a folder (or table).
-        takes: Names of the ``ImportOptions`` fields that mean something to it.
+        takes: Names of the ``ImportOptions`` fields that it accepts.
     """
 
     name: str
@@ -137,8 +137,9 @@ class Source:
         """List the images under ``path``.
 
         Raises:
-            UsageError: The path is absent, or an option is given that this source does not take.
-            ManifestError: Nothing usable is there, or a name has no label.
+            UsageError: The path is absent, or the source does not accept an option.
+            ManifestError: The path has no usable image.
+            LabelError: A name has no label.
         """
         if not path.exists():
             raise UsageError(str(path), "there is no such folder or file.", "Name the folder of the data set.")
@@ -163,7 +164,7 @@ class Source:
 
 
 def _chosen(listing: Listing, options: ImportOptions) -> Listing:
-    """Drop the rows whose label or view is not among those asked for."""
+    """Drop the rows whose label or view is not among the requested ones."""
     rows, listing.rows = listing.rows, []
     for row in rows:
         if options.labels and row.label not in options.labels:

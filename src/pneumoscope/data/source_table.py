@@ -1,4 +1,4 @@
-"""Reading a source's own table: every cell as text, columns and values by name, errors that name row and value."""
+"""Read a source's own table: every cell as text, columns and values by name, errors that name row and value."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 UNKNOWN = frozenset({"", "?", "nan", "NaN", "NA", "N/A", "Unknown", "unknown"})
-"""Cells that say nothing."""
+"""Cells that mean an unknown value."""
 
 VIEW_TERMS: Mapping[str, str] = MappingProxyType(
     {
@@ -40,7 +40,7 @@ _YEARS = {"Y": 1.0, "M": 12.0, "W": 52.1775, "D": 365.25}
 
 
 def read_table(path: Path) -> pd.DataFrame:
-    """Return a CSV file, every cell as the text that stands there; row 0 is the line after the header.
+    """Return a CSV file, every cell as its verbatim text; row 0 is the line after the header.
 
     Raises:
         ManifestError: It is not a CSV file in UTF-8.
@@ -57,7 +57,7 @@ def require_column(table: pd.DataFrame, name: str, option: str, path: Path) -> s
     """Return ``name`` if the table has such a column.
 
     Raises:
-        UsageError: It has not.
+        UsageError: The table has no such column.
     """
     if name in table.columns:
         return name
@@ -69,15 +69,15 @@ def require_column(table: pd.DataFrame, name: str, option: str, path: Path) -> s
 
 
 def cell_text(cell: str) -> str | None:
-    """Return a cell, or None if it says nothing."""
+    """Return a cell's text, or None if the value is unknown."""
     return None if cell.strip() in UNKNOWN else cell.strip()
 
 
 def map_term(cell: str, terms: Mapping[str, str], where: str) -> str | None:
-    """Return what an explicit table makes of a cell; None if it says nothing.
+    """Return the value that an explicit table gives a cell; None if the cell is unknown.
 
     Raises:
-        ManifestError: The table does not have it.
+        ManifestError: The table does not have the cell's text.
     """
     value = cell_text(cell)
     if value is None or value in terms:
@@ -91,7 +91,7 @@ def parse_age(cell: str, where: str) -> float | None:
     """Return an age in years from ``65``, ``65.5`` or DICOM's ``065Y``, ``018M``, ``003W``, ``010D`` (PS3.5 6.2, AS).
 
     Raises:
-        ManifestError: It is something else.
+        ManifestError: The cell is something else.
     """
     value = cell_text(cell)
     if value is None:
@@ -115,7 +115,7 @@ def find_image(index: Mapping[str, list[Path]], name: str, where: str) -> Path |
     """Return the one file of that name, None if there is none.
 
     Raises:
-        ManifestError: Several files have it.
+        ManifestError: Several files have the name.
     """
     found = index.get(name.replace("\\", "/"), [])
     if len(found) > 1:

@@ -1,7 +1,7 @@
-"""Dividing a manifest into parts, so that no patient or picture is on two sides.
+"""Split a manifest into parts, so that no patient or picture is on two sides.
 
-Whole groups are dealt to the parts, one after another, each to the part that is furthest behind its share of the
-group's label and source (stratified like Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data,
+Whole groups go to the parts, one after another, each to the part that is furthest behind its share of the group's label
+and source (stratified like Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data,
 2011). The order of the groups comes from a hash of the seed and the group's name: the same images give the same parts
 on every machine, in whatever order the files were found.
 """
@@ -25,15 +25,15 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-# How much being behind weighs at each level. The coarser levels only break what is nearly a tie within a stratum, so
-# that the rounding of many small strata does not starve a small part.
+# The weight of a deficit at each level. The coarser levels only break near ties within a stratum, so that the rounding
+# of many small strata does not leave a small part empty.
 _WEIGHTS = {"label and source": 1.0, "label": 0.3, "all": 0.1}
 
 
 def parse_ratio(text: str) -> dict[str, float]:
     """Return the shares that ``80/20`` (train/test) or ``70/15/15`` (train/validation/test) stands for.
 
-    Parts that the ratio does not name are left out here: the caller carves them out of train.
+    The result lacks the parts that the ratio does not name: the caller takes them from train.
 
     Raises:
         UsageError: It is not two or three numbers that sum to 100 (or to 1).
@@ -52,7 +52,7 @@ def parse_ratio(text: str) -> dict[str, float]:
 
 
 def shares(fractions: Mapping[str, float]) -> dict[str, float]:
-    """Return the share of every part, in their usual order; train gets what the others leave.
+    """Return the share of every part, in their usual order; train gets the rest.
 
     Raises:
         UsageError: A part is unknown, a share is outside 0..1, or nothing is left for train.
@@ -64,8 +64,8 @@ def shares(fractions: Mapping[str, float]) -> dict[str, float]:
             raise UsageError(f"part {name!r}", f"has the share {share}; it must be at least 0 and under 1.")
     rest = 1 - sum(share for name, share in fractions.items() if name != "train")
     if rest <= 0 or ("train" in fractions and not np.isclose(fractions["train"], rest)):
-        asked = ", ".join(f"{name} {share:g}" for name, share in fractions.items())
-        raise UsageError(f"shares {asked}", "must sum to 1 and leave something for train.")
+        description = ", ".join(f"{name} {share:g}" for name, share in fractions.items())
+        raise UsageError(f"shares {description}", "must sum to 1 and leave something for train.")
     return {name: rest if name == "train" else fractions.get(name, 0.0) for name in PARTS}
 
 
@@ -78,9 +78,9 @@ def assign_parts(manifest: Manifest, fractions: Mapping[str, float], seed: int) 
         seed: Another seed gives another division of the same shares.
     """
     share = shares(fractions)
-    dealt = _assign_groups(manifest.table, {name: value for name, value in share.items() if value > 0}, seed)
-    asked = ", ".join(f"{name} {value:.3g}" for name, value in share.items() if value > 0)
-    return manifest.with_split(manifest.table.group.map(dealt), f"split: {asked}; seed {seed}")
+    parts_of_groups = _assign_groups(manifest.table, {name: value for name, value in share.items() if value > 0}, seed)
+    description = ", ".join(f"{name} {value:.3g}" for name, value in share.items() if value > 0)
+    return manifest.with_split(manifest.table.group.map(parts_of_groups), f"split: {description}; seed {seed}")
 
 
 def _order(group: str, seed: int) -> bytes:
@@ -88,9 +88,9 @@ def _order(group: str, seed: int) -> bytes:
 
 
 def _assign_groups(table: pd.DataFrame, share: Mapping[str, float], seed: int) -> dict[str, str]:
-    """Deal whole groups to the parts: group -> part.
+    """Return the part of each group.
 
-    A part's due is its share of what has been dealt so far, so that each prefix of the order is divided fairly.
+    A part's target is its share of all groups so far, so that each prefix of the order is divided in proportion.
     """
     import pandas as pd
 
@@ -108,28 +108,28 @@ def _assign_groups(table: pd.DataFrame, share: Mapping[str, float], seed: int) -
     groups, amount, weight = [str(group) for group in count.index], np.hstack(counts), np.concatenate(weights)
     size = amount[:, -1]
 
-    seen = np.zeros(amount.shape[1])
-    held: NDArray[np.float64] = np.zeros((len(parts), amount.shape[1]))
-    dealt: dict[str, str] = {}
+    total = np.zeros(amount.shape[1])
+    assigned: NDArray[np.float64] = np.zeros((len(parts), amount.shape[1]))
+    parts_of_groups: dict[str, str] = {}
     for row in sorted(
         range(len(groups)), key=lambda i: (-size[i], _order(groups[i], seed))
     ):  # the large ones while there is room
-        seen += amount[row]
-        behind = fraction[:, None] * seen - held  # [parts, strata], in images
-        chosen = int(np.argmax(behind @ (weight * amount[row])))
-        held[chosen] += amount[row]
-        dealt[groups[row]] = parts[chosen]
-    return dealt
+        total += amount[row]
+        deficit = fraction[:, None] * total - assigned  # [parts, strata], in images
+        chosen = int(np.argmax(deficit @ (weight * amount[row])))
+        assigned[chosen] += amount[row]
+        parts_of_groups[groups[row]] = parts[chosen]
+    return parts_of_groups
 
 
 def balance_train(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> tuple[Manifest, dict[str, int]]:
-    """Thin out the over-represented labels of the training part, by whole groups; the other parts stay as they are.
+    """Reduce the over-represented labels of the training part, by whole groups; the other parts stay as they are.
 
-    What is left out keeps its row, with no part: it can't leak into another one.
+    A group that is left out keeps its rows, in no part, so that it cannot leak into another one.
 
     Args:
         manifest: A manifest with a training part.
-        ratio: Label -> its weight in the wanted ratio, for instance ``{"covid-19": 1, "normal": 1}``.
+        ratio: Label -> its weight in the ratio, for instance ``{"covid-19": 1, "normal": 1}``.
         seed: Decides which groups stay.
 
     Returns:
@@ -144,28 +144,28 @@ def balance_train(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> 
 
 
 def balance_rows(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> tuple[Manifest, list[str]]:
-    """Thin out the over-represented labels of a whole manifest, by whole groups; what is left out loses its row.
+    """Reduce the over-represented labels of a whole manifest, by whole groups, which lose their rows.
 
-    It is for a study whose source states the ratio of all its images. For training alone ``balance_train`` is better:
-    validation, calibration and test keep the classes as they are.
+    This serves a study whose source states the ratio of all its images. For training alone ``balance_train`` is better,
+    since validation, calibration and test then keep their classes.
 
     Args:
         manifest: Any manifest.
-        ratio: Label -> its weight in the wanted ratio; other labels stay as they are.
+        ratio: Label -> its weight in the ratio; other labels stay as they are.
         seed: Decides which groups stay.
 
     Returns:
         The manifest, and the images left out as ``source/image``.
     """
     out, left = _groups_to_drop(manifest.table, ratio, seed)
-    gone = manifest.table.group.isin(out)
-    names = sorted(manifest.table.source[gone] + "/" + manifest.table.image[gone])
-    kept = manifest.where(~gone)
+    left_out_rows = manifest.table.group.isin(out)
+    names = sorted(manifest.table.source[left_out_rows] + "/" + manifest.table.image[left_out_rows])
+    kept = manifest.where(~left_out_rows)
     return replace(kept, notes=(*kept.notes, f"balance: {_balance_note(ratio, seed, left)}")), names
 
 
 def _groups_to_drop(table: pd.DataFrame, ratio: Mapping[str, float], seed: int) -> tuple[set[str], dict[str, int]]:
-    """Return the groups that go so that the labels come to the ratio, and label -> images that go with them."""
+    """Return the groups to drop so that the labels have the ratio, and label -> images of these groups."""
     have = table.label.value_counts()
     unit = min(have[label] / weight for label, weight in ratio.items())
     target = {label: round(unit * weight) for label, weight in ratio.items()}
@@ -186,9 +186,9 @@ def _groups_to_drop(table: pd.DataFrame, ratio: Mapping[str, float], seed: int) 
 
 
 def _balance_note(ratio: Mapping[str, float], seed: int, left: Mapping[str, int]) -> str:
-    asked = ", ".join(f"{label} {weight:g}" for label, weight in ratio.items())
-    gone = ", ".join(f"{number} {label}" for label, number in left.items() if number) or "nothing"
-    return f"{asked}; seed {seed}; left out {gone}"
+    description = ", ".join(f"{label} {weight:g}" for label, weight in ratio.items())
+    numbers = ", ".join(f"{number} {label}" for label, number in left.items() if number) or "nothing"
+    return f"{description}; seed {seed}; left out {numbers}"
 
 
 def parse_balance(text: str, labels: list[str]) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Children in one label, adults in another: a network tells their skeletons apart, and looks as if it saw disease."""
+"""Children in one label, adults in another: a network tells their skeletons apart and seems to see disease."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ ADULT = 18
 """Years from which a patient counts as an adult."""
 
 MATERIAL = 0.1
-"""How far apart the intervals of two labels' shares of children must lie to be called a mix-up of age and label."""
+"""The gap between the intervals of two labels' shares of children from which age and label count as confounded."""
 
 MEASURED, SHARED, INFERRED = "age stated", "age of the same picture in another source", "inferred from the publisher"
 PARTLY = f"partly {INFERRED}"
 
 
 def children(context: CheckContext) -> tuple[list[bool | None], list[str]]:
-    """Return [N] whether each image is a child's (None: not known), and how that is known."""
+    """Return [N] whether each image shows a child (None: unknown), and [N] the basis of that."""
     table = context.table
     stated = [None if np.isnan(age) else bool(age < ADULT) for age in table.age]
     said: list[bool | None] = []
@@ -35,7 +35,7 @@ def children(context: CheckContext) -> tuple[list[bool | None], list[str]]:
             said.append(True)
         else:
             said.append(False if any(key in ADULTS for key in keys) else None)
-    # A copy whose age is stated, or whose own source is one of children throughout, settles what a table only infers.
+    # A copy with a stated age, or from a source of children only, settles what a table only infers.
     copied: dict[int, bool] = {}
     whole = [
         stated[row] if stated[row] is not None else _whole_source(table.source.iloc[row]) for row in range(len(table))
@@ -72,8 +72,8 @@ def compare_ages(context: CheckContext) -> Finding | Clear:
     if not known.any():
         return Clear(
             name=name,
-            sentence="No age is known, from the files or from the publishers: whether one label means children can't "
-            "be told.",
+            sentence="No age is known, from the files or from the publishers, so that this check cannot tell whether "
+            "one label means children.",
             applicable=False,
         )
     is_child = np.array([bool(value) for value in child])
@@ -88,10 +88,10 @@ def compare_ages(context: CheckContext) -> Finding | Clear:
     basis = ", ".join(f"{count:,} {word}" for word, count in counts.most_common())
     basis += f", {int((~known).sum()):,} not known" if not known.all() else ""
     words = ", ".join(f"{display_name(label)} {_text(estimate)}" for label, estimate in shares.items())
-    # A label of a few groups whose share has no interval can't set the others apart.
-    judged = [one for one in shares.values() if one.low is not None or one.note in (INFERRED, PARTLY)]
-    low = max((_limit(estimate, lower=True) for estimate in judged), default=0.0)
-    high = min((_limit(estimate, lower=False) for estimate in judged), default=0.0)
+    # A label with few groups, whose share has no interval, cannot set the others apart.
+    comparable = [one for one in shares.values() if one.low is not None or one.note in (INFERRED, PARTLY)]
+    low = max((_limit(estimate, lower=True) for estimate in comparable), default=0.0)
+    high = min((_limit(estimate, lower=False) for estimate in comparable), default=0.0)
     if low - high <= MATERIAL:
         return Clear(name=name, sentence=f"No label is set apart by age. Children: {words} ({basis}).")
     inferred = "" if not counts[INFERRED] else "Partly inferred: " if len(counts) > 1 else "Inferred: "
@@ -116,7 +116,7 @@ def compare_ages(context: CheckContext) -> Finding | Clear:
 
 
 def _share(is_child: NDArray[np.bool_], rows: NDArray[np.bool_], groups: NDArray[np.intp], how: list[str]) -> Estimate:
-    """Return the share of children among ``rows``; no interval where some of it rests on what a publisher says."""
+    """Return the share of children among ``rows``; without interval where it rests on a publisher's statement."""
     inferred = sum(how[row] == INFERRED for row in np.flatnonzero(rows))
     if inferred:
         return Estimate(value=float(is_child[rows].mean()), note=INFERRED if inferred == rows.sum() else PARTLY)

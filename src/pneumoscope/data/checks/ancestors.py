@@ -1,7 +1,7 @@
-"""Which public sets were compiled from which: facts from their publishers, with citations.
+"""The public sets that were compiled from other public sets, as their publishers state it, with citations.
 
-A set is called external when a model is tested on it that was trained on another. Many are not: they hold the same
-images. What is found by comparing pixels is called measured; what only this table says, inferred.
+A test set is called external when the model was trained on another set. Many are not, since they hold the same images.
+A result of comparing pixels is called measured; a statement of this table alone is called inferred.
 """
 
 from __future__ import annotations
@@ -79,7 +79,7 @@ CHILDREN: dict[tuple[str, str | None], str] = {
     ("kaggle-pneumonia", None): "children of one to five years (Kermany, Cell 2018)",
     ("radiography", "viral-pneumonia"): "children of the Kaggle pneumonia set (Chowdhury, IEEE Access 2020)",
 }
-"""(source, label or None for all) -> who they are, where the files do not say it."""
+"""(source, label or None for all) -> who the patients are, where the files do not say it."""
 
 ADULTS: dict[tuple[str, str | None], str] = {
     ("radiography", "covid-19"): "adults in the main (Chowdhury, IEEE Access 2020; Vayá, arXiv:2006.01174)",
@@ -97,7 +97,7 @@ def canonical_name(source: str) -> str:
 
 
 def descent_lines(source: str) -> list[list[Ancestor]]:
-    """Return every line of descent of a set: from its parent upwards, each line whole."""
+    """Return every line of descent of a set, each from its parent upwards."""
     found: list[list[Ancestor]] = []
     for step in ANCESTORS:
         if step.child == canonical_name(source):
@@ -107,7 +107,7 @@ def descent_lines(source: str) -> list[list[Ancestor]]:
 
 
 def common_ancestry(one: str, other: str) -> list[Ancestor]:
-    """Return how two sets are related by the table: the steps from both to where they meet; empty if they do not."""
+    """Return how the table relates two sets: the steps from both to their common ancestor; empty if there is none."""
     a, b = canonical_name(one), canonical_name(other)
     up: dict[str, dict[str, list[Ancestor]]] = {}
     for name in (a, b):

@@ -1,4 +1,4 @@
-"""The checks of the gate, in the order in which they are read."""
+"""All data checks, in the order in which a report shows them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pneumoscope.data.checks.findings import Clear, Finding
 
 
 class Check(NamedTuple):
-    """One question to the data."""
+    """One check: its question, and the function that answers it."""
 
     question: str
     run: Callable[[CheckContext], Finding | Clear]
@@ -31,4 +31,4 @@ CHECKS: dict[str, Check] = {
     "children-and-adults": Check("Are children in one label, adults in another?", ages.compare_ages),
     "copies-within": Check("Does a source hold one exposure twice?", leaks.find_copies_within),
 }
-"""Name -> check. The name is what ``--allow`` takes and what a card says."""
+"""Name -> check. ``--allow`` takes the name, and a card shows it."""

@@ -1,8 +1,8 @@
-"""What the checks look at: the manifest, the facts of each file, and the pairs of pictures that are alike.
+"""The input of the checks: the manifest, the facts of each file, and the pairs of near-duplicates.
 
-Reading and comparing thousands of images takes most of a minute, a training is often repeated on the same ones: what
-was measured is kept in the cache folder, by the content and the times of the files. A file that was touched since is
-measured again.
+Reading and comparing thousands of images takes most of a minute, and a training is often repeated on the same images.
+The measurements are therefore cached, by the content and the times of the files. A file that changed since is measured
+again.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from pneumoscope.data.image_scan import Progress
 
 _KEPT = 64  # measurements and reports in the cache folder
-VERSION = 1  # of what is measured: raise it when facts or similarity change
+VERSION = 1  # of the measurements: raise it when facts or similarity change
 
 
 def silent(what: str, total: int) -> Callable[[int], None]:
@@ -40,13 +40,13 @@ def silent(what: str, total: int) -> Callable[[int], None]:
 
 @dataclass(frozen=True)
 class CheckContext:
-    """What the checks look at; all by row of the manifest.
+    """The input of the checks, by row of the manifest.
 
     Args:
         manifest: The radiographs.
-        labels: [N] what a model would learn them as: the label, or the class a recipe makes of it.
-        facts: [N] as in ``facts.Facts``.
-        pairs: Near-duplicates, but for those that patient numbers tell apart.
+        labels: [N] the label, or the class that a recipe makes of it.
+        facts: [N] rows with the columns of ``file_facts.Facts``.
+        pairs: Near-duplicates, without those that patient numbers tell apart.
     """
 
     manifest: Manifest
@@ -64,7 +64,7 @@ class CheckContext:
 
     @cached_property
     def parts(self) -> list[str | None]:
-        """[N] the part of each row, None where it is in none."""
+        """[N] the part of each row; None where the row is in no part."""
         return [part if isinstance(part, str) else None for part in self.table["split"]]
 
     @cached_property
@@ -78,7 +78,7 @@ class CheckContext:
         return tuple(pair for pair in self.pairs if pair.similarity >= SAME)
 
     def split(self) -> bool:
-        """Whether the rows are in two parts or more, so that something can leak from one to another."""
+        """Whether the rows are in two or more parts, so that something can leak from one to another."""
         return len(self.manifest.parts_present) > 1
 
 
@@ -89,7 +89,7 @@ def build_context(
     progress: Progress = silent,
     cache: Path | None = None,
 ) -> CheckContext:
-    """Measure what the checks need, or take it from the cache.
+    """Measure the files of a manifest, or take the measurements from the cache.
 
     Args:
         manifest: Any manifest.
@@ -118,7 +118,7 @@ def build_context(
 
 
 def file_identities(manifest: Manifest) -> list[str]:
-    """Return [N] the identity of each file as it is now: content at import, path, size and time of change."""
+    """Return [N] the present identity of each file: content at import, path, size and time of change."""
     found = []
     for path, sha256 in zip(manifest.paths(), manifest.table.sha256, strict=True):
         try:
@@ -131,7 +131,7 @@ def file_identities(manifest: Manifest) -> list[str]:
 
 
 def _save(folder: Path, files: list[str], facts: pd.DataFrame, pairs: list[Pair]) -> None:
-    """Keep what was measured; of more than ``_KEPT`` the oldest goes."""
+    """Cache the measurements; the oldest of more than ``_KEPT`` are deleted."""
     table = io.BytesIO()
     facts.to_parquet(table)
     name = hashlib.sha256(" ".join(files).encode()).hexdigest()[:32]
@@ -153,7 +153,7 @@ def _newest(folder: Path, suffix: str) -> list[Path]:
 
 
 def _find(folder: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | None:
-    """Return what was measured of these files, alone or among others: a recipe may leave out a label."""
+    """Return the cached measurements of these files, alone or among others: a recipe may leave out a label."""
     for path in _newest(folder, ".npz"):
         found = _load(path, files)
         if found is not None:
@@ -162,7 +162,7 @@ def _find(folder: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | N
 
 
 def _load(path: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | None:
-    """Return the rows of ``files`` from what was kept; None if one is not there, or the whole can't be read."""
+    """Return the rows of ``files`` from a cached measurement; None if one is missing, or the cache is unreadable."""
     import pandas as pd
 
     try:

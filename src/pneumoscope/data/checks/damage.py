@@ -1,4 +1,4 @@
-"""Files that can't be trusted: unreadable, not the ones that were imported, or without a picture in them."""
+"""Unusable files: unreadable ones, files that changed since the import, and files without a picture."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ UNIFORM = 0.995
 
 
 def find_unreadable(context: CheckContext) -> Finding | Clear:
-    """Find files that can't be read as a radiograph."""
+    """Find files that are no readable radiograph."""
     errors = context.facts.error
     rows = [row for row, error in enumerate(errors) if error]
     if not rows:
@@ -19,8 +19,8 @@ def find_unreadable(context: CheckContext) -> Finding | Clear:
     return Finding(
         name="unreadable",
         severity="block",
-        sentence=f"{len(rows):,} of {len(context):,} files can't be read as a radiograph.",
-        what_to_do="Mend or replace them, or import again with --drop-unreadable.",
+        sentence=f"{len(rows):,} of {len(context):,} files cannot be read as a radiograph.",
+        what_to_do="Repair or replace them, or import again with --drop-unreadable.",
         cases=tuple(Case(rows=(row,), images=(names[row],), says=errors.iloc[row]) for row in rows),
     )
 
@@ -45,7 +45,7 @@ def find_altered(context: CheckContext) -> Finding | Clear:
 
 
 def find_blank(context: CheckContext) -> Finding | Clear:
-    """Find images that are one grey, or nearly."""
+    """Find images that have one grey nearly everywhere."""
     share = context.facts.commonest.to_numpy()
     rows = [int(row) for row in (share >= UNIFORM).nonzero()[0]]
     if not rows:

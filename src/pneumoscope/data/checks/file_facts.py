@@ -1,6 +1,7 @@
-"""What the gate takes from each file: all that may tell where an image comes from, and a thumbnail to know it again.
+"""Facts of each file that may tell where an image comes from, and a thumbnail to recognise it again.
 
-A network sees borders, compression and size as well as lungs. If these alone tell the label, so can it.
+A network sees borders, compression and size as well as lungs. If these alone predict the label, the network can use
+them.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ _LUMINANCE_SUM = 3688
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What one file says without its lungs. Lengths are shares of width or height, grey is 0 = black, 1 = white."""
+    """Facts of one file apart from the lungs. Lengths are shares of width or height, grey is 0 = black, 1 = white."""
 
     error: str = ""
     sha256: str = ""
@@ -49,7 +50,7 @@ class Facts:
 
 
 def jpeg_quality(table: Sequence[int]) -> float:
-    """Return the quality, 1 to 100, whose scaled standard luminance table comes nearest to a file's (libjpeg's rule).
+    """Return the quality, 1 to 100, whose scaled standard luminance table is nearest to a file's (libjpeg's rule).
 
     Args:
         table: The 64 entries of the file's first quantisation table.
@@ -60,7 +61,7 @@ def jpeg_quality(table: Sequence[int]) -> float:
 
 
 def measure(path: Path) -> tuple[Facts, NDArray[np.float32]]:
-    """Read one file; return its facts and its thumbnail [64, 64] (zeros if it can't be read)."""
+    """Read one file; return its facts and its thumbnail [64, 64] (zeros if it is unreadable)."""
     from pneumoscope.imaging.read import read
 
     try:

@@ -1,7 +1,7 @@
-"""What the gate says: findings, and the report that holds them.
+"""The results of the data checks: findings, and the report that holds them.
 
-A finding is one sentence with its numbers, the rows it speaks of and what to do about it. Leaks, files that can't be
-trusted and contradictory labels block a training; what confounds warns, and follows the model on its card.
+A finding is one sentence with its numbers, the rows concerned and the way out. Leaks, unusable files and contradictory
+labels block a training. A confounder is a warning, which follows the model on its card.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ SCHEMA_VERSION = 1
 
 
 class Case(Frozen):
-    """One instance of a finding: the rows it concerns, in words as well."""
+    """One instance of a finding: the rows concerned, also in words."""
 
     rows: tuple[int, ...] = Field(description="positions in the manifest, from 0")
     images: tuple[str, ...] = Field(description="source/image of each row")
@@ -29,13 +29,13 @@ class Case(Frozen):
 
 
 class Finding(Frozen):
-    """Something that a check found."""
+    """A problem that a check found."""
 
     name: str = Field(description="of the check; what --allow takes")
     severity: Severity
     sentence: str
     what_to_do: str
-    confounds: bool = Field(default=False, description="the label can be told from something that is not the disease")
+    confounds: bool = Field(default=False, description="something that is not the disease predicts the label")
     cases: tuple[Case, ...] = ()
     numbers: dict[str, Estimate] = Field(default_factory=dict, description="what was measured, by name")
     chance: float | None = Field(default=None, description="what the numbers would be if nothing were wrong")
@@ -49,7 +49,7 @@ class Finding(Frozen):
 
 
 class Clear(Frozen):
-    """A check that found nothing, or that could not be made."""
+    """A check that found nothing, or that does not apply."""
 
     name: str
     sentence: str
@@ -74,33 +74,33 @@ class CheckReport(Frozen):
     clear: tuple[Clear, ...]
 
     def standing(self, strict: bool = False) -> tuple[Finding, ...]:
-        """Return the findings that stop a training: those that block, with ``strict`` the warnings too, not allowed."""
+        """Return the findings that stop a training: blocking ones, with ``strict`` warnings too, unless allowed."""
         stopping = ("block", "warn") if strict else ("block",)
         return tuple(f for f in self.findings if f.severity in stopping and f.because is None)
 
     @property
     def confounded(self) -> bool:
-        """Whether the label can be told from something else; allowing it does not undo it."""
+        """Whether something other than the disease predicts the label; allowing it does not change that."""
         return any(f.confounds and f.severity != "note" for f in self.findings)
 
     def passes(self, strict: bool = False) -> bool:
-        """Whether `data check` is content: nothing blocks or confounds, with ``strict`` warns, that is not allowed."""
+        """Whether `data check` passes: no finding blocks or confounds (with ``strict`` warns), unless allowed."""
         return not self.standing() and not any(f.confounds or strict for f in self.standing(strict=True))
 
     def to_json(self) -> str:
-        """Return it as indented JSON, every case of every finding included."""
+        """Return the report as indented JSON, with every case of every finding."""
         return self.model_dump_json(indent=2)
 
     def allowing(self, reasons: Mapping[str, str]) -> CheckReport:
-        """Return the report with the user's reasons beside the findings they allow.
+        """Return the report with the user's reasons beside the findings that they allow.
 
-        A reason for a check that found nothing is not kept: there is nothing that it excuses.
+        A reason for a check that found nothing is dropped, since it excuses nothing.
         """
         findings = tuple(f.model_copy(update={"because": reasons.get(f.name)}) for f in self.findings)
         return self.model_copy(update={"findings": findings})
 
     def require(self, strict: bool = False) -> None:
-        """Raise unless training may go on.
+        """Raise an error unless training may start.
 
         Raises:
             CheckRefusedError: A finding blocks; with ``strict`` a warning is enough.
@@ -109,9 +109,9 @@ class CheckReport(Frozen):
         if standing:
             lines = "\n".join(f"  {f.name}: {f.sentence}\n    {f.what_to_do}" for f in standing)
             raise CheckRefusedError(
-                "the data gate",
-                f"says no:\n{lines}\n",
-                "pneumoscope data check shows every case. To go on all the same, and have the reason on the card: "
+                "the data checks",
+                f"refuse this training:\n{lines}\n",
+                "pneumoscope data check shows every case. To train all the same, with the reason on the card: "
                 f'--allow {standing[0].name} --because "..."',
             )
 
@@ -120,7 +120,7 @@ def reasons(names: Sequence[str], because: Sequence[str], known: Sequence[str]) 
     """Return check -> reason of the options ``--allow NAME --because TEXT``.
 
     Args:
-        names: What is allowed.
+        names: The checks to allow.
         because: One reason for each, in the same order, or one for all.
         known: The names of the checks.
 
@@ -132,14 +132,14 @@ def reasons(names: Sequence[str], because: Sequence[str], known: Sequence[str]) 
     for place, name in enumerate(names):
         if name not in known:
             hint = suggestion(name, known)
-            raise UsageError(f"--allow {name}", f"is no check of the gate.{hint}", f"Checks: {', '.join(known)}.")
+            raise UsageError(f"--allow {name}", f"is no data check.{hint}", f"Checks: {', '.join(known)}.")
         if name in names[:place]:
-            raise UsageError(f"--allow {name}", "is given twice.", "Say each once.")
+            raise UsageError(f"--allow {name}", "is given twice.", "Give each once.")
     texts = [text.strip() for text in because]
     if any(len(text) < 3 for text in texts) or len(texts) not in ({0} if not names else {1, len(names)}):
         raise UsageError(
             "--because",
-            f"{len(texts)} given for {len(names)} --allow; every one needs a reason in words.",
+            f"{len(texts)} given for {len(names)} --allow; each needs a reason in words.",
             'Say --allow NAME --because "...", once for each, or one --because for all.',
         )
     return dict(zip(names, texts * len(names) if len(texts) == 1 else texts, strict=True))

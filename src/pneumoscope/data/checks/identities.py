@@ -1,8 +1,8 @@
-"""Who is on an image, as far as names and pictures tell, across the sets that copied from each other.
+"""The patient of an image, as far as names and pictures tell, across sets that copied from each other.
 
-A set that was compiled from others often keeps their file names, and a patient's number with them. Only names that no
-other program gives are taken for an identity: ``IM-0001-0001`` is what DICOM viewers call their exports, so the healthy
-children of Kaggle's set are known by their pictures only.
+A set that was compiled from others often keeps their file names, and with them a patient's number. Only names that no
+other program gives count as an identity. ``IM-0001-0001`` is the name of DICOM viewers' exports, so that only pictures
+identify the healthy children of Kaggle's set.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ _PATTERNS = (
 )
 
 _NAMED_AFTER = ("ieee8023", "darwin")
-"""Sources whose file names others kept: Cohen's names are in V7's ``original_filename``."""
+"""Sources whose file names other sets keep: Cohen's names are in V7's ``original_filename``."""
 
 
 def patient_in_name(image: str) -> str | None:
-    """Return the patient that a file's name states, in the numbering of a known set; None if it states none."""
+    """Return the patient in a file's name, in the numbering of a known set; None if the name has none."""
     stem = image.rpartition("/")[2].rpartition(".")[0]
     for pattern in _PATTERNS:
         if match := pattern.regex.fullmatch(stem):
@@ -65,7 +65,7 @@ def shared_file_names(context: CheckContext) -> list[str | None]:
 
 
 def find_links_by_name(context: CheckContext) -> list[tuple[int, int, str]]:
-    """Return rows that one patient's number, or a name of a known set, ties together: two positions and why."""
+    """Return the rows that a patient's number or a name of a known set links: two positions and the reason."""
     table = context.table
     numbers = [
         f"patient {patient} of {source}" if isinstance(patient, str) else None
@@ -82,7 +82,7 @@ def find_links_by_name(context: CheckContext) -> list[tuple[int, int, str]]:
 
 
 def number_persons(context: CheckContext) -> list[int]:
-    """Return [N] one number per person: all that names or pictures tie together, directly or through others."""
+    """Return [N] one number for each person: all rows that names or pictures link, directly or through others."""
     links = [(one, two) for one, two, _ in find_links_by_name(context)]
     links += [(pair.first, pair.second) for pair in context.pairs]
     return [int(root) for root in component_roots(len(context), links)]

@@ -1,10 +1,10 @@
-"""How well can a label be guessed from something that is not the lungs? Grouped cross-validation against permutation.
+"""How well something other than the lungs predicts the label: grouped cross-validation against permutation.
 
-The probe is the plainest there is: each clue becomes a few categories, one column each, and a ridge regression, each
-label weighing the same, points to the label. For a single clue that is the table "what is the commonest label of such
-images". It knows nothing of scikit-learn, so the gate runs where models are only used. Groups are never on two sides.
-Chance is found by dealing the clues of each group to another one; a p-value over several clues is against the largest
-of all in each deal (Westfall and Young 1993), so that many clues do not add up to a false alarm.
+The model is simple: each clue becomes a few categories, one column each, and a ridge regression, in which each label
+weighs the same, points to the label. For a single clue that is the table of the commonest label of such images. It
+needs no scikit-learn, so that the checks run where models are only used. Groups are never on two sides. Chance comes
+from giving the clues of each group to another one. A p-value over several clues compares with the largest of all clues
+in each permutation (Westfall and Young 1993), so that many clues do not add up to a false alarm.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ Ints: TypeAlias = NDArray[np.intp]
 
 FOLDS = 5
 PERMUTATIONS = 199
-_RIDGE = 1.0  # as if each category had been seen once more for nothing
-_ROWS_OF_A_FEATURE = 12  # categories of a number: more values than that are cut at quantiles
+_RIDGE = 1.0  # as if each category had occurred once more without any label
+_ROWS_OF_A_FEATURE = 12  # categories of a number: more values are cut at quantiles
 
 
 @dataclass(frozen=True)
 class Guess:
-    """What one clue, or all together, tells.
+    """How well one clue, or all together, predict the label.
 
     Args:
-        hits: [N] whether the label was guessed rightly by a probe that had not seen the image's group.
-        balanced: Mean over labels of the share of hits, 0..1; ``chance`` if the clue tells nothing.
+        hits: [N] whether a model that never saw the image's group guessed the label rightly.
+        balanced: Mean over labels of the share of hits, 0..1; ``chance`` if the clue predicts nothing.
         p: Share of the permutations that did as well, over all clues; at least 1 / (PERMUTATIONS + 1).
     """
 
@@ -66,13 +66,13 @@ def probe(
         label: [N] in 0..K-1; each label has two groups or more.
         group: [N].
         rng: For folds and permutations.
-        aside: Clues that are looked at alone and do not enter ``all``.
+        aside: Clues that are measured alone and do not enter ``all``.
         permutations: Permutations.
     """
     label, group = _dense(label), _dense(group)
     dense = {name: _dense(values) for name, values in clues.items()}
     fold = _folds(label, group, rng)
-    # Sorted by fold and label: what is summed over them is then a slice.
+    # Sorted by fold and label, so that a sum over either is a slice.
     order = np.lexsort((label, fold))
     table = _Table(label[order], fold[order], frozenset(aside))
     observed = table.hits({name: values[order] for name, values in dense.items()})
@@ -96,7 +96,7 @@ def _dense(values: Ints) -> Ints:
 
 
 def _folds(label: Ints, group: Ints, rng: np.random.Generator) -> Ints:
-    """Return [N] the fold of each image: whole groups, the groups of each label dealt out evenly."""
+    """Return [N] the fold of each image: whole groups, the groups of each label spread evenly."""
     first = np.unique(group, return_index=True)[1]
     order = rng.permutation(len(first))
     order = order[np.argsort(label[first][order], kind="stable")]
@@ -106,7 +106,7 @@ def _folds(label: Ints, group: Ints, rng: np.random.Generator) -> Ints:
 
 
 def _permute_groups(group: Ints, rng: np.random.Generator) -> Ints:
-    """Return [N] whose clues each image gets: those of another group, taken in turn if it has fewer images."""
+    """Return [N] the image whose clues each image gets: of another group, in turn if that has fewer images."""
     order = np.argsort(group, kind="stable")
     sizes = np.bincount(group)
     start = np.cumsum(sizes) - sizes
@@ -165,7 +165,7 @@ class _Table:
         for number, (start, end) in enumerate(zip(starts, ends, strict=True)):
             weight = self.weight[number]
             gram = np.einsum("k,kij->ij", weight, grams[number]) + _RIDGE * np.eye(width)
-            # Centred on chance: a category that was never seen points nowhere.
+            # Centred on chance: a category that never occurred points nowhere.
             target = weight[:, None] * sums[number]
             target = (target - target.mean(axis=0)).T
             guess[start:end] = _best(design[start:end] @ np.linalg.solve(gram, target).astype(np.float32), axis=1)
@@ -173,6 +173,6 @@ class _Table:
 
 
 def _best(scores: NDArray[np.floating], axis: int) -> Ints:
-    """Return the place of the largest score along an axis; -1 where all are alike, which is no guess."""
+    """Return the place of the largest score along an axis; -1 where all are equal, which is no guess."""
     low, high = scores.min(axis=axis), scores.max(axis=axis)
     return np.where(high - low <= 1e-6 * np.abs(high), -1, np.argmax(scores, axis=axis))

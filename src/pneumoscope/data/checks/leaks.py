@@ -1,7 +1,7 @@
-"""What reaches from one part into another: the same picture, and the same patient.
+"""Leaks between parts: the same picture, or the same patient, in two of them.
 
-A test image whose copy, or whose patient, was trained on measures memory. ``data split`` keeps whole groups together;
-but parts may come from elsewhere, and a patient of one set may be met again in another, under another number.
+A test image whose copy or whose patient is in training measures memory. ``data split`` keeps whole groups together, but
+parts may come from elsewhere, and a patient of one set may occur in another set under another number.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def find_duplicates_across_parts(context: CheckContext) -> Finding | Clear:
         name=name,
         severity="block",
         sentence=f"{len(pairs):,} pairs of pictures are the same or nearly so and in different parts "
-        f"({same:,} of them the same file): what is measured there is memory.",
+        f"({same:,} of them the same file): figures there measure memory.",
         what_to_do="Group and split again: pneumoscope data split --again (import or merge first if groups are old).",
         cases=tuple(describe_pair(context, pair) for pair in pairs),
     )
@@ -68,7 +68,7 @@ def find_patients_across_parts(context: CheckContext) -> Finding | Clear:
         if parts[row] is not None:
             members.setdefault(person, []).append(row)
     torn = [rows for rows in members.values() if len({parts[row] for row in rows}) > 1]
-    # Two copies in two parts are the other check's; here somebody is met whose pictures differ.
+    # Two copies in two parts belong to the other check; here a person's pictures differ.
     copies = {frozenset((pair.first, pair.second)) for pair in context.pairs}
     torn = [rows for rows in torn if len(rows) > 2 or frozenset(rows) not in copies]
     known = int(context.table.patient_id.notna().sum())
@@ -126,7 +126,7 @@ def find_label_conflicts(context: CheckContext) -> Finding | Clear:
 
 
 def find_copies_within(context: CheckContext) -> Finding | Clear:
-    """Count the near-duplicates that stay inside one source and one part; they only weigh more than they should."""
+    """Count the near-duplicates inside one source and one part; they only weigh more than they should."""
     name = "copies-within"
     sources = context.table.source.to_numpy()
     pairs = [
@@ -139,7 +139,7 @@ def find_copies_within(context: CheckContext) -> Finding | Clear:
     return Finding(
         name=name,
         severity="note",
-        sentence=f"{len(pairs):,} pairs inside one source show one exposure. Groups keep them together; they weigh "
+        sentence=f"{len(pairs):,} pairs inside one source show one exposure. Groups keep them together; they count "
         "twice in training.",
         what_to_do="Nothing, if groups are used. Intervals and splits here are by group.",
         cases=tuple(describe_pair(context, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)),

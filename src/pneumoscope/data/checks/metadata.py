@@ -1,8 +1,8 @@
-"""Can the label be guessed without looking at the lungs?
+"""How well the label follows from everything but the lungs.
 
-From the source, the view, the patient's age and sex, the size and depth of the image, its compression and its borders.
-If so, a network can do the same, and its figures say nothing of the disease. Mean grey is shown beside, but not held
-against the data: a consolidated lung is brighter.
+That is the source, the view, the patient's age and sex, the size and depth of the image, its compression and its
+borders. If they predict the label, a network can use them, and its figures say nothing of the disease. Mean grey is
+reported beside them, but does not count against the data: a consolidated lung is brighter.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pneumoscope.stats.intervals import mean_of_proportions
 
 NAME = "label-from-metadata"
 MATERIAL = 0.1
-"""How much of the way from chance to certainty a guess must have come, at its interval's lower limit, to warn."""
+"""The share of the way from chance to certainty, at the interval's lower limit, from which a guess is a warning."""
 
 P = 0.01
 SEED = 0
@@ -32,7 +32,7 @@ AGES = (18, 40, 60)
 
 
 def clues(context: CheckContext) -> dict[str, Ints]:
-    """Return what is known of each image without its lungs: name -> [N] category. What never varies is left out."""
+    """Return the facts of each image apart from its lungs: name -> [N] category, without facts that never vary."""
     table, facts = context.table, context.facts
     age = table.age.to_numpy(dtype=np.float64)
     width, height = (table[name].to_numpy(dtype=np.float64) for name in ("width", "height"))
@@ -61,7 +61,7 @@ def _codes(column: pd.Series[str]) -> Ints:
 
 
 def guess_label_from_metadata(context: CheckContext) -> Finding | Clear:
-    """Guess the label from what is not the lungs."""
+    """Guess the label from everything but the lungs."""
     labels, index = np.unique(np.array(context.labels), return_inverse=True)
     groups = np.unique(context.table.group.to_numpy(dtype=str), return_inverse=True)[1]
     usable = [k for k in range(len(labels)) if len(np.unique(groups[index == k])) >= 2]
@@ -91,12 +91,12 @@ def _estimate(guess: Guess, truth: Ints, groups: Ints) -> Estimate:
 def _verdict(
     guesses: Mapping[str, Guess], numbers: Mapping[str, Estimate], chance: float, images: int
 ) -> Finding | Clear:
-    """Judge the guesses; ``all`` and each clue alone, but not mean grey."""
-    judged = [name for name in guesses if name != GREY]
-    telling = [name for name in judged if guesses[name].p <= P]
+    """Return the outcome for ``all`` and for each clue alone, but not for mean grey."""
+    counted = [name for name in guesses if name != GREY]
+    telling = [name for name in counted if guesses[name].p <= P]
     material = [name for name in telling if _skill(numbers[name], chance) > MATERIAL]
     shown = {name: numbers[name] for name in sorted(numbers, key=lambda name: (name != "all", -guesses[name].balanced))}
-    best = next((name for name in shown if name in judged and name != "all"), "all")
+    best = next((name for name in shown if name in counted and name != "all"), "all")
     sentence = (
         f"From source, size, compression, borders and what is known of the patient, without the lungs, the label of "
         f"{_text(numbers['all'])} of {images:,} images is guessed rightly (labels weigh the same; chance "

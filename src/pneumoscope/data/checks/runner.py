@@ -1,4 +1,4 @@
-"""The way into the gate: all checks on one manifest, kept so that a second training does not wait for them again."""
+"""Run all checks on one manifest; reports are cached, so that a second training does not wait for them again."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def check(
     progress: Progress = silent,
     cache: Path | None = None,
 ) -> CheckReport:
-    """Put all questions to a manifest; the report of the same rows, parts, classes and files comes from the cache.
+    """Run all checks; the report of the same rows, parts, classes and files comes from the cache.
 
     Args:
         manifest: Any manifest; without parts, nothing can leak between them, and the report says so.
@@ -47,14 +47,19 @@ def check(
         try:
             return CheckReport.model_validate_json(kept.read_bytes())
         except ValidationError:
-            pass  # of another version, or torn: made anew
+            pass  # of another version, or cut off: the checks run again
     report = run_checks(build_context(manifest, classes, progress=progress, cache=folder), started)
     write_text(kept, report.model_dump_json())
     return report
 
 
 def run_checks(context: CheckContext, started: float | None = None) -> CheckReport:
-    """Run every check on what was measured."""
+    """Run every check on measured files.
+
+    Args:
+        context: The manifest with the facts of its files.
+        started: When the measurement began (``time.perf_counter``); None: now.
+    """
     begun = time.perf_counter() if started is None else started
     outcomes = [known.run(context) for known in CHECKS.values()]
     table = context.table
@@ -75,7 +80,7 @@ def run_checks(context: CheckContext, started: float | None = None) -> CheckRepo
 
 
 def _key(manifest: Manifest, classes: Mapping[str, str] | None) -> str:
-    """Return the name of a report: the whole table, the files, the classes, and the checks as they are written."""
+    """Return the name of a cached report: a hash of the table, the files, the classes and the checks' own source."""
     text = manifest.table.to_csv(index=False)
     connected_components = " ".join(f"{label}={name}" for label, name in sorted((classes or {}).items()))
     checks = [file.read_text("utf-8") for file in sorted(Path(__file__).parent.glob("*.py"))]

@@ -17,7 +17,7 @@ from pneumoscope.stats.intervals import proportion
 
 
 def find_shared_images(context: CheckContext) -> Finding | Clear:
-    """Find pictures that two sources share, and say what the table of ancestors knows of the two."""
+    """Find pictures that two sources share, with what the table of ancestors states about the two."""
     name = "shared-images"
     sources = context.table.source.to_numpy()
     present = sorted(set(sources))
@@ -54,7 +54,7 @@ def find_shared_images(context: CheckContext) -> Finding | Clear:
 
 
 def _shares(context: CheckContext, pairs: list[Pair], one: str, other: str) -> dict[str, Estimate]:
-    """Return for the labels concerned which share of a source's images is in the other."""
+    """Return, for the labels concerned, the share of a source's images that is in the other source."""
     table = context.table
     shared = np.zeros(len(context), dtype=np.bool_)
     shared[[row for pair in pairs for row in (pair.first, pair.second)]] = True
@@ -69,7 +69,7 @@ def _shares(context: CheckContext, pairs: list[Pair], one: str, other: str) -> d
 
 
 def find_known_ancestors(context: CheckContext) -> Finding | Clear:
-    """Say what the table of ancestors knows of the sources here, where pixels can't show it."""
+    """Report what the table of ancestors states about the sources, where pixels cannot show it."""
     name = "known-ancestors"
     table = context.table
     present = sorted(set(table.source))
@@ -77,7 +77,7 @@ def find_known_ancestors(context: CheckContext) -> Finding | Clear:
     said, cases = [], []
     for source in present:
         for line in descent_lines(source):
-            if len(line) > 1:  # each step is said once, by the set that it starts from
+            if len(line) > 1:  # each step is reported once, by the set at its start
                 continue
             step = line[0]
             labels = [label for label in step.labels or sorted(set(table.label)) if counts[source, label]]
@@ -104,7 +104,7 @@ def find_known_ancestors(context: CheckContext) -> Finding | Clear:
 
 
 def find_one_source_labels(context: CheckContext) -> Finding | Clear:
-    """Find labels that come from one source while the data have more: disease and archive can't be told apart."""
+    """Find labels that come from one source while the data have several: disease and archive are then inseparable."""
     name = "one-source-labels"
     labels = np.array(context.labels)
     sources = context.table.source.to_numpy(dtype=str)

@@ -1,7 +1,7 @@
-"""The body of a phantom: who the patient is, how he stands, and what the X-rays meet on their way.
+"""The body of a phantom: the patient, the pose, and the tissue that X-rays pass through.
 
-Lengths are in the body units of ``phantom_shapes``. What is summed up is attenuation: 0 = air, about 1 = the trunk's
-soft tissue.
+Lengths are in the body units of ``shapes.py``. Attenuation adds up along a ray: 0 = air, about 1 = the trunk's soft
+tissue.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pneumoscope.data.phantoms.shapes import Array, Grid, Polyline, curve, ellip
 
 @dataclass(frozen=True, slots=True)
 class Patient:
-    """What stays the same from image to image. Lengths in body units."""
+    """The features that all images of a patient share. Lengths are in body units."""
 
     sex: str
     age: int
@@ -41,7 +41,7 @@ class Patient:
 
 @dataclass(frozen=True, slots=True)
 class Pose:
-    """What differs from image to image of one patient."""
+    """The features that differ between images of one patient."""
 
     view: str
     scale: float
@@ -55,11 +55,11 @@ class Pose:
 
 @dataclass(frozen=True, slots=True)
 class Body:
-    """What the rays meet, all [H, W].
+    """The tissue in the rays' way, all [H, W].
 
     Attributes:
-        solid: Attenuation of everything, were there no air in the lungs.
-        air: Attenuation that the lungs' air takes away again; an opacity fills part of it.
+        solid: Attenuation of the whole body, as if the lungs held no air.
+        air: Attenuation that the lungs' air removes; an opacity fills part of it.
         lungs: True where lung is seen, heart and mediastinum left out.
         lateral: 0 at the midline .. 1 at the chest wall.
         level: 0 at the apex, 1 at the top of the left dome; the angles lie deeper.
@@ -116,7 +116,7 @@ def new_pose(rng: np.random.Generator, view: str) -> Pose:
 
 
 def project(patient: Patient, pose: Pose, grid: Grid) -> Body:
-    """Let the rays pass through the patient: see ``Body``."""
+    """Project the patient onto the image: see ``Body``."""
     rng = np.random.default_rng(patient.texture)
     p, x, y = patient, grid.x, grid.y
     middle = x - p.bend * np.sin(3 * y) - pose.turn  # spine and mediastinum
@@ -275,7 +275,7 @@ def _vessels(grid: Grid, rng: np.random.Generator) -> Array:
 
 
 def _gas(p: Patient, grid: Grid, rng: np.random.Generator, middle: Array, dome: Array) -> Array:
-    """Return what air takes away outside the lungs: trachea, main bronchi, stomach, bowel."""
+    """Return the attenuation that air removes outside the lungs: trachea, main bronchi, stomach, bowel."""
     airway = np.array([(-0.02, -1.6), (-0.012, -0.8), (-0.025, -0.45), (-0.02, -0.20)])
     airway[:, 0] += -p.bend + rng.normal(0, 0.006)
     fork = airway[-1]

@@ -1,4 +1,4 @@
-"""A set of phantoms on disk: images, masks and a manifest, with patients, sources and parts as a real set has them."""
+"""A set of phantoms on disk: images, masks and a manifest, with patients and sources like those of a real set."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def write_set(
     depend on the label, unless ``shortcut`` says so. The manifest lists every image once, in the first of the formats.
 
     Args:
-        folder: Where; made if absent. Holds images/, dicom/, masks/lungs/ and masks/opacity/ (where there is one).
+        folder: The folder, created if absent. It holds images/, dicom/, masks/lungs/ and masks/opacity/.
         patients_per_class: Patients of each label.
         labels: From the vocabulary.
         seed: Another seed gives other patients.
@@ -49,7 +49,7 @@ def write_set(
         formats: ``png``, ``dicom`` or both.
         sources: Names in ``SOURCES``.
         bits: Of the PNG files, 8 or 16.
-        shortcut: Share 0..1 of the patients whose source is decided by their label: something for an audit to find.
+        shortcut: Share 0..1 of the patients whose label decides their source, for an audit to find.
         overwrite: Write into a folder that is not empty; files of the same names are replaced, others stay.
         tick: Called with (images written, images in all).
 
@@ -69,8 +69,8 @@ def write_set(
         phantom = draw(seed, plan.index, plan.label, size, plan.source, patient=plan.patient)
         rows.append(_write(folder, plan, phantom, formats, bits))
         tick(done, len(plans))
-    asked = f"{patients_per_class} patients of each of {', '.join(labels)}; seed {seed}; size {size}"
-    notes = [f"{STATEMENT}: {asked}"]
+    description = f"{patients_per_class} patients of each of {', '.join(labels)}; seed {seed}; size {size}"
+    notes = [f"{STATEMENT}: {description}"]
     if shortcut:
         notes.append(f"the label decides the source of {shortcut:.0%} of the patients, on purpose")
     manifest = Manifest.from_rows(rows, dict.fromkeys(sources, folder), notes)
@@ -90,20 +90,22 @@ class _Plan:
 
     @property
     def name(self) -> str:
-        """Its file name, which says nothing of the label."""
+        """Its file name, which does not reveal the label."""
         return f"phantom-{self.patient:05d}-{self.study}"
 
 
 def _plan(
     seed: int, patients_per_class: int, labels: Sequence[str], sources: Sequence[str], shortcut: float
 ) -> list[_Plan]:
-    """Decide who has which label and source, in an order that does not tell."""
+    """Return all images to draw, with label and source, in an order that does not reveal the label."""
     rng = stream(seed, PLAN)
     people = []
     for number, label in enumerate(labels):
-        dealt = [sources[i % len(sources)] for i in range(patients_per_class)]  # as even as can be within the label
+        own_sources = [
+            sources[i % len(sources)] for i in range(patients_per_class)
+        ]  # as even as possible within the label
         bound = rng.random(patients_per_class) < shortcut
-        people += [(label, sources[number % len(sources)] if b else s) for s, b in zip(dealt, bound, strict=True)]
+        people += [(label, sources[number % len(sources)] if b else s) for s, b in zip(own_sources, bound, strict=True)]
     order = rng.permutation(len(people)).tolist()
     images = rng.choice([1, 2, 3], len(people), p=[0.5, 0.3, 0.2]).tolist()
     plans: list[_Plan] = []
@@ -152,7 +154,7 @@ def _write(folder: Path, plan: _Plan, phantom: Phantom, formats: Sequence[str], 
 def _check_options(
     patients: int, labels: Sequence[str], formats: Sequence[str], sources: Sequence[str], bits: int, shortcut: float
 ) -> None:
-    """Refuse a set that cannot be written, before anything is."""
+    """Refuse a set that cannot be written, before anything is written."""
     for name, values in (("labels", labels), ("formats", formats), ("sources", sources)):
         if not values or len(set(values)) != len(values):
             raise UsageError(name, f"{list(values)} is empty or names one twice.", "Name each once.")

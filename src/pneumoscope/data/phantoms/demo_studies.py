@@ -1,6 +1,6 @@
-"""The drawn studies that the demo shows: a patient with a prior image, two "hospitals", PNG and DICOM, and no chest.
+"""The drawn studies of the demo: a patient with a prior image, two "hospitals", PNG and DICOM, and no chest at all.
 
-What a model says about them is no sign of what it says about patients.
+A model's answers to them say nothing about its answers to patients.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SIZE = 1024
 
 @dataclass(frozen=True, slots=True)
 class DemoStudy:
-    """One study: whose (one number, one patient), what is drawn, and, where it is DICOM, when it was "taken"."""
+    """One study: its patient (one number each), its content and, for DICOM, its date."""
 
     patient: int
     index: int
@@ -73,7 +73,7 @@ def has_dicom() -> bool:
 
 
 def step_wedge(size: int) -> NDArray[np.float32]:
-    """Return [size, size] of what is exposed to test an X-ray tube: no chest, so that a model should keep silent."""
+    """Return [size, size], a test picture of an X-ray tube: it shows no chest, so that a model should refuse it."""
     picture = np.full((size, size), 0.05, np.float64)
     edge, steps = size // 10, 10
     across = np.arange(size - 2 * edge) * steps // (size - 2 * edge)

@@ -1,4 +1,4 @@
-"""Phantoms as files: PNG and DICOM, each saying in its own way that no patient is shown.
+"""Phantoms as files: PNG and DICOM, each with a statement that it shows no patient.
 
 DICOM is written as the Digital X-Ray IOD for presentation (PS3.3 A.26), uncompressed, so that any viewer and this
 package's own decoder can be tried on it. UIDs are derived from the pixels: the same phantom has the same UIDs.
@@ -40,7 +40,7 @@ _VIEWS: Mapping[str, tuple[str, str, str]] = MappingProxyType(
 )
 
 
-def stored(pixels: NDArray[np.float32], bits: int) -> NDArray[np.uint16]:
+def to_stored_values(pixels: NDArray[np.float32], bits: int) -> NDArray[np.uint16]:
     """Return [H, W] 0..1 as whole numbers 0..2**bits - 1, rounded to the nearest."""
     values: NDArray[np.uint16] = np.rint(pixels * (2**bits - 1)).astype(np.uint16)
     return values
@@ -48,7 +48,7 @@ def stored(pixels: NDArray[np.float32], bits: int) -> NDArray[np.uint16]:
 
 def write_png(path: Path, pixels: NDArray[np.float32], bits: int = 8) -> None:
     """Write an image [H, W], 0..1, as greyscale PNG of 8 or 16 bits, marked as synthetic."""
-    values = stored(pixels, bits)
+    values = to_stored_values(pixels, bits)
     image = Image.fromarray(values if bits == 16 else values.astype(np.uint8))
     about = PngInfo()
     for key, text in (("Description", STATEMENT), ("Copyright", "CC0-1.0"), ("Software", f"pneumoscope {__version__}")):
@@ -96,7 +96,7 @@ def to_dataset(phantom: Phantom, study: int, inverted: bool = False) -> Dataset:
     def uid(*parts: str) -> str:
         return str(generate_uid(entropy_srcs=["pneumoscope phantom", *parts]))
 
-    values = stored(phantom.pixels, DICOM_BITS)
+    values = to_stored_values(phantom.pixels, DICOM_BITS)
     identity = hashlib.sha256(values.tobytes()).hexdigest()
     position, view_code, view_meaning = _VIEWS[phantom.view]
     ds = Dataset()

@@ -1,4 +1,4 @@
-"""What each label puts into a phantom's lungs: how much of their air is replaced, and where.
+"""The opacity of each label in a phantom's lungs: how much of their air it replaces, and where.
 
 The patterns are textbook caricatures, each with wide variation and subtle cases; they are not a model of disease.
 
@@ -33,7 +33,7 @@ class Opacity:
 
     Attributes:
         fill: Share 0..1 of the lung's air that is replaced.
-        region: 0..1, where a reader would draw it: the pattern's envelope, without its fine texture.
+        region: 0..1, where a reader would outline it: the pattern's envelope, without its fine texture.
     """
 
     fill: Array

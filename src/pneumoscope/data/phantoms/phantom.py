@@ -1,8 +1,8 @@
 """Phantoms: labelled synthetic chest radiographs, for demos and tests that need no patient's image.
 
-They are drawn with NumPy from (seed, index) alone, so a test can ask for hundreds, know every lung and opacity to the
-pixel, and get the same ones tomorrow. They prove that the machinery works, never that a model is any good on patients;
-hence every one says SYNTHETIC, in its pixels, its file and its manifest row.
+NumPy draws them from (seed, index) alone, so that a test can draw hundreds, knows every lung and opacity to the pixel,
+and gets the same ones tomorrow. They show that the program works, never that a model is good on patients. Every phantom
+therefore says SYNTHETIC, in its pixels, its file and its manifest row.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from pneumoscope.data.phantoms.opacity import draw_opacity, region_mask
 from pneumoscope.data.phantoms.shapes import make_grid
 from pneumoscope.data.phantoms.source import SOURCES, expose, mark
 
-# What a stream of random numbers is for. Separate streams, so that a change in one part moves nothing in another.
+# The purpose of each stream of random numbers. The streams are separate, so that a change in one affects no other.
 _PATIENT, _DISEASE, _SEVERITY, _COURSE, _POSE, _NOISE, _MARKS, PLAN = range(8)
 
 
@@ -117,7 +117,7 @@ def draw(
 
 
 def check_source(name: str) -> None:
-    """Refuse a source that cannot be drawn.
+    """Raise an error unless the source can be drawn.
 
     Raises:
         UsageError: The name is not in ``SOURCES``.
@@ -140,7 +140,7 @@ def _pose(rng: np.random.Generator, view: str | None) -> Pose:
 
 
 def _check_numbers(seed: int, index: int, patient: int, height: int, width: int) -> None:
-    """Refuse what cannot be drawn."""
+    """Raise an error for numbers and sizes that cannot be drawn."""
     for name, value in (("seed", seed), ("index", index), ("patient", patient)):
         if value < 0:
             raise UsageError(name, f"{value} is negative; random streams are numbered from 0.")

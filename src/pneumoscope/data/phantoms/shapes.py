@@ -1,4 +1,4 @@
-"""The pencil with which phantoms are drawn: pixels in body coordinates, soft-edged shapes, strokes and noise.
+"""The drawing tools of phantoms: pixels in body coordinates, soft-edged shapes, strokes and noise.
 
 Body coordinates: x grows to the patient's left (the image's right), y downwards, and the short side of an image spans
 about -1..1. Shapes are implicit functions (positive inside, roughly a distance), so that masks are exact at every size
@@ -90,7 +90,7 @@ class Grid:
 
 
 def make_grid(height: int, width: int, scale: float, angle: float, shift: tuple[float, float]) -> Grid:
-    """Lay the pixels of an image over a body that is scaled, turned (radians) and shifted in the image plane."""
+    """Return the pixels of an image over a body that is scaled, turned (radians) and shifted in the image plane."""
     unit = 2 / min(height, width)
     cos, sin = math.cos(angle) / scale, math.sin(angle) / scale
     turn = np.array([[cos, sin], [-sin, cos]])

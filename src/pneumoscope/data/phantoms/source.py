@@ -1,6 +1,6 @@
-"""Where a phantom was "taken": the tone, noise, borders and markers by which real hospitals' images differ.
+"""The source of a phantom: the tone, noise, borders and markers by which real hospitals' images differ.
 
-A model can learn these instead of the lungs; sources exist here so that an audit has that shortcut to find.
+A model can learn these instead of the lungs. Phantoms have sources so that an audit can find that shortcut.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ WORD = "SYNTHETIC"
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One hospital's way of making a picture."""
+    """The imaging of one hospital."""
 
     exposure: float  # the tone curve's gain: higher is whiter
     gamma: float  # contrast of the dark tones
@@ -57,7 +57,7 @@ def expose(attenuation: Array, source: Source, gain: float, view: str, grid: Gri
     """Turn attenuation [H, W] into a picture [H, W] 0..1, without marks.
 
     Args:
-        attenuation: What the rays met, 0 = air.
+        attenuation: [H, W] along the rays, 0 = air.
         source: The hospital.
         gain: Exposure of this one image, about 1.
         view: AP images are noisier: they are taken at the bedside.

@@ -1,7 +1,7 @@
 """Any table of images: one CSV row per image, the columns named by options.
 
 A term is mapped as it stands, whole: NIH's ``Finding Labels`` of ``Effusion|Pneumonia`` is one term, not two, and needs
-its own ``--map``. A row that no table maps is an error, or dropped and listed when the user says so.
+its own ``--map``. A row without a mapping is an error, or is dropped and listed when the user says so.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
 
 
 def _refuse(path: Path, options: ImportOptions, unmapped: dict[str, int], missing: list[str]) -> None:
-    """Refuse what the user did not say to drop."""
+    """Refuse unmapped terms and missing images, unless the user said to drop them."""
     if unmapped and not options.drop_unmapped:
         first = next(iter(unmapped))
         raise LabelError(

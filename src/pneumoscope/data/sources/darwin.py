@@ -46,7 +46,7 @@ DISEASES: Mapping[str, str] = MappingProxyType(
 """Tag, verbatim -> label."""
 
 _SPECIFIC = ("other", "pneumonia")
-"""Labels that say less than any other tag beside them, the vaguest first: ARDS with Streptococcus is bacterial."""
+"""Labels that say less than any other tag, the vaguest first: ARDS with Streptococcus is bacterial."""
 
 MODALITIES = frozenset({"X-ray", "CT"})
 FACTS = frozenset(
@@ -100,10 +100,10 @@ def read_annotation(path: Path, name: str) -> Annotation:
 
     Args:
         path: The file.
-        name: What to call it.
+        name: Its name in an error message.
 
     Raises:
-        ManifestError: It is something else.
+        ManifestError: It is no such file.
     """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
@@ -144,7 +144,7 @@ def _rings(item: Mapping[str, Any]) -> Polygon | None:
 
 
 def label_from_tags(tags: Sequence[str], diseases: Mapping[str, str]) -> tuple[str | None, str]:
-    """Return the label that the tags state, None if they state none or two, and the tags that speak of it.
+    """Return the label that the tags state (None if they state none or two), and the tags that name a disease.
 
     COVID-19 wins, since V7 tags it beside Viral Pneumonia. Among the rest the more specific one counts.
     """

@@ -1,8 +1,9 @@
 """A tree of DICOM files, labelled by a CSV file that names them by their SOP Instance UID.
 
-Such a tree comes out of an archive as it is: any names, several modalities, lateral views, a directory record. Kept
-are chest radiographs with a label; everything else is listed. Numbers of patients and studies are replaced by keyed
-hashes: a manifest travels, and a patient's number or name must not travel with it. Sections are those of PS3.3.
+Such a tree comes from an archive without any preparation: any names, several modalities, lateral views, a directory
+record. The source keeps chest radiographs with a label and lists everything else. Keyed hashes replace the numbers of
+patients and studies: a manifest travels, and a patient's number or name must not travel with it. Sections are those of
+PS3.3.
 """
 
 from __future__ import annotations
@@ -23,9 +24,9 @@ from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link
 from pneumoscope.imaging.plane import suppress_warnings
 
 MODALITIES = ("CR", "DX", "DR", "RG")
-"""Kept by themselves (C.7.3.1.1.1): computed and digital radiography, and two names that older devices gave them."""
+"""Modalities that are kept by default (C.7.3.1.1.1): computed and digital radiography, and two older names."""
 ON_REQUEST = ("OT", "HC", "XC", "SC")
-"""May hold a radiograph (digitised film, hard copy, a photograph, a secondary capture): only with ``--modality``."""
+"""Modalities that may hold a radiograph (film, hard copy, photograph, secondary capture): with ``--modality``."""
 BODY_PARTS = ("CHEST", "THORAX", "LUNG")
 """Values of BodyPartExamined (PS3.16 Annex L) that are a chest radiograph; an absent one says nothing against it."""
 COLUMNS = ("image", "label")
@@ -40,7 +41,7 @@ _READ = (
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """What is read of one file. ``patient`` and ``study`` are the true numbers: they never leave this module."""
+    """The header of one file. ``patient`` and ``study`` are the true numbers: they never leave this module."""
 
     file: str
     uid: str
@@ -97,8 +98,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         )
     for uid in terms:
         listing.drop(uid, "no DICOM file has this SOPInstanceUID")
-    # Without a key of the user's the set is its own key: the same files give the same numbers, and who hasn't the files
-    # can't try all patient numbers out, as with a plain hash.
+    # Without a user's key the set is its own key: the same files give the same numbers, and nobody without the files
+    # can try all patient numbers, as with a plain hash.
     key = options.key or hashlib.sha256("\n".join(sorted(key_parts)).encode()).digest()
     listing.rows += [_row(header, term, mapping[term], key, options) for header, term in kept]
     listing.notes.append(
@@ -109,7 +110,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
 
 
 def read_labels(path: Path, options: ImportOptions) -> dict[str, str]:
-    """Return SOPInstanceUID -> term, as the table has them.
+    """Return SOPInstanceUID -> term, verbatim from the table.
 
     Raises:
         UsageError: The table lacks a column.
@@ -146,7 +147,7 @@ def _modalities(options: ImportOptions) -> tuple[str, ...]:
 
 
 def _headers(folder: Path, table: Path, listing: Listing) -> Iterator[Header]:
-    """Yield the header of each DICOM file; the others are listed."""
+    """Yield the header of each DICOM file, and list the other files."""
     try:
         import pydicom
     except ImportError as error:
@@ -185,7 +186,7 @@ def _header(tags: Tags) -> Header:
         body_part=tags.text("BodyPartExamined"),
         view=str(metadata(tags, swapped=False)["view"] or ""),
         intent=tags.text("PresentationIntentType"),
-        # A number is unique only together with who gave it (C.7.1.1).
+        # A number is unique only together with its issuer (C.7.1.1).
         patient=f"{tags.text('IssuerOfPatientID')}|{number}" if (number := tags.text("PatientID")) else "",
         study=tags.text("StudyInstanceUID"),
     )

@@ -1,6 +1,6 @@
 """Any folder of class folders: ``DIR/NAME/**/image``, with ``--map NAME=label`` for each name.
 
-A name that is itself a label of the vocabulary maps to itself. Nothing is guessed from a part of a name.
+A name that is a label of the vocabulary maps to itself. A part of a name never decides.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """covid-chestxray-dataset: radiographs of COVID-19 and other pneumonias from publications and case collections.
 
-Cohen, Morrison and Dao, COVID-19 Image Data Collection, 2020, arXiv:2006.11988. ``metadata.csv`` lists more than
-anyone's folder holds, among it CT slices, laterals and findings that were never filled in (``todo``). Kept are
-frontal radiographs whose finding the table below knows; all else is listed with its reason.
+Cohen, Morrison and Dao, COVID-19 Image Data Collection, 2020, arXiv:2006.11988. ``metadata.csv`` lists more images than
+any copy holds, among them CT slices, laterals and findings that were never filled in (``todo``). The source keeps
+frontal radiographs whose finding the table below knows, and lists all others with a reason.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ PROVENANCE = "column 'finding', taken from the publication or case report (Cohen
 def scan(folder: Path, options: ImportOptions) -> Listing:
     """List the rows of ``metadata.csv`` that are frontal radiographs with a finding and an image.
 
-    ``options.findings`` are terms of the column ``finding``, whole: ``COVID-19`` is not ``COVID-19, ARDS``.
+    ``options.findings`` are whole terms of the column ``finding``: ``COVID-19`` is not ``COVID-19, ARDS``.
     """
     path = folder / "metadata.csv"
     if not path.is_file():

@@ -1,8 +1,8 @@
 """Chest X-Ray Images (Pneumonia): children of one to five years, Guangzhou.
 
 Kermany et al., Identifying Medical Diagnoses and Treatable Diseases by Image-Based Deep Learning, Cell 2018. Layout:
-``{train,val,test}/{NORMAL,PNEUMONIA}/*.jpeg``; patient and kind stand in the file's name. The published division is
-not taken over: its validation part has 16 images. ``data split`` makes one.
+``{train,val,test}/{NORMAL,PNEUMONIA}/*.jpeg``; the file's name has patient and kind. The source ignores the published
+division, whose validation part has 16 images. ``data split`` makes a new one.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from pneumoscope.imaging.files import why_not_image
 LICENSE = "CC BY 4.0"
 PROVENANCE = "graded by two physicians, a third checked the evaluation set (Kermany 2018); kind from the file name"
 
-# personN is taken as the patient whatever the kind. Bacteria and virus may well count apart, so that the same number
-# can stand for two children; joining two children costs nothing, parting one child's images costs the test its worth.
+# personN is the patient, whatever the kind. Bacteria and virus may well count apart, so that the same number can mean
+# two children. Joining two children costs nothing; separating one child's images makes the test worthless.
 _SICK = re.compile(r"(person\d+)_(bacteria|virus)_\d+\.jpe?g")
 _WELL = re.compile(r"((?:NORMAL2-)?IM-\d+)-\d+(?:-\d+)?\.jpe?g")
 _MENDELEY = re.compile(r"((BACTERIA|VIRUS|NORMAL)-\d+)-\d+\.jpe?g")  # names of the set's third version

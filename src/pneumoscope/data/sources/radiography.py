@@ -2,8 +2,8 @@
 
 Chowdhury et al., Can AI Help in Screening Viral and COVID-19 Pneumonia?, IEEE Access 2020; Rahman et al., Exploring the
 Effect of Image Enhancement Techniques, Computers in Biology and Medicine 2021. It has no patient numbers, and it is
-compiled from other sets: its viral pneumonias are the children of Kermany's, some of its COVID-19 images are in
-ieee8023, some of its normal ones in NIH. A model that has met it alone has met no adult with another lung disease.
+compiled from other sets: its viral pneumonias are the children of Kermany's set, some of its COVID-19 images are in
+ieee8023, some of its normal ones in NIH. A model trained on it alone has seen no adult with another lung disease.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _scan_class(folder: Path, listing: Listing, options: ImportOptions) -> None:
     for path in files_under(folder):
         name, reason = relative_name(path, listing.root), why_not_image(path)
         if path.parent == folder / "masks" and (images / path.name).is_file():
-            continue  # comes in as the lung mask of its image
+            continue  # it is imported as the lung mask of its image
         if reason is not None or path.parent != images:
             listing.drop(name, reason or "not in images/, nor the mask of an image")
             continue
