@@ -8,6 +8,7 @@ from types import MappingProxyType
 from pneumoscope.bundle.card import Card, CheckNote
 from pneumoscope.bundle.evidence import Opening
 from pneumoscope.core.labels import display_name
+from pneumoscope.recipes.recipe import Pretrained, Recipe
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.metric_table import TITLES
 
@@ -137,3 +138,30 @@ def describe_checks(findings: Sequence[CheckNote] | None) -> str:
     allowed = [finding.name for finding in findings if finding.because is not None]
     parts += [f"Allowed by the user, with a reason: {join_names(allowed)}."] if allowed else []
     return " ".join(parts)
+
+
+def count_by_part(card: Card) -> dict[str, int]:
+    """Return part -> number of images, in the order of the parts."""
+    parts: dict[str, int] = {}
+    for label in card.labels:
+        for part, count in label.images.items():
+            parts[part] = parts.get(part, 0) + count
+    order = ("train", "validation", "calibration", "test")
+    return {part: parts[part] for part in (*order, *sorted(set(parts) - {*order})) if part in parts}
+
+
+def describe_start(recipe: Recipe) -> str:
+    """Return where the first weights of a recipe come from."""
+    network = recipe.network
+    if isinstance(network.pretrained, Pretrained):
+        frozen = ", the trunk kept frozen" if network.frozen else ", fine-tuned"
+        return f"Trunk from {network.pretrained.file} ({network.pretrained.licence}){frozen}; head at random."
+    if network.pretrained is not None:
+        frozen = "frozen" if network.frozen else "fine-tuned"
+        return f"Trunk from {network.pretrained} weights, {frozen}; head at random."
+    return f"At random, as in {network.initialisation.capitalize()}."
+
+
+def describe_network(recipe: Recipe | None) -> str:
+    """Return the network and head of a recipe."""
+    return "a convolutional network" if recipe is None else f"network {recipe.network.name}, head {recipe.head.kind}"

@@ -19,8 +19,7 @@ from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.reporting.charts.training_curves import draw_training_curve
-from pneumoscope.reporting.checklist_answers import by_part, start
-from pneumoscope.reporting.checklists import filled
+from pneumoscope.reporting.checklists.fill import fill_checklists
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.model_card import card_markdown
 from pneumoscope.reporting.pages import sections
@@ -90,7 +89,7 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         headline_part=where,
         headline_keys=keys,
         test_words=formatting.describe_openings(record.openings),
-        parts=list(by_part(card)),
+        parts=list(formatting.count_by_part(card)),
         data=record.data,
         leaks=formatting.join_names(record.leaks),
         counts_text=format_counts,
@@ -103,7 +102,7 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         no_pattern=NO_PATTERN,
         openings=record.openings,
         facts=sections.facts(card, record.identity),
-        checklists=filled(record),
+        checklists=fill_checklists(record),
         statuses=STATUSES,
     )  # fmt: skip
     return page
@@ -132,7 +131,7 @@ def rewrite_reports(bundle: Path) -> list[Path]:
 
 def describe_images(record: Record) -> str:
     """Return in words how many images of which sources a model was developed on."""
-    parts = by_part(record.card)
+    parts = formatting.count_by_part(record.card)
     shown = ", ".join(f"{part} {count:,}" for part, count in parts.items())
     return f"{sum(parts.values()):,} images of {formatting.join_names(formatting.sources_of(record.card))}: {shown}"
 
@@ -172,7 +171,7 @@ def _recipe_rows(recipe: Recipe) -> list[tuple[str, str]]:
     stop = "" if plan.early_stopping is None else f", stopped after {plan.early_stopping.patience} without a better one"
     rows = [
         ("Network", f"{recipe.network.name}, head {recipe.head.kind}{hidden}"),
-        ("Start", start(recipe)),
+        ("Start", formatting.describe_start(recipe)),
         ("Input", f"{recipe.input.size} × {recipe.input.size}, {recipe.input.channels} channel(s)"),
         ("Augmentation", ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in augment.items()) or "none"),
         ("Loss", f"{recipe.loss.kind}, class weights {recipe.loss.class_weights}, sampling {plan.sampling}"),

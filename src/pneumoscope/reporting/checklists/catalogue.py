@@ -1,25 +1,20 @@
-"""The reporting checklists, filled in as far as a program can know the answers, and no further.
+"""The items of the reporting checklists, each with the topic that answers it.
 
 CLAIM: Tejani et al., Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 Update, Radiology:
-Artificial Intelligence 2024;6(4):e240300. TRIPOD+AI: Collins et al., BMJ 2024;385:e078378. The items are named here in
-our own short words; the papers hold the full text. Whoever writes a paper must fill what says "not reported".
+Artificial Intelligence 2024;6(4):e240300. TRIPOD+AI: Collins et al., BMJ 2024;385:e078378. This module names the
+items in short words of its own; the papers hold the full text.
 """
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
 from typing import NamedTuple
-
-from pneumoscope.reporting.checklist_answers import Answer, answers
-from pneumoscope.reporting.record import Record
 
 
 class Item(NamedTuple):
-    """An item of a checklist: its number, what it asks for, and the topic that answers it."""
+    """An item of a checklist: its number, its question, and the topic that answers it."""
 
     number: str
-    asks: str
+    question: str
     topic: str
 
 
@@ -41,7 +36,7 @@ class Checklist(NamedTuple):
 def _items(rows: str) -> tuple[Item, ...]:
     """Return items from lines of ``number | what it asks | topic``."""
     fields = ([field.strip() for field in line.split("|")] for line in rows.strip().splitlines())
-    return tuple(Item(number, asks, topic) for number, asks, topic in fields)
+    return tuple(Item(number, question, topic) for number, question, topic in fields)
 
 
 CLAIM = Checklist(
@@ -193,25 +188,3 @@ TRIPOD_AI = Checklist(
     ),
 )  # fmt: skip
 """All 27 items, 52 with their parts."""
-
-
-class Filled(NamedTuple):
-    """A checklist with its answers."""
-
-    checklist: Checklist
-    sections: tuple[tuple[str, tuple[tuple[Item, Answer], ...]], ...]
-    counts: dict[str, int]
-    """Status -> items."""
-
-
-def filled(record: Record, checklists: Sequence[Checklist] = (CLAIM, TRIPOD_AI)) -> list[Filled]:
-    """Return the checklists with what is known, and what a person has to add."""
-    known = answers(record)
-    result = []
-    for checklist in checklists:
-        sections = tuple(
-            (section.name, tuple((item, known[item.topic]) for item in section.items)) for section in checklist.sections
-        )
-        counts: Counter[str] = Counter(answer.status for _, items in sections for _, answer in items)
-        result.append(Filled(checklist, sections, dict(counts)))
-    return result

@@ -6,8 +6,9 @@ import pytest
 
 from pneumoscope.bundle.card import Card, CheckNote, CheckSummary, LabelDefinition, read_card
 from pneumoscope.bundle.evidence import Fact, Opening
-from pneumoscope.reporting.checklist_answers import Answer, answers
-from pneumoscope.reporting.checklists import CLAIM, TRIPOD_AI, filled
+from pneumoscope.reporting.checklists.answer import Answer
+from pneumoscope.reporting.checklists.catalogue import CLAIM, TRIPOD_AI
+from pneumoscope.reporting.checklists.fill import answer_topics, fill_checklists
 from pneumoscope.reporting.record import Record
 
 bundles = pytest.importorskip("bundles")
@@ -31,7 +32,7 @@ def card(tmp_path) -> Card:
 
 
 def by_number(record: Record, name: str) -> dict[str, Answer]:
-    [one] = [found for found in filled(record) if found.checklist.name == name]
+    [one] = [found for found in fill_checklists(record) if found.checklist.name == name]
     return {item.number: answer for _, items in one.sections for item, answer in items}
 
 
@@ -49,13 +50,13 @@ def test_tripod_ai_has_its_27_items_with_their_52_parts_in_order():
 
 def test_every_item_has_an_answer_and_every_answer_an_item(card):
     topics = {item.topic for checklist in (CLAIM, TRIPOD_AI) for s in checklist.sections for item in s.items}
-    assert topics == set(answers(Record(card, "a" * 64)))
+    assert topics == set(answer_topics(Record(card, "a" * 64)))
 
 
 def test_an_open_answer_says_what_to_add_and_a_whole_one_says_something(card):
-    for topic, answer in answers(Record(card, "a" * 64)).items():
-        assert bool(answer.add) == (answer.status in ("partly", "not reported")), topic
-        assert answer.says or answer.status == "not reported", topic
+    for topic, answer in answer_topics(Record(card, "a" * 64)).items():
+        assert bool(answer.to_add) == (answer.status in ("partly", "not reported")), topic
+        assert answer.text or answer.status == "not reported", topic
 
 
 @pytest.mark.parametrize(
@@ -71,16 +72,16 @@ def test_what_only_people_know_is_not_reported(card, name, numbers):
 
 
 def test_counts_are_of_all_items(card):
-    assert [sum(one.counts.values()) for one in filled(Record(card, "a" * 64))] == [44, 52]
+    assert [sum(one.counts.values()) for one in fill_checklists(Record(card, "a" * 64))] == [44, 52]
 
 
 def test_numbers_by_part_are_those_of_the_card(card):
-    assert "train 14; validation 6; test 4" in by_number(Record(card, "a" * 64), "CLAIM 2024")["19"].says
+    assert "train 14; validation 6; test 4" in by_number(Record(card, "a" * 64), "CLAIM 2024")["19"].text
 
 
 def test_a_test_counts_once_it_was_opened(card):
     closed = by_number(Record(card, "a" * 64), "CLAIM 2024")["32"]
-    assert (closed.status, "test" in closed.add) == ("partly", True)
+    assert (closed.status, "test" in closed.to_add) == ("partly", True)
     opening = Opening(
         bundle="a" * 64, time="2026-01-01T00:00:00+00:00", part="test", data="d", images=4, earlier_openings=0,
         group_kind="image", headline={}, command="",
@@ -113,4 +114,4 @@ def test_parts_that_leak_are_not_called_disjoint(card):
         findings=(CheckNote(name="patients-across-parts", severity="block", sentence="5 persons.", because="a trial"),),
     )
     answer = by_number(Record(card.model_copy(update={"gate": found}), "a" * 64), "CLAIM 2024")["20"]
-    assert answer.says == "Not at all levels: the data checks found patients-across-parts."
+    assert answer.text == "Not at all levels: the data checks found patients-across-parts."

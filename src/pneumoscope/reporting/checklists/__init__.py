@@ -1,0 +1,1 @@
+"""The reporting checklists: their items, and the answers that the program knows."""

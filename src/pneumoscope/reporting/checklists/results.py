@@ -1,0 +1,54 @@
+"""The topics of the results: figures, uncertainty, tests, errors and limits."""
+
+from __future__ import annotations
+
+from pneumoscope.reporting.checklists.answer import Answer, answer, answer_partly, leave_open
+from pneumoscope.reporting.record import Record
+
+
+def answer_result_topics(record: Record) -> dict[str, Answer]:
+    """Return the topics of the figures, the tests and the limits."""
+    card, evaluation = record.card, record.evaluation
+    kinds = {fact.kind for fact in record.facts}
+    measured = evaluation is not None or bool(card.metrics)
+    several = len(card.metrics_by_source) > 1
+    performance = (
+        answer("All figures with 95% intervals.", "results") if measured else leave_open("figures: none were measured")
+    )
+    tested = bool(record.openings) or (evaluation is not None and evaluation.earlier_openings is not None)
+
+    return {
+        "measures": answer(
+            "Discrimination, decisions at frozen thresholds, calibration, prediction sets, net benefit, refusal.",
+            "results",
+            "calibration",
+            "use",
+        ),
+        "uncertainty": answer("95% intervals that keep groups together; how, is said there.", "intervals"),
+        "robustness": answer("The audit's evidence.", "openings")
+        if "audit" in kinds
+        else leave_open("an analysis under changed inputs", "Not audited."),
+        "internal": answer("The test part, see its openings.", "results", "openings")
+        if tested
+        else answer_partly(
+            "The validation part, which chose the epoch.", "results", to_add="a test (evaluate --split test)"
+        ),
+        "external": answer("A site's acceptance is on record.", "openings")
+        if "acceptance" in kinds
+        else leave_open("figures on images of another site"),
+        "performance": performance,
+        "performance-subgroups": performance
+        if not measured
+        else answer_partly("With 95% intervals; by source.", "results", to_add="figures by sex, age and origin"),
+        "failures": answer("Confusion matrix, and examples by fixed rules.", "results", "examples")
+        if record.examples
+        else answer_partly(
+            "Confusion matrix and figures by source.",
+            "results",
+            to_add="examples of errors in their clinical context (--examples)",
+        ),
+        "heterogeneity": answer_partly("Figures by source.", "results", to_add="a model of the spread between sites")
+        if several
+        else leave_open("figures by centre", "One source only."),
+        "limitations": answer("See the limits.", "limits"),
+    }
