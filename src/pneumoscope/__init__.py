@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from pneumoscope.bundle.prediction_table import PredictionTable
     from pneumoscope.bundle.runtime import Model, load
     from pneumoscope.bundle.verify import verify
+    from pneumoscope.comparison.result import Comparison
     from pneumoscope.core import errors
     from pneumoscope.core.cache import CacheEntry, clear_cache, list_cache
     from pneumoscope.core.callbacks import Callbacks
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from pneumoscope.imaging.read import Radiograph, read
     from pneumoscope.inference.evaluate import Evaluation
     from pneumoscope.recipes.recipe import Recipe
+    from pneumoscope.workflows.compare import compare
     from pneumoscope.workflows.datasets import (
         SplitReport,
         check,
@@ -56,11 +58,14 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.evaluate import evaluate
     from pneumoscope.workflows.predict import predict
     from pneumoscope.workflows.report import report
+    from pneumoscope.workflows.train import Run, train
+    from pneumoscope.workflows.tune import Tuning, tune
 
 _MODULES = {
     "CacheEntry": "core.cache",
     "Callbacks": "core.callbacks",
     "Card": "bundle.card",
+    "Comparison": "comparison.result",
     "DISCLAIMER": "core.labels",
     "Evaluation": "inference.evaluate",
     "ImportReport": "data.importing",
@@ -73,9 +78,12 @@ _MODULES = {
     "PredictionTable": "bundle.prediction_table",
     "Radiograph": "imaging.read",
     "Recipe": "recipes.recipe",
+    "Run": "workflows.train",
     "SplitReport": "workflows.datasets",
+    "Tuning": "workflows.tune",
     "check": "workflows.datasets",
     "clear_cache": "core.cache",
+    "compare": "workflows.compare",
     "describe": "workflows.datasets",
     "describe_bundle": "bundle.listing",
     "draw_contact_sheet": "workflows.datasets",
@@ -93,6 +101,8 @@ _MODULES = {
     "read_card": "bundle.card",
     "report": "workflows.report",
     "split": "workflows.datasets",
+    "train": "workflows.train",
+    "tune": "workflows.tune",
     "verify": "bundle.verify",
 }
 """Public name -> the module that it comes from."""
@@ -102,6 +112,7 @@ __all__ = [
     "CacheEntry",
     "Callbacks",
     "Card",
+    "Comparison",
     "Evaluation",
     "ImportReport",
     "Label",
@@ -113,10 +124,13 @@ __all__ = [
     "PredictionTable",
     "Radiograph",
     "Recipe",
+    "Run",
     "SplitReport",
+    "Tuning",
     "__version__",
     "check",
     "clear_cache",
+    "compare",
     "describe",
     "describe_bundle",
     "draw_contact_sheet",
@@ -135,6 +149,8 @@ __all__ = [
     "report",
     "server",
     "split",
+    "train",
+    "tune",
     "verify",
 ]
 

@@ -61,7 +61,8 @@ def test_every_command_that_is_named_exists() -> None:
         for number, line in enumerate(file.read_text(encoding="utf-8").splitlines(), start=1):
             for match in NAMED.finditer(PYTHON.sub("", line)):
                 named += 1
-                if problem := problem_of(match, known):
+                problem = None if match[0] in NO_COMMANDS else problem_of(match, known)
+                if problem is not None:
                     wrong.append(f"{file.relative_to(ROOT)}:{number}: {problem}")
     assert named > 100
     assert wrong == []

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.options import Allow, Because
+from pneumoscope.cli.formatting import wide_console
+from pneumoscope.cli.options import Allow, AsJson, Because, Roots, accepted_findings, command_line, source_roots
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,21 +43,16 @@ def compare(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     allow: Allow = None,
     because: Because = None,
-    root: Annotated[list[str] | None, typer.Option(help="SOURCE=DIR: where a source's images lie now.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the comparison as JSON.")] = False,
+    roots: Roots = None,
+    as_json: AsJson = False,
 ) -> None:
     """Train many recipes on the same images and say which network is best, and how sure that is.
 
     Ranked on validation, never on test; then test is opened once, on the record, for the finalists. A recipe that
     asks another question is fitted to the data's classes, which the page shows; binary ones have their own table.
     """
-    from rich.console import Console
-
     from pneumoscope.cli.callbacks import RichCallbacks
-    from pneumoscope.cli.options import pairs
     from pneumoscope.comparison.entries import parse_grid
-    from pneumoscope.data.checks.catalogue import CHECKS
-    from pneumoscope.data.checks.findings import reasons
     from pneumoscope.workflows.compare import compare as compare_recipes
 
     callbacks = RichCallbacks()
@@ -76,15 +70,15 @@ def compare(
         latency_budget=None if latency_budget is None else latency_budget / 1000,
         finalists=0 if no_test else finalists,
         device=device,
-        allow=reasons(allow or (), because or (), list(CHECKS)),
-        roots=pairs(root, "--root", "SOURCE=DIR"),
-        command=shlex.join(["pneumoscope", *sys.argv[1:]]),
+        allow=accepted_findings(allow, because),
+        roots=source_roots(roots),
+        command=command_line(),
         callbacks=callbacks,
     )
     if as_json:
         typer.echo(comparison.to_json(), nl=False)
     else:
-        show(comparison, Console(highlight=False, width=None if sys.stdout.isatty() else 140))
+        show(comparison, wide_console(140))
     callbacks.message(f"{out / 'comparison.html'}  {out / 'comparison.json'}  {out / 'leaderboard.csv'}")
 
 

@@ -6,14 +6,11 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from pneumoscope.core.errors import UsageError
-
-if TYPE_CHECKING:
-    from pneumoscope.data.manifest import Manifest
 
 Allow = Annotated[
     list[str] | None, typer.Option("--allow", help="Accept this finding of the data checks.", metavar="NAME")
@@ -75,13 +72,6 @@ def source_roots(texts: Sequence[str] | None) -> dict[str, str]:
         UsageError: One is not of that form, or a source comes twice.
     """
     return pairs(texts, "--root", "SOURCE=DIR")
-
-
-def read_manifest_at(path: Path, roots: Sequence[str] | None) -> Manifest:
-    """Read a manifest, its sources moved to where ``--root SOURCE=DIR`` says."""
-    from pneumoscope.data.manifest import Manifest
-
-    return Manifest.read(path, source_roots(roots))
 
 
 def accepted_findings(allow: Sequence[str] | None, because: Sequence[str] | None) -> dict[str, str]:

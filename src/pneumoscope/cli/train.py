@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from pneumoscope.cli.options import Allow, Because
+from pneumoscope.cli.options import Allow, Because, Roots, accepted_findings, source_roots
 
 
 def train(
@@ -17,7 +17,7 @@ def train(
     sets: Annotated[list[str] | None, typer.Option("--set", help="Change the recipe: optimizer.lr=1e-4")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Go on after the last whole epoch.")] = False,
-    root: Annotated[list[str] | None, typer.Option(help="SOURCE=DIR: where a source's images lie now.")] = None,
+    roots: Roots = None,
     name: Annotated[str | None, typer.Option(help="The bundle's name; the recipe's by default.")] = None,
     allow: Allow = None,
     because: Because = None,
@@ -29,9 +29,6 @@ def train(
     from pneumoscope.recipes.recipe import load_recipe
 
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
-    from pneumoscope.cli.options import pairs
-    from pneumoscope.data.checks.catalogue import CHECKS
-    from pneumoscope.data.checks.findings import reasons
     from pneumoscope.workflows.train import train as train_recipe
 
     callbacks = RichCallbacks()
@@ -39,11 +36,11 @@ def train(
         chosen,
         data,
         out,
-        roots=pairs(root, "--root", "SOURCE=DIR"),
+        roots=source_roots(roots),
         device=device,
         resume=resume,
         name=name,
-        allow=reasons(allow or (), because or (), list(CHECKS)),
+        allow=accepted_findings(allow, because),
         strict=strict,
         callbacks=callbacks,
     )

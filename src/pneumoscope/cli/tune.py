@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.options import Allow, Because
+from pneumoscope.cli.options import Allow, AsJson, Because, Roots, accepted_findings, source_roots
 
 if TYPE_CHECKING:
     from pneumoscope.tuning.result import StudySummary
@@ -48,10 +48,10 @@ def tune(
     seed: Annotated[int, typer.Option(min=0, help="Of folds and sampler.")] = 0,
     name: Annotated[str | None, typer.Option(help="The study's, in its database.  [default: the recipe's]")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    root: Annotated[list[str] | None, typer.Option(help="SOURCE=DIR: where a source's images lie now.")] = None,
+    roots: Roots = None,
     allow: Allow = None,
     because: Because = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Search the settings of a recipe on everything but the test part; leave the best as a recipe and a run."""
     from pneumoscope.cli.callbacks import RichCallbacks
@@ -59,9 +59,6 @@ def tune(
     from pneumoscope.recipes.recipe import load_recipe
 
     chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
-    from pneumoscope.cli.options import pairs
-    from pneumoscope.data.checks.catalogue import CHECKS
-    from pneumoscope.data.checks.findings import reasons
     from pneumoscope.workflows.tune import tune as tune_recipe
 
     callbacks = RichCallbacks()
@@ -81,11 +78,11 @@ def tune(
         nested=nested,
         repeats=repeats,
         resume=resume,
-        roots=pairs(root, "--root", "SOURCE=DIR"),
+        roots=source_roots(roots),
         seed=seed,
         name=name,
         device=device,
-        allow=reasons(allow or (), because or (), list(CHECKS)),
+        allow=accepted_findings(allow, because),
         callbacks=callbacks,
     )
     if as_json:

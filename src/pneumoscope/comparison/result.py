@@ -13,7 +13,8 @@ from pydantic import Field
 
 from pneumoscope import __version__
 from pneumoscope.core.frozen import Frozen
-from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.core.labels import DISCLAIMER, display_name
+from pneumoscope.core.notebook import html_disclaimer, html_heading, html_table, html_text
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.comparison.recommendation import Recommendation
@@ -119,6 +120,33 @@ class Comparison(Frozen):
     tables: tuple[Table, ...]
     not_run: tuple[NotRun, ...]
     test_note: str
+
+    def __repr__(self) -> str:
+        """Return how many networks were compared, and the best of each table."""
+        networks = sum(len(table.rows) for table in self.tables)
+        best = "; ".join(f"{table.rows[0].name} {table.rows[0].figures[self.metric]}" for table in self.tables)
+        return f"Comparison({networks} networks by {self.metric}: {best}; not run: {len(self.not_run)})"
+
+    def _repr_html_(self) -> str:
+        """Return the tables in short, for a notebook: figures on validation, differences, recommendations."""
+        parts = []
+        for table in self.tables:
+            classes = " or ".join(display_name(name) for name in table.classes)
+            rows = [
+                (
+                    row.name,
+                    row.figures[self.metric],
+                    row.figures["accuracy"],
+                    "reference" if row.versus_best is None else row.versus_best.difference,
+                    f"{row.cost.model_bytes / 1e6:.1f} MB",
+                )
+                for row in table.rows
+            ]
+            parts.append(html_heading(f"{classes}: validation, {table.images} images"))
+            parts.append(html_table(("network", self.metric, "accuracy", "less the best", "model"), rows))
+            parts += [html_text(sentence) for sentence in table.recommendation.sentences]
+        parts += [html_text(f"{entry.name}: {entry.status}. {entry.reason}") for entry in self.not_run]
+        return "".join([*parts, html_text(self.test_note), html_disclaimer()])
 
     def to_json(self) -> str:
         """Return the comparison as indented JSON."""

@@ -23,8 +23,8 @@ from pneumoscope.reporting.charts.figure import to_png
 from pneumoscope.stats.comparison.paired import METRICS
 from pneumoscope.training.features import FeatureStore
 from pneumoscope.workflows.data_checks import check_plan
-from pneumoscope.workflows.datasets import ManifestInput, Roots
-from pneumoscope.workflows.inputs import RecipeInput, manifest_of, reasons_of
+from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
+from pneumoscope.workflows.inputs import RecipeInput, reasons_of
 from pneumoscope.workflows.train import train_plan
 
 CLOSED = "The test part was not opened."

@@ -8,10 +8,9 @@ from pathlib import Path
 from pneumoscope.core.callbacks import Callbacks
 from pneumoscope.data.checks.catalogue import CHECKS
 from pneumoscope.data.checks.findings import reasons
-from pneumoscope.data.manifest import Manifest
 from pneumoscope.recipes.recipe import Recipe, load_recipe, with_changes
 from pneumoscope.training.plan import Plan, plan
-from pneumoscope.workflows.datasets import ManifestInput, Roots
+from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
 
 RecipeInput = Recipe | str | Path
 """A recipe, the name of a shipped one, or the path of a YAML file."""
@@ -20,18 +19,6 @@ RecipeInput = Recipe | str | Path
 def recipe_of(recipe: RecipeInput, sets: Sequence[str] = ()) -> Recipe:
     """Return a recipe with changes such as ``optimizer.lr=1e-4``."""
     return with_changes(recipe, sets) if isinstance(recipe, Recipe) else load_recipe(str(recipe), sets)
-
-
-def manifest_of(data: ManifestInput, roots: Roots | None = None) -> Manifest:
-    """Return a manifest; ``roots`` says where the images of a source lie now, for a manifest that is read from a file.
-
-    Args:
-        data: The manifest or its file.
-        roots: Source -> folder.
-    """
-    if isinstance(data, Manifest):
-        return data
-    return Manifest.read(data, roots)
 
 
 def reasons_of(allow: Mapping[str, str] | None) -> dict[str, str]:
