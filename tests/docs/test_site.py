@@ -44,3 +44,12 @@ def test_site_builds_and_loads_nothing_from_elsewhere(tmp_path: Path) -> None:
     for page in tmp_path.rglob("*.html"):
         elsewhere = [address for _, address in loads.findall(page.read_text(encoding="utf-8"))]
         assert elsewhere == [], f"{page.name} loads {elsewhere}"
+
+
+def test_architecture_names_what_is_there() -> None:
+    text = (ROOT / "docs" / "concepts" / "architecture.md").read_text(encoding="utf-8")
+    table = text[text.index("## Rooms") : text.index("## Imports")]
+    named = set(re.findall(r"`((?:[a-z_]+/)+(?:[a-z_]+\.(?:py|yaml))?)`", table))
+    places = (ROOT, ROOT / "src" / "pneumoscope", ROOT / "src" / "pneumoscope" / "server")
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not any((place / name).exists() for place in places)] == []
