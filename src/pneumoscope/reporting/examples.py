@@ -1,6 +1,6 @@
-"""Which images a report shows where it is asked to: by fixed rules, so that nobody picks the pretty ones.
+"""The choice of the images that a report shows on request: by fixed rules, so that nobody picks the pretty ones.
 
-Pictures of patients leave the data's folder with the page; so examples come only by a flag, and the page says it.
+Pictures of patients leave the folder of the data with the page. So examples need a flag, and the page says so.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The figures of an evaluation: discrimination, calibration, net benefit, and what silence buys."""
+"""The figures of an evaluation: discrimination, calibration, net benefit, and what refusing buys."""
 
 from __future__ import annotations
 

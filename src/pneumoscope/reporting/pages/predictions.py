@@ -129,7 +129,7 @@ def _band_sentence(card: Card, p: float) -> str:
 
 
 def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + "." if text else ""
+    return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
 
 
 def _data_url(png: bytes | None) -> str | None:
