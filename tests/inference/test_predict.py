@@ -178,7 +178,7 @@ def test_another_model_starts_anew(model: Model, tmp_path: Path) -> None:
     other = load(write_bundle(tmp_path / "other", summary="Another."))
     resumed, note = continued(other, files, output)
     assert resumed == 0
-    assert f"was made by another model ({model.identity[:12]}): starting anew" in note
+    assert f"was made by another model ({model.identity[:12]}): starting again" in note
 
 
 def test_heatmaps_asked_for_later_start_anew(model: Model, tmp_path: Path) -> None:

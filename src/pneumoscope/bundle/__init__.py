@@ -1,1 +1,1 @@
-"""The bundle: a model with its card and its evidence, loaded and checked without torch."""
+"""The bundle: a model with its card and its evidence, loaded and verified without torch."""

@@ -1,8 +1,8 @@
-"""What a bundle costs where it runs: latency and memory, measured in a process of its own.
+"""Latency and memory of a bundle, measured in a process of its own.
 
-One image at a time on one thread, as a phone or one worker of a server would; the graph alone, without reading files.
-Latency is processor time: on one thread that is the waiting time on a free core, whatever else the machine is doing.
-The peak is that of a fresh process, so that no earlier model's memory is counted.
+The measurement runs the graph alone, without reading files, on one image at a time and on one thread, as a phone or one
+worker of a server does. Latency is processor time: on one thread that is the waiting time on a free core, whatever else
+the machine does. The peak is that of a fresh process, so that no earlier model's memory counts.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ WARM, RUNS = 3, 25
 
 @dataclass(frozen=True)
 class Benchmark:
-    """Seconds for one image (median, 10th and 90th percentile) and what the graph adds to a process, in bytes.
+    """Seconds for one image (median, 10th and 90th percentile) and the memory that the graph adds, in bytes.
 
     The memory is None where the system does not tell (Windows).
     """
@@ -39,7 +39,7 @@ def measure_bundle(bundle: Path, side: int) -> Benchmark:
     """Measure a bundle in a fresh process on images of ``side`` x ``side`` pixels.
 
     Raises:
-        BundleError: It can't be loaded or run there.
+        BundleError: The bundle cannot be loaded or run there.
     """
     command = [sys.executable, "-m", "pneumoscope.bundle.benchmark", str(bundle), str(side)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
@@ -52,7 +52,7 @@ def measure_bundle(bundle: Path, side: int) -> Benchmark:
 def _measure(bundle: Path, side: int) -> Benchmark:
     before = _peak()
     model = load(bundle)
-    # What an image shows makes no difference to the time; its size does.
+    # The content of an image makes no difference to the time; its size does.
     image = np.random.default_rng(0).random((side, side), dtype=np.float32)
     seconds = []
     for _ in range(WARM + RUNS):

@@ -1,4 +1,4 @@
-"""The card: what a bundle says about itself, so that whoever meets the model meets its limits too.
+"""The card: a bundle's description of itself, so that everybody who uses the model sees its limits.
 
 A bundle is a folder: ``model.onnx``, ``card.json``, ``recipe.yaml``, ``weights.safetensors`` (left out of the shipped
 one), ``CARD.md``, ``figures/``. Its identity is the hash of the card, which holds the hash of the graph. Later facts
@@ -29,13 +29,15 @@ OUTPUTS = ("probabilities", "logits", "heatmap", "embedding", "ood")
 
 
 class PartMetrics(Frozen):
-    """What was measured on one part of one data set."""
+    """The figures of one part of one data set."""
 
     part: str
     data: str = Field(description="hash of the manifest's rows that were used")
     images: int
     groups: int
-    group_kind: str = Field(description="patient, near-duplicate cluster or image; the first is the honest one")
+    group_kind: str = Field(
+        description="patient, near-duplicate cluster or image; only the first gives the true interval"
+    )
     metrics: dict[str, Estimate]
 
     @classmethod
@@ -68,7 +70,7 @@ class LabelDefinition(Frozen):
 
 
 class SourceLicence(Frozen):
-    """The licence that one source of training data (or of starting weights) lays on these weights."""
+    """The licence that one source of training data (or of starting weights) puts on these weights."""
 
     source: str
     licence: str
@@ -76,23 +78,23 @@ class SourceLicence(Frozen):
 
 
 class Refusal(Frozen):
-    """When the model keeps silent: thresholds chosen on the calibration part."""
+    """When the model gives no answer: thresholds chosen on the calibration part."""
 
     ood_threshold: float = Field(description="a study whose out-of-distribution score exceeds this is refused")
     ood_quantile: float = Field(description="the share of calibration images at or under the threshold")
 
 
 class CheckNote(Frozen):
-    """One finding of the data gate."""
+    """One finding of the data checks."""
 
     name: str
     severity: Literal["block", "warn", "note"]
     sentence: str
-    because: str | None = Field(default=None, description="why the user allowed it")
+    because: str | None = Field(default=None, description="the user's reason to allow it")
 
 
 class CheckSummary(Frozen):
-    """What the data gate found before the training."""
+    """The findings of the data checks before the training."""
 
     checked: str = Field(description="UTC, ISO 8601")
     data: str = Field(description="hash of the manifest's rows that were checked")
@@ -100,13 +102,13 @@ class CheckSummary(Frozen):
 
 
 class Card(Frozen):
-    """All that a bundle says about itself. ``labels`` gives the order of the graph's outputs; the first is primary."""
+    """A bundle's description of itself. ``labels`` gives the order of the graph's outputs; the first is primary."""
 
     schema_version: int = SCHEMA_VERSION
     name: str
     version: str
     created: str = Field(description="UTC, ISO 8601")
-    software: dict[str, str] = Field(description="versions of what made it")
+    software: dict[str, str] = Field(description="versions of the software that made it")
     summary: str
     intended_use: str
     limits: tuple[str, ...]
@@ -140,7 +142,7 @@ class Card(Frozen):
     metrics_by_source: dict[str, tuple[PartMetrics, ...]] = Field(default_factory=dict)
     licences: tuple[SourceLicence, ...]
     stamps: tuple[str, ...] = Field(default=(), description="warnings that follow the model, such as 'confounded'")
-    gate: CheckSummary | None = Field(default=None, description="None: made before there was a data gate")
+    gate: CheckSummary | None = Field(default=None, description="None: trained before there were data checks")
     synthetic: bool = Field(default=False, description="trained on phantoms: for demonstration only")
     parameters: int
     companions: dict[str, str] = Field(default_factory=dict, description="role -> identity of a companion bundle")
@@ -154,12 +156,12 @@ class Card(Frozen):
 
     @property
     def primary(self) -> str:
-        """The label whose probability the operating points are set on."""
+        """The label whose probability has the operating points."""
         return self.labels[0].name
 
     @property
     def promises(self) -> Promises:
-        """What an evaluation holds the model to."""
+        """The statements that an evaluation tests."""
         return Promises(
             labels=self.label_names,
             class_prior=self.class_prior,
@@ -194,7 +196,7 @@ class Card(Frozen):
         )
 
     def to_json(self) -> str:
-        """Return the card as the text that is written and hashed."""
+        """Return the card as the text of card.json, which the identity hashes."""
         return self.model_dump_json(indent=2) + "\n"
 
 

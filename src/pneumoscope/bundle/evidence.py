@@ -1,9 +1,9 @@
-"""Evidence: what became known of a bundle after it was made, in files that name it and are never changed.
+"""Evidence: later facts about a bundle, in files that name it and never change.
 
-A bundle's identity is the hash of its card, so nothing that is learned later may be written there. Each later fact (the
-test part was opened, a site accepted it, an export agrees with it) is a file of its own in the bundle's ``evidence/``
-that names the identity. Where the bundle must not be written (the built-in one, a folder without permission), the file
-goes to the user's data folder, in a folder with the identity's name. Readers join both places.
+A bundle's identity is the hash of its card, so that no later fact may be written there. Each later fact (the test part
+was opened, a site accepted it, an export agrees with it) is a file of its own in the bundle's ``evidence/`` that names
+the identity. Where the bundle is read-only (the built-in one, a folder without permission), the file goes to the user's
+data folder, in a folder with the identity's name. Readers combine both places.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class Fact(BaseModel):
-    """Something that is known of one bundle. A file may say more than is read here."""
+    """A fact about one bundle. Its file may hold more keys than these."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -40,7 +40,7 @@ class Fact(BaseModel):
 
 
 class Opening(Fact):
-    """Test images were measured with a bundle: what, when, and what came out."""
+    """An evaluation of a bundle on test images: what was measured, when, and the figures."""
 
     kind: Literal["opening"] = "opening"
     time: str = Field(description="UTC, ISO 8601")
@@ -55,15 +55,15 @@ class Opening(Fact):
 
 
 def append(folder: Path, fact: Fact) -> Path:
-    """Write a fact down and return its file; nothing that is there is changed.
+    """Write a fact to a new file and return that file; existing files never change.
 
     Args:
-        folder: The bundle's.
-        fact: What became known; its ``bundle`` is the identity.
+        folder: The bundle's folder.
+        fact: The fact; its ``bundle`` is the identity.
     """
     value = fact.model_dump(mode="json")
     value[SUM] = _sum_of(value)
-    # The name holds the hash: two facts of the same second have two names, the same fact told twice has one.
+    # The name holds the hash: two facts of the same second have two names, the same fact has one name.
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
     path = _place(folder, fact.bundle) / f"{fact.kind}-{stamp}-{value[SUM][:8]}.json"
     write_json(path, value)
@@ -71,12 +71,12 @@ def append(folder: Path, fact: Fact) -> Path:
 
 
 def read(folder: Path, identity: str) -> list[tuple[Path, Fact]]:
-    """Return what is known of a bundle with the file that says it: of its own folder, the user's, and the package's.
+    """Return all facts about a bundle with their files: from its own folder, the user's, and the package's.
 
-    The built-in bundle also lies in the run that it was made in: what is known of one copy is known of all.
+    The built-in bundle also lies in the folder of its training run; a fact about one copy holds for all.
 
     Raises:
-        BundleError: A file in one of them can't be read, is about another bundle, or was altered.
+        BundleError: A file in one of them is unreadable, is about another bundle, or was altered.
     """
     places = {(Path(folder) / "evidence").resolve(): None, user_folder(identity): None}
     shipped = PACKAGE / "builtin"
@@ -97,12 +97,12 @@ def openings(facts: Iterable[tuple[Path, Fact]]) -> list[Opening]:
 
 
 def user_folder(identity: str) -> Path:
-    """Return where facts about a bundle that must not be written lie."""
+    """Return the folder of the facts about a read-only bundle."""
     return data_folder() / "evidence" / identity
 
 
 def is_read_only(folder: Path) -> bool:
-    """Return whether a bundle's folder must not be written: it is part of the installed package, or not permitted."""
+    """Return whether a bundle's folder is read-only: part of the installed package, or without permission."""
     inside = Path(folder).resolve().is_relative_to(PACKAGE)
     return inside or not os.access(folder, os.W_OK)
 

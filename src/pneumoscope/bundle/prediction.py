@@ -16,7 +16,7 @@ from pneumoscope.imaging.read import Radiograph
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """What the graph says about one image, as under ``Graph`` in the design: C classes in the order of the card."""
+    """The graph's outputs for one image; C classes in the order of the card."""
 
     probabilities: NDArray[np.float32]
     """[C], calibrated, sum 1."""
@@ -27,12 +27,12 @@ class Output:
     embedding: NDArray[np.float32]
     """[D]."""
     ood: float
-    """Out-of-distribution score: larger is stranger; the card's refusal threshold gives the scale."""
+    """Out-of-distribution score: larger means less like the training images; the card has the refusal threshold."""
 
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The answer for one file.
+    """The answer for one image.
 
     A file that failed keeps its place: ``error`` says why, and there are no probabilities.
     """
@@ -41,7 +41,7 @@ class Prediction:
     probabilities: tuple[float, ...]
     """In the order of the card's labels; empty where the file failed."""
     decision: str | None
-    """A label; None where the model keeps silent or the file failed."""
+    """A label; None where the model gives no answer or the file failed."""
     refused: bool
     reason: str
     """Why it was refused, in words; empty where it was not."""
@@ -102,10 +102,15 @@ def printable(text: str) -> str:
 
 
 def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str | None, str]:
-    """Return the decision and, where the model keeps silent, the reason.
+    """Return the decision and, where the model gives no answer, the reason.
 
-    The primary label if its probability reaches the default operating point, else the largest of the rest: the
-    threshold, not the maximum, carries the promised sensitivity.
+    The decision is the primary label if its probability reaches the default operating point, else the largest of the
+    rest: the threshold, not the maximum, has the promised sensitivity.
+
+    Args:
+        card: The card of the model.
+        probabilities: [C] in the order of the card's labels, sum 1.
+        ood: Out-of-distribution score.
     """
     limit = card.refusal.ood_threshold
     # Written as "not <=" so that a score that is not a number is refused too.
@@ -121,7 +126,7 @@ def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str 
 
 
 def band_of(card: Card, p: float) -> Mapping[str, float] | None:
-    """Return the card's score band that ``p``, the primary label's probability, falls in; None where there is none."""
+    """Return the card's score band of ``p``, the primary label's probability; None where there is none."""
     for band in card.score_bands:
         if band["low"] <= p < band["high"] or p == band["high"] == 1:
             return band
@@ -132,7 +137,7 @@ def result_words(decision: str | None, error: str | None) -> str:
     """Return a result in a few words, never a bare "normal" and never a diagnosis.
 
     Args:
-        decision: A label; None where the model keeps silent.
+        decision: A label; None where the model gives no answer.
         error: Why the file failed; None where it did not.
     """
     if error is not None:

@@ -1,8 +1,8 @@
-"""From a bundle and files to predictions, with ONNX Runtime and without torch.
+"""Run a bundle on images, with ONNX Runtime and without torch.
 
-The graph holds its own preprocessing, so that nothing is resized or normalised here: pixels go in as they were read.
-One session serves all workers; each worker reads and infers one image at a time. Results come in the order of the
-files and from a bounded window, so that 100,000 files need no more memory than 100.
+The graph holds its own preprocessing, so that nothing here resizes or normalises: pixels go in as they were read. One
+session serves all workers; each worker reads and predicts one image at a time. Results come in the order of the files
+and from a bounded window, so that 100,000 files need no more memory than 100.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ class Model:
     """A loaded bundle. Safe to share between threads.
 
     Attributes:
-        card: What the bundle says about itself.
+        card: The bundle's description of itself.
         identity: SHA-256 of the card, which holds the hash of the graph.
         folder: Where the bundle lies.
     """
@@ -73,7 +73,7 @@ class Model:
             pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
 
         Raises:
-            BundleError: The graph could not be run on it, or answered with values that are not numbers.
+            BundleError: The graph fails on it, or gives values that are not numbers.
         """
         values = self._fetch(pixels, self._outputs)
         return Output(
@@ -149,9 +149,9 @@ class Model:
         """Yield one prediction for each path, in the order given, in constant memory.
 
         Args:
-            paths: Files; read lazily, so that a generator will do.
+            paths: Files; they are read lazily, so that a generator suffices.
             workers: Threads; the cores that this process may use by default.
-            observe: Called in the worker for each image that was predicted. What it raises ends the stream.
+            observe: Called in the worker for each image that was predicted. An exception from it ends the stream.
         """
         return self._in_order(paths, lambda path: self.predict_file(path, observe), workers)
 
@@ -234,7 +234,7 @@ def _session(folder: Path, card: Card) -> Any:
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     # Both keep memory for every image size met; sizes are mixed here (156 to 5,600 pixels in one set).
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-    options.log_severity_level = 4  # what goes wrong is raised, and reported once, by us
+    options.log_severity_level = 4  # errors are raised, and reported once, by this package
     path = folder / "model.onnx"
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])

@@ -1,4 +1,4 @@
-"""Does a bundle keep its promises? What `pneumoscope models verify` checks beyond what every loading checks."""
+"""Verify that a bundle keeps its promises: the checks of `pneumoscope models verify` beyond those of loading."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def verify(bundle: Model | str | Path | None = None) -> list[str]:
             raise BundleError(
                 str(model.folder), f"its graph gives {problem} for an image of {rows} x {columns}.", EXPORT_AGAIN
             )
-    said = [
+    sentences = [
         f"card.json follows the schema, and model.onnx is the graph it was written for "
         f"({model.card.model_sha256[:12]}).",
         f"The graph runs on images of {len(SIZES)} sizes, and its answers are what the card promises.",
@@ -57,11 +57,11 @@ def verify(bundle: Model | str | Path | None = None) -> list[str]:
                 f"has hash {found[:12]}, the card names {model.card.recipe_hash[:12]}: it is not this model's recipe.",
                 EXPORT_AGAIN,
             )
-        said.append("recipe.yaml is the recipe that the card names.")
+        sentences.append("recipe.yaml is the recipe that the card names.")
     facts = evidence.read(model.folder, model.identity)
     if facts:
-        said.append(f"Evidence about this bundle: {', '.join(path.stem for path, _ in facts)}.")
-    return said
+        sentences.append(f"Evidence about this bundle: {', '.join(path.stem for path, _ in facts)}.")
+    return sentences
 
 
 def _problems(model: Model, output: Output) -> list[str]:

@@ -1,1 +1,1 @@
-"""Files into radiographs."""
+"""Read image files (PNG, JPEG, WebP, TIFF, DICOM) as radiographs."""

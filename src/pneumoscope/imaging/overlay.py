@@ -1,7 +1,7 @@
 """Pictures for people: a heatmap over a radiograph, the outline of a lung or ignore mask, as 8-bit RGB and PNG.
 
-Only NumPy and Pillow, so that `predict --heatmaps` starts fast. Where the heat is zero the radiograph stays exactly as
-it is: an overlay shows what drew the model's attention and hides nothing else.
+It needs only NumPy and Pillow, so that `predict --heatmaps` starts fast. Where the heat is zero the radiograph stays
+unchanged: an overlay shows the evidence of the model and hides nothing else.
 """
 
 from __future__ import annotations
@@ -104,6 +104,6 @@ def png_bytes(rgb: RGB) -> bytes:
 
 
 def write_png(path: Path, rgb: RGB) -> None:
-    """Write a picture as PNG, whole or not at all."""
+    """Write a picture as PNG, complete or not at all."""
     with atomic_path(path) as temporary:
         temporary.write_bytes(png_bytes(rgb))

@@ -1,7 +1,7 @@
-"""What every decoder shares: the plane it returns, the limit on its size, its turn and its grey.
+"""The common part of all decoders: the decoded plane, the limit on its size, its orientation and its grey.
 
-Kept apart so that `raster.py` (Pillow) and `dicom.py` (pydicom) say the same thing in the same words, and so that the
-arithmetic that a browser has to repeat stands in one place.
+`raster.py` (Pillow) and `dicom/decode.py` (pydicom) thus give the same errors in the same words, and the arithmetic
+that a browser has to repeat stands in one place.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pneumoscope.core.errors import ImageError
 
 Metadata: TypeAlias = Mapping[str, str | int | float | None]
 
-# `warnings.catch_warnings` swaps process-wide state; two threads inside it at once would leave it swapped for good.
+# `warnings.catch_warnings` changes process-wide state; two threads inside it at once would leave it changed.
 _ONE_AT_A_TIME = threading.Lock()
 
 
@@ -75,7 +75,7 @@ def check_size(name: str, width: int, height: int, max_pixels: int) -> None:
 
 
 def check_one_frame(name: str, frames: int) -> None:
-    """Refuse an animation or a stack: which frame to judge is not ours to guess."""
+    """Refuse an animation or a stack: nobody can guess the frame that the user means."""
     if frames != 1:
         raise ImageError(
             name,
@@ -88,9 +88,9 @@ def check_one_frame(name: str, frames: int) -> None:
 def luma(red: NDArray[np.integer], green: NDArray[np.integer], blue: NDArray[np.integer]) -> NDArray[np.uint16]:
     """Return the grey of a colour, in the samples' own unit (8 or 16 bits).
 
-    Rec. ITU-R BT.601 luma, 0.299 R + 0.587 G + 0.114 B, in 16-bit fixed point and rounded to the nearest whole number:
-    the weights add up to 65,536, so that grey stays exactly itself, and every language can repeat it bit by bit. It is
-    also what Pillow's ``convert("L")`` computes.
+    It is the luma of Rec. ITU-R BT.601, 0.299 R + 0.587 G + 0.114 B, in 16-bit fixed point and rounded to the nearest
+    whole number. The weights add up to 65,536, so that grey stays exactly the same, and every language can repeat it
+    bit by bit. Pillow's ``convert("L")`` computes the same.
     """
     weighted = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471)
     grey: NDArray[np.uint16] = ((weighted + np.uint32(0x8000)) >> np.uint32(16)).astype(np.uint16)
@@ -99,11 +99,11 @@ def luma(red: NDArray[np.integer], green: NDArray[np.integer], blue: NDArray[np.
 
 @contextmanager
 def suppress_warnings() -> Iterator[None]:
-    """Hold back the warnings of a library while it reads one file.
+    """Suppress the warnings of a library while it reads one file.
 
-    They quote tag values, which may be a patient's; what matters in them is checked here and raised as an error. One
-    thread at a time, see above: the decoders that need this hold Python's lock anyway, and PNG, JPEG and WebP, which
-    come in hundreds of thousands, do not need it.
+    They quote tag values, which may identify a patient. The decoders check the important ones and raise errors. Only
+    one thread at a time is inside (see above): the decoders that need this hold Python's lock anyway, and PNG, JPEG and
+    WebP, which come in hundreds of thousands, do not need it.
     """
     with _ONE_AT_A_TIME, warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -1,7 +1,7 @@
-"""What Pillow leaves undone in PNG: checksums and the end of the file, and 16-bit colour.
+"""The parts of PNG that Pillow does not cover: checksums, the end of the file, and 16-bit colour.
 
 Pillow checks no checksum of image data and reads 16-bit colour (and 16-bit grey with alpha) at 8 bits. Such files are
-rare in radiology, but image editors write them, and "16-bit PNG: /65535" leaves no room for a lost byte.
+rare in radiology, but image editors write them, and the rule "16-bit PNG: /65535" allows no lost byte.
 Clauses are those of ISO/IEC 15948 (the PNG specification).
 """
 
@@ -62,9 +62,9 @@ def read_header(data: bytes, name: str, max_pixels: int) -> PngHeader:
 
 
 def check_complete(header: PngHeader, name: str) -> None:
-    """Refuse coded data that end before the last row, which Pillow would leave black in silence.
+    """Refuse coded data that end before the last row, which Pillow would leave black without an error.
 
-    This inflates the image once more; a caller who sees something other than black in the last row can spare itself.
+    This inflates the image once more; a caller whose last row is not black can skip it.
     """
     bits, size = header.bits * _SAMPLES[header.colour_type], 0
     for x, y, every_x, every_y in _PASSES if header.interlaced else ((0, 0, 1, 1),):
@@ -131,7 +131,7 @@ def _samples(header: PngHeader) -> NDArray[np.uint16]:
 
 
 def _paeth(left: NDArray[np.int16], up: NDArray[np.int16], corner: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return whichever neighbour is nearest to left + up - corner; ties go left, then up (9.4)."""
+    """Return the neighbour that is nearest to left + up - corner; ties go left, then up (9.4)."""
     from_left, from_up, from_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
     nearest = np.where(from_up <= from_corner, up, corner)
     return np.where((from_left <= from_up) & (from_left <= from_corner), left, nearest)

@@ -1,8 +1,8 @@
-"""PNG, JPEG, WebP and TIFF into a plane of grey, by Pillow.
+"""Decode PNG, JPEG, WebP and TIFF into a plane of grey, by Pillow.
 
-Pillow's plug-ins are called directly rather than through `Image.open`: the format is already known, the declared size
-is checked here against our own limit, and none of Pillow's global settings take part. What Pillow lets pass in silence
-is seen to as well: checksums, end and 16-bit colour of a PNG (`png.py`), the end of a JPEG, white-is-zero TIFF.
+This module calls Pillow's plug-ins directly rather than through `Image.open`: the format is already known, the declared
+size is checked against our own limit, and none of Pillow's global settings take part. It also covers what Pillow
+accepts without an error: checksums, end and 16-bit colour of a PNG (`png.py`), the end of a JPEG, white-is-zero TIFF.
 """
 
 from __future__ import annotations
@@ -71,12 +71,12 @@ def decode_webp(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
 
 
 def decode_tiff(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
-    """Decode a TIFF 6.0 or BigTIFF of one page: grey up to 16 bits, colour of 8. Pillow turns it upright itself."""
+    """Decode a TIFF 6.0 or BigTIFF of one page: grey up to 16 bits, colour of 8. Pillow itself turns it upright."""
     with suppress_warnings():
         image = TiffImageFile(BytesIO(data))
         check_size(name, *image.size, max_pixels)
         check_one_frame(name, image.n_frames)
-        # Pillow leaves rows black that no strip or tile holds (TIFF 6.0 p. 39).
+        # Pillow leaves rows black that are in no strip or tile (TIFF 6.0 p. 39).
         if max(tile.extents[3] for tile in image.tile if tile.extents) < image.tag_v2[257]:
             problem = "is a damaged TIFF file: it declares more rows than it holds."
             raise ImageError(name, problem, "Export it again.", code="damaged")

@@ -1,9 +1,9 @@
-"""Files into radiographs: one function, one result, one kind of error.
+"""Read files as radiographs: one function, one result, one kind of error.
 
-The format is told by the file's first bytes, never by its name. Whatever a library says about a file that it cannot
-read becomes an `ImageError` that names the file, what is wrong with it and the way out; the library's own exception is
-its cause. The file is read once, and its size on disk and its declared size in pixels are checked before it is decoded.
-Safe to call from several threads: no global setting of Pillow or pydicom is read or changed.
+The file's first bytes decide the format, never its name. Every exception of a library becomes an `ImageError` that
+names the file, the problem and the way out; the library's own exception is its cause. The file is read once, and its
+size on disk and its declared size in pixels are checked before it is decoded. Several threads may call this module: it
+neither reads nor changes a global setting of Pillow or pydicom.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Radiograph:
 
     Attributes:
         pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, column 0 = patient's right.
-        format: "png", "jpeg", "webp", "tiff" or "dicom", as told by the bytes.
+        format: "png", "jpeg", "webp", "tiff" or "dicom", by the file's bytes; "array" for pixels without a file.
         bits: Bits stored per sample in the file.
         sha256: SHA-256 of the file's bytes, hexadecimal.
         metadata: Facts about the exposure (DICOM only): view, modality, sex, age in years, pixel spacing in mm...
@@ -80,7 +80,7 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, depth: int | None = 
         path: The file.
         max_pixels: Largest number of pixels that is decoded.
         depth: Bits in use in a 16-bit greyscale PNG or TIFF, where they are fewer than 16: white is then 2**depth - 1.
-            Other files say their depth themselves.
+            Other files declare their depth.
 
     Raises:
         ImageError: The file is not a readable, supported radiograph.
@@ -91,7 +91,7 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, depth: int | None = 
 
 
 def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, depth: int | None = None) -> Radiograph:
-    """Decode the bytes of a file; ``name`` stands for it in errors (on a server: an opaque id). Else as `read`."""
+    """Decode the bytes of a file, as `read` does; ``name`` stands for it in errors (on a server: an opaque id)."""
     if depth is not None and not 1 <= depth <= 16:
         raise UsageError(f"depth={depth}", "is not a number of bits.", "Give 1 to 16, or none.")
     if len(data) > MAX_BYTES:
@@ -125,7 +125,7 @@ def sniff(data: bytes, name: str) -> str:
 
 
 def _bytes_of(path: str | Path, name: str) -> bytes:
-    """Return the whole content of a regular file of bearable size."""
+    """Return the whole content of a regular file within the size limit."""
     try:
         path = Path(path)
         if is_broken_link(path):
@@ -156,7 +156,7 @@ def _too_large(name: str, size: int) -> ImageError:
 
 
 def _detail(error: Exception, kind: str) -> str:
-    """A library's own words, except about DICOM, where they may quote what identifies the patient."""
+    """Return a library's own message, except about DICOM, where it may identify the patient."""
     words = " ".join(str(error).split())[:200].rstrip(".")
     if kind == "dicom" or words == "not identified by this driver":
         return ""
@@ -190,7 +190,7 @@ _LABELS = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "dicom"
 _CONVERT = "Convert it to PNG, or give the DICOM file that it was made from."
 _UNPACK = "Unpack it and give the files in it."
 _PREAMBLE = "Write it as a DICOM file (PS3.10: preamble, 'DICM', file meta information)."
-# (offset, magic bytes, what it is, way out)
+# (offset, magic bytes, description, way out)
 _UNSUPPORTED: tuple[tuple[int, bytes, str, str], ...] = (
     (0, b"GIF8", "a GIF image", _CONVERT),
     (0, b"BM", "a BMP image", _CONVERT),

@@ -1,8 +1,9 @@
-"""From a bundle and a part of a manifest to figures that can be judged: torch-free, what was left out is named.
+"""Evaluate a bundle on a part of a manifest, without torch.
 
-What is measured is what `predict` answers: the same graph, the same calibrated probabilities, the thresholds frozen in
-the card. Images that the model refuses are counted, and the figures are given with them and without, since a model that
-refuses the hard images looks better than it is. The default part is validation; each look at test is written down.
+The evaluation measures the answers of `predict`: the same graph, the same calibrated probabilities, the thresholds
+frozen in the card. It counts the images that the model refuses and gives the figures with and without them, since a
+model that refuses the hard images looks better than it is. The default part is validation. Each opening of test images
+is recorded.
 """
 
 from __future__ import annotations
@@ -36,29 +37,29 @@ if TYPE_CHECKING:
 __all__ = ["Evaluation", "evaluate", "evaluate_predictions", "group_sentence"]
 
 ALL = "all"
-"""In place of a part: every row of the manifest, for data that was never split, such as another site's."""
+"""Instead of a part: every row of the manifest, for data that was never split, such as another site's."""
 
 REFUSED = "no answer"
-"""In place of a decision: the model refused."""
+"""Instead of a decision: the model refused."""
 
 Progress = Callable[[int, int], None]
 """Called with the images done and the images in all."""
 
 
 class Failure(Frozen):
-    """An image that could not be read or run: it is in no figure."""
+    """An image that could not be read or run; no figure includes it."""
 
     image: str
     error: str
 
 
 RecordOpening = Callable[[Sequence[str], str], int]
-"""Called with the SHA-256 of the test images and the model's identity before the first image is measured: writes this
-opening down and returns how many earlier ones saw any of these images."""
+"""Called with the SHA-256 of the test images and the model's identity before the first image is measured. It records
+this opening and returns the number of earlier openings that included any of these images."""
 
 
 class SourceFigures(Frozen):
-    """What was measured on the images of one source: how a model differs between archives."""
+    """The figures of the images of one source: they show how a model differs between archives."""
 
     images: int
     groups: int
@@ -70,7 +71,7 @@ class SourceFigures(Frozen):
 class Measurement(Frozen):
     """The figures of an evaluation."""
 
-    figures: Figures = Field(description="of all images that could be read, refused ones too")
+    figures: Figures = Field(description="of all readable images, refused ones included")
     answered: Figures | None = Field(description="of the images that were not refused; None where none was refused")
     refused: int
     refused_share: Estimate
@@ -84,7 +85,7 @@ class Measurement(Frozen):
 
 
 class Evaluation(Measurement):
-    """All that is known of one model on one part of one manifest."""
+    """The figures of one model on one part of one manifest, with all facts that a reader needs beside them."""
 
     schema_version: int = 1
     disclaimer: str = DISCLAIMER
@@ -114,7 +115,7 @@ class Evaluation(Measurement):
 
 
 def group_sentence(kind: str) -> str:
-    """Return what the kind of group means for the intervals."""
+    """Return the meaning of the kind of group for the intervals, as a sentence."""
     if kind == "patient":
         return "Intervals keep the images of one patient together."
     if kind == "image":
@@ -146,13 +147,13 @@ def evaluate(
         manifest: The images and their labels.
         part: One of the parts, or "all" for every row.
         ignore_other: Leave out, and count, images whose label is in none of the model's classes, else an error.
-        allow_train: Training images may be measured; the evaluation is stamped.
-        record: Writes openings of test images down; needed as soon as one is measured.
+        allow_train: Allow training images; the evaluation is then stamped.
+        record: Records openings of test images; needed where the part has any.
         workers: Images read and run at a time.
-        seed: Of the bootstrap.
-        resamples: Of the bootstrap.
-        progress: Told of each image.
-        keep: Given each prediction, in the order of the rows.
+        seed: Seed of the bootstrap.
+        resamples: Resamples of the bootstrap.
+        progress: Called after each image.
+        keep: Called with each prediction, in the order of the rows.
 
     Raises:
         LabelError: A label is in none of the model's classes.
@@ -167,17 +168,17 @@ def evaluate(
     if keep is not None:
         for prediction in predictions:
             keep(prediction)
-    good = np.array([p.error is None for p in predictions], dtype=np.bool_)
+    readable = np.array([p.error is None for p in predictions], dtype=np.bool_)
     failures = tuple(
         Failure(image=f"{source}/{image}", error=p.error)
         for p, source, image in zip(predictions, chosen.table["source"], chosen.table["image"], strict=True)
         if p.error is not None
     )
-    if not good.any():
+    if not readable.any():
         raise ManifestError(
             f"{part} of the manifest", f"none of its {len(chosen)} images could be read.", failures[0].error
         )
-    read, answers = chosen.where(good), [p for p in predictions if p.error is None]
+    read, answers = chosen.where(readable), [p for p in predictions if p.error is None]
     return Evaluation(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         model=f"{model.card.name} {model.card.version}",
@@ -209,7 +210,7 @@ def rows_of(manifest: Manifest, part: str, card: Card) -> Manifest:
 def _choose(
     manifest: Manifest, part: str, card: Card, *, ignore_other: bool, allow_train: bool
 ) -> tuple[Manifest, dict[str, int]]:
-    """Return the rows to measure and the labels left out with their numbers."""
+    """Return the rows to measure, and the numbers of images that are left out by label."""
     chosen = manifest if part == ALL else manifest.part(part)
     training = int((chosen.table["split"] == "train").sum())
     if training and not allow_train:
@@ -219,8 +220,8 @@ def _choose(
             f"Choose one of {', '.join(PARTS[1:])}, or add --allow-train to have them stamped.",
         )
     known = {member for label in card.labels for member in label.members}
-    strange = ~chosen.table["label"].isin(known)
-    ignored = {str(name): int(n) for name, n in chosen.table["label"][strange].value_counts().items()}
+    unknown_rows = ~chosen.table["label"].isin(known)
+    ignored = {str(name): int(n) for name, n in chosen.table["label"][unknown_rows].value_counts().items()}
     if ignored and not ignore_other:
         listed = ", ".join(f"{name} ({n} images)" for name, n in ignored.items())
         raise LabelError(
@@ -228,21 +229,21 @@ def _choose(
             f"has labels that this model has no class for: {listed}; it knows {', '.join(sorted(known))}.",
             "Add --ignore-other to leave them out, counted.",
         )
-    chosen = chosen.where(~strange)
+    chosen = chosen.where(~unknown_rows)
     if not len(chosen):
         raise ManifestError(f"{part} of the manifest", "has no image of this model's classes.", "Name another part.")
     return chosen, ignored
 
 
 def _open_test(chosen: Manifest, model: Model, part: str, record: RecordOpening | None) -> int | None:
-    """Have it written down that test images are opened, before they are; return how often they were before."""
+    """Record that test images are opened, before they are; return the number of earlier openings."""
     test = chosen.table["split"] == "test"
     if not test.any():
         return None
     if record is None:
         raise UsageError(
             f"--split {part}",
-            f"holds {_count(int(test.sum()))} of the test part, and no ledger was given to write this opening down.",
+            f"holds {_count(int(test.sum()))} of the test part, and no ledger was given that records this opening.",
             "Use the command (pneumoscope evaluate), or pass record=.",
         )
     return record(sorted(chosen.table["sha256"][test]), model.identity)
@@ -254,7 +255,7 @@ def _predict(
     workers: int | None,
     progress: Progress | None,
 ) -> list[Prediction]:
-    """Return the predictions in the order of the rows, each of the very bytes that were imported."""
+    """Return the predictions in the order of the rows, each of exactly the bytes that were imported."""
     predictions: list[Prediction] = []
     rows = zip(chosen.table["source"], chosen.table["image"], chosen.table["sha256"], strict=True)
     stream = model.stream(chosen.paths(), workers=workers)
@@ -283,11 +284,11 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
 
     ood = np.array([a.ood for a in answers], dtype=np.float64)
 
-    def figures(mask: Bools, resamples: int, *, judged: bool = False) -> Figures:
+    def figures(mask: Bools, resamples: int, *, with_promises: bool = False) -> Figures:
         return evaluate_predictions(
             probabilities[mask], truth[mask], groups[mask], names,
             thresholds=thresholds, rng=np.random.default_rng(seed), resamples=resamples,
-            promises=card.promises if judged else None, ood=ood[mask] if judged else None,
+            promises=card.promises if with_promises else None, ood=ood[mask] if with_promises else None,
         )  # fmt: skip
 
     def of_source(name: str) -> SourceFigures:
@@ -307,10 +308,10 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
             },
         )
 
-    said = Counter((names[k], a.decision or REFUSED) for k, a in zip(truth, answers, strict=True))
-    everything = figures(np.ones(len(truth), dtype=np.bool_), resamples, judged=True)
+    answer_counts = Counter((names[k], a.decision or REFUSED) for k, a in zip(truth, answers, strict=True))
+    all_figures = figures(np.ones(len(truth), dtype=np.bool_), resamples, with_promises=True)
     return Measurement(
-        figures=everything,
+        figures=all_figures,
         meaning={
             point.name: above_threshold(
                 "these data",
@@ -321,12 +322,12 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
                 point.specificity,
                 ending="",
             )
-            for point in everything.operating
+            for point in all_figures.operating
         },
         answered=figures(~refused, resamples) if refused.any() else None,
         refused=int(refused.sum()),
         refused_share=proportion(refused, group_index(groups), what="set of images"),
-        decisions={name: {to: said[name, to] for to in (*names, REFUSED)} for name in names},
+        decisions={name: {to: answer_counts[name, to] for to in (*names, REFUSED)} for name in names},
         by_source={name: of_source(name) for name in sorted(set(sources))},
     )
 
@@ -334,7 +335,7 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
 def _other_division(model: Model, manifest: Manifest) -> bool:
     """Return whether the parts are not those that the model was trained with, though a source is the same.
 
-    A training knows the rows whose labels are in its classes; so only these are compared.
+    A training uses the rows whose labels are in its classes, so that only these are compared.
     """
     card = model.card
     shared = {item.source for item in card.licences} & set(manifest.table["source"])
@@ -344,7 +345,7 @@ def _other_division(model: Model, manifest: Manifest) -> bool:
 def _stamps(
     model: Model, manifest: Manifest, chosen: Manifest, failures: int, ignored: Mapping[str, int], earlier: int
 ) -> tuple[str, ...]:
-    """Return the warnings that belong beside the figures."""
+    """Return the warnings that must stand beside the figures."""
     card = model.card
     stamps = list(card.stamps)
     if _other_division(model, manifest):

@@ -1,8 +1,8 @@
-"""The journal of an unfinished table: each row on disk as soon as it is known, so that a killed run can go on.
+"""The journal of an unfinished table: each row is on disk as soon as it is known, so that a killed run can continue.
 
 JSON lines beside the output: a header (which model, which settings), then one line a file in the files' order, with the
-file's size and time of change. On the next run a row is taken over only while all of these still agree; the first that
-does not, and all after it, are predicted anew. A line that was cut off by the kill is dropped.
+file's size and time of change. The next run reuses a row only while all of these still agree; it predicts the first row
+that does not, and all later rows, again. It drops a line that the kill cut off.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Journal:
 
     Attributes:
         path: The journal's file: the output's name and ``.partial``.
-        note: After `resume`: what the user must know about what was found, in words; empty if nothing was.
+        note: After `resume`: a sentence for the user about the journal; empty if there was none.
     """
 
     def __init__(self, output: Path, model: Model, heatmaps: Path | None) -> None:
@@ -52,12 +52,12 @@ class Journal:
         self._file.close()
 
     def resume(self, files: Sequence[str]) -> Iterator[dict[str, Any]]:
-        """Yield the rows that still hold, and leave the journal ready for the next; sets ``note``."""
+        """Yield the rows that still hold, prepare the journal for further rows, and set ``note``."""
         self._file.seek(0)
         first = self._file.readline()
         problem = self._problem_with(_parse(first)) if first else ""
         if problem or not first:
-            self.note = f"{self.path.name} {problem}: starting anew." if problem else ""
+            self.note = f"{self.path.name} {problem}: starting again." if problem else ""
             self._file.truncate(0)
             self._write(self._header)
             return
@@ -68,7 +68,7 @@ class Journal:
                 break
             row: dict[str, Any] = entry["row"]
             if row["path"] != printable(path) or entry["stamp"] != _stamp(path):
-                problem = f"; from {row['path']} on the files are others or were changed, so these are predicted anew"
+                problem = f"; from {row['path']} on the files are others or were changed, so these are predicted again"
                 break
             done, good = done + 1, self._file.tell()
             yield row
@@ -88,12 +88,12 @@ class Journal:
                 yield json.loads(line)["row"]
 
     def remove(self) -> None:
-        """Delete the journal: the table is there."""
+        """Delete the journal, once the table exists."""
         self.path.unlink()
 
     def _write(self, value: dict[str, Any]) -> None:
         self._file.write(json.dumps(value, allow_nan=False).encode() + b"\n")
-        self._file.flush()  # to the system, which survives our being killed
+        self._file.flush()  # to the system, where it survives the end of this process
 
     def _problem_with(self, header: dict[str, Any] | None) -> str:
         if header is None or header.get("journal") != JOURNAL_VERSION:
@@ -117,7 +117,7 @@ def _parse(line: bytes) -> dict[str, Any] | None:
 
 
 def _stamp(path: str) -> list[int] | None:
-    """Return size in bytes and time of change in ns: cheap to compare for 100,000 files; None if it is not there."""
+    """Return size in bytes and time of change in ns, cheap for 100,000 files; None if the file is not there."""
     try:
         status = Path(path).stat()
     except (OSError, ValueError):

@@ -1,4 +1,4 @@
-"""An opening of test images, as an evaluation made it: the fact that goes into a bundle's evidence."""
+"""An opening of test images by an evaluation: the fact that goes into a bundle's evidence."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pneumoscope.stats.estimates import Estimate
 
 
 def headline(evaluation: Evaluation, card: Card) -> dict[str, Estimate]:
-    """Return the few figures of an evaluation that are always quoted, as a card names them."""
+    """Return the few figures of an evaluation that reports always quote, by their names in a card."""
     point, figures = card.default_operating_point, evaluation.figures.flat()
     wanted = ("accuracy", "balanced_accuracy", f"{card.primary}/auroc", f"{point}/sensitivity", f"{point}/specificity")
     return {key: figures[key] for key in wanted}
@@ -19,10 +19,10 @@ def build_opening(evaluation: Evaluation, card: Card, opened: int, command: str)
     """Return the fact that an evaluation opened test images.
 
     Args:
-        evaluation: What was measured.
-        card: Of the bundle.
-        opened: Test images among those that were measured.
-        command: How it was asked for.
+        evaluation: The evaluation.
+        card: The card of the bundle.
+        opened: Number of test images among the measured ones.
+        command: The command line.
     """
     return Opening(
         bundle=evaluation.identity,

@@ -1,8 +1,8 @@
-"""Many files to one table: found, predicted in order, journalled as they come, written whole at the end.
+"""Predict many files into one table: in order, with a journal, written complete at the end.
 
-A hundred thousand studies take hours, and machines restart. So each row goes to a journal (JSON lines) beside the
-output as soon as it is known; the same command, run again, checks the journal against the model and the files and goes
-on where it stopped. The table itself appears at the end, whole or not at all.
+A hundred thousand studies take hours, and machines restart. Each row therefore goes to a journal (JSON lines) beside
+the output as soon as it is known. The same command, run again, checks the journal against the model and the files and
+continues where it stopped. The table itself appears at the end, complete or not at all.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ PAGE_SIDE = 256
 """Longest side, in pixels, of a written overlay and of a picture on the page."""
 
 OnRow = Callable[[dict[str, Any], bool], None]
-"""Called with each row, in order, and whether it was taken over from a journal."""
+"""Called with each row, in order, and whether it comes from a journal."""
 
 
 @dataclass(slots=True)
 class Summary:
-    """What happened to all files together."""
+    """The numbers of files by outcome."""
 
     files: int
     resumed: int = 0
@@ -77,7 +77,7 @@ def predict_files(
         heatmaps: Folder for one overlay per answered image (PNG).
         workers: Threads; the cores by default.
         on_row: Called with each row in order, rows of the journal too.
-        on_note: Called with what the user must know (continues, starts anew).
+        on_note: Called with a sentence for the user (the run continues, or starts again).
 
     Raises:
         PneumoscopeError: The output cannot be written. The journal stays.
@@ -111,19 +111,19 @@ def predict_files(
                     take(row, False)
             write_table(journal.rows(), output, columns(model.labels), _facts(model))
             journal.remove()
-    except BrokenPipeError:  # whoever read the screen went away: not about a file
+    except BrokenPipeError:  # the reader of the output went away: not about a file
         raise
     except OSError as error:
         raise PneumoscopeError(
             str(error.filename or output or heatmaps),
             f"cannot be written: {error.strerror or error}.",
-            "Make room or choose another place; with -o, the same command then goes on where it stopped.",
+            "Make room or choose another place; with -o, the same command then continues where it stopped.",
         ) from error
     return summary
 
 
 def _facts(model: Model) -> dict[str, str]:
-    """Return what a table of predictions must say about itself."""
+    """Return the metadata of a table of predictions."""
     return {
         "pneumoscope": __version__,
         "model": model.identity,
@@ -135,7 +135,7 @@ def _facts(model: Model) -> dict[str, str]:
 def heatmap_writer(folder: Path, model: Model) -> Observer:
     """Return an observer that writes the primary label's heatmap over each answered image.
 
-    Where the model keeps silent there is no overlay: a picture would speak for it.
+    Where the model gives no answer there is no overlay, which would look like one.
 
     Raises:
         UsageError: The model has no heatmap.
@@ -149,7 +149,7 @@ def heatmap_writer(folder: Path, model: Model) -> Observer:
     def write(prediction: Prediction, radiograph: Radiograph, output: Output) -> None:
         if prediction.refused or output.heatmap is None:
             return
-        # The hash keeps files of the same name apart, and ties the picture to its row.
+        # The hash separates files of the same name, and links the picture to its row.
         stem = Path(printable(prediction.path)).stem[:100]
         name = f"{stem}-{radiograph.sha256[:12]}-{model.card.primary}.png"
         overlay.write_png(folder / name, _over(radiograph, output.heatmap, OVERLAY_SIDE))
@@ -162,7 +162,7 @@ PageItem = tuple[Prediction, bytes | None, bytes | None]
 
 
 def page_items(model: Model, files: Sequence[str], workers: int | None = None) -> list[PageItem]:
-    """Predict a few files again, keeping a small picture of each: for a page, not for a hundred thousand."""
+    """Predict a few files again with a small picture of each: for a page, not for a hundred thousand files."""
     pictures: dict[str, tuple[bytes, bytes | None]] = {}
 
     def observe(prediction: Prediction, radiograph: Radiograph, output: Output) -> None:

@@ -10,9 +10,7 @@ from pneumoscope.bundle.evidence import Opening
 from pneumoscope.core.labels import display_name
 from pneumoscope.recipes.recipe import Pretrained, Recipe
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.metric_table import TITLES
 
-FIGURES = TITLES
 POINTS: Mapping[str, str] = MappingProxyType(
     {
         "youden": "Youden's point",
@@ -27,10 +25,17 @@ def point_name(name: str) -> str:
     return POINTS.get(name, name)
 
 
+def metric_title(name: str) -> str:
+    """Return a metric's name on a page; an unknown one stays as it is."""
+    from pneumoscope.stats.metric_table import TITLES  # here: it brings SciPy, which `predict` does not need
+
+    return TITLES.get(name, name)
+
+
 def figure_name(key: str) -> str:
     """Return the name of a metric on screen, of ``accuracy``, ``covid-19/auroc`` or ``youden/sensitivity``."""
     owner, _, figure = key.rpartition("/")
-    name = FIGURES.get(figure, figure)
+    name = metric_title(figure)
     if not owner:
         return name
     return f"{name} at {point_name(owner)}" if owner in POINTS else f"{display_name(owner)}: {name}"

@@ -15,6 +15,7 @@ from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.reporting.charts.gauges import interval_gauge
 from pneumoscope.reporting.pages.base import environment
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.metric_table import TITLES
 from pneumoscope.tuning import charts
 from pneumoscope.tuning.result import Scalar, StudySummary, StudyTrial
 
@@ -68,7 +69,7 @@ def _gauge(estimate: Estimate) -> Markup:
 
 
 def _figure_name(key: str) -> str:
-    return formatting.FIGURES.get(key.replace("-", "_"), key.replace("-at-", " at ").replace("-", " ").capitalize())
+    return TITLES.get(key.replace("-", "_"), key.replace("-at-", " at ").replace("-", " ").capitalize())
 
 
 def setting_words(value: Scalar) -> str:

@@ -12,7 +12,6 @@ from pneumoscope.core.files import write_text
 from pneumoscope.core.tables import check_format
 from pneumoscope.imaging.files import describe_passed_over, find_images
 from pneumoscope.inference.predict import Summary, page_items, predict_files
-from pneumoscope.reporting.pages.predictions import render_predictions_page
 
 PAGE_IMAGES = 200
 """Most studies on a page with pictures: about 30 kB each."""
@@ -104,4 +103,6 @@ def _write_page(model: Model, files: Sequence[str], page: Path, workers: int | N
     title = "Predictions"
     if len(items) < len(files):
         title += f": the first {len(items)} of {len(files)} files"
+    from pneumoscope.reporting.pages.predictions import render_predictions_page  # here: it brings SciPy
+
     write_text(page, render_predictions_page(items, model.card, model.identity, title))

@@ -1,7 +1,8 @@
-"""What a compressed DICOM frame says about itself, read before it is decompressed.
+"""Check the header of a compressed DICOM frame before it is decompressed.
 
-A decompressor believes the stream, not the DICOM header around it: a stream of 60,000 x 60,000 pixels in a data set of
-100 x 100 would be unpacked whole. And a stream without its end is unpacked as far as it goes, the rest being grey.
+A decompressor uses the size in the stream, not in the DICOM header around it: it would unpack a stream of 60,000 x
+60,000 pixels in a data set of 100 x 100. And it unpacks a stream without its end as far as it goes, and leaves the rest
+grey.
 """
 
 from __future__ import annotations

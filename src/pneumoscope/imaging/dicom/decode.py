@@ -1,9 +1,9 @@
-"""DICOM into a plane of grey: what is refused, which values are stored, how they are shown.
+"""Decode a DICOM file into a plane of grey: refuse other objects, read the stored values, apply the display chain.
 
-pydicom parses the file and its plug-ins decompress it; the greyscale chain is `display.py`. Only single projection
-radiographs meant for display are read: a slice, a stack or raw detector data would get a plausible and meaningless
-score. Errors name a tag, never a value that could identify the patient; metadata is a fixed list of facts.
-Sections are those of the DICOM standard, PS3.3 unless said otherwise.
+pydicom parses the file and its plug-ins decompress it; the greyscale chain is `display.py`. The decoder reads only
+single projection radiographs that are meant for display: a slice, a stack or raw detector data would get a plausible
+and meaningless score. Errors name a tag, never a value that could identify the patient; metadata is a fixed list of
+facts. Sections are those of the DICOM standard, PS3.3 unless stated otherwise.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _DEFLATED = b"1.2.840.10008.1.2.1.99"
 
 
 class Shape(NamedTuple):
-    """The Image Pixel module (C.7.6.3) of a file that was found readable."""
+    """The Image Pixel module (C.7.6.3) of a readable file."""
 
     rows: int
     columns: int
@@ -99,7 +99,7 @@ def _check_inflated_size(data: bytes, name: str, max_bytes: int) -> None:
 
 
 def _check_kind(tags: Tags) -> None:
-    """Refuse what is not one projection radiograph meant for display."""
+    """Refuse every object but one projection radiograph that is meant for display."""
     modality, sop_class = tags.text("Modality"), tags.text("SOPClassUID")
     if modality not in _MODALITIES:
         problem = f"is {modality[:16]}: not a projection radiograph."
@@ -108,7 +108,7 @@ def _check_kind(tags: Tags) -> None:
     if tags.text("PresentationIntentType") == "FOR PROCESSING" or sop_class in _FOR_PROCESSING:
         raise tags.wrong(
             "PresentationIntentType",
-            "says FOR PROCESSING: raw detector values, not yet made for the eye.",
+            "says FOR PROCESSING: raw detector values, not prepared for display.",
             "Give the FOR PRESENTATION image of the same exposure.",
             code="not-a-radiograph",
         )
@@ -206,7 +206,7 @@ def _read_stored_values(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDA
 
 
 def _read_display(tags: Tags, shape: Shape) -> Display:
-    """Return the greyscale chain (PS3.4 N.2) that the file asks for."""
+    """Return the greyscale chain (PS3.4 N.2) that the file declares."""
     lut_shape = tags.text("PresentationLUTShape")
     if lut_shape not in ("", "IDENTITY", "INVERSE"):
         problem = f"is {lut_shape[:16]}; IDENTITY and INVERSE are read."
@@ -330,7 +330,7 @@ def _read_turn(tags: Tags) -> Turn:
 
     PatientOrientation names the direction of the columns' order (along a row) and of the rows' order (down a column);
     ('L', 'F') is upright. Of an oblique direction ('LF') the first letter is the main one. A lateral view has no right:
-    only its head is brought up. Without the tag the image is taken as it stands, as every viewer shows it.
+    only its head is brought up. Without the tag the image stays as stored, as every viewer shows it.
     """
     directions = tags.texts("PatientOrientation")
     if not any(directions):

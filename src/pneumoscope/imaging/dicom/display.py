@@ -1,8 +1,9 @@
-"""From a DICOM file's stored values to grey on the screen, as one table.
+"""The table that turns a DICOM file's stored values into grey on the screen.
 
 The greyscale chain of PS3.4 N.2 (modality, values of interest, presentation) is a function of the stored value alone,
-and a stored value has at most 16 bits: so the whole chain is worked out once for every possible value, in double
-precision, and an image of any size is one look-up. Pure arithmetic, no pydicom: another decoder can repeat it.
+and a stored value has at most 16 bits. The whole chain is therefore computed once for every possible value, in double
+precision, and an image of any size is one look-up. It is arithmetic without pydicom, so that another decoder can repeat
+it.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""DICOM tags as plain values, with errors that name the tag; and the facts that may leave a file as metadata.
+"""Read DICOM tags as plain values, with errors that name the tag, and the facts that may leave a file as metadata.
 
 Sections are those of PS3.3.
 """
@@ -144,7 +144,7 @@ def _calibrated_spacing(tags: Tags) -> tuple[float | None, float | None, str | N
     """Return the distance of rows and of columns in mm, and where it holds: in the patient or at the detector.
 
     An uncalibrated PixelSpacing repeats ImagerPixelSpacing; a different one was corrected for magnification. Where
-    neither a type nor ImagerPixelSpacing is there to tell, it means what it is defined as (PS3.3 10.7.1.1).
+    neither a type nor ImagerPixelSpacing is present, its definition holds (PS3.3 10.7.1.1).
     """
     patient, detector = _spacing(tags, "PixelSpacing"), _spacing(tags, "ImagerPixelSpacing")
     if patient is None:

@@ -1,6 +1,6 @@
-"""Small files drawn by code, one per feature of a format, for the golden arrays and the tests.
+"""Encode small drawn images, one for each feature of a format, for the golden arrays and the tests.
 
-PNG and TIFF are written by hand, since Pillow writes few of the kinds that it reads; DICOM by pydicom.
+This module writes PNG and TIFF itself, since Pillow writes few of the kinds that it reads; pydicom writes DICOM.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def dicom(
         bits: BitsStored; 16 bits are allocated above 8.
         tags: Further tags by keyword; None removes one.
         syntax: Transfer syntax; JPEG-LS, JPEG 2000 and RLE are compressed by pydicom's plug-ins.
-        frame: A compressed frame that is stored as it is.
+        frame: A compressed frame that is stored unchanged.
     """
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.encaps import encapsulate

@@ -1,9 +1,9 @@
-"""Golden arrays: small synthetic files of every format, and the exact pixels that any decoder must make of them.
+"""Golden arrays: small synthetic files of every format, and the exact pixels that any decoder must give.
 
     python -m pneumoscope.imaging.golden_files.make [FOLDER]
 
-The expected arrays are worked out here from the drawn pattern and the standards, not by this package's decoder, so that
-both can be wrong only apart. `golden/manifest.json` lists the cases; `docs/concepts/pixels.md` tells how
+The expected arrays come from the drawn pattern and the standards, not from this package's decoder, so that an error in
+one does not hide in the other. `golden/manifest.json` lists the cases; `docs/concepts/pixels.md` tells how
 to use them elsewhere.
 """
 
