@@ -217,12 +217,12 @@ def test_on_a_phone_the_sentence_stays_and_nothing_hangs_over(site: Site, phone:
     opened(phone, site)
     phone.evaluate("scrollTo(0, document.body.scrollHeight)")
     sentence = phone.get_by_text(DISCLAIMER).bounding_box()
-    ways = phone.locator(".ways").bounding_box()
+    navigation = phone.locator(".navigation").bounding_box()
     assert sentence is not None
-    assert ways is not None
+    assert navigation is not None
     assert 0 <= sentence["y"] < 90
     assert sentence["height"] < 80
-    assert ways["y"] + ways["height"] == pytest.approx(844, abs=1)
+    assert navigation["y"] + navigation["height"] == pytest.approx(844, abs=1)
     assert phone.evaluate("document.documentElement.scrollWidth") <= 390
 
 

@@ -3,18 +3,18 @@ import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
-import { greet, me, Problem } from "./api/client";
-import { Sentence } from "./components/disclaimer";
-import { Boundary } from "./components/error-boundary";
+import { loadSession, me, Problem } from "./api/client";
+import { Disclaimer } from "./components/disclaimer";
+import { ErrorBoundary } from "./components/error-boundary";
 import { focusHeading, focusOnChange } from "./components/focus";
 import { Icon } from "./components/icons";
-import { useKindOfPage } from "./components/page-title";
-import { ProblemNote, wordsOf } from "./components/problem";
-import { choose, theme } from "./components/theme";
-import { say, Toasts } from "./components/toast";
+import { useDefaultTitle } from "./components/page-title";
+import { ProblemNote, problemText } from "./components/problem";
+import { setTheme, theme } from "./components/theme";
+import { showToast, Toasts } from "./components/toast";
 import { IdleWarning } from "./features/account/idle-warning";
 import { Worklist } from "./features/worklist/worklist";
-import { type Key, LANGUAGES, type Language, language, speak, t } from "./i18n";
+import { type Key, LANGUAGES, type Language, language, setLanguage, t } from "./i18n";
 import { href, type Route, route } from "./router";
 
 const StudyPage = lazy(() => import("./features/study/study-page")) as ComponentType<{ id: string }>;
@@ -25,35 +25,35 @@ const Account = lazy(() => import("./features/account/account-page")) as Compone
 const Login = lazy(() => import("./features/account/login-page")) as ComponentType;
 
 export function App() {
-  const asked = useSignal(false);
+  const sessionLoaded = useSignal(false);
   const problem = useSignal<unknown>(null);
-  const ask = () => {
+  const load = () => {
     problem.value = null;
-    greet().then(
+    loadSession().then(
       () => {
-        asked.value = true;
+        sessionLoaded.value = true;
       },
       (error: unknown) => {
         problem.value = error;
       },
     );
   };
-  useEffect(ask, []);
+  useEffect(load, []);
   useEffect(() => {
     document.documentElement.lang = language.value;
   }, [language.value]);
-  useEffect(() => (asked.value ? focusOnChange() : undefined), [asked.value]);
+  useEffect(() => (sessionLoaded.value ? focusOnChange() : undefined), [sessionLoaded.value]);
   useEffect(() => {
     // A refusal that no page has caught is said all the same.
-    const refused = ({ reason }: PromiseRejectionEvent) => {
+    const onRejection = ({ reason }: PromiseRejectionEvent) => {
       if (!(reason instanceof Problem)) return;
-      const { text, lang } = wordsOf(reason);
-      say(text, true, lang);
+      const { text, lang } = problemText(reason);
+      showToast(text, true, lang);
     };
-    addEventListener("unhandledrejection", refused);
-    return () => removeEventListener("unhandledrejection", refused);
+    addEventListener("unhandledrejection", onRejection);
+    return () => removeEventListener("unhandledrejection", onRejection);
   }, []);
-  const place = location.hash;
+  const hash = location.hash;
   return (
     <>
       <button type="button" class="skip" onClick={focusHeading}>
@@ -64,20 +64,20 @@ export function App() {
           <span class="mark" aria-hidden="true" />
           {t("app.name")}
         </a>
-        {me.value && <Ways />}
+        {me.value && <Navigation />}
         <div class="frame-tools">
           <ThemeSwitch />
-          <Tongue />
+          <LanguageSelect />
         </div>
       </header>
-      <Sentence />
+      <Disclaimer />
       <main id="content" tabIndex={-1} data-page={me.value ? route.value.page : "login"}>
-        {problem.value !== null && <ProblemNote error={problem.value} again={ask} />}
-        <Boundary page={place}>
+        {problem.value !== null && <ProblemNote error={problem.value} onRetry={load} />}
+        <ErrorBoundary page={hash}>
           <Suspense fallback={<p class="soft">{t("app.loading")}</p>}>
-            {asked.value && (me.value ? <Page route={route.value} /> : <Login />)}
+            {sessionLoaded.value && (me.value ? <Page route={route.value} /> : <Login />)}
           </Suspense>
-        </Boundary>
+        </ErrorBoundary>
       </main>
       {me.value?.idle_seconds && <IdleWarning seconds={me.value.idle_seconds} />}
       <Toasts />
@@ -86,7 +86,7 @@ export function App() {
 }
 
 function Page({ route }: { route: Route }) {
-  useKindOfPage(route.page in TITLES ? t(TITLES[route.page as keyof typeof TITLES]) : "");
+  useDefaultTitle(route.page in TITLES ? t(TITLES[route.page as keyof typeof TITLES]) : "");
   switch (route.page) {
     case "study":
       return <StudyPage id={route.id} key={route.id} />;
@@ -126,22 +126,22 @@ const TITLES = {
   account: "nav.account",
 } as const satisfies Partial<Record<Route["page"], Key>>;
 
-function Ways() {
-  const ways = [
+function Navigation() {
+  const entries = [
     ["worklist", href.worklist(), ["worklist", "study", "login"]],
     ["models", href.models(), ["models", "model"]],
     ["dashboard", href.dashboard(), ["dashboard"]],
     ["account", href.account(), ["account"]],
   ] as const;
-  const here = route.value.page;
+  const currentPage = route.value.page;
   return (
-    <nav class="ways" aria-label={t("frame.ways")}>
-      {ways.map(([page, to, pages]) => (
+    <nav class="navigation" aria-label={t("frame.navigation")}>
+      {entries.map(([page, to, pages]) => (
         <a
           key={page}
           href={to}
-          aria-current={here === page ? "page" : undefined}
-          data-here={(pages as readonly string[]).includes(here)}
+          aria-current={currentPage === page ? "page" : undefined}
+          data-here={(pages as readonly string[]).includes(currentPage)}
         >
           <Icon name={page} />
           <span>{t(`nav.${page}`)}</span>
@@ -158,18 +158,18 @@ function ThemeSwitch() {
       class="bare"
       aria-label={t("nav.theme")}
       title={t("nav.theme")}
-      onClick={() => choose(theme.value === "dark" ? "light" : "dark")}
+      onClick={() => setTheme(theme.value === "dark" ? "light" : "dark")}
     >
       <Icon name="theme" />
     </button>
   );
 }
 
-function Tongue() {
+function LanguageSelect() {
   return (
-    <label class="tongue">
+    <label class="language">
       <span class="hidden">{t("nav.language")}</span>
-      <select value={language.value} onChange={(event) => speak(event.currentTarget.value as Language)}>
+      <select value={language.value} onChange={(event) => setLanguage(event.currentTarget.value as Language)}>
         {Object.entries(LANGUAGES).map(([code, name]) => (
           <option key={code} value={code}>
             {name}

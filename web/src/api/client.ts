@@ -16,9 +16,9 @@ export interface Refusal {
 }
 
 /** What a problem's `type` begins with; its code follows. */
-export const CODE = "urn:pneumoscope:problem:";
+export const PROBLEM_TYPE_PREFIX = "urn:pneumoscope:problem:";
 /** Codes of ours for what has none: no answer came, or a proxy answered in the server's place. */
-const IN_PLACE: Record<number, string> = { 0: "away", 413: "large", 429: "busy", 502: "away", 504: "away" };
+const FALLBACK_CODES: Record<number, string> = { 0: "away", 413: "large", 429: "busy", 502: "away", 504: "away" };
 
 /** Why the server refused (RFC 9457): its words say what, which rule, and the way out. */
 export class Problem extends Error implements Refusal {
@@ -31,12 +31,13 @@ export class Problem extends Error implements Refusal {
     readonly detail: string,
     /** Number of the request, under which the server's log has more. */
     readonly instance: string,
-    readonly more: Record<string, unknown> = {},
+    readonly extensions: Record<string, unknown> = {},
   ) {
     super(`${title} ${detail}`.trim());
-    const { type, values } = more;
-    const code = typeof type === "string" && type.startsWith(CODE) ? type.slice(CODE.length) : null;
-    this.key = `problem.${code ?? (title === "" ? IN_PLACE[status] : "")}`;
+    const { type, values } = extensions;
+    const code =
+      typeof type === "string" && type.startsWith(PROBLEM_TYPE_PREFIX) ? type.slice(PROBLEM_TYPE_PREFIX.length) : null;
+    this.key = `problem.${code ?? (title === "" ? FALLBACK_CODES[status] : "")}`;
     this.values = (values ?? {}) as Record<string, unknown>;
   }
 }
@@ -44,7 +45,7 @@ export class Problem extends Error implements Refusal {
 /** Who is asking; null until they have logged in. */
 export const me = signal<Me | null>(null);
 /** Why nobody is logged in any more: by hand, for want of use, or by the server; null where nobody was. */
-export const ended = signal<"self" | "idle" | "server" | null>(null);
+export const logoutReason = signal<"self" | "idle" | "server" | null>(null);
 /** What the server is; null until it has answered. */
 export const about = signal<About | null>(null);
 
@@ -57,8 +58,8 @@ api.use({
   },
   async onResponse({ response, request }) {
     if (response.ok) return;
-    const problem = await problemOf(response);
-    if (problem.status === 401 && !request.url.endsWith("/api/login")) lost();
+    const problem = await readProblem(response);
+    if (problem.status === 401 && !request.url.endsWith("/api/login")) endSession();
     throw problem;
   },
   onError() {
@@ -67,26 +68,26 @@ api.use({
 });
 
 /** The server knows nobody here any more. */
-export function lost(): void {
-  if (me.value !== null) ended.value = "server";
+export function endSession(): void {
+  if (me.value !== null) logoutReason.value = "server";
   me.value = null;
 }
 
 /** Return what an answer that is not OK says. */
-export async function problemOf(response: Response): Promise<Problem> {
-  const said: unknown = await response.json().catch(() => null);
-  return problemIn(response.status, said, response.statusText);
+export async function readProblem(response: Response): Promise<Problem> {
+  const payload: unknown = await response.json().catch(() => null);
+  return parseProblem(response.status, payload, response.statusText);
 }
 
 /**
  * Return a problem out of the body of an answer.
- * @param said The body; anything that is no object where it is a proxy's own page.
- * @param words What stands for it then.
+ * @param payload The body; anything that is no object where it is a proxy's own page.
+ * @param fallback What stands for it then.
  */
-export function problemIn(status: number, said: unknown, words = ""): Problem {
-  if (typeof said !== "object" || said === null) return new Problem(status, "", words, "");
-  const { title, detail, instance, ...more } = said as Record<string, unknown>;
-  return new Problem(status, String(title ?? ""), String(detail ?? ""), String(instance ?? ""), more);
+export function parseProblem(status: number, payload: unknown, fallback = ""): Problem {
+  if (typeof payload !== "object" || payload === null) return new Problem(status, "", fallback, "");
+  const { title, detail, instance, ...extensions } = payload as Record<string, unknown>;
+  return new Problem(status, String(title ?? ""), String(detail ?? ""), String(instance ?? ""), extensions);
 }
 
 /** Return the body of an answer that is OK; the middleware has thrown for any other. */
@@ -95,11 +96,11 @@ export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
 }
 
 /** Ask who is there. Without a session in a department this leaves `me` null, and the page shows the login. */
-export async function greet(): Promise<void> {
+export async function loadSession(): Promise<void> {
   try {
-    const who = await body(api.GET("/api/me"));
+    const account = await body(api.GET("/api/me"));
     about.value = await body(api.GET("/api/about"));
-    me.value = who;
+    me.value = account;
   } catch (error) {
     if (!(error instanceof Problem && error.status === 401)) throw error;
   }

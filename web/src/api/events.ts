@@ -14,7 +14,7 @@ let source: EventSource | null = null;
 /** Call `listener` at each change until the returned function is called. The stream is open while anyone listens. */
 export function watch(listener: Listener): () => void {
   listeners.add(listener);
-  source ??= open();
+  source ??= openStream();
   return () => {
     listeners.delete(listener);
     if (listeners.size === 0) {
@@ -25,13 +25,13 @@ export function watch(listener: Listener): () => void {
 }
 
 /** Milliseconds after which a stream that the server has refused is tried again. */
-const AGAIN = 15_000;
+const RETRY_DELAY = 15_000;
 
-function open(): EventSource {
+function openStream(): EventSource {
   const stream = new EventSource("/api/events"); // the browser reconnects after a break, and sends the last id
   for (const kind of ["study", "prediction", "read"] as const) {
     stream.addEventListener(kind, (event) => {
-      tell({ kind, ...JSON.parse((event as MessageEvent<string>).data) } as Change);
+      notify({ kind, ...JSON.parse((event as MessageEvent<string>).data) } as Change);
     });
   }
   stream.onerror = () => {
@@ -39,13 +39,13 @@ function open(): EventSource {
     if (stream.readyState !== EventSource.CLOSED) return;
     setTimeout(() => {
       if (source !== stream) return;
-      source = open();
-      tell({ kind: "study", study: "", id: "", state: "missed" });
-    }, AGAIN);
+      source = openStream();
+      notify({ kind: "study", study: "", id: "", state: "missed" });
+    }, RETRY_DELAY);
   };
   return stream;
 }
 
-function tell(change: Change): void {
+function notify(change: Change): void {
   for (const listener of listeners) listener(change);
 }

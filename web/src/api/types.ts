@@ -16,7 +16,7 @@ export type ReadDraft = Schemas["ReadIn"];
 export type Reference = Schemas["ReferenceOut"];
 export type ReferenceDraft = Schemas["ReferenceIn"];
 export type Posterior = Schemas["PosteriorOut"];
-export type WhatIf = Schemas["WhatIfOut"];
+export type OcclusionAnswer = Schemas["WhatIfOut"];
 export type Me = Schemas["Me"];
 export type About = Schemas["AboutOut"];
 

@@ -1,8 +1,8 @@
 // Uploads go by XMLHttpRequest, which alone tells how much has been sent. Names of files stay here: they may name a patient.
-import { CODE, lost, me, Problem, problemIn } from "./client";
+import { endSession, me, PROBLEM_TYPE_PREFIX, Problem, parseProblem } from "./client";
 import type { Upload } from "./types";
 
-export interface Sending {
+export interface Transfer {
   done: Promise<Upload>;
   stop: () => void;
 }
@@ -11,7 +11,7 @@ export interface Sending {
  * Send files, with the models to ask about them.
  * @param progress Called with the share of the bytes that has gone out, 0..1; at 1 the server is still reading them.
  */
-export function send(files: Blob[], models: string[], progress: (share: number) => void): Sending {
+export function sendFiles(files: Blob[], models: string[], progress: (share: number) => void): Transfer {
   const request = new XMLHttpRequest();
   const form = new FormData();
   files.forEach((file, index) => {
@@ -25,26 +25,27 @@ export function send(files: Blob[], models: string[], progress: (share: number) 
     request.onload = () => {
       if (request.status === 201) resolve(JSON.parse(request.responseText) as Upload);
       else {
-        if (request.status === 401) lost();
-        reject(refused(request));
+        if (request.status === 401) endSession();
+        reject(readProblem(request));
       }
     };
-    request.onerror = () => reject(new Problem(0, "", "the server can't be reached", "", { type: `${CODE}unsent` }));
-    request.onabort = () => reject(new Problem(-1, "", "stopped", "", { type: `${CODE}stopped` }));
+    request.onerror = () =>
+      reject(new Problem(0, "", "the server can't be reached", "", { type: `${PROBLEM_TYPE_PREFIX}unsent` }));
+    request.onabort = () => reject(new Problem(-1, "", "stopped", "", { type: `${PROBLEM_TYPE_PREFIX}stopped` }));
   });
   request.send(form);
   return { done, stop: () => request.abort() };
 }
 
-function refused(request: XMLHttpRequest): Problem {
-  let said: unknown = null;
+function readProblem(request: XMLHttpRequest): Problem {
+  let payload: unknown = null;
   try {
-    said = JSON.parse(request.responseText);
+    payload = JSON.parse(request.responseText);
   } catch {
     // a proxy's own page, such as its 413
   }
-  const problem = problemIn(request.status, said, request.statusText);
+  const problem = parseProblem(request.status, payload, request.statusText);
   const wait = Number.parseInt(request.getResponseHeader("Retry-After") ?? "", 10);
-  if (Number.isFinite(wait)) problem.more.wait = wait;
+  if (Number.isFinite(wait)) problem.extensions.wait = wait;
   return problem;
 }

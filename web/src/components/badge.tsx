@@ -1,7 +1,7 @@
 // A short word about the state of something. Its colour repeats the word, and never says more than it.
 import type { ComponentChildren } from "preact";
 import type { Model } from "../api/types";
-import { t, word } from "../i18n";
+import { t, translateTerm } from "../i18n";
 
 export type Tone = "plain" | "good" | "warn" | "bad" | "busy";
 
@@ -13,16 +13,16 @@ const AUDIT: Record<Model["audit"], Tone> = { "not audited": "warn", passed: "go
 
 /** Everything that must be said beside a model's name: off, audit, stamps, drawn data. */
 export function ModelBadges({ model }: { model: Model }) {
-  const said = ["not audited", "failed its audit", "its evidence was altered"]; // the verdict says these already
+  const covered = ["not audited", "failed its audit", "its evidence was altered"]; // the verdict says these already
   return (
     <span class="badges">
       {!model.on && <Badge tone="bad">{t("model.off")}</Badge>}
-      <Badge tone={AUDIT[model.audit]}>{word("model.audit", model.audit)}</Badge>
+      <Badge tone={AUDIT[model.audit]}>{translateTerm("model.audit", model.audit)}</Badge>
       {model.stamps
-        .filter((stamp) => !said.includes(stamp))
+        .filter((stamp) => !covered.includes(stamp))
         .map((stamp) => (
           <Badge key={stamp} tone="bad">
-            {word("model.stamp", stamp)}
+            {translateTerm("model.stamp", stamp)}
           </Badge>
         ))}
       {model.synthetic && <Badge tone="bad">{t("model.synthetic")}</Badge>}

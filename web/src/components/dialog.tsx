@@ -18,9 +18,9 @@ export function Dialog({ title, onClose, urgent, children }: Props) {
   const box = useRef<HTMLDialogElement>(null);
   const heading = useId();
   useEffect(() => {
-    const opened = box.current;
-    opened?.showModal();
-    return () => opened?.close();
+    const dialog = box.current;
+    dialog?.showModal();
+    return () => dialog?.close();
   }, []);
   return (
     <dialog
@@ -42,8 +42,8 @@ export function Dialog({ title, onClose, urgent, children }: Props) {
 interface ConfirmProps {
   title: string;
   /** Word of the button that does it. */
-  doIt: string;
-  act: () => Promise<unknown>;
+  confirmLabel: string;
+  onConfirm: () => Promise<unknown>;
   onClose: () => void;
   /** Whether what is filled in is enough. */
   ready?: boolean;
@@ -51,15 +51,15 @@ interface ConfirmProps {
 }
 
 /** A dialog that asks before something that can't be undone; it stays open, and says why, where that fails. */
-export function Confirm({ title, doIt, act, onClose, ready = true, children }: ConfirmProps) {
+export function ConfirmDialog({ title, confirmLabel, onConfirm, onClose, ready = true, children }: ConfirmProps) {
   const busy = useSignal(false);
   const problem = useSignal<unknown>(null);
-  const go = async (event: Event) => {
+  const submit = async (event: Event) => {
     event.preventDefault();
     busy.value = true;
     problem.value = null;
     try {
-      await act();
+      await onConfirm();
       onClose();
     } catch (error) {
       problem.value = error;
@@ -69,7 +69,7 @@ export function Confirm({ title, doIt, act, onClose, ready = true, children }: C
   };
   return (
     <Dialog title={title} onClose={onClose}>
-      <form onSubmit={go}>
+      <form onSubmit={submit}>
         {children}
         {problem.value !== null && <ProblemNote error={problem.value} />}
         <div class="actions">
@@ -77,7 +77,7 @@ export function Confirm({ title, doIt, act, onClose, ready = true, children }: C
             {t("frame.cancel")}
           </button>
           <button type="submit" class="danger" disabled={busy.value || !ready}>
-            {doIt}
+            {confirmLabel}
           </button>
         </div>
       </form>

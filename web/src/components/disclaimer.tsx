@@ -3,17 +3,17 @@ import { useEffect, useRef } from "preact/hooks";
 import { DISCLAIMER } from "../disclaimer";
 
 /** The sentence, beneath the head of the page. The style sheets know where it ends as `--below`: it wraps on a phone. */
-export function Sentence() {
+export function Disclaimer() {
   const box = useRef<HTMLElement>(null);
   useEffect(() => {
-    const sentence = box.current as HTMLElement;
+    const element = box.current as HTMLElement;
     const head = document.querySelector<HTMLElement>(".frame-head");
     const measure = () => {
-      const end = (head?.offsetHeight ?? 0) + sentence.offsetHeight;
+      const end = (head?.offsetHeight ?? 0) + element.offsetHeight;
       document.documentElement.style.setProperty("--below", `${end}px`);
     };
     const observer = new ResizeObserver(measure);
-    observer.observe(sentence);
+    observer.observe(element);
     if (head) observer.observe(head);
     return () => observer.disconnect();
   }, []);

@@ -10,7 +10,7 @@ interface Props {
   children: ComponentChildren;
 }
 
-export class Boundary extends Component<Props, { error: unknown }> {
+export class ErrorBoundary extends Component<Props, { error: unknown }> {
   override state: { error: unknown } = { error: null };
 
   override componentDidCatch(error: unknown): void {
@@ -18,20 +18,20 @@ export class Boundary extends Component<Props, { error: unknown }> {
     this.setState({ error });
   }
 
-  override componentDidUpdate(before: Props): void {
-    if (before.page !== this.props.page && this.state.error !== null) this.setState({ error: null });
+  override componentDidUpdate(previous: Props): void {
+    if (previous.page !== this.props.page && this.state.error !== null) this.setState({ error: null });
   }
 
   override render() {
     if (this.state.error === null) return this.props.children;
     const { error } = this.state;
-    if (error instanceof Problem) return <Failed error={error} again={() => this.setState({ error: null })} />;
+    if (error instanceof Problem) return <ErrorPage error={error} again={() => this.setState({ error: null })} />;
     // A part of the app that did not come (the server is away, or has a newer app) is asked for once only: begin anew.
-    return <Failed error={error} again={() => location.reload()} word={t("frame.reload")} />;
+    return <ErrorPage error={error} again={() => location.reload()} word={t("frame.reload")} />;
   }
 }
 
-function Failed(props: { error: unknown; again: () => void; word?: string }) {
+function ErrorPage(props: { error: unknown; again: () => void; word?: string }) {
   return (
     <>
       <h1>{t("frame.failed")}</h1>

@@ -8,14 +8,14 @@ const PATIENCE = 3000;
 
 /** Move the focus at every change of page until the returned function is called; not when the app opens. */
 export function focusOnChange(): () => void {
-  let before: string | null = null;
+  let previous: string | null = null;
   return effect(() => {
-    const now = me.value ? JSON.stringify(route.value) : "login";
-    if (before !== null && before !== now) {
+    const current = me.value ? JSON.stringify(route.value) : "login";
+    if (previous !== null && previous !== current) {
       scrollTo(0, 0);
       focusHeading();
     }
-    before = now;
+    previous = current;
   });
 }
 
@@ -23,15 +23,15 @@ export function focusOnChange(): () => void {
 export function focusHeading(): void {
   const main = document.querySelector<HTMLElement>("main");
   if (!main) return;
-  const old = main.querySelector("h1");
-  const end = Date.now() + PATIENCE;
-  const look = () => {
+  const previousHeading = main.querySelector("h1");
+  const deadline = Date.now() + PATIENCE;
+  const tryFocus = () => {
     const heading = main.querySelector("h1");
-    if (heading && (heading !== old || Date.now() > end - PATIENCE + 50)) {
+    if (heading && (heading !== previousHeading || Date.now() > deadline - PATIENCE + 50)) {
       heading.tabIndex = -1;
       heading.focus({ preventScroll: true });
-    } else if (Date.now() > end) main.focus({ preventScroll: true });
-    else requestAnimationFrame(look);
+    } else if (Date.now() > deadline) main.focus({ preventScroll: true });
+    else requestAnimationFrame(tryFocus);
   };
-  requestAnimationFrame(look);
+  requestAnimationFrame(tryFocus);
 }

@@ -4,14 +4,14 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { loadModels, models } from "../api/models";
 import type { Model } from "../api/types";
-import { t, word } from "../i18n";
+import { t, translateTerm } from "../i18n";
 import { href } from "../router";
 import { ModelBadges } from "./badge";
 import { ProblemNote } from "./problem";
 import "./model-picker.css";
 
 /** Checkboxes of all models of the server. `chosen` holds the numbers of those that are ticked, in the list's order. */
-export function ModelPicker({ chosen, legend }: { chosen: Signal<string[]>; legend: string }) {
+export function ModelPicker({ selected, legend }: { selected: Signal<string[]>; legend: string }) {
   const problem = useSignal<unknown>(null);
   useEffect(() => {
     loadModels().catch((error: unknown) => {
@@ -19,11 +19,11 @@ export function ModelPicker({ chosen, legend }: { chosen: Signal<string[]>; lege
     });
   }, [problem]);
   const all = models.value;
-  const pick = (id: string, on: boolean) => {
-    const wanted = new Set(chosen.value);
-    if (on) wanted.add(id);
-    else wanted.delete(id);
-    chosen.value = (all ?? []).map((model) => model.id).filter((known) => wanted.has(known));
+  const pick = (id: string, checked: boolean) => {
+    const selection = new Set(selected.value);
+    if (checked) selection.add(id);
+    else selection.delete(id);
+    selected.value = (all ?? []).map((model) => model.id).filter((known) => selection.has(known));
   };
   return (
     <fieldset class="picker">
@@ -31,26 +31,34 @@ export function ModelPicker({ chosen, legend }: { chosen: Signal<string[]>; lege
       {problem.value !== null && <ProblemNote error={problem.value} />}
       {all?.length === 0 && <p class="soft">{t("model.none")}</p>}
       {all?.map((model) => (
-        <Choice key={model.id} model={model} on={chosen.value.includes(model.id)} pick={pick} />
+        <ModelChoice key={model.id} model={model} checked={selected.value.includes(model.id)} pick={pick} />
       ))}
     </fieldset>
   );
 }
 
-function Choice({ model, on, pick }: { model: Model; on: boolean; pick: (id: string, on: boolean) => void }) {
+function ModelChoice({
+  model,
+  checked,
+  pick,
+}: {
+  model: Model;
+  checked: boolean;
+  pick: (id: string, checked: boolean) => void;
+}) {
   const name = `${model.name} ${model.version}`;
   return (
-    <div class="pick" data-on={on}>
+    <div class="pick" data-on={checked}>
       <label>
         <input
           type="checkbox"
-          checked={on}
-          disabled={!model.on && !on}
+          checked={checked}
+          disabled={!model.on && !checked}
           onChange={(event) => pick(model.id, event.currentTarget.checked)}
         />
         <span class="pick-words">
           <span class="pick-name">{name}</span>
-          <span class="soft small">{t("model.looks-for", { labels: looksFor(model).join(", ") })}</span>
+          <span class="soft small">{t("model.looks-for", { labels: findPatterns(model).join(", ") })}</span>
           <ModelBadges model={model} />
         </span>
       </label>
@@ -62,6 +70,6 @@ function Choice({ model, on, pick }: { model: Model; on: boolean; pick: (id: str
 }
 
 /** The patterns that a model looks for, as words: `normal` is none. */
-export function looksFor(model: { labels: string[] }): string[] {
-  return model.labels.filter((label) => label !== "normal").map((label) => word("label", label));
+export function findPatterns(model: { labels: string[] }): string[] {
+  return model.labels.filter((label) => label !== "normal").map((label) => translateTerm("label", label));
 }

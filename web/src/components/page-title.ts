@@ -2,15 +2,15 @@
 import { useEffect, useLayoutEffect } from "preact/hooks";
 
 /** Name the document after a page while it is shown. */
-export function useTitle(title: string): void {
-  useEffect(() => name(title), [title]);
+export function usePageTitle(title: string): void {
+  useEffect(() => setDocumentTitle(title), [title]);
 }
 
 /** Name the document after the kind of page, before the page itself may name it more closely. */
-export function useKindOfPage(title: string): void {
-  useLayoutEffect(() => name(title), [title]);
+export function useDefaultTitle(title: string): void {
+  useLayoutEffect(() => setDocumentTitle(title), [title]);
 }
 
-function name(title: string): void {
+function setDocumentTitle(title: string): void {
   document.title = title ? `${title} · Pneumoscope` : "Pneumoscope";
 }

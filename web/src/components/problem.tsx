@@ -1,26 +1,26 @@
 // A refusal in the page's language, or in the server's own words, with the number under which its log has more.
 import { Problem, type Refusal } from "../api/client";
-import { find, t } from "../i18n";
+import { findMessage, t } from "../i18n";
 
 interface Props {
   error: unknown;
-  again?: () => void;
+  onRetry?: () => void;
   /** Word of the button that tries again. */
-  word?: string;
+  retryLabel?: string;
 }
 
-export function ProblemNote({ error, again, word }: Props) {
+export function ProblemNote({ error, onRetry, retryLabel }: Props) {
   const number = error instanceof Problem ? error.instance.split(":").pop() : "";
   return (
     <div class="problem" role="alert">
       <p>
-        <strong>{t("frame.problem")}</strong> <Why why={refusalOf(error)} />
+        <strong>{t("frame.problem")}</strong> <ProblemText refusal={toRefusal(error)} />
       </p>
       {number && <p class="small">{t("frame.request", { number })}</p>}
-      {again && (
+      {onRetry && (
         <p>
-          <button type="button" onClick={again}>
-            {word ?? t("frame.again")}
+          <button type="button" onClick={onRetry}>
+            {retryLabel ?? t("frame.again")}
           </button>
         </p>
       )}
@@ -29,22 +29,22 @@ export function ProblemNote({ error, again, word }: Props) {
 }
 
 /** Why something was refused, as a sentence or two. */
-export function Why({ why }: { why: Refusal }) {
-  const { text, lang } = wordsOf(why);
+export function ProblemText({ refusal }: { refusal: Refusal }) {
+  const { text, lang } = problemText(refusal);
   return <span lang={lang}>{text}</span>;
 }
 
-export interface Words {
+export interface LocalizedText {
   text: string;
   /** Where it is not the page's. */
   lang: "en" | undefined;
 }
 
 /** Return a refusal in words: the page's message for its code, the one for its very kind or reason first. */
-export function wordsOf({ key, values, message }: Refusal): Words {
+export function problemText({ key, values, message }: Refusal): LocalizedText {
   const keys = [`${key}.${values.kind ?? values.reason}`, key, key.replace("problem", "file")]; // an upload may be its only file
   for (const one of keys) {
-    const text = find(one, values);
+    const text = findMessage(one, values);
     if (text !== null) return { text, lang: undefined };
   }
   // "the store is full: nothing was accepted." begins with a capital
@@ -52,7 +52,7 @@ export function wordsOf({ key, values, message }: Refusal): Words {
 }
 
 /** Return whatever was thrown as a refusal. */
-export function refusalOf(error: unknown): Refusal {
+export function toRefusal(error: unknown): Refusal {
   if (error instanceof Problem) return error;
   return { key: "", values: {}, message: error instanceof Error ? error.message : String(error) };
 }

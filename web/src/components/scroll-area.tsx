@@ -4,23 +4,23 @@ import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
 /** A box that scrolls sideways where its content does not fit; `label` says what is in it. */
-export function Scroll({ label, children }: { label: string; children: ComponentChildren }) {
+export function ScrollArea({ label, children }: { label: string; children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null);
-  const over = useSignal(false);
+  const overflows = useSignal(false);
   useEffect(() => {
-    const watched = box.current;
-    if (!watched) return;
-    const look = () => {
-      over.value = watched.scrollWidth > watched.clientWidth;
+    const element = box.current;
+    if (!element) return;
+    const measure = () => {
+      overflows.value = element.scrollWidth > element.clientWidth;
     };
-    const observer = new ResizeObserver(look);
-    observer.observe(watched);
-    if (watched.firstElementChild) observer.observe(watched.firstElementChild);
+    const observer = new ResizeObserver(measure);
+    observer.observe(element);
+    if (element.firstElementChild) observer.observe(element.firstElementChild);
     return () => observer.disconnect();
-  }, [over]);
-  const reached = { role: "region", "aria-label": label, tabIndex: 0 } as const;
+  }, [overflows]);
+  const focusable = { role: "region", "aria-label": label, tabIndex: 0 } as const;
   return (
-    <div class="scroll" ref={box} {...(over.value ? reached : {})}>
+    <div class="scroll" ref={box} {...(overflows.value ? focusable : {})}>
       {children}
     </div>
   );

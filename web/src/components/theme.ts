@@ -2,9 +2,9 @@
 import { effect, signal } from "@preact/signals";
 
 export type Theme = "dark" | "light";
-const REMEMBERED = "pneumoscope.theme";
+const STORAGE_KEY = "pneumoscope.theme";
 
-export const theme = signal<Theme>(globalThis.localStorage?.getItem(REMEMBERED) === "light" ? "light" : "dark");
+export const theme = signal<Theme>(globalThis.localStorage?.getItem(STORAGE_KEY) === "light" ? "light" : "dark");
 
 /** Show the page in the chosen theme, now and whenever it is chosen anew. */
 export function applyTheme(): void {
@@ -13,7 +13,7 @@ export function applyTheme(): void {
   });
 }
 
-export function choose(chosen: Theme): void {
-  theme.value = chosen;
-  localStorage.setItem(REMEMBERED, chosen);
+export function setTheme(choice: Theme): void {
+  theme.value = choice;
+  localStorage.setItem(STORAGE_KEY, choice);
 }

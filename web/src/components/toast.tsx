@@ -3,7 +3,7 @@ import { signal } from "@preact/signals";
 import { t } from "../i18n";
 import { Icon } from "./icons";
 
-interface Note {
+interface Toast {
   number: number;
   text: string;
   bad: boolean;
@@ -12,29 +12,29 @@ interface Note {
 }
 
 /** Milliseconds; what failed takes longer to read. */
-const SHOWN = { good: 5000, bad: 8000 };
-const notes = signal<Note[]>([]);
+const DURATION = { good: 5000, bad: 8000 };
+const toasts = signal<Toast[]>([]);
 let count = 0;
 
 /** Say that something happened; `bad` where it failed. What the reader must act on belongs on the page instead. */
-export function say(text: string, bad = false, lang?: string): void {
+export function showToast(text: string, bad = false, lang?: string): void {
   count += 1;
   const number = count;
-  notes.value = [...notes.value.slice(-2), { number, text, bad, lang }];
-  setTimeout(() => forget(number), bad ? SHOWN.bad : SHOWN.good);
+  toasts.value = [...toasts.value.slice(-2), { number, text, bad, lang }];
+  setTimeout(() => dismiss(number), bad ? DURATION.bad : DURATION.good);
 }
 
-function forget(number: number): void {
-  notes.value = notes.value.filter((note) => note.number !== number);
+function dismiss(number: number): void {
+  toasts.value = toasts.value.filter((note) => note.number !== number);
 }
 
 export function Toasts() {
   return (
     <div class="toasts" role="status" aria-live="polite">
-      {notes.value.map((note) => (
+      {toasts.value.map((note) => (
         <div key={note.number} class="toast" data-bad={note.bad}>
           <span lang={note.lang}>{note.text}</span>
-          <button type="button" class="bare" aria-label={t("frame.close")} onClick={() => forget(note.number)}>
+          <button type="button" class="bare" aria-label={t("frame.close")} onClick={() => dismiss(note.number)}>
             <Icon name="close" />
           </button>
         </div>

@@ -17,10 +17,10 @@ const sources = Object.entries(
   .join("\n");
 const found = (pattern: RegExp) => [...sources.matchAll(pattern)].map(([, ...groups]) => groups as string[]);
 
-/** Keys are also put together, as `read.lock-${stage}` or by word("label", …): any message that begins so is used then. */
+/** Keys are also put together, as `read.lock-${stage}` or by translateTerm("label", …): any message that begins so is used then. */
 const built = [
   ...found(/`([a-z]\w*\.[^`$]*\$\{[^}]*\}[^`$]*)`/g).map(([template = ""]) => template.replace(/\{.*\}/, "")),
-  ...found(/\bword\("([^"]+)"/g).map(([group]) => `${group}.$`),
+  ...found(/\btranslateTerm\("([^"]+)"/g).map(([group]) => `${group}.$`),
 ];
 
 /** But not here, where other messages begin so too: these few are what such a key can come to. */

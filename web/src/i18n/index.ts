@@ -7,9 +7,9 @@ export type Key = keyof typeof en;
 export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
 export type Language = keyof typeof LANGUAGES;
 const CATALOGUES: Record<Language, Record<Key, string>> = { en, de };
-const REMEMBERED = "pneumoscope.language";
+const STORAGE_KEY = "pneumoscope.language";
 
-export const language = signal<Language>(first());
+export const language = signal<Language>(initialLanguage());
 const catalogue = computed(() => CATALOGUES[language.value]);
 
 /** Return a message in the page's language, its {names} filled in. */
@@ -18,13 +18,13 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 }
 
 /** Return the message for a word of the server's (a label, a state), or the word itself where there is none. */
-export function word(group: string, value: string): string {
+export function translateTerm(group: string, value: string): string {
   const messages: Record<string, string> = catalogue.value;
   return messages[`${group}.${value}`] ?? value;
 }
 
 /** Return a message that may not be there; null where it is not, or where there is no value for one of its places. */
-export function find(key: string, values: Record<string, unknown>): string | null {
+export function findMessage(key: string, values: Record<string, unknown>): string | null {
   const messages: Record<string, string> = catalogue.value;
   let complete = true;
   const filled = messages[key]?.replace(/\{(\w+)\}/g, (_, name: string) => {
@@ -37,21 +37,21 @@ export function find(key: string, values: Record<string, unknown>): string | nul
 }
 
 /** Return a number in the page's language, with a fixed count of decimals. */
-export function number(value: number, decimals = 2): string {
+export function formatNumber(value: number, decimals = 2): string {
   return value.toLocaleString(language.value, { minimumFractionDigits: decimals, maximumFractionDigits: decimals });
 }
 
 /** Return a date and time in the page's language and this machine's zone. */
-export function moment(iso: string): string {
+export function formatDateTime(iso: string): string {
   return new Date(iso).toLocaleString(language.value, { dateStyle: "medium", timeStyle: "short" });
 }
 
-export function speak(chosen: Language): void {
+export function setLanguage(chosen: Language): void {
   language.value = chosen;
-  localStorage.setItem(REMEMBERED, chosen);
+  localStorage.setItem(STORAGE_KEY, chosen);
 }
 
-function first(): Language {
-  const wanted = [globalThis.localStorage?.getItem(REMEMBERED), globalThis.navigator?.language.slice(0, 2)];
-  return (wanted.find((one) => one && one in LANGUAGES) ?? "en") as Language;
+function initialLanguage(): Language {
+  const candidates = [globalThis.localStorage?.getItem(STORAGE_KEY), globalThis.navigator?.language.slice(0, 2)];
+  return (candidates.find((one) => one && one in LANGUAGES) ?? "en") as Language;
 }

@@ -1,30 +1,30 @@
 // The reader's own account, how the page looks, and, for admins, patients and the audit log.
 import { about, me } from "../../api/client";
-import { leave } from "../../api/session";
-import { choose, type Theme, theme } from "../../components/theme";
-import { LANGUAGES, type Language, language, speak, t } from "../../i18n";
+import { logOut } from "../../api/session";
+import { setTheme, type Theme, theme } from "../../components/theme";
+import { LANGUAGES, type Language, language, setLanguage, t } from "../../i18n";
 import "./account.css";
 import { AuditLog } from "./audit-log";
 import { Patients } from "./patients";
 import { Tokens } from "./tokens";
 
-export default function Account() {
-  const who = me.value;
-  if (!who) return null;
-  const accounts = about.value?.accounts ?? false;
+export default function AccountPage() {
+  const account = me.value;
+  if (!account) return null;
+  const hasAccounts = about.value?.accounts ?? false;
   return (
     <div class="page account">
       <h1>{t("nav.account")}</h1>
       <section aria-labelledby="account-you" class="sheet">
-        <h2 id="account-you">{accounts ? who.name : t("account.local")}</h2>
-        <p>{accounts ? t(`account.role.${who.role}`) : t("account.local-what")}</p>
-        {accounts && <p>{t(who.sees_names ? "account.sees-names" : "account.sees-no-names")}</p>}
-        {who.idle_seconds && (
-          <p class="soft">{t("account.idle", { minutes: Math.max(1, Math.round(who.idle_seconds / 60)) })}</p>
+        <h2 id="account-you">{hasAccounts ? account.name : t("account.local")}</h2>
+        <p>{hasAccounts ? t(`account.role.${account.role}`) : t("account.local-what")}</p>
+        {hasAccounts && <p>{t(account.sees_names ? "account.sees-names" : "account.sees-no-names")}</p>}
+        {account.idle_seconds && (
+          <p class="soft">{t("account.idle", { minutes: Math.max(1, Math.round(account.idle_seconds / 60)) })}</p>
         )}
         {about.value?.reads_first && <p class="soft">{t("account.reads-first")}</p>}
-        {who.csrf && (
-          <button type="button" onClick={() => void leave("self")}>
+        {account.csrf && (
+          <button type="button" onClick={() => void logOut("self")}>
             {t("login.out")}
           </button>
         )}
@@ -40,19 +40,19 @@ export default function Account() {
               ["dark", t("account.dark")],
               ["light", t("account.light")],
             ]}
-            choose={(chosen) => choose(chosen as Theme)}
+            choose={(chosen) => setTheme(chosen as Theme)}
           />
           <Choice
             legend={t("nav.language")}
             name="language"
             value={language.value}
             choices={Object.entries(LANGUAGES)}
-            choose={(chosen) => speak(chosen as Language)}
+            choose={(chosen) => setLanguage(chosen as Language)}
           />
         </div>
       </section>
-      {accounts && who.csrf && <Tokens />}
-      {who.role === "admin" && (
+      {hasAccounts && account.csrf && <Tokens />}
+      {account.role === "admin" && (
         <>
           <Patients />
           <AuditLog />
@@ -75,9 +75,9 @@ function Choice({ legend, name, value, choices, choose }: ChoiceProps) {
   return (
     <fieldset class="choice">
       <legend>{legend}</legend>
-      {choices.map(([one, label]) => (
-        <label key={one} class="check">
-          <input type="radio" name={name} value={one} checked={value === one} onChange={() => choose(one)} />
+      {choices.map(([option, label]) => (
+        <label key={option} class="check">
+          <input type="radio" name={name} value={option} checked={value === option} onChange={() => choose(option)} />
           {label}
         </label>
       ))}

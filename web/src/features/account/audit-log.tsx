@@ -4,19 +4,19 @@ import { api, body } from "../../api/client";
 import type { components } from "../../api/schema";
 import { Badge } from "../../components/badge";
 import { ProblemNote } from "../../components/problem";
-import { Scroll } from "../../components/scroll-area";
-import { t, word } from "../../i18n";
+import { ScrollArea } from "../../components/scroll-area";
+import { t, translateTerm } from "../../i18n";
 
 type Access = components["schemas"]["AccessOut"];
 const PAGE = 50;
 
 export function AuditLog() {
   const rows = useSignal<Access[] | null>(null);
-  const whole = useSignal(false);
+  const complete = useSignal(false);
   const subject = useSignal("");
   const account = useSignal("");
   const problem = useSignal<unknown>(null);
-  const fetchFrom = async (before: number | null) => {
+  const fetchPage = async (before: number | null) => {
     problem.value = null;
     try {
       const query = {
@@ -25,9 +25,9 @@ export function AuditLog() {
         ...(subject.value.trim() ? { subject: subject.value.trim() } : {}),
         ...(account.value.trim() ? { account: account.value.trim() } : {}),
       };
-      const found = await body(api.GET("/api/audit", { params: { query } }));
-      rows.value = before === null ? found : [...(rows.value ?? []), ...found];
-      whole.value = found.length < PAGE;
+      const page = await body(api.GET("/api/audit", { params: { query } }));
+      rows.value = before === null ? page : [...(rows.value ?? []), ...page];
+      complete.value = page.length < PAGE;
     } catch (error) {
       problem.value = error;
     }
@@ -40,7 +40,7 @@ export function AuditLog() {
         class="inline"
         onSubmit={(event) => {
           event.preventDefault();
-          void fetchFrom(null);
+          void fetchPage(null);
         }}
       >
         <label class="field">
@@ -71,9 +71,9 @@ export function AuditLog() {
       </form>
       {problem.value !== null && <ProblemNote error={problem.value} />}
       {rows.value?.length === 0 && <p>{t("account.audit-none")}</p>}
-      {rows.value && rows.value.length > 0 && <Lines rows={rows.value} />}
-      {rows.value && !whole.value && (
-        <button type="button" onClick={() => void fetchFrom(rows.value?.at(-1)?.id ?? null)}>
+      {rows.value && rows.value.length > 0 && <AccessTable rows={rows.value} />}
+      {rows.value && !complete.value && (
+        <button type="button" onClick={() => void fetchPage(rows.value?.at(-1)?.id ?? null)}>
           {t("account.audit-more")}
         </button>
       )}
@@ -81,9 +81,9 @@ export function AuditLog() {
   );
 }
 
-function Lines({ rows }: { rows: Access[] }) {
+function AccessTable({ rows }: { rows: Access[] }) {
   return (
-    <Scroll label={t("account.audit")}>
+    <ScrollArea label={t("account.audit")}>
       <table class="audit small">
         <thead>
           <tr>
@@ -99,15 +99,15 @@ function Lines({ rows }: { rows: Access[] }) {
         <tbody>
           {rows.map((row) => (
             <tr key={row.id}>
-              <td>{exactly(row.at)}</td>
+              <td>{formatExactTime(row.at)}</td>
               <td>{row.who || t("account.no-one")}</td>
               <td>
-                {word("account.act", row.action)}
+                {translateTerm("account.act", row.action)}
                 <code class="soft">{row.action}</code>
               </td>
               <td class="mono">{row.subject || "–"}</td>
               <td>
-                <Badge tone={row.status < 400 ? "plain" : "bad"}>{outcome(row.status)}</Badge>
+                <Badge tone={row.status < 400 ? "plain" : "bad"}>{describeOutcome(row.status)}</Badge>
               </td>
               <td class="mono">{row.address}</td>
               <td class="mono">{row.request}</td>
@@ -115,16 +115,16 @@ function Lines({ rows }: { rows: Access[] }) {
           ))}
         </tbody>
       </table>
-    </Scroll>
+    </ScrollArea>
   );
 }
 
-function outcome(status: number): string {
+function describeOutcome(status: number): string {
   if (status < 400) return t("account.allowed", { status });
   return t(status < 500 ? "account.refused" : "account.failed", { status });
 }
 
 /** An audit log is read by the second. */
-function exactly(iso: string): string {
+function formatExactTime(iso: string): string {
   return new Date(iso).toLocaleString(document.documentElement.lang, { dateStyle: "short", timeStyle: "medium" });
 }

@@ -1,31 +1,31 @@
 // The login of a department's server.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { api, body, ended, greet, Problem } from "../../api/client";
-import { useTitle } from "../../components/page-title";
-import { ProblemNote, Why } from "../../components/problem";
+import { api, body, loadSession, logoutReason, Problem } from "../../api/client";
+import { usePageTitle } from "../../components/page-title";
+import { ProblemNote, ProblemText } from "../../components/problem";
 import { t } from "../../i18n";
 import "./account.css";
 
-export default function Login() {
+export default function LoginPage() {
   const name = useSignal("");
   const password = useSignal("");
   const busy = useSignal(false);
   const problem = useSignal<unknown>(null);
-  const first = useRef<HTMLInputElement>(null);
-  useTitle(t("login.title"));
+  const nameInput = useRef<HTMLInputElement>(null);
+  usePageTitle(t("login.title"));
   useEffect(() => {
-    if (ended.value === null) first.current?.focus();
+    if (logoutReason.value === null) nameInput.current?.focus();
   }, []);
-  const go = async (event: Event) => {
+  const submit = async (event: Event) => {
     event.preventDefault();
     busy.value = true;
     problem.value = null;
     try {
       await body(api.POST("/api/login", { body: { name: name.value, password: password.value } }));
-      ended.value = null;
+      logoutReason.value = null;
       if (location.hash === "#/login") location.hash = "#/";
-      await greet();
+      await loadSession();
     } catch (error) {
       problem.value = error;
       password.value = "";
@@ -33,16 +33,16 @@ export default function Login() {
       busy.value = false;
     }
   };
-  const wrong = problem.value instanceof Problem && problem.value.status === 401 ? problem.value : null;
+  const rejection = problem.value instanceof Problem && problem.value.status === 401 ? problem.value : null;
   return (
     <div class="login">
       <h1>{t("login.title")}</h1>
-      {ended.value && <p class="note">{t(`login.ended.${ended.value}`)}</p>}
-      <form class="sheet" onSubmit={go}>
+      {logoutReason.value && <p class="note">{t(`login.ended.${logoutReason.value}`)}</p>}
+      <form class="sheet" onSubmit={submit}>
         <label class="field">
           <span>{t("login.name")}</span>
           <input
-            ref={first}
+            ref={nameInput}
             autocomplete="username"
             autocapitalize="none"
             spellcheck={false}
@@ -67,12 +67,12 @@ export default function Login() {
             }}
           />
         </label>
-        {wrong && (
+        {rejection && (
           <p class="problem" role="alert">
-            <Why why={wrong} />
+            <ProblemText refusal={rejection} />
           </p>
         )}
-        {problem.value !== null && !wrong && <ProblemNote error={problem.value} />}
+        {problem.value !== null && !rejection && <ProblemNote error={problem.value} />}
         <button type="submit" class="primary" disabled={busy.value}>
           {t("login.go")}
         </button>

@@ -1,39 +1,40 @@
 // For admins: find a patient by the number in DICOM, see the pseudonym's studies, erase everything about the patient.
 import { useSignal } from "@preact/signals";
 import { api, body, Problem } from "../../api/client";
-import { Confirm } from "../../components/dialog";
+import { ConfirmDialog } from "../../components/dialog";
 import { ProblemNote } from "../../components/problem";
-import { say } from "../../components/toast";
+import { showToast } from "../../components/toast";
 import { t } from "../../i18n";
-import { hashOf, NONE } from "../worklist/study-list";
+import { filterHash, NO_FILTER } from "../worklist/study-list";
 
 export function Patients() {
   const number = useSignal("");
   const issuer = useSignal("");
-  const found = useSignal<string | null>(null);
-  const nobody = useSignal(false);
+  const pseudonym = useSignal<string | null>(null);
+  const notFound = useSignal(false);
   const problem = useSignal<unknown>(null);
   const erasing = useSignal(false);
   const find = async (event: Event) => {
     event.preventDefault();
-    found.value = null;
-    nobody.value = false;
+    pseudonym.value = null;
+    notFound.value = false;
     problem.value = null;
     try {
-      const sent = { patient_id: number.value.trim(), issuer: issuer.value.trim() };
-      found.value = (await body(api.POST("/api/patients/find", { body: sent }))).patient ?? null;
+      const query = { patient_id: number.value.trim(), issuer: issuer.value.trim() };
+      pseudonym.value = (await body(api.POST("/api/patients/find", { body: query }))).patient ?? null;
     } catch (error) {
-      if (error instanceof Problem && error.status === 404) nobody.value = true;
+      if (error instanceof Problem && error.status === 404) notFound.value = true;
       else problem.value = error;
     }
   };
   const erase = async () => {
-    const patient = found.value as string;
-    const gone = await body(api.DELETE("/api/patients/{patient}", { params: { path: { patient } } }));
-    found.value = null;
+    const patient = pseudonym.value as string;
+    const counts = await body(api.DELETE("/api/patients/{patient}", { params: { path: { patient } } }));
+    pseudonym.value = null;
     number.value = "";
-    say(t("account.erased", { studies: gone.studies, images: gone.images, predictions: gone.predictions }));
-    if (gone.exports_unreached.length > 0) say(t("work.unreached", { count: gone.exports_unreached.length }), true);
+    showToast(t("account.erased", { studies: counts.studies, images: counts.images, predictions: counts.predictions }));
+    if (counts.exports_unreached.length > 0)
+      showToast(t("work.unreached", { count: counts.exports_unreached.length }), true);
   };
   return (
     <section aria-labelledby="account-patients" class="sheet">
@@ -69,13 +70,13 @@ export function Patients() {
       </form>
       {problem.value !== null && <ProblemNote error={problem.value} />}
       <div role="status">
-        {nobody.value && <p>{t("account.nobody")}</p>}
-        {found.value && (
+        {notFound.value && <p>{t("account.nobody")}</p>}
+        {pseudonym.value && (
           <p class="found">
             <span>
-              {t("account.found")} <code>{found.value}</code>
+              {t("account.found")} <code>{pseudonym.value}</code>
             </span>
-            <a href={hashOf({ ...NONE, patient: found.value })}>{t("account.studies")}</a>
+            <a href={filterHash({ ...NO_FILTER, patient: pseudonym.value })}>{t("account.studies")}</a>
             <button
               type="button"
               class="danger"
@@ -89,17 +90,17 @@ export function Patients() {
         )}
       </div>
       {erasing.value && (
-        <Confirm
+        <ConfirmDialog
           title={t("account.erase-title")}
-          doIt={t("work.erase")}
-          act={erase}
+          confirmLabel={t("work.erase")}
+          onConfirm={erase}
           onClose={() => {
             erasing.value = false;
           }}
         >
           <p>{t("account.erase-what")}</p>
           <p class="soft">{t("work.erase-stays")}</p>
-        </Confirm>
+        </ConfirmDialog>
       )}
     </section>
   );

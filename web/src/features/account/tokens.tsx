@@ -3,16 +3,16 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, body } from "../../api/client";
 import type { components } from "../../api/schema";
-import { Confirm } from "../../components/dialog";
+import { ConfirmDialog } from "../../components/dialog";
 import { ProblemNote } from "../../components/problem";
-import { say } from "../../components/toast";
-import { moment, t } from "../../i18n";
+import { showToast } from "../../components/toast";
+import { formatDateTime, t } from "../../i18n";
 
 type Token = components["schemas"]["TokenOut"];
 
 export function Tokens() {
   const tokens = useSignal<Token[] | null>(null);
-  const made = useSignal<Token | null>(null);
+  const newToken = useSignal<Token | null>(null);
   const label = useSignal("");
   const problem = useSignal<unknown>(null);
   const revoking = useSignal<Token | null>(null);
@@ -32,15 +32,15 @@ export function Tokens() {
   const make = (event: Event) => {
     event.preventDefault();
     void attempt(async () => {
-      made.value = await body(api.POST("/api/me/tokens", { body: { label: label.value.trim() } }));
+      newToken.value = await body(api.POST("/api/me/tokens", { body: { label: label.value.trim() } }));
       label.value = "";
       await list();
     });
   };
   const revoke = async (token: Token) => {
     await body(api.DELETE("/api/me/tokens/{token}", { params: { path: { token: token.id } } }));
-    if (made.value?.id === token.id) made.value = null;
-    say(t("account.revoked", { label: token.label }));
+    if (newToken.value?.id === token.id) newToken.value = null;
+    showToast(t("account.revoked", { label: token.label }));
     await list();
   };
   return (
@@ -48,7 +48,7 @@ export function Tokens() {
       <h2 id="account-tokens">{t("account.tokens")}</h2>
       <p class="soft">{t("account.tokens-what")}</p>
       {problem.value !== null && <ProblemNote error={problem.value} />}
-      <div role="status">{made.value?.token && <Shown token={made.value} />}</div>
+      <div role="status">{newToken.value?.token && <NewToken token={newToken.value} />}</div>
       <form class="inline" onSubmit={make}>
         <label class="field">
           <span>{t("account.token-label")}</span>
@@ -69,7 +69,8 @@ export function Tokens() {
         {tokens.value?.map((token) => (
           <li key={token.id}>
             <span>
-              {token.label} <span class="soft small">{t("account.token-made", { at: moment(token.created) })}</span>
+              {token.label}{" "}
+              <span class="soft small">{t("account.token-made", { at: formatDateTime(token.created) })}</span>
             </span>
             <button
               type="button"
@@ -84,25 +85,25 @@ export function Tokens() {
         ))}
       </ul>
       {revoking.value && (
-        <Confirm
+        <ConfirmDialog
           title={t("account.revoke-of", { label: revoking.value.label })}
-          doIt={t("account.revoke")}
-          act={() => revoke(revoking.value as Token)}
+          confirmLabel={t("account.revoke")}
+          onConfirm={() => revoke(revoking.value as Token)}
           onClose={() => {
             revoking.value = null;
           }}
         >
           <p>{t("account.revoke-what")}</p>
-        </Confirm>
+        </ConfirmDialog>
       )}
     </section>
   );
 }
 
-function Shown({ token }: { token: Token }) {
+function NewToken({ token }: { token: Token }) {
   const copy = async () => {
     await navigator.clipboard.writeText(token.token ?? "");
-    say(t("account.copied"));
+    showToast(t("account.copied"));
   };
   return (
     <div class="note">
@@ -110,7 +111,7 @@ function Shown({ token }: { token: Token }) {
       <p class="token">
         <code>{token.token}</code>
         {globalThis.navigator?.clipboard && (
-          <button type="button" onClick={() => void copy().catch(() => say(t("account.copy-failed"), true))}>
+          <button type="button" onClick={() => void copy().catch(() => showToast(t("account.copy-failed"), true))}>
             {t("account.copy")}
           </button>
         )}

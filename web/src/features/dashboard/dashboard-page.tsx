@@ -3,30 +3,27 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, body, me } from "../../api/client";
-import type { components } from "../../api/schema";
-import { Confirm } from "../../components/dialog";
+import { ConfirmDialog } from "../../components/dialog";
 import { ProblemNote } from "../../components/problem";
-import { number, t, word } from "../../i18n";
-import { Accuracies, Verified } from "./accuracy";
-import { Agreements } from "./agreement";
+import { formatNumber, t, translateTerm } from "../../i18n";
+import { AccuracyTables, Verification } from "./accuracy";
+import { AgreementTables } from "./agreement";
 import { Operations } from "./operations";
-import { ByReader, Changes } from "./readers";
+import { ReadChanges, ReaderTable } from "./readers";
+import type { DashboardReport } from "./types";
 import "./dashboard.css";
 
-export type Board = components["schemas"]["DashboardOut"];
-export type Figures = components["schemas"]["SiteFigures"];
-
-export default function Dashboard() {
-  const board = useSignal<Board | null>(null);
+export default function DashboardPage() {
+  const report = useSignal<DashboardReport | null>(null);
   const problem = useSignal<unknown>(null);
   const model = useSignal("");
   const from = useSignal("");
   const to = useSignal("");
   const all = useSignal(false);
-  const asking = useSignal(false);
+  const confirming = useSignal(false);
   const tries = useSignal(0);
   useEffect(() => {
-    let left = false;
+    let cancelled = false;
     const query = {
       ...(model.value && { model: model.value }),
       ...(from.value && { from: from.value }),
@@ -34,20 +31,20 @@ export default function Dashboard() {
       scope: all.value ? ("all" as const) : ("own" as const),
     };
     body(api.GET("/api/dashboard", { params: { query } })).then(
-      (found) => {
-        if (left) return;
-        board.value = found;
+      (answer) => {
+        if (cancelled) return;
+        report.value = answer;
         problem.value = null;
       },
       (error: unknown) => {
-        if (!left) problem.value = error;
+        if (!cancelled) problem.value = error;
       },
     );
     return () => {
-      left = true;
+      cancelled = true;
     };
   }, [model.value, from.value, to.value, all.value, tries.value]);
-  const found = board.value;
+  const current = report.value;
   return (
     <div class="page dash">
       <h1>{t("nav.dashboard")}</h1>
@@ -55,27 +52,27 @@ export default function Dashboard() {
         <label class="field">
           <span>{t("dash.model")}</span>
           <select
-            value={model.value || found?.model?.id || ""}
+            value={model.value || current?.model?.id || ""}
             onChange={(event) => {
               model.value = event.currentTarget.value;
             }}
           >
-            {found?.models.length === 0 && <option value="">{t("dash.no-model")}</option>}
-            {found?.models.map((one) => (
+            {current?.models.length === 0 && <option value="">{t("dash.no-model")}</option>}
+            {current?.models.map((one) => (
               <option key={one.id} value={one.id}>
-                {one.name ? `${one.name} ${one.version}` : one.id} ({number(one.answers, 0)})
+                {one.name ? `${one.name} ${one.version}` : one.id} ({formatNumber(one.answers, 0)})
               </option>
             ))}
           </select>
         </label>
-        <Day
+        <DayField
           label={t("work.from")}
           value={from.value}
           set={(day) => {
             from.value = day;
           }}
         />
-        <Day
+        <DayField
           label={t("work.to")}
           value={to.value}
           set={(day) => {
@@ -91,7 +88,7 @@ export default function Dashboard() {
                 if (!event.currentTarget.checked) all.value = false;
                 else {
                   event.currentTarget.checked = false; // not before it is confirmed
-                  asking.value = true;
+                  confirming.value = true;
                 }
               }}
             />
@@ -99,28 +96,28 @@ export default function Dashboard() {
           </label>
         )}
       </search>
-      {asking.value && (
-        <Confirm
+      {confirming.value && (
+        <ConfirmDialog
           title={t("dash.all-title")}
-          doIt={t("dash.all-do")}
-          act={async () => {
+          confirmLabel={t("dash.all-do")}
+          onConfirm={async () => {
             all.value = true;
           }}
           onClose={() => {
-            asking.value = false;
+            confirming.value = false;
           }}
         >
           <p>{t("dash.all-what")}</p>
-        </Confirm>
+        </ConfirmDialog>
       )}
-      {problem.value !== null && <ProblemNote error={problem.value} again={() => tries.value++} />}
-      {!found && problem.value === null && <p class="soft">{t("app.loading")}</p>}
-      {found && <Shown board={found} />}
+      {problem.value !== null && <ProblemNote error={problem.value} onRetry={() => tries.value++} />}
+      {!current && problem.value === null && <p class="soft">{t("app.loading")}</p>}
+      {current && <Report report={current} />}
     </div>
   );
 }
 
-function Day({ label, value, set }: { label: string; value: string; set: (day: string) => void }) {
+function DayField({ label, value, set }: { label: string; value: string; set: (day: string) => void }) {
   return (
     <label class="field">
       <span>{label}</span>
@@ -129,34 +126,34 @@ function Day({ label, value, set }: { label: string; value: string; set: (day: s
   );
 }
 
-function Shown({ board }: { board: Board }) {
-  const { figures } = board;
+function Report({ report }: { report: DashboardReport }) {
+  const { figures } = report;
   return (
     <>
       <p class="soft small">
-        <span lang="en">{board.scope_words}</span>{" "}
-        {t("dash.counted", { counted: number(board.counted, 0), rest: number(board.not_counted, 0) })}
+        <span lang="en">{report.scope_words}</span>{" "}
+        {t("dash.counted", { counted: formatNumber(report.counted, 0), rest: formatNumber(report.not_counted, 0) })}
       </p>
       {figures && figures.counts.studies > 0 ? (
         <>
           <Warnings warnings={figures.warnings} />
           <section class="sheet" aria-labelledby="dash-accuracy">
-            <h2 id="dash-accuracy">{t("dash.accuracy", { label: word("label", figures.primary) })}</h2>
-            <Verified figures={figures} />
-            <Accuracies figures={figures} />
+            <h2 id="dash-accuracy">{t("dash.accuracy", { label: translateTerm("label", figures.primary) })}</h2>
+            <Verification figures={figures} />
+            <AccuracyTables figures={figures} />
           </section>
           <section class="sheet" aria-labelledby="dash-agreement">
             <h2 id="dash-agreement">{t("dash.agreement")}</h2>
-            <Agreements figures={figures} />
+            <AgreementTables figures={figures} />
           </section>
           <section class="sheet" aria-labelledby="dash-changes">
             <h2 id="dash-changes">{t("dash.changes")}</h2>
-            <Changes figures={figures} />
+            <ReadChanges figures={figures} />
           </section>
           {figures.by_reader.length > 0 && (
             <section class="sheet" aria-labelledby="dash-readers">
               <h2 id="dash-readers">{t("dash.by-reader")}</h2>
-              <ByReader readers={figures.by_reader} />
+              <ReaderTable readers={figures.by_reader} />
             </section>
           )}
         </>
@@ -165,7 +162,7 @@ function Shown({ board }: { board: Board }) {
       )}
       <section class="sheet" aria-labelledby="dash-operations">
         <h2 id="dash-operations">{t("dash.operations")}</h2>
-        <Operations board={board} />
+        <Operations board={report} />
       </section>
     </>
   );

@@ -1,12 +1,11 @@
 // What readers made of the model's answers, together and, for admins, one by one.
 
-import type { components } from "../../api/schema";
-import { asShare, Intervals } from "../../components/estimate";
-import { Scroll } from "../../components/scroll-area";
-import { number, t } from "../../i18n";
-import type { Figures } from "./dashboard-page";
+import { formatShare, IntervalTable } from "../../components/estimate";
+import { ScrollArea } from "../../components/scroll-area";
+import { formatNumber, t } from "../../i18n";
+import type { ReaderFigures, SiteFigures } from "./types";
 
-export function Changes({ figures: { changes } }: { figures: Figures }) {
+export function ReadChanges({ figures: { changes } }: { figures: SiteFigures }) {
   if (changes.pairs === 0) return <p>{t("dash.changes-none")}</p>;
   const rows: [string, number][] = [
     [t("dash.changed-target"), changes.changed_target],
@@ -18,15 +17,15 @@ export function Changes({ figures: { changes } }: { figures: Figures }) {
   ];
   return (
     <>
-      <p class="soft">{t("dash.changes-is", { pairs: number(changes.pairs, 0) })}</p>
-      <Intervals
+      <p class="soft">{t("dash.changes-is", { pairs: formatNumber(changes.pairs, 0) })}</p>
+      <IntervalTable
         caption={t("dash.changes")}
-        say={asShare}
+        format={formatShare}
         rows={[
           {
             key: "changed",
             name: t("dash.changed"),
-            hint: t("dash.of", { part: number(changes.changed_label, 0), whole: number(changes.pairs, 0) }),
+            hint: t("dash.of", { part: formatNumber(changes.changed_label, 0), whole: formatNumber(changes.pairs, 0) }),
             estimate: changes.changed,
           },
         ]}
@@ -34,7 +33,7 @@ export function Changes({ figures: { changes } }: { figures: Figures }) {
       {changes.verified_pairs > 0 && (
         <>
           <h3>{t("dash.difference")}</h3>
-          <Intervals
+          <IntervalTable
             caption={t("dash.difference")}
             range={[-1, 1]}
             mark={0}
@@ -51,7 +50,7 @@ export function Changes({ figures: { changes } }: { figures: Figures }) {
           {rows.map(([name, count]) => (
             <tr key={name}>
               <th scope="row">{name}</th>
-              <td>{number(count, 0)}</td>
+              <td>{formatNumber(count, 0)}</td>
             </tr>
           ))}
         </tbody>
@@ -60,11 +59,11 @@ export function Changes({ figures: { changes } }: { figures: Figures }) {
   );
 }
 
-export function ByReader({ readers }: { readers: components["schemas"]["ReaderFigures"][] }) {
+export function ReaderTable({ readers }: { readers: ReaderFigures[] }) {
   return (
     <>
       <p class="soft">{t("dash.by-reader-is")}</p>
-      <Scroll label={t("dash.by-reader")}>
+      <ScrollArea label={t("dash.by-reader")}>
         <table>
           <thead>
             <tr>
@@ -83,17 +82,17 @@ export function ByReader({ readers }: { readers: components["schemas"]["ReaderFi
                 <th scope="row" class="mono">
                   {one.reader}
                 </th>
-                <td>{number(one.counts.reads, 0)}</td>
-                <td>{asShare(one.with_model.observed)}</td>
-                <td>{asShare(one.unaided.sensitivity)}</td>
-                <td>{asShare(one.unaided.specificity)}</td>
-                <td>{asShare(one.aided.sensitivity)}</td>
-                <td>{asShare(one.aided.specificity)}</td>
+                <td>{formatNumber(one.counts.reads, 0)}</td>
+                <td>{formatShare(one.with_model.observed)}</td>
+                <td>{formatShare(one.unaided.sensitivity)}</td>
+                <td>{formatShare(one.unaided.specificity)}</td>
+                <td>{formatShare(one.aided.sensitivity)}</td>
+                <td>{formatShare(one.aided.specificity)}</td>
               </tr>
             ))}
           </tbody>
         </table>
-      </Scroll>
+      </ScrollArea>
     </>
   );
 }

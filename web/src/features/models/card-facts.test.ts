@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { Card } from "../../api/card";
-import { asShare, asText } from "../../components/estimate";
-import { headline, standardsOf } from "./card-facts";
+import { formatEstimate, formatShare } from "../../components/estimate";
+import { selectHeadline, splitStandards } from "./card-facts";
 
 test("a reference standard is taken apart at its sources, not at every semicolon", () => {
   const label = {
@@ -10,25 +10,25 @@ test("a reference standard is taken apart at its sources, not at every semicolon
     images: {},
     reference_standard: "kaggle: graded by two physicians; kind from the file name; nih: text-mined: by a program",
   };
-  expect(standardsOf(label, ["kaggle", "nih", "radiography"])).toEqual([
+  expect(splitStandards(label, ["kaggle", "nih", "radiography"])).toEqual([
     { source: "kaggle", standard: "graded by two physicians; kind from the file name" },
     { source: "nih", standard: "text-mined: by a program" },
   ]);
-  expect(standardsOf(label, [])).toEqual([{ source: "", standard: label.reference_standard }]);
+  expect(splitStandards(label, [])).toEqual([{ source: "", standard: label.reference_standard }]);
 });
 
 test("no figure is written without its interval, or without saying that it has none", () => {
-  expect(asText({ value: 0.9385, low: 0.9107, high: 0.9588 })).toBe("0.939 [0.911, 0.959]");
-  expect(asText({ value: 0.8, low: null, high: null })).toBe("0.800 [interval not estimable]");
-  expect(asText({ value: null })).toBe("Not estimable");
+  expect(formatEstimate({ value: 0.9385, low: 0.9107, high: 0.9588 })).toBe("0.939 [0.911, 0.959]");
+  expect(formatEstimate({ value: 0.8, low: null, high: null })).toBe("0.800 [interval not estimable]");
+  expect(formatEstimate({ value: null })).toBe("Not estimable");
 });
 
 test("a share that is not all never reads as all", () => {
-  expect(asShare({ value: 0.996, low: 0.974, high: 0.999 })).toBe("99.6% [97.4, 99.9]");
-  expect(asShare({ value: 0.9996, low: 0.99, high: 1 })).toBe("99.96% [99.00, 100.00]");
-  expect(asShare({ value: 0.0004, low: 0, high: 0.2 })).toBe("0.04% [0.00, 20.00]");
-  expect(asShare({ value: 0.45, low: 0.32, high: 0.6 })).toBe("45% [32, 60]");
-  expect(asShare({ value: 1, low: 0.8, high: 1 })).toBe("100% [80, 100]");
+  expect(formatShare({ value: 0.996, low: 0.974, high: 0.999 })).toBe("99.6% [97.4, 99.9]");
+  expect(formatShare({ value: 0.9996, low: 0.99, high: 1 })).toBe("99.96% [99.00, 100.00]");
+  expect(formatShare({ value: 0.0004, low: 0, high: 0.2 })).toBe("0.04% [0.00, 20.00]");
+  expect(formatShare({ value: 0.45, low: 0.32, high: 0.6 })).toBe("45% [32, 60]");
+  expect(formatShare({ value: 1, low: 0.8, high: 1 })).toBe("100% [80, 100]");
 });
 
 test("the figures that are quoted are those at the card's own operating point", () => {
@@ -38,5 +38,5 @@ test("the figures that are quoted are those at the card's own operating point", 
     "sensitivity-95/sensitivity": { value: 0 },
     accuracy: { value: 1 },
   };
-  expect(headline(card, metrics).map(([key]) => key)).toEqual(["youden/sensitivity", "accuracy"]);
+  expect(selectHeadline(card, metrics).map(([key]) => key)).toEqual(["youden/sensitivity", "accuracy"]);
 });

@@ -14,23 +14,23 @@ export interface Opening {
   note?: string;
 }
 
-export function openingsOf(model: ModelDetail): Opening[] {
-  return ofKind(model, "opening") as unknown as Opening[];
+export function listOpenings(model: ModelDetail): Opening[] {
+  return filterEvidence(model, "opening") as unknown as Opening[];
 }
 
-export function ofKind(model: ModelDetail, kind: string): Record<string, unknown>[] {
+export function filterEvidence(model: ModelDetail, kind: string): Record<string, unknown>[] {
   return model.evidence.filter((fact) => fact.kind === kind);
 }
 
 /** How far the exported graph is from the network that was trained: the largest difference of each output. */
-export function parityOf(model: ModelDetail): { images: number; largest: Record<string, number> } | null {
+export function findParity(model: ModelDetail): { images: number; largest: Record<string, number> } | null {
   const fact = model.evidence.find((one) => "largest difference" in one);
   if (!fact) return null;
   return { images: Number(fact.images), largest: fact["largest difference"] as Record<string, number> };
 }
 
 /** Facts that no other function here reads: shown as they are. */
-export function otherFacts(model: ModelDetail): Record<string, unknown>[] {
+export function listOtherFacts(model: ModelDetail): Record<string, unknown>[] {
   return model.evidence.filter((fact) => fact.kind !== "opening" && !("largest difference" in fact));
 }
 
@@ -38,30 +38,30 @@ export function otherFacts(model: ModelDetail): Record<string, unknown>[] {
  * Take a label's reference standard apart by source: "a: by x; by y; b: by z" is a: "by x; by y", b: "by z".
  * Only names of the model's own sources begin a new one.
  */
-export function standardsOf(label: Label, sources: string[]): { source: string; standard: string }[] {
+export function splitStandards(label: Label, sources: string[]): { source: string; standard: string }[] {
   const names = sources.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
   if (!names) return [{ source: "", standard: label.reference_standard }];
   const begin = new RegExp(`(?:^|; )(${names}): `, "g");
-  const found = [...label.reference_standard.matchAll(begin)];
-  if (found.length === 0) return [{ source: "", standard: label.reference_standard }];
-  return found.map((match, index) => ({
+  const matches = [...label.reference_standard.matchAll(begin)];
+  if (matches.length === 0) return [{ source: "", standard: label.reference_standard }];
+  return matches.map((match, index) => ({
     source: match[1] ?? "",
     standard: label.reference_standard.slice(
       (match.index ?? 0) + match[0].length,
-      found[index + 1]?.index ?? label.reference_standard.length,
+      matches[index + 1]?.index ?? label.reference_standard.length,
     ),
   }));
 }
 
 /** The figures that are always quoted, in the order in which they are read. */
-export function headline(card: Card, metrics: Record<string, Estimate>): [string, Estimate][] {
+export function selectHeadline(card: Card, metrics: Record<string, Estimate>): [string, Estimate][] {
   const point = card.default_operating_point;
-  const wanted = [
+  const keys = [
     `${point}/sensitivity`,
     `${point}/specificity`,
     `${card.labels[0]?.name}/auroc`,
     "balanced_accuracy",
     "accuracy",
   ];
-  return wanted.flatMap((key) => (metrics[key] ? [[key, metrics[key]] as [string, Estimate]] : []));
+  return keys.flatMap((key) => (metrics[key] ? [[key, metrics[key]] as [string, Estimate]] : []));
 }

@@ -2,27 +2,27 @@
 
 import type { Card } from "../../api/card";
 import { Badge } from "../../components/badge";
-import { asText } from "../../components/estimate";
-import { number, t, word } from "../../i18n";
-import { className } from "./figure-names";
+import { formatEstimate } from "../../components/estimate";
+import { formatNumber, t, translateTerm } from "../../i18n";
+import { classLabel } from "./figure-names";
 
 export function Decisions({ card }: { card: Card }) {
-  const primary = className(card.labels[0]?.name ?? "");
+  const primary = classLabel(card.labels[0]?.name ?? "");
   return (
     <>
       <p>{t("model.decides", { label: primary })}</p>
       {card.operating_points.map((point) => (
         <div key={point.name} class="sheet point">
           <h3>
-            {word("model.point", point.name)}{" "}
+            {translateTerm("model.point", point.name)}{" "}
             {point.name === card.default_operating_point && <Badge tone="good">{t("model.default")}</Badge>}
           </h3>
-          <p>{t("model.threshold", { value: number(point.threshold, 4), label: primary })}</p>
+          <p>{t("model.threshold", { value: formatNumber(point.threshold, 4), label: primary })}</p>
           {point.meaning && <p lang="en">{point.meaning}</p>}
           <p class="soft small">
             {t("model.on-calibration", {
-              sensitivity: asText(point.sensitivity),
-              specificity: asText(point.specificity),
+              sensitivity: formatEstimate(point.sensitivity),
+              specificity: formatEstimate(point.specificity),
             })}
           </p>
         </div>
@@ -30,8 +30,8 @@ export function Decisions({ card }: { card: Card }) {
       <h3>{t("model.silent")}</h3>
       <p>
         {t("model.silent-how", {
-          threshold: number(card.refusal.ood_threshold, 3),
-          share: number(100 * (1 - card.refusal.ood_quantile), 0),
+          threshold: formatNumber(card.refusal.ood_threshold, 3),
+          share: formatNumber(100 * (1 - card.refusal.ood_quantile), 0),
         })}
       </p>
     </>

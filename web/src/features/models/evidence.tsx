@@ -2,20 +2,20 @@
 
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
-import { moment, number, t, word } from "../../i18n";
-import { openingsOf, otherFacts, parityOf } from "./card-facts";
+import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
+import { findParity, listOpenings, listOtherFacts } from "./card-facts";
 
 export function Evidence({ model }: { model: ModelDetail }) {
-  const parity = parityOf(model);
-  const openings = openingsOf(model);
-  const others = otherFacts(model);
+  const parity = findParity(model);
+  const openings = listOpenings(model);
+  const others = listOtherFacts(model);
   return (
     <>
       <p>{t("model.evidence-lead")}</p>
       <dl class="facts">
         <div>
           <dt>{t("model.audit")}</dt>
-          <dd>{word("model.audit-long", model.audit)}</dd>
+          <dd>{translateTerm("model.audit-long", model.audit)}</dd>
         </div>
         <div>
           <dt>{t("model.openings")}</dt>
@@ -23,7 +23,7 @@ export function Evidence({ model }: { model: ModelDetail }) {
             {openings.length === 0 && t("model.test-none")}
             {openings.map((opening) => (
               <div key={opening.time}>
-                {moment(opening.time)}: {t("model.images", { count: number(opening.images, 0) })};{" "}
+                {formatDateTime(opening.time)}: {t("model.images", { count: formatNumber(opening.images, 0) })};{" "}
                 <code>{opening.command}</code>
               </div>
             ))}
@@ -44,10 +44,10 @@ export function Evidence({ model }: { model: ModelDetail }) {
         </div>
         {others.map((fact, index) => (
           <div key={index}>
-            <dt>{word("model.fact", String(fact.kind || t("model.fact-other")))}</dt>
+            <dt>{translateTerm("model.fact", String(fact.kind || t("model.fact-other")))}</dt>
             <dd>
               <details>
-                <summary>{typeof fact.time === "string" ? moment(fact.time) : t("model.fact-show")}</summary>
+                <summary>{typeof fact.time === "string" ? formatDateTime(fact.time) : t("model.fact-show")}</summary>
                 <pre lang="en">{JSON.stringify(fact, null, 1)}</pre>
               </details>
             </dd>
@@ -61,10 +61,10 @@ export function Evidence({ model }: { model: ModelDetail }) {
 export function Details({ model, card }: { model: ModelDetail; card: Card }) {
   const facts: [string, string][] = [
     [t("model.identity"), model.identity],
-    [t("model.graph"), `${card.model_sha256} (${number(card.model_bytes / 1e6, 1)} MB)`],
-    [t("model.made"), moment(card.created)],
+    [t("model.graph"), `${card.model_sha256} (${formatNumber(card.model_bytes / 1e6, 1)} MB)`],
+    [t("model.made"), formatDateTime(card.created)],
     [t("model.recipe"), [card.recipe_name, ...(card.recipe_changes ?? [])].join("; ")],
-    [t("model.parameters"), number(card.parameters, 0)],
+    [t("model.parameters"), formatNumber(card.parameters, 0)],
     [t("model.input"), t("model.input-is", { side: card.input_size })],
     [
       t("model.heatmap"),
@@ -95,7 +95,7 @@ export function Details({ model, card }: { model: ModelDetail; card: Card }) {
             <a href={`/api/models/${model.id}/files/${name}`} download>
               {name}
             </a>{" "}
-            <span class="soft small">{describe(name)}</span>
+            <span class="soft small">{describeFile(name)}</span>
           </li>
         ))}
       </ul>
@@ -103,7 +103,7 @@ export function Details({ model, card }: { model: ModelDetail; card: Card }) {
   );
 }
 
-function describe(name: string): string {
-  const said = word("model.file", name);
-  return said === name ? "" : said;
+function describeFile(name: string): string {
+  const description = translateTerm("model.file", name);
+  return description === name ? "" : description;
 }

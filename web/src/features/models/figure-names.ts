@@ -1,29 +1,32 @@
 // The names of figures and operating points in plain words; one that we have none for is shown as the card names it.
-import { t, word } from "../../i18n";
+import { t, translateTerm } from "../../i18n";
 
 /** Return the name of a figure: "covid-19/auroc", "sensitivity-95/specificity", "accuracy". */
-export function figureName(key: string): string {
+export function nameFigure(key: string): string {
   const [first = "", second] = key.split("/");
-  if (second === undefined) return word("model.metric", first);
+  if (second === undefined) return translateTerm("model.metric", first);
   const points = ["youden", "sensitivity-95", "sensitivity-98"];
   if (points.includes(first))
-    return t("model.at-point", { figure: word("model.metric", second), point: word("model.point", first) });
-  return t("model.of-label", { figure: word("model.metric", second), label: className(first) });
+    return t("model.at-point", {
+      figure: translateTerm("model.metric", second),
+      point: translateTerm("model.point", first),
+    });
+  return t("model.of-label", { figure: translateTerm("model.metric", second), label: classLabel(first) });
 }
 
 /** Return what a figure means, or nothing where its name says it. */
-export function figureHint(key: string): string | undefined {
+export function explainFigure(key: string): string | undefined {
   const name = key.split("/").pop() ?? key;
-  const said = word("model.explain", name);
-  return said === name ? undefined : said;
+  const text = translateTerm("model.explain", name);
+  return text === name ? undefined : text;
 }
 
 /** Return the name of a class: "normal" as a class is not "normal" as a finding. */
-export function className(label: string): string {
-  return label === "normal" ? t("model.class-normal") : word("label", label);
+export function classLabel(label: string): string {
+  return label === "normal" ? t("model.class-normal") : translateTerm("label", label);
 }
 
 /** Return a decision as a result is worded: no bare "normal", and no answer where the model kept silent. */
-export function phraseOf(decision: string | null): string {
-  return decision === null ? t("model.kept-silent") : word("label", decision);
+export function decisionText(decision: string | null): string {
+  return decision === null ? t("model.kept-silent") : translateTerm("label", decision);
 }

@@ -2,14 +2,14 @@
 
 import type { Card, PartMetrics } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
-import { asText, type Estimate, Intervals } from "../../components/estimate";
-import { Scroll } from "../../components/scroll-area";
-import { moment, number, t, word } from "../../i18n";
-import { headline, openingsOf } from "./card-facts";
-import { className, figureHint, figureName } from "./figure-names";
+import { type Estimate, formatEstimate, IntervalTable } from "../../components/estimate";
+import { ScrollArea } from "../../components/scroll-area";
+import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
+import { listOpenings, selectHeadline } from "./card-facts";
+import { classLabel, explainFigure, nameFigure } from "./figure-names";
 
 export function Figures({ model, card }: { model: ModelDetail; card: Card }) {
-  const openings = openingsOf(model);
+  const openings = listOpenings(model);
   return (
     <>
       <p class="soft">{t("model.figures-lead")}</p>
@@ -18,38 +18,38 @@ export function Figures({ model, card }: { model: ModelDetail; card: Card }) {
       {openings.map((opening) => (
         <div key={opening.time}>
           <p>
-            {t("model.opened", { at: moment(opening.time), images: number(opening.images, 0) })}{" "}
+            {t("model.opened", { at: formatDateTime(opening.time), images: formatNumber(opening.images, 0) })}{" "}
             {t(opening.earlier_openings === 0 ? "model.opened-first" : "model.opened-again", {
               count: opening.earlier_openings,
             })}{" "}
-            <Kind kind={opening.group_kind} />
+            <GroupKind kind={opening.group_kind} />
           </p>
           {opening.note && (
             <p class="soft small" lang="en">
               {opening.note}
             </p>
           )}
-          <Rows title={t("model.test")} figures={headline(card, opening.headline)} />
+          <HeadlineTable title={t("model.test")} figures={selectHeadline(card, opening.headline)} />
         </div>
       ))}
       {card.metrics.map((part) => (
-        <Part key={part.part} card={card} part={part} />
+        <PartFigures key={part.part} card={card} part={part} />
       ))}
-      <BySource card={card} />
+      <SourceFigures card={card} />
     </>
   );
 }
 
-function Part({ card, part }: { card: Card; part: PartMetrics }) {
-  const name = word("model.part", part.part);
+function PartFigures({ card, part }: { card: Card; part: PartMetrics }) {
+  const name = translateTerm("model.part", part.part);
   return (
     <>
       <h3>{name}</h3>
       <p>
-        {t("model.measured", { images: number(part.images, 0), groups: number(part.groups, 0) })}{" "}
-        <Kind kind={part.group_kind} /> {part.part === "validation" && t("model.validation-note")}
+        {t("model.measured", { images: formatNumber(part.images, 0), groups: formatNumber(part.groups, 0) })}{" "}
+        <GroupKind kind={part.group_kind} /> {part.part === "validation" && t("model.validation-note")}
       </p>
-      <Rows title={name} figures={headline(card, part.metrics)} />
+      <HeadlineTable title={name} figures={selectHeadline(card, part.metrics)} />
       <details>
         <summary>{t("model.all-figures")}</summary>
         <AllFigures metrics={part.metrics} />
@@ -58,13 +58,13 @@ function Part({ card, part }: { card: Card; part: PartMetrics }) {
   );
 }
 
-function Rows({ title, figures }: { title: string; figures: [string, Estimate][] }) {
+function HeadlineTable({ title, figures }: { title: string; figures: [string, Estimate][] }) {
   return (
-    <Intervals
+    <IntervalTable
       caption={title}
       rows={figures.map(([key, estimate]) => {
-        const hint = figureHint(key);
-        return { key, name: figureName(key), estimate, ...(hint ? { hint } : {}) };
+        const hint = explainFigure(key);
+        return { key, name: nameFigure(key), estimate, ...(hint ? { hint } : {}) };
       })}
     />
   );
@@ -72,7 +72,7 @@ function Rows({ title, figures }: { title: string; figures: [string, Estimate][]
 
 function AllFigures({ metrics }: { metrics: Record<string, Estimate> }) {
   return (
-    <Scroll label={t("model.all-figures")}>
+    <ScrollArea label={t("model.all-figures")}>
       <table>
         <thead>
           <tr>
@@ -84,8 +84,8 @@ function AllFigures({ metrics }: { metrics: Record<string, Estimate> }) {
         <tbody>
           {Object.entries(metrics).map(([key, estimate]) => (
             <tr key={key}>
-              <th scope="row">{figureName(key)}</th>
-              <td>{asText(estimate)}</td>
+              <th scope="row">{nameFigure(key)}</th>
+              <td>{formatEstimate(estimate)}</td>
               <td class="soft small" lang="en">
                 {[estimate.method, estimate.note].filter(Boolean).join("; ")}
               </td>
@@ -93,34 +93,34 @@ function AllFigures({ metrics }: { metrics: Record<string, Estimate> }) {
           ))}
         </tbody>
       </table>
-    </Scroll>
+    </ScrollArea>
   );
 }
 
 /** Whether groups are patients: if not, the true interval is wider, and every figure says so. */
-export function Kind({ kind }: { kind: string }) {
+export function GroupKind({ kind }: { kind: string }) {
   return <>{t(kind === "patient" ? "model.by-patient" : "model.by-image")}</>;
 }
 
-function BySource({ card }: { card: Card }) {
+function SourceFigures({ card }: { card: Card }) {
   const sources = Object.entries(card.metrics_by_source ?? {});
   if (sources.length < 2) return null;
   const primary = card.labels[0]?.name ?? "";
   const point = card.default_operating_point;
-  const wanted = ["balanced_accuracy", `${point}/sensitivity`, `${point}/specificity`];
+  const keys = ["balanced_accuracy", `${point}/sensitivity`, `${point}/specificity`];
   return (
     <>
       <h3>{t("model.by-source")}</h3>
-      <p>{t("model.by-source-lead", { label: className(primary) })}</p>
-      {wanted.map((key) => (
+      <p>{t("model.by-source-lead", { label: classLabel(primary) })}</p>
+      {keys.map((key) => (
         <div key={key}>
-          <h4>{figureName(key)}</h4>
-          <Intervals
-            caption={figureName(key)}
+          <h4>{nameFigure(key)}</h4>
+          <IntervalTable
+            caption={nameFigure(key)}
             rows={sources.flatMap(([source, parts]) =>
               parts.map((part) => ({
                 key: `${source}/${part.part}`,
-                name: t("model.source-images", { source, images: number(part.images, 0) }),
+                name: t("model.source-images", { source, images: formatNumber(part.images, 0) }),
                 estimate: part.metrics[key] ?? { value: null },
               })),
             )}

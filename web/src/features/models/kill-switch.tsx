@@ -4,30 +4,30 @@ import { useSignal } from "@preact/signals";
 import { api, body } from "../../api/client";
 import type { components } from "../../api/schema";
 import type { ModelDetail } from "../../api/types";
-import { Confirm } from "../../components/dialog";
+import { ConfirmDialog } from "../../components/dialog";
 import { ProblemNote } from "../../components/problem";
-import { Scroll } from "../../components/scroll-area";
-import { say } from "../../components/toast";
-import { moment, t } from "../../i18n";
+import { ScrollArea } from "../../components/scroll-area";
+import { showToast } from "../../components/toast";
+import { formatDateTime, t } from "../../i18n";
 import { href } from "../../router";
-import { phraseOf } from "./figure-names";
+import { decisionText } from "./figure-names";
 
-type Answered = components["schemas"]["AnsweredOut"];
+type AnsweredStudy = components["schemas"]["AnsweredOut"];
 const PAGE = 100;
 
-export function Switches({ model, switched }: { model: ModelDetail; switched: () => Promise<void> }) {
-  const asking = useSignal<"on" | "off" | null>(null);
+export function KillSwitch({ model, onSwitched }: { model: ModelDetail; onSwitched: () => Promise<void> }) {
+  const target = useSignal<"on" | "off" | null>(null);
   const reason = useSignal("");
-  const act = async (on: boolean) => {
+  const setSwitch = async (on: boolean) => {
     await body(
       api.POST("/api/models/{model}/switch", {
         params: { path: { model: model.id } },
         body: { on, reason: reason.value.trim() },
       }),
     );
-    say(t(on ? "model.switched-on" : "model.switched-off"));
+    showToast(t(on ? "model.switched-on" : "model.switched-off"));
     reason.value = "";
-    await switched();
+    await onSwitched();
   };
   return (
     <>
@@ -36,22 +36,22 @@ export function Switches({ model, switched }: { model: ModelDetail; switched: ()
         type="button"
         class={model.on ? "danger" : ""}
         onClick={() => {
-          asking.value = model.on ? "off" : "on";
+          target.value = model.on ? "off" : "on";
         }}
       >
         {t(model.on ? "model.switch-off" : "model.switch-on")}
       </button>
-      {asking.value && (
-        <Confirm
-          title={t(`model.switch-${asking.value}`)}
-          doIt={t(`model.switch-${asking.value}`)}
-          act={() => act(asking.value === "on")}
+      {target.value && (
+        <ConfirmDialog
+          title={t(`model.switch-${target.value}`)}
+          confirmLabel={t(`model.switch-${target.value}`)}
+          onConfirm={() => setSwitch(target.value === "on")}
           ready={reason.value.trim().length >= 3}
           onClose={() => {
-            asking.value = null;
+            target.value = null;
           }}
         >
-          <p>{t(`model.switch-${asking.value}-what`)}</p>
+          <p>{t(`model.switch-${target.value}-what`)}</p>
           <label class="field">
             <span>{t("model.reason")}</span>
             <textarea
@@ -64,7 +64,7 @@ export function Switches({ model, switched }: { model: ModelDetail; switched: ()
               }}
             />
           </label>
-        </Confirm>
+        </ConfirmDialog>
       )}
       {model.switches.length > 0 && (
         <>
@@ -72,7 +72,7 @@ export function Switches({ model, switched }: { model: ModelDetail; switched: ()
           <ul>
             {model.switches.map((one) => (
               <li key={one.at}>
-                {moment(one.at)}: {t(one.on ? "model.on" : "model.off")}. <q>{one.reason}</q>{" "}
+                {formatDateTime(one.at)}: {t(one.on ? "model.on" : "model.off")}. <q>{one.reason}</q>{" "}
                 <span class="soft small">({one.by})</span>
               </li>
             ))}
@@ -85,17 +85,17 @@ export function Switches({ model, switched }: { model: ModelDetail; switched: ()
 }
 
 function Recall({ model }: { model: ModelDetail }) {
-  const rows = useSignal<Answered[] | null>(null);
-  const whole = useSignal(false);
+  const rows = useSignal<AnsweredStudy[] | null>(null);
+  const complete = useSignal(false);
   const problem = useSignal<unknown>(null);
-  const more = async () => {
+  const loadMore = async () => {
     try {
       const query = { limit: PAGE, offset: rows.value?.length ?? 0 };
-      const found = await body(
+      const page = await body(
         api.GET("/api/models/{model}/answered", { params: { path: { model: model.id }, query } }),
       );
-      rows.value = [...(rows.value ?? []), ...found];
-      whole.value = found.length < PAGE;
+      rows.value = [...(rows.value ?? []), ...page];
+      complete.value = page.length < PAGE;
       problem.value = null;
     } catch (error) {
       problem.value = error;
@@ -108,7 +108,7 @@ function Recall({ model }: { model: ModelDetail }) {
       {problem.value !== null && <ProblemNote error={problem.value} />}
       {rows.value?.length === 0 && <p>{t("model.answered-none")}</p>}
       {rows.value && rows.value.length > 0 && (
-        <Scroll label={t("model.answered")}>
+        <ScrollArea label={t("model.answered")}>
           <table>
             <thead>
               <tr>
@@ -124,17 +124,17 @@ function Recall({ model }: { model: ModelDetail }) {
                   <th scope="row">
                     <a href={href.study(row.study)}>{row.patient?.slice(0, 9) ?? row.study.slice(0, 8)}</a>
                   </th>
-                  <td>{row.finished ? moment(row.finished) : "–"}</td>
-                  <td>{phraseOf(row.decision)}</td>
+                  <td>{row.finished ? formatDateTime(row.finished) : "–"}</td>
+                  <td>{decisionText(row.decision)}</td>
                   <td class="long">{row.shown_to.length > 0 ? row.shown_to.join(", ") : t("model.shown-nobody")}</td>
                 </tr>
               ))}
             </tbody>
           </table>
-        </Scroll>
+        </ScrollArea>
       )}
-      {!whole.value && (
-        <button type="button" onClick={() => void more()}>
+      {!complete.value && (
+        <button type="button" onClick={() => void loadMore()}>
           {t(rows.value === null ? "model.answered-show" : "work.more")}
         </button>
       )}

@@ -4,13 +4,13 @@ import { useEffect } from "preact/hooks";
 import { loadModels, models } from "../../api/models";
 import type { Model } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
-import { looksFor } from "../../components/model-picker";
+import { findPatterns } from "../../components/model-picker";
 import { ProblemNote } from "../../components/problem";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import "./models.css";
 
-export default function Models() {
+export default function ModelListPage() {
   const problem = useSignal<unknown>(null);
   const load = () => {
     problem.value = null;
@@ -23,7 +23,7 @@ export default function Models() {
     <div class="page">
       <h1>{t("nav.models")}</h1>
       <p class="soft lead">{t("model.list-lead")}</p>
-      {problem.value !== null && <ProblemNote error={problem.value} again={load} />}
+      {problem.value !== null && <ProblemNote error={problem.value} onRetry={load} />}
       {models.value === null && problem.value === null && <p class="soft">{t("app.loading")}</p>}
       {models.value?.length === 0 && <p>{t("model.none")}</p>}
       <ul class="model-cards">
@@ -47,7 +47,7 @@ function ModelCard({ model }: { model: Model }) {
       <p lang="en">{model.summary}</p>
       <dl>
         <dt>{t("model.looks")}</dt>
-        <dd>{looksFor(model).join(", ")}</dd>
+        <dd>{findPatterns(model).join(", ")}</dd>
         <dt>{t("model.not-looks")}</dt>
         <dd lang="en">{model.not_looked_for.join("; ")}</dd>
       </dl>

@@ -6,19 +6,19 @@ import { api, body, me } from "../../api/client";
 import { loadModels } from "../../api/models";
 import type { ModelDetail } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
-import { useTitle } from "../../components/page-title";
+import { usePageTitle } from "../../components/page-title";
 import { ProblemNote } from "../../components/problem";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import { Decisions } from "./decisions";
 import { Details, Evidence } from "./evidence";
 import { Figures } from "./figures";
-import { Switches } from "./kill-switch";
+import { KillSwitch } from "./kill-switch";
 import { Origin } from "./origin";
 import { Limits, Purpose } from "./purpose";
 import { Scores } from "./scores";
-import { Section, Sections } from "./section";
-import { Warnings } from "./warnings";
+import { ModelSection, SectionLinks } from "./section";
+import { ModelWarnings } from "./warnings";
 import "./models.css";
 
 export default function ModelPage({ id }: { id: string }) {
@@ -35,21 +35,21 @@ export default function ModelPage({ id }: { id: string }) {
   useEffect(() => {
     void load();
   }, [id]);
-  const found = model.value;
-  useTitle(found ? `${found.name} ${found.version}` : t("frame.model"));
-  if (!found && problem.value === null) return <p class="soft">{t("app.loading")}</p>;
-  if (!found)
+  const detail = model.value;
+  usePageTitle(detail ? `${detail.name} ${detail.version}` : t("frame.model"));
+  if (!detail && problem.value === null) return <p class="soft">{t("app.loading")}</p>;
+  if (!detail)
     return (
       <div class="page">
         <h1>{t("frame.model")}</h1>
-        <ProblemNote error={problem.value} again={() => void load()} />
+        <ProblemNote error={problem.value} onRetry={() => void load()} />
         <p>
           <a href={href.models()}>{t("model.all")}</a>
         </p>
       </div>
     );
-  const card = cardOf(found);
-  const switched = async () => {
+  const card = cardOf(detail);
+  const reload = async () => {
     await load();
     await loadModels(true);
   };
@@ -59,44 +59,44 @@ export default function ModelPage({ id }: { id: string }) {
         <a href={href.models()}>{t("model.all")}</a>
       </p>
       <h1>
-        {found.name} {found.version}
+        {detail.name} {detail.version}
       </h1>
-      <ModelBadges model={found} />
+      <ModelBadges model={detail} />
       <p class="lead" lang="en">
-        {found.summary}
+        {detail.summary}
       </p>
-      <Warnings model={found} card={card} />
+      <ModelWarnings model={detail} card={card} />
       <div class="model-body">
-        <Sections />
+        <SectionLinks />
         <div>
-          <Section id="purpose" title={t("model.sec.purpose")}>
-            <Purpose model={found} card={card} />
-          </Section>
-          <Section id="limits" title={t("model.sec.limits")}>
+          <ModelSection id="purpose" title={t("model.sec.purpose")}>
+            <Purpose model={detail} card={card} />
+          </ModelSection>
+          <ModelSection id="limits" title={t("model.sec.limits")}>
             <Limits card={card} />
-          </Section>
-          <Section id="figures" title={t("model.sec.figures")}>
-            <Figures model={found} card={card} />
-          </Section>
-          <Section id="decisions" title={t("model.sec.decisions")}>
+          </ModelSection>
+          <ModelSection id="figures" title={t("model.sec.figures")}>
+            <Figures model={detail} card={card} />
+          </ModelSection>
+          <ModelSection id="decisions" title={t("model.sec.decisions")}>
             <Decisions card={card} />
-          </Section>
-          <Section id="scores" title={t("model.sec.scores")}>
+          </ModelSection>
+          <ModelSection id="scores" title={t("model.sec.scores")}>
             <Scores card={card} />
-          </Section>
-          <Section id="origin" title={t("model.sec.origin")}>
+          </ModelSection>
+          <ModelSection id="origin" title={t("model.sec.origin")}>
             <Origin card={card} />
-          </Section>
-          <Section id="evidence" title={t("model.sec.evidence")}>
-            <Evidence model={found} />
-          </Section>
-          <Section id="details" title={t("model.sec.details")}>
-            <Details model={found} card={card} />
-          </Section>
+          </ModelSection>
+          <ModelSection id="evidence" title={t("model.sec.evidence")}>
+            <Evidence model={detail} />
+          </ModelSection>
+          <ModelSection id="details" title={t("model.sec.details")}>
+            <Details model={detail} card={card} />
+          </ModelSection>
           {me.value?.role === "admin" && (
-            <Section id="switch" title={t("model.sec.switch")}>
-              <Switches model={found} switched={switched} />
-            </Section>
+            <ModelSection id="switch" title={t("model.sec.switch")}>
+              <KillSwitch model={detail} onSwitched={reload} />
+            </ModelSection>
           )}
         </div>
       </div>

@@ -2,10 +2,10 @@
 
 import type { Card, Finding } from "../../api/card";
 import { Badge, type Tone } from "../../components/badge";
-import { Scroll } from "../../components/scroll-area";
-import { number, t, word } from "../../i18n";
-import { standardsOf } from "./card-facts";
-import { className } from "./figure-names";
+import { ScrollArea } from "../../components/scroll-area";
+import { formatNumber, t, translateTerm } from "../../i18n";
+import { splitStandards } from "./card-facts";
+import { classLabel } from "./figure-names";
 
 const PARTS = ["train", "validation", "calibration", "test"];
 const TONES: Record<Finding["severity"], Tone> = { block: "bad", warn: "warn", note: "plain" };
@@ -16,7 +16,7 @@ export function Origin({ card }: { card: Card }) {
     <>
       <h3>{t("model.sources")}</h3>
       <p>{t("model.sources-lead")}</p>
-      <Scroll label={t("model.sources")}>
+      <ScrollArea label={t("model.sources")}>
         <table>
           <thead>
             <tr>
@@ -32,21 +32,21 @@ export function Origin({ card }: { card: Card }) {
                   {source}
                 </th>
                 <td lang="en">{licence}</td>
-                <td>{images > 0 ? number(images, 0) : "–"}</td>
+                <td>{images > 0 ? formatNumber(images, 0) : "–"}</td>
               </tr>
             ))}
           </tbody>
         </table>
-      </Scroll>
+      </ScrollArea>
       <h3>{t("model.classes")}</h3>
-      <Scroll label={t("model.classes")}>
+      <ScrollArea label={t("model.classes")}>
         <table>
           <thead>
             <tr>
               <th scope="col">{t("model.class")}</th>
               {PARTS.map((part) => (
                 <th key={part} scope="col">
-                  {word("model.part", part)}
+                  {translateTerm("model.part", part)}
                 </th>
               ))}
             </tr>
@@ -54,25 +54,25 @@ export function Origin({ card }: { card: Card }) {
           <tbody>
             {card.labels.map((label) => (
               <tr key={label.name}>
-                <th scope="row">{className(label.name)}</th>
+                <th scope="row">{classLabel(label.name)}</th>
                 {PARTS.map((part) => (
-                  <td key={part}>{label.images[part] === undefined ? "–" : number(label.images[part], 0)}</td>
+                  <td key={part}>{label.images[part] === undefined ? "–" : formatNumber(label.images[part], 0)}</td>
                 ))}
               </tr>
             ))}
           </tbody>
         </table>
-      </Scroll>
+      </ScrollArea>
       <h3>{t("model.standards")}</h3>
       <p>{t("model.standards-lead")}</p>
       {card.labels.map((label) => (
         <details key={label.name}>
           <summary>
-            {className(label.name)}
-            {label.members.length > 1 && ` (${label.members.map((member) => className(member)).join(", ")})`}
+            {classLabel(label.name)}
+            {label.members.length > 1 && ` (${label.members.map((member) => classLabel(member)).join(", ")})`}
           </summary>
           <dl class="facts" lang="en">
-            {standardsOf(label, sources).map(({ source, standard }) => (
+            {splitStandards(label, sources).map(({ source, standard }) => (
               <div key={source}>
                 <dt>{source}</dt>
                 <dd>{standard}</dd>

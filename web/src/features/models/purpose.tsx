@@ -2,7 +2,7 @@
 
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
-import { looksFor } from "../../components/model-picker";
+import { findPatterns } from "../../components/model-picker";
 import { t } from "../../i18n";
 
 export function Purpose({ model, card }: { model: ModelDetail; card: Card }) {
@@ -12,7 +12,7 @@ export function Purpose({ model, card }: { model: ModelDetail; card: Card }) {
         <div class="sheet">
           <h3>{t("model.looks")}</h3>
           <ul>
-            {looksFor(model).map((label) => (
+            {findPatterns(model).map((label) => (
               <li key={label}>{label}</li>
             ))}
           </ul>

@@ -1,13 +1,13 @@
 // What a score means: what was observed at such scores, how much they change the odds, and how wide an honest answer is.
 
 import type { Card } from "../../api/card";
-import { asShare, asText, Intervals } from "../../components/estimate";
-import { Scroll } from "../../components/scroll-area";
-import { number, t, word } from "../../i18n";
-import { className, figureName } from "./figure-names";
+import { formatEstimate, formatShare, IntervalTable } from "../../components/estimate";
+import { ScrollArea } from "../../components/scroll-area";
+import { formatNumber, t, translateTerm } from "../../i18n";
+import { classLabel, nameFigure } from "./figure-names";
 
 export function Scores({ card }: { card: Card }) {
-  const primary = className(card.labels[0]?.name ?? "");
+  const primary = classLabel(card.labels[0]?.name ?? "");
   const bands = card.score_bands ?? [];
   const ratios = card.likelihood_ratios ?? [];
   const sets = card.prediction_sets;
@@ -17,15 +17,15 @@ export function Scores({ card }: { card: Card }) {
         <>
           <h3>{t("model.bands")}</h3>
           <p>{t("model.bands-lead", { label: primary })}</p>
-          <Intervals
+          <IntervalTable
             caption={t("model.bands")}
-            say={asShare}
+            format={formatShare}
             rows={bands.map((band) => ({
               key: String(band.low),
               name: t("model.band", {
-                low: number(band.low, 3),
-                high: number(band.high, 3),
-                n: number(band.n, 0),
+                low: formatNumber(band.low, 3),
+                high: formatNumber(band.high, 3),
+                n: formatNumber(band.n, 0),
               }),
               estimate: { value: band.rate, low: band.rate_low, high: band.rate_high },
             }))}
@@ -36,7 +36,9 @@ export function Scores({ card }: { card: Card }) {
       <p>
         {t("model.prior-lead", {
           shares: card.labels
-            .map((label, index) => `${className(label.name)} ${number(100 * (card.class_prior[index] ?? 0), 0)}%`)
+            .map(
+              (label, index) => `${classLabel(label.name)} ${formatNumber(100 * (card.class_prior[index] ?? 0), 0)}%`,
+            )
             .join(", "),
         })}
       </p>
@@ -44,7 +46,7 @@ export function Scores({ card }: { card: Card }) {
         <>
           <h3>{t("model.ratios")}</h3>
           <p>{t("model.ratios-lead", { label: primary })}</p>
-          <Scroll label={t("model.ratios")}>
+          <ScrollArea label={t("model.ratios")}>
             <table>
               <thead>
                 <tr>
@@ -58,32 +60,32 @@ export function Scores({ card }: { card: Card }) {
                 {ratios.map((band) => (
                   <tr key={band.low}>
                     <th scope="row">
-                      {number(band.low, 3)} – {number(band.high, 3)}
+                      {formatNumber(band.low, 3)} – {formatNumber(band.high, 3)}
                     </th>
-                    <td>{asText(band.ratio, 2)}</td>
-                    <td>{number(band.positives, 0)}</td>
-                    <td>{number(band.negatives, 0)}</td>
+                    <td>{formatEstimate(band.ratio, 2)}</td>
+                    <td>{formatNumber(band.positives, 0)}</td>
+                    <td>{formatNumber(band.negatives, 0)}</td>
                   </tr>
                 ))}
               </tbody>
             </table>
-          </Scroll>
+          </ScrollArea>
         </>
       )}
       {sets && (
         <>
           <h3>{t("model.sets")}</h3>
           <p>
-            {t("model.sets-lead", { share: number(100 * (1 - sets.alpha), 0) })}{" "}
+            {t("model.sets-lead", { share: formatNumber(100 * (1 - sets.alpha), 0) })}{" "}
             {sets.measured_on && <span lang="en">({sets.measured_on})</span>}
           </p>
-          <Intervals
+          <IntervalTable
             caption={t("model.sets")}
-            say={asShare}
+            format={formatShare}
             mark={1 - sets.alpha}
             rows={Object.entries(sets.coverage ?? {}).map(([label, estimate]) => ({
               key: label,
-              name: t("model.covered", { label: className(label) }),
+              name: t("model.covered", { label: classLabel(label) }),
               estimate,
             }))}
           />
@@ -106,14 +108,14 @@ function Calibration({ card }: { card: Card }) {
   );
   return (
     <>
-      <p>{t("model.calibration-how", { temperature: number(card.temperature, 3) })}</p>
+      <p>{t("model.calibration-how", { temperature: formatNumber(card.temperature, 3) })}</p>
       {part && figures.length > 0 && (
-        <Scroll label={t("model.calibration")}>
+        <ScrollArea label={t("model.calibration")}>
           <table>
             <thead>
               <tr>
                 <th scope="col">
-                  {word("model.part", part.part)}, {t("model.images", { count: number(part.images, 0) })}
+                  {translateTerm("model.part", part.part)}, {t("model.images", { count: formatNumber(part.images, 0) })}
                 </th>
                 <th scope="col">{t("dash.value")}</th>
                 <th scope="col">{t("model.ideal")}</th>
@@ -122,14 +124,14 @@ function Calibration({ card }: { card: Card }) {
             <tbody>
               {figures.map(({ key, name, estimate }) => (
                 <tr key={key}>
-                  <th scope="row">{figureName(key)}</th>
-                  <td>{asText(estimate)}</td>
-                  <td>{number(name === "calibration_slope" ? 1 : 0, 0)}</td>
+                  <th scope="row">{nameFigure(key)}</th>
+                  <td>{formatEstimate(estimate)}</td>
+                  <td>{formatNumber(name === "calibration_slope" ? 1 : 0, 0)}</td>
                 </tr>
               ))}
             </tbody>
           </table>
-        </Scroll>
+        </ScrollArea>
       )}
     </>
   );

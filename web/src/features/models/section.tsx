@@ -4,7 +4,7 @@ import type { ComponentChildren } from "preact";
 import { me } from "../../api/client";
 import { type Key, t } from "../../i18n";
 
-const PARTS = [
+const SECTIONS = [
   "purpose",
   "limits",
   "figures",
@@ -15,9 +15,9 @@ const PARTS = [
   "details",
   "switch",
 ] as const;
-export type Part = (typeof PARTS)[number];
+export type SectionId = (typeof SECTIONS)[number];
 
-export function Section({ id, title, children }: { id: Part; title: string; children: ComponentChildren }) {
+export function ModelSection({ id, title, children }: { id: SectionId; title: string; children: ComponentChildren }) {
   return (
     <section class="model-part" aria-labelledby={`part-${id}`}>
       <h2 id={`part-${id}`} tabIndex={-1}>
@@ -28,10 +28,10 @@ export function Section({ id, title, children }: { id: Part; title: string; chil
   );
 }
 
-export function Sections() {
+export function SectionLinks() {
   return (
     <nav class="model-parts" aria-label={t("model.parts")}>
-      {PARTS.filter((part) => part !== "switch" || me.value?.role === "admin").map((part) => (
+      {SECTIONS.filter((part) => part !== "switch" || me.value?.role === "admin").map((part) => (
         <button
           key={part}
           type="button"

@@ -2,17 +2,17 @@
 
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
-import { moment, t } from "../../i18n";
+import { formatDateTime, t } from "../../i18n";
 
-export function Warnings({ model, card }: { model: ModelDetail; card: Card }) {
-  const off = model.on ? undefined : model.switches.at(-1);
-  const known = ["not audited", "failed its audit", "its evidence was altered", "confounded"];
-  const others = model.stamps.filter((stamp) => !known.includes(stamp));
+export function ModelWarnings({ model, card }: { model: ModelDetail; card: Card }) {
+  const lastSwitch = model.on ? undefined : model.switches.at(-1);
+  const covered = ["not audited", "failed its audit", "its evidence was altered", "confounded"];
+  const others = model.stamps.filter((stamp) => !covered.includes(stamp));
   return (
     <div class="warnings">
-      {off && (
+      {lastSwitch && (
         <p class="problem">
-          {t("model.was-off", { at: moment(off.at) })} <q>{off.reason}</q>
+          {t("model.was-off", { at: formatDateTime(lastSwitch.at) })} <q>{lastSwitch.reason}</q>
         </p>
       )}
       {model.synthetic && <p class="problem">{t("model.warn.synthetic")}</p>}

@@ -3,35 +3,35 @@ import { useSignal } from "@preact/signals";
 import { api, body } from "../../api/client";
 import { ModelPicker } from "../../components/model-picker";
 import { ProblemNote } from "../../components/problem";
-import { say } from "../../components/toast";
+import { showToast } from "../../components/toast";
 import { t } from "../../i18n";
-import type { Desk } from "./study-store";
+import type { StudyStore } from "./study-store";
 
-export function Ask({ desk }: { desk: Desk }) {
-  const chosen = useSignal<string[]>([]);
+export function AskModels({ store }: { store: StudyStore }) {
+  const selected = useSignal<string[]>([]);
   const problem = useSignal<unknown>(null);
-  const none = desk.open.study.value.predictions.length === 0;
+  const noAnswers = store.open.study.value.predictions.length === 0;
   const ask = async (event: Event) => {
     event.preventDefault();
     problem.value = null;
     try {
-      const path = { study: desk.id };
-      await body(api.POST("/api/studies/{study}/predictions", { params: { path }, body: { models: chosen.value } }));
-      say(t("panel.was-asked"));
-      chosen.value = [];
-      await desk.look();
+      const path = { study: store.id };
+      await body(api.POST("/api/studies/{study}/predictions", { params: { path }, body: { models: selected.value } }));
+      showToast(t("panel.was-asked"));
+      selected.value = [];
+      await store.refresh();
     } catch (error) {
       problem.value = error;
     }
   };
   return (
-    <details class="fold" open={none}>
+    <details class="fold" open={noAnswers}>
       <summary>{t("panel.ask")}</summary>
       <form onSubmit={ask}>
-        <ModelPicker chosen={chosen} legend={t("panel.ask-which")} />
+        <ModelPicker selected={selected} legend={t("panel.ask-which")} />
         <p class="small soft">{t("panel.ask-again")}</p>
         {problem.value !== null && <ProblemNote error={problem.value} />}
-        <button type="submit" disabled={chosen.value.length === 0}>
+        <button type="submit" disabled={selected.value.length === 0}>
           {t("panel.ask-do")}
         </button>
       </form>

@@ -4,19 +4,19 @@ import { useId } from "preact/hooks";
 import { api, body } from "../../api/client";
 import type { Prediction } from "../../api/types";
 import { ProblemNote } from "../../components/problem";
-import { t, word } from "../../i18n";
-import type { Desk } from "./study-store";
+import { t, translateTerm } from "../../i18n";
+import type { StudyStore } from "./study-store";
 
 const OPACITY = 0.5;
 
-export function HeatmapSwitch({ desk, prediction }: { desk: Desk; prediction: Prediction }) {
+export function HeatmapSelect({ store, prediction }: { store: StudyStore; prediction: Prediction }) {
   const id = useId();
   const problem = useSignal<unknown>(null);
-  const { overlay } = desk.open;
+  const { overlay } = store.open;
   const shape = prediction.result?.heatmap_shape;
   if (!shape) return <p class="small soft">{t("panel.no-heatmap")}</p>;
-  const mine = overlay.value?.prediction === prediction.id ? overlay.value : null;
-  const choose = async (label: string) => {
+  const ownOverlay = overlay.value?.prediction === prediction.id ? overlay.value : null;
+  const select = async (label: string) => {
     problem.value = null;
     if (label === "") {
       overlay.value = null;
@@ -24,7 +24,7 @@ export function HeatmapSwitch({ desk, prediction }: { desk: Desk; prediction: Pr
     }
     try {
       const heatmap =
-        mine?.heatmap ??
+        ownOverlay?.heatmap ??
         (await body(
           api.GET("/api/predictions/{prediction}/heatmap", { params: { path: { prediction: prediction.id } } }),
         ));
@@ -36,15 +36,15 @@ export function HeatmapSwitch({ desk, prediction }: { desk: Desk; prediction: Pr
   return (
     <div class="heatmap">
       <label for={id}>{t("panel.heatmap")}</label>
-      <select id={id} value={mine?.label ?? ""} onChange={(event) => void choose(event.currentTarget.value)}>
+      <select id={id} value={ownOverlay?.label ?? ""} onChange={(event) => void select(event.currentTarget.value)}>
         <option value="">{t("panel.heatmap-off")}</option>
         {(prediction.result?.labels ?? []).map((label) => (
           <option key={label} value={label}>
-            {word("label", label)}
+            {translateTerm("label", label)}
           </option>
         ))}
       </select>
-      {mine && (
+      {ownOverlay && (
         <p class="small soft" role="status">
           {t("panel.heatmap-words", { rows: shape[1], columns: shape[2] })}
         </p>

@@ -1,38 +1,38 @@
 // What was typed and not sent is kept in memory; whoever goes elsewhere is still asked first, whichever way they go.
 import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { Confirm } from "../../components/dialog";
+import { ConfirmDialog } from "../../components/dialog";
 import { t } from "../../i18n";
 
 /** Ask before links are followed while something is unsent. Before the tab is closed ui/drafts.ts has it asked. */
-export function useLeaving(dirty: ReadonlySignal<boolean>) {
-  const to = useSignal<string | null>(null);
+export function useLeaveWarning(dirty: ReadonlySignal<boolean>) {
+  const target = useSignal<string | null>(null);
   useEffect(() => {
-    const following = (event: MouseEvent) => {
+    const onLinkClick = (event: MouseEvent) => {
       const link = (event.target as Element | null)?.closest?.("a[href^='#/']");
-      const away = link?.getAttribute("href");
-      const elsewhere = event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0;
-      if (!away || !dirty.value || elsewhere || link?.getAttribute("target")) return;
+      const address = link?.getAttribute("href");
+      const newTab = event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0;
+      if (!address || !dirty.value || newTab || link?.getAttribute("target")) return;
       event.preventDefault();
       event.stopPropagation();
-      to.value = away;
+      target.value = address;
     };
-    document.addEventListener("click", following, true);
-    return () => document.removeEventListener("click", following, true);
-  }, [dirty, to]);
-  if (to.value === null) return null;
+    document.addEventListener("click", onLinkClick, true);
+    return () => document.removeEventListener("click", onLinkClick, true);
+  }, [dirty, target]);
+  if (target.value === null) return null;
   return (
-    <Confirm
+    <ConfirmDialog
       title={t("read.leave")}
-      doIt={t("read.leave-do")}
-      act={async () => {
-        location.hash = to.value ?? "";
+      confirmLabel={t("read.leave-do")}
+      onConfirm={async () => {
+        location.hash = target.value ?? "";
       }}
       onClose={() => {
-        to.value = null;
+        target.value = null;
       }}
     >
       <p>{t("read.leave-words")}</p>
-    </Confirm>
+    </ConfirmDialog>
   );
 }

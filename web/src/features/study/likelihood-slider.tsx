@@ -12,14 +12,14 @@ interface Props {
   onChange: (value: number | null) => void;
 }
 
-export function Likelihood({ label, value, onChange }: Props) {
+export function LikelihoodSlider({ label, value, onChange }: Props) {
   const id = useId();
-  const shown = value === null ? t("read.unset") : t("read.of-100", { n: Math.round(value * 100) });
+  const text = value === null ? t("read.unset") : t("read.of-100", { n: Math.round(value * 100) });
   const set = (event: { currentTarget: HTMLInputElement }) => onChange(event.currentTarget.valueAsNumber / 100);
   return (
     <div class="likelihood" data-set={value !== null}>
       <label for={id}>{label}</label>
-      <output for={id}>{shown}</output>
+      <output for={id}>{text}</output>
       <input
         id={id}
         type="range"
@@ -27,7 +27,7 @@ export function Likelihood({ label, value, onChange }: Props) {
         max={100}
         step={STEP}
         value={value === null ? MIDDLE : Math.round(value * 100)}
-        aria-valuetext={shown}
+        aria-valuetext={text}
         onInput={set}
         // A click on the very middle changes nothing, and is a choice all the same.
         onClick={set}

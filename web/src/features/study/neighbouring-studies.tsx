@@ -5,12 +5,12 @@ import { api, body } from "../../api/client";
 import { t } from "../../i18n";
 import { href } from "../../router";
 
-const REACH = 200;
+const MAX_STUDIES = 200;
 
-export function Neighbours({ id }: { id: string }) {
+export function NeighbouringStudies({ id }: { id: string }) {
   const list = useSignal<string[]>([]);
   useEffect(() => {
-    body(api.GET("/api/studies", { params: { query: { limit: REACH } } })).then(
+    body(api.GET("/api/studies", { params: { query: { limit: MAX_STUDIES } } })).then(
       (page) => {
         list.value = page.studies.map((study) => study.id);
       },

@@ -1,23 +1,31 @@
 // The answer to a what-if, in a frame of its own: beside the original scores, and marked as what it is.
-import type { WhatIf } from "../../api/types";
-import { number, t, word } from "../../i18n";
-import { decisionWords, Reason } from "./model-answer";
+import type { OcclusionAnswer } from "../../api/types";
+import { formatNumber, t, translateTerm } from "../../i18n";
+import { decisionText, RefusalReason } from "./model-answer";
 import { cardOf } from "./partial-card";
-import { scoreText } from "./score-details";
-import type { Desk } from "./study-store";
+import { formatScore } from "./score-details";
+import type { StudyStore } from "./study-store";
 
-export function WhatIfFrame({ desk, found, model }: { desk: Desk; found: WhatIf; model: string }) {
-  const share = Math.round(found.covered * 100);
+export function OcclusionResult({
+  store,
+  occlusion,
+  model,
+}: {
+  store: StudyStore;
+  occlusion: OcclusionAnswer;
+  model: string;
+}) {
+  const share = Math.round(occlusion.covered * 100);
   return (
     <section class="whatif">
       <h3>{t("whatif.frame")}</h3>
       <p>
-        {found.refused ? (
+        {occlusion.refused ? (
           <>
-            {t("panel.silent")}: <Reason result={found} card={cardOf(desk.details.value[model])} />
+            {t("panel.silent")}: <RefusalReason result={occlusion} card={cardOf(store.details.value[model])} />
           </>
         ) : (
-          t("whatif.decision", { decision: decisionWords(found) })
+          t("whatif.decision", { decision: decisionText(occlusion) })
         )}
       </p>
       <table class="scores small">
@@ -31,14 +39,14 @@ export function WhatIfFrame({ desk, found, model }: { desk: Desk; found: WhatIf;
           </tr>
         </thead>
         <tbody>
-          {found.labels.map((label) => {
-            const [was, is] = [found.original[label] ?? 0, found.probabilities[label] ?? 0];
+          {occlusion.labels.map((label) => {
+            const [original, occluded] = [occlusion.original[label] ?? 0, occlusion.probabilities[label] ?? 0];
             return (
               <tr key={label}>
-                <th scope="row">{word("label", label)}</th>
-                <td>{scoreText(was)}</td>
-                <td>{scoreText(is)}</td>
-                <td>{change(was, is)}</td>
+                <th scope="row">{translateTerm("label", label)}</th>
+                <td>{formatScore(original)}</td>
+                <td>{formatScore(occluded)}</td>
+                <td>{formatChange(original, occluded)}</td>
               </tr>
             );
           })}
@@ -55,8 +63,8 @@ export function WhatIfFrame({ desk, found, model }: { desk: Desk; found: WhatIf;
 }
 
 /** Return the difference of two scores as they are written, with its sign. */
-function change(was: number, is: number): string {
-  const difference = Math.round(is * 100) - Math.round(was * 100);
+function formatChange(original: number, occluded: number): string {
+  const difference = Math.round(occluded * 100) - Math.round(original * 100);
   const sign = difference > 0 ? "+" : difference < 0 ? "\u2212" : "\u00b1";
-  return sign + number(Math.abs(difference) / 100, 2);
+  return sign + formatNumber(Math.abs(difference) / 100, 2);
 }

@@ -1,38 +1,38 @@
 // A reader's question: what would the model say if it did not see this region? An answer to that is not a result.
 import { useSignal } from "@preact/signals";
 import { api, body } from "../../api/client";
-import type { WhatIf as Found, Prediction } from "../../api/types";
+import type { OcclusionAnswer, Prediction } from "../../api/types";
 import { ProblemNote } from "../../components/problem";
 import { t } from "../../i18n";
-import { WhatIfFrame } from "./occlusion-result";
+import { OcclusionResult } from "./occlusion-result";
 import type { Stroke } from "./open-study";
-import type { Desk } from "./study-store";
+import type { StudyStore } from "./study-store";
 
 const NARROW = "(max-width: 59.99rem)"; // as in study.css
 const MODES = ["exclude", "include"] as const;
 
-export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Prediction }) {
-  const { brush, strokes, meaning: mode } = desk.open;
-  const found = useSignal<Found | null>(null);
-  const of = useSignal<readonly Stroke[]>([]);
+export function OcclusionQuestion({ store, prediction }: { store: StudyStore; prediction: Prediction }) {
+  const { brush, strokes, brushMode: mode } = store.open;
+  const answer = useSignal<OcclusionAnswer | null>(null);
+  const answeredStrokes = useSignal<readonly Stroke[]>([]);
   const problem = useSignal<unknown>(null);
   const busy = useSignal(false);
-  const paint = (wanted: (typeof MODES)[number]) => {
-    mode.value = wanted;
-    brush.value = brush.value === wanted ? null : wanted;
+  const paint = (chosenMode: (typeof MODES)[number]) => {
+    mode.value = chosenMode;
+    brush.value = brush.value === chosenMode ? null : chosenMode;
     if (brush.value) document.querySelector(".reading-image")?.scrollIntoView({ block: "nearest" });
   };
   const clear = () => {
     strokes.value = [];
     brush.value = null;
-    [found.value, problem.value] = [null, null];
+    [answer.value, problem.value] = [null, null];
   };
   const ask = async () => {
     busy.value = true;
-    of.value = strokes.value;
-    [found.value, problem.value] = [null, null];
+    answeredStrokes.value = strokes.value;
+    [answer.value, problem.value] = [null, null];
     try {
-      found.value = await body(
+      answer.value = await body(
         api.POST("/api/predictions/{prediction}/what-if", {
           params: { path: { prediction: prediction.id } },
           body: { mode: mode.value, strokes: strokes.value },
@@ -72,7 +72,7 @@ export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Predictio
           <button type="button" class="primary" disabled={count === 0 || busy.value} onClick={ask}>
             {t(`whatif.ask-${mode.value}`)}
           </button>
-          <button type="button" disabled={count === 0 && brush.value === null && !found.value} onClick={clear}>
+          <button type="button" disabled={count === 0 && brush.value === null && !answer.value} onClick={clear}>
             {t("whatif.clear")}
           </button>
         </div>
@@ -81,10 +81,10 @@ export function WhatIf({ desk, prediction }: { desk: Desk; prediction: Predictio
       <div aria-live="polite">
         {busy.value && <p class="soft">{t("whatif.busy")}</p>}
         {problem.value !== null && <ProblemNote error={problem.value} />}
-        {found.value && (of.value !== strokes.value || found.value.mode !== mode.value) && (
+        {answer.value && (answeredStrokes.value !== strokes.value || answer.value.mode !== mode.value) && (
           <p class="note">{t("whatif.stale")}</p>
         )}
-        {found.value && <WhatIfFrame desk={desk} found={found.value} model={prediction.model} />}
+        {answer.value && <OcclusionResult store={store} occlusion={answer.value} model={prediction.model} />}
       </div>
     </details>
   );

@@ -18,7 +18,7 @@ export interface Overlay {
 }
 
 /** One open study, made anew for each. */
-export function openStudy(study: Study) {
+export function createOpenStudy(study: Study) {
   return {
     study: signal<Study>(study),
     /** The image in the viewer. */
@@ -31,7 +31,7 @@ export function openStudy(study: Study) {
     brush: signal<"exclude" | "include" | null>(null),
     strokes: signal<Stroke[]>([]),
     /** What the strokes mean, also while nobody paints. */
-    meaning: signal<"exclude" | "include">("exclude"),
+    brushMode: signal<"exclude" | "include">("exclude"),
   };
 }
-export type OpenStudy = ReturnType<typeof openStudy>;
+export type OpenStudy = ReturnType<typeof createOpenStudy>;

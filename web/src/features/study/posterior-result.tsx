@@ -2,48 +2,52 @@
 
 import type { Estimate, LikelihoodBand } from "../../api/card";
 import type { Posterior } from "../../api/types";
-import { number, t, word } from "../../i18n";
-import { estimateText } from "./score-details";
-import { denominator, frequency } from "./score-format";
+import { formatNumber, t, translateTerm } from "../../i18n";
+import { formatEstimate } from "./score-details";
+import { chooseDenominator, naturalFrequency } from "./score-format";
 
-export function PosteriorFrame({ found, band }: { found: Posterior; band: LikelihoodBand | undefined }) {
-  const of = denominator(found.prior, found.probability);
-  const many = (share: number) => number(frequency(share, of).count, 0);
-  const label = word("label", found.label);
+export function PosteriorResult({ posterior, band }: { posterior: Posterior; band: LikelihoodBand | undefined }) {
+  const of = chooseDenominator(posterior.prior, posterior.probability);
+  const formatCount = (share: number) => formatNumber(naturalFrequency(share, of).count, 0);
+  const label = translateTerm("label", posterior.label);
   const interval =
-    found.low === null || found.high === null ? t("panel.no-interval") : `${many(found.low)}, ${many(found.high)}`;
-  const ratio = found.ratio as unknown as Estimate;
-  const moved = found.moved[found.label];
+    posterior.low === null || posterior.high === null
+      ? t("panel.no-interval")
+      : `${formatCount(posterior.low)}, ${formatCount(posterior.high)}`;
+  const ratio = posterior.ratio as unknown as Estimate;
+  const adjusted = posterior.moved[posterior.label];
   return (
     <div class="posterior">
       <h3>{t("prior.yours")}</h3>
       <dl class="bars">
         <dt>{t("prior.before")}</dt>
         <dd>
-          <Bar value={found.prior} />
-          <span>{t("prior.n-of", { n: many(found.prior), of: number(of, 0) })}</span>
+          <Bar value={posterior.prior} />
+          <span>{t("prior.n-of", { n: formatCount(posterior.prior), of: formatNumber(of, 0) })}</span>
         </dd>
         <dt>{t("prior.after")}</dt>
         <dd>
-          <Bar value={found.probability} low={found.low} high={found.high} />
-          <span>{t("prior.n-of", { n: `${many(found.probability)} [${interval}]`, of: number(of, 0) })}</span>
+          <Bar value={posterior.probability} low={posterior.low} high={posterior.high} />
+          <span>
+            {t("prior.n-of", { n: `${formatCount(posterior.probability)} [${interval}]`, of: formatNumber(of, 0) })}
+          </span>
         </dd>
       </dl>
       <p>
         {t("prior.sentence", {
-          of: number(of, 0),
+          of: formatNumber(of, 0),
           label,
-          before: many(found.prior),
-          after: `${many(found.probability)} [${interval}]`,
+          before: formatCount(posterior.prior),
+          after: `${formatCount(posterior.probability)} [${interval}]`,
         })}
       </p>
       <p class="small">
-        {t("prior.ratio", { ratio: estimateText(ratio), label })}{" "}
+        {t("prior.ratio", { ratio: formatEstimate(ratio), label })}{" "}
         {band && (
           <span class="soft">
             {t("prior.ratio-band", {
-              low: number(band.low),
-              high: number(band.high),
+              low: formatNumber(band.low),
+              high: formatNumber(band.high),
               positives: band.positives,
               negatives: band.negatives,
               label,
@@ -51,24 +55,29 @@ export function PosteriorFrame({ found, band }: { found: Posterior; band: Likeli
           </span>
         )}
       </p>
-      {moved !== undefined && (
+      {adjusted !== undefined && (
         <p class="small soft">
-          {t("prior.moved", { n: number(frequency(moved).count, 0), of: number(frequency(moved).of, 0) })}
+          {t("prior.moved", {
+            n: formatNumber(naturalFrequency(adjusted).count, 0),
+            of: formatNumber(naturalFrequency(adjusted).of, 0),
+          })}
         </p>
       )}
       <p class="small soft">
-        {t("prior.source-said", { source: found.source })} {t("prior.not-stored")}
+        {t("prior.source-said", { source: posterior.source })} {t("prior.not-stored")}
       </p>
     </div>
   );
 }
 
 function Bar({ value, low, high }: { value: number; low?: number | null; high?: number | null }) {
-  const at = (share: number) => `${share * 100}%`;
+  const toPercent = (share: number) => `${share * 100}%`;
   return (
     <span class="bar" aria-hidden="true">
-      <span class="bar-value" style={{ width: at(value) }} />
-      {low != null && high != null && <span class="bar-interval" style={{ left: at(low), width: at(high - low) }} />}
+      <span class="bar-value" style={{ width: toPercent(value) }} />
+      {low != null && high != null && (
+        <span class="bar-interval" style={{ left: toPercent(low), width: toPercent(high - low) }} />
+      )}
     </span>
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Prediction } from "../../api/types";
-import { answersOf } from "./predictions";
+import { splitAnswers } from "./predictions";
 
 const answer = (id: string, model: string, asked: string, image = "i") => ({ id, model, asked, image }) as Prediction;
 
@@ -11,7 +11,7 @@ test("asking again puts the new answer in the place of the old one, which stays 
     answer("3", "a", "2026-01-01T11:00:00Z"),
     answer("4", "a", "2026-01-01T12:00:00Z", "another"),
   ];
-  const { newest, older } = answersOf(predictions, "i");
+  const { newest, older } = splitAnswers(predictions, "i");
   expect(newest.map((one) => one.id)).toEqual(["3", "2"]);
   expect(older.map((one) => one.id)).toEqual(["1"]);
 });

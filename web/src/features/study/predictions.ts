@@ -2,22 +2,22 @@
 import type { Prediction } from "../../api/types";
 
 /** Return whether more can be asked of an answer: it is there, its model is on. */
-export function usable(prediction: Prediction): boolean {
+export function isUsable(prediction: Prediction): boolean {
   return prediction.state === "done" && prediction.result?.probabilities !== undefined && !prediction.model_off;
 }
 
 /** Return each model's newest answer about an image, in the order in which the models were first asked, and the older ones. */
-export function answersOf(predictions: readonly Prediction[], image: string | undefined) {
-  const here = predictions
+export function splitAnswers(predictions: readonly Prediction[], image: string | undefined) {
+  const ofImage = predictions
     .map((one, place) => ({ one, place }))
     .filter(({ one }) => one.image === image)
     .sort((a, b) => Date.parse(b.one.asked) - Date.parse(a.one.asked) || b.place - a.place)
     .map(({ one }) => one);
   const newest = new Map<string, Prediction>();
-  for (const one of here) if (!newest.has(one.model)) newest.set(one.model, one);
-  const order = [...new Set(here.map((one) => one.model).reverse())];
+  for (const one of ofImage) if (!newest.has(one.model)) newest.set(one.model, one);
+  const order = [...new Set(ofImage.map((one) => one.model).reverse())];
   return {
     newest: order.map((model) => newest.get(model) as Prediction),
-    older: here.filter((one) => newest.get(one.model) !== one),
+    older: ofImage.filter((one) => newest.get(one.model) !== one),
   };
 }

@@ -2,35 +2,35 @@
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
 import { api, body, Problem } from "../../api/client";
-import { draft } from "../../api/drafts";
+import { openDraft } from "../../api/drafts";
 import type { Posterior, Prediction } from "../../api/types";
-import { ProblemNote, Why } from "../../components/problem";
-import { t, word } from "../../i18n";
-import { cardOf, ratioBand } from "./partial-card";
-import { PosteriorFrame } from "./posterior-result";
-import { shareOf } from "./score-format";
-import type { Desk } from "./study-store";
+import { ProblemNote, ProblemText } from "../../components/problem";
+import { t, translateTerm } from "../../i18n";
+import { cardOf, findRatioBand } from "./partial-card";
+import { PosteriorResult } from "./posterior-result";
+import { parsePercent } from "./score-format";
+import type { StudyStore } from "./study-store";
 
 const SOURCES = ["prior.source-local", "prior.source-score", "prior.source-contact", "prior.source-test"] as const;
 
-export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction }) {
+export function PretestProbability({ store, prediction }: { store: StudyStore; prediction: Prediction }) {
   const id = useId();
-  const typed = draft(`prior/${desk.id}`, "");
-  const source = draft(`prior-source/${desk.id}`, "");
-  const found = useSignal<Posterior | null>(null);
+  const percentText = openDraft(`prior/${store.id}`, "");
+  const source = openDraft(`prior-source/${store.id}`, "");
+  const posterior = useSignal<Posterior | null>(null);
   const problem = useSignal<unknown>(null);
-  const share = shareOf(typed.value);
-  const wrong = typed.value.trim() !== "" && share === null;
+  const share = parsePercent(percentText.value);
+  const invalid = percentText.value.trim() !== "" && share === null;
   const ready = share !== null && source.value.trim().length >= 3;
-  const label = word("label", prediction.result?.labels?.[0] ?? "");
+  const label = translateTerm("label", prediction.result?.labels?.[0] ?? "");
   const score = prediction.result?.probabilities?.[prediction.result?.labels?.[0] ?? ""] ?? 0;
-  const band = ratioBand(cardOf(desk.details.value[prediction.model]), score);
+  const band = findRatioBand(cardOf(store.details.value[prediction.model]), score);
   const ask = async (event: Event) => {
     event.preventDefault();
     if (share === null) return;
-    [found.value, problem.value] = [null, null];
+    [posterior.value, problem.value] = [null, null];
     try {
-      found.value = await body(
+      posterior.value = await body(
         api.POST("/api/predictions/{prediction}/posterior", {
           params: { path: { prediction: prediction.id } },
           body: { probability: share, source: source.value.trim() },
@@ -53,12 +53,12 @@ export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction
                 id={`${id}-p`}
                 inputMode="decimal"
                 autocomplete="off"
-                value={typed.value}
-                aria-invalid={wrong}
-                aria-describedby={wrong ? `${id}-wrong` : undefined}
+                value={percentText.value}
+                aria-invalid={invalid}
+                aria-describedby={invalid ? `${id}-wrong` : undefined}
                 onInput={(event) => {
-                  typed.value = event.currentTarget.value;
-                  found.value = null;
+                  percentText.value = event.currentTarget.value;
+                  posterior.value = null;
                 }}
               />
               <span>{t("prior.of-100")}</span>
@@ -74,7 +74,7 @@ export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction
               value={source.value}
               onInput={(event) => {
                 source.value = event.currentTarget.value;
-                found.value = null;
+                posterior.value = null;
               }}
             />
           </label>
@@ -84,7 +84,7 @@ export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction
             ))}
           </datalist>
         </div>
-        {wrong && (
+        {invalid && (
           <p class="problem small" id={`${id}-wrong`}>
             {t("prior.wrong")}
           </p>
@@ -94,7 +94,7 @@ export function Prior({ desk, prediction }: { desk: Desk; prediction: Prediction
         </button>
         <div aria-live="polite">
           {problem.value !== null && <Refusal error={problem.value} />}
-          {found.value && <PosteriorFrame found={found.value} band={band} />}
+          {posterior.value && <PosteriorResult posterior={posterior.value} band={band} />}
         </div>
       </form>
     </details>
@@ -106,7 +106,7 @@ function Refusal({ error }: { error: unknown }) {
   if (!(error instanceof Problem && error.status === 409)) return <ProblemNote error={error} />;
   return (
     <p class="note">
-      <Why why={error} />
+      <ProblemText refusal={error} />
     </p>
   );
 }

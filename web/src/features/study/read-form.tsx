@@ -1,27 +1,27 @@
 // What a reader says about an image: how likely each pattern is, one conclusion, free text. Nothing is set at first.
 
 import { models } from "../../api/models";
-import { t, word } from "../../i18n";
-import { Likelihood } from "./likelihood-slider";
-import { asked, type Draft } from "./reading-phase";
-import type { Desk } from "./study-store";
+import { t, translateTerm } from "../../i18n";
+import { LikelihoodSlider } from "./likelihood-slider";
+import { type Draft, labelsToRead } from "./reading-phase";
+import type { StudyStore } from "./study-store";
 
 /** Return the labels that the reader is asked about: those of the models asked here, else of all models. */
-export function readLabels(desk: Desk): string[] {
+export function listReadLabels(store: StudyStore): string[] {
   const all = models.value ?? [];
-  const here = new Set(desk.open.study.value.predictions.map((one) => one.model));
-  const some = all.filter((model) => here.has(model.id));
-  return asked(some.length > 0 ? some : all);
+  const askedModels = new Set(store.open.study.value.predictions.map((one) => one.model));
+  const studyModels = all.filter((model) => askedModels.has(model.id));
+  return labelsToRead(studyModels.length > 0 ? studyModels : all);
 }
 
 /** Return a label in a reader's words: `normal` is the models' word, and a reader's is another. */
-export function ownWord(label: string): string {
-  return label === "normal" ? t("read.none") : word("label", label);
+export function readerTerm(label: string): string {
+  return label === "normal" ? t("read.none") : translateTerm("label", label);
 }
 
-export function ReadForm({ desk, onChange }: { desk: Desk; onChange: (change: Partial<Draft>) => void }) {
-  const form = desk.form.value;
-  const labels = readLabels(desk);
+export function ReadForm({ store, onChange }: { store: StudyStore; onChange: (change: Partial<Draft>) => void }) {
+  const form = store.form.value;
+  const labels = listReadLabels(store);
   const set = (label: string, value: number | null) => {
     const { [label]: _, ...rest } = form.likelihoods;
     onChange({ likelihoods: value === null ? rest : { ...rest, [label]: value } });
@@ -31,9 +31,9 @@ export function ReadForm({ desk, onChange }: { desk: Desk; onChange: (change: Pa
       <fieldset class="likelihoods">
         <legend>{t("read.likelihood")}</legend>
         {labels.map((label) => (
-          <Likelihood
+          <LikelihoodSlider
             key={label}
-            label={ownWord(label)}
+            label={readerTerm(label)}
             value={form.likelihoods[label] ?? null}
             onChange={(value) => set(label, value)}
           />
@@ -48,7 +48,7 @@ export function ReadForm({ desk, onChange }: { desk: Desk; onChange: (change: Pa
           <option value="">{t("read.choose")}</option>
           {[...new Set([...labels, ...(form.conclusion ? [form.conclusion] : []), "other", "normal"])].map((label) => (
             <option key={label} value={label}>
-              {ownWord(label)}
+              {readerTerm(label)}
             </option>
           ))}
         </select>

@@ -2,16 +2,16 @@
 import { useSignal } from "@preact/signals";
 import { ProblemNote } from "../../components/problem";
 import { t } from "../../i18n";
-import type { Desk } from "./study-store";
+import type { StudyStore } from "./study-store";
 import { focusTab } from "./tabs";
 
-export function Choice({ desk }: { desk: Desk }) {
+export function ReadingOrder({ store }: { store: StudyStore }) {
   const problem = useSignal<unknown>(null);
   const show = async () => {
     problem.value = null;
-    desk.tab.value = "model";
+    store.tab.value = "model";
     focusTab();
-    await desk.show().catch((error: unknown) => {
+    await store.showAnswers().catch((error: unknown) => {
       problem.value = error;
     });
   };
@@ -24,8 +24,8 @@ export function Choice({ desk }: { desk: Desk }) {
           type="button"
           class="primary"
           onClick={() => {
-            desk.readFirst();
-            desk.tab.value = "read";
+            store.readFirst();
+            store.tab.value = "read";
             focusTab();
           }}
         >

@@ -12,34 +12,34 @@ export type Phase =
   /** The report is final: addenda only. */
   | "done";
 
-export interface Standing {
+export interface ReadingState {
   reads: readonly Read[];
   reader: string;
   /** The server withholds answers until the unaided read is locked. */
   readsFirst: boolean;
   /** The reader asked to see the answers, or the server said that they have been shown. */
-  shown: boolean;
+  answersShown: boolean;
   /** The reader chose to read first, where it is free. */
   readingFirst: boolean;
 }
 
 /** Return whether a reader's unaided read is locked. */
-export function lockedUnaided(reads: readonly Read[], reader: string): boolean {
+export function isUnaidedLocked(reads: readonly Read[], reader: string): boolean {
   return reads.some((read) => read.reader === reader && read.stage === "unaided" && read.state === "final");
 }
 
 /** Return where a reader stands. */
-export function phaseOf({ reads, reader, readsFirst, shown, readingFirst }: Standing): Phase {
+export function findPhase({ reads, reader, readsFirst, answersShown, readingFirst }: ReadingState): Phase {
   const own = reads.filter((read) => read.reader === reader);
   if (own.some((read) => read.stage === "aided" && read.state === "final")) return "done";
-  if (lockedUnaided(own, reader)) return "aided";
+  if (isUnaidedLocked(own, reader)) return "aided";
   if (readsFirst) return "unaided";
-  if (shown || own.some((read) => read.stage === "aided" || read.displayed.length > 0)) return "aided";
+  if (answersShown || own.some((read) => read.stage === "aided" || read.displayed.length > 0)) return "aided";
   return readingFirst || own.length > 0 ? "unaided" : "choice";
 }
 
 /** Return whether answers may be fetched: in no other phase is a request sent that would count as a showing. */
-export const mayShow = (phase: Phase): boolean => phase === "aided" || phase === "done";
+export const mayShowAnswers = (phase: Phase): boolean => phase === "aided" || phase === "done";
 
 /** What a reader has entered and not sent yet. A label without a likelihood has none: the sliders start unset. */
 export interface Draft {
@@ -51,7 +51,7 @@ export interface Draft {
 export const EMPTY: Draft = { likelihoods: {}, conclusion: null, text: "" };
 
 /** Return what a form of a stage begins with: the newest own version of it, else what was read unaided. */
-export function beginning(reads: readonly Read[], reader: string, stage: ReadDraft["stage"]): Draft {
+export function initialDraft(reads: readonly Read[], reader: string, stage: ReadDraft["stage"]): Draft {
   const own = reads
     .filter((read) => read.reader === reader && read.state !== "addendum")
     .sort((a, b) => a.version - b.version);
@@ -60,7 +60,7 @@ export function beginning(reads: readonly Read[], reader: string, stage: ReadDra
 }
 
 /** Return whether two drafts say the same. */
-export function same(a: Draft, b: Draft): boolean {
+export function isSameDraft(a: Draft, b: Draft): boolean {
   const labels = new Set([...Object.keys(a.likelihoods), ...Object.keys(b.likelihoods)]);
   return (
     a.conclusion === b.conclusion &&
@@ -70,6 +70,6 @@ export function same(a: Draft, b: Draft): boolean {
 }
 
 /** Return the labels that a reader is asked about: those of the models, without the model's own "no pattern". */
-export function asked(models: readonly { labels: readonly string[] }[]): string[] {
+export function labelsToRead(models: readonly { labels: readonly string[] }[]): string[] {
   return [...new Set(models.flatMap((model) => model.labels))].filter((label) => label !== "normal");
 }

@@ -4,20 +4,20 @@ import { useEffect } from "preact/hooks";
 import { api, body, Problem } from "../../api/client";
 import type { Reference, ReferenceDraft } from "../../api/types";
 import { ProblemNote } from "../../components/problem";
-import { say } from "../../components/toast";
-import { language, moment, t, word } from "../../i18n";
-import { ownWord, readLabels } from "./read-form";
-import { mayShow } from "./reading-phase";
-import { type Desk, NO_REFERENCE } from "./study-store";
+import { showToast } from "../../components/toast";
+import { formatDateTime, language, t, translateTerm } from "../../i18n";
+import { listReadLabels, readerTerm } from "./read-form";
+import { mayShowAnswers } from "./reading-phase";
+import { EMPTY_REFERENCE, type StudyStore } from "./study-store";
 
 const STANDARDS = ["rt-pcr", "ct", "follow-up", "other"] as const;
 
-export function References({ desk }: { desk: Desk }) {
+export function ReferenceTab({ store }: { store: StudyStore }) {
   const list = useSignal<Reference[] | null>(null);
   const problem = useSignal<unknown>(null);
-  const wanted = mayShow(desk.phase.value) && desk.tab.value === "reference";
-  const path = { study: desk.id };
-  const look = async () => {
+  const visible = mayShowAnswers(store.phase.value) && store.tab.value === "reference";
+  const path = { study: store.id };
+  const load = async () => {
     try {
       list.value = await body(api.GET("/api/studies/{study}/references", { params: { path } }));
       problem.value = null;
@@ -26,27 +26,27 @@ export function References({ desk }: { desk: Desk }) {
     }
   };
   useEffect(() => {
-    if (wanted) void look();
-  }, [wanted]);
+    if (visible) void load();
+  }, [visible]);
   return (
     <>
       <h2>{t("panel.references")}</h2>
       <p class="small soft">{t("panel.references-words")}</p>
-      {!mayShow(desk.phase.value) && <p class="note">{t("panel.references-withheld")}</p>}
-      {problem.value !== null && <ProblemNote error={problem.value} again={() => void look()} />}
+      {!mayShowAnswers(store.phase.value) && <p class="note">{t("panel.references-withheld")}</p>}
+      {problem.value !== null && <ProblemNote error={problem.value} onRetry={() => void load()} />}
       {list.value?.length === 0 && <p class="soft">{t("panel.references-none")}</p>}
-      {list.value && list.value.length > 0 && <List references={list.value} />}
-      <Entry
-        desk={desk}
-        done={async () => {
-          if (mayShow(desk.phase.value)) await look();
+      {list.value && list.value.length > 0 && <ReferenceTable references={list.value} />}
+      <ReferenceForm
+        store={store}
+        onEntered={async () => {
+          if (mayShowAnswers(store.phase.value)) await load();
         }}
       />
     </>
   );
 }
 
-function List({ references }: { references: Reference[] }) {
+function ReferenceTable({ references }: { references: Reference[] }) {
   return (
     <div class="scroll">
       <table class="small">
@@ -61,10 +61,10 @@ function List({ references }: { references: Reference[] }) {
         <tbody>
           {references.map((one) => (
             <tr key={one.id}>
-              <td>{word("panel.standard", one.standard)}</td>
-              <td>{ownWord(one.label)}</td>
-              <td>{one.date ? day(one.date) : t("panel.date-hidden")}</td>
-              <td>{moment(one.at)}</td>
+              <td>{translateTerm("panel.standard", one.standard)}</td>
+              <td>{readerTerm(one.label)}</td>
+              <td>{one.date ? formatDay(one.date) : t("panel.date-hidden")}</td>
+              <td>{formatDateTime(one.at)}</td>
             </tr>
           ))}
         </tbody>
@@ -73,23 +73,25 @@ function List({ references }: { references: Reference[] }) {
   );
 }
 
-function Entry({ desk, done }: { desk: Desk; done: () => Promise<void> }) {
-  const typed = desk.reference;
-  const { standard, label, date } = typed.value;
+function ReferenceForm({ store, onEntered }: { store: StudyStore; onEntered: () => Promise<void> }) {
+  const draft = store.reference;
+  const { standard, label, date } = draft.value;
   const change = (to: Partial<ReferenceDraft>) => {
-    typed.value = { ...typed.value, ...to };
+    draft.value = { ...draft.value, ...to };
   };
   const problem = useSignal<unknown>(null);
-  const labels = [...new Set([...readLabels(desk), "other", "normal"])];
+  const labels = [...new Set([...listReadLabels(store), "other", "normal"])];
   const enter = async (event: Event) => {
     event.preventDefault();
     problem.value = null;
     try {
-      const sent = typed.value;
-      await body(api.POST("/api/studies/{study}/references", { params: { path: { study: desk.id } }, body: sent }));
-      say(t("panel.reference-entered"));
-      if (typed.value === sent) typed.value = { ...NO_REFERENCE, standard: sent.standard };
-      await done();
+      const submitted = draft.value;
+      await body(
+        api.POST("/api/studies/{study}/references", { params: { path: { study: store.id } }, body: submitted }),
+      );
+      showToast(t("panel.reference-entered"));
+      if (draft.value === submitted) draft.value = { ...EMPTY_REFERENCE, standard: submitted.standard };
+      await onEntered();
     } catch (error) {
       problem.value = error;
     }
@@ -106,7 +108,7 @@ function Entry({ desk, done }: { desk: Desk; done: () => Promise<void> }) {
           >
             {STANDARDS.map((one) => (
               <option key={one} value={one}>
-                {word("panel.standard", one)}
+                {translateTerm("panel.standard", one)}
               </option>
             ))}
           </select>
@@ -116,7 +118,7 @@ function Entry({ desk, done }: { desk: Desk; done: () => Promise<void> }) {
           <input
             type="date"
             required
-            max={today()}
+            max={formatToday()}
             value={date}
             onInput={(event) => change({ date: event.currentTarget.value })}
           />
@@ -128,7 +130,7 @@ function Entry({ desk, done }: { desk: Desk; done: () => Promise<void> }) {
           <option value="">{t("read.choose")}</option>
           {labels.map((one) => (
             <option key={one} value={one}>
-              {ownWord(one)}
+              {readerTerm(one)}
             </option>
           ))}
         </select>
@@ -144,11 +146,11 @@ function Entry({ desk, done }: { desk: Desk; done: () => Promise<void> }) {
 }
 
 /** Return a day of the calendar in the page's language; it has no zone. */
-function day(date: string): string {
+function formatDay(date: string): string {
   return new Date(`${date}T00:00:00`).toLocaleDateString(language.value, { dateStyle: "medium" });
 }
 
-function today(): string {
+function formatToday(): string {
   const now = new Date();
   return [now.getFullYear(), now.getMonth() + 1, now.getDate()].map((part) => String(part).padStart(2, "0")).join("-");
 }

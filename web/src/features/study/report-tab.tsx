@@ -1,50 +1,50 @@
 // The reader's own report: unaided first, then with the answers; final once, addenda afterwards.
 import { useSignal } from "@preact/signals";
 import { about, me } from "../../api/client";
-import { nameOf } from "../../api/models";
-import { Confirm } from "../../components/dialog";
+import { modelName } from "../../api/models";
+import { ConfirmDialog } from "../../components/dialog";
 import { ProblemNote } from "../../components/problem";
-import { say } from "../../components/toast";
+import { showToast } from "../../components/toast";
 import { t } from "../../i18n";
-import { decisionWords } from "./model-answer";
-import { answersOf, usable } from "./predictions";
-import { ReadForm, readLabels } from "./read-form";
-import { Versions } from "./read-versions";
-import { Choice } from "./reading-order";
-import { mayShow } from "./reading-phase";
-import { type Desk, edit } from "./study-store";
+import { decisionText } from "./model-answer";
+import { isUsable, splitAnswers } from "./predictions";
+import { listReadLabels, ReadForm } from "./read-form";
+import { ReadVersions } from "./read-versions";
+import { ReadingOrder } from "./reading-order";
+import { mayShowAnswers } from "./reading-phase";
+import { editRead, type StudyStore } from "./study-store";
 import { focusTab } from "./tabs";
 
-export function ReadTab({ desk }: { desk: Desk }) {
-  const phase = desk.phase.value;
-  const mine = me.value?.id ?? "";
-  const own = desk.reads.value.filter((read) => read.reader === mine);
-  const others = mayShow(phase) ? desk.reads.value.filter((read) => read.reader !== mine) : [];
+export function ReportTab({ store }: { store: StudyStore }) {
+  const phase = store.phase.value;
+  const reader = me.value?.id ?? "";
+  const own = store.reads.value.filter((read) => read.reader === reader);
+  const others = mayShowAnswers(phase) ? store.reads.value.filter((read) => read.reader !== reader) : [];
   return (
     <>
-      {phase === "choice" && <Choice desk={desk} />}
-      {(phase === "unaided" || phase === "aided") && <Report desk={desk} />}
-      {phase === "done" && <Addendum desk={desk} />}
-      {own.length > 0 && <Versions title={t("read.versions")} reads={own} desk={desk} />}
-      {others.length > 0 && <Versions title={t("read.others")} reads={others} desk={desk} named />}
+      {phase === "choice" && <ReadingOrder store={store} />}
+      {(phase === "unaided" || phase === "aided") && <ReportForm store={store} />}
+      {phase === "done" && <Addendum store={store} />}
+      {own.length > 0 && <ReadVersions title={t("read.versions")} reads={own} store={store} />}
+      {others.length > 0 && <ReadVersions title={t("read.others")} reads={others} store={store} showReader />}
     </>
   );
 }
 
-function Report({ desk }: { desk: Desk }) {
-  const stage = desk.stage.value;
-  const asking = useSignal(false);
+function ReportForm({ store }: { store: StudyStore }) {
+  const stage = store.stage.value;
+  const confirming = useSignal(false);
   const problem = useSignal<unknown>(null);
   const busy = useSignal(false);
-  const form = desk.form.value;
-  const unset = readLabels(desk).filter((label) => form.likelihoods[label] === undefined).length;
+  const form = store.form.value;
+  const unset = listReadLabels(store).filter((label) => form.likelihoods[label] === undefined).length;
   const save = async (event: Event) => {
     event.preventDefault();
     busy.value = true;
     problem.value = null;
     try {
-      await desk.send("draft");
-      say(t("read.saved"));
+      await store.sendRead("draft");
+      showToast(t("read.saved"));
     } catch (error) {
       problem.value = error;
     } finally {
@@ -54,14 +54,14 @@ function Report({ desk }: { desk: Desk }) {
   const lock = async () => {
     problem.value = null;
     try {
-      await desk.send("final");
+      await store.sendRead("final");
     } catch (error) {
-      if (desk.stage.value === stage) throw error;
+      if (store.stage.value === stage) throw error;
       problem.value = error; // it turned into an aided one: what was about to be locked is none any more
       return;
     }
-    say(t(`read.locked-${stage}`));
-    if (stage === "unaided") desk.tab.value = "model";
+    showToast(t(`read.locked-${stage}`));
+    if (stage === "unaided") store.tab.value = "model";
     focusTab();
   };
   const free = stage === "unaided" && !about.value?.reads_first;
@@ -69,11 +69,11 @@ function Report({ desk }: { desk: Desk }) {
     <form class="report" onSubmit={save}>
       <h2>{t(`read.title-${stage}`)}</h2>
       <p class="small soft">{t(`read.words-${stage}`)}</p>
-      {stage === "aided" && <Shown desk={desk} />}
-      <ReadForm key={stage} desk={desk} onChange={(change) => edit(desk, change)} />
+      {stage === "aided" && <AnswerSummary store={store} />}
+      <ReadForm key={stage} store={store} onChange={(change) => editRead(store, change)} />
       {problem.value !== null && <ProblemNote error={problem.value} />}
       <div class="actions">
-        <button type="submit" disabled={busy.value || !desk.dirty.value}>
+        <button type="submit" disabled={busy.value || !store.dirty.value}>
           {t("read.save")}
         </button>
         <button
@@ -82,7 +82,7 @@ function Report({ desk }: { desk: Desk }) {
           disabled={form.conclusion === null}
           aria-describedby={form.conclusion === null ? "read-needs" : undefined}
           onClick={() => {
-            asking.value = true;
+            confirming.value = true;
           }}
         >
           {t(`read.lock-${stage}`)}
@@ -93,83 +93,83 @@ function Report({ desk }: { desk: Desk }) {
           {t("read.needs")}
         </p>
       )}
-      {free && <Skip desk={desk} />}
-      {asking.value && (
-        <Confirm
+      {free && <SkipUnaided store={store} />}
+      {confirming.value && (
+        <ConfirmDialog
           title={t(`read.ask-${stage}`)}
-          doIt={t(`read.lock-${stage}`)}
-          act={lock}
+          confirmLabel={t(`read.lock-${stage}`)}
+          onConfirm={lock}
           onClose={() => {
-            asking.value = false;
+            confirming.value = false;
           }}
         >
           <p>{t(`read.ask-words-${stage}`)}</p>
           {unset > 0 && <p class="note">{t("read.unset-left", { n: unset })}</p>}
-        </Confirm>
+        </ConfirmDialog>
       )}
     </form>
   );
 }
 
 /** In free mode the answers may be had without an unaided read; it can't be had afterwards. */
-function Skip({ desk }: { desk: Desk }) {
-  const asking = useSignal(false);
+function SkipUnaided({ store }: { store: StudyStore }) {
+  const confirming = useSignal(false);
   return (
     <p class="small">
       <button
         type="button"
         class="linkish"
         onClick={() => {
-          asking.value = true;
+          confirming.value = true;
         }}
       >
         {t("read.skip")}
       </button>
-      {asking.value && (
-        <Confirm
+      {confirming.value && (
+        <ConfirmDialog
           title={t("read.skip-ask")}
-          doIt={t("panel.show-answers")}
-          act={async () => {
-            desk.tab.value = "model";
-            await desk.show();
+          confirmLabel={t("panel.show-answers")}
+          onConfirm={async () => {
+            store.tab.value = "model";
+            await store.showAnswers();
             focusTab();
           }}
           onClose={() => {
-            asking.value = false;
+            confirming.value = false;
           }}
         >
           <p>{t("panel.choice-words")}</p>
-        </Confirm>
+        </ConfirmDialog>
       )}
     </p>
   );
 }
 
 /** What the models said, in a line each: a report that was written with them should be written next to them. */
-function Shown({ desk }: { desk: Desk }) {
-  const { predictions, image } = desk.open;
-  const { newest } = answersOf(predictions.value, image.value?.id);
-  const said = newest.filter((one) => usable(one));
-  if (said.length === 0) return null;
+function AnswerSummary({ store }: { store: StudyStore }) {
+  const { predictions, image } = store.open;
+  const { newest } = splitAnswers(predictions.value, image.value?.id);
+  const usableAnswers = newest.filter((one) => isUsable(one));
+  if (usableAnswers.length === 0) return null;
   return (
     <ul class="plain small shown" aria-label={t("read.answers")}>
-      {said.map((one) => (
+      {usableAnswers.map((one) => (
         <li key={one.id}>
-          <span class="soft">{nameOf(one.model)}:</span> {decisionWords(one.result ?? {})}
+          <span class="soft">{modelName(one.model)}:</span> {decisionText(one.result ?? {})}
         </li>
       ))}
     </ul>
   );
 }
 
-function Addendum({ desk }: { desk: Desk }) {
+function Addendum({ store }: { store: StudyStore }) {
   const problem = useSignal<unknown>(null);
   const add = async (event: Event) => {
     event.preventDefault();
     problem.value = null;
     try {
-      await desk.send("addendum");
-      say(t("read.added"));
+      await store.sendRead("addendum");
+      showToast(t("read.added"));
     } catch (error) {
       problem.value = error;
     }
@@ -183,15 +183,15 @@ function Addendum({ desk }: { desk: Desk }) {
         <textarea
           rows={3}
           maxLength={10_000}
-          value={desk.addendum.value}
+          value={store.addendum.value}
           onInput={(event) => {
-            desk.addendum.value = event.currentTarget.value;
+            store.addendum.value = event.currentTarget.value;
           }}
         />
       </label>
       {problem.value !== null && <ProblemNote error={problem.value} />}
       <div class="actions">
-        <button type="submit" disabled={desk.addendum.value.trim() === ""}>
+        <button type="submit" disabled={store.addendum.value.trim() === ""}>
           {t("read.add")}
         </button>
       </div>

@@ -1,31 +1,31 @@
 // The models' answers about the image in view: newest of each model side by side, older ones by time, what to ask of them.
 import { useSignal } from "@preact/signals";
-import { nameOf } from "../../api/models";
-import { t, word } from "../../i18n";
-import { Ask } from "./ask-models";
-import { Answer } from "./model-answer";
-import { WhatIf } from "./occlusion";
-import { answersOf, usable } from "./predictions";
-import { Prior } from "./pretest-probability";
-import { Choice } from "./reading-order";
-import { unfit } from "./score-format";
-import type { Desk } from "./study-store";
+import { modelName } from "../../api/models";
+import { t, translateTerm } from "../../i18n";
+import { AskModels } from "./ask-models";
+import { ModelAnswer } from "./model-answer";
+import { OcclusionQuestion } from "./occlusion";
+import { isUsable, splitAnswers } from "./predictions";
+import { PretestProbability } from "./pretest-probability";
+import { ReadingOrder } from "./reading-order";
+import { findUnsuitability } from "./score-format";
+import type { StudyStore } from "./study-store";
 import { focusTab } from "./tabs";
 
-export function Results({ desk }: { desk: Desk }) {
-  const phase = desk.phase.value;
+export function ResultsTab({ store }: { store: StudyStore }) {
+  const phase = store.phase.value;
   if (phase === "choice")
     return (
       <>
-        <Choice desk={desk} />
-        <Asked desk={desk} />
+        <ReadingOrder store={store} />
+        <AskedModels store={store} />
       </>
     );
-  if (phase === "unaided") return <Withheld desk={desk} />;
-  return <Answers desk={desk} />;
+  if (phase === "unaided") return <WithheldNotice store={store} />;
+  return <AnswerList store={store} />;
 }
 
-function Withheld({ desk }: { desk: Desk }) {
+function WithheldNotice({ store }: { store: StudyStore }) {
   return (
     <>
       <section class="sheet">
@@ -34,21 +34,21 @@ function Withheld({ desk }: { desk: Desk }) {
         <button
           type="button"
           onClick={() => {
-            desk.tab.value = "read";
+            store.tab.value = "read";
             focusTab();
           }}
         >
           {t("panel.to-read")}
         </button>
       </section>
-      <Asked desk={desk} />
+      <AskedModels store={store} />
     </>
   );
 }
 
 /** Which models were asked and how far they are: no more may be said before the own read. */
-function Asked({ desk }: { desk: Desk }) {
-  const predictions = desk.open.study.value.predictions;
+function AskedModels({ store }: { store: StudyStore }) {
+  const predictions = store.open.study.value.predictions;
   return (
     <>
       {predictions.length > 0 && (
@@ -57,38 +57,40 @@ function Asked({ desk }: { desk: Desk }) {
           <ul class="plain">
             {predictions.map((one) => (
               <li key={one.id}>
-                {nameOf(one.model)}: {word("state", one.state)}
+                {modelName(one.model)}: {translateTerm("state", one.state)}
               </li>
             ))}
           </ul>
         </section>
       )}
-      <Ask desk={desk} />
+      <AskModels store={store} />
     </>
   );
 }
 
-function Answers({ desk }: { desk: Desk }) {
-  const { image, predictions, study } = desk.open;
-  const chosen = useSignal<string | null>(null);
-  const { newest: first, older } = answersOf(predictions.value, image.value?.id);
+function AnswerList({ store }: { store: StudyStore }) {
+  const { image, predictions, study } = store.open;
+  const chosenId = useSignal<string | null>(null);
+  const { newest, older } = splitAnswers(predictions.value, image.value?.id);
   const facts = image.value?.facts ?? {};
-  const why = unfit(facts);
-  const open = first.filter(usable);
-  const subject = open.find((one) => one.id === chosen.value) ?? open[0];
+  const unsuitability = findUnsuitability(facts);
+  const usable = newest.filter(isUsable);
+  const subject = usable.find((one) => one.id === chosenId.value) ?? usable[0];
   return (
     <>
       <h2 class="hidden">{t("panel.answers")}</h2>
-      {study.value.images.length > 1 && <Images desk={desk} />}
-      {why && (
+      {study.value.images.length > 1 && <ImageButtons store={store} />}
+      {unsuitability && (
         <p class="note">
-          {t(`panel.unfit-${why}`, { said: (why === "lateral" ? facts.view : facts.body_part) ?? "" })}
+          {t(`panel.unfit-${unsuitability}`, {
+            said: (unsuitability === "lateral" ? facts.view : facts.body_part) ?? "",
+          })}
         </p>
       )}
-      {first.length === 0 && <p class="soft">{t(desk.answered.value ? "panel.none" : "app.loading")}</p>}
-      <div class="answers" data-several={first.length > 1}>
-        {first.map((one) => (
-          <Answer key={one.id} desk={desk} prediction={one} />
+      {newest.length === 0 && <p class="soft">{t(store.answersLoaded.value ? "panel.none" : "app.loading")}</p>}
+      <div class="answers" data-several={newest.length > 1}>
+        {newest.map((one) => (
+          <ModelAnswer key={one.id} store={store} prediction={one} />
         ))}
       </div>
       {older.length > 0 && (
@@ -96,7 +98,7 @@ function Answers({ desk }: { desk: Desk }) {
           <summary>{t("panel.older-answers", { n: older.length })}</summary>
           <div class="answers" data-several={older.length > 1}>
             {older.map((one) => (
-              <Answer key={one.id} desk={desk} prediction={one} />
+              <ModelAnswer key={one.id} store={store} prediction={one} />
             ))}
           </div>
         </details>
@@ -104,39 +106,44 @@ function Answers({ desk }: { desk: Desk }) {
       {subject && (
         <section class="further">
           <h2>{t("panel.further")}</h2>
-          {open.length > 1 && (
+          {usable.length > 1 && (
             <label class="field">
               <span>{t("panel.about-answer")}</span>
               <select
                 value={subject.id}
                 onChange={(event) => {
-                  chosen.value = event.currentTarget.value;
+                  chosenId.value = event.currentTarget.value;
                 }}
               >
-                {open.map((one) => (
+                {usable.map((one) => (
                   <option key={one.id} value={one.id}>
-                    {nameOf(one.model)}
+                    {modelName(one.model)}
                   </option>
                 ))}
               </select>
             </label>
           )}
-          <Prior key={`prior ${subject.id}`} desk={desk} prediction={subject} />
-          <WhatIf key={`what-if ${subject.id}`} desk={desk} prediction={subject} />
+          <PretestProbability key={`prior ${subject.id}`} store={store} prediction={subject} />
+          <OcclusionQuestion key={`what-if ${subject.id}`} store={store} prediction={subject} />
         </section>
       )}
-      <Ask desk={desk} />
+      <AskModels store={store} />
     </>
   );
 }
 
-function Images({ desk }: { desk: Desk }) {
-  const { study, image } = desk.open;
+function ImageButtons({ store }: { store: StudyStore }) {
+  const { study, image } = store.open;
   return (
     <fieldset class="images">
       <legend class="hidden">{t("panel.images")}</legend>
       {study.value.images.map((one, place) => (
-        <button key={one.id} type="button" aria-pressed={one.id === image.value?.id} onClick={() => desk.view(one)}>
+        <button
+          key={one.id}
+          type="button"
+          aria-pressed={one.id === image.value?.id}
+          onClick={() => store.showImage(one)}
+        >
           {t("panel.image-n", { n: place + 1 })} {one.facts.view ?? ""}
         </button>
       ))}

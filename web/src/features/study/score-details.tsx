@@ -2,11 +2,11 @@
 
 import type { Estimate } from "../../api/card";
 import type { Result } from "../../api/types";
-import { number, t, word } from "../../i18n";
+import { formatNumber, t, translateTerm } from "../../i18n";
 import type { Card } from "./partial-card";
-import { bandOf, frequency, predictionSet, written } from "./score-format";
+import { chooseScoreFormat, findPredictionSet, naturalFrequency, parseBand } from "./score-format";
 
-export interface Shown {
+export interface ScoreProps {
   result: Result;
   labels: string[];
   card: Card;
@@ -15,39 +15,42 @@ export interface Shown {
 }
 
 /** Return a score as it is written on the page. */
-export function scoreText(score: number, threshold?: number): string {
-  const { sign, value, decimals } = written(score, threshold);
-  return sign + number(value, decimals);
+export function formatScore(score: number, threshold?: number): string {
+  const { sign, value, decimals } = chooseScoreFormat(score, threshold);
+  return sign + formatNumber(value, decimals);
 }
 
 /** Return a figure with its interval, or that it has none. */
-export function estimateText({ value, low = null, high = null }: Estimate): string {
+export function formatEstimate({ value, low = null, high = null }: Estimate): string {
   if (value === null) return t("panel.not-estimable");
-  const interval = low === null || high === null ? t("panel.no-interval") : `${number(low)}, ${number(high)}`;
-  return `${number(value)} [${interval}]`;
+  const interval =
+    low === null || high === null ? t("panel.no-interval") : `${formatNumber(low)}, ${formatNumber(high)}`;
+  return `${formatNumber(value)} [${interval}]`;
 }
 
 /** The primary label's score on its scale, with the threshold, and the band's observed rate in words. */
-export function Evidence({ result, primary }: Shown) {
+export function ScoreEvidence({ result, primary }: ScoreProps) {
   const score = result.probabilities?.[primary] ?? 0;
   const threshold = result.operating_point?.threshold;
-  const band = bandOf(result.band);
-  const label = word("label", primary);
+  const band = parseBand(result.band);
+  const label = translateTerm("label", primary);
   return (
     <div class="evidence">
       <p class="score">
-        {t("panel.score", { label })} <strong>{scoreText(score, threshold)}</strong>
+        {t("panel.score", { label })} <strong>{formatScore(score, threshold)}</strong>
       </p>
       <div class="scale" aria-hidden="true">
-        {band && <span class="scale-band" style={{ left: at(band.low), width: at(band.high - band.low) }} />}
-        {threshold !== undefined && <span class="scale-limit" style={{ left: at(threshold) }} />}
-        <span class="scale-score" style={{ left: at(score) }} />
+        {band && (
+          <span class="scale-band" style={{ left: toPercent(band.low), width: toPercent(band.high - band.low) }} />
+        )}
+        {threshold !== undefined && <span class="scale-limit" style={{ left: toPercent(threshold) }} />}
+        <span class="scale-score" style={{ left: toPercent(score) }} />
       </div>
       <p>
         {band
           ? t("panel.band", {
               label,
-              n: frequency(band.rate, 100).count,
+              n: naturalFrequency(band.rate, 100).count,
               low: Math.floor(band.rate_low * 100),
               high: Math.ceil(band.rate_high * 100),
             })
@@ -58,15 +61,15 @@ export function Evidence({ result, primary }: Shown) {
 }
 
 /** The operating point in words: which threshold, whether it was reached, what it was chosen for. */
-export function PointWords({ result, primary }: Shown) {
+export function OperatingPointText({ result, primary }: ScoreProps) {
   const point = result.operating_point;
   if (!point) return null;
   const score = result.probabilities?.[primary] ?? 0;
   const reached = t(score >= point.threshold ? "panel.reached" : "panel.missed", {
-    threshold: scoreText(point.threshold, score),
+    threshold: formatScore(point.threshold, score),
   });
   const target = /^sensitivity-(\d+)$/.exec(point.name)?.[1];
-  const label = word("label", primary);
+  const label = translateTerm("label", primary);
   return (
     <p class="small">
       {reached} {target ? t("panel.point-sensitivity", { n: target, label }) : t("panel.point-youden")}
@@ -75,25 +78,25 @@ export function PointWords({ result, primary }: Shown) {
 }
 
 /** The labels that can't be ruled out, where the card has prediction sets. */
-export function SetWords({ result, card }: Shown) {
+export function PredictionSetText({ result, card }: ScoreProps) {
   const sets = card.prediction_sets;
   if (!sets || !result.probabilities) return null;
-  const held = predictionSet(result.probabilities, sets.thresholds);
-  const inside = held.map((label) => word("label", label));
-  const differs = typeof result.decision === "string" && held.length > 0 && !held.includes(result.decision);
+  const members = findPredictionSet(result.probabilities, sets.thresholds);
+  const names = members.map((label) => translateTerm("label", label));
+  const differs = typeof result.decision === "string" && members.length > 0 && !members.includes(result.decision);
   return (
     <p class="small">
-      {inside.length > 0 ? t("panel.set", { labels: inside.join(t("panel.or")) }) : t("panel.set-empty")}
+      {names.length > 0 ? t("panel.set", { labels: names.join(t("panel.or")) }) : t("panel.set-empty")}
       {differs && ` ${t("panel.set-differs")}`}
     </p>
   );
 }
 
 /** What the words above rest on: how many images, how common the disease was among them, how the threshold did. */
-export function Basis(shown: Shown) {
-  const { result, card, primary } = shown;
-  const band = bandOf(result.band);
-  const label = word("label", primary);
+export function ScoreBasis(props: ScoreProps) {
+  const { result, card, primary } = props;
+  const band = parseBand(result.band);
+  const label = translateTerm("label", primary);
   const prior = card.class_prior?.[0];
   const point = card.operating_points?.find((one) => one.name === result.operating_point?.name);
   const sets = card.prediction_sets;
@@ -103,35 +106,39 @@ export function Basis(shown: Shown) {
       <ul class="small soft">
         {band && (
           <li>
-            {t("panel.band-from", { low: number(band.low), high: number(band.high), images: Math.round(band.n) })}
+            {t("panel.band-from", {
+              low: formatNumber(band.low),
+              high: formatNumber(band.high),
+              images: Math.round(band.n),
+            })}
           </li>
         )}
         {prior !== undefined && <li>{t("panel.band-prior", { n: Math.round(prior * 100), label })}</li>}
         {point && (
           <li>
             {t("panel.point-measured", {
-              sensitivity: estimateText(point.sensitivity),
-              specificity: estimateText(point.specificity),
+              sensitivity: formatEstimate(point.sensitivity),
+              specificity: formatEstimate(point.specificity),
             })}
           </li>
         )}
         {sets && <li>{t("panel.set-words", { n: Math.round((1 - sets.alpha) * 100) })}</li>}
       </ul>
-      <Scores {...shown} />
+      <ScoreTable {...props} />
     </details>
   );
 }
 
 /** All scores as a table: for the other labels no rate was measured. */
-export function Scores({ result, labels }: Shown) {
+export function ScoreTable({ result, labels }: ScoreProps) {
   return (
     <table class="scores small">
       <caption>{t("panel.scores")}</caption>
       <tbody>
         {labels.map((label) => (
           <tr key={label}>
-            <th scope="row">{word("label", label)}</th>
-            <td>{scoreText(result.probabilities?.[label] ?? 0)}</td>
+            <th scope="row">{translateTerm("label", label)}</th>
+            <td>{formatScore(result.probabilities?.[label] ?? 0)}</td>
           </tr>
         ))}
       </tbody>
@@ -139,4 +146,4 @@ export function Scores({ result, labels }: Shown) {
   );
 }
 
-const at = (share: number) => `${Math.min(100, Math.max(0, share * 100))}%`;
+const toPercent = (share: number) => `${Math.min(100, Math.max(0, share * 100))}%`;

@@ -5,11 +5,11 @@ import type { Band } from "../../api/card";
 const MEMBERS = ["low", "high", "rate", "rate_low", "rate_high", "n"] as const;
 
 /** Return a band as an answer holds it, or null where it holds none that is whole. */
-export function bandOf(found: unknown): Band | null {
-  if (typeof found !== "object" || found === null) return null;
-  const held = found as Record<string, unknown>;
-  return MEMBERS.every((member) => typeof held[member] === "number" && Number.isFinite(held[member]))
-    ? (held as unknown as Band)
+export function parseBand(value: unknown): Band | null {
+  if (typeof value !== "object" || value === null) return null;
+  const fields = value as Record<string, unknown>;
+  return MEMBERS.every((member) => typeof fields[member] === "number" && Number.isFinite(fields[member]))
+    ? (fields as unknown as Band)
     : null;
 }
 
@@ -21,12 +21,12 @@ export interface Frequency {
 }
 
 /** Return a share as a natural frequency: 0.41 is 41 of 100, 0.004 is 4 of 1,000. */
-export function frequency(share: number, of = denominator(share)): Frequency {
+export function naturalFrequency(share: number, of = chooseDenominator(share)): Frequency {
   return { count: Math.round(share * of), of };
 }
 
 /** Return the smallest of 100, 1,000, 10,000 in which a share between none and all is between none and all. */
-export function denominator(...shares: number[]): number {
+export function chooseDenominator(...shares: number[]): number {
   for (const of of [100, 1000]) {
     if (shares.every((share) => share <= 0 || share >= 1 || (share * of >= 0.95 && (1 - share) * of >= 0.95)))
       return of;
@@ -35,10 +35,10 @@ export function denominator(...shares: number[]): number {
 }
 
 /** How a score is written: with so many decimals, or as beyond the last value that two decimals can show. */
-export type Written = { sign: "" | "<" | ">"; value: number; decimals: number };
+export type ScoreFormat = { sign: "" | "<" | ">"; value: number; decimals: number };
 
 /** Return how a score is written so that it never looks certain when it is not, nor equal to a threshold it misses. */
-export function written(score: number, threshold?: number): Written {
+export function chooseScoreFormat(score: number, threshold?: number): ScoreFormat {
   if (threshold !== undefined && score !== threshold && Math.abs(score - threshold) < 0.01)
     return { sign: "", value: score, decimals: 4 };
   if (score > 0 && score < 0.005) return { sign: "<", value: 0.01, decimals: 2 };
@@ -47,18 +47,18 @@ export function written(score: number, threshold?: number): Written {
 }
 
 /** Return the labels whose probability reaches their threshold: the prediction set (card.prediction_sets). */
-export function predictionSet(probabilities: Record<string, number>, thresholds: Record<string, number>): string[] {
+export function findPredictionSet(probabilities: Record<string, number>, thresholds: Record<string, number>): string[] {
   return Object.keys(thresholds).filter((label) => (probabilities[label] ?? 0) >= (thresholds[label] ?? 1));
 }
 
 /** Return a number of percent that was typed as a probability, or null where it is none strictly between 0 and 1. */
-export function shareOf(typed: string): number | null {
-  const value = Number(typed.trim().replace(",", ".")) / 100;
-  return typed.trim() !== "" && Number.isFinite(value) && value > 0 && value < 1 ? value : null;
+export function parsePercent(text: string): number | null {
+  const value = Number(text.trim().replace(",", ".")) / 100;
+  return text.trim() !== "" && Number.isFinite(value) && value > 0 && value < 1 ? value : null;
 }
 
 /** Return why an image is not what a model of frontal chest radiographs was made for, by what its file says; null if it may be. */
-export function unfit(facts: { body_part?: string; view?: string }): "body-part" | "lateral" | null {
+export function findUnsuitability(facts: { body_part?: string; view?: string }): "body-part" | "lateral" | null {
   if (facts.body_part && !/CHEST|THORAX|LUNG|RIB/i.test(facts.body_part)) return "body-part";
   return facts.view && !/^(PA|AP)\b/i.test(facts.view) ? "lateral" : null;
 }

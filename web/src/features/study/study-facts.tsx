@@ -2,14 +2,14 @@
 import { useSignal } from "@preact/signals";
 import { api, body, me } from "../../api/client";
 import type { Image } from "../../api/types";
-import { Confirm } from "../../components/dialog";
-import { say } from "../../components/toast";
-import { moment, number, t, word } from "../../i18n";
+import { ConfirmDialog } from "../../components/dialog";
+import { showToast } from "../../components/toast";
+import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
-import { type Desk, NO_REFERENCE } from "./study-store";
+import { EMPTY_REFERENCE, type StudyStore } from "./study-store";
 
-export function Facts({ desk }: { desk: Desk }) {
-  const study = desk.open.study.value;
+export function StudyFacts({ store }: { store: StudyStore }) {
+  const study = store.open.study.value;
   return (
     <>
       <h2>{t("panel.facts")}</h2>
@@ -19,12 +19,12 @@ export function Facts({ desk }: { desk: Desk }) {
         <dt>{t("panel.patient")}</dt>
         <dd class="mono">{study.patient ?? t("panel.no-patient")}</dd>
         <dt>{t("panel.received")}</dt>
-        <dd>{moment(study.received)}</dd>
+        <dd>{formatDateTime(study.received)}</dd>
       </dl>
       {study.images.map((image, place) => (
         <ImageFacts key={image.id} image={image} place={place} />
       ))}
-      {me.value?.role === "admin" && <Erase desk={desk} />}
+      {me.value?.role === "admin" && <EraseStudy store={store} />}
     </>
   );
 }
@@ -37,11 +37,11 @@ function ImageFacts({ image, place }: { image: Image; place: number }) {
     [t("panel.portable"), facts.portable ? t("panel.yes") : undefined],
     [t("panel.modality"), facts.modality],
     [t("panel.body-part"), facts.body_part],
-    [t("panel.laterality"), facts.laterality && word("panel.laterality", facts.laterality)],
-    [t("panel.sex"), facts.sex && word("panel.sex", facts.sex)],
-    [t("panel.age"), facts.age === undefined ? undefined : t("panel.years", { n: number(facts.age, 0) })],
+    [t("panel.laterality"), facts.laterality && translateTerm("panel.laterality", facts.laterality)],
+    [t("panel.sex"), facts.sex && translateTerm("panel.sex", facts.sex)],
+    [t("panel.age"), facts.age === undefined ? undefined : t("panel.years", { n: formatNumber(facts.age, 0) })],
     [t("panel.device"), [facts.manufacturer, facts.model].filter(Boolean).join(" ") || undefined],
-    [t("panel.spacing"), spacing(image)],
+    [t("panel.spacing"), formatSpacing(image)],
   ];
   return (
     <section>
@@ -61,21 +61,21 @@ function ImageFacts({ image, place }: { image: Image; place: number }) {
   );
 }
 
-function spacing({ facts }: Image): string | undefined {
+function formatSpacing({ facts }: Image): string | undefined {
   const { pixel_spacing_row: row, pixel_spacing_col: col, pixel_spacing_kind: kind } = facts;
   if (row === undefined || col === undefined) return undefined;
-  const size = `${number(row, 3)} \u00d7 ${number(col, 3)} mm`;
-  return kind ? `${size} (${word("panel.spacing", kind)})` : size;
+  const size = `${formatNumber(row, 3)} \u00d7 ${formatNumber(col, 3)} mm`;
+  return kind ? `${size} (${translateTerm("panel.spacing", kind)})` : size;
 }
 
-function Erase({ desk }: { desk: Desk }) {
-  const asking = useSignal(false);
+function EraseStudy({ store }: { store: StudyStore }) {
+  const confirming = useSignal(false);
   const erase = async () => {
-    await body(api.DELETE("/api/studies/{study}", { params: { path: { study: desk.id } } }));
-    for (const one of [desk.unsent.unaided, desk.unsent.aided]) one.value = null;
-    desk.addendum.value = "";
-    desk.reference.value = NO_REFERENCE;
-    say(t("panel.erased"));
+    await body(api.DELETE("/api/studies/{study}", { params: { path: { study: store.id } } }));
+    for (const one of [store.unsavedDrafts.unaided, store.unsavedDrafts.aided]) one.value = null;
+    store.addendum.value = "";
+    store.reference.value = EMPTY_REFERENCE;
+    showToast(t("panel.erased"));
     location.hash = href.worklist();
   };
   return (
@@ -86,22 +86,22 @@ function Erase({ desk }: { desk: Desk }) {
         type="button"
         class="danger"
         onClick={() => {
-          asking.value = true;
+          confirming.value = true;
         }}
       >
         {t("panel.erase-do")}
       </button>
-      {asking.value && (
-        <Confirm
+      {confirming.value && (
+        <ConfirmDialog
           title={t("panel.erase-ask")}
-          doIt={t("panel.erase-do")}
-          act={erase}
+          confirmLabel={t("panel.erase-do")}
+          onConfirm={erase}
           onClose={() => {
-            asking.value = false;
+            confirming.value = false;
           }}
         >
           <p>{t("panel.erase-words")}</p>
-        </Confirm>
+        </ConfirmDialog>
       )}
     </section>
   );

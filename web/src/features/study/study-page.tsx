@@ -2,60 +2,60 @@
 import { useSignal } from "@preact/signals";
 import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
-import { useTitle } from "../../components/page-title";
+import { usePageTitle } from "../../components/page-title";
 import { ProblemNote } from "../../components/problem";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import "./study.css";
-import { useLeaving } from "./leave-warning";
-import { Neighbours } from "./neighbouring-studies";
-import { Panel } from "./study-panel";
-import { type Desk, openDesk } from "./study-store";
+import { useLeaveWarning } from "./leave-warning";
+import { NeighbouringStudies } from "./neighbouring-studies";
+import { StudyPanel } from "./study-panel";
+import { createStudyStore, type StudyStore } from "./study-store";
 
 /** Loaded when a study is opened, so that the worklist stays light. */
 const Viewer = lazy(() => import("../viewer/viewer"));
 
 export default function StudyPage({ id }: { id: string }) {
-  const desk = useSignal<Desk | null>(null);
+  const store = useSignal<StudyStore | null>(null);
   const problem = useSignal<unknown>(null);
   const tries = useSignal(0);
-  useTitle(t("panel.title", { id: short(id) }));
+  usePageTitle(t("panel.title", { id: shortId(id) }));
   useEffect(() => {
-    let left = false;
-    let opened: Desk | null = null;
+    let cancelled = false;
+    let opened: StudyStore | null = null;
     problem.value = null;
-    openDesk(id).then(
-      (made) => {
-        opened = made;
-        if (left) made.close();
-        else desk.value = made;
+    createStudyStore(id).then(
+      (created) => {
+        opened = created;
+        if (cancelled) created.close();
+        else store.value = created;
       },
       (error: unknown) => {
         problem.value = error;
       },
     );
     return () => {
-      left = true;
+      cancelled = true;
       opened?.close();
     };
   }, [id, tries.value]);
   if (problem.value !== null)
     return (
       <>
-        <h1>{t("panel.title", { id: short(id) })}</h1>
-        <ProblemNote error={problem.value} again={() => tries.value++} />
+        <h1>{t("panel.title", { id: shortId(id) })}</h1>
+        <ProblemNote error={problem.value} onRetry={() => tries.value++} />
         <p>
           <a href={href.worklist()}>{t("panel.back")}</a>
         </p>
       </>
     );
-  if (desk.value === null) return <p class="soft">{t("app.loading")}</p>;
-  return <Study desk={desk.value} />;
+  if (store.value === null) return <p class="soft">{t("app.loading")}</p>;
+  return <Study store={store.value} />;
 }
 
-function Study({ desk }: { desk: Desk }) {
-  const leaving = useLeaving(desk.unsaved);
-  if (desk.gone.value)
+function Study({ store }: { store: StudyStore }) {
+  const leaveWarning = useLeaveWarning(store.unsaved);
+  if (store.erased.value)
     return (
       <>
         <h1>{t("panel.gone")}</h1>
@@ -72,21 +72,21 @@ function Study({ desk }: { desk: Desk }) {
           {t("panel.back")}
         </a>
         <h1>
-          {t("panel.study")} <span class="mono">{short(desk.id)}</span>
+          {t("panel.study")} <span class="mono">{shortId(store.id)}</span>
         </h1>
-        <Neighbours id={desk.id} />
+        <NeighbouringStudies id={store.id} />
       </div>
       <section class="reading-image" aria-label={t("panel.image")}>
         <Suspense fallback={<p class="soft">{t("app.loading")}</p>}>
-          <Viewer open={desk.open} />
+          <Viewer open={store.open} />
         </Suspense>
       </section>
       <section class="reading-panel" aria-label={t("panel.panel")}>
-        <Panel desk={desk} />
+        <StudyPanel store={store} />
       </section>
-      {leaving}
+      {leaveWarning}
     </div>
   );
 }
 
-const short = (id: string) => id.slice(0, 8);
+const shortId = (id: string) => id.slice(0, 8);

@@ -3,54 +3,54 @@ import { useEffect } from "preact/hooks";
 import { about, me } from "../../api/client";
 import { ProblemNote } from "../../components/problem";
 import { t } from "../../i18n";
-import { lockedUnaided, mayShow, type Phase } from "./reading-phase";
-import { References } from "./reference-tab";
-import { ReadTab } from "./report-tab";
-import { Results } from "./results-tab";
-import { Facts } from "./study-facts";
-import type { Desk, Tab } from "./study-store";
-import { type TabOf, Tabs } from "./tabs";
+import { isUnaidedLocked, mayShowAnswers, type Phase } from "./reading-phase";
+import { ReferenceTab } from "./reference-tab";
+import { ReportTab } from "./report-tab";
+import { ResultsTab } from "./results-tab";
+import { StudyFacts } from "./study-facts";
+import type { StudyStore, TabName } from "./study-store";
+import { type Tab, Tabs } from "./tabs";
 
-export function Panel({ desk }: { desk: Desk }) {
-  const phase = desk.phase.value;
-  const mark = (typed: boolean) => (typed ? t("read.unsent") : undefined);
+export function StudyPanel({ store }: { store: StudyStore }) {
+  const phase = store.phase.value;
+  const unsavedMark = (unsaved: boolean) => (unsaved ? t("read.unsent") : undefined);
   useEffect(
     () =>
-      desk.tab.subscribe((tab) => {
-        if (tab !== "model") desk.open.brush.value = null; // nobody paints for a question that is out of sight
+      store.tab.subscribe((tab) => {
+        if (tab !== "model") store.open.brush.value = null; // nobody paints for a question that is out of sight
       }),
-    [desk],
+    [store],
   );
-  const tabs: TabOf<Tab>[] = [
+  const tabs: Tab<TabName>[] = [
     {
       name: "read",
-      title: t(mayShow(phase) ? "panel.tab-report" : "panel.tab-read"),
-      mark: mark(desk.dirty.value),
-      content: () => <ReadTab desk={desk} />,
+      title: t(mayShowAnswers(phase) ? "panel.tab-report" : "panel.tab-read"),
+      mark: unsavedMark(store.dirty.value),
+      content: () => <ReportTab store={store} />,
     },
-    { name: "model", title: t("panel.tab-model"), content: () => <Results desk={desk} /> },
+    { name: "model", title: t("panel.tab-model"), content: () => <ResultsTab store={store} /> },
     {
       name: "reference",
       title: t("panel.tab-reference"),
-      mark: mark(desk.referring.value),
-      content: () => <References desk={desk} />,
+      mark: unsavedMark(store.referenceDirty.value),
+      content: () => <ReferenceTab store={store} />,
     },
-    { name: "study", title: t("panel.tab-study"), content: () => <Facts desk={desk} /> },
+    { name: "study", title: t("panel.tab-study"), content: () => <StudyFacts store={store} /> },
   ];
   return (
     <>
-      <Steps desk={desk} />
-      {desk.problem.value !== null && <ProblemNote error={desk.problem.value} again={() => void desk.look()} />}
-      <Tabs tabs={tabs} chosen={desk.tab} label={t("panel.panel")} />
+      <ReadingSteps store={store} />
+      {store.problem.value !== null && <ProblemNote error={store.problem.value} onRetry={() => void store.refresh()} />}
+      <Tabs tabs={tabs} chosen={store.tab} label={t("panel.panel")} />
     </>
   );
 }
 
 /** Where the reader stands: own read, answers, report. */
-function Steps({ desk }: { desk: Desk }) {
-  const phase: Phase = desk.phase.value;
+function ReadingSteps({ store }: { store: StudyStore }) {
+  const phase: Phase = store.phase.value;
   if (phase === "choice") return null;
-  const unaided = phase === "unaided" || lockedUnaided(desk.reads.value, me.value?.id ?? "");
+  const unaided = phase === "unaided" || isUnaidedLocked(store.reads.value, me.value?.id ?? "");
   const at = phase === "unaided" ? 0 : phase === "aided" ? 1 : 2;
   const steps = [t(unaided ? "panel.step-unaided" : "panel.step-none"), t("panel.step-aided"), t("panel.step-done")];
   return (

@@ -1,42 +1,42 @@
-// One open study at a reader's desk: what the server has said so far, and when it may be asked for more.
+// One open study on a reader's screen: what the server has said so far, and when it may be asked for more.
 import { computed, effect, type Signal, signal } from "@preact/signals";
 import { about, api, body, me, Problem } from "../../api/client";
-import { draft, keep } from "../../api/drafts";
+import { markUnsaved, openDraft } from "../../api/drafts";
 import { watch } from "../../api/events";
 import { loadModels } from "../../api/models";
 import type { Image, ModelDetail, Prediction, Read, ReadDraft, ReferenceDraft } from "../../api/types";
-import { openStudy } from "./open-study";
-import { beginning, type Draft, mayShow, phaseOf, same } from "./reading-phase";
+import { createOpenStudy } from "./open-study";
+import { type Draft, findPhase, initialDraft, isSameDraft, mayShowAnswers } from "./reading-phase";
 
-export type Tab = "read" | "model" | "reference" | "study";
-export const NO_REFERENCE: ReferenceDraft = { standard: "rt-pcr", label: "", date: "" };
-const SOON = 150; // milliseconds: events come in bursts, and one look answers for all of them
+export type TabName = "read" | "model" | "reference" | "study";
+export const EMPTY_REFERENCE: ReferenceDraft = { standard: "rt-pcr", label: "", date: "" };
+const REFRESH_DELAY = 150; // milliseconds: events come in bursts, and one look answers for all of them
 
 /** Fetch a study and its reads, and open it. No answer of a model is fetched before the reader may be shown one. */
-export async function openDesk(id: string) {
+export async function createStudyStore(id: string) {
   const path = { study: id };
   const study = await body(api.GET("/api/studies/{study}", { params: { path } }));
-  const open = openStudy(study);
+  const open = createOpenStudy(study);
   const reads = signal<Read[]>(await body(api.GET("/api/studies/{study}/reads", { params: { path } })));
   /** Whether the reader, in free mode, chose to see the answers or to read first. */
-  const shown = draft(`shown/${id}`, false);
-  const readingFirst = draft(`first/${id}`, false);
+  const answersShown = openDraft(`shown/${id}`, false);
+  const readingFirst = openDraft(`first/${id}`, false);
   const phase = computed(() =>
-    phaseOf({
+    findPhase({
       reads: reads.value,
       reader: me.value?.id ?? "",
       readsFirst: about.value?.reads_first ?? true,
-      shown: shown.value || open.study.value.own_read === "shown",
+      answersShown: answersShown.value || open.study.value.own_read === "shown",
       readingFirst: readingFirst.value,
     }),
   );
   const details = signal<Record<string, ModelDetail | null>>({});
   const problem = signal<unknown>(null);
-  const gone = signal(false);
-  const answered = signal(false);
+  const erased = signal(false);
+  const answersLoaded = signal(false);
 
   /** Show another image. What was painted and laid over the one before belongs to that one. */
-  function view(image: Image | null): void {
+  function showImage(image: Image | null): void {
     if (image?.id === open.image.value?.id) return;
     open.brush.value = null;
     open.strokes.value = [];
@@ -44,153 +44,153 @@ export async function openDesk(id: string) {
     open.image.value = image;
   }
 
-  let newest = 0;
+  let latestRequest = 0;
   /** Ask again how the study stands. Where two of these overlap, only the later one counts. */
-  async function look(): Promise<void> {
-    newest += 1;
-    const turn = newest;
+  async function refresh(): Promise<void> {
+    latestRequest += 1;
+    const requestNumber = latestRequest;
     try {
-      const [now, said] = await Promise.all([
+      const [current, newReads] = await Promise.all([
         body(api.GET("/api/studies/{study}", { params: { path } })),
         body(api.GET("/api/studies/{study}/reads", { params: { path } })),
       ]);
-      if (turn !== newest) return;
-      [open.study.value, reads.value] = [now, said];
-      if (!now.images.some((image) => image.id === open.image.value?.id)) view(now.images[0] ?? null);
-      await answers(() => turn === newest);
+      if (requestNumber !== latestRequest) return;
+      [open.study.value, reads.value] = [current, newReads];
+      if (!current.images.some((image) => image.id === open.image.value?.id)) showImage(current.images[0] ?? null);
+      await fetchAnswers(() => requestNumber === latestRequest);
       problem.value = null;
     } catch (error) {
-      if (error instanceof Problem && error.status === 404) gone.value = true;
+      if (error instanceof Problem && error.status === 404) erased.value = true;
       else if (!(error instanceof Problem && error.status === 401)) problem.value = error;
     }
   }
 
   /** Fetch the answers, where that is not too early: the server writes down that they were shown. */
-  async function answers(wanted = () => true): Promise<void> {
-    if (!mayShow(phase.value)) return;
-    const found = await body(api.GET("/api/studies/{study}/predictions", { params: { path } }));
+  async function fetchAnswers(isCurrent = () => true): Promise<void> {
+    if (!mayShowAnswers(phase.value)) return;
+    const predictions = await body(api.GET("/api/studies/{study}/predictions", { params: { path } }));
     // The cards first: an answer is shown with all that must be said beside it, at once.
-    const cards = await Promise.allSettled([...new Set(found.map((one) => one.model))].map(detail));
-    if (!wanted()) return;
-    open.predictions.value = found as Prediction[];
-    answered.value = true;
+    const cards = await Promise.allSettled([...new Set(predictions.map((one) => one.model))].map(fetchModel));
+    if (!isCurrent()) return;
+    open.predictions.value = predictions as Prediction[];
+    answersLoaded.value = true;
     for (const card of cards) if (card.status === "rejected") throw card.reason;
   }
 
-  async function detail(model: string): Promise<void> {
+  async function fetchModel(model: string): Promise<void> {
     if (details.value[model]) return;
-    let known: ModelDetail | null = null;
+    let detail: ModelDetail | null = null;
     try {
-      known = await body(api.GET("/api/models/{model}", { params: { path: { model } } }));
+      detail = await body(api.GET("/api/models/{model}", { params: { path: { model } } }));
     } catch (error) {
       if (!(error instanceof Problem && error.status === 404)) throw error; // 404: it is no longer on this server
     }
-    details.value = { ...details.value, [model]: known };
+    details.value = { ...details.value, [model]: detail };
   }
 
-  let planned: ReturnType<typeof setTimeout> | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
   const stop = watch((change) => {
     if (change.study !== id && change.study !== "") return; // empty: changes may have been missed
-    clearTimeout(planned);
-    planned = setTimeout(() => void look(), SOON);
+    clearTimeout(timer);
+    timer = setTimeout(() => void refresh(), REFRESH_DELAY);
   });
 
-  const unsent = {
-    unaided: draft<Draft | null>(`read/${id}/unaided`, null),
-    aided: draft<Draft | null>(`read/${id}/aided`, null),
+  const unsavedDrafts = {
+    unaided: openDraft<Draft | null>(`read/${id}/unaided`, null),
+    aided: openDraft<Draft | null>(`read/${id}/aided`, null),
   };
-  const addendum = draft(`addendum/${id}`, "");
-  const reference = draft(`reference/${id}`, NO_REFERENCE);
-  const referring = computed(() => reference.value.label !== "" || reference.value.date !== "");
+  const addendum = openDraft(`addendum/${id}`, "");
+  const reference = openDraft(`reference/${id}`, EMPTY_REFERENCE);
+  const referenceDirty = computed(() => reference.value.label !== "" || reference.value.date !== "");
   const stage = computed<ReadDraft["stage"]>(() => (phase.value === "unaided" ? "unaided" : "aided"));
-  const saved = computed(() => beginning(reads.value, me.value?.id ?? "", stage.value));
+  const savedDraft = computed(() => initialDraft(reads.value, me.value?.id ?? "", stage.value));
   /** What the form shows: what was typed, else what was last saved. */
-  const form = computed(() => unsent[stage.value].value ?? saved.value);
+  const form = computed(() => unsavedDrafts[stage.value].value ?? savedDraft.value);
   const dirty = computed(
-    () => addendum.value.trim() !== "" || (phase.value !== "done" && !same(form.value, saved.value)),
+    () => addendum.value.trim() !== "" || (phase.value !== "done" && !isSameDraft(form.value, savedDraft.value)),
   );
 
-  const unsaved = computed(() => dirty.value || referring.value);
+  const unsaved = computed(() => dirty.value || referenceDirty.value);
   // What was typed stays when the study is left, and so does the warning. Without a reader there is nothing to compare with.
-  const stopKeeping = effect(() => {
-    if (me.value !== null) keep(id, unsaved.value && !gone.value);
+  const stopMarking = effect(() => {
+    if (me.value !== null) markUnsaved(id, unsaved.value && !erased.value);
   });
 
-  async function send(state: ReadDraft["state"]): Promise<void> {
-    const [at, said] = [stage.value, form.value];
-    const content = state === "addendum" ? { likelihoods: {}, conclusion: null, text: addendum.value } : said;
+  async function sendRead(state: ReadDraft["state"]): Promise<void> {
+    const [currentStage, draft] = [stage.value, form.value];
+    const content = state === "addendum" ? { likelihoods: {}, conclusion: null, text: addendum.value } : draft;
     try {
-      const made = await body(
-        api.POST("/api/studies/{study}/reads", { params: { path }, body: { stage: at, state, ...content } }),
+      const created = await body(
+        api.POST("/api/studies/{study}/reads", { params: { path }, body: { stage: currentStage, state, ...content } }),
       );
       // What was typed while it was sent stays typed.
       if (state === "addendum") addendum.value = "";
-      else if (unsent[at].value === said) unsent[at].value = null;
-      reads.value = [...reads.value.filter((one) => one.id !== made.id), made];
+      else if (unsavedDrafts[currentStage].value === draft) unsavedDrafts[currentStage].value = null;
+      reads.value = [...reads.value.filter((one) => one.id !== created.id), created];
     } catch (error) {
       // In free mode the server knows of answers that were shown in an earlier visit: the report is an aided one then.
-      if (at === "unaided" && error instanceof Problem && error.status === 409 && !about.value?.reads_first) {
-        unsent.aided.value = said;
-        shown.value = true;
+      if (currentStage === "unaided" && error instanceof Problem && error.status === 409 && !about.value?.reads_first) {
+        unsavedDrafts.aided.value = draft;
+        answersShown.value = true;
       }
       throw error;
     } finally {
-      await look();
+      await refresh();
     }
   }
 
-  const desk = {
+  const store = {
     id,
     open,
     reads,
     phase,
     details,
     problem,
-    gone,
-    answered,
-    tab: signal<Tab>("read"),
-    unsent,
+    erased,
+    answersLoaded,
+    tab: signal<TabName>("read"),
+    unsavedDrafts,
     addendum,
     /** What is typed as a reference result, and whether anything is. */
     reference,
-    referring,
+    referenceDirty,
     stage,
     form,
     /** Whether the report holds what is not saved; `unsaved`: whether anything does. */
     dirty,
     unsaved,
-    send,
-    look,
-    view,
+    sendRead,
+    refresh,
+    showImage,
     /** Show the answers; in free mode this ends the possibility of an unaided read. */
-    show: async () => {
-      unsent.aided.value ??= unsent.unaided.value; // what was typed goes on in the report
-      unsent.unaided.value = null;
-      shown.value = true;
-      await look();
+    showAnswers: async () => {
+      unsavedDrafts.aided.value ??= unsavedDrafts.unaided.value; // what was typed goes on in the report
+      unsavedDrafts.unaided.value = null;
+      answersShown.value = true;
+      await refresh();
     },
     readFirst: () => {
       readingFirst.value = true;
     },
     close: () => {
       stop();
-      stopKeeping();
-      clearTimeout(planned);
+      stopMarking();
+      clearTimeout(timer);
     },
   };
   try {
-    await Promise.all([answers(), loadModels()]);
+    await Promise.all([fetchAnswers(), loadModels()]);
   } catch (error) {
-    desk.close();
+    store.close();
     throw error;
   }
-  desk.tab.value = mayShow(phase.value) ? "model" : "read";
-  return desk;
+  store.tab.value = mayShowAnswers(phase.value) ? "model" : "read";
+  return store;
 }
-export type Desk = Awaited<ReturnType<typeof openDesk>>;
+export type StudyStore = Awaited<ReturnType<typeof createStudyStore>>;
 
 /** Change what the form of the read holds. */
-export function edit(desk: Desk, change: Partial<Draft>): void {
-  const target: Signal<Draft | null> = desk.unsent[desk.stage.value];
-  target.value = { ...desk.form.value, ...change };
+export function editRead(store: StudyStore, change: Partial<Draft>): void {
+  const target: Signal<Draft | null> = store.unsavedDrafts[store.stage.value];
+  target.value = { ...store.form.value, ...change };
 }

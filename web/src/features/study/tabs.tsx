@@ -3,7 +3,7 @@ import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useId, useRef } from "preact/hooks";
 
-export interface TabOf<T extends string> {
+export interface Tab<T extends string> {
   name: T;
   title: string;
   /** Said beside the title: something there is unsent or new. */
@@ -16,25 +16,25 @@ export function Tabs<T extends string>({
   chosen,
   label,
 }: {
-  tabs: readonly TabOf<T>[];
+  tabs: readonly Tab<T>[];
   chosen: Signal<T>;
   label: string;
 }) {
   const id = useId();
   const list = useRef<HTMLDivElement>(null);
-  const go = (event: KeyboardEvent) => {
+  const moveFocus = (event: KeyboardEvent) => {
     const at = tabs.findIndex((tab) => tab.name === chosen.value);
-    const places: Record<string, number> = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 };
-    const place = places[event.key];
-    if (place === undefined) return;
+    const targets: Record<string, number> = { ArrowRight: at + 1, ArrowLeft: at - 1, Home: 0, End: tabs.length - 1 };
+    const target = targets[event.key];
+    if (target === undefined) return;
     event.preventDefault();
-    const next = (place + tabs.length) % tabs.length;
-    chosen.value = (tabs[next] as TabOf<T>).name;
+    const next = (target + tabs.length) % tabs.length;
+    chosen.value = (tabs[next] as Tab<T>).name;
     list.current?.querySelectorAll<HTMLElement>("[role=tab]")[next]?.focus();
   };
   return (
     <>
-      <div class="tabs" role="tablist" aria-label={label} ref={list} onKeyDown={go}>
+      <div class="tabs" role="tablist" aria-label={label} ref={list} onKeyDown={moveFocus}>
         {tabs.map((tab) => (
           <button
             key={tab.name}

@@ -1,127 +1,128 @@
 // What the toolbar's buttons and the shortcuts do, each once.
-import { type Key, number, t } from "../../i18n";
-import { affineOf, type Point, turnBy, whole } from "./geometry";
-import { fits, type Pane, reset, zoom } from "./pane";
-import { dropLast } from "./strokes";
-import { active, current, type Room, zoomBy } from "./viewer-store";
+import { formatNumber, type Key, t } from "../../i18n";
+import { fitView, type Point, turnBy, viewToAffine } from "./geometry";
+import { isFitted, type Pane, resetView, screenZoom } from "./pane";
+import { removeLastStroke } from "./strokes";
+import { activePane, currentPane, type ViewerStore, zoomBy } from "./viewer-store";
 import { fullRange, lungContrast, type Window } from "./window";
 
-export type Chosen = Room["tool"]["value"];
-const TOOLS: Record<Chosen, Key> = {
+export type SelectableTool = ViewerStore["tool"]["value"];
+const TOOLS: Record<SelectableTool, Key> = {
   window: "view.tool.window",
   pan: "view.tool.pan",
   zoom: "view.tool.zoom",
   length: "view.tool.length",
 };
 
-export function pickTool(room: Room, tool: Chosen): void {
-  if (tool === "length" && !active(room)?.ruler) {
-    room.said.value = t("view.ruler.none");
+export function pickTool(store: ViewerStore, tool: SelectableTool): void {
+  if (tool === "length" && !activePane(store)?.ruler) {
+    store.announcement.value = t("view.ruler.none");
     return;
   }
-  room.tool.value = tool;
-  for (const pane of [current(room), room.prior.value]) if (pane) [pane.begun.value, pane.cursor.value] = [null, null];
-  room.said.value = t(TOOLS[tool]);
+  store.tool.value = tool;
+  for (const pane of [currentPane(store), store.prior.value])
+    if (pane) [pane.lineStart.value, pane.cursor.value] = [null, null];
+  store.announcement.value = t(TOOLS[tool]);
 }
 
-export function showWindow(room: Room, window: Window, key: Key): void {
-  const pane = active(room);
+export function showWindow(store: ViewerStore, window: Window, key: Key): void {
+  const pane = activePane(store);
   if (!pane) return;
   pane.window.value = window;
-  room.said.value = t(key);
+  store.announcement.value = t(key);
 }
 
-export function full(room: Room): void {
-  const bits = active(room)?.pixels.value?.bits;
-  if (bits) showWindow(room, fullRange(bits), "view.window.full");
+export function showFullRange(store: ViewerStore): void {
+  const bits = activePane(store)?.pixels.value?.bits;
+  if (bits) showWindow(store, fullRange(bits), "view.window.full");
 }
 
-export function lungs(room: Room): void {
-  const pixels = active(room)?.pixels.value;
-  if (pixels) showWindow(room, lungContrast(pixels), "view.window.auto");
+export function showLungContrast(store: ViewerStore): void {
+  const pixels = activePane(store)?.pixels.value;
+  if (pixels) showWindow(store, lungContrast(pixels), "view.window.auto");
 }
 
-export function invert(room: Room): void {
-  const pane = active(room);
+export function invert(store: ViewerStore): void {
+  const pane = activePane(store);
   if (!pane) return;
   pane.invert.value = !pane.invert.value;
-  room.said.value = t(pane.invert.value ? "view.inverted" : "view.inverted.not");
+  store.announcement.value = t(pane.invert.value ? "view.inverted" : "view.inverted.not");
 }
 
-export function rotate(room: Room, degrees: 90 | 270): void {
-  const pane = active(room);
+export function rotate(store: ViewerStore, degrees: 90 | 270): void {
+  const pane = activePane(store);
   if (!pane?.view.value) return;
-  const turned = turnBy(pane.view.value, degrees);
-  pane.view.value = fits(pane) ? whole(pane.frame, pane.box.value, turned.turn) : turned;
-  room.said.value = t("view.turned", { degrees: turned.turn });
+  const rotated = turnBy(pane.view.value, degrees);
+  pane.view.value = isFitted(pane) ? fitView(pane.frame, pane.box.value, rotated.turn) : rotated;
+  store.announcement.value = t("view.turned", { degrees: rotated.turn });
 }
 
-export function zoomTo(room: Room, factor: number): void {
-  const pane = active(room);
+export function zoomTo(store: ViewerStore, factor: number): void {
+  const pane = activePane(store);
   if (!pane) return;
   zoomBy(pane, factor);
-  sayZoom(room, pane);
+  announceZoom(store, pane);
 }
 
 /** One pixel of the image is one of the screen. */
-export function actual(room: Room): void {
-  const pane = active(room);
-  if (!pane || zoom(pane) === 0) return;
-  zoomBy(pane, 1 / zoom(pane));
-  sayZoom(room, pane);
+export function zoomToPixels(store: ViewerStore): void {
+  const pane = activePane(store);
+  if (!pane || screenZoom(pane) === 0) return;
+  zoomBy(pane, 1 / screenZoom(pane));
+  announceZoom(store, pane);
 }
 
-export function resetPane(room: Room): void {
-  const pane = active(room);
+export function resetPane(store: ViewerStore): void {
+  const pane = activePane(store);
   if (!pane?.view.value) return;
-  reset(pane);
-  room.said.value = t("view.reset.done");
+  resetView(pane);
+  store.announcement.value = t("view.reset.done");
 }
 
-export function clearLines(room: Room): void {
-  const pane = active(room);
+export function clearLines(store: ViewerStore): void {
+  const pane = activePane(store);
   if (!pane) return;
   pane.lines.value = [];
-  pane.begun.value = null;
-  room.said.value = t("view.length.cleared");
+  pane.lineStart.value = null;
+  store.announcement.value = t("view.length.cleared");
 }
 
-export function undo(room: Room): void {
-  dropLast(room);
-  room.said.value = t("view.brush.count", { count: room.open.strokes.value.length });
+export function undoStroke(store: ViewerStore): void {
+  removeLastStroke(store);
+  store.announcement.value = t("view.brush.count", { count: store.open.strokes.value.length });
 }
 
-export function stopPainting(room: Room): void {
-  room.open.brush.value = null;
-  const pane = current(room);
+export function stopPainting(store: ViewerStore): void {
+  store.open.brush.value = null;
+  const pane = currentPane(store);
   if (pane) pane.cursor.value = null;
-  room.said.value = t("view.brush.ended");
+  store.announcement.value = t("view.brush.ended");
 }
 
 /** Show the newest other study beside the image, or hide what is beside it. */
-export function togglePrior(room: Room): void {
-  const study = room.others.value?.[0];
+export function togglePrior(store: ViewerStore): void {
+  const study = store.others.value?.[0];
   const image = study?.images[0];
-  if (room.prior.value) {
-    room.prior.value = null;
-    room.onPrior.value = false;
-    room.said.value = t("view.prior.hidden");
+  if (store.prior.value) {
+    store.prior.value = null;
+    store.onPrior.value = false;
+    store.announcement.value = t("view.prior.hidden");
   } else if (study && image) {
-    room.prior.value = room.pane(image, study, true);
-    room.onPrior.value = true;
-    room.said.value = t("view.prior.shown");
-  } else room.said.value = t("view.prior.none");
+    store.prior.value = store.pane(image, study, true);
+    store.onPrior.value = true;
+    store.announcement.value = t("view.prior.shown");
+  } else store.announcement.value = t("view.prior.none");
 }
 
 /** The point of the image in the middle of the viewport: where the keyboard's cursor starts. */
-export function middle(pane: Pane): Point {
+export function centreOf(pane: Pane): Point {
   return pane.view.value?.centre ?? [pane.frame.width / 2, pane.frame.height / 2];
 }
 
-export function sayZoom(room: Room, pane: Pane): void {
+export function announceZoom(store: ViewerStore, pane: Pane): void {
   const view = pane.view.value;
   if (!view) return;
-  const [a, b] = affineOf(view, pane.frame, pane.box.value);
+  const [a, b] = viewToAffine(view, pane.frame, pane.box.value);
   const percent = 100 * Math.hypot(a, b) * (globalThis.devicePixelRatio || 1);
-  room.said.value = t("view.zoom.value", { percent: number(percent, 0) });
+  store.announcement.value = t("view.zoom.value", { percent: formatNumber(percent, 0) });
 }

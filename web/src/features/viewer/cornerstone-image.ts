@@ -5,19 +5,19 @@ import type { Pixels } from "./pixels";
 
 const MONOCHROME = "MONOCHROME2"; // whatever the file was, the server stores 0 = black
 
-export interface Known {
+export interface LoadedImage {
   pixels: Pixels;
   frame: Frame;
   /** Where the first pixel lies in the world. */
   origin: readonly [number, number];
 }
 
-export function imageOf(imageId: string, known: Map<string, Known>): Types.IImage {
-  const found = known.get(imageId);
-  if (!found) throw new Error("an image that nobody has decoded");
-  const { pixels, frame } = found;
+export function createImage(imageId: string, images: Map<string, LoadedImage>): Types.IImage {
+  const loaded = images.get(imageId);
+  if (!loaded) throw new Error("an image that nobody has decoded");
+  const { pixels, frame } = loaded;
   const { width, height, bits, values } = pixels;
-  const white = 2 ** bits - 1;
+  const maximum = 2 ** bits - 1;
   const voxelManager = utilities.VoxelManager.createImageVoxelManager({
     width,
     height,
@@ -40,9 +40,9 @@ export function imageOf(imageId: string, known: Map<string, Known>): Types.IImag
     slope: 1,
     intercept: 0,
     minPixelValue: 0,
-    maxPixelValue: white,
-    windowCenter: (white + 1) / 2,
-    windowWidth: white + 1,
+    maxPixelValue: maximum,
+    windowCenter: (maximum + 1) / 2,
+    windowWidth: maximum + 1,
     voiLUTFunction: Enums.VOILUTFunctionType.LINEAR,
     sizeInBytes: values.byteLength,
     dataType: bits === 8 ? "Uint8Array" : "Uint16Array",
@@ -53,9 +53,9 @@ export function imageOf(imageId: string, known: Map<string, Known>): Types.IImag
 }
 
 /** What Cornerstone asks about an image (its names for DICOM's modules). */
-export function factsOf(type: string, found: Known | undefined): object | undefined {
-  if (!found) return undefined;
-  const { pixels, frame } = found;
+export function findMetadata(type: string, loaded: LoadedImage | undefined): object | undefined {
+  if (!loaded) return undefined;
+  const { pixels, frame } = loaded;
   switch (type) {
     case Enums.MetadataModules.IMAGE_PIXEL:
       return {
@@ -74,7 +74,7 @@ export function factsOf(type: string, found: Known | undefined): object | undefi
         columnPixelSpacing: frame.column,
         rowCosines: [1, 0, 0],
         columnCosines: [0, 1, 0],
-        imagePositionPatient: [...found.origin, 0],
+        imagePositionPatient: [...loaded.origin, 0],
         imageOrientationPatient: [1, 0, 0, 0, 1, 0],
       };
     case Enums.MetadataModules.GENERAL_SERIES:

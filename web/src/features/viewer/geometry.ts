@@ -37,13 +37,13 @@ const LARGEST = 64;
 /** Of the size that fits. */
 const SMALLEST = 0.2;
 
-export function direction(turn: Turn): { cos: number; sin: number } {
+export function turnDirection(turn: Turn): { cos: number; sin: number } {
   return { cos: COS[turn], sin: SIN[turn] };
 }
 
 /** Return how a view brings image coordinates to the screen. */
-export function affineOf({ scale, centre, turn }: View, frame: Frame, box: Box): Affine {
-  const { cos, sin } = direction(turn);
+export function viewToAffine({ scale, centre, turn }: View, frame: Frame, box: Box): Affine {
+  const { cos, sin } = turnDirection(turn);
   const across = scale * frame.column;
   const down = scale * frame.row;
   const linear = [cos * across, sin * across, -sin * down, cos * down] as const;
@@ -55,7 +55,7 @@ export function apply([a, b, c, d, e, f]: Affine, [x, y]: Point): Point {
   return [a * x + c * y + e, b * x + d * y + f];
 }
 
-export function inverse([a, b, c, d, e, f]: Affine): Affine {
+export function invertAffine([a, b, c, d, e, f]: Affine): Affine {
   const determinant = a * d - b * c;
   if (determinant === 0) throw new RangeError("an affine map without an inverse");
   const [p, q, r, s] = [d / determinant, -b / determinant, -c / determinant, a / determinant];
@@ -75,30 +75,30 @@ export function affineFrom(frame: Frame, origin: Point, right: Point, below: Poi
 }
 
 /** Return the map of a grid of cells that covers the whole image: (column, row) of a cell's corner to the screen. */
-export function gridOver(affine: Affine, frame: Frame, columns: number, rows: number): Affine {
+export function gridToAffine(affine: Affine, frame: Frame, columns: number, rows: number): Affine {
   const [a, b, c, d, e, f] = affine;
   const [x, y] = [frame.width / columns, frame.height / rows];
   return [a * x, b * x, c * y, d * y, e, f];
 }
 
 /** Return the view that shows the whole image. */
-export function whole(frame: Frame, box: Box, turn: Turn): View {
-  const [width, height] = turned([frame.width * frame.column, frame.height * frame.row], turn);
+export function fitView(frame: Frame, box: Box, turn: Turn): View {
+  const [width, height] = rotateSize([frame.width * frame.column, frame.height * frame.row], turn);
   const scale = Math.min(box.width / width, box.height / height);
   return { scale, centre: [frame.width / 2, frame.height / 2], turn };
 }
 
 /** Return a view zoomed so that what lies under a point of the screen stays there. */
 export function zoomAt(view: View, frame: Frame, box: Box, factor: number, at: Point): View {
-  const scale = allowed(view.scale * factor, frame, box, view.turn);
-  const still = apply(inverse(affineOf(view, frame, box)), at);
-  const [x, y] = apply(affineOf({ ...view, scale }, frame, box), still);
+  const scale = clampScale(view.scale * factor, frame, box, view.turn);
+  const fixedPoint = apply(invertAffine(viewToAffine(view, frame, box)), at);
+  const [x, y] = apply(viewToAffine({ ...view, scale }, frame, box), fixedPoint);
   return panBy({ ...view, scale }, frame, [at[0] - x, at[1] - y]);
 }
 
 /** Return a view whose picture has moved on the screen; the middle of the viewport stays inside the image. */
 export function panBy(view: View, frame: Frame, [dx, dy]: Point): View {
-  const { cos, sin } = direction(view.turn);
+  const { cos, sin } = turnDirection(view.turn);
   const x = view.centre[0] - (cos * dx + sin * dy) / (view.scale * frame.column);
   const y = view.centre[1] - (-sin * dx + cos * dy) / (view.scale * frame.row);
   return { ...view, centre: [clamp(x, 0, frame.width), clamp(y, 0, frame.height)] };
@@ -109,19 +109,19 @@ export function turnBy(view: View, degrees: 90 | 270): View {
 }
 
 /** Return a length in world units: each direction by its own spacing. */
-export function length(frame: Frame, [from, to]: readonly [Point, Point]): number {
+export function measureLength(frame: Frame, [from, to]: readonly [Point, Point]): number {
   return Math.hypot((to[0] - from[0]) * frame.column, (to[1] - from[1]) * frame.row);
 }
 
 /** Return the longest of 1, 2, 5, 10, ... world units that is no longer than so many CSS pixels. */
-export function scaleBar(scale: number, longest: number): number {
+export function chooseScaleBar(scale: number, longest: number): number {
   const most = longest / scale;
   const power = 10 ** Math.floor(Math.log10(most));
   return (most >= 5 * power ? 5 : most >= 2 * power ? 2 : 1) * power;
 }
 
 /** Return the sides of the viewport on which the image's left and right edges are: column 0 is the patient's right. */
-export function sides(turn: Turn): {
+export function findSides(turn: Turn): {
   right: "left" | "top" | "right" | "bottom";
   left: "left" | "top" | "right" | "bottom";
 } {
@@ -134,11 +134,11 @@ export function clamp(value: number, lowest: number, highest: number): number {
   return Math.min(Math.max(value, lowest), highest);
 }
 
-function turned([width, height]: Point, turn: Turn): Point {
+function rotateSize([width, height]: Point, turn: Turn): Point {
   return turn % 180 === 0 ? [width, height] : [height, width];
 }
 
-function allowed(scale: number, frame: Frame, box: Box, turn: Turn): number {
-  const smallest = SMALLEST * whole(frame, box, turn).scale;
+function clampScale(scale: number, frame: Frame, box: Box, turn: Turn): number {
+  const smallest = SMALLEST * fitView(frame, box, turn).scale;
   return clamp(scale, smallest, Math.max(smallest, LARGEST / Math.min(frame.column, frame.row)));
 }

@@ -8,7 +8,7 @@ export interface Handlers {
   start(tool: Tool, at: Point): void;
   move(tool: Tool, from: Point, to: Point): void;
   /** `whole` is false where a second finger turned the drag into a pinch. */
-  end(tool: Tool, whole: boolean): void;
+  end(tool: Tool, complete: boolean): void;
   hover(at: Point | null): void;
   pinch(factor: number, at: Point, moved: Point): void;
   wheel(factor: number, at: Point): void;
@@ -25,37 +25,38 @@ export function dragZoom(dy: number): number {
 
 /** Listen on an element; returns how to stop. */
 export function listen(element: HTMLElement, handlers: Handlers): () => void {
-  const down = new Map<number, Point>();
+  const pointers = new Map<number, Point>();
   let drag: { pointer: number; tool: Tool } | null = null;
   const place = (event: MouseEvent): Point => {
     const { left, top } = element.getBoundingClientRect();
     return [event.clientX - left, event.clientY - top];
   };
-  const finish = (whole: boolean) => {
-    if (drag) handlers.end(drag.tool, whole);
+  const finish = (complete: boolean) => {
+    if (drag) handlers.end(drag.tool, complete);
     drag = null;
   };
   const onDown = (event: PointerEvent) => {
-    if (down.size >= 2 || (event.target as Element).closest("button")) return;
+    if (pointers.size >= 2 || (event.target as Element).closest("button")) return;
     if (event.button === 1) event.preventDefault(); // no scrolling by the middle button
     element.setPointerCapture(event.pointerId);
-    down.set(event.pointerId, place(event));
-    if (down.size === 2) return finish(false);
+    pointers.set(event.pointerId, place(event));
+    if (pointers.size === 2) return finish(false);
     drag = { pointer: event.pointerId, tool: toolOf(event, handlers.tool()) };
     handlers.start(drag.tool, place(event));
   };
   const onMove = (event: PointerEvent) => {
     const to = place(event);
-    const from = down.get(event.pointerId);
+    const from = pointers.get(event.pointerId);
     if (!from) {
       if (event.pointerType !== "touch") handlers.hover(to);
       return;
     }
-    const before = [...down.values()];
-    down.set(event.pointerId, to);
-    if (down.size === 2) {
-      const [was, is] = [spread(before), spread([...down.values()])];
-      if (was.apart > 0) handlers.pinch(is.apart / was.apart, is.middle, minus(is.middle, was.middle));
+    const previousPoints = [...pointers.values()];
+    pointers.set(event.pointerId, to);
+    if (pointers.size === 2) {
+      const [previous, current] = [measurePair(previousPoints), measurePair([...pointers.values()])];
+      if (previous.distance > 0)
+        handlers.pinch(current.distance / previous.distance, current.middle, subtract(current.middle, previous.middle));
     } else if (drag) {
       for (const step of event.getCoalescedEvents?.() ?? [])
         if (drag.tool === "paint") handlers.move("paint", from, place(step));
@@ -63,7 +64,7 @@ export function listen(element: HTMLElement, handlers: Handlers): () => void {
     }
   };
   const onUp = (event: PointerEvent) => {
-    down.delete(event.pointerId);
+    pointers.delete(event.pointerId);
     if (drag?.pointer === event.pointerId) finish(event.type === "pointerup");
   };
   const onLeave = () => handlers.hover(null);
@@ -97,11 +98,11 @@ function toolOf(event: PointerEvent, chosen: Tool): Tool {
   return event.button === 2 ? "zoom" : chosen;
 }
 
-function spread(points: Point[]): { apart: number; middle: Point } {
+function measurePair(points: Point[]): { distance: number; middle: Point } {
   const [p, q] = points as [Point, Point];
-  return { apart: Math.hypot(p[0] - q[0], p[1] - q[1]), middle: [(p[0] + q[0]) / 2, (p[1] + q[1]) / 2] };
+  return { distance: Math.hypot(p[0] - q[0], p[1] - q[1]), middle: [(p[0] + q[0]) / 2, (p[1] + q[1]) / 2] };
 }
 
-function minus(p: Point, q: Point): Point {
+function subtract(p: Point, q: Point): Point {
   return [p[0] - q[0], p[1] - q[1]];
 }

@@ -3,21 +3,21 @@ import type { Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../../i18n";
 import { IN_VIEWPORT, SHORTCUTS } from "./keyboard";
-import type { Room } from "./viewer-store";
+import type { ViewerStore } from "./viewer-store";
 
-export function Help({ room, shortcuts }: { room: Room; shortcuts: Signal<boolean> }) {
+export function HelpDialog({ store, shortcuts }: { store: ViewerStore; shortcuts: Signal<boolean> }) {
   const dialog = useRef<HTMLDialogElement>(null);
   useEffect(() => {
-    if (room.help.value) dialog.current?.showModal();
+    if (store.helpOpen.value) dialog.current?.showModal();
     else dialog.current?.close();
-  }, [room.help.value]);
+  }, [store.helpOpen.value]);
   return (
     <dialog
       class="view-help"
       ref={dialog}
       aria-labelledby="view-help-title"
       onClose={() => {
-        room.help.value = false;
+        store.helpOpen.value = false;
       }}
     >
       <h2 id="view-help-title">{t("view.help")}</h2>
@@ -35,7 +35,7 @@ export function Help({ room, shortcuts }: { room: Room; shortcuts: Signal<boolea
       </label>
       <h3>{t("view.help.anywhere")}</h3>
       <dl>
-        {SHORTCUTS.map(({ key, does }) => (
+        {SHORTCUTS.map(({ key, label: does }) => (
           <div key={key}>
             <dt>
               <kbd>{key}</kbd>

@@ -1,8 +1,8 @@
 // What is known of an image, in the words of the page.
 import type { Identity, Image } from "../../api/types";
-import { type Key, moment, number, t } from "../../i18n";
-import { type Pane, zoom } from "./pane";
-import type { Room } from "./viewer-store";
+import { formatDateTime, formatNumber, type Key, t } from "../../i18n";
+import { type Pane, screenZoom } from "./pane";
+import type { ViewerStore } from "./viewer-store";
 
 const SEX: Record<string, Key> = { F: "view.sex.F", M: "view.sex.M", O: "view.sex.O" };
 const LATERALITY: Record<string, Key> = { L: "view.laterality.L", R: "view.laterality.R", B: "view.laterality.B" };
@@ -24,16 +24,16 @@ export function isLateral({ facts }: Image): boolean {
 }
 
 /** Return what the file says of its exposure and of who was examined; never a name. */
-export function factsOf({ facts, format }: Image): string[] {
-  const said = (table: Record<string, Key>, value: string | undefined) =>
+export function describeExposure({ facts, format }: Image): string[] {
+  const translate = (table: Record<string, Key>, value: string | undefined) =>
     value && table[value] ? t(table[value]) : value;
   const all = [
-    said(VIEW, facts.view) ?? t("view.unknown.view"),
+    translate(VIEW, facts.view) ?? t("view.unknown.view"),
     facts.modality,
     facts.portable && t("view.portable"),
-    facts.laterality === "U" ? undefined : said(LATERALITY, facts.laterality), // unpaired: a chest has no side
-    said(SEX, facts.sex),
-    facts.age !== undefined && t("view.age", { years: number(facts.age, 0) }),
+    facts.laterality === "U" ? undefined : translate(LATERALITY, facts.laterality), // unpaired: a chest has no side
+    translate(SEX, facts.sex),
+    facts.age !== undefined && t("view.age", { years: formatNumber(facts.age, 0) }),
     facts.burned_in === "unknown" && t("view.burned"),
     format.toLowerCase() !== "dicom" && t("view.plain", { format: format.toUpperCase() }),
   ];
@@ -41,66 +41,71 @@ export function factsOf({ facts, format }: Image): string[] {
 }
 
 /** Return who was examined: a name for those who may see it, else the pseudonym. */
-export function whoOf(pane: Pane, identity: Identity | null): string {
+export function describePatient(pane: Pane, identity: Identity | null): string {
   const patient = identity?.patient;
   if (patient) {
     const parts = [
-      name(patient.patient_name ?? ""),
-      patient.birth_date && t("view.born", { date: day(patient.birth_date) }),
+      formatName(patient.patient_name ?? ""),
+      patient.birth_date && t("view.born", { date: formatDate(patient.birth_date) }),
     ];
-    const words = parts.filter(Boolean).join(", ");
-    if (words) return words;
+    const text = parts.filter(Boolean).join(", ");
+    if (text) return text;
   }
   return pane.study.patient ? t("view.pseudonym", { id: pane.study.patient }) : t("view.nobody");
 }
 
 /** Return when the image was made, where the account may know, else when it came. */
-export function whenOf(pane: Pane, identity: Identity | null): string {
+export function describeTime(pane: Pane, identity: Identity | null): string {
   const exam = identity?.examination;
   const date = exam?.date;
-  if (date) return t("view.examined", { when: `${day(date)} ${clock(exam?.time ?? "")}`.trim() });
-  return t("view.received", { when: moment(pane.study.received) });
+  if (date) return t("view.examined", { when: `${formatDate(date)} ${formatTime(exam?.time ?? "")}`.trim() });
+  return t("view.received", { when: formatDateTime(pane.study.received) });
 }
 
 /** Return what another study of the patient is to this one. Without dates of examination nobody knows which came first. */
-export function relation(room: Room, pane: Pane): string {
-  const made = (study: string) => {
-    const { date = "", time = "" } = room.identities.value.get(study)?.examination ?? {};
+export function describeRelation(store: ViewerStore, pane: Pane): string {
+  const examinedAt = (study: string) => {
+    const { date = "", time = "" } = store.identities.value.get(study)?.examination ?? {};
     return date && `${date} ${time}`;
   };
-  const [other, open] = [made(pane.study.id), made(room.open.study.value.id)];
+  const [other, open] = [examinedAt(pane.study.id), examinedAt(store.open.study.value.id)];
   if (!other || !open || other === open) return t("view.prior");
   return t(other < open ? "view.prior.older" : "view.prior.newer");
 }
 
 /** Return the viewport's label: everything that the picture's margins show, in words. */
-export function labelOf(pane: Pane, which: string, who: string, when: string): string {
-  const words = [which, who, when, ...factsOf(pane.image)];
+export function describePane(pane: Pane, relation: string, patient: string, when: string): string {
+  const parts = [relation, patient, when, ...describeExposure(pane.image)];
   const ruler = t(
     pane.ruler === null ? "view.ruler.none" : pane.ruler === "detector" ? "view.ruler.detector" : "view.ruler.patient",
   );
   const size = t("view.size", { width: pane.frame.width, height: pane.frame.height });
-  return [...words, size, ruler].join("; ");
+  return [...parts, size, ruler].join("; ");
 }
 
-export function windowWords(pane: Pane): string {
+export function describeWindow(pane: Pane): string {
   const { lower, upper } = pane.window.value;
-  return t("view.window.values", { width: number(upper - lower, 0), level: number((lower + upper) / 2, 0) });
+  return t("view.window.values", {
+    width: formatNumber(upper - lower, 0),
+    level: formatNumber((lower + upper) / 2, 0),
+  });
 }
 
 /** Return the figures that change with every drag. */
-export function figuresOf(pane: Pane): string {
-  const percent = t("view.zoom.value", { percent: number(100 * zoom(pane), 0) });
-  return [windowWords(pane), percent, pane.invert.value && t("view.inverted"), turned(pane)].filter(Boolean).join("  ");
+export function describeView(pane: Pane): string {
+  const percent = t("view.zoom.value", { percent: formatNumber(100 * screenZoom(pane), 0) });
+  return [describeWindow(pane), percent, pane.invert.value && t("view.inverted"), describeRotation(pane)]
+    .filter(Boolean)
+    .join("  ");
 }
 
-function turned(pane: Pane): string {
+function describeRotation(pane: Pane): string {
   const turn = pane.view.value?.turn ?? 0;
   return turn ? t("view.turned", { degrees: turn }) : "";
 }
 
 /** Family and given name of DICOM's alphabetic group (PS3.5 6.2.1.1). */
-function name(written: string): string {
+function formatName(written: string): string {
   const [family = "", given = ""] = (written.split("=")[0] ?? "").split("^");
   return [family, given]
     .map((part) => part.trim())
@@ -109,11 +114,11 @@ function name(written: string): string {
 }
 
 /** DICOM's dates (PS3.5 6.2, DA) as ISO dates. */
-function day(date: string): string {
+function formatDate(date: string): string {
   return date.replace(/^(\d{4})(\d{2})(\d{2})$/, "$1-$2-$3");
 }
 
 /** DICOM's times (PS3.5 6.2, TM) to the minute. */
-function clock(time: string): string {
+function formatTime(time: string): string {
   return /^\d{4}/.test(time) ? `${time.slice(0, 2)}:${time.slice(2, 4)}` : "";
 }

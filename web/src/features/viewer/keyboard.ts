@@ -2,39 +2,39 @@
 import { type Key, t } from "../../i18n";
 import * as act from "./actions";
 import { clamp, type Point, panBy } from "./geometry";
-import { windowWords } from "./image-facts";
-import { lengthWords } from "./layers";
+import { describeWindow } from "./image-facts";
+import { formatLength } from "./layers";
 import type { Pane } from "./pane";
-import { addTo, begin } from "./strokes";
-import { current, type Room, radiusOf } from "./viewer-store";
-import { dragged } from "./window";
+import { beginStroke, extendStroke } from "./strokes";
+import { brushRadius, currentPane, type ViewerStore } from "./viewer-store";
+import { dragWindow } from "./window";
 
 export interface Shortcut {
   key: string;
-  does: Key;
-  act(room: Room): void;
+  label: Key;
+  act(store: ViewerStore): void;
 }
 
 /** Of single characters, which work unless somebody types (and can be switched off: WCAG 2.2, 2.1.4). */
 export const SHORTCUTS: readonly Shortcut[] = [
-  { key: "w", does: "view.tool.window", act: (room) => act.pickTool(room, "window") },
-  { key: "p", does: "view.tool.pan", act: (room) => act.pickTool(room, "pan") },
-  { key: "z", does: "view.tool.zoom", act: (room) => act.pickTool(room, "zoom") },
-  { key: "l", does: "view.tool.length", act: (room) => act.pickTool(room, "length") },
-  { key: "x", does: "view.length.clear", act: act.clearLines },
-  { key: "d", does: "view.window.full", act: act.full },
-  { key: "a", does: "view.window.auto", act: act.lungs },
-  { key: "i", does: "view.invert", act: act.invert },
-  { key: "r", does: "view.rotate", act: (room) => act.rotate(room, 90) },
-  { key: "R", does: "view.rotate.back", act: (room) => act.rotate(room, 270) },
-  { key: "+", does: "view.zoom.in", act: (room) => act.zoomTo(room, 1.25) },
-  { key: "-", does: "view.zoom.out", act: (room) => act.zoomTo(room, 0.8) },
-  { key: "1", does: "view.zoom.actual", act: act.actual },
-  { key: "0", does: "view.reset", act: act.resetPane },
-  { key: "v", does: "view.prior.toggle", act: act.togglePrior },
-  { key: "f", does: "view.full", act: (room) => toggle(room.full) },
-  { key: "u", does: "view.brush.undo", act: act.undo },
-  { key: "?", does: "view.help", act: (room) => toggle(room.help) },
+  { key: "w", label: "view.tool.window", act: (store) => act.pickTool(store, "window") },
+  { key: "p", label: "view.tool.pan", act: (store) => act.pickTool(store, "pan") },
+  { key: "z", label: "view.tool.zoom", act: (store) => act.pickTool(store, "zoom") },
+  { key: "l", label: "view.tool.length", act: (store) => act.pickTool(store, "length") },
+  { key: "x", label: "view.length.clear", act: act.clearLines },
+  { key: "d", label: "view.window.full", act: act.showFullRange },
+  { key: "a", label: "view.window.auto", act: act.showLungContrast },
+  { key: "i", label: "view.invert", act: act.invert },
+  { key: "r", label: "view.rotate", act: (store) => act.rotate(store, 90) },
+  { key: "R", label: "view.rotate.back", act: (store) => act.rotate(store, 270) },
+  { key: "+", label: "view.zoom.in", act: (store) => act.zoomTo(store, 1.25) },
+  { key: "-", label: "view.zoom.out", act: (store) => act.zoomTo(store, 0.8) },
+  { key: "1", label: "view.zoom.actual", act: act.zoomToPixels },
+  { key: "0", label: "view.reset", act: act.resetPane },
+  { key: "v", label: "view.prior.toggle", act: act.togglePrior },
+  { key: "f", label: "view.full", act: (store) => toggle(store.fullScreen) },
+  { key: "u", label: "view.brush.undo", act: act.undoStroke },
+  { key: "?", label: "view.help", act: (store) => toggle(store.helpOpen) },
 ];
 
 /** What the arrows and the space bar do while the viewport has the focus. */
@@ -52,81 +52,81 @@ const STEP = 24;
 const toggle = (signal: { value: boolean }) => {
   signal.value = !signal.value;
 };
-const typing = (target: EventTarget | null) =>
+const isTyping = (target: EventTarget | null) =>
   target instanceof HTMLElement &&
   (target.isContentEditable || target.matches("input:not([type=range]), textarea, select"));
 
 /** Act on a key of the page. */
-export function onShortcut(event: KeyboardEvent, room: Room, on: boolean): void {
+export function onShortcut(event: KeyboardEvent, store: ViewerStore, on: boolean): void {
   if (event.target instanceof Element && event.target.closest("dialog")) return;
-  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
+  if (event.defaultPrevented || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
   if (event.key === "Escape") {
-    leave(event, room);
+    onEscape(event, store);
     return;
   }
   const shortcut = on && SHORTCUTS.find(({ key }) => key === event.key);
   if (!shortcut) return;
   event.preventDefault();
-  shortcut.act(room);
+  shortcut.act(store);
 }
 
-function leave(event: KeyboardEvent, room: Room): void {
-  if (room.open.brush.value !== null) act.stopPainting(room);
-  else if (room.full.value) room.full.value = false;
+function onEscape(event: KeyboardEvent, store: ViewerStore): void {
+  if (store.open.brush.value !== null) act.stopPainting(store);
+  else if (store.fullScreen.value) store.fullScreen.value = false;
   else return;
   event.preventDefault();
 }
 
 /** Act on a key within the viewport. */
-export function onArrows(event: KeyboardEvent, room: Room, pane: Pane): void {
+export function onViewportKey(event: KeyboardEvent, store: ViewerStore, pane: Pane): void {
   if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
-  const painting = room.open.brush.value !== null && pane === current(room);
-  const measuring = !painting && room.tool.value === "length" && pane.ruler !== null;
+  const painting = store.open.brush.value !== null && pane === currentPane(store);
+  const measuring = !painting && store.tool.value === "length" && pane.ruler !== null;
   const arrow = ARROWS[event.key];
   if (arrow) {
     event.preventDefault();
-    if (painting || measuring) moveCursor(room, pane, arrow, painting && event.shiftKey);
+    if (painting || measuring) moveCursor(store, pane, arrow, painting && event.shiftKey);
     else if (event.shiftKey) {
       const bits = pane.pixels.value?.bits ?? 8;
-      pane.window.value = dragged(pane.window.value, [STEP * arrow[0], STEP * arrow[1]], bits);
-      room.said.value = windowWords(pane);
+      pane.window.value = dragWindow(pane.window.value, [STEP * arrow[0], STEP * arrow[1]], bits);
+      store.announcement.value = describeWindow(pane);
     } else if (pane.view.value) {
       pane.view.value = panBy(pane.view.value, pane.frame, [-2 * STEP * arrow[0], -2 * STEP * arrow[1]]);
     }
   } else if (event.key === " " && (painting || measuring)) {
     event.preventDefault();
-    pane.cursor.value ??= act.middle(pane);
+    pane.cursor.value ??= act.centreOf(pane);
     if (painting) {
-      begin(room, pane, pane.cursor.value);
-      room.said.value = t("view.brush.count", { count: room.open.strokes.value.length });
-    } else measure(room, pane, pane.cursor.value);
+      beginStroke(store, pane, pane.cursor.value);
+      store.announcement.value = t("view.brush.count", { count: store.open.strokes.value.length });
+    } else measure(store, pane, pane.cursor.value);
   }
 }
 
 /** Move the cursor by a brush's half or by ten screen pixels, in the directions of the screen. */
-function moveCursor(room: Room, pane: Pane, arrow: Point, paint: boolean): void {
-  const from = pane.cursor.value ?? act.middle(pane);
+function moveCursor(store: ViewerStore, pane: Pane, arrow: Point, paint: boolean): void {
+  const from = pane.cursor.value ?? act.centreOf(pane);
   const { view, affine } = { view: pane.view.value, affine: pane.affine.value };
   if (!view || !affine) return;
-  const step = room.open.brush.value === null ? 10 / Math.hypot(affine[0], affine[1]) : radiusOf(room, pane) / 2;
+  const step = store.open.brush.value === null ? 10 / Math.hypot(affine[0], affine[1]) : brushRadius(store, pane) / 2;
   const quarter = view.turn / 90;
   const [dx, dy] = [arrow, [arrow[1], -arrow[0]], [-arrow[0], -arrow[1]], [-arrow[1], arrow[0]]][quarter] as Point;
   const to: Point = [clamp(from[0] + step * dx, 0, pane.frame.width), clamp(from[1] + step * dy, 0, pane.frame.height)];
   pane.cursor.value = to;
   if (!paint) return;
-  if (room.open.strokes.value.length === 0) begin(room, pane, from);
-  addTo(room, to);
+  if (store.open.strokes.value.length === 0) beginStroke(store, pane, from);
+  extendStroke(store, to);
 }
 
 /** Take one end of a length: the first begins a line, the second ends it. */
-function measure(room: Room, pane: Pane, point: Point): void {
-  const begun = pane.begun.value;
-  pane.begun.value = begun ? null : point;
-  if (!begun) {
-    room.said.value = t("view.length.begun");
+function measure(store: ViewerStore, pane: Pane, point: Point): void {
+  const lineStart = pane.lineStart.value;
+  pane.lineStart.value = lineStart ? null : point;
+  if (!lineStart) {
+    store.announcement.value = t("view.length.begun");
     return;
   }
-  const line = [begun, point] as const;
+  const line = [lineStart, point] as const;
   pane.lines.value = [...pane.lines.value, line];
-  room.said.value = lengthWords(pane, line);
+  store.announcement.value = formatLength(pane, line);
 }

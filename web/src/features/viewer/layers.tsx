@@ -1,9 +1,9 @@
 // What is laid over an image, following it through pan, zoom and rotation: heatmap, strokes, lengths, sides, a scale bar.
 import { useEffect, useRef } from "preact/hooks";
-import { number, t } from "../../i18n";
+import { formatNumber, t } from "../../i18n";
 import type { Overlay, Stroke } from "../study/open-study";
 import { colour } from "./colour-map";
-import { type Affine, apply, gridOver, length, type Point, scaleBar, sides } from "./geometry";
+import { type Affine, apply, chooseScaleBar, findSides, gridToAffine, measureLength, type Point } from "./geometry";
 import { isLateral } from "./image-facts";
 import type { Line, Pane } from "./pane";
 import { HALF } from "./strokes";
@@ -11,21 +11,21 @@ import { HALF } from "./strokes";
 const matrix = (affine: Affine) => `matrix(${affine.join(",")})`;
 
 /** A model's heatmap as it is: one flat square a cell, and words that nobody can overlook. */
-export function HeatLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
+export function HeatmapLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { rows, columns, labels, values } = overlay.heatmap;
   const cells = values[labels.indexOf(overlay.label)];
   const affine = pane.affine.value;
-  const there = affine !== null;
+  const visible = affine !== null;
   useEffect(() => {
-    const context = there && canvas.current?.getContext("2d");
+    const context = visible && canvas.current?.getContext("2d");
     if (!context || !cells) return;
     const picture = context.createImageData(columns, rows);
     cells.flat().forEach((value, i) => {
       picture.data.set([...colour(value), 255 * value], 4 * i); // low values leave the image as it is
     });
     context.putImageData(picture, 0, 0);
-  }, [there, cells, columns, rows]);
+  }, [visible, cells, columns, rows]);
   if (!affine || !cells) return null;
   return (
     <div class="view-layer">
@@ -39,7 +39,7 @@ export function HeatLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
           width: `${columns}px`,
           height: `${rows}px`,
           opacity: overlay.opacity,
-          transform: matrix(gridOver(affine, pane.frame, columns, rows)),
+          transform: matrix(gridToAffine(affine, pane.frame, columns, rows)),
         }}
       />
       <p class="view-caution">{t("view.heat.caution", { columns, rows })}</p>
@@ -56,13 +56,13 @@ interface MarksProps {
 }
 
 /** Everything that is drawn in lines. */
-export function Marks({ pane, strokes, mode, radius }: MarksProps) {
+export function MarkLayer({ pane, strokes, mode, radius }: MarksProps) {
   const affine = pane.affine.value;
   if (!affine) return null;
   const { width, height } = pane.box.value;
   const cursor = pane.cursor.value;
-  const begun = pane.begun.value;
-  const lines: Line[] = begun && cursor ? [...pane.lines.value, [begun, cursor]] : pane.lines.value;
+  const lineStart = pane.lineStart.value;
+  const lines: Line[] = lineStart && cursor ? [...pane.lines.value, [lineStart, cursor]] : pane.lines.value;
   const hatch = `hatch-${pane.image.id}`;
   return (
     <svg class="view-marks" width={width} height={height} aria-hidden="true">
@@ -97,12 +97,12 @@ export function Marks({ pane, strokes, mode, radius }: MarksProps) {
       <g transform={matrix(affine)}>
         {radius !== null && cursor && <circle class="view-brush" cx={cursor[0]} cy={cursor[1]} r={radius} />}
       </g>
-      {radius === null && cursor && <Cross at={apply(affine, cursor)} />}
+      {radius === null && cursor && <CursorCross at={apply(affine, cursor)} />}
       {lines.map((line, i) => (
-        <Length key={i} line={line} pane={pane} affine={affine} />
+        <LengthLine key={i} line={line} pane={pane} affine={affine} />
       ))}
       <Sides pane={pane} />
-      <Bar pane={pane} />
+      <ScaleBar pane={pane} />
     </svg>
   );
 }
@@ -119,11 +119,11 @@ function inverseScale([a, b, c, d]: Affine): string {
   return `scale(${1 / Math.hypot(a, b)} ${1 / Math.hypot(c, d)})`;
 }
 
-function Cross({ at: [x, y] }: { at: Point }) {
+function CursorCross({ at: [x, y] }: { at: Point }) {
   return <path class="view-cross" d={`M${x - 9} ${y}h18M${x} ${y - 9}v18`} />;
 }
 
-function Length({ line, pane, affine }: { line: Line; pane: Pane; affine: Affine }) {
+function LengthLine({ line, pane, affine }: { line: Line; pane: Pane; affine: Affine }) {
   const [from, to] = [apply(affine, line[0]), apply(affine, line[1])];
   return (
     <g class="view-length">
@@ -131,14 +131,14 @@ function Length({ line, pane, affine }: { line: Line; pane: Pane; affine: Affine
       <circle cx={from[0]} cy={from[1]} r="3" />
       <circle cx={to[0]} cy={to[1]} r="3" />
       <text x={to[0] + 8} y={to[1] - 8}>
-        {lengthWords(pane, line)}
+        {formatLength(pane, line)}
       </text>
     </g>
   );
 }
 
-export function lengthWords(pane: Pane, line: Line): string {
-  const value = number(length(pane.frame, line), 1);
+export function formatLength(pane: Pane, line: Line): string {
+  const value = formatNumber(measureLength(pane.frame, line), 1);
   return t(pane.ruler === "detector" ? "view.mm.detector" : "view.mm", { value });
 }
 
@@ -153,7 +153,7 @@ function Sides({ pane }: { pane: Pane }) {
     top: [width / 2, 24],
     bottom: [width / 2, height - 58],
   };
-  const where = sides(view.turn);
+  const where = findSides(view.turn);
   // Only DICOM can say how the patient lay; of other files it is a convention.
   const assumed = pane.image.format.toLowerCase() !== "dicom";
   return (
@@ -175,17 +175,17 @@ function Sides({ pane }: { pane: Pane }) {
   );
 }
 
-function Bar({ pane }: { pane: Pane }) {
+function ScaleBar({ pane }: { pane: Pane }) {
   const view = pane.view.value;
   if (!view || !pane.ruler) return null;
   const { width, height } = pane.box.value;
-  const mm = scaleBar(view.scale, width / 4);
+  const mm = chooseScaleBar(view.scale, width / 4);
   const long = mm * view.scale;
   return (
     <g class="view-bar" data-mm={mm}>
       <path d={`M${width - 14 - long} ${height - 18}v6h${long}v-6`} />
       <text x={width - 14} y={height - 22}>
-        {t(pane.ruler === "detector" ? "view.mm.detector" : "view.mm", { value: number(mm, mm < 1 ? 1 : 0) })}
+        {t(pane.ruler === "detector" ? "view.mm.detector" : "view.mm", { value: formatNumber(mm, mm < 1 ? 1 : 0) })}
       </text>
     </g>
   );

@@ -1,12 +1,12 @@
 // The bars that come with what is laid over an image: the heatmap's legend and opacity, the brush's size.
-import { number, t, word } from "../../i18n";
-import { stopPainting, undo } from "./actions";
+import { formatNumber, t, translateTerm } from "../../i18n";
+import { stopPainting, undoStroke } from "./actions";
 import { GRADIENT } from "./colour-map";
 import type { Pane } from "./pane";
-import { current, type Room, radiusOf } from "./viewer-store";
+import { brushRadius, currentPane, type ViewerStore } from "./viewer-store";
 
-export function HeatBar({ room }: { room: Room }) {
-  const { overlay } = room.open;
+export function HeatmapBar({ store }: { store: ViewerStore }) {
+  const { overlay } = store.open;
   if (!overlay.value) return null;
   const { label, opacity } = overlay.value;
   const set = (value: number) => {
@@ -14,7 +14,7 @@ export function HeatBar({ room }: { room: Room }) {
   };
   return (
     <section class="view-bar-row" aria-label={t("view.heat")}>
-      <strong>{t("view.heat.of", { label: word("label", label) })}</strong>
+      <strong>{t("view.heat.of", { label: translateTerm("label", label) })}</strong>
       <label>
         {t("view.heat.opacity")}
         <input
@@ -24,7 +24,7 @@ export function HeatBar({ room }: { room: Room }) {
           step="0.05"
           value={opacity}
           onInput={(event) => set(Number(event.currentTarget.value))}
-          aria-valuetext={t("view.percent", { percent: number(100 * opacity, 0) })}
+          aria-valuetext={t("view.percent", { percent: formatNumber(100 * opacity, 0) })}
         />
       </label>
       <span class="view-legend">
@@ -37,31 +37,31 @@ export function HeatBar({ room }: { room: Room }) {
 }
 
 /** While somebody paints, and as long as something is painted: hatching without words would puzzle. */
-export function BrushBar({ room }: { room: Room }) {
-  const { brush, strokes, meaning } = room.open;
-  const pane = current(room);
-  const none = strokes.value.length === 0;
-  if (!pane || (brush.value === null && none)) return null;
-  const mode = meaning.value;
+export function BrushBar({ store }: { store: ViewerStore }) {
+  const { brush, strokes, brushMode } = store.open;
+  const pane = currentPane(store);
+  const empty = strokes.value.length === 0;
+  if (!pane || (brush.value === null && empty)) return null;
+  const mode = brushMode.value;
   const clear = () => {
     strokes.value = [];
-    room.said.value = t("view.brush.count", { count: 0 });
+    store.announcement.value = t("view.brush.count", { count: 0 });
   };
   return (
     <section class="view-bar-row" aria-label={t("view.brush")}>
       <strong class="view-swatch" data-mode={mode}>
         {t(mode === "exclude" ? "view.brush.exclude" : "view.brush.include")}
       </strong>
-      {brush.value !== null && <Size room={room} pane={pane} />}
+      {brush.value !== null && <BrushSize store={store} pane={pane} />}
       <span class="view-buttons">
-        <button type="button" disabled={none} onClick={() => undo(room)}>
+        <button type="button" disabled={empty} onClick={() => undoStroke(store)}>
           {t("view.brush.undo")}
         </button>
-        <button type="button" disabled={none} onClick={clear}>
+        <button type="button" disabled={empty} onClick={clear}>
           {t("view.brush.clear")}
         </button>
         {brush.value !== null && (
-          <button type="button" onClick={() => stopPainting(room)}>
+          <button type="button" onClick={() => stopPainting(store)}>
             {t("view.brush.done")}
           </button>
         )}
@@ -70,10 +70,10 @@ export function BrushBar({ room }: { room: Room }) {
   );
 }
 
-function Size({ room, pane }: { room: Room; pane: Pane }) {
-  const radius = radiusOf(room, pane);
+function BrushSize({ store, pane }: { store: ViewerStore; pane: Pane }) {
+  const radius = brushRadius(store, pane);
   const largest = Math.max(8, Math.round(Math.min(pane.frame.width, pane.frame.height) / 3));
-  const words = t("view.brush.pixels", { radius });
+  const sizeText = t("view.brush.pixels", { radius });
   return (
     <label>
       {t("view.brush.size")}
@@ -83,12 +83,12 @@ function Size({ room, pane }: { room: Room; pane: Pane }) {
         max={largest}
         step="1"
         value={radius}
-        aria-valuetext={words}
+        aria-valuetext={sizeText}
         onInput={(event) => {
-          room.radius.value = Number(event.currentTarget.value);
+          store.radius.value = Number(event.currentTarget.value);
         }}
       />
-      <output>{words}</output>
+      <output>{sizeText}</output>
     </label>
   );
 }

@@ -4,87 +4,94 @@ import { useEffect, useMemo } from "preact/hooks";
 import { api, body, me } from "../../api/client";
 import type { Identity } from "../../api/types";
 import { t } from "../../i18n";
-import { apply, inverse, type Point, panBy, zoomAt } from "./geometry";
+import { apply, invertAffine, type Point, panBy, zoomAt } from "./geometry";
 import { dragZoom, type Handlers } from "./gestures";
-import { factsOf, figuresOf, labelOf, relation, whenOf, whoOf } from "./image-facts";
-import { onArrows } from "./keyboard";
-import { HeatLayer, lengthWords, Marks } from "./layers";
+import {
+  describeExposure,
+  describePane,
+  describePatient,
+  describeRelation,
+  describeTime,
+  describeView,
+} from "./image-facts";
+import { onViewportKey } from "./keyboard";
+import { formatLength, HeatmapLayer, MarkLayer } from "./layers";
 import type { Pane } from "./pane";
-import { addTo, begin, dropLast } from "./strokes";
-import { type Room, radiusOf } from "./viewer-store";
-import { Screen } from "./viewport";
-import { dragged } from "./window";
+import { beginStroke, extendStroke, removeLastStroke } from "./strokes";
+import { brushRadius, type ViewerStore } from "./viewer-store";
+import { Viewport } from "./viewport";
+import { dragWindow } from "./window";
 
-export function PaneView({ room, pane }: { room: Room; pane: Pane }) {
-  const identity = useIdentity(room, pane.study.id);
-  const [who, when] = [whoOf(pane, identity), whenOf(pane, identity)];
-  const painting = !pane.prior && room.open.brush.value !== null;
-  const overlay = room.open.overlay.value;
-  const ofThis = (id: string) => room.open.predictions.value.find((one) => one.id === id)?.image;
-  const laid =
-    overlay && !pane.prior && (ofThis(overlay.prediction) ?? pane.image.id) === pane.image.id ? overlay : null;
-  const strokes = pane.prior ? [] : room.open.strokes.value;
-  const handlers = useMemo(() => handlersOf(room, pane), [room, pane]);
+export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
+  const identity = useIdentity(store, pane.study.id);
+  const [patient, time] = [describePatient(pane, identity), describeTime(pane, identity)];
+  const painting = !pane.prior && store.open.brush.value !== null;
+  const overlay = store.open.overlay.value;
+  const imageOf = (id: string) => store.open.predictions.value.find((one) => one.id === id)?.image;
+  const shownOverlay =
+    overlay && !pane.prior && (imageOf(overlay.prediction) ?? pane.image.id) === pane.image.id ? overlay : null;
+  const strokes = pane.prior ? [] : store.open.strokes.value;
+  const handlers = useMemo(() => handlersOf(store, pane), [store, pane]);
   const focus = () => {
-    room.onPrior.value = pane.prior;
+    store.onPrior.value = pane.prior;
   };
-  const both = room.prior.value !== null;
-  const which = pane.prior ? relation(room, pane) : t("view.current");
+  const both = store.prior.value !== null;
+  const relation = pane.prior ? describeRelation(store, pane) : t("view.current");
   return (
-    <article class="view-pane" data-prior={pane.prior} data-active={both && room.onPrior.value === pane.prior}>
+    <article class="view-pane" data-prior={pane.prior} data-active={both && store.onPrior.value === pane.prior}>
       <header class="view-banner">
-        {both && <strong class="view-which">{which}</strong>}
-        <strong>{who}</strong>
-        <span>{when}</span>
-        <span class="soft">{factsOf(pane.image).join(" · ")}</span>
+        {both && <strong class="view-which">{relation}</strong>}
+        <strong>{patient}</strong>
+        <span>{time}</span>
+        <span class="soft">{describeExposure(pane.image).join(" · ")}</span>
       </header>
-      <Screen
+      <Viewport
         pane={pane}
-        engine={room.engine.value}
-        slow={room.slow}
-        pixelsOf={room.pixels}
-        label={labelOf(pane, which, who, when)}
-        active={both && room.onPrior.value === pane.prior}
+        engine={store.engine.value}
+        slow={store.useCpu}
+        pixelsOf={store.pixels}
+        label={describePane(pane, relation, patient, time)}
+        active={both && store.onPrior.value === pane.prior}
         handlers={handlers}
         onFocus={focus}
-        onKeyDown={(event) => onArrows(event, room, pane)}
+        onKeyDown={(event) => onViewportKey(event, store, pane)}
       >
-        {laid && <HeatLayer pane={pane} overlay={laid} />}
-        <Marks
+        {shownOverlay && <HeatmapLayer pane={pane} overlay={shownOverlay} />}
+        <MarkLayer
           pane={pane}
           strokes={strokes}
-          mode={room.open.meaning.value}
-          radius={painting ? radiusOf(room, pane) : null}
+          mode={store.open.brushMode.value}
+          radius={painting ? brushRadius(store, pane) : null}
         />
-        <p class="view-figures">{pane.affine.value && figuresOf(pane)}</p>
-      </Screen>
+        <p class="view-figures">{pane.affine.value && describeView(pane)}</p>
+      </Viewport>
     </article>
   );
 }
 
-function useIdentity(room: Room, study: string): Identity | null {
+function useIdentity(store: ViewerStore, study: string): Identity | null {
   const allowed = me.value?.sees_names ?? false;
   useEffect(() => {
-    if (!allowed || room.identities.peek().has(study)) return;
+    if (!allowed || store.identities.peek().has(study)) return;
     body(api.GET("/api/studies/{study}/identity", { params: { path: { study } } })).then(
-      (found) => {
-        room.identities.value = new Map(room.identities.value).set(study, found);
+      (identity) => {
+        store.identities.value = new Map(store.identities.value).set(study, identity);
       },
       () => undefined, // the banner then says the pseudonym
     );
-  }, [room, study, allowed]);
-  return room.identities.value.get(study) ?? null;
+  }, [store, study, allowed]);
+  return store.identities.value.get(study) ?? null;
 }
 
-function handlersOf(room: Room, pane: Pane): Handlers {
-  const { open } = room;
-  const inImage = (at: Point): Point | null => (pane.affine.value ? apply(inverse(pane.affine.value), at) : null);
+function handlersOf(store: ViewerStore, pane: Pane): Handlers {
+  const { open } = store;
+  const inImage = (at: Point): Point | null => (pane.affine.value ? apply(invertAffine(pane.affine.value), at) : null);
   return {
-    tool: () => (open.brush.value !== null && !pane.prior ? "paint" : room.tool.value),
+    tool: () => (open.brush.value !== null && !pane.prior ? "paint" : store.tool.value),
     start(tool, at) {
       const point = inImage(at);
       if (!point) return;
-      if (tool === "paint") begin(room, pane, point);
+      if (tool === "paint") beginStroke(store, pane, point);
       if (tool === "length" && pane.ruler) pane.lines.value = [...pane.lines.value, [point, point]];
     },
     move(tool, from, to) {
@@ -92,26 +99,26 @@ function handlersOf(room: Room, pane: Pane): Handlers {
       if (!view || !point) return;
       const moved: Point = [to[0] - from[0], to[1] - from[1]];
       if (tool === "pan") pane.view.value = panBy(view, pane.frame, moved);
-      if (tool === "window") pane.window.value = dragged(pane.window.value, moved, pane.pixels.value?.bits ?? 8);
+      if (tool === "window") pane.window.value = dragWindow(pane.window.value, moved, pane.pixels.value?.bits ?? 8);
       if (tool === "zoom") {
         const { width, height } = pane.box.value;
         pane.view.value = zoomAt(view, pane.frame, pane.box.value, dragZoom(moved[1]), [width / 2, height / 2]);
       }
       if (tool === "paint") {
-        addTo(room, point);
+        extendStroke(store, point);
         pane.cursor.value = point;
       }
       const last = pane.lines.value.at(-1);
       if (tool === "length" && last && pane.ruler)
         pane.lines.value = [...pane.lines.value.slice(0, -1), [last[0], point]];
     },
-    end(tool, whole) {
-      if (tool === "paint" && !whole) dropLast(room);
+    end(tool, complete) {
+      if (tool === "paint" && !complete) removeLastStroke(store);
       if (tool !== "length" || !pane.ruler) return;
       const line = pane.lines.value.at(-1);
       const empty = line && line[0][0] === line[1][0] && line[0][1] === line[1][1];
-      if (line && (empty || !whole)) pane.lines.value = pane.lines.value.slice(0, -1);
-      else if (line) room.said.value = lengthWords(pane, line);
+      if (line && (empty || !complete)) pane.lines.value = pane.lines.value.slice(0, -1);
+      else if (line) store.announcement.value = formatLength(pane, line);
     },
     hover(at) {
       const painting = open.brush.value !== null && !pane.prior;

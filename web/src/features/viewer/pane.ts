@@ -3,7 +3,7 @@
 import { type Signal, signal } from "@preact/signals";
 import type { Refusal } from "../../api/client";
 import type { Image, Study } from "../../api/types";
-import { type Affine, affineOf, type Box, type Frame, type Point, type View, whole } from "./geometry";
+import { type Affine, type Box, type Frame, fitView, type Point, type View, viewToAffine } from "./geometry";
 import type { Pixels } from "./pixels";
 import { fullRange, type Window } from "./window";
 
@@ -30,20 +30,20 @@ export interface Pane {
   invert: Signal<boolean>;
   lines: Signal<Line[]>;
   /** One end of a length that the keyboard has begun. */
-  begun: Signal<Point | null>;
+  lineStart: Signal<Point | null>;
   /** The keyboard's place in the image, while it paints or measures. */
   cursor: Signal<Point | null>;
 }
 
-export function paneOf(image: Image, study: Study, prior: boolean): Pane {
+export function createPane(image: Image, study: Study, prior: boolean): Pane {
   const { pixel_spacing_row: row, pixel_spacing_col: column, pixel_spacing_kind: kind } = image.facts;
-  const spaced = row !== undefined && column !== undefined && row > 0 && column > 0 && kind !== undefined;
+  const hasSpacing = row !== undefined && column !== undefined && row > 0 && column > 0 && kind !== undefined;
   return {
     image,
     study,
     prior,
-    frame: { width: image.width, height: image.height, column: spaced ? column : 1, row: spaced ? row : 1 },
-    ruler: spaced ? kind : null,
+    frame: { width: image.width, height: image.height, column: hasSpacing ? column : 1, row: hasSpacing ? row : 1 },
+    ruler: hasSpacing ? kind : null,
     pixels: signal(null),
     problem: signal(null),
     box: signal({ width: 0, height: 0 }),
@@ -52,29 +52,32 @@ export function paneOf(image: Image, study: Study, prior: boolean): Pane {
     window: signal(fullRange(8)), // until the pixels are there: the server stores in 8 bits what 8 bits can hold
     invert: signal(false),
     lines: signal([]),
-    begun: signal(null),
+    lineStart: signal(null),
     cursor: signal(null),
   };
 }
 
 /** Show the whole image upright, as its file means it. */
-export function reset(pane: Pane): void {
-  pane.view.value = whole(pane.frame, pane.box.value, 0);
+export function resetView(pane: Pane): void {
+  pane.view.value = fitView(pane.frame, pane.box.value, 0);
   pane.window.value = fullRange(pane.pixels.value?.bits ?? 8);
   pane.invert.value = false;
 }
 
 /** Return whether the image is shown as large as it fits, so that it should keep fitting when the viewport changes. */
-export function fits(pane: Pane): boolean {
+export function isFitted(pane: Pane): boolean {
   const view = pane.view.value;
   if (!view) return true;
-  const most = whole(pane.frame, pane.box.value, view.turn);
-  const [now, then] = [affineOf(view, pane.frame, pane.box.value), affineOf(most, pane.frame, pane.box.value)];
-  return now.every((value, i) => Math.abs(value - (then[i] as number)) < 0.5);
+  const fitted = fitView(pane.frame, pane.box.value, view.turn);
+  const [currentMap, fittedMap] = [
+    viewToAffine(view, pane.frame, pane.box.value),
+    viewToAffine(fitted, pane.frame, pane.box.value),
+  ];
+  return currentMap.every((value, i) => Math.abs(value - (fittedMap[i] as number)) < 0.5);
 }
 
 /** Return screen pixels (of the device) an image pixel. */
-export function zoom(pane: Pane): number {
+export function screenZoom(pane: Pane): number {
   const affine = pane.affine.value;
   return affine ? Math.hypot(affine[0], affine[1]) * (globalThis.devicePixelRatio || 1) : 0;
 }

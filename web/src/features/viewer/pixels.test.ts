@@ -1,7 +1,7 @@
 // The PNG files are made here by hand (PNG specification, third edition, 5 and 11.2), not by the library that reads them.
 import { crc32, deflateSync } from "node:zlib";
 import { expect, test } from "vitest";
-import { decodeGrey, halved, levelsOf } from "./pixels";
+import { buildLevels, decodeGrey, halve } from "./pixels";
 
 function png(width: number, height: number, depth: number, colourType: number, rows: number[][]): Uint8Array {
   const chunk = (type: string, data: Buffer) => {
@@ -51,13 +51,13 @@ test("a picture in colour is not a radiograph", () => {
 test("means of 2 x 2 pixels, rounded to the nearest; at an odd edge of what is there", () => {
   // Columns 1 and 2, then 3 alone: (1 + 2 + 4 + 5) / 4 = 3, (3 + 6) / 2 = 4.5 -> 5, (7 + 8) / 2 = 7.5 -> 8, 9.
   const values = new Uint16Array([1, 2, 3, 4, 5, 6, 7, 8, 9]);
-  const half = halved({ width: 3, height: 3, bits: 16, values });
+  const half = halve({ width: 3, height: 3, bits: 16, values });
   expect([half.width, half.height, ...half.values]).toEqual([2, 2, 3, 5, 8, 9]);
 });
 
 test("levels go down to what any viewport can show whole", () => {
   const plate = { width: 2049, height: 10, bits: 8, values: new Uint8Array(20490).fill(200) } as const;
-  const levels = levelsOf(plate);
+  const levels = buildLevels(plate);
   expect(levels.map(({ width, height }) => [width, height])).toEqual([
     [2049, 10],
     [1025, 5],

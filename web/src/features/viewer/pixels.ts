@@ -27,14 +27,14 @@ const COARSEST = 512;
  * Return an image, then its means of 2 x 2, 4 x 4, ... pixels. A screen that shows each third pixel of a plate turns its
  * noise into grain that is not there; means don't.
  */
-export function levelsOf(pixels: Pixels): Pixels[] {
+export function buildLevels(pixels: Pixels): Pixels[] {
   const levels = [pixels];
-  for (let last = pixels; Math.max(last.width, last.height) > COARSEST; levels.push(last)) last = halved(last);
+  for (let last = pixels; Math.max(last.width, last.height) > COARSEST; levels.push(last)) last = halve(last);
   return levels;
 }
 
 /** Return the means of squares of 2 pixels, rounded; those at the right and lower edge may be of fewer. */
-export function halved({ width, height, bits, values }: Pixels): Pixels {
+export function halve({ width, height, bits, values }: Pixels): Pixels {
   const [columns, rows] = [Math.ceil(width / 2), Math.ceil(height / 2)];
   const means = bits === 8 ? new Uint8Array(columns * rows) : new Uint16Array(columns * rows);
   for (let y = 0; y < rows; y++) {

@@ -13,18 +13,18 @@ import {
   setUseCPURendering,
   type Types,
 } from "@cornerstonejs/core";
-import { factsOf, imageOf, type Known } from "./cornerstone-image";
+import { createImage, findMetadata, type LoadedImage } from "./cornerstone-image";
 import {
   type Affine,
   affineFrom,
-  affineOf,
   type Box,
   clamp,
-  direction,
   type Frame,
+  fitView,
   type Point,
+  turnDirection,
   type View,
-  whole,
+  viewToAffine,
 } from "./geometry";
 import type { Pixels } from "./pixels";
 import type { Window } from "./window";
@@ -34,27 +34,27 @@ const SCHEME = "pneumo";
 const RENDERING = { preferSizeOverAccuracy: false, strictZSpacingForVolumeViewport: true, webGlContextCount: 1 };
 
 /** What Cornerstone's viewport has, and its types keep to itself. */
-interface Inner {
+interface CornerstoneInternals {
   useCPURendering: boolean;
   stackInvalidated: boolean;
   setRotation(degrees: number): void;
 }
 
 /** One viewport. */
-export interface Stage {
+export interface ViewportHandle {
   /** Show an image, of which means are at hand for when it is drawn small (see `levelsOf`). */
   show(id: string, levels: Pixels[], frame: Frame): Promise<void>;
   /** Show a part of it; returns where the viewport then says that the image lies. */
-  aim(view: View): Affine;
-  paint(window: Window, invert: boolean): void;
+  setView(view: View): Affine;
+  setWindow(window: Window, invert: boolean): void;
   /** Take over the element's new size. */
   resize(): void;
   close(): void;
 }
 export interface Engine {
   /** Whether this engine can draw an image of that size; else one on the CPU can. */
-  holds(frame: Frame): boolean;
-  stage(element: HTMLDivElement): Stage;
+  canDraw(frame: Frame): boolean;
+  addViewport(element: HTMLDivElement): ViewportHandle;
   /** Forget all viewports and all pixels. */
   close(): void;
 }
@@ -65,55 +65,58 @@ export interface Engine {
  * @param onLost - Called when the GPU is taken away, as phones do with pages in the background.
  */
 export function startEngine(cpu: boolean, onLost: () => void): Engine {
-  const known = new Map<string, Known>();
+  const loadedImages = new Map<string, LoadedImage>();
   const { webgl2, maxTextureSize } = getRenderingCapabilities();
-  const slow = cpu || !webgl2;
+  const onCpu = cpu || !webgl2;
   init({ rendering: RENDERING, debug: {} });
-  setUseCPURendering(slow, false);
-  imageLoader.registerImageLoader(SCHEME, (imageId) => ({ promise: Promise.resolve(imageOf(imageId, known)) }));
-  const facts = (type: string, imageId: unknown) => factsOf(type, known.get(String(imageId)));
+  setUseCPURendering(onCpu, false);
+  imageLoader.registerImageLoader(SCHEME, (imageId) => ({
+    promise: Promise.resolve(createImage(imageId, loadedImages)),
+  }));
+  const facts = (type: string, imageId: unknown) => findMetadata(type, loadedImages.get(String(imageId)));
   metaData.addProvider(facts, 1000);
   const engine = new RenderingEngine();
-  const lost = (event: Event) => {
+  const onContextLost = (event: Event) => {
     if ((event as CustomEvent<{ renderingEngineId: string }>).detail.renderingEngineId === engine.id) onLost();
   };
-  eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost);
+  eventTarget.addEventListener(Enums.Events.WEBGL_CONTEXT_LOST, onContextLost);
   let stages = 0;
   let open = true;
   return {
-    holds: ({ width, height }) => slow || Math.max(width, height) <= maxTextureSize,
-    stage(element) {
+    canDraw: ({ width, height }) => onCpu || Math.max(width, height) <= maxTextureSize,
+    addViewport(element) {
       stages += 1;
       const viewportId = `${engine.id}-${stages}`;
       engine.enableElement({ viewportId, type: Enums.ViewportType.STACK, element });
       const viewport = engine.getViewport(viewportId) as Types.IStackViewport;
-      return new CornerstoneStage(viewport, element, known, () => {
+      return new CornerstoneViewport(viewport, element, loadedImages, () => {
         if (open) engine.disableElement(viewportId);
       });
     },
     close() {
       open = false;
-      eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, lost);
+      eventTarget.removeEventListener(Enums.Events.WEBGL_CONTEXT_LOST, onContextLost);
       engine.destroy();
       metaData.removeProvider(facts);
-      for (const imageId of known.keys()) if (cache.getImageLoadObject(imageId)) cache.removeImageLoadObject(imageId);
-      known.clear();
+      for (const imageId of loadedImages.keys())
+        if (cache.getImageLoadObject(imageId)) cache.removeImageLoadObject(imageId);
+      loadedImages.clear();
     },
   };
 }
 
-class CornerstoneStage implements Stage {
+class CornerstoneViewport implements ViewportHandle {
   private frame: Frame | null = null;
   private levels: string[] = [];
   private level = 0;
-  private last: { view?: View; window?: Window; invert?: boolean } = {};
+  private shown: { view?: View; window?: Window; invert?: boolean } = {};
   private loading: Promise<unknown> = Promise.resolve();
   private closed = false;
 
   constructor(
     private readonly viewport: Types.IStackViewport,
     private readonly element: HTMLDivElement,
-    private readonly known: Map<string, Known>,
+    private readonly loadedImages: Map<string, LoadedImage>,
     private readonly disable: () => void,
   ) {}
 
@@ -121,15 +124,15 @@ class CornerstoneStage implements Stage {
     this.levels = levels.map((pixels, level) => {
       const name = `${SCHEME}:${id}/${level}`;
       const { width, height } = pixels;
-      const times = 2 ** level;
-      const [column, row] = [times * frame.column, times * frame.row];
-      const shift = this.onCpu() ? 0 : (times - 1) / 2; // see `world`
+      const factor = 2 ** level;
+      const [column, row] = [factor * frame.column, factor * frame.row];
+      const shift = this.onCpu() ? 0 : (factor - 1) / 2; // see `world`
       const origin = [shift * frame.column, shift * frame.row] as const;
-      this.known.set(name, { pixels, frame: { width, height, column, row }, origin });
+      this.loadedImages.set(name, { pixels, frame: { width, height, column, row }, origin });
       return name;
     });
-    this.grain();
-    this.level = this.levelFor(whole(frame, this.box(), 0), frame);
+    this.sizeCanvas();
+    this.level = this.levelFor(fitView(frame, this.box(), 0), frame);
     await this.viewport.setStack(this.levels, this.level);
     this.frame = frame;
   }
@@ -139,9 +142,9 @@ class CornerstoneStage implements Stage {
     this.disable();
   }
 
-  aim(view: View): Affine {
-    this.last.view = view;
-    const level = this.levelFor(view, this.framed());
+  setView(view: View): Affine {
+    this.shown.view = view;
+    const level = this.levelFor(view, this.requireFrame());
     if (level !== this.level) {
       this.level = level;
       this.loading = this.loading.then(() => this.load(level));
@@ -153,39 +156,39 @@ class CornerstoneStage implements Stage {
   private async load(level: number): Promise<void> {
     if (this.closed || level !== this.level) return;
     // Else the CPU draws the new level with the size of the one before.
-    if (this.onCpu()) (this.viewport as unknown as Inner).stackInvalidated = true;
+    if (this.onCpu()) (this.viewport as unknown as CornerstoneInternals).stackInvalidated = true;
     await this.viewport.setImageIdIndex(level);
-    const { view, window, invert = false } = this.last;
+    const { view, window, invert = false } = this.shown;
     if (this.closed || !view) return;
     this.place(view);
-    if (window) this.paint(window, invert);
+    if (window) this.setWindow(window, invert);
   }
 
   /** Return the coarsest level whose pixels are no larger than the screen's. */
   private levelFor(view: View, frame: Frame): number {
-    const finer = Math.min(frame.column, frame.row) * view.scale * (globalThis.devicePixelRatio || 1);
-    return clamp(Math.floor(Math.log2(1 / finer)), 0, this.levels.length - 1);
+    const pixelSize = Math.min(frame.column, frame.row) * view.scale * (globalThis.devicePixelRatio || 1);
+    return clamp(Math.floor(Math.log2(1 / pixelSize)), 0, this.levels.length - 1);
   }
 
   private place(view: View): Affine {
-    const frame = this.framed();
+    const frame = this.requireFrame();
     const box = this.box();
-    const { cos, sin } = direction(view.turn);
+    const { cos, sin } = turnDirection(view.turn);
     const focalPoint: Types.Point3 = [...this.world(view.centre, frame), 0];
     if (this.onCpu()) {
-      (this.viewport as unknown as Inner).setRotation(view.turn);
+      (this.viewport as unknown as CornerstoneInternals).setRotation(view.turn);
       this.viewport.setCamera({ focalPoint, parallelScale: box.height / 2 / view.scale });
       // On the CPU the scale counts in other pixels (of the device; of the finer of two spacings): ask what came of it.
-      const wanted = affineOf(view, frame, box);
-      const off =
-        Math.hypot(wanted[0], wanted[1]) / Math.hypot(...(this.affine(frame).slice(0, 2) as [number, number]));
-      this.viewport.setCamera({ focalPoint, parallelScale: box.height / 2 / view.scale / off });
+      const target = viewToAffine(view, frame, box);
+      const ratio =
+        Math.hypot(target[0], target[1]) / Math.hypot(...(this.affine(frame).slice(0, 2) as [number, number]));
+      this.viewport.setCamera({ focalPoint, parallelScale: box.height / 2 / view.scale / ratio });
     } else {
       const { position, focalPoint: before } = this.viewport.getCamera();
-      const away = (position?.[2] ?? -1) - (before?.[2] ?? 0);
+      const distance = (position?.[2] ?? -1) - (before?.[2] ?? 0);
       this.viewport.setCamera({
         focalPoint,
-        position: [focalPoint[0], focalPoint[1], away],
+        position: [focalPoint[0], focalPoint[1], distance],
         viewUp: [-sin, -cos, 0],
         parallelScale: box.height / 2 / view.scale,
       });
@@ -194,19 +197,19 @@ class CornerstoneStage implements Stage {
     return this.affine(frame);
   }
 
-  paint(window: Window, invert: boolean): void {
-    this.last = { ...this.last, window, invert };
+  setWindow(window: Window, invert: boolean): void {
+    this.shown = { ...this.shown, window, invert };
     this.viewport.setProperties({ voiRange: { ...window }, invert });
     this.viewport.render();
   }
 
   resize(): void {
-    if (this.onCpu()) this.grain();
+    if (this.onCpu()) this.sizeCanvas();
     else this.viewport.getRenderingEngine().resize(true, true);
   }
 
   /** On the CPU Cornerstone sizes its canvas in CSS pixels, and maps points as if they were the device's: make them so. */
-  private grain(): void {
+  private sizeCanvas(): void {
     if (!this.onCpu()) return;
     const { width, height } = this.box();
     const ratio = globalThis.devicePixelRatio || 1;
@@ -226,14 +229,14 @@ class CornerstoneStage implements Stage {
   }
 
   private onCpu(): boolean {
-    return (this.viewport as unknown as Inner).useCPURendering;
+    return (this.viewport as unknown as CornerstoneInternals).useCPURendering;
   }
 
   private box(): Box {
     return { width: this.element.clientWidth, height: this.element.clientHeight };
   }
 
-  private framed(): Frame {
+  private requireFrame(): Frame {
     if (!this.frame) throw new Error("no image is shown yet");
     return this.frame;
   }

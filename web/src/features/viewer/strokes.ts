@@ -2,7 +2,7 @@
 import { t } from "../../i18n";
 import type { Point } from "./geometry";
 import type { Pane } from "./pane";
-import { type Room, radiusOf } from "./viewer-store";
+import { brushRadius, type ViewerStore } from "./viewer-store";
 
 /** The server takes no more (its schema says so). */
 const STROKES = 200;
@@ -13,33 +13,33 @@ const SPACING = 0.2;
 const hundredth = (value: number) => Math.round(100 * value) / 100;
 /** In a stroke whole numbers are the centres of pixels; in the viewer they are corners. */
 export const HALF = 0.5;
-const kept = ([x, y]: Point): [number, number] => [hundredth(x - HALF), hundredth(y - HALF)];
-const used = (room: Room) => room.open.strokes.value.reduce((sum, one) => sum + one.points.length, 0);
+const toStored = ([x, y]: Point): [number, number] => [hundredth(x - HALF), hundredth(y - HALF)];
+const countPoints = (store: ViewerStore) => store.open.strokes.value.reduce((sum, one) => sum + one.points.length, 0);
 
-export function begin(room: Room, pane: Pane, point: Point): void {
-  const { strokes } = room.open;
-  if (strokes.value.length >= STROKES || used(room) >= POINTS) {
-    room.said.value = t("view.brush.many");
+export function beginStroke(store: ViewerStore, pane: Pane, point: Point): void {
+  const { strokes } = store.open;
+  if (strokes.value.length >= STROKES || countPoints(store) >= POINTS) {
+    store.announcement.value = t("view.brush.many");
     return;
   }
-  strokes.value = [...strokes.value, { radius: radiusOf(room, pane), points: [kept(point)] }];
+  strokes.value = [...strokes.value, { radius: brushRadius(store, pane), points: [toStored(point)] }];
 }
 
 /** Extend the newest stroke. */
-export function addTo(room: Room, point: Point): void {
-  const { strokes } = room.open;
+export function extendStroke(store: ViewerStore, point: Point): void {
+  const { strokes } = store.open;
   const stroke = strokes.value.at(-1);
   const last = stroke?.points.at(-1);
   if (!stroke || !last) return;
-  const next = kept(point);
+  const next = toStored(point);
   if (Math.hypot(next[0] - last[0], next[1] - last[1]) < SPACING * stroke.radius) return;
-  if (used(room) >= POINTS) {
-    room.said.value = t("view.brush.many");
+  if (countPoints(store) >= POINTS) {
+    store.announcement.value = t("view.brush.many");
     return;
   }
   strokes.value = [...strokes.value.slice(0, -1), { ...stroke, points: [...stroke.points, next] }];
 }
 
-export function dropLast(room: Room): void {
-  room.open.strokes.value = room.open.strokes.value.slice(0, -1);
+export function removeLastStroke(store: ViewerStore): void {
+  store.open.strokes.value = store.open.strokes.value.slice(0, -1);
 }

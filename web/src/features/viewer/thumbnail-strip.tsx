@@ -2,21 +2,21 @@
 import { useEffect } from "preact/hooks";
 import { api, body } from "../../api/client";
 import type { Image, Study } from "../../api/types";
-import { moment, t } from "../../i18n";
-import type { Room } from "./viewer-store";
+import { formatDateTime, t } from "../../i18n";
+import type { ViewerStore } from "./viewer-store";
 
 /** Other studies that are offered; the worklist has them all. */
-const OFFERED = 20;
+const MAX_STUDIES = 20;
 
-export function Strip({ room }: { room: Room }) {
-  const study = room.open.study.value;
-  useOthers(room, study);
-  const others = room.others.value ?? [];
+export function ThumbnailStrip({ store }: { store: ViewerStore }) {
+  const study = store.open.study.value;
+  useOtherStudies(store, study);
+  const others = store.others.value ?? [];
   if (study.images.length < 2 && others.length === 0) return null;
-  const lay = (one: Study, image: Image) => {
-    room.prior.value = room.pane(image, one, true);
-    room.onPrior.value = true;
-    room.said.value = t("view.prior.shown");
+  const showBeside = (one: Study, image: Image) => {
+    store.prior.value = store.pane(image, one, true);
+    store.onPrior.value = true;
+    store.announcement.value = t("view.prior.shown");
   };
   return (
     <nav class="view-strip" aria-label={t("view.strip")}>
@@ -25,11 +25,11 @@ export function Strip({ room }: { room: Room }) {
           <li key={image.id}>
             <Thumbnail
               image={image}
-              on={room.open.image.value?.id === image.id}
-              words={t("view.strip.image", { number: i + 1 })}
+              on={store.open.image.value?.id === image.id}
+              caption={t("view.strip.image", { number: i + 1 })}
               onClick={() => {
-                room.open.image.value = image;
-                room.onPrior.value = false; // where there is room for one, this one is shown
+                store.open.image.value = image;
+                store.onPrior.value = false; // on a narrow screen, which shows one image, this one is shown
               }}
             />
           </li>
@@ -39,9 +39,9 @@ export function Strip({ room }: { room: Room }) {
             <li key={image.id}>
               <Thumbnail
                 image={image}
-                on={room.prior.value?.image.id === image.id}
-                words={`${t("view.prior")} ${moment(one.received)}`}
-                onClick={() => lay(one, image)}
+                on={store.prior.value?.image.id === image.id}
+                caption={`${t("view.prior")} ${formatDateTime(one.received)}`}
+                onClick={() => showBeside(one, image)}
               />
             </li>
           )),
@@ -51,31 +51,31 @@ export function Strip({ room }: { room: Room }) {
   );
 }
 
-function Thumbnail({ image, on, words, onClick }: { image: Image; on: boolean; words: string; onClick(): void }) {
+function Thumbnail({ image, on, caption, onClick }: { image: Image; on: boolean; caption: string; onClick(): void }) {
   return (
     <button type="button" class="view-thumb" aria-pressed={on} onClick={onClick}>
       <img src={`/api/images/${image.id}/thumbnail`} alt="" loading="lazy" />
-      <span>{words}</span>
+      <span>{caption}</span>
     </button>
   );
 }
 
-function useOthers(room: Room, study: Study): void {
+function useOtherStudies(store: ViewerStore, study: Study): void {
   const { id, patient } = study;
   useEffect(() => {
-    room.others.value = patient ? null : [];
+    store.others.value = patient ? null : [];
     if (!patient) return;
-    let left = false;
-    body(api.GET("/api/studies", { params: { query: { patient, limit: OFFERED } } })).then(
+    let cancelled = false;
+    body(api.GET("/api/studies", { params: { query: { patient, limit: MAX_STUDIES } } })).then(
       (page) => {
-        if (!left) room.others.value = page.studies.filter((one) => one.id !== id);
+        if (!cancelled) store.others.value = page.studies.filter((one) => one.id !== id);
       },
       () => {
-        if (!left) room.others.value = [];
+        if (!cancelled) store.others.value = [];
       },
     );
     return () => {
-      left = true;
+      cancelled = true;
     };
-  }, [room, id, patient]);
+  }, [store, id, patient]);
 }

@@ -14,9 +14,9 @@ const PATHS = {
   prior: "M4 5h7v14H4zM13 5h7v14h-7zM15 9h3M15 12h3",
   help: "M9 9a3 3 0 1 1 4 2.8c-1 .5-1 1.2-1 2.2M12 18v.5",
 } as const;
-export type Sign = keyof typeof PATHS;
+export type ToolbarSign = keyof typeof PATHS;
 
-export function Icon({ sign }: { sign: Sign }) {
+export function ToolbarIcon({ sign }: { sign: ToolbarSign }) {
   return (
     <svg class="view-icon" viewBox="0 0 24 24" aria-hidden="true" data-sign={sign}>
       <path d={PATHS[sign]} />

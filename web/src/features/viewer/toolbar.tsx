@@ -4,11 +4,11 @@ import { useRef } from "preact/hooks";
 import { type Key, t } from "../../i18n";
 import type * as act from "./actions";
 import { SHORTCUTS } from "./keyboard";
-import { Icon, type Sign } from "./toolbar-icons";
-import { active, type Room } from "./viewer-store";
+import { ToolbarIcon, type ToolbarSign } from "./toolbar-icons";
+import { activePane, type ViewerStore } from "./viewer-store";
 
 interface Item {
-  sign: Sign;
+  sign: ToolbarSign;
   /** Its shortcut names what it does. */
   key: string;
   pressed?: boolean;
@@ -16,12 +16,12 @@ interface Item {
   disabled?: Key | false | undefined;
 }
 
-export function Toolbar({ room }: { room: Room }) {
+export function Toolbar({ store }: { store: ViewerStore }) {
   const bar = useRef<HTMLDivElement>(null);
   /** The button that Tab comes to, by its key. */
-  const stop = useSignal("w");
-  const pane = active(room);
-  const tool = (sign: act.Chosen, key: string): Item => ({ sign, key, pressed: room.tool.value === sign });
+  const focusStop = useSignal("w");
+  const pane = activePane(store);
+  const tool = (sign: act.SelectableTool, key: string): Item => ({ sign, key, pressed: store.tool.value === sign });
   const groups: Item[][] = [
     [
       tool("window", "w"),
@@ -43,14 +43,14 @@ export function Toolbar({ room }: { room: Room }) {
       {
         sign: "prior",
         key: "v",
-        pressed: room.prior.value !== null,
-        disabled: !room.others.value?.length && "view.prior.none",
+        pressed: store.prior.value !== null,
+        disabled: !store.others.value?.length && "view.prior.none",
       },
-      { sign: "screen", key: "f", pressed: room.full.value },
+      { sign: "screen", key: "f", pressed: store.fullScreen.value },
       { sign: "help", key: "?" },
     ],
   ];
-  const at = groups.flat().some(({ key }) => key === stop.value) ? stop.value : "w"; // some buttons come and go
+  const at = groups.flat().some(({ key }) => key === focusStop.value) ? focusStop.value : "w"; // some buttons come and go
   const onKeyDown = (event: KeyboardEvent) => {
     const buttons = [...(bar.current?.querySelectorAll<HTMLButtonElement>("button") ?? [])];
     const from = buttons.indexOf(event.target as HTMLButtonElement);
@@ -67,10 +67,10 @@ export function Toolbar({ room }: { room: Room }) {
             <Button
               key={item.key}
               item={item}
-              room={room}
+              store={store}
               stop={item.key === at}
               onFocus={() => {
-                stop.value = item.key;
+                focusStop.value = item.key;
               }}
             />
           ))}
@@ -82,16 +82,16 @@ export function Toolbar({ room }: { room: Room }) {
 
 interface ButtonProps {
   item: Item;
-  room: Room;
+  store: ViewerStore;
   stop: boolean;
   onFocus(): void;
 }
 
-function Button({ item, room, stop, onFocus }: ButtonProps) {
+function Button({ item, store, stop, onFocus }: ButtonProps) {
   const shortcut = SHORTCUTS.find(({ key }) => key === item.key);
   if (!shortcut) throw new RangeError(`no shortcut has the key ${item.key}`);
-  const name = t(shortcut.does);
-  const why = item.disabled ? t(item.disabled) : "";
+  const name = t(shortcut.label);
+  const disabledReason = item.disabled ? t(item.disabled) : "";
   return (
     // Disabled buttons keep the focus, so that the reason can be read.
     <button
@@ -100,16 +100,16 @@ function Button({ item, room, stop, onFocus }: ButtonProps) {
       onFocus={onFocus}
       aria-label={name}
       aria-pressed={item.pressed}
-      aria-disabled={Boolean(why)}
+      aria-disabled={Boolean(disabledReason)}
       aria-keyshortcuts={item.key}
-      aria-description={why || undefined}
-      title={why ? `${name}: ${why}` : `${name} (${item.key})`}
+      aria-description={disabledReason || undefined}
+      title={disabledReason ? `${name}: ${disabledReason}` : `${name} (${item.key})`}
       onClick={() => {
-        if (why) room.said.value = why;
-        else shortcut.act(room);
+        if (disabledReason) store.announcement.value = disabledReason;
+        else shortcut.act(store);
       }}
     >
-      <Icon sign={item.sign} />
+      <ToolbarIcon sign={item.sign} />
       <span class="view-name" aria-hidden="true">
         {t(`view.short.${item.sign}`)}
       </span>

@@ -1,19 +1,19 @@
 // The viewer's own state while a study is open: which images are on the screen, and what the pointer and the keys do to them.
 import { type Signal, signal } from "@preact/signals";
-import { me, problemIn } from "../../api/client";
+import { me, parseProblem } from "../../api/client";
 import type { Identity, Image, Study } from "../../api/types";
 import type { OpenStudy } from "../study/open-study";
-import type { Decoded } from "./decode.worker";
+import type { DecodeResult } from "./decode.worker";
 import { zoomAt } from "./geometry";
 import type { Tool } from "./gestures";
-import { type Pane, paneOf } from "./pane";
+import { createPane, type Pane } from "./pane";
 import type { Pixels } from "./pixels";
 import type { Engine } from "./rendering-engine";
 
 /** Images whose pixels are kept decoded: the pair on the screen, and the pair before. */
-const AT_HAND = 4;
+const MAX_DECODED = 4;
 
-export interface Room {
+export interface ViewerStore {
   open: OpenStudy;
   /** On the GPU where it can; a new one, on the CPU, where it can't. */
   engine: Signal<Promise<Engine>>;
@@ -27,24 +27,24 @@ export interface Room {
   onPrior: Signal<boolean>;
   /** The brush's radius in pixels of the image; null: one that suits its size. */
   radius: Signal<number | null>;
-  full: Signal<boolean>;
-  help: Signal<boolean>;
+  fullScreen: Signal<boolean>;
+  helpOpen: Signal<boolean>;
   /** What a screen reader is told. */
-  said: Signal<string>;
+  announcement: Signal<string>;
   pane(image: Image, study: Study, prior: boolean): Pane;
   /** An image and its means, finest first. */
   pixels(image: string): Promise<Pixels[]>;
   /** Go on without the GPU. */
-  slow(): void;
+  useCpu(): void;
   close(): void;
 }
 
-export function openRoom(open: OpenStudy): Room {
+export function openViewerStore(open: OpenStudy): ViewerStore {
   const panes = new Map<string, Pane>();
   const decoded = new Map<string, Promise<Pixels[]>>();
-  const start = (cpu: boolean) => import("./rendering-engine").then(({ startEngine }) => startEngine(cpu, slow));
+  const start = (cpu: boolean) => import("./rendering-engine").then(({ startEngine }) => startEngine(cpu, useCpu));
   const engine = signal(start(false));
-  const slow = () => {
+  const useCpu = () => {
     const before = engine.value;
     engine.value = start(true);
     void before.then((started) => started.close());
@@ -58,25 +58,25 @@ export function openRoom(open: OpenStudy): Room {
     others: signal(null),
     onPrior: signal(false),
     radius: signal(null),
-    full: signal(false),
-    help: signal(false),
-    said: signal(""),
+    fullScreen: signal(false),
+    helpOpen: signal(false),
+    announcement: signal(""),
     pane(image, study, prior) {
       const key = `${prior} ${image.id}`;
-      const pane = panes.get(key) ?? paneOf(image, study, prior);
+      const pane = panes.get(key) ?? createPane(image, study, prior);
       panes.set(key, pane);
       return pane;
     },
     pixels(image) {
-      const found = decoded.get(image) ?? fetchPixels(image);
+      const decoding = decoded.get(image) ?? fetchPixels(image);
       decoded.delete(image);
-      decoded.set(image, found);
-      found.catch(() => decoded.delete(image));
+      decoded.set(image, decoding);
+      decoding.catch(() => decoded.delete(image));
       const oldest = decoded.keys().next().value;
-      if (decoded.size > AT_HAND && oldest !== undefined) decoded.delete(oldest);
-      return found;
+      if (decoded.size > MAX_DECODED && oldest !== undefined) decoded.delete(oldest);
+      return decoding;
     },
-    slow,
+    useCpu,
     close() {
       void engine.value.then((started) => started.close());
       decoded.clear();
@@ -85,19 +85,19 @@ export function openRoom(open: OpenStudy): Room {
 }
 
 /** The pane of the image that the study's panel speaks about. */
-export function current(room: Room): Pane | null {
-  const image = room.open.image.value;
-  return image ? room.pane(image, room.open.study.value, false) : null;
+export function currentPane(store: ViewerStore): Pane | null {
+  const image = store.open.image.value;
+  return image ? store.pane(image, store.open.study.value, false) : null;
 }
 
 /** The pane that the toolbar and the keys work on. */
-export function active(room: Room): Pane | null {
-  return room.onPrior.value && room.prior.value ? room.prior.value : current(room);
+export function activePane(store: ViewerStore): Pane | null {
+  return store.onPrior.value && store.prior.value ? store.prior.value : currentPane(store);
 }
 
 /** The brush's radius in pixels of the image. */
-export function radiusOf(room: Room, pane: Pane): number {
-  return room.radius.value ?? Math.max(2, Math.round(Math.min(pane.frame.width, pane.frame.height) / 20));
+export function brushRadius(store: ViewerStore, pane: Pane): number {
+  return store.radius.value ?? Math.max(2, Math.round(Math.min(pane.frame.width, pane.frame.height) / 20));
 }
 
 export function zoomBy(pane: Pane, factor: number): void {
@@ -107,13 +107,13 @@ export function zoomBy(pane: Pane, factor: number): void {
 }
 
 /** Take off what was painted and laid over the image before: it belongs to that one. */
-export function cleared(room: Room, image: string): void {
-  const { open } = room;
+export function clearOverlays(store: ViewerStore, image: string): void {
+  const { open } = store;
   open.brush.value = null;
   open.strokes.value = [];
-  const laid = open.overlay.value?.prediction;
-  if (open.predictions.peek().find((one) => one.id === laid)?.image !== image) open.overlay.value = null;
-  room.onPrior.value = false;
+  const prediction = open.overlay.value?.prediction;
+  if (open.predictions.peek().find((one) => one.id === prediction)?.image !== image) open.overlay.value = null;
+  store.onPrior.value = false;
 }
 
 function fetchPixels(image: string): Promise<Pixels[]> {
@@ -123,12 +123,12 @@ function fetchPixels(image: string): Promise<Pixels[]> {
       worker.terminate();
       act();
     };
-    worker.onmessage = ({ data }: MessageEvent<Decoded>) => {
+    worker.onmessage = ({ data }: MessageEvent<DecodeResult>) => {
       settle(() => {
         if ("levels" in data) return resolve(data.levels);
-        const { status, said, words } = data;
+        const { status, payload, message } = data;
         if (status === 401) me.value = null; // the session has ended: the page asks for a login
-        reject(status === 200 ? new Error(words) : problemIn(status, said, words));
+        reject(status === 200 ? new Error(message) : parseProblem(status, payload, message));
       });
     };
     worker.onerror = (event) => settle(() => reject(new Error(event.message)));

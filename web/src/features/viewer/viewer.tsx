@@ -5,25 +5,25 @@ import { DISCLAIMER } from "../../disclaimer";
 import { t } from "../../i18n";
 import type { OpenStudy } from "../study/open-study";
 import "./viewer.css";
-import { Help } from "./help";
+import { HelpDialog } from "./help";
 import { onShortcut } from "./keyboard";
-import { BrushBar, HeatBar } from "./overlay-bars";
+import { BrushBar, HeatmapBar } from "./overlay-bars";
 import { PaneView } from "./pane-view";
-import { Strip } from "./thumbnail-strip";
+import { ThumbnailStrip } from "./thumbnail-strip";
 import { Toolbar } from "./toolbar";
-import { cleared, current, openRoom } from "./viewer-store";
+import { clearOverlays, currentPane, openViewerStore } from "./viewer-store";
 
-const REMEMBERED = "pneumoscope.shortcuts";
+const STORAGE_KEY = "pneumoscope.shortcuts";
 
 export default function Viewer({ open }: { open: OpenStudy }) {
-  const room = useMemo(() => openRoom(open), [open]);
-  const shortcuts = useSignal(localStorage.getItem(REMEMBERED) !== "off");
+  const store = useMemo(() => openViewerStore(open), [open]);
+  const shortcuts = useSignal(localStorage.getItem(STORAGE_KEY) !== "off");
   const root = useRef<HTMLDivElement>(null);
-  useEffect(() => () => room.close(), [room]);
+  useEffect(() => () => store.close(), [store]);
   useEffect(() => {
-    const onKey = (event: KeyboardEvent) => onShortcut(event, room, shortcuts.value);
+    const onKey = (event: KeyboardEvent) => onShortcut(event, store, shortcuts.value);
     const onFull = () => {
-      if (!document.fullscreenElement) room.full.value = false;
+      if (!document.fullscreenElement) store.fullScreen.value = false;
     };
     document.addEventListener("keydown", onKey);
     document.addEventListener("fullscreenchange", onFull);
@@ -31,47 +31,47 @@ export default function Viewer({ open }: { open: OpenStudy }) {
       document.removeEventListener("keydown", onKey);
       document.removeEventListener("fullscreenchange", onFull);
     };
-  }, [room, shortcuts]);
-  const shown = useRef(open.image.value?.id);
+  }, [store, shortcuts]);
+  const shownImage = useRef(open.image.value?.id);
   useSignalEffect(() => {
     const image = open.image.value?.id;
-    if (image && shown.current !== image) untracked(() => cleared(room, image));
-    shown.current = image;
+    if (image && shownImage.current !== image) untracked(() => clearOverlays(store, image));
+    shownImage.current = image;
   });
-  useSignalEffect(() => localStorage.setItem(REMEMBERED, shortcuts.value ? "on" : "off"));
+  useSignalEffect(() => localStorage.setItem(STORAGE_KEY, shortcuts.value ? "on" : "off"));
   useSignalEffect(() => {
     // A phone that has no full screen for elements gets the whole window (see the style sheet).
-    if (room.full.value) void root.current?.requestFullscreen?.().catch(() => undefined);
+    if (store.fullScreen.value) void root.current?.requestFullscreen?.().catch(() => undefined);
     else if (document.fullscreenElement) void document.exitFullscreen();
   });
-  const pane = current(room);
-  const prior = room.prior.value;
+  const pane = currentPane(store);
+  const prior = store.prior.value;
   return (
     <div
       class="viewer"
       ref={root}
-      data-full={room.full.value}
+      data-full={store.fullScreen.value}
       data-painting={open.brush.value !== null}
       data-both={prior !== null}
-      data-front={room.onPrior.value ? "prior" : "current"}
+      data-front={store.onPrior.value ? "prior" : "current"}
     >
-      {room.full.value && (
+      {store.fullScreen.value && (
         <p class="disclaimer" role="note" lang="en">
           {DISCLAIMER}
         </p>
       )}
-      <Toolbar room={room} />
-      <HeatBar room={room} />
-      <BrushBar room={room} />
+      <Toolbar store={store} />
+      <HeatmapBar store={store} />
+      <BrushBar store={store} />
       <div class="view-panes">
-        {pane ? <PaneView key={pane.image.id} room={room} pane={pane} /> : <p class="soft">{t("view.empty")}</p>}
-        {prior && <PaneView key={prior.image.id} room={room} pane={prior} />}
+        {pane ? <PaneView key={pane.image.id} store={store} pane={pane} /> : <p class="soft">{t("view.empty")}</p>}
+        {prior && <PaneView key={prior.image.id} store={store} pane={prior} />}
       </div>
-      <Strip room={room} />
+      <ThumbnailStrip store={store} />
       <p class="hidden" aria-live="polite">
-        {room.said.value}
+        {store.announcement.value}
       </p>
-      <Help room={room} shortcuts={shortcuts} />
+      <HelpDialog store={store} shortcuts={shortcuts} />
     </div>
   );
 }

@@ -2,13 +2,13 @@
 import { useSignal, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import { refusalOf, Why } from "../../components/problem";
+import { ProblemText, toRefusal } from "../../components/problem";
 import { t } from "../../i18n";
-import { whole } from "./geometry";
+import { fitView } from "./geometry";
 import { type Handlers, listen } from "./gestures";
-import { fits, type Pane, reset } from "./pane";
+import { isFitted, type Pane, resetView } from "./pane";
 import type { Pixels } from "./pixels";
-import type { Engine, Stage } from "./rendering-engine";
+import type { Engine, ViewportHandle } from "./rendering-engine";
 
 interface Props {
   pane: Pane;
@@ -23,36 +23,47 @@ interface Props {
   children: ComponentChildren;
 }
 
-export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, onFocus, onKeyDown, children }: Props) {
-  const stageAt = useRef<HTMLDivElement>(null);
+export function Viewport({
+  pane,
+  engine,
+  pixelsOf,
+  slow,
+  label,
+  active,
+  handlers,
+  onFocus,
+  onKeyDown,
+  children,
+}: Props) {
+  const stageElement = useRef<HTMLDivElement>(null);
   const surface = useRef<HTMLDivElement>(null);
-  const stage = useSignal<Stage | null>(null);
+  const stage = useSignal<ViewportHandle | null>(null);
   const tries = useSignal(0);
   const latest = useRef(handlers);
   latest.current = handlers;
 
   useEffect(() => {
-    let gone = false;
-    let opened: Stage | null = null;
+    let cancelled = false;
+    let opened: ViewportHandle | null = null;
     pane.problem.value = null;
     const open = async () => {
-      const element = stageAt.current as HTMLDivElement;
+      const element = stageElement.current as HTMLDivElement;
       const [started, levels] = await Promise.all([engine, pixelsOf(pane.image.id)]);
-      if (gone) return;
-      if (!started.holds(pane.frame)) return slow(); // and this effect runs again, with another engine
-      opened = started.stage(element);
+      if (cancelled) return;
+      if (!started.canDraw(pane.frame)) return slow(); // and this effect runs again, with another engine
+      opened = started.addViewport(element);
       await opened.show(pane.image.id, levels, pane.frame);
-      if (gone) return;
+      if (cancelled) return;
       pane.pixels.value = levels[0] ?? null;
       pane.box.value = { width: element.clientWidth, height: element.clientHeight };
-      if (!pane.view.value) reset(pane);
+      if (!pane.view.value) resetView(pane);
       stage.value = opened;
     };
     open().catch((error: unknown) => {
-      pane.problem.value = refusalOf(error);
+      pane.problem.value = toRefusal(error);
     });
     return () => {
-      gone = true;
+      cancelled = true;
       stage.value = null;
       pane.affine.value = null;
       opened?.close();
@@ -60,14 +71,14 @@ export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, 
   }, [pane, engine, pixelsOf, slow, stage, tries.value]);
 
   useEffect(() => {
-    const element = stageAt.current as HTMLDivElement;
+    const element = stageElement.current as HTMLDivElement;
     const observer = new ResizeObserver(() => {
       const box = { width: element.clientWidth, height: element.clientHeight };
       if (!stage.value || box.width === 0 || box.height === 0) return;
-      const fitted = pane.box.value.width === 0 || fits(pane); // a pane that was opened out of sight fits when it is seen
+      const fitted = pane.box.value.width === 0 || isFitted(pane); // a pane that was opened out of sight fits when it is seen
       stage.value.resize();
       pane.box.value = box;
-      if (fitted && pane.view.value) pane.view.value = whole(pane.frame, box, pane.view.value.turn);
+      if (fitted && pane.view.value) pane.view.value = fitView(pane.frame, box, pane.view.value.turn);
     });
     observer.observe(element);
     return () => observer.disconnect();
@@ -75,11 +86,11 @@ export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, 
 
   useSignalEffect(() => {
     const view = pane.view.value;
-    if (stage.value && view && pane.box.value.width > 0) pane.affine.value = stage.value.aim(view);
+    if (stage.value && view && pane.box.value.width > 0) pane.affine.value = stage.value.setView(view);
   });
-  useSignalEffect(() => stage.value?.paint(pane.window.value, pane.invert.value));
+  useSignalEffect(() => stage.value?.setWindow(pane.window.value, pane.invert.value));
   useEffect(() => {
-    const passed: Handlers = {
+    const forwarding: Handlers = {
       tool: () => latest.current.tool(),
       start: (...given) => latest.current.start(...given),
       move: (...given) => latest.current.move(...given),
@@ -88,7 +99,7 @@ export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, 
       pinch: (...given) => latest.current.pinch(...given),
       wheel: (...given) => latest.current.wheel(...given),
     };
-    return listen(surface.current as HTMLDivElement, passed);
+    return listen(surface.current as HTMLDivElement, forwarding);
   }, []);
 
   return (
@@ -106,11 +117,11 @@ export function Screen({ pane, engine, pixelsOf, slow, label, active, handlers, 
       onPointerDown={onFocus}
       onKeyDown={onKeyDown}
     >
-      <div class="view-stage" ref={stageAt} aria-hidden="true" />
+      <div class="view-stage" ref={stageElement} aria-hidden="true" />
       {children}
       {pane.problem.value && (
         <div class="problem view-problem" role="alert">
-          {t("view.failed")} <Why why={pane.problem.value} />{" "}
+          {t("view.failed")} <ProblemText refusal={pane.problem.value} />{" "}
           <button type="button" onClick={() => tries.value++}>
             {t("view.again")}
           </button>

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { colour } from "./colour-map";
-import { dragged, fullRange, lungContrast } from "./window";
+import { dragWindow, fullRange, lungContrast } from "./window";
 
 test("full range is what the file can hold", () => {
   expect(fullRange(8)).toEqual({ lower: 0, upper: 255 });
@@ -21,11 +21,11 @@ test("an image of one value, or of none, still has a window", () => {
 });
 
 test("a drag to the right widens around the level, a drag down raises the level", () => {
-  const wider = dragged({ lower: 100, upper: 200 }, [600, 0], 8); // 600 px are the whole range
+  const wider = dragWindow({ lower: 100, upper: 200 }, [600, 0], 8); // 600 px are the whole range
   expect(wider).toEqual({ lower: 150 - 355 / 2, upper: 150 + 355 / 2 });
-  const higher = dragged({ lower: 100, upper: 200 }, [0, 60], 8);
+  const higher = dragWindow({ lower: 100, upper: 200 }, [0, 60], 8);
   expect(higher).toEqual({ lower: 125.5, upper: 225.5 });
-  expect(dragged({ lower: 100, upper: 200 }, [-1e9, 0], 8)).toEqual({ lower: 149.5, upper: 150.5 });
+  expect(dragWindow({ lower: 100, upper: 200 }, [-1e9, 0], 8)).toEqual({ lower: 149.5, upper: 150.5 });
 });
 
 test("the heatmap's colours run from violet to yellow (matplotlib's viridis to within six steps of 255)", () => {

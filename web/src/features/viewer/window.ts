@@ -19,11 +19,11 @@ export function fullRange(bits: 8 | 16): Window {
 
 /** Return a window by percentiles of what is neither quite black nor quite white (collimation, padding, saturated air). */
 export function lungContrast({ values, bits }: Pixels): Window {
-  const white = 2 ** bits - 1;
-  const counts = new Uint32Array(white + 1);
+  const maximum = 2 ** bits - 1;
+  const counts = new Uint32Array(maximum + 1);
   for (const value of values) counts[value] = (counts[value] as number) + 1;
   counts[0] = 0;
-  counts[white] = 0;
+  counts[maximum] = 0;
   const exposed = counts.reduce((sum, count) => sum + count, 0);
   if (exposed === 0) return fullRange(bits);
   const at = (share: number) => {
@@ -38,10 +38,10 @@ export function lungContrast({ values, bits }: Pixels): Window {
 }
 
 /** Return a window after a drag: to the right is wider (less contrast), down is a higher level (darker). */
-export function dragged({ lower, upper }: Window, [dx, dy]: Point, bits: 8 | 16): Window {
-  const white = 2 ** bits - 1;
-  const step = white / 600;
-  const width = clamp(upper - lower + dx * step, white / 255, 2 * white);
-  const level = clamp((lower + upper) / 2 + dy * step, 0, white);
+export function dragWindow({ lower, upper }: Window, [dx, dy]: Point, bits: 8 | 16): Window {
+  const maximum = 2 ** bits - 1;
+  const step = maximum / 600;
+  const width = clamp(upper - lower + dx * step, maximum / 255, 2 * maximum);
+  const level = clamp((lower + upper) / 2 + dy * step, 0, maximum);
   return { lower: level - width / 2, upper: level + width / 2 };
 }

@@ -2,66 +2,66 @@
 // that this browser asks by habit.
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { habit, nameOf } from "../../api/models";
+import { defaultModels, modelName } from "../../api/models";
 import { t } from "../../i18n";
-import { upload } from "./upload-queue";
+import { enqueueFiles } from "./upload-queue";
 
 const hovering = signal(false);
 let input: HTMLInputElement | null = null;
 
 /** Open the browser's own dialog for files. */
-export function choose(): void {
+export function openFileDialog(): void {
   input?.click();
 }
 
 /** The way in for files, while the worklist is shown. */
-export function Intake() {
+export function FileInput() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
     input = field.current;
     let depth = 0;
     const hasFiles = (event: DragEvent) => event.dataTransfer?.types.includes("Files") ?? false;
-    const enter = (event: DragEvent) => {
+    const onDragEnter = (event: DragEvent) => {
       if (!hasFiles(event)) return;
       depth += 1;
       hovering.value = true;
     };
-    const leave = (event: DragEvent) => {
+    const onDragLeave = (event: DragEvent) => {
       if (!hasFiles(event)) return;
       depth = Math.max(0, depth - 1);
       hovering.value = depth > 0;
     };
-    const over = (event: DragEvent) => {
+    const onDragOver = (event: DragEvent) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
       if (event.dataTransfer) event.dataTransfer.dropEffect = "copy";
     };
-    const dropped = (event: DragEvent) => {
+    const onDrop = (event: DragEvent) => {
       if (!hasFiles(event)) return;
       event.preventDefault();
       depth = 0;
       hovering.value = false;
-      if (event.dataTransfer) void filesIn(event.dataTransfer).then(take);
+      if (event.dataTransfer) void readFiles(event.dataTransfer).then(uploadFiles);
     };
-    const pasted = (event: ClipboardEvent) => {
+    const onPaste = (event: ClipboardEvent) => {
       const files = [...(event.clipboardData?.files ?? [])];
       if (files.length === 0) return; // text, for whatever field has the focus
       event.preventDefault();
-      take(files);
+      uploadFiles(files);
     };
-    addEventListener("dragenter", enter);
-    addEventListener("dragleave", leave);
-    addEventListener("dragover", over);
-    addEventListener("drop", dropped);
-    addEventListener("paste", pasted);
+    addEventListener("dragenter", onDragEnter);
+    addEventListener("dragleave", onDragLeave);
+    addEventListener("dragover", onDragOver);
+    addEventListener("drop", onDrop);
+    addEventListener("paste", onPaste);
     return () => {
       input = null;
       hovering.value = false;
-      removeEventListener("dragenter", enter);
-      removeEventListener("dragleave", leave);
-      removeEventListener("dragover", over);
-      removeEventListener("drop", dropped);
-      removeEventListener("paste", pasted);
+      removeEventListener("dragenter", onDragEnter);
+      removeEventListener("dragleave", onDragLeave);
+      removeEventListener("dragover", onDragOver);
+      removeEventListener("drop", onDrop);
+      removeEventListener("paste", onPaste);
     };
   }, []);
   return (
@@ -75,7 +75,7 @@ export function Intake() {
         aria-label={t("work.choose")}
         accept=".png,.jpg,.jpeg,.webp,.tif,.tiff,.dcm,.dicom,.zip,image/png,image/jpeg,image/webp,image/tiff,application/dicom,application/zip,application/octet-stream"
         onChange={(event) => {
-          take([...(event.currentTarget.files ?? [])]);
+          uploadFiles([...(event.currentTarget.files ?? [])]);
           event.currentTarget.value = ""; // the same file can be chosen again
         }}
       />
@@ -83,8 +83,8 @@ export function Intake() {
         <div class="drop" aria-hidden="true">
           <p>{t("work.drop")}</p>
           <p class="small">
-            {habit.value.length > 0
-              ? t("work.empty-asked", { models: habit.value.map(nameOf).join(", ") })
+            {defaultModels.value.length > 0
+              ? t("work.empty-asked", { models: defaultModels.value.map(modelName).join(", ") })
               : t("work.asks-none")}
           </p>
         </div>
@@ -93,28 +93,28 @@ export function Intake() {
   );
 }
 
-function take(files: File[]): void {
+function uploadFiles(files: File[]): void {
   if (files.length === 0) return;
-  upload(files, habit.value);
+  enqueueFiles(files, defaultModels.value);
 }
 
 /** Return the files that were dropped, those in folders too. */
-async function filesIn(data: DataTransfer): Promise<File[]> {
+async function readFiles(data: DataTransfer): Promise<File[]> {
   const entries = [...data.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
   const plain = [...data.files];
   if (!entries.some((entry) => entry.isDirectory)) return plain;
-  return (await Promise.all(entries.map(within))).flat();
+  return (await Promise.all(entries.map(readEntry))).flat();
 }
 
-async function within(entry: FileSystemEntry): Promise<File[]> {
+async function readEntry(entry: FileSystemEntry): Promise<File[]> {
   if (entry.isFile) return [await new Promise<File>((done, no) => (entry as FileSystemFileEntry).file(done, no))];
   const reader = (entry as FileSystemDirectoryEntry).createReader();
-  const found: FileSystemEntry[] = [];
+  const entries: FileSystemEntry[] = [];
   for (;;) {
-    const some = await new Promise<FileSystemEntry[]>((done, no) => reader.readEntries(done, no));
-    if (some.length === 0) break; // a folder is read in parts
-    found.push(...some);
+    const chunk = await new Promise<FileSystemEntry[]>((done, no) => reader.readEntries(done, no));
+    if (chunk.length === 0) break; // a folder is read in parts
+    entries.push(...chunk);
   }
-  const inside = await Promise.all(found.filter((one) => !one.name.startsWith(".")).map(within));
-  return inside.flat();
+  const nested = await Promise.all(entries.filter((one) => !one.name.startsWith(".")).map(readEntry));
+  return nested.flat();
 }

@@ -4,28 +4,28 @@ import { useEffect } from "preact/hooks";
 import { me } from "../../api/client";
 import { models } from "../../api/models";
 import { t } from "../../i18n";
-import { shown } from "./patient-names";
-import { type Filter, filter, NONE } from "./study-list";
+import { namesShown } from "./patient-names";
+import { type Filter, filter, NO_FILTER } from "./study-list";
 
-const TYPED = 350;
+const TYPING_DELAY = 350;
 
-export function isFiltered(wanted: Filter): boolean {
-  return Object.values(wanted).some((value) => value !== "");
+export function hasFilter(filters: Filter): boolean {
+  return Object.values(filters).some((value) => value !== "");
 }
 
-export function Filters({ change }: { change: (wanted: Filter) => void }) {
-  const now = filter.value;
-  const patient = useSignal(now.patient);
+export function Filters({ change }: { change: (filters: Filter) => void }) {
+  const current = filter.value;
+  const patient = useSignal(current.patient);
   const set = (part: Partial<Filter>) => change({ ...filter.value, ...part });
   useEffect(() => {
-    patient.value = now.patient;
-  }, [now.patient, patient]);
+    patient.value = current.patient;
+  }, [current.patient, patient]);
   useEffect(() => {
     if (patient.value === filter.value.patient) return;
-    const timer = setTimeout(() => set({ patient: patient.value.trim() }), TYPED);
+    const timer = setTimeout(() => set({ patient: patient.value.trim() }), TYPING_DELAY);
     return () => clearTimeout(timer);
   }, [patient.value]);
-  const count = Object.values(now).filter((value) => value !== "").length;
+  const count = Object.values(current).filter((value) => value !== "").length;
   return (
     <details class="filters" open={count > 0 || matchMedia("(min-width: 44rem)").matches}>
       <summary>{count > 0 ? t("work.filtered", { count }) : t("work.filter")}</summary>
@@ -46,7 +46,7 @@ export function Filters({ change }: { change: (wanted: Filter) => void }) {
         </label>
         <label class="field">
           <span>{t("work.by-model")}</span>
-          <select value={now.model} onChange={(event) => set({ model: event.currentTarget.value })}>
+          <select value={current.model} onChange={(event) => set({ model: event.currentTarget.value })}>
             <option value="">{t("work.any")}</option>
             {models.value?.map((model) => (
               <option key={model.id} value={model.id}>
@@ -57,7 +57,7 @@ export function Filters({ change }: { change: (wanted: Filter) => void }) {
         </label>
         <label class="field">
           <span>{t("work.by-state")}</span>
-          <select value={now.state} onChange={(event) => set({ state: event.currentTarget.value })}>
+          <select value={current.state} onChange={(event) => set({ state: event.currentTarget.value })}>
             <option value="">{t("work.any")}</option>
             {(["queued", "running", "done", "failed"] as const).map((state) => (
               <option key={state} value={state}>
@@ -70,8 +70,8 @@ export function Filters({ change }: { change: (wanted: Filter) => void }) {
           <span>{t("work.from")}</span>
           <input
             type="date"
-            max={now.to || undefined}
-            value={now.from}
+            max={current.to || undefined}
+            value={current.from}
             onChange={(event) => set({ from: event.currentTarget.value })}
           />
         </label>
@@ -79,13 +79,13 @@ export function Filters({ change }: { change: (wanted: Filter) => void }) {
           <span>{t("work.to")}</span>
           <input
             type="date"
-            min={now.from || undefined}
-            value={now.to}
+            min={current.from || undefined}
+            value={current.to}
             onChange={(event) => set({ to: event.currentTarget.value })}
           />
         </label>
         {count > 0 && (
-          <button type="button" onClick={() => change(NONE)}>
+          <button type="button" onClick={() => change(NO_FILTER)}>
             {t("work.clear")}
           </button>
         )}
@@ -93,9 +93,9 @@ export function Filters({ change }: { change: (wanted: Filter) => void }) {
           <label class="check">
             <input
               type="checkbox"
-              checked={shown.value}
+              checked={namesShown.value}
               onChange={(event) => {
-                shown.value = event.currentTarget.checked;
+                namesShown.value = event.currentTarget.checked;
               }}
             />
             {t("work.names")}

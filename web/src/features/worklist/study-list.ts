@@ -1,7 +1,7 @@
 // The worklist's studies: fetched by pages, newest first, and kept up with what changes on the server.
 import { batch, effect, signal } from "@preact/signals";
 import { api, body, me, Problem } from "../../api/client";
-import { keep } from "../../api/drafts";
+import { markUnsaved } from "../../api/drafts";
 import { type Change, watch } from "../../api/events";
 import type { Study } from "../../api/types";
 
@@ -13,15 +13,15 @@ export interface Filter {
   from: string;
   to: string;
 }
-export const NONE: Filter = { patient: "", model: "", state: "", from: "", to: "" };
+export const NO_FILTER: Filter = { patient: "", model: "", state: "", from: "", to: "" };
 
 const PAGE = 40;
-const MOST = 200;
+const MAX_STUDIES = 200;
 /** Milliseconds: changes come in bursts, one an image. */
-const SETTLE = 400;
-const FEW = 6;
+const SETTLE_DELAY = 400;
+const MAX_SINGLE_FETCHES = 6;
 
-export const filter = signal<Filter>(NONE);
+export const filter = signal<Filter>(NO_FILTER);
 /** Null until the server has answered. */
 export const studies = signal<Study[] | null>(null);
 export const next = signal<string | null>(null);
@@ -35,85 +35,85 @@ effect(() => {
 });
 
 /** Return the filter that a hash holds: a filtered list has an address of its own. */
-export function filterIn(hash: string): Filter {
-  const given = new URLSearchParams(hash.split("?")[1] ?? "");
-  return Object.fromEntries(Object.keys(NONE).map((key) => [key, given.get(key) ?? ""])) as unknown as Filter;
+export function parseFilter(hash: string): Filter {
+  const parameters = new URLSearchParams(hash.split("?")[1] ?? "");
+  return Object.fromEntries(Object.keys(NO_FILTER).map((key) => [key, parameters.get(key) ?? ""])) as unknown as Filter;
 }
 
 /** Return the hash of a filtered list. */
-export function hashOf(wanted: Filter): string {
-  const set = Object.entries(wanted).filter(([, value]) => value !== "");
+export function filterHash(filters: Filter): string {
+  const set = Object.entries(filters).filter(([, value]) => value !== "");
   return set.length > 0 ? `#/?${new URLSearchParams(set)}` : "#/";
 }
 
 /** Return a filter as the server takes it: a day as the moments at which it begins and ends here. */
-export function queryOf(wanted: Filter) {
+export function filterQuery(filters: Filter) {
   const midnight = (day: string, after: number) => {
     const [year = 0, month = 1, date = 1] = day.split("-").map(Number);
     return new Date(year, month - 1, date + after).toISOString();
   };
   return {
-    ...(wanted.patient && { patient: wanted.patient.trim() }),
-    ...(wanted.model && { model: wanted.model }),
-    ...(wanted.state && { state: wanted.state as "queued" | "running" | "done" | "failed" }),
-    ...(wanted.from && { received_from: midnight(wanted.from, 0) }),
-    ...(wanted.to && { received_to: midnight(wanted.to, 1) }),
+    ...(filters.patient && { patient: filters.patient.trim() }),
+    ...(filters.model && { model: filters.model }),
+    ...(filters.state && { state: filters.state as "queued" | "running" | "done" | "failed" }),
+    ...(filters.from && { received_from: midnight(filters.from, 0) }),
+    ...(filters.to && { received_to: midnight(filters.to, 1) }),
   };
 }
 
-let turn = 0;
+let latestRequest = 0;
 
 /** Fetch the list anew, as long as it is shown. */
 export async function reload(): Promise<void> {
-  turn += 1;
-  const mine = turn;
+  latestRequest += 1;
+  const request = latestRequest;
   loading.value = true;
-  const limit = Math.min(MOST, Math.max(PAGE, studies.value?.length ?? 0));
+  const limit = Math.min(MAX_STUDIES, Math.max(PAGE, studies.value?.length ?? 0));
   try {
-    const page = await body(api.GET("/api/studies", { params: { query: { ...queryOf(filter.value), limit } } }));
-    if (mine !== turn) return;
+    const page = await body(api.GET("/api/studies", { params: { query: { ...filterQuery(filter.value), limit } } }));
+    if (request !== latestRequest) return;
     batch(() => {
       studies.value = page.studies;
       next.value = page.next;
       problem.value = null;
     });
   } catch (error) {
-    if (mine === turn) problem.value = error;
+    if (request === latestRequest) problem.value = error;
   } finally {
-    if (mine === turn) loading.value = false;
+    if (request === latestRequest) loading.value = false;
   }
 }
 
 /** Fetch the next page. */
-export async function more(): Promise<void> {
+export async function loadMore(): Promise<void> {
   const after = next.value;
   if (after === null || loading.value) return;
-  const mine = turn;
+  const request = latestRequest;
   loading.value = true;
   try {
-    const query = { ...queryOf(filter.value), limit: PAGE, after };
+    const query = { ...filterQuery(filter.value), limit: PAGE, after };
     const page = await body(api.GET("/api/studies", { params: { query } }));
-    if (mine !== turn) return;
-    const known = new Set(studies.value?.map((study) => study.id));
+    if (request !== latestRequest) return;
+    const knownIds = new Set(studies.value?.map((study) => study.id));
     batch(() => {
-      studies.value = [...(studies.value ?? []), ...page.studies.filter((study) => !known.has(study.id))];
+      studies.value = [...(studies.value ?? []), ...page.studies.filter((study) => !knownIds.has(study.id))];
       next.value = page.next;
     });
   } catch (error) {
     problem.value = error;
   } finally {
-    if (mine === turn) loading.value = false;
+    if (request === latestRequest) loading.value = false;
   }
 }
 
 /** Take a study off the list: it was erased. */
-export function drop(id: string): void {
-  keep(id, false); // what was typed about it has no place any more
+export function removeStudy(id: string): void {
+  markUnsaved(id, false); // what was typed about it has no place any more
   studies.value = studies.value?.filter((study) => study.id !== id) ?? null;
 }
 
 /** Keep the list up with the server until the returned function is called. */
-export function follow(): () => void {
+export function followChanges(): () => void {
   let changed: Change[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
   const settle = () => {
@@ -124,7 +124,7 @@ export function follow(): () => void {
   };
   const stop = watch((change) => {
     changed.push(change);
-    timer ??= setTimeout(settle, SETTLE);
+    timer ??= setTimeout(settle, SETTLE_DELAY);
   });
   return () => {
     clearTimeout(timer);
@@ -134,21 +134,21 @@ export function follow(): () => void {
 
 /** Fetch what changed: a few studies of the list one by one, anything else with the whole list. */
 async function catchUp(changes: Change[]): Promise<void> {
-  const gone = changes.filter(({ state }) => state === "erased").map(({ study }) => study);
-  for (const id of gone) drop(id);
-  const shown = new Set(studies.value?.map((study) => study.id));
-  const touched = [...new Set(changes.map(({ study }) => study))].filter((id) => !gone.includes(id));
-  const known = touched.filter((id) => shown.has(id));
-  const fresh = changes.some(({ kind, study, state }) => kind === "study" && state !== "erased" && !shown.has(study));
-  if (fresh || filter.value.state !== "" || known.length > FEW) return reload();
+  const erased = changes.filter(({ state }) => state === "erased").map(({ study }) => study);
+  for (const id of erased) removeStudy(id);
+  const listed = new Set(studies.value?.map((study) => study.id));
+  const touched = [...new Set(changes.map(({ study }) => study))].filter((id) => !erased.includes(id));
+  const known = touched.filter((id) => listed.has(id));
+  const fresh = changes.some(({ kind, study, state }) => kind === "study" && state !== "erased" && !listed.has(study));
+  if (fresh || filter.value.state !== "" || known.length > MAX_SINGLE_FETCHES) return reload();
   await Promise.all(known.map(refresh));
 }
 
 async function refresh(id: string): Promise<void> {
   try {
-    const found = await body(api.GET("/api/studies/{study}", { params: { path: { study: id } } }));
-    studies.value = studies.value?.map((study) => (study.id === id ? found : study)) ?? null;
+    const updated = await body(api.GET("/api/studies/{study}", { params: { path: { study: id } } }));
+    studies.value = studies.value?.map((study) => (study.id === id ? updated : study)) ?? null;
   } catch (error) {
-    if (error instanceof Problem && error.status === 404) drop(id);
+    if (error instanceof Problem && error.status === 404) removeStudy(id);
   }
 }

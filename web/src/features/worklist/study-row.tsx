@@ -1,18 +1,18 @@
 // One study of the worklist. The whole row opens it; what else can be done has a button of its own.
 
-import { nameOf } from "../../api/models";
+import { modelName } from "../../api/models";
 import type { Image, PredictionState, Study } from "../../api/types";
 import { Badge, type Tone } from "../../components/badge";
 import { Icon } from "../../components/icons";
-import { type Key, moment, number, t, word } from "../../i18n";
+import { formatDateTime, formatNumber, type Key, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
-import { names, shown } from "./patient-names";
-import { hashOf, NONE } from "./study-list";
+import { names, namesShown } from "./patient-names";
+import { filterHash, NO_FILTER } from "./study-list";
 
 export function StudyRow({ study, erase }: { study: Study; erase: (() => void) | null }) {
   const first = study.images[0];
   const count = study.images.length;
-  const who = nameOfPatient(study.patient);
+  const patientName = patientLabel(study.patient);
   return (
     <li class="study" data-read={study.own_read}>
       <span class="thumb">
@@ -21,36 +21,41 @@ export function StudyRow({ study, erase }: { study: Study; erase: (() => void) |
       </span>
       <div class="study-who">
         <a class="study-open" href={href.study(study.id)}>
-          {who}
+          {patientName}
         </a>
         <span class="soft small">
-          <time dateTime={study.received}>{moment(study.received)}</time> · <code>{study.id.slice(0, 8)}</code>
+          <time dateTime={study.received}>{formatDateTime(study.received)}</time> · <code>{study.id.slice(0, 8)}</code>
           {count > 1 && ` · ${t("work.images", { count })}`}
         </span>
         {study.patient && (
-          <a class="small study-same" href={hashOf({ ...NONE, patient: study.patient })}>
+          <a class="small study-same" href={filterHash({ ...NO_FILTER, patient: study.patient })}>
             {t("work.same-patient")}
           </a>
         )}
       </div>
       <Exposure images={study.images} />
       <ul class="study-models" aria-label={t("work.models")}>
-        {byModel(study.predictions).map(({ model, state, done, all }) => (
+        {summarizeByModel(study.predictions).map(({ model, state, done, all }) => (
           <li key={model}>
-            <Badge tone={TONES[state]}>
-              {word("state", state)}
+            <Badge tone={STATE_TONES[state]}>
+              {translateTerm("state", state)}
               {all > 1 && done < all && ` ${done}/${all}`}
             </Badge>{" "}
-            <span class="small">{nameOf(model)}</span>
+            <span class="small">{modelName(model)}</span>
           </li>
         ))}
         {study.predictions.length === 0 && <li class="soft small">{t("work.not-asked")}</li>}
       </ul>
       <span class="study-own">
-        <Badge tone={OWN[study.own_read]}>{t(`work.read.${study.own_read}` as Key)}</Badge>
+        <Badge tone={READ_TONES[study.own_read]}>{t(`work.read.${study.own_read}` as Key)}</Badge>
       </span>
       {erase && (
-        <button type="button" class="bare study-erase" aria-label={t("work.erase-of", { who })} onClick={erase}>
+        <button
+          type="button"
+          class="bare study-erase"
+          aria-label={t("work.erase-of", { who: patientName })}
+          onClick={erase}
+        >
           <Icon name="erase" />
         </button>
       )}
@@ -59,40 +64,40 @@ export function StudyRow({ study, erase }: { study: Study; erase: (() => void) |
 }
 
 /** A patient's name where it is shown, else the pseudonym, shortened; or that the file names none. */
-export function nameOfPatient(patient: string | null): string {
+export function patientLabel(patient: string | null): string {
   if (patient === null) return t("work.nobody");
-  const name = shown.value ? names.value[patient] : undefined;
+  const name = namesShown.value ? names.value[patient] : undefined;
   return name ?? t("work.patient-no", { number: patient.slice(0, 9) });
 }
 
-const TONES: Record<PredictionState["state"], Tone> = {
+const STATE_TONES: Record<PredictionState["state"], Tone> = {
   queued: "plain",
   running: "busy",
   done: "plain",
   failed: "bad",
 };
-const OWN: Record<Study["own_read"], Tone> = {
+const READ_TONES: Record<Study["own_read"], Tone> = {
   none: "plain",
   shown: "warn",
   draft: "warn",
   unaided: "good",
   final: "good",
 };
-const ORDER = ["failed", "running", "queued", "done"] as const;
+const STATE_ORDER = ["failed", "running", "queued", "done"] as const;
 
 /** Return how far each model is with a study: over all its images, the state that matters most first. */
-export function byModel(predictions: PredictionState[]) {
-  const found = new Map<string, Map<string, PredictionState>>();
+export function summarizeByModel(predictions: PredictionState[]) {
+  const newestAnswers = new Map<string, Map<string, PredictionState>>();
   for (const one of predictions) {
-    const images = found.get(one.model) ?? new Map();
+    const images = newestAnswers.get(one.model) ?? new Map();
     images.set(one.image, one); // the newest answer about an image is the last
-    found.set(one.model, images);
+    newestAnswers.set(one.model, images);
   }
-  return [...found].map(([model, images]) => {
+  return [...newestAnswers].map(([model, images]) => {
     const states = [...images.values()].map((one) => one.state);
     return {
       model,
-      state: ORDER.find((state) => states.includes(state)) ?? "done",
+      state: STATE_ORDER.find((state) => states.includes(state)) ?? "done",
       done: states.filter((state) => state === "done").length,
       all: states.length,
     };
@@ -101,17 +106,19 @@ export function byModel(predictions: PredictionState[]) {
 
 /** How the images of a study were taken, and of whom, as far as the files say. */
 function Exposure({ images }: { images: Image[] }) {
-  const said = (pick: (facts: Image["facts"]) => string | undefined) => [
+  const distinct = (pick: (facts: Image["facts"]) => string | undefined) => [
     ...new Set(images.map(({ facts }) => pick(facts)).filter((value) => value !== undefined)),
   ];
   const parts = [
-    ...said(({ modality }) => modality),
-    ...said(({ view }) => view && word("work.view", view)),
-    ...said(({ body_part }) => body_part?.toLowerCase()),
+    ...distinct(({ modality }) => modality),
+    ...distinct(({ view }) => view && translateTerm("work.view", view)),
+    ...distinct(({ body_part }) => body_part?.toLowerCase()),
   ];
   const person = [
-    ...said(({ sex }) => sex && word("work.sex", sex)),
-    ...said(({ age }) => (age === undefined ? undefined : t("work.age", { age: number(age, age % 1 ? 1 : 0) }))),
+    ...distinct(({ sex }) => sex && translateTerm("work.sex", sex)),
+    ...distinct(({ age }) =>
+      age === undefined ? undefined : t("work.age", { age: formatNumber(age, age % 1 ? 1 : 0) }),
+    ),
   ];
   const portable = images.some(({ facts }) => facts.portable);
   return (

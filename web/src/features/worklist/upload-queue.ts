@@ -3,135 +3,137 @@
 // again is always safe.
 import { computed, signal } from "@preact/signals";
 import { about, Problem, type Refusal } from "../../api/client";
-import { forgetWith } from "../../api/drafts";
+import { onDraftsForgotten } from "../../api/drafts";
 import type { Upload } from "../../api/types";
-import { type Sending, send } from "../../api/upload";
+import { sendFiles, type Transfer } from "../../api/upload";
 
-type Outcome = Upload["files"][number];
-export type Fate = "waiting" | "sending" | "accepted" | "duplicate" | "refused" | "failed" | "several";
-export interface Item {
+type FileOutcome = Upload["files"][number];
+export type UploadOutcome = "waiting" | "sending" | "accepted" | "duplicate" | "refused" | "failed" | "several";
+export interface UploadItem {
   number: number;
   /** Stays on this machine. */
   name: string;
   bytes: number;
-  fate: Fate;
+  outcome: UploadOutcome;
   /** Kept until the server has it. */
   file: File | null;
   study: string | null;
   /** Why it was refused, or did not go out. */
   problem: Refusal | null;
   /** Of an archive: what became of each file in it. */
-  members: Outcome[];
+  members: FileOutcome[];
 }
 
-const AT_ONCE = 16;
-const BYTES_AT_ONCE = 48 * 2 ** 20;
-const TRIES = 30;
+const MAX_FILES = 16;
+const MAX_BYTES = 48 * 2 ** 20;
+const MAX_ATTEMPTS = 30;
 
-export const items = signal<Item[]>([]);
+export const items = signal<UploadItem[]>([]);
 /** Share of the current request's bytes that has gone out; null while nothing is sent. */
-export const share = signal<number | null>(null);
+export const sentShare = signal<number | null>(null);
 /** Until when (ms) a full server is waited for; null while it takes files. */
-export const waiting = signal<number | null>(null);
-/** Called with the studies that an upload has brought. */
-export const arrived = signal<number>(0);
-export const busy = computed(() => items.value.some((item) => item.fate === "waiting" || item.fate === "sending"));
+export const waitingUntil = signal<number | null>(null);
+/** How many requests have brought studies; it changes when the worklist has something to fetch. */
+export const finishedUploads = signal<number>(0);
+export const busy = computed(() =>
+  items.value.some((item) => item.outcome === "waiting" || item.outcome === "sending"),
+);
 
-forgetWith(() => {
-  stop();
+onDraftsForgotten(() => {
+  stopUploads();
   items.value = []; // names of files may name patients
 });
 
 let count = 0;
 let running = false;
-let current: Sending | null = null;
+let current: Transfer | null = null;
 let models: string[] = [];
 
 /** Take files to be sent, and the models to ask about them. */
-export function upload(files: File[], asked: string[]): void {
-  models = asked;
+export function enqueueFiles(files: File[], chosenModels: string[]): void {
+  models = chosenModels;
   const limits = about.value?.limits ?? {};
-  const most = (file: File) => limits[isArchive(file) ? "request_bytes" : "file_bytes"] ?? Number.POSITIVE_INFINITY;
-  const refused = (code: string, values = {}) => ({ fate: "refused", problem: why(code, values) }) as const;
-  const taken = files.map((file): Item => {
+  const maxBytes = (file: File) => limits[isArchive(file) ? "request_bytes" : "file_bytes"] ?? Number.POSITIVE_INFINITY;
+  const refuse = (code: string, values = {}) => ({ outcome: "refused", problem: createRefusal(code, values) }) as const;
+  const added = files.map((file): UploadItem => {
     count += 1;
     const item = { number: count, name: file.name, bytes: file.size, file, study: null, members: [] };
-    if (file.size === 0) return { ...item, ...refused("empty") };
-    if (file.size > most(file)) return { ...item, ...refused("too-large", { limit_mib: most(file) / 2 ** 20 }) };
-    return { ...item, fate: "waiting", problem: null };
+    if (file.size === 0) return { ...item, ...refuse("empty") };
+    if (file.size > maxBytes(file)) return { ...item, ...refuse("too-large", { limit_mib: maxBytes(file) / 2 ** 20 }) };
+    return { ...item, outcome: "waiting", problem: null };
   });
-  items.value = [...items.value, ...taken];
+  items.value = [...items.value, ...added];
   void run();
 }
 
 /** Send what failed again. */
-export function again(): void {
+export function retryFailed(): void {
   items.value = items.value.map((item) =>
-    item.fate === "failed" ? { ...item, fate: "waiting", problem: null } : item,
+    item.outcome === "failed" ? { ...item, outcome: "waiting", problem: null } : item,
   );
   void run();
 }
 
 /** Stop sending; what has not gone out is forgotten. */
-export function stop(): void {
-  items.value = items.value.filter((item) => item.fate !== "waiting");
-  waiting.value = null;
+export function stopUploads(): void {
+  items.value = items.value.filter((item) => item.outcome !== "waiting");
+  waitingUntil.value = null;
   current?.stop();
 }
 
 /** Clear the list of what is done. */
-export function clear(): void {
-  items.value = items.value.filter((item) => item.fate === "waiting" || item.fate === "sending");
+export function clearFinished(): void {
+  items.value = items.value.filter((item) => item.outcome === "waiting" || item.outcome === "sending");
 }
 
 /** Return the next items for one request: an archive alone, other files until there are enough of them. */
-export function batch(from: Item[]): Item[] {
-  const ready = from.filter((item) => item.fate === "waiting");
+export function nextBatch(from: UploadItem[]): UploadItem[] {
+  const ready = from.filter((item) => item.outcome === "waiting");
   const first = ready[0];
   if (!first) return [];
   if (isArchive(first)) return [first];
-  const taken: Item[] = [];
+  const batch: UploadItem[] = [];
   let bytes = 0;
   for (const item of ready) {
     if (isArchive(item)) break;
-    if (taken.length > 0 && (taken.length >= AT_ONCE || bytes + item.bytes > BYTES_AT_ONCE)) break;
-    taken.push(item);
+    if (batch.length > 0 && (batch.length >= MAX_FILES || bytes + item.bytes > MAX_BYTES)) break;
+    batch.push(item);
     bytes += item.bytes;
   }
-  return taken;
+  return batch;
 }
 
 async function run(): Promise<void> {
   if (running) return;
   running = true;
   try {
-    for (let next = batch(items.value); next.length > 0; next = batch(items.value)) await deliver(next);
+    for (let next = nextBatch(items.value); next.length > 0; next = nextBatch(items.value)) await sendBatch(next);
   } finally {
     running = false;
-    share.value = null;
+    sentShare.value = null;
   }
 }
 
-async function deliver(sent: Item[]): Promise<void> {
+async function sendBatch(sent: UploadItem[]): Promise<void> {
   const numbers = new Set(sent.map((item) => item.number));
-  change(numbers, () => ({ fate: "sending" }));
-  for (let tried = 1; ; tried += 1) {
-    share.value = 0;
-    current = send(
+  updateItems(numbers, () => ({ outcome: "sending" }));
+  for (let attempt = 1; ; attempt += 1) {
+    sentShare.value = 0;
+    current = sendFiles(
       sent.map((item) => item.file as File),
       models,
-      (gone) => {
-        share.value = gone;
+      (fraction) => {
+        sentShare.value = fraction;
       },
     );
     try {
-      settle(sent, (await current.done).files);
-      arrived.value += 1;
+      recordOutcomes(sent, (await current.done).files);
+      finishedUploads.value += 1;
       return;
     } catch (error) {
       const problem = error instanceof Problem ? error : new Problem(0, "", String(error), "");
-      const wait = problem.more.wait;
-      if (typeof wait === "number" && tried < TRIES && (await patience(wait))) continue;
+      const wait = problem.extensions.wait;
+      if (typeof wait === "number" && attempt < MAX_ATTEMPTS && (await waitForServer(wait))) continue;
       fail(sent, numbers, problem);
       return;
     } finally {
@@ -141,68 +143,69 @@ async function deliver(sent: Item[]): Promise<void> {
 }
 
 /** Wait as long as the server asks; false where the reader stops it meanwhile. */
-async function patience(seconds: number): Promise<boolean> {
-  waiting.value = Date.now() + seconds * 1000;
-  while (waiting.value !== null && Date.now() < waiting.value) await new Promise((done) => setTimeout(done, 250));
-  const kept = waiting.value !== null;
-  waiting.value = null;
-  return kept;
+async function waitForServer(seconds: number): Promise<boolean> {
+  waitingUntil.value = Date.now() + seconds * 1000;
+  while (waitingUntil.value !== null && Date.now() < waitingUntil.value)
+    await new Promise((done) => setTimeout(done, 250));
+  const continued = waitingUntil.value !== null;
+  waitingUntil.value = null;
+  return continued;
 }
 
-function fail(sent: Item[], numbers: Set<number>, problem: Problem): void {
-  const files = problem.more.files;
+function fail(sent: UploadItem[], numbers: Set<number>, problem: Problem): void {
+  const files = problem.extensions.files;
   if (problem.status === 422 && Array.isArray(files)) {
-    settle(sent, files as Outcome[]);
+    recordOutcomes(sent, files as FileOutcome[]);
     return;
   }
   if (problem.status === 413 && sent.length > 1) {
-    change(numbers, one); // each alone may still fit
+    updateItems(numbers, resendAlone); // each alone may still fit
     return;
   }
   const refused = problem.status === 413 || problem.status === 422;
-  change(numbers, () => ({ fate: refused ? "refused" : "failed", problem }));
+  updateItems(numbers, () => ({ outcome: refused ? "refused" : "failed", problem }));
   if (refused) return;
   // What stops one request stops the next: the rest waits for the reader.
-  const rest = items.value.filter((item) => item.fate === "waiting").map((item) => item.number);
-  change(new Set(rest), () => ({ fate: "failed", problem }));
+  const rest = items.value.filter((item) => item.outcome === "waiting").map((item) => item.number);
+  updateItems(new Set(rest), () => ({ outcome: "failed", problem }));
 }
 
 /** Send an item by itself: it comes back to the queue as if it were as large as a request may be. */
-function one(item: Item): Partial<Item> {
-  return { fate: "waiting", bytes: Math.max(item.bytes, BYTES_AT_ONCE) };
+function resendAlone(item: UploadItem): Partial<UploadItem> {
+  return { outcome: "waiting", bytes: Math.max(item.bytes, MAX_BYTES) };
 }
 
 /** Put what became of each file to the item that it came from: "file 2" is the second, "file 2, member 7" in it. */
-export function settle(sent: Item[], outcomes: Outcome[]): void {
+export function recordOutcomes(sent: UploadItem[], outcomes: FileOutcome[]): void {
   sent.forEach((item, index) => {
     const own = `file ${index + 1}`;
     const members = outcomes.filter(({ file }) => file.startsWith(`${own}, `));
-    const found = outcomes.find(({ file }) => file === own);
-    change(new Set([item.number]), () => {
-      if (found) return { ...single(found), file: null };
-      return { fate: "several", members, study: null, file: null };
+    const single = outcomes.find(({ file }) => file === own);
+    updateItems(new Set([item.number]), () => {
+      if (single) return { ...toItem(single), file: null };
+      return { outcome: "several", members, study: null, file: null };
     });
   });
 }
 
-function single(outcome: Outcome): Partial<Item> {
+function toItem(outcome: FileOutcome): Partial<UploadItem> {
   return {
-    fate: outcome.status,
+    outcome: outcome.status,
     study: outcome.study ?? null,
-    problem: outcome.problem ? whyRefused(outcome) : null,
+    problem: outcome.problem ? explainRefusal(outcome) : null,
   };
 }
 
 /** Return why a file was refused. */
-export function whyRefused({ code, values, problem }: Outcome): Refusal {
-  return why(code ?? "", values ?? {}, problem ?? "");
+export function explainRefusal({ code, values, problem }: FileOutcome): Refusal {
+  return createRefusal(code ?? "", values ?? {}, problem ?? "");
 }
 
-function why(code: string, values: Record<string, unknown>, message = ""): Refusal {
+function createRefusal(code: string, values: Record<string, unknown>, message = ""): Refusal {
   return { key: `file.${code}`, values, message };
 }
 
-function change(numbers: Set<number>, to: (item: Item) => Partial<Item>): void {
+function updateItems(numbers: Set<number>, to: (item: UploadItem) => Partial<UploadItem>): void {
   items.value = items.value.map((item) => (numbers.has(item.number) ? { ...item, ...to(item) } : item));
 }
 

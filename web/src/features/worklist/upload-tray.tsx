@@ -1,37 +1,39 @@
 // What became of each file that was sent, in words; and which models are asked about the next ones.
 import { effect, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
-import { habit, models, nameOf } from "../../api/models";
+import { defaultModels, modelName, models } from "../../api/models";
 import { Badge, type Tone } from "../../components/badge";
 import { Dialog } from "../../components/dialog";
 import { ModelPicker } from "../../components/model-picker";
-import { Why } from "../../components/problem";
-import { say } from "../../components/toast";
+import { ProblemText } from "../../components/problem";
+import { showToast } from "../../components/toast";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import { reload } from "./study-list";
 import {
-  again,
-  arrived,
   busy,
-  clear,
-  type Fate,
-  type Item,
+  clearFinished,
+  explainRefusal,
+  finishedUploads,
   items,
-  share,
-  stop,
-  waiting,
-  whyRefused,
+  retryFailed,
+  sentShare,
+  stopUploads,
+  type UploadItem,
+  type UploadOutcome,
+  waitingUntil,
 } from "./upload-queue";
 
 /** Which models are asked about what is uploaded, and how to change it. */
-export function Asked() {
+export function UploadModels() {
   const open = useSignal(false);
   if (models.value === null) return null;
   return (
     <span class="asked">
       <span class="soft small">
-        {habit.value.length > 0 ? t("work.asks", { models: habit.value.map(nameOf).join(", ") }) : t("work.asks-none")}
+        {defaultModels.value.length > 0
+          ? t("work.asks", { models: defaultModels.value.map(modelName).join(", ") })
+          : t("work.asks-none")}
       </span>{" "}
       <button
         type="button"
@@ -48,7 +50,7 @@ export function Asked() {
             open.value = false;
           }}
         >
-          <ModelPicker chosen={habit} legend={t("work.pick-legend")} />
+          <ModelPicker selected={defaultModels} legend={t("work.pick-legend")} />
           <p class="soft small">{t("work.pick-note")}</p>
           <div class="actions">
             <button
@@ -67,50 +69,50 @@ export function Asked() {
   );
 }
 
-const warn = (event: BeforeUnloadEvent) => event.preventDefault();
-let before = false;
+const preventUnload = (event: BeforeUnloadEvent) => event.preventDefault();
+let wasBusy = false;
 // Whatever page is open: leaving the app would cut uploads off, and their end is said.
 effect(() => {
-  const now = busy.value;
-  if (now) addEventListener("beforeunload", warn);
-  else globalThis.removeEventListener?.("beforeunload", warn);
-  if (before && !now && items.peek().length > 0) say(summary(items.peek()), items.peek().some(isBad));
-  before = now;
+  const isBusy = busy.value;
+  if (isBusy) addEventListener("beforeunload", preventUnload);
+  else globalThis.removeEventListener?.("beforeunload", preventUnload);
+  if (wasBusy && !isBusy && items.peek().length > 0) showToast(summarize(items.peek()), items.peek().some(hasFailed));
+  wasBusy = isBusy;
 });
 
 /** The uploads, while there are any. */
-export function Tray() {
+export function UploadTray() {
   const list = items.value;
-  const seen = useRef(arrived.value);
+  const lastSeen = useRef(finishedUploads.value);
   useEffect(() => {
-    if (arrived.value !== seen.current) void reload();
-    seen.current = arrived.value;
-  }, [arrived.value]);
+    if (finishedUploads.value !== lastSeen.current) void reload();
+    lastSeen.current = finishedUploads.value;
+  }, [finishedUploads.value]);
   if (list.length === 0) return null;
-  const failed = list.some(({ fate }) => fate === "failed");
+  const failed = list.some(({ outcome: fate }) => fate === "failed");
   return (
     <section class="tray sheet" aria-labelledby="tray-head">
       <div class="tray-head">
-        <h2 id="tray-head">{busy.value ? t("work.up.sending") : summary(list)}</h2>
+        <h2 id="tray-head">{busy.value ? t("work.up.sending") : summarize(list)}</h2>
         {failed && !busy.value && (
-          <button type="button" onClick={again}>
+          <button type="button" onClick={retryFailed}>
             {t("work.up.again")}
           </button>
         )}
         {busy.value ? (
-          <button type="button" onClick={stop}>
+          <button type="button" onClick={stopUploads}>
             {t("work.up.stop")}
           </button>
         ) : (
-          <button type="button" onClick={clear}>
+          <button type="button" onClick={clearFinished}>
             {t("work.up.clear")}
           </button>
         )}
       </div>
-      {share.value !== null && <Progress />}
+      {sentShare.value !== null && <Progress />}
       <ul class="tray-list">
-        {[...list.filter(isBad), ...list.filter((item) => !isBad(item))].map((item) => (
-          <Line key={item.number} item={item} />
+        {[...list.filter(hasFailed), ...list.filter((item) => !hasFailed(item))].map((item) => (
+          <UploadRow key={item.number} item={item} />
         ))}
       </ul>
     </section>
@@ -118,8 +120,8 @@ export function Tray() {
 }
 
 function Progress() {
-  const part = share.value ?? 0;
-  const until = waiting.value;
+  const sent = sentShare.value ?? 0;
+  const until = waitingUntil.value;
   const seconds = useSignal(0);
   useEffect(() => {
     if (until === null) return;
@@ -130,20 +132,20 @@ function Progress() {
     const clock = setInterval(count, 1000);
     return () => clearInterval(clock);
   }, [until, seconds]);
-  const words =
-    until !== null ? t("work.up.full-wait", { seconds: seconds.value }) : part < 1 ? "" : t("work.up.reading");
+  const waitText =
+    until !== null ? t("work.up.full-wait", { seconds: seconds.value }) : sent < 1 ? "" : t("work.up.reading");
   return (
     <div class="tray-progress">
       {/* without a value it moves by itself: everything has gone out, and the server reads it */}
-      <progress aria-label={t("work.up.sending")} max={1} {...(part < 1 && until === null ? { value: part } : {})} />
+      <progress aria-label={t("work.up.sending")} max={1} {...(sent < 1 && until === null ? { value: sent } : {})} />
       <span class="small soft" role="status">
-        {words}
+        {waitText}
       </span>
     </div>
   );
 }
 
-const TONES: Record<Fate, Tone> = {
+const TONES: Record<UploadOutcome, Tone> = {
   waiting: "plain",
   sending: "busy",
   accepted: "good",
@@ -153,13 +155,13 @@ const TONES: Record<Fate, Tone> = {
   several: "good",
 };
 
-function Line({ item }: { item: Item }) {
-  const counts = countOf(item.members.map(({ status }) => status));
+function UploadRow({ item }: { item: UploadItem }) {
+  const counts = countOutcomes(item.members.map(({ status }) => status));
   return (
     <li>
       <span class="tray-name">{item.name}</span>
-      <Badge tone={item.members.some(({ status }) => status === "refused") ? "warn" : TONES[item.fate]}>
-        {item.fate === "several" ? words(counts) : t(`work.up.${item.fate}`)}
+      <Badge tone={item.members.some(({ status }) => status === "refused") ? "warn" : TONES[item.outcome]}>
+        {item.outcome === "several" ? describeCounts(counts) : t(`work.up.${item.outcome}`)}
       </Badge>
       {item.study && (
         <a class="small" href={href.study(item.study)} aria-label={t("work.up.open-of", { name: item.name })}>
@@ -168,7 +170,7 @@ function Line({ item }: { item: Item }) {
       )}
       {item.problem && (
         <span class="tray-why small">
-          <Why why={item.problem} />
+          <ProblemText refusal={item.problem} />
         </span>
       )}
       {item.members.some(({ status }) => status === "refused") && (
@@ -180,7 +182,7 @@ function Line({ item }: { item: Item }) {
               .map((member) => (
                 <li key={member.file}>
                   {t("work.up.member", { number: member.file.replace(/^.*member /, "") })}{" "}
-                  <Why why={whyRefused(member)} />
+                  <ProblemText refusal={explainRefusal(member)} />
                 </li>
               ))}
           </ul>
@@ -190,24 +192,26 @@ function Line({ item }: { item: Item }) {
   );
 }
 
-function isBad({ fate, members }: Item): boolean {
+function hasFailed({ outcome: fate, members }: UploadItem): boolean {
   return fate === "refused" || fate === "failed" || members.some(({ status }) => status === "refused");
 }
 
 /** Say what became of all files: "5 stored, 1 here already, 2 refused". */
-function summary(list: Item[]): string {
-  return words(
-    countOf(list.flatMap(({ fate, members }) => (fate === "several" ? members.map((m) => m.status) : [fate]))),
+function summarize(list: UploadItem[]): string {
+  return describeCounts(
+    countOutcomes(
+      list.flatMap(({ outcome: fate, members }) => (fate === "several" ? members.map((m) => m.status) : [fate])),
+    ),
   );
 }
 
-function countOf(fates: string[]): Record<string, number> {
+function countOutcomes(outcomes: string[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const fate of fates) counts[fate] = (counts[fate] ?? 0) + 1;
+  for (const fate of outcomes) counts[fate] = (counts[fate] ?? 0) + 1;
   return counts;
 }
 
-function words(counts: Record<string, number>): string {
+function describeCounts(counts: Record<string, number>): string {
   return (["accepted", "duplicate", "refused", "failed"] as const)
     .filter((fate) => counts[fate])
     .map((fate) => t(`work.up.count.${fate}`, { count: counts[fate] ?? 0 }))

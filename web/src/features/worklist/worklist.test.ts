@@ -1,16 +1,16 @@
 import { expect, test } from "vitest";
-import { readable } from "./patient-names";
-import { filterIn, hashOf, NONE, queryOf } from "./study-list";
-import { byModel } from "./study-row";
-import { batch, type Item, items, settle } from "./upload-queue";
+import { formatPersonName } from "./patient-names";
+import { filterHash, filterQuery, NO_FILTER, parseFilter } from "./study-list";
+import { summarizeByModel } from "./study-row";
+import { items, nextBatch, recordOutcomes, type UploadItem } from "./upload-queue";
 
-function item(number: number, name: string, bytes: number): Item {
-  return { number, name, bytes, fate: "waiting", file: null, study: null, problem: null, members: [] };
+function item(number: number, name: string, bytes: number): UploadItem {
+  return { number, name, bytes, outcome: "waiting", file: null, study: null, problem: null, members: [] };
 }
 
 test("an archive goes alone, other files together until they are many or large", () => {
   const megabyte = 2 ** 20;
-  const numbers = (list: Item[]) => batch(list).map((one) => one.number);
+  const numbers = (list: UploadItem[]) => nextBatch(list).map((one) => one.number);
   expect(numbers([item(1, "a.zip", 9), item(2, "b.png", 9)])).toEqual([1]);
   expect(numbers([item(1, "a.png", 9), item(2, "b.dcm", 9), item(3, "c.ZIP", 9)])).toEqual([1, 2]);
   expect(numbers([item(1, "a.dcm", 40 * megabyte), item(2, "b.dcm", 40 * megabyte)])).toEqual([1]);
@@ -21,29 +21,29 @@ test("each outcome reaches the file that it is about, also those within an archi
   const sent = [item(1, "one.png", 9), item(2, "many.zip", 9)];
   items.value = sent;
   const none = { study: null, image: null, predictions: [], problem: null };
-  settle(sent, [
+  recordOutcomes(sent, [
     { ...none, file: "file 1", status: "accepted", study: "s1" },
     { ...none, file: "file 2, member 1", status: "duplicate", study: "s2" },
     { ...none, file: "file 2, member 10", status: "refused", problem: "is a text file." },
   ]);
   const [one, many] = items.value;
-  expect([one?.fate, one?.study]).toEqual(["accepted", "s1"]);
-  expect([many?.fate, many?.members.map((member) => member.status)]).toEqual(["several", ["duplicate", "refused"]]);
+  expect([one?.outcome, one?.study]).toEqual(["accepted", "s1"]);
+  expect([many?.outcome, many?.members.map((member) => member.status)]).toEqual(["several", ["duplicate", "refused"]]);
 });
 
 test("a filter comes back from its own address, and days are whole days here", () => {
-  const wanted = { ...NONE, patient: "p12", state: "failed", from: "2026-03-01", to: "2026-03-01" };
-  expect(filterIn(hashOf(wanted))).toEqual(wanted);
-  expect(hashOf(NONE)).toBe("#/");
-  const { received_from, received_to } = queryOf(wanted);
+  const wanted = { ...NO_FILTER, patient: "p12", state: "failed", from: "2026-03-01", to: "2026-03-01" };
+  expect(parseFilter(filterHash(wanted))).toEqual(wanted);
+  expect(filterHash(NO_FILTER)).toBe("#/");
+  const { received_from, received_to } = filterQuery(wanted);
   expect(new Date(received_from ?? "").getHours()).toBe(0);
   expect(new Date(received_to ?? "").getTime() - new Date(received_from ?? "").getTime()).toBe(24 * 3600 * 1000);
 });
 
 test("a DICOM name is written as people write it (PS3.5 6.2.1.1)", () => {
-  expect(readable("Doe^Jane^Q^Dr^")).toBe("Doe, Jane Q");
-  expect(readable("Yamada^Tarou=山田^太郎")).toBe("Yamada, Tarou");
-  expect(readable("Doe")).toBe("Doe");
+  expect(formatPersonName("Doe^Jane^Q^Dr^")).toBe("Doe, Jane Q");
+  expect(formatPersonName("Yamada^Tarou=山田^太郎")).toBe("Yamada, Tarou");
+  expect(formatPersonName("Doe")).toBe("Doe");
 });
 
 test("a model's state is that of its newest answers about all images of a study", () => {
@@ -53,7 +53,7 @@ test("a model's state is that of its newest answers about all images of a study"
     model: "m",
     state,
   });
-  expect(byModel([answer("a", "failed"), answer("a", "done"), answer("b", "queued")])).toEqual([
+  expect(summarizeByModel([answer("a", "failed"), answer("a", "done"), answer("b", "queued")])).toEqual([
     { model: "m", state: "queued", done: 1, all: 2 },
   ]);
 });

@@ -2,66 +2,78 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { me } from "../../api/client";
-import { habit, loadHabit, nameOf } from "../../api/models";
+import { defaultModels, loadDefaultModels, modelName } from "../../api/models";
 import type { Study } from "../../api/types";
 import { Icon } from "../../components/icons";
 import { ProblemNote } from "../../components/problem";
 import { t } from "../../i18n";
 import { EraseStudy } from "./erase-study";
-import { choose, Intake } from "./file-input";
-import { Filters, isFiltered } from "./filters";
-import { fetchNames, shown } from "./patient-names";
-import { filter, filterIn, follow, hashOf, loading, more, NONE, next, problem, reload, studies } from "./study-list";
+import { FileInput, openFileDialog } from "./file-input";
+import { Filters, hasFilter } from "./filters";
+import { fetchNames, namesShown } from "./patient-names";
+import {
+  filter,
+  filterHash,
+  followChanges,
+  loading,
+  loadMore,
+  NO_FILTER,
+  next,
+  parseFilter,
+  problem,
+  reload,
+  studies,
+} from "./study-list";
 import { StudyRow } from "./study-row";
-import { Asked, Tray } from "./upload-tray";
+import { UploadModels, UploadTray } from "./upload-tray";
 import "./worklist.css";
 
 export function Worklist() {
-  const erasing = useSignal<Study | null>(null);
+  const studyToErase = useSignal<Study | null>(null);
   useEffect(() => {
     const address = () => {
-      filter.value = filterIn(location.hash);
+      filter.value = parseFilter(location.hash);
       void reload();
     };
     address();
     addEventListener("hashchange", address);
-    const stop = follow();
-    void loadHabit().catch(() => {}); // the picker says what went wrong
+    const stop = followChanges();
+    void loadDefaultModels().catch(() => {}); // the picker says what went wrong
     return () => {
       removeEventListener("hashchange", address);
       stop();
     };
   }, []);
   useEffect(() => {
-    if (shown.value && studies.value) void fetchNames(studies.value);
-  }, [shown.value, studies.value]);
+    if (namesShown.value && studies.value) void fetchNames(studies.value);
+  }, [namesShown.value, studies.value]);
   const list = studies.value;
   return (
     <div class="page work">
-      <Intake />
+      <FileInput />
       <div class="work-head">
         <h1>{t("nav.worklist")}</h1>
-        <Asked />
-        <button type="button" class="primary" onClick={choose}>
+        <UploadModels />
+        <button type="button" class="primary" onClick={openFileDialog}>
           <Icon name="upload" /> {t("work.upload")}
         </button>
       </div>
-      <Tray />
-      {(list === null || list.length > 0 || isFiltered(filter.value)) && (
+      <UploadTray />
+      {(list === null || list.length > 0 || hasFilter(filter.value)) && (
         <Filters
-          change={(wanted) => {
-            history.replaceState(null, "", hashOf(wanted));
-            filter.value = wanted;
+          change={(filters) => {
+            history.replaceState(null, "", filterHash(filters));
+            filter.value = filters;
             void reload();
           }}
         />
       )}
-      {problem.value !== null && <ProblemNote error={problem.value} again={() => void reload()} />}
+      {problem.value !== null && <ProblemNote error={problem.value} onRetry={() => void reload()} />}
       <p class="hidden" role="status">
         {list && !loading.value ? t("work.count", { count: list.length }) : ""}
       </p>
       {list === null && problem.value === null && <p class="soft">{t("app.loading")}</p>}
-      {list?.length === 0 && (isFiltered(filter.value) ? <NoMatch /> : <Empty />)}
+      {list?.length === 0 && (hasFilter(filter.value) ? <NoMatches /> : <EmptyWorklist />)}
       {list && list.length > 0 && (
         <>
           <div class="work-columns soft small" aria-hidden="true">
@@ -79,7 +91,7 @@ export function Worklist() {
                 erase={
                   me.value?.role === "admin"
                     ? () => {
-                        erasing.value = study;
+                        studyToErase.value = study;
                       }
                     : null
                 }
@@ -90,16 +102,16 @@ export function Worklist() {
       )}
       {next.value && (
         <p class="work-more">
-          <button type="button" disabled={loading.value} onClick={() => void more()}>
+          <button type="button" disabled={loading.value} onClick={() => void loadMore()}>
             {t("work.more")}
           </button>
         </p>
       )}
-      {erasing.value && (
+      {studyToErase.value && (
         <EraseStudy
-          study={erasing.value}
+          study={studyToErase.value}
           onClose={() => {
-            erasing.value = null;
+            studyToErase.value = null;
           }}
         />
       )}
@@ -107,14 +119,14 @@ export function Worklist() {
   );
 }
 
-function NoMatch() {
+function NoMatches() {
   return (
     <div class="empty">
       <p>{t("work.no-match")}</p>
       <button
         type="button"
         onClick={() => {
-          location.hash = hashOf(NONE);
+          location.hash = filterHash(NO_FILTER);
         }}
       >
         {t("work.clear")}
@@ -123,15 +135,15 @@ function NoMatch() {
   );
 }
 
-function Empty() {
-  const asked = habit.value.map(nameOf).join(", ");
+function EmptyWorklist() {
+  const modelNames = defaultModels.value.map(modelName).join(", ");
   return (
     <div class="empty">
       <Icon name="image" />
       <h2>{t("work.empty")}</h2>
       <p>{t("work.empty-how")}</p>
-      <p class="soft small">{asked ? t("work.empty-asked", { models: asked }) : t("work.asks-none")}</p>
-      <button type="button" class="primary" onClick={choose}>
+      <p class="soft small">{modelNames ? t("work.empty-asked", { models: modelNames }) : t("work.asks-none")}</p>
+      <button type="button" class="primary" onClick={openFileDialog}>
         <Icon name="upload" /> {t("work.choose")}
       </button>
       <p class="soft small">{t("work.formats")}</p>
