@@ -1,8 +1,8 @@
-// Leaves out of Cornerstone3D what a viewer of radiographs never runs: volumes, meshes, whole slides, video, ECG, and a DICOM
-// parser (the server decodes). Its rendering engine names every kind of viewport in one table, so that no bundler can see
-// which are unused: 790 kB of compressed script become 175. Some of it does not even load in a browser (XML readers
-// that want Node's `events`). What is left out throws, by name, if it is ever called; and a path that no longer exists
-// after an update stops the build.
+// Leaves out of Cornerstone3D what a viewer of radiographs never runs: volumes, meshes, whole slides, video, ECG, and a
+// DICOM parser (the server decodes). Its rendering engine lists all kinds of viewport in one table, so no bundler can
+// see which are unused: 790 kB of compressed script become 175. Some modules do not even load in a browser (XML readers
+// that need Node's `events`). A module that is left out throws an error with its name if it is called, and a path that
+// no longer exists after an update stops the build.
 import { readFileSync } from "node:fs";
 import type { Plugin } from "vite";
 

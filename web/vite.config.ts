@@ -1,4 +1,5 @@
-// Builds the reading room into the Python package. The server's Content-Security-Policy forbids inline scripts, so nothing is inlined.
+// Builds the web app into the Python package. The server's Content-Security-Policy forbids inline scripts, so nothing
+// is inlined.
 import { defineConfig } from "vite";
 import { leanCornerstone } from "./cornerstone.ts";
 
@@ -12,7 +13,7 @@ export default defineConfig({
     assetsInlineLimit: 0,
     target: "es2022",
     modulePreload: { polyfill: false },
-    license: { fileName: "licences.md" }, // of what is built in: MIT and BSD ask that they travel with it
+    license: { fileName: "licences.md" }, // the licences of the bundled packages, which MIT and BSD require
     chunkSizeWarningLimit: 4000, // the viewer is loaded when a study is opened
   },
   // The server compares Origin with Host, so both must stay the browser's own.

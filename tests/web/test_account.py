@@ -39,8 +39,8 @@ def test_the_login_refuses_in_words_and_leads_back_to_the_page(department: Site,
 
 def test_a_key_is_shown_once_works_and_can_be_revoked(department: Site, page: Page) -> None:
     log_in(page, department)
-    page.get_by_label("What it is for").fill("Prometheus")
-    page.get_by_role("button", name="Make a key").click()
+    page.get_by_label("Purpose").fill("Prometheus")
+    page.get_by_role("button", name="Create a key").click()
     key = page.locator(".token code").inner_text()
     headers = {"Authorization": f"Bearer {key}"}
     assert httpx.get(f"{department.url}/api/me", headers=headers).json()["name"] == "chief"
@@ -102,7 +102,7 @@ def test_a_patient_is_found_by_number_and_erased(site: Site, page: Page) -> None
     page.goto(f"{site.url}/#/account")
     page.get_by_label("PatientID", exact=True).fill("0816")
     page.get_by_role("button", name="Find").click()
-    page.get_by_text("No patient with this number").wait_for()
+    page.get_by_text("There is no patient with this number").wait_for()
     page.get_by_label("PatientID", exact=True).fill("0815")
     page.get_by_role("button", name="Find").click()
     page.get_by_role("link", name="Show the studies").click()
@@ -114,7 +114,7 @@ def test_a_patient_is_found_by_number_and_erased(site: Site, page: Page) -> None
     page.get_by_role("button", name="Find").click()
     page.get_by_role("button", name="Erase this patient").click()
     page.get_by_role("dialog").get_by_role("button", name="Erase for good").click()
-    page.get_by_text("Erased: 1 studies").wait_for()
+    page.get_by_text("Erased. Studies: 1").wait_for()
     assert httpx.get(f"{site.url}/api/studies/{study}").status_code == 404
 
 

@@ -96,7 +96,7 @@ def test_a_switched_off_model_says_why_and_whom_it_answered(site: Site, page: Pa
     page.get_by_role("button", name="Switch it on again").wait_for()
     expect(page.locator(".warnings")).to_contain_text("wrong on supine views")
     page.get_by_role("button", name="Show the list").click()
-    rows = page.locator("section", has_text="Everyone whom it answered").last.locator("tbody tr")
+    rows = page.locator("section", has_text="All its answers").last.locator("tbody tr")
     expect(rows).to_have_count(len(site.api("GET", f"/api/models/{model}/answered")))
     page.goto(f"{site.url}/#/")
     page.get_by_role("button", name="Change").click()

@@ -93,7 +93,7 @@ def test_a_refusal_says_why_and_hides_its_numbers(site: Site, page: Page) -> Non
     answering(page, result=result)
     open_study(page, site, study)
     show(page)
-    expect(page.locator(".verdict")).to_have_text("No answer: the model keeps silent")
+    expect(page.locator(".verdict")).to_have_text("No answer from the model")
     expect(page.get_by_text("unlike the images this model was calibrated on")).to_be_visible()
     expect(page.get_by_text("0.71")).to_be_hidden()
     page.get_by_text("Numbers for research, not a result").click()
@@ -186,7 +186,7 @@ def test_the_reader_reads_first_then_with_the_answers_and_nothing_is_overwritten
     versions = page.locator(".versions > ol > li").all_inner_texts()
     assert len(versions) == 4
     assert "Answers shown before: 1" in versions[1]
-    assert "No answer had been shown." in versions[2]
+    assert "No answers were shown before." in versions[2]
     assert "Patchy opacities." in versions[3]
 
     page.get_by_role("tab", name="Reference").click()

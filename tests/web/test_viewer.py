@@ -280,7 +280,9 @@ def test_an_earlier_study_lies_beside_with_its_date(site: Site, page: Page) -> N
         rectangle("prior", 7, StudyDate="20250101", ViewPosition="AP"),
     )
     open_viewer(page, site, now)
-    page.get_by_role("button", name="Other study beside it").and_(page.locator("[aria-disabled=false]")).wait_for()
+    page.get_by_role("button", name="Show or hide another study beside it").and_(
+        page.locator("[aria-disabled=false]")
+    ).wait_for()
     page.keyboard.press("v")
     prior = page.locator(".view-pane[data-prior=true]")
     prior.locator(".view-screen[data-ready=true]").wait_for()

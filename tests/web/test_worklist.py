@@ -152,7 +152,7 @@ def test_a_full_server_is_waited_for_as_long_as_it_says(site: Site, page: Page) 
     assert tries == ["full", "sent"]
 
 
-@pytest.mark.parametrize(("status", "words"), [(507, "disk is full"), (413, "larger than this server takes")])
+@pytest.mark.parametrize(("status", "words"), [(507, "disk is full"), (413, "larger than this server accepts")])
 def test_what_went_wrong_is_said_plainly(site: Site, page: Page, status: int, words: str) -> None:
     said = {"type": "urn:pneumoscope:problem:store-full", "title": "the store", "detail": "is full.", "instance": ""}
     proxy = "<h1>413 Request Entity Too Large</h1>"

@@ -1,4 +1,4 @@
-// The frame of every page: the way around, the page itself, and the sentence that says what this software is not.
+// The frame of every page: the navigation, the disclaimer and the page itself.
 import { useSignal } from "@preact/signals";
 import type { ComponentType } from "preact";
 import { lazy, Suspense } from "preact/compat";
@@ -44,7 +44,7 @@ export function App() {
   }, [language.value]);
   useEffect(() => (sessionLoaded.value ? focusOnChange() : undefined), [sessionLoaded.value]);
   useEffect(() => {
-    // A refusal that no page has caught is said all the same.
+    // Show refusals that no page has handled.
     const onRejection = ({ reason }: PromiseRejectionEvent) => {
       if (!(reason instanceof Problem)) return;
       const { text, lang } = problemText(reason);

@@ -5,7 +5,7 @@ import "./styles/tokens.css";
 import "./styles/base.css";
 import "./styles/frame.css";
 
-// A file that is dropped beside its place must not take the page, and what was typed in it, away.
+// A file that is dropped outside a drop target must not replace the page and its unsaved text.
 for (const kind of ["dragover", "drop"] as const) addEventListener(kind, (event) => event.preventDefault());
-applyTheme(); // before anything is drawn: a dark room must not flash
+applyTheme(); // before the first paint: the dark theme must not flash white
 render(<App />, document.getElementById("app") as HTMLElement);

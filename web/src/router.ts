@@ -1,4 +1,4 @@
-// Pages live behind the hash (#/studies/ID), so that the server has one page to serve and no path of a request to trust.
+// Pages are addressed by the hash (#/studies/ID), so that the server serves one page and need not trust request paths.
 import { signal } from "@preact/signals";
 
 export type Route =

@@ -1,5 +1,5 @@
-// What a model's card holds, as far as the pages read it. The server checks it against its own schema (pneumoscope.bundle.card);
-// cards of earlier versions may lack what is optional here.
+// The parts of a model's card that the pages read. The server checks cards against its own schema
+// (pneumoscope.bundle.card). Cards of earlier versions may lack the optional members.
 import type { ModelDetail } from "./types";
 
 /** A figure with its 95% interval, as the server and the cards give it. */

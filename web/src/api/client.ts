@@ -1,26 +1,26 @@
-// Every request goes through here: it carries the session's CSRF token, and a refusal becomes one kind of error.
+// All requests go through this client: it adds the session's CSRF token and turns each refusal into a `Problem`.
 
 import { signal } from "@preact/signals";
 import createClient from "openapi-fetch";
 import type { paths } from "./schema";
 import type { About, Me } from "./types";
 
-/** Why something was refused: the page has a message for most codes, and the server's own words for all. */
+/** Why a request was refused. The page has a message for most codes; the server's text is the fallback. */
 export interface Refusal {
-  /** Of the page's message, where there is one. */
+  /** The key of the page's message; the catalogue may have none for it. */
   key: string;
-  /** What the message has places for. */
+  /** The values of the message's placeholders. */
   values: Record<string, unknown>;
-  /** The server's words, in English. */
+  /** The server's text, in English. */
   message: string;
 }
 
-/** What a problem's `type` begins with; its code follows. */
+/** The prefix of a problem's `type`; the code follows it. */
 export const PROBLEM_TYPE_PREFIX = "urn:pneumoscope:problem:";
-/** Codes of ours for what has none: no answer came, or a proxy answered in the server's place. */
+/** Our codes, by status, for responses without a code: no response came, or a proxy responded instead of the server. */
 const FALLBACK_CODES: Record<number, string> = { 0: "away", 413: "large", 429: "busy", 502: "away", 504: "away" };
 
-/** Why the server refused (RFC 9457): its words say what, which rule, and the way out. */
+/** A refusal of the server (RFC 9457): its text names what was refused, the rule and the way out. */
 export class Problem extends Error implements Refusal {
   readonly key: string;
   readonly values: Record<string, unknown>;
@@ -29,7 +29,7 @@ export class Problem extends Error implements Refusal {
     readonly status: number,
     readonly title: string,
     readonly detail: string,
-    /** Number of the request, under which the server's log has more. */
+    /** The number of the request; the server's log has more under it. */
     readonly instance: string,
     readonly extensions: Record<string, unknown> = {},
   ) {
@@ -42,11 +42,11 @@ export class Problem extends Error implements Refusal {
   }
 }
 
-/** Who is asking; null until they have logged in. */
+/** The current user; null until they have logged in. */
 export const me = signal<Me | null>(null);
-/** Why nobody is logged in any more: by hand, for want of use, or by the server; null where nobody was. */
+/** Why the session ended: by the user, by inactivity, or by the server; null if there was no session. */
 export const logoutReason = signal<"self" | "idle" | "server" | null>(null);
-/** What the server is; null until it has answered. */
+/** The server's description of itself; null until it has responded. */
 export const about = signal<About | null>(null);
 
 export const api = createClient<paths>({ baseUrl: "/", credentials: "same-origin" });
@@ -67,22 +67,22 @@ api.use({
   },
 });
 
-/** The server knows nobody here any more. */
+/** Mark the session as ended by the server. */
 export function endSession(): void {
   if (me.value !== null) logoutReason.value = "server";
   me.value = null;
 }
 
-/** Return what an answer that is not OK says. */
+/** Return the problem of a response that is not OK. */
 export async function readProblem(response: Response): Promise<Problem> {
   const payload: unknown = await response.json().catch(() => null);
   return parseProblem(response.status, payload, response.statusText);
 }
 
 /**
- * Return a problem out of the body of an answer.
- * @param payload The body; anything that is no object where it is a proxy's own page.
- * @param fallback What stands for it then.
+ * Return the problem in the body of a response.
+ * @param payload The body. A proxy's own page is not a JSON object.
+ * @param fallback The detail to use if the body is not an object.
  */
 export function parseProblem(status: number, payload: unknown, fallback = ""): Problem {
   if (typeof payload !== "object" || payload === null) return new Problem(status, "", fallback, "");
@@ -90,12 +90,12 @@ export function parseProblem(status: number, payload: unknown, fallback = ""): P
   return new Problem(status, String(title ?? ""), String(detail ?? ""), String(instance ?? ""), extensions);
 }
 
-/** Return the body of an answer that is OK; the middleware has thrown for any other. */
+/** Return the body of a response that is OK; the middleware throws for any other. */
 export async function body<T>(answer: Promise<{ data?: T }>): Promise<T> {
   return (await answer).data as T;
 }
 
-/** Ask who is there. Without a session in a department this leaves `me` null, and the page shows the login. */
+/** Load the current user. If nobody is logged in, `me` stays null and the page shows the login. */
 export async function loadSession(): Promise<void> {
   try {
     const account = await body(api.GET("/api/me"));

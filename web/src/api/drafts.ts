@@ -1,5 +1,5 @@
-// What somebody was typing, kept in this page's memory only: a session that ends on its own must not cost the text, and
-// nothing about a patient may be left on the machine. Somebody else's login forgets it.
+// Unsaved text, in this page's memory only: a session that expires must not lose the text, and no text about a patient
+// may stay on the machine. The login of another user deletes it.
 import { effect, type Signal, signal } from "@preact/signals";
 import { me } from "./client";
 
@@ -16,7 +16,7 @@ effect(() => {
   }
 });
 
-/** Return the draft of that name, the same signal after a login as before it. Names hold opaque numbers only. */
+/** Return the draft of that name: the same signal before and after a login. Names hold opaque identifiers only. */
 export function openDraft<T>(name: string, initial: T): Signal<T> {
   const existing = drafts.get(name) as Signal<T> | undefined;
   if (existing) return existing;
@@ -25,7 +25,7 @@ export function openDraft<T>(name: string, initial: T): Signal<T> {
   return created;
 }
 
-/** Forget one draft (it was sent), or all of them (its writer has logged out). */
+/** Delete one draft (it was sent), or all of them (the user has logged out). */
 export function forgetDrafts(name?: string): void {
   if (name !== undefined) {
     drafts.delete(name);
@@ -37,7 +37,7 @@ export function forgetDrafts(name?: string): void {
   for (const listener of resetListeners) listener();
 }
 
-/** Say whether a study has something typed that is not sent: as long as any has, the browser asks before the tab is closed. */
+/** Set whether a study has unsaved text. While any study has some, the browser asks before it closes the tab. */
 export function markUnsaved(study: string, hasText: boolean): void {
   if (hasText) unsavedStudies.add(study);
   else unsavedStudies.delete(study);
@@ -51,7 +51,7 @@ function updateUnloadWarning(): void {
   else removeEventListener("beforeunload", preventUnload);
 }
 
-/** Call `other` whenever all drafts are forgotten: something else in memory was its writer's too. */
+/** Call `listener` when all drafts are deleted, so that other data of the user can be deleted with them. */
 export function onDraftsForgotten(listener: () => void): void {
   resetListeners.add(listener);
 }

@@ -1,7 +1,7 @@
-// What changes on the server, as it changes: kinds and identifiers only, so every page fetches what it may see itself.
+// The server's stream of changes. It holds kinds and identifiers only; each page fetches what its user may see.
 export interface Change {
   kind: "study" | "prediction" | "read";
-  /** Empty after a break in which changes may have been missed: look at everything again. */
+  /** Empty after an interruption in which changes may have been missed: reload everything. */
   study: string;
   id: string;
   state: string;
@@ -11,7 +11,7 @@ type Listener = (change: Change) => void;
 const listeners = new Set<Listener>();
 let source: EventSource | null = null;
 
-/** Call `listener` at each change until the returned function is called. The stream is open while anyone listens. */
+/** Call `listener` at each change until the returned function is called. The stream is open while it has listeners. */
 export function watch(listener: Listener): () => void {
   listeners.add(listener);
   source ??= openStream();
@@ -24,18 +24,18 @@ export function watch(listener: Listener): () => void {
   };
 }
 
-/** Milliseconds after which a stream that the server has refused is tried again. */
+/** Milliseconds until a stream that the server has refused is opened again. */
 const RETRY_DELAY = 15_000;
 
 function openStream(): EventSource {
-  const stream = new EventSource("/api/events"); // the browser reconnects after a break, and sends the last id
+  const stream = new EventSource("/api/events"); // the browser reconnects and sends the last id
   for (const kind of ["study", "prediction", "read"] as const) {
     stream.addEventListener(kind, (event) => {
       notify({ kind, ...JSON.parse((event as MessageEvent<string>).data) } as Change);
     });
   }
   stream.onerror = () => {
-    // Refused for good, say for too many streams: the browser gives up, we ask now and then.
+    // The browser does not retry a refused stream (for example, one of too many), so we do.
     if (stream.readyState !== EventSource.CLOSED) return;
     setTimeout(() => {
       if (source !== stream) return;

@@ -1,4 +1,4 @@
-// The models of this server, fetched once and shared by every page that names one; and which ones this browser asks by habit.
+// The models of this server, fetched once and shared by all pages, and the models that this browser asks by default.
 import { effect, signal } from "@preact/signals";
 import { api, body } from "./client";
 import type { Model } from "./types";
@@ -9,7 +9,7 @@ const STORAGE_KEY = "pneumoscope.models";
 export const models = signal<Model[] | null>(null);
 let request: Promise<Model[]> | null = null;
 
-/** Return the models; the server is asked once, or `again` (after one was switched). */
+/** Return the models. They are fetched once; `refresh` fetches them again (after one was switched on or off). */
 export function loadModels(refresh = false): Promise<Model[]> {
   if (refresh) request = null;
   request ??= body(api.GET("/api/models")).then(
@@ -25,17 +25,17 @@ export function loadModels(refresh = false): Promise<Model[]> {
   return request;
 }
 
-/** Return a model's name and version, or its number where it is no longer on this server. */
+/** Return a model's name and version, or its identifier if it is no longer on this server. */
 export function modelName(id: string): string {
   const model = models.value?.find((model) => model.id === id);
   return model ? `${model.name} ${model.version}` : id;
 }
 
-/** What this browser asked last, by number; of those that are there and on. Chosen anew, it is remembered. */
+/** The models that uploads ask: those asked last that are present and on. The browser stores their identifiers. */
 export const defaultModels = signal<string[]>([]);
 let loaded = false;
 
-/** Read the habit once the models are known; without one, all models that are on are asked. */
+/** Read the stored default once the models are loaded. Without one, the first model that is on is the default. */
 export async function loadDefaultModels(): Promise<void> {
   if (loaded) return;
   const enabled = (await loadModels()).filter((model) => model.on).map((model) => model.id);

@@ -1,23 +1,23 @@
-// The end of a session. The server ends one after a time without requests, but a worklist that refreshes itself goes on
-// asking: so the page watches for its reader too, warns, and logs out. Several tabs are one reader.
+// The end of a session. The server ends a session without requests, but an open worklist sends requests by itself. So
+// the page also watches for activity, warns, and logs out. All tabs share one session.
 import { signal } from "@preact/signals";
 import { api, endSession, logoutReason, me } from "./client";
 import { forgetDrafts } from "./drafts";
 
-/** Seconds until the log-off, while the warning is shown; null otherwise. */
+/** Seconds until the automatic logout while the warning is shown; null otherwise. */
 export const secondsLeft = signal<number | null>(null);
 
 const ACTIVITY_EVENTS = ["pointerdown", "pointermove", "keydown", "wheel", "touchmove"] as const;
-/** A warning lasts a minute, or a fifth of a very short session. */
+/** The warning lasts one minute, or a fifth of the session if that is shorter. */
 const WARNING_SECONDS = 60;
-/** Milliseconds: a hand that moves is told to the other tabs no more often. */
+/** Milliseconds between two messages to the other tabs about activity in this one. */
 const BROADCAST_INTERVAL = 5000;
 
 interface SessionMessage {
   kind: "used" | "out";
 }
 
-/** Watch for use until the returned function is called. `idle`: seconds without use after which the session ends. */
+/** Watch for activity until the returned function is called. The session ends after `idle` seconds without any. */
 export function watchActivity(idle: number): () => void {
   const channel = new BroadcastChannel("pneumoscope.session");
   const warning = Math.min(WARNING_SECONDS, idle / 5);
@@ -25,7 +25,7 @@ export function watchActivity(idle: number): () => void {
   let lastBroadcast = lastActivity;
   let lastRequest = lastActivity;
   const recordActivity = (event?: Event) => {
-    if (secondsLeft.value !== null && event?.type !== "stay") return; // a warning is answered by its buttons
+    if (secondsLeft.value !== null && event?.type !== "stay") return; // only the buttons of the warning dismiss it
     lastActivity = Date.now();
     if (lastActivity - lastBroadcast < BROADCAST_INTERVAL) return;
     lastBroadcast = lastActivity;
@@ -43,7 +43,7 @@ export function watchActivity(idle: number): () => void {
     const remaining = idle - (now - lastActivity) / 1000;
     if (remaining <= 0) void logOut("idle");
     else secondsLeft.value = remaining <= warning ? Math.ceil(remaining) : null;
-    // Reading an image asks the server for nothing: it is told of the reader now and then.
+    // Viewing an image sends no requests, so the server is told of the activity from time to time.
     if (lastActivity > lastRequest && now - lastRequest > (idle * 1000) / 4) {
       lastRequest = now;
       api.GET("/api/me").catch(() => {});
@@ -70,12 +70,12 @@ export function watchActivity(idle: number): () => void {
 
 let confirmPresence = (): void => {};
 
-/** Answer the warning: still here. */
+/** Dismiss the warning and stay logged in. */
 export function stayLoggedIn(): void {
   confirmPresence();
 }
 
-/** End the session, here at once and then on the server. What was typed is forgotten only where its writer leaves by hand. */
+/** End the session on this page at once, then on the server. Drafts are deleted only if the user logs out by hand. */
 export async function logOut(reason: "self" | "idle"): Promise<void> {
   const csrf = me.value?.csrf ?? "";
   logoutReason.value = reason;
@@ -85,8 +85,9 @@ export async function logOut(reason: "self" | "idle"): Promise<void> {
   channel.postMessage({ kind: "out" } satisfies SessionMessage);
   channel.close();
   try {
-    await api.POST("/api/logout", { headers: { "X-CSRF-Token": csrf }, keepalive: true }); // the page may be closed meanwhile
+    // keepalive: the user may close the page before the response comes
+    await api.POST("/api/logout", { headers: { "X-CSRF-Token": csrf }, keepalive: true });
   } catch {
-    // It has ended on the server already, or the server is away: here it has ended in any case.
+    // The session has already ended on the server, or the server is unreachable. On this page it has ended anyway.
   }
 }

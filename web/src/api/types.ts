@@ -1,4 +1,4 @@
-// The server's own types, under short names. schema.ts is made from its OpenAPI by scripts/web.
+// The server's types, under short names. scripts/web generates schema.ts from the server's OpenAPI description.
 import type { components } from "./schema";
 
 type Schemas = components["schemas"];
@@ -20,7 +20,7 @@ export type OcclusionAnswer = Schemas["WhatIfOut"];
 export type Me = Schemas["Me"];
 export type About = Schemas["AboutOut"];
 
-/** What an answer holds; the schema leaves it open, since older answers hold less. */
+/** The content of a prediction. The schema leaves it open, because older predictions hold less. */
 export interface Result {
   error?: string;
   labels?: string[];

@@ -1,4 +1,4 @@
-// Uploads go by XMLHttpRequest, which alone tells how much has been sent. Names of files stay here: they may name a patient.
+// Uploads use XMLHttpRequest because fetch reports no progress. File names are not sent: they may name a patient.
 import { endSession, me, PROBLEM_TYPE_PREFIX, Problem, parseProblem } from "./client";
 import type { Upload } from "./types";
 
@@ -9,7 +9,7 @@ export interface Transfer {
 
 /**
  * Send files, with the models to ask about them.
- * @param progress Called with the share of the bytes that has gone out, 0..1; at 1 the server is still reading them.
+ * @param progress Called with the share of bytes sent, 0..1; at 1 the server is still reading them.
  */
 export function sendFiles(files: Blob[], models: string[], progress: (share: number) => void): Transfer {
   const request = new XMLHttpRequest();

@@ -1,4 +1,4 @@
-// A short word about the state of something. Its colour repeats the word, and never says more than it.
+// A short text about a state. Its colour repeats the text and carries no information of its own.
 import type { ComponentChildren } from "preact";
 import type { Model } from "../api/types";
 import { t, translateTerm } from "../i18n";
@@ -11,9 +11,9 @@ export function Badge({ tone = "plain", children }: { tone?: Tone; children: Com
 
 const AUDIT: Record<Model["audit"], Tone> = { "not audited": "warn", passed: "good", failed: "bad", unreadable: "bad" };
 
-/** Everything that must be said beside a model's name: off, audit, stamps, drawn data. */
+/** The badges beside a model's name: off, audit result, stamps, synthetic data. */
 export function ModelBadges({ model }: { model: Model }) {
-  const covered = ["not audited", "failed its audit", "its evidence was altered"]; // the verdict says these already
+  const covered = ["not audited", "failed its audit", "its evidence was altered"]; // the audit badge says these already
   return (
     <span class="badges">
       {!model.on && <Badge tone="bad">{t("model.off")}</Badge>}

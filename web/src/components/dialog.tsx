@@ -1,4 +1,4 @@
-// A modal dialog: the browser's own, which keeps the focus inside, closes with Escape and gives the focus back.
+// A modal dialog, based on the browser's own: it keeps the focus inside, closes with Escape and restores the focus.
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useId, useRef } from "preact/hooks";
@@ -7,9 +7,9 @@ import { ProblemNote } from "./problem";
 
 interface Props {
   title: string;
-  /** Called when the reader closes it; whoever shows a dialog stops showing it then. */
+  /** Called when the reader closes the dialog; the parent must then remove it. */
   onClose: () => void;
-  /** What is asked needs an answer soon: read out at once. */
+  /** The question is urgent: screen readers announce it at once. */
   urgent?: boolean;
   children: ComponentChildren;
 }
@@ -41,16 +41,16 @@ export function Dialog({ title, onClose, urgent, children }: Props) {
 
 interface ConfirmProps {
   title: string;
-  /** Word of the button that does it. */
+  /** The label of the button that confirms. */
   confirmLabel: string;
   onConfirm: () => Promise<unknown>;
   onClose: () => void;
-  /** Whether what is filled in is enough. */
+  /** Whether the form is complete. */
   ready?: boolean;
   children: ComponentChildren;
 }
 
-/** A dialog that asks before something that can't be undone; it stays open, and says why, where that fails. */
+/** A dialog that confirms an action that can't be undone. If the action fails, it stays open and shows the reason. */
 export function ConfirmDialog({ title, confirmLabel, onConfirm, onClose, ready = true, children }: ConfirmProps) {
   const busy = useSignal(false);
   const problem = useSignal<unknown>(null);

@@ -1,8 +1,8 @@
-// The sentence that says what this software is not. It is always to be seen: nothing dims it, and dialogs lie below it.
+// The disclaimer. It is always visible: nothing dims it, and dialogs open below it.
 import { useEffect, useRef } from "preact/hooks";
 import { DISCLAIMER } from "../disclaimer";
 
-/** The sentence, beneath the head of the page. The style sheets know where it ends as `--below`: it wraps on a phone. */
+/** The disclaimer beneath the header. It wraps on a phone, so its lower edge is measured (`--below` in the CSS). */
 export function Disclaimer() {
   const box = useRef<HTMLElement>(null);
   useEffect(() => {

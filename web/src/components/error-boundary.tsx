@@ -1,11 +1,11 @@
-// A page that fails says so in its place; the way around it, and the sentence above, stay.
+// Shows an error in place of a page that fails. The navigation and the disclaimer stay.
 import { Component, type ComponentChildren } from "preact";
 import { Problem } from "../api/client";
 import { t } from "../i18n";
 import { ProblemNote } from "./problem";
 
 interface Props {
-  /** Another page: what failed is forgotten. */
+  /** The page's address; the error is cleared when it changes. */
   page: string;
   children: ComponentChildren;
 }
@@ -14,7 +14,7 @@ export class ErrorBoundary extends Component<Props, { error: unknown }> {
   override state: { error: unknown } = { error: null };
 
   override componentDidCatch(error: unknown): void {
-    console.error(error); // for whoever looks for the cause; the page shows the words
+    console.error(error); // for debugging; the page shows the message
     this.setState({ error });
   }
 
@@ -26,7 +26,7 @@ export class ErrorBoundary extends Component<Props, { error: unknown }> {
     if (this.state.error === null) return this.props.children;
     const { error } = this.state;
     if (error instanceof Problem) return <ErrorPage error={error} again={() => this.setState({ error: null })} />;
-    // A part of the app that did not come (the server is away, or has a newer app) is asked for once only: begin anew.
+    // The browser requests a missing chunk of the app once only (the server is away, or has a newer app): reload.
     return <ErrorPage error={error} again={() => location.reload()} word={t("frame.reload")} />;
   }
 }

@@ -1,5 +1,5 @@
-// Figures with their intervals: as text, and as rows with a line from limit to limit. No figure is shown without one;
-// where it can't be estimated, that is said in its place.
+// Figures with their intervals, as text and as rows with a line from limit to limit. No figure is shown without its
+// interval; if there is none, the text says that it can't be estimated.
 
 import type { ComponentChildren } from "preact";
 import type { Estimate } from "../api/card";
@@ -19,7 +19,7 @@ export function formatEstimate({ value, low, high }: Estimate, decimals = 3): st
   return `${formatNumber(value, decimals)} [${limits}]`;
 }
 
-/** Return a share as text in per cent: "94% [91, 96]"; with as many decimals as show that it is not none or all. */
+/** Return a share as a percentage: "94% [91, 96]". It has enough decimals to differ from 0% and 100%. */
 export function formatShare({ value, low, high }: Estimate): string {
   if (value === null) return t("dash.not-estimable");
   const bounded = typeof low === "number" && typeof high === "number";
@@ -30,13 +30,13 @@ export function formatShare({ value, low, high }: Estimate): string {
   return `${formatPercent(value, decimals)} [${limits}]`;
 }
 
-/** Return how many decimals (3 at most) a share needs so that in per cent it reads as neither 0 nor 100 unless it is. */
+/** Return how many decimals (at most 3) a share needs as a percentage so that it reads as 0 or 100 only if it is. */
 function countDecimals(share: number): number {
   const rest = 100 * Math.min(share, 1 - share);
   return rest <= 0 || rest >= 1.5 ? 0 : Math.min(3, Math.max(1, Math.ceil(-Math.log10(2 * rest))));
 }
 
-/** Return a share in per cent, as the page's language writes it. */
+/** Return a share as a percentage in the format of the page's language. */
 function formatPercent(share: number, decimals: number): string {
   const digits = { minimumFractionDigits: decimals, maximumFractionDigits: decimals };
   return share.toLocaleString(language.value, { style: "percent", ...digits });
@@ -45,7 +45,7 @@ function formatPercent(share: number, decimals: number): string {
 export interface IntervalRow {
   key: string;
   name: ComponentChildren;
-  /** What the figure means, in plain words. */
+  /** The figure's meaning in plain words. */
   hint?: string;
   estimate: Estimate;
 }
@@ -53,7 +53,7 @@ export interface IntervalRow {
 interface Props {
   caption: string;
   rows: IntervalRow[];
-  /** What the ends of the lines' axis are. */
+  /** The range of the axis. */
   range?: [number, number];
   /** A value to mark, such as chance. */
   mark?: number;

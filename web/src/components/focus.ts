@@ -1,9 +1,9 @@
-// After a change of page the focus goes to its heading, as after a new document: a screen reader then says where one is.
+// After a change of page the focus moves to its heading, as with a new document: screen readers announce the page.
 import { effect } from "@preact/signals";
 import { me } from "../api/client";
 import { route } from "../router";
 
-/** Milliseconds: a page that has no heading by then gives the focus to its whole content. */
+/** Milliseconds to wait for a heading; then the main element gets the focus. */
 const PATIENCE = 3000;
 
 /** Move the focus at every change of page until the returned function is called; not when the app opens. */

@@ -1,4 +1,4 @@
-// The few pictures of the frame, drawn here: nothing is fetched from elsewhere, and each has words beside it or as a label.
+// The icons of the frame, drawn here so that nothing is fetched from elsewhere. Each has a text or a label beside it.
 const PATHS = {
   worklist: "M4 6h16M4 12h16M4 18h10",
   models: "M12 3l8 4.5v9L12 21l-8-4.5v-9zM4 7.5l8 4.5 8-4.5M12 12v9",

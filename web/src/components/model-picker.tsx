@@ -1,4 +1,4 @@
-// Which models to ask: one or several, each with what must be known before it is asked.
+// The choice of models to ask, each with the facts that a reader must know first.
 import type { Signal } from "@preact/signals";
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
@@ -10,7 +10,7 @@ import { ModelBadges } from "./badge";
 import { ProblemNote } from "./problem";
 import "./model-picker.css";
 
-/** Checkboxes of all models of the server. `chosen` holds the numbers of those that are ticked, in the list's order. */
+/** Checkboxes of all models. `selected` holds the identifiers of the checked ones, in the order of the list. */
 export function ModelPicker({ selected, legend }: { selected: Signal<string[]>; legend: string }) {
   const problem = useSignal<unknown>(null);
   useEffect(() => {
@@ -69,7 +69,7 @@ function ModelChoice({
   );
 }
 
-/** The patterns that a model looks for, as words: `normal` is none. */
+/** Return the names of the patterns that a model looks for, without `normal`. */
 export function findPatterns(model: { labels: string[] }): string[] {
   return model.labels.filter((label) => label !== "normal").map((label) => translateTerm("label", label));
 }

@@ -1,12 +1,12 @@
-// Every page has a title of its own: it is what a screen reader says first, and what a tab and the history show.
+// The title of each page: screen readers announce it first, and the tab and the history show it.
 import { useEffect, useLayoutEffect } from "preact/hooks";
 
-/** Name the document after a page while it is shown. */
+/** Set the document's title while a page is shown. */
 export function usePageTitle(title: string): void {
   useEffect(() => setDocumentTitle(title), [title]);
 }
 
-/** Name the document after the kind of page, before the page itself may name it more closely. */
+/** Set the document's title by the kind of page; the page may set a more precise one. */
 export function useDefaultTitle(title: string): void {
   useLayoutEffect(() => setDocumentTitle(title), [title]);
 }

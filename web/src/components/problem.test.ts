@@ -10,7 +10,7 @@ const [docs = ""] = Object.values(
   import.meta.glob<string>("../../../docs/operations/server.md", { query: "?raw", import: "default", eager: true }),
 );
 
-/** Keys of the messages that the codes ask for: of each row `| code | statuses, or file | values | when |`, and of its reasons. */
+/** The message keys for the codes: one for each row `| code | statuses, or file | values | when |` and its reasons. */
 function keysOf(table: string): string[] {
   return [...table.matchAll(/^\| `([a-z-]+)` \| ([^|]+) \| ([^|]*)\|/gm)].flatMap(
     ([, code, where = "", values = ""]) => {

@@ -1,11 +1,11 @@
-// A refusal in the page's language, or in the server's own words, with the number under which its log has more.
+// A refusal in the page's language or in the server's text, with the number of the request in the server's log.
 import { Problem, type Refusal } from "../api/client";
 import { findMessage, t } from "../i18n";
 
 interface Props {
   error: unknown;
   onRetry?: () => void;
-  /** Word of the button that tries again. */
+  /** The label of the button that tries again. */
   retryLabel?: string;
 }
 
@@ -28,7 +28,7 @@ export function ProblemNote({ error, onRetry, retryLabel }: Props) {
   );
 }
 
-/** Why something was refused, as a sentence or two. */
+/** The reason of a refusal in one or two sentences. */
 export function ProblemText({ refusal }: { refusal: Refusal }) {
   const { text, lang } = problemText(refusal);
   return <span lang={lang}>{text}</span>;
@@ -36,22 +36,23 @@ export function ProblemText({ refusal }: { refusal: Refusal }) {
 
 export interface LocalizedText {
   text: string;
-  /** Where it is not the page's. */
+  /** The language of the text if it is not the page's. */
   lang: "en" | undefined;
 }
 
-/** Return a refusal in words: the page's message for its code, the one for its very kind or reason first. */
+/** Return a refusal's text: the page's message for its code and kind, or for its code, else the server's text. */
 export function problemText({ key, values, message }: Refusal): LocalizedText {
-  const keys = [`${key}.${values.kind ?? values.reason}`, key, key.replace("problem", "file")]; // an upload may be its only file
+  // the problem of an upload may be that of its only file
+  const keys = [`${key}.${values.kind ?? values.reason}`, key, key.replace("problem", "file")];
   for (const one of keys) {
     const text = findMessage(one, values);
     if (text !== null) return { text, lang: undefined };
   }
-  // "the store is full: nothing was accepted." begins with a capital
+  // the server's text may begin in lower case: "the store is full: nothing was accepted."
   return { text: message.charAt(0).toUpperCase() + message.slice(1), lang: "en" };
 }
 
-/** Return whatever was thrown as a refusal. */
+/** Convert anything thrown to a refusal. */
 export function toRefusal(error: unknown): Refusal {
   if (error instanceof Problem) return error;
   return { key: "", values: {}, message: error instanceof Error ? error.message : String(error) };

@@ -1,9 +1,9 @@
-// What is wider than the page scrolls by itself; then, and only then, the keyboard must be able to reach it.
+// Content wider than the page scrolls in its own box. Only then must the keyboard be able to reach the box.
 import { useSignal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
 
-/** A box that scrolls sideways where its content does not fit; `label` says what is in it. */
+/** A box that scrolls sideways if its content does not fit; `label` names the content. */
 export function ScrollArea({ label, children }: { label: string; children: ComponentChildren }) {
   const box = useRef<HTMLDivElement>(null);
   const overflows = useSignal(false);

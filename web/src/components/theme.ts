@@ -1,4 +1,4 @@
-// Dark unless somebody chose light: a reading room is dark.
+// The colour theme: dark unless the user chooses light, because radiographs are read in dark rooms.
 import { effect, signal } from "@preact/signals";
 
 export type Theme = "dark" | "light";
@@ -6,7 +6,7 @@ const STORAGE_KEY = "pneumoscope.theme";
 
 export const theme = signal<Theme>(globalThis.localStorage?.getItem(STORAGE_KEY) === "light" ? "light" : "dark");
 
-/** Show the page in the chosen theme, now and whenever it is chosen anew. */
+/** Show the page in the chosen theme, now and after each change. */
 export function applyTheme(): void {
   effect(() => {
     document.documentElement.dataset.theme = theme.value;

@@ -1,4 +1,4 @@
-// What just happened, said once: shown for a while in a corner, and read out by screen readers.
+// Short messages about what just happened: shown in a corner for a while and announced by screen readers.
 import { signal } from "@preact/signals";
 import { t } from "../i18n";
 import { Icon } from "./icons";
@@ -7,16 +7,16 @@ interface Toast {
   number: number;
   text: string;
   bad: boolean;
-  /** Of the text, where it is not the page's. */
+  /** The language of the text if it is not the page's. */
   lang: string | undefined;
 }
 
-/** Milliseconds; what failed takes longer to read. */
+/** Milliseconds; failures stay longer. */
 const DURATION = { good: 5000, bad: 8000 };
 const toasts = signal<Toast[]>([]);
 let count = 0;
 
-/** Say that something happened; `bad` where it failed. What the reader must act on belongs on the page instead. */
+/** Show a message; `bad` marks a failure. Anything that the reader must act on belongs on the page instead. */
 export function showToast(text: string, bad = false, lang?: string): void {
   count += 1;
   const number = count;

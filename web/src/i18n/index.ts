@@ -1,4 +1,4 @@
-// One catalogue of messages a language. English is the reference: its keys are the type, and a test holds the others to it.
+// One catalogue of messages per language. The English keys are the type of all keys; a test compares the catalogues.
 import { computed, signal } from "@preact/signals";
 import de from "./de.json";
 import en from "./en.json";
@@ -12,18 +12,23 @@ const STORAGE_KEY = "pneumoscope.language";
 export const language = signal<Language>(initialLanguage());
 const catalogue = computed(() => CATALOGUES[language.value]);
 
-/** Return a message in the page's language, its {names} filled in. */
+/**
+ * Return a message in the page's language with its {placeholders} filled in.
+ * A count of 1 takes the singular message, `KEY.one`, if there is one.
+ */
 export function t(key: Key, values: Record<string, string | number> = {}): string {
-  return catalogue.value[key].replace(/\{(\w+)\}/g, (whole, name: string) => String(values[name] ?? whole));
+  const messages: Record<string, string> = catalogue.value;
+  const message = (values.count === 1 ? messages[`${key}.one`] : undefined) ?? catalogue.value[key];
+  return message.replace(/\{(\w+)\}/g, (placeholder, name: string) => String(values[name] ?? placeholder));
 }
 
-/** Return the message for a word of the server's (a label, a state), or the word itself where there is none. */
+/** Return the message for a term of the server (a label, a state), or the term itself if there is none. */
 export function translateTerm(group: string, value: string): string {
   const messages: Record<string, string> = catalogue.value;
   return messages[`${group}.${value}`] ?? value;
 }
 
-/** Return a message that may not be there; null where it is not, or where there is no value for one of its places. */
+/** Return a message by a key that may not exist; null if it does not, or if a placeholder has no value. */
 export function findMessage(key: string, values: Record<string, unknown>): string | null {
   const messages: Record<string, string> = catalogue.value;
   let complete = true;

@@ -1,4 +1,4 @@
-// The reader's own account, how the page looks, and, for admins, patients and the audit log.
+// The user's account, the appearance of the app and, for admins, patients and the audit log.
 import { about, me } from "../../api/client";
 import { logOut } from "../../api/session";
 import { setTheme, type Theme, theme } from "../../components/theme";

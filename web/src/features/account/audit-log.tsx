@@ -1,4 +1,4 @@
-// For admins: who did what, newest first. What was done is said in words; the request's own line is beside it.
+// The audit log for admins, newest entry first: each action in words, with the request beside it.
 import { useSignal } from "@preact/signals";
 import { api, body } from "../../api/client";
 import type { components } from "../../api/schema";
@@ -124,7 +124,7 @@ function describeOutcome(status: number): string {
   return t(status < 500 ? "account.refused" : "account.failed", { status });
 }
 
-/** An audit log is read by the second. */
+/** Return a time with its seconds: the order of entries matters in an audit log. */
 function formatExactTime(iso: string): string {
   return new Date(iso).toLocaleString(document.documentElement.lang, { dateStyle: "short", timeStyle: "medium" });
 }

@@ -1,4 +1,4 @@
-// The warning before the automatic log-off, and the watch that leads to it.
+// The warning before the automatic logout. It also starts the watch for activity.
 import { useEffect } from "preact/hooks";
 import { logOut, secondsLeft, stayLoggedIn, watchActivity } from "../../api/session";
 import { Dialog } from "../../components/dialog";
@@ -11,7 +11,7 @@ export function IdleWarning({ seconds }: { seconds: number }) {
     <Dialog title={t("login.idle-title")} onClose={stayLoggedIn} urgent>
       <p>{t("login.idle", { seconds: secondsLeft.value })}</p>
       <div class="actions">
-        {/* first, so that it has the focus: a reader who goes on typing stays */}
+        {/* this button is first and so has the focus: a reader who keeps typing stays logged in */}
         <button type="button" class="primary" onClick={stayLoggedIn}>
           {t("login.stay")}
         </button>

@@ -1,4 +1,4 @@
-// The login of a department's server.
+// The login page of a server with accounts.
 import { useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { api, body, loadSession, logoutReason, Problem } from "../../api/client";

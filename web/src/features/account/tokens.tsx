@@ -1,4 +1,4 @@
-// Keys for programs: made with a name, shown once, revoked for good.
+// Access tokens for programs: created with a name, shown once, revoked for good.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, body } from "../../api/client";

@@ -7,7 +7,7 @@ import type { SiteFigures } from "./types";
 
 const JUDGES = ["model", "model_refused_negative", "unaided", "aided"] as const;
 
-/** How many of the studies read have a reference standard, all together and by what the model had said. */
+/** How many of the studies read have a reference standard, in total and by the model's answer. */
 export function Verification({ figures: { counts, verification } }: { figures: SiteFigures }) {
   const answers = Object.entries(verification.by_answer).filter(([, share]) => share.studies > 0);
   const standards = Object.entries(verification.by_standard);

@@ -1,4 +1,4 @@
-// Who agrees with whom: the share, kappa, and the table that both come from. It says nothing about who is right.
+// Agreement between readers and model: the share, kappa and the table behind both. Agreement is not accuracy.
 
 import { formatEstimate, formatShare, IntervalTable } from "../../components/estimate";
 import { ScrollArea } from "../../components/scroll-area";
@@ -81,7 +81,7 @@ function AgreementTable({ agreement, rows, columns }: { agreement: Agreement; ro
   );
 }
 
-/** A label as words; "not covid-19" is the other side of the question. */
+/** Return the name of a label. The labels of a yes-or-no question are for example "covid-19" and "not covid-19". */
 function labelText(label: string): string {
   return label.startsWith("not ")
     ? t("dash.not", { label: translateTerm("label", label.slice(4)) })

@@ -1,4 +1,4 @@
-// The few charts: bars that begin at zero, with their numbers beside or beneath them.
+// The charts of the dashboard: bars that start at zero, with their numbers beside or beneath them.
 import { formatNumber, language, t } from "../../i18n";
 
 interface Share {
@@ -9,7 +9,7 @@ interface Share {
   note: string;
 }
 
-/** Parts of wholes, each as a bar of full length with its part filled: a small whole is not a short bar. */
+/** Shares, each as a bar of full length with its part filled: the length does not depend on the total. */
 export function ShareBars({ caption, rows }: { caption: string; rows: Share[] }) {
   return (
     <table class="shares">
@@ -38,7 +38,7 @@ export function ShareBars({ caption, rows }: { caption: string; rows: Share[] })
 const MAX_DAYS = 92;
 const DAY = 24 * 3600 * 1000;
 
-/** Studies received by day, days without any among them; the newest three months. */
+/** Studies received by day in the newest three months, including days without any. */
 export function DailyStudies({ days }: { days: { day: string; studies: number }[] }) {
   const counts = new Map(days.map(({ day, studies }) => [day, studies]));
   const last = Date.parse(days.at(-1)?.day ?? "");

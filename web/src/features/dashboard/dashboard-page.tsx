@@ -1,5 +1,5 @@
-// What reads, answers and reference results come to on this server, and how it runs. Agreement is not accuracy: whoever
-// was right can be said only of studies that have a reference standard, and how many those are stands first.
+// The dashboard: what reads, answers and reference results add up to on this server, and how the server runs. Agreement
+// is not accuracy: only studies with a reference standard show who was right, so their number comes first.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, body, me } from "../../api/client";
@@ -87,7 +87,7 @@ export default function DashboardPage() {
               onChange={(event) => {
                 if (!event.currentTarget.checked) all.value = false;
                 else {
-                  event.currentTarget.checked = false; // not before it is confirmed
+                  event.currentTarget.checked = false; // the box is checked only after the confirmation
                   confirming.value = true;
                 }
               }}

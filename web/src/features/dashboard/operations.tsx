@@ -1,4 +1,4 @@
-// How the server runs: what came in, what waits, how long an answer takes. No answer can be told from it.
+// The server's operation: what it received, what waits, how long an answer takes. It reveals no single answer.
 
 import { formatShare } from "../../components/estimate";
 import { formatNumber, t } from "../../i18n";

@@ -1,4 +1,4 @@
-// What readers made of the model's answers, together and, for admins, one by one.
+// How the model's answers changed reads: over all readers and, for admins, by reader.
 
 import { formatShare, IntervalTable } from "../../components/estimate";
 import { ScrollArea } from "../../components/scroll-area";

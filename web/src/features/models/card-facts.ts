@@ -1,4 +1,4 @@
-// How a model's card and its evidence are taken apart for its page. A file of evidence may say more than is read here.
+// Reads a model's card and its evidence for the page. Evidence files may hold more than is read here.
 import type { Card, Estimate, Label } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 
@@ -29,14 +29,14 @@ export function findParity(model: ModelDetail): { images: number; largest: Recor
   return { images: Number(fact.images), largest: fact["largest difference"] as Record<string, number> };
 }
 
-/** Facts that no other function here reads: shown as they are. */
+/** Return the facts that no other function here reads; the page shows them unformatted. */
 export function listOtherFacts(model: ModelDetail): Record<string, unknown>[] {
   return model.evidence.filter((fact) => fact.kind !== "opening" && !("largest difference" in fact));
 }
 
 /**
- * Take a label's reference standard apart by source: "a: by x; by y; b: by z" is a: "by x; by y", b: "by z".
- * Only names of the model's own sources begin a new one.
+ * Split a label's reference standard by source: "a: by x; by y; b: by z" gives a: "by x; by y", b: "by z".
+ * Only a name of one of the model's own sources starts a new part.
  */
 export function splitStandards(label: Label, sources: string[]): { source: string; standard: string }[] {
   const names = sources.map((name) => name.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")).join("|");
@@ -53,7 +53,7 @@ export function splitStandards(label: Label, sources: string[]): { source: strin
   }));
 }
 
-/** The figures that are always quoted, in the order in which they are read. */
+/** Return the figures that are always quoted, in reading order. */
 export function selectHeadline(card: Card, metrics: Record<string, Estimate>): [string, Estimate][] {
   const point = card.default_operating_point;
   const keys = [

@@ -1,4 +1,4 @@
-// Where a model draws its line, in words: what its thresholds do, and when it keeps silent.
+// How a model decides: what its thresholds do, and when it gives no answer.
 
 import type { Card } from "../../api/card";
 import { Badge } from "../../components/badge";

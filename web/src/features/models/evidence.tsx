@@ -1,4 +1,4 @@
-// What became known of a model after it was made, what it is technically, and its files.
+// The facts added after a model was built, its technical details and its files.
 
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";

@@ -1,4 +1,4 @@
-// The names of figures and operating points in plain words; one that we have none for is shown as the card names it.
+// The names of figures and operating points in plain words. The card's own name is the fallback.
 import { t, translateTerm } from "../../i18n";
 
 /** Return the name of a figure: "covid-19/auroc", "sensitivity-95/specificity", "accuracy". */
@@ -14,19 +14,19 @@ export function nameFigure(key: string): string {
   return t("model.of-label", { figure: translateTerm("model.metric", second), label: classLabel(first) });
 }
 
-/** Return what a figure means, or nothing where its name says it. */
+/** Return what a figure means, or undefined if its name is enough. */
 export function explainFigure(key: string): string | undefined {
   const name = key.split("/").pop() ?? key;
   const text = translateTerm("model.explain", name);
   return text === name ? undefined : text;
 }
 
-/** Return the name of a class: "normal" as a class is not "normal" as a finding. */
+/** Return the name of a class. "normal" as a class of images has another name than as an answer. */
 export function classLabel(label: string): string {
   return label === "normal" ? t("model.class-normal") : translateTerm("label", label);
 }
 
-/** Return a decision as a result is worded: no bare "normal", and no answer where the model kept silent. */
+/** Return a decision in words: never a bare "normal", and "no answer" if the model gave none. */
 export function decisionText(decision: string | null): string {
   return decision === null ? t("model.kept-silent") : translateTerm("label", decision);
 }

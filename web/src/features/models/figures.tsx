@@ -1,4 +1,4 @@
-// How well a model did. Test and validation stand apart: the one was opened after everything was fixed, the other chose.
+// A model's performance. Test and validation are separate: the test was opened last, validation chose the model.
 
 import type { Card, PartMetrics } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
@@ -97,7 +97,7 @@ function AllFigures({ metrics }: { metrics: Record<string, Estimate> }) {
   );
 }
 
-/** Whether groups are patients: if not, the true interval is wider, and every figure says so. */
+/** Says whether groups are patients. If they are not, the true interval is wider. */
 export function GroupKind({ kind }: { kind: string }) {
   return <>{t(kind === "patient" ? "model.by-patient" : "model.by-image")}</>;
 }

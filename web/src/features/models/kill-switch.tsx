@@ -1,4 +1,4 @@
-// The kill switch of a model, for admins, and the list of everyone whom it has answered: what a recall needs.
+// For admins: the kill switch of a model, and the list of all its answers, which a recall needs.
 
 import { useSignal } from "@preact/signals";
 import { api, body } from "../../api/client";

@@ -1,4 +1,4 @@
-// The description of one model, from its card and from what became known of it later: for a student and for a radiologist.
+// The page of one model, from its card and its evidence, for students and radiologists alike.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { cardOf } from "../../api/card";

@@ -1,4 +1,4 @@
-// What a model was made of: whose images, under which licence, labelled by whom, and what the data gate found in them.
+// A model's training data: sources, licences, reference standards, and the findings of the data checks.
 
 import type { Card, Finding } from "../../api/card";
 import { Badge, type Tone } from "../../components/badge";

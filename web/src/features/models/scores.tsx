@@ -1,4 +1,4 @@
-// What a score means: what was observed at such scores, how much they change the odds, and how wide an honest answer is.
+// What a score means: the rates observed at such scores, likelihood ratios, prediction sets and calibration.
 
 import type { Card } from "../../api/card";
 import { formatEstimate, formatShare, IntervalTable } from "../../components/estimate";

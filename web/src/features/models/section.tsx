@@ -1,5 +1,4 @@
-// The parts of a model's page, and the list that leads to them. The address's hash names the page, so a part is reached
-// by scrolling, not by a link.
+// The sections of a model's page and the links to them. The hash names the page, so buttons scroll to a section.
 import type { ComponentChildren } from "preact";
 import { me } from "../../api/client";
 import { type Key, t } from "../../i18n";

@@ -1,4 +1,4 @@
-// What must be read before anything else on a model's page: each stamp in a sentence that says what follows from it.
+// The warnings at the top of a model's page: each stamp in a sentence with its consequence.
 
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";

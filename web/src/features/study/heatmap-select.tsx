@@ -1,4 +1,4 @@
-// Where a model looked, laid over the image when asked for: off at opening, and its true resolution said.
+// The choice of a heatmap over the image. It is off when a study opens, and the text states its true resolution.
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
 import { api, body } from "../../api/client";

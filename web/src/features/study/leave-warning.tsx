@@ -1,10 +1,10 @@
-// What was typed and not sent is kept in memory; whoever goes elsewhere is still asked first, whichever way they go.
+// Unsaved text stays in memory, but the reader is asked before leaving the study by any link.
 import { type ReadonlySignal, useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { ConfirmDialog } from "../../components/dialog";
 import { t } from "../../i18n";
 
-/** Ask before links are followed while something is unsent. Before the tab is closed ui/drafts.ts has it asked. */
+/** Ask before a link is followed while text is unsaved. api/drafts.ts asks before the tab is closed. */
 export function useLeaveWarning(dirty: ReadonlySignal<boolean>) {
   const target = useSignal<string | null>(null);
   useEffect(() => {

@@ -1,4 +1,4 @@
-// A slider that starts unset: a place that nobody chose must not become a likelihood.
+// A slider that starts without a value: a position that nobody chose must not become a likelihood.
 import { useId } from "preact/hooks";
 import { t } from "../../i18n";
 
@@ -29,7 +29,7 @@ export function LikelihoodSlider({ label, value, onChange }: Props) {
         value={value === null ? MIDDLE : Math.round(value * 100)}
         aria-valuetext={text}
         onInput={set}
-        // A click on the very middle changes nothing, and is a choice all the same.
+        // A click on the exact middle fires no input event, but it is a choice.
         onClick={set}
         onKeyDown={(event) => {
           if (event.key === "Enter" || event.key === " ") set(event);

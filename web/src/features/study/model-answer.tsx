@@ -1,4 +1,4 @@
-// One model's answer about one image. What it decided comes first; where it kept silent, the reason does.
+// One model's answer about one image. The decision comes first, or the reason if the model gave none.
 
 import { modelName, models } from "../../api/models";
 import type { Model, ModelDetail, Prediction, Result } from "../../api/types";
@@ -108,7 +108,7 @@ function Refusal({ result, card }: { result: Result; card: Card }) {
   );
 }
 
-/** Why a model keeps silent: in the page's language where the card's limit says it, else in the server's words. */
+/** Why a model gives no answer: in the page's language if the card's limit explains it, else the server's text. */
 export function RefusalReason({ result, card }: { result: Pick<Result, "ood" | "reason">; card: Card }) {
   const { refusal } = card;
   const { ood } = result;

@@ -1,4 +1,4 @@
-// The study before and after this one in the worklist (newest first), as far as its first page reaches.
+// Links to the next and the previous study of the worklist (newest first), within its first page.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, body } from "../../api/client";
@@ -15,7 +15,7 @@ export function NeighbouringStudies({ id }: { id: string }) {
         list.value = page.studies.map((study) => study.id);
       },
       () => {
-        list.value = []; // a convenience: the worklist says what is wrong
+        list.value = []; // the links are optional; the worklist shows the problem
       },
     );
   }, [list]);

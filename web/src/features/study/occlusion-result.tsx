@@ -1,4 +1,4 @@
-// The answer to a what-if, in a frame of its own: beside the original scores, and marked as what it is.
+// The result of an occlusion: shown beside the original scores and marked as not a result of the model.
 import type { OcclusionAnswer } from "../../api/types";
 import { formatNumber, t, translateTerm } from "../../i18n";
 import { decisionText, RefusalReason } from "./model-answer";

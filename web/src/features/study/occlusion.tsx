@@ -1,4 +1,4 @@
-// A reader's question: what would the model say if it did not see this region? An answer to that is not a result.
+// The reader's what-if question: what would the model answer if a region were covered? The answer is not a result.
 import { useSignal } from "@preact/signals";
 import { api, body } from "../../api/client";
 import type { OcclusionAnswer, Prediction } from "../../api/types";
@@ -38,7 +38,7 @@ export function OcclusionQuestion({ store, prediction }: { store: StudyStore; pr
           body: { mode: mode.value, strokes: strokes.value },
         }),
       );
-      if (matchMedia(NARROW).matches) brush.value = null; // there the bar would cover the answer
+      if (matchMedia(NARROW).matches) brush.value = null; // on a narrow screen the bar would cover the answer
     } catch (error) {
       problem.value = error;
     } finally {

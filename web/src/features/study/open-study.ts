@@ -1,5 +1,5 @@
-// What the viewer and the panel of an open study share. The panel says what to lay over the image and when to paint;
-// the viewer draws it and hands the painted strokes back. Neither knows the other.
+// The state that the viewer and the panel of an open study share. The panel sets the overlay and the brush; the viewer
+// draws them and adds the painted strokes. Neither imports the other.
 import { signal } from "@preact/signals";
 import type { Heatmap, Image, Prediction, Study } from "../../api/types";
 
@@ -17,7 +17,7 @@ export interface Overlay {
   opacity: number;
 }
 
-/** One open study, made anew for each. */
+/** Create the state of one open study. */
 export function createOpenStudy(study: Study) {
   return {
     study: signal<Study>(study),
@@ -25,12 +25,12 @@ export function createOpenStudy(study: Study) {
     image: signal<Image | null>(study.images[0] ?? null),
     /** Answers about all images of the study, as this reader may see them. */
     predictions: signal<Prediction[]>([]),
-    /** Null: nothing is laid over the image, as at opening. */
+    /** Null: the image has no overlay, as when the study opens. */
     overlay: signal<Overlay | null>(null),
-    /** Whether the viewer's pointer paints, and what the painting means. */
+    /** The brush while the pointer paints: whether it covers or keeps what it paints; null while it does not paint. */
     brush: signal<"exclude" | "include" | null>(null),
     strokes: signal<Stroke[]>([]),
-    /** What the strokes mean, also while nobody paints. */
+    /** Whether the strokes cover or keep, also while the pointer does not paint. */
     brushMode: signal<"exclude" | "include">("exclude"),
   };
 }

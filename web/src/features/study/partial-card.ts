@@ -1,4 +1,4 @@
-// A model's card as the panel reads it: an answer may come before its card, so each member may be missing.
+// A model's card with optional members: an answer may arrive before its card.
 import * as cards from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 

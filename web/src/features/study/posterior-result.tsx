@@ -1,4 +1,4 @@
-// Before and after, as natural frequencies: what the answer makes of the reader's pre-test probability.
+// The reader's probability before and after the answer, as natural frequencies.
 
 import type { Estimate, LikelihoodBand } from "../../api/card";
 import type { Posterior } from "../../api/types";

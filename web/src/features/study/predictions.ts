@@ -1,12 +1,12 @@
-// Which answers the page shows at the front, and of which more can be asked.
+// Sorts the answers of a study: the newest of each model, the older ones, and those that can be used further.
 import type { Prediction } from "../../api/types";
 
-/** Return whether more can be asked of an answer: it is there, its model is on. */
+/** Return whether an answer can be used further: it is complete and its model is on. */
 export function isUsable(prediction: Prediction): boolean {
   return prediction.state === "done" && prediction.result?.probabilities !== undefined && !prediction.model_off;
 }
 
-/** Return each model's newest answer about an image, in the order in which the models were first asked, and the older ones. */
+/** Return each model's newest answer about an image (in the order of the first questions) and the older answers. */
 export function splitAnswers(predictions: readonly Prediction[], image: string | undefined) {
   const ofImage = predictions
     .map((one, place) => ({ one, place }))

@@ -1,4 +1,4 @@
-// The reader's own pre-test probability meets the answer: a second number, and never the model's.
+// Updates the reader's own pre-test probability by the answer. The result is the reader's number, not the model's.
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
 import { api, body, Problem } from "../../api/client";
@@ -101,7 +101,7 @@ export function PretestProbability({ store, prediction }: { store: StudyStore; p
   );
 }
 
-/** That an answer can't carry a pre-test probability is no fault of the reader's: the reason is what there is to say. */
+/** Shows why an answer can't update a pre-test probability. That is not the reader's error, so it is a plain note. */
 function Refusal({ error }: { error: unknown }) {
   if (!(error instanceof Problem && error.status === 409)) return <ProblemNote error={error} />;
   return (

@@ -1,4 +1,4 @@
-// What a reader says about an image: how likely each pattern is, one conclusion, free text. Nothing is set at first.
+// The form of a read: the likelihood of each pattern, a conclusion and free text. All fields start without a value.
 
 import { models } from "../../api/models";
 import { t, translateTerm } from "../../i18n";
@@ -14,7 +14,7 @@ export function listReadLabels(store: StudyStore): string[] {
   return labelsToRead(studyModels.length > 0 ? studyModels : all);
 }
 
-/** Return a label in a reader's words: `normal` is the models' word, and a reader's is another. */
+/** Return the name of a label in a read. `normal` has another name in a model's answer. */
 export function readerTerm(label: string): string {
   return label === "normal" ? t("read.none") : translateTerm("label", label);
 }

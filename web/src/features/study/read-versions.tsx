@@ -10,7 +10,7 @@ interface Props {
   title: string;
   reads: readonly Read[];
   store: StudyStore;
-  /** Say whose each is. */
+  /** Whether to show the reader of each version. */
   showReader?: boolean;
 }
 

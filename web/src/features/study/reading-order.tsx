@@ -1,4 +1,4 @@
-// In free mode the reader decides what comes first; the one order that can't be had afterwards is said before.
+// In free mode the reader chooses the order, and learns first that an unaided read is impossible after an answer.
 import { useSignal } from "@preact/signals";
 import { ProblemNote } from "../../components/problem";
 import { t } from "../../i18n";

@@ -1,9 +1,9 @@
-// Where a reader stands with a study: what they may write, and whether the models' answers may be fetched at all.
-// Fetching an answer counts as having been shown it, and ends the possibility of an unaided read for good.
+// The phase of a reader with a study: what they may write, and whether the models' answers may be fetched.
+// Fetching an answer counts as seeing it, and makes an unaided read impossible.
 import type { Read, ReadDraft } from "../../api/types";
 
 export type Phase =
-  /** Free mode, nothing shown, nothing begun: the reader chooses. */
+  /** Free mode, no answer seen and no read started: the reader chooses. */
   | "choice"
   /** The reader's own read comes first; no answer is fetched. */
   | "unaided"
@@ -28,7 +28,7 @@ export function isUnaidedLocked(reads: readonly Read[], reader: string): boolean
   return reads.some((read) => read.reader === reader && read.stage === "unaided" && read.state === "final");
 }
 
-/** Return where a reader stands. */
+/** Return the phase of a reader. */
 export function findPhase({ reads, reader, readsFirst, answersShown, readingFirst }: ReadingState): Phase {
   const own = reads.filter((read) => read.reader === reader);
   if (own.some((read) => read.stage === "aided" && read.state === "final")) return "done";
@@ -38,10 +38,10 @@ export function findPhase({ reads, reader, readsFirst, answersShown, readingFirs
   return readingFirst || own.length > 0 ? "unaided" : "choice";
 }
 
-/** Return whether answers may be fetched: in no other phase is a request sent that would count as a showing. */
+/** Return whether answers may be fetched. Other phases send no request that would count as showing an answer. */
 export const mayShowAnswers = (phase: Phase): boolean => phase === "aided" || phase === "done";
 
-/** What a reader has entered and not sent yet. A label without a likelihood has none: the sliders start unset. */
+/** A read that is not sent yet. A label without a likelihood is missing: the sliders start without a value. */
 export interface Draft {
   likelihoods: Record<string, number>;
   conclusion: string | null;
@@ -50,7 +50,7 @@ export interface Draft {
 
 export const EMPTY: Draft = { likelihoods: {}, conclusion: null, text: "" };
 
-/** Return what a form of a stage begins with: the newest own version of it, else what was read unaided. */
+/** Return the initial content of a stage's form: its newest own version, else the unaided read. */
 export function initialDraft(reads: readonly Read[], reader: string, stage: ReadDraft["stage"]): Draft {
   const own = reads
     .filter((read) => read.reader === reader && read.state !== "addendum")
@@ -59,7 +59,7 @@ export function initialDraft(reads: readonly Read[], reader: string, stage: Read
   return last ? { likelihoods: last.likelihoods, conclusion: last.conclusion, text: last.text } : EMPTY;
 }
 
-/** Return whether two drafts say the same. */
+/** Return whether two drafts have the same content. */
 export function isSameDraft(a: Draft, b: Draft): boolean {
   const labels = new Set([...Object.keys(a.likelihoods), ...Object.keys(b.likelihoods)]);
   return (

@@ -145,7 +145,7 @@ function ReferenceForm({ store, onEntered }: { store: StudyStore; onEntered: () 
   );
 }
 
-/** Return a day of the calendar in the page's language; it has no zone. */
+/** Return a calendar day in the page's language; it has no time zone. */
 function formatDay(date: string): string {
   return new Date(`${date}T00:00:00`).toLocaleDateString(language.value, { dateStyle: "medium" });
 }

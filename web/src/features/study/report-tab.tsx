@@ -1,4 +1,4 @@
-// The reader's own report: unaided first, then with the answers; final once, addenda afterwards.
+// The reader's own report: first unaided, then with the answers. A final report can only have addenda.
 import { useSignal } from "@preact/signals";
 import { about, me } from "../../api/client";
 import { modelName } from "../../api/models";
@@ -57,7 +57,7 @@ function ReportForm({ store }: { store: StudyStore }) {
       await store.sendRead("final");
     } catch (error) {
       if (store.stage.value === stage) throw error;
-      problem.value = error; // it turned into an aided one: what was about to be locked is none any more
+      problem.value = error; // the read has become an aided one, so there is no unaided read to lock
       return;
     }
     showToast(t(`read.locked-${stage}`));
@@ -111,7 +111,7 @@ function ReportForm({ store }: { store: StudyStore }) {
   );
 }
 
-/** In free mode the answers may be had without an unaided read; it can't be had afterwards. */
+/** In free mode the reader may see the answers without an unaided read, which is then no longer possible. */
 function SkipUnaided({ store }: { store: StudyStore }) {
   const confirming = useSignal(false);
   return (
@@ -145,7 +145,7 @@ function SkipUnaided({ store }: { store: StudyStore }) {
   );
 }
 
-/** What the models said, in a line each: a report that was written with them should be written next to them. */
+/** The models' answers in one line each, beside the report that is written with them. */
 function AnswerSummary({ store }: { store: StudyStore }) {
   const { predictions, image } = store.open;
   const { newest } = splitAnswers(predictions.value, image.value?.id);

@@ -1,4 +1,4 @@
-// The models' answers about the image in view: newest of each model side by side, older ones by time, what to ask of them.
+// The models' answers about the visible image: the newest of each model, the older ones, and further questions.
 import { useSignal } from "@preact/signals";
 import { modelName } from "../../api/models";
 import { t, translateTerm } from "../../i18n";
@@ -46,7 +46,7 @@ function WithheldNotice({ store }: { store: StudyStore }) {
   );
 }
 
-/** Which models were asked and how far they are: no more may be said before the own read. */
+/** The models asked and their states; before the reader's own read nothing more may be shown. */
 function AskedModels({ store }: { store: StudyStore }) {
   const predictions = store.open.study.value.predictions;
   return (

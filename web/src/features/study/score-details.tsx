@@ -1,4 +1,4 @@
-// The score, and what such a score meant where it was measured: never a percentage by itself.
+// The score with what was measured at such scores: never a percentage by itself.
 
 import type { Estimate } from "../../api/card";
 import type { Result } from "../../api/types";
@@ -60,7 +60,7 @@ export function ScoreEvidence({ result, primary }: ScoreProps) {
   );
 }
 
-/** The operating point in words: which threshold, whether it was reached, what it was chosen for. */
+/** The operating point in words: the threshold, whether the score reaches it, and why it was chosen. */
 export function OperatingPointText({ result, primary }: ScoreProps) {
   const point = result.operating_point;
   if (!point) return null;
@@ -92,7 +92,7 @@ export function PredictionSetText({ result, card }: ScoreProps) {
   );
 }
 
-/** What the words above rest on: how many images, how common the disease was among them, how the threshold did. */
+/** The basis of the text above: the number of images, the prevalence among them, the threshold's performance. */
 export function ScoreBasis(props: ScoreProps) {
   const { result, card, primary } = props;
   const band = parseBand(result.band);

@@ -1,10 +1,10 @@
-// Figures in a reader's words: natural frequencies, score bands, intervals. Pure; the words themselves are the catalogue's.
+// Figures for readers: natural frequencies, score bands, prediction sets. Pure functions, without texts.
 
 import type { Band } from "../../api/card";
 
 const MEMBERS = ["low", "high", "rate", "rate_low", "rate_high", "n"] as const;
 
-/** Return a band as an answer holds it, or null where it holds none that is whole. */
+/** Return the band of an answer, or null if it has none or an incomplete one. */
 export function parseBand(value: unknown): Band | null {
   if (typeof value !== "object" || value === null) return null;
   const fields = value as Record<string, unknown>;
@@ -14,9 +14,9 @@ export function parseBand(value: unknown): Band | null {
 }
 
 export interface Frequency {
-  /** So many ... */
+  /** The numerator. */
   count: number;
-  /** ... of so many: 100, or 1,000 or 10,000 where 100 would round to none or all. */
+  /** The denominator: 100, or 1,000 or 10,000 if 100 would round to none or all. */
   of: number;
 }
 
@@ -34,10 +34,10 @@ export function chooseDenominator(...shares: number[]): number {
   return 10_000;
 }
 
-/** How a score is written: with so many decimals, or as beyond the last value that two decimals can show. */
+/** How a score is written: with a number of decimals, or as smaller or larger than two decimals can show. */
 export type ScoreFormat = { sign: "" | "<" | ">"; value: number; decimals: number };
 
-/** Return how a score is written so that it never looks certain when it is not, nor equal to a threshold it misses. */
+/** Return how to write a score so that it never looks certain if it is not, or equal to a threshold that it misses. */
 export function chooseScoreFormat(score: number, threshold?: number): ScoreFormat {
   if (threshold !== undefined && score !== threshold && Math.abs(score - threshold) < 0.01)
     return { sign: "", value: score, decimals: 4 };
@@ -51,13 +51,13 @@ export function findPredictionSet(probabilities: Record<string, number>, thresho
   return Object.keys(thresholds).filter((label) => (probabilities[label] ?? 0) >= (thresholds[label] ?? 1));
 }
 
-/** Return a number of percent that was typed as a probability, or null where it is none strictly between 0 and 1. */
+/** Return a typed percentage as a probability, or null unless it is strictly between 0 and 1. */
 export function parsePercent(text: string): number | null {
   const value = Number(text.trim().replace(",", ".")) / 100;
   return text.trim() !== "" && Number.isFinite(value) && value > 0 && value < 1 ? value : null;
 }
 
-/** Return why an image is not what a model of frontal chest radiographs was made for, by what its file says; null if it may be. */
+/** Return why, by its file, an image does not suit models for frontal chest radiographs; null if it may suit them. */
 export function findUnsuitability(facts: { body_part?: string; view?: string }): "body-part" | "lateral" | null {
   if (facts.body_part && !/CHEST|THORAX|LUNG|RIB/i.test(facts.body_part)) return "body-part";
   return facts.view && !/^(PA|AP)\b/i.test(facts.view) ? "lateral" : null;

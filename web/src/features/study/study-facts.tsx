@@ -1,4 +1,4 @@
-// What is known of the study and its images, and, for admins, its erasure.
+// The facts of the study and its images and, for admins, the erasure of the study.
 import { useSignal } from "@preact/signals";
 import { api, body, me } from "../../api/client";
 import type { Image } from "../../api/types";

@@ -12,7 +12,7 @@ import { NeighbouringStudies } from "./neighbouring-studies";
 import { StudyPanel } from "./study-panel";
 import { createStudyStore, type StudyStore } from "./study-store";
 
-/** Loaded when a study is opened, so that the worklist stays light. */
+/** Loaded when a study is opened, so that the worklist stays small. */
 const Viewer = lazy(() => import("../viewer/viewer"));
 
 export default function StudyPage({ id }: { id: string }) {

@@ -17,7 +17,7 @@ export function StudyPanel({ store }: { store: StudyStore }) {
   useEffect(
     () =>
       store.tab.subscribe((tab) => {
-        if (tab !== "model") store.open.brush.value = null; // nobody paints for a question that is out of sight
+        if (tab !== "model") store.open.brush.value = null; // the brush belongs to a form that is no longer visible
       }),
     [store],
   );
@@ -46,7 +46,7 @@ export function StudyPanel({ store }: { store: StudyStore }) {
   );
 }
 
-/** Where the reader stands: own read, answers, report. */
+/** The steps of reading: own read, answers, report. */
 function ReadingSteps({ store }: { store: StudyStore }) {
   const phase: Phase = store.phase.value;
   if (phase === "choice") return null;

@@ -1,4 +1,4 @@
-// One open study on a reader's screen: what the server has said so far, and when it may be asked for more.
+// The store of one open study: what the server has sent so far, and when more may be fetched.
 import { computed, effect, type Signal, signal } from "@preact/signals";
 import { about, api, body, me, Problem } from "../../api/client";
 import { markUnsaved, openDraft } from "../../api/drafts";
@@ -10,9 +10,9 @@ import { type Draft, findPhase, initialDraft, isSameDraft, mayShowAnswers } from
 
 export type TabName = "read" | "model" | "reference" | "study";
 export const EMPTY_REFERENCE: ReferenceDraft = { standard: "rt-pcr", label: "", date: "" };
-const REFRESH_DELAY = 150; // milliseconds: events come in bursts, and one look answers for all of them
+const REFRESH_DELAY = 150; // milliseconds: events come in bursts, and one refresh covers them all
 
-/** Fetch a study and its reads, and open it. No answer of a model is fetched before the reader may be shown one. */
+/** Fetch a study and its reads, and create its store. It fetches no model's answer before the reader may see one. */
 export async function createStudyStore(id: string) {
   const path = { study: id };
   const study = await body(api.GET("/api/studies/{study}", { params: { path } }));
@@ -35,7 +35,7 @@ export async function createStudyStore(id: string) {
   const erased = signal(false);
   const answersLoaded = signal(false);
 
-  /** Show another image. What was painted and laid over the one before belongs to that one. */
+  /** Show another image. Strokes and overlay belong to the previous image and are removed. */
   function showImage(image: Image | null): void {
     if (image?.id === open.image.value?.id) return;
     open.brush.value = null;
@@ -45,7 +45,7 @@ export async function createStudyStore(id: string) {
   }
 
   let latestRequest = 0;
-  /** Ask again how the study stands. Where two of these overlap, only the later one counts. */
+  /** Fetch the study again. If two refreshes overlap, only the later one counts. */
   async function refresh(): Promise<void> {
     latestRequest += 1;
     const requestNumber = latestRequest;
@@ -65,11 +65,11 @@ export async function createStudyStore(id: string) {
     }
   }
 
-  /** Fetch the answers, where that is not too early: the server writes down that they were shown. */
+  /** Fetch the answers if the reader may see them: the server records that they were shown. */
   async function fetchAnswers(isCurrent = () => true): Promise<void> {
     if (!mayShowAnswers(phase.value)) return;
     const predictions = await body(api.GET("/api/studies/{study}/predictions", { params: { path } }));
-    // The cards first: an answer is shown with all that must be said beside it, at once.
+    // The cards come first, so that an answer appears together with its warnings and limits.
     const cards = await Promise.allSettled([...new Set(predictions.map((one) => one.model))].map(fetchModel));
     if (!isCurrent()) return;
     open.predictions.value = predictions as Prediction[];
@@ -111,7 +111,7 @@ export async function createStudyStore(id: string) {
   );
 
   const unsaved = computed(() => dirty.value || referenceDirty.value);
-  // What was typed stays when the study is left, and so does the warning. Without a reader there is nothing to compare with.
+  // Unsaved text and its warning stay when the reader leaves the study. Without a user there is nothing to compare.
   const stopMarking = effect(() => {
     if (me.value !== null) markUnsaved(id, unsaved.value && !erased.value);
   });
@@ -123,12 +123,12 @@ export async function createStudyStore(id: string) {
       const created = await body(
         api.POST("/api/studies/{study}/reads", { params: { path }, body: { stage: currentStage, state, ...content } }),
       );
-      // What was typed while it was sent stays typed.
+      // Text that was typed during the request stays.
       if (state === "addendum") addendum.value = "";
       else if (unsavedDrafts[currentStage].value === draft) unsavedDrafts[currentStage].value = null;
       reads.value = [...reads.value.filter((one) => one.id !== created.id), created];
     } catch (error) {
-      // In free mode the server knows of answers that were shown in an earlier visit: the report is an aided one then.
+      // In free mode the server may have shown answers in an earlier visit: the read is then an aided one.
       if (currentStage === "unaided" && error instanceof Problem && error.status === 409 && !about.value?.reads_first) {
         unsavedDrafts.aided.value = draft;
         answersShown.value = true;
@@ -151,20 +151,20 @@ export async function createStudyStore(id: string) {
     tab: signal<TabName>("read"),
     unsavedDrafts,
     addendum,
-    /** What is typed as a reference result, and whether anything is. */
+    /** The reference result being entered; `referenceDirty`: whether it has content. */
     reference,
     referenceDirty,
     stage,
     form,
-    /** Whether the report holds what is not saved; `unsaved`: whether anything does. */
+    /** Whether the report has unsaved changes; `unsaved`: whether the report or the reference result has. */
     dirty,
     unsaved,
     sendRead,
     refresh,
     showImage,
-    /** Show the answers; in free mode this ends the possibility of an unaided read. */
+    /** Show the answers; in free mode an unaided read is then no longer possible. */
     showAnswers: async () => {
-      unsavedDrafts.aided.value ??= unsavedDrafts.unaided.value; // what was typed goes on in the report
+      unsavedDrafts.aided.value ??= unsavedDrafts.unaided.value; // the text moves to the report
       unsavedDrafts.unaided.value = null;
       answersShown.value = true;
       await refresh();
@@ -189,7 +189,7 @@ export async function createStudyStore(id: string) {
 }
 export type StudyStore = Awaited<ReturnType<typeof createStudyStore>>;
 
-/** Change what the form of the read holds. */
+/** Change the form of the current read. */
 export function editRead(store: StudyStore, change: Partial<Draft>): void {
   const target: Signal<Draft | null> = store.unsavedDrafts[store.stage.value];
   target.value = { ...store.form.value, ...change };

@@ -1,4 +1,4 @@
-// Tabs after the ARIA authoring practices: arrows move between them, and what is typed in a hidden one stays.
+// Tabs as in the ARIA authoring practices: arrow keys move between them, and hidden tabs keep their input.
 import type { Signal } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useId, useRef } from "preact/hooks";
@@ -6,7 +6,7 @@ import { useId, useRef } from "preact/hooks";
 export interface Tab<T extends string> {
   name: T;
   title: string;
-  /** Said beside the title: something there is unsent or new. */
+  /** A note beside the title: the tab holds something unsaved or new. */
   mark?: string | undefined;
   content: () => ComponentChildren;
 }
@@ -74,7 +74,7 @@ export function Tabs<T extends string>({
   );
 }
 
-/** Give the focus to the chosen tab: what had it is gone from the page. */
+/** Move the focus to the selected tab, because the element that had it is no longer on the page. */
 export function focusTab(): void {
   setTimeout(() => document.querySelector<HTMLElement>(".reading-panel [role=tab][aria-selected=true]")?.focus());
 }

@@ -1,4 +1,4 @@
-// What the toolbar's buttons and the shortcuts do, each once.
+// The actions of the toolbar's buttons and of the shortcuts.
 import { formatNumber, type Key, t } from "../../i18n";
 import { fitView, type Point, turnBy, viewToAffine } from "./geometry";
 import { isFitted, type Pane, resetView, screenZoom } from "./pane";

@@ -1,4 +1,5 @@
-// The heatmap's colours: viridis (Smith and van der Walt, 2015), whose steps look equal, in grey and to the colour-blind too.
+// The heatmap's colours: viridis (Smith and van der Walt, 2015). Its steps look equal, also in grey and to colour-blind
+// readers.
 
 /** Every eighth of viridis, from 0 to 1. */
 const STOPS = ["#440154", "#472d7b", "#3b528b", "#2c728e", "#21918c", "#28ae80", "#5ec962", "#addc30", "#fde725"];
@@ -15,8 +16,9 @@ export function colour(value: number): [number, number, number] {
   ];
 }
 
-/** The map as a CSS gradient, for the legend; what is low is clear, as over the image. */
-export const GRADIENT = `linear-gradient(to right, ${STOPS.map((stop, i) => `${stop}${byte(i / (STOPS.length - 1))}`).join(", ")})`;
+const gradientStops = STOPS.map((stop, i) => `${stop}${byte(i / (STOPS.length - 1))}`);
+/** The map as a CSS gradient for the legend; low values are transparent, as over the image. */
+export const GRADIENT = `linear-gradient(to right, ${gradientStops.join(", ")})`;
 
 function byte(share: number): string {
   return Math.round(255 * share)

@@ -1,9 +1,9 @@
-// What Cornerstone is told of an image: its pixels as they are, and the few facts of DICOM's modules that it asks for.
+// An image for Cornerstone: its unchanged pixels and the few DICOM attributes that Cornerstone requests.
 import { Enums, type Types, utilities } from "@cornerstonejs/core";
 import type { Frame } from "./geometry";
 import type { Pixels } from "./pixels";
 
-const MONOCHROME = "MONOCHROME2"; // whatever the file was, the server stores 0 = black
+const MONOCHROME = "MONOCHROME2"; // the server stores 0 = black for every file
 
 export interface LoadedImage {
   pixels: Pixels;
@@ -52,7 +52,7 @@ export function createImage(imageId: string, images: Map<string, LoadedImage>): 
   };
 }
 
-/** What Cornerstone asks about an image (its names for DICOM's modules). */
+/** Return the metadata that Cornerstone requests of an image (under its names for DICOM's modules). */
 export function findMetadata(type: string, loaded: LoadedImage | undefined): object | undefined {
   if (!loaded) return undefined;
   const { pixels, frame } = loaded;

@@ -1,11 +1,11 @@
-// Fetches and decodes one image beside the page, which stays responsive while a large plate is unpacked.
+// Fetches and decodes one image in a worker, so that the page stays responsive with large images.
 import { buildLevels, decodeGrey, type Pixels } from "./pixels";
 
 export type DecodeResult = { levels: Pixels[] } | DecodeFailure;
 export interface DecodeFailure {
-  /** Of the answer: 0 where none came, 200 where what came can't be decoded. */
+  /** The status of the response: 0 if none came, 200 if its body can't be decoded. */
   status: number;
-  /** The answer's body, where it is a problem. */
+  /** The body of the response if it is a problem. */
   payload: unknown;
   message: string;
 }

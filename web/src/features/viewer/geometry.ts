@@ -1,6 +1,7 @@
-// Where a pixel of the stored image lands on the screen, and back. All pure: the viewer's layers, gestures and lengths stand on this.
-// Image coordinates run over pixels' areas: (0, 0) is the upper left corner of the first pixel, (width, height) the lower right
-// one of the last; x = column, y = row. Screen coordinates are CSS pixels from the upper left corner of the viewport.
+// Maps pixels of the stored image to the screen and back. Pure functions, used by layers, gestures and lengths.
+// Image coordinates run over the areas of pixels: (0, 0) is the upper left corner of the first pixel, (width, height)
+// is the lower right corner of the last; x = column, y = row. Screen coordinates are CSS pixels from the upper left
+// corner of the viewport.
 
 export type Point = readonly [number, number];
 /** x' = a x + c y + e, y' = b x + d y + f: the order of canvas and CSS. */
@@ -17,7 +18,7 @@ export interface Frame {
   column: number;
   row: number;
 }
-/** What of an image a viewport shows. */
+/** The part of an image that a viewport shows. */
 export interface View {
   /** CSS pixels a world unit. */
   scale: number;
@@ -32,16 +33,16 @@ export interface Box {
 
 const COS: Record<Turn, number> = { 0: 1, 90: 0, 180: -1, 270: 0 };
 const SIN: Record<Turn, number> = { 0: 0, 90: 1, 180: 0, 270: -1 };
-/** CSS pixels a pixel of the image: more shows nothing new. */
+/** The largest zoom in CSS pixels per image pixel. */
 const LARGEST = 64;
-/** Of the size that fits. */
+/** The smallest zoom as a share of the size that fits. */
 const SMALLEST = 0.2;
 
 export function turnDirection(turn: Turn): { cos: number; sin: number } {
   return { cos: COS[turn], sin: SIN[turn] };
 }
 
-/** Return how a view brings image coordinates to the screen. */
+/** Return the map of a view from image coordinates to the screen. */
 export function viewToAffine({ scale, centre, turn }: View, frame: Frame, box: Box): Affine {
   const { cos, sin } = turnDirection(turn);
   const across = scale * frame.column;
@@ -62,7 +63,7 @@ export function invertAffine([a, b, c, d, e, f]: Affine): Affine {
   return [p, q, r, s, -(p * e + r * f), -(q * e + s * f)];
 }
 
-/** Return the map that a viewport says brings three corners of an image to these places on the screen. */
+/** Return the map that brings three corners of an image to these points on the screen. */
 export function affineFrom(frame: Frame, origin: Point, right: Point, below: Point): Affine {
   return [
     (right[0] - origin[0]) / frame.width,
@@ -88,7 +89,7 @@ export function fitView(frame: Frame, box: Box, turn: Turn): View {
   return { scale, centre: [frame.width / 2, frame.height / 2], turn };
 }
 
-/** Return a view zoomed so that what lies under a point of the screen stays there. */
+/** Return a view zoomed around a point of the screen, which keeps its place in the image. */
 export function zoomAt(view: View, frame: Frame, box: Box, factor: number, at: Point): View {
   const scale = clampScale(view.scale * factor, frame, box, view.turn);
   const fixedPoint = apply(invertAffine(viewToAffine(view, frame, box)), at);
@@ -113,7 +114,7 @@ export function measureLength(frame: Frame, [from, to]: readonly [Point, Point])
   return Math.hypot((to[0] - from[0]) * frame.column, (to[1] - from[1]) * frame.row);
 }
 
-/** Return the longest of 1, 2, 5, 10, ... world units that is no longer than so many CSS pixels. */
+/** Return the longest of 1, 2, 5, 10, ... world units that takes at most `longest` CSS pixels. */
 export function chooseScaleBar(scale: number, longest: number): number {
   const most = longest / scale;
   const power = 10 ** Math.floor(Math.log10(most));

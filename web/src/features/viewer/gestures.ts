@@ -1,4 +1,4 @@
-// Mouse, pen and fingers, brought to a few gestures: a drag of one kind, a pinch of two fingers, a turn of the wheel.
+// Translates mouse, pen and touch events to a few gestures: a drag, a pinch of two fingers, a turn of the wheel.
 import type { Point } from "./geometry";
 
 export type Tool = "window" | "pan" | "zoom" | "length" | "paint";
@@ -7,7 +7,7 @@ export interface Handlers {
   tool(): Tool;
   start(tool: Tool, at: Point): void;
   move(tool: Tool, from: Point, to: Point): void;
-  /** `whole` is false where a second finger turned the drag into a pinch. */
+  /** `complete` is false if a second finger turned the drag into a pinch. */
   end(tool: Tool, complete: boolean): void;
   hover(at: Point | null): void;
   pinch(factor: number, at: Point, moved: Point): void;

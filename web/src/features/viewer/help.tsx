@@ -1,4 +1,4 @@
-// What the pointer, the fingers and the keys do. The shortcuts can be switched off (WCAG 2.2, 2.1.4).
+// The help for pointer, touch and keys. The shortcuts can be switched off (WCAG 2.2, 2.1.4).
 import type { Signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { t } from "../../i18n";

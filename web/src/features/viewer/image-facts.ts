@@ -1,4 +1,4 @@
-// What is known of an image, in the words of the page.
+// The facts of an image in the page's language.
 import type { Identity, Image } from "../../api/types";
 import { formatDateTime, formatNumber, type Key, t } from "../../i18n";
 import { type Pane, screenZoom } from "./pane";
@@ -54,7 +54,7 @@ export function describePatient(pane: Pane, identity: Identity | null): string {
   return pane.study.patient ? t("view.pseudonym", { id: pane.study.patient }) : t("view.nobody");
 }
 
-/** Return when the image was made, where the account may know, else when it came. */
+/** Return when the image was taken if the account may know, else when it was received. */
 export function describeTime(pane: Pane, identity: Identity | null): string {
   const exam = identity?.examination;
   const date = exam?.date;
@@ -62,7 +62,7 @@ export function describeTime(pane: Pane, identity: Identity | null): string {
   return t("view.received", { when: formatDateTime(pane.study.received) });
 }
 
-/** Return what another study of the patient is to this one. Without dates of examination nobody knows which came first. */
+/** Return whether another study of the patient is earlier or later. Without both dates of examination it is unknown. */
 export function describeRelation(store: ViewerStore, pane: Pane): string {
   const examinedAt = (study: string) => {
     const { date = "", time = "" } = store.identities.value.get(study)?.examination ?? {};
@@ -73,7 +73,7 @@ export function describeRelation(store: ViewerStore, pane: Pane): string {
   return t(other < open ? "view.prior.older" : "view.prior.newer");
 }
 
-/** Return the viewport's label: everything that the picture's margins show, in words. */
+/** Return the viewport's label: everything that the image's margins show, as text. */
 export function describePane(pane: Pane, relation: string, patient: string, when: string): string {
   const parts = [relation, patient, when, ...describeExposure(pane.image)];
   const ruler = t(

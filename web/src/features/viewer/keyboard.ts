@@ -1,4 +1,4 @@
-// The keyboard: one table of shortcuts, for the help and for the hand, and the arrows within the viewport.
+// The keyboard: the table of shortcuts (also shown in the help), and the arrow keys in the viewport.
 import { type Key, t } from "../../i18n";
 import * as act from "./actions";
 import { clamp, type Point, panBy } from "./geometry";
@@ -15,7 +15,7 @@ export interface Shortcut {
   act(store: ViewerStore): void;
 }
 
-/** Of single characters, which work unless somebody types (and can be switched off: WCAG 2.2, 2.1.4). */
+/** Shortcuts of one character. They are off while the user types, and can be switched off (WCAG 2.2, 2.1.4). */
 export const SHORTCUTS: readonly Shortcut[] = [
   { key: "w", label: "view.tool.window", act: (store) => act.pickTool(store, "window") },
   { key: "p", label: "view.tool.pan", act: (store) => act.pickTool(store, "pan") },
@@ -118,7 +118,7 @@ function moveCursor(store: ViewerStore, pane: Pane, arrow: Point, paint: boolean
   extendStroke(store, to);
 }
 
-/** Take one end of a length: the first begins a line, the second ends it. */
+/** Set an end of a length: the first point starts the line, the second ends it. */
 function measure(store: ViewerStore, pane: Pane, point: Point): void {
   const lineStart = pane.lineStart.value;
   pane.lineStart.value = lineStart ? null : point;

@@ -1,4 +1,4 @@
-// What is laid over an image, following it through pan, zoom and rotation: heatmap, strokes, lengths, sides, a scale bar.
+// The layers over an image, which follow its pan, zoom and rotation: heatmap, strokes, lengths, sides, a scale bar.
 import { useEffect, useRef } from "preact/hooks";
 import { formatNumber, t } from "../../i18n";
 import type { Overlay, Stroke } from "../study/open-study";
@@ -10,7 +10,7 @@ import { HALF } from "./strokes";
 
 const matrix = (affine: Affine) => `matrix(${affine.join(",")})`;
 
-/** A model's heatmap as it is: one flat square a cell, and words that nobody can overlook. */
+/** A model's heatmap without smoothing: one flat square per cell, with a visible caution. */
 export function HeatmapLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }) {
   const canvas = useRef<HTMLCanvasElement>(null);
   const { rows, columns, labels, values } = overlay.heatmap;
@@ -55,7 +55,7 @@ interface MarksProps {
   radius: number | null;
 }
 
-/** Everything that is drawn in lines. */
+/** All layers that are drawn as lines. */
 export function MarkLayer({ pane, strokes, mode, radius }: MarksProps) {
   const affine = pane.affine.value;
   if (!affine) return null;
@@ -110,7 +110,7 @@ export function MarkLayer({ pane, strokes, mode, radius }: MarksProps) {
 function path(points: readonly Point[]): string {
   const [first, ...rest] = points;
   if (!first) return "";
-  // A dab is a line of no length, whose round ends make the disc.
+  // A single point is a line of length 0: its round ends draw the disc.
   return `M${first.join(" ")}${(rest.length ? rest : [first]).map((point) => `L${point.join(" ")}`).join("")}`;
 }
 
@@ -154,7 +154,7 @@ function Sides({ pane }: { pane: Pane }) {
     bottom: [width / 2, height - 58],
   };
   const where = findSides(view.turn);
-  // Only DICOM can say how the patient lay; of other files it is a convention.
+  // Only DICOM states the patient's orientation; for other files it is a convention.
   const assumed = pane.image.format.toLowerCase() !== "dicom";
   return (
     <g class="view-sides">

@@ -1,4 +1,4 @@
-// The bars that come with what is laid over an image: the heatmap's legend and opacity, the brush's size.
+// The bars for overlays: the heatmap's legend and opacity, the brush's size.
 import { formatNumber, t, translateTerm } from "../../i18n";
 import { stopPainting, undoStroke } from "./actions";
 import { GRADIENT } from "./colour-map";
@@ -36,7 +36,7 @@ export function HeatmapBar({ store }: { store: ViewerStore }) {
   );
 }
 
-/** While somebody paints, and as long as something is painted: hatching without words would puzzle. */
+/** Shown while the reader paints and while the image has strokes, because hatching needs an explanation. */
 export function BrushBar({ store }: { store: ViewerStore }) {
   const { brush, strokes, brushMode } = store.open;
   const pane = currentPane(store);

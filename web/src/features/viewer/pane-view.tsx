@@ -1,4 +1,4 @@
-// One pane: the banner that says whose image this is, the image with its layers, and what the pointer does to it.
+// One pane: the banner with the patient, the image with its layers, and the pointer's actions.
 
 import { useEffect, useMemo } from "preact/hooks";
 import { api, body, me } from "../../api/client";
@@ -77,7 +77,7 @@ function useIdentity(store: ViewerStore, study: string): Identity | null {
       (identity) => {
         store.identities.value = new Map(store.identities.value).set(study, identity);
       },
-      () => undefined, // the banner then says the pseudonym
+      () => undefined, // the banner then shows the pseudonym
     );
   }, [store, study, allowed]);
   return store.identities.value.get(study) ?? null;

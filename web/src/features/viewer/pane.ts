@@ -1,5 +1,5 @@
-// One radiograph in the viewer: what is known of it and how it is looked at. Kept while the study is open, so that an image
-// comes back as it was left.
+// The state of one radiograph in the viewer: its facts and its view. It lasts while the study is open, so that an image
+// reappears as the reader left it.
 import { type Signal, signal } from "@preact/signals";
 import type { Refusal } from "../../api/client";
 import type { Image, Study } from "../../api/types";
@@ -8,13 +8,13 @@ import type { Pixels } from "./pixels";
 import { fullRange, type Window } from "./window";
 
 export type Line = readonly [Point, Point];
-/** Where lengths hold: in the patient, at the detector (where the chest is magnified), or nowhere. */
+/** What lengths refer to: the patient, the detector (where the chest is magnified), or nothing. */
 export type Ruler = "patient" | "detector" | null;
 
 export interface Pane {
   image: Image;
   study: Study;
-  /** Of an earlier or other study of the patient. */
+  /** Whether the image is of another study of the patient. */
   prior: boolean;
   frame: Frame;
   ruler: Ruler;
@@ -24,14 +24,14 @@ export interface Pane {
   box: Signal<Box>;
   /** Null until the image is there. */
   view: Signal<View | null>;
-  /** Image coordinates to the screen, as the viewport says. */
+  /** The viewport's map from image coordinates to the screen. */
   affine: Signal<Affine | null>;
   window: Signal<Window>;
   invert: Signal<boolean>;
   lines: Signal<Line[]>;
-  /** One end of a length that the keyboard has begun. */
+  /** The first end of a length that the keyboard has started. */
   lineStart: Signal<Point | null>;
-  /** The keyboard's place in the image, while it paints or measures. */
+  /** The keyboard's position in the image while it paints or measures. */
   cursor: Signal<Point | null>;
 }
 
@@ -57,7 +57,7 @@ export function createPane(image: Image, study: Study, prior: boolean): Pane {
   };
 }
 
-/** Show the whole image upright, as its file means it. */
+/** Show the whole image upright with its full range of values. */
 export function resetView(pane: Pane): void {
   pane.view.value = fitView(pane.frame, pane.box.value, 0);
   pane.window.value = fullRange(pane.pixels.value?.bits ?? 8);
@@ -76,7 +76,7 @@ export function isFitted(pane: Pane): boolean {
   return currentMap.every((value, i) => Math.abs(value - (fittedMap[i] as number)) < 0.5);
 }
 
-/** Return screen pixels (of the device) an image pixel. */
+/** Return the device pixels of the screen per image pixel. */
 export function screenZoom(pane: Pane): number {
   const affine = pane.affine.value;
   return affine ? Math.hypot(affine[0], affine[1]) * (globalThis.devicePixelRatio || 1) : 0;

@@ -1,4 +1,4 @@
-// The PNG files are made here by hand (PNG specification, third edition, 5 and 11.2), not by the library that reads them.
+// The PNG files are written here by hand (PNG specification, third edition, 5 and 11.2), not by the decoding library.
 import { crc32, deflateSync } from "node:zlib";
 import { expect, test } from "vitest";
 import { buildLevels, decodeGrey, halve } from "./pixels";
@@ -34,7 +34,7 @@ test("16 bits stay 16 bits, the more significant byte first", () => {
   expect([...values]).toEqual([258, 65535, 0, 1, 32768, 40961]);
 });
 
-test("8 bits, with a filter: each byte is the difference from the byte to its left (11.2, type 1), then from above (type 2)", () => {
+test("8 bits with filters: bytes are differences from the left (11.2, type 1), then from above (type 2)", () => {
   const file = png(4, 2, 8, 0, [
     [1, 10, 5, 5, 250],
     [2, 1, 1, 1, 1],

@@ -1,5 +1,5 @@
-// A radiograph's pixels as the server stores them: a greyscale PNG of 8 or 16 bits, 0 = black. Decoded here and not by the
-// browser, whose canvas keeps 8 bits only.
+// A radiograph's pixels as the server stores them: a greyscale PNG of 8 or 16 bits, 0 = black. It is decoded here
+// because the browser's canvas keeps only 8 bits.
 import { decode } from "fast-png";
 
 export interface Pixels {
@@ -20,12 +20,12 @@ export function decodeGrey(file: Uint8Array): Pixels {
   return { width, height, bits: depth, values };
 }
 
-/** Coarser than that nothing need be: it is smaller than any viewport. */
+/** The longest side of the coarsest level in pixels; it is smaller than any viewport. */
 const COARSEST = 512;
 
 /**
- * Return an image, then its means of 2 x 2, 4 x 4, ... pixels. A screen that shows each third pixel of a plate turns its
- * noise into grain that is not there; means don't.
+ * Return an image and its means of 2 x 2, 4 x 4, ... pixels. A screen that shows only every third pixel turns noise
+ * into false grain; means avoid that.
  */
 export function buildLevels(pixels: Pixels): Pixels[] {
   const levels = [pixels];
@@ -33,7 +33,7 @@ export function buildLevels(pixels: Pixels): Pixels[] {
   return levels;
 }
 
-/** Return the means of squares of 2 pixels, rounded; those at the right and lower edge may be of fewer. */
+/** Return the rounded means of 2 x 2 pixels; at the right and lower edges they may be of fewer pixels. */
 export function halve({ width, height, bits, values }: Pixels): Pixels {
   const [columns, rows] = [Math.ceil(width / 2), Math.ceil(height / 2)];
   const means = bits === 8 ? new Uint8Array(columns * rows) : new Uint16Array(columns * rows);

@@ -1,5 +1,5 @@
-// Cornerstone3D, as far as radiographs need it: an image loader of our own, one rendering engine, one stack viewport a pane.
-// Loaded when a study is opened, never by the worklist. Without WebGL 2, and for plates larger than a texture, the same
+// Cornerstone3D for radiographs: our own image loader, one rendering engine, one stack viewport per pane. It is loaded
+// when a study is opened, never by the worklist. Without WebGL 2, and for images larger than a texture, the same
 // viewport draws on the CPU.
 import {
   cache,
@@ -33,7 +33,7 @@ const SCHEME = "pneumo";
 /** Full depth rather than small textures; one context draws all panes. */
 const RENDERING = { preferSizeOverAccuracy: false, strictZSpacingForVolumeViewport: true, webGlContextCount: 1 };
 
-/** What Cornerstone's viewport has, and its types keep to itself. */
+/** Members of Cornerstone's viewport that its types do not declare. */
 interface CornerstoneInternals {
   useCPURendering: boolean;
   stackInvalidated: boolean;
@@ -42,20 +42,20 @@ interface CornerstoneInternals {
 
 /** One viewport. */
 export interface ViewportHandle {
-  /** Show an image, of which means are at hand for when it is drawn small (see `levelsOf`). */
+  /** Show an image by the level that suits its size on the screen (see `buildLevels`). */
   show(id: string, levels: Pixels[], frame: Frame): Promise<void>;
-  /** Show a part of it; returns where the viewport then says that the image lies. */
+  /** Show a part of the image; return the viewport's map from image coordinates to the screen. */
   setView(view: View): Affine;
   setWindow(window: Window, invert: boolean): void;
-  /** Take over the element's new size. */
+  /** Adopt the element's new size. */
   resize(): void;
   close(): void;
 }
 export interface Engine {
-  /** Whether this engine can draw an image of that size; else one on the CPU can. */
+  /** Return whether this engine can draw an image of that size; an engine on the CPU can draw any. */
   canDraw(frame: Frame): boolean;
   addViewport(element: HTMLDivElement): ViewportHandle;
-  /** Forget all viewports and all pixels. */
+  /** Release all viewports and all pixels. */
   close(): void;
 }
 
@@ -155,7 +155,7 @@ class CornerstoneViewport implements ViewportHandle {
   /** Change to another level; the view and the window stay as they are. */
   private async load(level: number): Promise<void> {
     if (this.closed || level !== this.level) return;
-    // Else the CPU draws the new level with the size of the one before.
+    // Otherwise the CPU draws the new level with the size of the previous one.
     if (this.onCpu()) (this.viewport as unknown as CornerstoneInternals).stackInvalidated = true;
     await this.viewport.setImageIdIndex(level);
     const { view, window, invert = false } = this.shown;
@@ -178,7 +178,7 @@ class CornerstoneViewport implements ViewportHandle {
     if (this.onCpu()) {
       (this.viewport as unknown as CornerstoneInternals).setRotation(view.turn);
       this.viewport.setCamera({ focalPoint, parallelScale: box.height / 2 / view.scale });
-      // On the CPU the scale counts in other pixels (of the device; of the finer of two spacings): ask what came of it.
+      // On the CPU the scale uses other pixels (of the device; of the finer of two spacings): correct it by the result.
       const target = viewToAffine(view, frame, box);
       const ratio =
         Math.hypot(target[0], target[1]) / Math.hypot(...(this.affine(frame).slice(0, 2) as [number, number]));
@@ -208,7 +208,7 @@ class CornerstoneViewport implements ViewportHandle {
     else this.viewport.getRenderingEngine().resize(true, true);
   }
 
-  /** On the CPU Cornerstone sizes its canvas in CSS pixels, and maps points as if they were the device's: make them so. */
+  /** Size the canvas in device pixels: on the CPU Cornerstone uses CSS pixels but maps points in device pixels. */
   private sizeCanvas(): void {
     if (!this.onCpu()) return;
     const { width, height } = this.box();
@@ -222,7 +222,7 @@ class CornerstoneViewport implements ViewportHandle {
     return affineFrom(frame, corner([0, 0]), corner([frame.width, 0]), corner([0, frame.height]));
   }
 
-  /** Return a point in the world. On the GPU a pixel's coordinates are those of its centre, on the CPU of its corner. */
+  /** Return a point in world units. A pixel's coordinates mean its centre on the GPU and its corner on the CPU. */
   private world([x, y]: Point, frame: Frame): [number, number] {
     const half = this.onCpu() ? 0 : 0.5;
     return [(x - half) * frame.column, (y - half) * frame.row];

@@ -1,17 +1,17 @@
-// Painting: strokes in pixels of the stored image, as the what-if takes them.
+// Painting: strokes in pixels of the stored image, as an occlusion request expects them.
 import { t } from "../../i18n";
 import type { Point } from "./geometry";
 import type { Pane } from "./pane";
 import { brushRadius, type ViewerStore } from "./viewer-store";
 
-/** The server takes no more (its schema says so). */
+/** The limits of the server's schema. */
 const STROKES = 200;
 const POINTS = 5000;
-/** Of the radius: points closer than that change nothing that can be seen. */
+/** The smallest distance of two points as a share of the radius; closer points make no visible difference. */
 const SPACING = 0.2;
 
 const hundredth = (value: number) => Math.round(100 * value) / 100;
-/** In a stroke whole numbers are the centres of pixels; in the viewer they are corners. */
+/** Integer coordinates are the centres of pixels in a stroke, but their corners in the viewer. */
 export const HALF = 0.5;
 const toStored = ([x, y]: Point): [number, number] => [hundredth(x - HALF), hundredth(y - HALF)];
 const countPoints = (store: ViewerStore) => store.open.strokes.value.reduce((sum, one) => sum + one.points.length, 0);

@@ -1,11 +1,11 @@
-// The images of this study, and those of the patient's other studies to lay beside.
+// Thumbnails of this study's images and of the patient's other studies, for comparison.
 import { useEffect } from "preact/hooks";
 import { api, body } from "../../api/client";
 import type { Image, Study } from "../../api/types";
 import { formatDateTime, t } from "../../i18n";
 import type { ViewerStore } from "./viewer-store";
 
-/** Other studies that are offered; the worklist has them all. */
+/** The most other studies that are offered; the worklist shows all. */
 const MAX_STUDIES = 20;
 
 export function ThumbnailStrip({ store }: { store: ViewerStore }) {

@@ -1,4 +1,4 @@
-// The toolbar's signs, drawn in one manner. Each button says in words what it does.
+// The toolbar's icons, in one style. Each button also has a text.
 const PATHS = {
   window: "M12 4a8 8 0 1 0 0 16 8 8 0 0 0 0-16zM12 4v16M9 5v14M6.5 7v10",
   pan: "M12 3v18M3 12h18M12 3l-3 3M12 3l3 3M12 21l-3-3M12 21l3-3M3 12l3-3M3 12l3 3M21 12l-3-3M21 12l-3 3",

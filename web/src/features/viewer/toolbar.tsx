@@ -1,4 +1,4 @@
-// The viewer's toolbar: one stop for the Tab key, arrows within it (WAI-ARIA's toolbar pattern).
+// The viewer's toolbar: one stop for the Tab key, arrow keys within it (WAI-ARIA's toolbar pattern).
 import { useSignal } from "@preact/signals";
 import { useRef } from "preact/hooks";
 import { type Key, t } from "../../i18n";
@@ -9,16 +9,16 @@ import { activePane, type ViewerStore } from "./viewer-store";
 
 interface Item {
   sign: ToolbarSign;
-  /** Its shortcut names what it does. */
+  /** The key of the item's shortcut, which names the action. */
   key: string;
   pressed?: boolean;
-  /** Why it does nothing now. */
+  /** The reason why the item is disabled. */
   disabled?: Key | false | undefined;
 }
 
 export function Toolbar({ store }: { store: ViewerStore }) {
   const bar = useRef<HTMLDivElement>(null);
-  /** The button that Tab comes to, by its key. */
+  /** The key of the button that the Tab key reaches. */
   const focusStop = useSignal("w");
   const pane = activePane(store);
   const tool = (sign: act.SelectableTool, key: string): Item => ({ sign, key, pressed: store.tool.value === sign });
@@ -50,7 +50,8 @@ export function Toolbar({ store }: { store: ViewerStore }) {
       { sign: "help", key: "?" },
     ],
   ];
-  const at = groups.flat().some(({ key }) => key === focusStop.value) ? focusStop.value : "w"; // some buttons come and go
+  const isPresent = groups.flat().some(({ key }) => key === focusStop.value); // the clear button comes and goes
+  const at = isPresent ? focusStop.value : "w";
   const onKeyDown = (event: KeyboardEvent) => {
     const buttons = [...(bar.current?.querySelectorAll<HTMLButtonElement>("button") ?? [])];
     const from = buttons.indexOf(event.target as HTMLButtonElement);

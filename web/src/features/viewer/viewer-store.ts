@@ -1,4 +1,4 @@
-// The viewer's own state while a study is open: which images are on the screen, and what the pointer and the keys do to them.
+// The viewer's state while a study is open: the images on the screen, the tool, the brush and the shared pixels.
 import { type Signal, signal } from "@preact/signals";
 import { me, parseProblem } from "../../api/client";
 import type { Identity, Image, Study } from "../../api/types";
@@ -10,31 +10,31 @@ import { createPane, type Pane } from "./pane";
 import type { Pixels } from "./pixels";
 import type { Engine } from "./rendering-engine";
 
-/** Images whose pixels are kept decoded: the pair on the screen, and the pair before. */
+/** The most images whose decoded pixels stay in memory: the pair on the screen and the previous pair. */
 const MAX_DECODED = 4;
 
 export interface ViewerStore {
   open: OpenStudy;
-  /** On the GPU where it can; a new one, on the CPU, where it can't. */
+  /** The rendering engine: on the GPU if possible, else replaced by one on the CPU. */
   engine: Signal<Promise<Engine>>;
   tool: Signal<Exclude<Tool, "paint">>;
   prior: Signal<Pane | null>;
-  /** Who was examined and when, by study, where the account may know. */
+  /** The patient and time of each study, if the account may see them. */
   identities: Signal<ReadonlyMap<string, Identity>>;
   /** The patient's other studies, newest first; null until the server has answered. */
   others: Signal<Study[] | null>;
-  /** Which pane the toolbar and the keys work on. */
+  /** Whether the toolbar and the keys act on the prior image. */
   onPrior: Signal<boolean>;
-  /** The brush's radius in pixels of the image; null: one that suits its size. */
+  /** The brush's radius in pixels of the image; null: chosen by the image's size. */
   radius: Signal<number | null>;
   fullScreen: Signal<boolean>;
   helpOpen: Signal<boolean>;
-  /** What a screen reader is told. */
+  /** The text that screen readers announce. */
   announcement: Signal<string>;
   pane(image: Image, study: Study, prior: boolean): Pane;
-  /** An image and its means, finest first. */
+  /** Return an image's levels, finest first. */
   pixels(image: string): Promise<Pixels[]>;
-  /** Go on without the GPU. */
+  /** Continue without the GPU. */
   useCpu(): void;
   close(): void;
 }
@@ -84,13 +84,13 @@ export function openViewerStore(open: OpenStudy): ViewerStore {
   };
 }
 
-/** The pane of the image that the study's panel speaks about. */
+/** Return the pane of the image that the study's panel is about. */
 export function currentPane(store: ViewerStore): Pane | null {
   const image = store.open.image.value;
   return image ? store.pane(image, store.open.study.value, false) : null;
 }
 
-/** The pane that the toolbar and the keys work on. */
+/** Return the pane that the toolbar and the keys act on. */
 export function activePane(store: ViewerStore): Pane | null {
   return store.onPrior.value && store.prior.value ? store.prior.value : currentPane(store);
 }
@@ -106,7 +106,7 @@ export function zoomBy(pane: Pane, factor: number): void {
     pane.view.value = zoomAt(pane.view.value, pane.frame, box, factor, [box.width / 2, box.height / 2]);
 }
 
-/** Take off what was painted and laid over the image before: it belongs to that one. */
+/** Remove strokes and overlay of the previous image. */
 export function clearOverlays(store: ViewerStore, image: string): void {
   const { open } = store;
   open.brush.value = null;

@@ -1,4 +1,4 @@
-// The viewer of an open study. Cornerstone3D comes with the first image, in a file of its own.
+// The viewer of an open study. Cornerstone3D is a separate chunk, loaded with the first image.
 import { untracked, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { DISCLAIMER } from "../../disclaimer";
@@ -40,7 +40,7 @@ export default function Viewer({ open }: { open: OpenStudy }) {
   });
   useSignalEffect(() => localStorage.setItem(STORAGE_KEY, shortcuts.value ? "on" : "off"));
   useSignalEffect(() => {
-    // A phone that has no full screen for elements gets the whole window (see the style sheet).
+    // Phones without full screen for elements use the whole window (see the style sheet).
     if (store.fullScreen.value) void root.current?.requestFullscreen?.().catch(() => undefined);
     else if (document.fullscreenElement) void document.exitFullscreen();
   });

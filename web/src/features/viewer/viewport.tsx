@@ -1,4 +1,4 @@
-// The screen of one pane: Cornerstone's viewport with the layers over it, and the pointers on top.
+// The viewport of one pane: Cornerstone's viewport, the layers over it, and the pointer events.
 import { useSignal, useSignalEffect } from "@preact/signals";
 import type { ComponentChildren } from "preact";
 import { useEffect, useRef } from "preact/hooks";
@@ -75,7 +75,8 @@ export function Viewport({
     const observer = new ResizeObserver(() => {
       const box = { width: element.clientWidth, height: element.clientHeight };
       if (!stage.value || box.width === 0 || box.height === 0) return;
-      const fitted = pane.box.value.width === 0 || isFitted(pane); // a pane that was opened out of sight fits when it is seen
+      // a pane that was hidden when it opened is fitted once it is visible
+      const fitted = pane.box.value.width === 0 || isFitted(pane);
       stage.value.resize();
       pane.box.value = box;
       if (fitted && pane.view.value) pane.view.value = fitView(pane.frame, box, pane.view.value.turn);

@@ -1,4 +1,4 @@
-// Window and level: which stored values are shown black and white. Pure.
+// Window and level: which stored values appear black and white. Pure functions.
 import { clamp, type Point } from "./geometry";
 import type { Pixels } from "./pixels";
 
@@ -8,16 +8,16 @@ export interface Window {
   upper: number;
 }
 
-/** Shares of the exposed image that are shown black and white: lungs are its darker part, bone and mediastinum may saturate. */
+/** Percentiles shown black and white, for the lungs: they are the darker part; bone and mediastinum may saturate. */
 const DARK = 0.02;
 const LIGHT = 0.9;
 
-/** Return the window of all values that the file could hold: the image as its file means it. */
+/** Return the window of all values that the file can hold. */
 export function fullRange(bits: 8 | 16): Window {
   return { lower: 0, upper: 2 ** bits - 1 };
 }
 
-/** Return a window by percentiles of what is neither quite black nor quite white (collimation, padding, saturated air). */
+/** Return a window by percentiles, without pure black and white (collimation, padding, saturated air). */
 export function lungContrast({ values, bits }: Pixels): Window {
   const maximum = 2 ** bits - 1;
   const counts = new Uint32Array(maximum + 1);

@@ -1,4 +1,4 @@
-// Erasing a study, for admins: what goes, what stays, and that nothing brings it back.
+// Erases a study, for admins, after a confirmation that names what is erased and what stays.
 import { api, body } from "../../api/client";
 import type { Study } from "../../api/types";
 import { ConfirmDialog } from "../../components/dialog";

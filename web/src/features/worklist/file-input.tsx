@@ -1,11 +1,30 @@
-// How files come in: chosen, dropped anywhere on the page (folders too), or pasted. They are asked about with the models
-// that this browser asks by habit.
+// File input for uploads: files are chosen, dropped anywhere on the page (also folders), or pasted. The default models
+// of this browser are asked about them.
 import { signal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { defaultModels, modelName } from "../../api/models";
 import { t } from "../../i18n";
 import { enqueueFiles } from "./upload-queue";
 
+/** File endings and media types; DICOM files often have neither, so any binary file may be chosen. */
+const ACCEPTED_TYPES = [
+  ".png",
+  ".jpg",
+  ".jpeg",
+  ".webp",
+  ".tif",
+  ".tiff",
+  ".dcm",
+  ".dicom",
+  ".zip",
+  "image/png",
+  "image/jpeg",
+  "image/webp",
+  "image/tiff",
+  "application/dicom",
+  "application/zip",
+  "application/octet-stream",
+];
 const hovering = signal(false);
 let input: HTMLInputElement | null = null;
 
@@ -14,7 +33,7 @@ export function openFileDialog(): void {
   input?.click();
 }
 
-/** The way in for files, while the worklist is shown. */
+/** The file input while the worklist is shown. */
 export function FileInput() {
   const field = useRef<HTMLInputElement>(null);
   useEffect(() => {
@@ -45,7 +64,7 @@ export function FileInput() {
     };
     const onPaste = (event: ClipboardEvent) => {
       const files = [...(event.clipboardData?.files ?? [])];
-      if (files.length === 0) return; // text, for whatever field has the focus
+      if (files.length === 0) return; // text for the field that has the focus
       event.preventDefault();
       uploadFiles(files);
     };
@@ -73,7 +92,7 @@ export function FileInput() {
         multiple
         tabIndex={-1}
         aria-label={t("work.choose")}
-        accept=".png,.jpg,.jpeg,.webp,.tif,.tiff,.dcm,.dicom,.zip,image/png,image/jpeg,image/webp,image/tiff,application/dicom,application/zip,application/octet-stream"
+        accept={ACCEPTED_TYPES.join()}
         onChange={(event) => {
           uploadFiles([...(event.currentTarget.files ?? [])]);
           event.currentTarget.value = ""; // the same file can be chosen again
@@ -98,7 +117,7 @@ function uploadFiles(files: File[]): void {
   enqueueFiles(files, defaultModels.value);
 }
 
-/** Return the files that were dropped, those in folders too. */
+/** Return the dropped files, including those in folders. */
 async function readFiles(data: DataTransfer): Promise<File[]> {
   const entries = [...data.items].map((item) => item.webkitGetAsEntry()).filter((entry) => entry !== null);
   const plain = [...data.files];
@@ -112,7 +131,7 @@ async function readEntry(entry: FileSystemEntry): Promise<File[]> {
   const entries: FileSystemEntry[] = [];
   for (;;) {
     const chunk = await new Promise<FileSystemEntry[]>((done, no) => reader.readEntries(done, no));
-    if (chunk.length === 0) break; // a folder is read in parts
+    if (chunk.length === 0) break; // browsers return a folder's entries in chunks
     entries.push(...chunk);
   }
   const nested = await Promise.all(entries.filter((one) => !one.name.startsWith(".")).map(readEntry));

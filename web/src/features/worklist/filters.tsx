@@ -1,4 +1,4 @@
-// Which studies are listed. What is set is part of the page's address, so that it can be kept, and found again by going back.
+// The filters of the worklist. They are part of the page's address, so that bookmarks and the back button keep them.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { me } from "../../api/client";

@@ -1,5 +1,5 @@
-// Names in place of pseudonyms, for those who may see them and only when they ask: each look is written to the audit
-// log. They are kept in memory, and forgotten with the session.
+// Patient names in place of pseudonyms, for users who may see them and ask for them: each look is recorded in the audit
+// log. Names stay in memory and are deleted with the session.
 import { effect, signal } from "@preact/signals";
 import { api, body, me } from "../../api/client";
 import type { Study } from "../../api/types";

@@ -1,4 +1,4 @@
-// The worklist's studies: fetched by pages, newest first, and kept up with what changes on the server.
+// The worklist's studies: fetched by pages, newest first, and updated by the server's stream of changes.
 import { batch, effect, signal } from "@preact/signals";
 import { api, body, me, Problem } from "../../api/client";
 import { markUnsaved } from "../../api/drafts";
@@ -30,11 +30,11 @@ export const loading = signal(false);
 
 effect(() => {
   if (me.value !== null) return;
-  studies.value = null; // nothing of it is left for whoever logs in next
+  studies.value = null; // the next user must not see the list
   next.value = null;
 });
 
-/** Return the filter that a hash holds: a filtered list has an address of its own. */
+/** Return the filter in a hash: a filtered list has its own address. */
 export function parseFilter(hash: string): Filter {
   const parameters = new URLSearchParams(hash.split("?")[1] ?? "");
   return Object.fromEntries(Object.keys(NO_FILTER).map((key) => [key, parameters.get(key) ?? ""])) as unknown as Filter;
@@ -46,7 +46,7 @@ export function filterHash(filters: Filter): string {
   return set.length > 0 ? `#/?${new URLSearchParams(set)}` : "#/";
 }
 
-/** Return a filter as the server takes it: a day as the moments at which it begins and ends here. */
+/** Return a filter as query parameters; a day becomes the times at which it begins and ends in this time zone. */
 export function filterQuery(filters: Filter) {
   const midnight = (day: string, after: number) => {
     const [year = 0, month = 1, date = 1] = day.split("-").map(Number);
@@ -63,7 +63,7 @@ export function filterQuery(filters: Filter) {
 
 let latestRequest = 0;
 
-/** Fetch the list anew, as long as it is shown. */
+/** Fetch the list again, with as many studies as it shows. */
 export async function reload(): Promise<void> {
   latestRequest += 1;
   const request = latestRequest;
@@ -106,13 +106,13 @@ export async function loadMore(): Promise<void> {
   }
 }
 
-/** Take a study off the list: it was erased. */
+/** Remove an erased study from the list. */
 export function removeStudy(id: string): void {
-  markUnsaved(id, false); // what was typed about it has no place any more
+  markUnsaved(id, false); // unsaved text about it can't be saved any more
   studies.value = studies.value?.filter((study) => study.id !== id) ?? null;
 }
 
-/** Keep the list up with the server until the returned function is called. */
+/** Update the list at changes on the server until the returned function is called. */
 export function followChanges(): () => void {
   let changed: Change[] = [];
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -132,7 +132,7 @@ export function followChanges(): () => void {
   };
 }
 
-/** Fetch what changed: a few studies of the list one by one, anything else with the whole list. */
+/** Fetch changed studies: a few listed ones one by one, otherwise the whole list. */
 async function catchUp(changes: Change[]): Promise<void> {
   const erased = changes.filter(({ state }) => state === "erased").map(({ study }) => study);
   for (const id of erased) removeStudy(id);

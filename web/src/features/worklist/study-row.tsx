@@ -1,4 +1,4 @@
-// One study of the worklist. The whole row opens it; what else can be done has a button of its own.
+// One study of the worklist. The whole row opens it; other actions have their own buttons.
 
 import { modelName } from "../../api/models";
 import type { Image, PredictionState, Study } from "../../api/types";
@@ -63,7 +63,7 @@ export function StudyRow({ study, erase }: { study: Study; erase: (() => void) |
   );
 }
 
-/** A patient's name where it is shown, else the pseudonym, shortened; or that the file names none. */
+/** Return a patient's name if names are shown, else the shortened pseudonym, or a text for a file without a patient. */
 export function patientLabel(patient: string | null): string {
   if (patient === null) return t("work.nobody");
   const name = namesShown.value ? names.value[patient] : undefined;
@@ -85,12 +85,12 @@ const READ_TONES: Record<Study["own_read"], Tone> = {
 };
 const STATE_ORDER = ["failed", "running", "queued", "done"] as const;
 
-/** Return how far each model is with a study: over all its images, the state that matters most first. */
+/** Return the progress of each model over a study's images, with the state that matters most. */
 export function summarizeByModel(predictions: PredictionState[]) {
   const newestAnswers = new Map<string, Map<string, PredictionState>>();
   for (const one of predictions) {
     const images = newestAnswers.get(one.model) ?? new Map();
-    images.set(one.image, one); // the newest answer about an image is the last
+    images.set(one.image, one); // the last answer about an image is the newest
     newestAnswers.set(one.model, images);
   }
   return [...newestAnswers].map(([model, images]) => {
@@ -104,7 +104,7 @@ export function summarizeByModel(predictions: PredictionState[]) {
   });
 }
 
-/** How the images of a study were taken, and of whom, as far as the files say. */
+/** The projection of a study's images and the patient's sex and age, if the files state them. */
 function Exposure({ images }: { images: Image[] }) {
   const distinct = (pick: (facts: Image["facts"]) => string | undefined) => [
     ...new Set(images.map(({ facts }) => pick(facts)).filter((value) => value !== undefined)),

@@ -1,5 +1,5 @@
-// What is being uploaded: files wait, go out a few at a time, and keep what became of them. It goes on while other pages
-// are open. A full server is waited for, as long as it says; the same file sent twice is one image there, so sending
+// The upload queue: files wait, are sent a few at a time, and keep their outcomes. It runs while other pages are open.
+// If the server is full, the queue waits as long as the server says. The server stores a repeated file once, so sending
 // again is always safe.
 import { computed, signal } from "@preact/signals";
 import { about, Problem, type Refusal } from "../../api/client";
@@ -11,16 +11,16 @@ type FileOutcome = Upload["files"][number];
 export type UploadOutcome = "waiting" | "sending" | "accepted" | "duplicate" | "refused" | "failed" | "several";
 export interface UploadItem {
   number: number;
-  /** Stays on this machine. */
+  /** The file's name; it is not sent. */
   name: string;
   bytes: number;
   outcome: UploadOutcome;
-  /** Kept until the server has it. */
+  /** The file until the server has it. */
   file: File | null;
   study: string | null;
-  /** Why it was refused, or did not go out. */
+  /** Why the file was refused or not sent. */
   problem: Refusal | null;
-  /** Of an archive: what became of each file in it. */
+  /** The outcome of each file in an archive. */
   members: FileOutcome[];
 }
 
@@ -29,9 +29,9 @@ const MAX_BYTES = 48 * 2 ** 20;
 const MAX_ATTEMPTS = 30;
 
 export const items = signal<UploadItem[]>([]);
-/** Share of the current request's bytes that has gone out; null while nothing is sent. */
+/** The share of the current request's bytes that is sent; null while nothing is sent. */
 export const sentShare = signal<number | null>(null);
-/** Until when (ms) a full server is waited for; null while it takes files. */
+/** The time (ms) until which the queue waits for a full server; null otherwise. */
 export const waitingUntil = signal<number | null>(null);
 /** How many requests have brought studies; it changes when the worklist has something to fetch. */
 export const finishedUploads = signal<number>(0);
@@ -41,7 +41,7 @@ export const busy = computed(() =>
 
 onDraftsForgotten(() => {
   stopUploads();
-  items.value = []; // names of files may name patients
+  items.value = []; // file names may name patients
 });
 
 let count = 0;
@@ -49,7 +49,7 @@ let running = false;
 let current: Transfer | null = null;
 let models: string[] = [];
 
-/** Take files to be sent, and the models to ask about them. */
+/** Add files to the queue, with the models to ask about them. */
 export function enqueueFiles(files: File[], chosenModels: string[]): void {
   models = chosenModels;
   const limits = about.value?.limits ?? {};
@@ -74,19 +74,19 @@ export function retryFailed(): void {
   void run();
 }
 
-/** Stop sending; what has not gone out is forgotten. */
+/** Stop sending and drop the files that wait. */
 export function stopUploads(): void {
   items.value = items.value.filter((item) => item.outcome !== "waiting");
   waitingUntil.value = null;
   current?.stop();
 }
 
-/** Clear the list of what is done. */
+/** Remove finished files from the list. */
 export function clearFinished(): void {
   items.value = items.value.filter((item) => item.outcome === "waiting" || item.outcome === "sending");
 }
 
-/** Return the next items for one request: an archive alone, other files until there are enough of them. */
+/** Return the items of the next request: one archive, or other files up to the limits of a request. */
 export function nextBatch(from: UploadItem[]): UploadItem[] {
   const ready = from.filter((item) => item.outcome === "waiting");
   const first = ready[0];
@@ -142,7 +142,7 @@ async function sendBatch(sent: UploadItem[]): Promise<void> {
   }
 }
 
-/** Wait as long as the server asks; false where the reader stops it meanwhile. */
+/** Wait as long as the server asks; return false if the reader stops the upload meanwhile. */
 async function waitForServer(seconds: number): Promise<boolean> {
   waitingUntil.value = Date.now() + seconds * 1000;
   while (waitingUntil.value !== null && Date.now() < waitingUntil.value)
@@ -165,17 +165,17 @@ function fail(sent: UploadItem[], numbers: Set<number>, problem: Problem): void 
   const refused = problem.status === 413 || problem.status === 422;
   updateItems(numbers, () => ({ outcome: refused ? "refused" : "failed", problem }));
   if (refused) return;
-  // What stops one request stops the next: the rest waits for the reader.
+  // The next request would fail in the same way, so the rest waits for the reader.
   const rest = items.value.filter((item) => item.outcome === "waiting").map((item) => item.number);
   updateItems(new Set(rest), () => ({ outcome: "failed", problem }));
 }
 
-/** Send an item by itself: it comes back to the queue as if it were as large as a request may be. */
+/** Queue an item for a request of its own, by giving it the size of a full request. */
 function resendAlone(item: UploadItem): Partial<UploadItem> {
   return { outcome: "waiting", bytes: Math.max(item.bytes, MAX_BYTES) };
 }
 
-/** Put what became of each file to the item that it came from: "file 2" is the second, "file 2, member 7" in it. */
+/** Assign each outcome to its item: "file 2" is the second item, "file 2, member 7" is a file in it. */
 export function recordOutcomes(sent: UploadItem[], outcomes: FileOutcome[]): void {
   sent.forEach((item, index) => {
     const own = `file ${index + 1}`;

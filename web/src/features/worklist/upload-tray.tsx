@@ -1,4 +1,4 @@
-// What became of each file that was sent, in words; and which models are asked about the next ones.
+// The list of uploads with their outcomes, and the choice of the models that uploads ask.
 import { effect, useSignal } from "@preact/signals";
 import { useEffect, useRef } from "preact/hooks";
 import { defaultModels, modelName, models } from "../../api/models";
@@ -71,7 +71,7 @@ export function UploadModels() {
 
 const preventUnload = (event: BeforeUnloadEvent) => event.preventDefault();
 let wasBusy = false;
-// Whatever page is open: leaving the app would cut uploads off, and their end is said.
+// On every page: warn before the app is left during uploads, and show a message when they end.
 effect(() => {
   const isBusy = busy.value;
   if (isBusy) addEventListener("beforeunload", preventUnload);
@@ -136,7 +136,7 @@ function Progress() {
     until !== null ? t("work.up.full-wait", { seconds: seconds.value }) : sent < 1 ? "" : t("work.up.reading");
   return (
     <div class="tray-progress">
-      {/* without a value it moves by itself: everything has gone out, and the server reads it */}
+      {/* without a value the bar is indeterminate: all bytes are sent and the server reads them */}
       <progress aria-label={t("work.up.sending")} max={1} {...(sent < 1 && until === null ? { value: sent } : {})} />
       <span class="small soft" role="status">
         {waitText}
@@ -196,7 +196,7 @@ function hasFailed({ outcome: fate, members }: UploadItem): boolean {
   return fate === "refused" || fate === "failed" || members.some(({ status }) => status === "refused");
 }
 
-/** Say what became of all files: "5 stored, 1 here already, 2 refused". */
+/** Summarize the outcomes of all files: "5 stored, 1 already here, 2 refused". */
 function summarize(list: UploadItem[]): string {
   return describeCounts(
     countOutcomes(

@@ -1,4 +1,4 @@
-// The worklist: what came in, newest first, and how far each study is. Never a result: the reader comes first.
+// The worklist: the received studies, newest first, with their progress. It shows no results: the reader reads first.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { me } from "../../api/client";
@@ -38,7 +38,7 @@ export function Worklist() {
     address();
     addEventListener("hashchange", address);
     const stop = followChanges();
-    void loadDefaultModels().catch(() => {}); // the picker says what went wrong
+    void loadDefaultModels().catch(() => {}); // the model picker shows the problem
     return () => {
       removeEventListener("hashchange", address);
       stop();
