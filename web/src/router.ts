@@ -12,7 +12,7 @@ export type Route =
   | { page: "missing" };
 
 /** Return the page that a hash names. */
-export function parse(hash: string): Route {
+function parse(hash: string): Route {
   const parts = hash.replace(/^#?\/?/, "").split(/[/?]/);
   const [page = "", id = ""] = parts;
   if (page === "") return { page: "worklist" };

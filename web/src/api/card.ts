@@ -13,7 +13,7 @@ export interface Estimate {
   note?: string;
 }
 
-export interface OperatingPoint {
+interface OperatingPoint {
   name: string;
   threshold: number;
   sensitivity: Estimate;
@@ -47,7 +47,7 @@ export interface LikelihoodBand {
   positives: number;
   negatives: number;
 }
-export interface PredictionSets {
+interface PredictionSets {
   alpha: number;
   thresholds: Record<string, number>;
   method: string;

@@ -74,7 +74,7 @@ export function endSession(): void {
 }
 
 /** Return the problem of a response that is not OK. */
-export async function readProblem(response: Response): Promise<Problem> {
+async function readProblem(response: Response): Promise<Problem> {
   const payload: unknown = await response.json().catch(() => null);
   return parseProblem(response.status, payload, response.statusText);
 }

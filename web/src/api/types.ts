@@ -4,7 +4,6 @@ import type { components } from "./schema";
 type Schemas = components["schemas"];
 export type Study = Schemas["StudyOut"];
 export type Image = Schemas["ImageOut"];
-export type StudyPage = Schemas["StudyPage"];
 export type PredictionState = Schemas["PredictionState"];
 export type Upload = Schemas["UploadOut"];
 export type Model = Schemas["ModelOut"];

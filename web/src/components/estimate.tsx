@@ -107,15 +107,7 @@ const WIDTH = 200;
 const HEIGHT = 18;
 
 /** A point with a line from limit to limit; the line is dashed across the whole axis where there are no limits. */
-export function IntervalLine({
-  estimate,
-  range,
-  mark,
-}: {
-  estimate: Estimate;
-  range: [number, number];
-  mark?: number;
-}) {
+function IntervalLine({ estimate, range, mark }: { estimate: Estimate; range: [number, number]; mark?: number }) {
   const [from, to] = range;
   const toX = (value: number) => ((Math.min(to, Math.max(from, value)) - from) / (to - from)) * (WIDTH - 8) + 4;
   const { value, low, high } = estimate;

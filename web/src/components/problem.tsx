@@ -34,7 +34,7 @@ export function ProblemText({ refusal }: { refusal: Refusal }) {
   return <span lang={lang}>{text}</span>;
 }
 
-export interface LocalizedText {
+interface LocalizedText {
   text: string;
   /** The language of the text if it is not the page's. */
   lang: "en" | undefined;

@@ -3,7 +3,7 @@ import type { Card, Estimate, Label } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 
 /** One opening of test images with a model. */
-export interface Opening {
+interface Opening {
   time: string;
   part: string;
   images: number;
@@ -18,7 +18,7 @@ export function listOpenings(model: ModelDetail): Opening[] {
   return filterEvidence(model, "opening") as unknown as Opening[];
 }
 
-export function filterEvidence(model: ModelDetail, kind: string): Record<string, unknown>[] {
+function filterEvidence(model: ModelDetail, kind: string): Record<string, unknown>[] {
   return model.evidence.filter((fact) => fact.kind === kind);
 }
 

@@ -98,7 +98,7 @@ function AllFigures({ metrics }: { metrics: Record<string, Estimate> }) {
 }
 
 /** Says whether groups are patients. If they are not, the true interval is wider. */
-export function GroupKind({ kind }: { kind: string }) {
+function GroupKind({ kind }: { kind: string }) {
   return <>{t(kind === "patient" ? "model.by-patient" : "model.by-image")}</>;
 }
 

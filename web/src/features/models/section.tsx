@@ -14,7 +14,7 @@ const SECTIONS = [
   "details",
   "switch",
 ] as const;
-export type SectionId = (typeof SECTIONS)[number];
+type SectionId = (typeof SECTIONS)[number];
 
 export function ModelSection({ id, title, children }: { id: SectionId; title: string; children: ComponentChildren }) {
   return (

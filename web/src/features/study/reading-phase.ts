@@ -12,7 +12,7 @@ export type Phase =
   /** The report is final: addenda only. */
   | "done";
 
-export interface ReadingState {
+interface ReadingState {
   reads: readonly Read[];
   reader: string;
   /** The server withholds answers until the unaided read is locked. */
@@ -48,7 +48,7 @@ export interface Draft {
   text: string;
 }
 
-export const EMPTY: Draft = { likelihoods: {}, conclusion: null, text: "" };
+const EMPTY: Draft = { likelihoods: {}, conclusion: null, text: "" };
 
 /** Return the initial content of a stage's form: its newest own version, else the unaided read. */
 export function initialDraft(reads: readonly Read[], reader: string, stage: ReadDraft["stage"]): Draft {

@@ -6,7 +6,7 @@ import { formatNumber, t, translateTerm } from "../../i18n";
 import type { Card } from "./partial-card";
 import { chooseScoreFormat, findPredictionSet, naturalFrequency, parseBand } from "./score-format";
 
-export interface ScoreProps {
+interface ScoreProps {
   result: Result;
   labels: string[];
   card: Card;

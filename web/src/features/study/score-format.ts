@@ -13,7 +13,7 @@ export function parseBand(value: unknown): Band | null {
     : null;
 }
 
-export interface Frequency {
+interface Frequency {
   /** The numerator. */
   count: number;
   /** The denominator: 100, or 1,000 or 10,000 if 100 would round to none or all. */
@@ -35,7 +35,7 @@ export function chooseDenominator(...shares: number[]): number {
 }
 
 /** How a score is written: with a number of decimals, or as smaller or larger than two decimals can show. */
-export type ScoreFormat = { sign: "" | "<" | ">"; value: number; decimals: number };
+type ScoreFormat = { sign: "" | "<" | ">"; value: number; decimals: number };
 
 /** Return how to write a score so that it never looks certain if it is not, or equal to a threshold that it misses. */
 export function chooseScoreFormat(score: number, threshold?: number): ScoreFormat {

@@ -25,7 +25,7 @@ export function pickTool(store: ViewerStore, tool: SelectableTool): void {
   store.announcement.value = t(TOOLS[tool]);
 }
 
-export function showWindow(store: ViewerStore, window: Window, key: Key): void {
+function showWindow(store: ViewerStore, window: Window, key: Key): void {
   const pane = activePane(store);
   if (!pane) return;
   pane.window.value = window;
@@ -119,7 +119,7 @@ export function centreOf(pane: Pane): Point {
   return pane.view.value?.centre ?? [pane.frame.width / 2, pane.frame.height / 2];
 }
 
-export function announceZoom(store: ViewerStore, pane: Pane): void {
+function announceZoom(store: ViewerStore, pane: Pane): void {
   const view = pane.view.value;
   if (!view) return;
   const [a, b] = viewToAffine(view, pane.frame, pane.box.value);

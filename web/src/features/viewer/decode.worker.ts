@@ -2,7 +2,7 @@
 import { buildLevels, decodeGrey, type Pixels } from "./pixels";
 
 export type DecodeResult = { levels: Pixels[] } | DecodeFailure;
-export interface DecodeFailure {
+interface DecodeFailure {
   /** The status of the response: 0 if none came, 200 if its body can't be decoded. */
   status: number;
   /** The body of the response if it is a problem. */

@@ -9,7 +9,7 @@ import { beginStroke, extendStroke } from "./strokes";
 import { brushRadius, currentPane, type ViewerStore } from "./viewer-store";
 import { dragWindow } from "./window";
 
-export interface Shortcut {
+interface Shortcut {
   key: string;
   label: Key;
   act(store: ViewerStore): void;

@@ -9,7 +9,7 @@ import { fullRange, type Window } from "./window";
 
 export type Line = readonly [Point, Point];
 /** What lengths refer to: the patient, the detector (where the chest is magnified), or nothing. */
-export type Ruler = "patient" | "detector" | null;
+type Ruler = "patient" | "detector" | null;
 
 export interface Pane {
   image: Image;
