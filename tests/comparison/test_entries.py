@@ -10,7 +10,7 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
 from pneumoscope.comparison import entries as module  # noqa: E402
-from pneumoscope.comparison.entries import entries, fit_task, parse_grid, published, sets_for  # noqa: E402
+from pneumoscope.comparison.entries import fit_task, parse_grid, plan_entries, published_recipes, sets_for  # noqa: E402
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
@@ -41,7 +41,7 @@ def test_a_change_may_be_for_some_recipes_only() -> None:
 
 def test_every_published_recipe_can_be_asked_the_same_question() -> None:
     """The binary ones tell the target from normal, the others all classes apart, the target first in both."""
-    for name in published():
+    for name in published_recipes():
         recipe = load_recipe(name)
         fitted = with_changes(recipe, fit_task(recipe, "covid-19", THREE)).task
         if fitted.kind == "binary":
@@ -61,7 +61,7 @@ def test_a_recipe_that_asks_the_question_already_is_left_as_it_is() -> None:
 
 def test_names_tell_settings_and_seeds_apart(phantom_set: Manifest) -> None:
     grid = parse_grid(["optimizer.lr=0.1,0.2"])
-    made = entries(["lenet-128"], phantom_set, "covid-19", grid=grid, seeds=2)
+    made = plan_entries(["lenet-128"], phantom_set, "covid-19", grid=grid, seeds=2)
     assert [(entry.name, entry.recipe.optimizer.lr, entry.recipe.training.seed) for entry in made] == [
         ("lenet-128+lr=0.1", 0.1, 0),
         ("lenet-128+lr=0.1.seed1", 0.1, 1),
@@ -72,28 +72,28 @@ def test_names_tell_settings_and_seeds_apart(phantom_set: Manifest) -> None:
 
 def test_a_misspelt_recipe_is_an_error_that_suggests(phantom_set: Manifest) -> None:
     with pytest.raises(UsageError, match="lenet-128"):
-        entries(["lenet-129"], phantom_set, "covid-19")
+        plan_entries(["lenet-129"], phantom_set, "covid-19")
 
 
 def test_a_class_that_the_data_lack_is_an_error(phantom_set: Manifest) -> None:
     with pytest.raises(UsageError, match="no such image"):
-        entries(["lenet-128"], phantom_set, "lung-opacity")
+        plan_entries(["lenet-128"], phantom_set, "lung-opacity")
 
 
 def test_a_size_that_a_network_cannot_take_names_the_network(phantom_set: Manifest) -> None:
     with pytest.raises(RecipeError, match=r"lenet-128: .*cannot take 32 x 32"):
-        entries(["cnn-150", "lenet-128"], phantom_set, "covid-19", sets=["lenet-128:input.size=32"])
+        plan_entries(["cnn-150", "lenet-128"], phantom_set, "covid-19", sets=["lenet-128:input.size=32"])
 
 
 def test_a_change_for_no_recipe_is_an_error(phantom_set: Manifest) -> None:
     with pytest.raises(UsageError, match="none of the recipes"):
-        entries(["lenet-128"], phantom_set, "covid-19", sets=["vgg*:training.epochs=2"])
+        plan_entries(["lenet-128"], phantom_set, "covid-19", sets=["vgg*:training.epochs=2"])
 
 
 def test_a_manifest_without_parts_is_refused(phantom_set: Manifest) -> None:
     bare = Manifest(phantom_set.table.assign(split=None), phantom_set.roots, phantom_set.notes)
     with pytest.raises(UsageError, match="no parts"):
-        entries(["lenet-128"], bare, "covid-19")
+        plan_entries(["lenet-128"], bare, "covid-19")
 
 
 def test_weights_that_cannot_be_had_leave_a_network_out_with_the_reason(
@@ -103,7 +103,7 @@ def test_weights_that_cannot_be_had_leave_a_network_out_with_the_reason(
         raise WeightsError(name, "its weights could not be fetched.")
 
     monkeypatch.setattr(module, "require_hub", offline)
-    left_out, kept = entries(["resnet18-pretrained", "lenet-128"], phantom_set, "covid-19")
+    left_out, kept = plan_entries(["resnet18-pretrained", "lenet-128"], phantom_set, "covid-19")
     assert left_out.plan is None
     assert "could not be fetched" in left_out.problem
     assert kept.plan is not None

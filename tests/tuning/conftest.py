@@ -26,14 +26,14 @@ def job(phantom_set: Manifest, tmp_path: Path) -> Callable[..., Any]:
         from pneumoscope.recipes.recipe import load_recipe
         from pneumoscope.training.plan import plan
         from pneumoscope.tuning.search_files import parse_search
-        from pneumoscope.tuning.study import Job
+        from pneumoscope.tuning.study import SearchJob
 
         three = "task.classes=[covid-19, normal, viral-pneumonia]"
         recipe = load_recipe("lenet-128", [three, "training.epochs=1", "training.batch_size=16"])
         space = {"optimizer.lr": [0.0001, 0.001, 0.01, 0.1], "optimizer.momentum": [0.0, 0.5, 0.9]}
         search = parse_search({"name": "tiny", "parameters": space}, "tiny")
         given = {"name": "t", "url": f"sqlite:///{tmp_path / 's.db'}", "trials": 4, "folds": 2, "pruner": "none"}
-        return Job(plan=plan(recipe, phantom_set), search=search, device="cpu", **{**given, **changes})
+        return SearchJob(plan=plan(recipe, phantom_set), search=search, device="cpu", **{**given, **changes})
 
     return make
 
@@ -48,23 +48,23 @@ def pretended(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     import numpy as np
 
     from pneumoscope.tuning import nested_cv, study
-    from pneumoscope.tuning.objective import Measured
-    from pneumoscope.tuning.trial import Outcome
+    from pneumoscope.tuning.objective import HeldOutPredictions
+    from pneumoscope.tuning.trial import TrialResult
 
     tried: list[float] = []
 
-    def run_folds(recipe: Any, material: Any, folds: Any, objective: Any, device: str, report: Any) -> Outcome:
+    def run_folds(recipe: Any, data: Any, folds: Any, objective: Any, device: str, report: Any) -> TrialResult:
         tried.append(recipe.optimizer.lr)
         rows = np.concatenate([fold.measure for fold in folds])
         far = 1 + abs(np.log10(recipe.optimizer.lr) + 2) - 0.5 * recipe.optimizer.momentum
-        noise = far * np.random.default_rng(len(material)).normal(size=len(rows))
-        truth = material.targets[rows].astype(np.intp)
+        noise = far * np.random.default_rng(len(data)).normal(size=len(rows))
+        truth = data.targets[rows].astype(np.intp)
         first = 1 / (1 + np.exp(-(2.0 * (truth == 0) - 1 + noise)))
         rest = np.eye(2)[np.clip(truth - 1, 0, 1)] * (1 - first)[:, None]
-        measured = Measured(np.column_stack([first, rest]), truth, material.groups[rows])
+        measured = HeldOutPredictions(np.column_stack([first, rest]), truth, data.groups[rows])
         for step in range(1, len(folds) + 1):
             report(step, objective.value(measured))
-        return Outcome(measured, (1,) * len(folds))
+        return TrialResult(measured, (1,) * len(folds))
 
     monkeypatch.setattr(study, "run_folds", run_folds)
     monkeypatch.setattr(nested_cv, "run_folds", run_folds)

@@ -12,16 +12,18 @@ pytestmark = pytest.mark.lab
 from sklearn import metrics as sk  # noqa: E402
 
 from pneumoscope.core.errors import UsageError  # noqa: E402
-from pneumoscope.tuning.nested_cv import compare, missed  # noqa: E402
-from pneumoscope.tuning.objective import Measured, objective_named, sensitivity_at_specificity  # noqa: E402
+from pneumoscope.tuning.nested_cv import compare_predictions, missed_share  # noqa: E402
+from pneumoscope.tuning.objective import HeldOutPredictions, find_objective, sensitivity_at_specificity  # noqa: E402
 
 
-def drawn(n: int = 120, signal: float = 1.2, seed: int = 0) -> Measured:
+def draw_predictions(n: int = 120, signal: float = 1.2, seed: int = 0) -> HeldOutPredictions:
     """Two images a group, scores rounded so that some tie."""
     rng = np.random.default_rng(seed)
     truth = np.repeat(rng.integers(0, 2, n // 2), 2)
     score = np.round(1 / (1 + np.exp(-(signal * (truth == 0) + rng.normal(size=n)))), 2)
-    return Measured(np.column_stack([score, 1 - score]), truth.astype(np.intp), np.repeat(np.arange(n // 2), 2))
+    return HeldOutPredictions(
+        np.column_stack([score, 1 - score]), truth.astype(np.intp), np.repeat(np.arange(n // 2), 2)
+    )
 
 
 @pytest.mark.parametrize(
@@ -36,7 +38,7 @@ def drawn(n: int = 120, signal: float = 1.2, seed: int = 0) -> Measured:
     ],
 )
 def test_objectives_agree_with_scikit_learn(name, expected) -> None:  # type: ignore[no-untyped-def]
-    measured, objective = drawn(), objective_named(name)
+    measured, objective = draw_predictions(), find_objective(name)
     estimate = objective.estimate(measured)
     assert objective.value(measured) == pytest.approx(expected(measured))
     assert estimate.value == pytest.approx(expected(measured))
@@ -46,13 +48,13 @@ def test_objectives_agree_with_scikit_learn(name, expected) -> None:  # type: ig
 
 
 def test_sensitivity_at_specificity_is_the_roc_curves() -> None:
-    measured = drawn()
+    measured = draw_predictions()
     false, true, _ = sk.roc_curve(measured.positive, measured.score, drop_intermediate=False)
     for percent in (50, 80, 90, 99):
         expected = true[false <= 1 - percent / 100 + 1e-9].max()
-        assert objective_named(f"sensitivity-at-specificity-{percent}").value(measured) == pytest.approx(expected)
+        assert find_objective(f"sensitivity-at-specificity-{percent}").value(measured) == pytest.approx(expected)
         expected = (1 - false)[true >= percent / 100 - 1e-9].max()
-        assert objective_named(f"specificity-at-sensitivity-{percent}").value(measured) == pytest.approx(expected)
+        assert find_objective(f"specificity-at-sensitivity-{percent}").value(measured) == pytest.approx(expected)
 
 
 def test_sensitivity_at_specificity_by_hand_with_ties_and_weights() -> None:
@@ -67,8 +69,8 @@ def test_sensitivity_at_specificity_by_hand_with_ties_and_weights() -> None:
 
 
 def test_an_interval_is_wider_than_wilsons_and_never_a_point_at_one() -> None:
-    measured = drawn(signal=9)
-    estimate = objective_named("sensitivity-at-specificity-90").estimate(measured)
+    measured = draw_predictions(signal=9)
+    estimate = find_objective("sensitivity-at-specificity-90").estimate(measured)
     assert estimate.value == 1.0
     assert estimate.low is not None
     assert 0.8 < estimate.low < 0.97
@@ -78,14 +80,14 @@ def test_missed_at_precision_by_hand() -> None:
     score = np.array([0.9, 0.8, 0.7, 0.6, 0.5])
     positive = np.array([True, True, False, True, False])
     one = np.ones((1, 5))
-    assert missed(score, positive, 1.0, one)[0] == pytest.approx(1 / 3)  # .9 and .8 only
-    assert missed(score, positive, 0.75, one)[0] == pytest.approx(0.0)  # down to .6: three of four
-    assert missed(-score, positive, 0.75, one)[0] == 1.0  # nothing has that precision
+    assert missed_share(score, positive, 1.0, one)[0] == pytest.approx(1 / 3)  # .9 and .8 only
+    assert missed_share(score, positive, 0.75, one)[0] == pytest.approx(0.0)  # down to .6: three of four
+    assert missed_share(-score, positive, 0.75, one)[0] == 1.0  # nothing has that precision
 
 
 def test_a_comparison_is_paired_and_counts_missed_images() -> None:
-    weak, strong = drawn(signal=0.8), drawn(signal=2.5)
-    found = compare(weak, strong, objective_named("auroc"), "how", "caution")
+    weak, strong = draw_predictions(signal=0.8), draw_predictions(signal=2.5)
+    found = compare_predictions(weak, strong, find_objective("auroc"), "how", "caution")
     assert found.difference.value == pytest.approx(
         sk.roc_auc_score(strong.positive, strong.score) - sk.roc_auc_score(weak.positive, weak.score)
     )
@@ -95,16 +97,16 @@ def test_a_comparison_is_paired_and_counts_missed_images() -> None:
     precision, recall, _ = sk.precision_recall_curve(strong.positive, strong.score)
     best = recall[:-1][precision[:-1] >= 0.8].max()
     assert row.after == round((1 - best) * strong.positive.sum())
-    same = compare(weak, weak, objective_named("auroc"), "how", "caution")
+    same = compare_predictions(weak, weak, find_objective("auroc"), "how", "caution")
     assert same.difference.value == 0
 
 
 def test_a_comparison_of_other_images_is_a_fault() -> None:
     with pytest.raises(ValueError, match="same images"):
-        compare(drawn(seed=1), drawn(seed=2), objective_named("auroc"), "", "")
+        compare_predictions(draw_predictions(seed=1), draw_predictions(seed=2), find_objective("auroc"), "", "")
 
 
 @pytest.mark.parametrize("name", ["aurok", "sensitivity-at-specificity-9", "sensitivity-at-specificity-00"])
 def test_an_unknown_objective_suggests_the_nearest(name: str) -> None:
     with pytest.raises(UsageError, match="Did you mean"):
-        objective_named(name)
+        find_objective(name)

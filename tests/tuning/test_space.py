@@ -14,12 +14,12 @@ pytestmark = pytest.mark.lab
 
 from pneumoscope.core.errors import RecipeError, UsageError  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, recipe_names, with_changes  # noqa: E402
-from pneumoscope.tuning.sampling import planned_points, pruner_named  # noqa: E402
+from pneumoscope.tuning.sampling import make_pruner, plan_points  # noqa: E402
 from pneumoscope.tuning.search_files import check, load_search, parse_search, search_names  # noqa: E402
-from pneumoscope.tuning.space import Search, changes_of, identity_of  # noqa: E402
+from pneumoscope.tuning.space import SearchSpace, changes_of, identity_of  # noqa: E402
 
 
-def space(**parameters: Any) -> Search:
+def space(**parameters: Any) -> SearchSpace:
     return parse_search({"parameters": {key.replace("__", "."): value for key, value in parameters.items()}}, "s")
 
 
@@ -109,28 +109,28 @@ def test_a_space_for_another_recipe_is_refused(tmp_path: Path) -> None:
 def test_a_grid_holds_every_setting_once_the_recipe_first() -> None:
     recipe = load_recipe("cnn-224")
     search = space(optimizer__lr=["1e-4", "1e-3"], training__epochs={"low": 10, "high": 20, "step": 5})
-    points = planned_points(search, recipe, "grid", 99, seed=0)
+    points = plan_points(search, recipe, "grid", 99, seed=0)
     assert points[0] == {"optimizer.lr": 0.001, "training.epochs": 20}
     assert {(p["optimizer.lr"], p["training.epochs"]) for p in points} == {
         (a, b) for a in (1e-4, 1e-3) for b in (10, 15, 20)
     }
     assert len(points) == 6
-    assert planned_points(search, recipe, "grid", 3, seed=0) == points[:3]  # a longer search goes on with a shorter one
+    assert plan_points(search, recipe, "grid", 3, seed=0) == points[:3]  # a longer search goes on with a shorter one
 
 
 def test_a_grid_without_steps_is_refused() -> None:
     with pytest.raises(UsageError, match=r"optimizer\.lr .* has no step"):
-        planned_points(space(optimizer__lr={"low": 0.1, "high": 1.0}), load_recipe("cnn-224"), "grid", 5, seed=0)
+        plan_points(space(optimizer__lr={"low": 0.1, "high": 1.0}), load_recipe("cnn-224"), "grid", 5, seed=0)
 
 
 def test_random_settings_come_once_and_a_longer_search_begins_alike() -> None:
     recipe, search = load_recipe("cnn-224"), load_search(None, load_recipe("cnn-224"))
-    points = planned_points(search, recipe, "random", 200, seed=3)
+    points = plan_points(search, recipe, "random", 200, seed=3)
     assert len({identity_of(point) for point in points}) == 200
-    assert planned_points(search, recipe, "random", 40, seed=3) == points[:40]
-    assert planned_points(search, recipe, "random", 40, seed=4)[1:] != points[1:40]
+    assert plan_points(search, recipe, "random", 40, seed=3) == points[:40]
+    assert plan_points(search, recipe, "random", 40, seed=4)[1:] != points[1:40]
     small = space(optimizer__lr=[0.1, 0.001], head__hidden=[[64], [128, 32]])
-    assert len(planned_points(small, recipe, "random", 50, seed=0)) == 4  # a small space is tried whole
+    assert len(plan_points(small, recipe, "random", 50, seed=0)) == 4  # a small space is tried whole
 
 
 def test_a_range_draws_its_exponent_evenly() -> None:
@@ -144,6 +144,6 @@ def test_a_range_draws_its_exponent_evenly() -> None:
 
 def test_an_unknown_sampler_or_pruner_suggests_the_nearest() -> None:
     with pytest.raises(UsageError, match="Did you mean 'random'"):
-        planned_points(space(optimizer__lr=[1]), load_recipe("cnn-224"), "randon", 5, seed=0)
+        plan_points(space(optimizer__lr=[1]), load_recipe("cnn-224"), "randon", 5, seed=0)
     with pytest.raises(UsageError, match="Did you mean 'median'"):
-        pruner_named("medain", 5)
+        make_pruner("medain", 5)

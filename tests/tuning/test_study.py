@@ -25,52 +25,52 @@ from pneumoscope.core.errors import MissingExtraError, RunError, UsageError  # n
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.recipes.recipe import parse_recipe  # noqa: E402
 from pneumoscope.tuning import nested_cv, study  # noqa: E402
-from pneumoscope.tuning.cross_validation import folds_of, material_of, measured_folds, validation_is_large  # noqa: E402
+from pneumoscope.tuning.cross_validation import choose_folds, deal_folds, select_data, validation_is_large  # noqa: E402
 from pneumoscope.tuning.storage import SLOT, claim, open_storage  # noqa: E402
-from pneumoscope.tuning.summary import best_of, best_recipe, summarise  # noqa: E402
+from pneumoscope.tuning.summary import best_recipe, find_best, summarise  # noqa: E402
 
 MakeJob = Callable[..., Any]
 
 
-def finished_slots(opened: study.Opened) -> Counter[int]:
-    done = opened.study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
+def finished_slots(session: study.StudySession) -> Counter[int]:
+    done = session.study.get_trials(states=(TrialState.COMPLETE, TrialState.PRUNED))
     return Counter(int(trial.user_attrs[SLOT]) for trial in done)
 
 
-def settings(opened: study.Opened) -> list[dict[str, Any]]:
-    done = opened.study.get_trials(states=(TrialState.COMPLETE,))
+def settings(session: study.StudySession) -> list[dict[str, Any]]:
+    done = session.study.get_trials(states=(TrialState.COMPLETE,))
     return [trial.params for trial in sorted(done, key=lambda trial: int(trial.user_attrs[SLOT]))]
 
 
 def test_folds_keep_groups_together_leave_test_out_and_choose_no_epoch_on_what_they_measure(job: MakeJob) -> None:
     made = job()
-    material = material_of(made.plan)
+    data = select_data(made.plan)
     table = made.plan.manifest.table
-    assert set(material.manifest.table.sha256) == set(table.sha256[table["split"] != "test"])
-    folds = folds_of(material, 4, seed=0)
+    assert set(data.manifest.table.sha256) == set(table.sha256[table["split"] != "test"])
+    folds = deal_folds(data, 4, seed=0)
     measured = np.concatenate([fold.measure for fold in folds])
-    assert sorted(measured) == list(range(len(material)))  # each image is measured once
+    assert sorted(measured) == list(range(len(data)))  # each image is measured once
     for fold in folds:
-        uses = [set(material.groups[rows]) for rows in (fold.train, fold.select, fold.measure)]
+        uses = [set(data.groups[rows]) for rows in (fold.train, fold.select, fold.measure)]
         assert not uses[0] & uses[1]
         assert not uses[0] & uses[2]
         assert not uses[1] & uses[2]
-        assert len(fold.train) + len(fold.select) + len(fold.measure) == len(material)
+        assert len(fold.train) + len(fold.select) + len(fold.measure) == len(data)
     assert any(
-        not np.array_equal(a.measure, b.measure) for a, b in zip(folds, folds_of(material, 4, seed=1), strict=True)
+        not np.array_equal(a.measure, b.measure) for a, b in zip(folds, deal_folds(data, 4, seed=1), strict=True)
     )
 
 
 def test_the_test_part_is_refused_for_choosing_and_small_validation_gives_way_to_folds(job: MakeJob) -> None:
     plan = job().plan
     with pytest.raises(RunError, match="not for choosing"):
-        measured_folds(plan, None, "test")
+        choose_folds(plan, None, "test")
     with pytest.raises(UsageError, match="ranked on validation"):
-        measured_folds(plan, None, "train")
-    assert not validation_is_large(material_of(plan))
-    assert measured_folds(plan, None, None) == 5
-    assert measured_folds(plan, 3, None) == 3
-    assert measured_folds(plan, None, "validation") == 0
+        choose_folds(plan, None, "train")
+    assert not validation_is_large(select_data(plan))
+    assert choose_folds(plan, None, None) == 5
+    assert choose_folds(plan, 3, None) == 3
+    assert choose_folds(plan, None, "validation") == 0
 
 
 def test_a_large_validation_part_is_measured_by_default(job: MakeJob) -> None:
@@ -78,7 +78,7 @@ def test_a_large_validation_part_is_measured_by_default(job: MakeJob) -> None:
     table = plan.manifest.table
     many = table.loc[np.repeat(table.index[table["split"] == "validation"], 50)].reset_index(drop=True)
     many["group"] = [f"g{n}" for n in range(len(many))]
-    assert validation_is_large(material_of(type(plan)(plan.recipe, Manifest(many, plan.manifest.roots), ())))
+    assert validation_is_large(select_data(type(plan)(plan.recipe, Manifest(many, plan.manifest.roots), ())))
 
 
 def test_fewer_groups_than_folds_is_found_before_the_first_trial(job: MakeJob) -> None:
@@ -120,9 +120,9 @@ def test_a_longer_search_keeps_the_trials_that_are_there(job: MakeJob, pretended
 
 def test_a_search_may_be_ended_with_what_is_there(job: MakeJob, pretended: list[float]) -> None:
     study.open_job(job(trials=9))
-    opened = study.search(job(trials=2), 1)
+    session = study.search(job(trials=2), 1)
     assert len(pretended) == 2
-    assert [trial.state for trial in summarise(opened).trials] == ["complete", "complete"]
+    assert [trial.state for trial in summarise(session).trials] == ["complete", "complete"]
 
 
 def test_a_study_of_something_else_is_not_joined(job: MakeJob, pretended: list[float]) -> None:
@@ -149,11 +149,11 @@ def test_a_worker_killed_by_the_system_loses_its_trial_to_another(
         assert worker.stdout is not None
         assert worker.stdout.readline() == "taken\n"
         worker.send_signal(signal.SIGKILL)
-    opened = study.search(made, 1)
-    assert finished_slots(opened) == Counter(range(4))
-    lost = opened.study.get_trials(states=(TrialState.FAIL,))
+    session = study.search(made, 1)
+    assert finished_slots(session) == Counter(range(4))
+    lost = session.study.get_trials(states=(TrialState.FAIL,))
     assert [trial.user_attrs[SLOT] for trial in lost] == [0]
-    assert summarise(opened).trials[0].attempts == 2
+    assert summarise(session).trials[0].attempts == 2
 
 
 def test_a_diverging_setting_fails_alone(job: MakeJob, pretended: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,16 +171,16 @@ def test_a_diverging_setting_fails_alone(job: MakeJob, pretended: list[float], m
 
 
 def test_median_pruning_ends_a_hopeless_trial_after_its_first_fold(job: MakeJob, pretended: list[float]) -> None:
-    opened = study.search(job(trials=12, sampler="grid", pruner="median", folds=3), 1)
-    pruned = opened.study.get_trials(states=(TrialState.PRUNED,))
+    session = study.search(job(trials=12, sampler="grid", pruner="median", folds=3), 1)
+    pruned = session.study.get_trials(states=(TrialState.PRUNED,))
     assert pruned
-    medians = np.median([trial.intermediate_values[1] for trial in opened.study.trials if trial not in pruned])
+    medians = np.median([trial.intermediate_values[1] for trial in session.study.trials if trial not in pruned])
     assert all(max(trial.intermediate_values.values()) < medians + 0.1 for trial in pruned)
 
 
 def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: list[float]) -> None:
-    opened = study.search(job(trials=12, sampler="grid"), 1)
-    best, recipe = best_of(opened), best_recipe(opened)
+    session = study.search(job(trials=12, sampler="grid"), 1)
+    best, recipe = find_best(session), best_recipe(session)
     assert best is not None
     assert recipe is not None
     assert best.params == {"optimizer.lr": 0.01, "optimizer.momentum": 0.9}  # what the pretended trial prefers
@@ -190,7 +190,7 @@ def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: lis
     import yaml
 
     assert parse_recipe(yaml.safe_load(recipe.to_yaml()), "best") == recipe
-    summary = summarise(opened)
+    summary = summarise(session)
     own = summary.trial(summary.own)
     assert own is not None
     assert own.settings == {"optimizer.lr": 0.01, "optimizer.momentum": 0.9}
@@ -199,24 +199,24 @@ def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: lis
 
 def test_nested_searches_anew_without_each_outer_fold(job: MakeJob, pretended: list[float]) -> None:
     made = job(trials=3, sampler="random")
-    found = nested_cv.nested(made, 3, 1)
-    material = material_of(made.plan)
-    assert found.positives == int((material.targets == 0).sum())  # every image is measured once
+    found = nested_cv.compare_nested(made, 3, 1)
+    data = select_data(made.plan)
+    assert found.positives == int((data.targets == 0).sum())  # every image is measured once
     assert len(found.chosen) == 3
     assert len(pretended) == 3 * (3 + 2)
     storage = open_storage(made.url)
     from optuna import load_study
 
-    for number, fold in enumerate(folds_of(material, 3, 0), start=1):
+    for number, fold in enumerate(deal_folds(data, 3, 0), start=1):
         inner = load_study(study_name=f"t: without fold {number} of 3", storage=storage)
-        inside = material.only(np.concatenate([fold.train, fold.select]))
+        inside = data.only(np.concatenate([fold.train, fold.select]))
         assert inner.user_attrs["data"] == inside.manifest.rows_hash()
 
 
 def test_repeated_measures_both_on_other_folds(job: MakeJob, pretended: list[float]) -> None:
-    opened = study.search(job(trials=2), 1)
-    found = nested_cv.repeated(opened, {"optimizer.lr": 0.1, "optimizer.momentum": 0.0}, 2)
-    assert found.positives == 2 * int((opened.material.targets == 0).sum())
+    session = study.search(job(trials=2), 1)
+    found = nested_cv.compare_repeated(session, {"optimizer.lr": 0.1, "optimizer.momentum": 0.0}, 2)
+    assert found.positives == 2 * int((session.data.targets == 0).sum())
     assert found.difference.value is not None
     assert found.difference.value < 0  # worse than the recipe's own lr of .01
 

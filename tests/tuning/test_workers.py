@@ -43,5 +43,5 @@ def test_two_workers_on_postgresql_share_the_trials(postgres: str, job: Callable
         params, value = values[trial.user_attrs[SLOT]]
         assert trial.params == params
         assert trial.value == pytest.approx(value, abs=0.02)
-    for opened in (both, one):
-        close(opened.storage)
+    for session in (both, one):
+        close(session.storage)

@@ -18,7 +18,7 @@ from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from pneumoscope.bundle import evidence  # noqa: E402
 from pneumoscope.comparison import entries as entries_module  # noqa: E402
-from pneumoscope.comparison.entries import Entry, entries  # noqa: E402
+from pneumoscope.comparison.entries import ComparisonEntry, plan_entries  # noqa: E402
 from pneumoscope.comparison.page import draw_figures, render_comparison_page  # noqa: E402
 from pneumoscope.comparison.ranking import RankingConfig  # noqa: E402
 from pneumoscope.comparison.result import Comparison  # noqa: E402
@@ -64,7 +64,7 @@ def small(folder: Path, name: str, **training: float) -> str:
 
 
 @pytest.fixture(scope="module")
-def networks(data: Manifest, tmp_path_factory: pytest.TempPathFactory) -> list[Entry]:
+def networks(data: Manifest, tmp_path_factory: pytest.TempPathFactory) -> list[ComparisonEntry]:
     folder = tmp_path_factory.mktemp("recipes")
     names = [small(folder, "short"), small(folder, "long", epochs=4), small(folder, "wild", lr=1e30)]
 
@@ -73,7 +73,7 @@ def networks(data: Manifest, tmp_path_factory: pytest.TempPathFactory) -> list[E
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(entries_module, "require_hub", offline)
-        return entries([*names, "resnet18-pretrained"], data, "covid-19")
+        return plan_entries([*names, "resnet18-pretrained"], data, "covid-19")
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("out")
 
 
-def run(networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger, finalists: int = 1) -> Comparison:
+def run(
+    networks: list[ComparisonEntry], data: Manifest, folder: Path, ledger: Ledger, finalists: int = 1
+) -> Comparison:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PNEUMOSCOPE_CACHE", str(folder / "cache"))
         return run_comparison(
@@ -105,7 +107,7 @@ def run(networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger, fin
 
 
 @pytest.fixture(scope="module")
-def made(networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger) -> Comparison:
+def made(networks: list[ComparisonEntry], data: Manifest, folder: Path, ledger: Ledger) -> Comparison:
     return run(networks, data, folder, ledger)
 
 
@@ -135,7 +137,7 @@ def test_a_network_that_fails_or_lacks_its_weights_costs_the_others_nothing(made
 
 
 def test_test_is_opened_once_for_the_finalists_and_all_is_kept(
-    made: Comparison, networks: list[Entry], data: Manifest, folder: Path, ledger: Ledger
+    made: Comparison, networks: list[ComparisonEntry], data: Manifest, folder: Path, ledger: Ledger
 ) -> None:
     test = data.part("test").table
     (opened, by), *more = ledger.openings
@@ -170,7 +172,7 @@ def test_the_opening_is_evidence_about_each_finalist_and_on_its_card(
 
 
 def test_a_comparison_without_finals_leaves_test_closed(
-    made: Comparison, networks: list[Entry], data: Manifest, folder: Path
+    made: Comparison, networks: list[ComparisonEntry], data: Manifest, folder: Path
 ) -> None:
     untouched = Ledger()
     closed = run(networks, data, folder, untouched, finalists=0)

@@ -8,7 +8,7 @@ from itertools import pairwise
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator, StrMethodFormatter
 
-from pneumoscope.comparison.result import Row, Table
+from pneumoscope.comparison.result import NetworkRow, RankedTable
 from pneumoscope.reporting.charts.figure import (
     ACCENT,
     MARK,
@@ -29,7 +29,7 @@ _KEPT_SHARE = 0.97
 
 
 @styled
-def draw_learning_curves(rows: Sequence[Row], label: str) -> Figure:
+def draw_learning_curves(rows: Sequence[NetworkRow], label: str) -> Figure:
     """Draw training and validation accuracy and loss of all networks over their epochs; a dot is the kept epoch.
 
     Args:
@@ -77,7 +77,7 @@ def _cut_off(points: Sequence[tuple[float, float]], top: float) -> list[tuple[fl
 
 
 @styled
-def draw_ranking(table: Table, metric: str, label: str) -> Figure:
+def draw_ranking(table: RankedTable, metric: str, label: str) -> Figure:
     """Draw the ranking metric of all networks with its interval, the best on top; a diamond is the recommended one.
 
     Args:
@@ -104,7 +104,7 @@ def draw_ranking(table: Table, metric: str, label: str) -> Figure:
 
 
 @styled
-def draw_cost(table: Table, metric: str, label: str) -> Figure:
+def draw_cost(table: RankedTable, metric: str, label: str) -> Figure:
     """Draw the ranking metric against latency; the area of a dot is the model's size.
 
     Args:
@@ -134,7 +134,7 @@ def draw_cost(table: Table, metric: str, label: str) -> Figure:
 
 
 @styled
-def draw_setting(rows: Sequence[Row], key: str, values: Sequence[str], metric: str, label: str) -> Figure:
+def draw_setting(rows: Sequence[NetworkRow], key: str, values: Sequence[str], metric: str, label: str) -> Figure:
     """Draw validation accuracy over the epochs and the ranking metric, by the values of one setting of a grid.
 
     Args:

@@ -25,7 +25,7 @@ _UNSAFE = re.compile(r"[^\w.+=-]+")
 
 
 @dataclass(frozen=True)
-class Entry:
+class ComparisonEntry:
     """One network to train: ``name`` is its folder's too. ``problem`` says why it can't be run, if it can't."""
 
     name: str
@@ -85,8 +85,8 @@ def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
     task = recipe.task
     if task.kind == "binary":
         wanted, changes = (target, "normal"), []
-        found = {task.class_of(label) for label in present} - {None}
-        if task.classes[0] == target and found <= set(task.classes):
+        data_classes = {task.class_of(label) for label in present} - {None}
+        if task.classes[0] == target and data_classes <= set(task.classes):
             return []
         if task.classes != wanted:
             changes.append(f"task.classes=[{', '.join(wanted)}]")
@@ -98,12 +98,12 @@ def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
         if not set(others) <= set(task.ignore):
             changes.append(f"task.ignore=[{', '.join(others)}]")
         return changes
-    found = {task.class_of(label) for label in present} - {None}
+    data_classes = {task.class_of(label) for label in present} - {None}
     known = {*task.classes, *task.optional}
-    if task.classes[0] == target and found <= known and set(task.classes) <= found:
+    if task.classes[0] == target and data_classes <= known and set(task.classes) <= data_classes:
         return []
-    in_order = [name for name in (*task.classes, *task.optional) if name in found]
-    rest = [str(name) for name in found if name not in in_order]
+    in_order = [name for name in (*task.classes, *task.optional) if name in data_classes]
+    rest = [str(name) for name in data_classes if name not in in_order]
     classes = [target, *(name for name in (*in_order, *sorted(rest)) if name != target)]
     return [f"task.classes=[{', '.join(classes)}]"]
 
@@ -117,7 +117,7 @@ def check_weights(recipe: Recipe) -> None:
         require_hub(recipe.network.name)
 
 
-def entries(
+def plan_entries(
     names: Sequence[Recipe | str | Path],
     manifest: Manifest,
     target: str,
@@ -125,7 +125,7 @@ def entries(
     sets: Sequence[str] = (),
     grid: Mapping[str, Sequence[str]] | None = None,
     seeds: int = 1,
-) -> list[Entry]:
+) -> list[ComparisonEntry]:
     """Return all networks of a comparison, in the order of the names.
 
     A network whose weights can't be had is kept with its reason; every other contradiction is an error now, before
@@ -157,25 +157,25 @@ def entries(
         )
     chosen: list[Recipe | str | Path] = []
     for name in names:
-        chosen += published() if name == "all" else [name]
+        chosen += published_recipes() if name == "all" else [name]
     unused = [text for text in sets if not any(sets_for(_stem(name), [text]) for name in chosen)]
     if unused:
         raise UsageError(
             f"--set {unused[0]}", "is meant for none of the recipes.", f"They are: {', '.join(map(_stem, chosen))}."
         )
-    made: dict[str, Entry] = {}
+    by_name: dict[str, ComparisonEntry] = {}
     for name in chosen:
         for values in itertools.product(*(grid or {}).values()):
             settings = dict(zip(grid or {}, values, strict=True))
             for number in range(seeds):
                 entry = _entry(name, manifest, target, present, sets_for(_stem(name), sets), settings, number)
-                if entry.name in made:
+                if entry.name in by_name:
                     raise UsageError(entry.name, "is named twice.", "Say each recipe once.")
-                made[entry.name] = entry
-    return list(made.values())
+                by_name[entry.name] = entry
+    return list(by_name.values())
 
 
-def published() -> list[str]:
+def published_recipes() -> list[str]:
     """Return the recipes of the published systems and the flagship; the built-in model's has a merged set's classes."""
     return [name for name in recipe_names() if name != "mobilenetv2-builtin"]
 
@@ -195,7 +195,7 @@ def _entry(
     sets: Sequence[str],
     settings: Mapping[str, str],
     number: int,
-) -> Entry:
+) -> ComparisonEntry:
     recipe = name if isinstance(name, Recipe) else load_recipe(str(name))
     changes = [] if any(text.startswith("task.") for text in sets) else fit_task(recipe, target, present)
     changes += [*sets, *(f"{key}={value}" for key, value in settings.items() if value != AS_PUBLISHED)]
@@ -209,13 +209,13 @@ def _entry(
             slug, f"looks first for {recipe.task.classes[0]}, the comparison for {target}.", "Name the target first."
         )
     try:
-        made = plan(recipe, manifest)
-        build_unweighted(made.recipe)
+        fitted = plan(recipe, manifest)
+        build_unweighted(fitted.recipe)
     except PneumoscopeError as error:
         # Which of twenty it was is what the reader needs first.
         raise type(error)(f"{slug}: {error.thing}", error.problem, error.way_out) from error
     try:
         check_weights(recipe)
     except WeightsError as error:
-        return Entry(slug, made.recipe, settings, None, str(error))
-    return Entry(slug, made.recipe, settings, made)
+        return ComparisonEntry(slug, fitted.recipe, settings, None, str(error))
+    return ComparisonEntry(slug, fitted.recipe, settings, fitted)

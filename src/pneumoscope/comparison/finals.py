@@ -12,8 +12,8 @@ from pneumoscope.bundle.evidence import append
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.bundle.runtime import load
 from pneumoscope.comparison.ranking import RankingConfig
-from pneumoscope.comparison.result import Final, Table, figures_of
-from pneumoscope.comparison.runs import Outcome, read_card_of
+from pneumoscope.comparison.result import FinalistResult, RankedTable, select_figures
+from pneumoscope.comparison.runs import EntryResult, read_card_of
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_json
 from pneumoscope.data.manifest import Manifest
@@ -28,7 +28,7 @@ Record = Callable[[Sequence[str], str], int]
 """Called once with the SHA-256 of all test images and what opens them; returns how many earlier openings saw any."""
 
 
-def finalists(table: Table, count: int) -> list[str]:
+def choose_finalists(table: RankedTable, count: int) -> list[str]:
     """Return the names that go to the test part: the recommended one, the best one, then by rank up to ``count``."""
     chosen = table.recommendation.chosen
     order = [*([chosen] if chosen else []), *(row.name for row in table.rows)]
@@ -36,8 +36,8 @@ def finalists(table: Table, count: int) -> list[str]:
 
 
 def open_test(
-    tables: Sequence[Table],
-    outcomes: Sequence[Outcome],
+    tables: Sequence[RankedTable],
+    results: Sequence[EntryResult],
     folder: Path,
     config: RankingConfig,
     *,
@@ -45,7 +45,7 @@ def open_test(
     record: Record,
     command: str,
     callbacks: Callbacks = SILENT,
-) -> tuple[list[Table], str]:
+) -> tuple[list[RankedTable], str]:
     """Measure the finalists of all tables on test, after one opening for them all.
 
     What was measured is kept in the folder: the same finalists are not opened again. Each finalist's bundle gets the
@@ -54,12 +54,12 @@ def open_test(
     Returns:
         The tables with their finals, and a sentence on what was opened.
     """
-    runs = {outcome.entry.name: outcome for outcome in outcomes}
-    names = [name for table in tables for name in finalists(table, count)]
+    runs = {result.entry.name: result for result in results}
+    names = [name for table in tables for name in choose_finalists(table, count)]
     identities = {name: next(r.identity for t in tables for r in t.rows if r.name == name) for name in names}
     path = folder / FILE
-    kept = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    if kept.get("identities") == identities:
+    record_of_test = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if record_of_test.get("identities") == identities:
         callbacks.message("test: measured before, for the same finalists; not opened again")
     else:
         callbacks.message(f"test: opened for {', '.join(names)}")
@@ -70,7 +70,7 @@ def open_test(
         for name, manifest in parts.items():
             answers: list[Prediction] = []
             with callbacks.counting(f"measuring {name} on test"):
-                found = evaluate(
+                evaluation = evaluate(
                     load(runs[name].folder / "bundle"),
                     manifest,
                     "test",
@@ -79,34 +79,34 @@ def open_test(
                 )
             bundle = runs[name].folder / "bundle"
             opened = len(manifest.part("test"))
-            append(bundle, build_opening(found, read_card_of(runs[name].folder)[0], opened, command))
+            append(bundle, build_opening(evaluation, read_card_of(runs[name].folder)[0], opened, command))
             rewrite_reports(bundle)
             measured[name] = {
-                "evaluation": found.model_dump(mode="json"),
+                "evaluation": evaluation.model_dump(mode="json"),
                 "probabilities": [list(answer.probabilities) for answer in answers],
             }
-        kept = {"identities": identities, "images": len(hashes), "earlier": earlier, "measured": measured}
-        write_json(path, kept)
-    earlier = int(kept["earlier"])
+        record_of_test = {"identities": identities, "images": len(hashes), "earlier": earlier, "measured": measured}
+        write_json(path, record_of_test)
+    earlier = int(record_of_test["earlier"])
     before = "the first opening of these images" if not earlier else f"earlier openings of these images: {earlier}"
     what = "1 finalist" if len(names) == 1 else f"{len(names)} finalists"
-    note = f"Test was opened once, for {what}, {kept['images']} images; {before}."
-    return [_with_finals(table, kept["measured"], runs, config, count) for table in tables], note
+    note = f"Test was opened once, for {what}, {record_of_test['images']} images; {before}."
+    return [_with_finals(table, record_of_test["measured"], runs, config, count) for table in tables], note
 
 
-def _manifest_of(outcome: Outcome) -> Manifest:
-    assert outcome.entry.plan is not None  # finalists have runs, so they had plans
-    return outcome.entry.plan.manifest
+def _manifest_of(result: EntryResult) -> Manifest:
+    assert result.entry.plan is not None  # finalists have runs, so they had plans
+    return result.entry.plan.manifest
 
 
 def _with_finals(
-    table: Table,
+    table: RankedTable,
     measured: Mapping[str, dict[str, object]],
-    runs: Mapping[str, Outcome],
+    runs: Mapping[str, EntryResult],
     config: RankingConfig,
     count: int,
-) -> Table:
-    names = finalists(table, count)
+) -> RankedTable:
+    names = choose_finalists(table, count)
     evaluations = {name: Evaluation.model_validate(measured[name]["evaluation"]) for name in names}
     plan = runs[names[0]].entry.plan
     assert plan is not None
@@ -116,7 +116,7 @@ def _with_finals(
         name: Scores(np.array(measured[name]["probabilities"], dtype=np.float64), cards[name].operating_point.threshold)
         for name in names
     }
-    whole = all(not evaluation.failures for evaluation in evaluations.values())
+    complete = all(not evaluation.failures for evaluation in evaluations.values())
     tested = (
         paired_all(
             scores,
@@ -126,14 +126,14 @@ def _with_finals(
             config.metric,
             rng=np.random.default_rng(0),
         )
-        if whole and len(names) > 1
+        if complete and len(names) > 1
         else {}
     )
     finals = tuple(
-        Final(
+        FinalistResult(
             name=name,
             evaluation=evaluations[name],
-            figures=figures_of(evaluations[name].figures, cards[name].default_operating_point),
+            figures=select_figures(evaluations[name].figures, cards[name].default_operating_point),
             versus_first=tested.get(name),
         )
         for name in names

@@ -11,7 +11,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pneumoscope.comparison import charts
-from pneumoscope.comparison.result import RANKING, Comparison, Row, Table
+from pneumoscope.comparison.result import RANKING, Comparison, NetworkRow, RankedTable
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts.figure import to_svg
@@ -31,7 +31,7 @@ def draw_figures(comparison: Comparison) -> dict[str, Figure]:
         figures[f"ranking-{number}"] = charts.draw_ranking(table, metric, "Ranking with intervals")
         figures[f"price-{number}"] = charts.draw_cost(table, metric, "Metric against latency")
         for key, values in comparison.grid.items():
-            by_recipe: dict[str, list[Row]] = defaultdict(list)
+            by_recipe: dict[str, list[NetworkRow]] = defaultdict(list)
             for row in table.rows:
                 by_recipe[row.recipe].append(row)
             for recipe, rows in by_recipe.items():
@@ -61,7 +61,7 @@ def render_comparison_page(comparison: Comparison, figures: Mapping[str, Figure]
     )  # fmt: skip
 
 
-def question(table: Table) -> str:
+def question(table: RankedTable) -> str:
     """Return the question that a table's networks answer."""
     return " or ".join(display_name(name) for name in table.classes)
 
@@ -90,7 +90,7 @@ def reported(row_reported: Mapping[str, Any]) -> str:
     return ", ".join(found) or "nothing"
 
 
-def price(row: Row) -> dict[str, str]:
+def price(row: NetworkRow) -> dict[str, str]:
     """Return what a network costs, in words."""
     cost = row.cost
     return {
@@ -129,7 +129,7 @@ def leaderboard_csv(comparison: Comparison) -> str:
 
 
 def _line(
-    table: Table, row: Row, part: str, images: int, figures: Mapping[str, Any], paired: Paired | None
+    table: RankedTable, row: NetworkRow, part: str, images: int, figures: Mapping[str, Any], paired: Paired | None
 ) -> dict[str, Any]:
     line: dict[str, Any] = {
         "question": question(table),

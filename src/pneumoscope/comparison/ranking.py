@@ -13,17 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.comparison.result import Row, Seeds, Table, figures_of
+from pneumoscope.comparison.result import NetworkRow, RankedTable, SeedSummary, select_figures
 from pneumoscope.comparison.runs import (
-    Outcome,
-    cost_of,
+    EntryResult,
+    measure_cost,
     read_card_of,
     read_curve,
     read_probabilities,
 )
 from pneumoscope.core.errors import UsageError
 from pneumoscope.inference.evaluate import group_sentence
-from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.stats.comparison.paired import Paired, Scores, paired_all
 from pneumoscope.stats.comparison.recommendation import Candidate, Recommendation, recommend
 from pneumoscope.stats.comparison.seeds import across_seeds_all
@@ -50,100 +49,93 @@ class RankingConfig:
 
 
 @dataclass(frozen=True)
-class Part:
-    """The images of one part that a table's networks answered: truth [N] (0 is the target) and groups [N]."""
+class ValidationTruth:
+    """The images of one part that a table's networks answered: ``classes`` [N] (0 is the target) and ``groups`` [N]."""
 
-    truth: NDArray[np.intp]
+    classes: NDArray[np.intp]
     groups: NDArray[np.str_]
 
 
-def tables(outcomes: Sequence[Outcome], root: Path, config: RankingConfig, seed: int = 0) -> list[Table]:
+def rank_networks(
+    results: Sequence[EntryResult], root: Path, config: RankingConfig, seed: int = 0
+) -> list[RankedTable]:
     """Return one table for each question that the finished runs answer, the largest one first.
 
     Args:
-        outcomes: Of all entries; those without a finished run are passed over.
+        results: Of all entries; those without a finished run are passed over.
         root: The comparison's folder.
         config: Metric, margin, limits.
         seed: Of the resampling.
     """
-    by_question: dict[tuple[tuple[str, ...], str], list[Outcome]] = defaultdict(list)
-    for outcome in outcomes:
-        if outcome.status == "done" and outcome.entry.plan is not None:
-            part = outcome.entry.plan.manifest.part("validation")
-            by_question[outcome.entry.plan.recipe.task.classes, part.rows_hash()].append(outcome)
-    made = [_table(members, root, config, seed) for members in by_question.values()]
-    return sorted(made, key=lambda table: (-len(table.classes), -len(table.rows)))
+    by_question: dict[tuple[tuple[str, ...], str], list[EntryResult]] = defaultdict(list)
+    for result in results:
+        if result.status == "done" and result.entry.plan is not None:
+            part = result.entry.plan.manifest.part("validation")
+            by_question[result.entry.plan.recipe.task.classes, part.rows_hash()].append(result)
+    tables = [_table(members, root, config, seed) for members in by_question.values()]
+    return sorted(tables, key=lambda table: (-len(table.classes), -len(table.rows)))
 
 
-def _kept_epoch(recipe: Recipe, curve: Sequence[Mapping[str, float]]) -> int:
-    metric = recipe.selection.metric
-    if metric == "last":
-        return int(curve[-1]["epoch"])
-    known = [row for row in curve if metric in row]
-    choose = min if recipe.selection.mode == "min" else max
-    return int(choose(known, key=lambda row: row[metric])["epoch"])
-
-
-def _table(members: Sequence[Outcome], root: Path, config: RankingConfig, seed: int) -> Table:
+def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, seed: int) -> RankedTable:
     first = members[0].entry.plan
     assert first is not None  # `tables` passes finished runs only
     part = first.manifest.part("validation")
     side = int(np.median(np.maximum(part.table["width"], part.table["height"])))
-    known = Part(first.targets("validation"), part.table["group"].to_numpy(dtype=str))
+    truth = ValidationTruth(first.targets("validation"), part.table["group"].to_numpy(dtype=str))
     hashes = [str(value) for value in part.table["sha256"]]
     scores: dict[str, Scores] = {}
-    rows: dict[str, Row] = {}
-    for outcome in members:
-        card, identity = read_card_of(outcome.folder)
-        entry, recipe, curve = outcome.entry, outcome.entry.recipe, read_curve(outcome.folder)
-        probabilities = read_probabilities(outcome.folder, card.label_names, hashes)
+    rows: dict[str, NetworkRow] = {}
+    for result in members:
+        card, identity = read_card_of(result.folder)
+        entry, recipe, curve = result.entry, result.entry.recipe, read_curve(result.folder)
+        probabilities = read_probabilities(result.folder, card.label_names, hashes)
         scores[entry.name] = Scores(probabilities, card.operating_point.threshold)
-        # Anew for all, not as each run left them: one version of the statistics for the whole table.
+        # Computed again for all networks, not read from each run: one version of the statistics for the whole table.
         figures = evaluate_predictions(
             probabilities,
-            known.truth,
-            known.groups,
+            truth.classes,
+            truth.groups,
             card.label_names,
             thresholds={point.name: point.threshold for point in card.operating_points},
             rng=np.random.default_rng(seed),
         )
-        rows[entry.name] = Row(
+        rows[entry.name] = NetworkRow(
             name=entry.name,
             recipe=recipe.name,
             settings=dict(entry.settings),
             seed=recipe.training.seed,
             changes=recipe.changes,
             identity=identity,
-            run=outcome.folder.relative_to(root).as_posix(),
-            kept_epoch=_kept_epoch(recipe, curve),
-            figures=figures_of(figures, card.default_operating_point),
+            run=result.folder.relative_to(root).as_posix(),
+            kept_epoch=recipe.selection.best_epoch(curve) or 0,
+            figures=select_figures(figures, card.default_operating_point),
             confusion=figures.confusion,
             classes=figures.classes,
-            cost=cost_of(outcome, side),
+            cost=measure_cost(result, side),
             curve=curve,
             reported=dict(recipe.reported),
             versus_best=None,
         )
-    order = ranked({name: row.figures for name, row in rows.items()}, config.metric)
+    order = rank_names({name: row.figures for name, row in rows.items()}, config.metric)
     rng = np.random.default_rng(seed)
-    tested = paired_all(scores, order[0], known.truth, known.groups, config.metric, rng=rng)
+    tested = paired_all(scores, order[0], truth.classes, truth.groups, config.metric, rng=rng)
     rows = {name: rows[name].model_copy(update={"versus_best": tested.get(name)}) for name in order}
-    return Table(
+    return RankedTable(
         classes=first.recipe.task.classes,
         kind=first.recipe.task.kind,
         images=len(part),
-        groups=len(np.unique(known.groups)),
-        class_images={name: int((known.truth == k).sum()) for k, name in enumerate(first.recipe.task.classes)},
+        groups=len(np.unique(truth.groups)),
+        class_images={name: int((truth.classes == k).sum()) for k, name in enumerate(first.recipe.task.classes)},
         data=part.rows_hash(),
         group_sentence=group_sentence(part.group_kind),
         rows=tuple(rows.values()),
         recommendation=_recommendation(rows, order[0], config),
-        seeds=tuple(_seeds(rows, scores, known, config.metric)),
+        seeds=tuple(_seeds(rows, scores, truth, config.metric)),
         finals=(),
     )
 
 
-def ranked(figures: Mapping[str, Mapping[str, Estimate]], metric: str) -> list[str]:
+def rank_names(figures: Mapping[str, Mapping[str, Estimate]], metric: str) -> list[str]:
     """Return the names, the best first; one without a value comes last.
 
     Raises:
@@ -163,7 +155,7 @@ def ranked(figures: Mapping[str, Mapping[str, Estimate]], metric: str) -> list[s
     return order
 
 
-def _recommendation(rows: Mapping[str, Row], best: str, config: RankingConfig) -> Recommendation:
+def _recommendation(rows: Mapping[str, NetworkRow], best: str, config: RankingConfig) -> Recommendation:
     candidates = [
         Candidate(
             name=row.name,
@@ -188,7 +180,9 @@ def _itself(metric: str) -> Paired:
     return Paired(metric=metric, difference=Estimate(value=0.0, low=0.0, high=0.0), lower=0.0, upper=0.0)
 
 
-def _seeds(rows: Mapping[str, Row], scores: Mapping[str, Scores], part: Part, metric: str) -> list[Seeds]:
+def _seeds(
+    rows: Mapping[str, NetworkRow], scores: Mapping[str, Scores], truth: ValidationTruth, metric: str
+) -> list[SeedSummary]:
     """Return each recipe (with its settings) over its seeds; tested against the best one from five seeds on."""
     families: dict[str, list[str]] = defaultdict(list)
     for name, row in rows.items():
@@ -204,9 +198,9 @@ def _seeds(rows: Mapping[str, Row], scores: Mapping[str, Scores], part: Part, me
     if not order:
         return []
     of_family = {family: [scores[name] for name in repeated[family]] for family in order}
-    tested = across_seeds_all(of_family, order[0], part.truth, part.groups, metric)
+    tested = across_seeds_all(of_family, order[0], truth.classes, truth.groups, metric)
     return [
-        Seeds(
+        SeedSummary(
             name=family,
             seeds=len(repeated[family]),
             mean=float(values[family].mean()),
@@ -218,11 +212,11 @@ def _seeds(rows: Mapping[str, Row], scores: Mapping[str, Scores], part: Part, me
     ]
 
 
-def sources_of(outcomes: Sequence[Outcome]) -> dict[str, int]:
+def count_sources(results: Sequence[EntryResult]) -> dict[str, int]:
     """Return images by source over all that any network was given."""
     counts: Counter[str] = Counter()
-    for outcome in outcomes:
-        if outcome.entry.plan is not None:
-            here = Counter(str(source) for source in outcome.entry.plan.manifest.table["source"])
+    for result in results:
+        if result.entry.plan is not None:
+            here = Counter(str(source) for source in result.entry.plan.manifest.table["source"])
             counts |= here
     return dict(counts)

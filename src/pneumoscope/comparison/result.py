@@ -36,7 +36,7 @@ class Cost(Frozen):
     memory_bytes: int | None = Field(description="what loading and running the graph adds to a process at its peak")
 
 
-class Row(Frozen):
+class NetworkRow(Frozen):
     """One network: a recipe with its settings and seed."""
 
     name: str
@@ -56,7 +56,7 @@ class Row(Frozen):
     versus_best: Paired | None = Field(description="this network less the best one; None for the best itself")
 
 
-class Final(Frozen):
+class FinalistResult(Frozen):
     """A finalist on the test part."""
 
     name: str
@@ -65,7 +65,7 @@ class Final(Frozen):
     versus_first: Paired | None = Field(description="this finalist less the one recommended; None for that one")
 
 
-class Seeds(Frozen):
+class SeedSummary(Frozen):
     """A recipe over its seeds."""
 
     name: str
@@ -76,7 +76,7 @@ class Seeds(Frozen):
     versus_best: Paired | None
 
 
-class Table(Frozen):
+class RankedTable(Frozen):
     """Networks that answer one question on the same images, the best first."""
 
     classes: tuple[str, ...]
@@ -86,10 +86,10 @@ class Table(Frozen):
     class_images: dict[str, int]
     data: str = Field(description="hash of the validation rows")
     group_sentence: str
-    rows: tuple[Row, ...]
+    rows: tuple[NetworkRow, ...]
     recommendation: Recommendation
-    seeds: tuple[Seeds, ...]
-    finals: tuple[Final, ...]
+    seeds: tuple[SeedSummary, ...]
+    finals: tuple[FinalistResult, ...]
 
 
 class NotRun(Frozen):
@@ -117,7 +117,7 @@ class Comparison(Frozen):
     sources: dict[str, int]
     notes: tuple[str, ...]
     grid: dict[str, tuple[str, ...]]
-    tables: tuple[Table, ...]
+    tables: tuple[RankedTable, ...]
     not_run: tuple[NotRun, ...]
     test_note: str
 
@@ -157,7 +157,7 @@ RANKING = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity
 """Figures of a network: AUROC of the target against the rest; sensitivity and specificity at its default threshold."""
 
 
-def figures_of(figures: Figures, default_point: str) -> dict[str, Estimate]:
+def select_figures(figures: Figures, default_point: str) -> dict[str, Estimate]:
     """Return the figures by which networks are compared."""
     point = next(point for point in figures.operating if point.name == default_point)
     named = {

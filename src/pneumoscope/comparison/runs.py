@@ -16,7 +16,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from pneumoscope.bundle.benchmark import measure_bundle
 from pneumoscope.bundle.card import Card, read_card
-from pneumoscope.comparison.entries import Entry
+from pneumoscope.comparison.entries import ComparisonEntry
 from pneumoscope.comparison.result import Cost
 from pneumoscope.core.errors import RunError
 from pneumoscope.core.files import write_json
@@ -29,10 +29,10 @@ COST = "cost.json"
 
 
 @dataclass(frozen=True)
-class Outcome:
+class EntryResult:
     """What became of an entry: ``folder`` is its finished run's."""
 
-    entry: Entry
+    entry: ComparisonEntry
     status: Literal["done", "not run", "failed"]
     folder: Path
     reason: str = ""
@@ -78,13 +78,13 @@ def read_probabilities(folder: Path, labels: Sequence[str], hashes: Sequence[str
     table = pq.read_table(path, columns=["sha256", *(f"p_{label}" for label in labels)])
     if table.column("sha256").to_pylist() != list(hashes):
         raise RunError(str(path), "is not of the validation images of this manifest.", f"Delete {folder}.")
-    found = np.column_stack([table.column(f"p_{label}").to_numpy() for label in labels]).astype(np.float64)
-    if np.isnan(found).any():
+    probabilities = np.column_stack([table.column(f"p_{label}").to_numpy() for label in labels]).astype(np.float64)
+    if np.isnan(probabilities).any():
         raise RunError(str(path), "has images that could not be predicted.", "Check the images: data check")
-    return found
+    return probabilities
 
 
-def operations(recipe: Recipe) -> int:
+def count_operations(recipe: Recipe) -> int:
     """Return the multiply-adds that a network needs for one image, without preprocessing."""
     model = build_unweighted(recipe).eval()
     with FlopCounterMode(display=False) as counter, torch.device("meta"):
@@ -101,27 +101,27 @@ def _training_seconds(folder: Path) -> float | None:
     return float(sum(json.loads(timing.read_text())["epoch_seconds"]) + once)
 
 
-def cost_of(outcome: Outcome, side: int) -> Cost:
-    """Return what a finished run costs; measured once and kept beside it.
+def measure_cost(result: EntryResult, side: int) -> Cost:
+    """Return what a finished run costs; measured once and saved beside it.
 
     Args:
-        outcome: Of a finished run.
+        result: Of a finished run.
         side: Of the images with which latency is measured.
     """
-    path = outcome.folder / COST
-    card, identity = read_card_of(outcome.folder)
+    path = result.folder / COST
+    card, identity = read_card_of(result.folder)
     if path.is_file():
-        kept = json.loads(path.read_text())
-        if kept["identity"] == identity and kept["side"] == side:
-            return Cost.model_validate(kept["cost"])
-    environment = json.loads((outcome.folder / "environment.json").read_text())
-    measured = measure_bundle(outcome.folder / "bundle", side)
+        saved = json.loads(path.read_text())
+        if saved["identity"] == identity and saved["side"] == side:
+            return Cost.model_validate(saved["cost"])
+    environment = json.loads((result.folder / "environment.json").read_text())
+    measured = measure_bundle(result.folder / "bundle", side)
     cost = Cost(
-        training_seconds=_training_seconds(outcome.folder),
-        epochs=len(read_curve(outcome.folder)),
+        training_seconds=_training_seconds(result.folder),
+        epochs=len(read_curve(result.folder)),
         device=f"{environment['device']}, {environment['precision']}, {environment['processor']}",
         parameters=card.parameters,
-        operations=operations(outcome.entry.recipe),
+        operations=count_operations(result.entry.recipe),
         model_bytes=card.model_bytes,
         latency=measured.latency,
         latency_range=(measured.low, measured.high),

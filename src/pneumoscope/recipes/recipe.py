@@ -8,7 +8,8 @@ makes a new one and notes the change.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -174,6 +175,28 @@ class Selection(Frozen):
     def mode(self) -> Literal["min", "max"]:
         """Whether less is better."""
         return "min" if self.metric == "validation_loss" else "max"
+
+    def value_of(self, row: Mapping[str, float]) -> float:
+        """Return the figure of an epoch by which it is chosen: for ``last`` its number; NaN if the row has none."""
+        return row["epoch"] if self.metric == "last" else row.get(self.metric, math.nan)
+
+    def is_better(self, value: float, best: float | None) -> bool:
+        """Return whether an epoch with this figure replaces the best one so far: of equals the first stays."""
+        if not math.isfinite(value):
+            return False
+        return best is None or (value < best if self.mode == "min" else value > best)
+
+    def best_epoch(self, rows: Iterable[Mapping[str, float]]) -> int | None:
+        """Return the number of the epoch whose weights are kept; None if no epoch has a finite figure.
+
+        Args:
+            rows: A row an epoch, as in ``metrics.csv``.
+        """
+        best, epoch = None, None
+        for row in rows:
+            if self.is_better(value := self.value_of(row), best):
+                best, epoch = value, int(row["epoch"])
+        return epoch
 
 
 class Expects(Frozen):

@@ -62,14 +62,7 @@ class Record:
     @property
     def kept_epoch(self) -> int | None:
         """The epoch whose weights were kept: the first of the best, as the training chose it."""
-        if self.recipe is None or not self.curve:
-            return None
-        metric = self.recipe.selection.metric
-        if metric == "last":
-            return int(self.curve[-1]["epoch"])
-        known = [row for row in self.curve if metric in row]
-        choose = min if self.recipe.selection.mode == "min" else max
-        return int(choose(known, key=lambda row: row[metric])["epoch"]) if known else None
+        return None if self.recipe is None else self.recipe.selection.best_epoch(self.curve)
 
     @property
     def leaks(self) -> list[str]:

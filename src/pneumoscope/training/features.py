@@ -1,8 +1,8 @@
 """Feature maps of a frozen backbone, computed once and kept while they are needed.
 
 Without augmentation a frozen backbone gives the same map for an image in every epoch; the published transfer systems
-compute it anew each time, and that is nearly all of their training time. Here the backbone sees each image once and the
-head learns from the kept maps. They are kept in the very type in which the backbone gives them (bfloat16 under
+compute it again in each epoch, and that is nearly all of their training time. Here the backbone sees each image once
+and the head learns from the kept maps. They are kept in the very type in which the backbone gives them (bfloat16 under
 autocast), so that the head sees the same numbers either way.
 """
 
@@ -30,7 +30,7 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import cache_folder, write_json
 from pneumoscope.recipes.recipe import Pretrained, Recipe
 from pneumoscope.training.distributed.ranks import Ranks
-from pneumoscope.training.input.dataset import Batch, Part, Rows
+from pneumoscope.training.input.dataset import Batch, ImageRows, Part
 from pneumoscope.training.loop.module import Learner
 from pneumoscope.training.networks.build import Classifier
 from pneumoscope.training.plan import Plan
@@ -66,8 +66,8 @@ class FeatureMaps:
 
 
 @dataclass
-class _View:
-    """What one backbone makes of images of one size: the maps, and where each image's is, by its SHA-256."""
+class _BackboneMaps:
+    """The maps of one backbone for images of one size, and the place of each image's map by its SHA-256."""
 
     shards: list[Tensor] = field(default_factory=list)
     place: dict[str, tuple[int, int]] = field(default_factory=dict)
@@ -81,7 +81,7 @@ class _View:
 
 
 class DoesNotFitError(Exception):
-    """The maps need more room than there is; its text says how much and why."""
+    """The maps need more space than there is; the text says how much and why."""
 
 
 def _limit_of_environment() -> float:
@@ -107,7 +107,7 @@ class FeatureStore:
     def __init__(self, limit_gb: float | None = None, folder: Path | None = None) -> None:
         self.limit = (_limit_of_environment() if limit_gb is None else limit_gb) * 1e9
         self.folder = folder or cache_folder() / "features"
-        self._views: dict[str, _View] = {}  # the one used longest ago first
+        self._views: dict[str, _BackboneMaps] = {}  # the one used longest ago first
 
     def __enter__(self) -> Self:
         self._clear_folder()
@@ -128,7 +128,7 @@ class FeatureStore:
             with suppress(OSError):  # Windows: in use
                 path.unlink(missing_ok=True)
 
-    def _make_room(self, bytes_needed: int, keep: str) -> None:
+    def _free_space(self, bytes_needed: int, keep: str) -> None:
         """Drop other views, those used longest ago first, until so many bytes more may be kept beside view ``keep``."""
         needed = f"{bytes_needed / 1e9:.2g} GB of feature maps"
         if bytes_needed + self._views[keep].bytes > self.limit:
@@ -165,7 +165,7 @@ class FeatureStore:
     def maps(
         self,
         key: str,
-        wanted: Sequence[tuple[Rows, Sequence[str]]],
+        wanted: Sequence[tuple[ImageRows, Sequence[str]]],
         backbone: Callable[[Tensor], Tensor],
         *,
         batch_size: int = 8,
@@ -181,12 +181,12 @@ class FeatureStore:
             advance: Called with the number of images that have become ready.
 
         Raises:
-            DoesNotFitError: They would take more room than there is. What was kept before is still there, but for
-                other views that had to go.
+            DoesNotFitError: They would need more space than there is. The maps that were kept before remain, except
+                those of other backbones that had to be dropped.
         """
-        view = self._views.pop(key, None) or _View()
+        view = self._views.pop(key, None) or _BackboneMaps()
         self._views[key] = view
-        missing: dict[str, tuple[Rows, int]] = {}
+        missing: dict[str, tuple[ImageRows, int]] = {}
         for images, hashes in wanted:
             missing |= {name: (images, row) for row, name in enumerate(hashes) if name not in view.place}
         shard: Tensor | None = None
@@ -194,11 +194,11 @@ class FeatureStore:
         for start in range(0, len(names), batch_size):
             some = names[start : start + batch_size]
             pixels = torch.cat([images.take([row]) for images, row in (missing[name] for name in some)])
-            made = backbone(pixels)
+            maps = backbone(pixels)
             if shard is None:
-                self._make_room(len(names) * made[0].nbytes, key)
-                shard = self._allocate((len(names), *made.shape[1:]), made.dtype)
-            shard[start : start + len(some)] = made
+                self._free_space(len(names) * maps[0].nbytes, key)
+                shard = self._allocate((len(names), *maps.shape[1:]), maps.dtype)
+            shard[start : start + len(some)] = maps
             advance(len(some))
         if shard is not None:
             view.place |= {name: (len(view.shards), row) for row, name in enumerate(names)}
@@ -211,15 +211,15 @@ class FeatureStore:
 
 
 def view_key(model: Classifier, recipe: Recipe, device: str, precision: str) -> str:
-    """Return a name for what the backbone makes of an image: the same only if each number is.
+    """Return a name for the backbone's maps: equal names only for equal numbers.
 
     Made from the backbone's name and padding, its weights and statistics themselves, size, normalisation, and where
     and in which precision it runs.
     """
     network = recipe.network
     padding = network.pretrained.padding if isinstance(network.pretrained, Pretrained) else None
-    said = (network.name, padding, recipe.input.size, recipe.input.channels, device, precision)
-    digest = hashlib.sha256(repr(said).encode())
+    parts_of_key = (network.name, padding, recipe.input.size, recipe.input.channels, device, precision)
+    digest = hashlib.sha256(repr(parts_of_key).encode())
     for name, tensor in {"mean": model.mean, "std": model.std, **model.trunk.state_dict()}.items():
         digest.update(name.encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
@@ -258,13 +258,13 @@ def learning_parts(
     features: FeatureStore | None,
     callbacks: Callbacks = SILENT,
 ) -> Iterator[tuple[dict[str, Part], type[Learner]]]:
-    """Yield the parts as the training shall see them, and the learner for them: feature maps where that is the same.
+    """Yield the parts that the training sees, and their learner: feature maps where these give the same training.
 
     Args:
         plan: Recipe and data.
         parts: Cached images of each part.
         model: With its starting weights.
-        folder: The run's; ``features.json`` there tells what the pass over the images took.
+        folder: The run's; ``features.json`` there says how long the pass over the images took.
         device: Where the backbone runs.
         precision: Lightning's name of it.
         ranks: The processes that train together.
@@ -293,7 +293,7 @@ def learning_parts(
         todo, started = store.missing(key, every), time.perf_counter()
         try:
             with callbacks.counting("feature maps of the frozen backbone", todo) as advance:
-                kept = store.maps(
+                learnt_maps = store.maps(
                     key,
                     [(parts[part].images, hashes[part]) for part in SEEN],
                     _backbone(model, device, precision),
@@ -305,14 +305,15 @@ def learning_parts(
             yield parts, Learner
             return
         seconds = time.perf_counter() - started
-        found = len(set(every)) - todo
+        reused = len(set(every)) - todo
         callbacks.message(
-            f"note: the frozen backbone ran once over {todo} images ({seconds:.0f} s, {found} more were kept from "
+            f"note: the frozen backbone ran once over {todo} images ({seconds:.0f} s, {reused} more were kept from "
             f"before); the head learns from {store.bytes / 1e9:.2g} GB of kept feature maps"
         )
-        write_json(folder / "features.json", {"computed": todo, "found": found, "seconds": seconds})
+        write_json(folder / "features.json", {"computed": todo, "found": reused, "seconds": seconds})
         learnt = {
-            part: Part(maps, parts[part].targets, parts[part].keys) for part, maps in zip(SEEN, kept, strict=True)
+            part: Part(maps, parts[part].targets, parts[part].keys)
+            for part, maps in zip(SEEN, learnt_maps, strict=True)
         }
         yield parts | learnt, HeadLearner
 

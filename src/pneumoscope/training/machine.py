@@ -49,8 +49,8 @@ def choose_precision(device: str) -> Precision:
 def keep_freed_memory() -> None:
     """Let glibc keep what this process frees, for its next allocation; elsewhere do nothing.
 
-    A small network's step takes and frees feature maps of tens of MB. By default glibc gives each back to the system,
-    which must hand it out anew page by page, zeroed: that took a third of the processor time of ``cnn-150``'s step.
+    A small network's step allocates and frees feature maps of tens of MB. By default glibc returns each to the system,
+    which then provides it again page by page, zeroed. That took a third of the processor time of ``cnn-150``'s step.
     """
     if sys.platform != "linux":
         return

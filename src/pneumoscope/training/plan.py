@@ -1,4 +1,4 @@
-"""From a recipe and a manifest to what training needs, with every contradiction found before the first step."""
+"""From a recipe and a manifest to what training needs, with every contradiction reported before the first step."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Plan:
     Args:
         recipe: With the classes that the data have.
         manifest: Split, without the rows whose labels the recipe leaves out.
-        notes: What was decided on the way, in sentences.
+        notes: Sentences on what was decided while they were fitted.
     """
 
     recipe: Recipe
@@ -49,11 +49,11 @@ class Plan:
 def _with_data_classes(recipe: Recipe, present: Counter[str]) -> tuple[Recipe, tuple[str, ...]]:
     """Return the recipe with its optional classes that the data have, and the classes that stay outside it."""
     task = recipe.task
-    joined = [name for name in task.optional if name in present and name not in task.classes]
-    if joined:
+    added = [name for name in task.optional if name in present and name not in task.classes]
+    if added:
         data = recipe.model_dump(mode="json")
-        data["task"]["classes"] = [*task.classes, *joined]
-        data["changes"] = [*recipe.changes, *(f"optional class {name} joined: the data have it" for name in joined)]
+        data["task"]["classes"] = [*task.classes, *added]
+        data["changes"] = [*recipe.changes, *(f"optional class {name} joined: the data have it" for name in added)]
         data["expects"] = None
         recipe = parse_recipe(data, recipe.name)
     missing = [name for name in recipe.task.classes if name not in present]
@@ -108,14 +108,14 @@ def plan(recipe: Recipe, manifest: Manifest) -> Plan:
             "the manifest had no parts: split by the recipe into "
             + ", ".join(f"{part} {share:g}" for part, share in recipe.split.items())
         )
-    made = Plan(recipe, manifest, tuple(notes))
+    training_plan = Plan(recipe, manifest, tuple(notes))
     for part in LEARNING_PARTS:
-        _check_classes(recipe, f"the {part} part", made.targets(part), "")
-    # Found here and not after hours of training: thresholds are chosen on one half of the calibration part.
+        _check_classes(recipe, f"the {part} part", training_plan.targets(part), "")
+    # This is checked here and not after hours of training: thresholds are chosen on one half of the calibration part.
     half = first_half(manifest.part("calibration").table["group"].to_numpy())
     where = "the half of the calibration part that chooses thresholds"
-    _check_classes(recipe, where, made.targets("calibration")[half], "--calibration 0.2 gives it more. ")
-    return made
+    _check_classes(recipe, where, training_plan.targets("calibration")[half], "--calibration 0.2 gives it more. ")
+    return training_plan
 
 
 def _check_classes(recipe: Recipe, where: str, targets: np.ndarray[tuple[int], np.dtype[np.int64]], hint: str) -> None:
@@ -130,13 +130,13 @@ def _check_classes(recipe: Recipe, where: str, targets: np.ndarray[tuple[int], n
 
 
 def load_part(
-    made: Plan, part: str, advance: Callable[[int], None] = lambda _: None, *, limit: int | None = None
+    training_plan: Plan, part: str, advance: Callable[[int], None] = lambda _: None, *, limit: int | None = None
 ) -> Part:
     """Return the cached images of one part, decoding them if need be."""
-    chosen = made.manifest.part(part)
-    targets = made.targets(part)
+    chosen = training_plan.manifest.part(part)
+    targets = training_plan.targets(part)
     if limit is not None:
         chosen, targets = replace(chosen, table=chosen.table.head(limit)), targets[:limit]
     hashes = chosen.table.sha256.tolist()
-    images = open_cache(chosen.paths(), hashes, made.recipe.input.size, advance=advance)
+    images = open_cache(chosen.paths(), hashes, training_plan.recipe.input.size, advance=advance)
     return Part(images, targets, keys_of(hashes))

@@ -24,7 +24,7 @@ def ensure_torchvision() -> None:
     try:
         importlib.import_module("torchvision")
     except ModuleNotFoundError:
-        return  # not installed: whoever needs it says so
+        return  # not installed: the code that needs it says so
     except RuntimeError as error:
         if "torchvision::" not in str(error):
             raise

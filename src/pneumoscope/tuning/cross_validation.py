@@ -1,4 +1,4 @@
-"""The images that a search may use, and how they take turns: everything but the test part, by whole groups.
+"""The images that a search may use, and how they are divided into folds: everything but the test part, by whole groups.
 
 Each fold holds a share of the groups back to be measured. Of the others a smaller share chooses the epoch, as the
 validation part does in a training, so that the images measured choose nothing. Where the manifest's own validation part
@@ -44,7 +44,7 @@ class Fold:
 
 
 @dataclass(frozen=True)
-class Material:
+class CrossValidationData:
     """The rows of a plan without its test part, their classes and groups, and their images once they are asked for.
 
     Args:
@@ -76,20 +76,20 @@ class Material:
         """Return the number of images of each class among some rows."""
         return [int(n) for n in np.bincount(self.targets[rows], minlength=len(self.classes))]
 
-    def only(self, rows: Rows) -> Material:
-        """Return some of the rows as material of their own."""
+    def only(self, rows: Rows) -> CrossValidationData:
+        """Return some of the rows as data of their own."""
         mask = np.zeros(len(self), np.bool_)
         mask[rows] = True
-        return Material(self.manifest.where(mask), self.classes, self.targets[mask], self.groups[mask])
+        return CrossValidationData(self.manifest.where(mask), self.classes, self.targets[mask], self.groups[mask])
 
 
-def material_of(plan: Plan) -> Material:
+def select_data(plan: Plan) -> CrossValidationData:
     """Return what a search may use of a plan: every row that is in a part, but for the test part."""
     parts = plan.manifest.table["split"]
     manifest = plan.manifest.where(parts.notna() & (parts != "test"))
     classes = list(plan.recipe.task.classes)
     targets = np.array([classes.index(str(plan.recipe.task.class_of(x))) for x in manifest.table.label], np.int64)
-    return Material(manifest, tuple(classes), targets, group_index(manifest.table.group.to_numpy()))
+    return CrossValidationData(manifest, tuple(classes), targets, group_index(manifest.table.group.to_numpy()))
 
 
 def refuse_test(part: str) -> None:
@@ -106,16 +106,15 @@ def refuse_test(part: str) -> None:
         )
 
 
-def validation_is_large(material: Material) -> bool:
+def validation_is_large(data: CrossValidationData) -> bool:
     """Return whether each class has enough groups in the validation part to rank settings on it."""
-    chosen = (material.manifest.table["split"] == "validation").to_numpy()
+    chosen = (data.manifest.table["split"] == "validation").to_numpy()
     return all(
-        len(np.unique(material.groups[chosen & (material.targets == k)])) >= LARGE_ENOUGH
-        for k in range(len(material.classes))
+        len(np.unique(data.groups[chosen & (data.targets == k)])) >= LARGE_ENOUGH for k in range(len(data.classes))
     )
 
 
-def measured_folds(plan: Plan, folds: int | None, split: str | None) -> int:
+def choose_folds(plan: Plan, folds: int | None, split: str | None) -> int:
     """Return how many folds to measure by: as asked, else none where the validation part is large enough, else 5.
 
     Args:
@@ -128,7 +127,7 @@ def measured_folds(plan: Plan, folds: int | None, split: str | None) -> int:
         UsageError: A part that is not for ranking, or both a part and folds.
     """
     if split is None:
-        return folds if folds is not None else 0 if validation_is_large(material_of(plan)) else FOLDS
+        return folds if folds is not None else 0 if validation_is_large(select_data(plan)) else FOLDS
     refuse_test(split)
     if split != "validation":
         raise UsageError(f"--split {split}", "settings are ranked on validation or by folds.", "Say validation.")
@@ -138,11 +137,11 @@ def measured_folds(plan: Plan, folds: int | None, split: str | None) -> int:
     return 0
 
 
-def folds_of(material: Material, count: int, seed: int) -> tuple[Fold, ...]:
-    """Divide the material into folds, or into its own training and validation parts if ``count`` is 0.
+def deal_folds(data: CrossValidationData, count: int, seed: int) -> tuple[Fold, ...]:
+    """Divide the data into folds, or into its own training and validation parts if ``count`` is 0.
 
     Args:
-        material: What there is.
+        data: The images.
         count: Folds, 2 or more; 0 measures the validation part.
         seed: Another seed gives another division.
 
@@ -150,50 +149,50 @@ def folds_of(material: Material, count: int, seed: int) -> tuple[Fold, ...]:
         RunError: A class has no image somewhere in a fold.
     """
     if count == 0:
-        parts = material.manifest.table["split"].to_numpy()
+        parts = data.manifest.table["split"].to_numpy()
         validation = np.flatnonzero(parts == "validation")
-        made: tuple[Fold, ...] = (Fold(np.flatnonzero(parts == "train"), validation, validation),)
+        folds: tuple[Fold, ...] = (Fold(np.flatnonzero(parts == "train"), validation, validation),)
     else:
-        made = tuple(
-            Fold(*_choose_epoch(material, np.setdiff1d(np.arange(len(material)), held), seed), held)
-            for held in _deal(material, count, seed)
+        folds = tuple(
+            Fold(*_choose_epoch(data, np.setdiff1d(np.arange(len(data)), held), seed), held)
+            for held in _deal(data, count, seed)
         )
-    for number, fold in enumerate(made):
+    for number, fold in enumerate(folds):
         for use, rows in (("trains", fold.train), ("chooses the epoch", fold.select), ("is measured", fold.measure)):
-            empty = [material.classes[k] for k, n in enumerate(material.counts(rows)) if n == 0]
+            empty = [data.classes[k] for k, n in enumerate(data.counts(rows)) if n == 0]
             if empty:
                 raise RunError(
                     f"fold {number + 1} of {count}" if count else "the validation part",
                     f"what {use} has no image of {', '.join(map(display_name, empty))} ({len(rows)} images).",
                     "Take fewer --folds, another --seed, or more images.",
                 )
-    return made
+    return folds
 
 
-def _deal(material: Material, count: int, seed: int) -> list[Rows]:
+def _deal(data: CrossValidationData, count: int, seed: int) -> list[Rows]:
     """Return the rows of each of ``count`` folds, by whole groups, alike in label and source."""
-    left = np.arange(len(material))
+    left = np.arange(len(data))
     dealt = []
     for remaining in range(count, 1, -1):
-        held = _share(material, left, 1 / remaining, seed)
+        held = _share(data, left, 1 / remaining, seed)
         dealt.append(held)
         left = np.setdiff1d(left, held)
     return [*dealt, left]
 
 
-def _choose_epoch(material: Material, rows: Rows, seed: int) -> tuple[Rows, Rows]:
+def _choose_epoch(data: CrossValidationData, rows: Rows, seed: int) -> tuple[Rows, Rows]:
     """Return the rows that train and those that choose the epoch."""
     for share in CHOOSES_EPOCH:
-        select = _share(material, rows, share, seed)
+        select = _share(data, rows, share, seed)
         train = np.setdiff1d(rows, select)
-        if min(*material.counts(select), *material.counts(train)) > 0:
+        if min(*data.counts(select), *data.counts(train)) > 0:
             break
     return train, select
 
 
-def _share(material: Material, rows: Rows, share: float, seed: int) -> Rows:
+def _share(data: CrossValidationData, rows: Rows, share: float, seed: int) -> Rows:
     """Return about a share of some rows, by whole groups."""
-    mask = np.zeros(len(material), np.bool_)
+    mask = np.zeros(len(data), np.bool_)
     mask[rows] = True
-    dealt = assign_parts(material.manifest.where(mask), {"validation": share}, seed)
+    dealt = assign_parts(data.manifest.where(mask), {"validation": share}, seed)
     return np.sort(rows)[(dealt.table["split"] == "validation").to_numpy()]

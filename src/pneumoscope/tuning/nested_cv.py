@@ -1,4 +1,4 @@
-"""Is the tuned recipe better, or only lucky? Both are measured where the search's own figure cannot flatter.
+"""Is the tuned recipe better, or only lucky? Both are measured where the search's own figure cannot mislead.
 
 *Repeated*: both settings again, on folds dealt with other seeds. The luck of one division is gone; that the settings
 were chosen on the same images remains. *Nested*: for each outer fold a search of its own without that fold, and both
@@ -17,22 +17,22 @@ from pneumoscope.stats.bootstrap import Resampling, bootstrap
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.training.machine import choose_device
-from pneumoscope.tuning.cross_validation import folds_of
-from pneumoscope.tuning.objective import Measured, Objective, drawn, objective_named
+from pneumoscope.tuning.cross_validation import deal_folds
+from pneumoscope.tuning.objective import HeldOutPredictions, Objective, find_objective, resample_groups
 from pneumoscope.tuning.result import AtPrecision, TuningComparison
 from pneumoscope.tuning.space import Point, changes_of
-from pneumoscope.tuning.study import ALSO, Job, Opened, outer, search
+from pneumoscope.tuning.study import ALSO, SearchJob, StudySession, drop_fold, search
 from pneumoscope.tuning.trial import run_folds
 
 PRECISIONS = (0.8, 0.9, 0.95)
 
 REPEATED = (
-    "Both settings again, on folds dealt anew ({count} times). The predictions of all are pooled; those of one group "
+    "Both settings again, on {count} new divisions into folds. The predictions of all are pooled; those of one group "
     "stay together in the intervals."
 )
 REPEATED_CAUTION = "The tuned settings were chosen on these same images, so that some optimism remains."
 NESTED = (
-    "Nested: for each of {count} outer folds the whole search again without that fold, then both settings trained "
+    "Nested: for each of {count} outer folds the whole search runs again without that fold, then both settings trained "
     "without it and measured on it."
 )
 NESTED_CAUTION = (
@@ -44,33 +44,33 @@ def _ignore(step: int, value: float) -> None:
     """Report no step: these trials are not pruned."""
 
 
-def repeated(opened: Opened, best: Point, count: int, callbacks: Callbacks = SILENT) -> TuningComparison:
+def compare_repeated(session: StudySession, best: Point, count: int, callbacks: Callbacks = SILENT) -> TuningComparison:
     """Measure the recipe as it stands and the best setting on ``count`` new divisions.
 
     Args:
-        opened: The finished search.
+        session: The finished search.
         best: Its best setting.
         count: Divisions; each trains both settings on all folds.
         callbacks: Receive a line for each.
     """
-    job = opened.job
+    job = session.job
     recipes = [job.plan.recipe, with_changes(job.plan.recipe, changes_of(best))]
     device = choose_device(job.device)
     pairs = []
     for repeat in range(1, count + 1):
-        folds = folds_of(opened.material, job.folds or 5, job.seed + repeat)
-        pair = [run_folds(r, opened.material, folds, opened.objective, device, _ignore).measured for r in recipes]
+        folds = deal_folds(session.data, job.folds or 5, job.seed + repeat)
+        pair = [run_folds(r, session.data, folds, session.objective, device, _ignore).measured for r in recipes]
         pairs.append(pair)
-        figures = [f"{opened.objective.value(measured):.3f}" for measured in pair]
+        figures = [f"{session.objective.value(measured):.3f}" for measured in pair]
         callbacks.message(
             f"division {repeat} of {count}: {job.objective} {figures[0]} as it stands, {figures[1]} tuned"
         )
     before, after = (_pooled([pair[k] for pair in pairs]) for k in (0, 1))
-    return compare(before, after, opened.objective, REPEATED.format(count=count), REPEATED_CAUTION)
+    return compare_predictions(before, after, session.objective, REPEATED.format(count=count), REPEATED_CAUTION)
 
 
-def nested(job: Job, count: int, workers: int, callbacks: Callbacks = SILENT) -> TuningComparison:
-    """Search anew without each of ``count`` outer folds, and measure both settings on it.
+def compare_nested(job: SearchJob, count: int, workers: int, callbacks: Callbacks = SILENT) -> TuningComparison:
+    """Search again without each of ``count`` outer folds, and measure both settings on it.
 
     Args:
         job: The search.
@@ -78,34 +78,34 @@ def nested(job: Job, count: int, workers: int, callbacks: Callbacks = SILENT) ->
         workers: Processes of each search.
         callbacks: Receive a line for each fold.
     """
-    material, objective = job.material(), objective_named(job.objective)
+    data, objective = job.data(), find_objective(job.objective)
     device = choose_device(job.device)
-    pairs: list[list[Measured]] = []
+    pairs: list[list[HeldOutPredictions]] = []
     chosen: list[Point] = []
-    for number, fold in enumerate(folds_of(material, count, job.seed), start=1):
+    for number, fold in enumerate(deal_folds(data, count, job.seed), start=1):
         inside = np.concatenate([fold.train, fold.select])
-        hashes = frozenset(material.manifest.table.sha256.to_numpy()[inside])
-        inner = search(outer(job, number, count, hashes), workers)
+        hashes = frozenset(data.manifest.table.sha256.to_numpy()[inside])
+        inner = search(drop_fold(job, number, count, hashes), workers)
         point: Point = dict(inner.study.best_trial.params)
         recipes = [job.plan.recipe, with_changes(job.plan.recipe, changes_of(point))]
-        pairs.append([run_folds(r, material, (fold,), objective, device, _ignore).measured for r in recipes])
+        pairs.append([run_folds(r, data, (fold,), objective, device, _ignore).measured for r in recipes])
         chosen.append(point)
         callbacks.message(f"outer fold {number} of {count}: chose {' '.join(changes_of(point))}")
     before, after = (_pooled([pair[k] for pair in pairs]) for k in (0, 1))
-    return compare(before, after, objective, NESTED.format(count=count), NESTED_CAUTION, chosen)
+    return compare_predictions(before, after, objective, NESTED.format(count=count), NESTED_CAUTION, chosen)
 
 
-def _pooled(parts: Sequence[Measured]) -> Measured:
-    return Measured(
+def _pooled(parts: Sequence[HeldOutPredictions]) -> HeldOutPredictions:
+    return HeldOutPredictions(
         np.concatenate([part.probability for part in parts]),
         np.concatenate([part.truth for part in parts]),
         np.concatenate([part.group for part in parts]),
     )
 
 
-def compare(
-    before: Measured,
-    after: Measured,
+def compare_predictions(
+    before: HeldOutPredictions,
+    after: HeldOutPredictions,
     objective: Objective,
     how: str,
     caution: str,
@@ -124,35 +124,37 @@ def compare(
     if not (np.array_equal(before.truth, after.truth) and np.array_equal(before.group, after.group)):
         raise ValueError("the two predictions are not of the same images in the same order")
     names = dict.fromkeys((objective.name, *ALSO))
-    sample = drawn(before)
+    sample = resample_groups(before)
     own = _precision(before)
     levels = sorted({*PRECISIONS, *([] if own is None else [round(own, 4)])})
     return TuningComparison(
         how=how,
         caution=caution,
         positives=int(before.positive.sum()),
-        before={name: objective_named(name).estimate(before) for name in names},
-        after={name: objective_named(name).estimate(after) for name in names},
+        before={name: find_objective(name).estimate(before) for name in names},
+        after={name: find_objective(name).estimate(after) for name in names},
         difference=_difference(before, after, objective, sample),
         at_precision=tuple(_at_precision(before, after, level, sample) for level in levels),
         chosen=tuple(chosen),
     )
 
 
-def _precision(of: Measured) -> float | None:
+def _precision(of: HeldOutPredictions) -> float | None:
     """Return the precision of deciding for the most probable class."""
     decided = of.probability.argmax(1) == 0
     return float(of.positive[decided].mean()) if decided.any() else None
 
 
-def _difference(before: Measured, after: Measured, objective: Objective, sample: Resampling) -> Estimate:
+def _difference(
+    before: HeldOutPredictions, after: HeldOutPredictions, objective: Objective, sample: Resampling
+) -> Estimate:
     def statistic(weight: Floats) -> Floats:
         return objective.under(after, weight) - objective.under(before, weight)
 
     return bootstrap(statistic, sample)
 
 
-def missed(score: Floats, positive: Bools, least: float, weight: Floats) -> Floats:
+def missed_share(score: Floats, positive: Bools, least: float, weight: Floats) -> Floats:
     """Return the smallest share of positives missed at a precision of at least ``least``, under weights [B, N] -> [B].
 
     1 where no threshold has that precision.
@@ -167,9 +169,11 @@ def missed(score: Floats, positive: Bools, least: float, weight: Floats) -> Floa
     return np.asarray(1 - np.where(precise, caught, 0.0).max(axis=1), dtype=np.float64)
 
 
-def _at_precision(before: Measured, after: Measured, level: float, sample: Resampling) -> AtPrecision:
-    def share(of: Measured, weight: Floats) -> Floats:
-        return missed(of.score, of.positive, level, weight)
+def _at_precision(
+    before: HeldOutPredictions, after: HeldOutPredictions, level: float, sample: Resampling
+) -> AtPrecision:
+    def share(of: HeldOutPredictions, weight: Floats) -> Floats:
+        return missed_share(of.score, of.positive, level, weight)
 
     one = np.ones((1, len(before.truth)))
     shares = [float(share(of, one)[0]) for of in (before, after)]

@@ -1,4 +1,4 @@
-"""What a search maximises or minimises, by name, always with its interval.
+"""The objectives of a search: figures that it maximises or minimises, each with its interval.
 
 The figure is of predictions of images that the network was not trained on: the pooled out-of-fold predictions of a
 grouped cross-validation, or those of the validation part. Pooling asks one threshold of the networks of all folds, so
@@ -25,11 +25,11 @@ from pneumoscope.stats.thresholds import at_threshold
 
 RESAMPLES = 1000
 _AT = re.compile(r"(sensitivity-at-specificity|specificity-at-sensitivity)-(\d\d)")
-HULL = "hull of Wilson at the threshold and of the group bootstrap, which chooses the threshold anew"
+HULL = "hull of Wilson at the threshold and of the group bootstrap, which chooses a threshold in each resample"
 
 
 @dataclass(frozen=True)
-class Measured:
+class HeldOutPredictions:
     """Predictions of images that took no part in the training: ``probability`` [N, C], ``truth`` and ``group`` [N]."""
 
     probability: Floats
@@ -64,19 +64,21 @@ class Objective:
     words: str
     goal: Literal["maximize", "minimize"]
     epoch_metric: str
-    under: Callable[[Measured, Floats], Floats]
-    interval: Callable[[Measured], Estimate] | None = None
+    under: Callable[[HeldOutPredictions, Floats], Floats]
+    interval: Callable[[HeldOutPredictions], Estimate] | None = None
 
-    def value(self, of: Measured) -> float:
+    def value(self, of: HeldOutPredictions) -> float:
         """Return the figure alone; NaN where it is not defined."""
         return float(self.under(of, np.ones((1, len(of.truth))))[0])
 
-    def estimate(self, of: Measured) -> Estimate:
+    def estimate(self, of: HeldOutPredictions) -> Estimate:
         """Return the figure with its 95% interval."""
-        return self.interval(of) if self.interval is not None else bootstrap(partial(self.under, of), drawn(of))
+        return (
+            self.interval(of) if self.interval is not None else bootstrap(partial(self.under, of), resample_groups(of))
+        )
 
 
-def drawn(of: Measured) -> Resampling:
+def resample_groups(of: HeldOutPredictions) -> Resampling:
     """Return resamples of the groups, the same for every figure of the same images."""
     return resample(of.truth, of.group, of.probability.shape[1], np.random.default_rng(0), RESAMPLES)
 
@@ -97,19 +99,19 @@ def sensitivity_at_specificity(score: Floats, positive: Bools, least: float, wei
     return np.asarray(np.where((pos[:, -1] > 0) & (neg[:, -1] > 0), best, np.nan), dtype=np.float64)
 
 
-def _oriented(of: Measured, swapped: bool) -> tuple[Floats, Bools]:
+def _oriented(of: HeldOutPredictions, swapped: bool) -> tuple[Floats, Bools]:
     """Return score and positives; swapped, those of the other side: specificity is its sensitivity."""
     return (-of.score, ~of.positive) if swapped else (of.score, of.positive)
 
 
-def _at(least: float, swapped: bool, of: Measured, weight: Floats) -> Floats:
+def _at(least: float, swapped: bool, of: HeldOutPredictions, weight: Floats) -> Floats:
     return sensitivity_at_specificity(*_oriented(of, swapped), least, weight)
 
 
-def _at_interval(least: float, swapped: bool, of: Measured) -> Estimate:
+def _at_interval(least: float, swapped: bool, of: HeldOutPredictions) -> Estimate:
     """Wilson's interval takes the threshold for given, the bootstrap is too short near 1: the hull of both."""
     score, positive = _oriented(of, swapped)
-    both = bootstrap(partial(_at, least, swapped, of), drawn(of))
+    both = bootstrap(partial(_at, least, swapped, of), resample_groups(of))
     allowed = [t for t in np.unique(score) if np.mean(score[~positive] >= t) <= 1 - least + 1e-9]
     wilson, _ = at_threshold(score, positive, of.group, min(allowed, default=float("inf")))
     if both.value is None or wilson.low is None or wilson.high is None:
@@ -119,36 +121,36 @@ def _at_interval(least: float, swapped: bool, of: Measured) -> Estimate:
     return Estimate(value=both.value, low=low, high=high, method=HULL)
 
 
-def _correct(of: Measured) -> Bools:
+def _correct(of: HeldOutPredictions) -> Bools:
     return np.asarray(of.probability.argmax(axis=1) == of.truth)
 
 
-def _auroc(of: Measured, weight: Floats) -> Floats:
+def _auroc(of: HeldOutPredictions, weight: Floats) -> Floats:
     return kernels.auroc(of.score, of.positive, weight)
 
 
-def _auprc(of: Measured, weight: Floats) -> Floats:
+def _auprc(of: HeldOutPredictions, weight: Floats) -> Floats:
     return kernels.average_precision(of.score, of.positive, weight)
 
 
-def _accuracy(of: Measured, weight: Floats) -> Floats:
+def _accuracy(of: HeldOutPredictions, weight: Floats) -> Floats:
     return kernels.mean(_correct(of).astype(np.float64), weight)
 
 
-def _balanced(of: Measured, weight: Floats) -> Floats:
+def _balanced(of: HeldOutPredictions, weight: Floats) -> Floats:
     return kernels.balanced_accuracy(of.truth, _correct(of), of.probability.shape[1], weight)
 
 
-def _balanced_interval(of: Measured) -> Estimate:
+def _balanced_interval(of: HeldOutPredictions) -> Estimate:
     members = [of.truth == k for k in range(of.probability.shape[1])]
     return intervals.mean_of_proportions([_correct(of)[m] for m in members], [of.group[m] for m in members])
 
 
-def _log_loss(of: Measured, weight: Floats) -> Floats:
+def _log_loss(of: HeldOutPredictions, weight: Floats) -> Floats:
     return kernels.mean(metrics.nats(of.probability, of.truth), weight)
 
 
-def _brier(of: Measured, weight: Floats) -> Floats:
+def _brier(of: HeldOutPredictions, weight: Floats) -> Floats:
     return kernels.mean(metrics.squared_errors(of.probability, of.truth), weight)
 
 
@@ -186,7 +188,7 @@ _NAMED = {
 }
 
 
-def objective_named(name: str) -> Objective:
+def find_objective(name: str) -> Objective:
     """Return an objective by its name; ``sensitivity-at-specificity-90`` takes any two digits.
 
     Raises:

@@ -21,17 +21,17 @@ from optuna.trial import FrozenTrial
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe
-from pneumoscope.tuning.space import Point, Search, identity_of
+from pneumoscope.tuning.space import Point, SearchSpace, identity_of
 
 SAMPLERS = ("tpe", "random", "grid")
 PRUNERS = ("median", "hyperband", "none")
 STARTUP = 10
-"""Trials before TPE trusts what it has seen; drawn at random."""
+"""Random trials before TPE uses their results."""
 
 _ATTEMPTS = 100  # to find a setting that was not tried yet
 
 
-def planned_points(search: Search, recipe: Recipe, sampler: str, trials: int, seed: int) -> list[Point]:
+def plan_points(search: SearchSpace, recipe: Recipe, sampler: str, trials: int, seed: int) -> list[Point]:
     """Return what each slot is to try, the recipe as it stands first (if the space holds it); empty: the sampler says.
 
     A space with fewer settings than ``trials`` gives as many slots as it has settings. More trials of the same search
@@ -50,7 +50,7 @@ def planned_points(search: Search, recipe: Recipe, sampler: str, trials: int, se
         every = list(search.grid())
         points += [every[int(k)] for k in rng.permutation(len(every))]
     elif sampler == "random":
-        # Enough for every setting of a small space to come up; what is drawn twice is taken once.
+        # Enough for every setting of a small space to come up; a setting that is drawn twice counts once.
         draws = trials * 20 if search.size is None or search.size > 2 * trials else search.size * 40
         points += [search.draw(rng) for _ in range(draws)]
     distinct = {identity_of(point): point for point in reversed(points)}
@@ -60,7 +60,7 @@ def planned_points(search: Search, recipe: Recipe, sampler: str, trials: int, se
     return list(itertools.islice(ordered, trials if search.size is None else min(trials, search.size)))
 
 
-class Distinct(BaseSampler):
+class DistinctSampler(BaseSampler):
     """TPE that proposes whole settings, none of which was tried before.
 
     Args:
@@ -69,7 +69,7 @@ class Distinct(BaseSampler):
         slot: Of the trial.
     """
 
-    def __init__(self, search: Search, seed: int, slot: int) -> None:
+    def __init__(self, search: SearchSpace, seed: int, slot: int) -> None:
         self.search = search
         word = int(np.random.SeedSequence((seed, slot)).generate_state(1)[0])
         self.rng = np.random.default_rng(word)
@@ -96,17 +96,17 @@ class Distinct(BaseSampler):
             if key_of(point) not in tried:
                 break
         while key_of(point) in tried and (self.search.size is None or len(tried) < self.search.size):
-            point = self.search.draw(self.rng)  # TPE insists on what it knows
+            point = self.search.draw(self.rng)  # TPE repeats what it knows
         return {key: point[key] for key in search_space}
 
     def sample_independent(
         self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
-        """Return one value at random; never asked, since the whole space is proposed at once."""
+        """Return one value at random; Optuna never asks for it, since the whole space is proposed at once."""
         return self.search.parameters[param_name].draw(self.rng)
 
 
-def pruner_named(name: str, steps: int) -> BasePruner:
+def make_pruner(name: str, steps: int) -> BasePruner:
     """Return what ends hopeless trials early.
 
     Args:

@@ -1,6 +1,6 @@
-"""Search files: found by name, validated, and held against their recipe before the first trial.
+"""Search files: found by name, validated, and checked against their recipe before the first trial.
 
-A key that the recipe does not know, a value that it refuses or a network that cannot be built would otherwise be found
+A key that the recipe does not know, a value that it refuses or a network that cannot be built would otherwise show
 hours later, or count as a failed trial.
 """
 
@@ -19,7 +19,7 @@ from pneumoscope.core.errors import PneumoscopeError, RecipeError, UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe, with_changes
 from pneumoscope.training.networks.summary import build_unweighted
-from pneumoscope.tuning.space import Point, Range, Search, changes_of
+from pneumoscope.tuning.space import Point, Range, SearchSpace, changes_of
 
 SECTIONS = ("input", "network", "head", "augment", "loss", "optimizer", "schedule", "training", "selection")
 GENERAL = "general"
@@ -36,7 +36,7 @@ def _folder() -> Path:
     return Path(str(files("pneumoscope.tuning") / "searches"))
 
 
-def load_search(name: str | None, recipe: Recipe) -> Search:
+def load_search(name: str | None, recipe: Recipe) -> SearchSpace:
     """Load a search by the name of a shipped one or the path of a YAML file, and check it against the recipe.
 
     Args:
@@ -65,7 +65,7 @@ def load_search(name: str | None, recipe: Recipe) -> Search:
     return search
 
 
-def parse_search(data: Any, where: str) -> Search:
+def parse_search(data: Any, where: str) -> SearchSpace:
     """Validate what a search file holds.
 
     Raises:
@@ -74,13 +74,13 @@ def parse_search(data: Any, where: str) -> Search:
     if not isinstance(data, Mapping):
         raise RecipeError(where, f"a search is a YAML mapping, this is {type(data).__name__}.")
     try:
-        return Search.model_validate({"name": Path(where).stem, **data})
+        return SearchSpace.model_validate({"name": Path(where).stem, **data})
     except ValidationError as error:
         every = error.errors()
         first = next((each for each in every if each["type"] == "extra_forbidden"), every[0])  # a typo explains more
         path = [str(step) for step in first["loc"] if step not in ("Choice", "Range")]
         if first["type"] == "extra_forbidden":
-            known = list(Search.model_fields if len(path) == 1 else Range.model_fields)
+            known = list(SearchSpace.model_fields if len(path) == 1 else Range.model_fields)
             raise RecipeError(
                 where,
                 f"unknown key {'.'.join(path)!r}.{suggestion(path[-1], known)}",
@@ -93,7 +93,7 @@ def parse_search(data: Any, where: str) -> Search:
         ) from error
 
 
-def check(search: Search, recipe: Recipe) -> None:
+def check(search: SearchSpace, recipe: Recipe) -> None:
     """Find what the recipe would refuse, before the first trial.
 
     Raises:
@@ -101,7 +101,7 @@ def check(search: Search, recipe: Recipe) -> None:
     """
     where = f"search {search.name!r}"
     if search.recipe is not None and search.recipe != recipe.name:
-        raise RecipeError(where, f"is made for {search.recipe}, not for {recipe.name}.", "Take out its `recipe:`.")
+        raise RecipeError(where, f"belongs to {search.recipe}, not for {recipe.name}.", "Remove its `recipe:`.")
     for key in search.parameters:
         section = key.partition(".")[0].partition("[")[0]
         if key == "training.seed":
@@ -127,7 +127,7 @@ def check(search: Search, recipe: Recipe) -> None:
             raise RecipeError(where, f"{culprit}{error.problem}", error.way_out) from error
 
 
-def _samples(search: Search) -> Iterator[Point]:
+def _samples(search: SearchSpace) -> Iterator[Point]:
     """Yield settings to try: all of a small space, else one for each value and some at random."""
     if search.size is not None and search.size <= MOST_TRIED:
         yield from search.grid()
@@ -139,7 +139,7 @@ def _samples(search: Search) -> Iterator[Point]:
     yield from (search.draw(rng) for _ in range(MOST_TRIED // 3))
 
 
-def _try(search: Search, recipe: Recipe, point: Point) -> None:
+def _try(search: SearchSpace, recipe: Recipe, point: Point) -> None:
     """Raise `RecipeError` if the recipe refuses a setting, naming the one change that it refuses alone, if there is."""
     changes = changes_of(point)
     if (reason := _refusal(recipe, changes)) is None:

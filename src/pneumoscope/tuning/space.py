@@ -73,8 +73,8 @@ class Choice(Frozen):
 
     def ask(self, trial: Trial, key: str) -> Scalar:
         """Return a trial's value, asking its study's sampler if it is not fixed yet."""
-        found: Scalar = trial.suggest_categorical(key, self.options)
-        return found
+        value: Scalar = trial.suggest_categorical(key, self.options)
+        return value
 
 
 class Range(Frozen):
@@ -161,13 +161,13 @@ def _kind(value: Any) -> str:
 Setting = Annotated[Annotated[Choice, Tag("Choice")] | Annotated[Range, Tag("Range")], Discriminator(_kind)]
 
 
-class Search(Frozen):
+class SearchSpace(Frozen):
     """A search file: the space, and what the search takes by default."""
 
     name: str
     summary: str = ""
     source: str = ""
-    recipe: str | None = Field(default=None, description="the recipe that the space is made for, if only one")
+    recipe: str | None = Field(default=None, description="the recipe that the space belongs to, if only one")
     trials: int = Field(default=50, ge=1)
     sampler: Literal["tpe", "random", "grid"] = "tpe"
     objective: str = "auroc"
@@ -203,13 +203,13 @@ class Search(Frozen):
 
     def own_point(self, recipe: Recipe) -> Point | None:
         """Return the setting that the recipe has as it stands; None if the space does not hold it."""
-        found: Point = {}
+        point: Point = {}
         for key, setting in self.parameters.items():
             value = _value_at(recipe, key)
             if not setting.holds(value):
                 return None
-            found[key] = value
-        return found
+            point[key] = value
+        return point
 
 
 def _value_at(recipe: Recipe, key: str) -> Scalar:

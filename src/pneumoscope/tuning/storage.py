@@ -30,7 +30,7 @@ from pneumoscope.tuning.space import Point
 Goal = Literal["maximize", "minimize"]
 SLOT, ATTEMPT, WHY = "slot", "attempt", "why"
 HEARTBEAT = 15
-"""Seconds between the signs of life of a worker; after four without one its trial is taken for lost."""
+"""Seconds between the signs of life of a worker; after four without one its trial counts as lost."""
 
 MOST_ATTEMPTS = 3
 PATIENCE = 60
@@ -47,7 +47,7 @@ def _quiet() -> Iterator[None]:
 
 
 def default_url(folder: Path) -> str:
-    """Return where the study of a folder lies if nothing else is said."""
+    """Return the default database of a folder's study."""
     return f"sqlite:///{(folder / 'study.db').resolve()}"
 
 
@@ -85,7 +85,7 @@ def open_storage(url: str, heartbeat: float = HEARTBEAT) -> RDBStorage:
                 grace_period=max(2, round(4 * heartbeat)),
                 heartbeat_stale_trial_callback=requeue,
             )
-    except ImportError as error:  # Optuna's own text names no extra of ours
+    except ImportError as error:  # Optuna's own text does not name this package's extra
         raise MissingExtraError(f"--storage {shown}", "postgres") from error
     except SQLAlchemyError as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
@@ -129,7 +129,7 @@ def open_study(storage: RDBStorage, name: str, direction: Goal, identity: Mappin
             study = optuna.load_study(study_name=name, storage=storage)
     deadline = time.monotonic() + PATIENCE
     while not identity.keys() <= study.user_attrs.keys() and time.monotonic() < deadline:
-        time.sleep(0.2)  # another process has just made it
+        time.sleep(0.2)  # another process has just created it
     there = study.user_attrs
     differing = [
         f"{key} was {_short(there.get(key))}, is {_short(value)}"
@@ -153,7 +153,7 @@ def claim(storage: RDBStorage, name: str) -> bool:
     try:
         table.create(storage.engine, checkfirst=True)
     except SQLAlchemyError:
-        time.sleep(0.5)  # made by another process at this moment
+        time.sleep(0.5)  # another process creates it at this moment
         table.create(storage.engine, checkfirst=True)
     try:
         with storage.engine.begin() as connection:
@@ -193,20 +193,20 @@ def plan_slots(study: Study, storage: RDBStorage, points: Sequence[Point]) -> in
     return len(slots_of(study))
 
 
-def unfinished(study: Study, below: int, *states: TrialState) -> list[FrozenTrial]:
+def list_unfinished(study: Study, below: int, *states: TrialState) -> list[FrozenTrial]:
     """Return the trials of slots under ``below`` that are in one of the states, in the order in which they came."""
-    found = study.get_trials(deepcopy=False, states=states)
-    return sorted((t for t in found if int(t.user_attrs[SLOT]) < below), key=lambda trial: trial.number)
+    trials = study.get_trials(deepcopy=False, states=states)
+    return sorted((t for t in trials if int(t.user_attrs[SLOT]) < below), key=lambda trial: trial.number)
 
 
-def take(study: Study, storage: RDBStorage, below: int) -> tuple[int, FrozenTrial] | None:
+def take_trial(study: Study, storage: RDBStorage, below: int) -> tuple[int, FrozenTrial] | None:
     """Take a waiting slot under ``below``, so that nobody else has it; None if none waits.
 
     Returns:
         The trial's id in the database, and what it says.
     """
     study_id = storage.get_study_id_from_name(study.study_name)
-    for trial in unfinished(study, below, TrialState.WAITING):
+    for trial in list_unfinished(study, below, TrialState.WAITING):
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
         storage.record_heartbeat(trial_id)  # first: one that dies right after taking it must be missed too
         try:
@@ -217,14 +217,14 @@ def take(study: Study, storage: RDBStorage, below: int) -> tuple[int, FrozenTria
     return None
 
 
-def recover(study: Study) -> None:
+def requeue_lost(study: Study) -> None:
     """Put the slots of workers that gave no sign of life back into the queue."""
     with _quiet():
         fail_stale_trials(study)
 
 
 @contextmanager
-def alive(storage: RDBStorage, trial_id: int) -> Iterator[None]:
+def heartbeat(storage: RDBStorage, trial_id: int) -> Iterator[None]:
     """Give signs of life for a trial while the block runs."""
     done = threading.Event()
 

@@ -1,7 +1,7 @@
-"""A search: plan the trials, work on them with one or more processes until all are done, wherever they run.
+"""A search for settings: plan the trials, and let any number of processes work on them until all are done.
 
-A `Job` is all that a worker needs to know; it can be sent to another process. The same command on another machine makes
-the same job and takes part in the same study.
+A `SearchJob` is all that a worker needs to know; it can be sent to another process. The same command on another machine
+makes the same job and takes part in the same study.
 """
 
 from __future__ import annotations
@@ -29,25 +29,25 @@ from pneumoscope.recipes.recipe import with_changes
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.training.machine import choose_device, keep_freed_memory
 from pneumoscope.training.plan import Plan
-from pneumoscope.tuning.cross_validation import Fold, Material, folds_of, material_of
-from pneumoscope.tuning.objective import Objective, objective_named
-from pneumoscope.tuning.sampling import Distinct, planned_points, pruner_named
-from pneumoscope.tuning.space import Point, Search, changes_of
+from pneumoscope.tuning.cross_validation import CrossValidationData, Fold, deal_folds, select_data
+from pneumoscope.tuning.objective import Objective, find_objective
+from pneumoscope.tuning.sampling import DistinctSampler, make_pruner, plan_points
+from pneumoscope.tuning.space import Point, SearchSpace, changes_of
 from pneumoscope.tuning.storage import (
     HEARTBEAT,
     SLOT,
     WHY,
-    alive,
     close,
+    heartbeat,
+    list_unfinished,
     open_storage,
     open_study,
     plan_slots,
-    recover,
     requeue,
-    take,
-    unfinished,
+    requeue_lost,
+    take_trial,
 )
-from pneumoscope.tuning.trial import figures, run_folds
+from pneumoscope.tuning.trial import estimate_figures, run_folds
 
 ALSO = ("auroc", "sensitivity-at-specificity-90", "balanced-accuracy", "log-loss")
 """Figures that each trial keeps beside its objective."""
@@ -56,7 +56,7 @@ FIGURES, EPOCHS, SECONDS, WHERE, DATA = "figures", "epochs", "seconds", "where",
 
 
 @dataclass(frozen=True)
-class Job:
+class SearchJob:
     """One search.
 
     Args:
@@ -76,7 +76,7 @@ class Job:
     """
 
     plan: Plan
-    search: Search
+    search: SearchSpace
     name: str
     url: str
     trials: int
@@ -89,14 +89,14 @@ class Job:
     heartbeat: float = HEARTBEAT
     rows: frozenset[str] | None = None
 
-    def material(self) -> Material:
+    def data(self) -> CrossValidationData:
         """Return the images that the search may use."""
-        found = material_of(self.plan)
+        data = select_data(self.plan)
         if self.rows is None:
-            return found
-        return found.only(found.manifest.table.sha256.isin(self.rows).to_numpy().nonzero()[0])
+            return data
+        return data.only(data.manifest.table.sha256.isin(self.rows).to_numpy().nonzero()[0])
 
-    def identity(self, material: Material) -> dict[str, Any]:
+    def identity(self, data: CrossValidationData) -> dict[str, Any]:
         """Return what must be the same for two workers to take part in one study, all of it as JSON has it."""
         measured = f"grouped {self.folds}-fold cross-validation" if self.folds else "validation part"
         return {
@@ -109,19 +109,19 @@ class Job:
             "sampler": self.sampler,
             "pruner": self.pruner,
             "seed": self.seed,
-            DATA: material.manifest.rows_hash(),
-            "split": material.manifest.split_hash(),
+            DATA: data.manifest.rows_hash(),
+            "split": data.manifest.split_hash(),
         }
 
 
 @dataclass(frozen=True)
-class Opened:
-    """A job with its study open and its folds dealt."""
+class StudySession:
+    """A job with its open study and its folds."""
 
-    job: Job
+    job: SearchJob
     storage: RDBStorage
     study: Study
-    material: Material
+    data: CrossValidationData
     folds: tuple[Fold, ...]
     objective: Objective
 
@@ -131,24 +131,24 @@ class Opened:
         return len(self.folds) if len(self.folds) > 1 else self.job.plan.recipe.training.epochs
 
 
-def open_job(job: Job) -> Opened:
+def open_job(job: SearchJob) -> StudySession:
     """Check a job, open its study and plan its trials.
 
     Raises:
-        PneumoscopeError: Whatever would fail in every trial.
+        PneumoscopeError: A fault that would fail every trial.
     """
-    objective = objective_named(job.objective)
-    material = job.material()
-    folds = folds_of(material, job.folds, job.seed)
-    pruner_named(job.pruner, 1)
-    points = planned_points(job.search, job.plan.recipe, job.sampler, job.trials, job.seed)
+    objective = find_objective(job.objective)
+    data = job.data()
+    folds = deal_folds(data, job.folds, job.seed)
+    make_pruner(job.pruner, 1)
+    points = plan_points(job.search, job.plan.recipe, job.sampler, job.trials, job.seed)
     storage = open_storage(job.url, job.heartbeat)
-    study = open_study(storage, job.name, objective.goal, job.identity(material))
+    study = open_study(storage, job.name, objective.goal, job.identity(data))
     plan_slots(study, storage, points)
-    return Opened(job, storage, study, material, folds, objective)
+    return StudySession(job, storage, study, data, folds, objective)
 
 
-def work(job: Job, callbacks: Callbacks = SILENT) -> None:
+def work(job: SearchJob, callbacks: Callbacks = SILENT) -> None:
     """Take part in a study until no trial is left, neither waiting nor running elsewhere.
 
     Args:
@@ -156,41 +156,41 @@ def work(job: Job, callbacks: Callbacks = SILENT) -> None:
         callbacks: Receive a line for each trial.
 
     Raises:
-        PneumoscopeError: What no other trial would survive either, such as an unreadable image.
-        KeyboardInterrupt: The user stopped it; the trial in hand went back into the queue.
+        PneumoscopeError: A fault that would end every other trial too, such as an unreadable image.
+        KeyboardInterrupt: The user stopped it; the current trial went back into the queue.
     """
-    opened = open_job(job)
+    session = open_job(job)
     try:
-        _work(opened, callbacks)
+        _work(session, callbacks)
     finally:
-        close(opened.storage)
+        close(session.storage)
 
 
-def _work(opened: Opened, callbacks: Callbacks) -> None:
-    job, device = opened.job, choose_device(opened.job.device)
+def _work(session: StudySession, callbacks: Callbacks) -> None:
+    job, device = session.job, choose_device(session.job.device)
     keep_freed_memory()
     while True:
-        recover(opened.study)
-        taken = take(opened.study, opened.storage, job.trials)
-        if taken is not None:
-            trial_id, frozen = taken
-            with alive(opened.storage, trial_id):
-                _run(opened, trial_id, frozen, device, callbacks)
-        elif unfinished(opened.study, job.trials, TrialState.RUNNING, TrialState.WAITING):
-            time.sleep(min(job.heartbeat, 2))  # another worker's: it may yet die
+        requeue_lost(session.study)
+        waiting = take_trial(session.study, session.storage, job.trials)
+        if waiting is not None:
+            trial_id, frozen = waiting
+            with heartbeat(session.storage, trial_id):
+                _run(session, trial_id, frozen, device, callbacks)
+        elif list_unfinished(session.study, job.trials, TrialState.RUNNING, TrialState.WAITING):
+            time.sleep(min(job.heartbeat, 2))  # another worker has it, and may still die
         else:
             return
 
 
-def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, callbacks: Callbacks) -> None:
-    """Work on a trial that was taken, and write down what came out."""
-    job, slot = opened.job, int(frozen.user_attrs[SLOT])
+def _run(session: StudySession, trial_id: int, frozen: FrozenTrial, device: str, callbacks: Callbacks) -> None:
+    """Work on a trial and write its result to the database."""
+    job, slot = session.job, int(frozen.user_attrs[SLOT])
     # A study object of its own: it sees what the other workers have finished meanwhile.
     study = optuna.load_study(
         study_name=job.name,
-        storage=opened.storage,
-        sampler=Distinct(job.search, job.seed, slot),
-        pruner=pruner_named(job.pruner, opened.steps),
+        storage=session.storage,
+        sampler=DistinctSampler(job.search, job.seed, slot),
+        pruner=make_pruner(job.pruner, session.steps),
     )
     study.get_trials(deepcopy=False)  # Optuna's cache must know the trial before it can be written to
     trial = optuna.trial.Trial(study, trial_id)
@@ -200,8 +200,8 @@ def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, callba
 
     def report(step: int, value: float) -> None:
         trial.report(value, step)
-        if step < opened.steps and trial.should_prune():
-            raise optuna.TrialPruned(f"after step {step} of {opened.steps}")
+        if step < session.steps and trial.should_prune():
+            raise optuna.TrialPruned(f"after step {step} of {session.steps}")
 
     def end(state: TrialState, why: str = "", value: float | None = None) -> None:
         trial.set_user_attr(SECONDS, round(time.perf_counter() - started, 2))
@@ -211,7 +211,7 @@ def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, callba
 
     try:
         recipe = with_changes(job.plan.recipe, changes_of(point))
-        outcome = run_folds(recipe, opened.material, opened.folds, opened.objective, device, report)
+        result = run_folds(recipe, session.data, session.folds, session.objective, device, report)
     except optuna.TrialPruned as pruned:
         end(TrialState.PRUNED, str(pruned))
         callbacks.message(_line(job, slot, point, f"pruned {pruned}", started))
@@ -219,16 +219,16 @@ def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, callba
         end(TrialState.FAIL, f"{type(error).__name__}: {error}".splitlines()[0])
         callbacks.message(_line(job, slot, point, f"failed: {error}", started))
     except BaseException as error:
-        with suppress(StorageInternalError):  # gone as well: the trial's missing heartbeat will tell
+        with suppress(StorageInternalError):  # the database is gone as well: the trial's missing heartbeat shows it
             end(TrialState.FAIL, f"stopped: {type(error).__name__}")
-            requeue(study, opened.storage.get_trial(trial_id), lost=False)
+            requeue(study, session.storage.get_trial(trial_id), lost=False)
         raise
     else:
-        others = tuple(objective_named(name) for name in ALSO)
-        found = figures(outcome.measured, opened.objective, others)
-        trial.set_user_attr(FIGURES, found)
-        trial.set_user_attr(EPOCHS, list(outcome.epochs))
-        estimate = Estimate.model_validate(found[job.objective])
+        others = tuple(find_objective(name) for name in ALSO)
+        trial_figures = estimate_figures(result.measured, session.objective, others)
+        trial.set_user_attr(FIGURES, trial_figures)
+        trial.set_user_attr(EPOCHS, list(result.epochs))
+        estimate = Estimate.model_validate(trial_figures[job.objective])
         if estimate.value is None:
             end(TrialState.FAIL, f"{job.objective}: {estimate.note}")
         else:
@@ -236,12 +236,12 @@ def _run(opened: Opened, trial_id: int, frozen: FrozenTrial, device: str, callba
         callbacks.message(_line(job, slot, point, f"{job.objective} {estimate}", started))
 
 
-def _line(job: Job, slot: int, point: Point, what: str, started: float) -> str:
+def _line(job: SearchJob, slot: int, point: Point, what: str, started: float) -> str:
     settings = " ".join(changes_of(point))
     return f"trial {slot + 1:>3}/{job.trials}  {what}  {time.perf_counter() - started:.0f} s  {settings}"
 
 
-def search(job: Job, workers: int = 1, callbacks: Callbacks = SILENT) -> Opened:
+def search(job: SearchJob, workers: int = 1, callbacks: Callbacks = SILENT) -> StudySession:
     """Run a study to its end with ``workers`` processes on this machine; others may take part elsewhere.
 
     Args:
@@ -252,22 +252,22 @@ def search(job: Job, workers: int = 1, callbacks: Callbacks = SILENT) -> Opened:
     Raises:
         RunError: Every process died, or no trial came to an end.
     """
-    opened = open_job(job)
+    session = open_job(job)
     if workers == 1:
         work(job, callbacks)
     else:
         _spread(job, workers, callbacks)
-        recover(opened.study)
-    left = unfinished(opened.study, job.trials, TrialState.RUNNING, TrialState.WAITING)
+        requeue_lost(session.study)
+    left = list_unfinished(session.study, job.trials, TrialState.RUNNING, TrialState.WAITING)
     if left:
         raise RunError(f"study {job.name!r}", f"{len(left)} trials are left: its workers died.", "Go on with --resume.")
-    if not opened.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
-        whys = {str(trial.user_attrs.get(WHY, "its worker died")) for trial in opened.study.trials}
+    if not session.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
+        whys = {str(trial.user_attrs.get(WHY, "its worker died")) for trial in session.study.trials}
         raise RunError(f"study {job.name!r}", f"no trial came to an end: {'; '.join(sorted(whys))}.")
-    return opened
+    return session
 
 
-def _spread(job: Job, workers: int, callbacks: Callbacks) -> None:
+def _spread(job: SearchJob, workers: int, callbacks: Callbacks) -> None:
     """Start worker processes, pass on what they report, and wait for them."""
     context = multiprocessing.get_context("spawn")  # a forked torch has dead threads
     threads = max(1, (os.cpu_count() or 1) // workers)
@@ -314,7 +314,7 @@ class _SentCallbacks(Callbacks):
             self.sender.send(text)
 
 
-def _run_worker(job: Job, threads: int, sender: Connection) -> None:
+def _run_worker(job: SearchJob, threads: int, sender: Connection) -> None:
     """Work on a study in a process of its own, with its share of the cores."""
     torch.set_num_threads(threads)
     try:
@@ -326,6 +326,6 @@ def _run_worker(job: Job, threads: int, sender: Connection) -> None:
         return
 
 
-def outer(job: Job, number: int, of: int, hashes: frozenset[str]) -> Job:
+def drop_fold(job: SearchJob, number: int, of: int, hashes: frozenset[str]) -> SearchJob:
     """Return the same search on fewer images, as a study of its own."""
     return replace(job, name=f"{job.name}: without fold {number} of {of}", rows=hashes)

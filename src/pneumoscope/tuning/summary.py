@@ -1,4 +1,4 @@
-"""From a study's database to what its page and its best recipe say."""
+"""From a study's database to its summary and its best recipe."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pneumoscope.tuning.objective import Objective
 from pneumoscope.tuning.result import StudySummary, StudyTrial, TuningComparison
 from pneumoscope.tuning.space import Choice, Range, changes_of
 from pneumoscope.tuning.storage import ATTEMPT, SLOT, WHY
-from pneumoscope.tuning.study import EPOCHS, FIGURES, SECONDS, WHERE, Opened
+from pneumoscope.tuning.study import EPOCHS, FIGURES, SECONDS, WHERE, StudySession
 
 FEWEST_FOR_IMPORTANCE = 8
 _STATES: dict[TrialState, Literal["complete", "pruned", "failed", "running", "waiting"]] = {
@@ -31,80 +31,80 @@ _STATES: dict[TrialState, Literal["complete", "pruned", "failed", "running", "wa
 }
 
 
-def last_attempts(opened: Opened) -> list[FrozenTrial]:
+def last_attempts(session: StudySession) -> list[FrozenTrial]:
     """Return the trial that stands for each slot, in order: the last one that was tried."""
     by_slot: dict[int, FrozenTrial] = {}
-    for trial in sorted(opened.study.get_trials(deepcopy=False), key=lambda trial: trial.number):
+    for trial in sorted(session.study.get_trials(deepcopy=False), key=lambda trial: trial.number):
         by_slot[int(trial.user_attrs[SLOT])] = trial
-    kept = (slot for slot, t in by_slot.items() if slot < opened.job.trials or t.state.is_finished())
-    return [by_slot[slot] for slot in sorted(kept)]
+    planned = (slot for slot, t in by_slot.items() if slot < session.job.trials or t.state.is_finished())
+    return [by_slot[slot] for slot in sorted(planned)]
 
 
-def summarise(opened: Opened, comparison: TuningComparison | None = None) -> StudySummary:
+def summarise(session: StudySession, comparison: TuningComparison | None = None) -> StudySummary:
     """Return what is known of a search."""
-    job, material, table = opened.job, opened.material, opened.material.manifest.table
-    slots = last_attempts(opened)
+    job, data, table = session.job, session.data, session.data.manifest.table
+    slots = last_attempts(session)
     own = job.search.own_point(job.plan.recipe)
-    best = best_of(opened)
-    counts = material.counts(np.arange(len(material)))
+    best = find_best(session)
+    counts = data.counts(np.arange(len(data)))
     sources = {
-        name: {str(k): int(n) for k, n in table["source"][material.targets == index].value_counts().items()}
-        for index, name in enumerate(material.classes)
+        name: {str(k): int(n) for k, n in table["source"][data.targets == index].value_counts().items()}
+        for index, name in enumerate(data.classes)
     }
     return StudySummary(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         name=job.name,
         recipe=job.plan.recipe.name,
         search=job.search.name,
-        objective=opened.objective.name,
-        objective_words=opened.objective.words,
-        goal=opened.objective.goal,
-        measured=opened.study.user_attrs["measured"],
+        objective=session.objective.name,
+        objective_words=session.objective.words,
+        goal=session.objective.goal,
+        measured=session.study.user_attrs["measured"],
         sampler=job.sampler,
         pruner=job.pruner,
         seed=job.seed,
-        data=material.manifest.rows_hash(),
-        split=material.manifest.split_hash(),
-        images=len(material),
-        groups=int(material.groups.max()) + 1,
-        class_images=dict(zip(material.classes, counts, strict=True)),
+        data=data.manifest.rows_hash(),
+        split=data.manifest.split_hash(),
+        images=len(data),
+        groups=int(data.groups.max()) + 1,
+        class_images=dict(zip(data.classes, counts, strict=True)),
         class_sources=sources,
-        group_sentence=group_sentence(material.manifest.group_kind),
+        group_sentence=group_sentence(data.manifest.group_kind),
         stamps=_stamps(sources, table),
         space={key: _words(setting) for key, setting in job.search.parameters.items()},
-        trials=tuple(_row(trial, opened.objective) for trial in slots),
+        trials=tuple(_row(trial, session.objective) for trial in slots),
         best=None if best is None else int(best.user_attrs[SLOT]) + 1,
         own=next((int(t.user_attrs[SLOT]) + 1 for t in slots if own is not None and t.params == own), None),
-        importance=_importance(opened),
+        importance=_importance(session),
         changes=() if best is None else tuple(_differing(changes_of(best.params), own)),
         comparison=comparison,
         machine=_machine(choose_device(job.device)),
     )
 
 
-def best_of(opened: Opened) -> FrozenTrial | None:
+def find_best(session: StudySession) -> FrozenTrial | None:
     """Return the best trial, of equals (but for rounding) the first planned; None if none is finished."""
-    done = opened.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
-    sign = -1 if opened.objective.goal == "maximize" else 1
+    done = session.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    sign = -1 if session.objective.goal == "maximize" else 1
     return min(done, key=lambda t: (round(sign * (t.value or 0.0), 9), int(t.user_attrs[SLOT])), default=None)
 
 
-def best_recipe(opened: Opened) -> Recipe | None:
-    """Return the recipe with the best trial's settings, named as what it is; None if no trial is finished."""
-    best = best_of(opened)
+def best_recipe(session: StudySession) -> Recipe | None:
+    """Return the recipe with the best trial's settings, named as the tuned one; None if no trial is finished."""
+    best = find_best(session)
     if best is None:
         return None
-    job = opened.job
+    job = session.job
     tuned = with_changes(job.plan.recipe, changes_of(best.params))
     data = tuned.model_dump(mode="json")
     estimate = Estimate.model_validate(best.user_attrs[FIGURES][job.objective])
-    done = len(opened.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
+    done = len(session.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)))
     data["name"] = f"{job.plan.recipe.name}-tuned"
     data["notes"] = [
         *data["notes"],
         f"Settings found by a search: trial {int(best.user_attrs[SLOT]) + 1}, the best of {done} by "
-        f"{opened.objective.words}, {estimate} by {opened.study.user_attrs['measured']}, data "
-        f"{opened.material.manifest.rows_hash()[:12]}. That figure is optimistic: these images chose the settings, "
+        f"{session.objective.words}, {estimate} by {session.study.user_attrs['measured']}, data "
+        f"{session.data.manifest.rows_hash()[:12]}. That figure is optimistic: these images chose the settings, "
         "the validation and calibration parts among them.",
     ]
     return parse_recipe(data, data["name"])
@@ -133,11 +133,12 @@ def _row(trial: FrozenTrial, objective: Objective) -> StudyTrial:
 def _stamps(sources: dict[str, dict[str, int]], table: Any) -> tuple[str, ...]:
     """Return the warnings that belong beside every figure."""
     stamps = []
-    seen = [set(found) for found in sources.values()]
-    if len(seen) > 1 and all(len(s) == 1 for s in seen) and len(set.union(*seen)) == len(seen):
+    archives = [set(counts) for counts in sources.values()]
+    if len(archives) > 1 and all(len(s) == 1 for s in archives) and len(set.union(*archives)) == len(archives):
+        number = ["no", "one", "two", "three", "four"][min(4, len(archives))]
         stamps.append(
-            f"A test of {['no', 'one', 'two', 'three', 'four'][min(4, len(seen))]} sources: each class comes from an "
-            "archive of its own, so that what is measured is at least as much the archive as the disease."
+            f"A test of {number} sources: each class comes from an archive of its own, so that "
+            "what is measured is at least as much the archive as the disease."
         )
     if table["source"].str.startswith("synthetic").any():
         stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
@@ -163,13 +164,13 @@ def _differing(changes: list[str], own: dict[str, Any] | None) -> list[str]:
     return [change for change in changes if change not in same]
 
 
-def _importance(opened: Opened) -> dict[str, float]:
+def _importance(session: StudySession) -> dict[str, float]:
     """Return each parameter's share of the objective's variance; empty where there is too little to say."""
-    done = opened.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+    done = session.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
     if len(done) < FEWEST_FOR_IMPORTANCE or len({trial.value for trial in done}) < 2:
         return {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = optuna.importance.FanovaImportanceEvaluator(seed=0)
-        found = optuna.importance.get_param_importances(opened.study, evaluator=evaluator)
-    return {name: round(float(share), 4) for name, share in found.items()}
+        shares = optuna.importance.get_param_importances(session.study, evaluator=evaluator)
+    return {name: round(float(share), 4) for name, share in shares.items()}

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pneumoscope.comparison.entries import Entry, entries
+from pneumoscope.comparison.entries import ComparisonEntry, plan_entries
 from pneumoscope.comparison.finals import Record, open_test
 from pneumoscope.comparison.page import draw_figures, leaderboard_csv, render_comparison_page
-from pneumoscope.comparison.ranking import RankingConfig, sources_of, tables
+from pneumoscope.comparison.ranking import RankingConfig, count_sources, rank_networks
 from pneumoscope.comparison.result import Comparison, NotRun
-from pneumoscope.comparison.runs import Outcome, is_finished
+from pneumoscope.comparison.runs import EntryResult, is_finished
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, RunError, UsageError
 from pneumoscope.core.files import atomic_path, write_text
@@ -105,7 +105,7 @@ def compare(
         return earlier
 
     return run_comparison(
-        entries(recipes, manifest, target, sets=sets, grid=grid, seeds=seeds),
+        plan_entries(recipes, manifest, target, sets=sets, grid=grid, seeds=seeds),
         manifest,
         Path(out),
         target=target,
@@ -121,7 +121,7 @@ def compare(
 
 
 def run_comparison(
-    networks: Sequence[Entry],
+    networks: Sequence[ComparisonEntry],
     manifest: Manifest,
     folder: Path,
     *,
@@ -160,12 +160,12 @@ def run_comparison(
         KeyboardInterrupt: The user stopped it; the same command goes on.
     """
     checks = check_entries(networks, allowed=allowed, callbacks=callbacks)
-    outcomes = run_all(networks, folder / "runs", checks=checks, device=device, callbacks=callbacks)
-    if not any(outcome.status == "done" for outcome in outcomes):
-        reasons = " ".join(f"{outcome.entry.name}: {outcome.reason}" for outcome in outcomes)
+    results = run_all(networks, folder / "runs", checks=checks, device=device, callbacks=callbacks)
+    if not any(result.status == "done" for result in results):
+        reasons = " ".join(f"{result.entry.name}: {result.reason}" for result in results)
         raise RunError(str(folder), f"no network could be run. {reasons}")
     with callbacks.counting("comparing on validation"):
-        ranked = tables(outcomes, folder, config)
+        ranked = rank_networks(results, folder, config)
     comparison = Comparison(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
@@ -173,26 +173,26 @@ def run_comparison(
         metric=config.metric,
         data=manifest.rows_hash(),
         split=manifest.split_hash(),
-        sources=sources_of(outcomes),
-        notes=_notes(outcomes, checks),
+        sources=count_sources(results),
+        notes=_notes(results, checks),
         grid={key: tuple(values) for key, values in grid.items()},
         tables=tuple(ranked),
-        not_run=tuple(_not_run(outcome) for outcome in outcomes if outcome.status != "done"),
+        not_run=tuple(_not_run(result) for result in results if result.status != "done"),
         test_note=CLOSED,
     )
     _write(comparison, folder)
     if finalists:
         ranked, note = open_test(
-            ranked, outcomes, folder, config, count=finalists, record=record, command=command, callbacks=callbacks
+            ranked, results, folder, config, count=finalists, record=record, command=command, callbacks=callbacks
         )
         comparison = comparison.model_copy(update={"tables": tuple(ranked), "test_note": note})
         _write(comparison, folder)
     return comparison
 
 
-def _notes(outcomes: Sequence[Outcome], checks: Mapping[str, CheckReport]) -> tuple[str, ...]:
+def _notes(results: Sequence[EntryResult], checks: Mapping[str, CheckReport]) -> tuple[str, ...]:
     """Return what a reader must know of all networks together."""
-    plans = {outcome.entry.name: outcome.entry.plan for outcome in outcomes if outcome.entry.plan is not None}
+    plans = {result.entry.name: result.entry.plan for result in results if result.entry.plan is not None}
     first: dict[str, None] = {}  # a set that keeps its order: entries share data, and so what is said of it
     if any(plan.manifest.table["source"].str.startswith("synthetic").any() for plan in plans.values()):
         first["synthetic: drawn images, no patients; the figures say nothing about radiographs"] = None
@@ -208,13 +208,13 @@ def _notes(outcomes: Sequence[Outcome], checks: Mapping[str, CheckReport]) -> tu
     return (*first, *(f"{note}: {', '.join(names)}" for note, names in by_note.items()))
 
 
-def _not_run(outcome: Outcome) -> NotRun:
+def _not_run(result: EntryResult) -> NotRun:
     return NotRun(
-        name=outcome.entry.name,
-        recipe=outcome.entry.recipe.name,
-        status="failed" if outcome.status == "failed" else "not run",
-        reason=outcome.reason,
-        reported=dict(outcome.entry.recipe.reported),
+        name=result.entry.name,
+        recipe=result.entry.recipe.name,
+        status="failed" if result.status == "failed" else "not run",
+        reason=result.reason,
+        reported=dict(result.entry.recipe.reported),
     )
 
 
@@ -229,7 +229,7 @@ def _write(comparison: Comparison, folder: Path) -> None:
 
 
 def check_entries(
-    entries: Sequence[Entry], *, allowed: Mapping[str, str], callbacks: Callbacks = SILENT
+    entries: Sequence[ComparisonEntry], *, allowed: Mapping[str, str], callbacks: Callbacks = SILENT
 ) -> dict[str, CheckReport]:
     """Return the report of the data checks for each entry, by name; entries with the same data share one report.
 
@@ -250,26 +250,26 @@ def check_entries(
 
 
 def run_all(
-    entries: Sequence[Entry],
+    entries: Sequence[ComparisonEntry],
     folder: Path,
     *,
     checks: Mapping[str, CheckReport],
     device: str,
     callbacks: Callbacks = SILENT,
-) -> list[Outcome]:
+) -> list[EntryResult]:
     """Train every entry that can be trained, each into ``folder``/its name; finished ones are left as they are.
 
     Raises:
         KeyboardInterrupt: The user stopped it; the same command goes on.
     """
-    outcomes: list[Outcome] = []
+    results: list[EntryResult] = []
     with FeatureStore() as features:
         for number, entry in enumerate(entries, start=1):
             heading = f"[{number}/{len(entries)}] {entry.name}"
             where = folder / entry.name
             if entry.plan is None:
                 callbacks.message(f"{heading}: not run. {entry.problem}")
-                outcomes.append(Outcome(entry, "not run", where, entry.problem))
+                results.append(EntryResult(entry, "not run", where, entry.problem))
                 continue
             try:
                 if is_finished(entry.plan, where):
@@ -285,12 +285,12 @@ def run_all(
                         features=features,
                         callbacks=callbacks,
                     )
-                outcomes.append(Outcome(entry, "done", where))
+                results.append(EntryResult(entry, "done", where))
             except PneumoscopeError as error:
-                outcomes.append(Outcome(entry, "failed", where, str(error)))
+                results.append(EntryResult(entry, "failed", where, str(error)))
             except (RuntimeError, MemoryError) as error:  # torch's: out of memory, an operator that a device lacks
                 first = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                outcomes.append(Outcome(entry, "failed", where, f"{type(error).__name__}: {first}"))
-            if outcomes[-1].status == "failed":
-                callbacks.message(f"{heading}: failed. {outcomes[-1].reason}")
-    return outcomes
+                results.append(EntryResult(entry, "failed", where, f"{type(error).__name__}: {first}"))
+            if results[-1].status == "failed":
+                callbacks.message(f"{heading}: failed. {results[-1].reason}")
+    return results

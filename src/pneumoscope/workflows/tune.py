@@ -11,16 +11,15 @@ from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.training.plan import plan
-from pneumoscope.tuning.cross_validation import measured_folds
-from pneumoscope.tuning.nested_cv import nested as measure_nested
-from pneumoscope.tuning.nested_cv import repeated
+from pneumoscope.tuning.cross_validation import choose_folds
+from pneumoscope.tuning.nested_cv import compare_nested, compare_repeated
 from pneumoscope.tuning.page import render_search_page
 from pneumoscope.tuning.result import StudySummary, TuningComparison
 from pneumoscope.tuning.search_files import load_search
 from pneumoscope.tuning.storage import claim, default_url
-from pneumoscope.tuning.study import Job, Opened
+from pneumoscope.tuning.study import SearchJob, StudySession
 from pneumoscope.tuning.study import search as run_search
-from pneumoscope.tuning.summary import best_of, best_recipe, summarise
+from pneumoscope.tuning.summary import best_recipe, find_best, summarise
 from pneumoscope.workflows.data_checks import check_plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots
 from pneumoscope.workflows.inputs import RecipeInput, make_plan, reasons_of, recipe_of
@@ -116,7 +115,7 @@ def tune(
     base = make_plan(chosen, data, roots=roots, callbacks=callbacks)
     if storage is None:
         _check_folder(folder, resume)
-    job = Job(
+    job = SearchJob(
         plan=base,
         search=space,
         name=name or chosen.name,
@@ -124,18 +123,18 @@ def tune(
         trials=trials or space.trials,
         sampler=sampler or space.sampler,
         objective=objective or space.objective,
-        folds=measured_folds(base, folds, split),
+        folds=choose_folds(base, folds, split),
         pruner=pruner,
         seed=seed,
         device=device,
     )
     _report_job(job, callbacks)
     checks = check_plan(base, allowed=allowed, callbacks=callbacks)
-    opened = run_search(job, workers, callbacks)
-    write_study(opened, folder)
-    comparison = _compare_settings(opened, nested, repeats, workers, callbacks)
-    summary = write_study(opened, folder, comparison)
-    return Tuning(folder, summary, train_best(opened, folder, checks, callbacks))
+    session = run_search(job, workers, callbacks)
+    write_study(session, folder)
+    comparison = _compare_settings(session, nested, repeats, workers, callbacks)
+    summary = write_study(session, folder, comparison)
+    return Tuning(folder, summary, train_best(session, folder, checks, callbacks))
 
 
 def _check_folder(folder: Path, resume: bool) -> None:
@@ -147,7 +146,7 @@ def _check_folder(folder: Path, resume: bool) -> None:
         raise RunError(str(folder), "is not empty and holds no search.", "Choose another --out.")
 
 
-def _report_job(job: Job, callbacks: Callbacks) -> None:
+def _report_job(job: SearchJob, callbacks: Callbacks) -> None:
     """Report what is searched and how it is measured."""
     measured = f"grouped {job.folds}-fold cross-validation on all but test" if job.folds else "the validation part"
     size = "an unlimited number of" if job.search.size is None else f"{job.search.size:,}"
@@ -159,35 +158,35 @@ def _report_job(job: Job, callbacks: Callbacks) -> None:
 
 
 def _compare_settings(
-    opened: Opened, nested: int | None, repeats: int | None, workers: int, callbacks: Callbacks
+    session: StudySession, nested: int | None, repeats: int | None, workers: int, callbacks: Callbacks
 ) -> TuningComparison | None:
     """Compare the tuned recipe with the untuned one, if that was asked for and they differ."""
     if nested:
-        return measure_nested(opened.job, nested, workers, callbacks)
-    best = best_of(opened)
+        return compare_nested(session.job, nested, workers, callbacks)
+    best = find_best(session)
     if not repeats or best is None:
         return None
-    if best.params == opened.job.search.own_point(opened.job.plan.recipe):
+    if best.params == session.job.search.own_point(session.job.plan.recipe):
         callbacks.message("the recipe as it stands is the best trial: nothing to compare")
         return None
-    return repeated(opened, dict(best.params), repeats, callbacks)
+    return compare_repeated(session, dict(best.params), repeats, callbacks)
 
 
-def write_study(opened: Opened, folder: Path, comparison: TuningComparison | None = None) -> StudySummary:
+def write_study(session: StudySession, folder: Path, comparison: TuningComparison | None = None) -> StudySummary:
     """Write ``study.json``, ``study.html`` and, once a trial is finished, ``best.yaml`` into ``folder``."""
-    summary = summarise(opened, comparison)
+    summary = summarise(session, comparison)
     if comparison is None and (folder / "study.json").is_file():
         old = StudySummary.model_validate_json((folder / "study.json").read_text(encoding="utf-8"))
         if (old.best, old.data) == (summary.best, summary.data):  # an earlier command wrote it, and it is still true
             summary = summary.model_copy(update={"comparison": old.comparison})
     write_text(folder / "study.json", summary.to_json())
     write_text(folder / "study.html", render_search_page(summary))
-    if (recipe := best_recipe(opened)) is not None:
+    if (recipe := best_recipe(session)) is not None:
         write_text(folder / "best.yaml", recipe.to_yaml())
     return summary
 
 
-def train_best(opened: Opened, folder: Path, checks: CheckReport, callbacks: Callbacks = SILENT) -> Run | None:
+def train_best(session: StudySession, folder: Path, checks: CheckReport, callbacks: Callbacks = SILENT) -> Run | None:
     """Train the best recipe into ``folder/best`` with its bundle and report.
 
     Of several workers on one study the first one that arrives here trains it.
@@ -195,14 +194,14 @@ def train_best(opened: Opened, folder: Path, checks: CheckReport, callbacks: Cal
     Returns:
         The run; None where another worker trains it.
     """
-    recipe, run = best_recipe(opened), folder / "best"
+    recipe, run = best_recipe(session), folder / "best"
     if recipe is None:
         return None
     begun = (run / "recipe.yaml").is_file()
-    if not begun and not claim(opened.storage, f"{opened.job.name}: run of {recipe.hash()}"):
+    if not begun and not claim(session.storage, f"{session.job.name}: run of {recipe.hash()}"):
         callbacks.message(
             f"another worker trains the best recipe, or began to; to train it here, run: train {folder / 'best.yaml'}"
         )
         return None
-    tuned = plan(recipe, opened.job.plan.manifest)
-    return train_plan(tuned, checks, run, device=opened.job.device, resume=begun, callbacks=callbacks)
+    tuned = plan(recipe, session.job.plan.manifest)
+    return train_plan(tuned, checks, run, device=session.job.device, resume=begun, callbacks=callbacks)

@@ -1,7 +1,7 @@
-"""The processes that train one network together, as `torchrun` starts them: who this one is, and how they agree.
+"""The processes that train one network together, as `torchrun` starts them: which one this is, and how they agree.
 
-One process is the plain case and pays nothing for this: each method then gives back what it was given. Several share
-every batch of the recipe, so that a run means the same on one GPU as on sixteen (see docs/operations/clusters.md).
+A single process pays nothing for this: each method then returns its argument. Several processes share every
+batch of the recipe, so that a run means the same on one GPU as on sixteen (see docs/operations/clusters.md).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Ranks:
     """This process among its peers.
 
     Args:
-        rank: Its number; process 0 alone writes files and speaks.
+        rank: Its number; process 0 alone writes files and reports.
         world: Number of processes, on all machines.
         local_rank: Its number on this machine, which is also its GPU's.
         local_world: Number of processes on this machine.
@@ -44,19 +44,19 @@ class Ranks:
 
     @classmethod
     def here(cls) -> Ranks:
-        """Read what torchrun says; a process that it did not start is alone, whatever else the scheduler says."""
+        """Read torchrun's variables; a process that it did not start is alone, whatever a scheduler's variables say."""
         if "TORCHELASTIC_RUN_ID" not in os.environ:
             return cls()
         return cls(*(int(os.environ[name]) for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE")))
 
     @property
     def first(self) -> bool:
-        """Whether this is the process that writes files and speaks."""
+        """Whether this is the process that writes files and reports."""
         return self.rank == 0
 
     @property
     def alone(self) -> bool:
-        """Whether there is no other."""
+        """Whether there is no other process."""
         return self.world == 1
 
     @property
@@ -84,7 +84,7 @@ class Ranks:
 
     @contextmanager
     def agreed(self) -> Iterator[None]:
-        """Leave the block together; if it failed in one process, all end: that one with its error, the others mute."""
+        """Leave the block together; if it fails in one process, all end, and that one alone raises its error."""
         failure: Exception | None = None
         try:
             yield
@@ -131,7 +131,7 @@ def _check(ranks: Ranks, device: str) -> None:
 
 @contextmanager
 def together(device: str) -> Iterator[Ranks]:
-    """Join the other processes, if torchrun started any; in a group that is there already, just say who this is.
+    """Join the other processes, if torchrun started any; in an existing group, yield this process's place in it.
 
     Args:
         device: ``cpu``, ``cuda`` or ``mps``. CPU tensors travel by gloo, GPU tensors by NCCL.
@@ -149,8 +149,8 @@ def together(device: str) -> Iterator[Ranks]:
         torch.cuda.set_device(ranks.local_rank)
     dist.init_process_group("cpu:gloo,cuda:nccl" if device == "cuda" else "gloo", timeout=PATIENCE)
     if not ranks.first:
-        # One that waits for others cannot answer Ctrl-C in Python; it ends at once, and the first one says so.
+        # A process that waits for others cannot handle Ctrl-C in Python; it ends at once, and the first one reports it.
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     yield ranks
-    # Only after success: once a peer has failed, taking leave of it may wait for ever.
+    # Only after success: once another process has failed, leaving the group may wait for ever.
     dist.destroy_process_group()

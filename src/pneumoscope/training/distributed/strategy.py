@@ -1,4 +1,4 @@
-"""How Lightning is told to train in several processes, and how Ctrl-C ends them all at the same step."""
+"""Lightning's settings for several processes, and how Ctrl-C ends them all at the same step."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from pneumoscope.training.networks.summary import build_unweighted
 def unused_parameters(recipe: Recipe) -> list[str]:
     """Return the trainable parameters that no gradient reaches (MobileNetV3's ``conv_head``, behind the last map).
 
-    Found with one backward pass that computes shapes only. DDP waits for every gradient unless it is told not to,
-    and looking for missing ones at each step costs time.
+    One backward pass that computes only shapes finds them. DDP waits for every gradient unless an option says
+    otherwise, and the search for missing ones at each step costs time.
     """
     model = build_unweighted(recipe).train()
     size = recipe.input.size
@@ -32,9 +32,9 @@ def unused_parameters(recipe: Recipe) -> list[str]:
 
 
 def trainer_options(ranks: Ranks, recipe: Recipe) -> dict[str, Any]:
-    """Return what `lightning.Trainer` must be told about devices, machines and processes."""
+    """Return the options of `lightning.Trainer` for devices, machines and processes."""
     if ranks.alone:
-        # Said, not guessed: a scheduler's variables (SLURM's, say) do not make one process several.
+        # Stated, not guessed: a scheduler's variables (SLURM's, say) do not make one process several.
         return {"devices": 1, "plugins": [LightningEnvironment(), StraightToFile()]}
     strategy = DDPStrategy(
         find_unused_parameters=bool(unused_parameters(recipe)),
@@ -65,13 +65,13 @@ def check_batches(ranks: Ranks, batch_size: int, validation: int) -> None:
 
 
 class StopTogether(L.Callback):
-    """Ctrl-C in several processes: each notes it, and they stop at the step at which they find that one has noted it.
+    """Stops several processes together: each notes Ctrl-C, and all stop at the step at which one has noted it.
 
-    One that stopped on its own would leave the others waiting for its gradients.
+    A process that stopped on its own would leave the others waiting for its gradients.
     """
 
     def on_train_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
-        """Take over the signals; Lightning puts the old ones back at the end."""
+        """Handle the signals; Lightning restores the old handlers at the end."""
         if not isinstance(pl_module, Learner):
             raise TypeError("StopTogether serves a Learner")
         learner = pl_module
@@ -80,5 +80,5 @@ class StopTogether(L.Callback):
             learner.asked_to_stop = True
 
         signal.signal(signal.SIGINT, note)
-        # torchrun sends this when another process has died: there is nobody left to agree with.
+        # torchrun sends this when another process has died: no agreement is possible then.
         signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -17,8 +17,8 @@ from pneumoscope.training.distributed.ranks import Ranks
 ALONE = Ranks()
 
 
-class Rows(Protocol):
-    """Images, or what is kept of them: ``take`` returns those at some positions as one tensor [n, ...]."""
+class ImageRows(Protocol):
+    """Images or their feature maps: ``take`` returns those at some positions as one tensor [n, ...]."""
 
     def take(self, indices: Sequence[int]) -> Tensor:
         """Return the rows at ``indices``."""
@@ -39,7 +39,7 @@ class Batch(NamedTuple):
 class Part:
     """One part of the data: images (or kept feature maps), class indices [N] and keys [N] (from the images' hashes)."""
 
-    images: Rows
+    images: ImageRows
     targets: NDArray[np.int64]
     keys: NDArray[np.uint64]
 
@@ -53,7 +53,7 @@ def keys_of(hashes: Sequence[str]) -> NDArray[np.uint64]:
 
 
 class PartDataset(Dataset[Batch]):
-    """A part as torch wants it; whole batches are fetched at once."""
+    """A part as torch's loader needs it; a whole batch is fetched at once."""
 
     def __init__(self, part: Part) -> None:
         self.part = part
@@ -113,19 +113,19 @@ class SharedBatches(Sampler[list[int]]):
     one image at most; where the last batch has fewer images than there are processes, some shares are empty.
 
     Args:
-        order: The images' positions, anew each epoch.
+        order: The images' positions; their order changes with each epoch.
         batch_size: Images of all processes together in a batch.
         drop_last: Leave out a last, smaller batch.
         ranks: The processes.
     """
 
     def __init__(self, order: CountedSampler | range, batch_size: int, drop_last: bool, ranks: Ranks) -> None:
-        self.sampler = order  # by this name Lightning finds it, to tell it the epoch
+        self.sampler = order  # Lightning looks for this name to set the epoch
         self.batch_size, self.drop_last, self.ranks = batch_size, drop_last, ranks
 
     def __len__(self) -> int:
-        whole, rest = divmod(len(self.sampler), self.batch_size)
-        return whole + (rest > 0 and not self.drop_last)
+        full, rest = divmod(len(self.sampler), self.batch_size)
+        return full + (rest > 0 and not self.drop_last)
 
     def __iter__(self) -> Iterator[list[int]]:
         order = list(self.sampler)

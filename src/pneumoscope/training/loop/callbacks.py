@@ -1,4 +1,4 @@
-"""What a run leaves behind after each epoch: checkpoints, metrics.csv, timing.json, a report to callbacks."""
+"""The files that a run writes after each epoch: checkpoints, metrics.csv, timing.json, a report to callbacks."""
 
 from __future__ import annotations
 
@@ -73,15 +73,10 @@ class RunFiles(L.Callback):
         }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take them up again."""
+        """Restore them."""
         self.rows, self.best = list(state_dict["rows"]), state_dict["best"]
         self.best_epoch, self.stopped = state_dict["best_epoch"], state_dict["stopped"]
         self.seconds = list(state_dict.get("seconds", []))  # not in checkpoints of version 0.1
-
-    def _is_better(self, value: float) -> bool:
-        if self.recipe.selection.metric == "last" or self.best is None:
-            return True
-        return value < self.best if self.recipe.selection.mode == "min" else value > self.best
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
         """Start the epoch's clock."""
@@ -94,9 +89,8 @@ class RunFiles(L.Callback):
         row = dict(pl_module.latest)
         self.rows.append(row)
         self.seconds.append(round(time.perf_counter() - self.started, 2))
-        metric = self.recipe.selection.metric
-        value = row["epoch"] if metric == "last" else row[metric]
-        if better := np.isfinite(value) and self._is_better(value):
+        value = self.recipe.selection.value_of(row)
+        if better := self.recipe.selection.is_better(value, self.best):
             self.best, self.best_epoch = value, int(row["epoch"])
         patience = self.recipe.training.early_stopping
         if patience is not None and row["epoch"] - self.best_epoch >= patience.patience:

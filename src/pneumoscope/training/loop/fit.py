@@ -8,16 +8,10 @@ TensorBoard's events.
 from __future__ import annotations
 
 import json
-import logging
-import signal
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import lightning as L  # noqa: N812  # the library's own convention
 import torch
 from lightning.pytorch.loggers import TensorBoardLogger
 
@@ -27,12 +21,13 @@ from pneumoscope.core.files import write_json, write_text
 from pneumoscope.data.manifest import Manifest, read_manifest, write_manifest
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 from pneumoscope.training.distributed.ranks import Ranks, together
-from pneumoscope.training.distributed.strategy import StopTogether, check_batches, trainer_options
+from pneumoscope.training.distributed.strategy import StopTogether, check_batches
 from pneumoscope.training.features import FeatureStore, learning_parts
-from pneumoscope.training.input.dataset import CountedSampler, Part, loader
+from pneumoscope.training.input.dataset import Part
 from pneumoscope.training.loop.callbacks import ProgressReporter, RunFiles
 from pneumoscope.training.loop.module import Learner
-from pneumoscope.training.machine import choose_device, choose_precision, environment, keep_freed_memory
+from pneumoscope.training.loop.trainer import fit_learner, training_batches
+from pneumoscope.training.machine import Precision, choose_device, choose_precision, environment, keep_freed_memory
 from pneumoscope.training.networks.build import Classifier, build
 from pneumoscope.training.plan import LEARNING_PARTS, Plan, load_part
 
@@ -106,33 +101,12 @@ def load_parts(plan: Plan, callbacks: Callbacks = SILENT) -> dict[str, Part]:
         return {part: load_part(plan, part, advance) for part in LEARNING_PARTS}
 
 
-@contextmanager
-def quiet_libraries() -> Iterator[None]:
-    """Silence notices of Lightning and torch that no user can act on; a refused checkpoint is still an error."""
-    logger = logging.getLogger("lightning.pytorch")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*number of training batches.*")
-        warnings.filterwarnings("ignore", message=".*exists and is not empty.*")
-        warnings.filterwarnings("ignore", message=".*isinstance\\(treespec, LeafSpec\\).*")
-        warnings.filterwarnings("ignore", message=".*distributed_sampler.*")
-        warnings.filterwarnings("ignore", message=".*Found .* module.* in eval mode.*")
-        warnings.filterwarnings("ignore", message=".*sync_dist=True.*")  # the figures are those of all processes
-        warnings.filterwarnings("ignore", message=".*Grad strides do not match bucket view strides.*")
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        warnings.filterwarnings("ignore", category=FutureWarning)
-        yield
-    logger.setLevel(level)
-
-
 def _read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint without running what it holds."""
     try:
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # unpickling a damaged file raises nearly anything
-        raise RunError(str(path), f"cannot be read: {error}.", "Delete it to start the run anew.") from error
+        raise RunError(str(path), f"cannot be read: {error}.", "Delete it to start the run again.") from error
     return state
 
 
@@ -181,7 +155,7 @@ def fit(
         with ranks.agreed():
             if not (folder / "environment.json").is_file():
                 raise RunError(
-                    str(folder), f"is not seen by process {ranks.rank}.", "Name a folder all machines share."
+                    str(folder), f"cannot be read by process {ranks.rank}.", "Name a folder all machines share."
                 )
         parts = ranks.in_turn(lambda: load_parts(plan, callbacks))
         last = folder / "last.ckpt"
@@ -200,11 +174,13 @@ def fit(
                 _fit(plan, learnt, learner, model, folder, chosen, precision, callbacks, ranks)
         with ranks.agreed():  # the first process has written the last file
             pass
-    kept = _read_checkpoint(folder / "best.ckpt")
-    weights = {key.removeprefix("model."): value for key, value in kept["state_dict"].items()}
+    checkpoint = _read_checkpoint(folder / "best.ckpt")
+    weights = {key.removeprefix("model."): value for key, value in checkpoint["state_dict"].items()}
     own = model.state_dict().keys()
     model.load_state_dict({key: value for key, value in weights.items() if key in own})
-    return FittedRun(folder, plan, parts, model.float().cpu().eval(), int(kept["callbacks"]["RunFiles"]["best_epoch"]))
+    return FittedRun(
+        folder, plan, parts, model.float().cpu().eval(), int(checkpoint["callbacks"]["RunFiles"]["best_epoch"])
+    )
 
 
 def _fit(
@@ -214,65 +190,42 @@ def _fit(
     model: Classifier,
     folder: Path,
     device: str,
-    precision: str,
+    precision: Precision,
     callbacks: Callbacks,
     ranks: Ranks,
 ) -> None:
     recipe = plan.recipe
-    training = recipe.training
-    files = RunFiles(folder, recipe)
-    files_last = folder / "last.ckpt"
-    sampler = CountedSampler(parts["train"].targets, training.seed, training.sampling == "balanced")
-    # A last batch of one image has no batch statistics.
-    drop_last = len(parts["train"]) > training.batch_size and len(parts["train"]) % training.batch_size == 1
-    batches = loader(parts["train"], training.batch_size, sampler, drop_last, ranks)
+    epochs = recipe.training.epochs
+    files, last = RunFiles(folder, recipe), folder / "last.ckpt"
+    batches = training_batches(parts["train"], recipe, ranks)
     learner = learner_type(model, recipe, plan.counts("train"), len(batches), ranks)
     learner.to(memory_format=torch.channels_last)
-    before = signal.getsignal(signal.SIGINT)
-    with quiet_libraries():
-        trainer = L.Trainer(
-            accelerator={"cpu": "cpu", "cuda": "gpu", "mps": "mps"}[device],
-            precision=precision,  # type: ignore[arg-type]
-            max_epochs=training.epochs,
-            num_sanity_val_steps=0,
-            logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+    try:
+        interrupted = fit_learner(
+            learner,
+            batches,
+            parts["validation"],
+            device=device,
+            precision=precision,
             callbacks=[
                 files,
-                *([ProgressReporter(callbacks, training.epochs)] if ranks.first else []),
+                *([ProgressReporter(callbacks, epochs)] if ranks.first else []),
                 *([] if ranks.alone else [StopTogether()]),
             ],
-            enable_checkpointing=False,
-            enable_progress_bar=False,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-            log_every_n_steps=20,
-            **trainer_options(ranks, recipe),
+            logger=TensorBoardLogger(folder, name="", version="tensorboard"),
+            checkpoint=last if last.is_file() else None,
         )
-        try:
-            trainer.fit(
-                learner,
-                batches,
-                loader(parts["validation"], 64 * ranks.world, ranks=ranks),
-                ckpt_path=files_last if files_last.is_file() else None,
-                weights_only=True,
-            )
-        except FloatingPointError as error:
-            raise RunError(
-                str(folder),
-                f"{error}.",
-                "A smaller learning rate usually helps: --set optimizer.lr=... in another --out.",
-            ) from error
-        except SystemExit:
-            # Lightning turns Ctrl-C into an exit; what we promise is a sentence on how to go on.
-            if not trainer.interrupted:
-                raise
-        finally:
-            signal.signal(signal.SIGINT, before)
-    if trainer.interrupted:
+    except FloatingPointError as error:
+        raise RunError(
+            str(folder),
+            f"{error}.",
+            "A smaller learning rate usually helps: --set optimizer.lr=... in another --out.",
+        ) from error
+    if interrupted:
         if not ranks.first:
             raise SystemExit(1)  # the first process says it
         done = len(files.rows)
         raise KeyboardInterrupt(
-            f"Stopped after {done} whole epoch{'s' if done != 1 else ''} of {training.epochs}; "
+            f"Stopped after {done} whole epoch{'s' if done != 1 else ''} of {epochs}; "
             f"go on with the same command and --resume."
         )

@@ -1,4 +1,4 @@
-"""The training step, the validation epoch and the learning rate, as Lightning wants them.
+"""The training step, the validation epoch and the learning rate, as Lightning needs them.
 
 All randomness comes from counters: augmentation from (seed, epoch, image), dropout from (seed, epoch, step, rank). So a
 run that was killed and resumed gives the same weights as one that was not.
@@ -77,11 +77,11 @@ def epoch_metrics(logits: Tensor, target: Tensor) -> dict[str, float]:
 
 
 class Learner(L.LightningModule):
-    """A classifier with its recipe.
+    """A classifier that learns by its recipe.
 
     Args:
-        model: What learns.
-        recipe: How.
+        model: The classifier.
+        recipe: How it learns.
         counts: Training images of each class.
         steps_an_epoch: Optimizer steps in an epoch.
         ranks: The processes that share each batch.
@@ -137,15 +137,17 @@ class Learner(L.LightningModule):
             logits = self.logits(batch, augmented=True)
         self._train.append((logits.detach().float().cpu(), batch.target.cpu()))
         weight = self.class_weight if isinstance(self.class_weight, Tensor) else None
-        # No image of a small last batch fell to this process: its share is 0, and so is its gradient.
+        # This process may have no image of a small last batch: its share is 0 then, and so is its gradient.
         loss = loss_of(self.recipe, logits, batch.target, weight) if len(batch.target) else logits.float().sum()
-        whole = loss.detach()
+        mean_loss = loss.detach()
         if not self.ranks.alone:
-            whole, share = self._agree(whole, loss_weight(self.recipe, batch.target, weight))
+            mean_loss, share = self._agree(mean_loss, loss_weight(self.recipe, batch.target, weight))
             loss = loss * share
-        if not torch.isfinite(whole):
-            raise FloatingPointError(f"the loss is {float(whole)} in epoch {self.current_epoch + 1}, step {batch_idx}")
-        self.log("loss", whole, prog_bar=True)
+        if not torch.isfinite(mean_loss):
+            raise FloatingPointError(
+                f"the loss is {float(mean_loss)} in epoch {self.current_epoch + 1}, step {batch_idx}"
+            )
+        self.log("loss", mean_loss, prog_bar=True)
         return loss
 
     def _agree(self, loss: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
@@ -195,5 +197,5 @@ class Learner(L.LightningModule):
         checkpoint["plateau"] = self.plateau.state_dict()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Take it up again."""
+        """Restore it."""
         self.plateau.load_state_dict(checkpoint["plateau"])

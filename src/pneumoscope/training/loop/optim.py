@@ -1,4 +1,4 @@
-"""Optimizers and learning-rate schedules, by the names that the published systems use."""
+"""Optimizers and learning-rate schedules, under the names that the published systems use."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Plateau:
         return {"best": self.best, "waited": self.waited, "scale": self.scale}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Take it up again."""
+        """Restore it."""
         self.best, self.waited, self.scale = state["best"], state["waited"], state["scale"]
 
 

@@ -59,9 +59,9 @@ class _Normalise(torch.autograd.Function):
         grad_output = grad.float()
         centred = (x.float() - mean.view(shape)) * scale.view(shape)
         own = torch.stack((grad_output.sum(dims), (grad_output * centred).sum(dims)))
-        whole = own.clone()
-        dist.all_reduce(whole)
-        from_mean, from_variance = (whole / count).view(2, *shape)
+        total = own.clone()
+        dist.all_reduce(total)
+        from_mean, from_variance = (total / count).view(2, *shape)
         factor = scale if weight is None else scale * weight
         grad_x = (grad_output - from_mean - centred * from_variance) * factor.view(shape)
         if weight is None:

@@ -79,11 +79,11 @@ def _blocks(trunk: nn.Module, shapes: dict[nn.Module, tuple[int, ...]]) -> list[
             yield name, module
 
     for depth in (4, 3, 2, 1):
-        found = list(cut(root, "", depth))
-        if len(found) <= PAGE:
+        parts = list(cut(root, "", depth))
+        if len(parts) <= PAGE:
             break
     order = {module: number for number, module in enumerate(shapes)}
-    return sorted(found, key=lambda pair: order[pair[1]])
+    return sorted(parts, key=lambda pair: order[pair[1]])
 
 
 def _does_nothing(module: nn.Module) -> bool:

@@ -43,10 +43,10 @@ def find_weights(pretrained: Pretrained) -> Path:
             "--set network.pretrained=imagenet (other weights: another result), or from none with "
             "--set network.pretrained=null.",
         )
-    if pretrained.sha256 is not None and (found := sha256_of(path)) != pretrained.sha256:
+    if pretrained.sha256 is not None and (digest := sha256_of(path)) != pretrained.sha256:
         raise WeightsError(
             str(path),
-            f"has SHA-256 {found[:12]}…, the recipe was made for {pretrained.sha256[:12]}….",
+            f"has SHA-256 {digest[:12]}…, the recipe needs {pretrained.sha256[:12]}….",
             "Fetch the right file, or say --set network.pretrained.sha256=null if this one is meant.",
         )
     return path
