@@ -102,7 +102,7 @@ def test_a_broken_search_file_is_refused_by_name(data: Any, words: list[str]) ->
 
 
 def test_a_space_for_another_recipe_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="made for cnn-224, not for lenet-128"):
+    with pytest.raises(RecipeError, match="belongs to cnn-224, not to lenet-128"):
         load_search("cnn-224", load_recipe("lenet-128"))
 
 

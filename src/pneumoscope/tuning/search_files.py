@@ -101,7 +101,7 @@ def check(search: SearchSpace, recipe: Recipe) -> None:
     """
     where = f"search {search.name!r}"
     if search.recipe is not None and search.recipe != recipe.name:
-        raise RecipeError(where, f"belongs to {search.recipe}, not for {recipe.name}.", "Remove its `recipe:`.")
+        raise RecipeError(where, f"belongs to {search.recipe}, not to {recipe.name}.", "Remove its `recipe:`.")
     for key in search.parameters:
         section = key.partition(".")[0].partition("[")[0]
         if key == "training.seed":
