@@ -61,8 +61,8 @@ def test_a_recipe_that_asks_the_question_already_is_left_as_it_is() -> None:
 
 def test_names_tell_settings_and_seeds_apart(phantom_set: Manifest) -> None:
     grid = parse_grid(["optimizer.lr=0.1,0.2"])
-    made = plan_entries(["lenet-128"], phantom_set, "covid-19", grid=grid, seeds=2)
-    assert [(entry.name, entry.recipe.optimizer.lr, entry.recipe.training.seed) for entry in made] == [
+    planned = plan_entries(["lenet-128"], phantom_set, "covid-19", grid=grid, seeds=2)
+    assert [(entry.name, entry.recipe.optimizer.lr, entry.recipe.training.seed) for entry in planned] == [
         ("lenet-128+lr=0.1", 0.1, 0),
         ("lenet-128+lr=0.1.seed1", 0.1, 1),
         ("lenet-128+lr=0.2", 0.2, 0),

@@ -83,7 +83,7 @@ def test_a_batch_gives_what_single_images_give(bundle: Path) -> None:
             np.testing.assert_allclose(whole[index], single[0], atol=2e-4)
 
 
-def test_the_graph_names_no_file_of_the_machine_that_made_it(bundle: Path) -> None:
+def test_the_graph_names_no_file_of_the_machine_that_exported_it(bundle: Path) -> None:
     raw = (bundle / "model.onnx").read_bytes()
     assert b".py" not in raw
     assert str(Path(__file__).parents[2]).encode() not in raw
@@ -146,7 +146,7 @@ def test_an_altered_graph_or_card_is_noticed(bundle: Path, tmp_path: Path) -> No
         read_card(copy)
 
 
-def test_card_says_what_it_was_made_of(bundle: Path, finished: FittedRun) -> None:
+def test_the_card_names_its_data_and_network(bundle: Path, finished: FittedRun) -> None:
     card, _ = read_card(bundle)
     assert card.label_names == ("viral-pneumonia", "normal")
     assert card.synthetic

@@ -77,11 +77,11 @@ class Messages(Callbacks):
 
 
 def run(
-    made: Plan, folder: Path, *, features: FeatureStore | None = None, resume: bool = False
+    training_plan: Plan, folder: Path, *, features: FeatureStore | None = None, resume: bool = False
 ) -> tuple[FittedRun, str]:
-    """Train, and return what was said too."""
+    """Train, and return the messages too."""
     messages = Messages()
-    done = fit(made, folder, device="cpu", callbacks=messages, features=features, resume=resume)
+    done = fit(training_plan, folder, device="cpu", callbacks=messages, features=features, resume=resume)
     return done, "\n".join(messages.lines)
 
 
@@ -101,17 +101,17 @@ def test_the_head_learns_the_same_from_kept_maps_as_through_the_backbone(
 ) -> None:
     """Weights within 1e-5 (float32) or 2e-3 (bfloat16) of each other: a layer may round by the size of its batch."""
     monkeypatch.setattr(fit_module, "choose_precision", lambda _: precision)
-    made = plan(frozen(weights, f"head={head}"), phantom_set)
-    kept, said = run(made, tmp_path / "kept")
-    assert "ran once over" in said
+    training_plan = plan(frozen(weights, f"head={head}"), phantom_set)
+    kept, messages = run(training_plan, tmp_path / "kept")
+    assert "ran once over" in messages
     with FeatureStore(limit_gb=0) as none:
-        through, said = run(made, tmp_path / "through", features=none)
-    assert "runs in each epoch" in said
-    assert "PNEUMOSCOPE_FEATURES_GB allows 0 GB" in said
+        through, messages = run(training_plan, tmp_path / "through", features=none)
+    assert "runs in each epoch" in messages
+    assert "PNEUMOSCOPE_FEATURES_GB allows 0 GB" in messages
     tolerance = 1e-5 if precision == "32-true" else 2e-3
     for key, value in through.model.state_dict().items():
         torch.testing.assert_close(kept.model.state_dict()[key], value, rtol=0, atol=tolerance, msg=key)
-    start = build(made.recipe).head.dense[0].weight
+    start = build(training_plan.recipe).head.dense[0].weight
     assert float((kept.model.head.dense[0].weight - start).detach().abs().max()) > 10 * tolerance  # it did learn
     files = [{path.name.split(".")[0] for path in done.folder.iterdir()} for done in (kept, through)]
     assert files[0] - files[1] == {"features"}
@@ -121,10 +121,10 @@ def test_a_frozen_backbone_stays_as_it_was_where_images_are_augmented(
     phantom_set: Manifest, weights: Path, tmp_path: Path
 ) -> None:
     """Its batch-norm statistics too: they are part of what is frozen."""
-    made = plan(frozen(weights, "augment.rotation=10", "training.epochs=1"), phantom_set)
-    done, said = run(made, tmp_path / "run")
-    assert "the recipe augments" in said
-    for key, value in build(made.recipe).trunk.state_dict().items():
+    training_plan = plan(frozen(weights, "augment.rotation=10", "training.epochs=1"), phantom_set)
+    done, messages = run(training_plan, tmp_path / "run")
+    assert "the recipe augments" in messages
+    for key, value in build(training_plan.recipe).trunk.state_dict().items():
         assert torch.equal(done.model.trunk.state_dict()[key], value), key
 
 
@@ -135,8 +135,8 @@ class Stop(Exception):  # noqa: N818
 def test_a_killed_run_resumes_to_the_same_weights(
     phantom_set: Manifest, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = plan(frozen(weights), phantom_set)
-    whole, _ = run(made, tmp_path / "whole")
+    training_plan = plan(frozen(weights), phantom_set)
+    whole, _ = run(training_plan, tmp_path / "whole")
     original = Learner.training_step
 
     def dies_in_the_third_epoch(self: Learner, batch: Batch, batch_idx: int) -> torch.Tensor:
@@ -146,8 +146,8 @@ def test_a_killed_run_resumes_to_the_same_weights(
 
     with monkeypatch.context() as patched, pytest.raises(Stop):
         patched.setattr(Learner, "training_step", dies_in_the_third_epoch)
-        run(made, tmp_path / "cut")
-    resumed, _ = run(made, tmp_path / "cut", resume=True)
+        run(training_plan, tmp_path / "cut")
+    resumed, _ = run(training_plan, tmp_path / "cut", resume=True)
     assert same(whole, resumed)
 
 
@@ -239,8 +239,8 @@ def test_a_process_killed_while_it_learns_leaves_no_maps(phantom_set: Manifest, 
         "import sys; from pathlib import Path; "
         "from pneumoscope.data.manifest import read_manifest; from pneumoscope.training.loop.fit import fit; "
         "from pneumoscope.training.plan import plan; from pneumoscope.recipes.recipe import load_recipe; "
-        "recipe, data, out = sys.argv[1:]; made = plan(load_recipe(recipe), read_manifest(Path(data))); "
-        "train(made, Path(out), device='cpu')"
+        "recipe, data, out = sys.argv[1:]; training_plan = plan(load_recipe(recipe), read_manifest(Path(data))); "
+        "train(training_plan, Path(out), device='cpu')"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(recipe), str(manifest), str(tmp_path / "run")])
     deadline = time.monotonic() + 240

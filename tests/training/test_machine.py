@@ -33,11 +33,17 @@ def test_memory_that_was_freed_is_used_again_without_page_faults() -> None:
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libgomp serves torch on Linux only")
-@pytest.mark.parametrize(("said", "taken"), [({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
-def test_libgomp_itself_reports_short_spins_unless_the_user_says_otherwise(said: dict[str, str], taken: str) -> None:
-    kept = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
+@pytest.mark.parametrize(("environment", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
+def test_libgomp_itself_reports_short_spins_unless_the_user_says_otherwise(
+    environment: dict[str, str], spins: str
+) -> None:
+    inherited = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     program = [sys.executable, "-c", "import pneumoscope.training"]
     done = subprocess.run(
-        program, env=kept | said | {"OMP_DISPLAY_ENV": "verbose"}, capture_output=True, text=True, check=True
+        program,
+        env=inherited | environment | {"OMP_DISPLAY_ENV": "verbose"},
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    assert f"GOMP_SPINCOUNT = '{taken}'" in done.stderr
+    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr

@@ -86,8 +86,8 @@ class Text(HTMLParser):
 
 
 def test_the_page_says_that_the_best_is_optimistic_and_what_it_measured() -> None:
-    made = summary(trial(1, 0.8), trial(2, 0.9), trial(3, None, why="after step 1 of 5"))
-    page = Text(render_search_page(made))
+    study_summary = summary(trial(1, 0.8), trial(2, 0.9), trial(3, None, why="after step 1 of 5"))
+    page = Text(render_search_page(study_summary))
     for words in (
         DISCLAIMER,
         "2 trials measured, 1 ended early, 0 failed, of 3 planned",
@@ -102,7 +102,7 @@ def test_the_page_says_that_the_best_is_optimistic_and_what_it_measured() -> Non
         assert words in page.text
     assert "script" not in page.tags
     assert "b" not in page.tags  # a key is text, not markup
-    assert not re.search(r"https?://", render_search_page(made))
+    assert not re.search(r"https?://", render_search_page(study_summary))
 
 
 def test_a_comparison_takes_the_place_of_the_advice() -> None:
@@ -169,5 +169,5 @@ def test_bars_are_as_long_as_their_shares() -> None:
 
 
 def test_a_summary_survives_its_own_json() -> None:
-    made = summary(trial(1, 0.8), comparison=COMPARISON)
-    assert StudySummary.model_validate_json(made.to_json()) == made
+    study_summary = summary(trial(1, 0.8), comparison=COMPARISON)
+    assert StudySummary.model_validate_json(study_summary.to_json()) == study_summary

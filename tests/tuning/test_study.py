@@ -43,9 +43,9 @@ def settings(session: study.StudySession) -> list[dict[str, Any]]:
 
 
 def test_folds_keep_groups_together_leave_test_out_and_choose_no_epoch_on_what_they_measure(job: MakeJob) -> None:
-    made = job()
-    data = select_data(made.plan)
-    table = made.plan.manifest.table
+    search_job = job()
+    data = select_data(search_job.plan)
+    table = search_job.plan.manifest.table
     assert set(data.manifest.table.sha256) == set(table.sha256[table["split"] != "test"])
     folds = deal_folds(data, 4, seed=0)
     measured = np.concatenate([fold.measure for fold in folds])
@@ -136,8 +136,8 @@ def test_a_study_of_something_else_is_not_joined(job: MakeJob, pretended: list[f
 def test_a_worker_killed_by_the_system_loses_its_trial_to_another(
     job: MakeJob, pretended: list[float], tmp_path: Path
 ) -> None:
-    made = job(heartbeat=1)
-    (tmp_path / "job").write_bytes(pickle.dumps(made))
+    search_job = job(heartbeat=1)
+    (tmp_path / "job").write_bytes(pickle.dumps(search_job))
     code = (
         "import pickle, sys, time, pathlib\n"
         "from pneumoscope.tuning import study\n"
@@ -149,7 +149,7 @@ def test_a_worker_killed_by_the_system_loses_its_trial_to_another(
         assert worker.stdout is not None
         assert worker.stdout.readline() == "taken\n"
         worker.send_signal(signal.SIGKILL)
-    session = study.search(made, 1)
+    session = study.search(search_job, 1)
     assert finished_slots(session) == Counter(range(4))
     lost = session.study.get_trials(states=(TrialState.FAIL,))
     assert [trial.user_attrs[SLOT] for trial in lost] == [0]
@@ -197,14 +197,14 @@ def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: lis
     assert summary.importance["optimizer.lr"] > summary.importance["optimizer.momentum"]
 
 
-def test_nested_searches_anew_without_each_outer_fold(job: MakeJob, pretended: list[float]) -> None:
-    made = job(trials=3, sampler="random")
-    found = nested_cv.compare_nested(made, 3, 1)
-    data = select_data(made.plan)
-    assert found.positives == int((data.targets == 0).sum())  # every image is measured once
-    assert len(found.chosen) == 3
+def test_nested_searches_again_without_each_outer_fold(job: MakeJob, pretended: list[float]) -> None:
+    search_job = job(trials=3, sampler="random")
+    comparison = nested_cv.compare_nested(search_job, 3, 1)
+    data = select_data(search_job.plan)
+    assert comparison.positives == int((data.targets == 0).sum())  # every image is measured once
+    assert len(comparison.chosen) == 3
     assert len(pretended) == 3 * (3 + 2)
-    storage = open_storage(made.url)
+    storage = open_storage(search_job.url)
     from optuna import load_study
 
     for number, fold in enumerate(deal_folds(data, 3, 0), start=1):
@@ -215,10 +215,10 @@ def test_nested_searches_anew_without_each_outer_fold(job: MakeJob, pretended: l
 
 def test_repeated_measures_both_on_other_folds(job: MakeJob, pretended: list[float]) -> None:
     session = study.search(job(trials=2), 1)
-    found = nested_cv.compare_repeated(session, {"optimizer.lr": 0.1, "optimizer.momentum": 0.0}, 2)
-    assert found.positives == 2 * int((session.data.targets == 0).sum())
-    assert found.difference.value is not None
-    assert found.difference.value < 0  # worse than the recipe's own lr of .01
+    comparison = nested_cv.compare_repeated(session, {"optimizer.lr": 0.1, "optimizer.momentum": 0.0}, 2)
+    assert comparison.positives == 2 * int((session.data.targets == 0).sum())
+    assert comparison.difference.value is not None
+    assert comparison.difference.value < 0  # worse than the recipe's own lr of .01
 
 
 def test_a_claim_is_given_once(tmp_path: Path) -> None:

@@ -107,12 +107,12 @@ def run(
 
 
 @pytest.fixture(scope="module")
-def made(networks: list[ComparisonEntry], data: Manifest, folder: Path, ledger: Ledger) -> Comparison:
+def comparison(networks: list[ComparisonEntry], data: Manifest, folder: Path, ledger: Ledger) -> Comparison:
     return run(networks, data, folder, ledger)
 
 
-def test_networks_are_ranked_as_scikit_learn_ranks_them(made: Comparison, data: Manifest, folder: Path) -> None:
-    (table,) = made.tables
+def test_networks_are_ranked_as_scikit_learn_ranks_them(comparison: Comparison, data: Manifest, folder: Path) -> None:
+    (table,) = comparison.tables
     truth = (data.part("validation").table["label"] == "covid-19").to_numpy()
     expected = {}
     for name in ("short", "long"):
@@ -125,11 +125,11 @@ def test_networks_are_ranked_as_scikit_learn_ranks_them(made: Comparison, data: 
     assert last.versus_best is not None
     difference = min(expected.values()) - max(expected.values())
     assert last.versus_best.difference.value == pytest.approx(difference, abs=1e-9)
-    assert made.data == data.rows_hash()
+    assert comparison.data == data.rows_hash()
 
 
-def test_a_network_that_fails_or_lacks_its_weights_costs_the_others_nothing(made: Comparison) -> None:
-    left_out = {row.name: row for row in made.not_run}
+def test_a_network_that_fails_or_lacks_its_weights_costs_the_others_nothing(comparison: Comparison) -> None:
+    left_out = {row.name: row for row in comparison.not_run}
     assert left_out["wild"].status == "failed"
     assert "the loss is nan" in left_out["wild"].reason
     assert left_out["resnet18-pretrained"].status == "not run"
@@ -137,13 +137,13 @@ def test_a_network_that_fails_or_lacks_its_weights_costs_the_others_nothing(made
 
 
 def test_test_is_opened_once_for_the_finalists_and_all_is_kept(
-    made: Comparison, networks: list[ComparisonEntry], data: Manifest, folder: Path, ledger: Ledger
+    comparison: Comparison, networks: list[ComparisonEntry], data: Manifest, folder: Path, ledger: Ledger
 ) -> None:
     test = data.part("test").table
     (opened, by), *more = ledger.openings
     assert not more
     assert opened == sorted(set(test["sha256"]))
-    (table,) = made.tables
+    (table,) = comparison.tables
     assert all(final.name in by for final in table.finals)
     assert table.rows[0].name in [final.name for final in table.finals]
     final = table.finals[0]
@@ -160,9 +160,9 @@ def test_test_is_opened_once_for_the_finalists_and_all_is_kept(
 
 
 def test_the_opening_is_evidence_about_each_finalist_and_on_its_card(
-    made: Comparison, data: Manifest, folder: Path
+    comparison: Comparison, data: Manifest, folder: Path
 ) -> None:
-    for final in made.tables[0].finals:
+    for final in comparison.tables[0].finals:
         bundle = folder / "runs" / final.name / "bundle"
         [opening] = evidence.openings(evidence.read(bundle, final.evaluation.identity))
         assert (opening.command, opening.images) == ("pneumoscope compare", len(data.part("test")))
@@ -172,7 +172,7 @@ def test_the_opening_is_evidence_about_each_finalist_and_on_its_card(
 
 
 def test_a_comparison_without_finals_leaves_test_closed(
-    made: Comparison, networks: list[ComparisonEntry], data: Manifest, folder: Path
+    comparison: Comparison, networks: list[ComparisonEntry], data: Manifest, folder: Path
 ) -> None:
     untouched = Ledger()
     closed = run(networks, data, folder, untouched, finalists=0)
@@ -181,9 +181,9 @@ def test_a_comparison_without_finals_leaves_test_closed(
     assert not closed.tables[0].finals
 
 
-def test_what_is_written_says_the_same(made: Comparison, folder: Path) -> None:
+def test_what_is_written_says_the_same(comparison: Comparison, folder: Path) -> None:
     kept = Comparison.model_validate(json.loads((folder / "comparison.json").read_text()))
-    assert kept.tables[0].rows == made.tables[0].rows
+    assert kept.tables[0].rows == comparison.tables[0].rows
     page = (folder / "comparison.html").read_text()
     assert "http:" not in page  # nothing is loaded from anywhere
     assert "https:" not in page
@@ -193,10 +193,10 @@ def test_what_is_written_says_the_same(made: Comparison, folder: Path) -> None:
     assert len(lines) == 1 + len(kept.tables[0].rows) + len(kept.tables[0].finals)
 
 
-def test_latency_memory_and_operations_are_of_the_network(made: Comparison) -> None:
+def test_latency_memory_and_operations_are_of_the_network(comparison: Comparison) -> None:
     """Multiply-adds by hand: 3x3 convolutions of 32, 64, 64, 128, 256 on 32, 16, 8, 4, 2 pixels, then 8 and 1 units."""
     by_hand = 9 * (32**2 * 32 + 16**2 * 32 * 64 + 8**2 * 64 * 64 + 4**2 * 64 * 128 + 2**2 * 128 * 256) + 256 * 8 + 8
-    cost = made.tables[0].rows[0].cost
+    cost = comparison.tables[0].rows[0].cost
     assert cost.operations == by_hand
     assert cost.latency is not None
     assert np.isfinite(cost.latency)
@@ -206,14 +206,14 @@ def test_latency_memory_and_operations_are_of_the_network(made: Comparison) -> N
     assert cost.memory_bytes > cost.model_bytes
 
 
-def test_an_experiment_is_drawn_for_each_recipe_and_setting(made: Comparison) -> None:
+def test_an_experiment_is_drawn_for_each_recipe_and_setting(comparison: Comparison) -> None:
     """A picture for each recipe of a table, named so that the page finds it under its setting."""
     rows = tuple(
         row.model_copy(update={"recipe": "cnn-150", "settings": {"optimizer.lr": value}})
-        for row, value in zip(made.tables[0].rows, ("0.1", "0.01"), strict=True)
+        for row, value in zip(comparison.tables[0].rows, ("0.1", "0.01"), strict=True)
     )
-    table = made.tables[0].model_copy(update={"rows": rows})
-    experiment = made.model_copy(update={"tables": (table,), "grid": {"optimizer.lr": ("0.1", "0.01")}})
+    table = comparison.tables[0].model_copy(update={"rows": rows})
+    experiment = comparison.model_copy(update={"tables": (table,), "grid": {"optimizer.lr": ("0.1", "0.01")}})
     figures = draw_figures(experiment)
     assert to_png(figures["cnn-150-optimizer-lr-1"]).startswith(b"\x89PNG")
     page = render_comparison_page(experiment, figures)

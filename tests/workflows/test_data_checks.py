@@ -35,8 +35,8 @@ def leaking(phantom_set: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         shutil.copyfile(root / row["image"], folder / row["image"])
     shutil.copyfile(root / tested["image"], folder / "again.png")
     copied.append({**tested, "image": "again.png", "split": "train", "group": "somebody", "patient_id": "somebody"})
-    made = Manifest.from_rows(copied, dict.fromkeys(phantom_set.roots, folder))
-    return plan(load_recipe("lenet-128", ["task.classes=[covid-19, normal, viral-pneumonia]"]), made)
+    manifest = Manifest.from_rows(copied, dict.fromkeys(phantom_set.roots, folder))
+    return plan(load_recipe("lenet-128", ["task.classes=[covid-19, normal, viral-pneumonia]"]), manifest)
 
 
 def test_nothing_is_trained_where_a_test_image_is_in_train(
@@ -53,6 +53,6 @@ def test_nothing_is_trained_where_a_test_image_is_in_train(
 
 def test_what_is_allowed_is_on_the_card_with_its_reason(leaking: Plan) -> None:
     report = check_plan(leaking, allowed={"duplicates-across-parts": "to show the leak"})
-    kept = summarise_checks(report)
-    assert {note.name: note.because for note in kept.findings}["duplicates-across-parts"] == "to show the leak"
-    assert kept.data == leaking.manifest.rows_hash()
+    summary = summarise_checks(report)
+    assert {note.name: note.because for note in summary.findings}["duplicates-across-parts"] == "to show the leak"
+    assert summary.data == leaking.manifest.rows_hash()

@@ -1,4 +1,4 @@
-"""What is compared: recipes times grid times seeds, each fitted to the question, checked before anything is trained."""
+"""The entries of a comparison: recipes times grid times seeds, each fitted to the question and checked."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pneumoscope.training.networks.weights import find_weights, require_hub
 from pneumoscope.training.plan import Plan, plan
 
 AS_PUBLISHED = "recipe"
-"""Value of a grid that leaves the recipe's own."""
+"""Value of a grid that leaves the recipe's own value."""
 
 _SCOPED = re.compile(r"^([\w*?.\[\]-]+):(?=[\w.\[\]]+=)")
 _UNSAFE = re.compile(r"[^\w.+=-]+")
@@ -26,7 +26,7 @@ _UNSAFE = re.compile(r"[^\w.+=-]+")
 
 @dataclass(frozen=True)
 class ComparisonEntry:
-    """One network to train: ``name`` is its folder's too. ``problem`` says why it can't be run, if it can't."""
+    """One network to train: ``name`` is its folder's too. ``problem`` says why it cannot be run; empty where it can."""
 
     name: str
     recipe: Recipe
@@ -65,7 +65,7 @@ def _split(text: str) -> list[str]:
 
 
 def sets_for(name: str, sets: Sequence[str]) -> list[str]:
-    """Return the changes that are meant for a recipe, of ``key=value`` (for all) and ``recipe-*:key=value``."""
+    """Return the changes that apply to a recipe, of ``key=value`` (for all) and ``recipe-*:key=value``."""
     chosen = []
     for text in sets:
         match = _SCOPED.match(text)
@@ -77,10 +77,10 @@ def sets_for(name: str, sets: Sequence[str]) -> list[str]:
 
 
 def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
-    """Return the changes that make a recipe ask the comparison's question of the data that are there.
+    """Return the changes that make a recipe ask the comparison's question of these data.
 
     A binary recipe tells the target from normal and leaves other labels out. One of several classes tells apart all
-    classes that the data have, the target first. A recipe that does so already is left as it is.
+    classes that the data have, the target first. A recipe that already does so is not changed.
     """
     task = recipe.task
     if task.kind == "binary":
@@ -109,7 +109,7 @@ def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
 
 
 def check_weights(recipe: Recipe) -> None:
-    """Raise `WeightsError` unless the weights that a recipe starts from can be had."""
+    """Raise `WeightsError` unless the weights that a recipe starts from are available."""
     pretrained = recipe.network.pretrained
     if isinstance(pretrained, Pretrained):
         find_weights(pretrained)
@@ -128,8 +128,8 @@ def plan_entries(
 ) -> list[ComparisonEntry]:
     """Return all networks of a comparison, in the order of the names.
 
-    A network whose weights can't be had is kept with its reason; every other contradiction is an error now, before
-    the first of them is trained.
+    A network whose weights are not available stays in the list with its reason. Every other contradiction is an error
+    now, before the first network is trained.
 
     Args:
         names: Recipes, their names or YAML files; ``all`` stands for every recipe of a published system and for the
@@ -161,7 +161,7 @@ def plan_entries(
     unused = [text for text in sets if not any(sets_for(_stem(name), [text]) for name in chosen)]
     if unused:
         raise UsageError(
-            f"--set {unused[0]}", "is meant for none of the recipes.", f"They are: {', '.join(map(_stem, chosen))}."
+            f"--set {unused[0]}", "applies to none of the recipes.", f"They are: {', '.join(map(_stem, chosen))}."
         )
     by_name: dict[str, ComparisonEntry] = {}
     for name in chosen:
@@ -212,7 +212,7 @@ def _entry(
         fitted = plan(recipe, manifest)
         build_unweighted(fitted.recipe)
     except PneumoscopeError as error:
-        # Which of twenty it was is what the reader needs first.
+        # The reader first needs to know which of twenty networks it was.
         raise type(error)(f"{slug}: {error.thing}", error.problem, error.way_out) from error
     try:
         check_weights(recipe)

@@ -1,4 +1,4 @@
-"""The finals: the test part is opened once, for the networks that validation chose, and that is written down."""
+"""The finalists on test: the test part is opened once, for the networks that validation chose, and on the record."""
 
 from __future__ import annotations
 
@@ -48,8 +48,8 @@ def open_test(
 ) -> tuple[list[RankedTable], str]:
     """Measure the finalists of all tables on test, after one opening for them all.
 
-    What was measured is kept in the folder: the same finalists are not opened again. Each finalist's bundle gets the
-    opening as evidence, and its card and report show it.
+    The results are stored in the folder, so that the same finalists do not open the part again. Each finalist's bundle
+    gets the opening as evidence, and its card and report show it.
 
     Returns:
         The tables with their finals, and a sentence on what was opened.

@@ -62,7 +62,7 @@ def rank_networks(
     """Return one table for each question that the finished runs answer, the largest one first.
 
     Args:
-        results: Of all entries; those without a finished run are passed over.
+        results: Of all entries; those without a finished run are left out.
         root: The comparison's folder.
         config: Metric, margin, limits.
         seed: Of the resampling.
@@ -213,7 +213,7 @@ def _seeds(
 
 
 def count_sources(results: Sequence[EntryResult]) -> dict[str, int]:
-    """Return images by source over all that any network was given."""
+    """Return the number of images by source, over the data of all networks."""
     counts: Counter[str] = Counter()
     for result in results:
         if result.entry.plan is not None:

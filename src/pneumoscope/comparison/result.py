@@ -1,8 +1,7 @@
 """A comparison: networks on the same images, ranked on validation, each difference with its test.
 
-What a comparison says is fixed here, apart from how the networks were trained (``compare/``) and how it is shown
-(``report/comparison.py``). Networks stand in one table only if they answer the same question on the same images: a
-binary network is not ranked against one of four classes.
+These records are stored as ``comparison.json``. Networks are in one table only if they answer the same question on the
+same images: a binary network is not ranked against one of four classes.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Cost(Frozen):
     model_bytes: int
     latency: float | None = Field(description="median seconds for one image, one thread, the graph alone")
     latency_range: tuple[float, float] | None = Field(description="10th and 90th percentile of it")
-    memory_bytes: int | None = Field(description="what loading and running the graph adds to a process at its peak")
+    memory_bytes: int | None = Field(description="memory that the graph adds to a process, at its peak")
 
 
 class NetworkRow(Frozen):
@@ -41,9 +40,9 @@ class NetworkRow(Frozen):
 
     name: str
     recipe: str
-    settings: dict[str, str] = Field(description="what --grid set")
+    settings: dict[str, str] = Field(description="settings that --grid set")
     seed: int
-    changes: tuple[str, ...] = Field(description="what was changed of the recipe as it is published")
+    changes: tuple[str, ...] = Field(description="changes of the published recipe")
     identity: str = Field(description="of the bundle")
     run: str = Field(description="folder, relative to the comparison's")
     kept_epoch: int
@@ -52,7 +51,7 @@ class NetworkRow(Frozen):
     classes: tuple[str, ...]
     cost: Cost
     curve: tuple[dict[str, float], ...] = Field(description="metrics.csv, a row an epoch")
-    reported: dict[str, Any] = Field(description="what the recipe's source reports, of its own data")
+    reported: dict[str, Any] = Field(description="figures that the recipe's source reports, of its own data")
     versus_best: Paired | None = Field(description="this network less the best one; None for the best itself")
 
 

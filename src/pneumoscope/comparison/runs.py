@@ -1,4 +1,4 @@
-"""Trains what is compared, one run a network, and measures what each costs; resumable, one failure costs one row."""
+"""The runs of a comparison, one a network: their results, and what each network costs."""
 
 from __future__ import annotations
 
@@ -30,7 +30,14 @@ COST = "cost.json"
 
 @dataclass(frozen=True)
 class EntryResult:
-    """What became of an entry: ``folder`` is its finished run's."""
+    """The result of an entry.
+
+    Args:
+        entry: The network.
+        status: Whether its run is finished.
+        folder: Of its run.
+        reason: Why there is no finished run; empty where there is one.
+    """
 
     entry: ComparisonEntry
     status: Literal["done", "not run", "failed"]
@@ -39,7 +46,7 @@ class EntryResult:
 
 
 def is_finished(plan: Plan, folder: Path) -> bool:
-    """Return whether ``folder`` holds the whole run of this plan.
+    """Return whether ``folder`` holds the finished run of this plan.
 
     Raises:
         RunError: It holds a run of another recipe or other data.
@@ -77,7 +84,7 @@ def read_probabilities(folder: Path, labels: Sequence[str], hashes: Sequence[str
     path = folder / "predictions.parquet"
     table = pq.read_table(path, columns=["sha256", *(f"p_{label}" for label in labels)])
     if table.column("sha256").to_pylist() != list(hashes):
-        raise RunError(str(path), "is not of the validation images of this manifest.", f"Delete {folder}.")
+        raise RunError(str(path), "does not hold the validation images of this manifest.", f"Delete {folder}.")
     probabilities = np.column_stack([table.column(f"p_{label}").to_numpy() for label in labels]).astype(np.float64)
     if np.isnan(probabilities).any():
         raise RunError(str(path), "has images that could not be predicted.", "Check the images: data check")
@@ -93,7 +100,7 @@ def count_operations(recipe: Recipe) -> int:
 
 
 def _training_seconds(folder: Path) -> float | None:
-    """Return the seconds of all epochs and of a frozen backbone's pass; None for a run without a clock."""
+    """Return the seconds of all epochs and of a frozen backbone's pass; None for a run without ``timing.json``."""
     timing, features = folder / "timing.json", folder / "features.json"
     if not timing.is_file():
         return None

@@ -92,9 +92,9 @@ class BundleGraph(nn.Module):
         return probabilities, logits, self._heatmap(features), embedding, distance.min(1).values
 
     def _heatmap(self, features: Tensor) -> Tensor:
-        """Return Grad-CAM of each class, scaled so that its largest value is 1; 0 where nothing speaks for it."""
+        """Return Grad-CAM of each class, scaled so that its largest value is 1; 0 where no region supports it."""
         channel_weights = self.model.head.backward_map(features)
-        if self.model.unit_of is not None:  # one unit: what speaks against it speaks for the other class
+        if self.model.unit_of is not None:  # one unit: evidence against its class is evidence for the other class
             pair = (channel_weights, -channel_weights)
             channel_weights = torch.cat(pair if self.model.unit_of == 0 else pair[::-1], dim=1)
         n, d, h, w = features.shape

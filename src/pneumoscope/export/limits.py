@@ -1,4 +1,4 @@
-"""What a model has never seen, in sentences that follow from its training data; cards and screens show them.
+"""The limits of a model, in sentences that follow from its training data and classes; cards and screens show them.
 
 The table of known sources holds facts from their papers and from comparing their images; the rest is counted.
 """
@@ -43,7 +43,7 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "position of tubes, lines and devices": ("support-devices",),
     }
 )
-"""What readers expect of a chest radiograph's report -> the labels that cover it, whether the vocabulary has them."""
+"""A finding that a reader of chest radiographs expects -> the labels that cover it, in the vocabulary or not."""
 
 NEVER = ("any finding on lateral views, CT or other body parts",)
 

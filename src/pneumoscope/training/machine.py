@@ -1,4 +1,4 @@
-"""What this machine can do: device, precision, and the versions that a run records."""
+"""This machine: its device and precision, and the versions that a run records."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
 
 
 def choose_device(wanted: str) -> str:
-    """Return ``cpu``, ``cuda`` or ``mps``; ``auto`` takes the fastest that is there.
+    """Return ``cpu``, ``cuda`` or ``mps``; ``auto`` takes the fastest that is available.
 
     Raises:
-        UsageError: The wanted one is unknown or not there.
+        UsageError: The wanted one is unknown or not available.
     """
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return next(name for name, has in there.items() if has)
     if not there.get(wanted, False):
         rule = "is not one of auto, cpu, cuda, mps" if wanted not in there else "is not available on this machine"
-        raise UsageError(f"--device {wanted}", f"{rule}.", "Leave it out to take what is there.")
+        raise UsageError(f"--device {wanted}", f"{rule}.", "Leave it out to take the fastest that is available.")
     return wanted
 
 

@@ -1,4 +1,4 @@
-"""From a recipe and a manifest to what training needs, with every contradiction reported before the first step."""
+"""The plan of a training: recipe and manifest that fit each other; contradictions are errors before the first step."""
 
 from __future__ import annotations
 

@@ -101,7 +101,7 @@ def refuse_test(part: str) -> None:
     if part == "test":
         raise RunError(
             "the test part",
-            "is not for choosing: what was chosen on it has no test left.",
+            "is not for choosing: settings that were chosen on it have no test left.",
             "Leave --split out, and evaluate the best run on test once: pneumoscope evaluate --split test.",
         )
 
@@ -123,7 +123,7 @@ def choose_folds(plan: Plan, folds: int | None, split: str | None) -> int:
         split: A part to measure instead.
 
     Raises:
-        RunError: Selecting on test.
+        RunError: The part is test.
         UsageError: A part that is not for ranking, or both a part and folds.
     """
     if split is None:

@@ -15,7 +15,7 @@ Scalar = bool | int | float | str | None
 
 
 class StudyTrial(Frozen):
-    """One setting and what came of it."""
+    """One setting and its result."""
 
     number: int = Field(description="from 1, in the order planned")
     state: Literal["complete", "pruned", "failed", "running", "waiting"]
@@ -39,7 +39,7 @@ class AtPrecision(Frozen):
 
 
 class TuningComparison(Frozen):
-    """The recipe as it stands against the tuned one, on predictions that the search did not see as they are here."""
+    """The recipe as it stands against the tuned one, on predictions that did not choose the settings in this form."""
 
     how: str
     caution: str
@@ -52,7 +52,7 @@ class TuningComparison(Frozen):
 
 
 class StudySummary(Frozen):
-    """All that is known of a search."""
+    """A finished search, as ``study.json`` stores it."""
 
     schema_version: int = 1
     disclaimer: str = DISCLAIMER

@@ -1,4 +1,4 @@
-"""What a search may change, and between which values: one validated YAML file.
+"""The space of a search: what it may change, and between which values, in one validated YAML file.
 
 Values are kept as the study's database keeps them: numbers, texts, true, false and null as they are, a list or mapping
 as YAML in one line. A point is turned into the changes that `--set` takes, so that a search can do what a person can.

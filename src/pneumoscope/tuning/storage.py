@@ -2,7 +2,7 @@
 
 All trials of a study are planned as numbered *slots* that wait in the database. A worker takes a waiting slot in one
 atomic step, so that however many workers there are, on however many machines, each slot is worked on once and their
-number is the number asked for. A worker that dies is known by its missing heartbeat: its slot goes back into the queue.
+number is the number asked for. A missing heartbeat shows that a worker has died: its slot goes back into the queue.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ PATIENCE = 60
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Heartbeats are experimental in Optuna since 2021; nobody here can act on the notice."""
+    """Silence Optuna's notice that heartbeats are experimental: no user can act on it."""
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)
@@ -105,7 +105,7 @@ def requeue(study: Study, trial: FrozenTrial, lost: bool = True) -> None:
 
     Args:
         study: Its study.
-        trial: Which did not end as a trial should.
+        trial: A trial that did not end by itself.
         lost: Its worker died, which may be its fault: it is tried three times at most.
     """
     attempt = int(trial.user_attrs.get(ATTEMPT, 1)) + lost
@@ -164,7 +164,7 @@ def claim(storage: RDBStorage, name: str) -> bool:
 
 
 def unclaim(storage: RDBStorage, name: str) -> None:
-    """Give a claim back: what it was for was not done."""
+    """Give a claim back: its task was not done."""
     table = Table("pneumoscope_claims", MetaData(), Column("name", String(512), primary_key=True))
     with storage.engine.begin() as connection:
         connection.execute(table.delete().where(table.c.name == name))
@@ -176,7 +176,7 @@ def slots_of(study: Study) -> set[int]:
 
 
 def plan_slots(study: Study, storage: RDBStorage, points: Sequence[Point]) -> int:
-    """See to it that there is a slot for each of ``points``; an empty one leaves the setting to the sampler.
+    """Make sure that there is a slot for each of ``points``; an empty point leaves the setting to the sampler.
 
     One process plans, the others wait for it. Slots that are there already stay as they are.
 
@@ -188,7 +188,7 @@ def plan_slots(study: Study, storage: RDBStorage, points: Sequence[Point]) -> in
     deadline = time.monotonic() + PATIENCE
     while not mine and not wanted <= slots_of(study) and time.monotonic() < deadline:
         time.sleep(0.2)
-    for slot in sorted(wanted - slots_of(study)):  # if nobody else did: the planner was killed half way
+    for slot in sorted(wanted - slots_of(study)):  # the other process may have been killed half way
         study.enqueue_trial(dict(points[slot]), user_attrs={SLOT: slot})
     return len(slots_of(study))
 
@@ -200,7 +200,7 @@ def list_unfinished(study: Study, below: int, *states: TrialState) -> list[Froze
 
 
 def take_trial(study: Study, storage: RDBStorage, below: int) -> tuple[int, FrozenTrial] | None:
-    """Take a waiting slot under ``below``, so that nobody else has it; None if none waits.
+    """Take a waiting slot under ``below``, so that no other worker has it; None if none waits.
 
     Returns:
         The trial's id in the database, and what it says.
@@ -208,7 +208,7 @@ def take_trial(study: Study, storage: RDBStorage, below: int) -> tuple[int, Froz
     study_id = storage.get_study_id_from_name(study.study_name)
     for trial in list_unfinished(study, below, TrialState.WAITING):
         trial_id = storage.get_trial_id_from_study_id_trial_number(study_id, trial.number)
-        storage.record_heartbeat(trial_id)  # first: one that dies right after taking it must be missed too
+        storage.record_heartbeat(trial_id)  # first, so that a worker that dies right afterwards is missed too
         try:
             if storage.set_trial_state_values(trial_id, TrialState.RUNNING):
                 return trial_id, trial

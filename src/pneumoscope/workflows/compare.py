@@ -1,4 +1,4 @@
-"""The whole comparison: train, rank, recommend, open test once, and write what a reader wants to see."""
+"""A comparison as a list of steps: plan, check, train, rank, recommend, open test once, write the pages."""
 
 from __future__ import annotations
 
@@ -191,9 +191,9 @@ def run_comparison(
 
 
 def _notes(results: Sequence[EntryResult], checks: Mapping[str, CheckReport]) -> tuple[str, ...]:
-    """Return what a reader must know of all networks together."""
+    """Return the notes on all networks together: warnings of the data checks, and decisions of the plans."""
     plans = {result.entry.name: result.entry.plan for result in results if result.entry.plan is not None}
-    first: dict[str, None] = {}  # a set that keeps its order: entries share data, and so what is said of it
+    first: dict[str, None] = {}  # a set in order: entries share data, and so the notes on them
     if any(plan.manifest.table["source"].str.startswith("synthetic").any() for plan in plans.values()):
         first["synthetic: drawn images, no patients; the figures say nothing about radiographs"] = None
     for report in checks.values():
@@ -257,7 +257,7 @@ def run_all(
     device: str,
     callbacks: Callbacks = SILENT,
 ) -> list[EntryResult]:
-    """Train every entry that can be trained, each into ``folder``/its name; finished ones are left as they are.
+    """Train every entry that can be trained, each into ``folder``/its name; finished ones are not trained again.
 
     Raises:
         KeyboardInterrupt: The user stopped it; the same command goes on.
@@ -288,7 +288,10 @@ def run_all(
                 results.append(EntryResult(entry, "done", where))
             except PneumoscopeError as error:
                 results.append(EntryResult(entry, "failed", where, str(error)))
-            except (RuntimeError, MemoryError) as error:  # torch's: out of memory, an operator that a device lacks
+            except (
+                RuntimeError,
+                MemoryError,
+            ) as error:  # torch: out of memory, or an operator is missing
                 first = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 results.append(EntryResult(entry, "failed", where, f"{type(error).__name__}: {first}"))
             if results[-1].status == "failed":

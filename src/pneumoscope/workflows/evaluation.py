@@ -73,9 +73,9 @@ def add_figures(card: Card, fitted: FittedRun, validation: ValidationFigures) ->
 def write_results(
     folder: Path, card: Card, identity: str, validation: ValidationFigures, *, kept_epoch: int
 ) -> Evaluation:
-    """Write what a reader wants to see into the run's folder.
+    """Write the results into the run's folder: figures, predictions, report and curves.
 
-    That is ``predictions.parquet``, ``evaluation.json``, ``report.html`` and ``curves.png``.
+    The files are ``predictions.parquet``, ``evaluation.json``, ``report.html`` and ``curves.png``.
 
     Args:
         folder: The run's, with its bundle.

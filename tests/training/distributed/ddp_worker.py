@@ -53,7 +53,7 @@ def keep_first_gradient(path: Path) -> None:
     Learner.on_before_optimizer_step = keep
 
 
-def train_until_the_third_epoch(made: object, folder: Path) -> None:
+def train_until_the_third_epoch(training_plan: object, folder: Path) -> None:
     original = Learner.training_step
 
     def step(self: Learner, batch: Batch, batch_idx: int) -> object:
@@ -63,7 +63,7 @@ def train_until_the_third_epoch(made: object, folder: Path) -> None:
 
     Learner.training_step = step
     try:
-        fit.fit(made, folder, device="cpu")
+        fit.fit(training_plan, folder, device="cpu")
     except Stop:
         Learner.training_step = original
 
@@ -90,20 +90,20 @@ def norm_differences(ranks: Ranks) -> list[float]:
 
 def main(recipe: str, manifest: Path, out: Path) -> None:
     fit.choose_precision = lambda device: "32-true"  # bfloat16 would hide what is compared
-    made = plan(load_recipe(recipe), read_manifest(manifest))
+    training_plan = plan(load_recipe(recipe), read_manifest(manifest))
     seen: Seen = []
     with together("cpu") as ranks:
         (out / f"norm.{ranks.rank}.json").write_text(json.dumps(norm_differences(ranks)))
         note_keys(seen)
         if ranks.first:
             keep_first_gradient(out / "gradient.2.pt")
-        fit.fit(made, out / "whole", device="cpu")
+        fit.fit(training_plan, out / "whole", device="cpu")
         (out / f"keys.{ranks.rank}.json").write_text(json.dumps(seen))
-        train_until_the_third_epoch(made, out / "cut")
+        train_until_the_third_epoch(training_plan, out / "cut")
         with ranks.agreed():
             if ranks.first:
                 shutil.copytree(out / "cut", out / "half")
-        fit.fit(made, out / "cut", device="cpu", resume=True)
+        fit.fit(training_plan, out / "cut", device="cpu", resume=True)
 
 
 if __name__ == "__main__":

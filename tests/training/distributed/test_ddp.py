@@ -84,10 +84,10 @@ def both(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tup
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         assert "Warning" not in done.stderr
-        made = plan(small(), phantom_set)
+        training_plan = plan(small(), phantom_set)
         patch.setattr(Learner, "on_before_optimizer_step", gradient_keeper(folder / "gradient.1.pt"))
-        fit.fit(made, folder / "one", device="cpu")
-        fit.fit(made, folder / "half", device="cpu", resume=True)
+        fit.fit(training_plan, folder / "one", device="cpu")
+        fit.fit(training_plan, folder / "half", device="cpu", resume=True)
     return folder, phantom_set
 
 

@@ -56,8 +56,8 @@ class Stop(Exception):  # noqa: N818
 def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
     phantom_set: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = plan(small(), phantom_set)
-    whole = fit(made, tmp_path / "whole", device="cpu")
+    training_plan = plan(small(), phantom_set)
+    whole = fit(training_plan, tmp_path / "whole", device="cpu")
 
     from pneumoscope.training.loop.module import Learner
 
@@ -70,9 +70,9 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
 
     monkeypatch.setattr(Learner, "training_step", dies_in_the_third_epoch)
     with pytest.raises(Stop):
-        fit(made, tmp_path / "cut", device="cpu")
+        fit(training_plan, tmp_path / "cut", device="cpu")
     monkeypatch.setattr(Learner, "training_step", original)
-    resumed = fit(made, tmp_path / "cut", device="cpu", resume=True)
+    resumed = fit(training_plan, tmp_path / "cut", device="cpu", resume=True)
 
     assert resumed.kept_epoch == whole.kept_epoch
     assert (tmp_path / "cut" / "metrics.csv").read_text() == (tmp_path / "whole" / "metrics.csv").read_text()
@@ -127,10 +127,10 @@ def test_extra_and_missing_classes_are_errors_that_name_the_way_out(phantom_set:
 
 
 def test_set_classes_re_derives_the_head_and_says_what_is_left_out(phantom_set: Manifest) -> None:
-    made = plan(small("task.classes=[covid-19, normal]"), phantom_set)
-    assert made.recipe.outputs == 2
-    assert "viral-pneumonia" in made.notes[0]
-    assert set(made.manifest.table["label"]) == {"covid-19", "normal"}
+    training_plan = plan(small("task.classes=[covid-19, normal]"), phantom_set)
+    assert training_plan.recipe.outputs == 2
+    assert "viral-pneumonia" in training_plan.notes[0]
+    assert set(training_plan.manifest.table["label"]) == {"covid-19", "normal"}
 
 
 def test_an_optional_class_joins_when_the_data_have_it(phantom_set: Manifest) -> None:
@@ -142,8 +142,8 @@ def test_an_optional_class_joins_when_the_data_have_it(phantom_set: Manifest) ->
     both = phantom_set.table.copy()
     some = both.groupby("split")["group"].transform("first") == both["group"]
     both.loc[some, "label"] = "lung-opacity"
-    made = plan(recipe, Manifest(both, phantom_set.roots))
-    assert made.recipe.task.classes == ("covid-19", "normal", "viral-pneumonia", "lung-opacity")
+    training_plan = plan(recipe, Manifest(both, phantom_set.roots))
+    assert training_plan.recipe.task.classes == ("covid-19", "normal", "viral-pneumonia", "lung-opacity")
 
 
 def test_too_little_calibration_is_found_before_training(phantom_set: Manifest) -> None:

@@ -221,7 +221,7 @@ def test_recorded_normalisation_is_that_of_the_weights(name: str) -> None:
         assert recipe.input.std == recipe.network.pretrained.std
 
 
-def test_extending_keeps_what_is_not_said_anew() -> None:
+def test_extending_keeps_what_is_not_stated_again() -> None:
     plain, augmented = load_recipe("lenet-128"), load_recipe("lenet-128-augmented")
     assert plain.augment.off
     assert (augmented.augment.rotation, augmented.augment.horizontal_flip) == (10, 0.5)
@@ -238,15 +238,15 @@ def test_four_classes_on_data_with_three_are_an_error_until_it_is_said(phantom_s
     assert recipe.task.classes == FOUR
     with pytest.raises(RecipeError, match=r"no image of Lung opacity.*--set 'task\.classes"):
         plan(recipe, phantom_set)
-    said = with_changes(recipe, ["task.classes=[covid-19, normal, viral-pneumonia]"])
-    assert plan(said, phantom_set).recipe.outputs == 3
-    assert build(said).head.dense[-1].out_features == 3
+    changed = with_changes(recipe, ["task.classes=[covid-19, normal, viral-pneumonia]"])
+    assert plan(changed, phantom_set).recipe.outputs == 3
+    assert build(changed).head.dense[-1].out_features == 3
 
 
 def test_cnn_224_leaves_out_what_its_source_leaves_out_and_says_so(phantom_set: Manifest) -> None:
-    made = plan(load_recipe("cnn-224"), phantom_set)
+    training_plan = plan(load_recipe("cnn-224"), phantom_set)
     left_out = int((phantom_set.table.label == "viral-pneumonia").sum())
-    assert f"left out by the recipe: viral-pneumonia ({left_out})" in made.notes
+    assert f"left out by the recipe: viral-pneumonia ({left_out})" in training_plan.notes
     with pytest.raises(RecipeError, match="does not know: viral-pneumonia"):
         plan(load_recipe("vgg16-binary"), phantom_set)
 

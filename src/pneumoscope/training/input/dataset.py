@@ -143,7 +143,7 @@ def loader(
 ) -> DataLoader[Batch]:
     """Return a loader of this process's share of whole batches, in the part's order if no ``sampler`` is given.
 
-    Read in this process: the images are memory-mapped, workers would only copy.
+    The images are read in this process: they are memory-mapped, and worker processes would only copy them.
     """
     order = range(len(part)) if sampler is None else sampler
     batches = SharedBatches(order, batch_size, drop_last, ranks)
