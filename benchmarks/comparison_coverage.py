@@ -1,4 +1,4 @@
-"""Do comparisons of two models hold what they say? A simulation, with the results in docs/concepts/statistics.md.
+"""Simulates the coverage of comparisons of two models; the results are in docs/concepts/statistics.md.
 
     python benchmarks/comparison_coverage.py [--repeats 400] [--resamples 400] [--only SETTING] [--seed 1]
     python benchmarks/comparison_coverage.py --recommend [--repeats 400]

@@ -1,4 +1,4 @@
-"""Do the 95% intervals hold the truth 95 times in 100? A simulation, with its results in docs/concepts/statistics.md.
+"""Simulates whether the 95% intervals hold the truth 95 times in 100; the results are in docs/concepts/statistics.md.
 
     python benchmarks/interval_coverage.py [--kind closed|losses|bootstrap] [--repeats 2000] [-o coverage.json]
     python benchmarks/interval_coverage.py --table -o coverage.json

@@ -1,4 +1,4 @@
-"""What the benchmarks against Keras share: the twins' environment, a side in a fresh process, figures in words."""
+"""Shared by the benchmarks against Keras: its environment, one side in a fresh process, figures in words."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from typing import Any
 
 HOME = Path(__file__).resolve().parent / "keras_cnn150"
 ENVIRONMENT = HOME / ".venv-keras"
-"""The twins' environment, made on first use; not part of the repository."""
+"""The environment of Keras, made on first use; not part of the repository."""
 
 
-def twin_environment(folder: Path = ENVIRONMENT) -> Path:
-    """Return the twins' Python, making its environment if it is not there or its requirements have changed."""
+def keras_environment(folder: Path = ENVIRONMENT) -> Path:
+    """Return the Python of Keras; make its environment if it is not there or its requirements have changed."""
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     wanted, noted = (HOME / "requirements.txt").read_text(), folder / "installed.txt"
     if not (python.is_file() and noted.is_file() and noted.read_text() == wanted):
@@ -52,13 +52,13 @@ def spread(values: list[float]) -> dict[str, float]:
     return {"median": statistics.median(values), "low": min(values), "high": max(values)}
 
 
-def said(value: dict[str, float], digits: int) -> str:
+def as_text(value: dict[str, float], digits: int) -> str:
     """Return "median (low to high)", or the value where there is one."""
     if value["low"] == value["high"]:
         return f"{value['median']:.{digits}f}"
     return f"{value['median']:.{digits}f} ({value['low']:.{digits}f} to {value['high']:.{digits}f})"
 
 
-def loads_said(loads: list[float]) -> str:
+def format_loads(loads: list[float]) -> str:
     """Return the range of the load averages in words."""
     return f"{min(loads):.1f} to {max(loads):.1f} on {os.cpu_count()} cores"

@@ -1,4 +1,4 @@
-"""A Keras callback that times epochs, for the twins. Runs in their environment."""
+"""A Keras callback that times epochs. It runs in the environment of Keras."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `pneumoscope predict` costs beyond decoding and bare ONNX Runtime, and where its time goes.
+"""Measures what `pneumoscope predict` costs beyond decoding and bare ONNX Runtime, and where its time goes.
 
     python benchmarks/predict.py FOLDER [--model BUNDLE] [--files 500]
 

@@ -1,4 +1,4 @@
-"""5,000 requests and files as nobody would send them, against real servers: no failure, no hang, nothing given away.
+"""Sends 5,000 malformed requests and files to real servers and counts failures, hangs and leaks.
 
     python benchmarks/serve_fuzz.py [--requests 5000] [--seed 1] [-o result.json]
 

@@ -1,4 +1,4 @@
-"""What does the server cost beyond decoding and inference, and does it keep what it took when it is killed?
+"""Measures what the server costs beyond decoding and inference, and what it loses when it is killed.
 
     python benchmarks/serve_load.py [--uploads 2000] [--clients 16 50] [--rounds 2] [--no-kill] [-o result.json]
     python benchmarks/serve_load.py --postgres postgresql://...      (an empty database for each round; see --help)
@@ -157,7 +157,7 @@ def _seconds(process: psutil.Process) -> float:
 def upload(
     server: Server, files: list[str], clients: int, folder: Path, *, kills: bool = False, watch: bool = False
 ) -> dict[str, Any]:
-    """Send files to a server; return what was measured, and each file's fate under ``files``."""
+    """Send files to a server; return what was measured, and each file's outcome under ``files``."""
     listing, out = folder / "files.json", folder / "client.json"
     listing.write_text(json.dumps(files))
     command = [sys.executable, str(HERE / "serve_client.py"), "--port", str(server.port), "--files", str(listing)]
@@ -223,15 +223,15 @@ def bare(files: list[str], processes: int) -> dict[str, Any]:
     """Decode and infer files without a server; the least that must be done."""
     context = multiprocessing.get_context("spawn")
     taken, ready, out = context.Value("q", 0), context.Barrier(processes + 1), context.Queue()
-    made = [context.Process(target=bare_process, args=(files, taken, ready, out)) for _ in range(processes)]
-    for process in made:
+    started = [context.Process(target=bare_process, args=(files, taken, ready, out)) for _ in range(processes)]
+    for process in started:
         process.start()
     ready.wait()
     begun, load = time.perf_counter(), os.getloadavg()[0]
     ready.wait()
     seconds = time.perf_counter() - begun
-    cpu = sum(out.get() for _ in made)
-    for process in made:
+    cpu = sum(out.get() for _ in started)
+    for process in started:
         process.join()
     return {
         "seconds": seconds,
@@ -343,12 +343,12 @@ def main() -> None:
             report["kills"] = {}
             for clients in options.clients:
                 run, server = serve(clients, True)
-                fate = checked(server, run, expected)
+                outcome = checked(server, run, expected)
                 server.stop()
                 del run["files"]
-                report["kills"][f"{clients} clients"] = run | {"fate": fate}
+                report["kills"][f"{clients} clients"] = run | {"outcome": outcome}
                 show(f"kills, {clients} clients", run)
-                print(f"  {json.dumps(fate)}", flush=True)
+                print(f"  {json.dumps(outcome)}", flush=True)
     if options.out:
         write_json(options.out, report)
 

@@ -1,11 +1,11 @@
-"""What models say of each kind of image in each archive: does it know the disease, or the archive?
+"""Measures models on each kind of image of each source: do they know the disease, or the source?
 
     python benchmarks/source_breakdown.py m.parquet BUNDLE [BUNDLE ...] [--split validation]
 
 For every bundle and every (source, label) of one part: the share called the primary class at the card's default
 operating point, with its 95% interval, the share refused, and the AUROC of the primary class against that kind of
 image, once with the primary images of all sources and once with those of the same source only. The last column is the
-honest one: within one archive, the archive's habits give nothing away. Labels that a bundle has no class for are
+one to trust: within one source, the habits of the source give nothing away. Labels that a bundle has no class for are
 measured too, which is the point: what does it make of a disease that it never met? Images that a bundle was trained
 on (its own split was another) flatter it; the table cannot know.
 """

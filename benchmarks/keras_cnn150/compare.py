@@ -32,7 +32,7 @@ from pneumoscope.training.plan import Plan, load_part, plan
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from keras_comparison import ENVIRONMENT, in_fresh_process, loads_said, said, spread, twin_environment  # noqa: E402
+from keras_comparison import ENVIRONMENT, as_text, format_loads, in_fresh_process, keras_environment, spread  # noqa: E402
 
 PARAMETERS = 1_246_401
 """What the source prints, batch-norm statistics included, as Keras counts."""
@@ -86,7 +86,7 @@ RATES = {
 
 
 def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
-    """Return images a second of each side, and the ratio of each to the twin, round by round."""
+    """Return images a second of each side, and the ratio of each to Keras, round by round."""
     result: dict[str, Any] = {}
     for key in RATES:
         rates = {side: [run[key] for run in of_side] for side, of_side in runs.items()}
@@ -109,9 +109,9 @@ def show(report: dict[str, Any]) -> None:
         print(f"  {side:13} {software}")
     print(f"\n  {'images a second: median (low to high)':38}" + "".join(f"{title:>26}" for title in RATES.values()))
     for side in report["software"]:
-        print(f"  {side:38}" + "".join(f"{said(report[key][side], 1):>26}" for key in RATES))
+        print(f"  {side:38}" + "".join(f"{as_text(report[key][side], 1):>26}" for key in RATES))
     for side in report["ratio_images_per_second"]:
-        print(f"  {side + ' / keras':38}" + "".join(f"{said(report[f'ratio_{key}'][side], 2):>26}" for key in RATES))
+        print(f"  {side + ' / keras':38}" + "".join(f"{as_text(report[f'ratio_{key}'][side], 2):>26}" for key in RATES))
     print(f"  target: ours / keras at least {TARGET:g} in training batches")
     for side, figures in report["learning"].items():
         print(f"  {side}: {len(figures['validation_accuracy'])} epochs: {figures['words']}")
@@ -139,13 +139,13 @@ def main() -> None:
         "--learn", type=int, default=0, metavar="EPOCHS", help="train both once more, to compare accuracy"
     )
     parser.add_argument("--float32", action="store_true", help="a third side: ours without bf16")
-    parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="the twin's; made if absent")
+    parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="of Keras; made if absent")
     parser.add_argument("-o", "--out", type=Path)
     options = parser.parse_args()
     if options.epochs < 2 or options.rounds < 1:
         parser.error("at least 2 epochs (the first is not counted) and 1 round")
     sides: dict[str, list[Any]] = {
-        "keras": [twin_environment(options.environment), HERE / "train_keras.py"],
+        "keras": [keras_environment(options.environment), HERE / "train_keras.py"],
         "ours": [sys.executable, HERE / "train_pneumoscope.py"],
     }
     if options.float32:
@@ -182,7 +182,7 @@ def main() -> None:
         "epochs": options.epochs,
         "batch": options.batch,
         "cores": os.cpu_count(),
-        "load": loads_said(loads),
+        "load": format_loads(loads),
         "software": {side: of_side[0]["software"] for side, of_side in runs.items()},
         **summary(runs),
         "learning": learning,

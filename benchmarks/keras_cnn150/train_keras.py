@@ -1,6 +1,6 @@
-"""The twin of ``cnn-150`` in Keras 3 on TensorFlow, trained as its source trains it. Runs in its own environment.
+"""Trains ``cnn-150`` in Keras 3 on TensorFlow, trained as its source trains it. Runs in its own environment.
 
-    python train_keras.py --images images.npz --epochs 3 --seed 0 --out twin.json
+    python train_keras.py --images images.npz --epochs 3 --seed 0 --out keras.json
 
 Images are loaded once as 150x150 grey arrays and divided by 255; ``ImageDataGenerator.flow`` changes them; RMSprop,
 binary cross-entropy, ``ReduceLROnPlateau`` on the validation accuracy, ``model.fit``; every other choice is Keras's

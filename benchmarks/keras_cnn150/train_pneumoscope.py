@@ -1,6 +1,6 @@
 """``cnn-150`` in Pneumoscope's own training loop, timed. Runs in the package's environment.
 
-    python train_pneumoscope.py --manifest manifest.parquet --epochs 3 --seed 0 --out ours.json
+    python train_pneumoscope.py --manifest manifest.parquet --epochs 3 --seed 0 --out out.json
 
 It is the function behind ``pneumoscope train``, with checkpoints, metrics and TensorBoard's log; only the line on the
 screen is replaced by a clock.

@@ -37,7 +37,7 @@ from pneumoscope.training.plan import Plan, load_part, plan
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from keras_comparison import ENVIRONMENT, in_fresh_process, loads_said, said, spread, twin_environment  # noqa: E402
+from keras_comparison import ENVIRONMENT, as_text, format_loads, in_fresh_process, keras_environment, spread  # noqa: E402
 
 CLASSES = "task.classes=[covid-19, normal, viral-pneumonia]"
 EPOCHS = 30
@@ -113,10 +113,12 @@ def show(report: dict[str, Any]) -> None:
     titles = ("epochs run", "the pass, s", "an epoch after the first, s", "30 epochs, s", "CPU seconds")
     print(f"\n  {'':16} {titles[0]:>10} {titles[1]:>14} {titles[2]:>28} {titles[3]:>22} {titles[4]:>22}")
     for side, figures in report["sides"].items():
-        columns = f"{figures['epochs']:>10} {said(figures['pass'], 1):>14} {said(figures['epoch'], 2):>28}"
-        print(f"  {side:16} {columns} {said(figures['whole'], 1):>22} {said(figures['cpu'], 1):>22}")
+        columns = f"{figures['epochs']:>10} {as_text(figures['pass'], 1):>14} {as_text(figures['epoch'], 2):>28}"
+        print(f"  {side:16} {columns} {as_text(figures['whole'], 1):>22} {as_text(figures['cpu'], 1):>22}")
     for side, ratio in report["ratios"].items():
-        print(f"  keras / {side:16} {said(ratio['clock'], 1)} by the clock, {said(ratio['cpu'], 1)} in CPU seconds")
+        print(
+            f"  keras / {side:16} {as_text(ratio['clock'], 1)} by the clock, {as_text(ratio['cpu'], 1)} in CPU seconds"
+        )
     print(f"  target: keras / ours at least {TARGET:g}")
     print(f"  same backbone: pooled features differ by {report['probe']:.1e} of the largest")
     for side, figures in report["sides"].items():
@@ -136,18 +138,21 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--by-hand", action="store_true", help="a third side: Keras with features computed once")
     parser.add_argument("--each-epoch", action="store_true", help="a further side: ours without kept features")
-    parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="the twin's; made if absent")
+    parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="of Keras; made if absent")
     parser.add_argument("-o", "--out", type=Path)
     options = parser.parse_args()
-    twin, ours = (
-        [twin_environment(options.environment), HERE / "train_keras.py"],
+    keras_side, own_side = (
+        [keras_environment(options.environment), HERE / "train_keras.py"],
         [sys.executable, HERE / "train_pneumoscope.py"],
     )
-    sides: dict[str, tuple[list[Any], int]] = {"keras": (twin, options.keras_epochs), "ours": (ours, EPOCHS)}
+    sides: dict[str, tuple[list[Any], int]] = {
+        "keras": (keras_side, options.keras_epochs),
+        "ours": (own_side, EPOCHS),
+    }
     if options.by_hand:
-        sides["keras by hand"] = ([*twin, "--by-hand"], EPOCHS)
+        sides["keras by hand"] = ([*keras_side, "--by-hand"], EPOCHS)
     if options.each_epoch:
-        sides["ours each epoch"] = ([*ours, "--each-epoch"], options.keras_epochs)
+        sides["ours each epoch"] = ([*own_side, "--each-epoch"], options.keras_epochs)
     manifest, words = images(options.data, options.images)
     recipe = load_recipe("transfer-mobilenetv2", [CLASSES])
     try:
@@ -176,16 +181,16 @@ def main() -> None:
     parts = ", ".join(f"{part} {len(made.manifest.part(part))}" for part in ("train", "validation"))
     loads = [value for of_side in runs.values() for run in of_side for value in run["load"]]
     whole = {side: [whole_run(run) for run in of_side] for side, of_side in runs.items()}
-    twins = runs["keras"][0]
+    keras_run = runs["keras"][0]
     report = {
         "images": f"{words}: {parts}",
         "parameters": parameters,
         "rounds": options.rounds,
         "batch": options.batch,
         "cores": os.cpu_count(),
-        "load": loads_said(loads),
+        "load": format_loads(loads),
         "software": {side: of_side[0]["software"] for side, of_side in runs.items()},
-        "probe": twins["probe_difference"] / twins["probe_largest"],
+        "probe": keras_run["probe_difference"] / keras_run["probe_largest"],
         "sides": {
             side: {
                 "epochs": sides[side][1],

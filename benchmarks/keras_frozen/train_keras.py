@@ -1,6 +1,6 @@
-"""The twin of ``transfer-mobilenetv2`` in Keras 3 on TensorFlow. Runs in its own environment.
+"""Trains ``transfer-mobilenetv2`` in Keras 3 on TensorFlow. Runs in its own environment.
 
-    python train_keras.py --images images.npz --epochs 30 --seed 0 --out twin.json
+    python train_keras.py --images images.npz --epochs 30 --seed 0 --out keras.json
 
 ``keras.applications.MobileNetV2``, frozen and called with ``training=False``, flatten, dense 256, 256, n; Adam,
 categorical cross-entropy, ``model.fit`` with validation: each epoch goes through the backbone, as such systems are

@@ -1,6 +1,6 @@
 """``transfer-mobilenetv2`` in Pneumoscope's own training loop, timed. Runs in the package's environment.
 
-    python train_pneumoscope.py --manifest manifest.parquet --recipe recipe.yaml --epochs 30 --seed 0 --out ours.json
+    python train_pneumoscope.py --manifest manifest.parquet --recipe recipe.yaml --epochs 30 --seed 0 --out out.json
 
 It is the function behind ``pneumoscope train``, with checkpoints, metrics and TensorBoard's log. ``--each-epoch`` keeps
 no feature maps: what remains is the rest of the difference.
@@ -33,14 +33,14 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, required=True)
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--each-epoch", action="store_true", help="no kept feature maps")
+    parser.add_argument("--each-epoch", action="store_true", help="without stored feature maps")
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     changes = {"epochs": options.epochs, "batch_size": options.batch, "seed": options.seed}
     recipe = load_recipe(str(options.recipe), [f"training.{key}={value}" for key, value in changes.items()])
     made = plan(recipe, read_manifest(options.manifest))
     for part in ("train", "validation", "calibration"):
-        load_part(made, part)  # decoded before the clock starts, as the twin's are
+        load_part(made, part)  # decoded before the clock starts, as those of Keras are
     with tempfile.TemporaryDirectory() as name, FeatureStore(0 if options.each_epoch else None) as features:
         folder = Path(name) / "run"
         started, cpu = time.perf_counter(), time.process_time()

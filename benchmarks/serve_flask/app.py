@@ -1,4 +1,4 @@
-"""An X-ray classifier behind Flask and Keras, as such systems are published. Runs in the twins' environment.
+"""An X-ray classifier behind Flask and Keras, as such systems are published. Runs in the Keras environment.
 
     gunicorn --workers 2 --bind 127.0.0.1:8000 'app:create()'
 

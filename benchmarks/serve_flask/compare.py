@@ -1,4 +1,4 @@
-"""Pneumoscope's server against Flask, gunicorn and Keras: the same network, files, clients and cores, in turn.
+"""Measures the server against Flask, gunicorn and Keras: the same network, files, clients and cores, in turn.
 
     python benchmarks/serve_flask/compare.py [--uploads 600] [--clients 16] [--rounds 2] [-o result.json]
 
@@ -27,7 +27,7 @@ from pneumoscope.core.files import write_json
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from keras_comparison import twin_environment  # noqa: E402
+from keras_comparison import keras_environment  # noqa: E402
 from serve_files import choose  # noqa: E402
 from serve_load import Server, show, upload  # noqa: E402
 
@@ -48,8 +48,8 @@ class Flask(Server):
 
 
 def environment() -> Path:
-    """Return the Python of the twins' environment, with Flask in it."""
-    python = twin_environment()
+    """Return the Python of the Keras environment, with Flask in it."""
+    python = keras_environment()
     missing = subprocess.run([python, "-c", "import flask, gunicorn, PIL"], capture_output=True).returncode
     if missing:
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]

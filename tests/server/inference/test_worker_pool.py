@@ -17,7 +17,6 @@ from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.occlusion import BrushStroke, Occlusion
 from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.uploads.decoder_pool import Decoder
 from server.drawn import png
@@ -37,7 +36,7 @@ def pool(store: Store, settings: Settings) -> Iterator[WorkerPool]:
 def question(settings: Settings) -> Occlusion:
     settings.files.mkdir(parents=True, exist_ok=True)
     catalogue = Catalogue(settings.models)
-    stored = Decoder(settings.files, settings.max_pixels, catalogue).take(png(0.6), "file 1", "a1")
+    stored = Decoder(settings.files, settings.max_pixels, catalogue).decode(png(0.6), "file 1", "a1")
     assert settings.models is not None
     return Occlusion("a1", stored.png_sha256, load(settings.models / "tiny").identity, [STROKE], "exclude")
 
@@ -63,7 +62,6 @@ def test_a_worker_answers_as_this_process_does(
             with pytest.raises(error):
                 place.occlude(wrong)
     assert pool.occlude(question).covered == pytest.approx(0.13, abs=0.05)
-    blobs.erase(settings.files, "a1")
 
 
 def test_a_worker_that_hangs_is_killed_and_replaced(
