@@ -13,7 +13,7 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.retention import DAY, Retention, sweep, takes_turn
+from pneumoscope.server.storage.retention import DAY, Retention, claim_turn, erase_old
 from pneumoscope.server.storage.tables import Image, Study
 from server.client import Client, serving
 from server.drawn import dicom, png
@@ -35,21 +35,21 @@ def test_a_moved_clock_erases_the_older_study_alone(client: Client) -> None:
         row.received -= 5 * DAY
         begun = row.received
         image = session.scalars(select(Image.id).where(Image.study == old)).one()
-    assert sweep(store, 30, begun + 30 * DAY - 1) == 0
-    assert sweep(store, 30, begun + 30 * DAY + 1) == 1
+    assert erase_old(store, 30, begun + 30 * DAY - 1) == 0
+    assert erase_old(store, 30, begun + 30 * DAY + 1) == 1
     assert [study["id"] for study in client.get("/api/studies")["studies"]] == [young]
     assert not blobs.path_of(store.settings.files, image).exists()
     (line,) = client.get("/api/audit", params={"subject": old, "account": "retention"})
     assert (line["action"], line["status"]) == ("DELETE /api/studies/{study}", 200)
-    assert sweep(store, 30, begun + 36 * DAY) == 1
+    assert erase_old(store, 30, begun + 36 * DAY) == 1
     assert client("POST", "/api/patients/find", json={"patient_id": "4711"}).status_code == 404
 
 
 def test_servers_of_one_database_take_turns(store: Store) -> None:
-    assert takes_turn(store, 30, 1000.0)
-    assert not takes_turn(store, 30, 1001.0)
-    assert takes_turn(store, 7, 1002.0)  # another rule
-    assert takes_turn(store, 7, 1002.0 + 3600)
+    assert claim_turn(store, 30, 1000.0)
+    assert not claim_turn(store, 30, 1001.0)
+    assert claim_turn(store, 7, 1002.0)  # another rule
+    assert claim_turn(store, 7, 1002.0 + 3600)
 
 
 def test_it_looks_when_the_server_starts(client: Client) -> None:

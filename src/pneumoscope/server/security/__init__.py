@@ -1,1 +1,1 @@
-"""Who may do what: accounts, sessions, rate limits, the audit log."""
+"""Who may do what (`permissions`): accounts, sessions, tokens, rate limits, the audit log."""

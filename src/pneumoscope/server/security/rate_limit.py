@@ -1,4 +1,4 @@
-"""How often someone may ask: a bucket of tokens each, which fills with time."""
+"""Rate limits: each key has a bucket of tokens that fills with time."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 
 _MOST = 10_000
-"""Buckets kept; the one that was used longest ago goes first, full or nearly so."""
+"""Buckets in memory; the one that was used longest ago is dropped first, full or nearly so."""
 
 
 class RateLimit:
-    """At most ``per_minute`` in the long run, and as many at once, for each key."""
+    """Allows each key ``per_minute`` requests in the long run, and as many at once."""
 
     def __init__(self, per_minute: int, clock: Callable[[], float] = time.monotonic) -> None:
         self._size = float(per_minute)

@@ -1,1 +1,1 @@
-"""What the server keeps: database, pixel files, secrets, backups."""
+"""What the server stores: the database, files of pixels (`blobs`), the secret (`crypto`), backups."""

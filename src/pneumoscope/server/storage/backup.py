@@ -1,8 +1,8 @@
-"""A copy of a server's data, made while it runs: a folder that a server can be started on.
+"""Backups: a copy of a server's data, taken while the server runs, in a folder that a server can be started on.
 
-First the database, as it is at one moment, then the files that its rows name, each checked against its hash. What is
-stored later is not in it; what is erased meanwhile is left out of it. The secret is not in it either: a backup and the
-key to the names in it belong in two places.
+First the database is copied as it is at one moment, then the files that its rows name, each checked against its hash.
+What is stored later is not in the copy, and what is erased meanwhile is removed from it. The secret is not in it
+either: a backup and the key to the names in it belong in two places.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ def back_up(store: Store, folder: Path) -> int:
     """Copy a store into a new folder; return how many images it holds.
 
     Args:
-        store: On SQLite; PostgreSQL has pg_dump.
-        folder: Empty or not there.
+        store: A store on SQLite; PostgreSQL has pg_dump.
+        folder: A folder that is empty or not there.
 
     Raises:
         UsageError: The folder holds something, or the database is not SQLite.
@@ -50,15 +50,15 @@ def back_up(store: Store, folder: Path) -> int:
             source.backup(target)
     with closing(sqlite3.connect(folder / DATABASE)) as copy:
         images = copy.execute("SELECT id, study, sha256 FROM images").fetchall()
-    erased = {study for image, study, sha256 in images if not _copy(store, folder / "files", image, sha256)}
+    erased = {study for image, study, sha256 in images if not _copy_pixels(store, folder / "files", image, sha256)}
     write_text(folder / "files" / "store", number)
     if erased:
-        _forget(store, folder, sorted(erased))
+        _erase_in_copy(store, folder, sorted(erased))
     return sum(study not in erased for _, study, _ in images)
 
 
-def _copy(store: Store, folder: Path, image: str, sha256: str) -> bool:
-    """Copy the pixels of an image; False where it has been erased meanwhile. Thumbnails are made again."""
+def _copy_pixels(store: Store, folder: Path, image: str, sha256: str) -> bool:
+    """Copy the pixels of an image; False where it was erased meanwhile. Thumbnails are drawn again when needed."""
     try:
         content = blobs.path_of(store.settings.files, image).read_bytes()
     except FileNotFoundError as error:
@@ -72,8 +72,8 @@ def _copy(store: Store, folder: Path, image: str, sha256: str) -> bool:
     return True
 
 
-def _forget(store: Store, folder: Path, erased: list[str]) -> None:
-    """Erase in the copy what was erased while it was made."""
+def _erase_in_copy(store: Store, folder: Path, erased: list[str]) -> None:
+    """Erase studies in the copy that were erased in the store while the copy was taken."""
     settings = replace(store.settings, home=folder, database=None, secret=store.settings.secret_file)
     copy = open_store(settings)
     try:

@@ -1,7 +1,7 @@
-"""The server's one secret, and what is made with it: sealed identities, keys that find them, tokens.
+"""The server's one secret and what it protects: sealed identities, keys to find them; and random identifiers.
 
-Three keys are derived from the secret (HKDF, RFC 5869), one a purpose. Identities are sealed with AES-256-GCM, bound to
-the row they belong to, so that one patient's name can't be moved to another's row. A patient is found by an HMAC, so
+Three keys are derived from the secret (HKDF, RFC 5869), one for each purpose. Identities are sealed with AES-256-GCM
+and bound to their row, so that one patient's name can't be moved to another's row. A patient is found by an HMAC, so
 that the database alone does not tell whether a known number is in it.
 """
 
@@ -26,7 +26,7 @@ from pneumoscope.core.errors import RunError, UsageError
 _BYTES = 32
 _NONCE = 12
 _TRIES, _PAUSE = 10, 0.05
-"""How often, and after how many seconds, a secret is read again that is being written."""
+"""How often, and after how many seconds, a secret is read again while another server writes it."""
 
 
 class Secret:
@@ -36,18 +36,18 @@ class Secret:
         self._sealing = AESGCM(_derived(value, b"seal"))
         self._finding = _derived(value, b"find")
         self.fingerprint = _derived(value, b"fingerprint").hex()[:32]
-        """Tells whether two servers have the same secret, without telling it."""
+        """The same for two servers that have the same secret; it does not reveal the secret."""
 
     def seal(self, value: dict[str, Any], row: str) -> bytes:
-        """Return ``value`` encrypted and bound to ``row``."""
+        """Return ``value`` encrypted and bound to ``row``, the key of the row that it belongs to."""
         nonce = os.urandom(_NONCE)
         return nonce + self._sealing.encrypt(nonce, json.dumps(value).encode(), row.encode())
 
     def unseal(self, sealed: bytes, row: str) -> dict[str, Any]:
-        """Return what `seal` was given.
+        """Return the value that `seal` encrypted.
 
         Raises:
-            RunError: It was sealed with another secret, or for another row, or was altered.
+            RunError: The value was sealed with another secret, or for another row, or was altered.
         """
         try:
             plain = self._sealing.decrypt(sealed[:_NONCE], sealed[_NONCE:], row.encode())
@@ -57,7 +57,12 @@ class Secret:
         return value
 
     def lookup_key(self, purpose: str, *parts: str | bytes) -> str:
-        """Return the key under which something is found: an HMAC of its parts, each with its length before it."""
+        """Return the key of a row: an HMAC of what identifies it, each part with its length before it.
+
+        Args:
+            purpose: What kind of thing it identifies.
+            parts: Texts or bytes; the same parts give the same key.
+        """
         mac = hmac.new(self._finding, purpose.encode() + b"\0", hashlib.sha256)
         for part in parts:
             raw = part.encode() if isinstance(part, str) else part
@@ -66,13 +71,13 @@ class Secret:
 
 
 def load_or_create_secret(path: Path) -> Secret:
-    """Read the secret of a file; make the file, for its owner's eyes only, where there is none.
+    """Return the secret of a file; create the file, readable by its owner alone, where there is none.
 
     Raises:
         UsageError: The file holds fewer than 32 bytes.
     """
     try:
-        # O_EXCL: of two servers that start together one makes the file, the other reads it.
+        # O_EXCL: of two servers that start together one creates the file, the other reads it.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         pass
@@ -82,7 +87,7 @@ def load_or_create_secret(path: Path) -> Secret:
             file.flush()
             os.fsync(file.fileno())
     value = path.read_bytes().strip()
-    for _ in range(_TRIES):  # the other may not have written it yet
+    for _ in range(_TRIES):  # the other server may not have written it yet
         if len(value) < _BYTES:
             time.sleep(_PAUSE)
             value = path.read_bytes().strip()
@@ -94,12 +99,12 @@ def load_or_create_secret(path: Path) -> Secret:
 
 
 def new_id() -> str:
-    """Return an identifier that says nothing: 80 random bits."""
+    """Return an opaque identifier: 80 random bits, as 20 hexadecimal digits."""
     return secrets.token_hex(10)
 
 
 def hash_token(token: str) -> str:
-    """Return what is kept of a random token. It has 256 bits of its own, so that no slow hash is needed."""
+    """Return the hash that is stored of a random token. The token has 256 random bits, so no slow hash is needed."""
     return hashlib.sha256(token.encode()).hexdigest()
 
 

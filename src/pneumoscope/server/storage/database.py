@@ -1,7 +1,7 @@
-"""The database: opening it, bringing its tables up to date, reading and writing.
+"""The database: opening it, migrating its tables, reading and writing.
 
 SQLite runs with a write-ahead log and full synchronisation: what is committed survives a power cut. Writers begin with
-``BEGIN IMMEDIATE``, so that two of them queue instead of failing half-way. PostgreSQL is what several servers share.
+``BEGIN IMMEDIATE``, so that two of them queue instead of failing half-way. Several servers can share one PostgreSQL.
 Frequent changes are committed together (`Store.commit`), rare ones by themselves (`Store.write`).
 """
 
@@ -30,9 +30,9 @@ from pneumoscope.server.storage.transaction import Transaction
 MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], object]
-"""Called with the states of the events that have just been committed; from any thread, so that it only sets a flag."""
+"""Called with the states of the events that were just committed, from any thread; it should only set a flag."""
 _LOCK = 7_041_113
-"""PostgreSQL's advisory lock of all who count the queue or change the tables; any number that is ours."""
+"""PostgreSQL's advisory lock of exclusive transactions and migrations; an arbitrary number."""
 
 
 class Store:
@@ -43,14 +43,14 @@ class Store:
         self._is_postgres = engine.dialect.name == "postgresql"
         self.secret = secret
         self.settings = settings
-        # SQLite lets one writer in and the others try again ever more rarely; threads of one process can do better.
-        self._turn = threading.Lock() if engine.dialect.name == "sqlite" else None
+        # SQLite lets one writer in, and the others try again ever more rarely. A lock among threads is faster.
+        self._write_lock = threading.Lock() if engine.dialect.name == "sqlite" else None
         self._committer = GroupCommitter(self.write, self.lock_exclusive)
         self._listeners: list[Listener] = []
 
     @property
     def is_postgres(self) -> bool:
-        """Whether several servers may share it."""
+        """Whether several servers may share the database."""
         return self._is_postgres
 
     @contextmanager
@@ -58,7 +58,7 @@ class Store:
         """Yield a session to read with."""
         with Transaction(self.engine) as session:
             if not self.is_postgres:
-                session.connection().exec_driver_sql("BEGIN")  # the driver begins nothing by itself
+                session.connection().exec_driver_sql("BEGIN")  # the driver begins no transaction by itself
             yield session
 
     @contextmanager
@@ -66,12 +66,12 @@ class Store:
         """Yield a session whose changes are committed when the block ends; none if it raises.
 
         Args:
-            durable: They have survived any power cut by then; if not, they do from the next durable commit on.
+            durable: The changes survive a power cut from then on; if not, they do from the next durable commit on.
         """
-        if self._turn is None:
+        if self._write_lock is None:
             yield from self._transaction(durable)
         else:
-            with self._turn:
+            with self._write_lock:
                 yield from self._transaction(durable)
 
     def _transaction(self, durable: bool) -> Iterator[Transaction]:
@@ -79,7 +79,7 @@ class Store:
             if self.is_postgres and not durable:
                 session.execute(text("SET LOCAL synchronous_commit = off"))
             elif not self.is_postgres:
-                # FULL syncs the log at each commit, and with it all that is in it (https://sqlite.org/wal.html).
+                # FULL syncs the whole log at each commit (https://sqlite.org/wal.html).
                 session.connection().exec_driver_sql(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
                 session.connection().exec_driver_sql("BEGIN IMMEDIATE")
             yield session
@@ -92,14 +92,14 @@ class Store:
         """Make a change in a transaction that it may share with others; return its value when it is committed.
 
         Args:
-            change: Touches nothing but the session, since it may be undone and made again.
-            exclusive: As by the method `lock_exclusive`, which the change then need not call.
+            change: The change. It may be undone and made again, so it touches nothing but the transaction.
+            exclusive: Whether to call `lock_exclusive` before.
             durable: As for `write`.
         """
         return self._committer.submit(change, exclusive=exclusive, durable=durable).result()
 
     async def commit_async(self, change: Callable[[Transaction], T], *, exclusive: bool = False) -> T:
-        """Do what `commit` does, without holding a thread; where this is cancelled, the outcome is settled first."""
+        """Do what `commit` does without holding a thread; where the caller is cancelled, wait for the outcome first."""
         outcome = self._committer.submit(change, exclusive=exclusive)
         try:
             return await asyncio.shield(asyncio.wrap_future(outcome))
@@ -109,17 +109,20 @@ class Store:
             raise
 
     def listen(self, listener: Listener) -> Callable[[], None]:
-        """Have a function called after commits that added events; return what ends that."""
+        """Call a function after commits that added events; return a function that ends this."""
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
     def lock_exclusive(self, session: Transaction) -> None:
-        """Let one transaction at a time go on from here (to count before adding); SQLite's writers are alone anyway."""
+        """Let one transaction of all servers at a time go on from here, so that it can count before it adds.
+
+        On SQLite every writing transaction is exclusive anyway.
+        """
         if self.is_postgres:
             session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
     def close(self) -> None:
-        """Commit what waits, and close all connections."""
+        """Commit the changes that wait, and close all connections."""
         self._committer.close()
         self.engine.dispose()
 
@@ -130,11 +133,11 @@ def now() -> float:
 
 
 def open_store(settings: Settings) -> Store:
-    """Open the database that the settings name, its tables brought up to date.
+    """Open the database that the settings name, and migrate its tables.
 
     Raises:
-        UsageError: The address or the secret is not the right one.
-        MissingExtraError: PostgreSQL without its driver.
+        UsageError: The database's URL is wrong, or the secret or the folder belongs to another database.
+        MissingExtraError: The driver of PostgreSQL is not installed.
         RunError: The database can't be reached.
     """
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -148,12 +151,12 @@ def open_store(settings: Settings) -> Store:
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         raise RunError(f"--database {shown}", f"can't be used: {reason}.", "Start it, or name another.") from error
     store = Store(engine, secret, settings)
-    _check_belongs(store)
+    _check_same_store(store)
     return store
 
 
 def migrate(engine: Engine) -> None:
-    """Bring the tables to the newest revision; several servers that start together take turns."""
+    """Migrate the tables to the newest revision; servers that start together take turns."""
     from alembic import command
     from alembic.config import Config
 
@@ -186,7 +189,7 @@ def _engine(settings: Settings) -> Engine:
 
 
 def _prepare_sqlite(connection: Any, _: Any) -> None:
-    connection.isolation_level = None  # the driver begins nothing by itself: `Store` does
+    connection.isolation_level = None  # the driver begins no transaction by itself: `Store` does
     for pragma in (
         "journal_mode=WAL",
         "synchronous=FULL",  # with a write-ahead log NORMAL could lose the last commits in a power cut
@@ -197,16 +200,16 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         connection.execute(f"PRAGMA {pragma}")
 
 
-def _check_belongs(store: Store) -> None:
-    """Refuse a secret or a folder that belongs to another database: names would not open, pixels be missing."""
+def _check_same_store(store: Store) -> None:
+    """Refuse a secret or a folder that belongs to another database: names would not open, pixels would be missing."""
     marker = store.settings.files / "store"
     with store.write() as session:
         store.lock_exclusive(session)
-        known = session.get(StoreSetting, "secret")
-        if known is None:
+        fingerprint = session.get(StoreSetting, "secret")
+        if fingerprint is None:
             session.add(StoreSetting(name="secret", value=store.secret.fingerprint))
             session.add(StoreSetting(name="store", value=marker.read_text() if marker.is_file() else new_id()))
-        elif known.value != store.secret.fingerprint:
+        elif fingerprint.value != store.secret.fingerprint:
             raise UsageError(
                 str(store.settings.secret_file),
                 "is not the secret that this database was made with.",

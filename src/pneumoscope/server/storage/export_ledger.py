@@ -1,8 +1,8 @@
-"""The ledger of exports: who is erased here is erased in the folders to which their images were exported, too.
+"""The ledger of exports: a study that is erased here is erased in the folders to which it was exported, too.
 
 A study that is erased is marked in the ledger in the same transaction, then removed from each folder, and only then
-forgotten. A folder that is not there (moved, unmounted, not this machine's) keeps its mark and is named, and every
-erasure, every start and `pneumoscope reads exports` try again.
+removed from the ledger. A folder that is not there (moved, unmounted, on another machine) keeps its mark and is named;
+every erasure, every start and `pneumoscope reads exports` try again.
 """
 
 from __future__ import annotations
@@ -23,51 +23,55 @@ from pneumoscope.server.storage.tables import Export, ExportedStudy, Study
 SOURCE = "reads"
 """Source of the images in an export's manifest."""
 ABOUT = "export.json"
+"""File in an export's folder that says what is in it."""
 IMAGES = "images"
+"""Folder of an export's images."""
 _MANIFEST_KEY = b"pneumoscope"
-"""In the metadata of every manifest's file."""
+"""Key in the metadata of every manifest's file."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExportRecord:
-    """One export."""
+    """One export in the ledger."""
 
     id: str
     folder: Path
     made: float
+    """Seconds since 1970."""
     studies: int
+    """Studies that the folder holds."""
     waiting: int
-    """Studies that were erased here and could not be removed there yet."""
+    """Studies that were erased on the server and are still in the folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClearedExports:
-    """What became of erased studies in exports, by the number of the export."""
+    """Which exports lost their copies of erased studies, and which could not be reached; by number."""
 
     reached: tuple[str, ...] = ()
     unreached: tuple[str, ...] = ()
 
 
 def register(store: Store, export: str, folder: Path, studies: Sequence[str]) -> set[str]:
-    """Enter an export before its folder appears; return the studies that were erased meanwhile, which it may not hold.
+    """Enter an export into the ledger before its folder appears; return its studies that were erased meanwhile.
 
-    Nothing is entered where there are any.
+    Where there are any, nothing is entered, since the folder may not hold them.
     """
     with store.write() as session:
         store.lock_exclusive(session)
-        gone = set(studies) - set(session.scalars(select(Study.id)))
-        if not gone:
+        erased = set(studies) - set(session.scalars(select(Study.id)))
+        if not erased:
             session.add(Export(id=export, folder=str(folder.absolute()), made=now()))
             session.flush()
             session.add_all(ExportedStudy(export=export, study=study) for study in studies)
-    return gone
+    return erased
 
 
 def withdraw(store: Store, export: str) -> None:
-    """Strike an export whose folder did not appear, or is no more.
+    """Remove an export from the ledger whose folder did not appear, or is gone.
 
     Raises:
-        UsageError: There is none of that number.
+        UsageError: The ledger has no such export.
     """
     with store.write() as session:
         row = session.get(Export, export)
@@ -77,18 +81,20 @@ def withdraw(store: Store, export: str) -> None:
 
 
 def mark_erased(session: Session, studies: Sequence[str]) -> None:
-    """Mark studies as erased, in the transaction that erases them."""
+    """Mark studies as erased, in the same transaction that erases them."""
     session.execute(update(ExportedStudy).where(ExportedStudy.study.in_(studies)).values(erased=True))
 
 
 def clear(store: Store) -> ClearedExports:
-    """Remove from exports what was erased here; what can't be reached waits."""
-    with store.read() as session:  # nearly always there is nothing to do, and no turn to wait for
+    """Remove erased studies from the exports; what can't be reached stays marked."""
+    with store.read() as session:  # nearly always there is nothing to do, and no lock is needed
         if session.scalar(select(ExportedStudy.study).where(ExportedStudy.erased).limit(1)) is None:
             return ClearedExports()
     reached, unreached = [], []
     with store.write() as session:
-        store.lock_exclusive(session)  # two that rewrite one folder would each bring back what the other removed
+        store.lock_exclusive(
+            session
+        )  # two that rewrite one folder at once would each bring back what the other removed
         waiting: dict[str, set[str]] = {}
         for export, study in session.execute(
             select(ExportedStudy.export, ExportedStudy.study).where(ExportedStudy.erased)
@@ -106,34 +112,36 @@ def clear(store: Store) -> ClearedExports:
 
 
 def remove_from_folder(folder: Path, export: str, studies: set[str]) -> None:
-    """Remove studies from an export's folder: files, rows of every manifest in it, and their numbers in its account.
+    """Remove studies from an export's folder: files, rows of every manifest, and their numbers in `ABOUT`.
 
     Args:
-        folder: Of the export.
-        export: Its number, which the folder must carry.
-        studies: Numbers.
+        folder: The export's folder.
+        export: The export's number, which the folder must carry.
+        studies: Numbers of the studies.
 
     Raises:
         OSError, ValueError, KeyError, TypeError, ManifestError: It is not there, not this export, or can't be written.
     """
-    account = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-    if account["export"] != export:
+    about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
+    if about["export"] != export:
         raise ValueError("another export lies there")
     for path in sorted(folder.glob("*.parquet")):
         _remove_rows(path, studies)
-    gone = studies & set(account["studies"])
-    names = [Path(image).name for study in sorted(gone) for image in account["studies"][study]]
+    present = studies & set(about["studies"])
+    names = [Path(image).name for study in sorted(present) for image in about["studies"][study]]
     for name in names:
         (folder / IMAGES / name).unlink(missing_ok=True)
-    account["erased"] += len(gone)
-    account["label_conflicts"] = [words for words in account["label_conflicts"] if not any(n in words for n in names)]
-    account["studies"] = {study: images for study, images in account["studies"].items() if study not in studies}
-    account["left_out"] = [row for row in account["left_out"] if row["study"] not in studies]
-    write_json(folder / ABOUT, account)  # last: what is listed there can still be found and removed
+    about["erased"] += len(present)
+    about["label_conflicts"] = [
+        conflict for conflict in about["label_conflicts"] if not any(name in conflict for name in names)
+    ]
+    about["studies"] = {study: images for study, images in about["studies"].items() if study not in studies}
+    about["left_out"] = [row for row in about["left_out"] if row["study"] not in studies]
+    write_json(folder / ABOUT, about)  # last: what is listed there can still be found and removed
 
 
 def list_exports(session: Session) -> list[ExportRecord]:
-    """Return all exports, the oldest first."""
+    """Return all exports of the ledger, the oldest first."""
     counts = select(ExportedStudy.export, ExportedStudy.erased, func.count())
     held: dict[str, dict[bool, int]] = {}
     for export, erased, count in session.execute(counts.group_by(ExportedStudy.export, ExportedStudy.erased)):
@@ -147,7 +155,7 @@ def list_exports(session: Session) -> list[ExportRecord]:
 
 
 def _remove_rows(path: Path, studies: set[str]) -> None:
-    """Remove the rows of studies from a manifest; one that would be empty goes. Other tables are left alone."""
+    """Remove the rows of studies from a manifest; delete one that would be empty. Other tables stay as they are."""
     import pyarrow.parquet
 
     from pneumoscope.data.manifest import read_manifest, write_manifest

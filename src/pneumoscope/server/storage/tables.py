@@ -1,8 +1,8 @@
-"""What the server keeps: one class a table.
+"""The tables of the database: one class for each.
 
-Times are seconds since 1970 (UTC). Identifiers are random and say nothing. What names a person stands in `Identity` and
-`ExamIdentity` alone, sealed; every other table could be shown to a stranger with a medical degree and no more.
-Predictions, reads and references are only ever added: a new answer is a new row.
+Times are seconds since 1970 (UTC). Identifiers are random and opaque. What names a person is in `Identity` and
+`ExamIdentity` only, sealed; every other table shows medical findings without a name. Predictions, reads and references
+are only ever added: a new answer is a new row.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Counter = BigInteger().with_variant(Integer, "sqlite")
 
 
 class Base(DeclarativeBase):
-    """Of all tables."""
+    """Base of all tables."""
 
     type_annotation_map = {str: String(64), dict[str, Any]: JSON, list[str]: JSON}  # noqa: RUF012
 
 
 class StoreSetting(Base):
-    """What is true of the whole store: its number, the fingerprint of its secret."""
+    """A value for the whole store: its number, the fingerprint of its secret, the last look of the retention."""
 
     __tablename__ = "facts"
     name: Mapped[str] = mapped_column(primary_key=True)
@@ -46,7 +46,7 @@ class Account(Base):
 
 
 class Login(Base):
-    """A session; the cookie's value is kept as a hash only."""
+    """A session; the cookie's value is stored as a hash only."""
 
     __tablename__ = "logins"
     token: Mapped[str] = mapped_column(primary_key=True)
@@ -57,7 +57,7 @@ class Login(Base):
 
 
 class Token(Base):
-    """A key for programs; kept as a hash only."""
+    """A token for programs; it is stored as a hash only."""
 
     __tablename__ = "tokens"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -68,7 +68,7 @@ class Token(Base):
 
 
 class Identity(Base):
-    """Who a patient is: found by the HMAC of (issuer, PatientID), sealed."""
+    """Who a patient is, sealed; found by the HMAC of (issuer, PatientID)."""
 
     __tablename__ = "identities"
     key: Mapped[str] = mapped_column(primary_key=True)
@@ -77,7 +77,7 @@ class Identity(Base):
 
 
 class ExamIdentity(Base):
-    """When an examination was made and under which numbers, sealed."""
+    """When an examination took place and under which numbers, sealed."""
 
     __tablename__ = "exam_identities"
     study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
@@ -112,12 +112,12 @@ class Image(Base):
     width: Mapped[int]
     height: Mapped[int]
     facts: Mapped[dict[str, Any]]
-    """What may be kept of the file's metadata, see `intake.kept_facts`."""
+    """What may be stored of the file's metadata, see `deidentify.allowed_facts`."""
     received: Mapped[float]
 
 
 class Prediction(Base):
-    """One answer of one model about one image, asked for or given. Also the queue: waiting and running ones."""
+    """One answer of one model about one image. Those that wait or run are the queue."""
 
     __tablename__ = "predictions"
     __table_args__ = (Index("predictions_by_state", "state", "asked"),)
@@ -140,7 +140,7 @@ class Prediction(Base):
 
 
 class Switch(Base):
-    """A model was switched off or on; the last row of a model counts."""
+    """A model was switched off or on; the newest row of a model counts."""
 
     __tablename__ = "switches"
     id: Mapped[int] = mapped_column(Counter, primary_key=True)
@@ -184,7 +184,7 @@ class Display(Base):
 
 
 class Reference(Base):
-    """What a test independent of the radiograph found; a correction is a further row."""
+    """The finding of a test independent of the radiograph; a correction is a further row."""
 
     __tablename__ = "reference_results"
     id: Mapped[str] = mapped_column(primary_key=True)
@@ -192,13 +192,13 @@ class Reference(Base):
     standard: Mapped[str]
     label: Mapped[str]
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
-    """The date of the test, sealed as all dates are."""
+    """The date of the test, sealed like all dates."""
     by: Mapped[str]
     at: Mapped[float]
 
 
 class Event(Base):
-    """Something changed; for those who watch."""
+    """Something changed; pages that watch read these rows."""
 
     __tablename__ = "events"
     __table_args__ = {"sqlite_autoincrement": True}  # noqa: RUF012  # a number never comes twice, even after clearing
@@ -211,7 +211,7 @@ class Event(Base):
 
 
 class Access(Base):
-    """The audit log: who did what to which thing. Kept when the thing itself is erased."""
+    """One line of the audit log: who did what to which thing. It stays when the thing itself is erased."""
 
     __tablename__ = "accesses"
     id: Mapped[int] = mapped_column(Counter, primary_key=True)
@@ -234,7 +234,7 @@ class Export(Base):
 
 
 class ExportedStudy(Base):
-    """A study that an export names; outlasts the study until it is gone from the folder too."""
+    """A study in an export; the row outlasts the study until the folder has lost it too."""
 
     __tablename__ = "exported_studies"
     export: Mapped[str] = mapped_column(ForeignKey("exports.id", ondelete="CASCADE"), primary_key=True)

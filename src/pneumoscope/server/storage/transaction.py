@@ -1,6 +1,6 @@
 """One transaction: a session of the database, with what its changes plan and have looked up together.
 
-Several changes share one transaction (`group_commit`). What one of them plans to add is no row yet, and the next one
+Several changes share one transaction (`group_commit`). What one of them plans to add is no row yet, and the next change
 must know it all the same: how many predictions wait, which files came just before. The fields below hold exactly that;
 they end with the transaction, committed or not.
 """

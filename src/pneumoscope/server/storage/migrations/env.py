@@ -1,4 +1,4 @@
-"""How Alembic reaches the tables: through the connection that `store.migrate` has opened."""
+"""How Alembic reaches the tables: through the connection that `database.migrate` opened."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    """Make the ledger of exports."""
+    """Create the ledger of exports."""
     op.create_table(
         "exports",
         sa.Column("id", sa.String(length=64), nullable=False),
