@@ -68,10 +68,10 @@ def serving(settings: Settings, **headers: str) -> Iterator[Client]:
 
 def predict_all(client: Client) -> int:
     """Make all predictions that wait; return how many."""
-    context, made = client.app.state.context, 0
+    context, count = client.app.state.context, 0
     while step(context.store, context.catalogue):
-        made += 1
-    return made
+        count += 1
+    return count
 
 
 def step(store: Store, catalogue: Catalogue) -> bool:

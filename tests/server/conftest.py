@@ -28,6 +28,6 @@ def settings(tmp_path: Path, models: Path) -> Settings:
 
 @pytest.fixture
 def store(settings: Settings) -> Iterator[Store]:
-    opened = open_store(settings)
-    yield opened
-    opened.close()
+    store = open_store(settings)
+    yield store
+    store.close()

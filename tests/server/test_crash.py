@@ -1,4 +1,4 @@
-"""A real server is killed in the middle of uploads, and its workers too: none is lost, none is doubled."""
+"""A real server is killed in the middle of uploads, and its workers too: no upload is lost, none is doubled."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from pneumoscope.bundle.runtime import default_workers
-from server.drawn import png
+from server.sample_files import png
 
 UPLOADS = 30
 
@@ -67,14 +67,14 @@ class Server:
 
 @pytest.fixture
 def server(tmp_path: Path, models: Path) -> Iterator[Server]:
-    made = Server(tmp_path / "home", models)
-    made.start()
-    yield made
-    made.stop()
+    server = Server(tmp_path / "home", models)
+    server.start()
+    yield server
+    server.stop()
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
-def test_nothing_is_lost_and_nothing_doubled(server: Server) -> None:
+def test_nothing_is_lost_and_nothing_is_doubled(server: Server) -> None:
     model = next(each["id"] for each in server.client.get("/api/models").json() if each["name"] == "tiny")
 
     def upload(number: int) -> Any:
@@ -117,23 +117,23 @@ def test_nothing_is_lost_and_nothing_doubled(server: Server) -> None:
         assert answer["result"]["probabilities"]
 
 
-def test_a_page_that_watches_hears_of_it(server: Server) -> None:
+def test_a_page_that_watches_receives_the_events(server: Server) -> None:
     model = next(each["id"] for each in server.client.get("/api/models").json() if each["name"] == "tiny")
     upload = {"files": [("files", ("x.png", png(0.7)))], "data": {"models": [model]}}
     first = server.client.post("/api/studies", **upload).json()["files"][0]
-    heard = []
+    events = []
     with server.client.stream("GET", "/api/events", headers={"Last-Event-ID": "0"}, timeout=120) as stream:
         assert stream.headers["content-type"].startswith("text/event-stream")
         for line in stream.iter_lines():
             if line.startswith("data:"):
-                heard.append(line)
+                events.append(line)
             if '"done"' in line:
                 break
-    assert first["study"] in heard[0]
-    assert [part for part in ("received", "queued", "running", "done") if any(part in line for line in heard)] == [
+    assert first["study"] in events[0]
+    assert [part for part in ("received", "queued", "running", "done") if any(part in line for line in events)] == [
         "received", "queued", "running", "done",
     ]  # fmt: skip
-    assert not any("covid" in line for line in heard)
+    assert not any("covid" in line for line in events)
 
 
 def test_workers_end_with_their_server(server: Server) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from server.drawn import dicom
+from server.sample_files import dicom
 from web.axe import obstacles
 from web.conftest import PASSWORD, PHONE, Site, drawn
 from web.waits import expect

@@ -13,7 +13,7 @@ import pytest
 
 import pneumoscope
 from pneumoscope.core.labels import DISCLAIMER
-from server.drawn import archive, dicom
+from server.sample_files import archive, dicom
 from web.axe import obstacles
 from web.conftest import Site, drawn
 from web.waits import expect

@@ -98,7 +98,7 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         store, settings = context.store, context.settings
         remove_leftovers(store)
-        events.forget_old(store)
+        events.delete_old(store)
         retention = Retention(store, settings.retention) if settings.retention is not None else None
         context.decoders.start()
         context.workers.start()

@@ -15,13 +15,13 @@ import pytest
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from server.client import Client, predict_all, serving
-from server.drawn import archive, dicom, png
+from server.sample_files import archive, dicom, png
 
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    with serving(settings) as made:
-        yield made
+    with serving(settings) as client:
+        yield client
 
 
 @pytest.fixture
@@ -65,7 +65,7 @@ def test_the_same_upload_twice_is_answered_twice_and_stored_once(client: Client,
     assert predict_all(client) == 1
 
 
-def test_each_file_of_an_archive_has_its_own_fate(client: Client) -> None:
+def test_each_file_of_an_archive_has_its_own_outcome(client: Client) -> None:
     answer = client.upload(archive({"a.png": png(0.4), "notes.txt": b"Doe Jane", "b.dcm": dicom()}))
     assert answer.status_code == 201
     fates = [(each["file"], each["status"]) for each in answer.json()["files"]]
@@ -94,7 +94,7 @@ def test_the_list_is_filtered_and_paged(client: Client, tiny: str) -> None:
     assert [s["id"] for s in client.get("/api/studies", params={"patient": one["patient"]})["studies"]] == [one["id"]]
 
 
-def test_a_full_queue_says_when_to_come_back(settings: Settings) -> None:
+def test_a_full_queue_says_when_to_try_again(settings: Settings) -> None:
     with serving(replace(settings, queue_limit=1)) as client:
         model = client.get("/api/models")[0]["id"]
         assert client.upload(png(0.5), models=(model,)).status_code == 201
@@ -221,7 +221,7 @@ def test_errors_name_no_path_no_value_and_no_name(client: Client, settings: Sett
         assert re.fullmatch(r"urn:pneumoscope:request:[0-9a-f]{20}", answer.json()["instance"])
 
 
-def test_what_nobody_foresaw_is_a_number(
+def test_an_unforeseen_error_is_answered_with_a_number(
     client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def fail(*_: object) -> None:
@@ -235,14 +235,14 @@ def test_what_nobody_foresaw_is_a_number(
     assert "RuntimeError" in caplog.text
 
 
-def test_the_openapi_document_names_every_address(client: Client) -> None:
+def test_the_openapi_document_names_every_path(client: Client) -> None:
     paths = client.get("/api/openapi.json")["paths"]
     for path in ("/api/studies", "/api/studies/{study}/predictions", "/api/events", "/api/models", "/healthz"):
         assert path in paths
     json.dumps(paths)
 
 
-def test_metrics_count_what_happened(client: Client, tiny: str) -> None:
+def test_metrics_count_requests_and_predictions(client: Client, tiny: str) -> None:
     client.upload(png(0.5), models=(tiny,))
     predict_all(client)
     text = client("GET", "/metrics").text

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from pneumoscope.server.app import create_app
 from pneumoscope.server.settings import Settings
 from server.client import serving
-from server.drawn import archive, dicom, png
+from server.sample_files import archive, dicom, png
 from server.test_crash import Server
 
 schemathesis = pytest.importorskip("schemathesis", reason="no schemathesis: pip install 'pneumoscope[dev]'")

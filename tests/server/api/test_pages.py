@@ -48,7 +48,7 @@ def department(settings: Settings, web: Path) -> Iterator[Client]:
         ("/assets/codecs/j2k-a1.wasm", "application/wasm", "public, max-age=31536000, immutable"),
     ],
 )
-def test_everyone_gets_the_app(department: Client, address: str, kind: str, cache: str) -> None:
+def test_the_app_needs_no_login(department: Client, address: str, kind: str, cache: str) -> None:
     for method in ("GET", "HEAD"):
         answer = department(method, address)
         assert answer.status_code == 200
@@ -68,7 +68,7 @@ def test_nothing_beside_the_app_is_public(department: Client, web: Path) -> None
         assert department(method, "/").status_code in (401, 403), method
 
 
-def test_it_travels_compressed_where_the_browser_can(department: Client) -> None:
+def test_pages_are_compressed_where_the_browser_accepts_it(department: Client) -> None:
     plain = department("GET", "/assets/index-B7y.js", headers={"Accept-Encoding": "identity"})
     assert plain.content == SCRIPT
     assert "content-encoding" not in plain.headers
@@ -83,18 +83,18 @@ def test_it_travels_compressed_where_the_browser_can(department: Client) -> None
     ("accepts", "taken"),
     [("", False), ("gzip", True), ("*", True), ("br;q=1.0, gzip;q=0.5", True), ("gzip;q=0", False), ("br", False)],
 )
-def test_what_a_client_takes(accepts: str, taken: bool) -> None:
+def test_accept_encoding_decides_about_gzip(accepts: str, taken: bool) -> None:
     assert takes_gzip(accepts) is taken
 
 
-def test_the_first_page_is_asked_for_again_and_not_sent_again(department: Client) -> None:
+def test_the_first_page_is_revalidated_and_not_sent_again(department: Client) -> None:
     tag = department("GET", "/").headers["etag"]
     again = department("GET", "/", headers={"If-None-Match": tag})
     assert (again.status_code, again.content, again.headers["etag"]) == (304, b"", tag)
     assert department("GET", "/", headers={"If-None-Match": '"other"'}).status_code == 200
 
 
-def test_pages_hold_nobodys_data_and_leave_no_trace_in_the_audit_log(settings: Settings, web: Path) -> None:
+def test_pages_hold_no_data_and_are_not_in_the_audit_log(settings: Settings, web: Path) -> None:
     with serving(settings) as client:
         client("GET", "/")
         client("GET", "/assets/index-B7y.js")
@@ -104,13 +104,13 @@ def test_pages_hold_nobodys_data_and_leave_no_trace_in_the_audit_log(settings: S
         assert "/" not in client.get("/api/openapi.json")["paths"]
 
 
-def test_other_host_names_and_floods_get_no_page_either(settings: Settings, web: Path) -> None:
+def test_other_host_names_and_floods_get_no_page(settings: Settings, web: Path) -> None:
     with serving(replace(settings, requests_per_minute=3)) as client:
         assert client("GET", "/", headers={"Host": "evil.example"}).status_code == 421
         assert [client("GET", "/").status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
-def test_without_a_built_app_a_sentence_says_so(settings: Settings, web: Path) -> None:
+def test_without_a_built_app_a_page_says_so(settings: Settings, web: Path) -> None:
     (web / "index.html").unlink()
     with serving(settings) as client:
         page = client("GET", "/")
@@ -119,7 +119,7 @@ def test_without_a_built_app_a_sentence_says_so(settings: Settings, web: Path) -
         assert client("GET", "/assets/index-B7y.js").status_code == 404
 
 
-def test_the_app_in_the_package_is_whole() -> None:
+def test_the_app_in_the_package_is_complete() -> None:
     """What the first page names is there."""
     home = (FOLDER / "index.html").read_text() if (FOLDER / "index.html").is_file() else ""
     if not home:

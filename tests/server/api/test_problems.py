@@ -21,7 +21,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from pneumoscope.server.api.problems import TYPE, Problem, as_problem, problem_response
 from pneumoscope.server.settings import Settings
 from server.client import Client, predict_all, serving
-from server.drawn import archive, dicom, png
+from server.sample_files import archive, dicom, png
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse battery"
@@ -45,31 +45,31 @@ def text_in(node: ast.AST | None) -> set[str]:
 
 
 def test_the_table_has_every_code_that_is_raised_and_no_other() -> None:
-    raised: set[str] = set()
+    codes: set[str] = set()
     for node in trees():
         if isinstance(node, ast.Call):
-            raised |= {code for given in node.keywords if given.arg == "code" for code in text_in(given.value)}
+            codes |= {code for given in node.keywords if given.arg == "code" for code in text_in(given.value)}
         elif isinstance(node, ast.FunctionDef):
             named = [*node.args.posonlyargs, *node.args.args]
             defaults = dict(zip([each.arg for each in reversed(named)], reversed(node.args.defaults), strict=False))
             only = zip([each.arg for each in node.args.kwonlyargs], node.args.kw_defaults, strict=True)
-            raised |= text_in((defaults | dict(only)).get("code"))
-    assert raised == set(table())
+            codes |= text_in((defaults | dict(only)).get("code"))
+    assert codes == set(table())
 
 
-def test_the_table_has_every_word_that_values_can_hold() -> None:
+def test_the_table_lists_every_text_that_values_can_hold() -> None:
     """Beside numbers: kinds of things, and reasons."""
-    said: dict[str, set[str]] = {"NotFoundError": set(), "_refusal": set(), "_conflict": set()}
+    listed_arguments: dict[str, set[str]] = {"NotFoundError": set(), "_refusal": set(), "_conflict": set()}
     for node in trees():
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in said:
-            said[node.func.id] |= text_in(node.args[0])
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in listed_arguments:
+            listed_arguments[node.func.id] |= text_in(node.args[0])
     listed = {code: set(re.findall(r"[a-z-]+", words.partition(": ")[2])) for code, words in table().items()}
-    assert said["NotFoundError"] == listed["not-here"]
-    assert said["_refusal"] == listed["no-posterior"]
-    assert said["_conflict"] == listed["read-order"]
+    assert listed_arguments["NotFoundError"] == listed["not-here"]
+    assert listed_arguments["_refusal"] == listed["no-posterior"]
+    assert listed_arguments["_conflict"] == listed["read-order"]
 
 
-def told(answer: httpx.Response) -> tuple[int, str, dict[str, Any]]:
+def refusal_of(answer: httpx.Response) -> tuple[int, str, dict[str, Any]]:
     """The status, code and values of a refusal, which must be those that the table lists for it."""
     body = answer.json()
     assert answer.headers["content-type"] == "application/problem+json"
@@ -88,8 +88,8 @@ def checked(code: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    with serving(settings) as made:
-        yield made
+    with serving(settings) as client:
+        yield client
 
 
 def tiny(client: Client) -> str:
@@ -103,74 +103,74 @@ def answered(client: Client) -> tuple[str, str]:
     return study, client.get(f"/api/studies/{study}")["predictions"][0]["id"]
 
 
-def test_a_reader_is_told_what_is_not_here(client: Client) -> None:
-    assert told(client("GET", "/api/studies/a1")) == (404, "not-here", {"kind": "study"})
-    assert told(client("GET", "/api/models/a1")) == (404, "not-here", {"kind": "model"})
-    assert told(client("GET", "/api/predictions/a1/heatmap")) == (404, "not-here", {"kind": "heatmap"})
+def test_a_refusal_names_the_kind_of_what_is_not_here(client: Client) -> None:
+    assert refusal_of(client("GET", "/api/studies/a1")) == (404, "not-here", {"kind": "study"})
+    assert refusal_of(client("GET", "/api/models/a1")) == (404, "not-here", {"kind": "model"})
+    assert refusal_of(client("GET", "/api/predictions/a1/heatmap")) == (404, "not-here", {"kind": "heatmap"})
 
 
-def test_what_has_no_code_is_as_it_was(client: Client) -> None:
+def test_a_refusal_without_a_code_has_no_type(client: Client) -> None:
     for answer in (client("GET", "/nowhere"), client("POST", "/api/login", json={"name": "a", "password": "b"})):
         assert answer.json()["type"] == "about:blank"
         assert "values" not in answer.json()
 
 
-def test_a_reader_is_told_why_an_answer_goes_no_further(client: Client) -> None:
+def test_a_refusal_says_why_an_answer_supports_no_more(client: Client) -> None:
     _, prediction = answered(client)
     prior = {"probability": 0.1, "source": "a guess"}
     refused = client("POST", f"/api/predictions/{prediction}/posterior", json=prior)
-    assert told(refused) == (409, "no-posterior", {"reason": "no-ratio"})
+    assert refusal_of(refused) == (409, "no-posterior", {"reason": "no-ratio"})
     for mode, share in (("exclude", 1), ("include", 0)):
         body = {"mode": mode, "strokes": [{"radius": 400, "points": [[20, 20]]}]}
         refused = client("POST", f"/api/predictions/{prediction}/what-if", json=body)
-        assert told(refused) == (422, "strokes-cover", {"share": share})
+        assert refusal_of(refused) == (422, "strokes-cover", {"share": share})
     client("POST", f"/api/models/{tiny(client)}/switch", json={"on": False, "reason": "recalled"})
-    assert told(client.upload(png(0.7), models=(tiny(client),))) == (409, "model-off", {})
-    assert told(client("POST", f"/api/predictions/{prediction}/posterior", json=prior)) == (409, "model-off", {})
+    assert refusal_of(client.upload(png(0.7), models=(tiny(client),))) == (409, "model-off", {})
+    assert refusal_of(client("POST", f"/api/predictions/{prediction}/posterior", json=prior)) == (409, "model-off", {})
 
 
-def test_a_reader_is_told_what_is_withheld(settings: Settings) -> None:
+def test_a_refusal_says_what_is_withheld(settings: Settings) -> None:
     with serving(replace(settings, read_first=True)) as client:
         study, prediction = answered(client)
         for path in (f"/api/studies/{study}/references", f"/api/predictions/{prediction}/heatmap"):
-            assert told(client("GET", path)) == (403, "withheld", {})
+            assert refusal_of(client("GET", path)) == (403, "withheld", {})
         assert client.get(f"/api/predictions/{prediction}")["withheld_code"] == "read-first"
         client("POST", f"/api/studies/{study}/reads", json={"stage": "unaided", "state": "final"})
         assert client.get(f"/api/predictions/{prediction}")["withheld_code"] is None
 
 
-def test_a_reader_is_told_which_limit_it_was(settings: Settings) -> None:
+def test_a_refusal_names_the_limit(settings: Settings) -> None:
     with serving(replace(settings, queue_limit=1, max_files=2, max_request_bytes=2**20)) as client:
         client.upload(png(0.5), models=(tiny(client),))
         full = {"waiting": 1, "wanted": 1, "limit": 1}
-        assert told(client.upload(png(0.6), models=(tiny(client),))) == (429, "queue-full", full)
+        assert refusal_of(client.upload(png(0.6), models=(tiny(client),))) == (429, "queue-full", full)
         three = {str(side): png(0.5, side) for side in (20, 30, 40)}
-        assert told(client.upload(*three.values())) == (413, "too-many", {"limit": 2})
-        assert told(client.upload(archive(three))) == (413, "too-many", {"limit": 2})
-        assert told(client.upload(os.urandom(2**20))) == (413, "too-large", {"limit_mib": 1})
+        assert refusal_of(client.upload(*three.values())) == (413, "too-many", {"limit": 2})
+        assert refusal_of(client.upload(archive(three))) == (413, "too-many", {"limit": 2})
+        assert refusal_of(client.upload(os.urandom(2**20))) == (413, "too-large", {"limit_mib": 1})
     with serving(replace(settings, requests_per_minute=1)) as client:
         client.get("/api/me")
-        status, code, values = told(client("GET", "/api/me"))
+        status, code, values = refusal_of(client("GET", "/api/me"))
         assert (status, code) == (429, "too-often")
         assert 0 < values["seconds"] <= 61
 
 
-def test_who_may_not_is_told_so(settings: Settings) -> None:
+def test_a_refusal_names_the_missing_right(settings: Settings) -> None:
     department = replace(settings, host="10.1.2.3", proxy="10.1.2.1", logins_per_minute=2)
     with serving(department) as client:
         client._base = "https://pneumo.example"
         client.app.state.context.accounts.add("reader", PASSWORD, "reader", sees_names=False)
-        assert told(client("GET", "/api/me")) == (401, "login", {})
-        assert told(client.login("reader", "wrong")) == (401, "wrong-login", {})
+        assert refusal_of(client("GET", "/api/me")) == (401, "login", {})
+        assert refusal_of(client.login("reader", "wrong")) == (401, "wrong-login", {})
         client.login("reader", PASSWORD)
-        assert told(client("GET", "/api/audit")) == (403, "admins-only", {})
-        assert told(client("GET", "/api/dashboard?scope=all")) == (403, "admins-only", {})
-        status, code, values = told(client.login("reader", PASSWORD))
+        assert refusal_of(client("GET", "/api/audit")) == (403, "admins-only", {})
+        assert refusal_of(client("GET", "/api/dashboard?scope=all")) == (403, "admins-only", {})
+        status, code, values = refusal_of(client.login("reader", PASSWORD))
         assert (status, code) == (429, "locked-out")
         assert values["seconds"] > 0
 
 
-def test_what_the_store_says() -> None:
+def test_failures_of_the_store_have_codes() -> None:
     full, away = OSError(errno.ENOSPC, "full"), OperationalError("x", {}, Exception())
     for error, code in (
         (full, "store-full"),
@@ -212,7 +212,7 @@ def test_each_file_says_why_it_was_refused_and_nothing_of_what_was_in_it(setting
         expected = [(code, values) for _, code, values in files]
         assert [checked(one["code"], one["values"]) for one in refused] == expected
         nothing = client.upload(*sent)
-        assert told(nothing) == (422, "nothing-stored", {})
+        assert refusal_of(nothing) == (422, "nothing-stored", {})
         assert [(one["code"], one["values"]) for one in nothing.json()["files"]] == expected
     for word in ("Doe", "Jane", "4711", "4712", "SECRET", "png"):  # of the files and their names
         assert not any(word in f"{one['code']} {one['values']}" for one in refused)
@@ -226,8 +226,8 @@ def test_the_api_describes_types_and_values(client: Client) -> None:
         assert {kind["type"] for kind in kinds} == {"string", "integer", "number"}
 
 
-def test_codes_are_no_part_of_the_words() -> None:
-    """Whoever reads the title and the detail reads what they read before there were codes."""
+def test_codes_do_not_change_the_text() -> None:
+    """The title and the detail are the same with and without a code."""
     bodies = []
     for code in ("", "model-off"):
         problem = Problem(409, "a", "b.", "c.", code=code, values={"x": 1}, more={"at": []})

@@ -12,7 +12,7 @@ from pneumoscope.bundle.card import read_card
 from pneumoscope.server.settings import Settings
 from pneumoscope.stats.estimates import Estimate, LikelihoodBand
 from server.client import Client, predict_all, serving
-from server.drawn import png
+from server.sample_files import png
 
 RATIOS = (
     LikelihoodBand(low=0, high=0.5, ratio=Estimate(value=0.25, low=0.1, high=0.6), positives=10, negatives=40),

@@ -28,7 +28,7 @@ from pneumoscope.server.uploads.outcome import AddedImage
 from pneumoscope.server.uploads.rows import UploadRows
 from pneumoscope.server.uploads.staging import StagedUpload
 from server.client import step
-from server.drawn import dicom, png
+from server.sample_files import dicom, png
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from pneumoscope.server.settings import Settings
 from server.client import Client, predict_all, serving
-from server.drawn import png
+from server.sample_files import png
 
 
 def test_two_servers_are_one_reading_room(settings: Settings, postgres: str) -> None:

@@ -19,7 +19,7 @@ from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.uploads.decoder_pool import Decoder
-from server.drawn import png
+from server.sample_files import png
 
 STROKE = BrushStroke(5, [(10, 10), (20, 20)])
 

@@ -14,7 +14,7 @@ from pneumoscope.server.security.accounts import Accounts
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import open_store
 from server.client import Client, predict_all, serving
-from server.drawn import png
+from server.sample_files import png
 
 PASSWORD = "correct horse battery"
 

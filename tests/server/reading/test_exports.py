@@ -35,7 +35,7 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import export_ledger
 from pneumoscope.server.storage.database import Store
 from server.client import Client, predict_all, serving
-from server.drawn import dicom, png
+from server.sample_files import dicom, png
 
 COVID, NORMAL = "covid-19", "normal"
 

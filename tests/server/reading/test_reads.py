@@ -10,7 +10,7 @@ import pytest
 
 from pneumoscope.server.settings import Settings
 from server.client import Client, predict_all, serving
-from server.drawn import png
+from server.sample_files import png
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Who gets in: without a session nothing but health and login; other sites, hosts and floods get nothing."""
+"""Access: only health and login work without a session; other sites, other hosts and floods are refused."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store, now, open_store
 from pneumoscope.server.storage.tables import Account, Login
 from server.client import Client, serving
-from server.drawn import dicom, png
+from server.sample_files import dicom, png
 
 PASSWORD = "correct horse battery"
 
@@ -29,7 +29,7 @@ def department(settings: Settings) -> Settings:
 
 @pytest.fixture(scope="module")
 def home_with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A server's folder with a reader and an admin; made once, since hashing a password takes its time on purpose."""
+    """A server's folder with a reader and an admin; created once, since hashing a password is slow on purpose."""
     settings = Settings(home=tmp_path_factory.mktemp("accounts"))
     store = open_store(settings)
     accounts = Accounts(store)
@@ -41,11 +41,11 @@ def home_with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def client(department: Settings, home_with_accounts: Path) -> Iterator[Client]:
-    """Of a department's server; logged in as nobody."""
+    """A client of a department's server, not logged in."""
     shutil.copytree(home_with_accounts, department.home)
-    with serving(department) as made:
-        made._base = "https://pneumo.example"
-        yield made
+    with serving(department) as client:
+        client._base = "https://pneumo.example"
+        yield client
 
 
 def test_without_a_session_nothing_but_health_and_login_answers(client: Client) -> None:
@@ -73,7 +73,7 @@ def test_a_session_begins_works_and_ends(client: Client) -> None:
     assert client("GET", "/api/me").status_code == 401
 
 
-def test_a_change_needs_the_sessions_own_word(client: Client) -> None:
+def test_a_change_needs_the_sessions_csrf_token(client: Client) -> None:
     client.login("reader", PASSWORD)
     client.headers.pop("X-CSRF-Token")
     assert client.upload(png(0.5)).status_code == 403
@@ -90,7 +90,7 @@ def test_an_idle_session_ends(client: Client) -> None:
     assert client("GET", "/api/me").status_code == 401
 
 
-def test_a_used_session_lives_on_and_watching_is_no_use(client: Client) -> None:
+def test_use_keeps_a_session_alive_and_watching_does_not(client: Client) -> None:
     client.login("reader", PASSWORD)
     context = client.app.state.context
     token = client.cookies["__Host-session"]
@@ -104,7 +104,7 @@ def test_a_used_session_lives_on_and_watching_is_no_use(client: Client) -> None:
         assert session.query(Login).one().seen > now() - 60
 
 
-def test_wrong_passwords_lock_an_account_and_say_nothing(client: Client) -> None:
+def test_wrong_passwords_lock_an_account_and_reveal_nothing(client: Client) -> None:
     wrong = [client.login("reader", "wrong") for _ in range(3)]
     unknown, locked = client.login("nobody", PASSWORD), client.login("reader", PASSWORD)
     texts = {(answer.status_code, answer.json()["detail"]) for answer in [*wrong, unknown, locked]}
@@ -114,7 +114,7 @@ def test_wrong_passwords_lock_an_account_and_say_nothing(client: Client) -> None
     assert client.login("reader", PASSWORD).status_code == 200
 
 
-def test_readers_are_no_admins_and_see_no_names(client: Client) -> None:
+def test_readers_lack_the_rights_of_admins_and_see_no_names(client: Client) -> None:
     client.login("reader", PASSWORD)
     study = client.upload(dicom()).json()["files"][0]["study"]
     model = client.get("/api/models")[0]["id"]
@@ -138,16 +138,16 @@ def test_readers_are_no_admins_and_see_no_names(client: Client) -> None:
 
 def test_a_token_works_without_a_cookie_until_it_is_revoked(client: Client) -> None:
     client.login("reader", PASSWORD)
-    made = client("POST", "/api/me/tokens", json={"label": "modality"}).json()
+    created = client("POST", "/api/me/tokens", json={"label": "modality"}).json()
     assert [token["token"] for token in client.get("/api/me/tokens")] == [None]
-    program = Client(client.app, "https://pneumo.example", Authorization=f"Bearer {made['token']}")
+    program = Client(client.app, "https://pneumo.example", Authorization=f"Bearer {created['token']}")
     assert program.upload(png(0.5)).status_code == 201
     assert program("POST", "/api/me/tokens", json={"label": "more"}).status_code == 403
-    assert client("DELETE", f"/api/me/tokens/{made['id']}").status_code == 204
+    assert client("DELETE", f"/api/me/tokens/{created['id']}").status_code == 204
     assert program("GET", "/api/me").status_code == 401
 
 
-def test_a_disabled_account_is_out_at_once(client: Client) -> None:
+def test_a_disabled_account_is_locked_out_at_once(client: Client) -> None:
     client.login("reader", PASSWORD)
     client.app.state.context.accounts.disable("reader")
     assert client("GET", "/api/me").status_code == 401
@@ -164,7 +164,7 @@ def test_passwords_and_tokens_are_not_in_the_database(client: Client, department
     assert b"$argon2id$" in raw
 
 
-def test_the_headers_forbid_what_our_pages_never_do(client: Client) -> None:
+def test_the_headers_forbid_what_the_pages_never_do(client: Client) -> None:
     for answer in (client("GET", "/healthz"), client("GET", "/api/studies"), client("GET", "/nowhere")):
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -176,7 +176,7 @@ def test_the_headers_forbid_what_our_pages_never_do(client: Client) -> None:
         assert "max-age" in answer.headers["strict-transport-security"]
 
 
-def test_other_sites_and_other_names_get_nothing(settings: Settings) -> None:
+def test_requests_from_other_sites_and_to_other_hosts_are_refused(settings: Settings) -> None:
     with serving(settings) as local:
         for headers in (
             {"Origin": "https://evil.example"},

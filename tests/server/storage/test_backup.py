@@ -1,4 +1,4 @@
-"""A backup is a server's folder: everything in it answers again, and what was altered is not backed up in silence."""
+"""A server can start on a backup, and an altered file is reported instead of copied."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.backup import back_up
 from server.client import predict_all, serving
-from server.drawn import dicom, png
+from server.sample_files import dicom, png
 
 
 def test_a_server_starts_on_a_backup(settings: Settings, tmp_path: Path) -> None:
@@ -33,7 +33,7 @@ def test_a_server_starts_on_a_backup(settings: Settings, tmp_path: Path) -> None
         serving(replace(copy, secret=None)).__enter__()
 
 
-def test_what_was_altered_is_said_and_nothing_is_replaced(settings: Settings, tmp_path: Path) -> None:
+def test_altered_files_are_reported_and_no_backup_is_replaced(settings: Settings, tmp_path: Path) -> None:
     with serving(settings) as client:
         image = client.upload(png(0.7)).json()["files"][0]["image"]
         store = client.app.state.context.store

@@ -1,4 +1,4 @@
-"""The store: migrations give the tables that the code expects, on both databases; what is sealed stays sealed."""
+"""The store: migrations create the tables that the code expects, on both databases; sealed values stay sealed."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ def test_migrations_make_the_same_tables_on_postgresql(tmp_path: Path, postgres:
 
 
 def test_servers_that_start_together_make_one_store(settings: Settings) -> None:
-    found: list[str] = []
+    numbers: list[str] = []
 
     def start() -> None:
         store = open_store(settings)
         with store.read() as session:
-            found.append(session.get_one(StoreSetting, "store").value)
+            numbers.append(session.get_one(StoreSetting, "store").value)
         store.close()
 
     threads = [threading.Thread(target=start) for _ in range(4)]
@@ -46,8 +46,8 @@ def test_servers_that_start_together_make_one_store(settings: Settings) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 4
-    assert len(set(found)) == 1
+    assert len(numbers) == 4
+    assert len(set(numbers)) == 1
 
 
 def test_sqlite_survives_a_power_cut_by_its_settings(settings: Settings) -> None:
@@ -58,7 +58,7 @@ def test_sqlite_survives_a_power_cut_by_its_settings(settings: Settings) -> None
     store.close()
 
 
-def test_what_raises_leaves_nothing(settings: Settings) -> None:
+def test_a_transaction_that_raises_changes_nothing(settings: Settings) -> None:
     store = open_store(settings)
     with pytest.raises(ZeroDivisionError), store.write() as session:
         session.add(StoreSetting(name="half", value="done"))
@@ -77,7 +77,7 @@ def test_another_secret_is_refused(settings: Settings, tmp_path: Path) -> None:
         open_store(Settings(home=settings.home, secret=other))
 
 
-def test_the_secret_is_for_its_owner_alone(settings: Settings) -> None:
+def test_only_the_owner_can_read_the_secret(settings: Settings) -> None:
     open_store(settings).close()
     assert stat.S_IMODE(settings.secret_file.stat().st_mode) == 0o600
     assert stat.S_IMODE(settings.home.stat().st_mode) == 0o700
@@ -109,6 +109,6 @@ def test_other_machines_need_accounts_and_encryption(host: str, tmp_path: Path) 
     assert Settings(home=tmp_path, host=host, proxy="10.0.0.1").checked().needs_login
 
 
-def test_the_own_machine_needs_neither(tmp_path: Path) -> None:
+def test_the_local_machine_needs_neither_accounts_nor_encryption(tmp_path: Path) -> None:
     assert not Settings(home=tmp_path).checked().needs_login
     assert not Settings(home=tmp_path, host="::1").checked().needs_login

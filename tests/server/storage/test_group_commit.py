@@ -1,4 +1,4 @@
-"""Changes that share a commit: each has the outcome that it would have alone, and none is told before it is there."""
+"""Changes that share a commit: each has the outcome that it would have by itself, and returns after the commit."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pneumoscope.server.storage.tables import Event, StoreSetting
 from pneumoscope.server.storage.transaction import Transaction
 
 
-def fact(name: str) -> StoreSetting:
+def setting(name: str) -> StoreSetting:
     return StoreSetting(name=name, value="x")
 
 
@@ -29,31 +29,31 @@ def gathered(store: Store, count: int) -> list[Future[None]]:
     first = store._committer.submit(lambda session: go.wait() and None)
 
     def change(session: Transaction, number: int) -> None:
-        session.add(fact(str(number)))
+        session.add(setting(str(number)))
         session.flush()
         if number == 3:
             raise ZeroDivisionError
 
-    made = [store._committer.submit(lambda session, n=n: change(session, n)) for n in range(count)]
+    changes = [store._committer.submit(lambda session, n=n: change(session, n)) for n in range(count)]
     go.set()
     first.result(10)
-    return made
+    return changes
 
 
-def test_one_that_fails_takes_no_other_with_it(store: Store) -> None:
-    made = gathered(store, 6)
-    failed = [number for number, each in enumerate(made) if isinstance(each.exception(10), ZeroDivisionError)]
+def test_a_failing_change_does_not_undo_the_others(store: Store) -> None:
+    changes = gathered(store, 6)
+    failed = [number for number, each in enumerate(changes) if isinstance(each.exception(10), ZeroDivisionError)]
     assert failed == [3]
     assert names(store) == {"0", "1", "2", "4", "5"}
 
 
-def test_what_is_told_is_there(store: Store) -> None:
+def test_a_returned_commit_is_visible(store: Store) -> None:
     for number in range(5):
-        store.commit(lambda session, n=number: session.add(fact(f"told {n}")))
+        store.commit(lambda session, n=number: session.add(setting(f"told {n}")))
         assert f"told {number}" in names(store)
 
 
-def test_rows_that_are_appended_come_with_the_change_or_not_at_all(store: Store) -> None:
+def test_appended_rows_are_committed_with_the_change_or_not_at_all(store: Store) -> None:
     heard: list[frozenset[str]] = []
     store.listen(heard.append)
 
@@ -70,13 +70,13 @@ def test_rows_that_are_appended_come_with_the_change_or_not_at_all(store: Store)
     assert heard == [frozenset({"received"})]
 
 
-def test_a_change_that_is_cancelled_is_settled_first(store: Store) -> None:
+def test_a_cancelled_change_is_settled_before_the_caller_goes_on(store: Store) -> None:
     begun, go = threading.Event(), threading.Event()
 
     def slow(session: Transaction) -> None:
         begun.set()
         go.wait(10)
-        session.add(fact("slow"))
+        session.add(setting("slow"))
 
     async def cancel() -> None:
         task = asyncio.create_task(store.commit_async(slow))
@@ -90,7 +90,7 @@ def test_a_change_that_is_cancelled_is_settled_first(store: Store) -> None:
     asyncio.run(cancel())
 
 
-def test_only_what_must_last_waits_for_the_disk(store: Store) -> None:
+def test_only_durable_changes_wait_for_the_disk(store: Store) -> None:
     def level(session: Transaction) -> int:
         return int(session.execute(text("PRAGMA synchronous")).scalar_one())
 

@@ -28,14 +28,14 @@ def test_a_library_reads_the_samples_that_were_stored(shape: tuple[int, int], wh
         np.testing.assert_array_equal(read, pixels)
 
 
-def test_large_images_are_packed() -> None:
+def test_large_images_are_compressed() -> None:
     rows = np.linspace(0, 1, 1200, dtype=np.float32)
     pixels = np.rint(np.broadcast_to(rows, (4000, 1200)) * 255).astype(np.float32) / np.float32(255)
     assert len(encode_png(to_samples(pixels))) < pixels.size / 50
     assert len(encode_png(to_samples(pixels[:500]))) > 500 * 1200  # small ones are not
 
 
-def test_what_an_older_store_holds_is_read_too() -> None:
+def test_pngs_of_an_older_store_can_be_read() -> None:
     samples = np.random.default_rng(0).integers(0, 256, (40, 30)).astype(np.uint8)
     for options in ({"compress_level": 1}, {"compress_level": 9, "optimize": True}):
         buffer = BytesIO()

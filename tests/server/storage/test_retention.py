@@ -1,4 +1,4 @@
-"""What is old enough goes, by the clock that is given; what is not stays; the audit log says who did it."""
+"""Retention: old studies are erased by the given clock, others stay, and the audit log says so."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.retention import DAY, Retention, claim_turn, erase_old
 from pneumoscope.server.storage.tables import Image, Study
 from server.client import Client, serving
-from server.drawn import dicom, png
+from server.sample_files import dicom, png
 
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    with serving(settings) as made:
-        yield made
+    with serving(settings) as client:
+        yield client
 
 
-def test_a_moved_clock_erases_the_older_study_alone(client: Client) -> None:
+def test_only_the_older_study_is_erased_when_time_passes(client: Client) -> None:
     store: Store = client.app.state.context.store
     client.upload(png(0.5))
     client.upload(dicom())
@@ -52,7 +52,7 @@ def test_servers_of_one_database_take_turns(store: Store) -> None:
     assert claim_turn(store, 7, 1002.0 + 3600)
 
 
-def test_it_looks_when_the_server_starts(client: Client) -> None:
+def test_retention_runs_when_the_server_starts(client: Client) -> None:
     store: Store = client.app.state.context.store
     client.upload(png(0.5))
     with store.write() as session:
@@ -67,6 +67,6 @@ def test_it_looks_when_the_server_starts(client: Client) -> None:
 
 
 @pytest.mark.parametrize("days", [0.0, -1.0, float("nan")])
-def test_a_rule_that_is_none_is_refused(settings: Settings, days: float) -> None:
+def test_an_impossible_number_of_days_is_refused(settings: Settings, days: float) -> None:
     with pytest.raises(UsageError, match="--retention"):
         replace(settings, retention=days).checked()

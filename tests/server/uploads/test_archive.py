@@ -11,10 +11,10 @@ import pytest
 from pneumoscope.server.errors import InvalidRequestError, TooLargeError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.uploads.archive import read_members
-from server.drawn import archive, png
+from server.sample_files import archive, png
 
 
-def test_an_archive_gives_its_files_under_names_of_ours(tmp_path: Path) -> None:
+def test_files_of_an_archive_are_named_by_their_place(tmp_path: Path) -> None:
     data = archive({"../../etc/passwd": png(0.5), "/root/Doe^Jane.png": png(0.2), "folder/": b""})
     files = list(read_members(data, "file 2", Settings(home=tmp_path)))
     assert [file.name for file in files] == ["file 2, member 1", "file 2, member 2"]
@@ -27,7 +27,7 @@ def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:
     assert "200 times" in str(files[0].refusal)
 
 
-def test_an_archive_that_lies_about_a_size_is_found_out(tmp_path: Path) -> None:
+def test_a_false_size_in_an_archive_is_detected(tmp_path: Path) -> None:
     data = bytearray(archive({"a.png": b"\0" * 5000}))
     directory = data.index(b"PK\x01\x02")
     data[directory + 24 : directory + 28] = (100).to_bytes(4, "little")  # uncompressed size (APPNOTE 4.3.12)

@@ -19,11 +19,11 @@ from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.failures import disk_is_full
 from pneumoscope.server.uploads import decoder_pool
 from pneumoscope.server.uploads.decoder_pool import Decoder, DecoderPool
-from server.drawn import dicom, png
+from server.sample_files import dicom, png
 
 
 @pytest.fixture
-def far(settings: Settings) -> Iterator[DecoderPool]:
+def pool(settings: Settings) -> Iterator[DecoderPool]:
     settings.files.mkdir(parents=True)
     started = DecoderPool(settings, Catalogue(settings.models), 1)
     started.start()
@@ -31,33 +31,33 @@ def far(settings: Settings) -> Iterator[DecoderPool]:
     started.stop()
 
 
-def test_a_decoder_far_away_does_what_one_here_does_and_survives_what_it_refuses(
-    far: DecoderPool, settings: Settings
+def test_a_decoder_process_does_what_a_decoder_does_and_survives_refusals(
+    pool: DecoderPool, settings: Settings
 ) -> None:
-    here = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models))
+    local = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models))
     for number, data in enumerate((png(0.5), dicom())):
-        with far.borrow() as decoder:
-            assert decoder.decode(data, "file 1", f"far{number}") == here.decode(data, "file 1", f"here{number}")
-        paths = [blobs.path_of(settings.files, f"{place}{number}") for place in ("far", "here")]
+        with pool.borrow() as decoder:
+            assert decoder.decode(data, "file 1", f"process{number}") == local.decode(data, "file 1", f"local{number}")
+        paths = [blobs.path_of(settings.files, f"{place}{number}") for place in ("process", "local")]
         assert paths[0].read_bytes() == paths[1].read_bytes()
-    with far.borrow() as decoder, pytest.raises(ImageError, match="BurnedInAnnotation") as refused:
+    with pool.borrow() as decoder, pytest.raises(ImageError, match="BurnedInAnnotation") as refused:
         decoder.decode(dicom({"BurnedInAnnotation": "YES"}), "file 7", "no")
     assert (refused.value.thing, refused.value.way_out[:4]) == ("file 7", "Mask")
     assert not blobs.path_of(settings.files, "no").exists()
-    blobs.path_of(settings.files, "far2").write_bytes(b"")
-    with far.borrow() as decoder, pytest.raises(FileExistsError):
-        decoder.decode(png(0.5), "file 1", "far2")
+    blobs.path_of(settings.files, "process2").write_bytes(b"")
+    with pool.borrow() as decoder, pytest.raises(FileExistsError):
+        decoder.decode(png(0.5), "file 1", "process2")
 
 
-def test_a_decoder_that_dies_is_replaced_and_costs_no_file(far: DecoderPool) -> None:
+def test_a_decoder_that_dies_is_replaced_and_no_file_is_lost(pool: DecoderPool) -> None:
     (process,) = multiprocessing.active_children()
     process.kill()
     process.join()
-    with far.borrow() as decoder:
+    with pool.borrow() as decoder:
         assert decoder.decode(png(0.5), "file 1", "one").width == 40
 
 
-def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(far: DecoderPool, settings: Settings) -> None:
+def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(pool: DecoderPool, settings: Settings) -> None:
     """Every decoder is killed as soon as it is there, as a file would do that brings them down."""
     tried: set[int | None] = set()
     ended = threading.Event()
@@ -70,19 +70,19 @@ def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(far: Decoder
 
     killer = threading.Thread(target=kill)
     killer.start()
-    with far.borrow() as decoder, pytest.raises(ImageError, match="ends the program"):
+    with pool.borrow() as decoder, pytest.raises(ImageError, match="ends the program"):
         decoder.decode(png(0.5), "file 1", "one")
     ended.set()
     killer.join()
     assert len(tried) >= 2
     assert not blobs.path_of(settings.files, "one").exists()
-    with far.borrow() as decoder:
+    with pool.borrow() as decoder:
         assert decoder.decode(png(0.5), "file 1", "two").width == 40
 
 
-def test_each_sender_gets_the_outcome_of_its_own_file_whoever_dies(far: DecoderPool, settings: Settings) -> None:
+def test_each_sender_gets_the_outcome_of_its_own_file_when_decoders_die(pool: DecoderPool, settings: Settings) -> None:
     def send(side: int) -> tuple[int, int]:
-        with far.borrow() as decoder:
+        with pool.borrow() as decoder:
             return side, decoder.decode(png(0.5, side), "file 1", f"n{side}").width
 
     with ThreadPoolExecutor(6) as pool:
@@ -97,15 +97,15 @@ def test_each_sender_gets_the_outcome_of_its_own_file_whoever_dies(far: DecoderP
     assert len(list(settings.files.glob("*/*.png"))) == 40
 
 
-def test_a_decoder_that_hangs_is_ended(far: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decoder_that_hangs_is_killed(pool: DecoderPool, monkeypatch: pytest.MonkeyPatch) -> None:
     (process,) = multiprocessing.active_children()
     assert process.pid is not None
     psutil.Process(process.pid).suspend()
     monkeypatch.setattr(decoder_pool, "LONGEST", 0.2)
-    with far.borrow() as decoder, pytest.raises(ImageError, match="takes more than"):
+    with pool.borrow() as decoder, pytest.raises(ImageError, match="takes more than"):
         decoder.decode(png(0.5), "file 1", "one")
     monkeypatch.undo()
-    with far.borrow() as decoder:
+    with pool.borrow() as decoder:
         assert decoder.decode(png(0.5), "file 1", "one").width == 40
 
 
@@ -117,11 +117,11 @@ def test_a_decoder_that_hangs_is_ended(far: DecoderPool, monkeypatch: pytest.Mon
         BusyError("the queue", "is full.", "Send it later.", retry_after=5, code="queue-full", values={"limit": 1}),
     ],
 )
-def test_errors_go_from_process_to_process_whole(error: PneumoscopeError) -> None:
+def test_errors_keep_their_fields_between_processes(error: PneumoscopeError) -> None:
     again = pickle.loads(pickle.dumps(error))
     assert type(again) is type(error)
     assert (str(again), again.__dict__) == (str(error), error.__dict__)
 
 
-def test_a_full_disk_is_known_from_afar() -> None:
+def test_a_full_disk_is_recognised_from_another_process() -> None:
     assert disk_is_full(pickle.loads(pickle.dumps(OSError(28, "No space left on device", "x.png"))))

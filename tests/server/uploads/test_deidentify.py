@@ -1,4 +1,4 @@
-"""What is stored of a file: its pixels, exactly; nothing that says whose they are."""
+"""What is stored of a file: its exact pixels, and nothing that names the patient."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pneumoscope.imaging.golden_files.encode import exif
 from pneumoscope.imaging.read import decode
 from pneumoscope.server.storage.png_codec import decode_png, draw_thumbnail
 from pneumoscope.server.uploads.deidentify import deidentify
-from server.drawn import dicom
+from server.sample_files import dicom
 
 
 @pytest.mark.parametrize("deep", [False, True])
@@ -28,20 +28,20 @@ def test_pixels_are_stored_exactly(deep: bool) -> None:
     assert decoded.png_sha256 == hashlib.sha256(stored).hexdigest()
 
 
-def test_nothing_in_a_stored_dicom_says_who_it_is() -> None:
+def test_nothing_in_a_stored_dicom_names_the_patient() -> None:
     data = dicom({"InstitutionName": "St Elsewhere", "ImageComments": "Doe"})
     decoded, stored, _ = deidentify(data, "file 1", 10_000)
-    kept = stored + draw_thumbnail(decode_png(stored, "x")) + repr(decoded.facts).encode()
+    stored_bytes = stored + draw_thumbnail(decode_png(stored, "x")) + repr(decoded.facts).encode()
     for word in (b"Doe", b"Jane", b"4711", b"1930", b"2024", b"Elsewhere"):
         assert word in data
-        assert word not in kept
+        assert word not in stored_bytes
     assert decoded.facts["age"] == 90.0  # 95 in the file
     assert decoded.facts["sex"] == "F"
     assert decoded.exam is not None
     assert (decoded.exam.patient_id, decoded.exam.patient_name, decoded.exam.date) == ("4711", "Doe^Jane", "20240506")
 
 
-def test_exif_and_text_are_left_behind_and_the_orientation_is_kept() -> None:
+def test_exif_and_text_are_dropped_and_the_orientation_is_applied() -> None:
     buffer = BytesIO()
     square = np.zeros((8, 16), np.uint8)
     square[0] = 255

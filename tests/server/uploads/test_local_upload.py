@@ -1,4 +1,4 @@
-"""Files of this machine into a server: what is taken, what is said of the rest, and waiting while the queue is full."""
+"""Uploads from this machine: outcomes of files, and waiting while the queue is full."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pneumoscope.server.studies.lookup import has_studies
 from pneumoscope.server.uploads import local_upload
 from pneumoscope.server.uploads.local_upload import upload_files
 from server.client import predict_all, serving
-from server.drawn import archive, dicom, png
+from server.sample_files import archive, dicom, png
 
 
 def test_each_file_has_its_own_outcome(settings: Settings, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import OperationalError
 from pneumoscope.server.api import events
 from pneumoscope.server.settings import Settings
 from server.client import Client, predict_all, serving
-from server.drawn import dicom, png
+from server.sample_files import dicom, png
 
 
 @contextmanager
@@ -57,7 +57,7 @@ def test_the_answers_come_with_the_upload(settings: Settings) -> None:
         assert again.json()["files"][0]["status"] == "duplicate"
 
 
-def test_nobody_waits_longer_than_asked_or_for_nothing(settings: Settings) -> None:
+def test_an_upload_waits_no_longer_than_asked_and_only_for_answers(settings: Settings) -> None:
     with serving(settings) as client:
         begun = time.monotonic()
         late = upload(client, "wait=1", png(0.2), png(0.4))  # one alone is answered where it is decoded
@@ -70,7 +70,7 @@ def test_nobody_waits_longer_than_asked_or_for_nothing(settings: Settings) -> No
 
 
 @pytest.mark.parametrize("data", [png(0.7), dicom(value=1234)])
-def test_an_answer_at_once_is_the_one_that_a_worker_gives(settings: Settings, data: bytes) -> None:
+def test_an_immediate_answer_equals_a_workers_answer(settings: Settings, data: bytes) -> None:
     with serving(settings) as client:
         (once,) = upload(client, "wait=20", data).json()["answers"]
         asked = client("POST", f"/api/studies/{once['study']}/predictions", json={"models": [once["model"]]})
@@ -86,7 +86,7 @@ def test_an_answer_at_once_is_the_one_that_a_worker_gives(settings: Settings, da
         assert [row["state"] for row in study["predictions"]] == ["done", "done"]
 
 
-def test_a_model_that_is_switched_off_answers_nobody_at_once(settings: Settings) -> None:
+def test_a_switched_off_model_gives_no_immediate_answer(settings: Settings) -> None:
     with serving(settings) as client:
         model = next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny")
         client("POST", f"/api/models/{model}/switch", json={"on": False, "reason": "recalled"})
@@ -103,18 +103,18 @@ def test_waiting_shows_nothing_that_is_withheld(settings: Settings) -> None:
 
 
 @pytest.mark.parametrize("prefer", ["wait=", "wait=-5", "await=20", "wait=9999999999"])
-def test_a_preference_that_is_none_is_ignored(settings: Settings, prefer: str) -> None:
+def test_an_invalid_preference_is_ignored(settings: Settings, prefer: str) -> None:
     with serving(settings) as client:
         assert upload(client, prefer, png(0.2)).json()["answers"] is None
 
 
-def test_a_database_that_does_not_answer_keeps_nobody_waiting_for_good(
+def test_no_upload_waits_forever_for_a_database_that_does_not_answer(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fail(_: object) -> int:
         raise OperationalError("select", {}, Exception("away"))
 
-    monkeypatch.setattr(events, "newest", fail)
+    monkeypatch.setattr(events, "newest_number", fail)
     with serving(settings) as client:
         (one, _) = upload(client, "wait=1", png(0.2), png(0.4)).json()["answers"]
         assert one["state"] == "queued"

@@ -1,4 +1,4 @@
-"""Figures for Prometheus: what was asked, how long it took, what waits. A registry of each app's own."""
+"""Figures for Prometheus: requests, their time, the queue. Each app has a registry of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Metrics:
         self._seconds = Histogram(
             "pneumoscope_request_seconds", "Time to answer", ["method", "route"], registry=self._registry
         )
-        self._registry.register(_Stored(store))
+        self._registry.register(_StoreCollector(store))
 
     def count(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count one answered request."""
@@ -40,8 +40,8 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-class _Stored(Collector):
-    """Figures that are read from the store when they are asked for."""
+class _StoreCollector(Collector):
+    """Figures that are read from the store when Prometheus asks for them."""
 
     def __init__(self, store: Store) -> None:
         self._store = store

@@ -1,8 +1,8 @@
-"""The web app's files: public, since no patient's data is in them, and nothing beside them is.
+"""The web app's files: they are public, since no patient's data is in them; nothing beside them is.
 
-They are read once, when the server starts. What is answered without a login is that fixed list of addresses; no path is
-ever made from a request. A name under ``assets/`` holds a hash of its content (Vite's build), so a browser may keep
-it for good; ``index.html`` is asked for anew each time, and answered 304 while it is the same.
+They are read once, when the server starts. That fixed list of paths answers without a login; no path of the disk is
+ever built from a request. A name under ``assets/`` holds a hash of its content (Vite's build), so a browser may cache
+it forever; ``index.html`` is requested each time, and answered 304 while it is the same.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from starlette.routing import Route
 from pneumoscope.core.labels import DISCLAIMER
 
 FOLDER = Path(__file__).resolve().parents[2] / "web"
-"""Where the built app lies in the package; its sources are in the repository's ``web``."""
+"""Folder of the built app in the package; its sources are in the repository's ``web``."""
 HOME = "index.html"
 HASHED = "assets/"
 _TYPES: Mapping[str, str] = MappingProxyType(
@@ -41,7 +41,7 @@ _TYPES: Mapping[str, str] = MappingProxyType(
     }
 )
 _COMPRESSED = frozenset({".png", ".woff2"})
-"""What gzip makes no smaller."""
+"""Types that gzip makes no smaller."""
 
 
 class Page:
@@ -51,8 +51,8 @@ class Page:
         suffix = Path(name).suffix
         self.address = "/" if name == HOME else f"/{name}"
         self.content = content
-        self._small: bytes | None = None
-        self._packs = suffix not in _COMPRESSED
+        self._gzip: bytes | None = None
+        self._compresses = suffix not in _COMPRESSED
         self._lock = threading.Lock()
         # Weak: the same tag stands for the file as it is and compressed (RFC 9110, 8.8.1).
         self._tag = f'W/"{hashlib.sha256(content).hexdigest()[:20]}"'
@@ -64,23 +64,23 @@ class Page:
         }
 
     def answer(self, request: Request) -> Response:
-        """Answer a GET or a HEAD; of the latter uvicorn sends no content."""
+        """Answer a GET or a HEAD; uvicorn leaves the content of a HEAD out."""
         if self._tag in [tag.strip() for tag in request.headers.get("if-none-match", "").split(",")]:
             return Response(status_code=304, headers=self._headers)
-        if self._packs and takes_gzip(request.headers.get("accept-encoding", "")):
+        if self._compresses and accepts_gzip(request.headers.get("accept-encoding", "")):
             return Response(self.compressed(), headers={**self._headers, "Content-Encoding": "gzip"})
         return Response(self.content, headers=self._headers)
 
     def compressed(self) -> bytes:
-        """Return the content as gzip, made when it is first asked for."""
+        """Return the content as gzip, compressed on the first call."""
         with self._lock:
-            if self._small is None:
-                self._small = gzip.compress(self.content, mtime=0)
-            return self._small
+            if self._gzip is None:
+                self._gzip = gzip.compress(self.content, mtime=0)
+            return self._gzip
 
 
 class Pages:
-    """All files of the app; a sentence in its place where it was not built."""
+    """All files of the app; one page that says so where the app was not built."""
 
     def __init__(self, folder: Path = FOLDER) -> None:
         files = sorted(path for path in folder.rglob("*") if path.is_file()) if (folder / HOME).is_file() else []
@@ -89,12 +89,12 @@ class Pages:
         self.addresses = frozenset(page.address for page in self._pages)
 
     def routes(self) -> list[Route]:
-        """Return a route for each file, for exactly its address, and for GET and HEAD alone."""
+        """Return a route for each file: for exactly its path, and for GET and HEAD only."""
         return [Route(page.address, page.answer, methods=["GET"], include_in_schema=False) for page in self._pages]
 
 
-def takes_gzip(accepts: str) -> bool:
-    """Return whether an Accept-Encoding takes gzip: named, and not with a weight of 0 (RFC 9110, 12.5.3)."""
+def accepts_gzip(accepts: str) -> bool:
+    """Return whether an Accept-Encoding names gzip, and not with a weight of 0 (RFC 9110, 12.5.3)."""
     for each in accepts.lower().split(","):
         coding, _, weight = each.partition(";")
         if coding.strip() in ("gzip", "*"):

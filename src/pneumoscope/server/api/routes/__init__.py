@@ -1,6 +1,6 @@
-"""Routes: each reads the request, calls one function and answers. ``ROUTES`` lists the modules."""
+"""Routes: each reads the request, calls one function and answers; ``ROUTES`` lists them by module."""
 
 from pneumoscope.server.api.routes import dashboard, models, reads, studies, system, uploads
 
 ROUTES = tuple(module.routes for module in (system, uploads, studies, reads, models, dashboard))
-"""Each makes one router."""
+"""Functions that each return one router."""

@@ -69,7 +69,7 @@ def list_studies(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     after: Annotated[str | None, Query(max_length=200, description="the last page's `next`")] = None,
 ) -> StudyPage:
-    """List studies, newest first."""
+    """List studies, the newest first."""
     wanted = lookup.StudyFilter(
         patient=patient,
         model=None if model is None else context.catalogue.get(model).identity,
@@ -115,14 +115,14 @@ def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -
 
 
 def identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
-    """Show who was examined, and when; for those who may see names."""
+    """Show who was examined, and when; for accounts that may see names."""
     check_sees_names(user)
     found = patients.identity_of(context.store, study)
     return IdentityOut(patient=found.patient, examination=found.examination)
 
 
 def ask(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[PredictionState]:
-    """Ask one or several models about all images of a study. Asking again adds answers, and replaces none."""
+    """Ask one or several models about all images of a study. Asking again adds answers and replaces none."""
     models = list(dict.fromkeys(context.catalogue.get(name).identity for name in sent.models))
     with context.store.write() as session:
         context.store.lock_exclusive(session)
@@ -133,7 +133,7 @@ def ask(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[Pr
 
 
 async def answers(request: Request, context: AppContext, user: CurrentUser, study: Id) -> list[PredictionOut]:
-    """Show the answers about a study; that they were shown is written down first."""
+    """Show the answers about a study; that they are shown is recorded first."""
 
     def show(session: Transaction) -> list[PredictionOut]:
         rows = lookup.predictions_of(session, [study])[study]
@@ -145,7 +145,7 @@ async def answers(request: Request, context: AppContext, user: CurrentUser, stud
 
 
 async def answer(request: Request, context: AppContext, user: CurrentUser, prediction: Id) -> PredictionOut:
-    """Show one answer; that it was shown is written down first."""
+    """Show one answer; that it is shown is recorded first."""
 
     def show(session: Transaction) -> PredictionOut:
         row = session.get(Prediction, prediction)
@@ -157,7 +157,7 @@ async def answer(request: Request, context: AppContext, user: CurrentUser, predi
 
 
 def heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> HeatmapOut:
-    """Show where a model looked; that it was shown is written down first."""
+    """Show where a model looked; that it is shown is recorded first."""
     with context.store.write() as session:
         row = session.get(Prediction, prediction)
         if row is None or row.result is None or row.heatmap is None:
@@ -171,19 +171,19 @@ def heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> HeatmapOu
 
 
 def pixels(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
-    """The stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head."""
+    """Return the stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head."""
     return FileResponse(lookup.pixels_path(context.store, image), media_type="image/png")
 
 
 def thumbnail(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
-    """A small picture for lists; made when it is first asked for."""
+    """Return a small picture for lists, drawn when it is first asked for."""
     return FileResponse(lookup.thumbnail_path(context.store, image), media_type="image/png")
 
 
 def shown_predictions(
     context: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Transaction
 ) -> Iterator[PredictionOut]:
-    """Yield predictions as this reader may see them, and note those that are shown."""
+    """Yield predictions as this reader may see them, and record those that are shown."""
     withheld = {
         study: reads.withheld_reason(session, context.settings, study, reader) for study in {r.study for r in rows}
     }

@@ -40,19 +40,19 @@ def routes() -> APIRouter:
 
 
 def health(context: AppContext) -> dict[str, str]:
-    """Say whether the server and its database answer; nothing else, since anyone may ask."""
+    """Say whether the server and its database answer; nothing else, since this needs no login."""
     with context.store.read() as session:
         session.execute(text("SELECT 1"))
     return {"status": "ok"}
 
 
 def metrics(context: AppContext, user: CurrentAdmin) -> Response:
-    """Figures for Prometheus; for admins (give Prometheus a token of an admin's)."""
+    """Return figures for Prometheus; for admins (give Prometheus a token of an admin)."""
     return Response(context.metrics.text(), media_type=CONTENT_TYPE)
 
 
 def about_server(context: AppContext, user: CurrentUser) -> AboutOut:
-    """Say what this server is."""
+    """Describe this server and its limits."""
     settings = context.settings
     return AboutOut(
         version=__version__,
@@ -96,12 +96,12 @@ def logout(request: Request, response: Response, context: AppContext, user: Curr
 
 
 def me(context: AppContext, user: CurrentUser) -> Me:
-    """Say who is asking."""
+    """Show the account that asks."""
     return _me(context, user)
 
 
 def new_token(request: Request, context: AppContext, user: CurrentUser, sent: TokenIn) -> TokenOut:
-    """Make a key for a program, with this account's rights. A key can't make keys."""
+    """Create a token for a program, with this account's rights. A token can't create tokens."""
     check_may_create_token(user)
     row, token = context.tokens.create(user.id, sent.label)
     set_audit_subject(request, row.id)
@@ -109,12 +109,12 @@ def new_token(request: Request, context: AppContext, user: CurrentUser, sent: To
 
 
 def list_tokens(context: AppContext, user: CurrentUser) -> list[TokenOut]:
-    """List the keys of this account."""
+    """List the tokens of this account."""
     return [TokenOut(id=row.id, label=row.label, created=when(row.created)) for row in context.tokens.list_of(user.id)]
 
 
 def revoke_token(context: AppContext, user: CurrentUser, token: Id) -> None:
-    """End a key."""
+    """End a token."""
     context.tokens.revoke(user.id, token)
 
 
@@ -126,7 +126,7 @@ def audit_log(
     before: Annotated[int | None, Query(ge=1, le=2**62, description="id of the last page's last line")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[AccessOut]:
-    """Show who did what, newest first."""
+    """Show who did what, the newest entries first."""
     entries = log.list_entries(context.store, subject=subject, account=account, before=before, limit=limit)
     return [
         AccessOut(
@@ -148,7 +148,9 @@ def watch(
     Names: ``study``, ``prediction``, ``read``. Data: ``{"study", "id", "state"}``. After a break, send the last id.
     """
     since = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
-    still_there = events.rights(context.sessions, request.cookies.get(cookie_name(context.settings.encrypted)), user)
+    still_there = events.session_check(
+        context.sessions, request.cookies.get(cookie_name(context.settings.encrypted)), user
+    )
     stream = context.streams.open(context.store, since, still_there)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 

@@ -81,7 +81,7 @@ async def _wait_for_answers(
             return {row.id for row in stored.asked_predictions(session) if row.state in queue.OPEN}
 
     async with context.streams.waiting(context.store) as waiter:  # first, so that none is finished unseen
-        await waiter.until(await anyio.to_thread.run_sync(unfinished), seconds)
+        await waiter.wait_for(await anyio.to_thread.run_sync(unfinished), seconds)
     return await context.store.commit_async(
         lambda session: [*shown_predictions(context, user.id, stored.asked_predictions(session), session)]
     )

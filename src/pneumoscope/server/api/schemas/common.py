@@ -1,4 +1,4 @@
-"""What goes over the wire, in both directions; OpenAPI is made from it."""
+"""What goes over the wire, in both directions; the OpenAPI description is generated from it."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ ID = Field(description="opaque; random")
 
 
 class Sent(BaseModel):
-    """Something that a client sends: an unknown member is an error, not a silence."""
+    """Base of what a client sends: an unknown member is an error, never ignored."""
 
     model_config = ConfigDict(extra="forbid")
 
 
 class Facts(TypedDict, total=False):
-    """What is kept of what a file says about its exposure; what it does not say is absent."""
+    """What is stored of a file's metadata; what the file does not say is absent."""
 
     view: str
     modality: str
@@ -60,7 +60,7 @@ class ImageOut(BaseModel):
 
 
 class PredictionState(BaseModel):
-    """How far a prediction is."""
+    """The state of a prediction."""
 
     id: str = ID
     image: str
@@ -82,7 +82,7 @@ class StudyOut(BaseModel):
 
 
 class StudyPage(BaseModel):
-    """Some studies, newest first."""
+    """A page of studies, the newest first."""
 
     studies: list[StudyOut]
     next: str | None = Field(description="cursor of the next page; null on the last")
@@ -97,9 +97,7 @@ class FileOut(BaseModel):
     image: str | None = None
     predictions: list[str] = []
     problem: str | None = Field(default=None, description="why it was refused, in English")
-    code: str | None = Field(
-        default=None, description="the same, for words of one's own; docs/operations/server.md lists the codes"
-    )
+    code: str | None = Field(default=None, description="the same as a code; docs/operations/server.md lists the codes")
     values: Values | None = Field(default=None, description="what those words need")
 
     @classmethod
@@ -119,14 +117,16 @@ class FileOut(BaseModel):
 
 
 class PredictionOut(PredictionState):
-    """A prediction, with its result where it may be shown."""
+    """A prediction, with its result where this reader may see it."""
 
     study: str
     asked: datetime
     finished: datetime | None
     model_off: bool = Field(description="the model was switched off since: do not rely on this answer")
     withheld: str | None = Field(default=None, description="why the result is not shown; null where it is")
-    withheld_code: Literal["read-first"] | None = Field(default=None, description="the same, for words of one's own")
+    withheld_code: Literal["read-first"] | None = Field(
+        default=None, description="the same as a code, for other languages"
+    )
     result: dict[str, Any] | None = None
 
 
@@ -146,7 +146,7 @@ class Ask(Sent):
 
 
 class HeatmapOut(BaseModel):
-    """Where a model looked, as it is: row 0 = head; not a localisation."""
+    """Where a model looked: row 0 = head. It is not a localisation."""
 
     labels: list[str]
     rows: int
@@ -162,14 +162,14 @@ class HeatmapOut(BaseModel):
 
 
 class IdentityOut(BaseModel):
-    """Who was examined, and when."""
+    """Who was examined, and when; as the file says it."""
 
     patient: dict[str, str] | None
     examination: dict[str, str] | None
 
 
 class ModelOut(BaseModel):
-    """One model in the list."""
+    """A model in the list."""
 
     id: str = Field(description="first 12 digits of the identity")
     identity: str
@@ -188,7 +188,7 @@ class ModelOut(BaseModel):
 
 
 class ModelDetail(ModelOut):
-    """One model with all that is known of it."""
+    """A model with its card, its evidence and its switches."""
 
     card: dict[str, Any]
     evidence: list[dict[str, Any]]
@@ -231,7 +231,7 @@ class Credentials(Sent):
 
 
 class Me(BaseModel):
-    """Who is asking."""
+    """The account that asks."""
 
     id: str
     name: str
@@ -242,18 +242,18 @@ class Me(BaseModel):
 
 
 class TokenIn(Sent):
-    """A key for a program."""
+    """A token for a program."""
 
     label: Annotated[str, Field(min_length=1, max_length=64)]
 
 
 class TokenOut(BaseModel):
-    """A key for a program."""
+    """A token for a program."""
 
     id: str = ID
     label: str
     created: datetime
-    token: str | None = Field(default=None, description="shown once, when it is made")
+    token: str | None = Field(default=None, description="shown once, when it is created")
 
 
 class PatientNumber(Sent):
@@ -300,7 +300,7 @@ class AccessOut(BaseModel):
 
 
 class AboutOut(BaseModel):
-    """What this server is."""
+    """What this server is and which limits it has."""
 
     name: Literal["Pneumoscope"] = "Pneumoscope"
     version: str
@@ -311,7 +311,7 @@ class AboutOut(BaseModel):
 
 
 class ProblemOut(BaseModel):
-    """Why a request was refused (RFC 9457): in English, and where it has a code, for words of one's own."""
+    """Why a request was refused (RFC 9457), in English; with a code, a page can say it in its own language."""
 
     type: str = Field(
         description="urn:pneumoscope:problem:CODE (docs/operations/server.md lists the codes), or about:blank"

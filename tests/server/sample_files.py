@@ -30,7 +30,7 @@ def dicom(tags: Mapping[str, Any] | None = None, value: int = 2000) -> bytes:
 
 def archive(files: Mapping[str, bytes]) -> bytes:
     buffer = BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as opened:
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive_file:
         for name, data in files.items():
-            opened.writestr(name, data)
+            archive_file.writestr(name, data)
     return buffer.getvalue()
