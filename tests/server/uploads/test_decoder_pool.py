@@ -1,4 +1,4 @@
-"""DecoderPool in processes of their own: the same as here, refusals come whole, a dead one costs its file alone."""
+"""Decoder processes do what a decoder does, errors keep their fields, and a dead process costs its own file only."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from server.sample_files import dicom, png
 @pytest.fixture
 def pool(settings: Settings) -> Iterator[DecoderPool]:
     settings.files.mkdir(parents=True)
-    started = DecoderPool(settings, Catalogue(settings.models), 1)
-    started.start()
-    yield started
-    started.stop()
+    pool = DecoderPool(settings, Catalogue(settings.models), 1)
+    pool.start()
+    yield pool
+    pool.stop()
 
 
 def test_a_decoder_process_does_what_a_decoder_does_and_survives_refusals(
@@ -58,14 +58,14 @@ def test_a_decoder_that_dies_is_replaced_and_no_file_is_lost(pool: DecoderPool) 
 
 
 def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(pool: DecoderPool, settings: Settings) -> None:
-    """Every decoder is killed as soon as it is there, as a file would do that brings them down."""
-    tried: set[int | None] = set()
+    """Every decoder is killed as soon as it starts, as by a file that brings decoders down."""
+    killed: set[int | None] = set()
     ended = threading.Event()
 
     def kill() -> None:
         while not ended.is_set():
             for process in multiprocessing.active_children():
-                tried.add(process.pid)
+                killed.add(process.pid)
                 process.kill()
 
     killer = threading.Thread(target=kill)
@@ -74,7 +74,7 @@ def test_a_file_that_ends_decoders_is_refused_and_ends_nothing_else(pool: Decode
         decoder.decode(png(0.5), "file 1", "one")
     ended.set()
     killer.join()
-    assert len(tried) >= 2
+    assert len(killed) >= 2
     assert not blobs.path_of(settings.files, "one").exists()
     with pool.borrow() as decoder:
         assert decoder.decode(png(0.5), "file 1", "two").width == 40
@@ -85,8 +85,8 @@ def test_each_sender_gets_the_outcome_of_its_own_file_when_decoders_die(pool: De
         with pool.borrow() as decoder:
             return side, decoder.decode(png(0.5, side), "file 1", f"n{side}").width
 
-    with ThreadPoolExecutor(6) as pool:
-        outcomes = [pool.submit(send, side) for side in range(20, 60)]
+    with ThreadPoolExecutor(6) as threads:
+        outcomes = [threads.submit(send, side) for side in range(20, 60)]
         for number in (5, 20):
             outcomes[number].result()
             for process in multiprocessing.active_children():
