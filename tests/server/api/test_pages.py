@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pneumoscope.core.labels import DISCLAIMER
-from pneumoscope.server.api.pages import FOLDER, Pages, takes_gzip
+from pneumoscope.server.api.pages import FOLDER, Pages, accepts_gzip
 from pneumoscope.server.settings import Settings
 from server.client import Client, serving
 
@@ -84,7 +84,7 @@ def test_pages_are_compressed_where_the_browser_accepts_it(department: Client) -
     [("", False), ("gzip", True), ("*", True), ("br;q=1.0, gzip;q=0.5", True), ("gzip;q=0", False), ("br", False)],
 )
 def test_accept_encoding_decides_about_gzip(accepts: str, taken: bool) -> None:
-    assert takes_gzip(accepts) is taken
+    assert accepts_gzip(accepts) is taken
 
 
 def test_the_first_page_is_revalidated_and_not_sent_again(department: Client) -> None:
