@@ -76,7 +76,7 @@ class UploadRows:
         ]
 
     def _add_predictions(self, files: Sequence[StagedFile], study_of: Mapping[str, str]) -> dict[str, list[Prediction]]:
-        """Queue the predictions of the models, or write down those that are made already; return them by image.
+        """Queue the predictions of the models, or record those that the decoder made already; return them by image.
 
         Args:
             files: Hold the answers that were given while the files were stored.

@@ -91,10 +91,10 @@ def list_studies(
 def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
     """Show one study."""
     with context.store.read() as session:
-        found = lookup.get_study(session, study)
+        row = lookup.get_study(session, study)
         images, predictions = lookup.images_of(session, [study]), lookup.predictions_of(session, [study])
         own = reads.find_progress(session, [study], user.id)
-    return _study_out(found, images[study], predictions[study], own[study])
+    return _study_out(row, images[study], predictions[study], own[study])
 
 
 def erase_study(context: AppContext, user: CurrentAdmin, study: Id) -> ErasedOut:
@@ -117,8 +117,8 @@ def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -
 def identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
     """Show who was examined, and when; for accounts that may see names."""
     check_sees_names(user)
-    found = patients.identity_of(context.store, study)
-    return IdentityOut(patient=found.patient, examination=found.examination)
+    unsealed = patients.identity_of(context.store, study)
+    return IdentityOut(patient=unsealed.patient, examination=unsealed.examination)
 
 
 def ask(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[PredictionState]:
@@ -128,8 +128,8 @@ def ask(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[Pr
         context.store.lock_exclusive(session)
         lookup.get_study(session, study)
         images = [(study, image.id) for image in lookup.images_of(session, [study])[study]]
-        made = queue.enqueue(context.store, session, images, models, user.id)
-    return [_state_out(row) for row in made]
+        rows = queue.enqueue(context.store, session, images, models, user.id)
+    return [_state_out(row) for row in rows]
 
 
 async def answers(request: Request, context: AppContext, user: CurrentUser, study: Id) -> list[PredictionOut]:
