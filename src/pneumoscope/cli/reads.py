@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pneumoscope.cli.formatting import print_note
+from pneumoscope.cli.options import AsJson, Database, Home, Secret
 
 if TYPE_CHECKING:
-    from pneumoscope.server.storage.database import Store
+    from pneumoscope.server import Settings
 
 app = typer.Typer(help="Report a site's reads and answers; export them to retrain from.", no_args_is_help=True)
-
-Home = Annotated[Path | None, typer.Option(help="The server's folder, as for serve.")]
-Database = Annotated[str | None, typer.Option(help="The server's database, as for serve.", metavar="URL")]
-Secret = Annotated[Path | None, typer.Option(help="The server's secret, as for serve.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.command()
@@ -29,7 +23,7 @@ def report(
         str | None, typer.Option(help="Its number, or: builtin.  [default: the one with the most answers]")
     ] = None,
     models: Annotated[Path | None, typer.Option(help="The server's folder of bundles, as for serve.")] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write a self-contained page.")] = None,
     home: Home = None,
     database: Database = None,
@@ -40,21 +34,20 @@ def report(
     It tells answers about studies that you may have yet to read.
     """
     from pneumoscope.core.files import write_text
-    from pneumoscope.server.inference.models import Catalogue
-    from pneumoscope.server.reading.report import make_report, render_lines, render_page
+    from pneumoscope.server import report_reads
+    from pneumoscope.server.reading.report import render_lines, render_page
 
-    with _store(home, database, secret) as store:
-        made = make_report(store, Catalogue(models), model)
+    figures = report_reads(_settings(home, database, secret, models), model)
     if output is not None:
-        write_text(output, render_page(made))
+        write_text(output, render_page(figures))
         print_note(f"Wrote {output}.")
-    typer.echo(made.model_dump_json(indent=2) if as_json else "\n".join(render_lines(made)))
+    typer.echo(figures.model_dump_json(indent=2) if as_json else "\n".join(render_lines(figures)))
 
 
 @app.command()
 def export(
     folder: Annotated[Path, typer.Argument(help="A new folder.", metavar="DIR")],
-    as_json: Json = False,
+    as_json: AsJson = False,
     home: Home = None,
     database: Database = None,
     secret: Secret = None,
@@ -65,23 +58,28 @@ def export(
     where it is.
     """
     from pneumoscope.core.labels import display_name
-    from pneumoscope.server.reading.exports import MANIFEST, export_reads
+    from pneumoscope.server import export_site
+    from pneumoscope.server.reading.exports import MANIFEST
 
-    with _store(home, database, secret) as store:
-        made = export_reads(store, folder)
-    counts = {"labels": made.labels, "label_provenance": made.provenance, "left_out": made.left_out}
+    result = export_site(_settings(home, database, secret), folder)
+    counts = {"labels": result.labels, "label_provenance": result.provenance, "left_out": result.left_out}
     if as_json:
-        about = {"export": made.export, "folder": str(made.folder), "images": made.images, "studies": made.studies}
-        typer.echo(json.dumps({**about, **counts, "label_conflicts": list(made.label_conflicts)}, indent=2))
+        about = {
+            "export": result.export,
+            "folder": str(result.folder),
+            "images": result.images,
+            "studies": result.studies,
+        }
+        typer.echo(json.dumps({**about, **counts, "label_conflicts": list(result.label_conflicts)}, indent=2))
         return
-    typer.echo(f"Images: {made.images}, of studies: {made.studies}. Manifest: {folder / MANIFEST}")
-    for label, number in made.labels.items():
+    typer.echo(f"Images: {result.images}, of studies: {result.studies}. Manifest: {folder / MANIFEST}")
+    for label, number in result.labels.items():
         typer.echo(f"  {display_name(label)}: {number}")
-    for where, number in made.provenance.items():
+    for where, number in result.provenance.items():
         typer.echo(f"  label from {where}: {number}")
-    for why, number in made.left_out.items():
+    for why, number in result.left_out.items():
         typer.echo(f"Left out: {number} ({why})")
-    for words in made.label_conflicts:
+    for words in result.label_conflicts:
         print_note(f"The same picture, two labels: {words}", error=True)
 
 
@@ -90,7 +88,7 @@ def exports(
     forget: Annotated[
         str | None, typer.Option(help="Strike this export from the ledger: its copy is no more.", metavar="EXPORT")
     ] = None,
-    as_json: Json = False,
+    as_json: AsJson = False,
     home: Home = None,
     database: Database = None,
     secret: Secret = None,
@@ -98,14 +96,9 @@ def exports(
     """List the exports, and try again to remove from them what was erased on the server. Exit code 1 where it waits."""
     from datetime import UTC, datetime
 
-    from pneumoscope.server.storage.export_ledger import clear, list_exports, withdraw
+    from pneumoscope.server import list_site_exports
 
-    with _store(home, database, secret) as store:
-        if forget is not None:
-            withdraw(store, forget)
-        clear(store)
-        with store.read() as session:
-            found = list_exports(session)
+    records = list_site_exports(_settings(home, database, secret), forget=forget)
     rows = [
         {
             "export": row.id,
@@ -115,7 +108,7 @@ def exports(
             "there": row.folder.is_dir(),
             "erased_but_not_reached": row.waiting,
         }
-        for row in found
+        for row in records
     ]
     if as_json:
         typer.echo(json.dumps(rows, indent=2))
@@ -126,21 +119,11 @@ def exports(
         typer.echo(f"{row['export']}  {row['made']}  studies: {row['studies']}  {row['folder']}{waits}")
     if not rows and not as_json:
         typer.echo("No exports.")
-    if any(row.waiting for row in found):
+    if any(row.waiting for row in records):
         raise typer.Exit(1)
 
 
-@contextmanager
-def _store(home: Path | None, database: str | None, secret: Path | None) -> Iterator[Store]:
-    from pneumoscope.core.errors import UsageError
-    from pneumoscope.server.settings import Settings, default_home
-    from pneumoscope.server.storage.database import open_store
+def _settings(home: Path | None, database: str | None, secret: Path | None, models: Path | None = None) -> Settings:
+    from pneumoscope.server import Settings, default_home
 
-    settings = Settings(home=home or default_home(), database=database, secret=secret)
-    if not settings.files.is_dir():
-        raise UsageError(f"--home {settings.home}", "is not a server's folder.", "Name the one that serve uses.")
-    store = open_store(settings)
-    try:
-        yield store
-    finally:
-        store.close()
+    return Settings(home=home or default_home(), database=database, secret=secret, models=models)

@@ -20,7 +20,10 @@ if TYPE_CHECKING:
         add_account,
         back_up,
         disable_account,
+        export_site,
         list_accounts,
+        list_site_exports,
+        report_reads,
         set_password,
     )
     from pneumoscope.server.run import serve
@@ -33,7 +36,10 @@ _MODULES = {
     "back_up": "administration",
     "default_home": "settings",
     "disable_account": "administration",
+    "export_site": "administration",
     "list_accounts": "administration",
+    "list_site_exports": "administration",
+    "report_reads": "administration",
     "serve": "run",
     "set_password": "administration",
 }
@@ -46,7 +52,10 @@ __all__ = [
     "back_up",
     "default_home",
     "disable_account",
+    "export_site",
     "list_accounts",
+    "list_site_exports",
+    "report_reads",
     "serve",
     "set_password",
 ]

@@ -10,10 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.core.errors import UsageError
+from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.reading.exports import ReadExport, export_reads
+from pneumoscope.server.reading.report import SiteReport, make_report
 from pneumoscope.server.security.accounts import Accounts
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage import backup
+from pneumoscope.server.storage import backup, export_ledger
 from pneumoscope.server.storage.database import Store, open_store
+from pneumoscope.server.storage.export_ledger import ExportRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +131,86 @@ def back_up(settings: Settings, folder: str | Path) -> int:
     """
     with opened_store(settings) as store:
         return backup.back_up(store, Path(folder))
+
+
+def report_reads(settings: Settings, model: str | None = None) -> SiteReport:
+    """Report the agreement of model and readers, and the accuracy against the reference standards that were entered.
+
+    It tells answers about studies that you may have yet to read.
+
+    Args:
+        settings: Where the server's data are; ``models`` is its folder of bundles.
+        model: Its number, or "builtin"; None: the one with the most answers.
+
+    Returns:
+        The figures of one model at this site.
+
+    Raises:
+        UsageError: ``home`` is not a server's folder.
+        RunError: No model has answered yet.
+        NotFoundError: The model is not on this server.
+
+    Example:
+        >>> ps.server.report_reads(ps.server.Settings(home=Path("server"))).figures.counts
+    """
+    with _existing_store(settings) as store:
+        return make_report(store, Catalogue(settings.models), model)
+
+
+def export_site(settings: Settings, folder: str | Path) -> ReadExport:
+    """Write images and a manifest to retrain from. Labels: the reference standard's, else unaided reads'.
+
+    A read that saw a model's answer is never a label. Erasing a patient on the server reaches the folder while it stays
+    where it is.
+
+    Args:
+        settings: Where the server's data are.
+        folder: Empty or not there.
+
+    Returns:
+        What the export holds and what was left out.
+
+    Raises:
+        UsageError: The folder holds something, or ``home`` is not a server's folder.
+        RunError: No study has a label, a stored file is missing or altered, or a study was erased meanwhile.
+
+    Example:
+        >>> ps.server.export_site(ps.server.Settings(home=Path("server")), "export").labels
+    """
+    with _existing_store(settings) as store:
+        return export_reads(store, Path(folder))
+
+
+def list_site_exports(settings: Settings, *, forget: str | None = None) -> list[ExportRecord]:
+    """List a server's exports, and try again to remove from them what was erased on the server.
+
+    Args:
+        settings: Where the server's data are.
+        forget: Number of an export to strike from the ledger, since its copy is no more.
+
+    Returns:
+        The exports, the oldest first, each with the erased studies that could not be removed yet.
+
+    Raises:
+        UsageError: ``home`` is not a server's folder, or there is no export of the number to forget.
+
+    Example:
+        >>> [export.folder for export in ps.server.list_site_exports(settings)]
+    """
+    with _existing_store(settings) as store:
+        if forget is not None:
+            export_ledger.withdraw(store, forget)
+        export_ledger.clear(store)
+        with store.read() as session:
+            return export_ledger.list_exports(session)
+
+
+@contextmanager
+def _existing_store(settings: Settings) -> Iterator[Store]:
+    if not settings.files.is_dir():
+        raise UsageError(f"--home {settings.home}", "is not a server's folder.", "Name the one that serve uses.")
+    with opened_store(settings) as store:
+        yield store
 
 
 @contextmanager
