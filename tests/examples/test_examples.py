@@ -56,3 +56,7 @@ def test_notebook(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     ).execute()
     shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
     assert any("text/html" in output.get("data", {}) for output in shown), "no cell shows a table or a picture"
+
+
+def test_there_are_five_scripts_and_three_notebooks() -> None:
+    assert (len(SCRIPTS), len(NOTEBOOKS)) == (5, 3)
