@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pneumoscope.core.errors import ManifestError
-from pneumoscope.data.manifest import COLUMNS, Manifest, read_manifest, validated, write_manifest
+from pneumoscope.data.manifest import COLUMNS, Manifest, read_manifest, validate, write_manifest
 
 Rows = Callable[..., dict[str, Any]]
 
@@ -80,9 +80,9 @@ def test_many_errors_are_counted(make_row: Rows) -> None:
 def test_columns_are_exactly_the_contract(make_row: Rows) -> None:
     table = Manifest.from_rows([make_row(1)], {}).table
     with pytest.raises(ManifestError, match="column 'age': is missing"):
-        validated(Manifest(table.drop(columns="age")))
+        validate(Manifest(table.drop(columns="age")))
     with pytest.raises(ManifestError, match=r"column 'lable': is not in the contract. Did you mean 'label'"):
-        validated(Manifest(table.assign(lable="x")))
+        validate(Manifest(table.assign(lable="x")))
 
 
 def test_a_group_may_be_in_one_part_and_partly_in_none(make_row: Rows) -> None:

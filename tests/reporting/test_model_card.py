@@ -6,7 +6,7 @@ import pytest
 
 from pneumoscope.bundle.card import PartMetrics
 from pneumoscope.core.labels import DISCLAIMER
-from pneumoscope.reporting.model_card import card_markdown
+from pneumoscope.reporting.model_card import render_model_card
 from pneumoscope.stats.estimates import Estimate
 
 bundles = pytest.importorskip("bundles")
@@ -31,7 +31,7 @@ def card(tmp_path):
 
 
 def test_card_says_all_that_it_must(card):
-    text = card_markdown(*card)
+    text = render_model_card(*card)
     assert text.splitlines()[2] == f"> **{DISCLAIMER}**"
     assert "**Warning: confounded.**" in text
     assert card[1] in text
@@ -50,7 +50,7 @@ def test_card_says_all_that_it_must(card):
 
 def test_every_table_has_as_many_cells_in_each_row_as_in_its_head(card):
     width = None
-    for line in card_markdown(*card).splitlines():
+    for line in render_model_card(*card).splitlines():
         if not line.startswith("|"):
             width = None
             continue

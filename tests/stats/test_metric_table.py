@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.reporting.formatting import figure_name
+from pneumoscope.reporting.formatting import name_figure
 from pneumoscope.stats.comparison.paired import METRICS
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import evaluate_predictions
@@ -26,7 +26,7 @@ def test_a_metric_declares_its_wording_direction_and_interval(metric):
     assert metric.title and metric.phrase and metric.interval
     assert metric.better in ("higher", "lower", "near 0", "near 1")
     assert metric.function.__doc__, "the formula in words"
-    assert figure_name(metric.name) == metric.title
+    assert name_figure(metric.name) == metric.title
 
 
 def test_two_metrics_of_one_name_have_one_title():

@@ -87,24 +87,24 @@ def show(comparison: Comparison, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
-    from pneumoscope.comparison.page import chance, difference, price, question
+    from pneumoscope.comparison.page import describe_cost, format_difference, format_p_value, name_question
     from pneumoscope.core.labels import DISCLAIMER
-    from pneumoscope.reporting.formatting import figure_name
+    from pneumoscope.reporting.formatting import name_figure
 
     for table in comparison.tables:
-        title = f"{question(table)}: validation, {table.images} images"
+        title = f"{name_question(table)}: validation, {table.images} images"
         shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-        heads = ("network", figure_name(comparison.metric), "accuracy", "less the best", "p (Holm)")
+        heads = ("network", name_figure(comparison.metric), "accuracy", "less the best", "p (Holm)")
         for head in (*heads, "model", "latency", "training"):
             shown.add_column(head, overflow="fold")
         for row in table.rows:
-            cost = price(row)
+            cost = describe_cost(row)
             shown.add_row(
                 row.name,
                 str(row.figures[comparison.metric]).replace("[", "(").replace("]", ")"),
                 str(row.figures["accuracy"]).replace("[", "(").replace("]", ")"),
-                difference(row.versus_best),
-                chance(row.versus_best),
+                format_difference(row.versus_best),
+                format_p_value(row.versus_best),
                 cost["size"],
                 cost["latency"],
                 cost["training"],
@@ -113,7 +113,7 @@ def show(comparison: Comparison, console: Console) -> None:
         for sentence in table.recommendation.sentences:
             console.print(sentence, markup=False)
         for final in table.finals:
-            figures = ", ".join(f"{figure_name(k)} {final.figures[k]}" for k in (comparison.metric, "accuracy"))
+            figures = ", ".join(f"{name_figure(k)} {final.figures[k]}" for k in (comparison.metric, "accuracy"))
             console.print(f"test, {final.name} ({final.evaluation.figures.images} images): {figures}", markup=False)
         console.print()
     for left_out in comparison.not_run:

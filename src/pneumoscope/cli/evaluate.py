@@ -72,7 +72,7 @@ def evaluate(
 
 def show(evaluation: Evaluation, default_point: str) -> None:
     """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
-    from pneumoscope.reporting.formatting import figure_name, point_name
+    from pneumoscope.reporting.formatting import name_figure, name_point
 
     figures = evaluation.figures
     console = wide_console(120)  # the width that the tables need, so that no figure is cut
@@ -86,7 +86,7 @@ def show(evaluation: Evaluation, default_point: str) -> None:
     table = _table("All classes together", "", "all images", *(["answered only"] if evaluation.answered else []))
     for key, estimate in figures.overall.items():
         answered = [evaluation.answered.overall[key]] if evaluation.answered else []
-        table.add_row(figure_name(key), *map(_cell, (estimate, *answered)))
+        table.add_row(name_figure(key), *map(_cell, (estimate, *answered)))
     console.print(table)
     share = evaluation.refused_share
     console.print(f"No answer: {evaluation.refused} of {figures.images} images, share {_cell(share)}.")
@@ -94,13 +94,13 @@ def show(evaluation: Evaluation, default_point: str) -> None:
     heads = [f"{display_name(c)}\n{figures.class_images[c]} images" for c in figures.classes]
     table = _table("Every class against the rest (decision: the largest probability)", "", *heads)
     for key in next(iter(figures.by_class.values())):
-        table.add_row(figure_name(key), *(_cell(figures.by_class[c][key]) for c in figures.classes))
+        table.add_row(name_figure(key), *(_cell(figures.by_class[c][key]) for c in figures.classes))
     console.print(table)
 
     primary = display_name(figures.classes[0])
     table = _table(f"{primary} at the frozen thresholds", "", "threshold", "sensitivity", "specificity")
     for point in figures.operating:
-        name = point_name(point.name) + (" (default)" if point.name == default_point else "")
+        name = name_point(point.name) + (" (default)" if point.name == default_point else "")
         table.add_row(name, f"{point.threshold:.4f}", _cell(point.sensitivity), _cell(point.specificity))
     console.print(table)
 
@@ -113,7 +113,7 @@ def show(evaluation: Evaluation, default_point: str) -> None:
 
     if len(evaluation.by_source) > 1:
         keys = list(next(iter(evaluation.by_source.values())).metrics)
-        table = _table("By source", "source", "images", *(figure_name(key) for key in keys))
+        table = _table("By source", "source", "images", *(name_figure(key) for key in keys))
         for name, source in evaluation.by_source.items():
             table.add_row(name, str(source.images), *(_cell(source.metrics[key]) for key in keys))
         console.print(table)

@@ -55,9 +55,9 @@ def show(bundle: BundleArgument = "builtin", as_json: AsJson = False) -> None:
     from rich.markdown import Markdown
 
     from pneumoscope.bundle.evidence import openings
-    from pneumoscope.reporting.model_card import card_markdown
+    from pneumoscope.reporting.model_card import render_model_card
 
-    console, text = Console(), card_markdown(about.card, about.identity, openings(about.evidence))
+    console, text = Console(), render_model_card(about.card, about.identity, openings(about.evidence))
     if console.is_terminal:
         console.print(Markdown(text))
     else:
@@ -99,14 +99,14 @@ def _print_table(bundles: Sequence[BundleEntry]) -> None:
     from rich import box
     from rich.table import Table
 
-    from pneumoscope.core.labels import display_name
+    from pneumoscope.core.labels import display_name, is_none_label
 
     table = Table(box=box.SIMPLE, show_edge=False, pad_edge=False)
     for heading in ("model", "name", "identity", "looks for", "size"):
         table.add_column(heading, overflow="fold")
     for bundle in bundles:
         card = bundle.card
-        labels = ", ".join(display_name(label) for label in card.label_names if label != "normal")
+        labels = ", ".join(display_name(label) for label in card.label_names if not is_none_label(label))
         name = f"{card.name} {card.version}" + (" (drawn images)" if card.synthetic else "")
         table.add_row(bundle.name, name, bundle.identity[:12], labels, size_text(card.model_bytes))
     wide_console(160).print(table)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.cli.formatting import print_note
-from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name, result_phrase
+from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name, is_none_label, result_phrase
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.card import Card
@@ -22,7 +22,7 @@ BLOCK = 20
 def describe_model(model: Model) -> str:
     """Return what the reader of a result must know about the model, in lines."""
     card = model.card
-    looks_for = ", ".join(display_name(name) for name in card.label_names if name != "normal")
+    looks_for = ", ".join(display_name(name) for name in card.label_names if not is_none_label(name))
     lines = [f"Model {card.name} {card.version} ({model.identity[:12]}). It looks for: {looks_for}."]
     if card.not_looked_for:
         lines.append(f"It does not look for: {', '.join(card.not_looked_for)}.")

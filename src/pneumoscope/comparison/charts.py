@@ -16,11 +16,11 @@ from pneumoscope.reporting.charts.figure import (
     add_interval,
     add_mark,
     new_figure,
+    set_whole_number_ticks,
     spread,
     styled,
-    whole_number_ticks,
 )
-from pneumoscope.reporting.formatting import figure_name
+from pneumoscope.reporting.formatting import name_figure
 
 _LINE_STYLES = ("-", "--", ":", "-.")
 _WIDTH = 900
@@ -58,7 +58,7 @@ def draw_learning_curves(rows: Sequence[NetworkRow], label: str) -> Figure:
         axes.set(title=f"{part}: {metric}")
         if top is not None:
             axes.set_ylim(0, top)
-        whole_number_ticks(axes)
+        set_whole_number_ticks(axes)
     for axes in panels[2:]:
         axes.set_xlabel("Epoch")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="lower center", ncols=2)
@@ -99,7 +99,7 @@ def draw_ranking(table: RankedTable, metric: str, label: str) -> Figure:
         colour = MARK if chosen else ACCENT
         add_interval(axes, place, estimate, across=True, color=colour, linewidth=2, alpha=1)
         add_mark(axes, estimate.value, place, f"{row.name}: {estimate}", color=colour, marker="D" if chosen else "o")
-    axes.set_xlabel(f"{figure_name(metric)} on validation, 95% interval (diamond: recommended)")
+    axes.set_xlabel(f"{name_figure(metric)} on validation, 95% interval (diamond: recommended)")
     return figure
 
 
@@ -129,7 +129,7 @@ def draw_cost(table: RankedTable, metric: str, label: str) -> Figure:
         offset = (6, 6 if number % 2 else -13)  # in turns above and below: neighbours hide each other's names
         axes.annotate(row.name, place, offset, textcoords="offset points", size=10)
     axes.margins(x=0.25, y=0.15)
-    axes.set(xlabel="Milliseconds for one image, one thread (area: size of the model)", ylabel=figure_name(metric))
+    axes.set(xlabel="Milliseconds for one image, one thread (area: size of the model)", ylabel=name_figure(metric))
     return figure
 
 
@@ -159,7 +159,7 @@ def draw_setting(rows: Sequence[NetworkRow], key: str, values: Sequence[str], me
             add_mark(right, place, estimate.value, f"{row.name}: {estimate}", size=6, color=colour)
     left.legend(title=key, title_fontsize=11)
     left.set(xlabel="Epoch", ylabel="Validation accuracy")
-    whole_number_ticks(left)
+    set_whole_number_ticks(left)
     right.set_xticks(range(len(values)), values)
-    right.set(xlabel=key, ylabel=f"{figure_name(metric)}, 95% interval", xlim=(-0.5, len(values) - 0.5))
+    right.set(xlabel=key, ylabel=f"{name_figure(metric)}, 95% interval", xlim=(-0.5, len(values) - 0.5))
     return figure

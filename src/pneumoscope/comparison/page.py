@@ -15,7 +15,7 @@ from pneumoscope.comparison.result import RANKING, Comparison, NetworkRow, Ranke
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts.figure import to_svg
-from pneumoscope.reporting.pages.base import environment
+from pneumoscope.reporting.pages.base import load_templates
 from pneumoscope.stats.comparison.paired import Paired
 
 REPORTED = ("part", "epoch", "accuracy", "loss", "f1", "precision", "recall", "seconds")
@@ -47,26 +47,26 @@ def render_comparison_page(comparison: Comparison, figures: Mapping[str, Figure]
         comparison: The ranked networks.
         figures: Its figures, as `draw_figures` returns them.
     """
-    return environment().get_template("comparison.html").render(
+    return load_templates().get_template("comparison.html").render(
         title=f"Comparison: {display_name(comparison.target)}",
         c=comparison,
         ranking=RANKING,
         figures={name: to_svg(figure) for name, figure in figures.items()},
-        question=question,
-        difference=difference,
-        chance=chance,
-        reported=reported,
-        price=price,
+        question=name_question,
+        difference=format_difference,
+        p_value=format_p_value,
+        reported=describe_reported,
+        cost=describe_cost,
         final=lambda table, name: next((f for f in table.finals if f.name == name), None),
     )  # fmt: skip
 
 
-def question(table: RankedTable) -> str:
+def name_question(table: RankedTable) -> str:
     """Return the question that a table's networks answer."""
     return " or ".join(display_name(name) for name in table.classes)
 
 
-def difference(paired: Paired | None) -> str:
+def format_difference(paired: Paired | None) -> str:
     """Return a difference with its interval; words where it has none."""
     if paired is None:
         return "reference"
@@ -78,23 +78,23 @@ def difference(paired: Paired | None) -> str:
     return f"{estimate.value:+.3f} ({estimate.low:+.3f} to {estimate.high:+.3f})"
 
 
-def chance(paired: Paired | None) -> str:
+def format_p_value(paired: Paired | None) -> str:
     """Return the p-value after Holm's adjustment, three digits."""
     p = None if paired is None else paired.adjusted if paired.adjusted is not None else paired.p_value
     return "" if p is None else "< .001" if p < 0.001 else f"{p:.3f}"
 
 
-def reported(row_reported: Mapping[str, Any]) -> str:
+def describe_reported(reported: Mapping[str, Any]) -> str:
     """Return in one line what a recipe's source reports."""
-    found = [f"{key} {row_reported[key]}" for key in REPORTED if key in row_reported]
-    return ", ".join(found) or "nothing"
+    figures = [f"{key} {reported[key]}" for key in REPORTED if key in reported]
+    return ", ".join(figures) or "nothing"
 
 
-def price(row: NetworkRow) -> dict[str, str]:
+def describe_cost(row: NetworkRow) -> dict[str, str]:
     """Return what a network costs, in words."""
     cost = row.cost
     return {
-        "training": _duration(cost.training_seconds),
+        "training": _format_duration(cost.training_seconds),
         "epochs": f"{cost.epochs}, kept {row.kept_epoch}",
         "parameters": f"{cost.parameters:,}",
         "operations": "" if cost.operations is None else f"{cost.operations / 1e6:,.0f} M",
@@ -104,11 +104,11 @@ def price(row: NetworkRow) -> dict[str, str]:
     }  # fmt: skip
 
 
-def _duration(seconds: float | None) -> str:
+def _format_duration(seconds: float | None) -> str:
     return "unknown" if seconds is None else formatting.format_duration(seconds, 1)
 
 
-def leaderboard_csv(comparison: Comparison) -> str:
+def render_leaderboard(comparison: Comparison) -> str:
     """Return all networks of all tables as CSV, one row each: figures with their intervals, cost, test."""
     file = io.StringIO()
     heads = ["question", "name", "recipe", "seed", "changes", "part", "images"]
@@ -132,7 +132,7 @@ def _line(
     table: RankedTable, row: NetworkRow, part: str, images: int, figures: Mapping[str, Any], paired: Paired | None
 ) -> dict[str, Any]:
     line: dict[str, Any] = {
-        "question": question(table),
+        "question": name_question(table),
         "name": row.name,
         "recipe": row.recipe,
         "seed": row.seed,

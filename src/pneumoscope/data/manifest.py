@@ -120,7 +120,7 @@ class Manifest:
     ) -> Manifest:
         """Build a manifest from rows; a column that a row lacks is null. Validated."""
         table = pd.DataFrame(list(rows))
-        return validated(cls(table.reindex(columns=[*table.columns.union([*COLUMNS])]), dict(roots), tuple(notes)))
+        return validate(cls(table.reindex(columns=[*table.columns.union([*COLUMNS])]), dict(roots), tuple(notes)))
 
     @classmethod
     def read(cls, path: Path | str, roots: Mapping[str, Path | str] | None = None) -> Manifest:
@@ -217,7 +217,7 @@ class Manifest:
     def with_split(self, parts: Iterable[str | None], note: str) -> Manifest:
         """Return the manifest with another ``split`` column ([N], None = in no part). Validated."""
         table = self.table.assign(split=pd.array(list(parts), dtype=TEXT))
-        return validated(replace(self, table=table, notes=(*self.notes, note)))
+        return validate(replace(self, table=table, notes=(*self.notes, note)))
 
     @property
     def parts_present(self) -> tuple[str, ...]:
@@ -256,7 +256,7 @@ def _hash_lines(lines: pd.Series[str]) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
 
 
-def validated(manifest: Manifest) -> Manifest:
+def validate(manifest: Manifest) -> Manifest:
     """Return the manifest with its columns in order and of the right type, its contract checked.
 
     Raises:
@@ -384,7 +384,7 @@ def write_manifest(manifest: Manifest, path: Path | str) -> None:
     import pyarrow.parquet
 
     path = Path(path)
-    manifest = validated(manifest)
+    manifest = validate(manifest)
     home = path.parent.resolve()
     roots = {}
     for name, root in sorted(manifest.roots.items()):
@@ -437,6 +437,6 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
             )
         known[name] = Path(folder).resolve()
     try:
-        return validated(Manifest(table.to_pandas(), known, tuple(about["notes"])))
+        return validate(Manifest(table.to_pandas(), known, tuple(about["notes"])))
     except ManifestError as error:
         raise ManifestError(f"{path}: {error.thing}", error.problem, error.way_out) from error

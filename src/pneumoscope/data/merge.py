@@ -23,7 +23,7 @@ from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.data.conflicts import conflict_images, find_conflicts
 from pneumoscope.data.image_scan import Progress, imported_thumbnails, silent
 from pneumoscope.data.importing import build_manifest
-from pneumoscope.data.manifest import Manifest, validated
+from pneumoscope.data.manifest import Manifest, validate
 from pneumoscope.data.similarity import Pair
 from pneumoscope.data.splits import balance_rows, parse_balance
 
@@ -192,7 +192,7 @@ def merge(
     balanced: list[str] = []
     if balance is not None:
         merged, balanced = balance_rows(merged, parse_balance(balance, sorted(set(merged.table.label))), seed)
-    merged = validated(merged)
+    merged = validate(merged)
     return merged, MergeReport(
         images={str(source): int(count) for source, count in merged.table.source.value_counts().items()},
         across=across,
@@ -242,9 +242,9 @@ def _across(merged: Manifest, pairs: Sequence[Pair]) -> dict[str, int]:
     """Count near-duplicates between sources, by source and label of both."""
     names = (merged.table.source + " " + merged.table.label).tolist()
     sources = merged.table.source.tolist()
-    found = Counter(
+    counts = Counter(
         " = ".join(sorted((names[pair.first], names[pair.second])))
         for pair in pairs
         if sources[pair.first] != sources[pair.second]
     )
-    return dict(found.most_common())
+    return dict(counts.most_common())

@@ -79,7 +79,7 @@ def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None]
     """
     if len(thumbnails) < 2:
         return []
-    found = dict.fromkeys(_identical(thumbnails), 1.0)
+    similarities = dict.fromkeys(_identical(thumbnails), 1.0)
     passes = (_WHOLE, *_CROPS)
     spectra = _Spectra(thumbnails)
     for number, crop in enumerate(passes):
@@ -90,23 +90,23 @@ def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None]
 
         pairs = _coarse_pairs(thumbnails, crop, advance)
         similarity = _fine_similarity(spectra, pairs, crop.cut)
-        _note(found, pairs, similarity, NEAR if crop is _WHOLE else NEAR_CROPPED)
+        _note(similarities, pairs, similarity, NEAR if crop is _WHOLE else NEAR_CROPPED)
         close = pairs[similarity >= _CLOSE]
         if crop is _WHOLE:
             close = np.concatenate([close, close[:, ::-1]])  # either may be the cropped one
         for cut in crop.others:
-            _note(found, close, _fine_similarity(spectra, close, cut), NEAR_CROPPED)
-    return [Pair(i, j, value) for (i, j), value in sorted(found.items())]
+            _note(similarities, close, _fine_similarity(spectra, close, cut), NEAR_CROPPED)
+    return [Pair(i, j, value) for (i, j), value in sorted(similarities.items())]
 
 
 def _note(
-    found: dict[tuple[int, int], float], pairs: NDArray[np.intp], similarity: NDArray[np.float32], bar: float
+    similarities: dict[tuple[int, int], float], pairs: NDArray[np.intp], similarity: NDArray[np.float32], bar: float
 ) -> None:
     """Record the pairs that reach the threshold, each with its largest similarity."""
     passed = similarity >= bar
     for (i, j), value in zip(pairs[passed].tolist(), similarity[passed].tolist(), strict=True):
         key = (min(i, j), max(i, j))
-        found[key] = max(found.get(key, 0.0), min(value, 1.0))
+        similarities[key] = max(similarities.get(key, 0.0), min(value, 1.0))
 
 
 def _cropped(thumbnails: NDArray[np.float32], cut: tuple[float, float], side: int) -> NDArray[np.float32]:
@@ -155,7 +155,7 @@ def _coarse_pairs(thumbnails: NDArray[np.float32], crop: _Crop, tick: Callable[[
     windows = [_unit(other[:, y : y + size, x : x + size]) for y in starts for x in starts]
     basis = _basis(whole)
     whole, windows = whole @ basis, [window @ basis for window in windows]
-    found = [np.empty((0, 2), dtype=np.intp)]
+    blocks = [np.empty((0, 2), dtype=np.intp)]
     for start in range(0, len(whole), _BLOCK):
         rows = whole[start : start + _BLOCK]
         first = start if crop is _WHOLE else 0  # without a crop, i with j is j with i
@@ -164,16 +164,16 @@ def _coarse_pairs(thumbnails: NDArray[np.float32], crop: _Crop, tick: Callable[[
             np.maximum(best, rows @ window[first:].T, out=best)
         i, j = np.nonzero(best >= crop.bar)
         pairs = np.stack([i + start, j + first], axis=1)
-        found.append(pairs[pairs[:, 0] < pairs[:, 1]] if crop is _WHOLE else pairs[pairs[:, 0] != pairs[:, 1]])
+        blocks.append(pairs[pairs[:, 0] < pairs[:, 1]] if crop is _WHOLE else pairs[pairs[:, 0] != pairs[:, 1]])
         tick(min(start + _BLOCK, len(whole)))
-    return np.concatenate(found)
+    return np.concatenate(blocks)
 
 
 def _basis(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
     """Return [pixels, 256] the directions in which the pictures differ most: most of them at a third of the cost."""
     _, directions = np.linalg.eigh(vectors.T @ vectors)
-    kept: NDArray[np.float32] = directions[:, -_KEPT:].astype(np.float32)
-    return kept
+    basis: NDArray[np.float32] = directions[:, -_KEPT:].astype(np.float32)
+    return basis
 
 
 class _Spectra:

@@ -60,7 +60,7 @@ class Listing:
 
 @dataclass(frozen=True)
 class ImportOptions:
-    """The user's options of an import. Each source names those that it accepts (``Source.takes``).
+    """The user's options of an import. Each source names those that it accepts (``Source.options``).
 
     Args:
         source_name: Name in the manifest's ``source`` column; the source's own if None.
@@ -125,13 +125,13 @@ class Source:
         name: As the user calls it.
         summary: One line for the help.
         scan: Lists a folder (or table).
-        takes: Names of the ``ImportOptions`` fields that it accepts.
+        options: Names of the ``ImportOptions`` fields that it accepts.
     """
 
     name: str
     summary: str
     scan: Callable[[Path, ImportOptions], Listing]
-    takes: frozenset[str] = frozenset()
+    options: frozenset[str] = frozenset()
 
     def list_images(self, path: Path, options: ImportOptions) -> Listing:
         """List the images under ``path``.
@@ -144,7 +144,7 @@ class Source:
         if not path.exists():
             raise UsageError(str(path), "there is no such folder or file.", "Name the folder of the data set.")
         for name, option in _OPTIONS.items():
-            if getattr(options, name) and name not in self.takes:
+            if getattr(options, name) and name not in self.options:
                 raise UsageError(option, f"means nothing to the source {self.name!r}.")
         for label in options.labels:
             check_label(label, f"--label {label}")

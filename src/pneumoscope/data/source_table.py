@@ -117,11 +117,11 @@ def find_image(index: Mapping[str, list[Path]], name: str, where: str) -> Path |
     Raises:
         ManifestError: Several files have the name.
     """
-    found = index.get(name.replace("\\", "/"), [])
-    if len(found) > 1:
+    files = index.get(name.replace("\\", "/"), [])
+    if len(files) > 1:
         raise ManifestError(
             where,
-            f"{name!r} names {len(found)} files, among them {found[0]} and {found[1]}.",
+            f"{name!r} names {len(files)} files, among them {files[0]} and {files[1]}.",
             "Give the relative path.",
         )
-    return found[0] if found else None
+    return files[0] if files else None

@@ -23,7 +23,7 @@ from pneumoscope.export.formats import FORMATS
 from pneumoscope.export.graph import BundleGraph
 from pneumoscope.export.onnx import IMAGES, mixed_sizes
 from pneumoscope.imaging.read import read
-from pneumoscope.reporting.model_card import card_markdown
+from pneumoscope.reporting.model_card import render_model_card
 from pneumoscope.training.loop.fit import FittedRun
 from pneumoscope.training.networks.weights import save_tensors
 
@@ -93,7 +93,7 @@ def describe_bundle(draft: Path, card: Card, fitted: FittedRun, exported: Export
     name = identity(text.encode())
     write_text(draft / "card.json", text)
     write_text(draft / "recipe.yaml", fitted.plan.recipe.to_yaml())
-    write_text(draft / "CARD.md", card_markdown(card, name))
+    write_text(draft / "CARD.md", render_model_card(card, name))
     save_tensors(fitted.model, draft / "weights.safetensors")
     write_json(
         draft / "evidence" / "parity.json",

@@ -63,12 +63,12 @@ class Radiograph:
 
     def _facts(self) -> list[tuple[str, str | int | float]]:
         height, width = self.pixels.shape
-        known = [(name.replace("_", " "), value) for name, value in self.metadata.items() if value is not None]
+        metadata = [(name.replace("_", " "), value) for name, value in self.metadata.items() if value is not None]
         return [
             ("size", f"{width} x {height} pixels"),
             ("format", self.format),
             ("bits", self.bits),
-            *known,
+            *metadata,
             ("sha256", f"{self.sha256[:12]}…"),
         ]
 
@@ -115,13 +115,13 @@ def sniff(data: bytes, name: str) -> str:
     """Return the format of a file by its first bytes: "png", "jpeg", "webp", "tiff" or "dicom"."""
     if not data:
         raise ImageError(name, "is empty (0 bytes).", "Copy or export it again.", code="empty")
-    if (known := format_of(data[:MAGIC_BYTES])) is not None:
-        return known
-    found, way_out = next(
-        ((found, way_out) for at, magic, found, way_out in _UNSUPPORTED if data.startswith(magic, at)),
+    if (format := format_of(data[:MAGIC_BYTES])) is not None:
+        return format
+    kind, way_out = next(
+        ((kind, way_out) for at, magic, kind, way_out in _UNSUPPORTED if data.startswith(magic, at)),
         ("a text file" if _is_text(data[:512]) else "of an unknown kind", "Give a file in one of these formats."),
     )
-    raise ImageError(name, f"is {found}, not PNG, JPEG, WebP, TIFF or DICOM.", way_out, code="not-an-image")
+    raise ImageError(name, f"is {kind}, not PNG, JPEG, WebP, TIFF or DICOM.", way_out, code="not-an-image")
 
 
 def _bytes_of(path: str | Path, name: str) -> bytes:

@@ -203,8 +203,8 @@ def evaluate(
 def rows_of(manifest: Manifest, part: str, card: Card) -> Manifest:
     """Return the rows of a part whose labels a model knows: those that `evaluate` predicts, in their order."""
     chosen = manifest if part == ALL else manifest.part(part)
-    known = {member for label in card.labels for member in label.members}
-    return chosen.where(chosen.table["label"].isin(known))
+    known_labels = {member for label in card.labels for member in label.members}
+    return chosen.where(chosen.table["label"].isin(known_labels))
 
 
 def _choose(
@@ -219,14 +219,14 @@ def _choose(
             f"{training} of its {len(chosen)} images are training images: figures on them say nothing about new ones.",
             f"Choose one of {', '.join(PARTS[1:])}, or add --allow-train to have them stamped.",
         )
-    known = {member for label in card.labels for member in label.members}
-    unknown_rows = ~chosen.table["label"].isin(known)
+    known_labels = {member for label in card.labels for member in label.members}
+    unknown_rows = ~chosen.table["label"].isin(known_labels)
     ignored = {str(name): int(n) for name, n in chosen.table["label"][unknown_rows].value_counts().items()}
     if ignored and not ignore_other:
         listed = ", ".join(f"{name} ({n} images)" for name, n in ignored.items())
         raise LabelError(
             f"{part} of the manifest",
-            f"has labels that this model has no class for: {listed}; it knows {', '.join(sorted(known))}.",
+            f"has labels that this model has no class for: {listed}; it knows {', '.join(sorted(known_labels))}.",
             "Add --ignore-other to leave them out, counted.",
         )
     chosen = chosen.where(~unknown_rows)
@@ -293,16 +293,16 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
 
     def of_source(name: str) -> SourceFigures:
         here = sources == name
-        found = figures(here, 0)
-        point = next(p for p in found.operating if p.name == card.default_operating_point)
+        source_figures = figures(here, 0)
+        point = next(p for p in source_figures.operating if p.name == card.default_operating_point)
         return SourceFigures(
-            images=found.images,
-            groups=found.groups,
-            class_images=found.class_images,
+            images=source_figures.images,
+            groups=source_figures.groups,
+            class_images=source_figures.class_images,
             refused=int(refused[here].sum()),
             metrics={
-                "accuracy": found.overall["accuracy"],
-                f"{card.primary}/auroc": found.by_class[card.primary]["auroc"],
+                "accuracy": source_figures.overall["accuracy"],
+                f"{card.primary}/auroc": source_figures.by_class[card.primary]["auroc"],
                 f"{point.name}/sensitivity": point.sensitivity,
                 f"{point.name}/specificity": point.specificity,
             },

@@ -320,7 +320,7 @@ def parse_recipe(data: Any, where: str) -> Recipe:
         message = first["msg"].removeprefix("Value error, ")
         given = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
         raise RecipeError(
-            where, f"{key + ': ' if key else ''}{message}{given}.", "Mend the recipe or the --set."
+            where, f"{key + ': ' if key else ''}{message}{given}.", "Correct the recipe or the --set."
         ) from error
 
 

@@ -39,17 +39,17 @@ class Example:
     """Whether the images are counted under another kind too."""
 
 
-def _correct(prediction: Prediction, truth: str) -> bool:
+def _is_right(prediction: Prediction, truth: str) -> bool:
     return prediction.decision == truth
 
 
-def _wrong(prediction: Prediction, truth: str) -> bool:
+def _is_wrong(prediction: Prediction, truth: str) -> bool:
     return prediction.decision is not None and prediction.decision != truth
 
 
 KINDS = (
-    Kind("Right", "The first by the hash of their files: as good as drawn by lot.", _correct, lambda p: 0.0),
-    Kind("Wrong", "Those of which the model was surest.", _wrong, lambda p: -max(p.probabilities)),
+    Kind("Right", "The first by the hash of their files: as good as drawn by lot.", _is_right, lambda p: 0.0),
+    Kind("Wrong", "Those of which the model was surest.", _is_wrong, lambda p: -max(p.probabilities)),
     Kind(
         "Most uncertain",
         "The smallest largest probability, right or wrong; no answer was refused.",
@@ -66,7 +66,9 @@ KINDS = (
 )
 
 
-def choose(predictions: Sequence[Prediction], truths: Sequence[str], number: int) -> list[tuple[Kind, int, list[int]]]:
+def choose_examples(
+    predictions: Sequence[Prediction], truths: Sequence[str], number: int
+) -> list[tuple[Kind, int, list[int]]]:
     """Return each kind with how many images are of it and the places of those that are shown.
 
     Args:
@@ -90,17 +92,17 @@ def choose(predictions: Sequence[Prediction], truths: Sequence[str], number: int
     return chosen
 
 
-def with_pictures(
+def add_pictures(
     chosen: Sequence[tuple[Kind, int, list[int]]],
     truths: Sequence[str],
     pictures: Callable[[Sequence[int]], Sequence[PageItem]],
     *,
     synthetic: bool,
 ) -> list[Example]:
-    """Return the examples of `choose` with their pictures.
+    """Return the examples of `choose_examples` with their pictures.
 
     Args:
-        chosen: From `choose`.
+        chosen: From `choose_examples`.
         truths: The class of each image.
         pictures: Given places, returns their items: reads the files, which is not done here.
         synthetic: The images are drawn.

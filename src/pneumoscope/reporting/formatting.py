@@ -20,25 +20,25 @@ POINTS: Mapping[str, str] = MappingProxyType(
 )
 
 
-def point_name(name: str) -> str:
+def name_point(name: str) -> str:
     """Return the name of an operating point on screen."""
     return POINTS.get(name, name)
 
 
-def metric_title(name: str) -> str:
+def name_metric(name: str) -> str:
     """Return a metric's name on a page; an unknown one stays as it is."""
     from pneumoscope.stats.metric_table import TITLES  # here: it brings SciPy, which `predict` does not need
 
     return TITLES.get(name, name)
 
 
-def figure_name(key: str) -> str:
+def name_figure(key: str) -> str:
     """Return the name of a metric on screen, of ``accuracy``, ``covid-19/auroc`` or ``youden/sensitivity``."""
     owner, _, figure = key.rpartition("/")
-    name = metric_title(figure)
+    name = name_metric(figure)
     if not owner:
         return name
-    return f"{name} at {point_name(owner)}" if owner in POINTS else f"{display_name(owner)}: {name}"
+    return f"{name} at {name_point(owner)}" if owner in POINTS else f"{display_name(owner)}: {name}"
 
 
 def describe_groups(kind: str) -> str:
@@ -92,7 +92,7 @@ def join_names(names: Sequence[str], last: str = "and") -> str:
     return f" {last} ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 
-def sources_of(card: Card) -> list[str]:
+def list_sources(card: Card) -> list[str]:
     """Return the names of the sources whose images trained a model."""
     return [item.source for item in card.licences if not item.source.startswith("starting weights")]
 
@@ -102,7 +102,7 @@ def describe_question(card: Card) -> tuple[str, ...]:
     others = join_names([display_name(name) for name in card.label_names[1:]], "or")
     drawn = "drawn images (phantoms)" if card.synthetic else "images"
     return (
-        f"Among {drawn} like those of {join_names(sources_of(card))}: can a network tell a frontal chest radiograph "
+        f"Among {drawn} like those of {join_names(list_sources(card))}: can a network tell a frontal chest radiograph "
         f"labelled {display_name(card.primary)} from one labelled {others}, by its pixels alone?",
         "The model is developed and measured on parts of the same data, kept apart by groups "
         f"({describe_groups(card.group_kind)}). That says nothing yet about another site, another device, another time "

@@ -14,15 +14,15 @@ from pneumoscope.reporting.formatting import (
     describe_groups,
     describe_openings,
     describe_question,
-    figure_name,
     format_bytes,
     format_time,
-    point_name,
+    name_figure,
+    name_point,
 )
 from pneumoscope.stats.estimates import Estimate, PredictionSets
 
 
-def card_markdown(card: Card, identity: str, openings: Sequence[Opening] = ()) -> str:
+def render_model_card(card: Card, identity: str, openings: Sequence[Opening] = ()) -> str:
     """Return the model card as Markdown.
 
     Args:
@@ -114,7 +114,7 @@ def _checks(card: Card) -> list[str]:
 def _decisions(card: Card) -> list[str]:
     points = [
         (
-            point_name(point.name) + (" (default)" if point.name == card.default_operating_point else ""),
+            name_point(point.name) + (" (default)" if point.name == card.default_operating_point else ""),
             f"{point.threshold:.4f}",
             str(point.sensitivity),
             str(point.specificity),
@@ -146,7 +146,7 @@ def _decisions(card: Card) -> list[str]:
         ]
     for point in card.operating_points:
         if point.meaning:
-            blocks.append(f"**{point_name(point.name).capitalize()}.** {point.meaning}")
+            blocks.append(f"**{name_point(point.name).capitalize()}.** {point.meaning}")
     if card.prediction_sets is not None:
         blocks += _sets(card.prediction_sets)
     blocks.append(
@@ -200,7 +200,7 @@ def _about(part: PartMetrics) -> str:
 
 
 def _rows(metrics: dict[str, Estimate]) -> list[tuple[str, str]]:
-    return [(figure_name(key), str(estimate)) for key, estimate in metrics.items()]
+    return [(name_figure(key), str(estimate)) for key, estimate in metrics.items()]
 
 
 def _openings(openings: Sequence[Opening]) -> list[str]:

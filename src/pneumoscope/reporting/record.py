@@ -84,7 +84,7 @@ LEAKS = ("duplicates-across-parts", "patients-across-parts")
 """The data checks that find images of one patient, or one picture, in two parts."""
 
 
-def run_folder(path: str | Path) -> Path | None:
+def find_run_folder(path: str | Path) -> Path | None:
     """Return the folder of the run whose bundle ``path`` names (itself or its bundle); None for a bundle alone."""
     folder = bundle_folder(path).resolve().parent
     return folder if (folder / "environment.json").is_file() and (folder / "recipe.yaml").is_file() else None
@@ -106,7 +106,7 @@ def read_record(path: str | Path) -> Record:
         facts=tuple(fact for _, fact in evidence.read(bundle, identity)),
         recipe=load_recipe(str(recipe)) if recipe.is_file() else None,
     )
-    folder = run_folder(path)
+    folder = find_run_folder(path)
     return record if folder is None else _with_run(record, folder)
 
 

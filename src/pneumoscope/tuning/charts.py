@@ -20,9 +20,9 @@ from pneumoscope.reporting.charts.figure import (
     add_note,
     new_figure,
     set_range,
+    set_whole_number_ticks,
     spread,
     styled,
-    whole_number_ticks,
 )
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def draw_history(trials: Sequence[StudyTrial], goal: str, objective_words: str) 
     count = max(trial.number for trial in trials)
     figure, [axes] = new_figure(f"{objective_words} of each trial", (_WIDTH, 260), margins=(60, 14, 16, 44))
     set_range(axes, x=(0.5, count + 0.5), y=(low, high))
-    whole_number_ticks(axes)
+    set_whole_number_ticks(axes)
     axes.grid(visible=False, axis="x")
     axes.set(xlabel="Trial", ylabel=objective_words if len(objective_words) < 32 else "Objective")
     better = max if goal == "maximize" else min

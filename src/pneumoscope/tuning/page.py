@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts.figure import to_svg
-from pneumoscope.reporting.charts.gauges import interval_gauge
-from pneumoscope.reporting.pages.base import environment
+from pneumoscope.reporting.charts.gauges import render_interval_gauge
+from pneumoscope.reporting.pages.base import load_templates
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.metric_table import TITLES
 from pneumoscope.tuning import charts
@@ -25,7 +25,7 @@ def render_search_page(summary: StudySummary) -> str:
     best, own = summary.trial(summary.best), summary.trial(summary.own)
     ranked = sorted(summary.trials, key=lambda trial: _rank(summary, trial))
     keys = list(summary.space)
-    page: str = environment().get_template("search.html").render(
+    page: str = load_templates().get_template("search.html").render(
         title=f"Search: {summary.name}",
         s=summary,
         best=best,
@@ -44,10 +44,10 @@ def render_search_page(summary: StudySummary) -> str:
         interval=formatting.format_interval,
         when=formatting.format_time,
         gauge=_gauge,
-        difference=lambda estimate: interval_gauge(estimate, -1.0, 1.0),
+        difference=lambda estimate: render_interval_gauge(estimate, -1.0, 1.0),
         sentence=lambda text: text[:1].upper() + text[1:],
-        name_of=_figure_name,
-        setting=setting_words,
+        name_of=_name_figure,
+        setting=format_setting,
     )  # fmt: skip
     return page
 
@@ -65,13 +65,13 @@ def _svg(figure: Figure | None) -> Markup:
 def _gauge(estimate: Estimate) -> Markup:
     """Return an estimate on the scale from 0 to 1; nothing for one that may lie outside it, such as a log-loss."""
     ends = [end for end in (estimate.value, estimate.low, estimate.high) if end is not None]
-    return interval_gauge(estimate) if ends and min(ends) >= 0 and max(ends) <= 1 else Markup("")
+    return render_interval_gauge(estimate) if ends and min(ends) >= 0 and max(ends) <= 1 else Markup("")
 
 
-def _figure_name(key: str) -> str:
+def _name_figure(key: str) -> str:
     return TITLES.get(key.replace("-", "_"), key.replace("-at-", " at ").replace("-", " ").capitalize())
 
 
-def setting_words(value: Scalar) -> str:
+def format_setting(value: Scalar) -> str:
     """Return a setting's value as a person writes it."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

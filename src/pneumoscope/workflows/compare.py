@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pneumoscope.comparison.entries import ComparisonEntry, plan_entries
 from pneumoscope.comparison.finals import Record, open_test
-from pneumoscope.comparison.page import draw_figures, leaderboard_csv, render_comparison_page
+from pneumoscope.comparison.page import draw_figures, render_comparison_page, render_leaderboard
 from pneumoscope.comparison.ranking import RankingConfig, count_sources, rank_networks
 from pneumoscope.comparison.result import Comparison, NotRun
 from pneumoscope.comparison.runs import EntryResult, is_finished
@@ -224,7 +224,7 @@ def _write(comparison: Comparison, folder: Path) -> None:
         with atomic_path(folder / "figures" / f"{name}.png") as temporary:
             temporary.write_bytes(to_png(figure))
     write_text(folder / "comparison.json", comparison.to_json())
-    write_text(folder / "leaderboard.csv", leaderboard_csv(comparison))
+    write_text(folder / "leaderboard.csv", render_leaderboard(comparison))
     write_text(folder / "comparison.html", render_comparison_page(comparison, figures))
 
 

@@ -108,7 +108,7 @@ def import_data(
     """
     target = None if output is None else _manifest_path(output)
     layout = SOURCES.get(source)
-    if masks is None and target is not None and "masks" in layout.takes:
+    if masks is None and target is not None and "masks" in layout.options:
         masks = target.with_name(f"{target.stem}-masks")
     options = ImportOptions(
         source_name=source_name,

@@ -22,7 +22,7 @@ from pneumoscope.inference.evaluate import Evaluation, rows_of
 from pneumoscope.inference.evaluate import evaluate as evaluate_part
 from pneumoscope.inference.opening import build_opening
 from pneumoscope.inference.predict import page_items
-from pneumoscope.reporting.examples import Example, choose, with_pictures
+from pneumoscope.reporting.examples import Example, add_pictures, choose_examples
 from pneumoscope.reporting.pages.evaluation import render_evaluation_page
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 
@@ -208,8 +208,8 @@ def examples_of(
     classes = {member: label.name for label in model.card.labels for member in label.members}
     truths = [classes[label] for label in rows.table["label"]]
     files = [str(path) for path in rows.paths()]
-    return with_pictures(
-        choose(predictions, truths, number),
+    return add_pictures(
+        choose_examples(predictions, truths, number),
         truths,
         lambda places: page_items(model, [files[place] for place in places], workers),
         synthetic=bool(rows.table["source"].str.startswith("synthetic").all()),

@@ -17,7 +17,7 @@ from pneumoscope.data.describe import describe
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.pages.run_report import REPORT, render_run_page
-from pneumoscope.reporting.record import Record, read_record, run_folder
+from pneumoscope.reporting.record import Record, find_run_folder, read_record
 from pneumoscope.workflows.evaluate import examples_of, measure
 from pneumoscope.workflows.progress import task_starter
 
@@ -69,7 +69,7 @@ def report(
     if data is None and (check_data or part != "validation"):
         option = "--checks" if check_data else f"--split {part}"
         raise UsageError(option, "needs the images.", "Name their manifest with --data.")
-    folder = run_folder(run)
+    folder = find_run_folder(run)
     record = read_record(run)
     shown: list[Example] = []
     if data is not None:

@@ -18,10 +18,10 @@ from pneumoscope.reporting.charts.figure import (
     add_note,
     new_figure,
     set_range,
+    set_whole_number_ticks,
     styled,
     to_png,
     to_svg,
-    whole_number_ticks,
 )
 from pneumoscope.stats.estimates import Estimate
 
@@ -113,7 +113,7 @@ def test_an_interval_that_is_not_estimable_is_not_drawn():
 def test_epochs_have_no_halves():
     figure, [axes] = new_figure("epochs")
     axes.set_xlim(1, 2)
-    whole_number_ticks(axes)
+    set_whole_number_ticks(axes)
     to_svg(figure)
     assert [tick for tick in axes.get_xticks() if 1 <= tick <= 2] == [1, 2]
 

@@ -28,13 +28,13 @@ def children(context: CheckContext) -> tuple[list[bool | None], list[str]]:
     """Return [N] whether each image shows a child (None: unknown), and [N] the basis of that."""
     table = context.table
     stated = [None if np.isnan(age) else bool(age < ADULT) for age in table.age]
-    said: list[bool | None] = []
+    inferred: list[bool | None] = []
     for source, label in zip(table.source, table.label, strict=True):
         keys = ((canonical_name(source), label), (canonical_name(source), None))
         if any(key in CHILDREN for key in keys):
-            said.append(True)
+            inferred.append(True)
         else:
-            said.append(False if any(key in ADULTS for key in keys) else None)
+            inferred.append(False if any(key in ADULTS for key in keys) else None)
     # A copy with a stated age, or from a source of children only, settles what a table only infers.
     copied: dict[int, bool] = {}
     whole = [
@@ -42,22 +42,22 @@ def children(context: CheckContext) -> tuple[list[bool | None], list[str]]:
     ]
     for pair in context.exposures:
         for here, there in ((pair.first, pair.second), (pair.second, pair.first)):
-            found = whole[there]
-            if found is not None:
-                copied.setdefault(here, found)
+            is_child = whole[there]
+            if is_child is not None:
+                copied.setdefault(here, is_child)
     result: list[bool | None] = []
-    how: list[str] = []
+    bases: list[str] = []
     for row in range(len(context)):
         if stated[row] is not None:
             result.append(stated[row])
-            how.append(MEASURED)
+            bases.append(MEASURED)
         elif row in copied:
             result.append(copied[row])
-            how.append(SHARED)
+            bases.append(SHARED)
         else:
-            result.append(said[row])
-            how.append(INFERRED if said[row] is not None else "")
-    return result, how
+            result.append(inferred[row])
+            bases.append(INFERRED if inferred[row] is not None else "")
+    return result, bases
 
 
 def _whole_source(source: str) -> bool | None:
@@ -67,9 +67,9 @@ def _whole_source(source: str) -> bool | None:
 def compare_ages(context: CheckContext) -> Finding | Clear:
     """Compare the share of children between labels."""
     name = "children-and-adults"
-    child, how = children(context)
-    known = np.array([value is not None for value in child])
-    if not known.any():
+    child, bases = children(context)
+    aged = np.array([value is not None for value in child])
+    if not aged.any():
         return Clear(
             name=name,
             sentence="No age is known, from the files or from the publishers, so that this check cannot tell whether "
@@ -80,13 +80,13 @@ def compare_ages(context: CheckContext) -> Finding | Clear:
     labels = np.array(context.labels)
     groups = np.unique(context.table.group.to_numpy(dtype=str), return_inverse=True)[1]
     shares = {
-        label: _share(is_child, known & (labels == label), groups, how)
+        label: _share(is_child, aged & (labels == label), groups, bases)
         for label in sorted(set(labels))
-        if (known & (labels == label)).any()
+        if (aged & (labels == label)).any()
     }
-    counts = Counter(word for word in how if word)
+    counts = Counter(word for word in bases if word)
     basis = ", ".join(f"{count:,} {word}" for word, count in counts.most_common())
-    basis += f", {int((~known).sum()):,} not known" if not known.all() else ""
+    basis += f", {int((~aged).sum()):,} not known" if not aged.all() else ""
     words = ", ".join(f"{display_name(label)} {_text(estimate)}" for label, estimate in shares.items())
     # A label with few groups, whose share has no interval, cannot set the others apart.
     comparable = [one for one in shares.values() if one.low is not None or one.note in (INFERRED, PARTLY)]
@@ -104,12 +104,12 @@ def compare_ages(context: CheckContext) -> Finding | Clear:
         what_to_do="Add adults with these diseases (or children of the other labels), or train on one age band.",
         cases=tuple(
             Case(
-                rows=tuple((is_child & known & (labels == label)).nonzero()[0].tolist()),
+                rows=tuple((is_child & aged & (labels == label)).nonzero()[0].tolist()),
                 images=(),
-                says=f"{display_name(label)}: {int((is_child & known & (labels == label)).sum()):,} images of children",
+                says=f"{display_name(label)}: {int((is_child & aged & (labels == label)).sum()):,} images of children",
             )
             for label in sorted(set(labels))
-            if (is_child & known & (labels == label)).any()
+            if (is_child & aged & (labels == label)).any()
         ),
         numbers={display_name(label): estimate for label, estimate in shares.items() if estimate.low is not None},
     )

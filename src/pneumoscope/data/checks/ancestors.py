@@ -98,12 +98,12 @@ def canonical_name(source: str) -> str:
 
 def descent_lines(source: str) -> list[list[Ancestor]]:
     """Return every line of descent of a set, each from its parent upwards."""
-    found: list[list[Ancestor]] = []
+    lines: list[list[Ancestor]] = []
     for step in ANCESTORS:
         if step.child == canonical_name(source):
-            found.append([step])
-            found += [[step, *further] for further in descent_lines(step.parent)]
-    return found
+            lines.append([step])
+            lines += [[step, *further] for further in descent_lines(step.parent)]
+    return lines
 
 
 def common_ancestry(one: str, other: str) -> list[Ancestor]:

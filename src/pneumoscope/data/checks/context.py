@@ -103,15 +103,15 @@ def build_context(
     paths = manifest.paths()
     folder = cache or cache_folder() / "gate"
     files = file_identities(manifest)
-    found = _find(folder, files)
-    if found is None:
+    cached = _find(folder, files)
+    if cached is None:
         facts, small = measure_all(paths, progress("reading images", len(paths)))
         readable = np.flatnonzero(facts.error == "")
         alike = near_duplicates(small[readable], progress("comparing images", len(readable)))
         pairs = [Pair(int(readable[p.first]), int(readable[p.second]), float(p.similarity)) for p in alike]
         _save(folder, files, facts, pairs)
     else:
-        facts, pairs = found
+        facts, pairs = cached
     labels = manifest.table.label.tolist()
     mapped = tuple((classes or {}).get(label, label) for label in labels)
     return CheckContext(manifest, mapped, facts, tuple(plausible_pairs(manifest.table, pairs)))
@@ -119,15 +119,15 @@ def build_context(
 
 def file_identities(manifest: Manifest) -> list[str]:
     """Return [N] the present identity of each file: content at import, path, size and time of change."""
-    found = []
+    identities = []
     for path, sha256 in zip(manifest.paths(), manifest.table.sha256, strict=True):
         try:
             about = path.stat()
             now = f"{about.st_size} {about.st_mtime_ns}"
         except OSError as error:
             now = type(error).__name__
-        found.append(hashlib.sha256(f"{VERSION} {sha256} {path} {now}".encode()).hexdigest()[:24])
-    return found
+        identities.append(hashlib.sha256(f"{VERSION} {sha256} {path} {now}".encode()).hexdigest()[:24])
+    return identities
 
 
 def _save(folder: Path, files: list[str], facts: pd.DataFrame, pairs: list[Pair]) -> None:
@@ -155,9 +155,9 @@ def _newest(folder: Path, suffix: str) -> list[Path]:
 def _find(folder: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | None:
     """Return the cached measurements of these files, alone or among others: a recipe may leave out a label."""
     for path in _newest(folder, ".npz"):
-        found = _load(path, files)
-        if found is not None:
-            return found
+        measurements = _load(path, files)
+        if measurements is not None:
+            return measurements
     return None
 
 
@@ -166,12 +166,12 @@ def _load(path: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | Non
     import pandas as pd
 
     try:
-        with np.load(path, allow_pickle=False) as kept:
-            place = {name.decode(): number for number, name in enumerate(kept["files"].tolist())}
+        with np.load(path, allow_pickle=False) as archive:
+            place = {name.decode(): number for number, name in enumerate(archive["files"].tolist())}
             if not place.keys() >= set(files):
                 return None
-            facts = pd.read_parquet(io.BytesIO(kept["facts"].tobytes()))
-            places, values = kept["places"].tolist(), kept["similarity"].tolist()
+            facts = pd.read_parquet(io.BytesIO(archive["facts"].tobytes()))
+            places, values = archive["places"].tolist(), archive["similarity"].tolist()
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
     row = {place[name]: number for number, name in enumerate(files)}

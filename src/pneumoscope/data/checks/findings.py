@@ -116,13 +116,13 @@ class CheckReport(Frozen):
             )
 
 
-def reasons(names: Sequence[str], because: Sequence[str], known: Sequence[str]) -> dict[str, str]:
+def reasons(names: Sequence[str], because: Sequence[str], check_names: Sequence[str]) -> dict[str, str]:
     """Return check -> reason of the options ``--allow NAME --because TEXT``.
 
     Args:
         names: The checks to allow.
         because: One reason for each, in the same order, or one for all.
-        known: The names of the checks.
+        check_names: The names of all checks.
 
     Raises:
         UsageError: An unknown name, a name twice, or a reason missing.
@@ -130,9 +130,9 @@ def reasons(names: Sequence[str], because: Sequence[str], known: Sequence[str]) 
     from pneumoscope.core.registry import suggestion
 
     for place, name in enumerate(names):
-        if name not in known:
-            hint = suggestion(name, known)
-            raise UsageError(f"--allow {name}", f"is no data check.{hint}", f"Checks: {', '.join(known)}.")
+        if name not in check_names:
+            hint = suggestion(name, check_names)
+            raise UsageError(f"--allow {name}", f"is no data check.{hint}", f"Checks: {', '.join(check_names)}.")
         if name in names[:place]:
             raise UsageError(f"--allow {name}", "is given twice.", "Give each once.")
     texts = [text.strip() for text in because]

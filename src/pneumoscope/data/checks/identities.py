@@ -58,8 +58,8 @@ def shared_file_names(context: CheckContext) -> list[str | None]:
         sources.setdefault(stem, set()).add(source)
     shared = {
         stem
-        for stem, found in sources.items()
-        if len(found) > 1 and len(stem) >= 6 and not found.isdisjoint(_NAMED_AFTER)
+        for stem, holders in sources.items()
+        if len(holders) > 1 and len(stem) >= 6 and not holders.isdisjoint(_NAMED_AFTER)
     }
     return [f"ieee8023 file {stem}" if stem in shared else None for stem in stems]
 
@@ -71,14 +71,14 @@ def find_links_by_name(context: CheckContext) -> list[tuple[int, int, str]]:
         f"patient {patient} of {source}" if isinstance(patient, str) else None
         for source, patient in zip(table.source, table.patient_id, strict=True)
     ]
-    found = []
+    links = []
     for names in (numbers, [patient_in_name(image) for image in table.image], shared_file_names(context)):
         rows: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             if name is not None:
                 rows.setdefault(name, []).append(row)
-        found += [(one, two, name) for name, places in rows.items() for one, two in pairwise(places)]
-    return found
+        links += [(one, two, name) for name, places in rows.items() for one, two in pairwise(places)]
+    return links
 
 
 def number_persons(context: CheckContext) -> list[int]:

@@ -127,8 +127,8 @@ class _Table:
         self.counts = cells.reshape(FOLDS, self.classes)
         self.ends = np.cumsum(cells)
         self.starts = self.ends - cells
-        seen = self.counts.sum(axis=0) - self.counts
-        self.weight = len(label) / self.classes / np.maximum(seen, 1)  # [FOLDS, K]: each label weighs the same
+        others = self.counts.sum(axis=0) - self.counts
+        self.weight = len(label) / self.classes / np.maximum(others, 1)  # [FOLDS, K]: each label weighs the same
 
     def balanced(self, hits: NDArray[np.bool_]) -> float:
         """Return the mean over labels of the share of hits."""
@@ -136,9 +136,10 @@ class _Table:
 
     def hits(self, clues: Mapping[str, Ints]) -> dict[str, NDArray[np.bool_]]:
         """Return for each clue, and for ``all``, [N] whether the other folds point to the label."""
-        found = {name: self._guess(values) == self.label for name, values in clues.items()}
-        found["all"] = self._guess_from_all([v for name, v in clues.items() if name not in self.aside]) == self.label
-        return found
+        hits_by_clue = {name: self._guess(values) == self.label for name, values in clues.items()}
+        together = [values for name, values in clues.items() if name not in self.aside]
+        hits_by_clue["all"] = self._guess_from_all(together) == self.label
+        return hits_by_clue
 
     def _guess(self, values: Ints) -> Ints:
         """Return [N] the commonest label of the category in the other folds, each label weighing the same."""

@@ -18,12 +18,12 @@ def describe_pair(context: CheckContext, pair: Pair) -> Case:
     """Return a pair of pictures as a case."""
     names, parts, labels = context.names, context.parts, context.table.label
     a, b = pair.first, pair.second
-    said = [f"{names[row]} ({', '.join(word for word in (labels.iloc[row], parts[row]) if word)})" for row in (a, b)]
+    one, other = (
+        f"{names[row]} ({', '.join(word for word in (labels.iloc[row], parts[row]) if word)})" for row in (a, b)
+    )
     same = context.table.sha256.iloc[a] == context.table.sha256.iloc[b]
     how = "the same file" if same else f"similarity {pair.similarity:.2f}"
-    return Case(
-        rows=(a, b), images=(names[a], names[b]), says=f"{said[0]} = {said[1]}: {how}", similarity=pair.similarity
-    )
+    return Case(rows=(a, b), images=(names[a], names[b]), says=f"{one} = {other}: {how}", similarity=pair.similarity)
 
 
 def _across(context: CheckContext, one: int, two: int) -> bool:
@@ -58,7 +58,7 @@ def find_duplicates_across_parts(context: CheckContext) -> Finding | Clear:
 
 
 def find_patients_across_parts(context: CheckContext) -> Finding | Clear:
-    """Find number_persons in two parts: by patient number, by a name of a known set, or through a shared picture."""
+    """Find persons in two parts: by patient number, by a name of a known set, or through a shared picture."""
     name = "patients-across-parts"
     if not context.split():
         return Clear(name=name, sentence=_NO_PARTS, applicable=False)
@@ -67,34 +67,37 @@ def find_patients_across_parts(context: CheckContext) -> Finding | Clear:
     for row, person in enumerate(number_persons(context)):
         if parts[row] is not None:
             members.setdefault(person, []).append(row)
-    torn = [rows for rows in members.values() if len({parts[row] for row in rows}) > 1]
+    divided = [rows for rows in members.values() if len({parts[row] for row in rows}) > 1]
     # Two copies in two parts belong to the other check; here a person's pictures differ.
     copies = {frozenset((pair.first, pair.second)) for pair in context.pairs}
-    torn = [rows for rows in torn if len(rows) > 2 or frozenset(rows) not in copies]
-    known = int(context.table.patient_id.notna().sum())
-    if not torn:
-        limit = "" if known == len(context) else " Of the rest only copies can be seen, not other studies of a patient."
+    divided = [rows for rows in divided if len(rows) > 2 or frozenset(rows) not in copies]
+    patients = int(context.table.patient_id.notna().sum())
+    if not divided:
+        limit = (
+            "" if patients == len(context) else " Of the rest only copies can be seen, not other studies of a patient."
+        )
         return Clear(
             name=name,
-            sentence=f"No person is in two parts. Patients are known for {known:,} of {len(context):,} images.{limit}",
+            sentence=f"No person is in two parts. Patients are known for {patients:,} of {len(context):,} images."
+            f"{limit}",
             applicable=True,
         )
-    why: dict[int, str] = {}
+    reason_of: dict[int, str] = {}
     for one, two, reason in find_links_by_name(context):
-        why.setdefault(one, reason)
-        why.setdefault(two, reason)
+        reason_of.setdefault(one, reason)
+        reason_of.setdefault(two, reason)
     cases = []
-    for rows in torn:
-        said = sorted({why[row] for row in rows if row in why}) or ["the same pictures"]
+    for rows in divided:
+        reasons = sorted({reason_of[row] for row in rows if row in reason_of}) or ["the same pictures"]
         where = ", ".join(f"{names[row]} ({parts[row]})" for row in rows)
         cases.append(
-            Case(rows=tuple(rows), images=tuple(names[row] for row in rows), says=f"{'; '.join(said)}: {where}")
+            Case(rows=tuple(rows), images=tuple(names[row] for row in rows), says=f"{'; '.join(reasons)}: {where}")
         )
-    images = sum(len(rows) for rows in torn)
+    images = sum(len(rows) for rows in divided)
     return Finding(
         name=name,
         severity="block",
-        sentence=f"{len(torn):,} number_persons ({images:,} images) are in two parts or more.",
+        sentence=f"{len(divided):,} persons ({images:,} images) are in two parts or more.",
         what_to_do="Split again by whole groups: pneumoscope data split --again; merge the sets first if the person "
         "is known through another set.",
         cases=tuple(cases),

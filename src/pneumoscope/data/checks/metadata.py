@@ -40,7 +40,7 @@ def clues(context: CheckContext) -> dict[str, Ints]:
     border = sum(
         (edge.astype(np.intp) << place for place, edge in enumerate(edges)), facts.frame.to_numpy().astype(np.intp) << 4
     )
-    found = {
+    facts_by_name = {
         "source": _codes(table.source),
         "view": _codes(table["view"]),
         "age band": np.where(np.isnan(age), len(AGES) + 1, np.searchsorted(AGES, age, side="right")).astype(np.intp),
@@ -53,7 +53,7 @@ def clues(context: CheckContext) -> dict[str, Ints]:
         "borders": np.asarray(border, dtype=np.intp),
         GREY: categories(facts["mean"].to_numpy(dtype=np.float64)),
     }
-    return {name: values for name, values in found.items() if len(np.unique(values)) > 1}
+    return {name: values for name, values in facts_by_name.items() if len(np.unique(values)) > 1}
 
 
 def _codes(column: pd.Series[str]) -> Ints:
@@ -68,12 +68,12 @@ def guess_label_from_metadata(context: CheckContext) -> Finding | Clear:
     rows = np.isin(index, usable) & (context.facts.error == "").to_numpy()
     if len(usable) < 2:
         return Clear(name=NAME, sentence="Fewer than two labels have two groups: nothing to compare.", applicable=False)
-    known = {name: values[rows] for name, values in clues(context).items() if len(np.unique(values[rows])) > 1}
+    varying = {name: values[rows] for name, values in clues(context).items() if len(np.unique(values[rows])) > 1}
     constant = "Source, view, age, sex, size, depth, compression and borders are the same for all images."
-    if set(known) <= {GREY}:
+    if set(varying) <= {GREY}:
         return Clear(name=NAME, sentence=constant)
     truth = np.unique(index[rows], return_inverse=True)[1]
-    guesses = probe(known, truth, groups[rows], np.random.default_rng(SEED), aside=(GREY,))
+    guesses = probe(varying, truth, groups[rows], np.random.default_rng(SEED), aside=(GREY,))
     numbers = {name: _estimate(guess, truth, groups[rows]) for name, guess in guesses.items()}
     return _verdict(guesses, numbers, 1 / len(usable), int(rows.sum()))
 
@@ -82,10 +82,10 @@ def _estimate(guess: Guess, truth: Ints, groups: Ints) -> Estimate:
     """Return the balanced share of hits with its interval, and p in the note."""
     members = [truth == k for k in range(int(truth.max()) + 1)]
     estimate = mean_of_proportions([guess.hits[rows] for rows in members], [groups[rows] for rows in members])
-    shown = (
+    p_words = (
         f"p {'≤' if guess.p <= 1 / (PERMUTATIONS + 1) else '='} {guess.p:.3f}, {PERMUTATIONS} permutations of groups"
     )
-    return estimate.model_copy(update={"note": "; ".join(filter(None, (shown, estimate.note)))})
+    return estimate.model_copy(update={"note": "; ".join(filter(None, (p_words, estimate.note)))})
 
 
 def _verdict(

@@ -42,14 +42,14 @@ def check(
     """
     started = time.perf_counter()
     folder = cache or cache_folder() / "gate"
-    kept = folder / f"{_key(manifest, classes)}.json"
-    if kept.is_file():
+    cached_report = folder / f"{_key(manifest, classes)}.json"
+    if cached_report.is_file():
         try:
-            return CheckReport.model_validate_json(kept.read_bytes())
+            return CheckReport.model_validate_json(cached_report.read_bytes())
         except ValidationError:
             pass  # of another version, or cut off: the checks run again
     report = run_checks(build_context(manifest, classes, progress=progress, cache=folder), started)
-    write_text(kept, report.model_dump_json())
+    write_text(cached_report, report.model_dump_json())
     return report
 
 
@@ -60,8 +60,8 @@ def run_checks(context: CheckContext, started: float | None = None) -> CheckRepo
         context: The manifest with the facts of its files.
         started: When the measurement began (``time.perf_counter``); None: now.
     """
-    begun = time.perf_counter() if started is None else started
-    outcomes = [known.run(context) for known in CHECKS.values()]
+    start = time.perf_counter() if started is None else started
+    outcomes = [check_entry.run(context) for check_entry in CHECKS.values()]
     table = context.table
     return CheckReport(
         checked=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -75,7 +75,7 @@ def run_checks(context: CheckContext, started: float | None = None) -> CheckRepo
         split_hash=context.manifest.split_hash() if context.manifest.parts_present else "",
         findings=tuple(outcome for outcome in outcomes if isinstance(outcome, Finding)),
         clear=tuple(outcome for outcome in outcomes if isinstance(outcome, Clear)),
-        seconds=round(time.perf_counter() - begun, 2),
+        seconds=round(time.perf_counter() - start, 2),
     )
 
 

@@ -30,21 +30,23 @@ def find_shared_images(context: CheckContext) -> Finding | Clear:
             between.setdefault((one, other), []).append(pair)
     if not between:
         return Clear(name=name, sentence=f"The {len(present)} sources share no picture, by pixels.")
-    said: list[str] = []
+    sentences: list[str] = []
     numbers: dict[str, Estimate] = {}
     cases: list[Case] = []
     for (one, other), pairs in sorted(between.items(), key=lambda item: -len(item[1])):
         steps = common_ancestry(one, other)
-        why = "; ".join(f"{step.what} ({step.citation})" for step in steps)
-        known = f"as the publishers say: {why}" if steps else "no common ancestor is in the table: their pixels show it"
-        said.append(f"{one} and {other} share {len(pairs):,} (measured; {known})")
+        statements = "; ".join(f"{step.what} ({step.citation})" for step in steps)
+        basis = "no common ancestor is in the table: their pixels show it"
+        if steps:
+            basis = f"as the publishers say: {statements}"
+        sentences.append(f"{one} and {other} share {len(pairs):,} (measured; {basis})")
         numbers |= _shares(context, pairs, one, other)
         cases += [describe_pair(context, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)]
     total = sum(len(pairs) for pairs in between.values())
     return Finding(
         name=name,
         severity="warn",
-        sentence=f"{total:,} pairs of pictures are in two sources: {'. '.join(said)}.",
+        sentence=f"{total:,} pairs of pictures are in two sources: {'. '.join(sentences)}.",
         what_to_do="Do not call one of these sets external to another. Merge and split them together, so that the "
         "copies are in one group.",
         cases=tuple(cases),
@@ -74,7 +76,7 @@ def find_known_ancestors(context: CheckContext) -> Finding | Clear:
     table = context.table
     present = sorted(set(table.source))
     counts = Counter(zip(table.source, table.label, strict=True))
-    said, cases = [], []
+    sentences, cases = [], []
     for source in present:
         for line in descent_lines(source):
             if len(line) > 1:  # each step is reported once, by the set at its start
@@ -86,17 +88,17 @@ def find_known_ancestors(context: CheckContext) -> Finding | Clear:
             further = [far[-1] for far in descent_lines(step.parent)]
             text = f"{DISPLAY[step.child]}: {step.what} ({step.citation})"
             text += "".join(f"; {far.what} ({far.citation})" for far in further)
-            said.append(text)
+            sentences.append(text)
             rows = ((table.source == source) & table.label.isin(labels)).to_numpy().nonzero()[0]
             cases.append(Case(rows=tuple(rows.tolist()), images=(), says=text))
-    if not said:
+    if not sentences:
         return Clear(
             name=name, sentence="The table of ancestors knows nothing of these sources that is not measured here."
         )
     return Finding(
         name=name,
         severity="note",
-        sentence=f"Inferred from what their publishers say, not measured here: {'. '.join(said)}.",
+        sentence=f"Inferred from what their publishers say, not measured here: {'. '.join(sentences)}.",
         what_to_do="Before one of the sets named is used as an external test, merge it with these and look at "
         "shared-images.",
         cases=tuple(cases),
@@ -117,11 +119,11 @@ def find_one_source_labels(context: CheckContext) -> Finding | Clear:
             applicable=False,
         )
     of = {label: sorted(set(sources[labels == label])) for label in sorted(set(labels))}
-    single = {label: found[0] for label, found in of.items() if len(found) == 1}
+    single = {label: names[0] for label, names in of.items() if len(names) == 1}
     apart = [(one, other) for one in of for other in of if one < other and not set(of[one]) & set(of[other])]
     if not single:
         return Clear(name=name, sentence="Every label comes from two sources or more.")
-    said = "; ".join(f"{display_name(label)} only from {source}" for label, source in single.items())
+    label_sources = "; ".join(f"{display_name(label)} only from {source}" for label, source in single.items())
     never = "".join(
         f" {display_name(one)} and {display_name(other)} share no source: telling them apart is not identifiable from "
         "telling the archives apart."
@@ -131,7 +133,7 @@ def find_one_source_labels(context: CheckContext) -> Finding | Clear:
         name=name,
         severity="warn",
         confounds=True,
-        sentence=f"Not identifiable: {said}.{never}",
+        sentence=f"Not identifiable: {label_sources}.{never}",
         what_to_do="Add images of these labels from another source, or report the labels of one source only.",
         cases=tuple(
             Case(

@@ -109,5 +109,5 @@ SOURCE = Source(
     "csv",
     "a CSV file with one row per image; columns named by options",
     scan,
-    takes=frozenset({"mapping", "images", "columns", "drop_unmapped", "drop_missing"}),
+    options=frozenset({"mapping", "images", "columns", "drop_unmapped", "drop_missing"}),
 )

@@ -148,14 +148,14 @@ def label_from_tags(tags: Sequence[str], diseases: Mapping[str, str]) -> tuple[s
 
     COVID-19 wins, since V7 tags it beside Viral Pneumonia. Among the rest the more specific one counts.
     """
-    said = [tag for tag in diseases if tag in tags]
-    labels = {diseases[tag] for tag in said}
+    disease_tags = [tag for tag in diseases if tag in tags]
+    labels = {diseases[tag] for tag in disease_tags}
     if "covid-19" in labels:
-        return "covid-19", ", ".join(said)
+        return "covid-19", ", ".join(disease_tags)
     for vague in _SPECIFIC:
         if len(labels) > 1:
             labels.discard(vague)
-    return (labels.pop() if len(labels) == 1 else None), ", ".join(said)
+    return (labels.pop() if len(labels) == 1 else None), ", ".join(disease_tags)
 
 
 def scan(folder: Path, options: ImportOptions) -> Listing:
@@ -179,22 +179,24 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         if is_broken_link(path):
             listing.drop(name, BROKEN_LINK)
             continue
-        found = read_annotation(path, name)
-        unused.update(found.unused)
-        strange = [tag for tag in found.tags if not _known(tag, diseases)]
+        annotation = read_annotation(path, name)
+        unused.update(annotation.unused)
+        strange = [tag for tag in annotation.tags if not _known(tag, diseases)]
         unknown.update(strange)
-        image = find_image(index, found.image, name)
+        image = find_image(index, annotation.image, name)
         if image is not None:
             if image in annotated:
-                raise ManifestError(name, f"annotates {found.image!r} again; {annotated[image]} did.", "Keep one.")
+                raise ManifestError(name, f"annotates {annotation.image!r} again; {annotated[image]} did.", "Keep one.")
             annotated[image] = name
-        label, terms = label_from_tags(found.tags, diseases)
-        reason = _why_dropped(found, label, terms, options) or (f"tag {strange[0]!r} is not known" if strange else None)
+        label, terms = label_from_tags(annotation.tags, diseases)
+        reason = _why_dropped(annotation, label, terms, options)
+        if reason is None and strange:
+            reason = f"tag {strange[0]!r} is not known"
         if reason is not None or image is None or label is None:
             listing.drop(name, reason or f"its image is not under {images}")
             continue
-        listing.rows.append(_row(relative_name(image, images), found, label, terms, options))
-        listing.outlines[relative_name(image, images)] = found.outlines
+        listing.rows.append(_row(relative_name(image, images), annotation, label, terms, options))
+        listing.outlines[relative_name(image, images)] = annotation.outlines
     if unknown and not options.drop_unmapped:
         first = next(iter(unknown))
         raise LabelError(
@@ -215,31 +217,31 @@ def _known(tag: str, diseases: Mapping[str, str]) -> bool:
     return tag in diseases or tag in MODALITIES or tag.isdigit() or (name in FACTS and bool(value))
 
 
-def _why_dropped(found: Annotation, label: str | None, said: str, options: ImportOptions) -> str | None:
+def _why_dropped(annotation: Annotation, label: str | None, terms: str, options: ImportOptions) -> str | None:
     """Return why an annotated image is no frontal radiograph with one label, or None."""
-    view = found.fact("View")
-    if "CT" in found.tags or view in _SLICES:
+    view = annotation.fact("View")
+    if "CT" in annotation.tags or view in _SLICES:
         return f"CT slice (view {view})"
     if view is not None and VIEW_TERMS.get(view) == "L" and "L" not in options.views:
         return f"view {view!r}, a lateral"
-    if view is None and not found.outlines.lung:
+    if view is None and not annotation.outlines.lung:
         return "neither a view nor a lung outline: perhaps a lateral, which has none"
     if label is None:
-        return f"the tags {said!r} state two labels" if said else "no tag states a label"
+        return f"the tags {terms!r} state two labels" if terms else "no tag states a label"
     return None
 
 
-def _row(image: str, found: Annotation, label: str, said: str, options: ImportOptions) -> Row:
+def _row(image: str, annotation: Annotation, label: str, terms: str, options: ImportOptions) -> Row:
     # The children of Kermany's set have no PatientID: their file names state it.
-    child = parse_name(Path(found.image).name)
+    child = parse_name(Path(annotation.image).name)
     return Row(
         image=image,
         label=label,
-        raw_label=said,
-        patient_id=found.fact("PatientID") or (child[0] if child else None),
-        view=map_term(found.fact("View") or "", VIEW_TERMS, f"{found.file}, tag View"),
-        sex=map_term(found.fact("Sex") or "", SEX_TERMS, f"{found.file}, tag Sex"),
-        age=parse_age(found.fact("Age") or "", f"{found.file}, tag Age"),
+        raw_label=terms,
+        patient_id=annotation.fact("PatientID") or (child[0] if child else None),
+        view=map_term(annotation.fact("View") or "", VIEW_TERMS, f"{annotation.file}, tag View"),
+        sex=map_term(annotation.fact("Sex") or "", SEX_TERMS, f"{annotation.file}, tag Sex"),
+        age=parse_age(annotation.fact("Age") or "", f"{annotation.file}, tag Age"),
         license=options.license,
         label_provenance=options.provenance or PROVENANCE,
     )
@@ -257,5 +259,5 @@ SOURCE = Source(
     "darwin",
     "V7's COVID-19 annotations (Darwin JSON): polygons to masks, tags to columns; --images DIR",
     scan,
-    takes=frozenset({"mapping", "images", "drop_unmapped", "masks"}),
+    options=frozenset({"mapping", "images", "drop_unmapped", "masks"}),
 )

@@ -65,7 +65,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     wanted = _modalities(options)
     terms = read_labels(options.table, options)
     listing, seen, key_parts = Listing(root=folder), dict[str, str](), []
-    kept: list[tuple[Header, str]] = []
+    usable: list[tuple[Header, str]] = []
     unmapped: dict[str, int] = {}
     mapping = {**{label: label for label in LABELS}, **options.mapping}
     for header in _headers(folder, options.table, listing):
@@ -84,7 +84,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
                 unmapped[term] = unmapped.get(term, 0) + 1
                 reason = f"label {term!r} is not mapped"
             else:
-                kept.append((header, term))
+                usable.append((header, term))
         else:
             terms.pop(header.uid, None)
         if reason is not None:
@@ -101,7 +101,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     # Without a user's key the set is its own key: the same files give the same numbers, and nobody without the files
     # can try all patient numbers, as with a plain hash.
     key = options.key or hashlib.sha256("\n".join(sorted(key_parts)).encode()).digest()
-    listing.rows += [_row(header, term, mapping[term], key, options) for header, term in kept]
+    listing.rows += [_row(header, term, mapping[term], key, options) for header, term in usable]
     listing.notes.append(
         "patient_id and study_id are keyed hashes of the tags"
         + ("" if options.key else "; without --key they fit no other import: the same patient has another number there")
@@ -243,5 +243,5 @@ SOURCE = Source(
     "dicom",
     "a tree of DICOM files, with --labels CSV by SOPInstanceUID",
     scan,
-    takes=frozenset({"mapping", "columns", "drop_unmapped", "modalities", "table", "body_parts", "key"}),
+    options=frozenset({"mapping", "columns", "drop_unmapped", "modalities", "table", "body_parts", "key"}),
 )

@@ -62,5 +62,5 @@ SOURCE = Source(
     "folder",
     "class folders of your own, with --map NAME=label",
     scan,
-    takes=frozenset({"mapping", "drop_unmapped"}),
+    options=frozenset({"mapping", "drop_unmapped"}),
 )

@@ -165,5 +165,5 @@ SOURCE = Source(
     "ieee8023",
     "covid-chestxray-dataset: metadata.csv and images/",
     scan,
-    takes=frozenset({"mapping", "drop_unmapped", "findings", "modalities"}),
+    options=frozenset({"mapping", "drop_unmapped", "findings", "modalities"}),
 )

@@ -141,7 +141,7 @@ def set_range(axes: Axes, *, x: tuple[float, float] | None = None, y: tuple[floa
         axes.set_ylim(*y)
 
 
-def whole_number_ticks(axes: Axes) -> None:
+def set_whole_number_ticks(axes: Axes) -> None:
     """Put the ticks of the horizontal axis at whole numbers: epochs and trials have no halves."""
     axes.xaxis.set_major_locator(MaxNLocator(5, steps=[1, 2, 5, 10], integer=True, min_n_ticks=1))
 
@@ -212,11 +212,11 @@ def to_svg(figure: Figure) -> Markup:
         },
     )
     for child in drawing:
-        root.extend(_simplified(child, shapes))
+        root.extend(_simplify(child, shapes))
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
-def _simplified(element: ElementTree.Element, shapes: dict[str, ElementTree.Element]) -> list[ElementTree.Element]:
+def _simplify(element: ElementTree.Element, shapes: dict[str, ElementTree.Element]) -> list[ElementTree.Element]:
     """Return an element of matplotlib's SVG without its ids, definitions, clip paths, metadata and empty groups.
 
     A clip path would need an id, and would take half of a mark that lies on an edge; figures draw nothing outside.
@@ -225,11 +225,11 @@ def _simplified(element: ElementTree.Element, shapes: dict[str, ElementTree.Elem
     if name in ("defs", "metadata"):
         return []
     if name == "use":
-        return [_used(element, shapes)]
-    children = [new for child in element for new in _simplified(child, shapes)]
+        return [_resolve_marker(element, shapes)]
+    children = [new for child in element for new in _simplify(child, shapes)]
     label = element.get("id", "")
     note = label.removeprefix(_NOTE) if label.startswith(_NOTE) else None
-    style = _style(element.get("style", ""))
+    style = _map_style(element.get("style", ""))
     if name == "g" and note is None and not style:
         return children
     new = ElementTree.Element(name, {"style": style} if style else {})
@@ -238,39 +238,39 @@ def _simplified(element: ElementTree.Element, shapes: dict[str, ElementTree.Elem
     for key in ("x", "y", "d", "transform"):
         value = element.get(key)
         if value is not None and not value.startswith("rotate(-0 "):
-            new.set(key, _short(value))
+            new.set(key, _shorten_path(value))
     if name == "text":
         new.text = element.text
     new.extend(children)
     return [new]
 
 
-def _used(element: ElementTree.Element, shapes: dict[str, ElementTree.Element]) -> ElementTree.Element:
+def _resolve_marker(element: ElementTree.Element, shapes: dict[str, ElementTree.Element]) -> ElementTree.Element:
     """Return a marker as a shape of its own, in place of a reference to a definition by its id."""
     shape = shapes[element.get(_XLINK + "href", "").removeprefix("#")]
-    outline, style = shape.get("d", ""), _style(element.get("style", ""))
-    x, y = _short(element.get("x", "0")), _short(element.get("y", "0"))
+    outline, style = shape.get("d", ""), _map_style(element.get("style", ""))
+    x, y = _shorten_path(element.get("x", "0")), _shorten_path(element.get("y", "0"))
     if "C" in outline:  # of the markers only the circle has curves; it begins at "M 0 radius"
-        return ElementTree.Element("circle", {"style": style, "cx": x, "cy": y, "r": _short(outline.split()[2])})
+        return ElementTree.Element("circle", {"style": style, "cx": x, "cy": y, "r": _shorten_path(outline.split()[2])})
     return ElementTree.Element(
-        "path", {"style": style, "d": _short(outline), "transform": f"translate({x} {y})"}
+        "path", {"style": style, "d": _shorten_path(outline), "transform": f"translate({x} {y})"}
     )  # fmt: skip
 
 
-def _style(text: str) -> str:
+def _map_style(text: str) -> str:
     """Return a style with the page's colours and, for text, the page's font."""
     declarations = [part.strip().replace(": ", ":") for part in text.split(";")]
-    kept = ";".join(part for part in declarations if part and not part.startswith("font-family"))
-    return re.sub("#[0-9a-f]{6}", lambda found: _colour(found[0]), kept)
+    style = ";".join(part for part in declarations if part and not part.startswith("font-family"))
+    return re.sub("#[0-9a-f]{6}", lambda match: _map_colour(match[0]), style)
 
 
-def _colour(colour: str) -> str:
+def _map_colour(colour: str) -> str:
     return f"var({_VARIABLES[colour]})" if colour in _VARIABLES else colour
 
 
-def _short(path: str) -> str:
+def _shorten_path(path: str) -> str:
     """Return path data or a position with two decimals and no needless blanks."""
-    rounded = re.sub(r"-?\d+\.\d+", lambda found: f"{float(found[0]):.2f}".rstrip("0").rstrip("."), path)
+    rounded = re.sub(r"-?\d+\.\d+", lambda match: f"{float(match[0]):.2f}".rstrip("0").rstrip("."), path)
     return re.sub(r"\s*([A-Za-z])\s*", r"\1", rounded.strip()) if path[:1] == "M" else rounded
 
 

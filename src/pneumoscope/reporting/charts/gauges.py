@@ -11,7 +11,7 @@ from markupsafe import Markup
 from pneumoscope.stats.estimates import Estimate
 
 
-def interval_gauge(estimate: Estimate, low: float = 0.0, high: float = 1.0) -> Markup:
+def render_interval_gauge(estimate: Estimate, low: float = 0.0, high: float = 1.0) -> Markup:
     """Return an estimate and its interval on a small scale; empty where there is no value.
 
     Args:
@@ -33,7 +33,7 @@ def interval_gauge(estimate: Estimate, low: float = 0.0, high: float = 1.0) -> M
     return Markup(f'<span class="gauge" style="{style}" aria-hidden="true">{marks}</span>')
 
 
-def score_gauge(score: float, threshold: float) -> Markup:
+def render_score_gauge(score: float, threshold: float) -> Markup:
     """Return a score from 0 to 1 on a line that shows where the default threshold stands."""
     style = f"--value:{min(max(score, 0.0), 1.0):.3f};--threshold:{min(max(threshold, 0.0), 1.0):.3f}"
     label = f"Score {score:.2f}, threshold {threshold:.2f}"

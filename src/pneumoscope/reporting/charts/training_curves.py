@@ -21,10 +21,10 @@ from pneumoscope.reporting.charts.figure import (
     add_note,
     new_figure,
     set_range,
+    set_whole_number_ticks,
     spread,
     styled,
     to_png,
-    whole_number_ticks,
 )
 
 PANELS: Mapping[str, tuple[str, ...]] = {"Loss": ("loss",), "Accuracy and AUROC": ("accuracy", "auroc")}
@@ -53,7 +53,7 @@ def draw_training_curve(
     figure, [axes] = new_figure(f"{title} over the epochs")
     margin = 0.06 * (max(values) - min(values)) or 0.05
     set_range(axes, x=_epoch_range(rows), y=(min(values) - margin, max(values) + margin))
-    whole_number_ticks(axes)
+    set_whole_number_ticks(axes)
     axes.grid(visible=False, axis="x")
     axes.set(xlabel="Epoch", ylabel=title)
     if kept_epoch is not None:
@@ -90,7 +90,7 @@ def draw_training_curves(
         if kept_epoch is not None:
             axes.axvline(kept_epoch, color=MARK, linewidth=1, linestyle=DOTTED, label=f"kept: epoch {kept_epoch}")
         axes.set(title=name, xlabel="Epoch")
-        whole_number_ticks(axes)
+        set_whole_number_ticks(axes)
         if axes.get_legend_handles_labels()[0]:
             axes.legend()
     if title:

@@ -22,7 +22,7 @@ def answer_data_topics(record: Record) -> dict[str, Answer]:
     gate = "" if record.findings is None else " Quality: the findings of the data checks."
     topics: dict[str, Answer] = {
         "sources": answer_partly(
-            f"{formatting.join_names(formatting.sources_of(card))}, with licences.",
+            f"{formatting.join_names(formatting.list_sources(card))}, with licences.",
             "data",
             to_add="links, why these data, and how well they represent those whom the model is meant for",
         ),
@@ -88,17 +88,17 @@ def _disjoint(record: Record) -> Answer:
 def _describe_manifest(data: Mapping[str, Any]) -> dict[str, Answer]:
     """Return what the manifest adds."""
     total = int(data["images"])
-    known = {
+    known_counts = {
         name: sum(int(source["known"][name]) for source in data["sources"].values())
         for name in ("patient_id", "age", "sex", "view")
     }
     bits = sorted({depth for source in data["sources"].values() for depth in source["bits"]})
     widths = [side for source in data["sources"].values() for side in source["width"]]
-    counted = ", ".join(f"{name.replace('_id', '')} of {count}" for name, count in known.items())
+    counted = ", ".join(f"{name.replace('_id', '')} of {count}" for name, count in known_counts.items())
     result = {
         "acquisition": answer_partly(
             f"Stored width {min(widths)} to {max(widths)} pixels, {formatting.join_names([str(b) for b in bits])} "
-            f"bits; view known of {known['view']} of {total} images.",
+            f"bits; view known of {known_counts['view']} of {total} images.",
             "data",
             to_add="manufacturer, technique, exposure, and the views that are unknown",
         ),

@@ -16,14 +16,14 @@ from markupsafe import Markup
 from pneumoscope import __version__
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.charts.gauges import interval_gauge
+from pneumoscope.reporting.charts.gauges import render_interval_gauge
 
 if TYPE_CHECKING:
     import jinja2
 
 
 @cache
-def environment() -> jinja2.Environment:
+def load_templates() -> jinja2.Environment:
     """Return the template environment with the style, the disclaimer and the formatting functions of every page.
 
     Its templates are compiled once in a process.
@@ -44,9 +44,9 @@ def environment() -> jinja2.Environment:
         interval=formatting.format_interval,
         inline=formatting.format_estimate,
         percent=partial(formatting.format_estimate, percent=True),
-        figure_name=formatting.figure_name,
-        point_name=formatting.point_name,
-        gauge=interval_gauge,
+        name_figure=formatting.name_figure,
+        name_point=formatting.name_point,
+        gauge=render_interval_gauge,
         display=display_name,
         when=formatting.format_time,
     )

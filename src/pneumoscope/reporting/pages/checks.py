@@ -14,7 +14,7 @@ from pneumoscope.data.checks.findings import CheckReport, Finding
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts.checks import draw_finding_numbers, shows_pairs
 from pneumoscope.reporting.charts.figure import to_svg
-from pneumoscope.reporting.pages.base import environment
+from pneumoscope.reporting.pages.base import load_templates
 
 CASES = 12
 """Cases of a finding that the page lists; JSON lists all."""
@@ -31,16 +31,16 @@ def render_checks_page(report: CheckReport, title: str, pictures: Path | None = 
         pictures: The folder of ``--pictures``. The page gets its sheets, which show patients' radiographs.
     """
     order = {"block": 0, "warn": 1, "note": 2}
-    page: str = environment().get_template("checks.html").render(
+    page: str = load_templates().get_template("checks.html").render(
         title=f"Data checks: {title}",
         r=report,
         verdict=describe_outcome(report),
         findings=sorted(report.findings, key=lambda finding: order[finding.severity]),
-        questions={name: known.question for name, known in CHECKS.items()},
+        questions={name: check.question for name, check in CHECKS.items()},
         by_name={finding.name: finding for finding in report.findings},
         clear={outcome.name: outcome for outcome in report.clear},
         says=SEVERITY_NAMES,
-        numbers_chart=numbers_chart,
+        render_numbers_chart=render_numbers_chart,
         image=lambda finding: _image(finding, pictures),
         most=CASES,
         display=display_name,
@@ -67,7 +67,7 @@ def describe_outcome(report: CheckReport) -> str:
     return " ".join(parts) or "Nothing was found that blocks a training or confounds it."
 
 
-def numbers_chart(finding: Finding) -> Markup:
+def render_numbers_chart(finding: Finding) -> Markup:
     """Return the figure of a finding's numbers as inline SVG; empty where it has none."""
     figure = draw_finding_numbers(finding)
     return Markup("") if figure is None else to_svg(figure)

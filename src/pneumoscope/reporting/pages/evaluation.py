@@ -9,8 +9,8 @@ from pneumoscope.bundle.evidence import Opening
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.pages import sections
-from pneumoscope.reporting.pages.base import environment
-from pneumoscope.reporting.pages.predictions import example_context
+from pneumoscope.reporting.pages.base import load_templates
+from pneumoscope.reporting.pages.predictions import build_example_context
 
 
 def render_evaluation_page(
@@ -24,10 +24,10 @@ def render_evaluation_page(
         openings: Earlier uses of test images with this bundle, from its evidence.
         examples: Images to show. They may show patients.
     """
-    return environment().get_template("evaluation.html").render(
+    return load_templates().get_template("evaluation.html").render(
         title=f"{evaluation.model} on {evaluation.part}",
-        facts=sections.facts(card, evaluation.identity),
+        facts=sections.list_facts(card, evaluation.identity),
         openings=openings,
-        **sections.context(evaluation, card),
-        **example_context(examples, card),
+        **sections.build_context(evaluation, card),
+        **build_example_context(examples, card),
     )  # fmt: skip

@@ -13,13 +13,13 @@ from typing import Any
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.prediction import band_of, result_words
-from pneumoscope.core.labels import NO_PATTERN, display_name
+from pneumoscope.core.labels import NO_PATTERN, display_name, is_none_label
 from pneumoscope.inference.predict import PageItem
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.charts.gauges import score_gauge
+from pneumoscope.reporting.charts.gauges import render_score_gauge
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.pages import sections
-from pneumoscope.reporting.pages.base import environment
+from pneumoscope.reporting.pages.base import load_templates
 
 
 def render_predictions_page(items: Sequence[PageItem], card: Card, identity: str, title: str) -> str:
@@ -31,29 +31,29 @@ def render_predictions_page(items: Sequence[PageItem], card: Card, identity: str
         identity: Of the bundle.
         title: Of the page.
     """
-    said = Counter(result_words(prediction.decision, prediction.error) for prediction, _, _ in items)
-    looked_for = [display_name(name) for name in card.label_names if name != "normal"]
+    results = Counter(result_words(prediction.decision, prediction.error) for prediction, _, _ in items)
+    looked_for = [display_name(name) for name in card.label_names if not is_none_label(name)]
     stamps = list(card.stamps)
     if card.synthetic:
         stamps.insert(0, "The model was trained on drawn images: for demonstration only.")
-    return environment().get_template("predictions.html").render(
+    return load_templates().get_template("predictions.html").render(
         title=title,
         card=card,
         identity=identity,
-        facts=sections.facts(card, identity),
+        facts=sections.list_facts(card, identity),
         primary=display_name(card.primary),
         looks_for=" and ".join(filter(None, [", ".join(looked_for[:-1]), looked_for[-1]])),
         stamps=stamps,
-        counts=[(name, n) for name, n in said.most_common()],
-        threshold_words=f"{card.operating_point.threshold:.3f}, {formatting.point_name(card.operating_point.name)}",
-        studies=[_study(item, card, synthetic=False) for item in items],
+        counts=[(name, n) for name, n in results.most_common()],
+        threshold_words=f"{card.operating_point.threshold:.3f}, {formatting.name_point(card.operating_point.name)}",
+        studies=[_describe_study(item, card, synthetic=False) for item in items],
         heatmaps=any(overlay for _, _, overlay in items),
         bands=card.score_bands,
         no_pattern=NO_PATTERN,
     )  # fmt: skip
 
 
-def example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
+def build_example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
     """Return what the section of examples shows, by the template's names."""
     shown = [
         {
@@ -61,7 +61,7 @@ def example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
             "how": example.how,
             "total": example.total,
             "studies": [
-                _study(item, card, synthetic=example.synthetic) | {"truth": display_name(truth)}
+                _describe_study(item, card, synthetic=example.synthetic) | {"truth": display_name(truth)}
                 for item, truth in example.items
             ],
         }
@@ -74,7 +74,7 @@ def example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
     }
 
 
-def _study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str, Any]:
+def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str, Any]:
     """Return what the template shows of one study."""
     prediction, thumbnail, overlay = item
     answered = prediction.error is None and not prediction.refused
@@ -88,27 +88,27 @@ def _study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str, Any]:
         "synthetic": synthetic,
         "said": result_words(prediction.decision, prediction.error),
         "error": prediction.error,
-        "reason": _sentence(prediction.reason),
-        "thumbnail": _data_url(thumbnail),
-        "overlay": _data_url(overlay) if answered else None,
+        "reason": _make_sentence(prediction.reason),
+        "thumbnail": _encode_data_url(thumbnail),
+        "overlay": _encode_data_url(overlay) if answered else None,
     }
     if answered:
         p = prediction.probabilities[0]
         others = zip(card.label_names[1:], prediction.probabilities[1:], strict=True)
         shown |= {
-            "score": _score(p),
-            "gauge": score_gauge(p, card.operating_point.threshold),
-            "band": _band_sentence(card, p),
-            "others": ", ".join(f"{_other(name)} {_score(q)}" for name, q in others),
+            "score": _format_score(p),
+            "gauge": render_score_gauge(p, card.operating_point.threshold),
+            "band": _describe_band(card, p),
+            "others": ", ".join(f"{_describe_class(name)} {_format_score(q)}" for name, q in others),
         }
     return shown
 
 
-def _other(name: str) -> str:
-    return f"none of these patterns (class “{name}”)" if name == "normal" else display_name(name)
+def _describe_class(name: str) -> str:
+    return f"none of these patterns (class “{name}”)" if is_none_label(name) else display_name(name)
 
 
-def _score(p: float) -> str:
+def _format_score(p: float) -> str:
     """Return a score of two digits that rounding does not make look certain."""
     if 0 < p < 0.005:
         return "< 0.01"
@@ -117,7 +117,7 @@ def _score(p: float) -> str:
     return f"{p:.2f}"
 
 
-def _band_sentence(card: Card, p: float) -> str:
+def _describe_band(card: Card, p: float) -> str:
     band = band_of(card, p)
     if band is None:
         return ""
@@ -128,9 +128,9 @@ def _band_sentence(card: Card, p: float) -> str:
     )
 
 
-def _sentence(text: str) -> str:
+def _make_sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
 
 
-def _data_url(png: bytes | None) -> str | None:
+def _encode_data_url(png: bytes | None) -> str | None:
     return None if png is None else "data:image/png;base64," + base64.b64encode(png).decode("ascii")

@@ -21,12 +21,12 @@ from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.reporting.charts.training_curves import draw_training_curve
 from pneumoscope.reporting.checklists.fill import fill_checklists
 from pneumoscope.reporting.examples import Example
-from pneumoscope.reporting.model_card import card_markdown
+from pneumoscope.reporting.model_card import render_model_card
 from pneumoscope.reporting.pages import sections
-from pneumoscope.reporting.pages.base import environment
-from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, numbers_chart
-from pneumoscope.reporting.pages.predictions import example_context
-from pneumoscope.reporting.record import Record, read_record, run_folder
+from pneumoscope.reporting.pages.base import load_templates
+from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, render_numbers_chart
+from pneumoscope.reporting.pages.predictions import build_example_context
+from pneumoscope.reporting.record import Record, find_run_folder, read_record
 from pneumoscope.stats.figures import BY_CLASS, OVERALL
 
 SECTIONS: Mapping[str, str] = {
@@ -59,19 +59,19 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
     card, evaluation = record.card, record.evaluation
     missing = {"use", "intervals"} if evaluation is None else set()
     missing |= set() if examples else {"examples"}
-    figures: dict[str, Any] = {"evaluation": None} if evaluation is None else sections.context(evaluation, card)
+    figures: dict[str, Any] = {"evaluation": None} if evaluation is None else sections.build_context(evaluation, card)
     validation = next((part for part in card.metrics if part.part == "validation"), None)
     keys = ["accuracy", f"{card.primary}/auroc"]
     keys += [f"{card.default_operating_point}/{side}" for side in ("sensitivity", "specificity")]
     if evaluation is not None:
-        shown, where = headline(evaluation, card), sections.part_words(evaluation.part)
+        shown, where = headline(evaluation, card), sections.name_part(evaluation.part)
     else:
         metrics = {} if validation is None else validation.metrics
         shown = {key: metrics[key] for key in keys if key in metrics}
-        where = sections.part_words("validation")
-    page: str = environment().get_template("run.html").render(
+        where = sections.name_part("validation")
+    page: str = load_templates().get_template("run.html").render(
         **figures,
-        **example_context(examples, card),
+        **build_example_context(examples, card),
         **({} if evaluation is not None else {"card": card, "primary": display_name(card.primary)}),
         title=f"{card.name}, version {card.version}",
         identity=record.identity,
@@ -84,7 +84,7 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         findings=record.findings,
         checks=record.checks,
         says=SEVERITY_NAMES,
-        numbers_chart=numbers_chart,
+        render_numbers_chart=render_numbers_chart,
         headline=shown,
         headline_part=where,
         headline_keys=keys,
@@ -94,14 +94,14 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         leaks=formatting.join_names(record.leaks),
         counts_text=format_counts,
         recipe=record.recipe,
-        training=training_rows(record),
+        training=list_training_rows(record),
         curves=_curves(record),
         kept=record.kept_epoch,
         by_class_keys=BY_CLASS,
         overall_keys=OVERALL,
         no_pattern=NO_PATTERN,
         openings=record.openings,
-        facts=sections.facts(card, record.identity),
+        facts=sections.list_facts(card, record.identity),
         checklists=fill_checklists(record),
         statuses=STATUSES,
     )  # fmt: skip
@@ -120,9 +120,9 @@ def rewrite_reports(bundle: Path) -> list[Path]:
     written = []
     if not evidence.is_read_only(bundle):
         facts = evidence.read(bundle, identity)
-        write_text(bundle / "CARD.md", card_markdown(card, identity, evidence.openings(facts)))
+        write_text(bundle / "CARD.md", render_model_card(card, identity, evidence.openings(facts)))
         written.append(bundle / "CARD.md")
-    folder = run_folder(bundle)
+    folder = find_run_folder(bundle)
     if folder is not None and (folder / REPORT).is_file():
         write_text(folder / REPORT, render_run_page(read_record(bundle)))
         written.append(folder / REPORT)
@@ -132,8 +132,8 @@ def rewrite_reports(bundle: Path) -> list[Path]:
 def describe_images(record: Record) -> str:
     """Return in words how many images of which sources a model was developed on."""
     parts = formatting.count_by_part(record.card)
-    shown = ", ".join(f"{part} {count:,}" for part, count in parts.items())
-    return f"{sum(parts.values()):,} images of {formatting.join_names(formatting.sources_of(record.card))}: {shown}"
+    counts = ", ".join(f"{part} {count:,}" for part, count in parts.items())
+    return f"{sum(parts.values()):,} images of {formatting.join_names(formatting.list_sources(record.card))}: {counts}"
 
 
 def format_counts(values: Mapping[str, int]) -> str:
@@ -141,7 +141,7 @@ def format_counts(values: Mapping[str, int]) -> str:
     return ", ".join(f"{name} {count}" for name, count in values.items())
 
 
-def training_rows(record: Record) -> list[tuple[str, str]]:
+def list_training_rows(record: Record) -> list[tuple[str, str]]:
     """Return how a model was trained, as rows of name and text."""
     card, recipe, machine = record.card, record.recipe, record.environment
     versions = dict(card.software) | (dict(machine["packages"]) if machine is not None else {})
@@ -149,9 +149,9 @@ def training_rows(record: Record) -> list[tuple[str, str]]:
     changes = "; ".join(card.recipe_changes) or "none"
     rows.insert(0, ("Recipe", f"{card.recipe_name} ({card.recipe_hash[:12]}); changes: {changes}"))
     if record.curve:
-        kept = record.kept_epoch
-        took = "" if record.seconds is None else f", {formatting.format_duration(record.seconds)}"
-        rows.append(("Epochs run", f"{len(record.curve)}{took}" + ("" if kept is None else f"; kept: {kept}")))
+        epoch = record.kept_epoch
+        duration = "" if record.seconds is None else f", {formatting.format_duration(record.seconds)}"
+        rows.append(("Epochs run", f"{len(record.curve)}{duration}" + ("" if epoch is None else f"; kept: {epoch}")))
     rows.append(
         ("Calibration", f"temperature {card.temperature:.3f}, one bias a class, on unresampled calibration images")
         if card.calibrated

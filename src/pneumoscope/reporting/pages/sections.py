@@ -22,21 +22,21 @@ SHOWN_PREVALENCES = 2
 """Decision curves beside each other: at the data's share, and at one that is stated."""
 
 
-def part_words(part: str) -> str:
+def name_part(part: str) -> str:
     """Return how a part is called in a sentence."""
     return "all images" if part == ALL else f"the {part} part"
 
 
-def context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
+def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
     """Return what the templates show of an evaluation, by the names they use."""
     figures = evaluation.figures
     primary = figures.by_class[card.primary]
     default = next(p for p in figures.operating if p.name == card.default_operating_point)
-    at_default = formatting.point_name(default.name)
+    at_default = formatting.name_point(default.name)
     stated = [curve for curve in figures.decision_curves if curve.stated]
     curves = [*(curve for curve in figures.decision_curves if not curve.stated), *stated[1:2]][:SHOWN_PREVALENCES]
-    points = {formatting.point_name(p.name): (p.sensitivity, p.specificity) for p in figures.operating}
-    thresholds = {formatting.point_name(p.name): p.threshold for p in figures.operating}
+    points = {formatting.name_point(p.name): (p.sensitivity, p.specificity) for p in figures.operating}
+    thresholds = {formatting.name_point(p.name): p.threshold for p in figures.operating}
     columns = {display_name(name): counts for name, counts in figures.plots.histogram.items()}
     return {
         "e": evaluation,
@@ -44,7 +44,7 @@ def context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
         "f": figures,
         "card": card,
         "primary": display_name(card.primary),
-        "part_words": part_words(evaluation.part),
+        "part_words": name_part(evaluation.part),
         "default_point": card.default_operating_point,
         "tiles": [
             (f"AUROC, {display_name(card.primary)} against the rest", primary["auroc"]),
@@ -70,7 +70,7 @@ def context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
     }
 
 
-def facts(card: Card, identity: str) -> list[tuple[str, str]]:
+def list_facts(card: Card, identity: str) -> list[tuple[str, str]]:
     """Return what is said of the model on every page, name and text."""
     licences = "; ".join(f"{item.source}: {item.licence}" for item in card.licences)
     return [

@@ -111,13 +111,13 @@ def render_lines(report: SiteReport) -> list[str]:
 
 def render_page(report: SiteReport) -> str:
     """Return the report as one HTML file."""
-    from pneumoscope.reporting.pages.base import environment
+    from pneumoscope.reporting.pages.base import load_templates
 
     def side(label: str) -> str:
         """Return a label on screen, also ``not covid-19``."""
         return _NOT + display_name(label[len(_NOT) :]) if label.startswith(_NOT) else display_name(label)
 
-    content: str = environment().get_template("site_report.html").render(
+    content: str = load_templates().get_template("site_report.html").render(
         title="What reads and answers come to",
         r=report,
         f=report.figures,
@@ -137,9 +137,9 @@ def _describe_model(report: SiteReport) -> str:
 
 
 def _describe_point(report: SiteReport) -> str:
-    from pneumoscope.reporting.formatting import point_name
+    from pneumoscope.reporting.formatting import name_point
 
-    return "its card's operating point" if report.operating_point is None else point_name(report.operating_point)
+    return "its card's operating point" if report.operating_point is None else name_point(report.operating_point)
 
 
 def _describe_agreement(name: str, agreement: Agreement) -> str:

@@ -202,7 +202,7 @@ def is_area(metric: str) -> bool:
     return isinstance(compared_metric(metric).paired, PairedArea)
 
 
-def missing(truth: Ints, group: Ints, metric: str) -> tuple[bool, str]:
+def check_estimable(truth: Ints, group: Ints, metric: str) -> tuple[bool, str]:
     """Return whether the metric is undefined here, and why it is, or why it has no interval ("" if it has one).
 
     Every class that the metric uses must have ten groups; for log-loss and Brier score, whose resamples are stratified,
@@ -222,7 +222,7 @@ def missing(truth: Ints, group: Ints, metric: str) -> tuple[bool, str]:
 
 
 def _pair(a: Scores, b: Scores, images: _Images, metric: str) -> Paired:
-    undefined, why = missing(images.truth, images.group, metric)
+    undefined, why = check_estimable(images.truth, images.group, metric)
     if undefined:
         return Paired(metric=metric, difference=Estimate(value=None, note=why), note=why)
     if is_area(metric):

@@ -78,11 +78,11 @@ def recommend(
         raise ValueError(f"comparisons are of {sorted(wrong)}, the metric asked for is {metric}")
     reasons: dict[str, str] = {}
     for one in candidates:
-        found = [_too_insensitive(one, minimum_sensitivity), _too_slow(one, latency_budget)]
+        objections = [_too_insensitive(one, minimum_sensitivity), _too_slow(one, latency_budget)]
         if one.name != best:
-            found.insert(0, _worse(one.versus_best, best, metric, margin))
-        if any(found):
-            reasons[one.name] = "; ".join(filter(None, found))
+            objections.insert(0, _worse(one.versus_best, best, metric, margin))
+        if any(objections):
+            reasons[one.name] = "; ".join(filter(None, objections))
     others = [one for one in candidates if one.name != best]
     incomparable = bool(others) and all(_limit(one.versus_best, metric) is None for one in others)
     eligible = [] if incomparable else [one for one in candidates if one.name not in reasons]

@@ -23,8 +23,8 @@ from pneumoscope.stats.comparison.paired import (
     Scores,
     adjust,
     check,
+    check_estimable,
     is_area,
-    missing,
     parts_of,
     values_of,
 )
@@ -56,7 +56,7 @@ def across_seeds(a: Sequence[Scores], b: Sequence[Scores], truth: ArrayLike, gro
     if not a or not b:
         raise ValueError("a recipe without any seed cannot be compared")
     check({f"{name}{i}": one for name, many in (("a", a), ("b", b)) for i, one in enumerate(many)}, y, group, metric)
-    undefined, why = missing(y, group, metric)
+    undefined, why = check_estimable(y, group, metric)
     if undefined:
         return Paired(metric=metric, difference=Estimate(value=None, note=why), note=why)
     parts = [np.array([_per_image(one, y, metric) for one in many]) for many in (a, b)]
