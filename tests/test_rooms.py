@@ -89,6 +89,40 @@ def test_imports_follow_the_order_of_rooms(module: str) -> None:
     assert not later, f"{module} imports from a later room: {sorted(later)}"
 
 
+SERVER_PARTS = (
+    "errors",
+    "settings",
+    "processes",
+    "storage",
+    "security",
+    "inference",
+    "studies",
+    "uploads",
+    "reading",
+    "administration",
+    "api",
+    "app",
+    "run",
+)
+"""The server's packages and modules in order: each imports only from itself and from those before it."""
+
+
+def server_part_of(module: str) -> int:
+    """Position of a module of the server in SERVER_PARTS."""
+    return SERVER_PARTS.index(module.split(".")[1])
+
+
+def test_imports_within_the_server_follow_the_order_of_its_parts() -> None:
+    later = {
+        (module, other)
+        for module in modules()
+        if module.startswith("server.")
+        for other in own_modules(imports(module))
+        if other.startswith("server.") and server_part_of(other) > server_part_of(module)
+    }
+    assert not later, f"(module, module of a later part): {sorted(later)}"
+
+
 DOMAIN = tuple(f"server.{part}." for part in ("storage", "security", "uploads", "studies", "inference", "reading"))
 """The server's parts that know nothing of HTTP."""
 

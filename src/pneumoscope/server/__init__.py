@@ -3,8 +3,9 @@
 Read in this order: `settings` (what may be set), `storage.tables` (what is stored), `uploads.service` (from bytes to a
 stored image), `inference.queue` (which prediction is made next), `security.permissions` (who may do what), `app`.
 
-Domain code (`storage`, `security`, `uploads`, `studies`, `inference`, `reading`) knows nothing of HTTP and raises the
-errors of `errors`; `api` turns requests into calls and errors into answers.
+Domain code knows nothing of HTTP and raises the errors of `errors`; `api` turns requests into calls and errors into
+answers. A package imports only from itself and from packages before it in this order: `storage`, `security`,
+`inference`, `studies`, `uploads`, `reading`, `api`.
 
 What an administrator does at the machine is in `administration`; those functions and `serve` can be imported from here.
 """

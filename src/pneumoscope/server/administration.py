@@ -16,9 +16,10 @@ from pneumoscope.server.reading.exports import ReadExport, export_reads
 from pneumoscope.server.reading.report import SiteReport, make_report
 from pneumoscope.server.security.accounts import Accounts
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage import backup, export_ledger
+from pneumoscope.server.storage import export_ledger
 from pneumoscope.server.storage.database import Store, open_store
 from pneumoscope.server.storage.export_ledger import ExportRecord
+from pneumoscope.server.studies import backup
 
 
 @dataclass(frozen=True, slots=True)

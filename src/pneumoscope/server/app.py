@@ -32,8 +32,8 @@ from pneumoscope.server.security.sessions import Sessions
 from pneumoscope.server.security.tokens import Tokens
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import open_store
-from pneumoscope.server.storage.retention import Retention
 from pneumoscope.server.studies.erasure import remove_leftovers
+from pneumoscope.server.studies.retention import Retention
 from pneumoscope.server.uploads.decoder_pool import DecoderPool
 from pneumoscope.server.uploads.service import UploadService
 

@@ -1,1 +1,4 @@
-"""Studies once they are stored: listing and showing (`lookup`), who was examined (`patients`), `erasure`."""
+"""Stored studies: `lookup` lists and shows them, `patients` knows who was examined, `erasure` erases them.
+
+`retention` erases the old ones, and `backup` copies them all.
+"""

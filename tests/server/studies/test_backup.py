@@ -10,7 +10,7 @@ import pytest
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
-from pneumoscope.server.storage.backup import back_up
+from pneumoscope.server.studies.backup import back_up
 from server.client import predict_all, serving
 from server.sample_files import dicom, png
 

@@ -13,8 +13,8 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.retention import DAY, Retention, claim_turn, erase_old
 from pneumoscope.server.storage.tables import Image, Study
+from pneumoscope.server.studies.retention import DAY, Retention, claim_turn, erase_old
 from server.client import Client, serving
 from server.sample_files import dicom, png
 
