@@ -1,4 +1,4 @@
-"""CARD.md says what card.json says."""
+"""CARD.md states the facts of card.json."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def card(tmp_path):
     return read_card(folder)
 
 
-def test_card_says_all_that_it_must(card):
+def test_card_states_question_data_figures_and_warnings(card):
     text = render_model_card(*card)
     assert text.splitlines()[2] == f"> **{DISCLAIMER}**"
     assert "**Warning: confounded.**" in text

@@ -92,7 +92,7 @@ def test_the_page_says_that_the_best_is_optimistic_and_what_it_measured() -> Non
         DISCLAIMER,
         "2 trials measured, 1 ended early, 0 failed, of 3 planned",
         "partly by chance",
-        "The test part took no part",
+        "The search did not use the test part",
         "A test of two sources",
         "COVID-19 76 (ieee8023 76); Normal 76 (kaggle-pneumonia 76)",
         "optimizer.lr=0.01",

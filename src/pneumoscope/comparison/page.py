@@ -1,4 +1,4 @@
-"""The page of a comparison: which network, by how much, at what price, and how sure that is."""
+"""The page of a comparison: the ranked networks, their differences with intervals, and their costs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pneumoscope.reporting.pages.base import load_templates
 from pneumoscope.stats.comparison.paired import Paired
 
 REPORTED = ("part", "epoch", "accuracy", "loss", "f1", "precision", "recall", "seconds")
-"""What of a source's figures stands beside ours; the rest is in the recipe."""
+"""Those of a source's figures that the page shows; the recipe holds the rest."""
 
 
 def draw_figures(comparison: Comparison) -> dict[str, Figure]:
@@ -91,7 +91,7 @@ def describe_reported(reported: Mapping[str, Any]) -> str:
 
 
 def describe_cost(row: NetworkRow) -> dict[str, str]:
-    """Return what a network costs, in words."""
+    """Return the costs of a network, in words."""
     cost = row.cost
     return {
         "training": _format_duration(cost.training_seconds),

@@ -1,6 +1,6 @@
-"""The choice of the images that a report shows on request: by fixed rules, so that nobody picks the pretty ones.
+"""Choose the images that a report shows on request, by fixed rules, so that nobody picks the most pleasing ones.
 
-Pictures of patients leave the folder of the data with the page. So examples need a flag, and the page says so.
+The page takes pictures of patients out of the folder of the data. So examples need a flag, and the page says so.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from pneumoscope.inference.predict import PageItem
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A kind of example: what counts as one, and which come first."""
+    """A kind of example: which images belong to it, and which come first."""
 
     title: str
     how: str
     belongs: Callable[[Prediction, str], bool]
     order: Callable[[Prediction], float]
-    """The smallest come first; ties, and all of one kind, by the hash of the file."""
+    """The smallest come first. The hash of the file orders images of equal rank."""
     part_of_others: bool = False
 
 
@@ -31,9 +31,9 @@ class Example:
     title: str
     how: str
     total: int
-    """Images of this kind in all."""
+    """Number of images of this kind."""
     items: tuple[tuple[PageItem, str], ...]
-    """Each with its true class."""
+    """The images, each with its true class."""
     synthetic: bool = False
     part_of_others: bool = False
     """Whether the images are counted under another kind too."""
@@ -48,18 +48,23 @@ def _is_wrong(prediction: Prediction, truth: str) -> bool:
 
 
 KINDS = (
-    Kind("Right", "The first by the hash of their files: as good as drawn by lot.", _is_right, lambda p: 0.0),
-    Kind("Wrong", "Those of which the model was surest.", _is_wrong, lambda p: -max(p.probabilities)),
+    Kind("Right", "The first by the hash of their files, which is as good as a random draw.", _is_right, lambda p: 0.0),
+    Kind(
+        "Wrong",
+        "Those with the largest probability: here the model was most certain.",
+        _is_wrong,
+        lambda p: -max(p.probabilities),
+    ),
     Kind(
         "Most uncertain",
-        "The smallest largest probability, right or wrong; no answer was refused.",
+        "Those whose largest probability is the smallest, right or wrong. All of them have an answer.",
         lambda p, truth: p.decision is not None,
         lambda p: max(p.probabilities),
         part_of_others=True,
     ),
     Kind(
         "No answer",
-        "The least like the calibration images.",
+        "Those that are the least like the calibration images.",
         lambda p, truth: p.refused,
         lambda p: -(p.ood if p.ood is not None else float("inf")),
     ),
@@ -72,9 +77,9 @@ def choose_examples(
     """Return each kind with how many images are of it and the places of those that are shown.
 
     Args:
-        predictions: Of a part, those that failed too; they are never shown.
-        truths: The class of each.
-        number: How many of a kind, at most.
+        predictions: All predictions of a part. Failed ones are never shown.
+        truths: The true class of each prediction.
+        number: The largest number of images of a kind.
     """
     chosen = []
     for kind in KINDS:
@@ -102,10 +107,10 @@ def add_pictures(
     """Return the examples of `choose_examples` with their pictures.
 
     Args:
-        chosen: From `choose_examples`.
-        truths: The class of each image.
-        pictures: Given places, returns their items: reads the files, which is not done here.
-        synthetic: The images are drawn.
+        chosen: The result of `choose_examples`.
+        truths: The true class of each image.
+        pictures: Reads the files at the given places and returns their items.
+        synthetic: Whether the images are drawn.
     """
     return [
         Example(

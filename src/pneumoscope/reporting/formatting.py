@@ -26,7 +26,7 @@ def name_point(name: str) -> str:
 
 
 def name_metric(name: str) -> str:
-    """Return a metric's name on a page; an unknown one stays as it is."""
+    """Return a metric's name on a page; an unknown name stays as it is."""
     from pneumoscope.stats.metric_table import TITLES  # here: it brings SciPy, which `predict` does not need
 
     return TITLES.get(name, name)
@@ -98,14 +98,14 @@ def list_sources(card: Card) -> list[str]:
 
 
 def describe_question(card: Card) -> tuple[str, ...]:
-    """Return what a model is for and what it cannot tell, in sentences. The report and the card say the same."""
+    """Return the purpose of a model and the limits of its answers, in sentences. Report and card share them."""
     others = join_names([display_name(name) for name in card.label_names[1:]], "or")
     drawn = "drawn images (phantoms)" if card.synthetic else "images"
     return (
         f"Among {drawn} like those of {join_names(list_sources(card))}: can a network tell a frontal chest radiograph "
         f"labelled {display_name(card.primary)} from one labelled {others}, by its pixels alone?",
         "The model is developed and measured on parts of the same data, kept apart by groups "
-        f"({describe_groups(card.group_kind)}). That says nothing yet about another site, another device, another time "
+        f"({describe_groups(card.group_kind)}). This says nothing about another site, another device, another time "
         "or another mix of patients, and nothing about whether it helps a reader.",
     )
 

@@ -1,6 +1,6 @@
 """CARD.md: the card in prose and tables, in the order of Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
 
-Everything in it follows from ``card.json``; nothing is written here by hand, so that the two cannot differ.
+All its content comes from ``card.json``, so that the two cannot differ.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ def render_model_card(card: Card, identity: str, openings: Sequence[Opening] = (
     Args:
         card: The bundle's card.
         identity: SHA-256 of ``card.json``.
-        openings: Of test images with this bundle, from its evidence.
+        openings: The openings of test images with this bundle, from its evidence.
     """
     blocks = [
         f"# {card.name} {card.version}",
@@ -38,16 +38,16 @@ def render_model_card(card: Card, identity: str, openings: Sequence[Opening] = (
         card.summary,
         "## The question",
         *describe_question(card),
-        *_details(card, identity),
+        *_list_details(card, identity),
         "## Intended use",
         card.intended_use,
         "It does not look for: " + "; ".join(card.not_looked_for) + ".",
-        f'Where its answer is the class "normal", every screen says "{NO_PATTERN}": that is not a healthy chest.',
+        f'Where its answer is the class "normal", every screen says "{NO_PATTERN}". That is not a healthy chest.',
         *_data(card),
         *_checks(card),
         *_decisions(card),
         *_figures(card),
-        *_openings(openings),
+        *_list_openings(openings),
         "## Limits, caveats and recommendations",
         _bullets(card.limits),
         "Measure it on your own images before you trust any of its figures: `pneumoscope evaluate`.",
@@ -55,7 +55,7 @@ def render_model_card(card: Card, identity: str, openings: Sequence[Opening] = (
     return "\n\n".join(blocks) + "\n"
 
 
-def _details(card: Card, identity: str) -> list[str]:
+def _list_details(card: Card, identity: str) -> list[str]:
     changes = "; ".join(card.recipe_changes) or "none"
     return [
         "## Model details",
@@ -64,7 +64,7 @@ def _details(card: Card, identity: str) -> list[str]:
             [
                 ("Identity (SHA-256 of card.json)", f"`{identity}`"),
                 ("Graph (SHA-256 of model.onnx)", f"`{card.model_sha256}`, {format_bytes(card.model_bytes)}"),
-                ("Made", f"{card.created}, with " + ", ".join(f"{k} {v}" for k, v in card.software.items())),
+                ("Created", f"{card.created}, with " + ", ".join(f"{k} {v}" for k, v in card.software.items())),
                 ("Recipe", f"{card.recipe_name} (`{card.recipe_hash[:12]}`); changes: {changes}"),
                 ("Task", f"{card.kind}, {len(card.labels)} classes, primary: {display_name(card.primary)}"),
                 (
@@ -72,7 +72,7 @@ def _details(card: Card, identity: str) -> list[str]:
                     f"one frontal radiograph of any size, resized inside to {card.input_size} x {card.input_size}",
                 ),
                 ("Parameters", f"{card.parameters:,}"),
-                ("Calibrated", f"temperature {card.temperature:.3f}, one bias a class" if card.calibrated else "no"),
+                ("Calibrated", f"temperature {card.temperature:.3f}, one bias per class" if card.calibrated else "no"),
             ],
         ),
     ]
@@ -95,7 +95,7 @@ def _data(card: Card) -> list[str]:
         f"Groups that stay together in splits and intervals: {describe_groups(card.group_kind)}. "
         f"Data `{card.data_hash[:12]}`, division `{card.split_hash[:12]}`.",
         _table(("class", "labels merged into it", "how its labels were made", *parts), rows),
-        "The weights carry the licences of what they were trained on, not that of the code:",
+        "The weights are under the licences of their training data, not under that of the code:",
         _table(("source", "licence", "images"), licences),
     ]
 
@@ -108,7 +108,7 @@ def _checks(card: Card) -> list[str]:
         + (f" *Allowed, because: {finding.because}*" if finding.because is not None else "")
         for finding in card.gate.findings
     ]
-    return ["### Data checks", _bullets(lines) if lines else "They found nothing."]
+    return ["### Data checks", _bullets(lines) if lines else "The checks found nothing."]
 
 
 def _decisions(card: Card) -> list[str]:
@@ -126,8 +126,8 @@ def _decisions(card: Card) -> list[str]:
     )
     blocks = [
         "## Decisions",
-        f"Thresholds on the score of {display_name(card.primary)}, chosen on the calibration part, where they reach "
-        "(optimistic: the same images chose them):",
+        f"The thresholds are for the score of {display_name(card.primary)}. They were chosen on the calibration part. "
+        "These figures come from the same images and are optimistic:",
         _table(("operating point", "threshold", "sensitivity", "specificity"), points),
         f"Classes of the calibration part: {prior}. At another prevalence the same score means another risk.",
     ]
@@ -141,7 +141,7 @@ def _decisions(card: Card) -> list[str]:
             for band in card.score_bands
         ]
         blocks += [
-            "What was observed on the calibration part, by band of that score:",
+            "The shares that were observed on the calibration part, by band of that score:",
             _table(("score", f"were {display_name(card.primary)}", "images"), bands),
         ]
     for point in card.operating_points:
@@ -150,8 +150,8 @@ def _decisions(card: Card) -> list[str]:
     if card.prediction_sets is not None:
         blocks += _sets(card.prediction_sets)
     blocks.append(
-        f"It gives no answer where the out-of-distribution score exceeds {card.refusal.ood_threshold:.4g}, which "
-        f"{1 - card.refusal.ood_quantile:.1%} of the calibration images did."
+        f"The model gives no answer where the out-of-distribution score exceeds {card.refusal.ood_threshold:.4g}. "
+        f"{1 - card.refusal.ood_quantile:.1%} of the calibration images exceed it."
     )
     return blocks
 
@@ -167,24 +167,31 @@ def _sets(sets: PredictionSets) -> list[str]:
         for name in sets.thresholds
     ]
     return [
-        f"Prediction sets hold every class that the model can't rule out; they aim at the true one for "
-        f"{100 * (1 - sets.alpha):.0f} of 100 images of each class ({sets.method}), where new images of a class look "
-        "like calibration images of it.",
-        _table(("class", f"held it, on {sets.measured_on or 'no part'}", "chance allows", "calibration groups"), rows),
+        f"A prediction set contains every class that the model can't rule out. It should contain the true class for "
+        f"{100 * (1 - sets.alpha):.0f} of 100 images of each class ({sets.method}), if new images of a class look like "
+        "its calibration images.",
+        _table(
+            ("class", f"contained it, on {sets.measured_on or 'no part'}", "range by chance", "calibration groups"),
+            rows,
+        ),
     ]
 
 
 def _figures(card: Card) -> list[str]:
     blocks = ["## Figures, with 95% intervals"]
     if not card.metrics:
-        return [*blocks, "None were measured."]
+        return [*blocks, "No figures were measured."]
     for part in card.metrics:
-        blocks += [f"### {part.part}", _about(part), _table(("figure", "value [95% interval]"), _rows(part.metrics))]
+        blocks += [
+            f"### {part.part}",
+            _describe_part(part),
+            _table(("figure", "value [95% interval]"), _rows(part.metrics)),
+        ]
     for source, parts in card.metrics_by_source.items():
         for part in parts:
-            wanted = {k: v for k, v in part.metrics.items() if v.value is not None and _is_headline(k, card.primary)}
+            headline = {k: v for k, v in part.metrics.items() if v.value is not None and _is_headline(k, card.primary)}
             heading = f"### {part.part}, source {source} only"
-            blocks += [heading, _about(part), _table(("figure", "value [95% interval]"), _rows(wanted))]
+            blocks += [heading, _describe_part(part), _table(("figure", "value [95% interval]"), _rows(headline))]
     return blocks
 
 
@@ -192,10 +199,14 @@ def _is_headline(key: str, primary: str) -> bool:
     return key in ("accuracy", f"{primary}/auroc") or key.startswith("sensitivity-95/")
 
 
-def _about(part: PartMetrics) -> str:
+def _describe_part(part: PartMetrics) -> str:
     return (
         f"{part.images} images in {part.groups} groups ({describe_groups(part.group_kind)}); data `{part.data[:12]}`."
-        + (" This part chose the epoch: expect a little less on new images." if part.part == "validation" else "")
+        + (
+            " This part chose the epoch: expect slightly lower figures on new images."
+            if part.part == "validation"
+            else ""
+        )
     )
 
 
@@ -203,7 +214,7 @@ def _rows(metrics: dict[str, Estimate]) -> list[tuple[str, str]]:
     return [(name_figure(key), str(estimate)) for key, estimate in metrics.items()]
 
 
-def _openings(openings: Sequence[Opening]) -> list[str]:
+def _list_openings(openings: Sequence[Opening]) -> list[str]:
     blocks = ["## Openings of test images", describe_openings(openings)]
     for opening in openings:
         about = (

@@ -1,4 +1,4 @@
-"""What the folder of a finished run, or a bundle alone, holds about a model: the basis of the report and checklists.
+"""Read what the folder of a finished run, or a bundle alone, holds about a model, for the report and the checklists.
 
 This module measures nothing and reads no image. What a folder does not hold is None, and the report says so.
 """
@@ -26,7 +26,7 @@ from pneumoscope.recipes.recipe import Recipe, load_recipe
 
 @dataclass(frozen=True)
 class Record:
-    """What is known of a model and of its training.
+    """The facts about a model and its training.
 
     Args:
         card: The card of the bundle.
@@ -66,7 +66,7 @@ class Record:
 
     @property
     def leaks(self) -> list[str]:
-        """The names of the findings that parts are not kept apart; empty where the data checks did not run."""
+        """The names of the findings of leaks between parts; empty where the data checks did not run."""
         return [finding.name for finding in self.findings or () if finding.name in LEAKS]
 
     @property
@@ -133,7 +133,7 @@ def _with_run(record: Record, folder: Path) -> Record:
 
 
 def describe_file(manifest: Path) -> dict[str, Any]:
-    """Return what is known of the rows of a manifest file."""
+    """Return the description of the rows of a manifest file."""
     from pneumoscope.data.describe import describe
     from pneumoscope.data.manifest import read_manifest
 

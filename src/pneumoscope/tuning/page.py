@@ -1,7 +1,7 @@
-"""The page of a search for settings: what was tried, what was best, how much of it is luck.
+"""The page of a search for settings: the trials, the best one, and how much of its figure is chance.
 
-The best of many trials is the best partly by chance: its figure is of the very images that chose it. The page says so
-beside the figure, and gives the comparison that was made on other divisions of the data, where one was made.
+The best of many trials is the best partly by chance, because its figure comes from the images that chose it. The page
+says so beside the figure. It also shows the comparison on other divisions of the data, where there is one.
 """
 
 from __future__ import annotations
@@ -73,5 +73,5 @@ def _name_figure(key: str) -> str:
 
 
 def format_setting(value: Scalar) -> str:
-    """Return a setting's value as a person writes it."""
+    """Return a setting's value in a short form for the page."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""The whole gate on files: what it says of them, what it keeps, and how the command answers."""
+"""All data checks on files: their findings, their cache, and the answers of the command."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_recompressed_copy_in_another_part_blocks(manifest: Callable[..., Mani
     with pytest.raises(CheckRefusedError, match="duplicates-across-parts") as caught:
         report.require()
     assert caught.value.exit_code == 3
-    allowed = {"duplicates-across-parts": "a trial of the gate", "label-conflicts": "the same"}
+    allowed = {"duplicates-across-parts": "a trial of the checks", "label-conflicts": "the same"}
     report.allowing(allowed).require()
     with pytest.raises(CheckRefusedError, match="shared-images"):
         report.allowing(allowed).require(strict=True)

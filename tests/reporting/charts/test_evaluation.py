@@ -1,4 +1,4 @@
-"""The figures of an evaluation show their numbers where they belong."""
+"""The figures of an evaluation show their numbers at the right places."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from pneumoscope.stats.selective import AnsweredShare, RiskCoverage
 
 
 def notes(figure: Figure) -> dict[str, object]:
-    """Note -> the artist that has it."""
+    """Return note -> the artist that has it."""
     [axes] = figure.axes
     artists = [*axes.lines, *axes.patches, *axes.texts]
     return {str(a.get_gid()).removeprefix("note:"): a for a in artists if a.get_gid()}
 
 
-def test_an_operating_point_stands_on_the_roc_with_both_intervals():
+def test_an_operating_point_is_on_the_roc_with_both_intervals():
     sensitivity = Estimate(value=0.9, low=0.8, high=0.95)
     specificity = Estimate(value=0.7, low=0.6, high=0.75)
     figure = draw_roc([(0, 0), (0.3, 0.9), (1, 1)], {"default": (sensitivity, specificity)})
@@ -57,7 +57,7 @@ def test_each_strip_of_the_histogram_has_its_own_scale():
     assert notes(figure)["point"].get_xdata() == pytest.approx([0.25, 0.25])
 
 
-def test_a_band_is_a_box_of_its_promise_and_a_dot_of_what_was_observed():
+def test_a_band_has_a_box_for_the_stated_rate_and_a_dot_for_the_observed_rate():
     half = Estimate(value=0.5, low=0.25, high=0.75)
     band = ScoreBand(low=0.2, high=0.6, promised=half, stated=0.4, observed=Estimate(value=0.75), images=8)
     figure = draw_score_bands([band])
@@ -97,7 +97,7 @@ def test_risk_is_drawn_for_every_order():
     assert len(figure.axes[0].lines) == 2 + 2  # the first order has its intervals
 
 
-def test_curves_mark_the_kept_epoch_and_leave_out_what_is_unknown():
+def test_curves_mark_the_kept_epoch_and_leave_out_unknown_values():
     rows = [{"epoch": 1.0, "train_loss": 1.0, "validation_loss": 0.8}, {"epoch": 2.0, "train_loss": float("nan")}]
     figure = draw_training_curve(rows, "loss", "Loss", 2)
     assert list(notes(figure)["kept: epoch 2"].get_xdata()) == [2, 2]

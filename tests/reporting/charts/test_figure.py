@@ -1,4 +1,4 @@
-"""One figure serves light, dark and print, says what it shows, and gives the same bytes each time."""
+"""One figure serves light, dark and print, has a description, and gives the same bytes each time."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_ticks_are_round_and_inside(low, high, expected):
     assert [tick for tick in axes.get_yticks() if low <= tick <= high + 1e-9] == pytest.approx(expected)
 
 
-def test_a_value_stands_where_its_axis_says():
+def test_a_value_is_at_its_place_on_the_axis():
     drawing = to_svg(example())
     [circle] = re.findall(r'<circle[^>]*cx="([\d.]+)" cy="([\d.]+)" r="([\d.]+)"', drawing)
     # Margins 56, 14, 12, 44 in 370 x 266: the middle of a panel of 300 x 210.
@@ -110,7 +110,7 @@ def test_an_interval_that_is_not_estimable_is_not_drawn():
     ]
 
 
-def test_epochs_have_no_halves():
+def test_ticks_of_epochs_are_whole_numbers():
     figure, [axes] = new_figure("epochs")
     axes.set_xlim(1, 2)
     set_whole_number_ticks(axes)
@@ -118,7 +118,7 @@ def test_epochs_have_no_halves():
     assert [tick for tick in axes.get_xticks() if 1 <= tick <= 2] == [1, 2]
 
 
-def test_the_settings_of_other_users_of_matplotlib_stay(monkeypatch):
+def test_drawing_leaves_the_settings_of_matplotlib_unchanged(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it raises: no figure is kept globally
     settings = ("svg.fonttype", "axes.grid", "text.color", "text.parse_math")
     before = [matplotlib.rcParams[name] for name in settings]

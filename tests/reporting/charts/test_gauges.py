@@ -1,4 +1,4 @@
-"""Gauges stand where their numbers are, and leave out what is not known."""
+"""Gauges show their numbers at the right places, and leave out unknown ones."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def test_without_an_interval_only_the_value_is_shown():
     assert render_interval_gauge(Estimate(value=None)) == ""
 
 
-def test_a_score_gauge_says_score_and_threshold_in_words():
+def test_a_score_gauge_names_score_and_threshold_in_words():
     drawing = render_score_gauge(0.914, 0.25)
     assert 'aria-label="Score 0.91, threshold 0.25"' in drawing
     assert 'style="--value:0.914;--threshold:0.250"' in drawing

@@ -1,4 +1,4 @@
-"""The curves of a training: read back as a picture, and without touching matplotlib's global state."""
+"""The curves of a training are readable as a picture and do not touch matplotlib's global state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_curves_are_drawn_from_a_csvs_text(tmp_path, monkeypatch):
     assert {training, validation} <= colours
 
 
-def test_only_what_is_known_is_drawn():
+def test_only_known_values_are_drawn():
     def labels(**options) -> list[str]:
         figure = draw_training_curves(**options)
         return [label for axes in figure.axes for label in axes.get_legend_handles_labels()[1]]

@@ -1,4 +1,4 @@
-"""The checklists are whole, claim nothing that a program cannot know, and follow what is on record."""
+"""The checklists are complete, claim nothing that a program cannot know, and follow the recorded facts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def card(tmp_path) -> Card:
 
 
 def by_number(record: Record, name: str) -> dict[str, Answer]:
-    [one] = [found for found in fill_checklists(record) if found.checklist.name == name]
+    [one] = [filled for filled in fill_checklists(record) if filled.checklist.name == name]
     return {item.number: answer for _, items in one.sections for item, answer in items}
 
 
@@ -53,7 +53,7 @@ def test_every_item_has_an_answer_and_every_answer_an_item(card):
     assert topics == set(answer_topics(Record(card, "a" * 64)))
 
 
-def test_an_open_answer_says_what_to_add_and_a_whole_one_says_something(card):
+def test_an_open_answer_has_an_addition_and_a_complete_one_a_text(card):
     for topic, answer in answer_topics(Record(card, "a" * 64)).items():
         assert bool(answer.to_add) == (answer.status in ("partly", "not reported")), topic
         assert answer.text or answer.status == "not reported", topic
@@ -66,12 +66,12 @@ def test_an_open_answer_says_what_to_add_and_a_whole_one_says_something(card):
         ("TRIPOD+AI", ("3a", "3c", "5b", "6a", "8b", "8c", "17", "18a", "18b", "18c", "18d", "19", "25")),
     ],
 )
-def test_what_only_people_know_is_not_reported(card, name, numbers):
-    found = by_number(Record(card, "a" * 64), name)
-    assert {number: found[number].status for number in numbers} == dict.fromkeys(numbers, "not reported")
+def test_topics_that_only_people_know_are_not_reported(card, name, numbers):
+    answers = by_number(Record(card, "a" * 64), name)
+    assert {number: answers[number].status for number in numbers} == dict.fromkeys(numbers, "not reported")
 
 
-def test_counts_are_of_all_items(card):
+def test_counts_cover_all_items(card):
     assert [sum(one.counts.values()) for one in fill_checklists(Record(card, "a" * 64))] == [44, 52]
 
 
@@ -79,7 +79,7 @@ def test_numbers_by_part_are_those_of_the_card(card):
     assert "train 14; validation 6; test 4" in by_number(Record(card, "a" * 64), "CLAIM 2024")["19"].text
 
 
-def test_a_test_counts_once_it_was_opened(card):
+def test_a_test_is_reported_after_its_opening(card):
     closed = by_number(Record(card, "a" * 64), "CLAIM 2024")["32"]
     assert (closed.status, "test" in closed.to_add) == ("partly", True)
     opening = Opening(
@@ -89,7 +89,7 @@ def test_a_test_counts_once_it_was_opened(card):
     assert by_number(Record(card, "a" * 64, facts=(opening,)), "CLAIM 2024")["32"].status == "reported"
 
 
-def test_audit_and_acceptance_count_when_they_are_evidence(card):
+def test_audit_and_acceptance_are_reported_when_evidence_has_them(card):
     before = by_number(Record(card, "a" * 64), "CLAIM 2024")
     assert (before["30"].status, before["33"].status) == ("not reported", "not reported")
     facts = tuple(Fact(bundle="a" * 64, kind=kind) for kind in ("audit", "acceptance"))
@@ -97,21 +97,21 @@ def test_audit_and_acceptance_count_when_they_are_evidence(card):
     assert (after["30"].status, after["33"].status) == ("reported", "reported")
 
 
-def test_without_a_recipe_nothing_is_said_of_the_training(card):
-    found = by_number(Record(card, "a" * 64), "TRIPOD+AI")
-    assert (found["12c"].status, found["13"].status) == ("not reported", "not reported")
+def test_without_a_recipe_the_training_is_not_reported(card):
+    answers = by_number(Record(card, "a" * 64), "TRIPOD+AI")
+    assert (answers["12c"].status, answers["13"].status) == ("not reported", "not reported")
 
 
-def test_without_figures_there_is_no_performance(card):
+def test_without_figures_the_performance_is_not_reported(card):
     assert card.metrics == ()
     assert by_number(Record(card, "a" * 64), "TRIPOD+AI")["23a"].status == "not reported"
 
 
 def test_parts_that_leak_are_not_called_disjoint(card):
-    found = CheckSummary(
+    checks = CheckSummary(
         checked="2026-01-01T00:00:00+00:00",
         data="d",
         findings=(CheckNote(name="patients-across-parts", severity="block", sentence="5 persons.", because="a trial"),),
     )
-    answer = by_number(Record(card.model_copy(update={"gate": found}), "a" * 64), "CLAIM 2024")["20"]
+    answer = by_number(Record(card.model_copy(update={"gate": checks}), "a" * 64), "CLAIM 2024")["20"]
     assert answer.text == "Not at all levels: the data checks found patients-across-parts."

@@ -1,4 +1,4 @@
-"""The pages: whole in one file, safe against hostile names, honest in their words."""
+"""The pages are complete in one file, escape hostile names, and show figures with their intervals."""
 
 from __future__ import annotations
 
@@ -28,20 +28,22 @@ VOID = {"meta", "img", "input", "br", "link"}
 
 
 class Page(HTMLParser):
-    """Parses a page; what is not well formed, or would fetch something, is noted."""
+    """A parsed page, with its malformed tags and the addresses that it would fetch."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
         self.open: list[str] = []
-        self.faults: list[str] = []
-        self.fetches: list[str] = []
+        self.malformed: list[str] = []
+        self.addresses: list[str] = []
         self.tags: list[str] = []
         self.text = ""
         self.feed(text)
 
     def handle_starttag(self, tag, attrs):
         self.tags.append(tag)
-        self.fetches += [str(v) for k, v in attrs if k in ("src", "href", "action") and not str(v).startswith("data:")]
+        self.addresses += [
+            str(v) for k, v in attrs if k in ("src", "href", "action") and not str(v).startswith("data:")
+        ]
         if tag not in VOID:
             self.open.append(tag)
 
@@ -50,19 +52,19 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):
         if not self.open or self.open.pop() != tag:
-            self.faults.append(f"</{tag}> at {self.getpos()}")
+            self.malformed.append(f"</{tag}> at {self.getpos()}")
 
     def handle_data(self, data):
         if not self.open or self.open[-1] not in ("style", "title"):
             self.text += " " + data
 
 
-def check(text: str) -> Page:
-    """What holds for every page."""
+def check_page(text: str) -> Page:
+    """Check the rules that hold for every page."""
     page = Page(text)
-    assert page.faults == []
+    assert page.malformed == []
     assert page.open == []
-    assert page.fetches == []
+    assert page.addresses == []
     assert "script" not in page.tags
     assert "url(" not in text
     assert "default-src 'none'" in text
@@ -126,7 +128,7 @@ def evaluation(figures, **changes) -> Evaluation:
 
 def test_evaluation_page_shows_figures_with_intervals(figures, card):
     source = render_evaluation_page(evaluation(figures), card)
-    page = check(source)
+    page = check_page(source)
     text = " ".join(page.text.split())
     auroc = figures.by_class["covid-19"]["auroc"]
     assert f"AUROC {auroc.value:.3f} ({auroc.low:.3f} to {auroc.high:.3f})" in text
@@ -142,8 +144,8 @@ def test_evaluation_page_shows_figures_with_intervals(figures, card):
     assert "Openings of this test part" not in text
 
 
-def test_evaluation_page_shows_openings_failures_and_what_was_left_out(figures, card):
-    page = check(
+def test_evaluation_page_shows_openings_failures_and_ignored_labels(figures, card):
+    page = check_page(
         render_evaluation_page(
             evaluation(
                 figures,
@@ -164,7 +166,7 @@ def test_evaluation_page_shows_openings_failures_and_what_was_left_out(figures, 
     assert "Answered only" not in text
 
 
-def test_a_figure_without_interval_says_so(card):
+def test_a_figure_without_interval_is_marked_not_estimable(card):
     p = np.tile([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1]], (6, 1))
     few = evaluate_predictions(
         p,
@@ -175,7 +177,7 @@ def test_a_figure_without_interval_says_so(card):
         rng=np.random.default_rng(0),
         resamples=20,
     )
-    page = check(render_evaluation_page(evaluation(few, answered=None, by_source=evaluation(few).by_source), card))
+    page = check_page(render_evaluation_page(evaluation(few, answered=None, by_source=evaluation(few).by_source), card))
     text = " ".join(page.text.split())
     assert "AUROC 1.000 (interval not estimable)" in text
     assert "slope not estimable" in text
@@ -202,7 +204,7 @@ def prediction(path: str, p=(0.9, 0.06, 0.04), decision: str | None = "covid-19"
     return Prediction(**{**fields, **changes})
 
 
-def test_predictions_page(card):
+def test_predictions_page_shows_each_study_with_its_decision_and_pictures(card):
     items = [
         (prediction("/x/one.png"), png(10), png(20)),
         (prediction("/x/two.png", (0.001, 0.998, 0.001), "normal"), png(30), png(40)),
@@ -210,7 +212,7 @@ def test_predictions_page(card):
         (prediction("/x/<b>.png", (), None, error="<b>.png: is empty. Fetch it again."), None, None),
     ]
     source = render_predictions_page(items, card, "a" * 64, "Demo & more")
-    page = check(source)
+    page = check_page(source)
     text = " ".join(page.text.split())
     assert "Demo & more" in text
     assert "Of 20 calibration images that scored 0.50 to 1.00, 90% were COVID-19 (95% interval 70 to 98%)." in text
@@ -219,9 +221,9 @@ def test_predictions_page(card):
     assert "<b>.png: is empty. Fetch it again." in text
     assert "It does not look for: tuberculosis, pneumothorax" in text
     assert "The model was trained on drawn images" in text
-    said = re.findall(r'<p class="said">(.*?)</p>', source)
-    assert said == ["COVID-19", NO_PATTERN, "No answer", "Failed"]
-    pictures = [base64.b64decode(found) for found in re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", source)]
+    decisions = re.findall(r'<p class="decision">(.*?)</p>', source)
+    assert decisions == ["COVID-19", NO_PATTERN, "No answer", "Failed"]
+    pictures = [base64.b64decode(data) for data in re.findall(r"data:image/png;base64,([A-Za-z0-9+/=]+)", source)]
     assert pictures == [png(10), png(20), png(30), png(40), png(50)]  # no heatmap where there is no answer
 
 
@@ -235,7 +237,11 @@ def test_normal_never_stands_alone_as_a_result(card):
 
 
 def test_a_card_without_bands_shows_the_score_only(card):
-    bare = card.model_copy(update={"score_bands": ()})
-    text = " ".join(check(render_predictions_page([(prediction("/x/a.png"), None, None)], bare, "a", "T")).text.split())
+    without_bands = card.model_copy(update={"score_bands": ()})
+    text = " ".join(
+        check_page(
+            render_predictions_page([(prediction("/x/a.png"), None, None)], without_bands, "a", "T")
+        ).text.split()
+    )
     assert "Score 0.90 for COVID-19. Other classes" in text
     assert "Observed on the calibration part" not in text

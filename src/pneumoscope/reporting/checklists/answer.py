@@ -1,4 +1,4 @@
-"""The answer to a topic of a checklist, and the four kinds of it."""
+"""The answer to a topic of a checklist, and its four kinds."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ Status = Literal["reported", "partly", "not reported", "not applicable"]
 
 
 class Answer(NamedTuple):
-    """What the program knows of a topic."""
+    """The program's answer to a topic."""
 
     status: Status
     text: str = ""
     sections: tuple[str, ...] = ()
-    """Anchors of the sections of the report that hold it."""
+    """Anchors of the sections of the report that hold the facts."""
     to_add: str = ""
     """What a person has to add; empty where nothing is open."""
 
@@ -29,10 +29,10 @@ def answer_partly(text: str, *sections: str, to_add: str) -> Answer:
 
 
 def leave_open(to_add: str, text: str = "") -> Answer:
-    """Return that the program has no answer, and what would be one."""
+    """Return the lack of an answer, with what a person has to add."""
     return Answer("not reported", text, (), to_add)
 
 
 def rule_out(text: str) -> Answer:
-    """Return that the question does not arise, and why."""
+    """Return the reason why the question does not apply."""
     return Answer("not applicable", text)

@@ -13,22 +13,22 @@ from pneumoscope.reporting.record import Record
 
 
 def answer_data_topics(record: Record) -> dict[str, Answer]:
-    """Return the topics of the data; the manifest adds to them where it is known."""
+    """Return the topics of the data, with the facts of the manifest where there is one."""
     card, data = record.card, record.data
     parts = formatting.count_by_part(card)
     numbers = "; ".join(f"{part} {count}" for part, count in parts.items())
     unclear = any("unknown" in label.reference_standard for label in card.labels)
     reference = "Labels as the sources give them; how each was made is in the table of classes."
-    gate = "" if record.findings is None else " Quality: the findings of the data checks."
+    quality = "" if record.findings is None else " Quality: the findings of the data checks."
     topics: dict[str, Answer] = {
         "sources": answer_partly(
             f"{formatting.join_names(formatting.list_sources(card))}, with licences.",
             "data",
-            to_add="links, why these data, and how well they represent those whom the model is meant for",
+            to_add="links, why these data, and how well they represent the people for whom the model is meant",
         ),
         "preprocessing": answer(
             "Grey values from 0 (black) to 1 (white) as the file's format defines them; resized with antialiasing to "
-            f"{card.input_size} × {card.input_size} and normalised inside the model; the same for everybody.{gate}",
+            f"{card.input_size} × {card.input_size} and normalised inside the model, the same for all images.{quality}",
             "data",
             "training",
         ),
@@ -42,8 +42,8 @@ def answer_data_topics(record: Record) -> dict[str, Answer]:
         ),
         "partitions": answer(
             f"Images by part: {numbers}. Train: weights. Validation: epoch, settings, ranking. "
-            "Calibration, never resampled: temperature, thresholds, refusal, prediction sets. Test: kept closed, each "
-            "opening logged.",
+            "Calibration, never resampled: temperature, thresholds, refusal, prediction sets. Test: kept closed; each "
+            "opening is logged.",
             "data",
         ),
         "disjoint": _disjoint(record),
@@ -81,12 +81,12 @@ def _disjoint(record: Record) -> Answer:
     kind = record.card.group_kind
     if kind == "patient":
         return answer("Patients: the images of one stay in one part.", "data")
-    says = f"Groups stay in one part: {formatting.describe_groups(kind)}."
-    return answer_partly(says, "data", to_add="patients, where the sources do not name them")
+    sentence = f"Groups stay in one part: {formatting.describe_groups(kind)}."
+    return answer_partly(sentence, "data", to_add="patients, where the sources do not name them")
 
 
 def _describe_manifest(data: Mapping[str, Any]) -> dict[str, Answer]:
-    """Return what the manifest adds."""
+    """Return the topics that the manifest answers."""
     total = int(data["images"])
     known_counts = {
         name: sum(int(source["known"][name]) for source in data["sources"].values())
@@ -118,9 +118,9 @@ def _describe_manifest(data: Mapping[str, Any]) -> dict[str, Answer]:
 def _subsets(recipe: Recipe | None) -> str:
     if recipe is None:
         return "None is on record."
-    left = [display_name(label) for label in recipe.task.ignore]
+    ignored = [display_name(label) for label in recipe.task.ignore]
     return (
-        f"Left out by the recipe: {formatting.join_names(left)}."
-        if left
+        f"Left out by the recipe: {formatting.join_names(ignored)}."
+        if ignored
         else "None by the recipe: all images of the manifest that have its classes."
     )

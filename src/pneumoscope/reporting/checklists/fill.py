@@ -1,8 +1,8 @@
-"""The checklists, filled in as far as a program can know the answers, and no further.
+"""Fill in the checklists, only as far as a program can know the answers.
 
 The answers come from card, recipe, run, evaluation and evidence alone. A program that trains on files cannot know about
-ethics, recruitment, readers or funding. It never guesses them and says what a person has to add; "partly" says both.
-The authors of a paper must fill in what says "not reported".
+ethics, recruitment, readers or funding. It guesses none of them and says what a person has to add; "partly" marks an
+answer that needs an addition. The authors of a paper must fill in what says "not reported".
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ def answer_model_topics(record: Record) -> dict[str, Answer]:
         "the recipe.",
         "training",
     )
-    missing = leave_open("the recipe, which this bundle does not hold")
+    no_recipe = leave_open("the recipe, which this bundle does not hold")
     return {
         "model": in_full,
         "full-model": in_full._replace(text=in_full.text + f" Restrictions by the data's licences: {licences}."),
@@ -25,20 +25,20 @@ def answer_model_topics(record: Record) -> dict[str, Answer]:
             "By the bundle's graph in ONNX Runtime (`pneumoscope predict`), the same as measured here.", "model"
         ),
         "software": answer(versions + ".", "training"),
-        "initialisation": missing if recipe is None else answer(formatting.describe_start(recipe), "training"),
-        "training": missing
+        "initialisation": no_recipe if recipe is None else answer(formatting.describe_start(recipe), "training"),
+        "training": no_recipe
         if recipe is None
         else answer(
             f"{recipe.training.epochs} epochs at most, {recipe.optimizer.kind}, loss {recipe.loss.kind}, seed "
             f"{recipe.training.seed}; all settings are in the recipe, {card.recipe_hash[:12]}.",
             "training",
         ),
-        "selection": missing
+        "selection": no_recipe
         if recipe is None
         else answer(
             f"The epoch by {recipe.selection.metric.replace('_', ' ')}; the test part takes no part in it.", "training"
         ),
-        "imbalance": missing
+        "imbalance": no_recipe
         if recipe is None
         else answer(
             f"Class weights: {recipe.loss.class_weights}; sampling: {recipe.training.sampling}. Probabilities are "
@@ -59,10 +59,10 @@ def answer_model_topics(record: Record) -> dict[str, Answer]:
         "availability": answer_partly(
             f"Software: Pneumoscope, Apache-2.0. Weights: in the bundle, under the data's licences ({licences}).",
             "model",
-            to_add="where this bundle and the data can be had",
+            to_add="where this bundle and the data are available",
         ),
         "availability-data": answer_partly(
-            f"Licences by source: {licences}.", "data", to_add="where the data can be had"
+            f"Licences by source: {licences}.", "data", to_add="where the data are available"
         ),
         "availability-code": answer("Pneumoscope, Apache-2.0; the version is under Software.", "training"),
         "explanation": rule_out("The model explains nothing: it has no heatmap.")

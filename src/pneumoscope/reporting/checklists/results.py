@@ -24,7 +24,7 @@ def answer_result_topics(record: Record) -> dict[str, Answer]:
             "calibration",
             "use",
         ),
-        "uncertainty": answer("95% intervals that keep groups together; how, is said there.", "intervals"),
+        "uncertainty": answer("95% intervals that keep groups together. The section gives the methods.", "intervals"),
         "robustness": answer("The audit's evidence.", "openings")
         if "audit" in kinds
         else leave_open("an analysis under changed inputs", "Not audited."),

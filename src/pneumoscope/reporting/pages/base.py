@@ -1,4 +1,4 @@
-"""What every page shares: its templates, style, disclaimer and escaping.
+"""The templates, style, disclaimer and escaping that all pages share.
 
 A page is one file with its style and pictures inside. It has no script and loads nothing; a content security policy
 holds the browser to that. It follows the reader's light or dark theme and reads well on a phone and on paper. The

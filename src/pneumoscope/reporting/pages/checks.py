@@ -1,4 +1,4 @@
-"""The page of the data checks: the questions to the data, the findings, and what to do about them."""
+"""The page of the data checks: the questions, the findings, and what to do about them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def render_checks_page(report: CheckReport, title: str, pictures: Path | None = 
     Args:
         report: The outcome of the checks.
         title: The name of the manifest.
-        pictures: The folder of ``--pictures``. The page gets its sheets, which show patients' radiographs.
+        pictures: The folder of ``--pictures``. The page shows its sheets, which hold patients' radiographs.
     """
     order = {"block": 0, "warn": 1, "note": 2}
     page: str = load_templates().get_template("checks.html").render(
@@ -74,7 +74,7 @@ def render_numbers_chart(finding: Finding) -> Markup:
 
 
 def _image(finding: Finding, pictures: Path | None) -> str | None:
-    """Return the sheet of a finding's cases as a data address; None where there is none or a chart says it."""
+    """Return the sheet of a finding's cases as a data URL; None where there is none or a chart shows the same."""
     if pictures is None or finding.picture is None or (finding.numbers and not shows_pairs(finding)):
         return None
     data = (pictures / finding.picture).read_bytes()

@@ -22,7 +22,7 @@ def render_evaluation_page(
         evaluation: The measured figures.
         card: The bundle's card.
         openings: Earlier uses of test images with this bundle, from its evidence.
-        examples: Images to show. They may show patients.
+        examples: The images to show, which may be of patients.
     """
     return load_templates().get_template("evaluation.html").render(
         title=f"{evaluation.model} on {evaluation.part}",

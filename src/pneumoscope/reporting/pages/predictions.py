@@ -1,4 +1,4 @@
-"""The page of predicted studies: the picture of each, what the model says of it, and what such a score meant.
+"""The page of predicted studies: each with its picture, the answer of the model and the observed rate of its score.
 
 "Normal" never stands alone as a result.
 """
@@ -27,9 +27,9 @@ def render_predictions_page(items: Sequence[PageItem], card: Card, identity: str
 
     Args:
         items: The studies in the order in which they are shown.
-        card: Of the model that predicted them.
-        identity: Of the bundle.
-        title: Of the page.
+        card: The card of the model that predicted them.
+        identity: The identity of the bundle.
+        title: The title of the page.
     """
     results = Counter(result_words(prediction.decision, prediction.error) for prediction, _, _ in items)
     looked_for = [display_name(name) for name in card.label_names if not is_none_label(name)]
@@ -54,8 +54,8 @@ def render_predictions_page(items: Sequence[PageItem], card: Card, identity: str
 
 
 def build_example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
-    """Return what the section of examples shows, by the template's names."""
-    shown = [
+    """Return the values of the section of examples, by the template's names."""
+    sections_of_kinds = [
         {
             "title": example.title,
             "how": example.how,
@@ -68,14 +68,14 @@ def build_example_context(examples: Sequence[Example], card: Card) -> dict[str, 
         for example in examples
     ]
     return {
-        "examples": shown,
+        "examples": sections_of_kinds,
         "examples_of": sum(example.total for example in examples if not example.part_of_others),
         "synthetic": any(example.synthetic for example in examples),
     }
 
 
 def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str, Any]:
-    """Return what the template shows of one study."""
+    """Return the values of one study, by the template's names."""
     prediction, thumbnail, overlay = item
     answered = prediction.error is None and not prediction.refused
     kind = "failed" if prediction.error is not None else "silent" if prediction.refused else ""
@@ -86,9 +86,9 @@ def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str,
         "path": prediction.path,
         "name": PurePath(prediction.path).name,
         "synthetic": synthetic,
-        "said": result_words(prediction.decision, prediction.error),
+        "decision": result_words(prediction.decision, prediction.error),
         "error": prediction.error,
-        "reason": _make_sentence(prediction.reason),
+        "reason": _format_sentence(prediction.reason),
         "thumbnail": _encode_data_url(thumbnail),
         "overlay": _encode_data_url(overlay) if answered else None,
     }
@@ -128,7 +128,7 @@ def _describe_band(card: Card, p: float) -> str:
     )
 
 
-def _make_sentence(text: str) -> str:
+def _format_sentence(text: str) -> str:
     return text[:1].upper() + text[1:].rstrip(".") + "." if text else ""
 
 

@@ -1,7 +1,7 @@
 """The report of a run: one page from the question to the checklists, for people who must judge a model.
 
-It says what the question is, which data answer it, how the network was trained, what the figures are and how sure they
-are, what the model cannot do, how often its test was opened, and what a person still has to report.
+The page states the question, the data, the training, the figures with their intervals, the limits of the model and the
+openings of its test images. It also states what a person still has to report.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ def rewrite_reports(bundle: Path) -> list[Path]:
 
 
 def describe_images(record: Record) -> str:
-    """Return in words how many images of which sources a model was developed on."""
+    """Return the number of images and their sources, on which a model was developed, in words."""
     parts = formatting.count_by_part(record.card)
     counts = ", ".join(f"{part} {count:,}" for part, count in parts.items())
     return f"{sum(parts.values()):,} images of {formatting.join_names(formatting.list_sources(record.card))}: {counts}"
@@ -153,7 +153,7 @@ def list_training_rows(record: Record) -> list[tuple[str, str]]:
         duration = "" if record.seconds is None else f", {formatting.format_duration(record.seconds)}"
         rows.append(("Epochs run", f"{len(record.curve)}{duration}" + ("" if epoch is None else f"; kept: {epoch}")))
     rows.append(
-        ("Calibration", f"temperature {card.temperature:.3f}, one bias a class, on unresampled calibration images")
+        ("Calibration", f"temperature {card.temperature:.3f}, one bias per class, on unresampled calibration images")
         if card.calibrated
         else ("Calibration", "none")
     )
@@ -168,7 +168,11 @@ def _recipe_rows(recipe: Recipe) -> list[tuple[str, str]]:
     augment = {key: value for key, value in recipe.augment.model_dump().items() if value and key != "fill"}
     optimizer, schedule, plan = recipe.optimizer, recipe.schedule, recipe.training
     hidden = f", hidden {', '.join(map(str, recipe.head.hidden))}" if recipe.head.hidden else ""
-    stop = "" if plan.early_stopping is None else f", stopped after {plan.early_stopping.patience} without a better one"
+    stop = (
+        ""
+        if plan.early_stopping is None
+        else f", stopped after {plan.early_stopping.patience} epochs without improvement"
+    )
     rows = [
         ("Network", f"{recipe.network.name}, head {recipe.head.kind}{hidden}"),
         ("Start", formatting.describe_start(recipe)),

@@ -1,4 +1,4 @@
-"""What the sections about measured figures show, for the page of an evaluation and the report of a run alike."""
+"""The values of the sections about measured figures, for the page of an evaluation and the report of a run."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ TRUST = {
     "confidence": "the model's own confidence",
     "ood": "the out-of-distribution score",
 }
-"""Order of refusal -> in words."""
+"""Order of refusal -> its name in a sentence."""
 
 SHOWN_PREVALENCES = 2
-"""Decision curves beside each other: at the data's share, and at one that is stated."""
+"""Number of decision curves side by side: one at the data's share, one at a stated share."""
 
 
 def name_part(part: str) -> str:
-    """Return how a part is called in a sentence."""
+    """Return the name of a part in a sentence."""
     return "all images" if part == ALL else f"the {part} part"
 
 
 def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
-    """Return what the templates show of an evaluation, by the names they use."""
+    """Return the values of an evaluation, by the templates' names."""
     figures = evaluation.figures
     primary = figures.by_class[card.primary]
     default = next(p for p in figures.operating if p.name == card.default_operating_point)
@@ -65,13 +65,13 @@ def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
         "trust_words": TRUST,
         "class_figures": list(primary),
         "source_figures": list(next(iter(evaluation.by_source.values())).metrics),
-        "said_columns": [*figures.classes, REFUSED],
-        "said": lambda name: "No answer" if name == REFUSED else result_phrase(name),
+        "decision_columns": [*figures.classes, REFUSED],
+        "name_decision": lambda name: "No answer" if name == REFUSED else result_phrase(name),
     }
 
 
 def list_facts(card: Card, identity: str) -> list[tuple[str, str]]:
-    """Return what is said of the model on every page, name and text."""
+    """Return the facts about the model that every page shows, as name and text."""
     licences = "; ".join(f"{item.source}: {item.licence}" for item in card.licences)
     return [
         ("Intended use", card.intended_use),

@@ -118,7 +118,7 @@ def render_page(report: SiteReport) -> str:
         return _NOT + display_name(label[len(_NOT) :]) if label.startswith(_NOT) else display_name(label)
 
     content: str = load_templates().get_template("site_report.html").render(
-        title="What reads and answers come to",
+        title="Reads and answers at this site",
         r=report,
         f=report.figures,
         model=_describe_model(report),
