@@ -244,7 +244,7 @@ async def watch(run: Run) -> None:
 
 
 def tell(run: Run, prediction: str) -> None:
-    """Wake whoever waits for a prediction; it may be finished before its upload is answered."""
+    """Wake the threads that wait for a prediction; it may be finished before its upload is answered."""
     future = run.news.get(prediction)
     if future is None:
         run.early.add(prediction)

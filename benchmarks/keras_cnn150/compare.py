@@ -32,7 +32,14 @@ from pneumoscope.training.plan import Plan, load_part, plan
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
 
-from keras_comparison import ENVIRONMENT, as_text, format_loads, in_fresh_process, keras_environment, spread  # noqa: E402
+from keras_comparison import (  # noqa: E402
+    ENVIRONMENT,
+    as_text,
+    format_loads,
+    in_fresh_process,
+    keras_environment,
+    spread,
+)
 
 PARAMETERS = 1_246_401
 """What the source prints, batch-norm statistics included, as Keras counts."""

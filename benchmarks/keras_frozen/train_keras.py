@@ -63,7 +63,7 @@ def as_input(pixels: tf.Tensor) -> tf.Tensor:
 
 
 def pictures(x: np.ndarray, y: np.ndarray, batch: int, seed: int | None) -> tf.data.Dataset:
-    """Return batches from memory, shuffled anew each epoch if there is a seed."""
+    """Return batches from memory, shuffled again each epoch if there is a seed."""
     data = tf.data.Dataset.from_tensor_slices((x, y))
     if seed is not None:
         data = data.shuffle(len(x), seed=seed)

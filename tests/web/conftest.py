@@ -144,7 +144,12 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
     complaints: list[str] = []
 
     def make(size: dict[str, int] = DESKTOP, **options: Any) -> Page:
-        context = browser.new_context(viewport=size, locale="en-US", reduced_motion="reduce", **options)  # type: ignore[arg-type]
+        context = browser.new_context(
+            viewport=size,
+            locale="en-US",
+            reduced_motion="reduce",
+            **options,  # type: ignore[arg-type]
+        )
         contexts.append(context)
         page = context.new_page()
         page.set_default_timeout(PATIENCE)

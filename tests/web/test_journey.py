@@ -60,7 +60,7 @@ def test_from_the_upload_to_the_dashboard(
     # The newest of each: where both screens' journeys go, there are two PNG files.
     studies = {one["images"][0]["format"]: one["id"] for one in reversed(listed(site))}
 
-    # The DICOM file: its facts are told, and a length has no millimetres, since PixelSpacing is 0.
+    # The DICOM file: the page shows its facts, and a length has no millimetres, since PixelSpacing is 0.
     page.goto(f"{site.url}/#/studies/{studies['dicom']}")
     page.get_by_text("PA · CR").first.wait_for()
     expect(page.get_by_role("button", name="Measure a length")).to_be_disabled()

@@ -1,4 +1,4 @@
-"""The worklist: files come in by every way, each is told its fate, the list is live, and it never shows a result."""
+"""The worklist: files come in by every way, each gets its answer, the list is live, and it never shows a result."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ def _print_summary(summary: StudySummary, out: Path) -> None:
     if own is not None and own.objective is not None:
         typer.echo(f"as it stands: trial {own.number}, {summary.objective} {own.objective}")
     if summary.comparison is not None:
-        typer.echo(f"tuned less untuned, measured anew: {summary.comparison.difference}")
+        typer.echo(f"tuned less untuned, measured again: {summary.comparison.difference}")
         for row in summary.comparison.at_precision:
             before, after = ("not reached" if n is None else f"{n} missed" for n in (row.before, row.after))
             missed = f"{before} as it stands, {after} tuned, of {summary.comparison.positives}"

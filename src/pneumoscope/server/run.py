@@ -36,7 +36,7 @@ class RunningServer:
     address: str
     """Its URL, for a browser on this machine."""
     stopping: Callable[[], bool]
-    """Whether the server was told to stop."""
+    """Whether the server has to stop."""
 
 
 def serve(

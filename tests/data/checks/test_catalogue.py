@@ -1,4 +1,4 @@
-"""Each check on rows whose answer is known beforehand."""
+"""Each check on rows whose answer is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The queue: nothing lost, nothing doubled, whoever dies; bounded; the answers are the model's own."""
+"""The queue: nothing lost, nothing doubled, whichever process dies; bounded; the answers are the model's own."""
 
 from __future__ import annotations
 
@@ -274,8 +274,8 @@ def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models
         for table in (Study, Image, Prediction, Identity):
             assert session.scalar(select(func.count()).select_from(table)) == 0
     assert not list(store.settings.files.glob("*/*"))
-    (anew,) = add(store, [dicom()], [], "x")
-    assert not anew.duplicate
+    (second,) = add(store, [dicom()], [], "x")
+    assert not second.duplicate
 
 
 def test_files_that_a_crash_left_behind_are_swept(store: Store) -> None:

@@ -21,7 +21,7 @@ PASSWORD = "correct horse battery"
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    """Of a server on which reads come first; whoever asks is an admin."""
+    """Client of a server on which reads come first; each request is an admin's."""
     with serving(replace(settings, read_first=True)) as made:
         yield made
 

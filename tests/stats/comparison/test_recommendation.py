@@ -1,4 +1,4 @@
-"""The recommendation: the design's rule on hand-made comparisons, and what every other candidate is told."""
+"""The recommendation: the design's rule on hand-made comparisons, and the reason that every other candidate gets."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ export function watchActivity(idle: number): () => void {
     const remaining = idle - (now - lastActivity) / 1000;
     if (remaining <= 0) void logOut("idle");
     else secondsLeft.value = remaining <= warning ? Math.ceil(remaining) : null;
-    // Viewing an image sends no requests, so the server is told of the activity from time to time.
+    // Viewing an image sends no requests, so the page reports activity to the server from time to time.
     if (lastActivity > lastRequest && now - lastRequest > (idle * 1000) / 4) {
       lastRequest = now;
       api.GET("/api/me").catch(() => {});

@@ -66,7 +66,7 @@ def get_file(context: AppContext, user: CurrentUser, model: Id, name: str) -> Fi
     path = list_files(context.catalogue.get(model)).get(name)
     if path is None:
         raise NotFoundError("file")
-    # Sent as an attachment: a drawing opened as a page of ours could run what is in it.
+    # Sent as an attachment: if a drawing opened as a page of this server, scripts in it could run.
     return FileResponse(path, filename=path.name)
 
 
