@@ -35,8 +35,9 @@ class Program:
 
     def close(self) -> None:
         """End the process that forks."""
-        assert self._process.stdin is not None
+        assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
+        self._process.stdout.close()
         self._process.wait(timeout=10)
 
 
