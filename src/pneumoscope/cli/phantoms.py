@@ -12,7 +12,7 @@ from pneumoscope.cli.formatting import print_json
 from pneumoscope.cli.options import AsJson
 
 
-class Format(StrEnum):
+class FileFormat(StrEnum):
     """What files to write."""
 
     PNG = "png"
@@ -26,9 +26,9 @@ def phantoms(
     labels: Annotated[str, typer.Option(help="Labels, with commas.")] = "covid-19,normal,viral-pneumonia,lung-opacity",
     seed: Annotated[int, typer.Option(help="Another seed gives other patients.")] = 0,
     size: Annotated[int, typer.Option(help="Pixels a side, 32 or more.")] = 256,
-    file_format: Annotated[Format, typer.Option("--format", help="The manifest lists PNG where both are written.")] = (
-        Format.PNG
-    ),
+    file_format: Annotated[
+        FileFormat, typer.Option("--format", help="The manifest lists PNG where both are written.")
+    ] = (FileFormat.PNG),
     shortcut: Annotated[
         float,
         typer.Option(help="Share 0..1 of patients whose hospital follows from the label: a trap for the data checks."),
@@ -51,7 +51,7 @@ def phantoms(
         labels=names,
         seed=seed,
         size=size,
-        formats=("png", "dicom") if file_format is Format.BOTH else (file_format.value,),
+        formats=("png", "dicom") if file_format is FileFormat.BOTH else (file_format.value,),
         shortcut=shortcut,
         overwrite=force,
         callbacks=RichCallbacks(),

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from pneumoscope.data.checks.context import CheckContext
-from pneumoscope.data.checks.file_facts import Facts
+from pneumoscope.data.checks.file_facts import FileFacts
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.similarity import Pair
 
@@ -26,10 +26,10 @@ def context(make_row: Callable[..., Row]) -> Callable[..., CheckContext]:
         rows: Sequence[Row], pairs: Sequence[tuple[int, int, float]] = (), facts: Sequence[Row] | None = None
     ) -> CheckContext:
         manifest = Manifest.from_rows([make_row(number, **row) for number, row in enumerate(rows)], {})
-        ordinary = [Facts(format="png", mean=0.5, commonest=0.1, sha256=sha256) for sha256 in manifest.table.sha256]
+        ordinary = [FileFacts(format="png", mean=0.5, commonest=0.1, sha256=sha256) for sha256 in manifest.table.sha256]
         table = pd.DataFrame(
             [
-                {field.name: getattr(fact, field.name) for field in fields(Facts)} | said
+                {field.name: getattr(fact, field.name) for field in fields(FileFacts)} | said
                 for fact, said in zip(ordinary, facts or [{}] * len(rows), strict=True)
             ]
         ).astype({"quality": np.float64})

@@ -10,10 +10,14 @@ torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
-from pneumoscope.recipes.recipe import Head as HeadRecipe  # noqa: E402
-from pneumoscope.recipes.recipe import load_recipe, recipe_names, with_changes  # noqa: E402
+from pneumoscope.recipes.recipe import (  # noqa: E402
+    Head,
+    load_recipe,
+    recipe_names,
+    with_changes,
+)
 from pneumoscope.training.networks.build import build, count_parameters  # noqa: E402
-from pneumoscope.training.networks.heads import Head  # noqa: E402
+from pneumoscope.training.networks.heads import ClassifierHead  # noqa: E402
 
 FLAGSHIP_BARE = ["network.pretrained=null"]
 
@@ -42,7 +46,7 @@ def test_cnn_150_has_the_layers_of_its_source() -> None:
 def test_grad_cam_weights_equal_autograd(kind: str) -> None:
     torch.manual_seed(0)
     hidden = () if kind == "linear" else (7, 5)
-    head = Head(HeadRecipe(kind=kind, hidden=hidden, dropout=0.0), (6, 3, 4), 3).eval()  # type: ignore[arg-type]
+    head = ClassifierHead(Head(kind=kind, hidden=hidden, dropout=0.0), (6, 3, 4), 3).eval()  # type: ignore[arg-type]
     features = torch.randn(2, 6, 3, 4, requires_grad=True)
     scores = head(features)
     expected = torch.stack(

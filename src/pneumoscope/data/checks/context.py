@@ -45,7 +45,7 @@ class CheckContext:
     Args:
         manifest: The radiographs.
         labels: [N] the label, or the class that a recipe makes of it.
-        facts: [N] rows with the columns of ``file_facts.Facts``.
+        facts: [N] rows with the columns of ``file_facts.FileFacts``.
         pairs: Near-duplicates, without those that patient numbers tell apart.
     """
 

@@ -33,7 +33,7 @@ _LUMINANCE_SUM = 3688
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class FileFacts:
     """Facts of one file apart from the lungs. Lengths are shares of width or height, grey is 0 = black, 1 = white."""
 
     error: str = ""
@@ -60,7 +60,7 @@ def jpeg_quality(table: Sequence[int]) -> float:
     return float(np.clip(round(quality), 1, 100))
 
 
-def measure(path: Path) -> tuple[Facts, NDArray[np.float32]]:
+def measure(path: Path) -> tuple[FileFacts, NDArray[np.float32]]:
     """Read one file; return its facts and its thumbnail [64, 64] (zeros if it is unreadable)."""
     from pneumoscope.imaging.read import read
 
@@ -69,13 +69,13 @@ def measure(path: Path) -> tuple[Facts, NDArray[np.float32]]:
     except MissingExtraError:
         raise
     except ImageError as error:
-        return Facts(error=error.problem), np.zeros((SIDE, SIDE), dtype=np.float32)
+        return FileFacts(error=error.problem), np.zeros((SIDE, SIDE), dtype=np.float32)
     pixels = radiograph.pixels
     left, right = _border(pixels, 0)
     top, bottom = _border(pixels, 1)
     edges = (pixels[0], pixels[-1], pixels[:, 0], pixels[:, -1])
     counts = np.bincount((pixels * np.float32(255) + np.float32(0.5)).astype(np.uint8).ravel(), minlength=256)
-    facts = Facts(
+    facts = FileFacts(
         sha256=radiograph.sha256,
         format=radiograph.format,
         quality=_quality(path) if radiograph.format == "jpeg" else float("nan"),
@@ -108,14 +108,14 @@ def _border(pixels: NDArray[np.float32], axis: int) -> tuple[float, float]:
 def measure_all(
     paths: Sequence[Path], tick: Callable[[int], None] = lambda _: None
 ) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """Read many files; return a table with a row each, columns as in `Facts`, and thumbnails [N, 64, 64]."""
+    """Read many files; return a table with a row each, columns as in `FileFacts`, and thumbnails [N, 64, 64]."""
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     small = np.zeros((len(paths), SIDE, SIDE), dtype=np.float32)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
         for place, (facts, picture) in enumerate(pool.map(measure, paths)):
-            rows.append({field.name: getattr(facts, field.name) for field in fields(Facts)})
+            rows.append({field.name: getattr(facts, field.name) for field in fields(FileFacts)})
             small[place] = picture
             tick(place + 1)
-    return pd.DataFrame(rows, columns=[field.name for field in fields(Facts)]), small
+    return pd.DataFrame(rows, columns=[field.name for field in fields(FileFacts)]), small

@@ -20,7 +20,7 @@ WORD = "SYNTHETIC"
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class PhantomSource:
     """The imaging of one hospital."""
 
     exposure: float  # the tone curve's gain: higher is whiter
@@ -37,15 +37,15 @@ class Source:
     names_view: bool  # AP images carry the word AP
 
 
-SOURCES: Mapping[str, Source] = MappingProxyType(
+SOURCES: Mapping[str, PhantomSource] = MappingProxyType(
     {
-        "synthetic-a": Source(
+        "synthetic-a": PhantomSource(
             1.45, 1.55, 0.0012, 0.5, 0.010, 0.00, "none", "L", False, (0.93, 0.09), 0.055, True
         ),
-        "synthetic-b": Source(
+        "synthetic-b": PhantomSource(
             1.25, 1.15, 0.0026, 0.0, 0.020, 0.25, "black", "R", False, (0.07, 0.12), 0.085, False
         ),
-        "synthetic-c": Source(
+        "synthetic-c": PhantomSource(
             1.75, 1.9, 0.0020, 1.0, 0.014, 0.00, "frame", "L", True, (0.92, 0.16), 0.045, True
         ),
     }
@@ -53,7 +53,9 @@ SOURCES: Mapping[str, Source] = MappingProxyType(
 """Name -> source. Every name starts with ``synthetic``, wherever it goes."""
 
 
-def expose(attenuation: Array, source: Source, gain: float, view: str, grid: Grid, rng: np.random.Generator) -> Array:
+def expose(
+    attenuation: Array, source: PhantomSource, gain: float, view: str, grid: Grid, rng: np.random.Generator
+) -> Array:
     """Turn attenuation [H, W] into a picture [H, W] 0..1, without marks.
 
     Args:
@@ -78,7 +80,7 @@ def expose(attenuation: Array, source: Source, gain: float, view: str, grid: Gri
     return np.asarray(np.clip(0.02 + 0.94 * picture, 0, 1), np.float32)
 
 
-def mark(picture: Array, source: Source, view: str, rng: np.random.Generator) -> NDArray[np.float32]:
+def mark(picture: Array, source: PhantomSource, view: str, rng: np.random.Generator) -> NDArray[np.float32]:
     """Add the border, the side marker and the word that says it is synthetic; [H, W] 0..1."""
     height, width = picture.shape
     short = min(height, width)

@@ -33,7 +33,7 @@ Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Case:
+class GoldenCase:
     """One golden file.
 
     Attributes:
@@ -82,49 +82,55 @@ def blocks() -> NDArray[np.int64]:
     return np.array([[20, 200], [90, 140], [250, 60]], np.int64).repeat(8, axis=0).repeat(8, axis=1)
 
 
-def png_cases() -> Iterator[Case]:
+def png_cases() -> Iterator[GoldenCase]:
     """Every colour type and depth of PNG."""
     p8, p16 = pattern(8), pattern(16)
     plain, alpha = p8 / 255, p8[::-1, ::-1]
     for bits in (1, 2, 4, 8, 16):
         values = pattern(bits)
-        yield Case(f"png-grey{bits}.png", f"{bits}-bit grey", png(values, bits, 0), values / (2**bits - 1), bits)
-    yield Case("png-depth12.png", "12 bits in 16", png(pattern(12), 16, 0), pattern(12) / 4095, 16, depth=12)
+        yield GoldenCase(f"png-grey{bits}.png", f"{bits}-bit grey", png(values, bits, 0), values / (2**bits - 1), bits)
+    yield GoldenCase("png-depth12.png", "12 bits in 16", png(pattern(12), 16, 0), pattern(12) / 4095, 16, depth=12)
     keyed = np.where(pattern(4) == 9, 0, pattern(4) / 15)
-    yield Case(
+    yield GoldenCase(
         "png-grey4-key.png", "grey 9 is transparent", png(pattern(4), 4, 0, [chunk(b"tRNS", b"\0\x09")]), keyed, 4
     )
-    yield Case("png-grey-alpha8.png", "over black", png(np.stack([p8, alpha], -1), 8, 4), plain * (alpha / 255))
+    yield GoldenCase("png-grey-alpha8.png", "over black", png(np.stack([p8, alpha], -1), 8, 4), plain * (alpha / 255))
     alpha16 = p16[::-1, ::-1]
     both = np.stack([p16, alpha16], -1)
-    yield Case(
+    yield GoldenCase(
         "png-grey-alpha16.png", "16 bits, over black", png(both, 16, 4), p16 / 65535 * (alpha16 / 65535), 16, 2e-6
     )
     for bits in (8, 16):
         colour = colours(bits)
         grey, white = grey_of(colour, bits), 2**bits - 1
-        yield Case(f"png-rgb{bits}.png", "luma; all row filters", png(colour, bits, 2, filtered=True), grey, bits)
+        yield GoldenCase(f"png-rgb{bits}.png", "luma; all row filters", png(colour, bits, 2, filtered=True), grey, bits)
         veil = pattern(bits)[::-1, ::-1]
         rgba = np.concatenate([colour, veil[..., np.newaxis]], axis=-1)
         about = "luma, then over black"
-        yield Case(f"png-rgba{bits}.png", about, png(rgba, bits, 6, filtered=True), grey * (veil / white), bits, 2e-6)
+        yield GoldenCase(
+            f"png-rgba{bits}.png", about, png(rgba, bits, 6, filtered=True), grey * (veil / white), bits, 2e-6
+        )
     palette = np.stack([np.arange(256), np.arange(256)[::-1], np.arange(256) // 2], axis=-1)
     chunks = [chunk(b"PLTE", palette.astype(np.uint8).tobytes())]
-    yield Case("png-palette.png", "256 colours, luma", png(p8, 8, 3, chunks), grey_of(palette[p8], 8))
+    yield GoldenCase("png-palette.png", "256 colours, luma", png(p8, 8, 3, chunks), grey_of(palette[p8], 8))
     chunks.append(chunk(b"tRNS", bytes(range(255, 55, -1))))
     veil = np.concatenate([np.arange(255, 55, -1), np.full(56, 255)])
     shown = grey_of(palette[p8], 8) * (veil[p8] / 255)
-    yield Case("png-palette-alpha.png", "transparent palette entries", png(p8, 8, 3, chunks), shown)
-    yield Case("png-exif6.png", "Exif orientation 6", png(p8, 8, 0, [chunk(b"eXIf", exif(6))]), np.rot90(plain, -1))
+    yield GoldenCase("png-palette-alpha.png", "transparent palette entries", png(p8, 8, 3, chunks), shown)
+    yield GoldenCase(
+        "png-exif6.png", "Exif orientation 6", png(p8, 8, 0, [chunk(b"eXIf", exif(6))]), np.rot90(plain, -1)
+    )
     whole = png(p8, 8, 0)
-    yield Case("refused-truncated.png", "the end is missing", whole[:-20], None)
+    yield GoldenCase("refused-truncated.png", "the end is missing", whole[:-20], None)
     broken = whole.replace(b"IDAT", b"IDAT\xff", 1)
-    yield Case("refused-checksum.png", "a checksum is wrong", broken[:60] + bytes([broken[60] ^ 1]) + broken[61:], None)
+    yield GoldenCase(
+        "refused-checksum.png", "a checksum is wrong", broken[:60] + bytes([broken[60] ^ 1]) + broken[61:], None
+    )
     animation = chunk(b"acTL", (3).to_bytes(4, "big") + bytes(4))
-    yield Case("refused-animated.png", "3 frames", png(p8, 8, 0, [animation]), None)
+    yield GoldenCase("refused-animated.png", "3 frames", png(p8, 8, 0, [animation]), None)
 
 
-def jpeg_webp_cases() -> Iterator[Case]:
+def jpeg_webp_cases() -> Iterator[GoldenCase]:
     """JPEG with every Exif orientation; WebP."""
     values = blocks()
     plain = values / 255
@@ -142,47 +148,47 @@ def jpeg_webp_cases() -> Iterator[Case]:
         tag = b"Exif\0\0" + exif(orientation)
         about = f"grey, Exif orientation {orientation}"
         data = pillow(values, "JPEG", quality=100, exif=tag)
-        yield Case(f"jpeg-exif{orientation}.jpg", about, data, upright, tolerance=0.5 / 255)
+        yield GoldenCase(f"jpeg-exif{orientation}.jpg", about, data, upright, tolerance=0.5 / 255)
     whole = pillow(values, "JPEG", quality=100, progressive=True)
-    yield Case("jpeg-progressive.jpg", "progressive", whole, plain, tolerance=0.5 / 255)
+    yield GoldenCase("jpeg-progressive.jpg", "progressive", whole, plain, tolerance=0.5 / 255)
     colour = np.stack([values, values[::-1], values[:, ::-1]], axis=-1)
     data = pillow(colour, "JPEG", quality=100, subsampling=0)
-    yield Case("jpeg-rgb.jpg", "colour, luma", data, grey_of(colour, 8), tolerance=2 / 255)
-    yield Case("refused-truncated.jpg", "the end is missing", whole[:-30], None)
+    yield GoldenCase("jpeg-rgb.jpg", "colour, luma", data, grey_of(colour, 8), tolerance=2 / 255)
+    yield GoldenCase("refused-truncated.jpg", "the end is missing", whole[:-30], None)
     colour = colours(8)
     grey, alpha = grey_of(colour, 8), np.maximum(pattern(8)[::-1, ::-1], 1)
-    yield Case("webp-lossless.webp", "colour, luma", pillow(colour, "WEBP", lossless=True), grey)
+    yield GoldenCase("webp-lossless.webp", "colour, luma", pillow(colour, "WEBP", lossless=True), grey)
     rgba = np.concatenate([colour, alpha[..., np.newaxis]], axis=-1)
     data = pillow(rgba, "WEBP", lossless=True, exact=True)
-    yield Case("webp-alpha.webp", "luma, then over black", data, grey * (alpha / 255))
+    yield GoldenCase("webp-alpha.webp", "luma, then over black", data, grey * (alpha / 255))
 
 
-def tiff_cases() -> Iterator[Case]:
+def tiff_cases() -> Iterator[GoldenCase]:
     """Byte orders, depths, white-is-zero, colour, compression, orientation."""
     p1, p8, p16 = pattern(1), pattern(8), pattern(16)
-    yield Case("tiff-grey1.tif", "1-bit grey", tiff(p1, 1, 1), p1 / 1.0, 1)
-    yield Case("tiff-grey8.tif", "8-bit grey", tiff(p8, 8, 1), p8 / 255)
-    yield Case("tiff-grey8-inverse.tif", "WhiteIsZero", tiff(p8, 8, 0), 1 - p8 / 255)
-    yield Case("tiff-grey12.tif", "12-bit grey", tiff(pattern(12), 12, 1), pattern(12) / 4095, 12)
-    yield Case("tiff-grey16-le.tif", "little endian", tiff(p16, 16, 1), p16 / 65535, 16)
-    yield Case("tiff-grey16-be.tif", "big endian", tiff(p16, 16, 1, order=">"), p16 / 65535, 16)
-    yield Case("tiff-grey16-inverse.tif", "WhiteIsZero, 16 bits", tiff(p16, 16, 0), 1 - p16 / 65535, 16)
-    yield Case("tiff-rgb8.tif", "colour, luma", tiff(colours(8), 8, 2), grey_of(colours(8), 8))
+    yield GoldenCase("tiff-grey1.tif", "1-bit grey", tiff(p1, 1, 1), p1 / 1.0, 1)
+    yield GoldenCase("tiff-grey8.tif", "8-bit grey", tiff(p8, 8, 1), p8 / 255)
+    yield GoldenCase("tiff-grey8-inverse.tif", "WhiteIsZero", tiff(p8, 8, 0), 1 - p8 / 255)
+    yield GoldenCase("tiff-grey12.tif", "12-bit grey", tiff(pattern(12), 12, 1), pattern(12) / 4095, 12)
+    yield GoldenCase("tiff-grey16-le.tif", "little endian", tiff(p16, 16, 1), p16 / 65535, 16)
+    yield GoldenCase("tiff-grey16-be.tif", "big endian", tiff(p16, 16, 1, order=">"), p16 / 65535, 16)
+    yield GoldenCase("tiff-grey16-inverse.tif", "WhiteIsZero, 16 bits", tiff(p16, 16, 0), 1 - p16 / 65535, 16)
+    yield GoldenCase("tiff-rgb8.tif", "colour, luma", tiff(colours(8), 8, 2), grey_of(colours(8), 8))
     veil = pattern(8)[::-1, ::-1]
     rgba = np.concatenate([colours(8), veil[..., np.newaxis]], axis=-1)
     data = tiff(rgba, 8, 2, tags={338: [2]})
-    yield Case("tiff-rgba8.tif", "unassociated alpha, over black", data, grey_of(colours(8), 8) * (veil / 255))
+    yield GoldenCase("tiff-rgba8.tif", "unassociated alpha, over black", data, grey_of(colours(8), 8) * (veil / 255))
     palette = np.stack([np.arange(256), np.arange(256)[::-1], np.arange(256) // 2])
     data = tiff(p8, 8, 3, tags={320: (palette * 257).ravel().tolist()})
-    yield Case("tiff-palette.tif", "256 colours, luma", data, grey_of(palette.T[p8], 8))
-    yield Case("tiff-orientation8.tif", "orientation 8", tiff(p8, 8, 1, tags={274: [8]}), np.rot90(p8 / 255))
-    yield Case("tiff-lzw.tif", "LZW", pillow(p8, "TIFF", compression="tiff_lzw"), p8 / 255)
-    yield Case("tiff-deflate.tif", "deflate", pillow(p8, "TIFF", compression="tiff_adobe_deflate"), p8 / 255)
-    yield Case("refused-pages.tif", "2 pages", tiff(p8, 8, 1, pages=2), None)
-    yield Case("refused-colour16.tif", "16-bit colour", tiff(colours(16), 16, 2), None)
+    yield GoldenCase("tiff-palette.tif", "256 colours, luma", data, grey_of(palette.T[p8], 8))
+    yield GoldenCase("tiff-orientation8.tif", "orientation 8", tiff(p8, 8, 1, tags={274: [8]}), np.rot90(p8 / 255))
+    yield GoldenCase("tiff-lzw.tif", "LZW", pillow(p8, "TIFF", compression="tiff_lzw"), p8 / 255)
+    yield GoldenCase("tiff-deflate.tif", "deflate", pillow(p8, "TIFF", compression="tiff_adobe_deflate"), p8 / 255)
+    yield GoldenCase("refused-pages.tif", "2 pages", tiff(p8, 8, 1, pages=2), None)
+    yield GoldenCase("refused-colour16.tif", "16-bit colour", tiff(colours(16), 16, 2), None)
 
 
-def dicom_cases() -> Iterator[Case]:
+def dicom_cases() -> Iterator[GoldenCase]:
     """Transfer syntaxes, the greyscale chain of PS3.4 N.2, orientation, and what is refused."""
     p8, p12, p15, p16 = pattern(8), pattern(12), pattern(15), pattern(16)
     plain = p12 / 4095
@@ -196,9 +202,9 @@ def dicom_cases() -> Iterator[Case]:
         values: NDArray[np.int64] = p12,
         bits: int = 12,
         syntax: str = encode.EXPLICIT,
-    ) -> Case:
+    ) -> GoldenCase:
         file = f"{'refused' if expected is None else 'dicom'}-{name}.dcm"
-        return Case(file, about, dicom(values, bits, tags, syntax=syntax), expected, bits)
+        return GoldenCase(file, about, dicom(values, bits, tags, syntax=syntax), expected, bits)
 
     yield case("explicit", "explicit VR little endian; no window: the range of BitsStored", plain)
     yield case("implicit", "implicit VR little endian", plain, syntax=encode.IMPLICIT)
@@ -208,9 +214,9 @@ def dicom_cases() -> Iterator[Case]:
     yield case("jpeg-ls", "JPEG-LS, lossless", plain, syntax=encode.JPEG_LS)
     double = p12.repeat(2, axis=0).repeat(2, axis=1)  # JPEG 2000 halves an image five times: not with 20 columns
     data = dicom(double, 12, syntax=encode.JPEG_2000)
-    yield Case("dicom-jpeg-2000.dcm", "JPEG 2000, lossless", data, double / 4095, 12)
+    yield GoldenCase("dicom-jpeg-2000.dcm", "JPEG 2000, lossless", data, double / 4095, 12)
     data = dicom(blocks(), 8, syntax=encode.JPEG_BASELINE, frame=pillow(blocks(), "JPEG", quality=100))
-    yield Case("dicom-jpeg.dcm", "JPEG baseline", data, blocks() / 255, 8, 0.5 / 255)
+    yield GoldenCase("dicom-jpeg.dcm", "JPEG baseline", data, blocks() / 255, 8, 0.5 / 255)
     one, inverse = {"PhotometricInterpretation": "MONOCHROME1"}, {"PresentationLUTShape": "INVERSE"}
     yield case("8bit", "8 bits", p8 / 255, values=p8, bits=8)
     yield case("15bit", "15 bits, MONOCHROME1", 1 - p15 / 32767, one, values=p15, bits=15)
@@ -285,7 +291,7 @@ def table(descriptor: list[int], entries: list[int]) -> Any:
     return item
 
 
-def cases() -> list[Case]:
+def cases() -> list[GoldenCase]:
     """Return every golden case."""
     return [*png_cases(), *jpeg_webp_cases(), *tiff_cases(), *dicom_cases()]
 

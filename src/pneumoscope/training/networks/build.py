@@ -12,7 +12,7 @@ from pneumoscope.core.errors import RecipeError, UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Network, Pretrained, Recipe
 from pneumoscope.training.networks import classic
-from pneumoscope.training.networks.heads import Head
+from pneumoscope.training.networks.heads import ClassifierHead
 from pneumoscope.training.networks.weights import find_weights, load_into, load_tensors, offline_hub_error, require_hub
 
 
@@ -54,7 +54,7 @@ class Classifier(nn.Module):
     std: Tensor
 
     def __init__(
-        self, trunk: nn.Module, head: Head, mean: tuple[float, ...], std: tuple[float, ...], recipe: Recipe
+        self, trunk: nn.Module, head: ClassifierHead, mean: tuple[float, ...], std: tuple[float, ...], recipe: Recipe
     ) -> None:
         super().__init__()
         self.trunk = trunk
@@ -188,7 +188,7 @@ def build(recipe: Recipe) -> Classifier:
             f"cannot take {size} x {size} pixels: {str(error).splitlines()[0]}",
             "Choose a larger input.size.",
         ) from error
-    head = Head(recipe.head, features, recipe.outputs)
+    head = ClassifierHead(recipe.head, features, recipe.outputs)
     model = Classifier(trunk, head, mean, std, recipe)
     if network.initialisation == "keras":
         classic.initialise_like_keras(model if network.pretrained is None else head)

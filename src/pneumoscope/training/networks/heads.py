@@ -11,11 +11,11 @@ import itertools
 import torch
 from torch import Tensor, nn
 
-from pneumoscope.recipes.recipe import Head as HeadRecipe
+from pneumoscope.recipes.recipe import Head
 from pneumoscope.training.networks.dropout import Dropout
 
 
-class Head(nn.Module):
+class ClassifierHead(nn.Module):
     """Dense layers with ReLU between them, on the pooled or the flattened feature map.
 
     Args:
@@ -24,7 +24,7 @@ class Head(nn.Module):
         outputs: Units of the last layer.
     """
 
-    def __init__(self, recipe: HeadRecipe, features: tuple[int, int, int], outputs: int) -> None:
+    def __init__(self, recipe: Head, features: tuple[int, int, int], outputs: int) -> None:
         super().__init__()
         channels, rows, columns = features
         self.flat = recipe.kind == "flatten-mlp"
