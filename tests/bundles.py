@@ -1,8 +1,8 @@
-"""A tiny bundle whose answers can be worked out by hand: tests of whatever uses a bundle need no trained model.
+"""A tiny bundle with answers that can be worked out by hand. Tests that need a bundle need no trained model.
 
-On an image that is ``v`` everywhere, the first label's logit is ``10 (v - 0.5)``, the second's ``5 (0.5 - v)``, every
-other's 0; the embedding is 16 times ``v``; the out-of-distribution score is ``16 (v - 0.5)^2``, refused above 3.5
-(``v`` under 0.032 or over 0.968); the heatmap is ``v`` everywhere.
+On an image where every pixel is ``v``, the logit of the first label is ``10 (v - 0.5)``, that of the second
+``5 (0.5 - v)`` and that of every other label 0. The embedding is 16 times ``v``. The out-of-distribution score is
+``16 (v - 0.5)^2``; the model refuses above 3.5 (``v`` under 0.032 or over 0.968). The heatmap is ``v`` everywhere.
 """
 
 from __future__ import annotations
@@ -74,13 +74,13 @@ def graph(classes: int) -> Any:
         value("ood", ["N"]),
     ]
     initializers = [numpy_helper.from_array(array, name) for name, array in constants.items()]
-    made = helper.make_model(
+    proto = helper.make_model(
         helper.make_graph(nodes, "tiny", [value("image", ["N", 1, "H", "W"])], outputs, initializers),
         opset_imports=[helper.make_opsetid("", 20)],
         ir_version=10,
     )
-    checker.check_model(made, full_check=True)
-    return made
+    checker.check_model(proto, full_check=True)
+    return proto
 
 
 def card(model: Path, labels: Sequence[str], **changes: Any) -> Card:

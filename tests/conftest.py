@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 
 def _shared_folder() -> Path:
-    """The real data beside the project, or where PNEUMOSCOPE_SHARED says."""
+    """Return the folder of the real data: PNEUMOSCOPE_SHARED, or ``shared`` beside the project."""
     return Path(os.environ.get("PNEUMOSCOPE_SHARED", Path(__file__).parents[2] / "shared"))
 
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Folder of the real data and weights; skips, and says so, where it is absent."""
+    """Folder of the real data and weights. Skips the test, with a reason, where the folder is absent."""
     folder = _shared_folder()
     if not (folder / "data").is_dir():
         pytest.skip(f"no real data: {folder} does not exist (set PNEUMOSCOPE_SHARED)")
@@ -29,9 +29,10 @@ def shared() -> Path:
 
 @pytest.fixture(scope="session")
 def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    """Drawn radiographs in parts: 12 patients of each of 3 classes, about 60 images of 96 pixels, lung masks beside.
+    """Phantoms with parts: 12 patients of each of 3 classes, about 60 images of 96 pixels, with lung masks.
 
-    The manifest file is ``manifest.parquet`` in the root of its sources. Read-only: every test gets the same files.
+    The manifest file is ``manifest.parquet`` in the root of its sources. All tests share the files, so no
+    test may write to them.
     """
     from pneumoscope.data.manifest import write_manifest
     from pneumoscope.data.phantoms.dataset import write_set
@@ -46,7 +47,7 @@ def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
 
 @pytest.fixture(scope="session")
 def _postgres_server() -> Iterator[str]:
-    """Address of a PostgreSQL server of this test run's own; skips, and says so, where it is not installed."""
+    """Address of a PostgreSQL server for this test run. Skips the test, with a reason, where it is not installed."""
     from postgres import programs, server
 
     pytest.importorskip("psycopg", reason="no psycopg: pip install 'pneumoscope[postgres]'")
@@ -59,7 +60,7 @@ def _postgres_server() -> Iterator[str]:
 
 @pytest.fixture
 def postgres(_postgres_server: str, request: pytest.FixtureRequest) -> str:
-    """Address of an empty database of this test's own: Optuna and the server both have a table `studies`."""
+    """Address of an empty database for one test: Optuna and the server both have a table `studies`."""
     import psycopg
 
     name = f"t{abs(hash(request.node.nodeid)):x}"
@@ -69,8 +70,8 @@ def postgres(_postgres_server: str, request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def _home_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test writes to the user's data folder, where openings and evidence are kept."""
+def _temporary_home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep tests out of the user's data folder, which holds openings and evidence."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PNEUMOSCOPE_HOME", str(tmp_path_factory.mktemp("home")))
         yield

@@ -1,8 +1,9 @@
-"""Malformed files, each of them certainly invalid, made from the package's own synthetic golden files.
+"""Malformed files from the package's synthetic golden files. Each one is certainly invalid.
 
     malformed_files(folder, count=200, seed=0) -> list of paths
 
-Every file must make `pneumoscope.imaging.read.read` raise `ImageError`. Deterministic for a seed; needs no pydicom.
+Every file must make `pneumoscope.imaging.read.read` raise `ImageError`. A seed gives the same files each time. The
+module needs no pydicom.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ Maker = Callable[[Rng], tuple[str, bytes]]  # -> (file suffix, content)
 
 
 def golden(name: str) -> bytes:
-    """The bytes of a golden file."""
+    """Return the bytes of a golden file."""
     return (make.FOLDER / name).read_bytes()
 
 
 def _pick(rng: Rng, prefix: str, *suffixes: str) -> bytes:
-    """A valid golden file, by chance."""
+    """Return the bytes of a random valid golden file."""
     names = sorted(p.name for p in make.FOLDER.glob(f"{prefix}*") if p.suffix in suffixes)
     return golden(names[int(rng.integers(len(names)))])
 
@@ -38,7 +39,7 @@ def _any(rng: Rng) -> tuple[str, bytes]:
     return kinds[prefix], _pick(rng, prefix, kinds[prefix])
 
 
-def _flipped(data: bytes, at: int, bit: int) -> bytes:
+def _flip_bit(data: bytes, at: int, bit: int) -> bytes:
     return data[:at] + bytes([data[at] ^ (1 << bit)]) + data[at + 1 :]
 
 
@@ -78,7 +79,7 @@ def _png_cut(rng: Rng) -> tuple[str, bytes]:
 
 def _png_flip(rng: Rng) -> tuple[str, bytes]:
     data = _pick(rng, "png-", ".png")
-    return ".png", _flipped(data, int(rng.integers(8, len(data))), int(rng.integers(8)))
+    return ".png", _flip_bit(data, int(rng.integers(8, len(data))), int(rng.integers(8)))
 
 
 def _png_bomb(rng: Rng) -> tuple[str, bytes]:
@@ -94,7 +95,7 @@ def _png_few_rows(rng: Rng) -> tuple[str, bytes]:
     return ".png", b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
 
-def _refused(*names: str) -> Maker:
+def _golden_refused(*names: str) -> Maker:
     def make(rng: Rng) -> tuple[str, bytes]:
         name = names[int(rng.integers(len(names)))]
         return Path(name).suffix, golden(name)
@@ -109,7 +110,7 @@ def _jpeg_cut(rng: Rng) -> tuple[str, bytes]:
 
 
 def _jpeg_frame(rng: Rng) -> tuple[str, bytes]:
-    """An impossible or gigantic declared size."""
+    """Declare an impossible or gigantic size."""
     data = golden("jpeg-exif1.jpg")
     at = data.index(b"\xff\xc0") + 5
     height, width = [(0, 16), (24, 0), (65_500, 65_500)][int(rng.integers(3))]
@@ -117,7 +118,7 @@ def _jpeg_frame(rng: Rng) -> tuple[str, bytes]:
 
 
 def _jpeg_segment(rng: Rng) -> tuple[str, bytes]:
-    """A quantisation or start-of-scan segment that is not there."""
+    """Remove a quantisation or start-of-scan segment."""
     data = golden("jpeg-exif1.jpg")
     at = data.index([b"\xff\xdb", b"\xff\xda"][int(rng.integers(2))])
     return ".jpg", data[:at] + data[at + 2 + int.from_bytes(data[at + 2 : at + 4], "big") :]
@@ -135,13 +136,13 @@ def _webp_bomb(rng: Rng) -> tuple[str, bytes]:
 
 
 def _tiff_cut(rng: Rng) -> tuple[str, bytes]:
-    """Cut before the directory, which lies behind the pixels."""
+    """Cut before the directory, which comes after the pixels."""
     data = golden("tiff-grey16-le.tif")
     return ".tif", data[: int(rng.integers(5, int.from_bytes(data[4:8], "little") + 30))]
 
 
 def _tiff_size(rng: Rng) -> tuple[str, bytes]:
-    """A declared height that is zero or gigantic."""
+    """Declare a height of zero or a gigantic one."""
     data = golden("tiff-grey8.tif")
     at = data.index(struct.pack("<HHI", 257, 3, 1)) + 2
     height = int(rng.choice([0, 200_000_000]))
@@ -149,14 +150,14 @@ def _tiff_size(rng: Rng) -> tuple[str, bytes]:
 
 
 def _tiff_short(rng: Rng) -> tuple[str, bytes]:
-    """More rows declared than stored."""
+    """Declare more rows than are stored."""
     data = golden("tiff-grey8.tif")
     at = data.index(struct.pack("<HHI", 257, 3, 1)) + 8
     return ".tif", data[:at] + struct.pack("<H", int(rng.integers(200, 60_000))) + data[at + 2 :]
 
 
 def _dicom_cut(rng: Rng) -> tuple[str, bytes]:
-    """Cut anywhere; not in the last bytes, which may be a mere delimiter behind complete pixels."""
+    """Cut anywhere except in the last bytes, which may be only a delimiter after complete pixels."""
     data = _pick(rng, "dicom-", ".dcm")
     return ".dcm", data[: int(rng.integers(133, len(data) - 60))]
 
@@ -166,7 +167,7 @@ def _dicom_garbage(rng: Rng) -> tuple[str, bytes]:
 
 
 def _dicom_value(rng: Rng) -> tuple[str, bytes]:
-    """A value of group 0028 that contradicts the pixels or the standard."""
+    """Set a value of group 0028 that contradicts the pixels or the standard."""
     data = golden("dicom-explicit.dcm")
     wrong = {
         0x0002: [0, 2, 5],  # SamplesPerPixel
@@ -182,7 +183,7 @@ def _dicom_value(rng: Rng) -> tuple[str, bytes]:
 
 
 def _dicom_bomb(rng: Rng) -> tuple[str, bytes]:
-    """Gigantic in the data set, or only in the compressed stream within it."""
+    """Declare a gigantic size in the JPEG 2000 or the JPEG stream inside the data set."""
     huge = struct.pack(">II", 60_000, 60_000)
     if rng.integers(2):
         data = golden("dicom-jpeg-2000.dcm")
@@ -222,16 +223,16 @@ MAKERS: tuple[Maker, ...] = (
     _dicom_value,
     _dicom_bomb,
     _dicom_no_pixels,
-    _refused("refused-animated.png", "refused-checksum.png"),
-    _refused("refused-pages.tif", "refused-colour16.tif"),
-    _refused("refused-frames.dcm"),
-    _refused("refused-for-processing.dcm"),
-    _refused("refused-ct.dcm", "refused-axial.dcm", "refused-window-width.dcm"),
+    _golden_refused("refused-animated.png", "refused-checksum.png"),
+    _golden_refused("refused-pages.tif", "refused-colour16.tif"),
+    _golden_refused("refused-frames.dcm"),
+    _golden_refused("refused-for-processing.dcm"),
+    _golden_refused("refused-ct.dcm", "refused-axial.dcm", "refused-window-width.dcm"),
 )
 
 
 def malformed_files(folder: Path, count: int = 200, seed: int = 0) -> list[Path]:
-    """Write ``count`` malformed files into ``folder``, every kind about equally often, and return their paths."""
+    """Write ``count`` malformed files into ``folder``, each kind about equally often, and return their paths."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number in range(count):

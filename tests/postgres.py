@@ -1,4 +1,4 @@
-"""A PostgreSQL of one's own for a test: Debian's programs, a temporary folder, a unix socket, no port."""
+"""A PostgreSQL server for tests: Debian's programs, a temporary folder, a Unix socket and no port."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from pathlib import Path
 
 
 def programs() -> Path | None:
-    """The folder of initdb and pg_ctl: Debian's newest, or where they are on the path; None where absent."""
+    """Return the folder of initdb and pg_ctl: Debian's newest version, or the one on the path, or None."""
     debian = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: float(path.parts[4]))
-    found = shutil.which("initdb")
-    return debian[-1].parent if debian else Path(found).parent if found else None
+    executable = shutil.which("initdb")
+    return debian[-1].parent if debian else Path(executable).parent if executable else None
 
 
 def _unprivileged() -> pwd.struct_passwd | None:
-    """Who runs it: nobody else where this process is not root, which initdb refuses."""
+    """Return the user who runs the server, or None for this process's own user: initdb refuses to run as root."""
     if os.geteuid() != 0:
         return None
     names = {entry.pw_name: entry for entry in pwd.getpwall()}
@@ -29,7 +29,7 @@ def _unprivileged() -> pwd.struct_passwd | None:
 
 @contextmanager
 def server(folder: Path) -> Iterator[str]:
-    """Run a server on programs in ``folder``; yield its address."""
+    """Run a server with the programs in ``folder`` and yield its address."""
     home = Path(tempfile.mkdtemp(prefix="pg-"))  # short: a socket's path has at most 107 characters
     user = _unprivileged()
     identity = {} if user is None else {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
@@ -37,8 +37,8 @@ def server(folder: Path) -> Iterator[str]:
     def run(program: str, *arguments: str) -> None:
         command = [str(folder / program), "-D", str(home / "data"), *arguments]
         with (home / "log").open("ab") as log:
-            done = subprocess.run(command, cwd=home, stdout=log, stderr=log, timeout=120, check=False, **identity)
-        assert done.returncode == 0, (home / "log").read_text()
+            result = subprocess.run(command, cwd=home, stdout=log, stderr=log, timeout=120, check=False, **identity)
+        assert result.returncode == 0, (home / "log").read_text()
 
     try:
         if user is not None:

@@ -1,4 +1,4 @@
-"""Nothing that chooses (an epoch, settings, a network) can be told to look at the test part."""
+"""No command or setting lets the choice of an epoch, of settings or of a network use the test part."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from pneumoscope.recipes.recipe import load_recipe
 
 
 @pytest.mark.parametrize("metric", ["test_accuracy", "test_loss", "test_auroc"])
-def test_an_epoch_cannot_be_selected_on_test(metric: str) -> None:
+def test_an_epoch_cannot_be_selected_on_the_test_part(metric: str) -> None:
     with pytest.raises(RecipeError, match="selection"):
         load_recipe("lenet-128", [f"selection.metric={metric}"])
 
 
 @pytest.mark.parametrize("monitor", ["test_accuracy", "test_loss", "train_loss"])
-def test_the_learning_rate_cannot_follow_test(monitor: str) -> None:
+def test_the_learning_rate_cannot_follow_the_test_part(monitor: str) -> None:
     with pytest.raises(RecipeError, match=r"schedule\.monitor"):
         load_recipe("cnn-150", [f"schedule.monitor={monitor}"])
 
 
 @pytest.mark.lab
-def test_a_training_does_not_even_decode_test() -> None:
+def test_training_does_not_decode_the_test_part() -> None:
     pytest.importorskip("torch")
     from pneumoscope.training.plan import LEARNING_PARTS
 

@@ -1,4 +1,7 @@
-"""The order of rooms: a module imports only from its own room or from rooms before it; the clinic never needs torch."""
+"""The order of rooms (packages): a module imports only from its own room and from rooms before it.
+
+The clinic (the rooms that are not in LAB) never needs torch.
+"""
 
 from __future__ import annotations
 
@@ -29,7 +32,7 @@ ROOMS = (
     "server",
     "cli",
 )
-"""In order: a room imports only from itself and from rooms before it. No exception, type-only imports included."""
+"""The rooms in order: a room imports only from itself and from rooms before it, type-only imports included."""
 
 LAB = ("training", "export", "tuning", "comparison", "audit", "workflows")
 """Rooms that may need torch."""
@@ -38,44 +41,45 @@ TORCH = {"torch", "torchvision", "timm", "lightning", "safetensors", "onnxscript
 
 
 def modules() -> list[str]:
-    """Dotted names of all modules below the package, without packages' own ``__init__``."""
+    """Return the dotted names of all modules in the package except each ``__init__``."""
     paths = (path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
     return sorted(".".join(path.relative_to(PACKAGE).with_suffix("").parts) for path in paths)
 
 
 def room_of(module: str) -> int:
-    """Position of a module's room in ROOMS; the package's front doors (``__init__``, ``__main__``) come last."""
+    """Return the position of a module's room in ROOMS; the package's own ``__init__`` and ``__main__`` come last."""
     return ROOMS.index(module.split(".")[0]) if "." in module else len(ROOMS)
 
 
 def imports(module: str, *, typing_only: bool = True) -> set[str]:
-    """What a module imports, lazily or not, as full dotted names; ``typing_only``: those for type checkers too."""
+    """Return the full dotted names that a module imports, lazily or not; with ``typing_only`` also those for types."""
     tree = ast.parse((PACKAGE / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8"))
-    left_out = {
+    skipped_nodes = {
         id(inner)
         for node in ast.walk(tree)
         if not typing_only and isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test)
         for inner in ast.walk(node)
     }
-    found: set[str] = set()
+    names: set[str] = set()
     for node in ast.walk(tree):
-        if id(node) in left_out:
+        if id(node) in skipped_nodes:
             continue
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
+            names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
-            found |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return found
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
 
 
 def own_modules(names: set[str]) -> set[str]:
+    """Return the package's modules among imported names, as dotted names below the package."""
     known = set(modules())
-    found = set()
+    imported = set()
     for name in names:
         if name.startswith("pneumoscope."):
             inner = name.removeprefix("pneumoscope.")
-            found |= {candidate for candidate in (inner, inner.rpartition(".")[0]) if candidate in known}
-    return found
+            imported |= {candidate for candidate in (inner, inner.rpartition(".")[0]) if candidate in known}
+    return imported
 
 
 def test_every_module_is_in_a_room() -> None:
@@ -124,11 +128,11 @@ def test_imports_within_the_server_follow_the_order_of_its_parts() -> None:
 
 
 DOMAIN = tuple(f"server.{part}." for part in ("storage", "security", "uploads", "studies", "inference", "reading"))
-"""The server's parts that know nothing of HTTP."""
+"""The sub-packages of the server that do not import HTTP libraries."""
 
 
 @pytest.mark.parametrize("module", [m for m in modules() if m.startswith(DOMAIN)])
-def test_the_domain_of_the_server_knows_no_http(module: str) -> None:
+def test_domain_modules_of_the_server_do_not_import_http(module: str) -> None:
     names = imports(module)
     http = {name for name in names if name.split(".")[0] in ("fastapi", "starlette")}
     http |= {name for name in names if f"{name}.".startswith("pneumoscope.server.api.")}
@@ -136,18 +140,18 @@ def test_the_domain_of_the_server_knows_no_http(module: str) -> None:
 
 
 def test_no_two_modules_import_each_other() -> None:
-    """No circles, not even of imports for type checkers."""
+    """Check that there are no circles, not even of imports for type checkers."""
     graph = {module: own_modules(imports(module)) - {module} for module in modules()}
     circles = []
-    done: set[str] = set()
+    finished: set[str] = set()
 
     def visit(module: str, path: tuple[str, ...]) -> None:
         if module in path:
             circles.append(path[path.index(module) :])
-        elif module not in done:
+        elif module not in finished:
             for other in sorted(graph[module]):
                 visit(other, (*path, module))
-            done.add(module)
+            finished.add(module)
 
     for module in sorted(graph):
         visit(module, ())
@@ -155,20 +159,20 @@ def test_no_two_modules_import_each_other() -> None:
 
 
 @pytest.mark.parametrize("module", [m for m in modules() if not m.startswith((*(f"{room}." for room in LAB), "cli."))])
-def test_the_clinic_does_not_name_torch(module: str) -> None:
+def test_the_clinic_does_not_import_torch(module: str) -> None:
     heavy = {name for name in imports(module, typing_only=False) if name.split(".")[0] in TORCH}
     assert not heavy, f"{module} imports {sorted(heavy)}"
 
 
 def test_the_clinic_works_where_torch_cannot_be_imported(tmp_path: Path) -> None:
-    """Import every module of the clinic in a process in which torch and its kin raise."""
+    """Import every module of the clinic in a process in which imports of torch and of its relatives fail."""
     clinic = [m for m in modules() if not m.startswith(tuple(f"{room}." for room in LAB))]
     code = (
         "import sys, importlib, importlib.abc\n"
-        "class Bar(importlib.abc.MetaPathFinder):\n"
+        "class Refuse(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name.split('.')[0] in {TORCH!r}: raise ModuleNotFoundError(name, name=name)\n"
-        "sys.meta_path.insert(0, Bar())\n"
+        "sys.meta_path.insert(0, Refuse())\n"
         f"for name in {clinic!r}: importlib.import_module('pneumoscope.' + name)\n"
         "try:\n"
         "    import pneumoscope.training\n"

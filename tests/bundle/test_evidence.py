@@ -1,4 +1,4 @@
-"""Evidence is only ever added, names its bundle, and lies where the user may write."""
+"""Evidence is append-only, names its bundle, and is stored where the user may write."""
 
 from __future__ import annotations
 
@@ -13,12 +13,13 @@ from pneumoscope.bundle.runtime import bundle_folder
 from pneumoscope.core.errors import BundleError
 from pneumoscope.stats.estimates import Estimate
 
-WHO = "a" * 64
+IDENTITY = "a" * 64
 
 
 def opening(**changes: object) -> evidence.Opening:
+    """Return an opening with changed fields."""
     fields: dict[str, object] = {
-        "bundle": WHO,
+        "bundle": IDENTITY,
         "time": "2026-01-02T03:04:05+00:00",
         "part": "test",
         "data": "d" * 64,
@@ -31,35 +32,37 @@ def opening(**changes: object) -> evidence.Opening:
     return evidence.Opening.model_validate({**fields, **changes})
 
 
-def test_a_fact_comes_back_as_it_was_told_and_its_hash_is_of_what_it_says(tmp_path: Path) -> None:
+def test_reading_returns_the_appended_fact_and_its_hash_covers_its_content(tmp_path: Path) -> None:
     path = evidence.append(tmp_path, opening())
     assert path.parent == tmp_path / "evidence"
     value = json.loads(path.read_text())
-    said = value.pop("sha256")
-    assert said == hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
-    [(found, fact)] = evidence.read(tmp_path, WHO)
-    assert found == path
+    digest = value.pop("sha256")
+    assert digest == hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+    [(file, fact)] = evidence.read(tmp_path, IDENTITY)
+    assert file == path
     assert isinstance(fact, evidence.Opening)
     assert fact.headline["accuracy"].high == 0.95
     assert fact.model_dump(exclude={"sha256"}) == opening().model_dump()
 
 
-def test_nothing_is_overwritten_and_openings_come_oldest_first(tmp_path: Path) -> None:
+def test_evidence_is_never_overwritten_and_openings_are_in_order_of_time(tmp_path: Path) -> None:
     evidence.append(tmp_path, opening(time="2026-03-01T00:00:00+00:00", images=2))
     evidence.append(tmp_path, opening(time="2026-02-01T00:00:00+00:00", images=1))
-    evidence.append(tmp_path, evidence.Fact(bundle=WHO, kind="audit"))
-    assert [o.images for o in evidence.openings(evidence.read(tmp_path, WHO))] == [1, 2]
-    assert len(evidence.read(tmp_path, WHO)) == 3
+    evidence.append(tmp_path, evidence.Fact(bundle=IDENTITY, kind="audit"))
+    assert [o.images for o in evidence.openings(evidence.read(tmp_path, IDENTITY))] == [1, 2]
+    assert len(evidence.read(tmp_path, IDENTITY)) == 3
 
 
-def test_a_bundle_inside_the_package_is_not_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_evidence_about_the_built_in_model_is_written_to_the_users_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path))
     builtin = bundle_folder("builtin")
     before = sorted((builtin / "evidence").iterdir())
     path = evidence.append(builtin, opening())
-    assert path.parent == tmp_path / "evidence" / WHO
+    assert path.parent == tmp_path / "evidence" / IDENTITY
     assert sorted((builtin / "evidence").iterdir()) == before
-    assert [found for found, _ in evidence.read(tmp_path / "elsewhere", WHO)] == [path]
+    assert [file for file, _ in evidence.read(tmp_path / "elsewhere", IDENTITY)] == [path]
 
 
 def test_a_fact_about_another_bundle_is_refused(tmp_path: Path) -> None:
@@ -72,17 +75,19 @@ def test_an_altered_fact_is_refused(tmp_path: Path) -> None:
     path = evidence.append(tmp_path, opening(earlier_openings=3))
     path.write_text(path.read_text().replace('"earlier_openings": 3', '"earlier_openings": 0'))
     with pytest.raises(BundleError, match="was altered"):
-        evidence.read(tmp_path, WHO)
+        evidence.read(tmp_path, IDENTITY)
 
 
 def test_a_file_that_names_no_bundle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "evidence").mkdir()
     (tmp_path / "evidence" / "audit.json").write_text('{"passed": true}')
     with pytest.raises(BundleError, match="does not say which bundle"):
-        evidence.read(tmp_path, WHO)
+        evidence.read(tmp_path, IDENTITY)
 
 
-def test_the_built_in_models_one_opening_is_on_record(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_built_in_model_ships_with_the_record_of_its_one_opening(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from pneumoscope.bundle.card import read_card
 
     monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path))
@@ -93,7 +98,7 @@ def test_the_built_in_models_one_opening_is_on_record(tmp_path: Path, monkeypatc
     assert first.images == sum(label.images["test"] for label in card.labels)
 
 
-def test_what_is_known_of_one_copy_of_the_built_in_model_is_known_of_all(
+def test_evidence_of_the_built_in_model_applies_to_every_copy_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from pneumoscope.bundle.card import read_card

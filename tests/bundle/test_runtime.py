@@ -1,4 +1,4 @@
-"""Inference against answers worked out by hand: on an image that is v everywhere the tiny graph's logits are known."""
+"""Inference against answers worked out by hand: on an image of one grey value the tiny graph's logits are known."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def softmax(*logits: float) -> list[float]:
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (500, 300), (7, 900), (1, 1)])
-def test_run_gives_what_the_graph_says_for_any_size(model: Model, shape: tuple[int, int]) -> None:
+def test_run_returns_the_outputs_of_the_graph_for_any_size(model: Model, shape: tuple[int, int]) -> None:
     v = 0.75
     output = model.run(np.full(shape, v, np.float32))
     assert output.logits == pytest.approx([10 * (v - 0.5), 5 * (0.5 - v), 0], abs=1e-5)
@@ -56,7 +56,7 @@ def test_run_gives_what_the_graph_says_for_any_size(model: Model, shape: tuple[i
     assert output.heatmap.shape == (3, 4, 4)
 
 
-def test_the_heatmap_keeps_rows_and_columns(model: Model) -> None:
+def test_the_heatmap_has_the_orientation_of_the_image(model: Model) -> None:
     image = np.zeros((64, 64), np.float32)
     image[:16, 48:] = 1  # head end, patient's left
     heatmap = model.run(image).heatmap
@@ -64,7 +64,7 @@ def test_the_heatmap_keeps_rows_and_columns(model: Model) -> None:
     assert np.unravel_index(heatmap[0].argmax(), (4, 4)) == (0, 3)
 
 
-def test_a_file_gives_its_row(model: Model, tmp_path: Path) -> None:
+def test_a_prediction_of_a_file_has_every_column(model: Model, tmp_path: Path) -> None:
     path = grey(tmp_path / "a.png", 153)  # 153 / 255 = 0.6
     prediction = model.predict_file(path)
     assert prediction.probabilities == pytest.approx(softmax(1, -0.5, 0), abs=1e-6)
@@ -96,12 +96,14 @@ def test_the_table_has_the_columns_of_the_contract(model: Model, tmp_path: Path)
         ((0.1, 0.6, 0.3), "normal"),
     ],
 )
-def test_the_operating_point_decides(model: Model, probabilities: tuple[float, ...], decision: str) -> None:
+def test_the_operating_point_determines_the_decision(
+    model: Model, probabilities: tuple[float, ...], decision: str
+) -> None:
     assert decide(model.card, probabilities, 0.0) == (decision, "")
 
 
 @pytest.mark.parametrize("ood", [3.51, math.inf, math.nan])
-def test_a_strange_image_is_refused_with_the_reason(model: Model, ood: float) -> None:
+def test_an_image_out_of_distribution_is_refused_with_the_reason(model: Model, ood: float) -> None:
     decision, reason = decide(model.card, (0.9, 0.05, 0.05), ood)
     assert decision is None
     assert "exceeds the limit 3.5, which 99.0% of them keep" in reason
@@ -114,65 +116,65 @@ def test_a_refused_file_keeps_its_probabilities_and_gets_no_decision(model: Mode
     assert result_words(prediction.decision, prediction.error) == "No answer"
 
 
-def test_normal_never_stands_alone(model: Model, tmp_path: Path) -> None:
+def test_normal_is_shown_as_no_pattern(model: Model, tmp_path: Path) -> None:
     prediction = model.predict_file(grey(tmp_path / "dark.png", 51))
     assert prediction.decision == "normal"
     assert result_words(prediction.decision, prediction.error) == "No pattern that this model looks for"
 
 
-def test_bands_hold_their_lower_end_and_the_last_one(model: Model) -> None:
+def test_a_band_includes_its_lower_end_and_the_last_band_its_upper_end(model: Model) -> None:
     rates = [band["rate"] for p in (0.0, 0.49, 0.5, 1.0) if (band := band_of(model.card, p))]
     assert rates == [0.1, 0.1, 0.9, 0.9]
 
 
-def test_binary_bundles_work(tmp_path: Path) -> None:
+def test_a_binary_bundle_predicts(tmp_path: Path) -> None:
     model = load(write_bundle(tmp_path / "binary", ("covid-19", "normal")))
     prediction = model.predict_file(grey(tmp_path / "a.png", 102))
     assert prediction.probabilities == pytest.approx(softmax(-1, 0.5), abs=1e-6)
     assert prediction.decision == "normal"
 
 
-def test_results_come_in_the_order_of_the_files_whatever_finishes_first(model: Model, tmp_path: Path) -> None:
+def test_results_are_in_the_order_of_the_files(model: Model, tmp_path: Path) -> None:
     big = grey(tmp_path / "big.png", 120, (2500, 2500))
     small = [grey(tmp_path / f"{k}.png", 100 + k) for k in range(30)]
     paths = [small[0], big, *small[1:15], big, *small[15:]]
     assert [prediction.path for prediction in model.stream(paths, workers=4)] == [str(path) for path in paths]
 
 
-def test_no_more_files_are_read_than_the_window_holds(model: Model, tmp_path: Path) -> None:
+def test_streaming_reads_at_most_a_window_of_files_ahead(model: Model, tmp_path: Path) -> None:
     path = grey(tmp_path / "a.png", 100)
-    asked = 0
+    requested = 0
 
     def endless() -> Iterator[Path]:
-        nonlocal asked
+        nonlocal requested
         while True:
-            asked += 1
+            requested += 1
             yield path
 
     stream = model.stream(endless(), workers=2)
     for _ in range(5):
         next(stream)
-    assert asked <= 5 + 2 * 4
+    assert requested <= 5 + 2 * 4
     stream.close()
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("predict")]
 
 
-def test_the_observer_sees_the_pixels_and_the_whole_output(model: Model, tmp_path: Path) -> None:
-    seen: list[Any] = []
+def test_the_observer_gets_the_pixels_and_the_whole_output(model: Model, tmp_path: Path) -> None:
+    observations: list[Any] = []
     paths = [grey(tmp_path / "a.png", 153), tmp_path / "none.png"]
-    predictions = list(model.stream(paths, observe=lambda *what: seen.append(what)))
-    [(prediction, radiograph, output)] = seen  # the file that failed is not shown
+    predictions = list(model.stream(paths, observe=lambda *observation: observations.append(observation)))
+    [(prediction, radiograph, output)] = observations  # there is none of the file that failed
     assert prediction is predictions[0]
     assert radiograph.pixels.mean() == pytest.approx(0.6, abs=1e-6)
     assert output.heatmap[0] == pytest.approx(np.full((4, 4), 0.6), abs=1e-5)
 
 
-def test_what_an_observer_raises_ends_the_stream(model: Model, tmp_path: Path) -> None:
-    def full(*_: object) -> None:
+def test_an_exception_of_the_observer_ends_the_stream(model: Model, tmp_path: Path) -> None:
+    def raise_disk_full(*_: object) -> None:
         raise OSError("disk full")
 
     with pytest.raises(OSError, match="disk full"):
-        list(model.stream([grey(tmp_path / "a.png", 153)], observe=full))
+        list(model.stream([grey(tmp_path / "a.png", 153)], observe=raise_disk_full))
 
 
 def test_an_altered_graph_is_refused(tmp_path: Path) -> None:
@@ -183,7 +185,7 @@ def test_an_altered_graph_is_refused(tmp_path: Path) -> None:
         load(folder)
 
 
-def test_a_graph_that_is_no_graph_is_refused(tmp_path: Path) -> None:
+def test_a_model_file_that_is_not_a_graph_is_refused(tmp_path: Path) -> None:
     folder = write_bundle(tmp_path / "b")
     model = folder / "model.onnx"
     model.write_bytes(b"not a graph")
@@ -199,23 +201,23 @@ def test_a_card_with_other_labels_than_the_graph_is_refused(tmp_path: Path) -> N
         load(folder)
 
 
-def test_a_run_may_be_named_instead_of_its_bundle(tmp_path: Path) -> None:
+def test_a_run_folder_loads_its_bundle(tmp_path: Path) -> None:
     write_bundle(tmp_path / "run" / "bundle")
     assert bundle_folder(tmp_path / "run") == tmp_path / "run" / "bundle"
     assert load(tmp_path / "run").card.name == "tiny"
 
 
-def test_what_is_no_bundle_says_so(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_a_bundle_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BundleError, match=r"card\.json is missing"):
         load(tmp_path)
 
 
-def test_answers_that_are_not_numbers_are_errors(model: Model) -> None:
+def test_outputs_that_are_not_numbers_are_errors(model: Model) -> None:
     with pytest.raises(PneumoscopeError, match="not numbers"):
         model.run(np.full((8, 8), np.nan, np.float32))
 
 
-def test_the_clinic_never_imports_torch_nor_predict_pandas(bundle: Path, tmp_path: Path) -> None:
+def test_the_predict_command_imports_neither_torch_nor_pandas(bundle: Path, tmp_path: Path) -> None:
     grey(tmp_path / "a.png", 120)
     code = (
         "import sys; from pneumoscope.cli.main import app\n"
@@ -223,12 +225,12 @@ def test_the_clinic_never_imports_torch_nor_predict_pandas(bundle: Path, tmp_pat
         " standalone_mode=False)\n"
         "print([name for name in ('torch', 'pandas', 'pandera', 'scipy', 'matplotlib') if name in sys.modules])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines()[-1] == "[]"
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[]"
 
 
-def test_predict_takes_what_a_notebook_has(model: Model, tmp_path: Path) -> None:
-    """Paths, folders, bytes, arrays and radiographs of one picture get one answer."""
+def test_predict_accepts_every_kind_of_input(model: Model, tmp_path: Path) -> None:
+    """Check that paths, folders, bytes, arrays and radiographs of one picture get one answer."""
     (tmp_path / "in").mkdir()
     path = grey(tmp_path / "in" / "a.png", 153)
     array = np.full((30, 40), 0.6, np.float32)
@@ -249,7 +251,7 @@ def test_predict_takes_what_a_notebook_has(model: Model, tmp_path: Path) -> None
         (np.full((4, 4), np.nan), "values from nan"),
     ],
 )
-def test_an_array_that_is_no_radiograph_is_refused(model: Model, array: Any, problem: str) -> None:
+def test_an_array_that_is_not_a_radiograph_is_refused(model: Model, array: Any, problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         model.predict(array)
 
@@ -259,7 +261,7 @@ def test_an_unknown_input_is_refused(model: Model) -> None:
         model.predict([np.zeros((4, 4), np.float32), 3])  # type: ignore[list-item]
 
 
-def test_the_table_words_results_as_screens_do(model: Model, tmp_path: Path) -> None:
+def test_the_html_table_words_results_as_the_screens_do(model: Model, tmp_path: Path) -> None:
     grey(tmp_path / "dark.png", 51)
     grey(tmp_path / "white.png", 255)
     (tmp_path / "broken.png").write_bytes(b"<script>")
@@ -271,7 +273,7 @@ def test_the_table_words_results_as_screens_do(model: Model, tmp_path: Path) -> 
     assert "Failed" not in (model.predict(tmp_path)[["path"]]._repr_html_() or "")
 
 
-def test_a_card_shows_itself_with_its_limits(model: Model) -> None:
+def test_the_html_of_a_card_shows_its_limits(model: Model) -> None:
     html = model.card._repr_html_()
     assert model.card.limits[0] in html
     assert escape(DISCLAIMER) in html

@@ -1,4 +1,4 @@
-"""A prediction leaves nothing in the user's home folder: ONNX Runtime would write an identity and events there."""
+"""A prediction writes nothing to the user's home folder. By default ONNX Runtime writes an identity there."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ assert ps.load().predict(np.zeros((64, 64), np.float32))["error"].isna().all()
 
 
 def test_a_prediction_writes_nothing_to_the_home_folder(tmp_path: Path) -> None:
-    keep = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
-    environment = {name: os.environ[name] for name in keep if name in os.environ}
-    done = subprocess.run(
+    inherited = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH", "SYSTEMROOT")
+    environment = {name: os.environ[name] for name in inherited if name in os.environ}
+    result = subprocess.run(
         [sys.executable, "-c", PREDICT],
         env={**environment, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path), "LOCALAPPDATA": str(tmp_path)},
         cwd="/",
@@ -25,5 +25,5 @@ def test_a_prediction_writes_nothing_to_the_home_folder(tmp_path: Path) -> None:
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
+    assert result.returncode == 0, result.stderr
     assert list(tmp_path.rglob("*")) == []

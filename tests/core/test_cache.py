@@ -1,4 +1,4 @@
-"""What is kept outside the user's folders: it is listed with its size, caches can be cleared, records never are."""
+"""Files outside the user's folders are listed with their sizes. Caches can be cleared; records are never deleted."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_every_kind_is_listed_with_files_and_bytes() -> None:
+def test_the_list_has_every_kind_with_files_and_bytes() -> None:
     kinds = {entry.name: (entry.files, entry.bytes, entry.clearable) for entry in list_cache()}
     assert kinds == {
         "images": (1, 5000, True),
@@ -45,7 +45,7 @@ def test_every_kind_is_listed_with_files_and_bytes() -> None:
     }
 
 
-def test_clearing_frees_caches_and_leaves_records(folders: Path) -> None:
+def test_clearing_deletes_caches_and_leaves_records(folders: Path) -> None:
     assert clear_cache(["checks"]) == 30
     assert clear_cache() == 5300
     assert not [path for path in (folders / "cache").rglob("*") if path.is_file()]
@@ -60,18 +60,18 @@ def test_only_caches_can_be_cleared(name: str) -> None:
 
 
 def test_the_command_shows_sizes_and_folders(folders: Path) -> None:
-    shown = CliRunner().invoke(app, ["cache"])
-    assert shown.exit_code == 0
+    result = CliRunner().invoke(app, ["cache"])
+    assert result.exit_code == 0
     for words in ("5 kB", "300 B", "2 files", str(folders / "cache" / "gate"), str(folders / "home" / "serve")):
-        assert words in shown.stdout
+        assert words in result.stdout
     rows = json.loads(CliRunner().invoke(app, ["cache", "--json"]).stdout)
     assert {row["name"]: row["bytes"] for row in rows}["images"] == 5000
 
 
 def test_the_command_asks_before_it_deletes(folders: Path) -> None:
-    refused = CliRunner().invoke(app, ["cache", "clear"], input="n\n")
-    assert (refused.exit_code, clear_cache(["features"])) == (1, 300)
-    assert "Delete 5 kB (images 5 kB, features 300 B, checks 30 B)?" in refused.stdout
+    declined = CliRunner().invoke(app, ["cache", "clear"], input="n\n")
+    assert (declined.exit_code, clear_cache(["features"])) == (1, 300)
+    assert "Delete 5 kB (images 5 kB, features 300 B, checks 30 B)?" in declined.stdout
     assert CliRunner().invoke(app, ["cache", "clear", "checks", "--yes"]).stdout == "Freed 30 B.\n"
     assert CliRunner().invoke(app, ["cache", "clear", "checks", "--yes"]).stdout == "There is nothing to clear.\n"
     assert (folders / "cache" / "shard.npy").is_file()

@@ -1,4 +1,4 @@
-"""The vocabulary is data: names, languages, synonyms, and the one label that means "none of these"."""
+"""The vocabulary is data: names, languages, synonyms and the one label that means "none of these"."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pneumoscope.core.task import Task
 CATALOGUES = Path(__file__).parents[2] / "web" / "src" / "i18n"
 
 
-def test_builtin_labels_are_those_that_manifests_hold():
+def test_the_built_in_labels_are_those_of_manifests():
     assert list(LABELS) == [
         "covid-19",
         "normal",
@@ -33,22 +33,22 @@ def test_builtin_labels_are_those_that_manifests_hold():
 @pytest.mark.parametrize("language", ["en", "de"])
 def test_names_agree_with_the_web_app(language):
     if not CATALOGUES.is_dir():
-        pytest.skip("the web app's sources are not here")
-    shown = json.loads((CATALOGUES / f"{language}.json").read_text(encoding="utf-8"))
+        pytest.skip("the sources of the web app are absent")
+    screen_names = json.loads((CATALOGUES / f"{language}.json").read_text(encoding="utf-8"))
     vocabulary = LabelSet.builtin()
     for label in vocabulary:
         if label != vocabulary.none_label:  # a result is never a bare "normal"
-            assert shown[f"label.{label}"] == vocabulary.name_of(label, language)
+            assert screen_names[f"label.{label}"] == vocabulary.name_of(label, language)
 
 
-def test_a_term_is_found_by_name_or_synonym_never_by_a_part():
+def test_a_whole_name_or_synonym_finds_a_label():
     vocabulary = LabelSet.builtin()
     assert vocabulary.find(" Virale Pneumonie ") == "viral-pneumonia"
     assert vocabulary.find("no finding") == "normal"
     assert vocabulary.find("pneumonia, viral or bacterial") is None
 
 
-def test_no_term_means_two_labels():
+def test_each_term_belongs_to_one_label():
     terms = [
         word.casefold()
         for identifier, label in LabelSet.builtin().items()
@@ -74,17 +74,17 @@ def test_a_broken_vocabulary_is_refused(entries, problem):
         LabelSet.from_entries(entries, "labels.yaml")
 
 
-def test_a_result_never_stands_as_bare_normal():
+def test_a_result_is_never_a_bare_normal():
     assert result_phrase("normal") == NO_PATTERN
     assert result_phrase("covid-19") == "COVID-19"
     assert display_name("a class of a recipe") == "a class of a recipe"
 
 
-def test_a_new_label_is_one_entry_of_data(monkeypatch):
+def test_a_new_label_needs_one_entry_in_the_data(monkeypatch):
     path = Path(labels.__file__).with_name("labels.yaml")
     entries = yaml.safe_load(path.read_text(encoding="utf-8"))
-    longer = LabelSet.from_entries(entries | {"tuberculosis": {"names": {"en": "Tuberculosis"}}}, "labels.yaml")
-    monkeypatch.setattr(LabelSet, "builtin", lambda: longer)
+    extended = LabelSet.from_entries(entries | {"tuberculosis": {"names": {"en": "Tuberculosis"}}}, "labels.yaml")
+    monkeypatch.setattr(LabelSet, "builtin", lambda: extended)
     assert display_name("tuberculosis") == "Tuberculosis"
     assert Task(kind="binary", classes=("tuberculosis", "normal")).members("tuberculosis") == ("tuberculosis",)
     assert check_label("tuberculosis", "row 1") == "tuberculosis"

@@ -1,4 +1,4 @@
-"""Small pictures with enough detail to be told apart, drawn from a seed; no image of a patient."""
+"""Small pictures with enough detail to differ, drawn from a seed. None is an image of a patient."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pneumoscope.data.manifest import Manifest
 
 
 def texture(seed: int, side: int = 128) -> NDArray[np.uint8]:
-    """[side, side] grey levels: smooth noise, as fine as ribs and vessels are on a radiograph."""
+    """Return grey levels [side, side]: smooth noise, as fine as ribs and vessels on a radiograph."""
     noise = gaussian_filter(np.random.default_rng(seed).normal(size=(side, side)), side / 64)
     low, high = np.quantile(noise, [0.01, 0.99])
     return (np.clip((noise - low) / (high - low), 0, 1) * 255).astype(np.uint8)
@@ -24,7 +24,7 @@ def texture(seed: int, side: int = 128) -> NDArray[np.uint8]:
 
 @pytest.fixture
 def draw() -> Callable[..., Path]:
-    """Write the picture of a seed: ``draw(path, seed)``; returns the path."""
+    """A function that writes the picture of a seed and returns its path: ``draw(path, seed)``."""
 
     def write(path: Path, seed: int, side: int = 128) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -35,7 +35,7 @@ def draw() -> Callable[..., Path]:
 
 
 def row(number: int, **values: Any) -> dict[str, Any]:
-    """A valid manifest row, unlike the others in image, group and hashes."""
+    """Return a valid manifest row with its own image, group and hashes."""
     return {
         "image": f"a/{number}.png",
         "source": "here",

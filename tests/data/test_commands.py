@@ -1,4 +1,4 @@
-"""The commands as a user types them, one after another; what they print is checked against the files given."""
+"""The `data` commands: what they print agrees with the files."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def _json(*words: object) -> dict[str, Any]:
 
 @pytest.fixture
 def folder(tmp_path: Path, draw: Draw) -> Path:
-    """Ten sick, twenty well, and a text file."""
+    """Ten images of sick patients, twenty of healthy ones and a text file."""
     for number in range(30):
         draw(tmp_path / f"set/{'Sick' if number < 10 else 'normal'}/{number}.png", number, 64)
     (tmp_path / "set/about.txt").write_text("about")
@@ -46,7 +46,7 @@ def manifest(folder: Path, tmp_path: Path) -> Path:
     return tmp_path / "m.parquet"
 
 
-def test_import_says_what_was_kept_and_dropped_and_why(folder: Path, tmp_path: Path) -> None:
+def test_import_reports_the_images_and_the_dropped_files_with_reasons(folder: Path, tmp_path: Path) -> None:
     words = (
         "import",
         "folder",
@@ -58,16 +58,16 @@ def test_import_says_what_was_kept_and_dropped_and_why(folder: Path, tmp_path: P
         "-o",
         tmp_path / "m.parquet",
     )
-    said = _run(*words)
-    assert "30 images of mine" in said
-    assert "DroppedFile: 1 files or rows" in said
-    assert "not an image by its name (*.txt) (about.txt)" in said
+    output = _run(*words)
+    assert "30 images of mine" in output
+    assert "Dropped: 1 files or rows" in output
+    assert "not an image by its name (*.txt) (about.txt)" in output
     report = _json(*words)
     assert report["kept"] == {"normal": 20, "pneumonia": 10}
     assert report["dropped_files"] == [{"file": "about.txt", "reason": "not an image by its name (*.txt)"}]
 
 
-def test_import_of_a_table_with_columns_by_option(folder: Path, tmp_path: Path) -> None:
+def test_import_takes_the_columns_of_a_table_by_option(folder: Path, tmp_path: Path) -> None:
     table = tmp_path / "labels.csv"
     table.write_text("file,Finding,who\n" + "".join(f"{n}.png,Finding=1,p{n // 2}\n" for n in range(30)))
     _run(
@@ -80,9 +80,9 @@ def test_import_of_a_table_with_columns_by_option(folder: Path, tmp_path: Path) 
     assert set(read.table.license) == {"ours"}
 
 
-def test_split_describe_and_a_second_split(manifest: Path) -> None:
-    said = _run("split", manifest, "--test", "0.2", "--validation", "0.1", "--calibration", "0.1")
-    assert [line.split() for line in said.splitlines() if line.startswith("folder")] == [
+def test_split_prints_counts_and_needs_an_option_to_split_again(manifest: Path) -> None:
+    output = _run("split", manifest, "--test", "0.2", "--validation", "0.1", "--calibration", "0.1")
+    assert [line.split() for line in output.splitlines() if line.startswith("folder")] == [
         ["folder", "normal", "12", "2", "2", "4", "20"],
         ["folder", "pneumonia", "6", "1", "1", "2", "10"],
     ]
@@ -93,7 +93,7 @@ def test_split_describe_and_a_second_split(manifest: Path) -> None:
     assert _json("split", manifest, "--again", "--seed", "1")["split_hash"] != first
 
 
-def test_split_by_ratio_with_balance_into_another_file(manifest: Path, tmp_path: Path) -> None:
+def test_split_by_ratio_with_balance_writes_another_file(manifest: Path, tmp_path: Path) -> None:
     other = tmp_path / "balanced.parquet"
     facts = _json("split", manifest, "--ratio", "80/20", "--balance", "1:1", "-o", other)
     assert read_manifest(manifest).parts_present == ()
@@ -103,7 +103,7 @@ def test_split_by_ratio_with_balance_into_another_file(manifest: Path, tmp_path:
     assert counts["normal"]["test"] == 4
 
 
-def test_describe_tells_what_is_known(manifest: Path, folder: Path) -> None:
+def test_describe_reports_what_is_known(manifest: Path, folder: Path) -> None:
     facts = _json("describe", manifest)
     assert facts["images"] == 30
     assert facts["group_kind"] == "image"
@@ -114,7 +114,7 @@ def test_describe_tells_what_is_known(manifest: Path, folder: Path) -> None:
     assert "known by image only: true intervals are wider" in _run("describe", manifest)
 
 
-def test_show_draws_the_images_themselves(manifest: Path, tmp_path: Path, folder: Path) -> None:
+def test_show_draws_the_images(manifest: Path, tmp_path: Path, folder: Path) -> None:
     sheet = tmp_path / "sheet.png"
     assert _run("show", manifest, "-o", sheet, "--label", "pneumonia", "--columns", "10").startswith("10 of 10 images")
     drawn = np.asarray(Image.open(sheet)).astype(int)
@@ -128,15 +128,15 @@ def test_show_draws_the_images_themselves(manifest: Path, tmp_path: Path, folder
     assert len(places) == 1
 
 
-def test_merge_after_a_folder_has_moved(manifest: Path, folder: Path, tmp_path: Path, draw: Draw) -> None:
+def test_merge_works_with_a_moved_folder(manifest: Path, folder: Path, tmp_path: Path, draw: Draw) -> None:
     draw(tmp_path / "second/normal/a.png", 100)
     _run("import", "folder", tmp_path / "second", "--source-name", "second", "-o", tmp_path / "s.parquet")
     folder.rename(tmp_path / "moved")
     out = tmp_path / "both.parquet"
     with pytest.raises(PneumoscopeError, match="--root folder=DIR"):
         _run("merge", manifest, tmp_path / "s.parquet", "-o", out)
-    said = _run("merge", manifest, tmp_path / "s.parquet", "-o", out, "--root", f"folder={tmp_path / 'moved'}")
-    assert "31 images" in said
+    output = _run("merge", manifest, tmp_path / "s.parquet", "-o", out, "--root", f"folder={tmp_path / 'moved'}")
+    assert "31 images" in output
     assert read_manifest(out).paths()[0].is_file()
 
 
@@ -152,13 +152,13 @@ def test_merge_after_a_folder_has_moved(manifest: Path, folder: Path, tmp_path: 
         (["show", "nowhere.parquet", "-o", "x.gif"], UsageError, "must end with .png"),
     ],
 )
-def test_wrong_usage_is_named(words: list[str], kind: type[PneumoscopeError], message: str) -> None:
+def test_wrong_usage_is_refused(words: list[str], kind: type[PneumoscopeError], message: str) -> None:
     with pytest.raises(kind, match=message):
         _run(*words)
 
 
 @pytest.mark.shared
-def test_the_nih_sample_by_the_documented_command(shared: Path, tmp_path: Path) -> None:
+def test_the_documented_command_imports_the_nih_sample(shared: Path, tmp_path: Path) -> None:
     _run(
         *("import", "csv", shared / "data/nih/labels.csv", "--source-name", "nih"),
         *("--image-column", "Image Index", "--label-column", "Finding Labels", "--patient-column", "Patient ID"),

@@ -1,4 +1,4 @@
-"""The advice of the check "label-conflicts" works on import, on split and on a merge of one manifest."""
+"""The option --drop-conflicts, advised by the check "label-conflicts", works on import, split and merge."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CONFLICTING = {"covid-19/copy.png", "normal/0.png"}
 
 @pytest.fixture
 def folder(tmp_path: Path, draw: Draw) -> Path:
-    """Two labels of four images each; one normal picture lies among the COVID-19 ones, too."""
+    """Two labels of four images each; one normal picture also has a copy among the COVID-19 ones."""
     for number in range(4):
         draw(tmp_path / f"set/normal/{number}.png", number)
         draw(tmp_path / f"set/covid-19/{number}.png", 10 + number)
@@ -39,7 +39,7 @@ def manifest(folder: Path) -> Manifest:
     return import_source(SOURCES.get("folder"), folder, ImportOptions(source_name="mine"))[0]
 
 
-def test_an_import_lists_them_as_dropped(folder: Path) -> None:
+def test_an_import_lists_conflicts_as_dropped(folder: Path) -> None:
     options = ImportOptions(source_name="mine")
     manifest, report = import_source(SOURCES.get("folder"), folder, options, drop_conflicts=True)
     assert len(manifest) == 7
@@ -48,23 +48,23 @@ def test_an_import_lists_them_as_dropped(folder: Path) -> None:
     assert len(report.conflicts) == 1
 
 
-def test_groups_and_parts_stay(manifest: Manifest) -> None:
+def test_dropping_conflicts_keeps_groups_and_parts(manifest: Manifest) -> None:
     divided = assign_parts(manifest, {"test": 0.5}, seed=0)
     cleaned, conflicts = drop_conflicts(divided)
     assert {divided.table.image[row] for row in conflicts.rows} == CONFLICTING
-    kept = divided.table[~divided.table.image.isin(CONFLICTING)].reset_index(drop=True)
-    assert cleaned.table[["image", "group", "split"]].equals(kept[["image", "group", "split"]])
+    expected = divided.table[~divided.table.image.isin(CONFLICTING)].reset_index(drop=True)
+    assert cleaned.table[["image", "group", "split"]].equals(expected[["image", "group", "split"]])
     assert cleaned.notes[-1] == "left out 2 images whose picture has another label elsewhere"
     assert drop_conflicts(cleaned)[0] is cleaned
 
 
-def test_a_merge_of_one_manifest_leaves_them_out(manifest: Manifest) -> None:
+def test_a_merge_of_one_manifest_drops_conflicts(manifest: Manifest) -> None:
     merged, report = merge([manifest], drop_conflicts=True)
     assert len(merged) == 7
     assert set(report.dropped) == {f"mine/{image}" for image in CONFLICTING}
 
 
-def test_split_takes_the_option(manifest: Manifest, tmp_path: Path) -> None:
+def test_split_drops_conflicts(manifest: Manifest, tmp_path: Path) -> None:
     path = tmp_path / "m.parquet"
     write_manifest(manifest, path)
     result = CliRunner().invoke(app, ["split", str(path), "--drop-conflicts", "--json"])
@@ -73,7 +73,7 @@ def test_split_takes_the_option(manifest: Manifest, tmp_path: Path) -> None:
     assert len(read_manifest(path)) == 7
 
 
-def test_an_exchanged_image_is_refused(manifest: Manifest, draw: Draw) -> None:
+def test_a_replaced_image_is_refused(manifest: Manifest, draw: Draw) -> None:
     draw(manifest.paths()[1], 99)
     with pytest.raises(ManifestError, match="another SHA-256 than at import"):
         drop_conflicts(manifest)

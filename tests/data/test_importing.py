@@ -1,4 +1,4 @@
-"""An import reads what the source lists, groups what belongs together, and accounts for everything else."""
+"""An import reads the images that the source lists, groups related ones, and reports the others."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Draw = Callable[..., Path]
 
 @pytest.fixture
 def folder(tmp_path: Path, draw: Draw) -> Path:
-    """Two labels; a file twice, and one more whose bytes are no image."""
+    """Two labels; one file of the first has a copy in the second."""
     for number in range(4):
         draw(tmp_path / f"set/normal/{number}.png", number)
         draw(tmp_path / f"set/covid-19/{number}.png", 10 + number)
@@ -48,18 +48,18 @@ def test_every_image_is_read_hashed_and_grouped(folder: Path) -> None:
     assert report.groups == {"image": 7, "near-duplicate cluster": 1}
 
 
-def test_the_same_picture_under_two_labels_is_reported(folder: Path) -> None:
+def test_the_same_picture_with_two_labels_is_reported(folder: Path) -> None:
     _, report = _import(folder)
     assert len(report.conflicts) == 1
     assert "mine/covid-19/copy.png is covid-19, mine/normal/0.png is normal" in report.conflicts[0]
 
 
-def test_unreadable_images_are_named_all_together(folder: Path) -> None:
+def test_one_error_names_all_unreadable_images(folder: Path) -> None:
     (folder / "normal/broken.png").write_bytes(b"\x89PNG\r\n\x1a\n")
     (folder / "normal/text.jpg").write_text("no image")
-    with pytest.raises(ImageError, match=r"(?s)2 of 11 images.*normal/broken\.png: .*normal/text\.jpg: ") as caught:
+    with pytest.raises(ImageError, match=r"(?s)2 of 11 images.*normal/broken\.png: .*normal/text\.jpg: ") as error_info:
         _import(folder)
-    assert "--drop-unreadable" in str(caught.value)
+    assert "--drop-unreadable" in str(error_info.value)
     manifest, report = _import(folder, drop_unreadable=True)
     assert len(manifest) == 9
     assert [(dropped.file, dropped.reason.split(":")[0]) for dropped in report.dropped] == [
@@ -80,7 +80,7 @@ def _table(*rows: tuple[str, str | None, str]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["source", "patient_id", "sha256"])
 
 
-def test_patients_of_two_sources_with_one_number_are_two() -> None:
+def test_equal_patient_numbers_of_two_sources_are_two_patients() -> None:
     names = group_names(_table(("a", "7", "1" * 64), ("b", "7", "2" * 64)), [])
     assert names == ["patient:a/7", "patient:b/7"]
 
@@ -90,12 +90,12 @@ def test_patients_that_share_a_picture_become_one_group() -> None:
     assert group_names(table, [Pair(0, 2, 0.9), Pair(1, 2, 0.9)]) == ["patient:a/7"] * 3 + ["image:" + "4" * 16]
 
 
-def test_one_file_twice_is_a_cluster_named_after_its_hash() -> None:
+def test_two_copies_of_a_file_are_a_cluster_named_after_their_hash() -> None:
     table = _table(("a", None, "2" * 64), ("a", None, "2" * 64), ("a", None, "1" * 64))
     assert group_names(table, []) == ["cluster:" + "2" * 16] * 2 + ["image:" + "1" * 16]
 
 
-def test_rows_kept_together_for_another_reason_stay_so() -> None:
+def test_rows_with_the_same_earlier_group_stay_together() -> None:
     table = _table(("a", None, "1" * 64), ("a", None, "2" * 64), ("a", None, "3" * 64))
     assert group_names(table, [], ["x", None, "x"]) == [
         "cluster:" + "1" * 16,

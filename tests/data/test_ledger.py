@@ -1,4 +1,4 @@
-"""An opening is never forgotten: not by a new split, a new name, or a share of the images only."""
+"""The ledger counts an opening also after a new split, under a new name and for a part of the images."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from pneumoscope.data.ledger import ledger_path, openings, record_opening
 
 
 @pytest.fixture(autouse=True)
-def _own_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _temporary_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path / "home"))
 
 
-def test_any_overlap_counts_and_none_does_not(tmp_path: Path) -> None:
+def test_any_overlap_counts_as_an_opening(tmp_path: Path) -> None:
     manifest = tmp_path / "m.parquet"
     assert openings(manifest, ["a"]) == 0
     assert record_opening(manifest, ["a", "b"], "model", "evaluate") == 0
@@ -25,21 +25,21 @@ def test_any_overlap_counts_and_none_does_not(tmp_path: Path) -> None:
     assert [openings(manifest, [image]) for image in "abcd"] == [1, 2, 1, 0]
 
 
-def test_another_manifest_in_the_folder_does_not_start_afresh(tmp_path: Path) -> None:
+def test_openings_count_for_another_manifest_in_the_folder(tmp_path: Path) -> None:
     record_opening(tmp_path / "m.parquet", ["a"], "model", "evaluate")
     assert record_opening(tmp_path / "renamed.parquet", ["a"], "model", "evaluate") == 1
     assert openings(tmp_path / "third.parquet", ["a"]) == 2
 
 
-def test_a_manifest_in_another_folder_does_not_start_afresh(tmp_path: Path) -> None:
+def test_openings_count_for_a_manifest_in_another_folder(tmp_path: Path) -> None:
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
     assert record_opening(tmp_path / "here" / "m.parquet", ["there:a"], "model", "evaluate") == 0
     assert openings(tmp_path / "there" / "m.parquet", ["there:a"]) == 1
-    assert openings(tmp_path / "here" / "m.parquet", ["there:a"]) == 1  # in two ledgers, and one opening
+    assert openings(tmp_path / "here" / "m.parquet", ["there:a"]) == 1  # two ledgers record one opening
 
 
-def test_lines_say_when_who_and_what_and_are_only_appended(tmp_path: Path) -> None:
+def test_lines_have_time_model_and_images_and_are_appended(tmp_path: Path) -> None:
     manifest = tmp_path / "m.parquet"
     record_opening(manifest, ["b", "a", "a"], "1234", "pneumoscope evaluate x")
     first = ledger_path(manifest).read_bytes()
@@ -51,7 +51,7 @@ def test_lines_say_when_who_and_what_and_are_only_appended(tmp_path: Path) -> No
     assert entry["time"].endswith("+00:00")
 
 
-def test_openings_at_the_same_time_are_all_kept_whole(tmp_path: Path) -> None:
+def test_simultaneous_openings_are_all_recorded(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(
             pool.map(

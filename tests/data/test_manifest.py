@@ -1,4 +1,4 @@
-"""The manifest keeps its contract on write and on read, and names what breaks it."""
+"""The manifest is validated on write and on read, and errors name the violation."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from pneumoscope.data.manifest import COLUMNS, Manifest, read_manifest, validate
 Rows = Callable[..., dict[str, Any]]
 
 
-def test_what_is_written_is_read_back(tmp_path: Path, make_row: Rows) -> None:
+def test_a_written_manifest_is_read_back(tmp_path: Path, make_row: Rows) -> None:
     rows = [make_row(1, patient_id="7", age=4.5, view="AP Supine", sex="F", split="test"), make_row(2)]
     manifest = Manifest.from_rows(rows, {"here": tmp_path / "elsewhere"}, ["made by hand"])
     write_manifest(manifest, tmp_path / "m.parquet")
-    again = read_manifest(tmp_path / "m.parquet")
-    pd.testing.assert_frame_equal(again.table, manifest.table)
-    assert list(again.table.columns) == list(COLUMNS)
-    assert again.notes == ("made by hand",)
-    assert again.table["view"].isna().tolist() == [False, True]
+    read_back = read_manifest(tmp_path / "m.parquet")
+    pd.testing.assert_frame_equal(read_back.table, manifest.table)
+    assert list(read_back.table.columns) == list(COLUMNS)
+    assert read_back.notes == ("made by hand",)
+    assert read_back.table["view"].isna().tolist() == [False, True]
 
 
 def test_a_root_inside_the_manifests_folder_moves_with_it(tmp_path: Path, make_row: Rows) -> None:
@@ -48,7 +48,7 @@ def test_roots_can_be_moved_and_unknown_sources_are_refused(tmp_path: Path, make
 
 
 @pytest.mark.parametrize(
-    ("broken", "message"),
+    ("invalid", "message"),
     [
         ({"label": "norml"}, r"row 1, label = 'norml': must be one of covid-19, normal"),
         ({"view": "pa"}, r"row 1, view = 'pa': must be one of PA, AP, AP Supine, L"),
@@ -66,8 +66,8 @@ def test_roots_can_be_moved_and_unknown_sources_are_refused(tmp_path: Path, make
         ({"group": "g1", "split": "test"}, r"group 'g1' \(rows 0, 1\) lies in test and train"),
     ],
 )
-def test_an_error_names_row_value_and_rule(make_row: Rows, broken: dict[str, Any], message: str) -> None:
-    rows = [make_row(1, split="train"), {**make_row(2), **broken}]
+def test_an_error_names_the_row_the_value_and_the_rule(make_row: Rows, invalid: dict[str, Any], message: str) -> None:
+    rows = [make_row(1, split="train"), {**make_row(2), **invalid}]
     with pytest.raises(ManifestError, match=message):
         Manifest.from_rows(rows, {})
 
@@ -77,7 +77,7 @@ def test_many_errors_are_counted(make_row: Rows) -> None:
         Manifest.from_rows([make_row(number, label="?") for number in range(8)], {})
 
 
-def test_columns_are_exactly_the_contract(make_row: Rows) -> None:
+def test_columns_are_exactly_those_of_the_contract(make_row: Rows) -> None:
     table = Manifest.from_rows([make_row(1)], {}).table
     with pytest.raises(ManifestError, match="column 'age': is missing"):
         validate(Manifest(table.drop(columns="age")))
@@ -90,7 +90,7 @@ def test_a_group_may_be_in_one_part_and_partly_in_none(make_row: Rows) -> None:
     assert manifest.parts_present == ("train",)
 
 
-def test_hashes_tell_images_labels_and_parts_and_nothing_else(make_row: Rows) -> None:
+def test_hashes_depend_only_on_images_labels_and_parts(make_row: Rows) -> None:
     rows = [make_row(2, label="covid-19", split="test"), make_row(1)]
     manifest = Manifest.from_rows(rows, {})
     one, two = f"{1:064x}", f"{2:064x}"
@@ -118,7 +118,7 @@ def test_a_part_without_rows_is_an_error_with_the_way_out(make_row: Rows) -> Non
         manifest.part("tset")
 
 
-def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
+def test_files_that_are_not_manifests_are_refused(tmp_path: Path) -> None:
     (tmp_path / "text.parquet").write_text("no")
     pd.DataFrame({"a": [1]}).to_parquet(tmp_path / "other.parquet")
     with pytest.raises(ManifestError, match=r"text\.parquet: is not a Parquet file"):
@@ -129,7 +129,7 @@ def test_other_files_are_refused_by_name(tmp_path: Path) -> None:
         read_manifest(tmp_path / "absent.parquet")
 
 
-def test_a_manifest_shows_its_numbers_without_its_folders(make_row: Rows) -> None:
+def test_the_html_of_a_manifest_has_numbers_and_no_folders(make_row: Rows) -> None:
     rows = [make_row(1, label="covid-19", split="train"), make_row(2, label="normal", split="test"), make_row(3)]
     manifest = Manifest.from_rows(rows, {"here": Path("/secret/folder")})
     assert repr(manifest) == "Manifest(3 images, 3 groups; here 3; parts: train, test)"

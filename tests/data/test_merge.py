@@ -1,4 +1,4 @@
-"""A merge finds what sources share, keeps it together, and refuses images that are no longer what was imported."""
+"""A merge groups the images that sources share and refuses images that changed since the import."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def _set(folder: Path) -> Manifest:
 
 
 @pytest.fixture
-def two(tmp_path: Path, draw: Draw) -> tuple[Manifest, Manifest]:
-    """Two sets of six; ``b`` holds a's first picture again, smaller, and its second under another label."""
+def manifests(tmp_path: Path, draw: Draw) -> tuple[Manifest, Manifest]:
+    """Two sets of six; ``b`` also has a smaller copy of a's first picture, and its second with another label."""
     for number in range(6):
         draw(tmp_path / f"a/normal/{number}.png", number)
         draw(tmp_path / f"b/normal/{number + 10}.png", number + 10)
@@ -35,59 +35,59 @@ def two(tmp_path: Path, draw: Draw) -> tuple[Manifest, Manifest]:
     return _set(tmp_path / "a"), _set(tmp_path / "b")
 
 
-def test_what_two_sources_share_is_one_group_on_one_side(two: tuple[Manifest, Manifest]) -> None:
-    merged, report = merge(two)
+def test_images_that_two_sources_share_are_one_group_in_one_part(manifests: tuple[Manifest, Manifest]) -> None:
+    merged, report = merge(manifests)
     group = merged.table.set_index(merged.table.source + "/" + merged.table.image).group
     assert group["a/normal/0.png"] == group["b/normal/10.png"]
     assert group["a/normal/1.png"] == group["b/covid-19/again.jpg"]
     assert group.nunique() == 11
     assert report.across == {"a normal = b covid-19": 1, "a normal = b normal": 1}
-    assert merged.roots == {**two[0].roots, **two[1].roots}
+    assert merged.roots == {**manifests[0].roots, **manifests[1].roots}
     parts = assign_parts(merged, {"test": 0.5}, seed=0).table
     assert (parts.groupby("group")["split"].nunique() == 1).all()
 
 
-def test_a_picture_with_two_labels_is_named_and_left_out_when_told(two: tuple[Manifest, Manifest]) -> None:
-    merged, report = merge(two)
+def test_a_picture_with_two_labels_is_named_and_dropped_by_option(manifests: tuple[Manifest, Manifest]) -> None:
+    merged, report = merge(manifests)
     assert len(report.conflicts) == 1
     assert "a/normal/1.png is normal, b/covid-19/again.jpg is covid-19" in report.conflicts[0]
     assert len(merged) == 13
     assert report.dropped == ()
-    without, report = merge(two, drop_conflicts=True)
+    without, report = merge(manifests, drop_conflicts=True)
     assert report.dropped == ("a/normal/1.png", "b/covid-19/again.jpg")
     assert len(without) == 11
     assert "left out 2 images" in without.notes[-1]
 
 
-def test_parts_are_taken_away_and_earlier_groups_stay_together(two: tuple[Manifest, Manifest]) -> None:
-    first = Manifest(two[0].table.assign(group="all"), two[0].roots, two[0].notes)
-    merged, report = merge([assign_parts(first, {"test": 0}, seed=0), two[1]])
+def test_a_merge_clears_parts_and_keeps_earlier_groups_together(manifests: tuple[Manifest, Manifest]) -> None:
+    first = Manifest(manifests[0].table.assign(group="all"), manifests[0].roots, manifests[0].notes)
+    merged, report = merge([assign_parts(first, {"test": 0}, seed=0), manifests[1]])
     assert report.unsplit
     assert merged.parts_present == ()
     assert merged.table.group[merged.table.source == "a"].nunique() == 1
 
 
-def test_an_image_that_was_exchanged_since_is_refused(two: tuple[Manifest, Manifest], draw: Draw) -> None:
-    draw(two[0].paths()[3], 99)
+def test_a_merge_refuses_an_image_that_was_replaced(manifests: tuple[Manifest, Manifest], draw: Draw) -> None:
+    draw(manifests[0].paths()[3], 99)
     with pytest.raises(ManifestError, match=r"1 images of a: .*'3\.png \(another SHA-256 than at import\)'"):
-        merge(two)
+        merge(manifests)
 
 
-def test_one_source_twice_or_one_manifest_alone_is_refused(two: tuple[Manifest, Manifest]) -> None:
+def test_a_repeated_source_or_a_single_manifest_is_refused(manifests: tuple[Manifest, Manifest]) -> None:
     with pytest.raises(ManifestError, match=r"source 'a': is in two of the manifests\..*--source-name"):
-        merge([two[0], two[0]])
+        merge([manifests[0], manifests[0]])
     with pytest.raises(UsageError, match="needs two or more"):
-        merge([two[0]])
+        merge([manifests[0]])
 
 
-def test_a_ratio_of_all_images_leaves_out_whole_groups_and_names_them(two: tuple[Manifest, Manifest]) -> None:
-    merged, report = merge(two, balance="covid-19=1,normal=3", seed=0)
+def test_balancing_leaves_out_whole_groups_and_names_them(manifests: tuple[Manifest, Manifest]) -> None:
+    merged, report = merge(manifests, balance="covid-19=1,normal=3", seed=0)
     assert merged.table.label.value_counts().to_dict() == {"normal": 3, "covid-19": 1}
     assert len(report.balanced) == 9
     assert not set(report.balanced) & set(merged.table.source + "/" + merged.table.image)
-    # covid-19 and its twin are one group, which stays: the twin counts among the three.
+    # The covid-19 image and its copy are one group, which stays: the copy counts among the three.
     assert "a/normal/1.png" in set(merged.table.source + "/" + merged.table.image)
     assert merged.notes[-1] == "balance: covid-19 1, normal 3; seed 0; left out 9 normal"
-    assert merge(two, balance="covid-19=1,normal=3", seed=1)[1].balanced != report.balanced
+    assert merge(manifests, balance="covid-19=1,normal=3", seed=1)[1].balanced != report.balanced
     with pytest.raises(UsageError, match=r"label 'viral'.*no image to balance"):
-        merge(two, balance="viral=1,normal=3")
+        merge(manifests, balance="viral=1,normal=3")

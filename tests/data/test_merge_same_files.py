@@ -1,4 +1,4 @@
-"""A file that two sources hold becomes one row that knows what both know; nothing else is touched."""
+"""A file of two sources becomes one row with the facts of both; other rows do not change."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ ROOTS = {"a": Path("/a"), "b": Path("/b"), "b-masks": Path("/m")}
 
 
 def _table(make_row: MakeRow, *rows: dict[str, Any]) -> pd.DataFrame:
-    made = [make_row(number, **values) for number, values in enumerate(rows)]
-    return Manifest.from_rows(made, ROOTS).table
+    rows_of_manifest = [make_row(number, **values) for number, values in enumerate(rows)]
+    return Manifest.from_rows(rows_of_manifest, ROOTS).table
 
 
-def test_the_first_row_stays_and_is_filled_in(make_row: MakeRow) -> None:
+def test_the_first_row_stays_and_gets_the_facts_of_the_second(make_row: MakeRow) -> None:
     one = "1" * 64
     table = _table(
         make_row,
@@ -35,22 +35,22 @@ def test_the_first_row_stays_and_is_filled_in(make_row: MakeRow) -> None:
         {"source": "b", "sha256": one, "view": "AP", "age": 19.0, "patient_id": "7", "lung_mask": "b-masks:lung/x.png"},
         {"source": "b", "ignore_mask": "masks/y.png"},
     )
-    kept, account = join_same_files(table, [0, 0, 1, 1], ROOTS)
-    assert kept.index.tolist() == [0, 1, 3]
-    first = kept.loc[0]
+    joined, account = join_same_files(table, [0, 0, 1, 1], ROOTS)
+    assert joined.index.tolist() == [0, 1, 3]
+    first = joined.loc[0]
     assert (first.source, first["view"], first.age, first.lung_mask) == ("a", "PA", 19.0, "b-masks:lung/x.png")
-    assert pd.isna(first.patient_id)  # b's numbers are not a's
+    assert pd.isna(first.patient_id)  # patient numbers of b are not those of a
     assert account.images == ("b/a/2.png, as a/a/0.png",)
     assert account.filled == {"age": 1, "lung_mask": 1}
     assert account.disagreements == ("a/a/0.png: view PA, b says AP",)
-    assert kept.loc[3].ignore_mask == "masks/y.png"
+    assert joined.loc[3].ignore_mask == "masks/y.png"
 
 
-def test_a_mask_in_the_other_sources_own_folder_keeps_its_root(make_row: MakeRow) -> None:
+def test_a_mask_in_the_folder_of_the_other_source_keeps_its_root(make_row: MakeRow) -> None:
     same = {"sha256": "1" * 64}
     table = _table(make_row, {"source": "a", **same}, {"source": "b", "lung_mask": "masks/x.png", **same})
-    kept, _ = join_same_files(table, [0, 1], ROOTS)
-    assert Manifest(kept, ROOTS).table.lung_mask.tolist() == ["b:masks/x.png"]
+    joined, _ = join_same_files(table, [0, 1], ROOTS)
+    assert Manifest(joined, ROOTS).table.lung_mask.tolist() == ["b:masks/x.png"]
 
 
 @pytest.mark.parametrize("mask", ["/x.png", "b:/x.png", "C:/x.png", "b:../x.png", "b:m/../../x.png"])
@@ -59,7 +59,7 @@ def test_a_mask_cannot_leave_its_root(make_row: MakeRow, mask: str) -> None:
         _table(make_row, {"lung_mask": mask})
 
 
-def test_copies_in_one_source_and_conflicts_stay(make_row: MakeRow) -> None:
+def test_copies_in_one_source_and_conflicts_are_not_joined(make_row: MakeRow) -> None:
     same = {"sha256": "1" * 64}
     table = _table(
         make_row,
@@ -67,20 +67,20 @@ def test_copies_in_one_source_and_conflicts_stay(make_row: MakeRow) -> None:
         {"source": "a", **same},
         {"source": "b", "label": "covid-19", **same},
     )
-    kept, account = join_same_files(table, [0, 0, 1], ROOTS)
-    assert len(kept) == 3
+    joined, account = join_same_files(table, [0, 0, 1], ROOTS)
+    assert len(joined) == 3
     assert account.images == ()
 
 
-def test_a_merge_has_one_row_a_file_and_finds_its_mask(tmp_path: Path, make_row: MakeRow, draw: Draw) -> None:
+def test_a_merge_has_one_row_for_each_file_with_its_mask(tmp_path: Path, make_row: MakeRow, draw: Draw) -> None:
     file = draw(tmp_path / "set/0.png", 0)
-    known = {"image": "0.png", "sha256": sha256_of(file)}
+    facts = {"image": "0.png", "sha256": sha256_of(file)}
     write_mask(tmp_path / "set/masks/0.png", np.zeros((4, 4), np.bool_))
-    plain = Manifest.from_rows([make_row(0, source="a", patient_id="1", **known)], {"a": tmp_path / "set"})
-    masked = Manifest.from_rows(
-        [make_row(0, source="b", patient_id="2", group="p", lung_mask="masks/0.png", **known)], {"b": tmp_path / "set"}
+    plain = Manifest.from_rows([make_row(0, source="a", patient_id="1", **facts)], {"a": tmp_path / "set"})
+    with_mask = Manifest.from_rows(
+        [make_row(0, source="b", patient_id="2", group="p", lung_mask="masks/0.png", **facts)], {"b": tmp_path / "set"}
     )
-    merged, report = merge([plain, masked])
+    merged, report = merge([plain, with_mask])
     assert len(merged) == 1
     assert merged.table.source[0] == "a"
     assert merged.mask_paths("lung_mask") == [tmp_path / "set/masks/0.png"]

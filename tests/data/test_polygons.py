@@ -1,4 +1,4 @@
-"""Polygons cover the pixels whose centres they enclose: by hand, by the shoelace formula, by matplotlib's own test."""
+"""Polygons cover the pixels whose centres they enclose: by hand, by the shoelace formula and by matplotlib."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pneumoscope.data.polygons import polygon_mask, union_mask
 SQUARE = [(2.0, 3.0), (6.0, 3.0), (6.0, 8.0), (2.0, 8.0)]
 
 
-def test_a_square_covers_its_own_area_whichever_way_round() -> None:
+def test_a_square_covers_its_area_in_either_direction() -> None:
     mask = polygon_mask([SQUARE], 10, 12)
     assert mask.shape == (12, 10)
     rows, columns = np.nonzero(mask)
@@ -20,12 +20,12 @@ def test_a_square_covers_its_own_area_whichever_way_round() -> None:
     assert (mask == polygon_mask([SQUARE[::-1]], 10, 12)).all()
 
 
-def test_a_triangle_by_hand() -> None:
-    # Right-angled, legs of 4: a centre (c + .5, r + .5) is inside where c + r + 1 < 4, so rows of 3, 2 and 1 pixels.
+def test_a_triangle_covers_the_pixels_worked_out_by_hand() -> None:
+    # A right angle and legs of 4: a centre (c + .5, r + .5) is inside where c + r + 1 < 4: rows of 3, 2 and 1 pixels.
     assert polygon_mask([[(0, 0), (4, 0), (0, 4)]], 5, 5).sum(axis=1).tolist() == [3, 2, 1, 0, 0]
 
 
-def test_a_hole_and_a_second_piece_by_the_even_odd_rule() -> None:
+def test_a_hole_and_a_second_piece_follow_the_even_odd_rule() -> None:
     outer, hole, piece = ([(a, a), (b, a), (b, b), (a, b)] for a, b in ((0, 8), (2, 5), (10, 12)))
     mask = polygon_mask([outer, hole, piece], 12, 12)
     assert mask.sum() == 64 - 9 + 4
@@ -33,12 +33,12 @@ def test_a_hole_and_a_second_piece_by_the_even_odd_rule() -> None:
     assert mask[11, 11]
 
 
-def test_two_polygons_that_overlap_are_joined_not_cut() -> None:
+def test_overlapping_polygons_are_joined() -> None:
     other = [(x + 2, y + 2) for x, y in SQUARE]
     assert union_mask([[SQUARE], [other]], 12, 12).sum() == 20 + 20 - 2 * 3
 
 
-def test_outside_the_image_is_cut_off() -> None:
+def test_a_polygon_is_cut_at_the_border_of_the_image() -> None:
     assert polygon_mask([[(-5, -5), (3, -5), (3, 2), (-5, 2)]], 10, 10).sum() == 3 * 2
 
 

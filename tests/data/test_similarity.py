@@ -1,4 +1,4 @@
-"""Planted copies are found, strangers are not, and the figures are those of an independent computation."""
+"""The search finds copies and no pairs of different patients; its figures agree with independent computations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from pneumoscope.data.image_scan import scan_image
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.similarity import NEAR, SAME, _evened, _fine_similarity, _Spectra, near_duplicates
 
-STRANGERS = 40
+PATIENTS = 40
 
 
 def _small(picture: Image.Image) -> NDArray[np.float32]:
@@ -32,7 +32,7 @@ def _jpeg(picture: Image.Image, quality: int) -> Image.Image:
     return Image.open(buffer)
 
 
-def _shifted(picture: Image.Image) -> Image.Image:
+def _shift(picture: Image.Image) -> Image.Image:
     return picture.transform(picture.size, Image.Transform.AFFINE, (1, 0, 8, 0, 1, 5))
 
 
@@ -42,13 +42,13 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "JPEG of quality 60": lambda picture: _jpeg(picture, 60),
     "brighter": lambda picture: picture.point(lambda value: min(255, int(value + 40))),
     "equalised": ImageOps.equalize,
-    "shifted": _shifted,
+    "shifted": _shift,
     "cropped by 6% left and right": lambda picture: picture.crop((8, 0, 120, 128)),
     "resized, brighter and JPEG": lambda picture: _jpeg(picture.resize((100, 100)).point(lambda v: v * 1.1), 60),
 }
 
 
-# Pairs that real sets share: a plain copy, two that were equalised, three that were cropped.
+# Pairs that real sets share: a plain copy, two equalised copies and three cropped ones.
 _RADIOGRAPHY, _KAGGLE = "radiography/COVID-19_Radiography_Dataset", "kaggle-pneumonia/chest_xray"
 REAL = [
     (f"{_RADIOGRAPHY}/Normal/images/Normal-290.png", "nih/images/00007408_000.png"),
@@ -67,20 +67,20 @@ REAL = [
 
 
 @pytest.fixture(scope="module")
-def strangers() -> list[Image.Image]:
-    """Drawn chests of different patients: they look as alike as chests do."""
-    pictures = [draw(0, number, "normal", 128).pixels for number in range(STRANGERS)]
+def chests() -> list[Image.Image]:
+    """Phantoms of different patients, as similar to each other as chests are."""
+    pictures = [draw(0, number, "normal", 128).pixels for number in range(PATIENTS)]
     return [Image.fromarray(np.round(pixels * 255).astype(np.uint8)) for pixels in pictures]
 
 
-def test_strangers_are_not_near_duplicates(strangers: list[Image.Image]) -> None:
-    assert near_duplicates(np.stack([_small(picture) for picture in strangers])) == []
+def test_different_patients_are_not_near_duplicates(chests: list[Image.Image]) -> None:
+    assert near_duplicates(np.stack([_small(picture) for picture in chests])) == []
 
 
 @pytest.mark.parametrize("change", COPIES, ids=str)
-def test_planted_copies_are_found_and_only_they(strangers: list[Image.Image], change: str) -> None:
-    copies = [COPIES[change](picture) for picture in strangers[::10]]
-    pairs = near_duplicates(np.stack([_small(picture) for picture in [*strangers, *copies]]))
+def test_only_copies_are_found(chests: list[Image.Image], change: str) -> None:
+    copies = [COPIES[change](picture) for picture in chests[::10]]
+    pairs = near_duplicates(np.stack([_small(picture) for picture in [*chests, *copies]]))
     assert [(pair.first, pair.second) for pair in pairs] == [(0, 40), (10, 41), (20, 42), (30, 43)]
 
 
@@ -93,13 +93,13 @@ def test_the_same_pixels_are_one_exposure_even_when_blank() -> None:
     assert all(pair.similarity >= SAME for pair in pairs)
 
 
-def test_one_picture_or_none_has_no_pair() -> None:
+def test_fewer_than_two_pictures_have_no_pair() -> None:
     assert near_duplicates(np.zeros((1, 64, 64), dtype=np.float32)) == []
     assert near_duplicates(np.zeros((0, 64, 64), dtype=np.float32)) == []
 
 
-def test_similarity_is_the_best_correlation_over_shifts(strangers: list[Image.Image]) -> None:
-    small = np.stack([_small(strangers[0]), _small(_shifted(strangers[0])), _small(strangers[1])])
+def test_similarity_is_the_best_correlation_over_shifts(chests: list[Image.Image]) -> None:
+    small = np.stack([_small(chests[0]), _small(_shift(chests[0])), _small(chests[1])])
     taper = np.hanning(66)[1:-1] ** 0.25
     detail = _evened(small, blur=2.0) * np.outer(taper, taper)
     detail -= detail.mean(axis=(1, 2), keepdims=True)
@@ -110,32 +110,32 @@ def test_similarity_is_the_best_correlation_over_shifts(strangers: list[Image.Im
         return max(float((one * padded[y : y + 64, x : x + 64]).sum()) for y in range(17) for x in range(17))
 
     pairs = [(0, 1), (0, 2), (1, 2)]
-    wanted = [by_hand(detail[i], detail[j]) for i, j in pairs]
-    assert _fine_similarity(_Spectra(small), np.array(pairs), (0.0, 0.0)) == pytest.approx(wanted, abs=1e-4)
-    assert wanted[0] >= NEAR > wanted[1]
+    expected = [by_hand(detail[i], detail[j]) for i, j in pairs]
+    assert _fine_similarity(_Spectra(small), np.array(pairs), (0.0, 0.0)) == pytest.approx(expected, abs=1e-4)
+    assert expected[0] >= NEAR > expected[1]
 
 
-def test_joining_is_that_of_connected_components() -> None:
+def test_component_roots_agree_with_scipys_connected_components() -> None:
     random = np.random.default_rng(0)
     links = random.integers(0, 200, size=(120, 2))
     graph = coo_array((np.ones(120), links.T), shape=(200, 200))
-    _, wanted = connected_components(graph, directed=False)
-    found = component_roots(200, [(int(i), int(j)) for i, j in links])
-    assert len(set(zip(found, wanted, strict=True))) == len(set(found)) == len(set(wanted))
-    assert all(found[place] <= place for place in range(200))
+    _, expected = connected_components(graph, directed=False)
+    roots = component_roots(200, [(int(i), int(j)) for i, j in links])
+    assert len(set(zip(roots, expected, strict=True))) == len(set(roots)) == len(set(expected))
+    assert all(roots[place] <= place for place in range(200))
 
 
-def test_the_perceptual_hash_moves_little_with_the_file_and_much_with_the_picture(strangers: list[Image.Image]) -> None:
-    hashes = [perceptual_hash(_small(picture)) for picture in strangers]
-    copies = [perceptual_hash(_small(_jpeg(picture.resize((100, 100)), 60))) for picture in strangers]
+def test_the_perceptual_hash_differs_little_between_copies_and_much_between_pictures(chests: list[Image.Image]) -> None:
+    hashes = [perceptual_hash(_small(picture)) for picture in chests]
+    copies = [perceptual_hash(_small(_jpeg(picture.resize((100, 100)), 60))) for picture in chests]
     assert max(distance(one, other) for one, other in zip(hashes, copies, strict=True)) <= 6
-    others = [distance(hashes[i], hashes[j]) for i in range(STRANGERS) for j in range(i)]
+    others = [distance(hashes[i], hashes[j]) for i in range(PATIENTS) for j in range(i)]
     assert np.median(others) > 12
     assert distance("0000000000000000", "f00000000000000f") == 8
 
 
 @pytest.mark.shared
 @pytest.mark.parametrize(("one", "other"), REAL, ids=lambda path: Path(path).name)
-def test_copies_that_real_sets_took_from_each_other_are_found(shared: Path, one: str, other: str) -> None:
+def test_copies_between_real_sets_are_found(shared: Path, one: str, other: str) -> None:
     small = np.stack([scan_image(shared / "data" / name).small for name in (one, other)])
     assert [pair.similarity >= NEAR for pair in near_duplicates(small)] == [True]

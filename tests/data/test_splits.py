@@ -1,4 +1,4 @@
-"""Parts are made of whole groups, in the right shares of every label and source, the same on every machine."""
+"""Parts consist of whole groups, in the right shares of every label and source, the same on every machine."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, 
 FRACTIONS = {"test": 0.2, "validation": 0.1, "calibration": 0.1}
 
 
-def test_no_group_is_on_two_sides_and_no_row_is_left_out(cohort: Manifest) -> None:
+def test_every_group_is_in_one_part_and_every_row_has_a_part(cohort: Manifest) -> None:
     table = assign_parts(cohort, FRACTIONS, seed=0).table
     assert (table.groupby("group")["split"].nunique() == 1).all()
     assert table["split"].notna().all()
@@ -24,14 +24,14 @@ def test_no_group_is_on_two_sides_and_no_row_is_left_out(cohort: Manifest) -> No
 
 def test_every_label_of_every_source_is_divided_in_the_shares(cohort: Manifest) -> None:
     table = assign_parts(cohort, FRACTIONS, seed=0).table
-    found = pd.crosstab(table.source + " " + table.label, table["split"])
-    wanted = pd.DataFrame({name: found.sum(axis=1) * share for name, share in shares(FRACTIONS).items()})
-    # Whole groups (here up to 4 images) can't be dealt more exactly than that.
-    assert (found - wanted[found.columns]).abs().to_numpy().max() <= 2
-    assert (found.sum() - wanted.sum()[found.columns]).abs().max() <= 2
+    counts = pd.crosstab(table.source + " " + table.label, table["split"])
+    expected = pd.DataFrame({name: counts.sum(axis=1) * share for name, share in shares(FRACTIONS).items()})
+    # Whole groups (here up to 4 images) cannot be assigned more exactly.
+    assert (counts - expected[counts.columns]).abs().to_numpy().max() <= 2
+    assert (counts.sum() - expected.sum()[counts.columns]).abs().max() <= 2
 
 
-def test_single_images_of_one_stratum_are_apportioned_to_the_nearest_whole(
+def test_the_shares_of_single_images_are_rounded_to_whole_images(
     make_row: Callable[..., dict[str, Any]],
 ) -> None:
     manifest = Manifest.from_rows([make_row(number) for number in range(10)], {})
@@ -46,8 +46,8 @@ def test_the_order_of_rows_does_not_matter_and_the_seed_does(cohort: Manifest) -
     assert assign_parts(cohort, FRACTIONS, seed=1).split_hash() != first
 
 
-def test_a_known_division_stays_what_it_is(make_row: Callable[..., dict[str, Any]]) -> None:
-    # Results are compared across versions: another order of dealing would be another experiment.
+def test_a_known_split_does_not_change(make_row: Callable[..., dict[str, Any]]) -> None:
+    # Results are compared across versions: another order of assignment would be another experiment.
     manifest = Manifest.from_rows([make_row(number) for number in range(8)], {})
     assert assign_parts(manifest, {"test": 0.25}, seed=0).table["split"].tolist() == [
         "train",
@@ -61,20 +61,20 @@ def test_a_known_division_stays_what_it_is(make_row: Callable[..., dict[str, Any
     ]
 
 
-def test_a_part_that_was_not_asked_for_has_no_rows(cohort: Manifest) -> None:
+def test_a_part_without_a_share_has_no_rows(cohort: Manifest) -> None:
     assert assign_parts(cohort, {"test": 0.2}, seed=0).parts_present == ("train", "test")
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted"),
+    ("text", "expected"),
     [("80/20", {"test": 0.2}), ("70/15/15", {"validation": 0.15, "test": 0.15}), ("0.8/0.2", {"test": 0.2})],
 )
-def test_ratios(text: str, wanted: dict[str, float]) -> None:
-    assert parse_ratio(text) == pytest.approx(wanted)
+def test_a_ratio_is_parsed(text: str, expected: dict[str, float]) -> None:
+    assert parse_ratio(text) == pytest.approx(expected)
 
 
 @pytest.mark.parametrize("text", ["80", "80/30", "a/b", "50/20/20/10", "100/0"])
-def test_a_ratio_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_ratio_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="must be train/test"):
         parse_ratio(text)
 
@@ -93,7 +93,7 @@ def test_impossible_shares_are_refused(fractions: dict[str, float], message: str
         shares(fractions)
 
 
-def test_balance_thins_out_train_only_by_whole_groups(cohort: Manifest) -> None:
+def test_balancing_removes_whole_groups_from_train_only(cohort: Manifest) -> None:
     divided = assign_parts(cohort, FRACTIONS, seed=0)
     balanced, left = balance_train(divided, {"covid-19": 1, "normal": 1}, seed=0)
     before, after = (m.part("train").table.label.value_counts() for m in (divided, balanced))
@@ -103,24 +103,24 @@ def test_balance_thins_out_train_only_by_whole_groups(cohort: Manifest) -> None:
     assert left == {"covid-19": 0, "normal": before["normal"] - after["normal"]}
     others = divided.table["split"] != "train"
     pd.testing.assert_series_equal(divided.table["split"][others], balanced.table["split"][others])
-    # What is left out is in no part, as a whole group.
+    # A group that is left out is in no part at all.
     out = balanced.table["split"].isna()
     assert not set(balanced.table.group[out]) & set(balanced.table.group[~out])
     assert len(balanced) == len(divided)
 
 
-def test_balance_in_words() -> None:
+def test_a_balance_is_parsed() -> None:
     labels = ["covid-19", "normal"]
     assert parse_balance("1:1", labels) == {"covid-19": 1, "normal": 1}
     assert parse_balance("covid-19=1,normal=2", labels) == {"covid-19": 1, "normal": 2}
 
 
 @pytest.mark.parametrize("text", ["1:2", "1", "covid-19=x", "covid-19=0", "covid-19"])
-def test_a_balance_that_is_none_is_refused(text: str) -> None:
+def test_an_invalid_balance_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="must be 1:1"):
         parse_balance(text, ["covid-19", "normal"])
 
 
-def test_shares_hold_over_seeds(cohort: Manifest) -> None:
+def test_shares_are_similar_for_every_seed(cohort: Manifest) -> None:
     sizes = [assign_parts(cohort, FRACTIONS, seed).table["split"].value_counts()["test"] for seed in range(3)]
     assert np.ptp(sizes) <= 4

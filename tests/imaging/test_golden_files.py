@@ -1,4 +1,4 @@
-"""The published golden files: this decoder matches them, and they are what the generator draws today."""
+"""The published golden files: this decoder matches them, and the generator still draws them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytest.importorskip("pydicom", reason="the golden set has DICOM files")
 FOLDER = make.FOLDER
 MANIFEST = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
 CASES: list[dict[str, Any]] = MANIFEST["cases"]
-SHOWN = [case for case in CASES if "expected" in case]
+READABLE = [case for case in CASES if "expected" in case]
 REFUSED = [case for case in CASES if case.get("refused")]
 
 
@@ -25,8 +25,8 @@ def expected(folder: Path, case: dict[str, Any]) -> np.ndarray:
     return np.fromfile(folder / case["expected"], "<f4").reshape(case["shape"])
 
 
-@pytest.mark.parametrize("case", SHOWN, ids=lambda case: case["file"])
-def test_decoder_matches_the_published_array(case: dict[str, Any]) -> None:
+@pytest.mark.parametrize("case", READABLE, ids=lambda case: case["file"])
+def test_the_decoder_matches_the_published_array(case: dict[str, Any]) -> None:
     radiograph = read(FOLDER / case["file"], depth=case.get("depth"))
     assert radiograph.pixels.dtype == np.float32
     assert radiograph.pixels.flags.c_contiguous
@@ -35,12 +35,12 @@ def test_decoder_matches_the_published_array(case: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case["file"])
-def test_decoder_refuses_what_must_be_refused(case: dict[str, Any]) -> None:
+def test_the_decoder_refuses_the_files_of_the_refused_cases(case: dict[str, Any]) -> None:
     with pytest.raises(ImageError):
         read(FOLDER / case["file"])
 
 
-def test_the_pattern_betrays_every_wrong_turn() -> None:
+def test_the_pattern_differs_in_every_orientation() -> None:
     plain = make.pattern(8)
     turns = [np.rot90(image, quarter) for image in (plain, plain.T) for quarter in range(4)]
     for i, one in enumerate(turns):
@@ -48,17 +48,17 @@ def test_the_pattern_betrays_every_wrong_turn() -> None:
             assert one.shape != other.shape or (one != other).mean() > 0.9
 
 
-def test_folder_holds_the_manifest_and_nothing_else() -> None:
-    listed = {case["file"] for case in CASES} | {case["expected"] for case in SHOWN} | {"manifest.json"}
+def test_the_folder_contains_exactly_the_files_of_the_manifest() -> None:
+    listed = {case["file"] for case in CASES} | {case["expected"] for case in READABLE} | {"manifest.json"}
     assert {path.name for path in FOLDER.iterdir()} == listed
 
 
-def test_generator_still_draws_the_published_set(tmp_path: Path) -> None:
+def test_the_generator_draws_the_published_set(tmp_path: Path) -> None:
     pytest.importorskip("jpeg_ls", reason="pyjpegls encodes one of the files")
     make.write(tmp_path)
     rebuilt = json.loads((tmp_path / "manifest.json").read_text(encoding="utf-8"))
     assert rebuilt == MANIFEST
-    for case in SHOWN:
+    for case in READABLE:
         # Encoders differ in bytes from version to version; the arrays must not.
         np.testing.assert_array_equal(expected(tmp_path, case), expected(FOLDER, case), err_msg=case["file"])
         new, old = (read(folder / case["file"], depth=case.get("depth")) for folder in (tmp_path, FOLDER))

@@ -1,4 +1,4 @@
-"""Overlays: exact where the answer is known by hand."""
+"""Overlays against values worked out by hand."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from pneumoscope.imaging.overlay import (
 PIXELS = np.linspace(0, 1, 60, dtype=np.float32).reshape(6, 10)
 
 
-def test_no_heat_leaves_the_radiograph_as_it_is() -> None:
+def test_without_heat_the_radiograph_is_unchanged() -> None:
     overlay = heat_overlay(PIXELS, np.zeros((3, 3), np.float32))
     np.testing.assert_array_equal(overlay, as_rgb(PIXELS))
     np.testing.assert_array_equal(as_rgb(PIXELS)[..., 0], np.rint(PIXELS * 255))
@@ -34,7 +34,7 @@ def test_full_heat_mixes_by_strength() -> None:
     np.testing.assert_allclose(overlay, as_rgb(PIXELS) * 0.5 + hottest * 0.5, atol=0.51)
 
 
-def test_heat_lands_where_the_map_says() -> None:
+def test_heat_is_drawn_where_the_map_has_it() -> None:
     heat = np.zeros((2, 2), np.float32)
     heat[0, 1] = 1  # head, patient's left
     warmth = np.abs(heat_overlay(np.zeros((40, 40), np.float32), heat).astype(int)).sum(axis=2)
@@ -48,7 +48,7 @@ def test_colours_grow_brighter_with_heat() -> None:
     assert (np.diff(brightness) >= 0).all()
 
 
-def test_outline_by_hand() -> None:
+def test_an_outline_is_the_border_of_the_mask() -> None:
     mask = np.zeros((6, 10), bool)
     mask[1:5, 2:7] = True
     drawn = (mask_outline(as_rgb(PIXELS), mask, thickness=1) == LUNG).all(axis=2)
@@ -57,12 +57,12 @@ def test_outline_by_hand() -> None:
     np.testing.assert_array_equal(drawn, expected)
 
 
-def test_outline_stays_off_the_border_of_the_picture_and_of_other_pixels() -> None:
+def test_a_mask_of_the_whole_picture_has_no_outline() -> None:
     rgb = as_rgb(PIXELS)
     np.testing.assert_array_equal(mask_outline(rgb, np.ones((6, 10), bool)), rgb)
 
 
-def test_mask_of_another_size_is_stretched() -> None:
+def test_a_mask_of_another_size_is_stretched() -> None:
     small = np.array([[True, False]])
     drawn = (mask_outline(as_rgb(PIXELS), small, thickness=1) == LUNG).all(axis=2)
     assert (drawn == (np.arange(10) == 4)).all()
@@ -74,7 +74,7 @@ def test_shrinking_keeps_the_shape_and_never_enlarges() -> None:
     assert shrink(rgb, 400) is rgb
 
 
-def test_png_holds_the_picture(tmp_path: Path) -> None:
+def test_a_png_contains_the_picture(tmp_path: Path) -> None:
     rgb = as_rgb(PIXELS)
     write_png(tmp_path / "a.png", rgb)
     for data in (png_bytes(rgb), (tmp_path / "a.png").read_bytes()):

@@ -1,4 +1,4 @@
-"""PNG, JPEG, WebP and TIFF against Pillow's own reading, and the PNG work that Pillow leaves undone."""
+"""PNG, JPEG, WebP and TIFF against Pillow, and the PNG features that Pillow does not decode."""
 
 from __future__ import annotations
 
@@ -19,45 +19,45 @@ from pneumoscope.imaging.read import decode
 RNG = np.random.default_rng(7)
 
 
-def saved(image: Image.Image, kind: str, **options: object) -> bytes:
+def encode_image(image: Image.Image, kind: str, **options: object) -> bytes:
     buffer = BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "TIFF"])
-def test_grey_is_what_pillow_reads_over_255(kind: str) -> None:
-    data = saved(Image.fromarray(RNG.integers(0, 256, (37, 53), np.uint8)), kind)
+def test_grey_is_the_value_of_pillow_over_255(kind: str) -> None:
+    data = encode_image(Image.fromarray(RNG.integers(0, 256, (37, 53), np.uint8)), kind)
     reference = np.asarray(Image.open(BytesIO(data))) / 255
     np.testing.assert_allclose(decode(data, "x").pixels, reference, atol=1e-7)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "WEBP", "TIFF"])
 def test_colour_is_pillows_luma(kind: str) -> None:
-    data = saved(Image.fromarray(RNG.integers(0, 256, (37, 53, 3), np.uint8)), kind)
+    data = encode_image(Image.fromarray(RNG.integers(0, 256, (37, 53, 3), np.uint8)), kind)
     reference = np.asarray(Image.open(BytesIO(data)).convert("L")) / 255
     np.testing.assert_allclose(decode(data, "x").pixels, reference, atol=1e-7)
 
 
-def test_luma_in_numbers_is_pillows_luma_for_every_corner_of_the_cube() -> None:
+def test_luma_equals_pillows_luma_over_the_colour_cube() -> None:
     colours = np.stack(np.meshgrid(*[np.array([0, 1, 2, 77, 128, 254, 255], np.uint8)] * 3), axis=-1).reshape(1, -1, 3)
-    ours = luma(*np.moveaxis(colours.astype(np.uint16), -1, 0))
-    np.testing.assert_array_equal(ours, np.asarray(Image.fromarray(colours).convert("L")))
+    computed = luma(*np.moveaxis(colours.astype(np.uint16), -1, 0))
+    np.testing.assert_array_equal(computed, np.asarray(Image.fromarray(colours).convert("L")))
 
 
-def test_grey_in_three_channels_stays_itself() -> None:
+def test_grey_in_three_channels_keeps_its_values() -> None:
     grey = np.repeat(np.arange(256, dtype=np.uint8).reshape(16, 16, 1), 3, axis=2)
-    pixels = decode(saved(Image.fromarray(grey), "PNG"), "x").pixels
+    pixels = decode(encode_image(Image.fromarray(grey), "PNG"), "x").pixels
     np.testing.assert_array_equal(pixels, np.arange(256, dtype=np.float32).reshape(16, 16) / np.float32(255))
 
 
-def test_transparency_lets_black_through() -> None:
-    """By Pillow: the picture pasted onto black."""
+def test_transparent_pixels_are_blended_with_black() -> None:
+    """Compare with Pillow's composite of the picture on black."""
     rgba = Image.fromarray(RNG.integers(0, 256, (20, 30, 4), np.uint8))
     black = Image.new("RGBA", rgba.size, (0, 0, 0, 255))
     reference = np.asarray(Image.alpha_composite(black, rgba).convert("L")) / 255
-    # Pillow rounds to whole values twice on its way.
-    np.testing.assert_allclose(decode(saved(rgba, "PNG"), "x").pixels, reference, atol=1.1 / 255)
+    # Pillow rounds to whole values twice.
+    np.testing.assert_allclose(decode(encode_image(rgba, "PNG"), "x").pixels, reference, atol=1.1 / 255)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -66,13 +66,13 @@ def test_exif_orientation_is_pillows_transpose(kind: str, orientation: int) -> N
     image = Image.fromarray(RNG.integers(0, 256, (6, 4, 3), np.uint8).repeat(8, 0).repeat(8, 1))
     tags = Image.Exif()
     tags[274] = orientation
-    data = saved(image, kind, exif=tags, **({"lossless": True} if kind == "WEBP" else {}))
+    data = encode_image(image, kind, exif=tags, **({"lossless": True} if kind == "WEBP" else {}))
     reference = np.asarray(ImageOps.exif_transpose(Image.open(BytesIO(data))).convert("L")) / 255
     np.testing.assert_allclose(decode(data, "x").pixels, reference, atol=1e-7)
 
 
-def test_hand_worked_turn() -> None:
-    """Orientation 6: the top row was stored as the left column; the viewer turns it clockwise."""
+def test_an_exif_turn_by_hand() -> None:
+    """Turn an image of orientation 6: the file stores the top row as the left column; the viewer turns it clockwise."""
     data = png(np.array([[1, 2, 3], [4, 5, 6]]), 8, 0, [chunk(b"eXIf", exif(6))])
     np.testing.assert_array_equal(np.rint(decode(data, "x").pixels * 255), [[4, 1], [5, 2], [6, 3]])
 
@@ -83,19 +83,19 @@ def test_16_bit_samples_keep_their_lower_byte() -> None:
         np.testing.assert_array_equal(decode(data, "x").pixels, (values / 65535).astype(np.float32))
 
 
-def test_declared_depth_moves_white() -> None:
+def test_a_declared_depth_sets_white() -> None:
     data = png(np.array([[0, 2048, 4095]]), 16, 0)
     np.testing.assert_allclose(decode(data, "x", depth=12).pixels, [[0, 2048 / 4095, 1]])
 
 
-def test_value_above_the_declared_depth_is_an_error() -> None:
+def test_a_value_above_the_declared_depth_is_an_error() -> None:
     with pytest.raises(ImageError, match="holds the value 5000, above 4095"):
         decode(png(np.array([[0, 5000]]), 16, 0), "x", depth=12)
 
 
 @pytest.mark.parametrize(("colour_type", "samples"), [(2, 3), (4, 2), (6, 4)])
-def test_16_bit_colour_has_pillows_upper_byte(colour_type: int, samples: int) -> None:
-    """Through all five row filters; Pillow reads the upper byte of each sample."""
+def test_16_bit_colour_agrees_with_the_upper_byte_of_pillow(colour_type: int, samples: int) -> None:
+    """Compare all five row filters with Pillow, which reads the upper byte of each sample."""
     values = RNG.integers(0, 65536, (11, 7, samples))
     values[..., 1:] = values[..., :1]  # grey, so that luma is the value itself
     if samples in (2, 4):
@@ -108,7 +108,7 @@ def test_16_bit_colour_has_pillows_upper_byte(colour_type: int, samples: int) ->
 
 
 def interlaced(values: np.ndarray, rows_kept: int = 1000) -> bytes:
-    """An Adam7 PNG of 8-bit grey; its last pass may be cut short."""
+    """Return an Adam7 PNG of 8-bit grey, whose last pass has at most ``rows_kept`` rows."""
     passes = [(0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2)]
     lines = [b"\0" + bytes(row.tolist()) for x, y, dx, dy in passes for row in values[y::dy, x::dx] if row.size]
     lines = lines[: len(lines) - max(0, values.shape[0] // 2 - rows_kept)]
@@ -118,18 +118,18 @@ def interlaced(values: np.ndarray, rows_kept: int = 1000) -> bytes:
 
 
 @pytest.mark.parametrize("shape", [(24, 20), (1, 1), (3, 2), (9, 5)])
-def test_interlaced_png(shape: tuple[int, int]) -> None:
+def test_an_interlaced_png_is_decoded(shape: tuple[int, int]) -> None:
     values = RNG.integers(1, 256, shape)
     np.testing.assert_array_equal(np.rint(decode(interlaced(values), "x").pixels * 255), values)
 
 
-def test_interlaced_png_without_its_last_rows() -> None:
+def test_an_interlaced_png_without_its_last_rows_is_an_error() -> None:
     with pytest.raises(ImageError, match="end before the last row"):
         decode(interlaced(RNG.integers(1, 256, (24, 20)), rows_kept=3), "x")
 
 
 @pytest.mark.parametrize("colour_type", [0, 3])
-def test_image_data_that_end_early_are_an_error_though_every_checksum_is_right(colour_type: int) -> None:
+def test_image_data_that_end_early_are_an_error_even_with_right_checksums(colour_type: int) -> None:
     palette = [chunk(b"PLTE", bytes(range(1, 256)) + bytes(513))] if colour_type == 3 else []
     data = png(RNG.integers(0, 256, (40, 30)), 8, colour_type, palette)
     at = data.index(b"IDAT") + 4
@@ -139,13 +139,13 @@ def test_image_data_that_end_early_are_an_error_though_every_checksum_is_right(c
         decode(short, "x")
 
 
-def test_black_last_row_is_no_error() -> None:
+def test_black_last_rows_are_not_an_error() -> None:
     values = RNG.integers(0, 256, (40, 30))
     values[-5:] = 0
     np.testing.assert_array_equal(np.rint(decode(png(values, 8, 0), "x").pixels * 255), values)
 
 
-def test_every_single_flipped_bit_of_a_png_is_found() -> None:
+def test_every_flipped_bit_of_a_png_is_an_error() -> None:
     data = png(RNG.integers(0, 256, (4, 4)), 8, 0)
     for at in range(len(data)):
         damaged = bytearray(data)
@@ -155,16 +155,18 @@ def test_every_single_flipped_bit_of_a_png_is_found() -> None:
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-def test_every_truncation_is_found(kind: str) -> None:
-    data = saved(Image.fromarray(RNG.integers(0, 256, (24, 24), np.uint8)), kind)
+def test_every_truncation_is_an_error(kind: str) -> None:
+    data = encode_image(Image.fromarray(RNG.integers(0, 256, (24, 24), np.uint8)), kind)
     for length in [*range(0, len(data), 7), len(data) - 2, len(data) - 1]:
         with pytest.raises(ImageError):
             decode(data[:length], "x")
 
 
-def test_exif_thumbnail_does_not_pass_for_the_end_of_a_truncated_jpeg() -> None:
-    thumbnail = saved(Image.new("L", (8, 8)), "JPEG")
-    whole = saved(Image.fromarray(RNG.integers(0, 256, (64, 64), np.uint8)), "JPEG", exif=b"Exif\0\0" + thumbnail)
+def test_an_exif_thumbnail_does_not_hide_the_truncation_of_a_jpeg() -> None:
+    thumbnail = encode_image(Image.new("L", (8, 8)), "JPEG")
+    whole = encode_image(
+        Image.fromarray(RNG.integers(0, 256, (64, 64), np.uint8)), "JPEG", exif=b"Exif\0\0" + thumbnail
+    )
     for cut in (1, 2, 3, 500):
         with pytest.raises(ImageError, match="truncated JPEG"):
             decode(whole[:-cut], "x")
@@ -172,24 +174,24 @@ def test_exif_thumbnail_does_not_pass_for_the_end_of_a_truncated_jpeg() -> None:
 
 def test_cmyk_is_refused() -> None:
     with pytest.raises(ImageError, match="colour mode CMYK"):
-        decode(saved(Image.new("CMYK", (8, 8)), "JPEG"), "x")
+        decode(encode_image(Image.new("CMYK", (8, 8)), "JPEG"), "x")
 
 
 @pytest.mark.parametrize("mode", ["I", "F"])
 def test_samples_without_a_defined_white_are_refused(mode: str) -> None:
     with pytest.raises(ImageError, match="32 bits"):
-        decode(saved(Image.new(mode, (8, 8)), "TIFF"), "x")
+        decode(encode_image(Image.new(mode, (8, 8)), "TIFF"), "x")
 
 
 @pytest.mark.parametrize(("kind", "frames"), [("PNG", 3), ("WEBP", 2), ("TIFF", 4)])
-def test_frames_are_counted_in_the_refusal(kind: str, frames: int) -> None:
+def test_the_refusal_of_several_frames_gives_their_number(kind: str, frames: int) -> None:
     images = [Image.new("L", (8, 8), 40 * i) for i in range(frames)]
     with pytest.raises(ImageError, match=f"holds {frames} frames"):
-        decode(saved(images[0], kind, save_all=True, append_images=images[1:]), "x")
+        decode(encode_image(images[0], kind, save_all=True, append_images=images[1:]), "x")
 
 
-def test_constant_image_is_no_error() -> None:
-    assert not decode(saved(Image.new("L", (5, 5)), "PNG"), "x").pixels.any()
+def test_a_constant_image_is_not_an_error() -> None:
+    assert not decode(encode_image(Image.new("L", (5, 5)), "PNG"), "x").pixels.any()
 
 
 @pytest.mark.shared

@@ -1,4 +1,4 @@
-"""One function, one kind of error: paths, formats by their bytes, malformed files, threads, limits."""
+"""`read` and `decode`: paths, formats, malformed files, threads and limits. Every failure is an ImageError."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from pneumoscope.imaging.read import decode, read, sniff
 GREY = png(make.pattern(8), 8, 0)
 
 
-def test_format_is_told_by_the_bytes_not_by_the_name(tmp_path: Path) -> None:
+def test_the_bytes_determine_the_format_not_the_name(tmp_path: Path) -> None:
     path = tmp_path / "image.dcm"
     path.write_bytes(GREY)
     radiograph = ps.read(path)
@@ -46,11 +46,11 @@ def test_format_is_told_by_the_bytes_not_by_the_name(tmp_path: Path) -> None:
         ("dicom-explicit.dcm", "dicom"),
     ],
 )
-def test_formats(file: str, kind: str) -> None:
+def test_each_format_is_recognised(file: str, kind: str) -> None:
     assert sniff((make.FOLDER / file).read_bytes(), file) == kind
 
 
-def test_dicom_with_the_preamble_of_a_tiff_is_dicom() -> None:
+def test_dicom_with_the_preamble_of_tiff_is_dicom() -> None:
     data = (make.FOLDER / "dicom-explicit.dcm").read_bytes()
     assert sniff(b"II*\0" + data[4:], "x") == "dicom"
 
@@ -71,22 +71,22 @@ def test_dicom_with_the_preamble_of_a_tiff_is_dicom() -> None:
         (bytes(200), "is of an unknown kind"),
     ],
 )
-def test_other_files_are_called_by_their_name(data: bytes, words: str) -> None:
+def test_the_error_names_the_kind_of_another_file(data: bytes, words: str) -> None:
     with pytest.raises(ImageError, match=words):
         decode(data, "x")
 
 
-def test_missing_file(tmp_path: Path) -> None:
+def test_a_missing_file_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match=r"none\.png: cannot be read: No such file"):
         read(tmp_path / "none.png")
 
 
-def test_folder(tmp_path: Path) -> None:
+def test_a_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ImageError, match="is a folder"):
         read(tmp_path)
 
 
-def test_unreadable_file(tmp_path: Path) -> None:
+def test_a_file_without_read_permission_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "locked.png"
     path.write_bytes(GREY)
     path.chmod(0)
@@ -96,34 +96,34 @@ def test_unreadable_file(tmp_path: Path) -> None:
         read(path)
 
 
-def test_pipe_does_not_hang(tmp_path: Path) -> None:
+def test_a_pipe_is_an_error_and_does_not_hang(tmp_path: Path) -> None:
     if not hasattr(os, "mkfifo"):
-        pytest.skip("no pipes here")
+        pytest.skip("this system has no named pipes")
     os.mkfifo(tmp_path / "pipe.png")
     with pytest.raises(ImageError, match="not a regular file"):
         read(tmp_path / "pipe.png")
 
 
-def test_impossible_path() -> None:
+def test_an_impossible_path_is_an_error() -> None:
     with pytest.raises(ImageError, match="cannot be read"):
         read("a\0b.png")
 
 
-def test_file_too_large_is_refused_unread(tmp_path: Path) -> None:
+def test_a_file_above_the_size_limit_is_refused_before_it_is_read(tmp_path: Path) -> None:
     path = tmp_path / "large.png"
     with path.open("wb") as file:
-        file.truncate(600 * 2**20)  # takes no room on disk
+        file.truncate(600 * 2**20)  # a sparse file
     with pytest.raises(ImageError, match="600 MiB; at most 512 MiB"):
         read(path)
 
 
-def test_size_limit_is_the_callers() -> None:
+def test_the_caller_sets_the_limit_of_pixels() -> None:
     with pytest.raises(ImageError, match="20 x 24 pixels; at most 479"):
         decode(GREY, "x", max_pixels=479)
     assert decode(GREY, "x", max_pixels=480).pixels.size == 480
 
 
-def test_depth_that_is_no_depth_is_the_callers_mistake() -> None:
+def test_an_invalid_depth_is_wrong_usage() -> None:
     with pytest.raises(UsageError):
         decode(GREY, "x", depth=0)
 
@@ -131,10 +131,10 @@ def test_depth_that_is_no_depth_is_the_callers_mistake() -> None:
 def test_two_hundred_malformed_files_give_one_clear_error_each(tmp_path: Path) -> None:
     pytest.importorskip("pydicom")
     for path in malformed_files(tmp_path, 200):
-        with pytest.raises(ImageError) as caught:
+        with pytest.raises(ImageError) as error_info:
             read(path)
-        assert str(caught.value).startswith(f"{path}: ")
-        assert caught.value.way_out
+        assert str(error_info.value).startswith(f"{path}: ")
+        assert error_info.value.way_out
 
 
 def test_malformed_files_are_the_same_for_a_seed(tmp_path: Path) -> None:
@@ -143,14 +143,14 @@ def test_malformed_files_are_the_same_for_a_seed(tmp_path: Path) -> None:
     assert [p.read_bytes() for p in one] == [p.read_bytes() for p in two]
 
 
-def test_a_librarys_exception_is_the_cause() -> None:
-    with pytest.raises(ImageError) as caught:
+def test_the_exception_of_a_library_is_the_cause() -> None:
+    with pytest.raises(ImageError) as error_info:
         decode(b"II*\0" + bytes(20), "x")
-    assert isinstance(caught.value.__cause__, Exception)
+    assert isinstance(error_info.value.__cause__, Exception)
 
 
-def test_threads_agree_with_one_thread_and_leave_no_trace() -> None:
-    """Every golden file, four threads at once: the same arrays, and neither warnings nor Pillow are left changed."""
+def test_threads_agree_with_one_thread_and_change_no_global_state() -> None:
+    """Read every golden file in four threads: the arrays are equal, and warnings and Pillow keep their settings."""
     pytest.importorskip("pydicom")
     files = [p for p in make.FOLDER.glob("*-*.*") if p.suffix != ".f32" and not p.name.startswith("refused")]
     single = [read(path).pixels for path in files]
@@ -162,23 +162,23 @@ def test_threads_agree_with_one_thread_and_leave_no_trace() -> None:
     assert (list(warnings.filters), Image.MAX_IMAGE_PIXELS, ImageFile.LOAD_TRUNCATED_IMAGES) == before
 
 
-def test_radiograph_can_go_to_another_process() -> None:
+def test_a_radiograph_can_be_pickled() -> None:
     radiograph = decode(GREY, "x")
     copy = pickle.loads(pickle.dumps(radiograph))
     np.testing.assert_array_equal(copy.pixels, radiograph.pixels)
     assert copy.metadata == {}
 
 
-def test_reader_loads_no_heavy_library() -> None:
+def test_the_reader_imports_no_heavy_library() -> None:
     code = (
         "import sys; import pneumoscope.imaging.read; "
         "print(*sorted({'pydicom', 'pandas', 'torch', 'scipy', 'matplotlib'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == ""
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == ""
 
 
-def test_a_radiograph_shows_itself_without_its_path(tmp_path: Path) -> None:
+def test_the_html_of_a_radiograph_has_no_path(tmp_path: Path) -> None:
     folder = tmp_path / "a-patients-name"
     folder.mkdir()
     Image.new("L", (600, 300), 90).save(folder / "x.png")

@@ -1,4 +1,4 @@
-"""Evaluation of a bundle whose answers are known by hand, on images drawn for it."""
+"""Evaluation of a bundle with answers worked out by hand, on images drawn for it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GREYS = {"covid-19": (150, 250), "normal": (10, 110), "viral-pneumonia": (70, 17
 
 
 def draw(folder: Path, each: int = 14, part: str = "validation", extra: tuple[str, ...] = ()) -> Manifest:
-    """A manifest of flat grey images, each its own group, of two sources; covid-19 is bright, normal dark."""
+    """Return a manifest of flat grey images of two sources, each its own group; covid-19 is bright, normal is dark."""
     rows = []
     rng = np.random.default_rng(5)
     for label in (*LABELS, *extra):
@@ -51,7 +51,7 @@ def draw(folder: Path, each: int = 14, part: str = "validation", extra: tuple[st
 
 
 def by_hand(manifest: Manifest) -> tuple[np.ndarray, np.ndarray]:
-    """Grey values [N] and the bundle's probabilities [N, 3], worked out from its docstring."""
+    """Return grey values [N] and the bundle's probabilities [N, 3], worked out from its docstring."""
     v = np.array([np.asarray(Image.open(path))[0, 0] for path in manifest.paths()]) / 255
     return v, softmax(np.column_stack([10 * (v - 0.5), 5 * (0.5 - v), np.zeros_like(v)]), axis=1)
 
@@ -66,15 +66,17 @@ def model(tmp_path_factory):
 def test_figures_are_those_of_the_probabilities_worked_out_by_hand(model, tmp_path):
     sk = pytest.importorskip("sklearn.metrics")
     manifest = draw(tmp_path)
-    done = []
-    kept = []
-    found = evaluate(model, manifest, resamples=200, progress=lambda now, of: done.append((now, of)), keep=kept.append)
-    assert [item.sha256 for item in kept] == manifest.table["sha256"].to_list()
+    progress = []
+    items = []
+    evaluation = evaluate(
+        model, manifest, resamples=200, progress=lambda now, of: progress.append((now, of)), keep=items.append
+    )
+    assert [item.sha256 for item in items] == manifest.table["sha256"].to_list()
     v, p = by_hand(manifest)
     truth = manifest.table["label"].map(LABELS.index).to_numpy()
-    assert found.part == "validation"
-    assert (found.identity, found.data) == (model.identity, manifest.rows_hash())
-    figures = found.figures
+    assert evaluation.part == "validation"
+    assert (evaluation.identity, evaluation.data) == (model.identity, manifest.rows_hash())
+    figures = evaluation.figures
     assert figures.overall["accuracy"].value == pytest.approx(sk.accuracy_score(truth, p.argmax(axis=1)))
     assert figures.overall["log_loss"].value == pytest.approx(sk.log_loss(truth, p), abs=1e-4)
     assert figures.by_class["covid-19"]["auroc"].value == pytest.approx(sk.roc_auc_score(truth == 0, p[:, 0]))
@@ -82,24 +84,26 @@ def test_figures_are_those_of_the_probabilities_worked_out_by_hand(model, tmp_pa
     flagged = p[:, 0] >= bundles.THRESHOLD
     assert point.sensitivity.value == pytest.approx(flagged[truth == 0].mean())
     assert point.specificity.value == pytest.approx((~flagged[truth != 0]).mean())
-    strange = 16 * (v - 0.5) ** 2 > bundles.OOD_THRESHOLD
-    assert found.refused == strange.sum() > 0
-    assert found.answered.images == (~strange).sum()
-    assert found.answered.overall["accuracy"].value == pytest.approx((p.argmax(axis=1) == truth)[~strange].mean())
-    assert sum(sum(row.values()) for row in found.decisions.values()) == len(truth)
-    assert found.decisions["covid-19"]["covid-19"] == (flagged & ~strange)[truth == 0].sum()
-    assert sum(row["no answer"] for row in found.decisions.values()) == found.refused
-    assert done[-1] == (42, 42)
-    assert "the true interval is wider" in found.group_sentence
-    assert found.earlier_openings is None
-    assert Evaluation.model_validate_json(found.to_json()) == found
+    refused_rows = 16 * (v - 0.5) ** 2 > bundles.OOD_THRESHOLD
+    assert evaluation.refused == refused_rows.sum() > 0
+    assert evaluation.answered.images == (~refused_rows).sum()
+    assert evaluation.answered.overall["accuracy"].value == pytest.approx(
+        (p.argmax(axis=1) == truth)[~refused_rows].mean()
+    )
+    assert sum(sum(row.values()) for row in evaluation.decisions.values()) == len(truth)
+    assert evaluation.decisions["covid-19"]["covid-19"] == (flagged & ~refused_rows)[truth == 0].sum()
+    assert sum(row["no answer"] for row in evaluation.decisions.values()) == evaluation.refused
+    assert progress[-1] == (42, 42)
+    assert "the true interval is wider" in evaluation.group_sentence
+    assert evaluation.earlier_openings is None
+    assert Evaluation.model_validate_json(evaluation.to_json()) == evaluation
 
 
-def test_sources_apart(model, tmp_path):
-    found = evaluate(model, draw(tmp_path), resamples=0)
-    assert set(found.by_source) == {"site-a", "site-b"}
-    assert sum(source.images for source in found.by_source.values()) == 42
-    site = found.by_source["site-a"]
+def test_each_source_has_its_own_figures(model, tmp_path):
+    evaluation = evaluate(model, draw(tmp_path), resamples=0)
+    assert set(evaluation.by_source) == {"site-a", "site-b"}
+    assert sum(source.images for source in evaluation.by_source.values()) == 42
+    site = evaluation.by_source["site-a"]
     assert site.class_images == dict.fromkeys(LABELS, 7)
     assert site.metrics["covid-19/auroc"].value is not None
     assert site.metrics["covid-19/auroc"].low is None  # 7 groups of the class
@@ -118,46 +122,46 @@ def test_merged_labels_count_as_their_class(tmp_path):
     card = bundles.card(folder / "model.onnx", ("sick", "normal")).model_copy(update={"labels": definitions})
     (folder / "card.json").write_text(card.to_json())
     merged = load(folder)
-    found = evaluate(merged, draw(tmp_path), resamples=0)
-    assert found.figures.class_images == {"sick": 28, "normal": 14}
+    evaluation = evaluate(merged, draw(tmp_path), resamples=0)
+    assert evaluation.figures.class_images == {"sick": 28, "normal": 14}
 
 
-def test_an_unknown_label_is_an_error_or_counted(model, tmp_path):
+def test_an_unknown_label_is_an_error_or_is_counted(model, tmp_path):
     manifest = draw(tmp_path, extra=("lung-opacity",))
     with pytest.raises(LabelError, match=r"lung-opacity \(14 images\).*--ignore-other"):
         evaluate(model, manifest, resamples=0)
-    found = evaluate(model, manifest, ignore_other=True, resamples=0)
-    assert found.ignored == {"lung-opacity": 14}
-    assert found.figures.images == 42
-    assert any("14 images" in stamp for stamp in found.stamps)
+    evaluation = evaluate(model, manifest, ignore_other=True, resamples=0)
+    assert evaluation.ignored == {"lung-opacity": 14}
+    assert evaluation.figures.images == 42
+    assert any("14 images" in stamp for stamp in evaluation.stamps)
 
 
-def test_training_images_only_when_asked_for_and_stamped(model, tmp_path):
+def test_training_images_need_an_option_and_are_stamped(model, tmp_path):
     manifest = draw(tmp_path, part="train")
     with pytest.raises(UsageError, match="training images"):
         evaluate(model, manifest, "train", resamples=0)
     with pytest.raises(UsageError, match="42 of its 42"):
         evaluate(model, manifest, "all", resamples=0)
-    found = evaluate(model, manifest, "train", allow_train=True, resamples=0)
-    assert any("training images" in stamp for stamp in found.stamps)
+    evaluation = evaluate(model, manifest, "train", allow_train=True, resamples=0)
+    assert any("training images" in stamp for stamp in evaluation.stamps)
     with pytest.raises(ManifestError, match="has no rows"):
         evaluate(model, manifest, resamples=0)
 
 
-def test_an_image_that_cannot_be_read_is_named_and_in_no_figure(model, tmp_path):
+def test_an_unreadable_image_is_named_and_is_in_no_figure(model, tmp_path):
     manifest = draw(tmp_path)
     (tmp_path / "normal-3.png").write_bytes(b"\x89PNG\r\n\x1a\n broken")
-    found = evaluate(model, manifest, resamples=0)
-    assert [failure.image for failure in found.failures] == ["site-a/normal-3.png"]
-    assert found.figures.images == 41
-    assert any("1 image" in stamp for stamp in found.stamps)
+    evaluation = evaluate(model, manifest, resamples=0)
+    assert [failure.image for failure in evaluation.failures] == ["site-a/normal-3.png"]
+    assert evaluation.figures.images == 41
+    assert any("1 image" in stamp for stamp in evaluation.stamps)
     for path in manifest.paths():
         path.write_bytes(b"")
     with pytest.raises(ManifestError, match="none of its 42 images could be read"):
         evaluate(model, manifest, resamples=0)
 
 
-def test_an_exchanged_file_is_an_error(model, tmp_path):
+def test_a_replaced_file_is_an_error(model, tmp_path):
     manifest = draw(tmp_path)
     Image.fromarray(np.full((20, 24), 77, np.uint8)).save(tmp_path / "normal-3.png")
     with pytest.raises(ManifestError, match=r"normal-3.png: is not the file that was imported"):
@@ -170,19 +174,19 @@ def test_the_same_seed_gives_the_same_figures(model, tmp_path):
     assert one.figures == two.figures
 
 
-def test_a_look_at_test_images_is_written_down_before_it_happens(model, tmp_path):
+def test_an_opening_of_test_is_recorded_before_the_first_image(model, tmp_path):
     manifest = draw(tmp_path, part="test")
     with pytest.raises(UsageError, match="no ledger"):
         evaluate(model, manifest, "test", resamples=0)
-    looks = []
+    identities = []
 
     def record(hashes, identity):
         assert hashes == sorted(manifest.table["sha256"])
-        looks.append(identity)
-        return len(looks) - 1
+        identities.append(identity)
+        return len(identities) - 1
 
     def progress(done, of):
-        assert looks  # before the first image
+        assert identities  # the opening was recorded before the first image
 
     first = evaluate(model, manifest, "test", record=record, progress=progress, resamples=0)
     assert first.earlier_openings == 0
@@ -190,7 +194,7 @@ def test_a_look_at_test_images_is_written_down_before_it_happens(model, tmp_path
     second = evaluate(model, manifest, "all", record=record, resamples=0)
     assert second.earlier_openings == 1
     assert any("opened once before" in stamp for stamp in second.stamps)
-    assert looks == [model.identity] * 2
+    assert identities == [model.identity] * 2
 
 
 def run(*arguments: object):
@@ -207,8 +211,8 @@ def test_the_command_prints_figures_with_intervals_and_the_disclaimer(model, tmp
     out, page = tmp_path / "e.json", tmp_path / "e.html"
     result = run(model.folder, "--data", tmp_path / "m.parquet", "-o", out, "--html", page, "--resamples", 200)
     assert result.exit_code == 0, result.output
-    written = Evaluation.model_validate_json(out.read_text())
-    accuracy = written.figures.overall["accuracy"]
+    evaluation = Evaluation.model_validate_json(out.read_text())
+    accuracy = evaluation.figures.overall["accuracy"]
     assert f"{accuracy.value:.3f} ({accuracy.low:.3f} to {accuracy.high:.3f})" in result.output
     assert "".join(DISCLAIMER.split()) in "".join(result.output.split())
     assert "true interval is wider" in result.output
@@ -217,7 +221,7 @@ def test_the_command_prints_figures_with_intervals_and_the_disclaimer(model, tmp
     assert not list(tmp_path.glob("*.ledger.jsonl"))
 
 
-def test_the_command_writes_each_opening_of_test_beside_the_manifest(model, tmp_path):
+def test_the_command_records_each_opening_of_test_beside_the_manifest(model, tmp_path):
     manifest = draw(tmp_path, part="test")
     write_manifest(manifest, tmp_path / "m.parquet")
     for earlier in (0, 1):
@@ -229,7 +233,7 @@ def test_the_command_writes_each_opening_of_test_beside_the_manifest(model, tmp_
     assert set(json.loads(lines[0])["images"]) == set(manifest.table["sha256"])
 
 
-def test_the_command_fails_by_name_when_an_image_cannot_be_read(model, tmp_path):
+def test_the_command_fails_and_names_an_unreadable_image(model, tmp_path):
     write_manifest(draw(tmp_path), tmp_path / "m.parquet")
     (tmp_path / "normal-3.png").write_bytes(b"")
     result = run(model.folder, "--data", tmp_path / "m.parquet", "--resamples", 200)
@@ -238,18 +242,18 @@ def test_the_command_fails_by_name_when_an_image_cannot_be_read(model, tmp_path)
     assert run(model.folder, "--data", tmp_path / "m.parquet", "--split", "train").exit_code == 1
 
 
-def test_a_set_that_was_split_again_is_stamped(tmp_path):
+def test_a_set_with_another_split_is_stamped(tmp_path):
     from pneumoscope.bundle.card import SourceLicence
     from pneumoscope.bundle.runtime import load
 
     manifest = draw(tmp_path, each=10)
 
-    def stamped(source: str, split_hash: str) -> bool:
+    def has_split_stamp(source: str, split_hash: str) -> bool:
         licences = (SourceLicence(source=source, licence="none"),)
         folder = bundles.write_bundle(tmp_path / "bundle", licences=licences, split_hash=split_hash)
         stamps = evaluate(load(folder), manifest, resamples=200).stamps
         return any(stamp.startswith("not the division of the data that the model was trained with") for stamp in stamps)
 
-    assert stamped("site-a", "0" * 64)
-    assert not stamped("site-a", manifest.split_hash())
-    assert not stamped("elsewhere", "0" * 64)  # another site's images trained nothing
+    assert has_split_stamp("site-a", "0" * 64)
+    assert not has_split_stamp("site-a", manifest.split_hash())
+    assert not has_split_stamp("elsewhere", "0" * 64)  # the model was not trained on images of this site

@@ -1,4 +1,4 @@
-"""Many files: found in order, kept when some fail, continued after a kill as if nothing had happened."""
+"""Prediction of many files: in order, with a row for each failure, and resumable after a kill."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def studies(folder: Path, count: int, size: int = 24) -> list[str]:
 
 
 def rows_of(path: Path) -> list[dict[str, Any]]:
-    """The rows, without the time that each took."""
+    """Return the rows without the seconds that each took."""
     table: list[dict[str, Any]] = pq.read_table(path).to_pylist()
     for row in table:
         assert row.pop("seconds") >= 0
@@ -53,22 +53,22 @@ def rows_of(path: Path) -> list[dict[str, Any]]:
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
 def test_every_format_holds_the_same_rows(model: Model, tmp_path: Path, ending: str) -> None:
     files = [*studies(tmp_path / "in", 3), str(tmp_path / "none.png")]
-    wanted: list[dict[str, Any]] = []
+    expected: list[dict[str, Any]] = []
     output = tmp_path / f"out.{ending}"
-    predict_files(model, files, output=output, on_row=lambda row, _: wanted.append(row))
+    predict_files(model, files, output=output, on_row=lambda row, _: expected.append(row))
     read: dict[str, Callable[[], list[dict[str, Any]]]] = {
         "parquet": lambda: pq.read_table(output).to_pylist(),
         "jsonl": lambda: [json.loads(line) for line in output.read_text().splitlines()],
         "csv": lambda: list(csv.DictReader(output.read_text().splitlines())),
     }
-    found = read[ending]()
+    rows = read[ending]()
     if ending == "csv":
-        wanted = [
+        expected = [
             {k: "" if v is None else str(v).lower() if isinstance(v, bool) else str(v) for k, v in row.items()}
-            for row in wanted
+            for row in expected
         ]
-    assert found == wanted
-    assert list(found[0]) == list(columns(model.labels))
+    assert rows == expected
+    assert list(rows[0]) == list(columns(model.labels))
     assert list(tmp_path.glob("*.partial")) == []
 
 
@@ -81,20 +81,20 @@ def test_text_stays_text_in_parquet(tmp_path: Path) -> None:
     assert table.schema.metadata == {b"a": b"b"}
 
 
-def test_a_table_of_no_known_format_is_wrong_usage(model: Model, tmp_path: Path) -> None:
+def test_an_unknown_format_of_the_output_is_wrong_usage(model: Model, tmp_path: Path) -> None:
     files = studies(tmp_path / "in", 1)
     with pytest.raises(UsageError, match=r"Did you mean '\.parquet'"):
         predict_files(model, files, output=tmp_path / "out.parqet")
 
 
-def test_an_output_that_cannot_be_written_says_so(model: Model, tmp_path: Path) -> None:
+def test_an_output_that_cannot_be_written_is_an_error(model: Model, tmp_path: Path) -> None:
     files = studies(tmp_path / "in", 1)
     (tmp_path / "file").write_text("")
     with pytest.raises(PneumoscopeError, match="cannot be written"):
         predict_files(model, files, output=tmp_path / "file" / "out.csv")
 
 
-def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(model: Model, tmp_path: Path) -> None:
+def test_a_killed_run_resumes_and_equals_an_uninterrupted_one(model: Model, tmp_path: Path) -> None:
     files = studies(tmp_path / "in", 400, size=300)
     output = tmp_path / "out.parquet"
     command = [*COMMAND, "--model", str(model.folder), str(tmp_path / "in"), "-o", str(output), "--workers", "1"]
@@ -105,11 +105,11 @@ def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(model: Model, tmp_
     run.send_signal(signal.SIGKILL)
     assert run.wait() == -signal.SIGKILL
     assert not output.exists()
-    before = journal.read_bytes().count(b"\n") - 1
-    assert 40 <= before < len(files)
+    predicted = journal.read_bytes().count(b"\n") - 1
+    assert 40 <= predicted < len(files)
 
-    again = subprocess.run(command, capture_output=True, text=True, check=True)
-    assert f"{before} of {len(files)} files were done" in again.stderr
+    resumed = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert f"{predicted} of {len(files)} files were done" in resumed.stderr
     assert not journal.exists()
     predict_files(model, files, output=tmp_path / "whole.parquet")
     assert rows_of(output) == rows_of(tmp_path / "whole.parquet")
@@ -117,25 +117,25 @@ def test_a_killed_run_goes_on_and_equals_an_uninterrupted_one(model: Model, tmp_
 
 
 class StopError(Exception):
-    """Stands for whatever stops a run."""
+    """An exception that stops a run."""
 
 
-def stopped_after(model: Model, files: list[str], output: Path, count: int, **options: Any) -> None:
+def stop_after(model: Model, files: list[str], output: Path, count: int, **options: Any) -> None:
     """Leave a journal with ``count`` rows."""
-    seen = 0
+    rows = 0
 
     def on_row(row: dict[str, Any], resumed: bool) -> None:
-        nonlocal seen
-        seen += 1
-        if seen == count:
+        nonlocal rows
+        rows += 1
+        if rows == count:
             raise StopError
 
     with pytest.raises(StopError):
         predict_files(model, files, output=output, on_row=on_row, **options)
 
 
-def continued(model: Model, files: list[str], output: Path, **options: Any) -> tuple[int, str]:
-    """Finish a run; how many rows were taken over, and what was said about it."""
+def finish(model: Model, files: list[str], output: Path, **options: Any) -> tuple[int, str]:
+    """Finish a run and return the number of rows from its journal and the notes."""
     notes: list[str] = []
     summary = predict_files(model, files, output=output, on_note=notes.append, **options)
     assert [row["path"] for row in rows_of(output)] == files
@@ -144,17 +144,17 @@ def continued(model: Model, files: list[str], output: Path, **options: Any) -> t
 
 def test_a_line_that_was_cut_off_is_predicted_again(model: Model, tmp_path: Path) -> None:
     files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
-    stopped_after(model, files, output, 6)
+    stop_after(model, files, output, 6)
     journal = tmp_path / "out.parquet.partial"
     journal.write_bytes(journal.read_bytes()[:-20])
-    assert continued(model, files, output)[0] == 5
+    assert finish(model, files, output)[0] == 5
 
 
 def test_files_that_changed_are_predicted_again(model: Model, tmp_path: Path) -> None:
     files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
-    stopped_after(model, files, output, 6)
+    stop_after(model, files, output, 6)
     Image.new("L", (20, 20), 255).save(files[3])
-    resumed, note = continued(model, files, output)
+    resumed, note = finish(model, files, output)
     assert resumed == 3
     assert "3 of 10 files were done; from" in note
     assert rows_of(output)[3]["refused"]
@@ -162,29 +162,29 @@ def test_files_that_changed_are_predicted_again(model: Model, tmp_path: Path) ->
 
 def test_other_files_are_predicted_again(model: Model, tmp_path: Path) -> None:
     files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
-    stopped_after(model, files, output, 6)
-    assert continued(model, [*files[:2], *files[3:], files[0]], output)[0] == 2
+    stop_after(model, files, output, 6)
+    assert finish(model, [*files[:2], *files[3:], files[0]], output)[0] == 2
 
 
 def test_files_added_at_the_end_do_not_matter(model: Model, tmp_path: Path) -> None:
     files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
-    stopped_after(model, files[:8], output, 6)
-    assert continued(model, files, output)[0] == 6
+    stop_after(model, files[:8], output, 6)
+    assert finish(model, files, output)[0] == 6
 
 
-def test_another_model_starts_anew(model: Model, tmp_path: Path) -> None:
+def test_another_model_starts_again(model: Model, tmp_path: Path) -> None:
     files, output = studies(tmp_path / "in", 10), tmp_path / "out.parquet"
-    stopped_after(model, files, output, 6)
+    stop_after(model, files, output, 6)
     other = load(write_bundle(tmp_path / "other", summary="Another."))
-    resumed, note = continued(other, files, output)
+    resumed, note = finish(other, files, output)
     assert resumed == 0
     assert f"was made by another model ({model.identity[:12]}): starting again" in note
 
 
-def test_heatmaps_asked_for_later_start_anew(model: Model, tmp_path: Path) -> None:
+def test_heatmaps_requested_later_start_again(model: Model, tmp_path: Path) -> None:
     files, output = studies(tmp_path / "in", 6), tmp_path / "out.parquet"
-    stopped_after(model, files, output, 3)
-    assert continued(model, files, output, heatmaps=tmp_path / "maps")[0] == 0
+    stop_after(model, files, output, 3)
+    assert finish(model, files, output, heatmaps=tmp_path / "maps")[0] == 0
     assert len(list((tmp_path / "maps").iterdir())) == 6
 
 
@@ -198,7 +198,7 @@ def test_two_runs_cannot_write_one_output(model: Model, tmp_path: Path) -> None:
         predict_files(model, files, output=output, on_row=on_row)
 
 
-def test_heatmaps_lie_over_the_radiograph_and_not_where_the_model_is_silent(model: Model, tmp_path: Path) -> None:
+def test_heatmaps_are_drawn_on_the_radiograph_unless_the_model_refuses(model: Model, tmp_path: Path) -> None:
     pixels = np.full((64, 64), 51, np.uint8)
     pixels[48:, :16] = 255  # foot end, patient's right
     Image.fromarray(pixels).save(tmp_path / "spot.png")
@@ -234,29 +234,32 @@ def test_names_that_are_not_utf8_can_be_written(model: Model, tmp_path: Path) ->
     assert row["error"] is None
 
 
-def test_page_items_have_pictures_only_of_what_could_be_read(model: Model, tmp_path: Path) -> None:
+def test_page_items_have_pictures_only_of_readable_files(model: Model, tmp_path: Path) -> None:
     files = [*studies(tmp_path / "in", 1, size=800), str(tmp_path / "none.png")]
     Image.new("L", (30, 30), 255).save(tmp_path / "white.png")
-    answered, failed, silent = page_items(model, [*files, str(tmp_path / "white.png")])
-    assert answered[1] is not None
-    assert answered[2] is not None
-    assert failed[1:] == (None, None)
-    assert silent[1] is not None
-    assert silent[2] is None  # a picture would speak for a model that keeps silent
+    answer, failure, refusal = page_items(model, [*files, str(tmp_path / "white.png")])
+    assert answer[1] is not None
+    assert answer[2] is not None
+    assert failure[1:] == (None, None)
+    assert refusal[1] is not None
+    assert refusal[2] is None  # a heatmap would be an answer of a model that refused to answer
 
 
 def test_memory_does_not_grow_with_the_number_of_files(model: Model, tmp_path: Path) -> None:
     files = studies(tmp_path / "in", 50, size=200)
-    process, seen = pytest.importorskip("psutil").Process(), list[int]()
+    process, samples = (
+        pytest.importorskip("psutil").Process(),
+        list[int](),
+    )  # resident memory at every 250th row, else 0
 
     def on_row(row: dict[str, Any], resumed: bool) -> None:
-        if len(seen) % 250 == 0:
-            seen.append(process.memory_info().rss)
+        if len(samples) % 250 == 0:
+            samples.append(process.memory_info().rss)
         else:
-            seen.append(0)
+            samples.append(0)
 
     predict_files(model, files * 60, output=tmp_path / "out.parquet", on_row=on_row)
-    rss = [value for value in seen if value]
-    assert len(seen) == 3000
+    rss = [value for value in samples if value]
+    assert len(samples) == 3000
     # 3,000 decoded images would be 480 MB; the first quarter fills the caches of the allocators.
     assert max(rss[3:]) - rss[3] < 30 * 2**20

@@ -1,4 +1,4 @@
-"""Recipes: what is refused, what is suggested, what a change leaves behind."""
+"""Recipes: refusals, suggestions and changes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pneumoscope.recipes.recipe import load_recipe, parse_recipe, recipe_names, 
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_shipped_recipe_survives_its_own_yaml(name: str) -> None:
+def test_a_shipped_recipe_survives_its_own_yaml(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.name == name
     assert parse_recipe(yaml.safe_load(recipe.to_yaml()), name) == recipe
@@ -34,18 +34,18 @@ def test_shipped_recipe_survives_its_own_yaml(name: str) -> None:
 )
 def test_a_wrong_change_names_key_value_and_rule(change: str, words: list[str]) -> None:
     recipe = load_recipe("cnn-150")
-    with pytest.raises(RecipeError) as caught:
+    with pytest.raises(RecipeError) as error_info:
         with_changes(recipe, [change])
     for word in words:
-        assert word in str(caught.value)
+        assert word in str(error_info.value)
 
 
-def test_unknown_recipe_suggests_the_nearest() -> None:
+def test_an_unknown_recipe_suggests_the_nearest() -> None:
     with pytest.raises(UsageError, match="Did you mean 'cnn-150'"):
         load_recipe("cnn-15")
 
 
-def test_a_change_is_noted_and_frees_the_expected_count() -> None:
+def test_a_change_is_recorded_and_removes_the_expected_count() -> None:
     recipe = with_changes(
         load_recipe("mobilenetv2-flagship"), ["optimizer.lr=1e-4", "head.kind=mlp", "head.hidden=[64]"]
     )
@@ -74,12 +74,12 @@ def test_one_entry_of_a_list_can_be_set(form: str) -> None:
         ("cnn-224", "head..dropout=0.5", ["key.inner[0]"]),
     ],
 )
-def test_an_entry_that_is_not_there_is_an_error(name: str, change: str, words: list[str]) -> None:
+def test_an_absent_entry_is_an_error(name: str, change: str, words: list[str]) -> None:
     recipe = load_recipe(name)
-    with pytest.raises(UsageError) as caught:
+    with pytest.raises(UsageError) as error_info:
         with_changes(recipe, [change])
     for word in (f"--set {change}", *words):
-        assert word in str(caught.value)
+        assert word in str(error_info.value)
 
 
 def test_small_numbers_inside_a_list_are_numbers() -> None:
@@ -97,7 +97,7 @@ def test_a_file_may_extend_a_shipped_recipe(tmp_path: Path) -> None:
     assert (recipe.name, recipe.training.epochs, recipe.training.batch_size) == ("mine", 3, 32)
 
 
-def test_binary_needs_two_classes_and_its_own_loss() -> None:
+def test_a_binary_task_needs_two_classes_and_a_binary_loss() -> None:
     recipe = load_recipe("cnn-150")
     with pytest.raises(RecipeError, match="2 classes, not 3"):
         with_changes(recipe, ["task.classes=[pneumonia, normal, covid-19]"])

@@ -1,4 +1,4 @@
-"""CheckContext without files: rows and pairs as a test says them, all else ordinary."""
+"""Check contexts without files: a test gives rows and pairs; other values have defaults."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ Row = dict[str, Any]
 
 @pytest.fixture
 def context(make_row: Callable[..., Row]) -> Callable[..., CheckContext]:
-    """``context(rows, pairs, facts)``: each row as a mapping of what is not ordinary, pairs as (first, second, r)."""
+    """A function ``context(rows, pairs, facts)``: rows as mappings of changed columns, pairs as (first, second, r)."""
 
     def build(
         rows: Sequence[Row], pairs: Sequence[tuple[int, int, float]] = (), facts: Sequence[Row] | None = None
     ) -> CheckContext:
         manifest = Manifest.from_rows([make_row(number, **row) for number, row in enumerate(rows)], {})
-        ordinary = [FileFacts(format="png", mean=0.5, commonest=0.1, sha256=sha256) for sha256 in manifest.table.sha256]
+        defaults = [FileFacts(format="png", mean=0.5, commonest=0.1, sha256=sha256) for sha256 in manifest.table.sha256]
         table = pd.DataFrame(
             [
-                {field.name: getattr(fact, field.name) for field in fields(FileFacts)} | said
-                for fact, said in zip(ordinary, facts or [{}] * len(rows), strict=True)
+                {field.name: getattr(fact, field.name) for field in fields(FileFacts)} | values
+                for fact, values in zip(defaults, facts or [{}] * len(rows), strict=True)
             ]
         ).astype({"quality": np.float64})
         labels = tuple(manifest.table.label)

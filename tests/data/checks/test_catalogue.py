@@ -1,4 +1,4 @@
-"""Each check on rows whose answer is known."""
+"""Each check on rows with a known answer."""
 
 from __future__ import annotations
 
@@ -27,44 +27,44 @@ Build = Callable[..., CheckContext]
 PLAIN: list[dict[str, Any]] = [{}, {}, {}]
 
 
-def _found(outcome: Finding | Clear) -> Finding:
+def _expect_finding(outcome: Finding | Clear) -> Finding:
     assert isinstance(outcome, Finding), outcome.sentence
     return outcome
 
 
-def _clear(outcome: Finding | Clear) -> Clear:
+def _expect_clear(outcome: Finding | Clear) -> Clear:
     assert isinstance(outcome, Clear), outcome.sentence
     return outcome
 
 
 def test_damage_names_the_rows(context: Build) -> None:
-    whole = context(PLAIN)
-    assert all(_clear(check(whole)).applicable for check in (find_unreadable, find_altered, find_blank))
-    spoilt = context(
+    undamaged = context(PLAIN)
+    assert all(_expect_clear(check(undamaged)).applicable for check in (find_unreadable, find_altered, find_blank))
+    damaged = context(
         PLAIN, facts=[{"error": "is empty (0 bytes).", "sha256": ""}, {"sha256": "0" * 64}, {"commonest": 0.999}]
     )
     for row, check in enumerate((find_unreadable, find_altered, find_blank)):
-        finding = _found(check(spoilt))
+        finding = _expect_finding(check(damaged))
         assert finding.severity == "block"
         assert finding.rows == (row,)
 
 
 def test_a_copy_in_two_parts_blocks(context: Build) -> None:
     rows = [{"split": "train"}, {"split": "test"}, {"split": "train"}]
-    finding = _found(find_duplicates_across_parts(context(rows, [(0, 1, 0.9), (0, 2, 1.0)])))
+    finding = _expect_finding(find_duplicates_across_parts(context(rows, [(0, 1, 0.9), (0, 2, 1.0)])))
     assert (finding.severity, finding.rows) == ("block", (0, 1))
     assert "1 pairs" in finding.sentence
-    _clear(find_duplicates_across_parts(context(rows, [(0, 2, 1.0)])))
+    _expect_clear(find_duplicates_across_parts(context(rows, [(0, 2, 1.0)])))
 
 
 def test_without_parts_nothing_can_leak(context: Build) -> None:
     for check in (find_duplicates_across_parts, find_patients_across_parts):
-        outcome = _clear(check(context(PLAIN, [(0, 1, 1.0)])))
+        outcome = _expect_clear(check(context(PLAIN, [(0, 1, 1.0)])))
         assert not outcome.applicable
 
 
-def test_a_row_in_no_part_does_not_leak(context: Build) -> None:
-    _clear(
+def test_a_row_without_a_part_does_not_leak(context: Build) -> None:
+    _expect_clear(
         find_duplicates_across_parts(context([{"split": "train"}, {}, {"split": "test"}], [(0, 1, 1.0), (1, 2, 1.0)]))
     )
 
@@ -79,66 +79,69 @@ def test_a_row_in_no_part_does_not_leak(context: Build) -> None:
     ],
     ids=["number", "Kaggle", "NIH", "ieee8023"],
 )
-def test_a_person_in_two_parts_is_known_by_number_or_name(
+def test_a_patient_in_two_parts_is_found_by_number_or_file_name(
     context: Build, one: dict[str, str], other: dict[str, str], why: str
 ) -> None:
     rows = [{**one, "split": "train"}, {**other, "split": "validation"}, {"split": "test"}]
-    finding = _found(find_patients_across_parts(context(rows)))
+    finding = _expect_finding(find_patients_across_parts(context(rows)))
     assert finding.severity == "block"
     assert [case.rows for case in finding.cases] == [(0, 1)]
     assert why in finding.cases[0].says
 
 
-def test_a_person_is_met_again_through_a_shared_picture(context: Build) -> None:
-    """Row 0 has no number; it is a copy of row 1, whose patient has another picture in test."""
+def test_a_patient_in_two_parts_is_found_by_a_shared_picture(context: Build) -> None:
+    """Row 0 has no patient number. It is a copy of row 1, whose patient has another picture in test."""
     rows = [
         {"split": "train", "source": "radiography"},
         {"source": "kaggle", "patient_id": "person1"},
         {"split": "test", "source": "kaggle", "patient_id": "person1"},
     ]
-    finding = _found(find_patients_across_parts(context(rows, [(0, 1, 0.95)])))
+    finding = _expect_finding(find_patients_across_parts(context(rows, [(0, 1, 0.95)])))
     assert finding.rows == (0, 2)
 
 
 @pytest.mark.parametrize("name", ["IM-0001-0001.jpeg", "20200312_001.png", "person.png", "xperson1_virus_2.png"])
-def test_common_names_are_nobody(name: str) -> None:
+def test_common_file_names_name_no_patient(name: str) -> None:
     assert patient_in_name(name) is None
 
 
-def test_one_exposure_under_two_labels_blocks(context: Build) -> None:
+def test_one_exposure_with_two_labels_blocks(context: Build) -> None:
     rows = [{"label": "normal"}, {"label": "pneumonia"}, {"label": "covid-19"}]
-    finding = _found(find_label_conflicts(context(rows, [(0, 1, 0.97), (0, 2, 0.7)])))
-    assert (finding.severity, finding.rows) == ("block", (0, 1))  # alike, but not one exposure: two studies may differ
-    _clear(find_label_conflicts(context(rows, [(0, 2, 0.7)])))
+    finding = _expect_finding(find_label_conflicts(context(rows, [(0, 1, 0.97), (0, 2, 0.7)])))
+    assert (finding.severity, finding.rows) == (
+        "block",
+        (0, 1),
+    )  # row 2 is similar but not the same exposure: two studies may differ in label
+    _expect_clear(find_label_conflicts(context(rows, [(0, 2, 0.7)])))
 
 
-def test_sets_that_share_images_are_measured_and_their_ancestors_named(context: Build) -> None:
+def test_shared_images_are_measured_and_the_common_ancestors_named(context: Build) -> None:
     rows = [
         {"source": "radiography", "label": "viral-pneumonia"},
         {"source": "kaggle-pneumonia", "label": "viral-pneumonia"},
         {"source": "kaggle-pneumonia", "label": "viral-pneumonia"},
     ]
-    finding = _found(find_shared_images(context(rows, [(0, 1, 0.9)])))
+    finding = _expect_finding(find_shared_images(context(rows, [(0, 1, 0.9)])))
     assert "measured" in finding.sentence
     assert "Chowdhury" in finding.sentence
     assert finding.numbers["kaggle-pneumonia, Viral pneumonia: also in radiography"].value == 0.5
-    unknown = _found(find_shared_images(context([{"source": "a"}, {"source": "b"}], [(0, 1, 0.9)])))
+    unknown = _expect_finding(find_shared_images(context([{"source": "a"}, {"source": "b"}], [(0, 1, 0.9)])))
     assert "no common ancestor" in unknown.sentence
 
 
-def test_ancestors_that_are_not_here_are_inferred(context: Build) -> None:
-    finding = _found(
+def test_absent_ancestors_are_inferred(context: Build) -> None:
+    finding = _expect_finding(
         find_known_ancestors(context([{"source": "radiography", "label": "covid-19"}, {"source": "mine"}]))
     )
     assert finding.severity == "note"
     assert finding.sentence.startswith("Inferred")
     assert "covid-chestxray-dataset" in finding.sentence
-    assert "children" not in finding.sentence  # no viral pneumonia is here
+    assert "children" not in finding.sentence  # there is no viral pneumonia in the data
     assert finding.rows == (0,)
-    _clear(find_known_ancestors(context([{"source": "mine"}])))
+    _expect_clear(find_known_ancestors(context([{"source": "mine"}])))
 
 
-def test_kinship_goes_through_a_set_that_is_not_here() -> None:
+def test_common_ancestry_may_go_through_an_absent_set() -> None:
     assert [(step.child, step.parent) for step in common_ancestry("radiography", "nih")] == [
         ("radiography", "rsna"),
         ("rsna", "nih"),
@@ -155,27 +158,27 @@ def test_a_label_from_one_source_is_not_identifiable(context: Build) -> None:
         {"source": "b", "label": "pneumonia"},
         {"source": "a", "label": "pneumonia"},
     ]
-    finding = _found(find_one_source_labels(context(rows)))
+    finding = _expect_finding(find_one_source_labels(context(rows)))
     assert finding.confounds
     assert "COVID-19 only from a; Normal only from b" in finding.sentence
     assert "COVID-19 and Normal share no source" in finding.sentence
     assert "Pneumonia share" not in finding.sentence
-    _clear(find_one_source_labels(context([{"source": "a"}, {"source": "b"}])))
+    _expect_clear(find_one_source_labels(context([{"source": "a"}, {"source": "b"}])))
 
 
-def _cohort(telling: float, size: int = 240) -> list[dict[str, Any]]:
-    """Two labels, two sources; the source follows from the label in ``telling`` of the images."""
+def _cohort(dependent_share: float, size: int = 240) -> list[dict[str, Any]]:
+    """Return rows of two labels and two sources; the source follows from the label in ``dependent_share`` of them."""
     random = np.random.default_rng(0)
     rows = []
     for number in range(size):
         label = number % 2
-        source = label if random.random() < telling else random.integers(2)
+        source = label if random.random() < dependent_share else random.integers(2)
         rows.append({"source": "ab"[source], "label": ("normal", "covid-19")[label], "bits": 8 + 8 * (number % 3 == 0)})
     return rows
 
 
-def test_a_source_that_tells_the_label_confounds(context: Build) -> None:
-    finding = _found(guess_label_from_metadata(context(_cohort(0.8))))
+def test_a_source_that_predicts_the_label_confounds(context: Build) -> None:
+    finding = _expect_finding(guess_label_from_metadata(context(_cohort(0.8))))
     assert finding.confounds
     assert finding.severity == "warn"
     assert finding.chance == 0.5
@@ -188,44 +191,44 @@ def test_a_source_that_tells_the_label_confounds(context: Build) -> None:
     assert "p ≤ 0.005" in source.note
 
 
-def test_a_source_that_does_not_is_clear(context: Build) -> None:
-    outcome = _clear(guess_label_from_metadata(context(_cohort(0.0))))
+def test_a_source_that_does_not_predict_the_label_is_clear(context: Build) -> None:
+    outcome = _expect_clear(guess_label_from_metadata(context(_cohort(0.0))))
     assert outcome.applicable
 
 
-def test_mean_grey_is_shown_and_not_held_against_the_data(context: Build) -> None:
+def test_mean_grey_is_reported_and_does_not_confound(context: Build) -> None:
     rows = _cohort(0.0)
     grey = [{"mean": 0.3 + 0.2 * (row["label"] == "normal")} for row in rows]
     outcome = guess_label_from_metadata(context(rows, facts=grey))
     assert not (isinstance(outcome, Finding) and outcome.confounds)
 
 
-def test_ages_that_are_stated_are_counted_with_an_interval(context: Build) -> None:
+def test_stated_ages_are_counted_with_an_interval(context: Build) -> None:
     rows = [{"label": "normal", "age": 3.0 + 50 * (number % 10 == 0)} for number in range(40)]
     rows += [{"label": "covid-19", "age": 60.0} for _ in range(40)]
-    finding = _found(compare_ages(context(rows)))
+    finding = _expect_finding(compare_ages(context(rows)))
     assert finding.confounds
     assert finding.numbers["Normal"].value == 0.9
     assert finding.numbers["COVID-19"].value == 0.0
     assert len(finding.rows) == 36
-    _clear(compare_ages(context([{"label": row["label"], "age": 50.0} for row in rows])))
-    assert not _clear(compare_ages(context(PLAIN))).applicable
+    _expect_clear(compare_ages(context([{"label": row["label"], "age": 50.0} for row in rows])))
+    assert not _expect_clear(compare_ages(context(PLAIN))).applicable
 
 
-def test_a_few_images_set_no_label_apart(context: Build) -> None:
+def test_ages_of_a_few_images_do_not_confound(context: Build) -> None:
     rows = [{"label": "normal", "age": 50.0} for _ in range(40)] + [{"label": "other", "age": 5.0} for _ in range(3)]
-    assert "Other finding 100%" in _clear(compare_ages(context(rows))).sentence
+    assert "Other finding 100%" in _expect_clear(compare_ages(context(rows))).sentence
 
 
-def test_what_a_publisher_says_of_ages_is_inferred_and_has_no_interval(context: Build) -> None:
+def test_ages_stated_by_a_publisher_are_inferred_and_have_no_interval(context: Build) -> None:
     rows = [{"source": "radiography", "label": label} for label in ("viral-pneumonia", "normal")]
-    finding = _found(compare_ages(context(rows)))
+    finding = _expect_finding(compare_ages(context(rows)))
     assert finding.sentence.startswith("Inferred")
     assert "Viral pneumonia all (inferred)" in finding.sentence
     assert finding.numbers == {}
 
 
-def test_copies_that_groups_hold_together_are_only_noted(context: Build) -> None:
+def test_copies_in_one_part_are_only_noted(context: Build) -> None:
     rows = [{"split": "train"}, {"split": "train"}, {"split": "test"}]
-    finding = _found(find_copies_within(context(rows, [(0, 1, 0.95), (0, 2, 0.95), (1, 2, 0.7)])))
+    finding = _expect_finding(find_copies_within(context(rows, [(0, 1, 0.95), (0, 2, 0.95), (1, 2, 0.7)])))
     assert (finding.severity, finding.rows) == ("note", (0, 1))

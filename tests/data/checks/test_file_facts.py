@@ -1,4 +1,4 @@
-"""What is read off a file, against what the file was made with."""
+"""Facts measured on files, against the settings with which the files were written."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def _texture(draw: Draw, folder: Path, side: int = 128) -> NDArray[np.uint8]:
 
 
 @pytest.mark.parametrize("quality", [20, 60, 75, 90, 95])
-def test_the_quality_is_the_one_that_pillow_was_told(tmp_path: Path, draw: Draw, quality: int) -> None:
+def test_the_jpeg_quality_is_the_one_given_to_pillow(tmp_path: Path, draw: Draw, quality: int) -> None:
     Image.fromarray(_texture(draw, tmp_path)).save(tmp_path / "a.jpg", quality=quality)
     assert measure(tmp_path / "a.jpg")[0].quality == pytest.approx(quality, abs=1)
 
@@ -39,7 +39,7 @@ def test_borders_are_shares_of_the_side(tmp_path: Path, draw: Draw) -> None:
     assert small.shape == (64, 64)
 
 
-def test_a_light_frame_is_seen(tmp_path: Path, draw: Draw) -> None:
+def test_a_light_frame_is_detected(tmp_path: Path, draw: Draw) -> None:
     picture = np.minimum(_texture(draw, tmp_path, 100), 150)
     Image.fromarray(picture).save(tmp_path / "a.png")
     picture[[0, -1]] = 230

@@ -1,4 +1,4 @@
-"""Phantoms: the same from the same numbers, true to their masks, no hint of the label beside the lungs, marked."""
+"""Phantoms are reproducible, fit their masks, are marked as synthetic, and show the label only in the lungs."""
 
 from __future__ import annotations
 
@@ -41,23 +41,23 @@ def test_the_anatomy_does_not_depend_on_the_size() -> None:
     assert (small ^ shrunk).sum() < 0.03 * small.sum()
 
 
-def test_lungs_are_darker_than_what_lies_about_them() -> None:
+def test_lungs_are_darker_than_their_surroundings() -> None:
     from scipy.ndimage import binary_dilation, label
 
     for index, source in enumerate(SOURCES):
         phantom = draw(4, index, "normal", 128, source)
         pieces, _ = label(phantom.lung_mask)
         areas = np.sort(np.bincount(pieces[phantom.lung_mask]))[::-1]
-        assert areas[1] > 0.5 * areas[0]  # two lungs, of much the same size
+        assert areas[1] > 0.5 * areas[0]  # two lungs of similar size
         assert areas[2:].sum() < 5  # pixels cut off in the sharp angles
-        about = binary_dilation(phantom.lung_mask, iterations=8) & ~phantom.lung_mask
-        assert phantom.pixels[phantom.lung_mask].mean() < phantom.pixels[about].mean() - 0.1
+        surroundings = binary_dilation(phantom.lung_mask, iterations=8) & ~phantom.lung_mask
+        assert phantom.pixels[phantom.lung_mask].mean() < phantom.pixels[surroundings].mean() - 0.1
         share = phantom.lung_mask.mean()
         assert 0.15 < share < 0.45
 
 
 @pytest.mark.parametrize("label", ABNORMAL)
-def test_an_opacity_whitens_its_mask_and_nothing_else(label: str) -> None:
+def test_an_opacity_brightens_only_its_mask(label: str) -> None:
     for index in range(8):
         sick, well = draw(5, index, label, 96), draw(5, index, "normal", 96)
         rise = sick.pixels - well.pixels
@@ -69,9 +69,9 @@ def test_an_opacity_whitens_its_mask_and_nothing_else(label: str) -> None:
     assert not well.opacity_mask.any()
 
 
-def test_the_patterns_are_where_they_should_be() -> None:
+def test_opacities_are_in_the_places_typical_of_their_disease() -> None:
     def sides(label: str) -> np.ndarray:
-        """Share of images with an opacity in the image's left and right half."""
+        """Return for each image whether its left and its right half have an opacity."""
         masks = np.array([draw(6, index, label, 64).opacity_mask for index in range(30)])
         return np.stack([masks[:, :, :32].any(axis=(1, 2)), masks[:, :, 32:].any(axis=(1, 2))], axis=1)
 
@@ -92,13 +92,13 @@ def test_severity_varies_and_some_are_subtle() -> None:
     assert (severities > 0.7).any()
 
 
-def test_the_heart_lies_to_the_images_right() -> None:
+def test_the_heart_is_on_the_right_of_the_image() -> None:
     for index in range(10):
         lungs = draw(8, index, "normal", 128).lung_mask
         rows = np.flatnonzero(lungs.any(axis=1))
 
         def middle(share: float, lungs: np.ndarray = lungs, rows: np.ndarray = rows) -> float:
-            """Column halfway between the lungs, at a share of the way from apex to base."""
+            """Return the column halfway between the lungs, at a share of the way from apex to base."""
             columns = np.flatnonzero(lungs[rows[0] + round(share * np.ptp(rows))])
             gap = np.argmax(np.diff(columns))
             return float(columns[gap] + columns[gap + 1]) / 2
@@ -126,12 +126,12 @@ def test_sources_look_different() -> None:
     lungs = images[0].lung_mask
     assert all(np.array_equal(image.lung_mask, lungs) for image in images)  # the same patient in the same pose
     for one, other in combinations(images, 2):
-        # Far more than noise, and beyond a change of brightness: that alone would correlate fully.
+        # The difference is far more than noise and than a change of brightness, which alone would correlate fully.
         assert np.abs(one.pixels - other.pixels).mean() > 0.02
         assert _correlation(one.pixels, other.pixels) < 0.995
 
 
-def test_every_phantom_carries_the_same_word() -> None:
+def test_every_phantom_has_the_same_stamp() -> None:
     black, white = stamp(np.zeros((96, 96), np.float32)), stamp(np.ones((96, 96), np.float32))
     plate = black == white
     assert plate.sum() > 200
@@ -154,13 +154,13 @@ def test_every_phantom_carries_the_same_word() -> None:
         ({"seed": -1}, "negative"),
     ],
 )
-def test_what_cannot_be_drawn_is_refused(wrong: dict[str, Any], named: str) -> None:
-    given: dict[str, Any] = {"seed": 0, "index": 0, "label": "normal", **wrong}
+def test_a_phantom_with_invalid_arguments_is_refused(wrong: dict[str, Any], named: str) -> None:
+    arguments: dict[str, Any] = {"seed": 0, "index": 0, "label": "normal", **wrong}
     with pytest.raises((LabelError, UsageError), match=named):
-        draw(**given)
+        draw(**arguments)
 
 
-def test_a_set_is_whole_and_grouped_by_patient(phantom_set: Manifest) -> None:
+def test_a_set_is_complete_and_grouped_by_patient(phantom_set: Manifest) -> None:
     table = phantom_set.table
     assert table.groupby("label").patient_id.nunique().to_dict() == {
         "covid-19": 12,
@@ -207,7 +207,7 @@ def test_the_label_shows_only_in_the_lungs(tmp_path: Path) -> None:
     assert by_source.max() == by_source.min()
 
 
-def test_a_shortcut_on_request(tmp_path: Path) -> None:
+def test_a_shortcut_ties_the_label_to_the_source(tmp_path: Path) -> None:
     manifest = write_set(tmp_path, 4, ("covid-19", "normal"), size=32, shortcut=1.0)
     assert manifest.table.groupby("label").source.unique().map(list).to_dict() == {
         "covid-19": ["synthetic-a"],
@@ -222,7 +222,7 @@ def test_the_manifest_moves_with_its_folder(tmp_path: Path) -> None:
     assert all(path.is_file() for path in read_manifest(tmp_path / "there" / "manifest.parquet").paths())
 
 
-def test_a_folder_that_is_not_empty_is_left_alone(tmp_path: Path) -> None:
+def test_a_folder_that_is_not_empty_is_refused(tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UsageError, match="not empty"):
         write_set(tmp_path, 1, ("normal",), size=32)
@@ -238,16 +238,16 @@ def test_dicom_holds_the_same_picture(tmp_path: Path) -> None:
     kinds, uids = set(), set()
     for path, row in zip(manifest.paths(), manifest.table.to_dict("records"), strict=True):
         ds = pydicom.dcmread(path)
-        # An independent reading of the greyscale chain: full-range window, MONOCHROME1 shows the lowest value white.
+        # Compute the greyscale chain independently: full-range window; MONOCHROME1 shows the lowest value white.
         grey = ds.pixel_array / 4095
         grey = 1 - grey if ds.PhotometricInterpretation == "MONOCHROME1" else grey
         png = np.asarray(Image.open(tmp_path / "images" / f"{path.stem}.png")) / 65535
         half_a_step = 0.5 / 4095 + 0.5 / 65535 + 1e-6
         assert np.abs(grey - png).max() <= half_a_step
-        ours = read(path)
-        assert np.abs(ours.pixels - png).max() <= half_a_step
-        assert ours.metadata["view"] == row["view"].split()[0]
-        assert (ours.metadata["sex"], ours.metadata["age"]) == (row["sex"], row["age"])
+        radiograph = read(path)
+        assert np.abs(radiograph.pixels - png).max() <= half_a_step
+        assert radiograph.metadata["view"] == row["view"].split()[0]
+        assert (radiograph.metadata["sex"], radiograph.metadata["age"]) == (row["sex"], row["age"])
         kinds.add(ds.PhotometricInterpretation)
         uids |= {ds.SOPInstanceUID, ds.StudyInstanceUID, ds.SeriesInstanceUID}
         assert all(uid.is_valid for uid in (ds.SOPInstanceUID, ds.StudyInstanceUID, ds.SeriesInstanceUID))
@@ -266,7 +266,7 @@ def test_dicom_holds_the_same_picture(tmp_path: Path) -> None:
     assert len(uids) == 3 * len(manifest)
 
 
-def test_the_command(tmp_path: Path) -> None:
+def test_the_command_writes_a_set_and_reports_it(tmp_path: Path) -> None:
     import typer
     from typer.testing import CliRunner
 
@@ -274,12 +274,12 @@ def test_the_command(tmp_path: Path) -> None:
 
     app = typer.Typer()
     app.command()(phantoms)
-    asked = [str(tmp_path / "set"), "--per-class", "2", "--labels", "normal, covid-19", "--size", "32"]
-    result = CliRunner().invoke(app, [*asked, "--json"])
+    options = [str(tmp_path / "set"), "--per-class", "2", "--labels", "normal, covid-19", "--size", "32"]
+    result = CliRunner().invoke(app, [*options, "--json"])
     assert result.exit_code == 0
-    told = json.loads(result.stdout)
-    table = read_manifest(told["manifest"]).table
-    assert told["images"] == len(table)
-    assert told["labels"]["covid-19"]["images"] == (table.label == "covid-19").sum()
-    assert isinstance(CliRunner().invoke(app, asked).exception, UsageError)
-    assert CliRunner().invoke(app, [*asked, "--force"]).exit_code == 0
+    summary = json.loads(result.stdout)
+    table = read_manifest(summary["manifest"]).table
+    assert summary["images"] == len(table)
+    assert summary["labels"]["covid-19"]["images"] == (table.label == "covid-19").sum()
+    assert isinstance(CliRunner().invoke(app, options).exception, UsageError)
+    assert CliRunner().invoke(app, [*options, "--force"]).exit_code == 0

@@ -1,4 +1,4 @@
-"""Darwin files: tags become columns by explicit tables, polygons become masks, and what stays out has a reason."""
+"""Darwin files: tags become columns by explicit tables, polygons become masks, and each omission has a reason."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _polygon(name: str, *rings: list[tuple[int, int]]) -> dict[str, Any]:
 
 @pytest.fixture
 def v7(tmp_path: Path) -> Path:
-    """Folder with ``images`` and an empty ``annotations``."""
+    """A folder with ``images`` and an empty ``annotations``."""
     for number, name in enumerate("abcde"):
         (tmp_path / "images").mkdir(exist_ok=True)
         pixels = np.random.default_rng(number).integers(0, 255, (24, 20), np.uint8)
@@ -53,8 +53,8 @@ def _annotate(v7: Path, image: str, *tags: str, shapes: tuple[Any, ...] = (), si
 
 
 def _scan(v7: Path, **options: Any) -> Listing:
-    chosen = ImportOptions(images=v7 / "images", **options)
-    return SOURCES.get("darwin").list_images(v7 / "annotations", chosen)
+    import_options = ImportOptions(images=v7 / "images", **options)
+    return SOURCES.get("darwin").list_images(v7 / "annotations", import_options)
 
 
 def test_tags_become_columns(v7: Path) -> None:
@@ -70,13 +70,13 @@ def test_tags_become_columns(v7: Path) -> None:
     ]
 
 
-def test_a_child_of_kermanys_set_keeps_the_patient_of_its_name(v7: Path) -> None:
+def test_a_child_of_kermanys_set_gets_the_patient_from_its_file_name(v7: Path) -> None:
     (v7 / "images/a.png").rename(v7 / "images/person7_virus_12.jpeg")
     _annotate(v7, "person7_virus_12.jpeg", "Viral Pneumonia", shapes=(_polygon("Lung", LUNG),))
     assert _scan(v7).rows[0].patient_id == "person7"
 
 
-def test_slices_laterals_and_orphans_are_listed_with_their_reason(v7: Path) -> None:
+def test_slices_laterals_and_files_without_a_partner_are_listed_with_their_reason(v7: Path) -> None:
     lung = (_polygon("Lung", LUNG),)
     _annotate(v7, "a.png", "COVID-19", "View/PA", shapes=lung)
     _annotate(v7, "b.png", "COVID-19", "View/Lateral")
@@ -97,7 +97,7 @@ def test_slices_laterals_and_orphans_are_listed_with_their_reason(v7: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("tags", "wanted"),
+    ("tags", "expected"),
     [
         (["Viral Pneumonia", "COVID-19"], ("covid-19", "COVID-19, Viral Pneumonia")),
         (["ARDS", "Streptococcus"], ("bacterial-pneumonia", "Streptococcus, ARDS")),
@@ -108,11 +108,11 @@ def test_slices_laterals_and_orphans_are_listed_with_their_reason(v7: Path) -> N
         (["X-ray", "Viral"], (None, "")),
     ],
 )
-def test_covid_wins_then_the_more_specific_tag(tags: list[str], wanted: tuple[str | None, str]) -> None:
-    assert label_from_tags(tags, DISEASES) == wanted
+def test_covid_has_precedence_then_the_more_specific_tag(tags: list[str], expected: tuple[str | None, str]) -> None:
+    assert label_from_tags(tags, DISEASES) == expected
 
 
-def test_an_unknown_tag_is_refused_mapped_or_dropped_when_told(v7: Path) -> None:
+def test_an_unknown_tag_is_refused_or_by_option_mapped_or_dropped(v7: Path) -> None:
     _annotate(v7, "a.png", "COVID-19", "View/PA")
     _annotate(v7, "b.png", "Viral Pneumonja", "View/PA")
     with pytest.raises(LabelError, match=r"tags 'Viral Pneumonja' \(1 in all\)\. Did you mean 'Viral Pneumonia'"):
@@ -129,7 +129,7 @@ def test_an_unknown_tag_is_refused_mapped_or_dropped_when_told(v7: Path) -> None
         (("COVID-19", "View/Oblique"), r"a\.json, tag View: has 'Oblique'"),
     ],
 )
-def test_facts_that_contradict_themselves_are_refused(v7: Path, tags: tuple[str, ...], message: str) -> None:
+def test_contradicting_tags_are_refused(v7: Path, tags: tuple[str, ...], message: str) -> None:
     _annotate(v7, "a.png", *tags, shapes=(_polygon("Lung", LUNG),))
     with pytest.raises(ManifestError, match=message):
         _scan(v7)
@@ -139,13 +139,13 @@ def test_facts_that_contradict_themselves_are_refused(v7: Path, tags: tuple[str,
     "content",
     ["", "[]", '{"image": {"width": 1}}', '{"version": "2.0", "item": {}, "annotations": []}'],
 )
-def test_what_is_no_darwin_1_file_is_named(tmp_path: Path, content: str) -> None:
+def test_a_file_that_is_not_darwin_1_is_named(tmp_path: Path, content: str) -> None:
     (tmp_path / "x.json").write_text(content)
     with pytest.raises(ManifestError, match=r"x\.json: is not a Darwin 1\.0 annotation file"):
         read_annotation(tmp_path / "x.json", "x.json")
 
 
-def test_the_images_folder_is_needed_and_an_image_is_annotated_once(v7: Path) -> None:
+def test_the_images_folder_is_required_and_an_image_is_annotated_once(v7: Path) -> None:
     with pytest.raises(UsageError, match="--images DIR"):
         SOURCES.get("darwin").list_images(v7 / "annotations", ImportOptions())
     _annotate(v7, "a.png", "COVID-19", "View/PA")
@@ -154,7 +154,7 @@ def test_the_images_folder_is_needed_and_an_image_is_annotated_once(v7: Path) ->
         _scan(v7)
 
 
-def test_masks_have_the_drawn_areas_and_move_with_their_folder(v7: Path) -> None:
+def test_masks_have_the_areas_of_the_polygons_and_move_with_their_folder(v7: Path) -> None:
     ignore = _polygon("Ignore", [(10, 10), (14, 10), (14, 14), (10, 14)])
     _annotate(v7, "a.png", "COVID-19", "View/PA", shapes=(_polygon("Lung", LUNG, HEART), _polygon("Lung", LUNG)))
     _annotate(v7, "b.png", "COVID-19", "View/PA", shapes=(_polygon("Lung", LUNG, HEART), ignore))
@@ -164,7 +164,7 @@ def test_masks_have_the_drawn_areas_and_move_with_their_folder(v7: Path) -> None
     options = ImportOptions(images=v7 / "images", masks=v7 / "drawn", min_side=20)
     manifest, report = import_source(SOURCES.get("darwin"), v7 / "annotations", options)
     lungs = [None if path is None else read_mask(path) for path in manifest.mask_paths("lung_mask")]
-    # Two polygons are connected_components, so the hole of the first is filled by the second; the size is the image's.
+    # Two polygons are joined, so the second fills the hole of the first. The size of the mask is that of the image.
     assert [None if mask is None else int(mask.sum()) for mask in lungs] == [20, 16, 80, 40, None]
     assert {mask.shape for mask in lungs if mask is not None} == {(24, 20)}
     assert [path is not None for path in manifest.mask_paths("ignore_mask")] == [False, True, False, False, False]

@@ -1,4 +1,4 @@
-"""A tree of DICOM files: chest radiographs with a label come in, under other numbers; all else has a reason."""
+"""A tree of DICOM files: chest radiographs with a label are imported under pseudonyms; other files have a reason."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Make = Callable[..., None]
 
 @pytest.fixture
 def make(tmp_path: Path) -> Make:
-    """Write a file: ``make("a/b", "1.2.3", Modality="DX")``; a tag of None is left out."""
+    """A function that writes a file: ``make("a/b", "1.2.3", Modality="DX")``; a tag of None is left out."""
 
     def write(name: str, uid: str, **tags: Any) -> None:
         meta = FileMetaDataset()
@@ -74,7 +74,7 @@ def _scan(folder: Path, table: Path, **options: Any) -> Listing:
     return SOURCES.get("dicom").list_images(folder / "tree", ImportOptions(table=table, **options))
 
 
-def test_a_chest_radiograph_comes_in_without_the_patient(tmp_path: Path, make: Make) -> None:
+def test_a_chest_radiograph_is_imported_without_the_patients_identity(tmp_path: Path, make: Make) -> None:
     make("DISK1/IM000001", "1.2.1")
     make("DISK1/IM000002", "1.2.2", StudyInstanceUID="1.2.1.9", ViewPosition="AP")
     make("DISK2/x.dcm", "1.2.3", PatientID="MRN-4712", BodyPartExamined=None, ViewPosition="")
@@ -94,7 +94,7 @@ def test_a_chest_radiograph_comes_in_without_the_patient(tmp_path: Path, make: M
         assert secret not in written
 
 
-def test_everything_else_is_listed_with_its_reason(tmp_path: Path, make: Make) -> None:
+def test_other_files_are_listed_with_their_reason(tmp_path: Path, make: Make) -> None:
     make("kept", "1.2.1")
     make("ct", "1.2.2", Modality="CT")
     make("hand", "1.2.3", BodyPartExamined="HAND")
@@ -119,7 +119,7 @@ def test_everything_else_is_listed_with_its_reason(tmp_path: Path, make: Make) -
     }
 
 
-def test_more_can_be_asked_for(tmp_path: Path, make: Make) -> None:
+def test_options_import_more_views_modalities_and_body_parts(tmp_path: Path, make: Make) -> None:
     make("lateral", "1.2.1", ViewPosition="RL")
     make("film", "1.2.2", Modality="OT", BodyPartExamined="THX")
     table = _labels(tmp_path, "1.2.1,normal", "1.2.2,normal")
@@ -138,7 +138,7 @@ def test_a_repeated_instance_is_an_error_that_names_both(tmp_path: Path, make: M
         _scan(tmp_path, table)
 
 
-def test_the_table_must_name_each_image_once_in_columns_it_has(tmp_path: Path, make: Make) -> None:
+def test_the_table_must_name_each_image_once_in_existing_columns(tmp_path: Path, make: Make) -> None:
     make("a", "1.2.1")
     with pytest.raises(ManifestError, match=r"labels\.csv, row 1: names '1\.2\.1' again; row 0 did"):
         _scan(tmp_path, _labels(tmp_path, "1.2.1,normal", "1.2.1,covid-19"))
@@ -152,16 +152,16 @@ def test_the_table_must_name_each_image_once_in_columns_it_has(tmp_path: Path, m
         _scan(tmp_path, _labels(tmp_path, "1.2.1,Covid"))
 
 
-def test_numbers_depend_on_the_key_and_without_one_on_the_files(tmp_path: Path, make: Make) -> None:
+def test_pseudonyms_depend_on_the_key_or_without_a_key_on_the_files(tmp_path: Path, make: Make) -> None:
     make("a", "1.2.1")
     table = _labels(tmp_path, "1.2.1,normal")
-    keyed = _scan(tmp_path, table, key=b"0123456789abcdef").rows[0].patient_id
+    pseudonym = _scan(tmp_path, table, key=b"0123456789abcdef").rows[0].patient_id
     first = _scan(tmp_path, table)
     assert first.rows[0].patient_id == _scan(tmp_path, table).rows[0].patient_id
     assert "without --key" in first.notes[0]
     make("b", "1.2.2")
     assert _scan(tmp_path, table).rows[0].patient_id != first.rows[0].patient_id
-    assert _scan(tmp_path, table, key=b"0123456789abcdef").rows[0].patient_id == keyed
+    assert _scan(tmp_path, table, key=b"0123456789abcdef").rows[0].patient_id == pseudonym
 
 
 def test_a_pseudonym_is_hmac_sha256() -> None:

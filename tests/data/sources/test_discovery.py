@@ -1,4 +1,4 @@
-"""A layout is one module: its file's name is its name, and nothing else lists it."""
+"""A source is one module with the name of the source; no other file lists it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ def test_every_module_of_the_folder_is_a_source():
     assert list(SOURCES) == ["csv", "darwin", "dicom", "folder", "ieee8023", "kaggle-pneumonia", "radiography"]
 
 
-def test_a_source_says_what_it_is():
+def test_every_source_has_a_summary():
     for name in SOURCES:
         assert SOURCES.get(name).summary

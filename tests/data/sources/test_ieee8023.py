@@ -1,4 +1,4 @@
-"""Findings, views and modality are chosen as they stand in the table; what is not chosen is listed."""
+"""Options select findings, views and modality by the terms of the table; other rows are listed with a reason."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def _scan(folder: Path, **options: tuple[str, ...]) -> Listing:
     return SOURCES.get("ieee8023").list_images(folder, ImportOptions(**options))  # type: ignore[arg-type]
 
 
-def _kept(listing: Listing) -> str:
+def _names(listing: Listing) -> str:
     return "".join(Path(row.image).stem for row in listing.rows)
 
 
 @pytest.mark.parametrize(
-    ("options", "wanted"),
+    ("options", "expected"),
     [
         ({}, "abcd"),
         ({"findings": ("COVID-19",)}, "bd"),
@@ -51,11 +51,13 @@ def _kept(listing: Listing) -> str:
         ({"modalities": ("X-ray",), "labels": ("covid-19",)}, "abcd"),
     ],
 )
-def test_findings_views_and_modality_by_list(cohen: Path, options: dict[str, tuple[str, ...]], wanted: str) -> None:
-    assert _kept(_scan(cohen, **options)) == wanted
+def test_options_select_findings_views_and_modality(
+    cohen: Path, options: dict[str, tuple[str, ...]], expected: str
+) -> None:
+    assert _names(_scan(cohen, **options)) == expected
 
 
-def test_every_row_and_image_that_stays_out_has_a_reason(cohen: Path) -> None:
+def test_every_omitted_row_and_image_has_a_reason(cohen: Path) -> None:
     listing = _scan(cohen, findings=("COVID-19",), views=("PA",))
     assert {Path(dropped.file).stem: dropped.reason for dropped in listing.dropped} == {
         "a": "finding 'COVID-19, ARDS', not among those asked for",
@@ -78,13 +80,13 @@ def test_every_row_and_image_that_stays_out_has_a_reason(cohen: Path) -> None:
         ({"views": ("pa",)}, r"--view 'pa': is unknown.*Views: PA, AP, AP Supine, L"),
     ],
 )
-def test_a_choice_that_cannot_be_met_is_refused(cohen: Path, options: dict[str, tuple[str, ...]], message: str) -> None:
+def test_an_impossible_selection_is_refused(cohen: Path, options: dict[str, tuple[str, ...]], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         _scan(cohen, **options)
 
 
 @pytest.mark.shared
-def test_the_real_set_holds_what_its_table_says(shared: Path) -> None:
+def test_the_real_set_agrees_with_its_table(shared: Path) -> None:
     listing = _scan(shared / "data/ieee8023", findings=("COVID-19",), views=("PA",))
     assert len(listing.rows) == 159
     assert len({row.patient_id for row in listing.rows}) == 114

@@ -1,4 +1,4 @@
-"""The documented commands for the sources that need more than a folder, as a user types them."""
+"""The documented commands for the sources that need more than a folder."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ def _json(*words: object) -> Any:
 
 
 @pytest.mark.shared
-def test_v7s_masks_for_ieee8023_one_row_a_file(shared: Path, tmp_path: Path) -> None:
-    # Of seven real files: reading all of them takes longer than a test may.
+def test_a_merge_adds_the_masks_of_v7_to_ieee8023(shared: Path, tmp_path: Path) -> None:
+    # The test uses seven real files: to read all of them takes too long for a test.
     annotations, cohen = tmp_path / "annotations", tmp_path / "ieee8023"
     annotations.mkdir()
     (cohen / "images").mkdir(parents=True)
@@ -34,7 +34,7 @@ def test_v7s_masks_for_ieee8023_one_row_a_file(shared: Path, tmp_path: Path) -> 
     for name in names:
         path = Path(shutil.copy(shared / "data/v7-darwin/annotations" / name, annotations))
         image = shared / "data/ieee8023/images" / json.loads(path.read_text())["image"]["original_filename"]
-        if image.is_file():  # the CT slices have none
+        if image.is_file():  # CT slices have no image
             shutil.copy(image, cohen / "images")
     images = sum(1 for _ in (cohen / "images").iterdir())
 
@@ -63,7 +63,7 @@ def test_a_key_file_must_hold_a_secret(tmp_path: Path) -> None:
         _json(*words, tmp_path / "key")
 
 
-def test_options_of_other_sources_are_refused_by_their_names(tmp_path: Path) -> None:
+def test_options_of_other_sources_are_refused(tmp_path: Path) -> None:
     for option, value in (("--labels", "x.csv"), ("--masks", "m"), ("--finding", "COVID-19"), ("--body-part", "CHEST")):
         with pytest.raises(UsageError, match=f"{option}: means nothing to the source 'folder'"):
             _json("import", "folder", tmp_path, option, value, "-o", tmp_path / "m.parquet")

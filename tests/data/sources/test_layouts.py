@@ -1,4 +1,4 @@
-"""Each layout gives the labels and patients that its publisher states, and a reason for everything it leaves out."""
+"""Each source gives the labels and patients that its publisher states, and a reason for each omitted file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pneumoscope.data.sources.kaggle_pneumonia import parse_name
 
 
 def _files(folder: Path, *names: str) -> Path:
-    """Make empty files: a source lists names, it reads no image."""
+    """Make empty files: a source lists names and reads no image."""
     for name in names:
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).touch()
@@ -30,7 +30,7 @@ def _dropped(listing: Listing) -> dict[str, str]:
     return {dropped.file: dropped.reason for dropped in listing.dropped}
 
 
-def test_radiography_with_masks_and_a_fourth_class(tmp_path: Path) -> None:
+def test_radiography_lists_masks_and_a_fourth_class(tmp_path: Path) -> None:
     _files(
         tmp_path,
         "COVID/images/COVID-1.png",
@@ -56,14 +56,14 @@ def test_radiography_with_masks_and_a_fourth_class(tmp_path: Path) -> None:
     }
 
 
-def test_radiography_refuses_a_folder_that_is_no_class(tmp_path: Path) -> None:
+def test_radiography_refuses_a_folder_that_is_not_a_class(tmp_path: Path) -> None:
     _files(tmp_path, "COVID/images/a.png", "Viral_Pneumonia/images/b.png")
     with pytest.raises(LabelError, match=r"Viral_Pneumonia: is not a class folder.*Did you mean 'Viral Pneumonia'"):
         _scan("radiography", tmp_path)
 
 
 @pytest.mark.parametrize(
-    ("name", "wanted"),
+    ("name", "expected"),
     [
         ("person1000_bacteria_2931.jpeg", ("person1000", "bacteria")),
         ("person1_virus_11.jpeg", ("person1", "virus")),
@@ -75,11 +75,11 @@ def test_radiography_refuses_a_folder_that_is_no_class(tmp_path: Path) -> None:
         ("xperson1_virus_11.jpeg", None),
     ],
 )
-def test_kaggle_names_state_patient_and_kind(name: str, wanted: tuple[str, str] | None) -> None:
-    assert parse_name(name) == wanted
+def test_kaggle_file_names_state_the_patient_and_the_kind(name: str, expected: tuple[str, str] | None) -> None:
+    assert parse_name(name) == expected
 
 
-def test_kaggle_lists_one_copy_and_names_the_rest(tmp_path: Path) -> None:
+def test_kaggle_lists_one_copy_and_names_the_others(tmp_path: Path) -> None:
     _files(
         tmp_path,
         "chest_xray/train/PNEUMONIA/person1_bacteria_1.jpeg",
@@ -92,7 +92,7 @@ def test_kaggle_lists_one_copy_and_names_the_rest(tmp_path: Path) -> None:
     listing = _scan("kaggle-pneumonia", tmp_path)
     assert Counter((row.label, row.patient_id) for row in listing.rows) == {
         ("bacterial-pneumonia", "person1"): 1,
-        ("viral-pneumonia", "person1"): 1,  # the same number in both kinds: taken as one patient, to be safe
+        ("viral-pneumonia", "person1"): 1,  # the same number in both kinds counts as one patient, to be safe
         ("normal", "NORMAL2-IM-1427"): 1,
     }
     assert len(listing.dropped) == 3
@@ -105,7 +105,7 @@ def test_kaggle_refuses_a_name_that_contradicts_its_folder(tmp_path: Path) -> No
         _scan("kaggle-pneumonia", tmp_path)
 
 
-def test_folder_maps_names_as_they_stand(tmp_path: Path) -> None:
+def test_folder_maps_whole_folder_names(tmp_path: Path) -> None:
     _files(tmp_path, "train/Sick/a.png", "test/Sick/deep/b.PNG", "normal/c.jpg", "normal/readme.md")
     listing = _scan("folder", tmp_path, mapping={"Sick": "pneumonia"})
     assert {(row.image, row.label, row.raw_label) for row in listing.rows} == {
@@ -124,12 +124,12 @@ def test_folder_maps_names_as_they_stand(tmp_path: Path) -> None:
         ({"Sick": "pneumonia", "Wel": "normal"}, r"--map Wel: there is no folder"),
     ],
 )
-def test_folder_refuses_what_it_would_have_to_guess(tmp_path: Path, mapping: dict[str, str], message: str) -> None:
+def test_folder_refuses_folders_without_a_known_label(tmp_path: Path, mapping: dict[str, str], message: str) -> None:
     with pytest.raises(LabelError, match=message):
         _scan("folder", _files(tmp_path, "Sick/a.png", "normal/b.png"), mapping=mapping)
 
 
-def test_folder_drops_unmapped_names_when_told(tmp_path: Path) -> None:
+def test_folder_drops_unmapped_names_by_option(tmp_path: Path) -> None:
     listing = _scan("folder", _files(tmp_path, "Sick/a.png", "normal/b.png"), drop_unmapped=True)
     assert [row.image for row in listing.rows] == ["normal/b.png"]
     assert _dropped(listing) == {"Sick/a.png": "folder 'Sick' has no label"}
@@ -160,7 +160,7 @@ def nih(tmp_path: Path) -> Path:
     return tmp_path / "labels.csv"
 
 
-def test_csv_takes_whole_terms_and_finds_images_by_name(nih: Path) -> None:
+def test_csv_maps_whole_terms_and_finds_images_by_name(nih: Path) -> None:
     listing = _scan("csv", nih, columns=NIH_COLUMNS, mapping=NIH_MAP, drop_unmapped=True)
     assert [(r.image, r.label, r.patient_id, r.age, r.sex, r.view) for r in listing.rows] == [
         ("images_001/images/1.png", "normal", "7", 58.0, "M", "PA"),
@@ -186,13 +186,15 @@ def test_csv_takes_whole_terms_and_finds_images_by_name(nih: Path) -> None:
         ({"images": Path("nowhere")}, UsageError, r"--images nowhere: there is no such folder"),
     ],
 )
-def test_csv_refuses_by_name(nih: Path, change: dict[str, object], kind: type[PneumoscopeError], message: str) -> None:
+def test_csv_names_what_it_refuses(
+    nih: Path, change: dict[str, object], kind: type[PneumoscopeError], message: str
+) -> None:
     options = {"columns": NIH_COLUMNS, "mapping": NIH_MAP, **change}
     with pytest.raises(kind, match=message):
         _scan("csv", nih, **options)
 
 
-def test_csv_needs_every_image_unless_told(nih: Path) -> None:
+def test_csv_needs_every_image_unless_an_option_drops_them(nih: Path) -> None:
     (nih.parent / "images_001/images/1.png").unlink()
     options = {"columns": NIH_COLUMNS, "mapping": {**NIH_MAP, "Effusion|Pneumonia": "pneumonia"}}
     with pytest.raises(ManifestError, match=r"1 images are not under .*'1\.png'.*--drop-missing"):
@@ -200,7 +202,7 @@ def test_csv_needs_every_image_unless_told(nih: Path) -> None:
     assert len(_scan("csv", nih, **options, drop_missing=True).rows) == 2
 
 
-def test_csv_refuses_an_image_that_is_named_twice_or_ambiguous(nih: Path) -> None:
+def test_csv_refuses_a_repeated_or_ambiguous_image(nih: Path) -> None:
     options = {"columns": NIH_COLUMNS, "mapping": NIH_MAP, "drop_unmapped": True}
     _files(nih.parent, "images_003/images/1.png")
     with pytest.raises(ManifestError, match=r"row 0: '1\.png' names 2 files"):
@@ -255,13 +257,13 @@ def test_ieee8023_refuses_a_finding_that_its_table_lacks(cohen: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "wanted"), [("65", 65), ("058Y", 58), ("018M", 1.5), ("010D", 10 / 365.25), ("", None), ("?", None)]
+    ("cell", "expected"), [("65", 65), ("058Y", 58), ("018M", 1.5), ("010D", 10 / 365.25), ("", None), ("?", None)]
 )
-def test_ages_are_years_or_dicom_age_strings(cell: str, wanted: float | None) -> None:
-    assert parse_age(cell, "here") == pytest.approx(wanted)
+def test_ages_are_years_or_dicom_age_strings(cell: str, expected: float | None) -> None:
+    assert parse_age(cell, "here") == pytest.approx(expected)
 
 
-def test_an_option_that_means_nothing_to_a_source_is_refused(tmp_path: Path) -> None:
+def test_an_option_of_another_source_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="--map: means nothing to the source 'radiography'"):
         _scan("radiography", tmp_path, mapping={"a": "normal"})
 
@@ -275,7 +277,7 @@ def test_an_empty_folder_and_an_unknown_source_are_errors(tmp_path: Path) -> Non
 
 @pytest.mark.shared
 @pytest.mark.parametrize(
-    ("source", "path", "wanted"),
+    ("source", "path", "expected"),
     [
         (
             "radiography",
@@ -289,7 +291,7 @@ def test_an_empty_folder_and_an_unknown_source_are_errors(tmp_path: Path) -> Non
         ),
     ],
 )
-def test_the_real_sets_are_whole(shared: Path, source: str, path: str, wanted: dict[str, int]) -> None:
+def test_the_real_sets_are_complete(shared: Path, source: str, path: str, expected: dict[str, int]) -> None:
     listing = _scan(source, shared / "data" / path)
-    assert Counter(row.label for row in listing.rows) == wanted
+    assert Counter(row.label for row in listing.rows) == expected
     assert listing.dropped == []

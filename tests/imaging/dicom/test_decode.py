@@ -1,4 +1,4 @@
-"""DICOM: the codecs against pydicom's sample files, the refusals, the metadata, and one real chest radiograph."""
+"""DICOM: codecs against pydicom's sample files, refusals, metadata and real radiographs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pneumoscope.imaging.read import decode, read
 pydicom = pytest.importorskip("pydicom")
 P12 = make.pattern(12)
 
-# Samples that come inside the pydicom package. The grey ones are of other modalities; the test changes that tag.
+# The pydicom package contains these samples. The grey ones are of other modalities; the test changes that tag.
 GREY = ("JPEG2000.dcm", "JPEGLSNearLossless_16.dcm", "MR_small_RLE.dcm", "MR_small_bigendian.dcm", "image_dfl.dcm")
 COLOUR = (
     "SC_rgb_jpeg_gdcm.dcm",  # JPEG lossless
@@ -32,6 +32,7 @@ COLOUR = (
 
 
 def sample(name: str) -> Any:
+    """Return a sample of pydicom with the tags of a computed radiograph."""
     from pydicom.data import get_testdata_file
 
     dataset = get_testdata_file(name, read=True, download=False)
@@ -40,58 +41,58 @@ def sample(name: str) -> Any:
     return dataset
 
 
-def stored_again(dataset: Any) -> bytes:
+def encode_again(dataset: Any) -> bytes:
     buffer = BytesIO()
     dataset.save_as(buffer)
     return buffer.getvalue()
 
 
 @pytest.mark.parametrize("name", GREY)
-def test_grey_codecs_are_pydicoms(name: str) -> None:
+def test_grey_codecs_agree_with_pydicom(name: str) -> None:
     dataset = sample(name)
     for keyword in ("WindowCenter", "WindowWidth", "RescaleSlope", "RescaleIntercept", "PixelPaddingValue"):
         if keyword in dataset:
             del dataset[keyword]
     lowest = -(2 ** (dataset.BitsStored - 1)) if dataset.PixelRepresentation else 0
     reference = (dataset.pixel_array.astype(float) - lowest) / (2**dataset.BitsStored - 1)
-    np.testing.assert_allclose(decode(stored_again(dataset), name).pixels, reference, atol=1e-6)
+    np.testing.assert_allclose(decode(encode_again(dataset), name).pixels, reference, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", COLOUR)
-def test_colour_codecs_are_pydicoms(name: str) -> None:
+def test_colour_codecs_agree_with_pydicom(name: str) -> None:
     from pydicom.pixels import pixel_array
 
     dataset = sample(name)
     white = 2**dataset.BitsStored - 1
     reference = pixel_array(dataset) @ np.array([0.299, 0.587, 0.114]) / white
-    np.testing.assert_allclose(decode(stored_again(dataset), name).pixels, reference, atol=0.51 / white)
+    np.testing.assert_allclose(decode(encode_again(dataset), name).pixels, reference, atol=0.51 / white)
 
 
 @pytest.mark.parametrize("syntax", [encode.JPEG_LS, encode.JPEG_2000, encode.RLE, encode.DEFLATED, encode.BIG])
-def test_sign_survives_every_codec(syntax: str) -> None:
+def test_every_codec_keeps_the_sign(syntax: str) -> None:
     values = P12.repeat(2, 0).repeat(2, 1)
     data = dicom(values - 2048, 12, {"PixelRepresentation": 1}, syntax=syntax)
     np.testing.assert_allclose(decode(data, "x").pixels, values / 4095, atol=1e-6)
 
 
-def test_twelve_bit_jpeg() -> None:
+def test_a_12_bit_jpeg_agrees_with_pydicom() -> None:
     from pydicom.data import get_testdata_file
 
     dataset = get_testdata_file("JPGExtended.dcm", read=True, download=False)
     dataset.Modality, dataset.SOPClassUID = "CR", encode.CR_STORAGE
-    pixels = decode(stored_again(dataset), "x").pixels
+    pixels = decode(encode_again(dataset), "x").pixels
     np.testing.assert_allclose(pixels, dataset.pixel_array / 4095, atol=1e-6)
 
 
-def test_lossy_overshoot_stays_white_instead_of_wrapping_to_black() -> None:
-    """A 16-bit stream of 12-bit values, as some lossy coders write it; 4,100 is a rounding error above white."""
+def test_a_lossy_overshoot_is_white_and_does_not_wrap_to_black() -> None:
+    """Decode a 16-bit stream of 12-bit values, as some lossy coders write it. 4,100 is a rounding error above white."""
     values = np.full((64, 64), 4100)
     tags = {"BitsStored": 12, "HighBit": 11}
     data = dicom(values, 16, syntax=encode.JPEG_2000)
     dataset = pydicom.dcmread(BytesIO(data))
     for keyword, value in tags.items():
         setattr(dataset, keyword, value)
-    np.testing.assert_array_equal(decode(stored_again(dataset), "x").pixels, np.ones((64, 64), np.float32))
+    np.testing.assert_array_equal(decode(encode_again(dataset), "x").pixels, np.ones((64, 64), np.float32))
 
 
 def test_padding_outside_the_stored_bits_is_black() -> None:
@@ -103,7 +104,7 @@ def test_padding_outside_the_stored_bits_is_black() -> None:
     np.testing.assert_allclose(pixels[3:], P12[3:] / 4095, atol=1e-6)
 
 
-def test_view_code_stands_in_for_a_missing_view_position() -> None:
+def test_the_view_code_replaces_a_missing_view_position() -> None:
     code = pydicom.Dataset()
     code.CodeValue, code.CodingSchemeDesignator, code.CodeMeaning = "399348003", "SCT", "antero-posterior"
     tags = {"ViewPosition": None, "ViewCodeSequence": [code]}
@@ -119,19 +120,19 @@ def test_age_is_in_years(age: str, years: float | None) -> None:
     assert decode(data, "x").metadata["age"] == (None if years is None else pytest.approx(years))
 
 
-def test_metadata() -> None:
+def test_metadata_follow_the_turned_image() -> None:
     facts = read(make.FOLDER / "dicom-orientation-f-l.dcm").metadata
     assert facts["view"] == "PA"
     assert facts["modality"] == "CR"
     assert facts["sex"] == "F"
-    # Stored as 0.2 mm between rows and 0.1 between columns; the image was turned by a quarter.
+    # The file states 0.2 mm between rows and 0.1 mm between columns; decoding turns the image by a quarter.
     assert (facts["pixel_spacing_row"], facts["pixel_spacing_col"]) == (0.1, 0.2)
 
 
 @pytest.mark.parametrize(
     ("tags", "expected"),
     [
-        # PS3.3 10.7.1.1: different from ImagerPixelSpacing, so corrected for magnification.
+        # PS3.3 10.7.1.1: PixelSpacing differs from ImagerPixelSpacing, so it is corrected for magnification.
         ({"PixelSpacing": [0.2, 0.1], "ImagerPixelSpacing": [0.24, 0.12]}, (0.2, 0.1, "patient")),
         ({"PixelSpacing": [0.2, 0.1], "ImagerPixelSpacing": [0.2, 0.1]}, (0.2, 0.1, "detector")),
         (
@@ -151,7 +152,7 @@ def test_metadata() -> None:
         ({}, (None, None, None)),
     ],
 )
-def test_lengths_hold_in_the_patient_or_at_the_detector(
+def test_the_kind_of_pixel_spacing_is_patient_or_detector(
     tags: dict[str, Any], expected: tuple[float | None, float | None, str | None]
 ) -> None:
     absent = dict.fromkeys(("PixelSpacing", "ImagerPixelSpacing"))
@@ -170,11 +171,11 @@ def test_lengths_hold_in_the_patient_or_at_the_detector(
         ({}, None),
     ],
 )
-def test_portable_where_a_description_says_so(tags: dict[str, Any], portable: bool | None) -> None:
+def test_a_description_marks_a_portable_radiograph(tags: dict[str, Any], portable: bool | None) -> None:
     assert decode(dicom(P12, 12, tags), "x").metadata["portable"] is portable
 
 
-def test_nothing_that_names_the_patient_leaves_the_file() -> None:
+def test_metadata_and_errors_do_not_name_the_patient() -> None:
     secret = {
         "PatientName": "Zyx^Jane",
         "PatientID": "4711",
@@ -189,7 +190,7 @@ def test_nothing_that_names_the_patient_leaves_the_file() -> None:
         "OperatorsName": "Zyx^Op",
     }
     words = ("zyx", "471", "1950", "202003")
-    said = [str(dict(decode(dicom(P12, 12, secret), "x").metadata))]
+    texts = [str(dict(decode(dicom(P12, 12, secret), "x").metadata))]
     for wrong in (
         {"Rows": 30},
         {"Modality": "CT"},
@@ -199,10 +200,10 @@ def test_nothing_that_names_the_patient_leaves_the_file() -> None:
         {"BitsStored": 99},
         {"WindowCenter": 3, "WindowWidth": 0},
     ):
-        with pytest.raises(ImageError) as caught:
+        with pytest.raises(ImageError) as error_info:
             decode(dicom(P12, 12, {**secret, **wrong}), "x")
-        said.append(str(caught.value))
-    assert not [text for text in said for word in words if word in text.lower()]
+        texts.append(str(error_info.value))
+    assert not [text for text in texts for word in words if word in text.lower()]
 
 
 @pytest.mark.parametrize(
@@ -231,25 +232,25 @@ def test_refusals_name_the_tag_and_the_rule(tags: dict[str, Any], message: str) 
 
 
 @pytest.mark.parametrize("modality", ["CR", "DX", "DR", "RG", "OT", "SC", None])
-def test_modalities_under_which_radiographs_travel(modality: str | None) -> None:
+def test_modalities_of_radiographs_are_accepted(modality: str | None) -> None:
     with pydicom.config.disable_value_validation():
         data = dicom(P12, 12, {"Modality": modality})
     np.testing.assert_allclose(decode(data, "x").pixels, P12 / 4095, atol=1e-6)
 
 
 @pytest.mark.parametrize("view", ["LL", "RL", "LATERAL"])
-def test_lateral_view_is_recorded_not_refused(view: str) -> None:
+def test_a_lateral_view_is_recorded_and_not_refused(view: str) -> None:
     assert decode(dicom(P12, 12, {"ViewPosition": view}), "x").metadata["view"] == view
 
 
-def test_lut_with_entries_above_its_depth_is_refused() -> None:
+def test_a_lut_with_entries_above_its_depth_is_refused() -> None:
     item = make.table([3, 0, 8], [0, 100, 256])
     with pytest.raises(ImageError, match=r"LUTData \(0028,3006\)"):
         decode(dicom(P12, 12, {"VOILUTSequence": [item]}), "x")
 
 
-def test_lut_of_words_in_big_endian() -> None:
-    """OW data keep the file's byte order."""
+def test_a_lut_of_words_in_big_endian() -> None:
+    """Read OW data, which keep the byte order of the file."""
     item = pydicom.Dataset()
     item.LUTDescriptor = [4096, 0, 12]
     item["LUTDescriptor"].VR = "US"
@@ -258,8 +259,8 @@ def test_lut_of_words_in_big_endian() -> None:
     np.testing.assert_allclose(decode(data, "x").pixels, 1 - P12 / 4095, atol=1e-6)
 
 
-def test_lut_of_bytes_with_more_than_256_entries() -> None:
-    """An 8-bit table of 4,096 entries, packed one per byte (pydicom's own apply_voi cannot do it)."""
+def test_a_lut_of_bytes_with_more_than_256_entries() -> None:
+    """Apply an 8-bit table of 4,096 entries, one per byte. pydicom's apply_voi does not support it."""
     item = pydicom.Dataset()
     item.LUTDescriptor = [4096, 0, 8]
     item["LUTDescriptor"].VR = "US"
@@ -268,20 +269,20 @@ def test_lut_of_bytes_with_more_than_256_entries() -> None:
     np.testing.assert_allclose(pixels, (P12 // 16) / 255, atol=1e-6)
 
 
-def test_signed_first_input_of_a_table_in_implicit_vr() -> None:
-    """Implicit VR leaves US or SS open: -1,000 reads as 64,536. After a rescale below zero it must be signed."""
+def test_the_first_input_of_a_table_in_implicit_vr_may_be_signed() -> None:
+    """Implicit VR does not say US or SS: -1,000 reads as 64,536. After a rescale below zero it must be signed."""
     item = make.table([4096, 64536, 12], list(range(4096)))
     tags = {"RescaleSlope": 1, "RescaleIntercept": -1000, "VOILUTSequence": [item]}
     data = dicom(P12, 12, tags, syntax=encode.IMPLICIT)
     np.testing.assert_allclose(decode(data, "x").pixels, P12 / 4095, atol=1e-6)
 
 
-def test_declared_size_is_checked_before_the_pixels() -> None:
+def test_the_declared_size_is_checked_before_the_pixels() -> None:
     with pytest.raises(ImageError, match=r"60000 x 50000 pixels; at most 100,000,000"):
         decode(dicom(P12, 12, {"Rows": 50_000, "Columns": 60_000}), "x")
 
 
-def test_deflated_bomb() -> None:
+def test_a_deflated_file_that_inflates_above_the_limit_is_refused() -> None:
     import zlib
 
     from pneumoscope.imaging.dicom import decode as module
@@ -293,7 +294,7 @@ def test_deflated_bomb() -> None:
         module.decode(bomb, "x", 10**8, 20 * 2**20)
 
 
-def test_missing_codec_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_names_a_missing_codec(monkeypatch: pytest.MonkeyPatch) -> None:
     from pydicom.pixels.decoders import JPEG2000LosslessDecoder
 
     monkeypatch.setattr(JPEG2000LosslessDecoder, "_available", {})
@@ -311,7 +312,7 @@ def test_missing_pydicom_is_a_missing_extra(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.shared
-def test_real_chest_radiograph_has_white_bones(shared: Path) -> None:
+def test_a_real_chest_radiograph_has_white_bones(shared: Path) -> None:
     radiograph = read(shared / "data/dicom/RG1_J2KI.dcm")
     pixels = radiograph.pixels
     assert radiograph.bits == 15
@@ -328,13 +329,13 @@ def test_real_chest_radiograph_has_white_bones(shared: Path) -> None:
 
 
 @pytest.mark.shared
-def test_real_chest_radiograph_is_pydicoms_chain(shared: Path) -> None:
+def test_a_real_chest_radiograph_agrees_with_pydicom(shared: Path) -> None:
     from pydicom.pixels.processing import apply_modality_lut, apply_voi_lut
 
     path = shared / "data/dicom/RG1_J2KI.dcm"
     dataset = pydicom.dcmread(path)
-    shown = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset) / (2**15 - 1)
-    np.testing.assert_allclose(read(path).pixels, 1 - shown, atol=1e-6)
+    displayed = apply_voi_lut(apply_modality_lut(dataset.pixel_array, dataset), dataset) / (2**15 - 1)
+    np.testing.assert_allclose(read(path).pixels, 1 - displayed, atol=1e-6)
 
 
 @pytest.mark.shared
@@ -345,7 +346,7 @@ def test_real_slices_are_refused(shared: Path, name: str) -> None:
 
 
 @pytest.mark.shared
-def test_real_extremity_is_recorded_not_refused(shared: Path) -> None:
+def test_the_body_part_of_a_real_extremity_is_recorded(shared: Path) -> None:
     lossless = read(shared / "data/dicom/RG3_J2KR.dcm")
     lossy = read(shared / "data/dicom/RG3_J2KI.dcm")
     assert lossless.metadata["body_part"] == "EXTREMITY"
@@ -353,7 +354,7 @@ def test_real_extremity_is_recorded_not_refused(shared: Path) -> None:
 
 
 @pytest.mark.shared
-def test_real_secondary_capture_in_colour(shared: Path) -> None:
+def test_a_real_secondary_capture_in_colour_agrees_with_pydicom(shared: Path) -> None:
     path = shared / "data/dicom/SC_rgb.dcm"
     reference = pydicom.dcmread(path).pixel_array @ np.array([0.299, 0.587, 0.114]) / 255
     np.testing.assert_allclose(read(path).pixels, reference, atol=0.51 / 255)

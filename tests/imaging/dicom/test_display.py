@@ -1,4 +1,4 @@
-"""The greyscale chain against pydicom's own arithmetic and hand-worked values."""
+"""The greyscale chain against pydicom and against values worked out by hand."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from pneumoscope.imaging.dicom.display import Display, Lut, Rescale, Window
 RNG = np.random.default_rng(3)
 
 
-def test_hand_worked_linear_window() -> None:
-    """PS3.3 C.11.2.1.2.1 with c = 10, w = 5 (so c - 0.5 = 9.5, w - 1 = 4): black to 7.5, white above 11.5."""
+def test_a_linear_window_by_hand() -> None:
+    """Follow PS3.3 C.11.2.1.2.1 with c = 10, w = 5 (c - 0.5 = 9.5, w - 1 = 4): black to 7.5, white above 11.5."""
     values = np.array([7, 7.5, 8, 9.5, 11, 11.5, 12])
     np.testing.assert_allclose(Window(10, 5).unit(values), [0, 0, 0.125, 0.5, 0.875, 1, 1])
 
 
-def test_hand_worked_exact_window() -> None:
-    """C.11.2.1.3.2 with c = 10, w = 4: black to 8, white above 12."""
+def test_an_exact_window_by_hand() -> None:
+    """Follow PS3.3 C.11.2.1.3.2 with c = 10, w = 4: black to 8, white above 12."""
     values = np.array([7, 8, 9, 10, 12, 13])
     np.testing.assert_allclose(Window(10, 4, "LINEAR_EXACT").unit(values), [0, 0, 0.25, 0.5, 1, 1])
 
 
-def test_hand_worked_sigmoid_window() -> None:
-    """C.11.2.1.3.1: one half at the centre; 1 / (1 + e**-2) half a width above; no overflow far away."""
+def test_a_sigmoid_window_by_hand() -> None:
+    """Follow PS3.3 C.11.2.1.3.1: 0.5 at the centre, 1 / (1 + e**-2) half a width above, no overflow far away."""
     values = np.array([100, 110, 90, -1e9, 1e9])
     expected = [0.5, 1 / (1 + np.exp(-2)), 1 / (1 + np.exp(2)), 0, 1]
     np.testing.assert_allclose(Window(100, 20, "SIGMOID").unit(values), expected, atol=1e-12)
 
 
-def test_hand_worked_table() -> None:
-    """First input 100, three entries of 8 bits: below and above, the ends hold."""
+def test_a_lut_by_hand() -> None:
+    """Apply a table of first input 100 with three entries of 8 bits: values outside get the entries at the ends."""
     lut = Lut(100, np.array([10, 20, 255]), 8)
     np.testing.assert_allclose(lut.unit(np.array([0, 100, 101, 102, 999])), np.array([10, 10, 20, 255, 255]) / 255)
 
 
-def test_hand_worked_chain() -> None:
-    """2-bit two's complement, -2..1; slope 10, intercept 5: -15, -5, 5, 15; window c = 0.5, w = 21: -10..10."""
+def test_a_display_chain_by_hand() -> None:
+    """Apply slope 10 and intercept 5 to 2-bit values -2..1 (-15, -5, 5, 15); window c = 0.5, w = 21: -10..10."""
     chain = Display(2, True, Rescale(10, 5), Window(0.5, 21))
     np.testing.assert_allclose(chain.table(), [0, 0.25, 0.75, 1])
     inverted = Display(2, True, Rescale(10, 5), Window(0.5, 21), inverted=True, padding=(-2, -2))
@@ -45,7 +45,7 @@ def test_hand_worked_chain() -> None:
 
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
 @pytest.mark.parametrize("signed", [False, True])
-def test_windows_are_pydicoms(function: str, signed: bool) -> None:
+def test_windows_agree_with_pydicom(function: str, signed: bool) -> None:
     pydicom = pytest.importorskip("pydicom")
     from pydicom.pixels.processing import apply_modality_lut, apply_windowing
 
@@ -64,7 +64,7 @@ def test_windows_are_pydicoms(function: str, signed: bool) -> None:
         np.testing.assert_allclose(chain.table(), reference, atol=1e-6)
 
 
-def test_tables_are_pydicoms() -> None:
+def test_luts_agree_with_pydicom() -> None:
     pydicom = pytest.importorskip("pydicom")
     from pydicom.pixels.processing import apply_voi
 
