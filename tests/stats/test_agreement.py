@@ -1,4 +1,4 @@
-"""Kappa against scikit-learn, textbooks and hand-worked cases; its interval by what it must do."""
+"""Kappa against scikit-learn, textbooks and cases worked out by hand; the properties of its interval."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ ONE = np.ones((1, 4))
 
 
 def table(counts: list[list[int]]) -> tuple[list[str], list[str]]:
-    """Two judges' labels that give this table."""
+    """Return the labels of two readers that give this table of counts."""
     rows = [(f"{i}", f"{j}") for i, row in enumerate(counts) for j, n in enumerate(row) for _ in range(n)]
     return [a for a, _ in rows], [b for _, b in rows]
 
 
-def test_kappa_is_that_of_cohens_example() -> None:
-    # Cohen 1968, table 1, its shares as 200 cases: observed .70, chance .41, kappa .492.
+def test_kappa_agrees_with_the_example_of_cohen() -> None:
+    # Cohen 1968, table 1, with its shares as 200 cases: observed .70, chance .41, kappa .492.
     first, second = table([[88, 14, 18], [10, 40, 10], [2, 6, 12]])
-    found = agreement(first, second, range(200), ["0", "1", "2"], rng=np.random.default_rng(0), resamples=200)
-    assert found.observed.value == pytest.approx(0.70)
-    assert found.kappa.value == pytest.approx((0.70 - 0.41) / (1 - 0.41))
-    assert found.table == ((88, 14, 18), (10, 40, 10), (2, 6, 12))
+    result = agreement(first, second, range(200), ["0", "1", "2"], rng=np.random.default_rng(0), resamples=200)
+    assert result.observed.value == pytest.approx(0.70)
+    assert result.kappa.value == pytest.approx((0.70 - 0.41) / (1 - 0.41))
+    assert result.table == ((88, 14, 18), (10, 40, 10), (2, 6, 12))
 
 
-def test_kappa_agrees_with_scikit_learn_weighted_too() -> None:
+def test_weighted_kappa_agrees_with_scikit_learn() -> None:
     rng = np.random.default_rng(1)
     first, weight = rng.integers(0, 4, 300), rng.integers(0, 4, (5, 300)).astype(float)
     second = np.where(rng.random(300) < 0.6, first, rng.integers(0, 4, 300))
@@ -34,7 +34,7 @@ def test_kappa_agrees_with_scikit_learn_weighted_too() -> None:
     np.testing.assert_allclose(kappa(first, second, 4, weight), expected, rtol=1e-12)
 
 
-def test_of_several_pairs_chance_is_each_pairs_own() -> None:
+def test_each_pair_of_readers_has_its_own_chance_agreement() -> None:
     # Pair A (4 studies): + + | + + | - - | + -: observed 3/4, chance 3/4 * 2/4 + 1/4 * 2/4 = 1/2.
     # Pair B (2 studies): + + | - +: observed 1/2, chance 1/2 * 1 + 1/2 * 0 = 1/2.
     first, second = np.array([1, 1, 0, 1, 1, 0]), np.array([1, 1, 0, 0, 1, 1])
@@ -45,34 +45,34 @@ def test_of_several_pairs_chance_is_each_pairs_own() -> None:
     assert alone[0] == pytest.approx(cohen_kappa_score(first[:4], second[:4]))
 
 
-def test_one_label_throughout_has_no_kappa() -> None:
-    found = agreement(["a"] * 20, ["a"] * 20, range(20), ["a", "b"], rng=np.random.default_rng(0))
-    assert found.kappa.value is None
-    assert found.kappa.note == ALWAYS_AGREES
-    assert found.observed.value == 1
-    assert found.observed.low == pytest.approx(20 / (20 + 1.959964**2))  # Wilson's limit at 1: n / (n + z^2)
+def test_readers_who_use_one_label_have_no_kappa() -> None:
+    result = agreement(["a"] * 20, ["a"] * 20, range(20), ["a", "b"], rng=np.random.default_rng(0))
+    assert result.kappa.value is None
+    assert result.kappa.note == ALWAYS_AGREES
+    assert result.observed.value == 1
+    assert result.observed.low == pytest.approx(20 / (20 + 1.959964**2))  # Wilson's limit at 1: n / (n + z^2)
 
 
-def test_images_of_one_patient_are_no_new_patients() -> None:
+def test_more_images_of_a_patient_do_not_narrow_the_interval() -> None:
     rng = np.random.default_rng(2)
     first = rng.integers(0, 2, 60)
     second = np.where(rng.random(60) < 0.8, first, 1 - first)
     labels = ["0", "1"]
 
     def width(copies: int, *, own: bool) -> float:
-        a, b = ([str(v) for v in np.repeat(judge, copies)] for judge in (first, second))
+        a, b = ([str(v) for v in np.repeat(reader, copies)] for reader in (first, second))
         groups = np.arange(60 * copies) if own else np.repeat(np.arange(60), copies)
-        found = agreement(a, b, groups, labels, rng=np.random.default_rng(3)).kappa
-        assert found.low is not None
-        assert found.high is not None
-        return found.high - found.low
+        result = agreement(a, b, groups, labels, rng=np.random.default_rng(3)).kappa
+        assert result.low is not None
+        assert result.high is not None
+        return result.high - result.low
 
     single = width(1, own=True)
     assert width(4, own=False) == pytest.approx(single, rel=0.03)  # the same 60 patients, each four times
-    assert width(4, own=True) == pytest.approx(single / 2, rel=0.15)  # taken for 240 patients
+    assert width(4, own=True) == pytest.approx(single / 2, rel=0.15)  # counted as 240 patients
 
 
-def test_few_patients_have_no_interval_and_none_no_figure() -> None:
+def test_few_patients_have_no_interval_and_no_patients_have_no_kappa() -> None:
     first, second = table([[4, 1], [1, 3]])
     few = agreement(first, second, range(9), ["0", "1"], rng=np.random.default_rng(0)).kappa
     assert few.value == pytest.approx(cohen_kappa_score(first, second))
@@ -82,13 +82,13 @@ def test_few_patients_have_no_interval_and_none_no_figure() -> None:
     assert (empty.pairs, empty.observed.value, empty.kappa.value) == (0, None, None)
 
 
-def test_the_interval_is_near_the_large_sample_one() -> None:
+def test_the_interval_is_near_the_large_sample_interval() -> None:
     # Fleiss, Cohen & Everitt 1969 for many patients; statsmodels has their formula.
     from statsmodels.stats.inter_rater import cohens_kappa
 
     counts = [[120, 30], [20, 130]]
     first, second = table(counts)
-    found = agreement(first, second, range(300), ["0", "1"], rng=np.random.default_rng(0)).kappa
+    result = agreement(first, second, range(300), ["0", "1"], rng=np.random.default_rng(0)).kappa
     known = cohens_kappa(counts)
-    assert found.value == pytest.approx(known.kappa)
-    assert (found.low, found.high) == pytest.approx((known.kappa_low, known.kappa_upp), abs=0.012)
+    assert result.value == pytest.approx(known.kappa)
+    assert (result.low, result.high) == pytest.approx((known.kappa_low, known.kappa_upp), abs=0.012)

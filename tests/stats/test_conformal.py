@@ -1,4 +1,4 @@
-"""Prediction sets: the guarantee by enumeration and by simulation, whatever the model."""
+"""Prediction sets: their guarantee by enumeration and by simulation, for any model."""
 
 from __future__ import annotations
 
@@ -9,56 +9,56 @@ from pneumoscope.stats import conformal
 
 
 def test_the_guarantee_is_exact_over_all_orders():
-    # n + 1 exchangeable scores: each is the new one equally often. The others set the threshold.
+    # Of n + 1 exchangeable scores each is the new one equally often. The others set the threshold.
     for n in (5, 18, 19, 20, 39, 57, 100):
         for alpha in (0.05, 0.1, 0.2):
             scores = np.linspace(0.1, 0.9, n + 1)
-            held = sum(scores[i] >= conformal.threshold(np.delete(scores, i), alpha) for i in range(n + 1))
-            missed = (n + 1) - held
+            covered = sum(scores[i] >= conformal.threshold(np.delete(scores, i), alpha) for i in range(n + 1))
+            missed = (n + 1) - covered
             assert missed == int(round(alpha * (n + 1) * 1000) // 1000)
-            assert held / (n + 1) >= 1 - alpha
-    # .05 of 20 is 1, whatever floating point makes of it; 18 images cannot rule anything out at .05.
+            assert covered / (n + 1) >= 1 - alpha
+    # .05 of 20 is 1 despite rounding errors; 18 images cannot rule anything out at .05.
     assert conformal.threshold(np.linspace(0.1, 0.9, 19), 0.05) == pytest.approx(0.1)
     assert conformal.threshold(np.linspace(0.1, 0.9, 18), 0.05) == 0.0
 
 
-def test_a_threshold_survives_being_written_as_float32_and_ties_stay_inside():
-    own = np.float32([0.3, 0.3, 0.3] + [0.9] * 20)
-    limit = conformal.threshold(own, 0.05)
+def test_a_threshold_includes_scores_that_equal_it_also_as_float32():
+    scores = np.float32([0.3, 0.3, 0.3] + [0.9] * 20)
+    limit = conformal.threshold(scores, 0.05)
     assert np.float32(0.3) >= limit > 0.2999
 
 
-def world(groups, rng, shift=None):
-    """Groups of 1 to 6 images of one class each, correlated within; a poor model's probabilities [N, 3]."""
+def draw_study(groups, rng, shift=None):
+    """Return a poor model's probabilities [N, 3], labels and groups of 1 to 6 correlated images of one class."""
     truth_of = rng.choice(3, size=groups, p=[0.2, 0.5, 0.3] if shift is None else shift)
     group = np.repeat(np.arange(groups), rng.integers(1, 7, size=groups))
     truth = truth_of[group]
     logits = 1.2 * np.eye(3)[truth] + rng.normal(size=(groups, 3))[group] + 0.5 * rng.normal(size=(len(group), 3))
-    p = np.exp(3 * logits)  # over-confident: the guarantee does not ask for calibration
+    p = np.exp(3 * logits)  # over-confident: the guarantee does not require calibration
     return p / p.sum(axis=1, keepdims=True), truth, group
 
 
-def test_coverage_of_each_label_by_simulation_also_at_another_prevalence():
+def test_simulated_coverage_of_each_label_holds_at_another_prevalence():
     rng = np.random.default_rng(0)
     names = ("a", "b", "c")
-    held = {name: [] for name in names}
+    covered = {name: [] for name in names}
     for _ in range(400):
-        p, truth, group = world(200, rng)
+        p, truth, group = draw_study(200, rng)
         sets = conformal.fit(p, truth, group, names, rng, alpha=0.1)
-        new_p, new_truth, new_group = world(60, rng, shift=[0.6, 0.2, 0.2])
+        new_p, new_truth, new_group = draw_study(60, rng, shift=[0.6, 0.2, 0.2])
         one = conformal.one_image_a_group(new_group, rng)
         inside = conformal.members(new_p[one], [sets.thresholds[name] for name in names])
         for k, name in enumerate(names):
-            mine = new_truth[one] == k
-            held[name].append(inside[mine, k])
+            of_class = new_truth[one] == k
+            covered[name].append(inside[of_class, k])
     for name in names:
-        each = np.concatenate(held[name])
-        # Between 1 - alpha and 1 - alpha + 1 / (n + 1), give or take four standard errors of 400 calibrations.
-        error = np.std([h.mean() for h in held[name]]) / 20
+        each = np.concatenate(covered[name])
+        # Coverage is between 1 - alpha and 1 - alpha + 1 / (n + 1), within four standard errors of 400 calibrations.
+        error = np.std([h.mean() for h in covered[name]]) / 20
         assert 0.9 - 4 * error <= each.mean() <= 0.9 + 1 / 25 + 4 * error
 
 
-def test_the_spread_is_that_of_simulated_thresholds():
+def test_the_spread_agrees_with_simulated_thresholds():
     rng = np.random.default_rng(1)
     coverage = [1 - conformal.threshold(rng.uniform(size=99), 0.05) for _ in range(4000)]
     low, high = conformal.spread(99, 0.05)
@@ -66,7 +66,7 @@ def test_the_spread_is_that_of_simulated_thresholds():
     assert conformal.spread(18, 0.05) == (1.0, 1.0)
 
 
-def test_one_image_of_each_group_each_as_often():
+def test_each_image_of_a_group_is_drawn_equally_often():
     group = np.array([4, 4, 4, 9, 2, 2])
     rng = np.random.default_rng(2)
     chosen = np.array([conformal.one_image_a_group(group, rng) for _ in range(3000)])
@@ -75,16 +75,16 @@ def test_one_image_of_each_group_each_as_often():
     np.testing.assert_allclose(share, [1 / 3, 1 / 3, 1 / 3, 1, 1 / 2, 1 / 2], atol=0.03)
 
 
-def test_measured_coverage_counts_what_it_says():
+def test_measured_coverage_agrees_with_a_count_by_hand():
     p = np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.05, 0.95]] * 10)
     truth = np.array([0, 1, 1, 0] * 10)
-    found = conformal.measure(p, truth, np.arange(40), ("x", "y"), {"x": 0.1, "y": 0.5}, 0.1)
+    measured = conformal.measure(p, truth, np.arange(40), ("x", "y"), {"x": 0.1, "y": 0.5}, 0.1)
     # Sets: {x}, {x}, {x, y}, {y}: the second and the fourth miss.
-    assert found.coverage["x"].value == 0.5
-    assert found.coverage["y"].value == 0.5
-    assert found.coverage["x"].low < 0.5 < found.coverage["x"].high
-    assert found.mean_size == pytest.approx(1.25)
-    assert found.sizes == (0, 30, 10)
+    assert measured.coverage["x"].value == 0.5
+    assert measured.coverage["y"].value == 0.5
+    assert measured.coverage["x"].low < 0.5 < measured.coverage["x"].high
+    assert measured.mean_size == pytest.approx(1.25)
+    assert measured.sizes == (0, 30, 10)
 
 
 def test_a_label_with_few_groups_or_none_is_never_ruled_out():

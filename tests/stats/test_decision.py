@@ -1,4 +1,4 @@
-"""Predictive values, likelihood ratios, another prevalence, net benefit, refusal: against R, other libraries, hands."""
+"""Predictive values, likelihood ratios, prevalence, net benefit and refusal, against R, other libraries and by hand."""
 
 from __future__ import annotations
 
@@ -11,33 +11,43 @@ from pneumoscope.stats.ratios import Share, ratio_limits
 
 
 def table(hits, positives, false, negatives):
-    """One image a group: called [N], positive [N], groups [N]."""
+    """Return called [N], positive [N] and groups [N] with one image in each group."""
     positive = np.arange(positives + negatives) < positives
     called = np.concatenate([np.arange(positives) < hits, np.arange(negatives) < false])
     return called, positive, np.arange(len(positive))
 
 
 def test_predictive_values_agree_with_r():
-    # The R package CIfinder 2.0.0 on the breast cancer data of Mercaldo et al. 2007 at 7%, methods "gart and nam" (a
-    # score interval, with a correction for skewness that ours has not) and "zhou" (Mercaldo's logit interval).
-    found = predictive_values.predictive_values(*table(31, 34, 12, 44), 0.07)
-    assert found.ppv.value == pytest.approx(0.2010444, abs=1e-7)
-    assert (found.ppv.low, found.ppv.high) == (pytest.approx(0.1391548, abs=0.002), pytest.approx(0.3049051, abs=0.008))
-    assert (found.ppv.low, found.ppv.high) == (pytest.approx(0.1331384, abs=0.008), pytest.approx(0.2919216, abs=0.012))
-    assert found.npv.value == pytest.approx(0.9909508, abs=1e-7)
-    assert (found.npv.low, found.npv.high) == (pytest.approx(0.9772641, abs=0.002), pytest.approx(0.9975727, abs=0.001))
-    assert "optimistic" in found.ppv.note
+    # The references are of the R package CIfinder 2.0.0 on the breast cancer data of Mercaldo et al. 2007 at 7%,
+    # methods "gart and nam" (a score interval with a correction for skewness that this interval lacks) and "zhou"
+    # (Mercaldo's logit interval).
+    result = predictive_values.predictive_values(*table(31, 34, 12, 44), 0.07)
+    assert result.ppv.value == pytest.approx(0.2010444, abs=1e-7)
+    assert (result.ppv.low, result.ppv.high) == (
+        pytest.approx(0.1391548, abs=0.002),
+        pytest.approx(0.3049051, abs=0.008),
+    )
+    assert (result.ppv.low, result.ppv.high) == (
+        pytest.approx(0.1331384, abs=0.008),
+        pytest.approx(0.2919216, abs=0.012),
+    )
+    assert result.npv.value == pytest.approx(0.9909508, abs=1e-7)
+    assert (result.npv.low, result.npv.high) == (
+        pytest.approx(0.9772641, abs=0.002),
+        pytest.approx(0.9975727, abs=0.001),
+    )
+    assert "optimistic" in result.ppv.note
 
 
 def test_predictive_values_without_a_false_positive():
-    # Gart and Nam's: .5262 to 1.
-    found = predictive_values.predictive_values(*table(31, 34, 0, 44), 0.07)
-    assert (found.ppv.value, found.ppv.high) == (1.0, 1.0)
-    assert found.ppv.low == pytest.approx(0.5261573, abs=0.08)
-    nothing = predictive_values.predictive_values(*table(0, 34, 0, 44), 0.07)
-    assert nothing.ppv.value is None
-    assert "no image" in nothing.ppv.note
-    assert nothing.npv.value == pytest.approx(0.93)
+    # The interval of Gart and Nam is .5262 to 1.
+    result = predictive_values.predictive_values(*table(31, 34, 0, 44), 0.07)
+    assert (result.ppv.value, result.ppv.high) == (1.0, 1.0)
+    assert result.ppv.low == pytest.approx(0.5261573, abs=0.08)
+    no_calls = predictive_values.predictive_values(*table(0, 34, 0, 44), 0.07)
+    assert no_calls.ppv.value is None
+    assert "no image" in no_calls.ppv.note
+    assert no_calls.npv.value == pytest.approx(0.93)
 
 
 def test_copies_of_images_do_not_narrow_predictive_values():
@@ -54,7 +64,7 @@ def test_copies_of_images_do_not_narrow_predictive_values():
         predictive_values.predictive_values(called, positive, groups, 1.0)
 
 
-def test_another_prior_is_what_scikit_learn_gives_with_that_prior():
+def test_probabilities_at_another_prior_agree_with_scikit_learn():
     sk = pytest.importorskip("sklearn.discriminant_analysis")
     rng = np.random.default_rng(0)
     truth = np.repeat([0, 1, 2], [50, 100, 50])
@@ -73,14 +83,14 @@ def test_another_prior_is_what_scikit_learn_gives_with_that_prior():
 def test_a_likelihood_ratio_agrees_with_statsmodels():
     sm = pytest.importorskip("statsmodels.stats.proportion")
     for hits, false in ((31, 12), (3, 40), (20, 1)):
-        found = prevalence.likelihood_ratio(*table(hits, 34, false, 44))
+        result = prevalence.likelihood_ratio(*table(hits, 34, false, 44))
         low, high = sm.confint_proportions_2indep(hits, 34, false, 44, compare="ratio", method="score")
-        assert found.value == pytest.approx(hits / 34 / (false / 44))
-        assert (found.low, found.high) == (pytest.approx(low, rel=1e-6), pytest.approx(high, rel=1e-6))
+        assert result.value == pytest.approx(hits / 34 / (false / 44))
+        assert (result.low, result.high) == (pytest.approx(low, rel=1e-6), pytest.approx(high, rel=1e-6))
 
 
-def test_a_ratio_with_a_share_at_an_end():
-    # At a limit the score is the quantile itself; the likeliest shares found by brute force.
+def test_limits_of_a_ratio_with_a_share_of_0_or_1_satisfy_their_equation():
+    # At a limit the score equals the quantile. A brute-force search gives the likeliest shares.
     for x, m, y, n in ((31, 34, 0, 44), (10, 10, 9, 10), (0, 34, 5, 40), (10, 10, 10, 10)):
         limits = ratio_limits(Share(x / m, m), Share(y / n, n), 1.959964)
         for r in limits:
@@ -96,7 +106,7 @@ def test_a_ratio_with_a_share_at_an_end():
             assert abs(x / m - r * y / n) == pytest.approx(1.959964 * variance**0.5, rel=2e-3)
 
 
-def test_likelihood_bands_rise_are_joined_and_are_capped():
+def test_likelihood_bands_rise_and_have_enough_images_of_each_class():
     rng = np.random.default_rng(1)
     positive = np.arange(600) < 200
     score = 1 / (1 + np.exp(-(rng.normal(size=600) + 2.5 * positive - 1.2)))
@@ -114,19 +124,19 @@ def test_likelihood_bands_rise_are_joined_and_are_capped():
     assert prevalence.ratio_of(bands, 1.0) == bands[-1].ratio
     assert prevalence.ratio_of(bands, 0.0) == bands[0].ratio
     assert len(bands) >= 3
-    # A model that hardly errs: bands are cut where a few of either kind remain, not where none does.
+    # With a model of few errors, every band still has a few images of each class.
     good = 1 / (1 + np.exp(-(rng.normal(size=600) + 4.5 * positive - 2)))
     own = prevalence.likelihood_bands(good, positive, np.arange(600))
     assert len(own) >= 2
     assert all(min(b.positives, b.negatives) >= 3 for b in own)
     assert own[0].ratio.high < 0.2
     assert own[-1].ratio.low > 5
-    # Fagan's nomogram: 10% before, ratio 9, is even odds after.
+    # By Fagan's nomogram 10% before and a ratio of 9 give even odds after.
     assert prevalence.post_test(9.0, 0.1) == pytest.approx(0.5)
     assert prevalence.likelihood_bands(score, positive, np.where(positive, 0, np.arange(600)), [0, 0.5, 1.0]) == ()
 
 
-def test_evidence_by_bands_agrees_with_moved_probabilities_where_the_model_is_right():
+def test_bands_of_a_calibrated_model_agree_with_probabilities_at_another_prior():
     rng = np.random.default_rng(2)
     positive = rng.uniform(size=40_000) < 0.4
     x = rng.normal(size=40_000) + 1.5 * positive
@@ -139,17 +149,17 @@ def test_evidence_by_bands_agrees_with_moved_probabilities_where_the_model_is_ri
         assert prevalence.post_test(band.ratio.value, 0.05) == pytest.approx(moved[inside].mean(), rel=0.15)
 
 
-def test_net_benefit_worked_by_hand():
+def test_net_benefit_by_hand():
     # Of 100: 20 sick. Called: 18 of the sick, 16 of the others. At t = .2 a needless action costs a quarter of a miss.
-    found = decision.net_benefit(*table(18, 20, 16, 80), 0.2, 0.2)
-    assert found.model.value == pytest.approx(18 / 100 - 16 / 100 * 0.25)
-    assert found.treat_all == pytest.approx(0.2 - 0.8 * 0.25)
-    assert found.model.low < found.model.value < found.model.high
+    result = decision.net_benefit(*table(18, 20, 16, 80), 0.2, 0.2)
+    assert result.model.value == pytest.approx(18 / 100 - 16 / 100 * 0.25)
+    assert result.treat_all == pytest.approx(0.2 - 0.8 * 0.25)
+    assert result.model.low < result.model.value < result.model.high
     # The same test where 5 of 100 are sick: .05 x .9 - .95 x .2 x .25.
     assert decision.net_benefit(*table(18, 20, 16, 80), 0.05, 0.2).model.value == pytest.approx(0.045 - 0.0475)
 
 
-def test_a_decision_curve_agrees_with_scikit_learn_and_ends_where_it_must():
+def test_a_decision_curve_agrees_with_scikit_learn_and_with_treating_all_or_none():
     sk = pytest.importorskip("sklearn.metrics")
     rng = np.random.default_rng(3)
     positive = rng.uniform(size=500) < 0.3
@@ -163,17 +173,17 @@ def test_a_decision_curve_agrees_with_scikit_learn_and_ends_where_it_must():
         assert point.model.value == pytest.approx(hit / 500 - false / 500 * t / (1 - t))
     everyone = decision.decision_curve(np.ones(500), positive, np.arange(500))
     assert all(point.model.value == pytest.approx(point.treat_all) for point in everyone.points)
-    noone = decision.decision_curve(np.zeros(500), positive, np.arange(500))
-    assert all(point.model.value == 0 for point in noone.points)
+    no_one = decision.decision_curve(np.zeros(500), positive, np.arange(500))
+    assert all(point.model.value == 0 for point in no_one.points)
 
 
-def test_the_area_under_risk_and_coverage_is_the_published_one():
+def test_the_area_under_risk_and_coverage_follows_the_published_formula():
     rng = np.random.default_rng(4)
     trust, wrong = rng.permutation(200).astype(float), rng.uniform(size=200) < 0.2
     ordered = wrong[np.argsort(-trust)]
     by_hand = np.mean(np.cumsum(ordered) / np.arange(1, 201))  # Geifman, Uziel & El-Yaniv 2019, eq. 4
     assert selective.aurc(trust, wrong, np.ones((1, 200)))[0] == pytest.approx(by_hand)
-    # A weight of 3 is three copies; equal trust is answered together, so that no order of them is better.
+    # A weight of 3 equals three copies. Images of equal trust are answered together, so their order does not matter.
     weight = rng.integers(0, 4, size=(1, 200)).astype(float)
     copies = weight[0].astype(int)
     copied = selective.aurc(trust.repeat(copies), wrong.repeat(copies), np.ones((1, copies.sum())))
@@ -181,31 +191,32 @@ def test_the_area_under_risk_and_coverage_is_the_published_one():
     assert selective.aurc(np.zeros(200), wrong, np.ones((1, 200)))[0] == pytest.approx(wrong.mean())
 
 
-def test_a_good_order_has_a_falling_curve_and_the_best_one_refuses_the_errors():
+def test_a_good_order_has_a_falling_curve_and_the_best_order_refuses_the_errors():
     rng = np.random.default_rng(5)
     wrong = np.arange(300) < 30
     trust = rng.normal(size=300) - 2 * wrong
     truth = np.arange(300) % 2
     sample = resample(truth, np.arange(300), 2, rng, 300)
-    found = selective.risk_coverage("confidence", trust, wrong, np.arange(300), sample)
-    risks = [point.risk.value for point in found.points]
+    result = selective.risk_coverage("confidence", trust, wrong, np.arange(300), sample)
+    risks = [point.risk.value for point in result.points]
     assert risks[0] == pytest.approx(0.1)
     assert risks == sorted(risks, reverse=True)
-    assert [point.images for point in found.points] == [300, 294, 285, 270, 240, 210, 180, 150]
-    assert found.best_area < found.area.value
-    assert 0 < found.area.low < found.area.value < found.area.high < 0.1
+    assert [point.images for point in result.points] == [300, 294, 285, 270, 240, 210, 180, 150]
+    assert result.best_area < result.area.value
+    assert 0 < result.area.low < result.area.value < result.area.high < 0.1
     # Errors last: risk 0 for the first 270, then k / (270 + k).
-    assert found.best_area == pytest.approx(sum(k / (270 + k) for k in range(1, 31)) / 300)
+    assert result.best_area == pytest.approx(sum(k / (270 + k) for k in range(1, 31)) / 300)
 
 
-def test_what_is_left_between_two_bands_goes_to_the_one_like_it():
+def test_a_small_band_is_joined_to_the_more_similar_neighbour():
     def bands_of(*counts: tuple[int, int]) -> list[tuple[float, float, int, int]]:
-        """Bands of thirds of the score, from the numbers of positive and negative images in each."""
+        """Return bands of thirds of the score from the numbers of positive and negative images in each third."""
         score = np.concatenate([np.full(sum(pair), (place + 0.5) / 3) for place, pair in enumerate(counts)])
         positive = np.concatenate([np.arange(sum(pair)) < pair[0] for pair in counts])
-        found = prevalence.likelihood_bands(score, positive, np.arange(len(score)), [0, 1 / 3, 2 / 3, 1])
-        return [(b.low, b.high, b.positives, b.negatives) for b in found]
+        result = prevalence.likelihood_bands(score, positive, np.arange(len(score)), [0, 1 / 3, 2 / 3, 1])
+        return [(b.low, b.high, b.positives, b.negatives) for b in result]
 
-    # Eight of the class and one other: that is like the top. Joined downwards it would halve what the top is worth.
+    # The middle band has eight images of the class and one other, like the top band. With the bottom band it would
+    # halve the evidence of the top.
     assert bands_of((3, 90), (8, 1), (50, 3)) == [(0, 1 / 3, 3, 90), (1 / 3, 1, 58, 4)]
     assert bands_of((3, 50), (1, 8), (90, 3)) == [(0, 2 / 3, 4, 58), (2 / 3, 1, 90, 3)]

@@ -25,7 +25,7 @@ ALL = (*CLASS_METRICS, *OVERALL_METRICS, *THRESHOLD_METRICS)
 def test_a_metric_declares_its_wording_direction_and_interval(metric):
     assert metric.title and metric.phrase and metric.interval
     assert metric.better in ("higher", "lower", "near 0", "near 1")
-    assert metric.function.__doc__, "the formula in words"
+    assert metric.function.__doc__, "the docstring must give the formula in words"
     assert name_figure(metric.name) == metric.title
 
 
@@ -54,12 +54,12 @@ def test_a_name_is_declared_once():
 
 
 def test_a_new_metric_is_one_function(monkeypatch):
-    """A function with a declaration appears among the figures; nothing else is touched."""
+    """Check that a declared function appears among the figures without any other change."""
     monkeypatch.setattr(OVERALL_METRICS, "_metrics", dict(OVERALL_METRICS._metrics))
 
     @OVERALL_METRICS.metric("images_right", title="Images right", better="higher", interval="none")
     def images_right(images):
-        """The number of right decisions."""
+        """Return the number of right decisions."""
         return Estimate(value=float(images.correct.sum()))
 
     p = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3]])

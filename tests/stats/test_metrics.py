@@ -1,4 +1,4 @@
-"""Each metric against scikit-learn, statsmodels or a hand-worked case."""
+"""Each metric against scikit-learn, statsmodels or a case worked out by hand."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ def test_separated_classes_have_no_finite_slope():
     score, positive = np.array([0.1, 0.2, 0.3, 0.8, 0.9]), np.array([False, False, False, True, True])
     assert metrics.calibration_slope(score, positive) == np.inf
     assert metrics.calibration_slope(1 - score, positive) == -np.inf
-    # Touching in one tied value only is still without a finite slope (quasi-separation).
+    # Classes that meet in only one tied value have no finite slope either (quasi-separation).
     assert metrics.calibration_slope([0.1, 0.5, 0.5, 0.9], [False, False, True, True]) == np.inf
     assert metrics.calibration_intercept([0.2, 0.4], [True, True]) == np.inf
 
 
-def test_undefined_is_nan_not_zero():
+def test_an_undefined_metric_is_nan_and_not_zero():
     assert np.isnan(metrics.auroc([0.1, 0.9], [True, True]))
     assert np.isnan(metrics.average_precision([0.1, 0.9], [False, False]))
     confusion = metrics.confusion_matrix([0, 0, 1], [0, 0, 0], 3)
@@ -98,11 +98,11 @@ def test_undefined_is_nan_not_zero():
         metrics.auroc([0.1, float("nan")], [True, False])
 
 
-def test_certain_and_wrong_costs_a_finite_sum():
+def test_the_log_loss_of_a_certain_error_is_finite():
     assert metrics.log_loss([[1.0, 0.0]], [1]) == pytest.approx(-np.log(1e-7))
 
 
-def test_calibration_error_by_hand():
+def test_the_calibration_error_by_hand():
     # One bin (all scores tie at .5): residuals +.5 +.5 +.5 -.5; products of different images: 6 of -.25 (3 pairs, each
     # twice), 6 of +.25, so the mean product is 0 where the plain square of the mean is .0625.
     assert metrics.calibration_error([0.5] * 4, [True, True, True, False]) == 0.0
@@ -112,7 +112,7 @@ def test_calibration_error_by_hand():
     assert metrics.calibration_error([0.5] * 4, [True, True, True, False], ["a", "a", "b", "b"]) == 0.0
 
 
-def test_calibration_error_is_unbiased_where_the_plain_one_is_not():
+def test_the_calibration_error_is_unbiased_and_the_plain_one_is_not():
     rng = np.random.default_rng(3)
     squares, plain = [], []
     for _ in range(400):

@@ -1,4 +1,4 @@
-"""Comparisons: values from scikit-learn, family adjustment from statsmodels, limits and p-values by simulation."""
+"""Comparisons: values against scikit-learn, adjustment against statsmodels, limits and p-values by simulation."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def rng(seed=0):
 
 
 def study(n=300, seed=0, patients=120):
-    """Three models on the same images; truth is a patient's."""
+    """Return three models on the same images, the labels and the groups; images of a patient have one label."""
     r = rng(seed)
     group = r.integers(0, patients, size=n)
     truth = r.choice(3, size=patients, p=[0.35, 0.4, 0.25])[group]
@@ -34,7 +34,7 @@ def study(n=300, seed=0, patients=120):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_differences_are_those_of_scikit_learn(metric):
+def test_differences_agree_with_scikit_learn(metric):
     sk = pytest.importorskip("sklearn.metrics")
     models, truth, group = study()
 
@@ -51,17 +51,17 @@ def test_differences_are_those_of_scikit_learn(metric):
             "brier": lambda: ((p - np.eye(3)[truth]) ** 2).sum(axis=1).mean(),
         }[metric]()
 
-    found = paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=200)
-    assert found.difference.value == pytest.approx(figure(models["poor"]) - figure(models["good"]))
-    assert found.difference.low < found.lower < found.difference.value < found.upper < found.difference.high
-    assert found.test == "label swap by group, 200 drawn"
-    back = paired(models["good"], models["poor"], truth, group, metric, rng=rng(), resamples=200)
-    assert back.difference.low == pytest.approx(-found.difference.high)
-    assert back.p_value == found.p_value
-    assert Paired.model_validate_json(found.model_dump_json()) == found
+    result = paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=200)
+    assert result.difference.value == pytest.approx(figure(models["poor"]) - figure(models["good"]))
+    assert result.difference.low < result.lower < result.difference.value < result.upper < result.difference.high
+    assert result.test == "label swap by group, 200 drawn"
+    swapped = paired(models["good"], models["poor"], truth, group, metric, rng=rng(), resamples=200)
+    assert swapped.difference.low == pytest.approx(-result.difference.high)
+    assert swapped.p_value == result.p_value
+    assert Paired.model_validate_json(result.model_dump_json()) == result
 
 
-def test_closed_tests_only_where_every_group_is_one_image():
+def test_delong_and_mcnemar_are_used_only_with_one_image_in_each_group():
     models, truth, group = study()
     names = {}
     for metric in METRICS:
@@ -86,71 +86,71 @@ def test_holm_agrees_with_statsmodels():
     assert holm([]) == []
 
 
-def test_a_family_shares_its_draws_and_is_adjusted():
+def test_comparisons_of_a_family_share_their_draws_and_are_adjusted():
     models, truth, group = study()
-    found = paired_all(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300)
-    assert list(found) == ["fair", "poor"]
-    assert [pair.adjusted for pair in found.values()] == holm([pair.p_value for pair in found.values()])
+    result = paired_all(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300)
+    assert list(result) == ["fair", "poor"]
+    assert [pair.adjusted for pair in result.values()] == holm([pair.p_value for pair in result.values()])
     alone = paired(models["fair"], models["good"], truth, group, "log_loss", rng=rng(1), resamples=300)
-    assert alone == found["fair"].model_copy(update={"adjusted": None})
-    assert paired_all(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300) == found
+    assert alone == result["fair"].model_copy(update={"adjusted": None})
+    assert paired_all(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300) == result
 
 
 def test_fewer_than_ten_groups_in_a_needed_class_is_not_estimable():
     models, truth, group = study()
     group = np.where(truth == 0, group % 9, group + 1000)
     for metric in METRICS:
-        found = paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=100)
+        result = paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=100)
         if metric in ("accuracy", "specificity"):
-            assert found.lower is not None
+            assert result.lower is not None
             continue
-        assert found.difference.value is not None
-        assert (found.difference.low, found.lower, found.upper, found.p_value) == (None,) * 4
-        assert "9 groups" in found.note
+        assert result.difference.value is not None
+        assert (result.difference.low, result.lower, result.upper, result.p_value) == (None,) * 4
+        assert "9 groups" in result.note
     none = truth != 0
     others = {name: Scores(model.probabilities[none], model.threshold) for name, model in models.items()}
     for metric in ("auroc", "sensitivity"):
-        found = paired(others["poor"], others["good"], truth[none], group[none], metric, rng=rng())
-        assert found.difference.value is None
-        assert found.note
+        result = paired(others["poor"], others["good"], truth[none], group[none], metric, rng=rng())
+        assert result.difference.value is None
+        assert result.note
 
 
-def test_limits_of_shares_without_discordant_images_do_not_shrink_to_a_point():
+def test_limits_without_discordant_images_are_not_a_point():
     truth = np.repeat([0, 1], 50)
     p = np.where(truth == 0, 0.9, 0.1)
     model = Scores(np.column_stack([p, 1 - p]), 0.5)
-    found = paired(model, model, truth, np.arange(100), "sensitivity", rng=rng())
-    assert found.difference.value == 0.0
+    result = paired(model, model, truth, np.arange(100), "sensitivity", rng=rng())
+    assert result.difference.value == 0.0
     # The share of images where one model alone is right is 0 of 50, with Wilson's upper limit z^2 / (50 + z^2).
-    assert found.difference.high == pytest.approx(1.959964**2 / (50 + 1.959964**2), rel=1e-5)
-    assert found.lower == pytest.approx(-(1.644854**2) / (50 + 1.644854**2), rel=1e-5)
-    assert found.difference.low == -found.difference.high
-    assert found.p_value == 1.0
-    # Both separate the classes: the limits rest on the number of groups.
+    assert result.difference.high == pytest.approx(1.959964**2 / (50 + 1.959964**2), rel=1e-5)
+    assert result.lower == pytest.approx(-(1.644854**2) / (50 + 1.644854**2), rel=1e-5)
+    assert result.difference.low == -result.difference.high
+    assert result.p_value == 1.0
+    # Both models separate the classes: the limits depend on the number of groups.
     area = paired(model, model, truth, np.arange(100), "auroc", rng=rng())
     assert area.lower < -0.02
     assert "separated" in area.note
-    # No limits can be had from resamples that are all alike.
+    # Equal resamples give no limits.
     loss = paired(model, model, truth, np.arange(100), "log_loss", rng=rng(), resamples=50)
     assert loss.lower is None
     assert "same value" in loss.note
 
 
-def test_limits_of_many_images_are_those_of_the_normal():
+def test_limits_of_many_images_agree_with_the_normal_approximation():
     r = rng(2)
     n = 4000
     truth = np.zeros(n, int)
     right = np.column_stack([r.uniform(size=n) < 0.80, r.uniform(size=n) < 0.77])
     a, b = (Scores(np.column_stack([right[:, k], ~right[:, k]]).astype(float), 0.5) for k in (0, 1))
-    found = paired(a, b, truth, np.arange(n), "accuracy", rng=r, resamples=10)
+    result = paired(a, b, truth, np.arange(n), "accuracy", rng=r, resamples=10)
     gap = right[:, 0].astype(float) - right[:, 1]
     error = gap.std() / np.sqrt(n)
-    assert found.difference.low == pytest.approx(gap.mean() - 1.96 * error, abs=0.02 * error)
-    assert found.upper == pytest.approx(gap.mean() + 1.645 * error, abs=0.02 * error)
+    assert result.difference.low == pytest.approx(gap.mean() - 1.96 * error, abs=0.02 * error)
+    assert result.upper == pytest.approx(gap.mean() + 1.645 * error, abs=0.02 * error)
 
 
-def clustered(r, groups=40, gaps=(1.5, 1.5), within=0.5):
-    """Two models, 1 to 5 images a patient; what is hard is half the patient's, and partly the same for both models."""
+def draw_clustered(r, groups=40, gaps=(1.5, 1.5), within=0.5):
+    """Draw two models and 1 to 5 images a patient; half the difficulty is the patient's, a part is common to both."""
     positive = np.arange(groups) < groups // 2
     group = np.repeat(np.arange(groups), r.integers(1, 6, size=groups))
 
@@ -166,44 +166,44 @@ def clustered(r, groups=40, gaps=(1.5, 1.5), within=0.5):
     return *models, np.where(positive[group], 0, 1), group
 
 
-def test_p_values_of_equal_models_are_uniform_though_images_are_clustered():
+def test_p_values_of_equal_models_are_uniform_with_clustered_images():
     r = rng(3)
-    found = {"auroc": [], "log_loss": [], "accuracy": []}
+    result = {"auroc": [], "log_loss": [], "accuracy": []}
     naive = []
     for _ in range(300):
-        a, b, truth, group = clustered(r)
-        for metric, values in found.items():
+        a, b, truth, group = draw_clustered(r)
+        for metric, values in result.items():
             values.append(paired(a, b, truth, group, metric, rng=r, resamples=99).p_value)
         naive.append(paired_tests.delong(a.probabilities[:, 0], b.probabilities[:, 0], truth == 0).p_value)
     for metric in ("auroc", "log_loss"):
-        # p is one of 1/100 ... 100/100: spread evenly over its step before it is compared with the uniform.
-        smooth = np.array(found[metric]) - r.uniform(0, 0.01, size=300)
+        # p is one of 1/100 ... 100/100: the test spreads it evenly over its step and compares it with the uniform.
+        smooth = np.array(result[metric]) - r.uniform(0, 0.01, size=300)
         assert kstest(smooth, "uniform").pvalue > 0.01, metric
-    for metric, values in found.items():
+    for metric, values in result.items():
         assert 0.02 < np.mean(np.array(values) <= 0.05) < 0.085, metric
-    # The closed test, which takes images to be independent, cries out far too often: why it is not used here.
+    # DeLong's test assumes independent images and rejects far too often, so it is not used here.
     assert np.mean(np.array(naive) <= 0.05) > 0.1
 
 
-def test_one_sided_limits_hold_about_95_times_in_100():
+def test_one_sided_limits_cover_the_difference_in_about_95_of_100_draws():
     r = rng(4)
-    (big_a, big_b, big_truth, _) = clustered(r, groups=40_000, gaps=(1.5, 1.2))
-    held = {"auroc": [], "accuracy": [], "sensitivity": [], "brier": []}
+    (big_a, big_b, big_truth, _) = draw_clustered(r, groups=40_000, gaps=(1.5, 1.2))
+    coverage = {"auroc": [], "accuracy": [], "sensitivity": [], "brier": []}
     true = {
         metric: paired(big_a, big_b, big_truth, np.arange(len(big_truth)), metric, rng=r, resamples=1).difference.value
-        for metric in held
+        for metric in coverage
     }
     for _ in range(200):
-        a, b, truth, group = clustered(r, groups=60, gaps=(1.5, 1.2))
-        for metric, holds in held.items():
-            found = paired(a, b, truth, group, metric, rng=r, resamples=200)
-            holds.append((found.lower <= true[metric], true[metric] <= found.upper))
-    for metric, holds in held.items():
+        a, b, truth, group = draw_clustered(r, groups=60, gaps=(1.5, 1.2))
+        for metric, holds in coverage.items():
+            result = paired(a, b, truth, group, metric, rng=r, resamples=200)
+            holds.append((result.lower <= true[metric], true[metric] <= result.upper))
+    for metric, holds in coverage.items():
         for share in np.mean(holds, axis=0):
             assert 0.90 < share <= 1.0, metric  # .95 with a Monte Carlo error of .015
 
 
-def test_what_cannot_be_compared_is_refused():
+def test_invalid_comparisons_are_refused():
     models, truth, group = study()
     good = models["good"]
     with pytest.raises(UsageError, match="Did you mean 'log_loss'"):

@@ -1,4 +1,4 @@
-"""Recipes over seeds: the two variances by an independent bootstrap and by simulation; refusal below five seeds."""
+"""Recipes over seeds: the two variances by an independent bootstrap and by simulation; the minimum of five seeds."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pneumoscope.stats.comparison.seeds import across_seeds, across_seeds_all
 
 
 def recipe(r, truth, group, seeds, skill, common, between):
-    """Networks of one recipe: their skill varies from seed to seed, what is hard is shared."""
+    """Return networks of one recipe: their skill varies between seeds; the difficulty of images is common."""
     networks = []
     for gap in skill + between * r.normal(size=seeds):
         latent = gap * (truth == 0) + common + 0.6 * r.normal(size=len(truth))
@@ -29,40 +29,40 @@ def study(r, groups=60, seeds=(5, 6), skill=(1.6, 1.6), between=0.15):
 
 
 @pytest.mark.parametrize("metric", METRICS)
-def test_the_difference_is_that_of_the_means_over_seeds(metric):
+def test_the_difference_is_the_difference_of_the_means_over_seeds(metric):
     r = np.random.default_rng(0)
     a, b, truth, group = study(r, skill=(1.6, 1.2))
-    found = across_seeds(a, b, truth, group, metric)
+    result = across_seeds(a, b, truth, group, metric)
     pairs = [paired(x, y, truth, group, metric, rng=r, resamples=1).difference.value for x in a for y in b]
-    assert found.difference.value == pytest.approx(np.mean(pairs))
-    assert found.difference.low < found.lower < found.difference.value < found.upper < found.difference.high
-    back = across_seeds(b, a, truth, group, metric)
-    assert (back.p_value, back.lower) == (pytest.approx(found.p_value), pytest.approx(-found.upper))
-    assert (found.p_value < 0.05) == (found.difference.low > 0 or found.difference.high < 0)
+    assert result.difference.value == pytest.approx(np.mean(pairs))
+    assert result.difference.low < result.lower < result.difference.value < result.upper < result.difference.high
+    swapped = across_seeds(b, a, truth, group, metric)
+    assert (swapped.p_value, swapped.lower) == (pytest.approx(result.p_value), pytest.approx(-result.upper))
+    assert (result.p_value < 0.05) == (result.difference.low > 0 or result.difference.high < 0)
 
 
-def test_images_without_end_leave_the_variance_of_seeds():
+def test_with_many_images_only_the_variance_of_seeds_remains():
     r = np.random.default_rng(1)
     a, b, truth, group = study(r, groups=20_000, skill=(1.6, 1.3), between=0.4)
     accuracy = [[((s.probabilities[:, 0] >= 0.5) == (truth == 0)).mean() for s in many] for many in (a, b)]
-    found = across_seeds(a, b, truth, group, "accuracy")
+    result = across_seeds(a, b, truth, group, "accuracy")
     welch = ttest_ind(*accuracy, equal_var=False)
-    assert found.p_value == pytest.approx(welch.pvalue, rel=0.1)
-    assert found.difference.low == pytest.approx(welch.confidence_interval(0.95).low, rel=0.1)
+    assert result.p_value == pytest.approx(welch.pvalue, rel=0.1)
+    assert result.difference.low == pytest.approx(welch.confidence_interval(0.95).low, rel=0.1)
 
 
-def test_seeds_all_alike_leave_the_variance_of_groups():
+def test_with_equal_seeds_only_the_variance_of_groups_remains():
     r = np.random.default_rng(2)
     a, b, truth, group = study(r, groups=200, seeds=(1, 1), skill=(1.6, 1.3))
     for metric in ("auroc", "log_loss", "balanced_accuracy"):
-        found = across_seeds(a * 5, b * 5, truth, group, metric)
+        result = across_seeds(a * 5, b * 5, truth, group, metric)
         one = paired(a[0], b[0], truth, group, metric, rng=r, resamples=1500)
-        assert found.difference.value == pytest.approx(one.difference.value)
-        width = found.upper - found.lower
+        assert result.difference.value == pytest.approx(one.difference.value)
+        width = result.upper - result.lower
         assert width == pytest.approx(one.upper - one.lower, rel=0.15), metric
 
 
-def test_equal_recipes_seldom_differ_though_their_networks_do():
+def test_equal_recipes_rarely_differ_although_their_networks_do():
     r = np.random.default_rng(3)
     recipes_differ, networks_differ = [], []
     for _ in range(200):
@@ -70,16 +70,16 @@ def test_equal_recipes_seldom_differ_though_their_networks_do():
         recipes_differ.append(across_seeds(a, b, truth, group, "brier").p_value < 0.05)
         networks_differ.append(paired(a[0], b[0], truth, group, "brier", rng=r, resamples=99).p_value < 0.05)
     assert np.mean(recipes_differ) < 0.09  # .05 with a Monte Carlo error of .015
-    assert np.mean(networks_differ) > 0.15  # true of the networks, and no finding about recipes
+    assert np.mean(networks_differ) > 0.15  # true of the networks but not of the recipes
 
 
-def test_fewer_than_five_seeds_are_refused():
+def test_fewer_than_five_seeds_have_no_limits():
     r = np.random.default_rng(4)
     a, b, truth, group = study(r, seeds=(4, 6))
-    found = across_seeds(a, b, truth, group, "auroc")
-    assert found.difference.value is not None
-    assert (found.difference.low, found.lower, found.upper, found.p_value) == (None,) * 4
-    assert found.note == "recipes are compared from 5 seeds on; here 4 and 6: networks, not recipes"
+    result = across_seeds(a, b, truth, group, "auroc")
+    assert result.difference.value is not None
+    assert (result.difference.low, result.lower, result.upper, result.p_value) == (None,) * 4
+    assert result.note == "recipes are compared from 5 seeds on; here 4 and 6: networks, not recipes"
     few = np.where(truth == 0, group % 3, group)
     assert "3 groups" in across_seeds(b, b, truth, few, "auroc").note
     assert across_seeds(b, b, np.ones_like(truth), group, "sensitivity").difference.value is None
@@ -90,10 +90,10 @@ def test_fewer_than_five_seeds_are_refused():
         across_seeds([], b, truth, group, "auroc")
 
 
-def test_a_family_of_recipes_is_adjusted():
+def test_p_values_of_a_family_of_recipes_are_adjusted():
     r = np.random.default_rng(5)
     a, b, truth, group = study(r, skill=(1.6, 1.2))
-    found = across_seeds_all({"a": a, "b": b, "c": a[::-1]}, "a", truth, group, "auroc")
-    assert list(found) == ["b", "c"]
-    assert [pair.adjusted for pair in found.values()] == holm([pair.p_value for pair in found.values()])
-    assert found["c"].p_value == pytest.approx(1.0)
+    result = across_seeds_all({"a": a, "b": b, "c": a[::-1]}, "a", truth, group, "auroc")
+    assert list(result) == ["b", "c"]
+    assert [pair.adjusted for pair in result.values()] == holm([pair.p_value for pair in result.values()])
+    assert result["c"].p_value == pytest.approx(1.0)
