@@ -26,7 +26,7 @@ READ_FIRST: Literal["read-first"] = "read-first"
 
 
 Stage = Literal["unaided", "aided"]
-State = Literal["draft", "final", "addendum"]
+ReadState = Literal["draft", "final", "addendum"]
 Progress = Literal["none", "shown", "draft", "unaided", "final"]
 """How far a reader's own report is: none, an answer was shown but there is no report, a draft, the unaided read is
 locked, final."""
@@ -37,7 +37,7 @@ class NewRead:
     """A version of a report as its reader sends it."""
 
     stage: Stage
-    state: State
+    state: ReadState
     likelihoods: Mapping[str, float] = field(default_factory=dict)
     """Label -> how likely the reader finds it, 0..1."""
     conclusion: str | None = None

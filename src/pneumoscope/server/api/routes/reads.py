@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import anyio.to_thread
 import numpy as np
 from fastapi import APIRouter
@@ -23,17 +21,17 @@ from pneumoscope.server.api.schemas.reads import (
     WhatIfIn,
     WhatIfOut,
 )
-from pneumoscope.server.errors import ConflictError, ForbiddenError, NotFoundError
-from pneumoscope.server.inference import occlusion, queue
+from pneumoscope.server.errors import ForbiddenError
+from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import read_audit_status
 from pneumoscope.server.inference.occlusion import BrushStroke, Occlusion
 from pneumoscope.server.inference.posterior import update_probability
 from pneumoscope.server.reading import reads
+from pneumoscope.server.reading.answers import get_answer
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import now
-from pneumoscope.server.storage.tables import Image, Prediction, Read, Reference
-from pneumoscope.server.storage.transaction import Transaction
+from pneumoscope.server.storage.tables import Image, Read, Reference
 from pneumoscope.server.studies.lookup import get_study
 
 
@@ -55,7 +53,7 @@ def add_read(context: AppContext, user: CurrentUser, study: Id, sent: ReadIn) ->
         check_label(label, "the read")
     with context.store.write() as session:
         get_study(session, study)
-        row = reads.add_version(context.store, session, study, user.id, reads.NewRead(**sent.model_dump()))
+        row = reads.add_version(context.store, session, study, user.id, sent.to_version())
     return _read_out(row)
 
 
@@ -101,7 +99,7 @@ def list_references(context: AppContext, user: CurrentUser, study: Id) -> list[R
 def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: PriorIn) -> PosteriorOut:
     """Say what an answer makes of one's own pre-test probability; nothing is stored but that it was shown."""
     with context.store.write() as session:
-        row, result = _answered(context, session, prediction, user)
+        row, result = get_answer(session, context.settings, prediction, user.id)
         model = context.catalogue.get(row.model)
         updated = update_probability(model.card, result, sent.probability, audit=read_audit_status(model))
         reads.record_display(session, [row], user.id, "posterior")
@@ -115,12 +113,12 @@ async def what_if(context: AppContext, user: CurrentUser, prediction: Id, sent: 
 
 def _what_if(context: Context, user: Principal, prediction: str, sent: WhatIfIn) -> WhatIfOut:
     with context.store.read() as session:
-        row, result = _answered(context, session, prediction, user)
+        row, result = get_answer(session, context.settings, prediction, user.id)
         image = session.get_one(Image, row.image)
     strokes = [BrushStroke(stroke.radius, stroke.points) for stroke in sent.strokes]
     answer = context.workers.occlude(Occlusion(image.id, image.sha256, row.model, strokes, sent.mode))
     with context.store.write() as session:  # it may have been switched off or erased meanwhile
-        row, _ = _answered(context, session, prediction, user)
+        row, _ = get_answer(session, context.settings, prediction, user.id)
         reads.record_display(session, [row], user.id, "what-if")
     return _what_if_out(row.id, sent.mode, result["probabilities"], answer)
 
@@ -145,22 +143,6 @@ def _what_if_out(
         heatmap=None if heatmap is None else HeatmapOut.of(values["labels"], cells),
         **{key: values[key] for key in ("labels", "probabilities", "decision", "refused", "reason", "ood")},
     )
-
-
-def _answered(
-    context: Context, session: Transaction, prediction: str, user: Principal
-) -> tuple[Prediction, dict[str, Any]]:
-    """Return an answer, with its result, that somebody may see and go on from."""
-    row = session.get(Prediction, prediction)
-    if row is None or row.state != "done" or row.result is None:
-        raise NotFoundError("answer")
-    if why := reads.withheld_reason(session, context.settings, row.study, user.id):
-        raise ForbiddenError("the answer", f"is withheld: {why}.", code="withheld")
-    if queue.is_switched_off(session, row.model):
-        raise ConflictError(
-            "this model", "was switched off on this server.", "Do not rely on its answer.", code="model-off"
-        )
-    return row, row.result
 
 
 def _read_out(row: Read) -> ReadOut:

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
 from sqlalchemy import Row
 
-from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser, commit_audited
+from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, CurrentUser, commit_audited
 from pneumoscope.server.api.schemas.common import (
     Ask,
     ErasedOut,
     HeatmapOut,
     IdentityOut,
     ImageOut,
-    OwnRead,
     PatientNumber,
     PredictionOut,
     PredictionState,
@@ -29,13 +27,13 @@ from pneumoscope.server.api.schemas.common import (
     StudyPage,
     when,
 )
-from pneumoscope.server.errors import ForbiddenError, InvalidRequestError, NotFoundError
-from pneumoscope.server.inference import queue
-from pneumoscope.server.reading import reads
+from pneumoscope.server.errors import InvalidRequestError
+from pneumoscope.server.reading.answers import Answer, show_heatmap, show_prediction, show_study
+from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.storage.tables import Image, Prediction, Study
-from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import erasure, lookup, patients
+from pneumoscope.server.studies.predictions import request_predictions
 
 Id = Annotated[str, Path(pattern="^[0-9a-z]{1,64}$")]
 
@@ -83,7 +81,7 @@ def list_studies(
         numbers = [study.id for study in page]
         images = lookup.images_of(session, numbers)
         predictions = lookup.predictions_of(session, numbers)
-        own = reads.find_progress(session, numbers, user.id)
+        own = find_progress(session, numbers, user.id)
     shown = [_study_out(study, images[study.id], predictions[study.id], own[study.id]) for study in page]
     return StudyPage(studies=shown, next=_encoded(page[-1]) if more else None)
 
@@ -93,7 +91,7 @@ def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
     with context.store.read() as session:
         row = lookup.get_study(session, study)
         images, predictions = lookup.images_of(session, [study]), lookup.predictions_of(session, [study])
-        own = reads.find_progress(session, [study], user.id)
+        own = find_progress(session, [study], user.id)
     return _study_out(row, images[study], predictions[study], own[study])
 
 
@@ -123,51 +121,30 @@ def identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
 
 def ask(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[PredictionState]:
     """Ask one or several models about all images of a study. Asking again adds answers and replaces none."""
-    models = list(dict.fromkeys(context.catalogue.get(name).identity for name in sent.models))
-    with context.store.write() as session:
-        context.store.lock_exclusive(session)
-        lookup.get_study(session, study)
-        images = [(study, image.id) for image in lookup.images_of(session, [study])[study]]
-        rows = queue.enqueue(context.store, session, images, models, user.id)
-    return [_state_out(row) for row in rows]
+    models = [context.catalogue.get(name).identity for name in sent.models]
+    return [_state_out(row) for row in request_predictions(context.store, study, models, user.id)]
 
 
 async def answers(request: Request, context: AppContext, user: CurrentUser, study: Id) -> list[PredictionOut]:
     """Show the answers about a study; that they are shown is recorded first."""
-
-    def show(session: Transaction) -> list[PredictionOut]:
-        rows = lookup.predictions_of(session, [study])[study]
-        if not rows:
-            lookup.get_study(session, study)
-        return [*shown_predictions(context, user.id, rows, session)]
-
-    return await commit_audited(request, context, show)
+    shown = await commit_audited(
+        request, context, lambda session: show_study(session, context.settings, study, user.id)
+    )
+    return [prediction_out(answer) for answer in shown]
 
 
 async def answer(request: Request, context: AppContext, user: CurrentUser, prediction: Id) -> PredictionOut:
     """Show one answer; that it is shown is recorded first."""
-
-    def show(session: Transaction) -> PredictionOut:
-        row = session.get(Prediction, prediction)
-        if row is None:
-            raise NotFoundError("prediction")
-        return next(shown_predictions(context, user.id, [row], session))
-
-    return await commit_audited(request, context, show)
+    shown = await commit_audited(
+        request, context, lambda session: show_prediction(session, context.settings, prediction, user.id)
+    )
+    return prediction_out(shown)
 
 
 def heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> HeatmapOut:
     """Show where a model looked; that it is shown is recorded first."""
-    with context.store.write() as session:
-        row = session.get(Prediction, prediction)
-        if row is None or row.result is None or row.heatmap is None:
-            raise NotFoundError("heatmap")
-        if why := reads.withheld_reason(session, context.settings, row.study, user.id):
-            raise ForbiddenError("the heatmap", f"is withheld: {why}.", code="withheld")
-        reads.record_display(session, [row], user.id, "heatmap")
-        values = np.frombuffer(row.heatmap, "<f4").reshape(row.result["heatmap_shape"])
-        labels = row.result["labels"]
-    return HeatmapOut.of(labels, values)
+    shown = show_heatmap(context.store, prediction, user.id)
+    return HeatmapOut.of(shown.labels, shown.values)
 
 
 def pixels(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
@@ -180,31 +157,22 @@ def thumbnail(context: AppContext, user: CurrentUser, image: Id) -> FileResponse
     return FileResponse(lookup.thumbnail_path(context.store, image), media_type="image/png")
 
 
-def shown_predictions(
-    context: Context, reader: str, rows: Sequence[Prediction | Row[Any]], session: Transaction
-) -> Iterator[PredictionOut]:
-    """Yield predictions as this reader may see them, and record those that are shown."""
-    withheld = {
-        study: reads.withheld_reason(session, context.settings, study, reader) for study in {r.study for r in rows}
-    }
-    reads.record_display(session, [row for row in rows if withheld[row.study] is None], reader, "result")
-    off = {model: queue.is_switched_off(session, model) for model in {row.model for row in rows}}
-    for row in rows:
-        why = withheld[row.study]
-        hidden = why is not None and row.result is not None
-        yield PredictionOut(
-            **_state_out(row).model_dump(),
-            study=row.study,
-            asked=when(row.asked),
-            finished=None if row.finished is None else when(row.finished),
-            model_off=off[row.model],
-            withheld=why if hidden else None,
-            withheld_code=reads.READ_FIRST if hidden else None,
-            result=row.result if why is None else None,
-        )
+def prediction_out(answer: Answer) -> PredictionOut:
+    """Return an answer as it is sent."""
+    row = answer.row
+    return PredictionOut(
+        **_state_out(row).model_dump(),
+        study=row.study,
+        asked=when(row.asked),
+        finished=None if row.finished is None else when(row.finished),
+        model_off=answer.model_off,
+        withheld=answer.withheld,
+        withheld_code=None if answer.withheld is None else READ_FIRST,
+        result=answer.result,
+    )
 
 
-def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Row[Any]], own_read: OwnRead) -> StudyOut:
+def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Row[Any]], own_read: Progress) -> StudyOut:
     return StudyOut(
         id=study.id,
         patient=study.patient,

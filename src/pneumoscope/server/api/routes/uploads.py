@@ -9,9 +9,11 @@ import anyio.to_thread
 from fastapi import APIRouter, Form, Header, Request, Response, UploadFile
 
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentUser, commit_audited
-from pneumoscope.server.api.routes.studies import shown_predictions
-from pneumoscope.server.api.schemas.common import FileOut, PredictionOut, UploadOut
+from pneumoscope.server.api.routes.studies import prediction_out
+from pneumoscope.server.api.schemas.common import FileOut, UploadOut
 from pneumoscope.server.inference import queue
+from pneumoscope.server.reading import answers
+from pneumoscope.server.reading.answers import Answer
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.uploads.service import PendingUpload, StoredUpload
@@ -49,20 +51,25 @@ async def upload(
 
     pending = await anyio.to_thread.run_sync(stage, limiter=context.upload_limiter)
 
-    def write(session: Transaction) -> tuple[StoredUpload, list[PredictionOut] | None]:
+    def write(session: Transaction) -> tuple[StoredUpload, list[Answer] | None]:
         stored = pending.write_rows(session, user.id)
         ready = stored.ready_answers()
-        return stored, None if ready is None else [*shown_predictions(context, user.id, ready, session)]
+        if ready is None:
+            return stored, None
+        return stored, answers.show_predictions(session, context.settings, ready, user.id)
 
     with pending:
-        stored, answers = await commit_audited(
+        stored, shown = await commit_audited(
             request, context, write, status=201, exclusive=True, subject=lambda written: written[0].study
         )
         pending.confirm(stored)
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds}"
-        answers = await _wait_for_answers(context, user, stored, seconds) if answers is None else answers
-    return UploadOut(files=[FileOut.of(outcome) for outcome in stored.outcomes], answers=answers if seconds else None)
+        shown = await _wait_for_answers(context, user, stored, seconds) if shown is None else shown
+    return UploadOut(
+        files=[FileOut.of(outcome) for outcome in stored.outcomes],
+        answers=[prediction_out(answer) for answer in shown] if seconds and shown is not None else None,
+    )
 
 
 def _seconds_to_wait(prefer: str) -> int:
@@ -71,9 +78,7 @@ def _seconds_to_wait(prefer: str) -> int:
     return min(int(match[1]), _LONGEST_WAIT) if match else 0
 
 
-async def _wait_for_answers(
-    context: Context, user: Principal, stored: StoredUpload, seconds: int
-) -> list[PredictionOut]:
+async def _wait_for_answers(context: Context, user: Principal, stored: StoredUpload, seconds: int) -> list[Answer]:
     """Wait, then return the answers of the models that were asked, finished or not."""
 
     def unfinished() -> set[str]:
@@ -82,6 +87,8 @@ async def _wait_for_answers(
 
     async with context.streams.waiting(context.store) as waiter:  # first, so that none is finished unseen
         await waiter.wait_for(await anyio.to_thread.run_sync(unfinished), seconds)
-    return await context.store.commit_async(
-        lambda session: [*shown_predictions(context, user.id, stored.asked_predictions(session), session)]
-    )
+
+    def show(session: Transaction) -> list[Answer]:
+        return answers.show_predictions(session, context.settings, stored.asked_predictions(session), user.id)
+
+    return await context.store.commit_async(show)

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from typing_extensions import TypedDict  # pydantic reads typing's own from Python 3.12 on only
 
+from pneumoscope.server.inference.models import AuditStatus
+from pneumoscope.server.reading.reads import Progress
 from pneumoscope.server.studies.erasure import Erasure
 from pneumoscope.server.uploads.outcome import FileOutcome
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 State = Literal["queued", "running", "done", "failed"]
-OwnRead = Literal["none", "shown", "draft", "unaided", "final"]
-Audit = Literal["not audited", "passed", "failed", "unreadable"]
 Values = dict[str, str | int | float]
 ID = Field(description="opaque; random")
 
@@ -76,7 +76,7 @@ class StudyOut(BaseModel):
     received: datetime
     images: list[ImageOut]
     predictions: list[PredictionState]
-    own_read: OwnRead = Field(
+    own_read: Progress = Field(
         description="the asker's own report: a draft, the unaided read locked, final; shown: an answer, and no report"
     )
 
@@ -182,7 +182,7 @@ class ModelOut(BaseModel):
     stamps: list[str]
     builtin: bool
     on: bool
-    audit: Audit = Field(
+    audit: AuditStatus = Field(
         description="the newest audit's verdict; unreadable: altered. Neither of the last two answers a posterior"
     )
 

@@ -8,6 +8,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, Field, field_validator
 
 from pneumoscope.server.api.schemas.common import ID, HeatmapOut, Probability, Sent
+from pneumoscope.server.inference.occlusion import Mode
+from pneumoscope.server.reading.reads import NewRead, ReadState, Stage
 
 Coordinate = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
 STROKES, POINTS = 200, 5000
@@ -17,13 +19,17 @@ STROKES, POINTS = 200, 5000
 class ReadIn(Sent):
     """A reader's own report."""
 
-    stage: Literal["unaided", "aided"]
-    state: Literal["draft", "final", "addendum"]
+    stage: Stage
+    state: ReadState
     likelihoods: dict[Annotated[str, Field(max_length=64)], Probability] = Field(
         default_factory=dict, max_length=20, description="label -> how likely the reader finds it"
     )
     conclusion: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="a label")
     text: str = Field(default="", max_length=10_000)
+
+    def to_version(self) -> NewRead:
+        """Return the report as the version that the domain code adds."""
+        return NewRead(self.stage, self.state, self.likelihoods, self.conclusion, self.text)
 
 
 class ReadOut(BaseModel):
@@ -32,8 +38,8 @@ class ReadOut(BaseModel):
     id: str = ID
     reader: str
     version: int
-    stage: Literal["unaided", "aided"]
-    state: Literal["draft", "final", "addendum"]
+    stage: Stage
+    state: ReadState
     likelihoods: dict[str, float]
     conclusion: str | None
     text: str
@@ -90,9 +96,7 @@ class Stroke(Sent):
 class WhatIfIn(Sent):
     """Which part of an image a model is not to see."""
 
-    mode: Literal["exclude", "include"] = Field(
-        description="exclude: what is painted is covered; include: all that is not painted"
-    )
+    mode: Mode = Field(description="exclude: what is painted is covered; include: all that is not painted")
     strokes: list[Stroke] = Field(min_length=1, max_length=STROKES, description="5,000 points in all")
 
     @field_validator("strokes")
@@ -107,7 +111,7 @@ class WhatIfOut(BaseModel):
     """What a model would have answered with a part of the image covered: not a result, and not kept."""
 
     prediction: str = Field(description="the answer that it is compared with")
-    mode: Literal["exclude", "include"]
+    mode: Mode
     covered: Probability = Field(description="share of the image's pixels")
     fill: str = Field(description="what stands in place of what is covered, in words")
     labels: list[str]
