@@ -51,8 +51,16 @@ def compare(
     Ranked on validation, never on test; then test is opened once, on the record, for the finalists. A recipe that
     asks another question is fitted to the data's classes, which the page shows; binary ones have their own table.
     """
-    from pneumoscope.cli.callbacks import RichCallbacks
+    from pneumoscope.workflows.early_checks import check_comparison, check_metric
+
+    # Before torch is loaded: a wrong option is refused at once.
+    check_metric(metric)
+    allowed, folders = accepted_findings(allow, because), source_roots(roots)
     from pneumoscope.comparison.entries import parse_grid
+
+    values = parse_grid(grid or ())
+    check_comparison(recipes, data, target, sets=sets or (), grid=values, seeds=seeds, metric=metric, roots=folders)
+    from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.workflows.compare import compare as compare_recipes
 
     callbacks = RichCallbacks()
@@ -62,7 +70,7 @@ def compare(
         out,
         target=target,
         sets=sets or (),
-        grid=parse_grid(grid or ()),
+        grid=values,
         seeds=seeds,
         metric=metric,
         margin=margin,
@@ -70,8 +78,8 @@ def compare(
         latency_budget=None if latency_budget is None else latency_budget / 1000,
         finalists=0 if no_test else finalists,
         device=device,
-        allow=accepted_findings(allow, because),
-        roots=source_roots(roots),
+        allow=allowed,
+        roots=folders,
         command=command_line(),
         callbacks=callbacks,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -26,21 +27,27 @@ def train(
     """Train a network, calibrate it and write its bundle, with the validation part's figures."""
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.core.labels import DISCLAIMER
+    from pneumoscope.core.run_folder import check_run_folder
+    from pneumoscope.data.manifest import Manifest
     from pneumoscope.recipes.recipe import load_recipe
 
-    chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
+    # Before torch is loaded: a wrong option is refused at once.
+    chosen = load_recipe(recipe, sets or ())
+    if "TORCHELASTIC_RUN_ID" not in os.environ:  # of several processes, the first may have made the folder already
+        check_run_folder(out, resume=resume)
+    allowed = accepted_findings(allow, because)
+    manifest = Manifest.read(data, source_roots(roots))
     from pneumoscope.workflows.train import train as train_recipe
 
     callbacks = RichCallbacks()
     run = train_recipe(
         chosen,
-        data,
+        manifest,
         out,
-        roots=source_roots(roots),
         device=device,
         resume=resume,
         name=name,
-        allow=accepted_findings(allow, because),
+        allow=allowed,
         strict=strict,
         callbacks=callbacks,
     )

@@ -56,15 +56,21 @@ def tune(
     """Search the settings of a recipe on everything but the test part; leave the best as a recipe and a run."""
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.core.labels import DISCLAIMER
+    from pneumoscope.data.manifest import Manifest
     from pneumoscope.recipes.recipe import load_recipe
+    from pneumoscope.workflows.early_checks import check_search
 
-    chosen = load_recipe(recipe, sets or ())  # before torch is loaded: a misspelt key should not take five seconds
+    # Before torch is loaded: a wrong option is refused at once.
+    chosen = load_recipe(recipe, sets or ())
+    check_search(out, storage=storage, objective=objective, nested=nested, repeats=repeats, resume=resume)
+    allowed = accepted_findings(allow, because)
+    manifest = Manifest.read(data, source_roots(roots))
     from pneumoscope.workflows.tune import tune as tune_recipe
 
     callbacks = RichCallbacks()
     tuning = tune_recipe(
         chosen,
-        data,
+        manifest,
         out,
         search=search,
         trials=trials,
@@ -78,11 +84,10 @@ def tune(
         nested=nested,
         repeats=repeats,
         resume=resume,
-        roots=source_roots(roots),
         seed=seed,
         name=name,
         device=device,
-        allow=accepted_findings(allow, because),
+        allow=allowed,
         callbacks=callbacks,
     )
     if as_json:

@@ -9,13 +9,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 
 from pneumoscope.core.errors import PneumoscopeError, UsageError, WeightsError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.recipes.recipe import Pretrained, Recipe, load_recipe, recipe_names, with_changes
-from pneumoscope.training.networks.summary import build_unweighted
-from pneumoscope.training.networks.weights import find_weights, require_hub
-from pneumoscope.training.plan import Plan, plan
+
+if TYPE_CHECKING:
+    from pneumoscope.training.plan import Plan
 
 AS_PUBLISHED = "recipe"
 """Value of a grid that leaves the recipe's own value."""
@@ -33,6 +34,14 @@ class ComparisonEntry:
     settings: Mapping[str, str]
     plan: Plan | None
     problem: str = ""
+
+
+class ChosenRecipe(NamedTuple):
+    """A recipe with its changes: the name of its entry, the recipe, and its settings of the grid."""
+
+    name: str
+    recipe: Recipe
+    settings: Mapping[str, str]
 
 
 def parse_grid(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
@@ -110,11 +119,66 @@ def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
 
 def check_weights(recipe: Recipe) -> None:
     """Raise `WeightsError` unless the weights that a recipe starts from are available."""
+    from pneumoscope.training.networks.weights import find_weights, require_hub
+
     pretrained = recipe.network.pretrained
     if isinstance(pretrained, Pretrained):
         find_weights(pretrained)
     elif pretrained is not None:
         require_hub(recipe.network.name)
+
+
+def choose_recipes(
+    names: Sequence[Recipe | str | Path],
+    manifest: Manifest,
+    target: str,
+    *,
+    sets: Sequence[str] = (),
+    grid: Mapping[str, Sequence[str]] | None = None,
+    seeds: int = 1,
+) -> list[ChosenRecipe]:
+    """Return the recipes of a comparison with their changes, in the order of the names; torch is not needed.
+
+    Args:
+        names: As in `plan_entries`.
+        manifest: In parts.
+        target: The class that is looked for.
+        sets: Changes, as `sets_for` reads them.
+        grid: Setting -> values, as `parse_grid` returns them.
+        seeds: How many of each, from the recipe's own seed upwards.
+
+    Raises:
+        UsageError: An unknown recipe, one that comes twice, a target that the data have no image of.
+        RecipeError: A recipe that contradicts itself.
+    """
+    present = Counter(str(label) for label in manifest.table.label)
+    if target not in present:
+        named = ", ".join(f"{label} ({n})" for label, n in present.items())
+        raise UsageError(f"--target {target}", f"the data have no such image; they have {named}.")
+    if not manifest.parts_present:
+        raise UsageError(
+            "the manifest",
+            "has no parts; each recipe would split it in its own way.",
+            "Run: pneumoscope data split",
+        )
+    chosen: list[Recipe | str | Path] = []
+    for name in names:
+        chosen += published_recipes() if name == "all" else [name]
+    unused = [text for text in sets if not any(sets_for(_stem(name), [text]) for name in chosen)]
+    if unused:
+        raise UsageError(
+            f"--set {unused[0]}", "applies to none of the recipes.", f"They are: {', '.join(map(_stem, chosen))}."
+        )
+    by_name: dict[str, ChosenRecipe] = {}
+    for name in chosen:
+        for values in itertools.product(*(grid or {}).values()):
+            settings = dict(zip(grid or {}, values, strict=True))
+            for number in range(seeds):
+                entry = _choose_recipe(name, target, present, sets_for(_stem(name), sets), settings, number)
+                if entry.name in by_name:
+                    raise UsageError(entry.name, "is named twice.", "Say each recipe once.")
+                by_name[entry.name] = entry
+    return list(by_name.values())
 
 
 def plan_entries(
@@ -145,34 +209,8 @@ def plan_entries(
         RecipeError: A recipe that contradicts itself, its network or the data.
         RunError: A class has too few images.
     """
-    present = Counter(str(label) for label in manifest.table.label)
-    if target not in present:
-        named = ", ".join(f"{label} ({n})" for label, n in present.items())
-        raise UsageError(f"--target {target}", f"the data have no such image; they have {named}.")
-    if not manifest.parts_present:
-        raise UsageError(
-            "the manifest",
-            "has no parts; each recipe would split it in its own way.",
-            "Run: pneumoscope data split",
-        )
-    chosen: list[Recipe | str | Path] = []
-    for name in names:
-        chosen += published_recipes() if name == "all" else [name]
-    unused = [text for text in sets if not any(sets_for(_stem(name), [text]) for name in chosen)]
-    if unused:
-        raise UsageError(
-            f"--set {unused[0]}", "applies to none of the recipes.", f"They are: {', '.join(map(_stem, chosen))}."
-        )
-    by_name: dict[str, ComparisonEntry] = {}
-    for name in chosen:
-        for values in itertools.product(*(grid or {}).values()):
-            settings = dict(zip(grid or {}, values, strict=True))
-            for number in range(seeds):
-                entry = _entry(name, manifest, target, present, sets_for(_stem(name), sets), settings, number)
-                if entry.name in by_name:
-                    raise UsageError(entry.name, "is named twice.", "Say each recipe once.")
-                by_name[entry.name] = entry
-    return list(by_name.values())
+    chosen = choose_recipes(names, manifest, target, sets=sets, grid=grid, seeds=seeds)
+    return [_plan_entry(each, manifest) for each in chosen]
 
 
 def published_recipes() -> list[str]:
@@ -187,15 +225,14 @@ def _stem(recipe: Recipe | str | Path) -> str:
     return re.sub(r"\.ya?ml$", "", str(recipe).replace("\\", "/").rpartition("/")[2])
 
 
-def _entry(
+def _choose_recipe(
     name: Recipe | str | Path,
-    manifest: Manifest,
     target: str,
     present: Counter[str],
     sets: Sequence[str],
     settings: Mapping[str, str],
     number: int,
-) -> ComparisonEntry:
+) -> ChosenRecipe:
     recipe = name if isinstance(name, Recipe) else load_recipe(str(name))
     changes = [] if any(text.startswith("task.") for text in sets) else fit_task(recipe, target, present)
     changes += [*sets, *(f"{key}={value}" for key, value in settings.items() if value != AS_PUBLISHED)]
@@ -208,6 +245,14 @@ def _entry(
         raise UsageError(
             slug, f"looks first for {recipe.task.classes[0]}, the comparison for {target}.", "Name the target first."
         )
+    return ChosenRecipe(slug, recipe, settings)
+
+
+def _plan_entry(chosen: ChosenRecipe, manifest: Manifest) -> ComparisonEntry:
+    from pneumoscope.training.networks.summary import build_unweighted
+    from pneumoscope.training.plan import plan
+
+    slug, recipe, settings = chosen
     try:
         fitted = plan(recipe, manifest)
         build_unweighted(fitted.recipe)

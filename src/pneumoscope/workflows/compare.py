@@ -15,15 +15,14 @@ from pneumoscope.comparison.runs import EntryResult, is_finished
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, RunError, UsageError
 from pneumoscope.core.files import atomic_path, write_text
-from pneumoscope.core.registry import suggestion
 from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.data.ledger import ledger_path, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.reporting.charts.figure import to_png
-from pneumoscope.stats.comparison.paired import METRICS
 from pneumoscope.training.features import FeatureStore
 from pneumoscope.workflows.data_checks import check_plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
+from pneumoscope.workflows.early_checks import check_metric
 from pneumoscope.workflows.inputs import RecipeInput, reasons_of
 from pneumoscope.workflows.train import train_plan
 
@@ -84,10 +83,7 @@ def compare(
         RunError: Not one network could be run.
         KeyboardInterrupt: The user stopped it; the same call goes on.
     """
-    if metric not in METRICS:
-        raise UsageError(
-            f"--metric {metric}", f"is no metric.{suggestion(metric, METRICS)}", f"There are: {', '.join(METRICS)}."
-        )
+    check_metric(metric)
     if finalists and isinstance(data, Manifest):
         raise UsageError(
             "the manifest in memory",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.training.plan import plan
@@ -22,6 +21,7 @@ from pneumoscope.tuning.study import search as run_search
 from pneumoscope.tuning.summary import best_recipe, find_best, summarise
 from pneumoscope.workflows.data_checks import check_plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots
+from pneumoscope.workflows.early_checks import check_search
 from pneumoscope.workflows.inputs import RecipeInput, make_plan, reasons_of, recipe_of
 from pneumoscope.workflows.train import Run, train_plan
 
@@ -108,13 +108,10 @@ def tune(
         RunError: The folder holds something else, or no trial came to an end.
         KeyboardInterrupt: The user stopped it; it can be resumed.
     """
-    if nested and repeats:
-        raise UsageError("--nested and --repeats", "answer the same question.", "Choose one.")
+    check_search(Path(out), storage=storage, objective=objective, nested=nested, repeats=repeats, resume=resume)
     folder, allowed, chosen = Path(out), reasons_of(allow), recipe_of(recipe, sets)
     space = load_search(search, chosen)
     base = make_plan(chosen, data, roots=roots, callbacks=callbacks)
-    if storage is None:
-        _check_folder(folder, resume)
     job = SearchJob(
         plan=base,
         search=space,
@@ -135,15 +132,6 @@ def tune(
     comparison = _compare_settings(session, nested, repeats, workers, callbacks)
     summary = write_study(session, folder, comparison)
     return Tuning(folder, summary, train_best(session, folder, checks, callbacks))
-
-
-def _check_folder(folder: Path, resume: bool) -> None:
-    """Raise `RunError` where the folder holds something else, or a search that is not to be resumed."""
-    present = (folder / "study.db").is_file()
-    if present and not resume:
-        raise RunError(str(folder), "already holds a search.", "Go on with it (--resume), or choose another --out.")
-    if not present and folder.is_dir() and any(folder.iterdir()):
-        raise RunError(str(folder), "is not empty and holds no search.", "Choose another --out.")
 
 
 def _report_job(job: SearchJob, callbacks: Callbacks) -> None:

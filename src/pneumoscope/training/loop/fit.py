@@ -18,6 +18,7 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import RunError
 from pneumoscope.core.files import write_json, write_text
+from pneumoscope.core.run_folder import check_run_folder, holds_run
 from pneumoscope.data.manifest import Manifest, read_manifest, write_manifest
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 from pneumoscope.training.distributed.ranks import Ranks, together
@@ -70,9 +71,8 @@ def open_run(folder: Path, plan: Plan, *, resume: bool) -> None:
     """
     recipe_path, data_path = folder / "recipe.yaml", folder / "data.json"
     identity = {"data": plan.manifest.rows_hash(), "split": plan.manifest.split_hash()}
-    if recipe_path.is_file() and data_path.is_file():
-        if not resume:
-            raise RunError(str(folder), "already holds a run.", "Go on with it (--resume), or choose another --out.")
+    check_run_folder(folder, resume=resume)
+    if holds_run(folder):
         old = load_recipe(str(recipe_path)).model_dump(mode="json")
         changed = _differences(old, plan.recipe.model_dump(mode="json"))
         changed += _differences(json.loads(data_path.read_text()), identity)
@@ -81,8 +81,6 @@ def open_run(folder: Path, plan: Plan, *, resume: bool) -> None:
                 str(folder), f"was started with something else: {'; '.join(changed[:6])}.", "Choose another --out."
             )
         return
-    if folder.is_dir() and any(folder.iterdir()):
-        raise RunError(str(folder), "is not empty and holds no run.", "Choose another --out.")
     folder.mkdir(parents=True, exist_ok=True)
     write_manifest(plan.manifest, folder / "manifest.parquet")
     write_json(data_path, identity)

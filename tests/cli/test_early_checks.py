@@ -1,0 +1,94 @@
+"""A wrong option is refused before torch is imported: a misspelt name does not cost the seconds that torch takes."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+pytestmark = pytest.mark.lab
+
+from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
+
+SCRIPT = """
+import sys
+from pneumoscope.cli.main import app
+try:
+    app(sys.argv[1:])
+except SystemExit as end:
+    print("exit", end.code, "torch", "torch" in sys.modules)
+"""
+
+
+def run(*arguments: str) -> tuple[str, str]:
+    """Run a command in a process of its own; return its last line and its errors."""
+    done = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, check=False)
+    return done.stdout.strip().splitlines()[-1], done.stderr
+
+
+@pytest.fixture
+def manifest(phantom_set: Manifest, tmp_path: Path) -> str:
+    path = tmp_path / "m.parquet"
+    write_manifest(phantom_set, path)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["compare", "cnn-150", "--metric", "aurco"], 2, "Did you mean 'auroc'"),
+        (["compare", "cnn-150", "--target", "nodule"], 2, "--target nodule"),
+        (["compare", "cnn-15"], 2, "cnn-15"),
+        (["compare", "cnn-150", "--set", "optimizer.lrr=1"], 1, "Did you mean 'lr'"),
+        (["compare", "cnn-150", "--grid", "optimizer.lr"], 2, "must be key=value,value"),
+        (["compare", "cnn-150", "--allow", "alterd", "--because", "known"], 2, "Did you mean 'altered'"),
+        (["train", "cnn-15"], 2, "cnn-15"),
+        (["train", "cnn-150", "--set", "optimizer.lrr=1"], 1, "Did you mean 'lr'"),
+        (["train", "cnn-150", "--allow", "alterd", "--because", "known"], 2, "Did you mean 'altered'"),
+        (["tune", "cnn-15"], 2, "cnn-15"),
+        (["tune", "cnn-150", "--set", "optimizer.lrr=1"], 1, "Did you mean 'lr'"),
+        (["tune", "cnn-150", "--objective", "aurco"], 2, "Did you mean 'auroc'"),
+        (["tune", "cnn-150", "--nested", "2", "--repeats", "2"], 2, "answer the same question"),
+    ],
+)
+def test_a_wrong_option_is_refused_without_torch(
+    manifest: str, tmp_path: Path, arguments: list[str], code: int, words: str
+) -> None:
+    last, errors = run(*arguments, "--data", manifest, "--out", str(tmp_path / "out"))
+    assert last == f"exit {code} torch False", errors
+    assert words in errors
+
+
+@pytest.mark.parametrize(("command", "words"), [("train", "holds no run"), ("tune", "holds no search")])
+def test_a_folder_in_use_is_refused_without_torch(manifest: str, tmp_path: Path, command: str, words: str) -> None:
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "notes.txt").write_text("mine")
+    last, errors = run(command, "cnn-150", "--data", manifest, "--out", str(folder))
+    assert last == "exit 1 torch False", errors
+    assert words in errors
+
+
+@pytest.mark.parametrize("command", ["train", "tune", "compare"])
+def test_a_manifest_that_is_not_there_is_refused_without_torch(tmp_path: Path, command: str) -> None:
+    last, errors = run(command, "cnn-150", "--data", str(tmp_path / "m.parquet"), "--out", str(tmp_path / "out"))
+    assert last == "exit 1 torch False", errors
+    assert "there is no such file" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["split", "MANIFEST", "--again", "--ratio", "80"], "80"),
+        (["check", "MANIFEST", "--allow", "alterd", "--because", "known"], "Did you mean 'altered'"),
+        (["merge", "MANIFEST", "-o", "merged.csv"], ".parquet"),
+        (["show", "MANIFEST", "-o", "sheet.gif"], ".png"),
+    ],
+)
+def test_the_data_commands_refuse_without_torch(manifest: str, arguments: list[str], words: str) -> None:
+    last, errors = run("data", *(manifest if each == "MANIFEST" else each for each in arguments))
+    assert last == "exit 2 torch False", errors
+    assert words in errors
