@@ -9,7 +9,6 @@ import pytest
 pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
-from pneumoscope.comparison import entries as module  # noqa: E402
 from pneumoscope.comparison.entries import fit_task, parse_grid, plan_entries, published_recipes, sets_for  # noqa: E402
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
@@ -102,7 +101,7 @@ def test_weights_that_cannot_be_had_leave_a_network_out_with_the_reason(
     def offline(name: str) -> None:
         raise WeightsError(name, "its weights could not be fetched.")
 
-    monkeypatch.setattr(module, "require_hub", offline)
+    monkeypatch.setattr("pneumoscope.training.networks.weights.require_hub", offline)
     left_out, kept = plan_entries(["resnet18-pretrained", "lenet-128"], phantom_set, "covid-19")
     assert left_out.plan is None
     assert "could not be fetched" in left_out.problem

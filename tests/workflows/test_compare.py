@@ -17,7 +17,6 @@ import pyarrow.parquet as pq  # noqa: E402
 from sklearn.metrics import roc_auc_score  # noqa: E402
 
 from pneumoscope.bundle import evidence  # noqa: E402
-from pneumoscope.comparison import entries as entries_module  # noqa: E402
 from pneumoscope.comparison.entries import ComparisonEntry, plan_entries  # noqa: E402
 from pneumoscope.comparison.page import draw_figures, render_comparison_page  # noqa: E402
 from pneumoscope.comparison.ranking import RankingConfig  # noqa: E402
@@ -72,7 +71,7 @@ def networks(data: Manifest, tmp_path_factory: pytest.TempPathFactory) -> list[C
         raise WeightsError(name, "its weights could not be fetched.")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(entries_module, "require_hub", offline)
+        patch.setattr("pneumoscope.training.networks.weights.require_hub", offline)
         return plan_entries([*names, "resnet18-pretrained"], data, "covid-19")
 
 
