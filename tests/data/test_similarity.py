@@ -17,7 +17,7 @@ from pneumoscope.data.fingerprint import distance, perceptual_hash, thumbnail
 from pneumoscope.data.grouping import component_roots
 from pneumoscope.data.image_scan import scan_image
 from pneumoscope.data.phantoms.phantom import draw
-from pneumoscope.data.similarity import NEAR, SAME, _evened, _fine_similarity, _Spectra, near_duplicates
+from pneumoscope.data.similarity import NEAR, SAME, _even_out, _fine_similarity, _Spectra, find_near_duplicates
 
 PATIENTS = 40
 
@@ -74,13 +74,13 @@ def chests() -> list[Image.Image]:
 
 
 def test_different_patients_are_not_near_duplicates(chests: list[Image.Image]) -> None:
-    assert near_duplicates(np.stack([_small(picture) for picture in chests])) == []
+    assert find_near_duplicates(np.stack([_small(picture) for picture in chests])) == []
 
 
 @pytest.mark.parametrize("change", COPIES, ids=str)
 def test_only_copies_are_found(chests: list[Image.Image], change: str) -> None:
     copies = [COPIES[change](picture) for picture in chests[::10]]
-    pairs = near_duplicates(np.stack([_small(picture) for picture in [*chests, *copies]]))
+    pairs = find_near_duplicates(np.stack([_small(picture) for picture in [*chests, *copies]]))
     assert [(pair.first, pair.second) for pair in pairs] == [(0, 40), (10, 41), (20, 42), (30, 43)]
 
 
@@ -88,20 +88,20 @@ def test_the_same_pixels_are_one_exposure_even_when_blank() -> None:
     blank = np.zeros((3, 64, 64), dtype=np.float32)
     blank[1] = 0.5
     noise = np.random.default_rng(0).random((1, 64, 64), dtype=np.float32)
-    pairs = near_duplicates(np.concatenate([blank, noise, noise]))
+    pairs = find_near_duplicates(np.concatenate([blank, noise, noise]))
     assert [(pair.first, pair.second) for pair in pairs] == [(0, 2), (3, 4)]
     assert all(pair.similarity >= SAME for pair in pairs)
 
 
 def test_fewer_than_two_pictures_have_no_pair() -> None:
-    assert near_duplicates(np.zeros((1, 64, 64), dtype=np.float32)) == []
-    assert near_duplicates(np.zeros((0, 64, 64), dtype=np.float32)) == []
+    assert find_near_duplicates(np.zeros((1, 64, 64), dtype=np.float32)) == []
+    assert find_near_duplicates(np.zeros((0, 64, 64), dtype=np.float32)) == []
 
 
 def test_similarity_is_the_best_correlation_over_shifts(chests: list[Image.Image]) -> None:
     small = np.stack([_small(chests[0]), _small(_shift(chests[0])), _small(chests[1])])
     taper = np.hanning(66)[1:-1] ** 0.25
-    detail = _evened(small, blur=2.0) * np.outer(taper, taper)
+    detail = _even_out(small, blur=2.0) * np.outer(taper, taper)
     detail -= detail.mean(axis=(1, 2), keepdims=True)
     detail /= np.sqrt((detail**2).sum(axis=(1, 2), keepdims=True))
 
@@ -138,4 +138,4 @@ def test_the_perceptual_hash_differs_little_between_copies_and_much_between_pict
 @pytest.mark.parametrize(("one", "other"), REAL, ids=lambda path: Path(path).name)
 def test_copies_between_real_sets_are_found(shared: Path, one: str, other: str) -> None:
     small = np.stack([scan_image(shared / "data" / name).small for name in (one, other)])
-    assert [pair.similarity >= NEAR for pair in near_duplicates(small)] == [True]
+    assert [pair.similarity >= NEAR for pair in find_near_duplicates(small)] == [True]

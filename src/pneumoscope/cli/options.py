@@ -83,9 +83,9 @@ def accepted_findings(allow: Sequence[str] | None, because: Sequence[str] | None
     if not allow and not because:
         return {}
     from pneumoscope.data.checks.catalogue import CHECKS
-    from pneumoscope.data.checks.findings import reasons
+    from pneumoscope.data.checks.findings import parse_reasons
 
-    return reasons(allow or (), because or (), list(CHECKS))
+    return parse_reasons(allow or (), because or (), list(CHECKS))
 
 
 def command_line() -> str:

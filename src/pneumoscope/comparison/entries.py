@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pneumoscope.core.errors import PneumoscopeError, UsageError, WeightsError
+from pneumoscope.core.labels import LABELS, is_none_label
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.recipes.recipe import Pretrained, Recipe, load_recipe, recipe_names, with_changes
 
@@ -93,7 +94,7 @@ def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
     """
     task = recipe.task
     if task.kind == "binary":
-        wanted, changes = (target, "normal"), []
+        wanted, changes = (target, *filter(is_none_label, LABELS)), []
         data_classes = {task.class_of(label) for label in present} - {None}
         if task.classes[0] == target and data_classes <= set(task.classes):
             return []

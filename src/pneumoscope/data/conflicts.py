@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from pneumoscope.data.image_scan import Progress, imported_thumbnails, silent
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.data.similarity import SAME, Pair, near_duplicates
+from pneumoscope.data.similarity import SAME, Pair, find_near_duplicates
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,6 @@ def drop_conflicts(manifest: Manifest, progress: Progress = silent) -> tuple[Man
         ManifestError: An image is absent or is not the one that was imported.
     """
     thumbnails = imported_thumbnails(manifest, progress)
-    pairs = near_duplicates(thumbnails, progress("comparing images", len(manifest)))
+    pairs = find_near_duplicates(thumbnails, progress("comparing images", len(manifest)))
     conflicts = find_conflicts(manifest, pairs)
     return (without_conflicts(manifest, conflicts) if conflicts.rows else manifest), conflicts

@@ -72,7 +72,7 @@ def contact_sheet(manifest: Manifest, path: Path, columns: int, seed: int, side:
 
     tile = side + TEXT_HEIGHT + GAP
     width = max(GAP + columns * (side + GAP), _LEAST)
-    disclaimer_lines = _wrapped(DISCLAIMER, width - 2 * GAP)
+    disclaimer_lines = _wrap(DISCLAIMER, width - 2 * GAP)
     foot = (len(disclaimer_lines) + bool(masks_present)) * TEXT_HEIGHT + GAP
     height = GAP + len(rows) * (TEXT_HEIGHT + GAP + tile) + foot
     sheet = Image.new("RGB" if masks_present else "L", (width, height), (_PAPER,) * 3 if masks_present else _PAPER)
@@ -90,7 +90,7 @@ def contact_sheet(manifest: Manifest, path: Path, columns: int, seed: int, side:
             )
             sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
             caption = file.name if not isinstance(part, str) else f"{part}: {file.name}"
-            draw.text((left, top + side), _fitted(draw, caption, side), fill=grey)
+            draw.text((left, top + side), _fit(draw, caption, side), fill=grey)
         top += tile
     if masks_present:
         _legend(draw, top, masks_present)
@@ -128,7 +128,7 @@ def _legend(draw: ImageDraw.ImageDraw, top: int, masks: Sequence[Mask]) -> None:
         left += 24 + draw.textlength(mask.name) + 4 * GAP
 
 
-def _wrapped(text: str, width: int) -> list[str]:
+def _wrap(text: str, width: int) -> list[str]:
     """Return the text in lines of at most ``width`` pixels."""
     from PIL import ImageFont
 
@@ -143,7 +143,7 @@ def _wrapped(text: str, width: int) -> list[str]:
     return lines
 
 
-def _fitted(draw: ImageDraw.ImageDraw, text: str, side: int) -> str:
+def _fit(draw: ImageDraw.ImageDraw, text: str, side: int) -> str:
     """Shorten a caption to the width of its tile."""
     while draw.textlength(text) > side and len(text) > 4:
         text = text[:-4] + "..."

@@ -18,7 +18,7 @@ from pneumoscope.data.grouping import group_names
 from pneumoscope.data.image_scan import Progress, ScannedImage, scan_images, silent
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import draw_masks
-from pneumoscope.data.similarity import Pair, near_duplicates
+from pneumoscope.data.similarity import Pair, find_near_duplicates
 from pneumoscope.data.source import DroppedFile, ImportOptions, Listing, Row, Source
 
 if TYPE_CHECKING:
@@ -189,7 +189,7 @@ def build_manifest(
     """
     import pandas as pd
 
-    pairs = near_duplicates(small, progress("comparing images", len(rows)))
+    pairs = find_near_duplicates(small, progress("comparing images", len(rows)))
     table = pd.DataFrame(rows)
     names = group_names(table, pairs, together)
     return Manifest.from_rows([{**row, "group": name} for row, name in zip(rows, names, strict=True)], roots), pairs

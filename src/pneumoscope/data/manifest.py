@@ -262,13 +262,13 @@ def validate(manifest: Manifest) -> Manifest:
     Raises:
         ManifestError: A column or value breaks the contract; the first rows are named.
     """
-    table = _typed(manifest.table)
+    table = _cast_columns(manifest.table)
     _check_values(table)
     _check_rows(table)
     return replace(manifest, table=table, roots={name: Path(root) for name, root in manifest.roots.items()})
 
 
-def _typed(table: pd.DataFrame) -> pd.DataFrame:
+def _cast_columns(table: pd.DataFrame) -> pd.DataFrame:
     """Order and cast the columns; a missing or extra one is an error."""
     for name in table.columns:
         if name not in COLUMNS:

@@ -76,7 +76,7 @@ def draw_masks(
             continue
         scale = (picture.width / outline.width, picture.height / outline.height)
         if scale != (1, 1):
-            notes.append(_stretched(row.image, picture, outline))
+            notes.append(_describe_stretch(row.image, picture, outline))
         name = f"{row.image.replace('/', '_')}.png"  # with the image's own ending: a.jpg and a.png are two images
         if name in names:
             raise ManifestError(row.image, f"has a mask of the same name as another image's ({name}).", "Rename one.")
@@ -93,7 +93,7 @@ def draw_masks(
     return masked_rows, notes
 
 
-def _stretched(image: str, picture: ScannedImage, outline: Outlines) -> str:
+def _describe_stretch(image: str, picture: ScannedImage, outline: Outlines) -> str:
     across, down = picture.width / outline.width, picture.height / outline.height
     remark = (
         f"{image}: outlined at {outline.width}x{outline.height}, the image has {picture.width}x{picture.height}; "

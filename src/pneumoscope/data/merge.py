@@ -79,7 +79,7 @@ def join_same_files(
         for column in FILLED:
             value = row[column]
             if _known(value) and not _known(remaining[column]):
-                remaining[column] = _qualified(value, row["source"], roots) if column in MASKS else value
+                remaining[column] = _qualify(value, row["source"], roots) if column in MASKS else value
                 filled[column] += 1
             elif column in _COMPARED and _known(value) and value != remaining[column]:
                 disagreements.append(
@@ -97,7 +97,7 @@ def _known(value: object) -> bool:
     return value is not None and value == value  # NaN differs from itself
 
 
-def _qualified(mask: str, source: str, roots: Mapping[str, Path]) -> str:
+def _qualify(mask: str, source: str, roots: Mapping[str, Path]) -> str:
     """Return a mask's path with the name of its root, since its new row belongs to another source."""
     name, colon, _ = mask.partition(":")
     return mask if colon and name in roots else f"{source}:{mask}"

@@ -70,7 +70,7 @@ class Pair:
     similarity: float
 
 
-def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None] = lambda _: None) -> list[Pair]:
+def find_near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None] = lambda _: None) -> list[Pair]:
     """Return all pairs of near-duplicates, in order.
 
     Args:
@@ -79,7 +79,7 @@ def near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None]
     """
     if len(thumbnails) < 2:
         return []
-    similarities = dict.fromkeys(_identical(thumbnails), 1.0)
+    similarities = dict.fromkeys(_find_identical(thumbnails), 1.0)
     passes = (_WHOLE, *_CROPS)
     spectra = _Spectra(thumbnails)
     for number, crop in enumerate(passes):
@@ -109,7 +109,7 @@ def _note(
         similarities[key] = max(similarities.get(key, 0.0), min(value, 1.0))
 
 
-def _cropped(thumbnails: NDArray[np.float32], cut: tuple[float, float], side: int) -> NDArray[np.float32]:
+def _crop_pictures(thumbnails: NDArray[np.float32], cut: tuple[float, float], side: int) -> NDArray[np.float32]:
     """Return [N, side, side] with the shares ``cut`` of width and height taken off each side."""
     from PIL import Image
 
@@ -121,7 +121,7 @@ def _cropped(thumbnails: NDArray[np.float32], cut: tuple[float, float], side: in
     return np.stack([np.asarray(picture, dtype=np.float32) for picture in resized])
 
 
-def _evened(pictures: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
+def _even_out(pictures: NDArray[np.float32], blur: float) -> NDArray[np.float32]:
     """Even out brightness and contrast: subtract the local mean, divide by the local spread.
 
     Little remains of histogram equalisation, windowing or a black border. Flat areas stay near zero.
@@ -147,9 +147,9 @@ def _coarse_pairs(thumbnails: NDArray[np.float32], crop: _Crop, tick: Callable[[
     """Return [P, 2] positions: a whole half-size picture, and one that matches it, cropped, at some small shift."""
     side, shift = SIDE // 2, _COARSE_SHIFT
     inner = slice(shift, side - shift)
-    whole = _in_threads(lambda part: _evened(_cropped(part, (0.0, 0.0), side), blur=1.0), thumbnails)
+    whole = _in_threads(lambda part: _even_out(_crop_pictures(part, (0.0, 0.0), side), blur=1.0), thumbnails)
     whole = _unit(whole[:, inner, inner])
-    other = _in_threads(lambda part: _evened(_cropped(part, crop.cut, side), blur=1.0), thumbnails)
+    other = _in_threads(lambda part: _even_out(_crop_pictures(part, crop.cut, side), blur=1.0), thumbnails)
     starts = range(0, 2 * shift + 1, crop.step)
     size = side - 2 * shift
     windows = [_unit(other[:, y : y + size, x : x + size]) for y in starts for x in starts]
@@ -191,7 +191,7 @@ class _Spectra:
 
     def cropped(self, rows: NDArray[np.intp], cut: tuple[float, float]) -> NDArray[np.complex64]:
         """Return the transforms [P, 80, 41] of the pictures at ``rows`` [P] with the shares ``cut`` taken off."""
-        return _in_threads(lambda part: _spectrum(_cropped(part, cut, SIDE)), self._thumbnails[rows])
+        return _in_threads(lambda part: _spectrum(_crop_pictures(part, cut, SIDE)), self._thumbnails[rows])
 
     def whole(self, rows: NDArray[np.intp]) -> NDArray[np.complex64]:
         """Return the transforms of the whole pictures at ``rows``."""
@@ -226,7 +226,7 @@ def _spectrum(pictures: NDArray[np.float32]) -> NDArray[np.complex64]:
     from scipy.fft import rfft2
 
     taper = np.hanning(SIDE + 2)[1:-1] ** 0.25  # softens the edges, which a shift moves out of the picture
-    detail = _evened(pictures, blur=2.0) * np.outer(taper, taper).astype(np.float32)
+    detail = _even_out(pictures, blur=2.0) * np.outer(taper, taper).astype(np.float32)
     span = SIDE + 2 * _FINE_SHIFT
     spectrum: NDArray[np.complex64] = rfft2(_unit(detail).reshape(detail.shape), s=(span, span), axes=(1, 2))
     return spectrum
@@ -239,7 +239,7 @@ def _in_threads(work: Callable[[NDArray[np.float32]], NDArray[T]], pictures: NDA
         return np.concatenate(list(pool.map(work, blocks)))
 
 
-def _identical(thumbnails: NDArray[np.float32]) -> Iterable[tuple[int, int]]:
+def _find_identical(thumbnails: NDArray[np.float32]) -> Iterable[tuple[int, int]]:
     """Yield pairs of identical thumbnails, blank ones included; each with the first of its kind."""
     first: dict[bytes, int] = {}
     for place, picture in enumerate(thumbnails):

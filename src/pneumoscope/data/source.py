@@ -153,7 +153,7 @@ class Source:
                 raise UsageError(
                     f"--view {view!r}", f"is unknown.{suggestion(view, VIEWS)}", f"Views: {', '.join(VIEWS)}."
                 )
-        listing = _chosen(self.scan(path, options), options)
+        listing = _select(self.scan(path, options), options)
         if not listing.rows:
             raise ManifestError(
                 str(path),
@@ -163,7 +163,7 @@ class Source:
         return listing
 
 
-def _chosen(listing: Listing, options: ImportOptions) -> Listing:
+def _select(listing: Listing, options: ImportOptions) -> Listing:
     """Drop the rows whose label or view is not among the requested ones."""
     rows, listing.rows = listing.rows, []
     for row in rows:

@@ -166,7 +166,7 @@ def page_items(model: Model, files: Sequence[str], workers: int | None = None) -
     pictures: dict[str, tuple[bytes, bytes | None]] = {}
 
     def observe(prediction: Prediction, radiograph: Radiograph, output: Output) -> None:
-        plain = overlay.png_bytes(overlay.as_rgb(_reduced(radiograph.pixels, PAGE_SIDE)))
+        plain = overlay.png_bytes(overlay.as_rgb(_reduce(radiograph.pixels, PAGE_SIDE)))
         heat = None
         if output.heatmap is not None and not prediction.refused:
             heat = overlay.png_bytes(_over(radiograph, output.heatmap, PAGE_SIDE))
@@ -179,10 +179,10 @@ def page_items(model: Model, files: Sequence[str], workers: int | None = None) -
 
 
 def _over(radiograph: Radiograph, heatmap: NDArray[np.float32], longest: int) -> overlay.RGB:
-    return overlay.heat_overlay(_reduced(radiograph.pixels, longest), heatmap[0])
+    return overlay.heat_overlay(_reduce(radiograph.pixels, longest), heatmap[0])
 
 
-def _reduced(pixels: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
+def _reduce(pixels: NDArray[np.float32], longest: int) -> NDArray[np.float32]:
     """Return the pixels with their longer side at most ``longest``: a picture of 5,600 pixels in colour takes 1 GB."""
     height, width = pixels.shape
     scale = longest / max(height, width)

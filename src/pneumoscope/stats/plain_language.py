@@ -31,7 +31,7 @@ def _of_100_with_interval(estimate: Estimate) -> str:
     return f"{of_100(estimate.value)} of 100 [{of_100(estimate.low)} to {of_100(estimate.high)}]"
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join(names: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(names[:-1]), names[-1]])) if names else ""
 
 
@@ -62,7 +62,7 @@ def above_threshold(
         high=None if specificity.low is None else 1 - specificity.low,
     )
     return (
-        f"In {where}, {sum(counts)} images of {_listed(sources)}, {_of_100_with_interval(sensitivity)} images labelled "
+        f"In {where}, {sum(counts)} images of {_join(sources)}, {_of_100_with_interval(sensitivity)} images labelled "
         f"{display_name(primary)} (of {counts[0]}) and {_of_100_with_interval(false_alarms)} others (of {counts[1]}) "
         f"were above this threshold{ending}."
     )
@@ -73,4 +73,4 @@ def few_groups(class_groups: Mapping[str, int], where: str) -> tuple[str, ...]:
     few = [f"{display_name(name)} ({count})" for name, count in class_groups.items() if count < ENOUGH_GROUPS]
     if not few:
         return ()
-    return (f"Fewer than {ENOUGH_GROUPS} groups in {where} of {_listed(few)}: the figures of these classes are rough.",)
+    return (f"Fewer than {ENOUGH_GROUPS} groups in {where} of {_join(few)}: the figures of these classes are rough.",)

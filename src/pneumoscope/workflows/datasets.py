@@ -18,7 +18,7 @@ from pneumoscope.data import describe as facts
 from pneumoscope.data import merge as merging
 from pneumoscope.data.checks import runner
 from pneumoscope.data.checks.catalogue import CHECKS
-from pneumoscope.data.checks.findings import CheckReport, reasons
+from pneumoscope.data.checks.findings import CheckReport, parse_reasons
 from pneumoscope.data.conflicts import conflict_images
 from pneumoscope.data.conflicts import drop_conflicts as without_conflicts
 from pneumoscope.data.importing import ImportReport, import_source
@@ -306,7 +306,7 @@ def check(
         >>> report = ps.check("manifest.parquet")
         >>> [finding.name for finding in report.findings]
     """
-    allowed = reasons(list(allow or {}), list((allow or {}).values()), list(CHECKS))
+    allowed = parse_reasons(list(allow or {}), list((allow or {}).values()), list(CHECKS))
     manifest = manifest_of(data, roots)
     with task_starter(callbacks) as progress:
         report = runner.check(manifest, classes, progress=progress).allowing(allowed)

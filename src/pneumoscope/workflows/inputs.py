@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pneumoscope.core.callbacks import Callbacks
 from pneumoscope.data.checks.catalogue import CHECKS
-from pneumoscope.data.checks.findings import reasons
+from pneumoscope.data.checks.findings import parse_reasons
 from pneumoscope.recipes.recipe import Recipe, load_recipe, with_changes
 from pneumoscope.training.plan import Plan, plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
@@ -31,7 +31,7 @@ def reasons_of(allow: Mapping[str, str] | None) -> dict[str, str]:
         UsageError: There is no such check, or a reason is empty.
     """
     allow = allow or {}
-    return reasons(list(allow), list(allow.values()), list(CHECKS))
+    return parse_reasons(list(allow), list(allow.values()), list(CHECKS))
 
 
 def make_plan(

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pneumoscope.data.checks.ages import compare_ages
-from pneumoscope.data.checks.ancestors import ANCESTORS, DISPLAY, common_ancestry
+from pneumoscope.data.checks.ancestors import ANCESTORS, DISPLAY, find_common_ancestry
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.damage import find_altered, find_blank, find_unreadable
 from pneumoscope.data.checks.findings import Clear, Finding
@@ -142,12 +142,12 @@ def test_absent_ancestors_are_inferred(context: Build) -> None:
 
 
 def test_common_ancestry_may_go_through_an_absent_set() -> None:
-    assert [(step.child, step.parent) for step in common_ancestry("radiography", "nih")] == [
+    assert [(step.child, step.parent) for step in find_common_ancestry("radiography", "nih")] == [
         ("radiography", "rsna"),
         ("rsna", "nih"),
     ]
-    assert {step.parent for step in common_ancestry("darwin", "ieee8023")} == {"ieee8023"}
-    assert common_ancestry("nih", "ieee8023") == []
+    assert {step.parent for step in find_common_ancestry("darwin", "ieee8023")} == {"ieee8023"}
+    assert find_common_ancestry("nih", "ieee8023") == []
     assert {name for step in ANCESTORS for name in (step.child, step.parent)} <= DISPLAY.keys()
 
 

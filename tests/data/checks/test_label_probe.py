@@ -6,7 +6,14 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumoscope.data.checks.label_probe import FOLDS, _folds, _permute_groups, _Table, categories, probe
+from pneumoscope.data.checks.label_probe import (
+    FOLDS,
+    _folds,
+    _permute_groups,
+    _Table,
+    cut_into_categories,
+    guess_labels,
+)
 
 Ints = np.ndarray[tuple[int], np.dtype[np.intp]]
 
@@ -21,14 +28,16 @@ def _cohort(seed: int, size: int = 300) -> tuple[Ints, Ints]:
 
 def test_numbers_are_cut_at_octiles_and_missing_is_a_category() -> None:
     values = np.concatenate([np.arange(80.0), [np.nan, np.nan]])
-    codes = categories(values)
+    codes = cut_into_categories(values)
     assert np.bincount(codes).tolist() == [10] * 8 + [2]
-    assert categories(np.array([256.0, 512.0, 256.0])).tolist() == [0, 1, 0]
+    assert cut_into_categories(np.array([256.0, 512.0, 256.0])).tolist() == [0, 1, 0]
 
 
 def test_a_clue_predicts_the_label_only_where_it_depends_on_it() -> None:
     label, group = _cohort(0)
-    results = probe({"the label": label, "noise": np.arange(len(label)) % 4}, label, group, np.random.default_rng(0))
+    results = guess_labels(
+        {"the label": label, "noise": np.arange(len(label)) % 4}, label, group, np.random.default_rng(0)
+    )
     assert results["the label"].balanced == 1.0
     assert results["the label"].p == 1 / 200
     assert results["noise"].p > 0.05
@@ -38,7 +47,7 @@ def test_a_clue_predicts_the_label_only_where_it_depends_on_it() -> None:
 def test_a_group_is_never_on_both_sides() -> None:
     """Use the group's number as clue: it predicts the label only if a group is in two folds."""
     label, group = _cohort(1)
-    results = probe({"group": group}, label, group, np.random.default_rng(0), permutations=19)
+    results = guess_labels({"group": group}, label, group, np.random.default_rng(0), permutations=19)
     assert results["group"].balanced == 0.0  # an unseen category gives no guess
     fold = _folds(label, group, np.random.default_rng(0))
     assert pd.Series(fold).groupby(group).nunique().max() == 1
@@ -56,7 +65,7 @@ def test_a_single_clue_is_the_table_of_commonest_labels() -> None:
     label, group = _cohort(3)
     random = np.random.default_rng(3)
     clue = np.where(random.random(len(label)) < 0.5, label, random.integers(0, 3, len(label)))
-    result = probe({"clue": clue}, label, group, np.random.default_rng(7), permutations=1)["clue"]
+    result = guess_labels({"clue": clue}, label, group, np.random.default_rng(7), permutations=1)["clue"]
     fold = _folds(label, group, np.random.default_rng(7))
     table = pd.DataFrame({"label": label, "clue": clue, "fold": fold})
     hits = np.zeros(len(table), dtype=bool)
@@ -103,5 +112,5 @@ def test_independent_clues_are_rarely_significant() -> None:
         label, group = _cohort(seed, 120)
         random = np.random.default_rng(seed)
         clues = {name: random.integers(0, 4, 60)[group] for name in ("one", "two")}
-        significant += probe(clues, label, group, random, permutations=39)["all"].p <= 0.1
+        significant += guess_labels(clues, label, group, random, permutations=39)["all"].p <= 0.1
     assert significant <= 10  # a correct probe exceeds this in 1 of 200 such tests

@@ -19,7 +19,7 @@ from pneumoscope.core.files import sha256_of
 from pneumoscope.data.checks import context as gathering
 from pneumoscope.data.checks import file_facts
 from pneumoscope.data.checks.catalogue import CHECKS
-from pneumoscope.data.checks.findings import CheckReport, reasons
+from pneumoscope.data.checks.findings import CheckReport, parse_reasons
 from pneumoscope.data.checks.runner import check
 from pneumoscope.data.grouping import plausible_pairs
 from pneumoscope.data.manifest import Manifest, write_manifest
@@ -154,11 +154,14 @@ def test_a_recipe_that_joins_two_labels_has_no_conflict(manifest: Callable[..., 
 )  # fmt: skip
 def test_an_allowed_finding_needs_a_reason(names: list[str], because: list[str]) -> None:
     with pytest.raises(UsageError):
-        reasons(names, because, list(CHECKS))
+        parse_reasons(names, because, list(CHECKS))
 
 
 def test_one_reason_may_apply_to_all_findings() -> None:
-    assert reasons(["altered", "constant"], ["a trial"], list(CHECKS)) == {"altered": "a trial", "constant": "a trial"}
+    assert parse_reasons(["altered", "constant"], ["a trial"], list(CHECKS)) == {
+        "altered": "a trial",
+        "constant": "a trial",
+    }
 
 
 def _command(*words: object) -> tuple[int, str]:

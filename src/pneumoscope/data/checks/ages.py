@@ -24,7 +24,7 @@ MEASURED, SHARED, INFERRED = "age stated", "age of the same picture in another s
 PARTLY = f"partly {INFERRED}"
 
 
-def children(context: CheckContext) -> tuple[list[bool | None], list[str]]:
+def find_children(context: CheckContext) -> tuple[list[bool | None], list[str]]:
     """Return [N] whether each image shows a child (None: unknown), and [N] the basis of that."""
     table = context.table
     stated = [None if np.isnan(age) else bool(age < ADULT) for age in table.age]
@@ -67,7 +67,7 @@ def _whole_source(source: str) -> bool | None:
 def compare_ages(context: CheckContext) -> Finding | Clear:
     """Compare the share of children between labels."""
     name = "children-and-adults"
-    child, bases = children(context)
+    child, bases = find_children(context)
     aged = np.array([value is not None for value in child])
     if not aged.any():
         return Clear(

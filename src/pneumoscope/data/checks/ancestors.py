@@ -96,23 +96,23 @@ def canonical_name(source: str) -> str:
     return _OTHER_NAMES.get(source, source)
 
 
-def descent_lines(source: str) -> list[list[Ancestor]]:
+def list_descent_lines(source: str) -> list[list[Ancestor]]:
     """Return every line of descent of a set, each from its parent upwards."""
     lines: list[list[Ancestor]] = []
     for step in ANCESTORS:
         if step.child == canonical_name(source):
             lines.append([step])
-            lines += [[step, *further] for further in descent_lines(step.parent)]
+            lines += [[step, *further] for further in list_descent_lines(step.parent)]
     return lines
 
 
-def common_ancestry(one: str, other: str) -> list[Ancestor]:
+def find_common_ancestry(one: str, other: str) -> list[Ancestor]:
     """Return how the table relates two sets: the steps from both to their common ancestor; empty if there is none."""
     a, b = canonical_name(one), canonical_name(other)
     up: dict[str, dict[str, list[Ancestor]]] = {}
     for name in (a, b):
         up[name] = {name: []}
-        for line in descent_lines(name):
+        for line in list_descent_lines(name):
             up[name].setdefault(line[-1].parent, line)
     meeting = [name for name in up[a] if name in up[b]]
     if a == b or not meeting:

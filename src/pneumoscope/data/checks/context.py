@@ -22,7 +22,7 @@ from pneumoscope.core.files import atomic_path, cache_folder
 from pneumoscope.data.checks.file_facts import measure_all
 from pneumoscope.data.grouping import plausible_pairs
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.data.similarity import SAME, Pair, near_duplicates
+from pneumoscope.data.similarity import SAME, Pair, find_near_duplicates
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -107,7 +107,7 @@ def build_context(
     if cached is None:
         facts, small = measure_all(paths, progress("reading images", len(paths)))
         readable = np.flatnonzero(facts.error == "")
-        alike = near_duplicates(small[readable], progress("comparing images", len(readable)))
+        alike = find_near_duplicates(small[readable], progress("comparing images", len(readable)))
         pairs = [Pair(int(readable[p.first]), int(readable[p.second]), float(p.similarity)) for p in alike]
         _save(folder, files, facts, pairs)
     else:

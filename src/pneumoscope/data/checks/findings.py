@@ -116,7 +116,7 @@ class CheckReport(Frozen):
             )
 
 
-def reasons(names: Sequence[str], because: Sequence[str], check_names: Sequence[str]) -> dict[str, str]:
+def parse_reasons(names: Sequence[str], because: Sequence[str], check_names: Sequence[str]) -> dict[str, str]:
     """Return check -> reason of the options ``--allow NAME --because TEXT``.
 
     Args:

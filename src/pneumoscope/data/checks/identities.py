@@ -49,7 +49,7 @@ def patient_in_name(image: str) -> str | None:
     return None
 
 
-def shared_file_names(context: CheckContext) -> list[str | None]:
+def find_shared_file_names(context: CheckContext) -> list[str | None]:
     """Return [N] a name that an image shares with one of Cohen's set in another source, else None."""
     table = context.table
     stems = [image.rpartition("/")[2].rpartition(".")[0].lower() for image in table.image]
@@ -72,7 +72,7 @@ def find_links_by_name(context: CheckContext) -> list[tuple[int, int, str]]:
         for source, patient in zip(table.source, table.patient_id, strict=True)
     ]
     links = []
-    for names in (numbers, [patient_in_name(image) for image in table.image], shared_file_names(context)):
+    for names in (numbers, [patient_in_name(image) for image in table.image], find_shared_file_names(context)):
         rows: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             if name is not None:

@@ -39,7 +39,7 @@ class Guess:
     p: float
 
 
-def categories(values: NDArray[np.float64]) -> Ints:
+def cut_into_categories(values: NDArray[np.float64]) -> Ints:
     """Cut a number [N] into at most 9 categories at its octiles; few values stay as they are, missing is one more."""
     missing = np.isnan(values)
     present = values[~missing]
@@ -51,7 +51,7 @@ def categories(values: NDArray[np.float64]) -> Ints:
     return np.where(missing, len(cuts) + 1, np.searchsorted(cuts, values, side="right")).astype(np.intp)
 
 
-def probe(
+def guess_labels(
     clues: Mapping[str, Ints],
     label: Ints,
     group: Ints,

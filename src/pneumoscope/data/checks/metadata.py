@@ -14,7 +14,7 @@ import pandas as pd
 
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Clear, Finding
-from pneumoscope.data.checks.label_probe import PERMUTATIONS, Guess, Ints, categories, probe
+from pneumoscope.data.checks.label_probe import PERMUTATIONS, Guess, Ints, cut_into_categories, guess_labels
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import mean_of_proportions
 
@@ -31,7 +31,7 @@ BORDER = 0.01
 AGES = (18, 40, 60)
 
 
-def clues(context: CheckContext) -> dict[str, Ints]:
+def list_clues(context: CheckContext) -> dict[str, Ints]:
     """Return the facts of each image apart from its lungs: name -> [N] category, without facts that never vary."""
     table, facts = context.table, context.facts
     age = table.age.to_numpy(dtype=np.float64)
@@ -45,13 +45,13 @@ def clues(context: CheckContext) -> dict[str, Ints]:
         "view": _codes(table["view"]),
         "age band": np.where(np.isnan(age), len(AGES) + 1, np.searchsorted(AGES, age, side="right")).astype(np.intp),
         "sex": _codes(table.sex),
-        "size": categories(np.sqrt(width * height)),
-        "aspect": categories(np.round(width / height, 3)),
-        "bit depth": categories(table.bits.to_numpy(dtype=np.float64)),
+        "size": cut_into_categories(np.sqrt(width * height)),
+        "aspect": cut_into_categories(np.round(width / height, 3)),
+        "bit depth": cut_into_categories(table.bits.to_numpy(dtype=np.float64)),
         "file format": _codes(facts.format),
-        "JPEG quality": categories(facts.quality.to_numpy(dtype=np.float64)),
+        "JPEG quality": cut_into_categories(facts.quality.to_numpy(dtype=np.float64)),
         "borders": np.asarray(border, dtype=np.intp),
-        GREY: categories(facts["mean"].to_numpy(dtype=np.float64)),
+        GREY: cut_into_categories(facts["mean"].to_numpy(dtype=np.float64)),
     }
     return {name: values for name, values in facts_by_name.items() if len(np.unique(values)) > 1}
 
@@ -68,12 +68,12 @@ def guess_label_from_metadata(context: CheckContext) -> Finding | Clear:
     rows = np.isin(index, usable) & (context.facts.error == "").to_numpy()
     if len(usable) < 2:
         return Clear(name=NAME, sentence="Fewer than two labels have two groups: nothing to compare.", applicable=False)
-    varying = {name: values[rows] for name, values in clues(context).items() if len(np.unique(values[rows])) > 1}
+    varying = {name: values[rows] for name, values in list_clues(context).items() if len(np.unique(values[rows])) > 1}
     constant = "Source, view, age, sex, size, depth, compression and borders are the same for all images."
     if set(varying) <= {GREY}:
         return Clear(name=NAME, sentence=constant)
     truth = np.unique(index[rows], return_inverse=True)[1]
-    guesses = probe(varying, truth, groups[rows], np.random.default_rng(SEED), aside=(GREY,))
+    guesses = guess_labels(varying, truth, groups[rows], np.random.default_rng(SEED), aside=(GREY,))
     numbers = {name: _estimate(guess, truth, groups[rows]) for name, guess in guesses.items()}
     return _verdict(guesses, numbers, 1 / len(usable), int(rows.sum()))
 

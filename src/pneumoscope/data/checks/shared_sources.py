@@ -7,7 +7,7 @@ from collections import Counter
 import numpy as np
 
 from pneumoscope.core.labels import display_name
-from pneumoscope.data.checks.ancestors import DISPLAY, canonical_name, common_ancestry, descent_lines
+from pneumoscope.data.checks.ancestors import DISPLAY, canonical_name, find_common_ancestry, list_descent_lines
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.data.checks.leaks import describe_pair
@@ -34,7 +34,7 @@ def find_shared_images(context: CheckContext) -> Finding | Clear:
     numbers: dict[str, Estimate] = {}
     cases: list[Case] = []
     for (one, other), pairs in sorted(between.items(), key=lambda item: -len(item[1])):
-        steps = common_ancestry(one, other)
+        steps = find_common_ancestry(one, other)
         statements = "; ".join(f"{step.what} ({step.citation})" for step in steps)
         basis = "no common ancestor is in the table: their pixels show it"
         if steps:
@@ -78,14 +78,14 @@ def find_known_ancestors(context: CheckContext) -> Finding | Clear:
     counts = Counter(zip(table.source, table.label, strict=True))
     sentences, cases = [], []
     for source in present:
-        for line in descent_lines(source):
+        for line in list_descent_lines(source):
             if len(line) > 1:  # each step is reported once, by the set at its start
                 continue
             step = line[0]
             labels = [label for label in step.labels or sorted(set(table.label)) if counts[source, label]]
             if not labels or step.parent in map(canonical_name, present):
                 continue
-            further = [far[-1] for far in descent_lines(step.parent)]
+            further = [far[-1] for far in list_descent_lines(step.parent)]
             text = f"{DISPLAY[step.child]}: {step.what} ({step.citation})"
             text += "".join(f"; {far.what} ({far.citation})" for far in further)
             sentences.append(text)

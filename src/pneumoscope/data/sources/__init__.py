@@ -13,7 +13,7 @@ from pneumoscope.core.registry import Registry
 from pneumoscope.data.source import Source
 
 
-def _discovered() -> Registry[Source]:
+def _discover() -> Registry[Source]:
     registry: Registry[Source] = Registry("source")
     for path in sorted(Path(__file__).parent.glob("[a-z]*.py")):
         source: Source = import_module(f"{__name__}.{path.stem}").SOURCE
@@ -23,5 +23,5 @@ def _discovered() -> Registry[Source]:
     return registry
 
 
-SOURCES: Registry[Source] = _discovered()
+SOURCES: Registry[Source] = _discover()
 """Name -> source."""

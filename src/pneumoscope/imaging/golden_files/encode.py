@@ -33,7 +33,7 @@ def png(
 ) -> bytes:
     """Return a PNG of [H, W] or [H, W, S] samples; ``filtered`` goes through all five row filters in turn."""
     height, width = samples.shape[:2]
-    rows = _packed(samples, bits, ">")
+    rows = _pack(samples, bits, ">")
     step = max(1, bits * (samples.size // (height * width)) // 8)
     lines = []
     for y in range(height):
@@ -63,7 +63,7 @@ def tiff(
     """Return an uncompressed TIFF of [H, W] or [H, W, S] samples; ``order`` is the byte order, ``tags`` come on top."""
     height, width = samples.shape[:2]
     count = samples.size // (height * width)
-    strip = _packed(samples, bits, order).tobytes()
+    strip = _pack(samples, bits, order).tobytes()
     strip += b"\x00" * (len(strip) % 2)
     fields: dict[int, Sequence[int]] = {
         256: [width],
@@ -164,7 +164,7 @@ def dicom(
     return buffer.getvalue()
 
 
-def _packed(samples: Samples, bits: int, order: str) -> NDArray[np.uint8]:
+def _pack(samples: Samples, bits: int, order: str) -> NDArray[np.uint8]:
     """Return [H, bytes per row]: the samples of each row side by side, the highest bit first."""
     height = samples.shape[0]
     if bits == 16:

@@ -259,7 +259,7 @@ _Limits = Callable[[float], Estimate]
 """Tail -> the difference with limits that leave so much outside on either side."""
 
 
-def _combined(a: Estimate, b: Estimate, correlation: float) -> tuple[float, float]:
+def _combine(a: Estimate, b: Estimate, correlation: float) -> tuple[float, float]:
     """Return the limits of a - b from those of a and b (Zou & Donner, Stat Med 2008)."""
     if a.value is None or a.low is None or a.high is None or b.value is None or b.low is None or b.high is None:
         raise ValueError("both must have limits")
@@ -292,7 +292,7 @@ def _share_limits(gap: Floats, parts: Sequence[Bools], group: Ints, tail: float)
         losses = intervals.proportion(here < 0, members, tail=tail)
         if wins.low is None or losses.low is None:
             return Estimate(value=value, method=DISCORDANT, note=wins.note)
-        low, high = _combined(wins, losses, _share_correlation(here > 0, here < 0, members))
+        low, high = _combine(wins, losses, _share_correlation(here > 0, here < 0, members))
         centre = float(here.mean())
         down += ((centre - low) / len(parts)) ** 2
         up += ((high - centre) / len(parts)) ** 2
@@ -325,7 +325,7 @@ def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float
     own = [auroc_interval.components_variance(part, positive, group) for part in parts]
     gap = max(0.0, auroc_interval.components_variance(parts[0] - parts[1], positive, group))
     scale = 2 * math.sqrt(max(0.0, own[0] * own[1]))
-    low, high = _combined(one, two, (own[0] + own[1] - gap) / scale if scale > 0 else 0.0)
+    low, high = _combine(one, two, (own[0] + own[1] - gap) / scale if scale > 0 else 0.0)
     fewest = min(len(np.unique(group[positive])), len(np.unique(group[~positive])))
     reach = float(student.ppf(1 - tail, fewest - 1)) * math.sqrt(gap)
     return Estimate(
