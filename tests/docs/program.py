@@ -38,7 +38,7 @@ class Program:
         assert self._process.stdin is not None and self._process.stdout is not None
         self._process.stdin.close()
         self._process.stdout.close()
-        self._process.wait(timeout=10)
+        self._process.wait(timeout=60)
 
 
 def _run(request: dict[str, Any]) -> None:
