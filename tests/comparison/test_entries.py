@@ -1,4 +1,4 @@
-"""What is compared: every contradiction is found before the first network is trained."""
+"""Planning of a comparison: contradictions are errors before the first training."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ def test_a_grid_keeps_commas_inside_brackets_and_braces() -> None:
 
 
 @pytest.mark.parametrize("text", ["optimizer.lr", "=1", "optimizer.lr=1,,2", "optimizer.lr=1,1"])
-def test_a_grid_of_another_form_is_refused(text: str) -> None:
+def test_an_invalid_grid_is_refused(text: str) -> None:
     with pytest.raises(UsageError):
         parse_grid([text])
 
 
-def test_a_change_may_be_for_some_recipes_only() -> None:
+def test_a_change_may_apply_to_some_recipes_only() -> None:
     sets = ["training.epochs=2", "cnn-*:optimizer.lr=1e-4", "lenet-128:head.dropout[0]=0.1"]
     assert sets_for("cnn-299", sets) == ["training.epochs=2", "optimizer.lr=1e-4"]
     assert sets_for("lenet-128", sets) == ["training.epochs=2", "head.dropout[0]=0.1"]
 
 
-def test_every_published_recipe_can_be_asked_the_same_question() -> None:
-    """The binary ones tell the target from normal, the others all classes apart, the target first in both."""
+def test_every_published_recipe_fits_the_task_of_the_comparison() -> None:
+    """Binary recipes separate the target from normal, the others separate all classes; the target comes first."""
     for name in published_recipes():
         recipe = load_recipe(name)
         fitted = with_changes(recipe, fit_task(recipe, "covid-19", THREE)).task
@@ -52,13 +52,13 @@ def test_every_published_recipe_can_be_asked_the_same_question() -> None:
             assert fitted.classes[0] == "covid-19", name
 
 
-def test_a_recipe_that_asks_the_question_already_is_left_as_it_is() -> None:
+def test_a_recipe_with_the_task_of_the_comparison_does_not_change() -> None:
     assert fit_task(load_recipe("mobilenetv2-flagship"), "covid-19", THREE) == []
     assert fit_task(load_recipe("cnn-224"), "covid-19", THREE) == []
     assert fit_task(load_recipe("cnn-150"), "pneumonia", Counter({"bacterial-pneumonia": 3, "normal": 3})) == []
 
 
-def test_names_tell_settings_and_seeds_apart(phantom_set: Manifest) -> None:
+def test_names_contain_the_setting_and_the_seed(phantom_set: Manifest) -> None:
     grid = parse_grid(["optimizer.lr=0.1,0.2"])
     planned = plan_entries(["lenet-128"], phantom_set, "covid-19", grid=grid, seeds=2)
     assert [(entry.name, entry.recipe.optimizer.lr, entry.recipe.training.seed) for entry in planned] == [
@@ -69,7 +69,7 @@ def test_names_tell_settings_and_seeds_apart(phantom_set: Manifest) -> None:
     ]
 
 
-def test_a_misspelt_recipe_is_an_error_that_suggests(phantom_set: Manifest) -> None:
+def test_an_unknown_recipe_suggests_the_nearest(phantom_set: Manifest) -> None:
     with pytest.raises(UsageError, match="lenet-128"):
         plan_entries(["lenet-129"], phantom_set, "covid-19")
 
@@ -79,7 +79,7 @@ def test_a_class_that_the_data_lack_is_an_error(phantom_set: Manifest) -> None:
         plan_entries(["lenet-128"], phantom_set, "lung-opacity")
 
 
-def test_a_size_that_a_network_cannot_take_names_the_network(phantom_set: Manifest) -> None:
+def test_the_error_of_an_impossible_size_names_the_network(phantom_set: Manifest) -> None:
     with pytest.raises(RecipeError, match=r"lenet-128: .*cannot take 32 x 32"):
         plan_entries(["cnn-150", "lenet-128"], phantom_set, "covid-19", sets=["lenet-128:input.size=32"])
 
@@ -95,14 +95,14 @@ def test_a_manifest_without_parts_is_refused(phantom_set: Manifest) -> None:
         plan_entries(["lenet-128"], bare, "covid-19")
 
 
-def test_weights_that_cannot_be_had_leave_a_network_out_with_the_reason(
+def test_a_network_without_available_weights_is_left_out_with_the_reason(
     phantom_set: Manifest, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offline(name: str) -> None:
         raise WeightsError(name, "its weights could not be fetched.")
 
     monkeypatch.setattr("pneumoscope.training.networks.weights.require_hub", offline)
-    left_out, kept = plan_entries(["resnet18-pretrained", "lenet-128"], phantom_set, "covid-19")
-    assert left_out.plan is None
-    assert "could not be fetched" in left_out.problem
-    assert kept.plan is not None
+    unavailable, available = plan_entries(["resnet18-pretrained", "lenet-128"], phantom_set, "covid-19")
+    assert unavailable.plan is None
+    assert "could not be fetched" in unavailable.problem
+    assert available.plan is not None

@@ -1,4 +1,4 @@
-"""A head learns the same from kept feature maps as through the backbone; what is kept is bounded and goes away."""
+"""A head learns the same from stored feature maps as through the backbone; the store is bounded and cleans up."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ from pneumoscope.training.plan import Plan, plan  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _temporary_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_CACHE", str(tmp_path / "cache"))
 
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A backbone's weights in a file, with batch-norm statistics that are not those of any batch here."""
+    """A file of backbone weights with batch-norm statistics unlike those of the test images."""
     import timm
 
     torch.manual_seed(7)
@@ -52,7 +52,7 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def frozen(weights: Path, *more: str) -> Recipe:
-    """A frozen backbone with the head of the transfer recipes, small."""
+    """Return a small recipe with a frozen backbone and the head of the transfer recipes."""
     recipe = load_recipe("transfer-mobilenetv2").model_dump(mode="json")
     recipe["task"] = {"kind": "multiclass", "classes": ["covid-19", "normal", "viral-pneumonia"]}
     recipe |= {"name": "small", "split": None, "expects": None}
@@ -67,7 +67,7 @@ def frozen(weights: Path, *more: str) -> Recipe:
 
 
 class Messages(Callbacks):
-    """Keeps each message."""
+    """Callbacks that record each message."""
 
     def __init__(self) -> None:
         self.lines: list[str] = []
@@ -79,14 +79,14 @@ class Messages(Callbacks):
 def run(
     training_plan: Plan, folder: Path, *, features: FeatureStore | None = None, resume: bool = False
 ) -> tuple[FittedRun, str]:
-    """Train, and return the messages too."""
+    """Train and return the run and its messages."""
     messages = Messages()
     done = fit(training_plan, folder, device="cpu", callbacks=messages, features=features, resume=resume)
     return done, "\n".join(messages.lines)
 
 
 def same(one: FittedRun, other: FittedRun) -> bool:
-    """Whether two runs kept the same weights, bit for bit, and wrote the same figures."""
+    """Return whether two runs have the same weights, bit for bit, and the same figures."""
     states = one.model.state_dict(), other.model.state_dict()
     texts = [(folder / "metrics.csv").read_text() for folder in (one.folder, other.folder)]
     return texts[0] == texts[1] and all(torch.equal(value, states[1][key]) for key, value in states[0].items())
@@ -96,13 +96,13 @@ LINEAR, FLAT = "{kind: linear}", "{kind: flatten-mlp, hidden: [16], dropout: 0.3
 
 
 @pytest.mark.parametrize(("precision", "head"), [("32-true", FLAT), ("32-true", LINEAR), ("bf16-mixed", FLAT)])
-def test_the_head_learns_the_same_from_kept_maps_as_through_the_backbone(
+def test_the_head_learns_the_same_from_stored_maps_as_through_the_backbone(
     phantom_set: Manifest, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, precision: str, head: str
 ) -> None:
-    """Weights within 1e-5 (float32) or 2e-3 (bfloat16) of each other: a layer may round by the size of its batch."""
+    """Compare weights within 1e-5 (float32) or 2e-3 (bfloat16): rounding may depend on the size of the batch."""
     monkeypatch.setattr(fit_module, "choose_precision", lambda _: precision)
     training_plan = plan(frozen(weights, f"head={head}"), phantom_set)
-    kept, messages = run(training_plan, tmp_path / "kept")
+    stored, messages = run(training_plan, tmp_path / "stored")
     assert "ran once over" in messages
     with FeatureStore(limit_gb=0) as none:
         through, messages = run(training_plan, tmp_path / "through", features=none)
@@ -110,17 +110,19 @@ def test_the_head_learns_the_same_from_kept_maps_as_through_the_backbone(
     assert "PNEUMOSCOPE_FEATURES_GB allows 0 GB" in messages
     tolerance = 1e-5 if precision == "32-true" else 2e-3
     for key, value in through.model.state_dict().items():
-        torch.testing.assert_close(kept.model.state_dict()[key], value, rtol=0, atol=tolerance, msg=key)
+        torch.testing.assert_close(stored.model.state_dict()[key], value, rtol=0, atol=tolerance, msg=key)
     start = build(training_plan.recipe).head.dense[0].weight
-    assert float((kept.model.head.dense[0].weight - start).detach().abs().max()) > 10 * tolerance  # it did learn
-    files = [{path.name.split(".")[0] for path in done.folder.iterdir()} for done in (kept, through)]
+    assert (
+        float((stored.model.head.dense[0].weight - start).detach().abs().max()) > 10 * tolerance
+    )  # the head has learned
+    files = [{path.name.split(".")[0] for path in done.folder.iterdir()} for done in (stored, through)]
     assert files[0] - files[1] == {"features"}
 
 
-def test_a_frozen_backbone_stays_as_it_was_where_images_are_augmented(
+def test_a_frozen_backbone_does_not_change_with_augmented_images(
     phantom_set: Manifest, weights: Path, tmp_path: Path
 ) -> None:
-    """Its batch-norm statistics too: they are part of what is frozen."""
+    """Check weights and batch-norm statistics: both are frozen."""
     training_plan = plan(frozen(weights, "augment.rotation=10", "training.epochs=1"), phantom_set)
     done, messages = run(training_plan, tmp_path / "run")
     assert "the recipe augments" in messages
@@ -129,7 +131,7 @@ def test_a_frozen_backbone_stays_as_it_was_where_images_are_augmented(
 
 
 class Stop(Exception):  # noqa: N818
-    """The power cut of the test."""
+    """An exception that stops the training like a power cut."""
 
 
 def test_a_killed_run_resumes_to_the_same_weights(
@@ -139,22 +141,22 @@ def test_a_killed_run_resumes_to_the_same_weights(
     whole, _ = run(training_plan, tmp_path / "whole")
     original = Learner.training_step
 
-    def dies_in_the_third_epoch(self: Learner, batch: Batch, batch_idx: int) -> torch.Tensor:
+    def stop_in_the_third_epoch(self: Learner, batch: Batch, batch_idx: int) -> torch.Tensor:
         if self.current_epoch == 2 and batch_idx == 1:
             raise Stop
         return original(self, batch, batch_idx)
 
     with monkeypatch.context() as patched, pytest.raises(Stop):
-        patched.setattr(Learner, "training_step", dies_in_the_third_epoch)
+        patched.setattr(Learner, "training_step", stop_in_the_third_epoch)
         run(training_plan, tmp_path / "cut")
     resumed, _ = run(training_plan, tmp_path / "cut", resume=True)
     assert same(whole, resumed)
 
 
 def computed(done: FittedRun) -> tuple[int, int]:
-    """Images that a run sent through the backbone, and those whose maps it found."""
-    noted = json.loads((done.folder / "features.json").read_text())
-    return noted["computed"], noted["found"]
+    """Return the number of images that a run sent through the backbone and the number with stored maps."""
+    record = json.loads((done.folder / "features.json").read_text())
+    return record["computed"], record["found"]
 
 
 def test_runs_with_the_same_backbone_and_size_share_one_pass(
@@ -176,8 +178,8 @@ def test_runs_with_the_same_backbone_and_size_share_one_pass(
         torch.testing.assert_close(second.model.state_dict()[key], value, rtol=0, atol=2e-3, msg=key)
 
 
-def tiny(store: FeatureStore, key: str, images: int) -> torch.Tensor:
-    """Ask for maps of 1,000 bytes; each holds its image's number."""
+def request_maps(store: FeatureStore, key: str, images: int) -> torch.Tensor:
+    """Request maps of 1,000 bytes that contain the number of their image, and return two of the numbers."""
     pixels = Numbers()
     names = [f"{key}-{n}" for n in range(images)]
     maps, *_ = store.maps(key, [(pixels, names)], lambda x: x.float().expand(-1, 250, 1, 1))
@@ -185,44 +187,44 @@ def tiny(store: FeatureStore, key: str, images: int) -> torch.Tensor:
 
 
 class Numbers:
-    """Images of one pixel, its own number."""
+    """Images of one pixel with the number of the image as value."""
 
     def take(self, indices: Sequence[int]) -> torch.Tensor:
         return torch.tensor(indices, dtype=torch.uint8).view(-1, 1, 1, 1)
 
 
-def test_what_is_kept_stays_within_the_bound_and_the_oldest_goes_first(tmp_path: Path) -> None:
+def test_the_store_stays_within_its_limit_and_drops_the_oldest_maps_first(tmp_path: Path) -> None:
     with FeatureStore(limit_gb=100e-6, folder=tmp_path / "maps") as store:
-        assert tiny(store, "a", 40).tolist() == [39, 0]
-        tiny(store, "b", 40)
-        tiny(store, "a", 40)  # used again: b is the oldest now
+        assert request_maps(store, "a", 40).tolist() == [39, 0]
+        request_maps(store, "b", 40)
+        request_maps(store, "a", 40)  # b is now the least recently used
         assert store.bytes == 80_000
-        tiny(store, "c", 60)
+        request_maps(store, "c", 60)
         assert store.bytes == 100_000
         assert store.missing("a", ["a-0"]) == store.missing("c", ["c-59"]) == 0
         assert store.missing("b", ["b-0"]) == 1
         with pytest.raises(DoesNotFitError, match=r"allows 0\.0001 GB"):
-            tiny(store, "d", 101)
+            request_maps(store, "d", 101)
         with pytest.raises(DoesNotFitError):
-            tiny(store, "c", 101)  # 60 of them are kept: together too many
-        assert tiny(store, "c", 60).tolist() == [59, 0]
+            request_maps(store, "c", 101)  # together with the 60 stored maps too many
+        assert request_maps(store, "c", 60).tolist() == [59, 0]
 
 
-def test_a_full_disk_is_found_before_it_is_written_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_detected_before_writing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with FeatureStore(limit_gb=1e9, folder=tmp_path / "maps") as store:
         monkeypatch.setattr("shutil.disk_usage", lambda _: type("Usage", (), {"free": 999}))
         with pytest.raises(DoesNotFitError, match=r"1e-06 GB of feature maps.*free"):
-            tiny(store, "a", 1)
+            request_maps(store, "a", 1)
 
 
-@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc to see what is mapped")
-def test_nothing_stays_behind(tmp_path: Path) -> None:
-    """Neither a file nor, after the block, a mapping that would hold its blocks."""
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="no /proc to list mappings")
+def test_the_store_leaves_no_files_and_no_mappings(tmp_path: Path) -> None:
+    """Check files and memory maps: a mapping would keep the blocks of a deleted file."""
     folder = tmp_path / "maps"
     folder.mkdir()
     (folder / "left-by-a-killed-process.maps").write_bytes(b"x")
     with pytest.raises(KeyboardInterrupt), FeatureStore(folder=folder) as store:
-        tiny(store, "a", 3)
+        request_maps(store, "a", 3)
         assert str(folder) in Path("/proc/self/maps").read_text()
         assert list(folder.iterdir()) == []
         raise KeyboardInterrupt
@@ -231,7 +233,7 @@ def test_nothing_stays_behind(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name == "nt", reason="files in use keep their name there until the next store")
-def test_a_process_killed_while_it_learns_leaves_no_maps(phantom_set: Manifest, weights: Path, tmp_path: Path) -> None:
+def test_a_process_killed_during_training_leaves_no_maps(phantom_set: Manifest, weights: Path, tmp_path: Path) -> None:
     manifest, recipe = tmp_path / "m.parquet", tmp_path / "r.yaml"
     write_manifest(phantom_set, manifest)
     recipe.write_text(frozen(weights, "training.epochs=500").to_yaml())
@@ -240,7 +242,7 @@ def test_a_process_killed_while_it_learns_leaves_no_maps(phantom_set: Manifest, 
         "from pneumoscope.data.manifest import read_manifest; from pneumoscope.training.loop.fit import fit; "
         "from pneumoscope.training.plan import plan; from pneumoscope.recipes.recipe import load_recipe; "
         "recipe, data, out = sys.argv[1:]; training_plan = plan(load_recipe(recipe), read_manifest(Path(data))); "
-        "train(training_plan, Path(out), device='cpu')"
+        "fit(training_plan, Path(out), device='cpu')"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(recipe), str(manifest), str(tmp_path / "run")])
     deadline = time.monotonic() + 240
@@ -254,7 +256,7 @@ def test_a_process_killed_while_it_learns_leaves_no_maps(phantom_set: Manifest, 
     assert list((tmp_path / "cache" / "features").iterdir()) == []
 
 
-def test_a_limit_that_is_no_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_limit_that_is_not_a_number_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_FEATURES_GB", "lots")
     with pytest.raises(UsageError, match="PNEUMOSCOPE_FEATURES_GB=lots"):
         FeatureStore()

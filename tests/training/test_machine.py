@@ -1,4 +1,4 @@
-"""What the training asks of the machine, seen from outside: page faults as the system counts them."""
+"""Settings of the machine for training, checked by page faults and by the report of libgomp."""
 
 from __future__ import annotations
 
@@ -26,24 +26,22 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator is tuned on Linux only")
-def test_memory_that_was_freed_is_used_again_without_page_faults() -> None:
-    done = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
+def test_freed_memory_is_reused_without_page_faults() -> None:
+    result = subprocess.run([sys.executable, "-c", _PROGRAM], capture_output=True, text=True, check=True)
     pages = 10 * 64_000_000 // 4096
-    assert int(done.stdout) < pages / 100
+    assert int(result.stdout) < pages / 100
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libgomp serves torch on Linux only")
 @pytest.mark.parametrize(("environment", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "77"}, "77")])
-def test_libgomp_itself_reports_short_spins_unless_the_user_says_otherwise(
-    environment: dict[str, str], spins: str
-) -> None:
+def test_libgomp_reports_short_spins_unless_the_user_sets_others(environment: dict[str, str], spins: str) -> None:
     inherited = {key: value for key, value in os.environ.items() if key not in ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")}
     program = [sys.executable, "-c", "import pneumoscope.training"]
-    done = subprocess.run(
+    result = subprocess.run(
         program,
         env=inherited | environment | {"OMP_DISPLAY_ENV": "verbose"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert f"GOMP_SPINCOUNT = '{spins}'" in done.stderr
+    assert f"GOMP_SPINCOUNT = '{spins}'" in result.stderr

@@ -1,4 +1,4 @@
-"""What the tests of the search share: a tiny job on phantoms, and a trial that takes no time."""
+"""Fixtures of the tests of the search: a tiny job on phantoms, and trials without training."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pneumoscope.data.manifest import Manifest
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+def _temporary_cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_CACHE", str(tmp_path_factory.getbasetemp() / "tune-cache"))
 
 
@@ -39,7 +39,7 @@ def job(phantom_set: Manifest, tmp_path: Path) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def pretended(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+def pretend_trials(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Put a trial that takes no time in place of training: its scores are the better the nearer lr is to .01.
 
     Returns the learning rates that were tried, in order.

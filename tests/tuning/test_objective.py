@@ -47,7 +47,7 @@ def test_objectives_agree_with_scikit_learn(name, expected) -> None:  # type: ig
     assert estimate.low < estimate.value < estimate.high
 
 
-def test_sensitivity_at_specificity_is_the_roc_curves() -> None:
+def test_sensitivity_at_specificity_agrees_with_the_roc_curve() -> None:
     measured = draw_predictions()
     false, true, _ = sk.roc_curve(measured.positive, measured.score, drop_intermediate=False)
     for percent in (50, 80, 90, 99):
@@ -101,7 +101,7 @@ def test_a_comparison_is_paired_and_counts_missed_images() -> None:
     assert same.difference.value == 0
 
 
-def test_a_comparison_of_other_images_is_a_fault() -> None:
+def test_a_comparison_of_different_images_is_an_error() -> None:
     with pytest.raises(ValueError, match="same images"):
         compare_predictions(draw_predictions(seed=1), draw_predictions(seed=2), find_objective("auroc"), "", "")
 

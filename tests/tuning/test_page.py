@@ -105,7 +105,7 @@ def test_the_page_says_that_the_best_is_optimistic_and_what_it_measured() -> Non
     assert not re.search(r"https?://", render_search_page(study_summary))
 
 
-def test_a_comparison_takes_the_place_of_the_advice() -> None:
+def test_a_comparison_replaces_the_advice() -> None:
     page = Text(render_search_page(summary(trial(1, 0.8), trial(2, 0.9), comparison=COMPARISON)))
     assert "0.050 ( -0.020 to 0.120 )" in page.text.replace("(", "( ").replace(")", " )")
     assert "12 of 76" in page.text

@@ -23,7 +23,7 @@ def space(**parameters: Any) -> SearchSpace:
     return parse_search({"parameters": {key.replace("__", "."): value for key, value in parameters.items()}}, "s")
 
 
-def test_the_space_of_cnn_224_is_its_sources() -> None:
+def test_the_space_of_cnn_224_is_that_of_its_source() -> None:
     recipe = load_recipe("cnn-224")
     search = load_search(None, recipe)
     assert (search.name, search.trials) == ("cnn-224", 50)
@@ -71,7 +71,9 @@ def test_shipped_searches_are_found_by_name() -> None:
         ({"input.size": [16, 224]}, ["input.size=16"]),
     ],
 )
-def test_what_the_recipe_refuses_is_found_before_the_first_trial(parameters: dict[str, Any], words: list[str]) -> None:
+def test_values_that_the_recipe_refuses_are_errors_before_the_first_trial(
+    parameters: dict[str, Any], words: list[str]
+) -> None:
     search = parse_search({"parameters": parameters}, "s")
     with pytest.raises(RecipeError) as caught:
         check(search, load_recipe("cnn-224"))
@@ -94,7 +96,7 @@ def test_what_the_recipe_refuses_is_found_before_the_first_trial(parameters: dic
         ([], ["YAML mapping"]),
     ],
 )
-def test_a_broken_search_file_is_refused_by_name(data: Any, words: list[str]) -> None:
+def test_an_invalid_search_file_is_refused_by_name(data: Any, words: list[str]) -> None:
     with pytest.raises(RecipeError) as caught:
         parse_search(data, "s")
     for word in words:

@@ -42,7 +42,7 @@ def settings(session: study.StudySession) -> list[dict[str, Any]]:
     return [trial.params for trial in sorted(done, key=lambda trial: int(trial.user_attrs[SLOT]))]
 
 
-def test_folds_keep_groups_together_leave_test_out_and_choose_no_epoch_on_what_they_measure(job: MakeJob) -> None:
+def test_folds_keep_groups_together_and_exclude_test_and_choose_epochs_on_other_images(job: MakeJob) -> None:
     search_job = job()
     data = select_data(search_job.plan)
     table = search_job.plan.manifest.table
@@ -61,7 +61,7 @@ def test_folds_keep_groups_together_leave_test_out_and_choose_no_epoch_on_what_t
     )
 
 
-def test_the_test_part_is_refused_for_choosing_and_small_validation_gives_way_to_folds(job: MakeJob) -> None:
+def test_the_test_part_is_refused_and_a_small_validation_part_is_replaced_by_folds(job: MakeJob) -> None:
     plan = job().plan
     with pytest.raises(RunError, match="not for choosing"):
         choose_folds(plan, None, "test")
@@ -86,15 +86,15 @@ def test_fewer_groups_than_folds_is_found_before_the_first_trial(job: MakeJob) -
         study.search(job(folds=12), 1)
 
 
-def test_a_killed_search_goes_on_with_the_settings_of_one_that_was_not(
-    job: MakeJob, pretended: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+def test_a_killed_search_resumes_with_the_settings_of_an_uninterrupted_one(
+    job: MakeJob, pretend_trials: list[float], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     whole = study.search(job(trials=12, url=f"sqlite:///{tmp_path / 'whole.db'}"), 1)
     once = study.run_folds
 
     def interrupted(*arguments: Any) -> Any:
-        if len(pretended) == 17:  # the fifth trial of the second search
-            pretended.append(0)
+        if len(pretend_trials) == 17:  # the fifth trial of the second search
+            pretend_trials.append(0)
             raise KeyboardInterrupt
         return once(*arguments)
 
@@ -108,24 +108,24 @@ def test_a_killed_search_goes_on_with_the_settings_of_one_that_was_not(
     assert len({json.dumps(point) for point in settings(whole)}) == 12  # TPE does not try a setting twice
 
 
-def test_a_longer_search_keeps_the_trials_that_are_there(job: MakeJob, pretended: list[float]) -> None:
+def test_a_longer_search_keeps_the_earlier_trials(job: MakeJob, pretend_trials: list[float]) -> None:
     study.search(job(trials=3), 1)
     longer = study.search(job(trials=5), 1)
     assert finished_slots(longer) == Counter(range(5))
-    assert len(pretended) == 5
+    assert len(pretend_trials) == 5
     shorter = study.search(job(trials=2), 1)
-    assert len(pretended) == 5
+    assert len(pretend_trials) == 5
     assert len(summarise(shorter).trials) == 5
 
 
-def test_a_search_may_be_ended_with_what_is_there(job: MakeJob, pretended: list[float]) -> None:
+def test_a_search_may_end_with_the_finished_trials(job: MakeJob, pretend_trials: list[float]) -> None:
     study.open_job(job(trials=9))
     session = study.search(job(trials=2), 1)
-    assert len(pretended) == 2
+    assert len(pretend_trials) == 2
     assert [trial.state for trial in summarise(session).trials] == ["complete", "complete"]
 
 
-def test_a_study_of_something_else_is_not_joined(job: MakeJob, pretended: list[float]) -> None:
+def test_a_study_of_another_search_is_not_joined(job: MakeJob, pretend_trials: list[float]) -> None:
     study.search(job(trials=1), 1)
     with pytest.raises(RunError, match="objective was auroc, is log-loss"):
         study.search(job(trials=1, objective="log-loss"), 1)
@@ -133,8 +133,8 @@ def test_a_study_of_something_else_is_not_joined(job: MakeJob, pretended: list[f
         study.search(job(trials=1, folds=3), 1)
 
 
-def test_a_worker_killed_by_the_system_loses_its_trial_to_another(
-    job: MakeJob, pretended: list[float], tmp_path: Path
+def test_another_worker_repeats_the_trial_of_a_killed_worker(
+    job: MakeJob, pretend_trials: list[float], tmp_path: Path
 ) -> None:
     search_job = job(heartbeat=1)
     (tmp_path / "job").write_bytes(pickle.dumps(search_job))
@@ -156,7 +156,9 @@ def test_a_worker_killed_by_the_system_loses_its_trial_to_another(
     assert summarise(session).trials[0].attempts == 2
 
 
-def test_a_diverging_setting_fails_alone(job: MakeJob, pretended: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_trial_of_a_diverging_setting_fails(
+    job: MakeJob, pretend_trials: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     once = study.run_folds
 
     def diverges(recipe: Any, *rest: Any) -> Any:
@@ -170,7 +172,7 @@ def test_a_diverging_setting_fails_alone(job: MakeJob, pretended: list[float], m
     assert all("loss is nan" in trial.why for trial in summary.trials if trial.state == "failed")
 
 
-def test_median_pruning_ends_a_hopeless_trial_after_its_first_fold(job: MakeJob, pretended: list[float]) -> None:
+def test_median_pruning_ends_a_poor_trial_after_its_first_fold(job: MakeJob, pretend_trials: list[float]) -> None:
     session = study.search(job(trials=12, sampler="grid", pruner="median", folds=3), 1)
     pruned = session.study.get_trials(states=(TrialState.PRUNED,))
     assert pruned
@@ -178,12 +180,12 @@ def test_median_pruning_ends_a_hopeless_trial_after_its_first_fold(job: MakeJob,
     assert all(max(trial.intermediate_values.values()) < medians + 0.1 for trial in pruned)
 
 
-def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: list[float]) -> None:
+def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretend_trials: list[float]) -> None:
     session = study.search(job(trials=12, sampler="grid"), 1)
     best, recipe = find_best(session), best_recipe(session)
     assert best is not None
     assert recipe is not None
-    assert best.params == {"optimizer.lr": 0.01, "optimizer.momentum": 0.9}  # what the pretended trial prefers
+    assert best.params == {"optimizer.lr": 0.01, "optimizer.momentum": 0.9}  # what the pretend_trials trial prefers
     assert (recipe.name, recipe.optimizer.lr) == ("lenet-128-tuned", 0.01)
     assert recipe.changes[-2:] == ("optimizer.lr=0.01", "optimizer.momentum=0.9")
     assert "optimistic" in recipe.notes[-1]
@@ -197,13 +199,13 @@ def test_the_best_becomes_a_recipe_that_train_takes(job: MakeJob, pretended: lis
     assert summary.importance["optimizer.lr"] > summary.importance["optimizer.momentum"]
 
 
-def test_nested_searches_again_without_each_outer_fold(job: MakeJob, pretended: list[float]) -> None:
+def test_nested_searches_again_without_each_outer_fold(job: MakeJob, pretend_trials: list[float]) -> None:
     search_job = job(trials=3, sampler="random")
     comparison = nested_cv.compare_nested(search_job, 3, 1)
     data = select_data(search_job.plan)
     assert comparison.positives == int((data.targets == 0).sum())  # every image is measured once
     assert len(comparison.chosen) == 3
-    assert len(pretended) == 3 * (3 + 2)
+    assert len(pretend_trials) == 3 * (3 + 2)
     storage = open_storage(search_job.url)
     from optuna import load_study
 
@@ -213,7 +215,7 @@ def test_nested_searches_again_without_each_outer_fold(job: MakeJob, pretended: 
         assert inner.user_attrs["data"] == inside.manifest.rows_hash()
 
 
-def test_repeated_measures_both_on_other_folds(job: MakeJob, pretended: list[float]) -> None:
+def test_repeated_measures_both_on_other_folds(job: MakeJob, pretend_trials: list[float]) -> None:
     session = study.search(job(trials=2), 1)
     comparison = nested_cv.compare_repeated(session, {"optimizer.lr": 0.1, "optimizer.momentum": 0.0}, 2)
     assert comparison.positives == 2 * int((session.data.targets == 0).sum())
@@ -221,7 +223,7 @@ def test_repeated_measures_both_on_other_folds(job: MakeJob, pretended: list[flo
     assert comparison.difference.value < 0  # worse than the recipe's own lr of .01
 
 
-def test_a_claim_is_given_once(tmp_path: Path) -> None:
+def test_a_slot_is_claimed_once(tmp_path: Path) -> None:
     storage = open_storage(f"sqlite:///{tmp_path / 's.db'}")
     assert [claim(storage, "a"), claim(storage, "a"), claim(storage, "b")] == [True, False, True]
 
@@ -234,7 +236,7 @@ def test_a_claim_is_given_once(tmp_path: Path) -> None:
         ("postgresql://me:secret@127.0.0.1:1/none", RunError, ["cannot be opened"]),
     ],
 )
-def test_an_address_that_leads_nowhere_is_refused_without_its_password(
+def test_the_error_of_an_unreachable_address_hides_its_password(
     url: str, error: type[Exception], words: list[str]
 ) -> None:
     if url.startswith("postgresql"):

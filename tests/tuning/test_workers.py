@@ -20,7 +20,7 @@ from pneumoscope.tuning import study  # noqa: E402
 from pneumoscope.tuning.storage import SLOT, close  # noqa: E402
 
 
-def test_what_stops_a_worker_process_reaches_the_command(job: Callable[..., Any]) -> None:
+def test_the_error_of_a_worker_process_reaches_the_command(job: Callable[..., Any]) -> None:
     search_job = job()
     table = search_job.plan.manifest.table.copy()
     table["sha256"] = "0" * 64  # no image is what was imported

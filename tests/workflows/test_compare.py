@@ -1,4 +1,4 @@
-"""A whole comparison on phantoms: ranked as scikit-learn ranks, resumed without work, test opened once."""
+"""A complete comparison on phantoms: the ranking agrees with scikit-learn, test is opened once, and it resumes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ from pneumoscope.workflows.compare import CLOSED, run_comparison  # noqa: E402
 
 
 class Ledger:
-    """Stands for the ledger beside the data; remembers each opening."""
+    """A ledger in memory that records each opening."""
 
     def __init__(self) -> None:
         self.openings: list[tuple[list[str], str]] = []
@@ -43,7 +43,7 @@ class Ledger:
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
-    """Drawn patients, ten or more of each class in validation and in test."""
+    """Phantoms of ten or more patients of each class in validation and in test."""
     folder = tmp_path_factory.mktemp("set")
     manifest = write_set(folder, 40, ("covid-19", "normal"), seed=1, size=64)
     return assign_parts(manifest, {"validation": 0.3, "calibration": 0.2, "test": 0.3}, seed=0)
@@ -110,7 +110,7 @@ def comparison(networks: list[ComparisonEntry], data: Manifest, folder: Path, le
     return run(networks, data, folder, ledger)
 
 
-def test_networks_are_ranked_as_scikit_learn_ranks_them(comparison: Comparison, data: Manifest, folder: Path) -> None:
+def test_the_ranking_agrees_with_scikit_learn(comparison: Comparison, data: Manifest, folder: Path) -> None:
     (table,) = comparison.tables
     truth = (data.part("validation").table["label"] == "covid-19").to_numpy()
     expected = {}
@@ -127,21 +127,21 @@ def test_networks_are_ranked_as_scikit_learn_ranks_them(comparison: Comparison, 
     assert comparison.data == data.rows_hash()
 
 
-def test_a_network_that_fails_or_lacks_its_weights_costs_the_others_nothing(comparison: Comparison) -> None:
-    left_out = {row.name: row for row in comparison.not_run}
-    assert left_out["wild"].status == "failed"
-    assert "the loss is nan" in left_out["wild"].reason
-    assert left_out["resnet18-pretrained"].status == "not run"
-    assert left_out["resnet18-pretrained"].reported["accuracy"] == 0.95
+def test_a_network_that_fails_or_lacks_its_weights_does_not_stop_the_others(comparison: Comparison) -> None:
+    omitted = {row.name: row for row in comparison.not_run}
+    assert omitted["wild"].status == "failed"
+    assert "the loss is nan" in omitted["wild"].reason
+    assert omitted["resnet18-pretrained"].status == "not run"
+    assert omitted["resnet18-pretrained"].reported["accuracy"] == 0.95
 
 
-def test_test_is_opened_once_for_the_finalists_and_all_is_kept(
+def test_test_is_opened_once_for_the_finalists_and_a_second_run_reuses_all_results(
     comparison: Comparison, networks: list[ComparisonEntry], data: Manifest, folder: Path, ledger: Ledger
 ) -> None:
     test = data.part("test").table
-    (opened, by), *more = ledger.openings
+    (hashes, by), *more = ledger.openings
     assert not more
-    assert opened == sorted(set(test["sha256"]))
+    assert hashes == sorted(set(test["sha256"]))
     (table,) = comparison.tables
     assert all(final.name in by for final in table.finals)
     assert table.rows[0].name in [final.name for final in table.finals]
@@ -150,15 +150,15 @@ def test_test_is_opened_once_for_the_finalists_and_all_is_kept(
     assert final.evaluation.figures.images == len(test)
     assert final.evaluation.earlier_openings == 0
 
-    written = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.ckpt")}
-    again = run(networks, data, folder, ledger)
+    checkpoints = {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.ckpt")}
+    resumed = run(networks, data, folder, ledger)
     assert len(ledger.openings) == 1
-    assert {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.ckpt")} == written
-    assert [row.figures for row in again.tables[0].rows] == [row.figures for row in table.rows]
-    assert again.tables[0].finals == table.finals
+    assert {path: path.stat().st_mtime_ns for path in (folder / "runs").rglob("*.ckpt")} == checkpoints
+    assert [row.figures for row in resumed.tables[0].rows] == [row.figures for row in table.rows]
+    assert resumed.tables[0].finals == table.finals
 
 
-def test_the_opening_is_evidence_about_each_finalist_and_on_its_card(
+def test_the_opening_is_in_the_evidence_and_on_the_card_of_each_finalist(
     comparison: Comparison, data: Manifest, folder: Path
 ) -> None:
     for final in comparison.tables[0].finals:
@@ -170,30 +170,30 @@ def test_the_opening_is_evidence_about_each_finalist_and_on_its_card(
         assert "Opened once with this model" in (bundle.parent / "report.html").read_text()
 
 
-def test_a_comparison_without_finals_leaves_test_closed(
+def test_a_comparison_without_finals_does_not_open_test(
     comparison: Comparison, networks: list[ComparisonEntry], data: Manifest, folder: Path
 ) -> None:
-    untouched = Ledger()
-    closed = run(networks, data, folder, untouched, finalists=0)
-    assert not untouched.openings
-    assert closed.test_note == CLOSED
-    assert not closed.tables[0].finals
+    unused_ledger = Ledger()
+    without_finals = run(networks, data, folder, unused_ledger, finalists=0)
+    assert not unused_ledger.openings
+    assert without_finals.test_note == CLOSED
+    assert not without_finals.tables[0].finals
 
 
-def test_what_is_written_says_the_same(comparison: Comparison, folder: Path) -> None:
-    kept = Comparison.model_validate(json.loads((folder / "comparison.json").read_text()))
-    assert kept.tables[0].rows == comparison.tables[0].rows
+def test_the_files_agree_with_the_comparison(comparison: Comparison, folder: Path) -> None:
+    written = Comparison.model_validate(json.loads((folder / "comparison.json").read_text()))
+    assert written.tables[0].rows == comparison.tables[0].rows
     page = (folder / "comparison.html").read_text()
-    assert "http:" not in page  # nothing is loaded from anywhere
+    assert "http:" not in page  # the page loads nothing from the network
     assert "https:" not in page
     for name in ("short", "long", "wild", "resnet18-pretrained"):
         assert name in page
     lines = (folder / "leaderboard.csv").read_text().splitlines()
-    assert len(lines) == 1 + len(kept.tables[0].rows) + len(kept.tables[0].finals)
+    assert len(lines) == 1 + len(written.tables[0].rows) + len(written.tables[0].finals)
 
 
 def test_latency_memory_and_operations_are_of_the_network(comparison: Comparison) -> None:
-    """Multiply-adds by hand: 3x3 convolutions of 32, 64, 64, 128, 256 on 32, 16, 8, 4, 2 pixels, then 8 and 1 units."""
+    """Count multiply-adds: 3x3 convolutions of 32, 64, 64, 128, 256 on 32, 16, 8, 4, 2 pixels, then 8 and 1 units."""
     by_hand = 9 * (32**2 * 32 + 16**2 * 32 * 64 + 8**2 * 64 * 64 + 4**2 * 64 * 128 + 2**2 * 128 * 256) + 256 * 8 + 8
     cost = comparison.tables[0].rows[0].cost
     assert cost.operations == by_hand
@@ -205,8 +205,8 @@ def test_latency_memory_and_operations_are_of_the_network(comparison: Comparison
     assert cost.memory_bytes > cost.model_bytes
 
 
-def test_an_experiment_is_drawn_for_each_recipe_and_setting(comparison: Comparison) -> None:
-    """A picture for each recipe of a table, named so that the page finds it under its setting."""
+def test_an_experiment_has_a_picture_for_each_recipe_and_setting(comparison: Comparison) -> None:
+    """Check that each recipe of a table has a picture and that the page shows it under its setting."""
     rows = tuple(
         row.model_copy(update={"recipe": "cnn-150", "settings": {"optimizer.lr": value}})
         for row, value in zip(comparison.tables[0].rows, ("0.1", "0.01"), strict=True)

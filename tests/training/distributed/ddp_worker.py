@@ -26,20 +26,20 @@ from pneumoscope.training.loop.module import Learner
 from pneumoscope.training.networks.batch_norm import GlobalBatchNorm
 from pneumoscope.training.plan import plan
 
-Seen = list[tuple[str, int, list[int]]]
+StepKeys = list[tuple[str, int, list[int]]]
 
 
 class Stop(Exception):  # noqa: N818
-    """The power cut of the test, in all processes at once."""
+    """An exception that stops all processes at once, like a power cut."""
 
 
-def note_keys(seen: Seen) -> None:
-    """Have the learner note which images it is given."""
+def record_keys(step_keys: StepKeys) -> None:
+    """Let the learner record the keys of the images of each step."""
     for name in ("training", "validation"):
         original = getattr(Learner, f"{name}_step")
 
         def step(self: Learner, batch: Batch, index: int, name: str = name, original: object = original) -> object:
-            seen.append((name, self.current_epoch, batch.key.tolist()))
+            step_keys.append((name, self.current_epoch, batch.key.tolist()))
             return original(self, batch, index)
 
         setattr(Learner, f"{name}_step", step)
@@ -91,14 +91,14 @@ def norm_differences(ranks: Ranks) -> list[float]:
 def main(recipe: str, manifest: Path, out: Path) -> None:
     fit.choose_precision = lambda device: "32-true"  # bfloat16 would hide what is compared
     training_plan = plan(load_recipe(recipe), read_manifest(manifest))
-    seen: Seen = []
+    step_keys: StepKeys = []
     with together("cpu") as ranks:
         (out / f"norm.{ranks.rank}.json").write_text(json.dumps(norm_differences(ranks)))
-        note_keys(seen)
+        record_keys(step_keys)
         if ranks.first:
             keep_first_gradient(out / "gradient.2.pt")
         fit.fit(training_plan, out / "whole", device="cpu")
-        (out / f"keys.{ranks.rank}.json").write_text(json.dumps(seen))
+        (out / f"keys.{ranks.rank}.json").write_text(json.dumps(step_keys))
         train_until_the_third_epoch(training_plan, out / "cut")
         with ranks.agreed():
             if ranks.first:

@@ -91,7 +91,7 @@ def both(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tup
     return folder, phantom_set
 
 
-def test_two_processes_learn_what_one_learns(both: tuple[Path, Manifest]) -> None:
+def test_two_processes_learn_the_same_as_one(both: tuple[Path, Manifest]) -> None:
     folder, _ = both
     one, two = rows(folder / "one"), rows(folder / "whole")
     assert len(one) == len(two) == 3
@@ -125,7 +125,7 @@ def test_every_image_comes_once_an_epoch_in_one_of_the_processes(both: tuple[Pat
             assert seen[name, epoch] == every
 
 
-def test_a_run_of_two_that_was_cut_resumes_to_the_same_bits(both: tuple[Path, Manifest]) -> None:
+def test_an_interrupted_run_of_two_resumes_to_the_same_bits(both: tuple[Path, Manifest]) -> None:
     folder, _ = both
     assert rows(folder / "cut") == rows(folder / "whole")
     expected = state(folder / "whole" / "last.ckpt")
@@ -133,20 +133,20 @@ def test_a_run_of_two_that_was_cut_resumes_to_the_same_bits(both: tuple[Path, Ma
         assert torch.equal(value, expected[key]), key
 
 
-def test_one_process_goes_on_where_two_were_cut(both: tuple[Path, Manifest]) -> None:
+def test_one_process_resumes_the_run_of_two(both: tuple[Path, Manifest]) -> None:
     folder, _ = both
     for a, b in zip(rows(folder / "half"), rows(folder / "whole"), strict=True):
         assert a == pytest.approx(b, abs=2e-4)
 
 
-def test_batch_norm_takes_the_statistics_of_all_processes(both: tuple[Path, Manifest]) -> None:
+def test_batch_norm_uses_the_statistics_of_all_processes(both: tuple[Path, Manifest]) -> None:
     """Also where one has no image; the inputs lie about 700, where sums of squares lose all digits."""
     folder, _ = both
     for rank in (0, 1):
         assert max(json.loads((folder / f"norm.{rank}.json").read_text())) < 1e-3
 
 
-def test_ctrl_c_ends_all_processes_with_one_sentence(
+def test_ctrl_c_ends_all_processes_with_one_message(
     phantom_set: Manifest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_CACHE", str(tmp_path / "cache"))
@@ -185,7 +185,7 @@ def test_shares_of_a_batch_make_up_the_batch(world: int, drop_last: bool) -> Non
         assert sorted(together_again) == sorted(batch)
 
 
-def test_parameters_that_no_gradient_reaches_are_found_before_the_start() -> None:
+def test_parameters_without_a_gradient_are_found_before_the_training() -> None:
     changes = ["network.name=mobilenetv3_small_100", "network.pretrained=null", "input.size=64"]
     names = unused_parameters(load_recipe("mobilenetv2-flagship", changes))
     assert names == ["trunk.model.conv_head.weight", "trunk.model.conv_head.bias"]
@@ -199,7 +199,7 @@ def test_too_few_images_for_the_processes_are_an_error() -> None:
         check_batches(Ranks(0, 4, 0, 4), 8, 3)
 
 
-def test_what_torchrun_says_is_read_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_variables_of_torchrun_are_read_and_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"RANK": 5, "WORLD_SIZE": 8, "LOCAL_RANK": 1, "LOCAL_WORLD_SIZE": 4}.items():
         monkeypatch.setenv(name, str(value))
     assert Ranks.here() == Ranks()  # a scheduler's variables alone start nothing

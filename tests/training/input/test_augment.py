@@ -1,4 +1,4 @@
-"""Augmentation: geometry against torchvision, randomness that belongs to the image."""
+"""Augmentation: geometry against torchvision, and randomness that depends only on image, epoch and seed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def draws(**columns: float) -> torch.Tensor:
         (Augment(shift=0.125), draws(shift_y=-1.0), {"translate": [0, 8]}),
     ],
 )
-def test_geometry_is_that_of_torchvision(recipe: Augment, u: torch.Tensor, expected: dict[str, object]) -> None:
+def test_geometry_agrees_with_torchvision(recipe: Augment, u: torch.Tensor, expected: dict[str, object]) -> None:
     from torchvision.transforms.v2 import InterpolationMode
     from torchvision.transforms.v2.functional import affine
 
@@ -64,7 +64,7 @@ def test_flip_mirrors_left_and_right() -> None:
     torch.testing.assert_close(ours, image.flip(3), atol=1e-5, rtol=0)
 
 
-def test_an_image_is_changed_alike_in_any_batch() -> None:
+def test_an_image_is_augmented_alike_in_any_batch() -> None:
     image, keys = smooth(6), np.arange(6, dtype=np.uint64)
     together = augment(image, FULL, 3, 2, keys)
     order = [4, 1, 5]
@@ -73,17 +73,17 @@ def test_an_image_is_changed_alike_in_any_batch() -> None:
 
 
 @pytest.mark.parametrize(("seed", "epoch"), [(3, 3), (4, 2)])
-def test_another_epoch_or_seed_changes_it_otherwise(seed: int, epoch: int) -> None:
+def test_another_epoch_or_seed_augments_differently(seed: int, epoch: int) -> None:
     image, keys = smooth(2), np.arange(2, dtype=np.uint64)
     assert not torch.allclose(augment(image, FULL, 3, 2, keys), augment(image, FULL, seed, epoch, keys))
 
 
-def test_nothing_to_change_changes_nothing() -> None:
+def test_an_empty_augmentation_changes_nothing() -> None:
     image = smooth(2)
     assert augment(image, Augment(), 0, 0, np.arange(2, dtype=np.uint64)) is image
 
 
-def test_blur_is_that_of_torchvision() -> None:
+def test_blur_agrees_with_torchvision() -> None:
     from torchvision.transforms.v2.functional import gaussian_blur
 
     image = smooth(1) + torch.rand(1, 1, 64, 64, generator=torch.Generator().manual_seed(0)) * 0.2

@@ -26,7 +26,7 @@ from pneumoscope.training.plan import plan  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
-def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _temporary_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PNEUMOSCOPE_CACHE", str(tmp_path / "cache"))
 
 
@@ -50,7 +50,7 @@ def weights(run: FittedRun) -> dict[str, torch.Tensor]:
 
 
 class Stop(Exception):  # noqa: N818
-    """The power cut of the test."""
+    """An exception that stops the training like a power cut."""
 
 
 def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
@@ -63,12 +63,12 @@ def test_a_killed_run_resumes_to_the_weights_of_an_uninterrupted_one(
 
     original = Learner.training_step
 
-    def dies_in_the_third_epoch(self: Learner, batch: object, batch_idx: int) -> object:
+    def stop_in_the_third_epoch(self: Learner, batch: object, batch_idx: int) -> object:
         if self.current_epoch == 2 and batch_idx == 1:
             raise Stop
         return original(self, batch, batch_idx)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(Learner, "training_step", dies_in_the_third_epoch)
+    monkeypatch.setattr(Learner, "training_step", stop_in_the_third_epoch)
     with pytest.raises(Stop):
         fit(training_plan, tmp_path / "cut", device="cpu")
     monkeypatch.setattr(Learner, "training_step", original)
@@ -146,7 +146,7 @@ def test_an_optional_class_joins_when_the_data_have_it(phantom_set: Manifest) ->
     assert training_plan.recipe.task.classes == ("covid-19", "normal", "viral-pneumonia", "lung-opacity")
 
 
-def test_too_little_calibration_is_found_before_training(phantom_set: Manifest) -> None:
+def test_too_little_calibration_is_an_error_before_training(phantom_set: Manifest) -> None:
     """All calibration images in groups of the half that is kept for prediction sets: nothing chooses thresholds."""
     from pneumoscope.stats.calibration import first_half
 
@@ -168,7 +168,7 @@ def test_the_test_part_is_never_decoded(phantom_set: Manifest, tmp_path: Path) -
     )
 
 
-def test_the_cache_holds_what_the_graph_would_see(phantom_set: Manifest, tmp_path: Path) -> None:
+def test_the_cache_contains_the_input_of_the_graph(phantom_set: Manifest, tmp_path: Path) -> None:
     from pneumoscope.imaging.read import read
 
     paths, hashes = phantom_set.paths()[:5], phantom_set.table["sha256"].tolist()[:5]
@@ -196,10 +196,10 @@ def test_each_image_comes_once_an_epoch_in_an_order_of_the_epoch() -> None:
     assert orders[0] != orders[1]
 
 
-def test_balanced_sampling_draws_classes_alike() -> None:
+def test_balanced_sampling_draws_classes_equally_often() -> None:
     targets = np.repeat([0, 1], [900, 100])
-    drawn = targets[list(CountedSampler(targets, 0, True))]
-    assert 0.44 < drawn.mean() < 0.56  # 1,000 draws at one half: sd .016
+    sample = targets[list(CountedSampler(targets, 0, True))]
+    assert 0.44 < sample.mean() < 0.56  # 1,000 draws at one half: sd .016
 
 
 def test_an_absent_device_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""Schedules against torch's own."""
+"""Schedules against those of torch."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def rates(make: object, steps: int) -> list[float]:
     return found
 
 
-def test_cosine_is_torchs() -> None:
+def test_cosine_agrees_with_torch() -> None:
     expected = rates(lambda o: torch.optim.lr_scheduler.CosineAnnealingLR(o, 40, eta_min=0.01), 40)
     factor = rate_factor(Schedule(kind="cosine", floor=0.01), 40, 10)
     assert [factor(step) for step in range(40)] == pytest.approx(expected)
 
 
-def test_one_cycle_is_torchs() -> None:
+def test_one_cycle_agrees_with_torch() -> None:
     expected = rates(lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 1.0, total_steps=50, cycle_momentum=False), 50)
     factor = rate_factor(Schedule(kind="one-cycle"), 50, 10)
     assert [factor(step) for step in range(50)] == pytest.approx(expected)
@@ -49,7 +49,7 @@ def test_plateau_cuts_after_patience_epochs_without_gain_as_keras_does() -> None
     assert scales == [1.0, 1.0, 1.0, 0.3, 0.3, 0.3, 0.09, 0.09]
 
 
-def test_plateau_survives_a_checkpoint() -> None:
+def test_the_plateau_schedule_survives_a_checkpoint() -> None:
     schedule = Schedule(kind="plateau", patience=2, factor=0.5)
     first = Plateau(schedule)
     for value in (0.5, 0.5):

@@ -1,4 +1,4 @@
-"""Our dropout against the binomial law and against what torch's own does with the same mask."""
+"""Dropout against the binomial distribution and against the dropout of torch with the same mask."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_the_same_seed_gives_the_same_mask_and_the_next_draw_another() -> None:
     assert not torch.equal(first, second)
 
 
-def test_evaluation_and_the_ends_of_the_range_are_torchs() -> None:
+def test_evaluation_and_the_ends_of_the_range_agree_with_torch() -> None:
     x = torch.rand(64)
     assert torch.equal(Dropout(0.5).eval()(x), x)
     assert torch.equal(Dropout(0.0)(x), x)

@@ -23,7 +23,7 @@ FLAGSHIP_BARE = ["network.pretrained=null"]
 
 
 @pytest.mark.parametrize("name", recipe_names())
-def test_parameters_are_those_that_the_source_states(name: str) -> None:
+def test_the_number_of_parameters_is_the_one_that_the_source_states(name: str) -> None:
     recipe = load_recipe(name)
     assert recipe.expects is not None
     bare = recipe.model_copy(update={"network": recipe.network.model_copy(update={"pretrained": None})})

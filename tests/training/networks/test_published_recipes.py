@@ -59,7 +59,7 @@ VALID = conv(3, 32) + conv(32, 64) + conv(64, 128)
         ("resnet18-scratch", resnet18() + dense(512, 4), 11_178_564),
     ],
 )
-def test_size_by_hand_is_the_size_that_the_source_states(name: str, by_hand: int, stated: int) -> None:
+def test_the_size_by_hand_is_the_one_that_the_source_states(name: str, by_hand: int, stated: int) -> None:
     expects = load_recipe(name).expects
     assert expects is not None  # that the network built has this size is tested in test_networks.py
     assert by_hand == stated == expects.parameters
@@ -177,7 +177,7 @@ TABLE = {
 
 
 @pytest.mark.parametrize("name", TABLE)
-def test_settings_and_figures_are_the_tables(name: str) -> None:
+def test_settings_and_figures_are_those_of_the_table(name: str) -> None:
     size, channels, epochs, optimizer, rate, reported = TABLE[name]
     recipe = load_recipe(name)
     assert (recipe.input.size, recipe.input.channels, recipe.training.epochs) == (size, channels, epochs)
@@ -189,11 +189,11 @@ def test_settings_and_figures_are_the_tables(name: str) -> None:
     assert recipe.split["calibration"] > 0
 
 
-def test_there_is_a_recipe_for_every_published_system_and_no_other() -> None:
+def test_every_published_system_has_a_recipe() -> None:
     assert set(recipe_names()) == {*TABLE, "mobilenetv2-flagship", "mobilenetv2-builtin"}
 
 
-def test_lenets_split_is_of_whole_classes() -> None:
+def test_the_split_of_lenet_is_of_whole_classes() -> None:
     images = dict(load_recipe("lenet-128").reported["images"])
     assert images.pop("part") == ["train", "validation", "test"]
     assert {label: sum(counts) for label, counts in images.items()} == {
@@ -207,7 +207,7 @@ def test_lenets_split_is_of_whole_classes() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in recipe_names() if name.startswith(("transfer", "resnet", "vgg"))])
-def test_recorded_normalisation_is_that_of_the_weights(name: str) -> None:
+def test_the_recorded_normalisation_is_that_of_the_weights(name: str) -> None:
     import timm
 
     recipe = load_recipe(name)
@@ -233,7 +233,7 @@ def test_extending_keeps_what_is_not_stated_again() -> None:
     assert all(load_recipe(f"transfer-{name}").network.frozen for name in BACKBONES)
 
 
-def test_four_classes_on_data_with_three_are_an_error_until_it_is_said(phantom_set: Manifest) -> None:
+def test_four_classes_on_data_with_three_need_a_setting(phantom_set: Manifest) -> None:
     recipe = load_recipe("lenet-128")
     assert recipe.task.classes == FOUR
     with pytest.raises(RecipeError, match=r"no image of Lung opacity.*--set 'task\.classes"):
@@ -243,7 +243,7 @@ def test_four_classes_on_data_with_three_are_an_error_until_it_is_said(phantom_s
     assert build(changed).head.dense[-1].out_features == 3
 
 
-def test_cnn_224_leaves_out_what_its_source_leaves_out_and_says_so(phantom_set: Manifest) -> None:
+def test_cnn_224_leaves_out_the_classes_of_its_source_and_reports_it(phantom_set: Manifest) -> None:
     training_plan = plan(load_recipe("cnn-224"), phantom_set)
     left_out = int((phantom_set.table.label == "viral-pneumonia").sum())
     assert f"left out by the recipe: viral-pneumonia ({left_out})" in training_plan.notes
@@ -283,7 +283,7 @@ def test_an_unknown_set_of_weights_suggests_the_nearest() -> None:
         build_unweighted(with_changes(load_recipe("resnet18-scratch"), ["network.name=resnet18.tv1_in1k"]))
 
 
-def test_dense_layers_behind_vggs_map_are_gone() -> None:
+def test_the_dense_layers_after_the_map_of_vgg_are_removed() -> None:
     model = build_unweighted(load_recipe("transfer-vgg16"))
     assert count_parameters(model.trunk, "torch") == BACKBONES["vgg16"][0]
     assert not any(parameter.requires_grad for parameter in model.trunk.parameters())
