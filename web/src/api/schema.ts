@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * About Server
-         * @description Say what this server is.
+         * @description Describe this server and its limits.
          */
         get: operations["about_server_api_about_get"];
         put?: never;
@@ -33,7 +33,7 @@ export interface paths {
         };
         /**
          * Audit Log
-         * @description Show who did what, newest first.
+         * @description Show who did what, the newest entries first.
          */
         get: operations["audit_log_api_audit_get"];
         put?: never;
@@ -95,7 +95,7 @@ export interface paths {
         };
         /**
          * Pixels
-         * @description The stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head.
+         * @description Return the stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head.
          */
         get: operations["pixels_api_images__image__pixels_get"];
         put?: never;
@@ -115,7 +115,7 @@ export interface paths {
         };
         /**
          * Thumbnail
-         * @description A small picture for lists; made when it is first asked for.
+         * @description Return a small picture for lists, drawn when it is first asked for.
          */
         get: operations["thumbnail_api_images__image__thumbnail_get"];
         put?: never;
@@ -175,7 +175,7 @@ export interface paths {
         };
         /**
          * Me
-         * @description Say who is asking.
+         * @description Show the account that asks.
          */
         get: operations["me_api_me_get"];
         put?: never;
@@ -195,13 +195,13 @@ export interface paths {
         };
         /**
          * List Tokens
-         * @description List the keys of this account.
+         * @description List the tokens of this account.
          */
         get: operations["list_tokens_api_me_tokens_get"];
         put?: never;
         /**
          * New Token
-         * @description Make a key for a program, with this account's rights. A key can't make keys.
+         * @description Create a token for a program, with this account's rights. A token can't create tokens.
          */
         post: operations["new_token_api_me_tokens_post"];
         delete?: never;
@@ -222,7 +222,7 @@ export interface paths {
         post?: never;
         /**
          * Revoke Token
-         * @description End a key.
+         * @description End a token.
          */
         delete: operations["revoke_token_api_me_tokens__token__delete"];
         options?: never;
@@ -379,7 +379,7 @@ export interface paths {
         };
         /**
          * Answer
-         * @description Show one answer; that it was shown is written down first.
+         * @description Show one answer; that it is shown is recorded first.
          */
         get: operations["answer_api_predictions__prediction__get"];
         put?: never;
@@ -399,7 +399,7 @@ export interface paths {
         };
         /**
          * Heatmap
-         * @description Show where a model looked; that it was shown is written down first.
+         * @description Show where a model looked; that it is shown is recorded first.
          */
         get: operations["heatmap_api_predictions__prediction__heatmap_get"];
         put?: never;
@@ -459,7 +459,7 @@ export interface paths {
         };
         /**
          * List Studies
-         * @description List studies, newest first.
+         * @description List studies, the newest first.
          */
         get: operations["list_studies_api_studies_get"];
         put?: never;
@@ -511,7 +511,7 @@ export interface paths {
         };
         /**
          * Identity
-         * @description Show who was examined, and when; for those who may see names.
+         * @description Show who was examined, and when; for accounts that may see names.
          */
         get: operations["identity_api_studies__study__identity_get"];
         put?: never;
@@ -531,13 +531,13 @@ export interface paths {
         };
         /**
          * Answers
-         * @description Show the answers about a study; that they were shown is written down first.
+         * @description Show the answers about a study; that they are shown is recorded first.
          */
         get: operations["answers_api_studies__study__predictions_get"];
         put?: never;
         /**
          * Ask
-         * @description Ask one or several models about all images of a study. Asking again adds answers, and replaces none.
+         * @description Ask one or several models about all images of a study. Asking again adds answers and replaces none.
          */
         post: operations["ask_api_studies__study__predictions_post"];
         delete?: never;
@@ -603,7 +603,7 @@ export interface paths {
         };
         /**
          * Health
-         * @description Say whether the server and its database answer; nothing else, since anyone may ask.
+         * @description Say whether the server and its database answer; nothing else, since this needs no login.
          */
         get: operations["health_healthz_get"];
         put?: never;
@@ -623,7 +623,7 @@ export interface paths {
         };
         /**
          * Metrics
-         * @description Figures for Prometheus; for admins (give Prometheus a token of an admin's).
+         * @description Return figures for Prometheus; for admins (give Prometheus a token of an admin).
          */
         get: operations["metrics_metrics_get"];
         put?: never;
@@ -640,7 +640,7 @@ export interface components {
     schemas: {
         /**
          * AboutOut
-         * @description What this server is.
+         * @description What this server is and which limits it has.
          */
         AboutOut: {
             /** Accounts */
@@ -714,27 +714,27 @@ export interface components {
         };
         /**
          * Agreement
-         * @description How two agree.
+         * @description How far two readers agree.
          */
         Agreement: {
             /**
              * Groups
-             * @description patients they are of
+             * @description patients of these studies
              */
             groups: number;
             kappa: components["schemas"]["Estimate"];
             /** Labels */
             labels: string[];
-            /** @description share on which they agree */
+            /** @description share of the studies on which they agree */
             observed: components["schemas"]["Estimate"];
             /**
              * Pairs
-             * @description judgements that both made
+             * @description studies that both judged
              */
             pairs: number;
             /**
              * Table
-             * @description row = what the first said, column = the second
+             * @description row = label of the first reader, column = of the second
              */
             table: number[][];
         };
@@ -773,7 +773,7 @@ export interface components {
         };
         /**
          * Changes
-         * @description What readers made of the model's answer: unaided against aided conclusion of the same reader and study.
+         * @description How the model's answer changed reads: unaided against aided conclusions of one reader about one study.
          */
         Changes: {
             /**
@@ -823,7 +823,7 @@ export interface components {
         };
         /**
          * Counts
-         * @description How many of what.
+         * @description Numbers of studies, patients, readers, reads and answers.
          */
         Counts: {
             /**
@@ -979,7 +979,7 @@ export interface components {
         };
         /**
          * Facts
-         * @description What is kept of what a file says about its exposure; what it does not say is absent.
+         * @description What is stored of a file's metadata; what the file does not say is absent.
          */
         Facts: {
             /**
@@ -1037,7 +1037,7 @@ export interface components {
         FileOut: {
             /**
              * Code
-             * @description the same, for words of one's own; docs/operations/server.md lists the codes
+             * @description the same as a code; docs/operations/server.md lists the codes
              */
             code?: string | null;
             /**
@@ -1074,7 +1074,7 @@ export interface components {
         };
         /**
          * HeatmapOut
-         * @description Where a model looked, as it is: row 0 = head; not a localisation.
+         * @description Where a model looked: row 0 = head. It is not a localisation.
          */
         HeatmapOut: {
             /** Columns */
@@ -1091,7 +1091,7 @@ export interface components {
         };
         /**
          * IdentityOut
-         * @description Who was examined, and when.
+         * @description Who was examined, and when; as the file says it.
          */
         IdentityOut: {
             /** Examination */
@@ -1129,7 +1129,7 @@ export interface components {
         };
         /**
          * Me
-         * @description Who is asking.
+         * @description The account that asks.
          */
         Me: {
             /**
@@ -1176,7 +1176,7 @@ export interface components {
         };
         /**
          * ModelDetail
-         * @description One model with all that is known of it.
+         * @description A model with its card, its evidence and its switches.
          */
         ModelDetail: {
             /**
@@ -1225,7 +1225,7 @@ export interface components {
         };
         /**
          * ModelOut
-         * @description One model in the list.
+         * @description A model in the list.
          */
         ModelOut: {
             /**
@@ -1386,7 +1386,7 @@ export interface components {
         };
         /**
          * PredictionOut
-         * @description A prediction, with its result where it may be shown.
+         * @description A prediction, with its result where this reader may see it.
          */
         PredictionOut: {
             /**
@@ -1431,13 +1431,13 @@ export interface components {
             withheld?: string | null;
             /**
              * Withheld Code
-             * @description the same, for words of one's own
+             * @description the same as a code, for other languages
              */
             withheld_code?: "read-first" | null;
         };
         /**
          * PredictionState
-         * @description How far a prediction is.
+         * @description The state of a prediction.
          */
         PredictionState: {
             /**
@@ -1470,7 +1470,7 @@ export interface components {
         };
         /**
          * ProblemOut
-         * @description Why a request was refused (RFC 9457): in English, and where it has a code, for words of one's own.
+         * @description Why a request was refused (RFC 9457), in English; with a code, a page can say it in its own language.
          */
         ProblemOut: {
             /** Detail */
@@ -1572,7 +1572,7 @@ export interface components {
         };
         /**
          * ReaderFigures
-         * @description The same of one reader.
+         * @description The figures of one reader.
          */
         ReaderFigures: {
             aided: components["schemas"]["Accuracy"];
@@ -1626,7 +1626,7 @@ export interface components {
         };
         /**
          * SiteFigures
-         * @description All of it. ``positive``: as the model's primary label; a read is positive by its conclusion.
+         * @description All figures. A read is positive where its conclusion is the model's primary label.
          */
         SiteFigures: {
             /**
@@ -1709,7 +1709,7 @@ export interface components {
         };
         /**
          * StudyPage
-         * @description Some studies, newest first.
+         * @description A page of studies, the newest first.
          */
         StudyPage: {
             /**
@@ -1749,7 +1749,7 @@ export interface components {
         };
         /**
          * TokenIn
-         * @description A key for a program.
+         * @description A token for a program.
          */
         TokenIn: {
             /** Label */
@@ -1757,7 +1757,7 @@ export interface components {
         };
         /**
          * TokenOut
-         * @description A key for a program.
+         * @description A token for a program.
          */
         TokenOut: {
             /**
@@ -1774,7 +1774,7 @@ export interface components {
             label: string;
             /**
              * Token
-             * @description shown once, when it is made
+             * @description shown once, when it is created
              */
             token?: string | null;
         };
@@ -1824,7 +1824,7 @@ export interface components {
         };
         /**
          * VerifiedShare
-         * @description Of some studies, how many have a reference standard.
+         * @description How many of some studies have a reference standard.
          */
         VerifiedShare: {
             /** Studies */
