@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from pneumoscope.core.callbacks import Callbacks
     from pneumoscope.core.errors import PneumoscopeError
     from pneumoscope.core.labels import DISCLAIMER, Label, LabelSet
+    from pneumoscope.data.checks.findings import CheckReport
     from pneumoscope.data.importing import ImportReport
     from pneumoscope.data.manifest import Manifest
     from pneumoscope.data.merge import MergeReport
@@ -44,18 +45,9 @@ if TYPE_CHECKING:
     from pneumoscope.inference.evaluate import Evaluation
     from pneumoscope.recipes.recipe import Recipe
     from pneumoscope.workflows.compare import compare
-    from pneumoscope.workflows.datasets import (
-        SplitReport,
-        check,
-        describe,
-        draw_contact_sheet,
-        draw_phantoms,
-        drop_conflicts,
-        import_data,
-        merge,
-        split,
-    )
+    from pneumoscope.workflows.datasets import SplitReport, drop_conflicts, import_data, merge, split
     from pneumoscope.workflows.evaluate import evaluate
+    from pneumoscope.workflows.inspection import check, describe, draw_contact_sheet, draw_phantoms
     from pneumoscope.workflows.predict import predict
     from pneumoscope.workflows.report import report
     from pneumoscope.workflows.train import Run, train
@@ -65,6 +57,7 @@ _MODULES = {
     "CacheEntry": "core.cache",
     "Callbacks": "core.callbacks",
     "Card": "bundle.card",
+    "CheckReport": "data.checks.findings",
     "Comparison": "comparison.result",
     "DISCLAIMER": "core.labels",
     "Evaluation": "inference.evaluate",
@@ -81,13 +74,13 @@ _MODULES = {
     "Run": "workflows.train",
     "SplitReport": "workflows.datasets",
     "Tuning": "workflows.tune",
-    "check": "workflows.datasets",
+    "check": "workflows.inspection",
     "clear_cache": "core.cache",
     "compare": "workflows.compare",
-    "describe": "workflows.datasets",
+    "describe": "workflows.inspection",
     "describe_bundle": "bundle.listing",
-    "draw_contact_sheet": "workflows.datasets",
-    "draw_phantoms": "workflows.datasets",
+    "draw_contact_sheet": "workflows.inspection",
+    "draw_phantoms": "workflows.inspection",
     "drop_conflicts": "workflows.datasets",
     "errors": "core",
     "evaluate": "workflows.evaluate",
@@ -112,6 +105,7 @@ __all__ = [
     "CacheEntry",
     "Callbacks",
     "Card",
+    "CheckReport",
     "Comparison",
     "Evaluation",
     "ImportReport",

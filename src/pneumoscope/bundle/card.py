@@ -218,8 +218,15 @@ def read_card(folder: Path) -> tuple[Card, str]:
     card_path, model_path = folder / "card.json", folder / "model.onnx"
     for path in (card_path, model_path):
         if not path.is_file():
+            what = (
+                f"{path.name} is missing"
+                if folder.is_dir()
+                else "it is no folder"
+                if folder.exists()
+                else "it is not there"
+            )
             raise BundleError(
-                str(folder), f"is not a bundle: {path.name} is missing.", "Name a folder with both files."
+                str(folder), f"is not a bundle: {what}.", "Name a folder that holds card.json and model.onnx."
             )
     raw = card_path.read_bytes()
     try:

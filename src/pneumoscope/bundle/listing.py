@@ -11,6 +11,7 @@ from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.evidence import Fact
 from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
+from pneumoscope.core.arguments import as_tuple
 from pneumoscope.core.errors import BundleError
 
 
@@ -46,7 +47,7 @@ def list_bundles(folders: Sequence[str | Path] = ("runs",)) -> tuple[list[Bundle
     """
     bundles: list[BundleEntry] = []
     broken: list[BundleError] = []
-    for name, folder in _candidates(folders):
+    for name, folder in _candidates(as_tuple(folders)):
         try:
             bundles.append(BundleEntry(name, folder, *read_card(folder)))
         except BundleError as error:

@@ -61,6 +61,10 @@ class Model:
         self._session = session
         self._outputs = [name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None]
 
+    def __repr__(self) -> str:
+        name = f"{self.card.name} {self.card.version}"
+        return f"<Model {name}: {', '.join(self.labels)}; {self.identity[:12]}>"
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Class names in the order of the probabilities; the first is primary."""

@@ -53,8 +53,8 @@ def split(
 ) -> None:
     """Divide a manifest into parts by whole groups, stratified by label and source."""
     from pneumoscope.cli.callbacks import RichCallbacks
-    from pneumoscope.workflows.datasets import describe as describe_manifest
     from pneumoscope.workflows.datasets import split as split_manifest
+    from pneumoscope.workflows.inspection import describe as describe_manifest
 
     target = output or manifest
     divided, report = split_manifest(
@@ -154,7 +154,7 @@ def check(
     """Run the data checks: what would leak or confound. Exit code 3 if a finding blocks or confounds."""
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, describe_outcome
-    from pneumoscope.workflows.datasets import check as check_manifest
+    from pneumoscope.workflows.inspection import check as check_manifest
 
     report = check_manifest(
         manifest,
@@ -187,7 +187,7 @@ def check(
 @app.command()
 def describe(manifest: ManifestFile, roots: Roots = None, as_json: AsJson = False) -> None:
     """Count images by label, source and part, and say what is known about them."""
-    from pneumoscope.workflows.datasets import describe as describe_manifest
+    from pneumoscope.workflows.inspection import describe as describe_manifest
 
     facts = describe_manifest(manifest, roots=source_roots(roots))
     if as_json:
@@ -225,7 +225,7 @@ def show(
     roots: Roots = None,
 ) -> None:
     """Draw a contact sheet: random images of each label and source, with part, name and the outlines of their masks."""
-    from pneumoscope.workflows.datasets import draw_contact_sheet
+    from pneumoscope.workflows.inspection import draw_contact_sheet
 
     shown, images = draw_contact_sheet(
         manifest,

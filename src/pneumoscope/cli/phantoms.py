@@ -42,7 +42,7 @@ def phantoms(
     proved nothing about patients.
     """
     from pneumoscope.cli.callbacks import RichCallbacks
-    from pneumoscope.workflows.datasets import draw_phantoms
+    from pneumoscope.workflows.inspection import draw_phantoms
 
     names = [label.strip() for label in labels.split(",") if label.strip()]
     table = draw_phantoms(

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.core.arguments import as_tuple
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import cache_folder, data_folder
 from pneumoscope.core.registry import suggestion
@@ -97,7 +98,7 @@ def clear_cache(names: Sequence[str] = ()) -> int:
     """
     caches = {kind.name: kind for kind in _kinds()}
     freed = 0
-    for name in check_cache_names(names):
+    for name in check_cache_names(as_tuple(names)):
         for path in caches[name].files():
             freed += path.stat().st_size
             path.unlink()

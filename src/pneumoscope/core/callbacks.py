@@ -60,6 +60,9 @@ class Callbacks:
     A method that raises ends the job with that error.
     """
 
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
     def message(self, text: str) -> None:
         """Receive one line for the reader: a note, a finding, the end of a trial."""
 

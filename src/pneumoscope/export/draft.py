@@ -83,7 +83,7 @@ def export_graph(
     return ExportedGraph(draft / onnx.file, (int(heatmap.shape[2]), int(heatmap.shape[3])), differences)
 
 
-def describe_bundle(draft: Path, card: Card, fitted: FittedRun, exported: ExportedGraph) -> str:
+def write_bundle_files(draft: Path, card: Card, fitted: FittedRun, exported: ExportedGraph) -> str:
     """Write the card, the recipe, the weights and the evidence of parity into a draft bundle.
 
     Returns:

@@ -109,6 +109,10 @@ class Evaluation(Measurement):
     seconds: float
     images_per_second: float
 
+    def __repr__(self) -> str:
+        accuracy = self.figures.overall["accuracy"]
+        return f"<Evaluation of {self.model} on {self.part}: {self.figures.images:,} images, accuracy {accuracy}>"
+
     def to_json(self) -> str:
         """Return the evaluation as indented JSON."""
         return self.model_dump_json(indent=2) + "\n"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -17,6 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
+from pneumoscope.core.arguments import as_tuple
 from pneumoscope.core.errors import RecipeError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.overrides import parse_change, put
@@ -247,7 +249,7 @@ class Recipe(Frozen):
         return recipe_names()
 
     @staticmethod
-    def load(name: str, sets: Sequence[str] = ()) -> Recipe:
+    def load(name: str | Path, sets: Sequence[str] = ()) -> Recipe:
         """Load a recipe that comes with the package, or one from a YAML file.
 
         Args:
@@ -353,7 +355,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     return data if parent is None else _merged(_read_yaml(_builtin_folder() / f"{parent}.yaml"), data)
 
 
-def load_recipe(name: str, sets: Sequence[str] = ()) -> Recipe:
+def load_recipe(name: str | Path, sets: Sequence[str] = ()) -> Recipe:
     """Load a recipe by the name of a built-in one or by the path of a YAML file.
 
     Args:
@@ -364,6 +366,7 @@ def load_recipe(name: str, sets: Sequence[str] = ()) -> Recipe:
         UsageError: No such recipe, or a change that is not of that form.
         RecipeError: The file breaks the schema.
     """
+    name = os.fspath(name)
     path = Path(name) if name.endswith((".yaml", ".yml")) else _builtin_folder() / f"{name}.yaml"
     if not path.is_file():
         names = recipe_names()
@@ -376,6 +379,7 @@ def load_recipe(name: str, sets: Sequence[str] = ()) -> Recipe:
 
 def with_changes(recipe: Recipe, sets: Sequence[str]) -> Recipe:
     """Return ``recipe`` with ``key.inner=value`` or ``key.list[0]=value`` changes, which are noted in ``changes``."""
+    sets = as_tuple(sets)
     if not sets:
         return recipe
     data = recipe.model_dump(mode="json")

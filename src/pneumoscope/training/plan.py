@@ -90,11 +90,12 @@ def plan(recipe: Recipe, manifest: Manifest) -> Plan:
         if not any(change.startswith("task.classes") for change in recipe.changes):
             every = ", ".join((*task.classes, *extra))
             # A binary task cannot take more classes.
-            choose = "L" if task.kind == "binary" else f"Choose the classes (--set 'task.classes=[{every}]') or l"
+            ignore = f"(--set 'task.ignore=[{', '.join(extra)}]')"
+            choose = f"Choose the classes (--set 'task.classes=[{every}]') or leave these out {ignore}."
             raise RecipeError(
                 recipe.name,
                 f"the data have images of classes that the recipe does not know: {named}.",
-                f"{choose}eave these out (--set 'task.ignore=[{', '.join(extra)}]').",
+                f"Leave these out {ignore}." if task.kind == "binary" else choose,
             )
         notes.append(f"left out by --set task.classes: {named}")
         manifest = manifest.where(np.array([name not in extra for name in classes]))

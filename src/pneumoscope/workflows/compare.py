@@ -12,6 +12,7 @@ from pneumoscope.comparison.page import draw_figures, render_comparison_page, re
 from pneumoscope.comparison.ranking import RankingConfig, count_sources, rank_networks
 from pneumoscope.comparison.result import Comparison, NotRun
 from pneumoscope.comparison.runs import EntryResult, is_finished
+from pneumoscope.core.arguments import as_tuple
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, RunError, UsageError
 from pneumoscope.core.files import atomic_path, write_text
@@ -83,6 +84,9 @@ def compare(
         RunError: Not one network could be run.
         KeyboardInterrupt: The user stopped it; the same call goes on.
     """
+    recipes, sets = as_tuple(recipes), as_tuple(sets)
+    if not recipes:
+        raise UsageError("recipes", "names no recipe to compare.", "Name one or more: a shipped one, a file, or all.")
     check_metric(metric)
     if finalists and isinstance(data, Manifest):
         raise UsageError(

@@ -18,7 +18,7 @@ RecipeInput = Recipe | str | Path
 
 def recipe_of(recipe: RecipeInput, sets: Sequence[str] = ()) -> Recipe:
     """Return a recipe with changes such as ``optimizer.lr=1e-4``."""
-    return with_changes(recipe, sets) if isinstance(recipe, Recipe) else load_recipe(str(recipe), sets)
+    return with_changes(recipe, sets) if isinstance(recipe, Recipe) else load_recipe(recipe, sets)
 
 
 def reasons_of(allow: Mapping[str, str] | None) -> dict[str, str]:

@@ -11,7 +11,7 @@ from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.export.calibrate import calibrate
 from pneumoscope.export.card_builder import draft_card
-from pneumoscope.export.draft import describe_bundle, draft_bundle, export_graph
+from pneumoscope.export.draft import draft_bundle, export_graph, write_bundle_files
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.training.distributed.ranks import Ranks
 from pneumoscope.training.features import FeatureStore
@@ -129,7 +129,7 @@ def train_plan(
         card = draft_card(fitted, calibration, exported, name=name, checks=checks)
         validation = evaluate_draft(draft, card, plan.manifest, callbacks=callbacks)
         card = add_figures(card, fitted, validation)
-        identity = describe_bundle(draft, card, fitted, exported)
+        identity = write_bundle_files(draft, card, fitted, exported)
     if checks is not None:
         write_text(folder / "gate.json", checks.to_json())
     evaluation = write_results(folder, card, identity, validation, kept_epoch=fitted.kept_epoch)

@@ -73,6 +73,10 @@ class CheckReport(Frozen):
     findings: tuple[Finding, ...]
     clear: tuple[Clear, ...]
 
+    def __repr__(self) -> str:
+        found = ", ".join(f"{finding.name} ({finding.severity})" for finding in self.findings) or "nothing found"
+        return f"<CheckReport of {self.images:,} images: {found}>"
+
     def standing(self, strict: bool = False) -> tuple[Finding, ...]:
         """Return the findings that stop a training: blocking ones, with ``strict`` warnings too, unless allowed."""
         stopping = ("block", "warn") if strict else ("block",)

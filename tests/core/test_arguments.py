@@ -1,0 +1,35 @@
+"""A single text or path stands for a sequence of one, wherever a function takes several."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import pneumoscope as ps
+from pneumoscope.core.arguments import as_tuple
+
+
+def test_one_text_or_path_is_not_taken_apart() -> None:
+    assert as_tuple("lenet-128") == ("lenet-128",)
+    assert as_tuple(Path("a/b")) == (Path("a/b"),)
+    assert as_tuple(["a", "b"]) == ("a", "b")
+    with pytest.raises(TypeError):
+        as_tuple(3)
+
+
+def test_public_functions_take_one_name_in_place_of_several(tmp_path: Path) -> None:
+    with pytest.raises(ps.errors.UsageError, match="nosuch-name: is no cache"):
+        ps.clear_cache("nosuch-name")
+    with pytest.raises(ps.errors.ManifestError, match=r"nosuch.parquet: there is no such file"):
+        ps.merge(str(tmp_path / "nosuch.parquet"), tmp_path / "out.parquet")
+    changed = ps.Recipe.load("lenet-128", "training.epochs=1")
+    assert changed.training.epochs == 1
+
+
+def test_a_recipe_loads_from_a_path(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(ps.Recipe.load("lenet-128").to_yaml())
+    assert ps.Recipe.load(path).name == "lenet-128"
+    with pytest.raises(TypeError):
+        ps.Recipe.load(None)  # type: ignore[arg-type]
