@@ -23,7 +23,7 @@ class Format:
     """An export format.
 
     Args:
-        name: As a command writes it.
+        name: The name in the registry; a training writes `onnx`, and no command offers another one yet.
         file: Name of the file in a bundle.
         summary: One line on what the format is for.
         write: Writes the file and checks it.
