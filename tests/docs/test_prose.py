@@ -13,8 +13,8 @@ PAGES = sorted(
 )
 FOLDERS = ("src", "tests", "scripts", "benchmarks", "examples", "deploy", "web/src")
 KINDS = {"", ".css", ".html", ".mako", ".py", ".sql", ".ts", ".tsx", ".yaml", ".yml"}
-GENERATED = ("src/pneumoscope/web/", "src/pneumoscope/builtin/", "web/src/api/schema.ts")
-"""The built web app, the shipped bundle (its identity is a hash of its files), and types that a program writes."""
+GENERATED = ("src/pneumoscope/web/", "src/pneumoscope/builtin/", "src/pneumoscope.egg-info/", "web/src/api/schema.ts")
+"""The built web app, the shipped bundle (a hash names it), setuptools' notes, and types that a program writes."""
 PHRASES = re.compile(
     r"\b(took it not|of ours|whoever|lest|thereby|beforehand|anew|save for|hitherto|(?:is|are|was|were) told)\b",
     re.IGNORECASE,
