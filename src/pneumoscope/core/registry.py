@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
-from typing import Generic, TypeVar
+from importlib import import_module
+from pathlib import Path
+from typing import Any, Generic, TypeVar
 
 from pneumoscope.core.errors import UsageError
 
@@ -72,3 +74,24 @@ class Registry(Generic[T]):
 
     def __len__(self) -> int:
         return len(self._table)
+
+
+def discover(kind: str, package: str, attribute: str) -> Registry[Any]:
+    """Return what the modules of a package define, by name, so that an addition is one new file.
+
+    Args:
+        kind: What the things are, in the singular, as an error message calls them ("source").
+        package: Dotted name of the package; its modules whose names begin with a letter are imported.
+        attribute: Name of the thing in each module; its ``name`` is the module's, with hyphens for underscores.
+
+    Raises:
+        ValueError: A thing is not in the module of its name (a fault of the program, not of the user).
+    """
+    registry: Registry[Any] = Registry(kind)
+    folder = Path(str(import_module(package).__file__)).parent
+    for path in sorted(folder.glob("[a-z]*.py")):
+        thing = getattr(import_module(f"{package}.{path.stem}"), attribute)
+        if thing.name != path.stem.replace("_", "-"):
+            raise ValueError(f"the {kind} {thing.name!r} must be in the module of its name, not in {path.name}")
+        registry.add(thing.name, thing)
+    return registry
