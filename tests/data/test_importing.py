@@ -59,7 +59,7 @@ def test_one_error_names_all_unreadable_images(folder: Path) -> None:
     (folder / "normal/text.jpg").write_text("no image")
     with pytest.raises(ImageError, match=r"(?s)2 of 11 images.*normal/broken\.png: .*normal/text\.jpg: ") as error_info:
         _import(folder)
-    assert "--drop-unreadable" in str(error_info.value)
+    assert "`drop_unreadable=True`" in str(error_info.value)
     manifest, report = _import(folder, drop_unreadable=True)
     assert len(manifest) == 9
     assert [(dropped.file, dropped.reason.split(":")[0]) for dropped in report.dropped] == [

@@ -74,7 +74,7 @@ def test_a_merge_refuses_an_image_that_was_replaced(manifests: tuple[Manifest, M
 
 
 def test_a_repeated_source_or_a_single_manifest_is_refused(manifests: tuple[Manifest, Manifest]) -> None:
-    with pytest.raises(ManifestError, match=r"source 'a': is in two of the manifests\..*--source-name"):
+    with pytest.raises(ManifestError, match=r"source 'a': is in two of the manifests\..*`source_name`"):
         merge([manifests[0], manifests[0]])
     with pytest.raises(UsageError, match="needs two or more"):
         merge([manifests[0]])

@@ -128,7 +128,7 @@ def test_merged_labels_count_as_their_class(tmp_path):
 
 def test_an_unknown_label_is_an_error_or_is_counted(model, tmp_path):
     manifest = draw(tmp_path, extra=("lung-opacity",))
-    with pytest.raises(LabelError, match=r"lung-opacity \(14 images\).*--ignore-other"):
+    with pytest.raises(LabelError, match=r"lung-opacity \(14 images\).*`ignore_other=True`"):
         evaluate(model, manifest, resamples=0)
     evaluation = evaluate(model, manifest, ignore_other=True, resamples=0)
     assert evaluation.ignored == {"lung-opacity": 14}

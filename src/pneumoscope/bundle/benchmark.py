@@ -45,7 +45,7 @@ def measure_bundle(bundle: Path, side: int) -> Benchmark:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         last = (done.stderr.strip().splitlines() or ["no message"])[-1]
-        raise BundleError(str(bundle), f"cannot be measured: {last}", "Verify it: pneumoscope models verify")
+        raise BundleError(str(bundle), f"cannot be measured: {last}", "Check it with `pneumoscope.verify`.")
     return Benchmark(**json.loads(done.stdout))
 
 

@@ -97,14 +97,14 @@ class Model:
             raise BundleError(
                 str(self.folder),
                 f"its graph could not be run on an image of {image.shape[2:]}: {_first_line(error)}",
-                "Verify it with: pneumoscope models verify",
+                "Check it with `pneumoscope.verify`.",
             ) from error
         found = {name: value[0] for name, value in zip(names, values, strict=True)}
         if not np.isfinite(found["probabilities"]).all():
             raise BundleError(
                 str(self.folder),
                 "its graph answered with probabilities that are not numbers.",
-                "Verify it with: pneumoscope models verify",
+                "Check it with `pneumoscope.verify`.",
             )
         return found
 
@@ -221,7 +221,7 @@ def bundle_folder(path: str | Path | None = None) -> Path:
             raise BundleError(
                 "the built-in model",
                 "is not part of this installation.",
-                "Name a bundle (predict --model FOLDER), or train one (pneumoscope train).",
+                "Name the folder of a bundle, or train one with `pneumoscope.train`.",
             )
         return folder
     folder = Path(path)

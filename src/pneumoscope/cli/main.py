@@ -14,6 +14,7 @@ import typer
 from typer.core import TyperGroup
 
 from pneumoscope import __version__
+from pneumoscope.cli.wording import for_command_line
 from pneumoscope.core.errors import MissingExtraError, PneumoscopeError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.core.registry import suggestion
@@ -104,7 +105,7 @@ class LazyGroup(TyperGroup):
         except PneumoscopeError as error:
             if ctx.params.get("debug"):
                 raise
-            _print_error(str(error))
+            _print_error(for_command_line(str(error)))
             raise typer.Exit(error.exit_code) from error
         except ModuleNotFoundError as error:
             library = (error.name or "").partition(".")[0]
@@ -116,7 +117,7 @@ class LazyGroup(TyperGroup):
         except KeyboardInterrupt as interrupt:
             if ctx.params.get("debug"):
                 raise
-            _print_error(f"Stopped by Ctrl-C. {interrupt}".rstrip())
+            _print_error(for_command_line(f"Stopped by Ctrl-C. {interrupt}".rstrip()))
             raise typer.Exit(INTERRUPTED) from interrupt
 
 

@@ -11,6 +11,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import PneumoscopeError, UsageError, WeightsError
 from pneumoscope.core.labels import LABELS, is_none_label
 from pneumoscope.data.manifest import Manifest
@@ -56,9 +57,9 @@ def parse_grid(texts: Sequence[str]) -> dict[str, tuple[str, ...]]:
         key, equals, rest = text.partition("=")
         values = tuple(value.strip() for value in _split(rest))
         if not (key and equals and all(values)):
-            raise UsageError(f"--grid {text}", "must be key=value,value.", "Example: --grid optimizer.lr=1e-3,1e-4")
+            raise UsageError(f"the grid {text}", "must be key=value,value.", "Example: optimizer.lr=1e-3,1e-4")
         if key in grid or len(set(values)) < len(values):
-            raise UsageError(f"--grid {text}", "names a key or a value twice.", "Say each once.")
+            raise UsageError(f"the grid {text}", "names a key or a value twice.", "Say each once.")
         grid[key] = values
     return grid
 
@@ -155,12 +156,12 @@ def choose_recipes(
     present = Counter(str(label) for label in manifest.table.label)
     if target not in present:
         named = ", ".join(f"{label} ({n})" for label, n in present.items())
-        raise UsageError(f"--target {target}", f"the data have no such image; they have {named}.")
+        raise UsageError(argument("target", target), f"the data have no such image; they have {named}.")
     if not manifest.parts_present:
         raise UsageError(
             "the manifest",
             "has no parts; each recipe would split it in its own way.",
-            "Run: pneumoscope data split",
+            "Divide it with `pneumoscope.split`.",
         )
     chosen: list[Recipe | str | Path] = []
     for name in names:
@@ -168,7 +169,9 @@ def choose_recipes(
     unused = [text for text in sets if not any(sets_for(_stem(name), [text]) for name in chosen)]
     if unused:
         raise UsageError(
-            f"--set {unused[0]}", "applies to none of the recipes.", f"They are: {', '.join(map(_stem, chosen))}."
+            argument("sets", unused[0]),
+            "applies to none of the recipes.",
+            f"They are: {', '.join(map(_stem, chosen))}.",
         )
     by_name: dict[str, ChosenRecipe] = {}
     for name in chosen:

@@ -21,6 +21,7 @@ from pneumoscope.comparison.runs import (
     read_curve,
     read_probabilities,
 )
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
 from pneumoscope.inference.evaluate import group_sentence
 from pneumoscope.stats.comparison.paired import Paired, Scores, paired_all
@@ -151,7 +152,7 @@ def rank_names(figures: Mapping[str, Mapping[str, Estimate]], metric: str) -> li
     order = sorted(figures, key=key)
     if figures[order[0]][metric].value is None:
         note = figures[order[0]][metric].note
-        raise UsageError(f"--metric {metric}", f"cannot be estimated on validation: {note}.", "Choose another.")
+        raise UsageError(argument("metric", metric), f"cannot be estimated on validation: {note}.", "Choose another.")
     return order
 
 

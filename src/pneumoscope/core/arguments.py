@@ -1,12 +1,36 @@
-"""What Python callers may pass in place of a sequence: one text or one path stands for a sequence of one."""
+"""The arguments of the public functions: how errors write them, and one check that they are of the kinds they declare.
+
+An error writes an argument as Python has it, in backquotes: `` `again=True` ``, `` `sets='optimizer.lr=1e-4'` ``. The
+command line shows its own option in that place (`cli.wording`). So one sentence serves both, and no other code knows
+the name of an option.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cache, wraps
+from importlib import import_module
+from inspect import signature
+from numbers import Integral, Real
 from pathlib import Path
-from typing import TypeVar, cast
+from types import NoneType, SimpleNamespace, UnionType
+from typing import Any, Literal, ParamSpec, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+
+from pneumoscope.core.errors import UsageError
 
 T = TypeVar("T")
+P = ParamSpec("P")
+
+_WORDS = {
+    NoneType: "None",
+    Path: "a path",
+    bool: "True or False",
+    bytes: "bytes",
+    float: "a number",
+    int: "a whole number",
+    str: "a text",
+}
+"""Type -> the words for its values."""
 
 
 def as_tuple(values: T | Iterable[T]) -> tuple[T, ...]:
@@ -18,3 +42,78 @@ def as_tuple(values: T | Iterable[T]) -> tuple[T, ...]:
     if isinstance(values, str | Path):
         return (cast(T, values),)
     return tuple(cast(Iterable[T], values))
+
+
+def argument(name: str, value: object) -> str:
+    """Return an argument with its value as an error writes it: `` `part='tset'` ``."""
+    text = repr(str(value) if isinstance(value, Path) else value).replace("`", "\\x60")
+    return f"`{name}={text}`"
+
+
+def check_arguments(function: Callable[P, T]) -> Callable[P, T]:
+    """Decorate a public function: a value of another kind than its parameter declares is a `UsageError` at once.
+
+    The kinds come from the function's annotations. A text or a path does where a sequence of them is declared.
+    """
+    parameters = signature(function)
+
+    @cache  # when it is first called: annotations may name what is defined further down
+    def hints() -> dict[str, Any]:
+        annotations = {name: kind for name, kind in function.__annotations__.items() if name != "return"}
+        return get_type_hints(SimpleNamespace(__annotations__=annotations), vars(import_module(function.__module__)))
+
+    @wraps(function)
+    def checked(*args: P.args, **kwargs: P.kwargs) -> T:
+        for name, value in parameters.bind(*args, **kwargs).arguments.items():
+            kind = hints().get(name, Any)
+            if not _fits(value, kind):
+                raise UsageError(
+                    f"`{name}`", f"is {_shorten(value)}, which is not {_describe(kind)}.", f"Give {_describe(kind)}."
+                )
+        return function(*args, **kwargs)
+
+    return checked
+
+
+def _fits(value: object, kind: Any) -> bool:
+    """Return whether a value is of a declared kind; the elements of generators are not looked at."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if kind is Any or isinstance(kind, TypeVar):
+        return True
+    if origin in (Union, UnionType):
+        return any(_fits(value, each) for each in inner)
+    if origin is Literal:
+        return value in inner
+    if origin is None:
+        if kind in (int, float):  # True is an int in Python, and no number of anything here
+            return isinstance(value, Integral if kind is int else Real) and not isinstance(value, bool)
+        return isinstance(value, NoneType if kind is None else kind)
+    if isinstance(value, str | Path) and origin in (Sequence, Iterable):
+        return _fits(value, inner[0])
+    if not isinstance(value, origin):
+        return False
+    if isinstance(value, Mapping):
+        return all(_fits(key, inner[0]) and _fits(each, inner[1]) for key, each in value.items())
+    return not isinstance(value, list | tuple) or all(_fits(each, inner[0]) for each in value)
+
+
+def _describe(kind: Any) -> str:
+    """Return the words for a declared kind: "a text or a path"."""
+    origin, inner = get_origin(kind), get_args(kind)
+    if origin in (Union, UnionType):
+        words = list(dict.fromkeys(_describe(each) for each in inner))
+        return " or ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+    if origin is Literal:
+        return " or ".join(map(repr, inner))
+    if origin is not None and issubclass(origin, Mapping):
+        return f"a mapping of {_describe(inner[0])} to {_describe(inner[1])}"
+    if origin in (Sequence, Iterable):
+        return f"a list of which each is {_describe(inner[0])}"
+    if origin is not None:
+        return "a function" if origin is Callable else getattr(origin, "__name__", str(kind))
+    return _WORDS.get(NoneType if kind is None else kind, f"a {getattr(kind, '__name__', kind)}")
+
+
+def _shorten(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."

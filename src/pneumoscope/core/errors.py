@@ -15,7 +15,8 @@
     └── RefusalError                a request that the server refuses (the branch is in `server.errors`)
 
 An error names the thing, the value, the rule and the way out. Its code and values let the web app word it in another
-language.
+language. Where it names an argument or a function, it does so as Python has it, in backquotes (`core.arguments`): the
+command line shows its option or command there.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any
 
 import yaml
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
 
 Path = tuple[str | int, ...]
@@ -38,10 +39,10 @@ def parse_change(text: str) -> tuple[Path, Any]:
     Raises:
         UsageError: It is not of that form.
     """
-    where = f"--set {text}"
+    where = argument("sets", text)
     key, equals, value = text.partition("=")
     if not equals or not key:
-        raise UsageError(where, "is not of the form key=value.", "Example: --set optimizer.lr=1e-4")
+        raise UsageError(where, "is not of the form key=value.", "Example: `sets='optimizer.lr=1e-4'`")
     try:
         return parse_path(key, where), parse_numbers(yaml.safe_load(value))
     except yaml.YAMLError as error:

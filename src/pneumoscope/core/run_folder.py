@@ -20,6 +20,8 @@ def check_run_folder(folder: Path, *, resume: bool) -> None:
     """
     if holds_run(folder):
         if not resume:
-            raise RunError(str(folder), "already holds a run.", "Go on with it (--resume), or choose another --out.")
+            raise RunError(
+                str(folder), "already holds a run.", "Go on with it (`resume=True`), or choose another `out`."
+            )
     elif folder.is_dir() and any(folder.iterdir()):
-        raise RunError(str(folder), "is not empty and holds no run.", "Choose another --out.")
+        raise RunError(str(folder), "is not empty and holds no run.", "Choose another `out`.")

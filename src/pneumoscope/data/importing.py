@@ -142,7 +142,7 @@ def _readable(
         raise ImageError(
             f"{len(failed)} of {len(results)} images",
             f"cannot be read:\n{lines}\n",
-            "Repair them, or drop them: --drop-unreadable.",
+            "Repair them, or drop them: `drop_unreadable=True`.",
         )
     for row, error in failed:
         listing.drop(row.image, f"unreadable: {error.problem}")

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.core.labels import LABELS, PARTS, VIEWS
@@ -189,7 +190,9 @@ class Manifest:
         root = self.roots.get(source)
         if root is None or not root.is_dir():
             found = "has no folder in this manifest" if root is None else f"should be in {root}, which is not a folder"
-            raise ManifestError(f"source {source!r}", f"{found}.", f"Say where it is: --root {source}=DIR")
+            raise ManifestError(
+                f"source {source!r}", f"{found}.", f"Say where it is: {argument('roots', {source: 'DIR'})}."
+            )
         return root
 
     def part(self, name: str) -> Manifest:
@@ -206,7 +209,7 @@ class Manifest:
         if not len(chosen):
             has = ", ".join(self.parts_present) or "none, it was never split"
             raise ManifestError(
-                f"part {name!r}", f"has no rows; the manifest's parts: {has}.", "Run: pneumoscope data split"
+                f"part {name!r}", f"has no rows; the manifest's parts: {has}.", "Divide it with `pneumoscope.split`."
             )
         return chosen
 
@@ -362,7 +365,7 @@ def _check_rows(table: pd.DataFrame) -> None:
             for name, rows in torn.groupby("group")
         ]
         raise ManifestError(
-            "manifest", _many(lines, len(lines)), "A group must be in one part: run pneumoscope data split."
+            "manifest", _many(lines, len(lines)), "A group must be in one part: divide it with `pneumoscope.split`."
         )
 
 
@@ -412,7 +415,7 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
 
     path = Path(path)
     if not path.is_file():
-        raise ManifestError(str(path), "there is no such file.", "Make one with: pneumoscope data import")
+        raise ManifestError(str(path), "there is no such file.", "Make one with `pneumoscope.import_data`.")
     try:
         table = pyarrow.parquet.read_table(path)
     except (pyarrow.ArrowInvalid, OSError) as error:
@@ -420,7 +423,7 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
     raw = (table.schema.metadata or {}).get(_METADATA_KEY)
     if raw is None:
         raise ManifestError(
-            str(path), "is a Parquet file, but not a manifest.", "Make one with: pneumoscope data import"
+            str(path), "is a Parquet file, but not a manifest.", "Make one with `pneumoscope.import_data`."
         )
     about = json.loads(raw)
     if about["schema_version"] != SCHEMA_VERSION:
@@ -431,7 +434,7 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
     for name, folder in (roots or {}).items():
         if name not in known:
             raise ManifestError(
-                f"--root {name}",
+                argument("roots", {name: str(folder)}),
                 f"is not a source of {path}.{suggestion(name, known)}",
                 f"Sources: {', '.join(known)}.",
             )

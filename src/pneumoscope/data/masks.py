@@ -36,7 +36,9 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
             return np.asarray(image.convert("L")) >= 128
     except (OSError, UnidentifiedImageError) as error:
         raise ImageError(
-            str(path), "is named as a mask and cannot be read.", "Import the source again, or say --root NAME=DIR."
+            str(path),
+            "is named as a mask and cannot be read.",
+            "Import the source again, or name its folder in `roots`.",
         ) from error
 
 

@@ -228,7 +228,7 @@ def _roots(manifests: Sequence[Manifest]) -> dict[str, Any]:
                 raise ManifestError(
                     f"source {source!r}",
                     "is in two of the manifests.",
-                    "Import one of them with another --source-name.",
+                    "Import one of them with another `source_name`.",
                 )
             roots[source] = manifest.roots.get(source)
         for name, root in manifest.roots.items():

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.labels import VIEWS, check_label
 from pneumoscope.core.registry import suggestion
@@ -101,20 +102,11 @@ class ImportOptions:
     key: bytes = b""
 
 
-_OPTIONS = {
-    "mapping": "--map",
-    "images": "--images",
-    "columns": "--...-column",
-    "drop_unmapped": "--drop-unmapped",
-    "drop_missing": "--drop-missing",
-    "findings": "--finding",
-    "modalities": "--modality",
-    "masks": "--masks",
-    "table": "--labels",
-    "body_parts": "--body-part",
-    "key": "--key",
-}
-"""Fields that not every source accepts, and their options on the command line."""
+_SOME_SOURCES = (
+    "mapping", "images", "columns", "drop_unmapped", "drop_missing", "findings", "modalities", "masks", "table",
+    "body_parts", "key",
+)  # fmt: skip
+"""Fields that not every source accepts."""
 
 
 @dataclass(frozen=True)
@@ -143,15 +135,15 @@ class Source:
         """
         if not path.exists():
             raise UsageError(str(path), "there is no such folder or file.", "Name the folder of the data set.")
-        for name, option in _OPTIONS.items():
+        for name in _SOME_SOURCES:
             if getattr(options, name) and name not in self.options:
-                raise UsageError(option, f"means nothing to the source {self.name!r}.")
+                raise UsageError(f"`{name}`", f"means nothing to the source {self.name!r}.")
         for label in options.labels:
-            check_label(label, f"--label {label}")
+            check_label(label, argument("labels", label))
         for view in options.views:
             if view not in VIEWS:
                 raise UsageError(
-                    f"--view {view!r}", f"is unknown.{suggestion(view, VIEWS)}", f"Views: {', '.join(VIEWS)}."
+                    argument("views", view), f"is unknown.{suggestion(view, VIEWS)}", f"Views: {', '.join(VIEWS)}."
                 )
         listing = _select(self.scan(path, options), options)
         if not listing.rows:

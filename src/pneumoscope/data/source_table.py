@@ -53,8 +53,8 @@ def read_table(path: Path) -> pd.DataFrame:
         raise ManifestError(str(path), f"is not a readable CSV file: {error}.", "Save it as CSV in UTF-8.") from error
 
 
-def require_column(table: pd.DataFrame, name: str, option: str, path: Path) -> str:
-    """Return ``name`` if the table has such a column.
+def require_column(table: pd.DataFrame, name: str, thing: str, path: Path) -> str:
+    """Return ``name`` if the table has such a column; an error calls it ``thing``.
 
     Raises:
         UsageError: The table has no such column.
@@ -62,7 +62,7 @@ def require_column(table: pd.DataFrame, name: str, option: str, path: Path) -> s
     if name in table.columns:
         return name
     raise UsageError(
-        f"{option} {name!r}",
+        thing,
         f"{path.name} has no such column.{suggestion(name, table.columns)}",
         f"Its columns: {', '.join(table.columns)}.",
     )

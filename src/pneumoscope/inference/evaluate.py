@@ -19,6 +19,7 @@ from pydantic import Field
 
 from pneumoscope import __version__
 from pneumoscope.bundle.card import Card
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, PARTS
@@ -219,9 +220,9 @@ def _choose(
     training = int((chosen.table["split"] == "train").sum())
     if training and not allow_train:
         raise UsageError(
-            f"--split {part}",
+            argument("part", part),
             f"{training} of its {len(chosen)} images are training images: figures on them say nothing about new ones.",
-            f"Choose one of {', '.join(PARTS[1:])}, or add --allow-train to have them stamped.",
+            f"Choose one of {', '.join(PARTS[1:])}, or add `allow_train=True` to have them stamped.",
         )
     known_labels = {member for label in card.labels for member in label.members}
     unknown_rows = ~chosen.table["label"].isin(known_labels)
@@ -231,7 +232,7 @@ def _choose(
         raise LabelError(
             f"{part} of the manifest",
             f"has labels that this model has no class for: {listed}; it knows {', '.join(sorted(known_labels))}.",
-            "Add --ignore-other to leave them out, counted.",
+            "Add `ignore_other=True` to leave them out, counted.",
         )
     chosen = chosen.where(~unknown_rows)
     if not len(chosen):
@@ -246,9 +247,9 @@ def _open_test(chosen: Manifest, model: Model, part: str, record: RecordOpening 
         return None
     if record is None:
         raise UsageError(
-            f"--split {part}",
+            argument("part", part),
             f"holds {_count(int(test.sum()))} of the test part, and no ledger was given that records this opening.",
-            "Use the command (pneumoscope evaluate), or pass record=.",
+            "Use `pneumoscope.evaluate`, which records it.",
         )
     return record(sorted(chosen.table["sha256"][test]), model.identity)
 
@@ -269,7 +270,7 @@ def _predict(
                 f"{source}/{image}",
                 f"is not the file that was imported: its SHA-256 is {(prediction.sha256 or '')[:12]}…, the manifest "
                 f"has {sha256[:12]}….",
-                "Import the data again, or name its folder with --root SOURCE=DIR.",
+                f"Import the data again, or name its folder with {argument('roots', {source: 'DIR'})}.",
             )
         predictions.append(prediction)
         if progress is not None:

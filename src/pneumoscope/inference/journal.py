@@ -101,7 +101,7 @@ class Journal:
         if header["model"] != self._header["model"]:
             return f"was made by another model ({header['model'][:12]})"
         if header["heatmaps"] != self._header["heatmaps"]:
-            return "was made with another --heatmaps"
+            return "was made with another `heatmaps`"
         return ""
 
 

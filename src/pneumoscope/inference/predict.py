@@ -117,7 +117,7 @@ def predict_files(
         raise PneumoscopeError(
             str(error.filename or output or heatmaps),
             f"cannot be written: {error.strerror or error}.",
-            "Make room or choose another place; with -o, the same command then continues where it stopped.",
+            "Make room or choose another place; with `output`, the same call then continues where it stopped.",
         ) from error
     return summary
 
@@ -142,7 +142,7 @@ def heatmap_writer(folder: Path, model: Model) -> Observer:
     """
     if model.card.heatmap_size is None:
         raise UsageError(
-            model.card.name, "has no heatmap (its head gives none).", "Leave --heatmaps out, or use another model."
+            model.card.name, "has no heatmap (its head gives none).", "Leave `heatmaps` out, or use another model."
         )
     folder.mkdir(parents=True, exist_ok=True)
 

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pneumoscope.core.arguments import as_tuple
+from pneumoscope.core.arguments import argument, as_tuple
 from pneumoscope.core.errors import RecipeError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.overrides import parse_change, put
@@ -322,7 +322,7 @@ def parse_recipe(data: Any, where: str) -> Recipe:
         message = first["msg"].removeprefix("Value error, ")
         given = "" if first["type"] in ("missing", "value_error") else f" (found {first['input']!r})"
         raise RecipeError(
-            where, f"{key + ': ' if key else ''}{message}{given}.", "Correct the recipe or the --set."
+            where, f"{key + ': ' if key else ''}{message}{given}.", "Correct the recipe or `sets`."
         ) from error
 
 
@@ -385,7 +385,7 @@ def with_changes(recipe: Recipe, sets: Sequence[str]) -> Recipe:
     data = recipe.model_dump(mode="json")
     for item in sets:
         path, value = parse_change(item)
-        put(data, path, value, f"--set {item}")
+        put(data, path, value, argument("sets", item))
     data["changes"] = [*recipe.changes, *sets]
     # The expected count holds for the recipe's own network; a changed one is no longer held to it.
     if any(item.startswith(("task.", "network.", "head.", "input.")) for item in sets):

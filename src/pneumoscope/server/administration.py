@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.exports import ReadExport, export_reads
@@ -209,7 +210,7 @@ def list_site_exports(settings: Settings, *, forget: str | None = None) -> list[
 @contextmanager
 def _existing_store(settings: Settings) -> Iterator[Store]:
     if not settings.files.is_dir():
-        raise UsageError(f"--home {settings.home}", "is not a server's folder.", "Name the one that serve uses.")
+        raise UsageError(argument("home", settings.home), "is not a server's folder.", "Name the one that serve uses.")
     with opened_store(settings) as store:
         yield store
 

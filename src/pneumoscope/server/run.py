@@ -12,6 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.server.api.dependencies import Context
 from pneumoscope.server.app import create_app
@@ -64,7 +65,9 @@ def serve(
     app = create_app(settings)
     context: Context = app.state.context
     if settings.needs_login and not context.accounts.has_admin():
-        raise UsageError("the server", "has no admin yet.", "Add one: pneumoscope users add NAME --admin")
+        raise UsageError(
+            "the server", "has no admin yet.", "Add one with `pneumoscope.server.add_account`, as an admin."
+        )
     server = uvicorn.Server(
         uvicorn.Config(
             app,
@@ -110,12 +113,12 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
             raise UsageError(
-                f"--port {port}",
+                argument("port", port),
                 "is in use: another program, or another Pneumoscope, answers there.",
-                f"Stop it, or take another: --port {port + 1 if port < 65535 else 8000}",
+                f"Stop it, or take another: {argument('port', port + 1 if port < 65535 else 8000)}",
             ) from error
         raise UsageError(
-            f"--host {host} --port {port}", f"can't be used: {error.strerror}.", "Name another."
+            f"{argument('host', host)} {argument('port', port)}", f"can't be used: {error.strerror}.", "Name another."
         ) from error
 
 

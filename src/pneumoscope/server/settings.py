@@ -10,6 +10,7 @@ import ipaddress
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import data_folder
 
@@ -113,21 +114,23 @@ class Settings:
         """
         if not is_loopback(self.host) and not self.encrypted:
             raise UsageError(
-                f"--host {self.host}",
+                argument("host", self.host),
                 "other machines can reach it, and names and passwords would travel in the clear.",
-                "Give --tls-certificate and --tls-key, or --proxy ADDRESS of the proxy that encrypts.",
+                "Give `tls_certificate` and `tls_key`, or as `proxy` the address of the proxy that encrypts.",
             )
         if (self.tls_certificate is None) != (self.tls_key is None):
-            raise UsageError("--tls-certificate", "and --tls-key belong together.", "Give both or neither.")
+            raise UsageError("`tls_certificate`", "and `tls_key` belong together.", "Give both or neither.")
         if self.proxy == "*":
             raise UsageError(
-                "--proxy *", "would believe any client about its address.", "Give the proxy's address, or several."
+                argument("proxy", "*"),
+                "would believe any client about its address.",
+                "Give the proxy's address, or several.",
             )
         for name in ("workers", "queue_limit", "max_files", "max_pixels", "max_file_bytes", "max_request_bytes"):
             if getattr(self, name) < (0 if name == "workers" else 1):
-                raise UsageError(name.replace("_", "-"), f"is {getattr(self, name)}.", "Give a positive number.")
+                raise UsageError(f"`{name}`", f"is {getattr(self, name)}.", "Give a positive number.")
         if self.retention is not None and not self.retention > 0:
-            raise UsageError("--retention", f"is {self.retention:g} days.", "Give a positive number, or nothing.")
+            raise UsageError("`retention`", f"is {self.retention:g} days.", "Give a positive number, or nothing.")
         return self
 
 

@@ -12,6 +12,7 @@ from typing import Any, Literal
 import torch
 
 from pneumoscope import __version__
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
 
 Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
@@ -28,7 +29,7 @@ def choose_device(wanted: str) -> str:
         return next(name for name, has in there.items() if has)
     if not there.get(wanted, False):
         rule = "is not one of auto, cpu, cuda, mps" if wanted not in there else "is not available on this machine"
-        raise UsageError(f"--device {wanted}", f"{rule}.", "Leave it out to take the fastest that is available.")
+        raise UsageError(argument("device", wanted), f"{rule}.", "Leave it out to take the fastest that is available.")
     return wanted
 
 

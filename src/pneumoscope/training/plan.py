@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import RecipeError, RunError
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.manifest import Manifest
@@ -63,7 +64,7 @@ def _with_data_classes(recipe: Recipe, present: Counter[str]) -> tuple[Recipe, t
             f"the data have no image of {', '.join(map(display_name, missing))}; they have "
             + ", ".join(f"{name} ({count})" for name, count in sorted(present.items()))
             + ".",
-            "Add such images, or choose the classes: --set 'task.classes=[...]'.",
+            "Add such images, or choose the classes: `sets='task.classes=[...]'`.",
         )
     return recipe, tuple(name for name in present if name not in recipe.task.classes)
 
@@ -72,7 +73,7 @@ def plan(recipe: Recipe, manifest: Manifest) -> Plan:
     """Fit recipe and manifest to each other.
 
     Raises:
-        RecipeError: A class is missing or extra, and no ``--set task.classes`` says that this is meant.
+        RecipeError: A class is missing or extra, and no change of ``task.classes`` says that this is meant.
         RunError: A class has no image in a part that training needs.
     """
     notes: list[str] = []
@@ -90,18 +91,22 @@ def plan(recipe: Recipe, manifest: Manifest) -> Plan:
         if not any(change.startswith("task.classes") for change in recipe.changes):
             every = ", ".join((*task.classes, *extra))
             # A binary task cannot take more classes.
-            ignore = f"(--set 'task.ignore=[{', '.join(extra)}]')"
-            choose = f"Choose the classes (--set 'task.classes=[{every}]') or leave these out {ignore}."
+            ignore = argument("sets", f"task.ignore=[{', '.join(extra)}]")
+            choose = (
+                f"Choose the classes ({argument('sets', f'task.classes=[{every}]')}) or leave these out ({ignore})."
+            )
             raise RecipeError(
                 recipe.name,
                 f"the data have images of classes that the recipe does not know: {named}.",
-                f"Leave these out {ignore}." if task.kind == "binary" else choose,
+                f"Leave these out ({ignore})." if task.kind == "binary" else choose,
             )
-        notes.append(f"left out by --set task.classes: {named}")
+        notes.append(f"left out by a change of task.classes: {named}")
         manifest = manifest.where(np.array([name not in extra for name in classes]))
     if not manifest.parts_present:
         if recipe.split is None:
-            raise RunError("the manifest", "has no parts and the recipe states none.", "Run: pneumoscope data split")
+            raise RunError(
+                "the manifest", "has no parts and the recipe states none.", "Divide it with `pneumoscope.split`."
+            )
         manifest = assign_parts(
             manifest, {str(part): share for part, share in recipe.split.items()}, recipe.training.seed
         )
@@ -115,7 +120,7 @@ def plan(recipe: Recipe, manifest: Manifest) -> Plan:
     # This is checked here and not after hours of training: thresholds are chosen on one half of the calibration part.
     half = first_half(manifest.part("calibration").table["group"].to_numpy())
     where = "the half of the calibration part that chooses thresholds"
-    _check_classes(recipe, where, training_plan.targets("calibration")[half], "--calibration 0.2 gives it more. ")
+    _check_classes(recipe, where, training_plan.targets("calibration")[half], "`calibration=0.2` gives it more. ")
     return training_plan
 
 
@@ -126,7 +131,7 @@ def _check_classes(recipe: Recipe, where: str, targets: np.ndarray[tuple[int], n
         raise RunError(
             where,
             f"has no image of {', '.join(map(display_name, empty))} ({len(targets)} images in all).",
-            f"Split the data again (pneumoscope data split). {hint}Or add images.",
+            f"Divide the data again (`pneumoscope.split`). {hint}Or add images.",
         )
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.manifest import Manifest
@@ -102,7 +103,7 @@ def refuse_test(part: str) -> None:
         raise RunError(
             "the test part",
             "is not for choosing: settings that were chosen on it have no test left.",
-            "Leave --split out, and evaluate the best run on test once: pneumoscope evaluate --split test.",
+            "Leave it out, and evaluate the best run on test once: `pneumoscope.evaluate`.",
         )
 
 
@@ -130,9 +131,9 @@ def choose_folds(plan: Plan, folds: int | None, split: str | None) -> int:
         return folds if folds is not None else 0 if validation_is_large(select_data(plan)) else FOLDS
     refuse_test(split)
     if split != "validation":
-        raise UsageError(f"--split {split}", "settings are ranked on validation or by folds.", "Say validation.")
+        raise UsageError(argument("split", split), "settings are ranked on validation or by folds.", "Say validation.")
     if folds is not None:
-        raise UsageError("--split and --folds", "exclude each other.", "Choose one.")
+        raise UsageError("`split` and `folds`", "exclude each other.", "Choose one.")
     plan.manifest.part("validation")
     return 0
 
@@ -164,7 +165,7 @@ def deal_folds(data: CrossValidationData, count: int, seed: int) -> tuple[Fold, 
                 raise RunError(
                     f"fold {number + 1} of {count}" if count else "the validation part",
                     f"what {use} has no image of {', '.join(map(display_name, empty))} ({len(rows)} images).",
-                    "Take fewer --folds, another --seed, or more images.",
+                    "Take fewer `folds`, another `seed`, or more images.",
                 )
     return folds
 

@@ -15,6 +15,7 @@ from typing import Literal
 
 import numpy as np
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.stats import auroc_interval, intervals, kernels, metrics
@@ -203,5 +204,5 @@ def find_objective(name: str) -> Objective:
         return Objective(name, words, "maximize", "validation_auroc", partial(_at, *side), partial(_at_interval, *side))
     known = [*_NAMED, "sensitivity-at-specificity-90", "specificity-at-sensitivity-95"]
     raise UsageError(
-        f"--objective {name}", f"no such objective.{suggestion(name, known)}", f"There are: {', '.join(known)}."
+        argument("objective", name), f"no such objective.{suggestion(name, known)}", f"There are: {', '.join(known)}."
     )

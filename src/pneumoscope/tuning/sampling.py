@@ -18,6 +18,7 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe
@@ -42,7 +43,9 @@ def plan_points(search: SearchSpace, recipe: Recipe, sampler: str, trials: int, 
     """
     if sampler not in SAMPLERS:
         known = ", ".join(SAMPLERS)
-        raise UsageError(f"--sampler {sampler}", f"no such sampler.{suggestion(sampler, SAMPLERS)}", f"Say {known}.")
+        raise UsageError(
+            argument("sampler", sampler), f"no such sampler.{suggestion(sampler, SAMPLERS)}", f"Say {known}."
+        )
     own = search.own_point(recipe)
     points = [] if own is None else [own]
     rng = np.random.default_rng([seed, 1])
@@ -123,5 +126,5 @@ def make_pruner(name: str, steps: int) -> BasePruner:
     if name == "hyperband":
         return HyperbandPruner(min_resource=1, max_resource=steps, reduction_factor=3)
     raise UsageError(
-        f"--pruner {name}", f"no such pruner.{suggestion(name, PRUNERS)}", f"There are: {', '.join(PRUNERS)}."
+        argument("pruner", name), f"no such pruner.{suggestion(name, PRUNERS)}", f"There are: {', '.join(PRUNERS)}."
     )

@@ -15,6 +15,7 @@ import numpy as np
 import yaml
 from pydantic import ValidationError
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import PneumoscopeError, RecipeError, UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe, with_changes
@@ -52,7 +53,7 @@ def load_search(name: str | None, recipe: Recipe) -> SearchSpace:
     path = Path(chosen) if chosen.endswith((".yaml", ".yml")) else _folder() / f"{chosen}.yaml"
     if not path.is_file():
         raise UsageError(
-            f"--search {chosen}",
+            argument("search", chosen),
             f"no such search.{suggestion(chosen, names)}",
             f"There are: {', '.join(names)}; or name a .yaml file.",
         )

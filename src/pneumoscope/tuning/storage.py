@@ -24,6 +24,7 @@ from sqlalchemy import Column, MetaData, String, Table, insert
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import IntegrityError, SQLAlchemyError
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
 from pneumoscope.tuning.space import Point
 
@@ -66,10 +67,10 @@ def open_storage(url: str, heartbeat: float = HEARTBEAT) -> RDBStorage:
     try:
         parsed = make_url(url)
     except SQLAlchemyError as error:
-        raise UsageError(f"--storage {url}", "is no database address.", "Say sqlite:///t.db.") from error
+        raise UsageError(argument("storage", url), "is no database address.", "Say sqlite:///t.db.") from error
     shown = parsed.render_as_string(hide_password=True)
     if parsed.get_backend_name() not in ("sqlite", "postgresql"):
-        raise UsageError(f"--storage {shown}", "must be sqlite:///... or postgresql://...", "Say sqlite:///t.db.")
+        raise UsageError(argument("storage", shown), "must be sqlite:///... or postgresql://...", "Say sqlite:///t.db.")
     options: dict[str, Any] = {"pool_pre_ping": True}
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
@@ -86,11 +87,11 @@ def open_storage(url: str, heartbeat: float = HEARTBEAT) -> RDBStorage:
                 heartbeat_stale_trial_callback=requeue,
             )
     except ImportError as error:  # Optuna's own text does not name this package's extra
-        raise MissingExtraError(f"--storage {shown}", "postgres") from error
+        raise MissingExtraError(argument("storage", shown), "postgres") from error
     except SQLAlchemyError as error:
         reason = str(error.__cause__ or error).strip().splitlines()[0]
         raise RunError(
-            f"--storage {shown}", f"cannot be opened: {reason}.", "Is it running, and the name right?"
+            argument("storage", shown), f"cannot be opened: {reason}.", "Is it running, and the name right?"
         ) from None
 
 
@@ -138,7 +139,7 @@ def open_study(storage: RDBStorage, name: str, direction: Goal, identity: Mappin
     ]
     if differing:
         problem = f"was started with something else: {'; '.join(differing)}."
-        raise RunError(f"study {name!r}", problem, "Choose another --name or --out.")
+        raise RunError(f"study {name!r}", problem, "Choose another `name` or `out`.")
     return study
 
 

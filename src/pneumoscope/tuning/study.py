@@ -260,7 +260,9 @@ def search(job: SearchJob, workers: int = 1, callbacks: Callbacks = SILENT) -> S
         requeue_lost(session.study)
     left = list_unfinished(session.study, job.trials, TrialState.RUNNING, TrialState.WAITING)
     if left:
-        raise RunError(f"study {job.name!r}", f"{len(left)} trials are left: its workers died.", "Go on with --resume.")
+        raise RunError(
+            f"study {job.name!r}", f"{len(left)} trials are left: its workers died.", "Go on with `resume=True`."
+        )
     if not session.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,)):
         whys = {str(trial.user_attrs.get(WHY, "its worker died")) for trial in session.study.trials}
         raise RunError(f"study {job.name!r}", f"no trial came to an end: {'; '.join(sorted(whys))}.")
@@ -298,7 +300,7 @@ def _spread(job: SearchJob, workers: int, callbacks: Callbacks) -> None:
     except KeyboardInterrupt:
         for process in processes:  # each puts its own trial back
             process.join(timeout=30)
-        raise KeyboardInterrupt("Go on with the same command and --resume.") from None
+        raise KeyboardInterrupt("Go on with `resume=True`.") from None
     if errors:
         raise RunError(errors[0].thing, errors[0].problem, errors[0].way_out)
 

@@ -92,7 +92,7 @@ def compare(
         raise UsageError(
             "the manifest in memory",
             "has no file beside which the opening of its test part could be written down.",
-            "Pass the path of its file, or finalists=0.",
+            "Pass the path of its file, or `finalists=0`.",
         )
     allowed = reasons_of(allow)
     manifest = manifest_of(data, roots)

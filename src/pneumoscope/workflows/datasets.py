@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from pneumoscope.core.arguments import as_tuple
+from pneumoscope.core.arguments import argument, as_tuple
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.data import merge as merging
@@ -196,7 +196,7 @@ def split(
         raise UsageError(
             "the manifest" if isinstance(data, Manifest) else str(data),
             f"has parts already ({', '.join(manifest.parts_present)}).",
-            "Say --again to replace them. Images that were once tested on stay in the ledger.",
+            "Say `again=True` to replace them. Images that were once tested on stay in the ledger.",
         )
     conflicts: tuple[str, ...] = ()
     if drop_conflicts:
@@ -252,7 +252,7 @@ def merge(
     for name, folder in (roots or {}).items():
         concerned = [manifest for manifest in manifests if name in manifest.roots]
         if not concerned:
-            raise UsageError(f"--root {name}", "is not a source of these manifests.")
+            raise UsageError(argument("roots", {name: str(folder)}), "is not a source of these manifests.")
         for manifest in concerned:
             manifest.roots[name] = Path(folder).resolve()
     with task_starter(callbacks) as progress:

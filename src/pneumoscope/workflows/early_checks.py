@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.registry import suggestion
 
@@ -19,7 +20,9 @@ def check_metric(metric: str) -> None:
 
     if metric not in METRICS:
         raise UsageError(
-            f"--metric {metric}", f"is no metric.{suggestion(metric, METRICS)}", f"There are: {', '.join(METRICS)}."
+            argument("metric", metric),
+            f"is no metric.{suggestion(metric, METRICS)}",
+            f"There are: {', '.join(METRICS)}.",
         )
 
 
@@ -56,9 +59,11 @@ def check_search_folder(folder: Path, *, resume: bool) -> None:
     """
     present = (folder / "study.db").is_file()
     if present and not resume:
-        raise RunError(str(folder), "already holds a search.", "Go on with it (--resume), or choose another --out.")
+        raise RunError(
+            str(folder), "already holds a search.", "Go on with it (`resume=True`), or choose another `out`."
+        )
     if not present and folder.is_dir() and any(folder.iterdir()):
-        raise RunError(str(folder), "is not empty and holds no search.", "Choose another --out.")
+        raise RunError(str(folder), "is not empty and holds no search.", "Choose another `out`.")
 
 
 def check_search(
@@ -71,7 +76,7 @@ def check_search(
         RunError: The folder holds something else, or a search that is not to be resumed.
     """
     if nested and repeats:
-        raise UsageError("--nested and --repeats", "answer the same question.", "Choose one.")
+        raise UsageError("`nested` and `repeats`", "answer the same question.", "Choose one.")
     if objective is not None:
         from pneumoscope.tuning.objective import find_objective
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import write_text
@@ -80,7 +81,7 @@ def evaluate(
         >>> evaluation.figures.overall["accuracy"]
     """
     if examples is not None and html is None:
-        raise UsageError(f"--examples {examples}", "needs a page to show them on.", "Add --html PAGE.")
+        raise UsageError(argument("examples", examples), "needs a page to show them on.", "Add `html='PAGE'`.")
     model = bundle if isinstance(bundle, Model) else load(bundle)
     manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
     measurement = measure(

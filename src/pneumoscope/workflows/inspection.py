@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pneumoscope.core.arguments import as_tuple
+from pneumoscope.core.arguments import argument, as_tuple
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import write_text
@@ -137,12 +137,12 @@ def draw_contact_sheet(
         if value is not None:
             present = sorted(set(chosen.table[column]))
             if value not in present:
-                raise UsageError(f"--{column} {value}", "has no image here.", f"There are: {', '.join(present)}.")
+                raise UsageError(argument(column, value), "has no image here.", f"There are: {', '.join(present)}.")
             chosen = chosen.where(chosen.table[column] == value)
     if masked:
         chosen = chosen.where(chosen.table.lung_mask.notna() | chosen.table.ignore_mask.notna())
         if not len(chosen):
-            raise UsageError("--masked", "no image here has a mask.")
+            raise UsageError("`masked=True`", "no image here has a mask.")
     return sheet.contact_sheet(chosen, picture, columns, seed, side), len(chosen)
 
 

@@ -87,9 +87,9 @@ def predict(
             )
         except KeyboardInterrupt as interrupt:
             rest = (
-                "None was kept: with -o, a stopped run can go on."
+                "None was kept: with `output`, a stopped run can go on."
                 if output is None
-                else f"{output}.partial keeps them: give the same command again to go on."
+                else f"{output}.partial keeps them: the same call goes on."
             )
             raise KeyboardInterrupt(f"{done} of {len(files)} files were done. {rest}") from interrupt
     summary.passed_over = images.passed_over

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.bundle.runtime import load
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_text
@@ -67,8 +68,8 @@ def report(
         >>> ps.report("runs/flagship")
     """
     if data is None and (check_data or part != "validation"):
-        option = "--checks" if check_data else f"--split {part}"
-        raise UsageError(option, "needs the images.", "Name their manifest with --data.")
+        cause = "`check_data=True`" if check_data else argument("part", part)
+        raise UsageError(cause, "needs the images.", "Name their manifest with `data`.")
     folder = find_run_folder(run)
     record = read_record(run)
     shown: list[Example] = []
@@ -92,7 +93,7 @@ def report(
     elif examples is not None:
         if folder is None or record.evaluation is None:
             raise UsageError(
-                f"--examples {examples}", f"{run} has no predictions.", "Name the images' manifest with --data."
+                argument("examples", examples), f"{run} has no predictions.", "Name the images' manifest with `data`."
             )
         rows = Manifest.read(folder / "manifest.parquet", roots).part("validation")
         shown = examples_of(load(run), rows, _predictions(folder, record, rows), examples, workers)
@@ -124,7 +125,7 @@ def _predictions(folder: Path, record: Record, rows: Manifest) -> list[Predictio
     labels = record.card.label_names
     same = [row["sha256"] for row in table] == rows.table["sha256"].tolist()
     if not same or any(row["model"] != record.identity[:12] for row in table):
-        raise RunError(str(path), "is not of this bundle and its validation images.", "Measure again, with --data.")
+        raise RunError(str(path), "is not of this bundle and its validation images.", "Measure again, with `data`.")
     return [
         Prediction(
             path=row["path"],

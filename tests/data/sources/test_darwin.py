@@ -146,7 +146,7 @@ def test_a_file_that_is_not_darwin_1_is_named(tmp_path: Path, content: str) -> N
 
 
 def test_the_images_folder_is_required_and_an_image_is_annotated_once(v7: Path) -> None:
-    with pytest.raises(UsageError, match="--images DIR"):
+    with pytest.raises(UsageError, match="`images='DIR'`"):
         SOURCES.get("darwin").list_images(v7 / "annotations", ImportOptions())
     _annotate(v7, "a.png", "COVID-19", "View/PA")
     (v7 / "annotations/z.json").write_text((v7 / "annotations/a.json").read_text())
@@ -177,7 +177,7 @@ def test_masks_have_the_areas_of_the_polygons_and_move_with_their_folder(v7: Pat
 
     write_manifest(manifest, v7 / "m.parquet")
     (v7 / "drawn").rename(v7 / "elsewhere")
-    with pytest.raises(ManifestError, match=r"source 'darwin-masks'.*--root darwin-masks=DIR"):
+    with pytest.raises(ManifestError, match=r"source 'darwin-masks'.*`roots={'darwin-masks': 'DIR'}`"):
         read_manifest(v7 / "m.parquet").mask_paths("lung_mask")
     moved = read_manifest(v7 / "m.parquet", {"darwin-masks": v7 / "elsewhere"})
     assert moved.mask_paths("lung_mask")[0] == v7 / "elsewhere/lung/a.png.png"

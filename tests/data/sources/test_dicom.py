@@ -126,7 +126,7 @@ def test_options_import_more_views_modalities_and_body_parts(tmp_path: Path, mak
     assert _scan(tmp_path, table, views=("L",)).rows[0].view == "L"
     film = _scan(tmp_path, table, modalities=("OT",), body_parts=("thx",))
     assert [row.image for row in film.rows] == ["film"]
-    with pytest.raises(UsageError, match="--modality CT: is not one of projection radiographs"):
+    with pytest.raises(UsageError, match="`modalities='CT'`: is not one of projection radiographs"):
         _scan(tmp_path, table, modalities=("CT",))
 
 
@@ -144,7 +144,7 @@ def test_the_table_must_name_each_image_once_in_existing_columns(tmp_path: Path,
         _scan(tmp_path, _labels(tmp_path, "1.2.1,normal", "1.2.1,covid-19"))
     with pytest.raises(UsageError, match=r"no such column\. Did you mean 'label'"):
         _scan(tmp_path, _labels(tmp_path, "1.2.1,normal"), columns={"label": "lable"})
-    with pytest.raises(UsageError, match="--patient-column: means nothing to the source 'dicom'"):
+    with pytest.raises(UsageError, match=r"`columns=\{'patient_id': 'who'\}`: means nothing to the source 'dicom'"):
         _scan(tmp_path, _labels(tmp_path, "1.2.1,normal"), columns={"patient_id": "who"})
     with pytest.raises(UsageError, match="needs the table of labels"):
         SOURCES.get("dicom").list_images(tmp_path / "tree", ImportOptions())

@@ -197,7 +197,7 @@ def test_csv_names_what_it_refuses(
 def test_csv_needs_every_image_unless_an_option_drops_them(nih: Path) -> None:
     (nih.parent / "images_001/images/1.png").unlink()
     options = {"columns": NIH_COLUMNS, "mapping": {**NIH_MAP, "Effusion|Pneumonia": "pneumonia"}}
-    with pytest.raises(ManifestError, match=r"1 images are not under .*'1\.png'.*--drop-missing"):
+    with pytest.raises(ManifestError, match=r"1 images are not under .*'1\.png'.*`drop_missing=True`"):
         _scan("csv", nih, **options)
     assert len(_scan("csv", nih, **options, drop_missing=True).rows) == 2
 
@@ -264,7 +264,7 @@ def test_ages_are_years_or_dicom_age_strings(cell: str, expected: float | None) 
 
 
 def test_an_option_of_another_source_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="--map: means nothing to the source 'radiography'"):
+    with pytest.raises(UsageError, match="`mapping`: means nothing to the source 'radiography'"):
         _scan("radiography", tmp_path, mapping={"a": "normal"})
 
 

@@ -68,5 +68,5 @@ def test_retention_runs_when_the_server_starts(client: Client) -> None:
 
 @pytest.mark.parametrize("days", [0.0, -1.0, float("nan")])
 def test_an_impossible_number_of_days_is_refused(settings: Settings, days: float) -> None:
-    with pytest.raises(UsageError, match="--retention"):
+    with pytest.raises(UsageError, match="`retention`"):
         replace(settings, retention=days).checked()

@@ -104,7 +104,7 @@ def test_ctrl_c_leaves_a_run_that_can_be_resumed(phantom_set: Manifest, tmp_path
 
 def test_a_run_is_not_overwritten_nor_resumed_with_another_recipe(phantom_set: Manifest, tmp_path: Path) -> None:
     fit(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu")
-    with pytest.raises(RunError, match="--resume"):
+    with pytest.raises(RunError, match="`resume=True`"):
         fit(plan(small("training.epochs=1"), phantom_set), tmp_path / "run", device="cpu")
     other = plan(small("training.epochs=1", "optimizer.lr=0.5"), phantom_set)
     with pytest.raises(RunError, match=r"optimizer.lr was 0.001, is 0.5"):

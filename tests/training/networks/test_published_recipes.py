@@ -236,7 +236,7 @@ def test_extending_keeps_what_is_not_stated_again() -> None:
 def test_four_classes_on_data_with_three_need_a_setting(phantom_set: Manifest) -> None:
     recipe = load_recipe("lenet-128")
     assert recipe.task.classes == FOUR
-    with pytest.raises(RecipeError, match=r"no image of Lung opacity.*--set 'task\.classes"):
+    with pytest.raises(RecipeError, match=r"no image of Lung opacity.*`sets='task\.classes"):
         plan(recipe, phantom_set)
     changed = with_changes(recipe, ["task.classes=[covid-19, normal, viral-pneumonia]"])
     assert plan(changed, phantom_set).recipe.outputs == 3

@@ -11,6 +11,7 @@ from typing import Literal
 
 from pydantic import Field
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.estimates import Estimate
@@ -115,13 +116,13 @@ class CheckReport(Frozen):
             raise CheckRefusedError(
                 "the data checks",
                 f"refuse this training:\n{lines}\n",
-                "pneumoscope data check shows every case. To train all the same, with the reason on the card: "
-                f'--allow {standing[0].name} --because "..."',
+                "`pneumoscope.check` shows every case. To train all the same, with the reason on the card: "
+                + argument("allow", {standing[0].name: "..."}),
             )
 
 
 def parse_reasons(names: Sequence[str], because: Sequence[str], check_names: Sequence[str]) -> dict[str, str]:
-    """Return check -> reason of the options ``--allow NAME --because TEXT``.
+    """Return check -> reason.
 
     Args:
         names: The checks to allow.
@@ -136,14 +137,14 @@ def parse_reasons(names: Sequence[str], because: Sequence[str], check_names: Seq
     for place, name in enumerate(names):
         if name not in check_names:
             hint = suggestion(name, check_names)
-            raise UsageError(f"--allow {name}", f"is no data check.{hint}", f"Checks: {', '.join(check_names)}.")
+            raise UsageError(argument("allow", name), f"is no data check.{hint}", f"Checks: {', '.join(check_names)}.")
         if name in names[:place]:
-            raise UsageError(f"--allow {name}", "is given twice.", "Give each once.")
+            raise UsageError(argument("allow", name), "is given twice.", "Give each once.")
     texts = [text.strip() for text in because]
     if any(len(text) < 3 for text in texts) or len(texts) not in ({0} if not names else {1, len(names)}):
         raise UsageError(
-            "--because",
-            f"{len(texts)} given for {len(names)} --allow; each needs a reason in words.",
-            'Say --allow NAME --because "...", once for each, or one --because for all.',
+            "`allow`",
+            f"has {len(texts)} reasons for {len(names)} checks; each needs a reason in words.",
+            "Give each its reason, or one for all: `allow={'NAME': '...'}`",
         )
     return dict(zip(names, texts * len(names) if len(texts) == 1 else texts, strict=True))

@@ -62,7 +62,7 @@ def write_set(
     folder = Path(folder)
     _check_options(patients_per_class, labels, formats, sources, bits, shortcut)
     if not overwrite and folder.is_dir() and any(folder.iterdir()):
-        raise UsageError(str(folder), "is not empty.", "Name another folder, or say --force to write into it.")
+        raise UsageError(str(folder), "is not empty.", "Name another folder, or say `overwrite=True` to write into it.")
     plans = _plan(seed, patients_per_class, labels, sources, shortcut)
     rows = []
     for done, plan in enumerate(plans, 1):

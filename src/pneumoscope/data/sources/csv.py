@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import several, suggestion
@@ -33,17 +34,19 @@ def scan(path: Path, options: ImportOptions) -> Listing:
     """List the rows of the table ``path``; images are looked for under ``options.images`` (the table's own folder)."""
     if not path.is_file():
         raise UsageError(
-            str(path), "is a folder; the source 'csv' needs the table.", "Name the CSV file, and --images DIR."
+            str(path),
+            "is a folder; the source 'csv' needs the table.",
+            "Name the CSV file, and the folder as `images`.",
         )
     folder = options.images or path.parent
     if not folder.is_dir():
-        raise UsageError(f"--images {folder}", "there is no such folder.")
+        raise UsageError(argument("images", folder), "there is no such folder.")
     table = read_table(path)
     columns = {"image": "image", "label": "label", **options.columns}
     for field, name in columns.items():
-        require_column(table, name, f"--{field.removesuffix('_id')}-column", path)
+        require_column(table, name, argument("columns", {field: name}), path)
     for name, label in options.mapping.items():
-        check_label(label, f"--map {name}")
+        check_label(label, argument("mapping", {name: label}))
     mapping = {**{label: label for label in LABELS}, **options.mapping}
 
     listing, index = Listing(root=folder), index_files(folder)
@@ -95,13 +98,14 @@ def _refuse(path: Path, options: ImportOptions, unmapped: dict[str, int], missin
         raise LabelError(
             str(path),
             f"no label for {several(unmapped)} ({sum(unmapped.values())} rows).{suggestion(first, options.mapping)}",
-            f"Say --map '{first}=LABEL' for each (labels: {', '.join(LABELS)}), or --drop-unmapped to leave them out.",
+            f"Give {argument('mapping', {first: 'LABEL'})}, for each (labels: {', '.join(LABELS)}), or "
+            "`drop_unmapped=True` to leave them out.",
         )
     if missing and not options.drop_missing:
         raise ManifestError(
             str(path),
             f"{len(missing)} images are not under {options.images or path.parent}: {several(missing)}.",
-            "Name their folder with --images DIR, or say --drop-missing to leave them out.",
+            "Name their folder as `images`, or say `drop_missing=True` to leave them out.",
         )
 
 

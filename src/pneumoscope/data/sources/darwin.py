@@ -17,6 +17,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import several, suggestion
@@ -161,10 +162,10 @@ def label_from_tags(tags: Sequence[str], diseases: Mapping[str, str]) -> tuple[s
 def scan(folder: Path, options: ImportOptions) -> Listing:
     """List the frontal radiographs that the files in ``folder`` annotate; images lie under ``options.images``."""
     if options.images is None or not options.images.is_dir():
-        given = f"--images {options.images}" if options.images else "darwin"
-        raise UsageError(given, "needs the folder of the images.", "Say --images DIR.")
+        given = argument("images", options.images) if options.images else "darwin"
+        raise UsageError(given, "needs the folder of the images.", "Give `images='DIR'`.")
     for tag, to in options.mapping.items():
-        check_label(to, f"--map {tag}")
+        check_label(to, argument("mapping", {tag: to}))
     images = options.images
     diseases = {**DISEASES, **options.mapping}
     listing, index = Listing(root=images), index_files(images)
@@ -202,8 +203,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         raise LabelError(
             str(folder),
             f"no table knows the tags {several(unknown)} ({unknown.total()} in all).{suggestion(first, diseases)}",
-            f"Say --map '{first}=LABEL' for each that is a label ({', '.join(LABELS)}), or --drop-unmapped to leave "
-            "those files out.",
+            f"Give {argument('mapping', {first: 'LABEL'})}, for each that is a label ({', '.join(LABELS)}), or "
+            "`drop_unmapped=True` to leave those files out.",
         )
     for file in dict.fromkeys(file for files in index.values() for file in files):
         if file not in annotated:

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import ImageError, LabelError, ManifestError, MissingExtraError, UsageError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import several, suggestion
@@ -57,10 +58,11 @@ class Header:
 def scan(folder: Path, options: ImportOptions) -> Listing:
     """List the chest radiographs in ``folder`` that the table ``options.table`` labels."""
     if options.table is None:
-        raise UsageError("dicom", "needs the table of labels.", "Say --labels labels.csv.")
+        raise UsageError("dicom", "needs the table of labels.", "Give `table='labels.csv'`.")
     if extra := sorted(set(options.columns) - set(COLUMNS)):
         raise UsageError(
-            f"--{extra[0].removesuffix('_id')}-column", "means nothing to the source 'dicom': the file's tags say it."
+            argument("columns", {extra[0]: options.columns[extra[0]]}),
+            "means nothing to the source 'dicom': the file's tags say it.",
         )
     wanted = _modalities(options)
     terms = read_labels(options.table, options)
@@ -94,7 +96,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         raise LabelError(
             str(options.table),
             f"no label for {several(unmapped)} ({sum(unmapped.values())} images).{suggestion(first, options.mapping)}",
-            f"Say --map '{first}=LABEL' for each (labels: {', '.join(LABELS)}), or --drop-unmapped to leave them out.",
+            f"Give {argument('mapping', {first: 'LABEL'})}, for each (labels: {', '.join(LABELS)}), or "
+            "`drop_unmapped=True` to leave them out.",
         )
     for uid in terms:
         listing.drop(uid, "no DICOM file has this SOPInstanceUID")
@@ -104,7 +107,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     listing.rows += [_row(header, term, mapping[term], key, options) for header, term in usable]
     listing.notes.append(
         "patient_id and study_id are keyed hashes of the tags"
-        + ("" if options.key else "; without --key they fit no other import: the same patient has another number there")
+        + ("" if options.key else "; without a key they fit no other import: the same patient has another number there")
     )
     return listing
 
@@ -117,13 +120,13 @@ def read_labels(path: Path, options: ImportOptions) -> dict[str, str]:
         ManifestError: A UID stands in two rows.
     """
     if not path.is_file():
-        raise UsageError(f"--labels {path}", "there is no such file.")
+        raise UsageError(argument("table", path), "there is no such file.")
     for name, label in options.mapping.items():
-        check_label(label, f"--map {name}")
+        check_label(label, argument("mapping", {name: label}))
     table = read_table(path)
     columns = {"image": "SOPInstanceUID", "label": "label", **options.columns}
     for field, name in columns.items():
-        require_column(table, name, f"--{field}-column", path)
+        require_column(table, name, argument("columns", {field: name}), path)
     terms: dict[str, str] = {}
     rows: dict[str, int] = {}
     pairs = zip(table[columns["image"]], table[columns["label"]], strict=True)
@@ -141,7 +144,9 @@ def _modalities(options: ImportOptions) -> tuple[str, ...]:
     for modality in options.modalities:
         if modality not in allowed:
             raise UsageError(
-                f"--modality {modality}", "is not one of projection radiographs.", f"There are: {', '.join(allowed)}."
+                argument("modalities", modality),
+                "is not one of projection radiographs.",
+                f"There are: {', '.join(allowed)}.",
             )
     return options.modalities or MODALITIES
 
@@ -200,7 +205,7 @@ def _why_dropped(header: Header, modalities: tuple[str, ...], options: ImportOpt
         return "FOR PROCESSING: raw detector values, not made for the eye"
     known = {*BODY_PARTS, *(part.upper() for part in options.body_parts)}
     if header.body_part and header.body_part not in known:
-        return f"body part {header.body_part!r}, not known as the chest (--body-part)"
+        return f"body part {header.body_part!r}, not known as the chest"
     if not header.uid:
         return "it has no SOPInstanceUID"
     if header.view and _VIEWS.get(header.view) not in {"PA", "AP", "AP Supine", *options.views}:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import several, suggestion
@@ -18,7 +19,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     """List the images in the class folders of ``folder``; the folder nearest to the file that has a label decides."""
     mapping = {**{label: label for label in LABELS}, **options.mapping}
     for name, label in options.mapping.items():
-        check_label(label, f"--map {name}")
+        check_label(label, argument("mapping", {name: label}))
     listing = Listing(root=folder)
     unknown: dict[str, int] = {}
     used = set()
@@ -47,13 +48,15 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         )
     if unused := sorted(set(options.mapping) - used):
         hint = suggestion(unused[0], unknown)
-        raise LabelError(f"--map {unused[0]}", f"there is no folder of that name with images.{hint}")
+        name = argument("mapping", {unused[0]: options.mapping[unused[0]]})
+        raise LabelError(name, f"there is no folder of that name with images.{hint}")
     if unknown and not options.drop_unmapped:
         name = next(iter(unknown))
         raise LabelError(
             several(unknown),
             f"no label for these folders ({sum(unknown.values())} images).{suggestion(name.lower(), LABELS)}",
-            f"Say --map '{name}=LABEL' for each (labels: {', '.join(LABELS)}), or --drop-unmapped to leave them out.",
+            f"Give {argument('mapping', {name: 'LABEL'})}, for each (labels: {', '.join(LABELS)}), or "
+            "`drop_unmapped=True` to leave them out.",
         )
     return listing
 

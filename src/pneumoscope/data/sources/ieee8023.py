@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.labels import check_label
 from pneumoscope.core.registry import several, suggestion
@@ -79,9 +80,9 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         raise ManifestError(str(folder), "has no metadata.csv.", "Name the folder that holds metadata.csv and images/.")
     table = read_table(path)
     for name in _NEEDED:
-        require_column(table, name, "column", path)
+        require_column(table, name, f"column {name!r}", path)
     for name, to in options.mapping.items():
-        check_label(to, f"--map {name}")
+        check_label(to, argument("mapping", {name: to}))
     findings = {**FINDINGS, **options.mapping}
     _check_choice(options, {str(term).strip() for term in table.finding})
     views = FRONTAL | set(options.views)
@@ -123,7 +124,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         raise LabelError(
             str(path),
             f"no label for {several(unknown)} ({sum(unknown.values())} rows).{suggestion(first, findings)}",
-            f"Say --map '{first}=LABEL' for each, or --drop-unmapped to leave them out.",
+            f"Give {argument('mapping', {first: 'LABEL'})}, for each, or `drop_unmapped=True` to leave them out.",
         )
     for file in dict.fromkeys(file for files in index.values() for file in files):
         if file not in listed and file != path:
@@ -137,13 +138,13 @@ def _check_choice(options: ImportOptions, present: Collection[str]) -> None:
         if finding not in present or finding in NO_FINDING_YET:
             has = "no such finding" if finding not in present else "it, as a finding that was never filled in"
             raise UsageError(
-                f"--finding {finding!r}",
+                argument("findings", finding),
                 f"metadata.csv has {has}.{suggestion(finding, present)}",
                 f"Its findings: {', '.join(sorted(set(present) - NO_FINDING_YET))}.",
             )
     for modality in options.modalities:
         if modality != RADIOGRAPH:
-            raise UsageError(f"--modality {modality}", f"is not a projection radiograph; {RADIOGRAPH!r} is.")
+            raise UsageError(argument("modalities", modality), f"is not a projection radiograph; {RADIOGRAPH!r} is.")
 
 
 def _why_dropped(

@@ -43,7 +43,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             raise LabelError(
                 relative_name(path, folder),
                 f"is not a class folder of this set.{suggestion(path.name, FOLDERS)}",
-                f"Class folders: {', '.join(FOLDERS)}. For other names use the source 'folder' with --map NAME=label.",
+                f"Class folders: {', '.join(FOLDERS)}. For other names use the source 'folder' with `mapping`.",
             )
     return listing
 

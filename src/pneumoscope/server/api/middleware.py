@@ -121,7 +121,12 @@ class SecurityMiddleware:
         name = host.rpartition(":")[0] if host.rpartition(":")[2].isdigit() else host
         if allowed and name.lower() not in allowed:
             raise HttpError(
-                Problem(421, "the host", "is not a name of this server.", "Use its own, or allow it (--hosts).")
+                Problem(
+                    421,
+                    "the host",
+                    "is not a name of this server.",
+                    "Use its own name, or start the server with this one among its names.",
+                )
             )
 
     def _check_length(self, exchange: _Exchange) -> None:

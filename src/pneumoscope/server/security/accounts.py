@@ -78,7 +78,7 @@ class Accounts:
 
 def _check_exists(account: Account | None, name: str) -> Account:
     if account is None:
-        raise UsageError(f"the account {name}", "does not exist.", "See: pneumoscope users list")
+        raise UsageError(f"the account {name}", "does not exist.", "`pneumoscope.server.list_accounts` lists them.")
     return account
 
 

@@ -20,6 +20,7 @@ from sqlalchemy import Engine, create_engine, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import Secret, load_or_create_secret, new_id
@@ -149,7 +150,9 @@ def open_store(settings: Settings) -> Store:
     except SQLAlchemyError as error:
         shown = engine.url.render_as_string(hide_password=True)
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
-        raise RunError(f"--database {shown}", f"can't be used: {reason}.", "Start it, or name another.") from error
+        raise RunError(
+            argument("database", shown), f"can't be used: {reason}.", "Start it, or name another."
+        ) from error
     store = Store(engine, secret, settings)
     _check_same_store(store)
     return store
@@ -177,12 +180,12 @@ def _engine(settings: Settings) -> Engine:
         url = make_url(settings.database_url)
         kind = url.get_backend_name()
         if kind not in ("sqlite", "postgresql"):
-            raise UsageError(f"--database {kind}", "is neither SQLite nor PostgreSQL.", way_out)
+            raise UsageError(argument("database", kind), "is neither SQLite nor PostgreSQL.", way_out)
         engine = create_engine(url, pool_size=20, max_overflow=20, pool_pre_ping=kind == "postgresql")
     except ImportError as error:
-        raise MissingExtraError("--database with PostgreSQL", "postgres") from error
+        raise MissingExtraError("`database` with PostgreSQL", "postgres") from error
     except SQLAlchemyError as error:
-        raise UsageError("--database", "is not an address.", way_out) from error
+        raise UsageError("`database`", "is not an address.", way_out) from error
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
@@ -213,7 +216,7 @@ def _check_same_store(store: Store) -> None:
             raise UsageError(
                 str(store.settings.secret_file),
                 "is not the secret that this database was made with.",
-                "Give the file that the first server uses (--secret FILE).",
+                "Give the file that the first server uses (`secret`).",
             )
         session.flush()
         number = session.get_one(StoreSetting, "store").value

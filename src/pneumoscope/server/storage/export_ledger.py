@@ -76,7 +76,9 @@ def withdraw(store: Store, export: str) -> None:
     with store.write() as session:
         row = session.get(Export, export)
         if row is None:
-            raise UsageError(f"the export {export}", "is not in the ledger.", "pneumoscope reads exports lists them.")
+            raise UsageError(
+                f"the export {export}", "is not in the ledger.", "`pneumoscope.server.list_site_exports` lists them."
+            )
         session.delete(row)
 
 

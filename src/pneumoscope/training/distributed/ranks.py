@@ -18,6 +18,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import RunError, UsageError
 
 PATIENCE = timedelta(hours=2)
@@ -114,7 +115,9 @@ class Ranks:
 def _check(ranks: Ranks, device: str) -> None:
     """Raise where the processes cannot work together."""
     if device == "mps":
-        raise UsageError("--device mps", "serves one process.", "Start without torchrun, or add --device cpu.")
+        raise UsageError(
+            argument("device", "mps"), "serves one process.", "Start without torchrun, or say `device='cpu'`."
+        )
     if ranks.local_world * ranks.machines != ranks.world:
         raise RunError(
             f"torchrun: {ranks.world} processes",
@@ -125,7 +128,7 @@ def _check(ranks: Ranks, device: str) -> None:
         raise UsageError(
             f"torchrun --nproc_per_node {ranks.local_world}",
             f"wants a GPU for each process; this machine has {torch.cuda.device_count()}.",
-            f"Start {torch.cuda.device_count()}, or add --device cpu.",
+            f"Start {torch.cuda.device_count()}, or say `device='cpu'`.",
         )
 
 

@@ -57,7 +57,7 @@ def check_batches(ranks: Ranks, batch_size: int, validation: int) -> None:
         validation: Images of the validation part.
     """
     for thing, count, way_out in (
-        ("training.batch_size", batch_size, "Raise it (--set training.batch_size=...), or start fewer processes."),
+        ("training.batch_size", batch_size, "Raise it (`sets='training.batch_size=...'`), or start fewer processes."),
         ("the validation part", validation, "Start fewer processes."),
     ):
         if count < ranks.world:

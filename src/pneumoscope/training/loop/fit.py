@@ -78,7 +78,7 @@ def open_run(folder: Path, plan: Plan, *, resume: bool) -> None:
         changed += _differences(json.loads(data_path.read_text()), identity)
         if changed:
             raise RunError(
-                str(folder), f"was started with something else: {'; '.join(changed[:6])}.", "Choose another --out."
+                str(folder), f"was started with something else: {'; '.join(changed[:6])}.", "Choose another `out`."
             )
         return
     folder.mkdir(parents=True, exist_ok=True)
@@ -217,13 +217,12 @@ def _fit(
         raise RunError(
             str(folder),
             f"{error}.",
-            "A smaller learning rate usually helps: --set optimizer.lr=... in another --out.",
+            "A smaller learning rate usually helps: `sets='optimizer.lr=...'`, in another `out`.",
         ) from error
     if interrupted:
         if not ranks.first:
             raise SystemExit(1)  # the first process says it
         done = len(files.rows)
         raise KeyboardInterrupt(
-            f"Stopped after {done} whole epoch{'s' if done != 1 else ''} of {epochs}; "
-            f"go on with the same command and --resume."
+            f"Stopped after {done} whole epoch{'s' if done != 1 else ''} of {epochs}; go on with `resume=True`."
         )

@@ -40,14 +40,14 @@ def find_weights(pretrained: Pretrained) -> Path:
             pretrained.file,
             f"not found in {', '.join(str(place.parent) for place in places)}.",
             "Put it there, name its folder in PNEUMOSCOPE_WEIGHTS, or start from the hub's weights with "
-            "--set network.pretrained=imagenet (other weights: another result), or from none with "
-            "--set network.pretrained=null.",
+            "`sets='network.pretrained=imagenet'` (other weights: another result), or from none with "
+            "`sets='network.pretrained=null'`.",
         )
     if pretrained.sha256 is not None and (digest := sha256_of(path)) != pretrained.sha256:
         raise WeightsError(
             str(path),
             f"has SHA-256 {digest[:12]}…, the recipe needs {pretrained.sha256[:12]}….",
-            "Fetch the right file, or say --set network.pretrained.sha256=null if this one is meant.",
+            "Fetch the right file, or say `sets='network.pretrained.sha256=null'` if this one is meant.",
         )
     return path
 
@@ -108,8 +108,8 @@ def offline_hub_error(name: str, cause: Exception) -> WeightsError:
     return WeightsError(
         f"{name} (imagenet)",
         f"its weights could not be fetched from the hub ({first_line[:160]}).",
-        "Go online once, or give a local file: --set network.pretrained.file=FILE.safetensors with its mean, std "
-        "and padding; or start from none: --set network.pretrained=null.",
+        "Go online once, or give a local file: `sets='network.pretrained.file=FILE.safetensors'` with its mean, std "
+        "and padding; or start from none: `sets='network.pretrained=null'`.",
     )
 
 

@@ -1,0 +1,91 @@
+"""The words of an error for the command line: its options and commands in place of Python's arguments and functions.
+
+Errors write `` `again=True` `` and `` `pneumoscope.split` `` (see `core.arguments`); here they read ``--again`` and
+``pneumoscope data split``. Most options have the name of the argument; the others are in the table.
+"""
+
+from __future__ import annotations
+
+import re
+import shlex
+from ast import literal_eval
+from collections.abc import Mapping
+
+OPTIONS = {
+    name: f"--{name.replace('_', '-')}"
+    for name in (
+        "again", "allow", "allow_train", "calibration", "columns", "data", "database", "device", "drop_conflicts",
+        "drop_missing", "drop_unmapped", "drop_unreadable", "examples", "finalists", "folds", "grid", "heatmaps",
+        "home", "host", "html", "ignore_other", "images", "key", "label", "margin", "masked", "masks", "metric", "name",
+        "nested", "objective", "out", "output", "part", "per_class", "port", "proxy", "pruner", "ratio", "repeats",
+        "resume", "retention", "sampler", "search", "secret", "seed", "seeds", "shortcut", "side", "size", "source",
+        "source_name", "storage", "target", "tls_certificate", "tls_key", "trials", "workers",
+    )
+} | {
+    "body_parts": "--body-part",
+    "check_data": "--checks",
+    "findings": "--finding",
+    "formats": "--format",
+    "hosts": "--name",
+    "labels": "--label",
+    "mapping": "--map",
+    "modalities": "--modality",
+    "overwrite": "--force",
+    "part": "--split",
+    "queue_limit": "--queue",
+    "roots": "--root",
+    "sets": "--set",
+    "table": "--labels",
+    "views": "--view",
+}  # fmt: skip
+"""Argument -> option."""
+
+COMMANDS = {
+    "check": "data check",
+    "evaluate": "evaluate",
+    "import_data": "data import",
+    "predict": "predict",
+    "server.add_account": "users add",
+    "server.list_accounts": "users list",
+    "server.list_site_exports": "reads exports",
+    "split": "data split",
+    "train": "train",
+    "verify": "models verify",
+}
+"""Public function -> command."""
+
+_PYTHON = re.compile(r"`(?P<name>[a-z_]+(?:\.[a-z_]+)*)(?:=(?P<value>[^`]*))?`")
+
+
+def for_command_line(text: str) -> str:
+    """Return the text of an error with options and commands; what is in backquotes and neither of them stays."""
+    return _PYTHON.sub(_replace, text)
+
+
+def _replace(match: re.Match[str]) -> str:
+    name, value = match["name"], match["value"]
+    package, _, function = name.partition(".")
+    if package == "pneumoscope" and function in COMMANDS:
+        return f"pneumoscope {COMMANDS[function]}"
+    if name == "allow" and value is not None and value.startswith("{"):
+        return " ".join(f'--allow {check} --because "{reason}"' for check, reason in literal_eval(value).items())
+    if name == "columns" and value is not None and value.startswith("{"):
+        return " ".join(f"--{key.removesuffix('_id')}-column {each}" for key, each in literal_eval(value).items())
+    if name not in OPTIONS:
+        return match[0]
+    return " ".join([OPTIONS[name], *map(shlex.quote, _values(value))])
+
+
+def _values(text: str | None) -> list[str]:
+    """Return what stands behind an option for the value of an argument, which is a Python literal."""
+    if text is None:
+        return []
+    try:
+        value = literal_eval(text)
+    except (ValueError, SyntaxError):  # an ellipsis in an example, or a text with backquotes
+        return [text]
+    if value is True:
+        return []
+    if isinstance(value, Mapping):
+        return [f"{key}={each}" for key, each in value.items()]
+    return [str(each) for each in value] if isinstance(value, list | tuple) else [str(value)]
