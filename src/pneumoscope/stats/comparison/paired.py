@@ -16,7 +16,7 @@ from functools import partial
 import numpy as np
 from numpy.typing import ArrayLike
 from pydantic import Field
-from scipy.stats import t as student
+from scipy.special import stdtrit
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
@@ -327,7 +327,7 @@ def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float
     scale = 2 * math.sqrt(max(0.0, own[0] * own[1]))
     low, high = _combine(one, two, (own[0] + own[1] - gap) / scale if scale > 0 else 0.0)
     fewest = min(len(np.unique(group[positive])), len(np.unique(group[~positive])))
-    reach = float(student.ppf(1 - tail, fewest - 1)) * math.sqrt(gap)
+    reach = float(stdtrit(fewest - 1, 1 - tail)) * math.sqrt(gap)
     return Estimate(
         value=value,
         low=min(low, value - reach),

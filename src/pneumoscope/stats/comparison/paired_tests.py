@@ -13,8 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import ndtr
-from scipy.stats import binomtest, chi2, rankdata
+from scipy.special import chdtrc, ndtr
 
 from pneumoscope.stats.auroc_interval import auroc_components, components_variance
 from pneumoscope.stats.kernels import Bools, Floats, Ints
@@ -46,8 +45,10 @@ def mcnemar(a_right: ArrayLike, b_right: ArrayLike) -> TestResult:
     if wins + losses == 0:
         return TestResult(1.0, "McNemar, exact (the models are right on the same images)")
     if wins + losses < _FEW_DISCORDANT:
+        from scipy.stats import binomtest  # here: scipy.stats takes longer to import than the whole server
+
         return TestResult(float(binomtest(wins, wins + losses).pvalue), "McNemar, exact")
-    return TestResult(float(chi2.sf((wins - losses) ** 2 / (wins + losses), 1)), "McNemar, chi-squared")
+    return TestResult(float(chdtrc(1, (wins - losses) ** 2 / (wins + losses))), "McNemar, chi-squared")
 
 
 def delong(a: ArrayLike, b: ArrayLike, positive: ArrayLike) -> TestResult:
@@ -100,6 +101,8 @@ def swap_areas(a: Floats, b: Floats, positive: Bools, group: Ints, swaps: Bools)
         group: [N] in 0..G-1.
         swaps: [B, G].
     """
+    from scipy.stats import rankdata
+
     # Midranks come in halves; doubled they are whole numbers, which can be counted instead of sorted.
     rank_a = np.asarray(2 * rankdata(a), dtype=np.intp)
     rank_b = np.asarray(2 * rankdata(b), dtype=np.intp)

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import t as student
+from scipy.special import stdtr, stdtrit
 
 from pneumoscope.stats import metrics
 from pneumoscope.stats.auroc_interval import auroc_components, components_variance
@@ -78,14 +78,14 @@ def across_seeds(a: Sequence[Scores], b: Sequence[Scores], truth: ArrayLike, gro
     error = math.sqrt(variance)
 
     def reach(tail: float) -> float:
-        return float(student.ppf(1 - tail, freedom)) * error
+        return float(stdtrit(freedom, 1 - tail)) * error
 
     return Paired(
         metric=metric,
         difference=Estimate(value=value, low=value - reach(TAIL), high=value + reach(TAIL), method=METHOD),
         lower=value - reach(ONE_SIDED),
         upper=value + reach(ONE_SIDED),
-        p_value=float(2 * student.sf(abs(value) / error, freedom)),
+        p_value=float(2 * stdtr(freedom, -abs(value) / error)),
         test=f"t over {len(a)} and {len(b)} seeds, with the variance between groups of images",
     )
 
