@@ -27,7 +27,8 @@ from pneumoscope.bundle.runtime import load
 from pneumoscope.cli.demo import welcome
 from pneumoscope.cli.main import app
 from pneumoscope.core.labels import DISCLAIMER
-from pneumoscope.data.phantoms.demo_studies import STUDIES, draw_studies, step_wedge
+from pneumoscope.data.phantoms import demo_studies
+from pneumoscope.data.phantoms.demo_studies import STUDIES, draw_studies, draw_studies_in_process, step_wedge
 
 ROOT = Path(__file__).parents[2]
 
@@ -137,14 +138,32 @@ def test_the_page_is_opened_where_there_is_a_display(
     assert DISCLAIMER in capsys.readouterr().err
 
 
+def test_studies_are_drawn_in_a_process_of_their_own_and_come_one_by_one(tmp_path: Path) -> None:
+    with draw_studies_in_process(tmp_path) as drawn:
+        first = next(drawn)
+        assert first.name == "step-wedge.png"
+        assert first.stat().st_size > 0
+    assert len(list(tmp_path.iterdir())) < len(STUDIES) + 1  # leaving ends the drawing
+
+
 def test_the_built_in_model_keeps_silent_on_what_is_no_chest() -> None:
     model = load()
     output = model.run(step_wedge(256))
     assert decide(model.card, [float(p) for p in output.probabilities], output.ood)[0] is None
 
 
-def test_one_drawn_patient_comes_twice(tmp_path: Path) -> None:
+def test_the_server_starts_without_what_few_requests_need() -> None:
+    code = (
+        "import sys, pneumoscope.server.run\n"
+        "heavy = ('scipy.stats', 'scipy.optimize', 'pandas', 'pyarrow', 'matplotlib', 'torch')\n"
+        "print([name for name in heavy if name in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
+
+
+def test_one_drawn_patient_comes_twice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pydicom = pytest.importorskip("pydicom")
+    monkeypatch.setattr(demo_studies, "SIZE", 128)
     files = [pydicom.dcmread(path) for path in draw_studies(tmp_path) if path.suffix == ".dcm"]
     other, first, second = files
     assert first.PatientID == second.PatientID != other.PatientID
@@ -158,7 +177,7 @@ def test_one_drawn_patient_comes_twice(tmp_path: Path) -> None:
 def test_make_demo_takes_a_folder_with_a_space_and_keeps_the_search_path(tmp_path: Path, variable: str) -> None:
     (tmp_path / "Makefile").write_text((ROOT / "Makefile").read_text() + '\nsearch-path:\n\t@echo "$$PATH"\n')
     make = [str(shutil.which("make")), "-C", str(tmp_path), f"{variable}=my studies"]
-    told = subprocess.run([*make, "-n", "-o", "setup", "demo"], capture_output=True, text=True, check=True)
+    told = subprocess.run([*make, "-n", "-o", "app", "demo"], capture_output=True, text=True, check=True)
     assert 'pneumoscope demo "my studies"' in told.stdout
     told = subprocess.run([*make, "-s", "search-path"], capture_output=True, text=True, check=True)
     assert told.stdout.strip() == os.environ["PATH"] or not Path("/proc/self/environ").exists()

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,9 +36,29 @@ def demo(
 
     Without PATH the studies are drawn: they show no patient, and how a model does on them says nothing about patients.
     """
+    from pneumoscope.data.phantoms.demo_studies import draw_studies, draw_studies_in_process
+
+    drawn = out / "drawn"
+    first = not paths and not (out / "pneumoscope.sqlite").exists()
+    # The first start draws at once: on another core, while this process imports and starts the server.
+    with draw_studies_in_process(drawn) if first else nullcontext(draw_studies(drawn)) as studies:
+        _serve(paths, studies, out, model, port, browser=browser, read_first=read_first)
+
+
+def _serve(
+    paths: Sequence[Path] | None,
+    studies: Iterator[Path],
+    out: Path,
+    model: str,
+    port: int,
+    *,
+    browser: bool,
+    read_first: bool,
+) -> None:
+    """Run the server; fill an empty worklist with the paths, or with the drawn studies without any."""
     from pneumoscope.bundle.card import read_card
     from pneumoscope.bundle.runtime import BUILTIN, bundle_folder, default_workers
-    from pneumoscope.data.phantoms.demo_studies import draw_studies, has_dicom
+    from pneumoscope.data.phantoms.demo_studies import STUDIES, has_dicom
     from pneumoscope.imaging.files import find_images
     from pneumoscope.server.run import serve
     from pneumoscope.server.settings import Settings
@@ -61,7 +82,8 @@ def demo(
         elif not has_studies(running.context.store):
             if not has_dicom():
                 print_note("Without the extra 'dicom' all studies are PNG, and none has a prior image.")
-            fill(running, draw_studies(out / "drawn"), identity)
+            print_note(f"Drawing {len(STUDIES) + 1} studies, once; each is in the worklist as soon as it is drawn.")
+            fill(running, studies, identity)
 
     serve(settings, when_up, log_level=logging.WARNING)
 
@@ -78,12 +100,13 @@ def welcome(address: str, *, browser: bool) -> None:
         webbrowser.open(address)
 
 
-def fill(running: RunningServer, paths: Sequence[str | Path], model: str) -> None:
+def fill(running: RunningServer, paths: Iterable[str | Path], model: str) -> None:
     """Upload files and have them predicted, as a visitor would; say which were not taken."""
     from pneumoscope.server.uploads.local_upload import upload_files
 
-    taken = 0
+    files = taken = 0
     for path, outcome in upload_files(running.context.uploads, paths, [model], running.stopping):
+        files += 1
         if isinstance(outcome, Exception):
             print_note(str(outcome))
         else:
@@ -92,7 +115,7 @@ def fill(running: RunningServer, paths: Sequence[str | Path], model: str) -> Non
                 if each.problem is not None:
                     print_note(f"{path}: {each.problem}")
     if not running.stopping():
-        print_note(f"{taken} of {len(paths)} files are in the worklist.")
+        print_note(f"{taken} of {files} files are in the worklist.")
 
 
 def _has_display() -> bool:

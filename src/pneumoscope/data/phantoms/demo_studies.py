@@ -5,8 +5,14 @@ A model's answers to them say nothing about its answers to patients.
 
 from __future__ import annotations
 
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib.util import find_spec
+from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -50,21 +56,42 @@ STUDIES = (
 """After the step wedge; a worklist shows the last on top."""
 
 
-def draw_studies(folder: Path) -> list[Path]:
-    """Draw the studies into a folder and return their files; all as PNG where pydicom is not installed."""
+def draw_studies(folder: Path) -> Iterator[Path]:
+    """Draw the studies into a folder and yield their files; all as PNG where pydicom is not installed."""
+    return map(partial(draw_study, folder), range(len(STUDIES) + 1))
+
+
+@contextmanager
+def draw_studies_in_process(folder: Path) -> Iterator[Iterator[Path]]:
+    """Do what `draw_studies` does in a process that begins at once; each file is yielded when it is drawn."""
+    # Ctrl-C is for this process, which then ends the other.
+    pool = ProcessPoolExecutor(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
+    try:
+        yield pool.map(partial(draw_study, folder), range(len(STUDIES) + 1))
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+def draw_study(folder: Path, number: int) -> Path:
+    """Draw a study into a folder and return its file.
+
+    Args:
+        folder: It is made if it is not there.
+        number: 0: the step wedge; n: study n of `STUDIES`, counted from 1.
+    """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [folder / "step-wedge.png"]
-    write_png(files[0], step_wedge(SIZE))
-    for number, study in enumerate(STUDIES, 1):
-        phantom = draw(SEED, study.index, study.label, size=SIZE, source=study.source, patient=study.patient)
-        path = folder / f"drawn-{number}.png"
-        if study.date and has_dicom():
-            path = path.with_suffix(".dcm")
-            write_dicom(path, phantom, number, tags=study.tags)
-        else:
-            write_png(path, phantom.pixels)
-        files.append(path)
-    return files
+    if number == 0:
+        write_png(folder / "step-wedge.png", step_wedge(SIZE))
+        return folder / "step-wedge.png"
+    study = STUDIES[number - 1]
+    phantom = draw(SEED, study.index, study.label, size=SIZE, source=study.source, patient=study.patient)
+    path = folder / f"drawn-{number}.png"
+    if study.date and has_dicom():
+        path = path.with_suffix(".dcm")
+        write_dicom(path, phantom, number, tags=study.tags)
+    else:
+        write_png(path, phantom.pixels)
+    return path
 
 
 def has_dicom() -> bool:
