@@ -1,7 +1,9 @@
 """The parts of PNG that Pillow does not cover: checksums, the end of the file, and 16-bit colour.
 
 Pillow checks no checksum of image data and reads 16-bit colour (and 16-bit grey with alpha) at 8 bits. Such files are
-rare in radiology, but image editors write them, and the rule "16-bit PNG: /65535" allows no lost byte.
+rare in radiology, but image editors write them, and the rule "16-bit PNG: /65535" allows no lost byte. Pillow also
+refuses a whole file for a long text, a large colour profile or a malformed resolution. It therefore gets only the
+chunks that the pixels depend on; libpng, the reference, likewise drops an ancillary chunk that it cannot read.
 Clauses are those of ISO/IEC 15948 (the PNG specification).
 """
 
@@ -9,6 +11,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -23,8 +26,29 @@ _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type (11.2.1) -> samples per
 _PASSES = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (1, 0, 2, 2), (0, 1, 1, 2))
 
 
+# Chunks that the pixels do not depend on (11.3, and eXIf of the third edition). A damaged one is left out.
+_ANCILLARY = frozenset(
+    b"bKGD cHRM cICP cLLI dSIG eXIf gAMA hIST iCCP iTXt mDCV oFFs "
+    b"pCAL pHYs sBIT sCAL sPLT sRGB sTER tEXt tIME zTXt".split()
+)
+_SIGNATURE_END = 8
+_LARGEST_TEXT = 2**20  # bytes of a text that is inflated to look for an orientation
+
+
 class PngHeader(NamedTuple):
-    """The image header of a PNG (11.2.1), and its coded data."""
+    """The image header of a PNG (11.2.1), its coded data, and what it says about its orientation.
+
+    Attributes:
+        width: In pixels.
+        height: In pixels.
+        bits: Bits per sample, or per index of a palette.
+        colour_type: See `_SAMPLES`.
+        interlaced: Adam7.
+        coded: The compressed image data.
+        pixel_data: The file without the chunks that its pixels do not depend on.
+        exif: The Exif block; empty if there is none.
+        xmp: The XMP packet; empty if there is none.
+    """
 
     width: int
     height: int
@@ -32,33 +56,85 @@ class PngHeader(NamedTuple):
     colour_type: int
     interlaced: bool
     coded: tuple[memoryview, ...]
+    pixel_data: bytes
+    exif: bytes
+    xmp: bytes
 
 
 def read_header(data: bytes, name: str, max_pixels: int) -> PngHeader:
-    """Walk through a PNG's chunks: check the declared size, every checksum, the number of frames and the end."""
-    view, at, frames = memoryview(data), 8, 1
-    width = height = bits = colour_type = interlaced = 0
+    """Walk through a PNG's chunks: check the declared size, every checksum, the number of frames and the end.
+
+    A wrong checksum of an ancillary chunk (`_ANCILLARY`) only leaves that chunk out, as libpng does.
+    """
+    view, at, frames = memoryview(data), _SIGNATURE_END, 1
+    width = height = bits = colour_type = interlaced = colours = 0
     coded: list[memoryview] = []
+    pieces = [view[:_SIGNATURE_END]]
+    facts: dict[str, bytes] = {}
+    transparent = False
     while at + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 8 + length
-        if end + 4 > len(data) or (at == 8 and (kind != b"IHDR" or length != 13)):
+        if end + 4 > len(data) or (at == _SIGNATURE_END and (kind != b"IHDR" or length != 13)):
             break
-        if zlib.crc32(view[at + 4 : end]) != int.from_bytes(view[end : end + 4], "big"):
+        content = view[at + 8 : end]
+        is_intact = zlib.crc32(view[at + 4 : end]) == int.from_bytes(view[end : end + 4], "big")
+        if not is_intact and kind not in _ANCILLARY:
             problem = f"is a damaged PNG file: the checksum of its part at byte {at} is wrong."
             raise ImageError(name, problem, _AGAIN, code="damaged")
+        if kind in (b"IHDR", b"IDAT", b"IEND") or (kind == b"PLTE" and colour_type == 3):
+            pieces.append(view[at : end + 4])
         if kind == b"IDAT":
-            coded.append(view[at + 8 : end])
+            coded.append(content)
         elif kind == b"IHDR":
             width, height, bits, colour_type, _, _, interlaced = struct.unpack_from(">2I5B", data, at + 8)
             check_size(name, width, height, max_pixels)
+        elif kind == b"PLTE":
+            colours = length // 3
+        elif kind == b"tRNS" and not transparent and not coded:
+            # 11.3.2.1; a chunk of another length says nothing.
+            transparent = {0: length == 2, 2: length == 6, 3: 0 < length <= colours}.get(colour_type, False)
+            pieces += [view[at : end + 4]] if transparent else []
         elif kind == b"acTL" and length >= 4:
-            frames = int.from_bytes(view[at + 8 : at + 12], "big")
+            frames = int.from_bytes(content[:4], "big")
         elif kind == b"IEND":
             check_one_frame(name, frames)
-            return PngHeader(width, height, bits, colour_type, interlaced != 0, tuple(coded))
+            pixel_data = data if sum(map(len, pieces)) == len(data) else b"".join(pieces)
+            exif, xmp = facts.get("exif", b""), facts.get("xmp", b"")
+            return PngHeader(width, height, bits, colour_type, interlaced != 0, tuple(coded), pixel_data, exif, xmp)
+        elif is_intact:
+            for fact, value in _orientation_facts(kind, content):
+                facts.setdefault(fact, value)
         at = end + 4
     raise ImageError(name, "is a truncated PNG file: its last part (IEND) is missing.", _AGAIN, code="damaged")
+
+
+def _orientation_facts(kind: bytes, content: memoryview) -> Iterator[tuple[str, bytes]]:
+    """Yield the Exif block or XMP packet in an ancillary chunk; a malformed one yields nothing.
+
+    Exif stands in its own chunk, or in the text chunk ``Raw profile type exif`` of ImageMagick (hexadecimal).
+    """
+    if kind == b"eXIf":
+        yield "exif", bytes(content)
+    if kind not in (b"tEXt", b"zTXt", b"iTXt"):
+        return
+    keyword, _, text = bytes(content).partition(b"\0")
+    if keyword not in (b"Raw profile type exif", b"XML:com.adobe.xmp"):
+        return
+    compressed = kind == b"zTXt"
+    if kind == b"zTXt":
+        text = text[1:]  # the method (11.3.4.3)
+    elif kind == b"iTXt":  # 11.3.4.4: flag, method, language, translated keyword, text
+        compressed = text[:1] == b"\1"
+        text = text[2:].split(b"\0", 2)[-1]
+    try:
+        plain = zlib.decompressobj().decompress(text, _LARGEST_TEXT) if compressed else text
+        if keyword == b"XML:com.adobe.xmp":
+            yield "xmp", plain
+        else:
+            yield "exif", bytes.fromhex(b"".join(plain.split(b"\n")[3:]).decode("ascii"))
+    except (zlib.error, ValueError):
+        return
 
 
 def check_complete(header: PngHeader, name: str) -> None:

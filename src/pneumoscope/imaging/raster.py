@@ -18,35 +18,30 @@ from PIL.TiffImagePlugin import TiffImageFile
 from PIL.WebPImagePlugin import WebPImageFile
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.imaging import png
-from pneumoscope.imaging.plane import Plane, Turn, check_one_frame, check_size, make_upright, suppress_warnings
+from pneumoscope.imaging import png, tiff
+from pneumoscope.imaging.orientation import exif_turn
+from pneumoscope.imaging.plane import Metadata, Plane, check_one_frame, check_size, make_upright, suppress_warnings
 
-# Exif tag 274, Orientation (CIPA DC-008 4.6.5): how the stored rows and columns are turned to stand upright.
-_EXIF_TURNS = {
-    2: Turn(reverse_columns=True),
-    3: Turn(reverse_rows=True, reverse_columns=True),
-    4: Turn(reverse_rows=True),
-    5: Turn(swap=True),
-    6: Turn(swap=True, reverse_columns=True),
-    7: Turn(swap=True, reverse_rows=True, reverse_columns=True),
-    8: Turn(swap=True, reverse_rows=True),
-}
-_EXIF_KEYS = frozenset({"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"})
+_APP0, _COMMENT = 0xE0, 0xFE  # the first of 16 application segments; a comment
+# The application segments that say how the colours are coded, and their shortest content (ITU-T T.871, T.872).
+_CODING = {(0xE0, b"JFIF\0"): 14, (0xEE, b"Adobe"): 12}
+_XMP_NAMESPACE = b"http://ns.adobe.com/xap/1.0/\0"
+_TWELVE_BITS = 4095
 
 
 def decode_png(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
     """Decode a PNG of any bit depth and colour type."""
     header = png.read_header(data, name, max_pixels)
-    image = PngImageFile(BytesIO(data))
+    image = PngImageFile(BytesIO(header.pixel_data))
+    facts: Metadata = {}
     if header.bits == 16 and header.colour_type != 0:
-        image.load()  # Exif may follow the image data
         pixels = png.grey16(header, name, image.info.get("transparency"))
     else:
-        pixels = _grey(image, name, header.bits, depth)
+        pixels, facts = _grey(image, name, header.bits, depth)
     if header.interlaced or header.colour_type == 3 or not pixels[-1].any():
         png.check_complete(header, name)
     bits = 8 if header.colour_type == 3 else header.bits  # a palette's colours have 8 bits, whatever its indices have
-    return Plane(make_upright(pixels, _exif_turn(image)), bits, {})
+    return Plane(make_upright(pixels, exif_turn(header.exif, header.xmp)), bits, facts)
 
 
 def decode_jpeg(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -57,9 +52,38 @@ def decode_jpeg(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
     if end < 0 or data.find(b"\xff\xda", end) >= 0:
         problem = "is a truncated JPEG file: its End Of Image is missing."
         raise ImageError(name, problem, "Copy or export it again.", code="damaged")
-    image = JpegImageFile(BytesIO(data))
+    pixel_data, exif, xmp = _split_jpeg(data)
+    image = JpegImageFile(BytesIO(pixel_data))
     check_size(name, *image.size, max_pixels)
-    return Plane(make_upright(_grey(image, name, 8, depth), _exif_turn(image)), 8, {})
+    return Plane(make_upright(_grey(image, name, 8, depth)[0], exif_turn(exif, xmp)), 8, {})
+
+
+def _split_jpeg(data: bytes) -> tuple[bytes, bytes, bytes]:
+    """Return a JPEG without its application segments, its Exif block and its XMP packet.
+
+    Pillow parses those segments as it opens a file, and a broken one costs the pixels or a warning.
+    """
+    pieces, exif, xmp = [data[:2]], b"", b""
+    at = 2
+    while at + 4 <= len(data) and data[at] == 0xFF:
+        marker, length = data[at + 1], int.from_bytes(data[at + 2 : at + 4], "big")
+        if marker == 0xFF:  # a fill byte (10918-1 B.1.1.2)
+            at += 1
+            continue
+        if marker == 0xDA or length < 2:  # Start Of Scan
+            break
+        end = at + 2 + length
+        content = data[at + 4 : end]
+        if marker == _APP0 + 1 and content.startswith(b"Exif\0"):
+            exif = exif or content[6:]
+        elif marker == _APP0 + 1 and content.startswith(_XMP_NAMESPACE):
+            xmp = xmp or content
+        is_ancillary = _APP0 <= marker < _APP0 + 16 or marker == _COMMENT
+        is_coding = len(content) >= _CODING.get((marker, content[:5]), len(content) + 1)
+        if is_coding or not is_ancillary:
+            pieces.append(data[at:end])
+        at = end
+    return b"".join([*pieces, data[at:]]), exif, xmp
 
 
 def decode_webp(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -67,36 +91,33 @@ def decode_webp(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
     image = WebPImageFile(BytesIO(data))
     check_size(name, *image.size, max_pixels)
     check_one_frame(name, image.n_frames)
-    return Plane(make_upright(_grey(image, name, 8, depth), _exif_turn(image)), 8, {})
+    turn = exif_turn(image.info.get("exif", b""), image.info.get("xmp", b""))
+    return Plane(make_upright(_grey(image, name, 8, depth)[0], turn), 8, {})
 
 
 def decode_tiff(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
     """Decode a TIFF 6.0 or BigTIFF of one page: grey up to 16 bits, colour of 8. Pillow itself turns it upright."""
+    header = tiff.read_header(data, name)
+    check_size(name, header.width, header.height, max_pixels)
     with suppress_warnings():
-        image = TiffImageFile(BytesIO(data))
-        check_size(name, *image.size, max_pixels)
-        check_one_frame(name, image.n_frames)
+        image = TiffImageFile(BytesIO(header.pixel_data))
         # Pillow leaves rows black that are in no strip or tile (TIFF 6.0 p. 39).
-        if max(tile.extents[3] for tile in image.tile if tile.extents) < image.tag_v2[257]:
+        if max(tile.extents[3] for tile in image.tile if tile.extents) < header.height:
             problem = "is a damaged TIFF file: it declares more rows than it holds."
             raise ImageError(name, problem, "Export it again.", code="damaged")
-        bits = max(image.tag_v2.get(258, (1,)))  # BitsPerSample
-        white_is_zero = image.tag_v2.get(262) == 0  # PhotometricInterpretation
-        if bits > 8 and not image.mode.startswith("I;16"):
-            raise ImageError(
-                name,
-                f"stores samples of {bits} bits that are colour, signed, floating or above 16 bits.",
-                "Save it as 8- or 16-bit unsigned greyscale.",
-                code="unsupported",
-            )
-        pixels = _grey(image, name, bits, depth)
-    if white_is_zero and image.mode.startswith("I;16"):
-        pixels = np.float32(1) - pixels  # TIFF 6.0 p. 37; Pillow inverts 1- and 8-bit samples itself, not 16-bit
-    return Plane(pixels, bits, {})
+        if header.bits > 8 and not image.mode.startswith("I;16"):
+            raise tiff.unsupported_samples(name, header.bits)
+        pixels, facts = _grey(image, name, header.bits, depth)
+    if header.inverted:
+        pixels = np.float32(1) - pixels  # TIFF 6.0 p. 37; Pillow inverts samples of 1 to 8 bits itself
+    return Plane(pixels, header.bits, facts)
 
 
-def _grey(image: Image.Image, name: str, bits: int, depth: int | None) -> NDArray[np.float32]:
-    """Return [H, W] float32 in 0..1: luma of colour (`plane.luma`), over black where the image is transparent."""
+def _grey(image: Image.Image, name: str, bits: int, depth: int | None) -> tuple[NDArray[np.float32], Metadata]:
+    """Return [H, W] float32 in 0..1, and facts about the samples.
+
+    Colour becomes its luma (`plane.luma`); where the image is transparent, it lies over black.
+    """
     mode, transparent = image.mode, image.info.get("transparency")
     if mode.startswith("I;16"):
         return _grey16(np.asarray(image), name, bits, depth, transparent)
@@ -114,15 +135,19 @@ def _grey(image: Image.Image, name: str, bits: int, depth: int | None) -> NDArra
     elif isinstance(transparent, int):
         # Pillow widens 2- and 4-bit grey to 8 bits, but not the one transparent grey that belongs to it.
         pixels[values == (transparent * 255 // (2**bits - 1) if mode == "L" else transparent)] = 0
-    return pixels
+    return pixels, {}
 
 
 def _grey16(
     values: NDArray[np.uint16], name: str, bits: int, depth: int | None, transparent: object
-) -> NDArray[np.float32]:
-    """Return [H, W] float32 in 0..1 of samples of 9 to 16 bits; white is the highest value of the depth."""
-    white = 2 ** (depth or bits) - 1
-    if depth is not None and (brightest := int(values.max())) > white:
+) -> tuple[NDArray[np.float32], Metadata]:
+    """Return [H, W] float32 in 0..1 of samples of 9 to 16 bits, and facts about them.
+
+    White is the highest value of the depth. Where none is declared, a largest value of at most 12 bits is a fact to
+    report: a detector's 12 bits are often saved in 16, and such a picture is nearly black.
+    """
+    white, brightest = 2 ** (depth or bits) - 1, int(values.max())
+    if depth is not None and brightest > white:
         raise ImageError(
             name,
             f"holds the value {brightest}, above {white}, white at the declared depth of {depth} bits.",
@@ -131,12 +156,5 @@ def _grey16(
     pixels = np.divide(values, np.float32(white), dtype=np.float32)
     if isinstance(transparent, int):
         pixels[values == transparent] = 0
-    return pixels
-
-
-def _exif_turn(image: Image.Image) -> Turn:
-    """Return the turn that Exif asks for, or XMP in its place."""
-    if _EXIF_KEYS.isdisjoint(image.info):
-        return Turn()
-    with suppress_warnings():
-        return _EXIF_TURNS.get(image.getexif().get(274, 1), Turn())
+    dim = depth is None and bits == 16 and brightest <= _TWELVE_BITS
+    return pixels, {"largest_value": brightest} if dim else {}
