@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.errors import ImageError, ManifestError
-from pneumoscope.core.labels import VIEWS
 from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.grouping import group_names
 from pneumoscope.data.image_scan import Progress, ScannedImage, scan_images, silent
@@ -20,6 +19,7 @@ from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import draw_masks
 from pneumoscope.data.similarity import Pair, find_near_duplicates
 from pneumoscope.data.source import DroppedFile, ImportOptions, Listing, Row, Source
+from pneumoscope.data.source_table import view_of_tag
 
 if TYPE_CHECKING:
     import numpy as np
@@ -164,7 +164,7 @@ def _manifest_row(source: str, row: Row, picture: ScannedImage) -> dict[str, Any
     """Combine the facts of the source and of the file; where both state one, the source's table wins."""
     file_facts = picture.facts
     values = {name: getattr(row, name) for name in Row.__slots__}
-    values["view"] = row.view or (file_facts.get("view") if file_facts.get("view") in VIEWS else None)
+    values["view"] = row.view or view_of_tag(file_facts.get("view"))
     values["sex"] = row.sex or (file_facts.get("sex") if file_facts.get("sex") in ("M", "F") else None)
     values["age"] = row.age if row.age is not None else file_facts.get("age")
     measured = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}

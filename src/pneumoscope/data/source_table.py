@@ -33,6 +33,7 @@ VIEW_TERMS: Mapping[str, str] = MappingProxyType(
         "Lateral": "L",
     }
 )
+_VIEWS_BY_TAG: Mapping[str, str] = {**{term.upper(): view for term, view in VIEW_TERMS.items()}, "RL": "L"}
 SEX_TERMS: Mapping[str, str] = MappingProxyType(
     {"M": "M", "F": "F", "Male": "M", "Female": "F", "male": "M", "female": "F", "m": "M", "f": "F"}
 )
@@ -71,6 +72,14 @@ def require_column(table: pd.DataFrame, name: str, thing: str, path: Path) -> st
 def cell_text(cell: str) -> str | None:
     """Return a cell's text, or None if the value is unknown."""
     return None if cell.strip() in UNKNOWN else cell.strip()
+
+
+def view_of_tag(term: object) -> str | None:
+    """Return the view that DICOM's ViewPosition means, in letters of any case; None if it is empty or unknown.
+
+    These are the defined terms of PS3.3 C.8.1.2 and C.8.11.5, and those of ``VIEW_TERMS``.
+    """
+    return _VIEWS_BY_TAG.get(str(term or "").strip().upper())
 
 
 def map_term(cell: str, terms: Mapping[str, str], where: str) -> str | None:

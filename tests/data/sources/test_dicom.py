@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pydicom
 import pytest
 from pydicom.dataset import FileDataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
@@ -128,6 +129,17 @@ def test_options_import_more_views_modalities_and_body_parts(tmp_path: Path, mak
     assert [row.image for row in film.rows] == ["film"]
     with pytest.raises(UsageError, match="`modalities='CT'`: is not one of projection radiographs"):
         _scan(tmp_path, table, modalities=("CT",))
+
+
+@pytest.mark.parametrize(
+    ("stated", "view"),
+    [("AP SUPINE", "AP Supine"), ("AP ERECT", "AP"), ("AP SEMI ERECT", "AP"), ("PA", "PA"), ("Ap Supine", "AP Supine")],
+)
+def test_a_view_term_of_our_table_matches_in_any_case(tmp_path: Path, make: Make, stated: str, view: str) -> None:
+    """Our table has "AP Supine"; a data set's code strings are in capitals (PS3.5 6.2)."""
+    with pydicom.config.disable_value_validation():
+        make("a", "1.2.1", ViewPosition=stated)
+    assert [row.view for row in _scan(tmp_path, _labels(tmp_path, "1.2.1,normal")).rows] == [view]
 
 
 def test_a_repeated_instance_is_an_error_that_names_both(tmp_path: Path, make: Make) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from pneumoscope.core.errors import ImageError, LabelError, ManifestError, Missi
 from pneumoscope.core.labels import LABELS, check_label
 from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
-from pneumoscope.data.source_table import VIEW_TERMS, read_table, require_column
+from pneumoscope.data.source_table import read_table, require_column, view_of_tag
 from pneumoscope.imaging.dicom.tags import Tags, metadata
 from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link
 from pneumoscope.imaging.plane import suppress_warnings
@@ -208,13 +208,9 @@ def _why_dropped(header: Header, modalities: tuple[str, ...], options: ImportOpt
         return f"body part {header.body_part!r}, not known as the chest"
     if not header.uid:
         return "it has no SOPInstanceUID"
-    if header.view and _VIEWS.get(header.view) not in {"PA", "AP", "AP Supine", *options.views}:
+    if header.view and view_of_tag(header.view) not in {"PA", "AP", "AP Supine", *options.views}:
         return f"view {header.view!r}, not frontal"
     return None
-
-
-_VIEWS: Mapping[str, str] = {**VIEW_TERMS, "RL": "L"}
-"""Defined terms of ViewPosition (C.8.1.2 and C.8.11.5), and those of ``table.VIEW_TERMS``."""
 
 
 def _row(header: Header, term: str, label: str, key: bytes, options: ImportOptions) -> Row:
@@ -225,7 +221,7 @@ def _row(header: Header, term: str, label: str, key: bytes, options: ImportOptio
         raw_label=term,
         patient_id=make_pseudonym(key, "patient", header.patient),
         study_id=make_pseudonym(key, "study", header.study),
-        view=_VIEWS[header.view] if header.view else None,
+        view=view_of_tag(header.view),
         license=options.license,
         label_provenance=options.provenance or f"column {options.columns.get('label', 'label')!r} of {table}",
     )

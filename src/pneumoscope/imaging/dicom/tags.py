@@ -11,6 +11,7 @@ from collections.abc import MutableSequence
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.errors import ImageError
+from pneumoscope.core.labels import VIEWS
 from pneumoscope.imaging.plane import Metadata
 
 if TYPE_CHECKING:
@@ -32,6 +33,9 @@ _VIEW_CODES = {
     "R-10232": "RL",
     "399067008": "LATERAL",
 }
+
+# A data set's text is compared in capitals; our own terms are of mixed case, and some writers use an underscore.
+_VIEW_TERMS = {term.upper().replace(" ", blank): term for term in VIEWS for blank in (" ", "_")}
 
 _DESCRIPTIONS = (
     "StudyDescription", "SeriesDescription", "ProtocolName", "RequestedProcedureDescription",
@@ -121,9 +125,10 @@ def metadata(tags: Tags, *, swapped: bool) -> Metadata:
         swapped: Rows and columns were exchanged to bring the image upright; the spacings follow.
     """
     row, column, kind = _calibrated_spacing(tags)
+    height, width = _aspect(tags) if kind is None else (None, None)
     codes = [_VIEW_CODES.get(code.text("CodeValue"), "") for code in tags.items("ViewCodeSequence")]
     return {
-        "view": tags.text("ViewPosition") or next(filter(None, codes), None),
+        "view": _VIEW_TERMS.get(view := tags.text("ViewPosition"), view) or next(filter(None, codes), None),
         "modality": tags.text("Modality") or None,
         "body_part": tags.text("BodyPartExamined") or None,
         "laterality": tags.text("ImageLaterality") or tags.text("Laterality") or None,
@@ -134,6 +139,8 @@ def metadata(tags: Tags, *, swapped: bool) -> Metadata:
         "pixel_spacing_row": column if swapped else row,
         "pixel_spacing_col": row if swapped else column,
         "pixel_spacing_kind": kind,
+        "pixel_aspect_row": width if swapped else height,
+        "pixel_aspect_col": height if swapped else width,
         "portable": _is_portable(tags) or None,
         "photometric_interpretation": tags.text("PhotometricInterpretation") or None,
         "presentation_lut_shape": tags.text("PresentationLUTShape") or None,
@@ -154,6 +161,12 @@ def _calibrated_spacing(tags: Tags) -> tuple[float | None, float | None, str | N
         math.isclose(a, b, rel_tol=1e-3) for a, b in zip(patient, detector, strict=True)
     )
     return (*patient, "detector" if same and not declared else "patient")
+
+
+def _aspect(tags: Tags) -> tuple[float, float] | tuple[None, None]:
+    """Return height and width of a pixel in any unit (C.7.6.3.1.7), or None: both positive, and not the same."""
+    height, width = _spacing(tags, "PixelAspectRatio") or (1.0, 1.0)
+    return (height, width) if height != width else (None, None)
 
 
 def _is_portable(tags: Tags) -> bool:
