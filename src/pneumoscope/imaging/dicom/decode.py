@@ -8,23 +8,16 @@ facts. Sections are those of the DICOM standard, PS3.3 unless stated otherwise.
 
 from __future__ import annotations
 
-import zlib
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.core.errors import ImageError, MissingExtraError
-from pneumoscope.imaging.dicom.codestream import check_stream
 from pneumoscope.imaging.dicom.display import Display, Lut, Rescale, Window
+from pneumoscope.imaging.dicom.file import AGAIN, DicomFile, parse
+from pneumoscope.imaging.dicom.stored_values import Shape, read_stored_values
 from pneumoscope.imaging.dicom.tags import Tags, metadata
 from pneumoscope.imaging.plane import Plane, Turn, check_one_frame, check_size, luma, make_upright, suppress_warnings
 
-if TYPE_CHECKING:
-    from pydicom import Dataset
-
-_AGAIN = "Export it again from its source."
 _RADIOGRAPH = "Give a plain radiograph (modality CR or DX)."
 
 # Defined terms of Modality (C.7.3.1.1.1) under which projection radiographs travel. OT, HC, XC and SC say nothing
@@ -35,19 +28,6 @@ _STORAGE = "1.2.840.10008.5.1.4.1.1."
 _CLASSES = frozenset(_STORAGE + end for end in ("1", "1.1", "1.2", "1.3", "7", "7.1", "7.2", "7.3", "7.4"))
 _FOR_PROCESSING = frozenset(_STORAGE + end for end in ("1.1.1", "1.2.1", "1.3.1"))
 _COLOURS = frozenset({"RGB", "YBR_FULL", "YBR_FULL_422", "YBR_PARTIAL_420", "YBR_ICT", "YBR_RCT"})
-_DEFLATED = b"1.2.840.10008.1.2.1.99"
-
-
-class Shape(NamedTuple):
-    """The Image Pixel module (C.7.6.3) of a readable file."""
-
-    rows: int
-    columns: int
-    samples: int
-    allocated: int
-    bits: int
-    signed: bool
-    photometric: str
 
 
 def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
@@ -60,46 +40,27 @@ def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
         max_bytes: Largest size to which a deflated file may inflate.
     """
     try:
-        import pydicom
+        import pydicom  # noqa: F401
     except ImportError as error:
         raise MissingExtraError("reading DICOM files", "dicom") from error
-    _check_inflated_size(data, name, max_bytes)
     with suppress_warnings():
-        dataset = pydicom.dcmread(BytesIO(data))
-        tags = Tags(dataset, name)
-        _check_kind(tags)
+        file = parse(data, name, max_bytes)
+        tags = file.tags
+        _check_kind(file)
         shape = _read_shape(tags, max_pixels)
         turn = _read_turn(tags)
-        facts = metadata(tags, swapped=turn.swap)
+        facts = dict(metadata(tags, swapped=turn.swap))
         display = _read_display(tags, shape) if shape.samples == 1 else None
-        stored, exact = _read_stored_values(dataset, tags, shape)
-    pixels = _apply_display(stored, display, exact=exact) if display else _grey_of_colour(stored, shape)
+        if display and (lut := display.output) and lut.used_bits != lut.bits:
+            facts["lut_bits"], facts["lut_bits_declared"] = lut.used_bits, lut.bits
+        stored, exact = read_stored_values(file, shape)
+    pixels = _apply_display(stored, display, exact=exact) if display else _grey_of_colour(stored, shape, exact=exact)
     return Plane(make_upright(pixels, turn), shape.bits, facts)
 
 
-def _check_inflated_size(data: bytes, name: str, max_bytes: int) -> None:
-    """Refuse a deflated file (PS3.5 A.5) that would inflate beyond the limit; pydicom inflates it whole."""
-    at, syntax = 132, b""
-    while data[at : at + 2] == b"\x02\x00":  # file meta information: group 0002, explicit VR little endian (PS3.10 7.1)
-        long = data[at + 4 : at + 6] in (b"OB", b"OW", b"UN", b"UT", b"SQ")
-        start = at + (12 if long else 8)
-        length = int.from_bytes(data[at + 8 : start] if long else data[at + 6 : start], "little")
-        if data[at + 2 : at + 4] == b"\x10\x00":
-            syntax = data[start : start + length].rstrip(b"\x00 ")
-        at = start + length
-    if syntax != _DEFLATED:
-        return
-    inflater, size, coded = zlib.decompressobj(-zlib.MAX_WBITS), 0, BytesIO(data[at:])
-    while (piece := inflater.unconsumed_tail or coded.read(2**16)) and not inflater.eof:
-        size += len(inflater.decompress(piece, 2**20))
-        if size > max_bytes:
-            limit = max_bytes // 2**20
-            problem = f"inflates to more than {limit} MiB."
-            raise ImageError(name, problem, _RADIOGRAPH, code="too-large", values={"limit_mib": limit})
-
-
-def _check_kind(tags: Tags) -> None:
+def _check_kind(file: DicomFile) -> None:
     """Refuse every object but one projection radiograph that is meant for display."""
+    tags = file.tags
     modality, sop_class = tags.text("Modality"), tags.text("SOPClassUID")
     if modality not in _MODALITIES:
         problem = f"is {modality[:16]}: not a projection radiograph."
@@ -112,15 +73,17 @@ def _check_kind(tags: Tags) -> None:
             "Give the FOR PRESENTATION image of the same exposure.",
             code="not-a-radiograph",
         )
-    if "PixelData" not in tags.dataset:
+    if file.truncated:
+        raise ImageError(tags.name, "is a truncated DICOM file: it ends before its pixel data.", AGAIN, code="damaged")
+    if file.pixels_at is None:
         raise ImageError(tags.name, "is a DICOM file without pixel data.", _RADIOGRAPH, code="not-a-radiograph")
     if sop_class.startswith(_STORAGE) and sop_class not in _CLASSES:
         from pydicom.uid import UID
 
         problem = f"is {UID(sop_class).name}: not a projection radiograph."
         raise tags.wrong("SOPClassUID", problem, _RADIOGRAPH, code="not-a-radiograph")
-    frames = tags.integer("NumberOfFrames")
-    check_one_frame(tags.name, 1 if frames is None else frames)
+    # This number is the authority, not an offset table. Some writers give 0 to a single frame (C.7.6.6.1.1).
+    check_one_frame(tags.name, tags.integer("NumberOfFrames") or 1)
     if tags.values("SharedFunctionalGroupsSequence") or tags.values("PerFrameFunctionalGroupsSequence"):
         raise ImageError(tags.name, "is an enhanced multi-frame object.", _RADIOGRAPH, code="frames")
 
@@ -157,61 +120,13 @@ def _read_shape(tags: Tags, max_pixels: int) -> Shape:
     return shape
 
 
-def _read_stored_values(dataset: Dataset, tags: Tags, shape: Shape) -> tuple[NDArray[np.integer], bool]:
-    """Return the stored values, [H, W] or [H, W, 3], and whether their bits are exactly those in the file."""
-    from pydicom.encaps import get_frame, parse_basic_offsets
-    from pydicom.pixels.decoders.base import get_decoder
-    from pydicom.pixels.utils import get_expected_length
-    from pydicom.uid import RLELossless
-
-    syntax = dataset.file_meta.get("TransferSyntaxUID")
-    if not syntax:
-        raise tags.wrong("TransferSyntaxUID", "is missing, so that the coding of the pixels is unknown.")
-    try:
-        decoder = get_decoder(syntax)
-    except NotImplementedError as error:
-        problem = f"is {syntax.name}, which is not supported."
-        raise tags.wrong("TransferSyntaxUID", problem, _AGAIN, code="unsupported") from error
-    if not decoder.is_available:
-        raise ImageError(
-            tags.name,
-            f"is compressed as {syntax.name}, and no decoder for it is installed "
-            f"({'; '.join(decoder.missing_dependencies)}).",
-            "Install them with: pip install 'pneumoscope[dicom]'",
-            code="unsupported",
-        )
-    if syntax.is_encapsulated:
-        check_one_frame(tags.name, max(1, len(parse_basic_offsets(dataset.PixelData))))
-        if syntax != RLELossless:
-            frame = get_frame(dataset.PixelData, 0, number_of_frames=1)
-            check_stream(frame, tags.name, shape.columns, shape.rows)
-    else:
-        # One byte of padding is the rule (PS3.5 8.1.1), some more is harmless; a row more means wrong Columns or Rows.
-        expected, length = get_expected_length(dataset), len(dataset.PixelData)
-        if not expected <= length < expected + max(2, expected // shape.rows):
-            raise tags.wrong("PixelData", f"has {length:,} bytes; the declared size needs {expected:,}.", _AGAIN)
-    # pylibjpeg-rle panics on damaged data, which no `except Exception` holds; pydicom's own decoder raises.
-    plugin = "pydicom" if syntax == RLELossless else ""
-    exact = bool(not syntax.is_encapsulated or syntax == RLELossless)
-    # Unused bits are taken off in `_apply_display`; only a sign that a decompressor lost has to be put back by pydicom.
-    options: Any = {"decoding_plugin": plugin, "correct_unused_bits": shape.signed and not exact}
-    try:
-        stored, properties = decoder.as_array(dataset, index=0, **options)
-    except Exception as error:
-        raise ImageError(tags.name, f"holds damaged pixel data ({syntax.name}).", _AGAIN, code="damaged") from error
-    if shape.samples == 3 and properties["photometric_interpretation"] != "RGB":
-        problem = "cannot be converted to RGB."
-        raise tags.wrong("PhotometricInterpretation", problem, "Export it as greyscale.", code="unsupported")
-    return stored, exact
-
-
 def _read_display(tags: Tags, shape: Shape) -> Display:
     """Return the greyscale chain (PS3.4 N.2) that the file declares."""
     lut_shape = tags.text("PresentationLUTShape")
     if lut_shape not in ("", "IDENTITY", "INVERSE"):
         problem = f"is {lut_shape[:16]}; IDENTITY and INVERSE are read."
         raise tags.wrong("PresentationLUTShape", problem, code="unsupported")
-    modality = _read_modality(tags)
+    modality = _read_modality(tags, signed=shape.signed)
     raw = Display(shape.bits, shape.signed)
     ends = np.array([raw.lowest, raw.lowest + 2**shape.bits - 1], np.float64)
     negative = float((modality(ends) if modality else ends).min()) < 0
@@ -227,10 +142,11 @@ def _read_display(tags: Tags, shape: Shape) -> Display:
     )
 
 
-def _read_modality(tags: Tags) -> Lut | Rescale | None:
+def _read_modality(tags: Tags, *, signed: bool) -> Lut | Rescale | None:
     """Return the modality transformation (C.11.1), or None."""
     for item in tags.items("ModalityLUTSequence"):
-        return _read_lut(item, negative=False)
+        # The sign of its first input follows PixelRepresentation, whatever VR the file gives it (C.11.1.1).
+        return _read_lut(item, negative=signed)
     slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
     if slope is None and intercept is None:
         return None
@@ -263,9 +179,10 @@ def _read_lut(item: Tags, *, negative: bool) -> Lut:
     descriptor = item.numbers("LUTDescriptor")
     if len(descriptor) != 3 or not 1 <= descriptor[2] <= 16:
         raise item.wrong("LUTDescriptor", "is not (entries, first input, 1 to 16 bits).")
-    count, first, bits = int(descriptor[0]) % 2**16 or 2**16, int(descriptor[1]), int(descriptor[2])
+    count, first, bits = int(descriptor[0]) % 2**16 or 2**16, int(descriptor[1]) % 2**16, int(descriptor[2])
+    # 16 bits with or without a sign: a wrong VR (or none, in implicit VR) must not decide, but what the inputs can be.
     if negative and first >= 2**15:
-        first -= 2**16  # signed, but read as unsigned where the file leaves the type open (implicit VR)
+        first -= 2**16
     data = item.values("LUTData")
     if len(data) == 1 and isinstance(data[0], bytes):
         order = "<" if item.dataset.original_encoding[1] else ">"
@@ -318,10 +235,10 @@ def _apply_display(stored: NDArray[np.integer], display: Display, *, exact: bool
     return pixels
 
 
-def _grey_of_colour(stored: NDArray[np.integer], shape: Shape) -> NDArray[np.float32]:
+def _grey_of_colour(stored: NDArray[np.integer], shape: Shape, *, exact: bool) -> NDArray[np.float32]:
     """Return [H, W] float32 in 0..1 of [H, W, 3] unsigned colours, by luma."""
     white = 2**shape.bits - 1
-    grey = luma(*np.moveaxis(np.minimum(stored, white), -1, 0))
+    grey = luma(*np.moveaxis(stored & white if exact else np.minimum(stored, white), -1, 0))
     return np.divide(grey, np.float32(white), dtype=np.float32)
 
 

@@ -36,9 +36,19 @@ class Lut:
         outputs: Values = self.entries[index.astype(np.int64)].astype(np.float64)
         return outputs
 
+    @property
+    def used_bits(self) -> int:
+        """Depth of the output range that is displayed.
+
+        It is the declared one (PS3.3 C.11.2.1.1), except where the entries fill less than an eighth of it: writers that
+        declare 16 bits for a table of 12 are common. Viewers take the depth from such a table.
+        """
+        highest = int(self.entries.max())
+        return highest.bit_length() if 0 < highest < 2**self.bits // 8 else self.bits
+
     def unit(self, values: Values) -> Values:
-        """Return the entries as a share of the output range, 0 to 1."""
-        return np.asarray(self(values) / (2**self.bits - 1))
+        """Return the entries as a share of the displayed output range, 0 to 1."""
+        return np.asarray(self(values) / (2**self.used_bits - 1))
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +105,12 @@ class Display:
     padding: tuple[int, int] | None = None
 
     @property
+    def output(self) -> Lut | None:
+        """The table whose outputs are displayed, or None."""
+        last = self.voi or self.modality
+        return last if isinstance(last, Lut) else None
+
+    @property
     def lowest(self) -> int:
         """Lowest value that can be stored."""
         return -(2 ** (self.bits - 1)) if self.signed else 0
@@ -106,7 +122,7 @@ class Display:
         if self.voi:
             grey = self.voi.unit(values)
         elif isinstance(self.modality, Lut):
-            grey = values / (2**self.modality.bits - 1)
+            grey = self.modality.unit(stored)
         else:
             # Without a window the range of BitsStored counts, not that of this image: a grey is not to depend on what
             # else is in the picture. A negative slope puts the lowest value at the other end.

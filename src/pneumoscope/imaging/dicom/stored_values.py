@@ -1,0 +1,167 @@
+"""Read the stored values of a DICOM file: native samples, or a compressed frame that pydicom's plug-ins decompress.
+
+Sections are those of PS3.3 unless stated otherwise.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.core.errors import ImageError
+from pneumoscope.imaging.dicom.codestream import check_stream, is_lossless_jpeg_ls, join_stream, rle_is_short, truncated
+from pneumoscope.imaging.dicom.file import AGAIN, DicomFile, read_pixel_element
+
+if TYPE_CHECKING:
+    from pydicom.pixels.decoders.base import Decoder
+
+    from pneumoscope.imaging.dicom.tags import Tags
+
+
+class Shape(NamedTuple):
+    """The Image Pixel module (C.7.6.3) of a readable file."""
+
+    rows: int
+    columns: int
+    samples: int
+    allocated: int
+    bits: int
+    signed: bool
+    photometric: str
+
+
+def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.integer], bool]:
+    """Return the stored values of a file.
+
+    Args:
+        file: The file, which has pixel data.
+        shape: Its Image Pixel module.
+
+    Returns:
+        [H, W] or [H, W, 3] integers, and whether their bits are exactly those that the file's writer stored. Then the
+        bits above BitsStored are no part of a value (PS3.5 8.1.1). A lossy stream may overshoot the range instead.
+
+    Raises:
+        ImageError: The pixel data is truncated, damaged or in an unsupported coding.
+    """
+    decoder = _find_decoder(file)
+    element = read_pixel_element(file)
+    frame, exact = b"", True
+    if element.encapsulated:
+        frame = join_stream(element.fragments)
+        exact = _is_exact(file, frame, shape)
+        if not _is_rle(file):
+            check_stream(frame, file.tags.name, shape.columns, shape.rows, complete=element.complete)
+        if not frame:
+            raise truncated(file.tags.name)
+    else:
+        _check_length(file, len(element.native), shape)
+    _put_pixels(file, frame or bytes(element.native), encapsulated=element.encapsulated)
+    # pylibjpeg-rle panics on damaged data, which no `except Exception` holds; pydicom's own decoder raises.
+    plugin = "pydicom" if _is_rle(file) else ""
+    # Unused bits are taken off by the caller; only a sign that a lossy stream lost has to be put back by pydicom.
+    options: Any = {"decoding_plugin": plugin, "correct_unused_bits": shape.signed and not exact}
+    try:
+        stored, properties = decoder.as_array(file.tags.dataset, index=0, **options)
+    except Exception as error:
+        segment = shape.rows * shape.columns
+        if element.encapsulated and (not element.complete or (_is_rle(file) and rle_is_short(frame, segment))):
+            raise truncated(file.tags.name) from error
+        problem = f"holds damaged pixel data ({file.syntax.name})."
+        raise ImageError(file.tags.name, problem, AGAIN, code="damaged") from error
+    if shape.samples == 3 and properties["photometric_interpretation"] != "RGB":
+        problem = "cannot be converted to RGB."
+        raise file.tags.wrong("PhotometricInterpretation", problem, "Export it as greyscale.", code="unsupported")
+    return stored, exact
+
+
+def _find_decoder(file: DicomFile) -> Decoder:
+    from pydicom.pixels.decoders.base import get_decoder
+
+    syntax = file.syntax
+    if not syntax:
+        raise file.tags.wrong("TransferSyntaxUID", "is missing, so that the coding of the pixels is unknown.")
+    try:
+        decoder = get_decoder(syntax)
+    except NotImplementedError as error:
+        problem = f"is {syntax.name}, which is not supported."
+        raise file.tags.wrong("TransferSyntaxUID", problem, AGAIN, code="unsupported") from error
+    if not decoder.is_available:
+        raise ImageError(
+            file.tags.name,
+            f"is compressed as {syntax.name}, and no decoder for it is installed "
+            f"({'; '.join(decoder.missing_dependencies)}).",
+            "Install them with: pip install 'pneumoscope[dicom]'",
+            code="unsupported",
+        )
+    return decoder
+
+
+def _is_rle(file: DicomFile) -> bool:
+    from pydicom.uid import RLELossless
+
+    return bool(file.syntax == RLELossless)
+
+
+def _is_exact(file: DicomFile, frame: bytes, shape: Shape) -> bool:
+    """Return whether the decompressed bits are those that the writer stored.
+
+    They are in a lossless transfer syntax and in a JPEG-LS stream with an error of 0. A lossy stream whose file
+    declares an overlay plane in the unused bits (C.9.2) is treated alike: such bits are no overshoot.
+    """
+    from pydicom.uid import (
+        HTJ2KLossless,
+        HTJ2KLosslessRPCL,
+        JPEG2000Lossless,
+        JPEGLossless,
+        JPEGLosslessSV1,
+        JPEGLSLossless,
+        JPEGLSTransferSyntaxes,
+    )
+
+    lossless = (JPEGLossless, JPEGLosslessSV1, JPEGLSLossless, JPEG2000Lossless, HTJ2KLossless, HTJ2KLosslessRPCL)
+    if file.syntax in lossless or _is_rle(file):
+        return True
+    if file.syntax in JPEGLSTransferSyntaxes and is_lossless_jpeg_ls(frame):
+        return True
+    return any(position >= shape.bits for position in _overlay_positions(file.tags))
+
+
+def _overlay_positions(tags: Tags) -> list[int]:
+    """Return OverlayBitPosition (60xx,0102) of each overlay plane that lies in the pixel data."""
+    positions = []
+    for group in range(0x6000, 0x6020, 2):
+        element = tags.dataset.get((group, 0x0102))
+        if element is not None and isinstance(element.value, int):
+            positions.append(element.value)
+    return positions
+
+
+def _check_length(file: DicomFile, length: int, shape: Shape) -> None:
+    """Refuse native samples that are fewer or more than the declared size."""
+    from pydicom.pixels.utils import get_expected_length
+
+    file.tags.dataset.pop("NumberOfFrames", None)
+    expected = get_expected_length(file.tags.dataset)
+    # One byte of padding is the rule (PS3.5 8.1.1), some more is harmless; a row more means wrong Columns or Rows.
+    if not expected <= length < expected + max(2, expected // shape.rows):
+        problem = f"has {length:,} bytes; the declared size needs {expected:,}."
+        if length < expected:
+            problem = f"is truncated: it {problem}"
+        raise file.tags.wrong("PixelData", problem, AGAIN)
+
+
+def _put_pixels(file: DicomFile, value: bytes, *, encapsulated: bool) -> None:
+    """Give the data set what pydicom's decoder takes: one frame, without any offset table of the file."""
+    from pydicom.dataset import FileMetaDataset
+    from pydicom.encaps import encapsulate
+
+    dataset = file.tags.dataset
+    for keyword in ("NumberOfFrames", "ExtendedOffsetTable", "ExtendedOffsetTableLengths"):
+        dataset.pop(keyword, None)
+    dataset.file_meta = FileMetaDataset()
+    dataset.file_meta.TransferSyntaxUID = file.syntax
+    dataset.add_new("PixelData", "OB" if encapsulated else "OW", encapsulate([value]) if encapsulated else value)
+    dataset["PixelData"].is_undefined_length = encapsulated

@@ -1,0 +1,153 @@
+"""Look-up tables whose descriptors are written wrongly, pixel shapes and view terms, against dcmtk."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from authorities import render_with_dcmtk
+from pneumoscope.imaging.golden_files import encode, make
+from pneumoscope.imaging.golden_files.encode import dicom
+from pneumoscope.imaging.read import decode
+
+pydicom = pytest.importorskip("pydicom")
+P12 = make.pattern(12)
+
+
+def lut(count: int, first: int, bits: int, entries: NDArray[np.int64], vr: str) -> Any:
+    """Return a table whose first input is written in the VR ``vr``, whatever its sign."""
+    item = pydicom.Dataset()
+    packed = struct.pack("<3H", count % 2**16, first % 2**16, bits)
+    item.LUTDescriptor = list(struct.unpack("<3h" if vr == "SS" else "<3H", packed))
+    item["LUTDescriptor"].VR = vr
+    item.add_new("LUTData", "US", entries.tolist())
+    return item
+
+
+@pytest.mark.parametrize("vr", ["US", "SS"])
+@pytest.mark.parametrize(
+    ("signed", "first"),
+    [(True, -2048), (True, -1000), (True, 100), (False, 0), (False, 40_000), (False, 33_000)],
+)
+def test_the_sign_of_a_modality_table_follows_the_pixels(signed: bool, first: int, vr: str, tmp_path: Path) -> None:
+    """The first input is signed if PixelRepresentation is 1, whatever the VR of the descriptor is (C.11.1.1)."""
+    bits = 12 if signed else 16
+    values = P12 - 2048 if signed else make.pattern(16)
+    entries = (np.arange(2500) * 26) % 2**16
+    tags = {"PixelRepresentation": int(signed), "ModalityLUTSequence": [lut(2500, first, 16, entries, vr)]}
+    expected = entries[np.clip(values - first, 0, 2499)] / 65535
+    for syntax in (encode.EXPLICIT, encode.IMPLICIT, encode.BIG):
+        data = dicom(values, bits, tags, syntax=syntax)
+        np.testing.assert_allclose(decode(data, "x").pixels, expected, atol=1e-6)
+    (tmp_path / "x.dcm").write_bytes(data)
+    # dcmtk renders the range of the table's entries; C.11.1.1 declares 0 to 65,535.
+    rendered = render_with_dcmtk(tmp_path / "x.dcm", "+Ww", "32768", "65536")
+    np.testing.assert_allclose(decode(data, "x").pixels, rendered, atol=1e-4)
+
+
+@pytest.mark.parametrize("vr", ["US", "SS"])
+@pytest.mark.parametrize("first", [-2048, -300, 200])
+def test_the_sign_of_a_voi_table_follows_its_inputs(first: int, vr: str, tmp_path: Path) -> None:
+    entries = np.arange(4096)
+    tags = {"PixelRepresentation": 1, "VOILUTSequence": [lut(4096, first, 12, entries, vr)]}
+    data = dicom(P12 - 2048, 12, tags)
+    expected = np.clip(P12 - 2048 - first, 0, 4095) / 4095
+    np.testing.assert_allclose(decode(data, "x").pixels, expected, atol=1e-6)
+    (tmp_path / "x.dcm").write_bytes(data)
+    np.testing.assert_allclose(expected, render_with_dcmtk(tmp_path / "x.dcm", "+Wl", "1"), atol=1 / 2000)
+
+
+@pytest.mark.parametrize(
+    ("declared", "highest", "used"),
+    [
+        (16, 4095, 12),  # 12 bits in a table that declares 16: common in exports of CR
+        (16, 3000, 12),  # the depth is whole bits: the brightest entry need not be white
+        (16, 1023, 10),
+        (16, 8191, 13),
+        (16, 8192, 16),  # an eighth of 65,536: the declared range
+        (16, 65_535, 16),
+        (12, 4095, 12),
+        (12, 255, 8),
+        (12, 600, 12),
+        (8, 20, 5),
+        (8, 255, 8),
+    ],
+)
+@pytest.mark.parametrize("inverse", [False, True])
+def test_a_voi_table_that_fills_little_of_its_declared_range_sets_its_own(
+    declared: int, highest: int, used: int, inverse: bool, tmp_path: Path
+) -> None:
+    entries = np.arange(4096) * highest // 4095
+    tags: dict[str, Any] = {"VOILUTSequence": [lut(4096, 0, declared, entries, "US")]}
+    if inverse:
+        tags["PhotometricInterpretation"] = "MONOCHROME1"
+    radiograph = decode(dicom(P12, 12, tags), "x")
+    expected = entries[P12] / (2**used - 1)
+    np.testing.assert_allclose(radiograph.pixels, 1 - expected if inverse else expected, atol=1e-6)
+    note = (radiograph.metadata.get("lut_bits"), radiograph.metadata.get("lut_bits_declared"))
+    assert note == ((None, None) if used == declared else (used, declared))
+    (tmp_path / "x.dcm").write_bytes(dicom(P12, 12, tags))
+    if used != declared and used >= 8:  # dcmtk's option for tables whose depth is declared wrongly; it takes 8 at least
+        rendered = render_with_dcmtk(tmp_path / "x.dcm", "+Wl", "1", "+Mv")
+        np.testing.assert_allclose(radiograph.pixels, rendered, atol=1.1 / (2**used - 1))
+
+
+def test_a_table_of_zeros_keeps_its_declared_range() -> None:
+    radiograph = decode(dicom(P12, 12, {"VOILUTSequence": [lut(10, 0, 16, np.zeros(10, int), "US")]}), "x")
+    assert not radiograph.pixels.any()
+    assert "lut_bits" not in radiograph.metadata
+
+
+def test_a_modality_table_without_a_window_sets_its_own_range_too() -> None:
+    tags = {"ModalityLUTSequence": [lut(4096, 0, 16, np.arange(4096), "US")]}
+    radiograph = decode(dicom(P12, 12, tags), "x")
+    np.testing.assert_allclose(radiograph.pixels, P12 / 4095, atol=1e-6)
+    assert radiograph.metadata["lut_bits"] == 12
+
+
+@pytest.mark.parametrize(
+    ("aspect", "shape"),
+    [([2, 1], (2, 1)), ([1, 2], (1, 2)), ([4, 3], (4, 3)), ([1, 1], (None, None)), ([0, 0], (None, None))],
+)
+def test_the_pixel_aspect_ratio_is_height_to_width(
+    aspect: list[int], shape: tuple[float | None, float | None], tmp_path: Path
+) -> None:
+    tags = {"PixelAspectRatio": aspect, "PixelSpacing": None}
+    facts = decode(dicom(P12, 12, tags), "x").metadata
+    assert (facts["pixel_aspect_row"], facts["pixel_aspect_col"]) == shape
+    if shape[0] is None or shape[1] is None:
+        return
+    # dcmtk makes the pixels square when it scales.
+    (tmp_path / "x.dcm").write_bytes(dicom(P12, 12, tags))
+    height, width = render_with_dcmtk(tmp_path / "x.dcm", "+Sxv", "60").shape
+    assert height / width == pytest.approx(24 / 20 * shape[0] / shape[1], rel=0.02)
+
+
+def test_the_pixel_aspect_ratio_follows_a_turned_image_and_yields_to_a_spacing() -> None:
+    turned = {"PixelAspectRatio": [2, 1], "PixelSpacing": None, "PatientOrientation": ["F", "L"]}
+    facts = decode(dicom(P12, 12, turned), "x").metadata
+    assert (facts["pixel_aspect_row"], facts["pixel_aspect_col"]) == (1, 2)
+    facts = decode(dicom(P12, 12, {"PixelAspectRatio": [2, 1]}), "x").metadata  # beside PixelSpacing 0.2\0.1
+    assert facts["pixel_aspect_row"] is None
+
+
+@pytest.mark.parametrize(
+    ("stated", "view"),
+    [
+        ("AP SUPINE", "AP Supine"),
+        ("AP Supine", "AP Supine"),
+        ("ap_supine", "AP Supine"),
+        ("pa", "PA"),
+        ("L", "L"),
+        ("LL", "LL"),
+    ],
+)
+def test_a_view_term_matches_our_table_in_any_case(stated: str, view: str) -> None:
+    with pydicom.config.disable_value_validation():
+        data = dicom(P12, 12, {"ViewPosition": stated})
+    assert decode(data, "x").metadata["view"] == view
