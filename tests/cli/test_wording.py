@@ -25,7 +25,7 @@ PACKAGE = Path(pneumoscope.__file__).parent
         ("Say `again=True` to replace them.", "Say --again to replace them."),
         (argument("part", "tset") + ": is unknown.", "--split tset: is unknown."),
         (argument("roots", {"nih": "DIR"}), "--root nih=DIR"),
-        (argument("mapping", {"Two words": "LABEL"}), "--map 'Two words=LABEL'"),
+        (argument("mapping", {"Two words": "LABEL"}), '--map "Two words=LABEL"'),
         (argument("allow", {"sizes": "..."}), '--allow sizes --because "..."'),
         (argument("allow", "sizes"), "--allow sizes"),
         (argument("columns", {"patient_id": "who"}), "--patient-column who"),

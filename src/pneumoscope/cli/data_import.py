@@ -10,7 +10,11 @@ import typer
 
 from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json
 from pneumoscope.cli.options import AsJson, DropConflicts, pairs, read_secret
+from pneumoscope.core.errors import UsageError
 from pneumoscope.data.source_names import source_names
+
+BAD_IS_ERROR = "error"
+BadValues = Annotated[str, typer.Option(help="null: bad values of this column count as unknown.", metavar="error|null")]
 
 
 def import_(
@@ -56,6 +60,12 @@ def import_(
     key: Annotated[
         Path | None, typer.Option(help="dicom: file with a secret, for patient numbers that fit other imports.")
     ] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help="csv, dicom, ieee8023: encoding of the table.  [default: found]", metavar="NAME")
+    ] = None,
+    bad_ages: BadValues = BAD_IS_ERROR,
+    bad_sexes: BadValues = BAD_IS_ERROR,
+    bad_views: BadValues = BAD_IS_ERROR,
     min_side: Annotated[int, typer.Option(min=0, help="Leave out images whose shorter side is less, in pixels.")] = 0,
     license_text: Annotated[str | None, typer.Option("--license", help="Licence of the images.")] = None,
     provenance: Annotated[str | None, typer.Option(help="How the labels were made.")] = None,
@@ -78,6 +88,10 @@ def import_(
         "sex": sex_column,
         "age": age_column,
     }
+    bad_values = {"age": bad_ages, "sex": bad_sexes, "view": bad_views}
+    for value in bad_values.values():
+        if value not in ("null", BAD_IS_ERROR):
+            raise UsageError(repr(value), "must be error or null.", "Say --bad-ages null.")
     manifest, report = import_data(
         source,
         path,
@@ -94,6 +108,8 @@ def import_(
         modalities=modalities or (),
         body_parts=body_parts or (),
         key=read_secret(key) if key else b"",
+        encoding=encoding,
+        lenient_columns=[column for column, value in bad_values.items() if value == "null"],
         min_side=min_side,
         license=license_text,
         provenance=provenance,

@@ -15,11 +15,12 @@ OPTIONS = {
     name: f"--{name.replace('_', '-')}"
     for name in (
         "again", "allow", "allow_train", "calibration", "columns", "data", "database", "device", "drop_conflicts",
-        "drop_missing", "drop_unmapped", "drop_unreadable", "examples", "finalists", "folds", "grid", "heatmaps",
-        "home", "host", "html", "ignore_other", "images", "key", "label", "margin", "masked", "masks", "metric", "name",
-        "nested", "objective", "out", "output", "part", "per_class", "port", "proxy", "pruner", "ratio", "repeats",
-        "resume", "retention", "sampler", "search", "secret", "seed", "seeds", "shortcut", "side", "size", "source",
-        "source_name", "storage", "target", "tls_certificate", "tls_key", "trials", "workers",
+        "drop_missing", "drop_unmapped", "drop_unreadable", "encoding", "examples", "finalists", "folds", "grid",
+        "heatmaps", "home", "host", "html", "ignore_other", "images", "key", "label", "margin", "masked", "masks",
+        "metric", "name", "nested", "objective", "out", "output", "part", "per_class", "port", "proxy", "pruner",
+        "ratio", "repeats", "resume", "retention", "sampler", "search", "secret", "seed", "seeds", "shortcut",
+        "side", "size", "source", "source_name", "storage", "target", "tls_certificate", "tls_key", "trials",
+        "workers",
     )
 } | {
     "body_parts": "--body-part",
@@ -28,6 +29,7 @@ OPTIONS = {
     "formats": "--format",
     "hosts": "--name",
     "labels": "--label",
+    "lenient_columns": "--bad-ages",
     "mapping": "--map",
     "modalities": "--modality",
     "overwrite": "--force",
@@ -54,6 +56,9 @@ COMMANDS = {
 }
 """Public function -> command."""
 
+BAD_VALUES = {"age": "--bad-ages", "sex": "--bad-sexes", "view": "--bad-views"}
+"""Column -> the option about its bad values."""
+
 _PYTHON = re.compile(r"`(?P<name>[a-z_]+(?:\.[a-z_]+)*)(?:=(?P<value>[^`]*))?`")
 
 
@@ -71,9 +76,18 @@ def _replace(match: re.Match[str]) -> str:
         return " ".join(f'--allow {check} --because "{reason}"' for check, reason in literal_eval(value).items())
     if name == "columns" and value is not None and value.startswith("{"):
         return " ".join(f"--{key.removesuffix('_id')}-column {each}" for key, each in literal_eval(value).items())
+    if name == "lenient_columns":
+        return " ".join(f"{BAD_VALUES.get(column, column)} null" for column in _values(value))
+    if name == "mapping" and value is not None:
+        return " ".join(f"--map {_quote(pair)}" for pair in _values(value))
     if name not in OPTIONS:
         return match[0]
     return " ".join([OPTIONS[name], *map(shlex.quote, _values(value))])
+
+
+def _quote(text: str) -> str:
+    """Return a word in double quotes, which every shell knows; as a POSIX shell needs it where they don't do."""
+    return shlex.quote(text) if any(letter in text for letter in '"$`\\!') else f'"{text}"'
 
 
 def _values(text: str | None) -> list[str]:

@@ -7,6 +7,8 @@ keeps the verbatim term.
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -26,8 +28,19 @@ DISCLAIMER = (
     "A qualified reader must read every image without it first."
 )
 
+_SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015]+")
+
 NO_PATTERN = "No pattern that this model looks for"
 """What a screen says instead of a bare "normal"."""
+
+
+def fold_term(term: str) -> str:
+    """Return a term without what spellings of one word differ in: case, blanks, hyphens, underscores, Unicode form.
+
+    ``Viral_Pneumonia`` and `` viral pneumonia`` are one term. Accents stay: they can change a word.
+    """
+    visible = "".join(letter for letter in unicodedata.normalize("NFKC", term) if unicodedata.category(letter) != "Cf")
+    return _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", visible.casefold())).strip()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +80,10 @@ class LabelSet(Mapping[str, Label]):
         if len(none) > 1:
             raise LabelError(name, f"has {len(none)} labels that mean none of these: {', '.join(none)}.", "Keep one.")
         self._none = none[0] if none else None
+        self._terms: dict[str, str] = {}
+        for identifier, label in self._labels.items():
+            for word in (identifier, *label.names.values(), *label.synonyms):
+                self._terms.setdefault(fold_term(word), identifier)
 
     @classmethod
     @cache
@@ -121,12 +138,13 @@ class LabelSet(Mapping[str, Label]):
         return names.get(language, names["en"])
 
     def find(self, term: str) -> str | None:
-        """Return the label that a term means exactly: identifier, name or synonym, without case and outer blanks."""
-        wanted = term.strip().casefold()
-        for identifier, label in self.items():
-            if wanted in {word.casefold() for word in (identifier, *label.names.values(), *label.synonyms)}:
-                return identifier
-        return None
+        """Return the label that a term means exactly: identifier, name or synonym, compared by `fold_term`."""
+        return self._terms.get(fold_term(term))
+
+    @property
+    def terms(self) -> Mapping[str, str]:
+        """Every identifier, name and synonym, as `fold_term` returns it -> its label."""
+        return self._terms
 
     def check(self, identifier: str, where: str) -> str:
         """Return ``identifier`` if the vocabulary has it.

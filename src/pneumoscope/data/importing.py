@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.errors import ImageError, ManifestError
+from pneumoscope.data.cells import MAX_AGE, CellReader, view_of_tag
 from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.grouping import group_names
 from pneumoscope.data.image_scan import Progress, ScannedImage, scan_images, silent
@@ -19,7 +20,6 @@ from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import draw_masks
 from pneumoscope.data.similarity import Pair, find_near_duplicates
 from pneumoscope.data.source import DroppedFile, ImportOptions, Listing, Row, Source
-from pneumoscope.data.source_table import view_of_tag
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,7 +105,9 @@ def import_source(
         rows, remarks = draw_masks(rows, pictures, listing.outlines, options.masks, f"{name}-masks")
         listing.notes += remarks
     small = np.stack([picture.small for picture in pictures])
-    table_rows = [_manifest_row(name, row, picture) for row, picture in zip(rows, pictures, strict=True)]
+    reader = CellReader(options.lenient_columns)
+    table_rows = [_manifest_row(name, row, picture, reader) for row, picture in zip(rows, pictures, strict=True)]
+    listing.notes += reader.finish()
     manifest, pairs = build_manifest(table_rows, small, roots, (), progress)
     conflicts = find_conflicts(manifest, pairs)
     if drop_conflicts and conflicts.rows:
@@ -160,13 +162,18 @@ def _readable(
     return [row for row, _ in kept], [picture for _, picture in kept]
 
 
-def _manifest_row(source: str, row: Row, picture: ScannedImage) -> dict[str, Any]:
+def _manifest_row(source: str, row: Row, picture: ScannedImage, reader: CellReader) -> dict[str, Any]:
     """Combine the facts of the source and of the file; where both state one, the source's table wins."""
     file_facts = picture.facts
     values = {name: getattr(row, name) for name in Row.__slots__}
     values["view"] = row.view or view_of_tag(file_facts.get("view"))
     values["sex"] = row.sex or (file_facts.get("sex") if file_facts.get("sex") in ("M", "F") else None)
-    values["age"] = row.age if row.age is not None else file_facts.get("age")
+    values["age"], age = row.age, file_facts.get("age")
+    if row.age is None and isinstance(age, int | float):
+        if age <= MAX_AGE:
+            values["age"] = age
+        else:
+            reader.add_bad("age", f"{age:g} years", row.image)
     measured = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
     return {**values, **measured, "source": source}
 

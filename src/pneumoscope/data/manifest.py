@@ -62,6 +62,12 @@ COLUMNS: Mapping[str, str] = {
 _NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int64"}
 _NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
 
+_INSIDE = r"(?!.*(^|[/:])\.\.(/|$))[^\\]+$"
+RELATIVE_PATH = rf"^(?![/\\]|[A-Za-z]:){_INSIDE}"
+"""A regular expression: a path that stays inside its root on every system."""
+
+_ROOTED_PATH = rf"^(?![/\\]|[^/]*:/){_INSIDE}"  # NAME:PATH may name the root; NAME:/x is no path in NAME
+
 GROUP_KINDS = ("patient", "near-duplicate cluster", "image")
 """From the strongest to the weakest basis of intervals."""
 
@@ -327,9 +333,8 @@ def _relative(rooted: bool = False) -> pa.Check:
     """A path that stays inside its root on every system; ``rooted`` ones may name the root, ``NAME:PATH``."""
     import pandera.pandas as pa
 
-    outside = r"[^/]*:/" if rooted else "[A-Za-z]:"  # C:/x, and NAME:/x, which is no path in NAME
     return pa.Check.str_matches(
-        rf"^(?![/\\]|{outside})(?!.*(^|[/:])\.\.(/|$))[^\\]+$",
+        _ROOTED_PATH if rooted else RELATIVE_PATH,
         error="a relative path with forward slashes, without '..'",
     )
 

@@ -6,6 +6,9 @@ and grouping are the same for all sources and happen in ``data/importing.py``.
 
 from __future__ import annotations
 
+import os
+import re
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +16,7 @@ from pathlib import Path
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.labels import VIEWS, check_label
-from pneumoscope.core.registry import suggestion
+from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.polygons import Outlines
 from pneumoscope.imaging.files import is_broken_link
 
@@ -81,6 +84,8 @@ class ImportOptions:
         table: CSV file with the labels, where the images lie in a tree of their own.
         body_parts: Names of the chest beside those that the source knows.
         key: Secret that makes patient numbers unguessable; the same key gives the same numbers.
+        encoding: Encoding of the table; None finds it.
+        lenient_columns: Columns (``age``, ``sex``, ``view``) whose bad values count as unknown, without an error.
     """
 
     source_name: str | None = None
@@ -100,11 +105,13 @@ class ImportOptions:
     table: Path | None = None
     body_parts: tuple[str, ...] = ()
     key: bytes = b""
+    encoding: str | None = None
+    lenient_columns: frozenset[str] = frozenset()
 
 
 _SOME_SOURCES = (
     "mapping", "images", "columns", "drop_unmapped", "drop_missing", "findings", "modalities", "masks", "table",
-    "body_parts", "key",
+    "body_parts", "key", "encoding",
 )  # fmt: skip
 """Fields that not every source accepts."""
 
@@ -147,11 +154,15 @@ class Source:
                 )
         listing = _select(self.scan(path, options), options)
         if not listing.rows:
+            reasons = Counter(dropped.reason for dropped in listing.dropped).most_common(3)
+            why = "".join(f"; {count:,}: {reason}" for reason, count in reasons)
             raise ManifestError(
                 str(path),
-                f"no image of the layout {self.name!r} was found ({len(listing.dropped)} files or rows did not fit).",
+                f"no image of the layout {self.name!r} was found ({len(listing.dropped):,} files or rows did not fit"
+                f"{why}).",
                 "Name the folder that the layout starts in: see docs/guides/data.md.",
             )
+        _check_names(listing)
         return listing
 
 
@@ -168,9 +179,66 @@ def _select(listing: Listing, options: ImportOptions) -> Listing:
     return listing
 
 
-def files_under(folder: Path) -> Iterator[Path]:
-    """Yield every file and every broken link under ``folder``, in the order of their names on every machine."""
-    yield from sorted(path for path in folder.rglob("*") if path.is_file() or is_broken_link(path))
+def _check_names(listing: Listing) -> None:
+    """Refuse names that a manifest cannot hold, before any image is read."""
+    from pneumoscope.data.manifest import RELATIVE_PATH
+
+    bad = [row.image for row in listing.rows if not re.match(RELATIVE_PATH, row.image) or not _is_unicode(row.image)]
+    if bad:
+        raise ManifestError(
+            str(listing.root),
+            f"{len(bad):,} names of files cannot be in a manifest: {several(map(ascii, bad))}.",
+            "Rename them: without a backslash, a colon after the first letter, or letters that are not UTF-8.",
+        )
+
+
+def _is_unicode(name: str) -> bool:
+    """Return whether a name is text: Linux lets a name be any bytes, which Python shows as lone surrogates."""
+    return not any("\ud800" <= letter <= "\udfff" for letter in name)
+
+
+def files_under(folder: Path, listing: Listing | None = None) -> Iterator[Path]:
+    """Yield every file and every broken link under ``folder``, in the order of their names on every machine.
+
+    Hidden folders and links to folders are not entered.
+
+    Args:
+        folder: The folder.
+        listing: Records the folders that are not entered, and what cannot be looked at, as dropped.
+
+    Raises:
+        ManifestError: The folder cannot be listed; without a listing, neither can one inside it.
+    """
+
+    def refuse(name: Path, error: OSError) -> None:
+        if listing is None or name == folder:
+            raise ManifestError(str(name), f"cannot be listed: {error.strerror}.", "Allow reading it.") from error
+        listing.drop(relative_name(name, folder), f"cannot be looked at: {error.strerror}")
+
+    def pass_over(name: Path, reason: str) -> None:
+        if listing is not None:
+            listing.drop(relative_name(name, folder), reason)
+
+    files: list[Path] = []
+    for place, inner, names in os.walk(folder, onerror=lambda error: refuse(Path(error.filename), error)):
+        entered = []
+        for name in sorted(inner):
+            path = Path(place, name)
+            if name.startswith("."):
+                pass_over(path, "hidden folder")
+            elif path.is_symlink():
+                pass_over(path, "a symbolic link to a folder, which is not followed")
+            else:
+                entered.append(name)
+        inner[:] = entered
+        for name in names:
+            path = Path(place, name)
+            try:
+                if path.is_file() or is_broken_link(path):
+                    files.append(path)
+            except OSError as error:
+                refuse(path, error)
+    yield from sorted(files)
 
 
 def relative_name(path: Path, root: Path) -> str:

@@ -1,136 +1,207 @@
-"""Read a source's own table: every cell as text, columns and values by name, errors that name row and value."""
+"""Read a source's own table as spreadsheets write it: every cell as text, rows numbered as the spreadsheet shows them.
+
+A CSV file states neither its encoding nor its separator. Excel writes semicolons where a comma separates decimals, tabs
+for "Unicode text" (UTF-16) and the Windows code page for plain "CSV". Nothing is dropped or moved on the way: a row
+that has more cells than the header is an error, not a shift of its cells by one column.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+import codecs
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
-from typing import TYPE_CHECKING
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.registry import suggestion
-from pneumoscope.data.source import files_under
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-UNKNOWN = frozenset({"", "?", "nan", "NaN", "NA", "N/A", "Unknown", "unknown"})
-"""Cells that mean an unknown value."""
-
-VIEW_TERMS: Mapping[str, str] = MappingProxyType(
-    {
-        "PA": "PA",
-        "AP": "AP",
-        "AP Erect": "AP",
-        "AP erect": "AP",
-        "AP semi erect": "AP",
-        "AP Supine": "AP Supine",
-        "AP_Supine": "AP Supine",
-        "L": "L",
-        "LL": "L",
-        "LATERAL": "L",
-        "Lateral": "L",
-    }
+SEPARATORS = (",", ";", "\t", "|")
+_SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_CODE_PAGE = "cp1252"
+_BYTE_ORDER_MARKS = (  # UTF-32's mark begins with UTF-16's
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_VIEWS_BY_TAG: Mapping[str, str] = {**{term.upper(): view for term, view in VIEW_TERMS.items()}, "RL": "L"}
-SEX_TERMS: Mapping[str, str] = MappingProxyType(
-    {"M": "M", "F": "F", "Male": "M", "Female": "F", "male": "M", "female": "F", "m": "M", "f": "F"}
-)
-_YEARS = {"Y": 1.0, "M": 12.0, "W": 52.1775, "D": 365.25}
+_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .ods and .numbers are ZIP files; .xls is a compound file
+_SHOWN = 1000  # rows named in one error; the rest is counted
+_TRIED_ROWS = 200  # by which the separator is chosen
+csv.field_size_limit(1 << 30)
 
 
-def read_table(path: Path) -> pd.DataFrame:
-    """Return a CSV file, every cell as its verbatim text; row 0 is the line after the header.
+@dataclass(frozen=True)
+class SourceTable:
+    """A source's table.
+
+    Args:
+        path: The file.
+        columns: Names of the header, without outer blanks; empty where it gives a column none.
+        rows: The cells of each row, as many as there are columns. Blank rows are not among them.
+        numbers: The number of each row as a spreadsheet counts: blank rows count, and a header on top is row 1.
+        notes: What had to be decided to read the file.
+    """
+
+    path: Path
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    numbers: tuple[int, ...]
+    notes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def where(self, place: int) -> str:
+        """Return the name of the row at a place (from 0) for a message: ``labels.csv, row 2``."""
+        return f"{self.path.name}, row {self.numbers[place]}"
+
+    def cells(self, name: str, thing: str) -> list[str]:
+        """Return the cells of one column, verbatim. Case and outer blanks of the name don't matter.
+
+        Args:
+            name: The column.
+            thing: What an error calls it.
+
+        Raises:
+            UsageError: The table has no such column, or two of that name.
+        """
+        places = [place for place, column in enumerate(self.columns) if column == name] or [
+            place for place, column in enumerate(self.columns) if column.casefold() == name.strip().casefold()
+        ]
+        if len(places) > 1:
+            raise UsageError(thing, f"{self.path.name} has {len(places)} columns of that name.", "Rename all but one.")
+        if not places:
+            raise UsageError(
+                thing,
+                f"{self.path.name} has no such column.{suggestion(name, self.columns)}",
+                f"Its columns: {', '.join(filter(None, self.columns))}.",
+            )
+        return [row[places[0]] for row in self.rows]
+
+
+def read_table(path: Path, encoding: str | None = None) -> SourceTable:
+    """Read a CSV file with any of the usual separators and encodings.
+
+    Args:
+        path: The file.
+        encoding: Its encoding; None finds it: a byte order mark, else UTF-16 by its zero bytes, else UTF-8, else
+            Windows' code page cp1252, which a note then says.
 
     Raises:
-        ManifestError: It is not a CSV file in UTF-8.
+        UsageError: The encoding is unknown.
+        ManifestError: The file is no table of text, or rows have more cells than the header.
     """
-    import pandas as pd
-
     try:
-        return pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError, pd.errors.ParserError, pd.errors.EmptyDataError) as error:
-        raise ManifestError(str(path), f"is not a readable CSV file: {error}.", "Save it as CSV in UTF-8.") from error
+        data = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(str(path), f"cannot be read: {error.strerror}.", "Name a CSV file.") from error
+    text, notes = _decode(data, path, encoding)
+    separator, records = _split(text, path)
+    return _check_shape(path, records, separator, notes)
 
 
-def require_column(table: pd.DataFrame, name: str, thing: str, path: Path) -> str:
-    """Return ``name`` if the table has such a column; an error calls it ``thing``.
-
-    Raises:
-        UsageError: The table has no such column.
-    """
-    if name in table.columns:
-        return name
-    raise UsageError(
-        thing,
-        f"{path.name} has no such column.{suggestion(name, table.columns)}",
-        f"Its columns: {', '.join(table.columns)}.",
-    )
-
-
-def cell_text(cell: str) -> str | None:
-    """Return a cell's text, or None if the value is unknown."""
-    return None if cell.strip() in UNKNOWN else cell.strip()
-
-
-def view_of_tag(term: object) -> str | None:
-    """Return the view that DICOM's ViewPosition means, in letters of any case; None if it is empty or unknown.
-
-    These are the defined terms of PS3.3 C.8.1.2 and C.8.11.5, and those of ``VIEW_TERMS``.
-    """
-    return _VIEWS_BY_TAG.get(str(term or "").strip().upper())
-
-
-def map_term(cell: str, terms: Mapping[str, str], where: str) -> str | None:
-    """Return the value that an explicit table gives a cell; None if the cell is unknown.
-
-    Raises:
-        ManifestError: The table does not have the cell's text.
-    """
-    value = cell_text(cell)
-    if value is None or value in terms:
-        return None if value is None else terms[value]
-    raise ManifestError(
-        where, f"has {value!r}, which is not in the table.{suggestion(value, terms)}", f"It knows: {', '.join(terms)}."
-    )
-
-
-def parse_age(cell: str, where: str) -> float | None:
-    """Return an age in years from ``65``, ``65.5`` or DICOM's ``065Y``, ``018M``, ``003W``, ``010D`` (PS3.5 6.2, AS).
-
-    Raises:
-        ManifestError: The cell is something else.
-    """
-    value = cell_text(cell)
-    if value is None:
-        return None
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([YMWD]?)", value)
-    if match is None:
-        raise ManifestError(where, f"has the age {value!r}; it must be years or DICOM's nnnY, nnnM, nnnW, nnnD.")
-    return float(match[1]) / _YEARS[match[2] or "Y"]
-
-
-def index_files(folder: Path) -> dict[str, list[Path]]:
-    """Return every file under a folder by its relative path and, for tables that only give names, by its name."""
-    index: dict[str, list[Path]] = {}
-    for path in files_under(folder):
-        for key in {path.relative_to(folder).as_posix(), path.name}:
-            index.setdefault(key, []).append(path)
-    return index
-
-
-def find_image(index: Mapping[str, list[Path]], name: str, where: str) -> Path | None:
-    """Return the one file of that name, None if there is none.
-
-    Raises:
-        ManifestError: Several files have the name.
-    """
-    files = index.get(name.replace("\\", "/"), [])
-    if len(files) > 1:
+def _decode(data: bytes, path: Path, encoding: str | None) -> tuple[str, list[str]]:
+    """Return the text of a file, and a note where its encoding had to be assumed."""
+    if data.startswith(_WORKBOOKS):
         raise ManifestError(
-            where,
-            f"{name!r} names {len(files)} files, among them {files[0]} and {files[1]}.",
-            "Give the relative path.",
+            str(path), "is a workbook, not a CSV file.", "Open it and save the sheet as CSV in UTF-8, then name that."
         )
-    return files[0] if files else None
+    if encoding is not None:
+        try:
+            return data.decode(encoding), []
+        except LookupError as error:
+            raise UsageError(argument("encoding", encoding), "is unknown.", "Say utf-8, cp1251 or gb18030.") from error
+        except UnicodeError as error:
+            raise ManifestError(str(path), f"is not text in {encoding}.", "Name another `encoding`.") from error
+    name = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
+    if name is None and b"\0" in data:
+        # Text in UTF-16 has separators and line ends, whose high bytes are zero: the second of each pair in LE.
+        name = "utf-16-le" if data[1::2].count(0) > data[::2].count(0) else "utf-16-be"
+    for candidate in (name,) if name is not None else ("utf-8", _CODE_PAGE):
+        try:
+            text = data.decode(candidate)
+        except UnicodeError:
+            continue
+        assumed = candidate == _CODE_PAGE
+        note = (
+            f"{path.name} is not UTF-8 and is read as {_CODE_PAGE} (Windows, western Europe); if letters look wrong, "
+            "name its `encoding`, for example cp1251"
+        )
+        return text, [note] if assumed else []
+    raise ManifestError(
+        str(path),
+        f"is not text in {name or f'UTF-8 or {_CODE_PAGE}'}.",
+        "Name its `encoding`, or save it as CSV in UTF-8.",
+    )
+
+
+def _split(text: str, path: Path) -> tuple[str, list[list[str]]]:
+    """Return the separator and all records; a blank line is an empty record."""
+    first, _, rest = text.partition("\n")
+    separators: tuple[str, ...] = SEPARATORS
+    if len(first.strip()) == 5 and first.lower().startswith("sep="):  # Excel's own way to state it
+        text, separators = rest, (first[4],)
+    separator = max(separators, key=lambda candidate: _fitness(text, candidate))
+    try:
+        # strict: a quotation mark without its partner would else swallow all rows after it.
+        return separator, list(csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True))
+    except csv.Error as error:
+        number = _row_of_error(text, separator)
+        raise ManifestError(
+            f"{path.name}, row {number}",
+            f"is not a row of a CSV file: {error}.",
+            "A cell in quotation marks needs both, and a mark inside it is written twice. Save the table again.",
+        ) from error
+
+
+def _fitness(text: str, separator: str) -> tuple[float, int]:
+    """Return how well a separator fits: the share of rows as wide as the header (two cells or more), and its width."""
+    records: list[list[str]] = []
+    try:
+        for record in csv.reader(io.StringIO(text, newline=""), delimiter=separator):
+            records += [record] if any(record) else []
+            if len(records) > _TRIED_ROWS:
+                break
+    except csv.Error:
+        return 0.0, 0
+    if not records or len(records[0]) < 2:
+        return 0.0, 0
+    width = len(records[0])
+    return sum(len(record) == width for record in records) / len(records), width
+
+
+def _row_of_error(text: str, separator: str) -> int:
+    """Return the number of the first row that csv cannot read, from 1."""
+    number = 1
+    try:
+        for _ in csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True):
+            number += 1
+    except csv.Error:
+        pass
+    return number
+
+
+def _check_shape(path: Path, records: Sequence[list[str]], separator: str, notes: list[str]) -> SourceTable:
+    """Return the table of all records, each as wide as the header."""
+    filled = [(number, record) for number, record in enumerate(records, 1) if any(cell.strip() for cell in record)]
+    if not filled:
+        raise ManifestError(str(path), "has no rows.", "Name a CSV file with a header and one row for each image.")
+    columns = [cell.strip() for cell in filled[0][1]]
+    width = len(columns)
+    long = [(number, record) for number, record in filled[1:] if any(cell.strip() for cell in record[width:])]
+    if long:
+        lines = "".join(f"\n  {path.name}, row {number}: {len(record)} cells" for number, record in long[:_SHOWN])
+        lines += f"\n  and {len(long) - _SHOWN:,} more" if len(long) > _SHOWN else ""
+        verb = "rows have" if len(long) > 1 else "row has"
+        raise ManifestError(
+            str(path),
+            f"{len(long):,} {verb} more cells than the header, which has {width}, "
+            f"separated by {_SEPARATOR_NAMES.get(separator, repr(separator))}:{lines}\n",
+            "Write a cell that holds the separator in quotation marks, or give each column a name.",
+        )
+    rows = tuple(tuple((record + [""] * width)[:width]) for _, record in filled[1:])
+    return SourceTable(path, tuple(columns), rows, tuple(number for number, _ in filled[1:]), tuple(notes))

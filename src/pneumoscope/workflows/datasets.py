@@ -14,6 +14,7 @@ from pneumoscope.core.arguments import argument, as_tuple
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.data import merge as merging
+from pneumoscope.data.cells import RULES
 from pneumoscope.data.conflicts import conflict_images
 from pneumoscope.data.conflicts import drop_conflicts as without_conflicts
 from pneumoscope.data.importing import ImportReport, import_source
@@ -48,6 +49,8 @@ def import_data(
     modalities: Sequence[str] = (),
     body_parts: Sequence[str] = (),
     key: bytes = b"",
+    encoding: str | None = None,
+    lenient_columns: Sequence[str] = (),
     min_side: int = 0,
     license: str | None = None,
     provenance: str | None = None,
@@ -75,6 +78,9 @@ def import_data(
         modalities: Keep only these modalities ("ieee8023", "dicom").
         body_parts: Further names of the chest ("dicom").
         key: Secret of 16 bytes or more; the same key gives a patient the same number in every import ("dicom").
+        encoding: Encoding of the table ("csv", "dicom", "ieee8023"), for example "cp1251"; None finds it.
+        lenient_columns: Columns ("age", "sex", "view") whose bad values, such as an age of 412, count as unknown; else
+            they are an error that names every one.
         min_side: Leave out images whose shorter side is less, in pixels.
         license: Licence of the images.
         provenance: How the labels were made.
@@ -89,8 +95,8 @@ def import_data(
 
     Raises:
         UsageError: The layout is unknown, the path is not there, or an option means nothing to the layout.
-        LabelError: A term has no label.
-        ManifestError: Nothing usable is there.
+        LabelError: Terms have no label; all are named.
+        ManifestError: Nothing usable is there, or cells of the table break a rule; all are named.
         ImageError: Images cannot be read; all are named.
         MissingExtraError: DICOM without the extra "dicom".
 
@@ -100,6 +106,12 @@ def import_data(
     """
     target = None if output is None else _manifest_path(output)
     layout = SOURCES.get(source)
+    lenient = (lenient_columns,) if isinstance(lenient_columns, str) else tuple(lenient_columns)
+    for name in lenient:
+        if name not in RULES:
+            raise UsageError(
+                argument("lenient_columns", name), "has no rule to break.", f"There are: {', '.join(RULES)}."
+            )
     if masks is None and target is not None and "masks" in layout.options:
         masks = target.with_name(f"{target.stem}-masks")
     options = ImportOptions(
@@ -120,6 +132,8 @@ def import_data(
         table=None if table is None else Path(table),
         body_parts=tuple(body_parts),
         key=key,
+        encoding=encoding,
+        lenient_columns=frozenset(lenient),
     )
     with task_starter(callbacks) as progress:
         manifest, report = import_source(

@@ -74,10 +74,10 @@ def test_every_omitted_row_and_image_has_a_reason(cohen: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"findings": ("COVID",)}, r"--finding 'COVID': metadata.csv has no such finding\. Did you mean 'COVID-19'"),
-        ({"findings": ("todo",)}, r"--finding 'todo'.*never filled in"),
-        ({"modalities": ("CT",)}, r"--modality CT: is not a projection radiograph"),
-        ({"views": ("pa",)}, r"--view 'pa': is unknown.*Views: PA, AP, AP Supine, L"),
+        ({"findings": ("COVID",)}, r"`findings='COVID'`: metadata.csv has no such finding\. Did you mean 'COVID-19'"),
+        ({"findings": ("todo",)}, r"`findings='todo'`.*never filled in"),
+        ({"modalities": ("CT",)}, r"`modalities='CT'`: is not a projection radiograph"),
+        ({"views": ("pa",)}, r"`views='pa'`: is unknown.*Views: PA, AP, AP Supine, L"),
     ],
 )
 def test_an_impossible_selection_is_refused(cohen: Path, options: dict[str, tuple[str, ...]], message: str) -> None:

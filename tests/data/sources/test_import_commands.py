@@ -64,6 +64,8 @@ def test_a_key_file_must_hold_a_secret(tmp_path: Path) -> None:
 
 
 def test_options_of_other_sources_are_refused(tmp_path: Path) -> None:
-    for option, value in (("--labels", "x.csv"), ("--masks", "m"), ("--finding", "COVID-19"), ("--body-part", "CHEST")):
-        with pytest.raises(UsageError, match=f"{option}: means nothing to the source 'folder'"):
+    options = {"table": "--labels", "masks": "--masks", "findings": "--finding", "body_parts": "--body-part"}
+    for name, option in options.items():
+        value = "COVID-19"
+        with pytest.raises(UsageError, match=f"`{name}`: means nothing to the source 'folder'"):
             _json("import", "folder", tmp_path, option, value, "-o", tmp_path / "m.parquet")

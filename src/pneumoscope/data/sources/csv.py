@@ -9,21 +9,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from pneumoscope.core.arguments import argument
-from pneumoscope.core.errors import LabelError, ManifestError, UsageError
-from pneumoscope.core.labels import LABELS, check_label
-from pneumoscope.core.registry import several, suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative_name
-from pneumoscope.data.source_table import (
-    SEX_TERMS,
-    VIEW_TERMS,
-    cell_text,
-    find_image,
-    index_files,
-    map_term,
-    parse_age,
-    read_table,
-    require_column,
-)
+from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.registry import several
+from pneumoscope.data.cells import CellReader, cell_text
+from pneumoscope.data.image_index import ImageIndex
+from pneumoscope.data.label_terms import LabelTerms
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
+from pneumoscope.data.source_table import read_table
 from pneumoscope.imaging.files import why_not_image
 
 COLUMNS = ("image", "label", "patient_id", "study_id", "view", "sex", "age")
@@ -41,77 +33,73 @@ def scan(path: Path, options: ImportOptions) -> Listing:
     folder = options.images or path.parent
     if not folder.is_dir():
         raise UsageError(argument("images", folder), "there is no such folder.")
-    table = read_table(path)
+    table = read_table(path, options.encoding)
     columns = {"image": "image", "label": "label", **options.columns}
-    for field, name in columns.items():
-        require_column(table, name, argument("columns", {field: name}), path)
-    for name, label in options.mapping.items():
-        check_label(label, argument("mapping", {name: label}))
-    mapping = {**{label: label for label in LABELS}, **options.mapping}
+    cells = {name: table.cells(column, argument("columns", {name: column})) for name, column in columns.items()}
+    terms, reader = LabelTerms(options.mapping), CellReader(options.lenient_columns)
 
-    listing, index = Listing(root=folder), index_files(folder)
-    unmapped: dict[str, int] = {}
+    listing = Listing(root=folder, notes=list(table.notes))
+    index = ImageIndex(folder, files_under(folder, listing), path)
     missing: list[str] = []
-    taken: dict[Path, int] = {}
-    cells = {field: table[name].tolist() for field, name in columns.items()}
-    for number in range(len(table)):
-        cell = {field: values[number] for field, values in cells.items()}
-        where = f"{path.name}, row {number}"
-        name, raw = cell["image"], cell["label"]
-        image = find_image(index, name, where)
-        if image is not None:
-            if image in taken:
-                raise ManifestError(where, f"names {name!r} again; row {taken[image]} did.", "One row per image.")
-            taken[image] = number
-        if raw not in mapping:
-            unmapped[raw] = unmapped.get(raw, 0) + 1
-            listing.drop(name, f"label {raw!r} is not mapped")
+    repeated: list[str] = []
+    rows_of: dict[Path, int] = {}
+    for place in range(len(table)):
+        cell = {name: values[place] for name, values in cells.items()}
+        where, name, raw = table.where(place), cell["image"].strip(), cell["label"]
+        image = index.find(name, where) if name else None
+        if image is not None and rows_of.setdefault(image, place) != place:
+            repeated.append(f"{where}: names {name!r} again; row {table.numbers[rows_of[image]]} did")
+            continue
+        label = terms.use(raw)
+        if label is None:
+            listing.drop(name or where, f"label {raw!r} is not mapped" if raw.strip() else "its label is blank")
         elif image is None:
-            missing.append(name)
-            listing.drop(name, f"its image is not under {folder}")
+            missing.append(name or f"{where}: blank")
+            listing.drop(name or where, f"its image is not under {folder}" if name else "it names no image")
         else:
             listing.rows.append(
                 Row(
                     image=relative_name(image, folder),
-                    label=mapping[raw],
+                    label=label,
                     raw_label=raw,
                     patient_id=cell_text(cell.get("patient_id", "")),
                     study_id=cell_text(cell.get("study_id", "")),
-                    view=map_term(cell.get("view", ""), VIEW_TERMS, f"{where}, view"),
-                    sex=map_term(cell.get("sex", ""), SEX_TERMS, f"{where}, sex"),
-                    age=parse_age(cell.get("age", ""), f"{where}, age"),
+                    view=reader.view(cell.get("view", ""), where),
+                    sex=reader.sex(cell.get("sex", ""), where),
+                    age=reader.age(cell.get("age", ""), where),
                     license=options.license,
                     label_provenance=options.provenance or f"column {columns['label']!r} of {path.name}",
                 )
             )
-    _refuse(path, options, unmapped, missing)
-    for file in dict.fromkeys(file for files in index.values() for file in files):
-        if file not in taken and file != path:
+    if repeated:
+        raise ManifestError(str(path), f"{several(repeated, 20)}.", "One row per image.")
+    listing.notes += reader.finish()
+    if terms.unknown and not options.drop_unmapped:
+        raise terms.refuse(str(path), "rows")
+    if missing and not options.drop_missing:
+        raise _missing_images(path, folder, index, missing)
+    listing.notes += terms.notes()
+    if index.other_case:
+        listing.notes.append(f"{index.other_case:,} images are named in other case than their files")
+    for file in index.files:
+        if file not in rows_of and file != path:
             listing.drop(relative_name(file, folder), why_not_image(file) or "no row in the table")
     return listing
 
 
-def _refuse(path: Path, options: ImportOptions, unmapped: dict[str, int], missing: list[str]) -> None:
-    """Refuse unmapped terms and missing images, unless the user said to drop them."""
-    if unmapped and not options.drop_unmapped:
-        first = next(iter(unmapped))
-        raise LabelError(
-            str(path),
-            f"no label for {several(unmapped)} ({sum(unmapped.values())} rows).{suggestion(first, options.mapping)}",
-            f"Give {argument('mapping', {first: 'LABEL'})}, for each (labels: {', '.join(LABELS)}), or "
-            "`drop_unmapped=True` to leave them out.",
-        )
-    if missing and not options.drop_missing:
-        raise ManifestError(
-            str(path),
-            f"{len(missing)} images are not under {options.images or path.parent}: {several(missing)}.",
-            "Name their folder as `images`, or say `drop_missing=True` to leave them out.",
-        )
+def _missing_images(path: Path, folder: Path, index: ImageIndex, missing: list[str]) -> ManifestError:
+    """Return the error for rows without an image."""
+    ending = next((f" A file is {file!r}." for name in missing if (file := index.with_ending(name))), "")
+    return ManifestError(
+        str(path),
+        f"{len(missing):,} images are not under {folder}: {several(missing)}.{ending}",
+        "Name their folder as `images`, or leave them out: `drop_missing=True`.",
+    )
 
 
 SOURCE = Source(
     "csv",
     "a CSV file with one row per image; columns named by options",
     scan,
-    options=frozenset({"mapping", "images", "columns", "drop_unmapped", "drop_missing"}),
+    options=frozenset({"mapping", "images", "columns", "drop_unmapped", "drop_missing", "encoding"}),
 )

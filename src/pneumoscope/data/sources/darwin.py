@@ -18,12 +18,13 @@ from types import MappingProxyType
 from typing import Any
 
 from pneumoscope.core.arguments import argument
-from pneumoscope.core.errors import LabelError, ManifestError, UsageError
-from pneumoscope.core.labels import LABELS, check_label
-from pneumoscope.core.registry import several, suggestion
+from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.registry import several
+from pneumoscope.data.cells import VIEW_TERMS, CellReader, find_term
+from pneumoscope.data.image_index import ImageIndex
+from pneumoscope.data.label_terms import check_mapping, refuse_terms
 from pneumoscope.data.polygons import Outlines, Polygon
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
-from pneumoscope.data.source_table import SEX_TERMS, VIEW_TERMS, find_image, index_files, map_term, parse_age
 from pneumoscope.data.sources.kaggle_pneumonia import parse_name
 from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link, why_not_image
 
@@ -164,15 +165,14 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     if options.images is None or not options.images.is_dir():
         given = argument("images", options.images) if options.images else "darwin"
         raise UsageError(given, "needs the folder of the images.", "Give `images='DIR'`.")
-    for tag, to in options.mapping.items():
-        check_label(to, argument("mapping", {tag: to}))
     images = options.images
-    diseases = {**DISEASES, **options.mapping}
-    listing, index = Listing(root=images), index_files(images)
+    diseases = {**DISEASES, **check_mapping(options.mapping)}
+    listing, reader = Listing(root=images), CellReader(options.lenient_columns)
+    index = ImageIndex(images, files_under(images, listing))
     annotated: dict[Path, str] = {}
     unknown: Counter[str] = Counter()
     unused: Counter[str] = Counter()
-    for path in [folder] if folder.is_file() else files_under(folder):
+    for path in [folder] if folder.is_file() else files_under(folder, listing):
         name = path.name if folder.is_file() else relative_name(path, folder)
         if path.suffix.lower() != ".json":
             listing.drop(name, f"not an annotation by its name (*{path.suffix})")
@@ -184,7 +184,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         unused.update(annotation.unused)
         strange = [tag for tag in annotation.tags if not _known(tag, diseases)]
         unknown.update(strange)
-        image = find_image(index, annotation.image, name)
+        image = index.find(annotation.image, name)
         if image is not None:
             if image in annotated:
                 raise ManifestError(name, f"annotates {annotation.image!r} again; {annotated[image]} did.", "Keep one.")
@@ -196,17 +196,12 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         if reason is not None or image is None or label is None:
             listing.drop(name, reason or f"its image is not under {images}")
             continue
-        listing.rows.append(_row(relative_name(image, images), annotation, label, terms, options))
+        listing.rows.append(_row(relative_name(image, images), annotation, label, terms, options, reader))
         listing.outlines[relative_name(image, images)] = annotation.outlines
     if unknown and not options.drop_unmapped:
-        first = next(iter(unknown))
-        raise LabelError(
-            str(folder),
-            f"no table knows the tags {several(unknown)} ({unknown.total()} in all).{suggestion(first, diseases)}",
-            f"Give {argument('mapping', {first: 'LABEL'})}, for each that is a label ({', '.join(LABELS)}), or "
-            "`drop_unmapped=True` to leave those files out.",
-        )
-    for file in dict.fromkeys(file for files in index.values() for file in files):
+        raise refuse_terms(str(folder), unknown, "tags", diseases)
+    listing.notes += reader.finish()
+    for file in index.files:
         if file not in annotated:
             listing.drop(relative_name(file, images), why_not_image(file) or "no annotation names it")
     listing.notes += _notes(listing, unused)
@@ -223,7 +218,7 @@ def _why_dropped(annotation: Annotation, label: str | None, terms: str, options:
     view = annotation.fact("View")
     if "CT" in annotation.tags or view in _SLICES:
         return f"CT slice (view {view})"
-    if view is not None and VIEW_TERMS.get(view) == "L" and "L" not in options.views:
+    if view is not None and find_term(view, VIEW_TERMS) == "L" and "L" not in options.views:
         return f"view {view!r}, a lateral"
     if view is None and not annotation.outlines.lung:
         return "neither a view nor a lung outline: perhaps a lateral, which has none"
@@ -232,7 +227,7 @@ def _why_dropped(annotation: Annotation, label: str | None, terms: str, options:
     return None
 
 
-def _row(image: str, annotation: Annotation, label: str, terms: str, options: ImportOptions) -> Row:
+def _row(image: str, annotation: Annotation, label: str, terms: str, options: ImportOptions, reader: CellReader) -> Row:
     # The children of Kermany's set have no PatientID: their file names state it.
     child = parse_name(Path(annotation.image).name)
     return Row(
@@ -240,9 +235,9 @@ def _row(image: str, annotation: Annotation, label: str, terms: str, options: Im
         label=label,
         raw_label=terms,
         patient_id=annotation.fact("PatientID") or (child[0] if child else None),
-        view=map_term(annotation.fact("View") or "", VIEW_TERMS, f"{annotation.file}, tag View"),
-        sex=map_term(annotation.fact("Sex") or "", SEX_TERMS, f"{annotation.file}, tag Sex"),
-        age=parse_age(annotation.fact("Age") or "", f"{annotation.file}, tag Age"),
+        view=reader.view(annotation.fact("View") or "", annotation.file),
+        sex=reader.sex(annotation.fact("Sex") or "", annotation.file),
+        age=reader.age(annotation.fact("Age") or "", annotation.file),
         license=options.license,
         label_provenance=options.provenance or PROVENANCE,
     )

@@ -13,13 +13,14 @@ import hmac
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from pneumoscope.core.arguments import argument
-from pneumoscope.core.errors import ImageError, LabelError, ManifestError, MissingExtraError, UsageError
-from pneumoscope.core.labels import LABELS, check_label
-from pneumoscope.core.registry import several, suggestion
+from pneumoscope.core.errors import ImageError, ManifestError, MissingExtraError, UsageError
+from pneumoscope.data.cells import MAX_AGE, CellReader, view_of_tag
+from pneumoscope.data.label_terms import LabelTerms
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
-from pneumoscope.data.source_table import read_table, require_column, view_of_tag
+from pneumoscope.data.source_table import read_table
 from pneumoscope.imaging.dicom.tags import Tags, metadata
 from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link
 from pneumoscope.imaging.plane import suppress_warnings
@@ -50,6 +51,7 @@ class Header:
     modality: str
     body_part: str
     view: str
+    age: float | None
     intent: str
     patient: str
     study: str
@@ -65,11 +67,11 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             "means nothing to the source 'dicom': the file's tags say it.",
         )
     wanted = _modalities(options)
-    terms = read_labels(options.table, options)
-    listing, seen, key_parts = Listing(root=folder), dict[str, str](), []
-    usable: list[tuple[Header, str]] = []
-    unmapped: dict[str, int] = {}
-    mapping = {**{label: label for label in LABELS}, **options.mapping}
+    labels = LabelTerms(options.mapping)
+    table = read_labels(options.table, options)
+    terms, reader = table.terms, CellReader(options.lenient_columns)
+    listing, seen, key_parts = Listing(root=folder, notes=table.notes), dict[str, str](), []
+    usable: list[tuple[Header, str, str]] = []
     for header in _headers(folder, options.table, listing):
         key_parts.append(header.uid)
         reason = _why_dropped(header, wanted, options)
@@ -82,29 +84,26 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             term = terms.pop(header.uid, None)
             if term is None:
                 reason = f"no row in {options.table.name}"
-            elif term not in mapping:
-                unmapped[term] = unmapped.get(term, 0) + 1
-                reason = f"label {term!r} is not mapped"
+            elif (label := labels.use(term)) is None:
+                reason = f"label {term!r} is not mapped" if term else "its label is blank"
             else:
-                usable.append((header, term))
+                usable.append((header, term, label))
+                # With lenient ages the import, which takes them from the files, leaves them out and says so.
+                if header.age is not None and header.age > MAX_AGE and "age" not in options.lenient_columns:
+                    reader.add_bad("age", f"{header.age:g} years", header.file)
         else:
             terms.pop(header.uid, None)
         if reason is not None:
             listing.drop(header.file, reason)
-    if unmapped and not options.drop_unmapped:
-        first = next(iter(unmapped))
-        raise LabelError(
-            str(options.table),
-            f"no label for {several(unmapped)} ({sum(unmapped.values())} images).{suggestion(first, options.mapping)}",
-            f"Give {argument('mapping', {first: 'LABEL'})}, for each (labels: {', '.join(LABELS)}), or "
-            "`drop_unmapped=True` to leave them out.",
-        )
+    if labels.unknown and not options.drop_unmapped:
+        raise labels.refuse(str(options.table), "images")
+    listing.notes += [*reader.finish(), *labels.notes()]
     for uid in terms:
         listing.drop(uid, "no DICOM file has this SOPInstanceUID")
     # Without a user's key the set is its own key: the same files give the same numbers, and nobody without the files
     # can try all patient numbers, as with a plain hash.
     key = options.key or hashlib.sha256("\n".join(sorted(key_parts)).encode()).digest()
-    listing.rows += [_row(header, term, mapping[term], key, options) for header, term in usable]
+    listing.rows += [_row(header, term, label, key, options) for header, term, label in usable]
     listing.notes.append(
         "patient_id and study_id are keyed hashes of the tags"
         + ("" if options.key else "; without a key they fit no other import: the same patient has another number there")
@@ -112,8 +111,15 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     return listing
 
 
-def read_labels(path: Path, options: ImportOptions) -> dict[str, str]:
-    """Return SOPInstanceUID -> term, verbatim from the table.
+class LabelTable(NamedTuple):
+    """The table of labels: SOPInstanceUID -> term, verbatim but for outer blanks, and notes about its reading."""
+
+    terms: dict[str, str]
+    notes: list[str]
+
+
+def read_labels(path: Path, options: ImportOptions) -> LabelTable:
+    """Read the table of labels.
 
     Raises:
         UsageError: The table lacks a column.
@@ -121,22 +127,17 @@ def read_labels(path: Path, options: ImportOptions) -> dict[str, str]:
     """
     if not path.is_file():
         raise UsageError(argument("table", path), "there is no such file.")
-    for name, label in options.mapping.items():
-        check_label(label, argument("mapping", {name: label}))
-    table = read_table(path)
+    table = read_table(path, options.encoding)
     columns = {"image": "SOPInstanceUID", "label": "label", **options.columns}
-    for field, name in columns.items():
-        require_column(table, name, argument("columns", {field: name}), path)
+    cells = {field: table.cells(name, argument("columns", {field: name})) for field, name in columns.items()}
     terms: dict[str, str] = {}
     rows: dict[str, int] = {}
-    pairs = zip(table[columns["image"]], table[columns["label"]], strict=True)
-    for number, (uid, term) in enumerate((str(uid).strip(), str(term).strip()) for uid, term in pairs):
+    for place, (uid, term) in enumerate(zip(cells["image"], cells["label"], strict=True)):
+        uid, term = uid.strip(), term.strip()
         if uid in terms:
-            raise ManifestError(
-                f"{path.name}, row {number}", f"names {uid!r} again; row {rows[uid]} did.", "One row per image."
-            )
-        terms[uid], rows[uid] = term, number
-    return terms
+            raise ManifestError(table.where(place), f"names {uid!r} again; row {rows[uid]} did.", "One row per image.")
+        terms[uid], rows[uid] = term, table.numbers[place]
+    return LabelTable(terms, list(table.notes))
 
 
 def _modalities(options: ImportOptions) -> tuple[str, ...]:
@@ -157,15 +158,19 @@ def _headers(folder: Path, table: Path, listing: Listing) -> Iterator[Header]:
         import pydicom
     except ImportError as error:
         raise MissingExtraError("reading DICOM files", "dicom") from error
-    for path in [folder] if folder.is_file() else files_under(folder):
+    for path in [folder] if folder.is_file() else files_under(folder, listing):
         name = path.name if folder.is_file() else relative_name(path, folder)
         if path.resolve() == table.resolve():
             continue
         if is_broken_link(path):
             listing.drop(name, BROKEN_LINK)
             continue
-        with path.open("rb") as file:
-            start = file.read(132)
+        try:
+            with path.open("rb") as file:
+                start = file.read(132)
+        except OSError as error:
+            listing.drop(name, f"cannot be read: {error.strerror}")
+            continue
         if start[128:] != b"DICM":  # PS3.10 7.1
             listing.drop(name, "not a DICOM file")
             continue
@@ -183,13 +188,15 @@ def _headers(folder: Path, table: Path, listing: Listing) -> Iterator[Header]:
 
 
 def _header(tags: Tags) -> Header:
+    facts = metadata(tags, swapped=False)
     return Header(
         file=tags.name,
         uid=tags.text("SOPInstanceUID"),
         sop_class=tags.text("SOPClassUID"),
         modality=tags.text("Modality"),
         body_part=tags.text("BodyPartExamined"),
-        view=str(metadata(tags, swapped=False)["view"] or ""),
+        view=str(facts["view"] or ""),
+        age=float(facts["age"]) if facts["age"] is not None else None,
         intent=tags.text("PresentationIntentType"),
         # A number is unique only together with its issuer (C.7.1.1).
         patient=f"{tags.text('IssuerOfPatientID')}|{number}" if (number := tags.text("PatientID")) else "",
@@ -244,5 +251,5 @@ SOURCE = Source(
     "dicom",
     "a tree of DICOM files, with --labels CSV by SOPInstanceUID",
     scan,
-    options=frozenset({"mapping", "columns", "drop_unmapped", "modalities", "table", "body_parts", "key"}),
+    options=frozenset({"mapping", "columns", "drop_unmapped", "modalities", "table", "body_parts", "key", "encoding"}),
 )

@@ -12,21 +12,13 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pneumoscope.core.arguments import argument
-from pneumoscope.core.errors import LabelError, ManifestError, UsageError
-from pneumoscope.core.labels import check_label
-from pneumoscope.core.registry import several, suggestion
-from pneumoscope.data.source import ImportOptions, Listing, Row, Source, relative_name
-from pneumoscope.data.source_table import (
-    SEX_TERMS,
-    VIEW_TERMS,
-    cell_text,
-    find_image,
-    index_files,
-    map_term,
-    parse_age,
-    read_table,
-    require_column,
-)
+from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.registry import suggestion
+from pneumoscope.data.cells import VIEW_TERMS, CellReader, cell_text, find_term
+from pneumoscope.data.image_index import ImageIndex
+from pneumoscope.data.label_terms import check_mapping, refuse_terms
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
+from pneumoscope.data.source_table import read_table
 from pneumoscope.imaging.files import why_not_image
 
 # The vocabulary's "pneumonia" is a pneumonia whose agent is neither a virus nor a bacterium, or is not stated.
@@ -78,22 +70,20 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     path = folder / "metadata.csv"
     if not path.is_file():
         raise ManifestError(str(folder), "has no metadata.csv.", "Name the folder that holds metadata.csv and images/.")
-    table = read_table(path)
-    for name in _NEEDED:
-        require_column(table, name, f"column {name!r}", path)
-    for name, to in options.mapping.items():
-        check_label(to, argument("mapping", {name: to}))
-    findings = {**FINDINGS, **options.mapping}
-    _check_choice(options, {str(term).strip() for term in table.finding})
+    table = read_table(path, options.encoding)
+    cells = {name: table.cells(name, f"column {name!r}") for name in _NEEDED}
+    findings = {**FINDINGS, **check_mapping(options.mapping)}
+    _check_choice(options, {term.strip() for term in cells["finding"]})
     views = FRONTAL | set(options.views)
-    listing, index = Listing(root=folder), index_files(folder)
+    listing, reader = Listing(root=folder, notes=list(table.notes)), CellReader(options.lenient_columns)
+    index = ImageIndex(folder, files_under(folder, listing))
     listed: set[Path | None] = set()
     unknown: dict[str, int] = {}
-    for number in range(len(table)):
-        cell = {str(name): str(value) for name, value in table.iloc[number].items()}
+    for place in range(len(table)):
+        cell = {name: values[place] for name, values in cells.items()}
         name = f"{cell['folder']}/{cell['filename']}"
-        where = f"metadata.csv, row {number}"
-        image = find_image(index, name, where)
+        where = table.where(place)
+        image = index.find(name, where)
         listed.add(image)
         finding = cell["finding"].strip()
         reason = _why_dropped(cell, finding, options.findings, views)
@@ -112,21 +102,17 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
                 raw_label=finding,
                 patient_id=patient,
                 study_id=f"{patient}, day {day}" if patient and day else None,
-                view=map_term(cell["view"], VIEW_TERMS, f"{where}, view"),
-                sex=map_term(cell["sex"], SEX_TERMS, f"{where}, sex"),
-                age=parse_age(cell["age"], f"{where}, age"),
+                view=reader.view(cell["view"], where),
+                sex=reader.sex(cell["sex"], where),
+                age=reader.age(cell["age"], where),
                 license=cell_text(cell["license"]) or options.license,
                 label_provenance=options.provenance or PROVENANCE,
             )
         )
     if unknown and not options.drop_unmapped:
-        first = next(iter(unknown))
-        raise LabelError(
-            str(path),
-            f"no label for {several(unknown)} ({sum(unknown.values())} rows).{suggestion(first, findings)}",
-            f"Give {argument('mapping', {first: 'LABEL'})}, for each, or `drop_unmapped=True` to leave them out.",
-        )
-    for file in dict.fromkeys(file for files in index.values() for file in files):
+        raise refuse_terms(str(path), unknown, "rows", findings)
+    listing.notes += reader.finish()
+    for file in index.files:
         if file not in listed and file != path:
             listing.drop(relative_name(file, folder), why_not_image(file) or "no row in metadata.csv")
     return listing
@@ -157,7 +143,7 @@ def _why_dropped(
         return f"finding {finding!r}: no label"
     if findings and finding not in findings:
         return f"finding {finding!r}, not among those asked for"
-    if VIEW_TERMS.get(cell["view"].strip()) not in views:
+    if find_term(cell["view"], VIEW_TERMS) not in views:
         return f"view {cell['view']!r}, not stated to be frontal"
     return None
 
@@ -166,5 +152,5 @@ SOURCE = Source(
     "ieee8023",
     "covid-chestxray-dataset: metadata.csv and images/",
     scan,
-    options=frozenset({"mapping", "drop_unmapped", "findings", "modalities"}),
+    options=frozenset({"mapping", "drop_unmapped", "findings", "modalities", "encoding"}),
 )

@@ -43,7 +43,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     base = folder if (folder / "train").is_dir() or not inner.is_dir() else inner
     listing = Listing(root=folder)
     unknown = []
-    for path in files_under(folder):
+    for path in files_under(folder, listing):
         name, reason = relative_name(path, folder), why_not_image(path)
         place = path.relative_to(base).parts[:-1] if path.is_relative_to(base) else ()
         if len(place) != 2 or place[0] not in ("train", "val", "test") or place[1] not in ("NORMAL", "PNEUMONIA"):

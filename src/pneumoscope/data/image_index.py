@@ -1,0 +1,87 @@
+"""Find the image that a table names: by path or by name, in any Unicode form, with either slash."""
+
+from __future__ import annotations
+
+import posixpath
+import unicodedata
+from collections.abc import Iterable
+from pathlib import Path
+
+from pneumoscope.core.errors import ManifestError
+
+
+class ImageIndex:
+    """The files of a folder, by relative path and, for tables that only give names, by name.
+
+    Args:
+        folder: The folder of the images.
+        files: Every file under it.
+        table: The table that names them: a path may also be relative to its folder.
+    """
+
+    def __init__(self, folder: Path, files: Iterable[Path], table: Path | None = None) -> None:
+        self.folder, self.files = folder, tuple(files)
+        self.other_case = 0
+        """Files that were found only without regard to case."""
+        self._exact: dict[str, list[Path]] = {}
+        self._folded: dict[str, list[Path]] = {}
+        self._stems: dict[str, Path] = {}
+        for path in self.files:
+            name = path.relative_to(folder).as_posix()
+            for key in {name, path.name}:
+                self._exact.setdefault(_normal(key), []).append(path)
+                self._folded.setdefault(_normal(key).casefold(), []).append(path)
+            self._stems.setdefault(_normal(path.stem), path)
+        self._bases = tuple(dict.fromkeys(_normal(base.as_posix()) for base in (folder.absolute(), folder.resolve())))
+        self._table_folder = None if table is None else _normal(table.resolve().parent.as_posix())
+
+    def find(self, name: str, where: str) -> Path | None:
+        """Return the one file that a table means, None if there is none.
+
+        Args:
+            name: As the table has it.
+            where: The file and row, for a message.
+
+        Raises:
+            ManifestError: Several files have the name.
+        """
+        cleaned = posixpath.normpath(_normal(name.strip()).replace("\\", "/"))
+        keys = [cleaned, *self._below(cleaned)]
+        if self._table_folder is not None and not _absolute(cleaned):
+            keys += self._below(posixpath.normpath(f"{self._table_folder}/{cleaned}"))
+        for key in keys:
+            if files := self._exact.get(key):
+                return _only(files, name, where)
+        for key in keys:
+            if files := self._folded.get(key.casefold()):
+                self.other_case += 1
+                return _only(files, name, where)
+        return None
+
+    def with_ending(self, name: str) -> str | None:
+        """Return the name of a file that has ``name`` and an ending, None if there is none."""
+        path = self._stems.get(_normal(name.strip()))
+        return None if path is None else path.name
+
+    def _below(self, path: str) -> list[str]:
+        """Return an absolute path relative to the folder, as a list that is empty where it lies elsewhere."""
+        return [path[len(base) + 1 :] for base in self._bases if path.casefold().startswith(f"{base}/".casefold())]
+
+
+def _normal(name: str) -> str:
+    """Return a name in one Unicode form: macOS keeps accents apart from their letters, most tables don't."""
+    return unicodedata.normalize("NFC", name)
+
+
+def _absolute(name: str) -> bool:
+    return name.startswith("/") or name[1:2] == ":"
+
+
+def _only(files: list[Path], name: str, where: str) -> Path:
+    if len(files) > 1:
+        raise ManifestError(
+            where,
+            f"{name!r} names {len(files)} files, among them {files[0]} and {files[1]}.",
+            "Give the relative path.",
+        )
+    return files[0]
