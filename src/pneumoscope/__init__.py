@@ -27,14 +27,15 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 if TYPE_CHECKING:
     from pneumoscope import server
     from pneumoscope.bundle.card import Card, read_card
-    from pneumoscope.bundle.listing import describe_bundle, list_bundles
+    from pneumoscope.bundle.listing import BundleDescription, BundleEntry, describe_bundle, list_bundles
+    from pneumoscope.bundle.prediction import Prediction
     from pneumoscope.bundle.prediction_table import PredictionTable
     from pneumoscope.bundle.runtime import Model, load
     from pneumoscope.bundle.verify import verify
     from pneumoscope.comparison.result import Comparison
     from pneumoscope.core import errors
     from pneumoscope.core.cache import CacheEntry, clear_cache, list_cache
-    from pneumoscope.core.callbacks import Callbacks
+    from pneumoscope.core.callbacks import Callbacks, EpochEnd, TrainingStep
     from pneumoscope.core.errors import PneumoscopeError
     from pneumoscope.core.labels import DISCLAIMER, Label, LabelSet
     from pneumoscope.data.checks.findings import CheckReport
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pneumoscope.data.merge import MergeReport
     from pneumoscope.imaging.read import Radiograph, read
     from pneumoscope.inference.evaluate import Evaluation
+    from pneumoscope.inference.predict import PredictionSummary
     from pneumoscope.recipes.recipe import Recipe
     from pneumoscope.workflows.compare import compare
     from pneumoscope.workflows.datasets import SplitReport, drop_conflicts, import_data, merge, split
@@ -54,12 +56,15 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.tune import Tuning, tune
 
 _MODULES = {
+    "BundleDescription": "bundle.listing",
+    "BundleEntry": "bundle.listing",
     "CacheEntry": "core.cache",
     "Callbacks": "core.callbacks",
     "Card": "bundle.card",
     "CheckReport": "data.checks.findings",
     "Comparison": "comparison.result",
     "DISCLAIMER": "core.labels",
+    "EpochEnd": "core.callbacks",
     "Evaluation": "inference.evaluate",
     "ImportReport": "data.importing",
     "Label": "core.labels",
@@ -68,11 +73,14 @@ _MODULES = {
     "MergeReport": "data.merge",
     "Model": "bundle.runtime",
     "PneumoscopeError": "core.errors",
+    "Prediction": "bundle.prediction",
+    "PredictionSummary": "inference.predict",
     "PredictionTable": "bundle.prediction_table",
     "Radiograph": "imaging.read",
     "Recipe": "recipes.recipe",
     "Run": "workflows.train",
     "SplitReport": "workflows.datasets",
+    "TrainingStep": "core.callbacks",
     "Tuning": "workflows.tune",
     "check": "workflows.inspection",
     "clear_cache": "core.cache",
@@ -102,11 +110,14 @@ _MODULES = {
 
 __all__ = [
     "DISCLAIMER",
+    "BundleDescription",
+    "BundleEntry",
     "CacheEntry",
     "Callbacks",
     "Card",
     "CheckReport",
     "Comparison",
+    "EpochEnd",
     "Evaluation",
     "ImportReport",
     "Label",
@@ -115,11 +126,14 @@ __all__ = [
     "MergeReport",
     "Model",
     "PneumoscopeError",
+    "Prediction",
+    "PredictionSummary",
     "PredictionTable",
     "Radiograph",
     "Recipe",
     "Run",
     "SplitReport",
+    "TrainingStep",
     "Tuning",
     "__version__",
     "check",

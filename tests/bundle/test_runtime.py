@@ -257,7 +257,7 @@ def test_an_array_that_is_not_a_radiograph_is_refused(model: Model, array: Any, 
 
 
 def test_an_unknown_input_is_refused(model: Model) -> None:
-    with pytest.raises(UsageError, match="input 1: is a int"):
+    with pytest.raises(UsageError, match=r"`inputs\[1\]`: is 3, which is not a text, a path, bytes"):
         model.predict([np.zeros((4, 4), np.float32), 3])  # type: ignore[list-item]
 
 

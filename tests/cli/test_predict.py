@@ -183,7 +183,7 @@ def test_ctrl_c_leaves_a_journal_and_says_how_to_go_on(bundle: Path, tmp_path: P
     assert run.returncode == 130
     assert said.count("\n") == 1
     assert "of 150 files were done" in said
-    assert f"{output}.partial keeps them: give the same command again to go on." in said
+    assert f"{output}.partial keeps them: do the same again to go on." in said
     assert not output.exists()
     assert subprocess.run(command, capture_output=True).returncode == 0
     assert output.exists()

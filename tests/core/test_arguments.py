@@ -31,5 +31,5 @@ def test_a_recipe_loads_from_a_path(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(ps.Recipe.load("lenet-128").to_yaml())
     assert ps.Recipe.load(path).name == "lenet-128"
-    with pytest.raises(TypeError):
+    with pytest.raises(ps.errors.UsageError):
         ps.Recipe.load(None)  # type: ignore[arg-type]

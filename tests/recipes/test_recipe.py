@@ -78,7 +78,7 @@ def test_an_absent_entry_is_an_error(name: str, change: str, words: list[str]) -
     recipe = load_recipe(name)
     with pytest.raises(UsageError) as error_info:
         with_changes(recipe, [change])
-    for word in (f"--set {change}", *words):
+    for word in (f"`sets={change!r}`", *words):
         assert word in str(error_info.value)
 
 

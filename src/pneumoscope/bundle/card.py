@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
+from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
@@ -196,7 +197,11 @@ class Card(Frozen):
         )
 
     def to_json(self) -> str:
-        """Return the card as the text of card.json, which the identity hashes."""
+        """Return the card as the text of card.json, which the identity hashes.
+
+        Returns:
+            Indented JSON with a line end.
+        """
         return self.model_dump_json(indent=2) + "\n"
 
 
@@ -205,8 +210,12 @@ def identity(card_json: bytes) -> str:
     return hashlib.sha256(card_json).hexdigest()
 
 
-def read_card(folder: Path) -> tuple[Card, str]:
+@check_arguments
+def read_card(folder: str | Path) -> tuple[Card, str]:
     """Read and verify a bundle's card and the hash of its graph.
+
+    Args:
+        folder: The bundle's own folder, which holds ``card.json`` and ``model.onnx``.
 
     Returns:
         The card and the bundle's identity.

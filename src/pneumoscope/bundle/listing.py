@@ -10,8 +10,8 @@ from pathlib import Path
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.evidence import Fact
-from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
-from pneumoscope.core.arguments import as_tuple
+from pneumoscope.bundle.runtime import BUILTIN, Model, ModelInput, bundle_folder
+from pneumoscope.core.arguments import as_tuple, check_arguments
 from pneumoscope.core.errors import BundleError
 
 
@@ -32,6 +32,7 @@ class BundleEntry:
     identity: str
 
 
+@check_arguments
 def list_bundles(folders: Sequence[str | Path] = ("runs",)) -> tuple[list[BundleEntry], list[BundleError]]:
     """List the built-in bundle, if there is one, and every bundle below some folders.
 
@@ -72,11 +73,12 @@ class BundleDescription:
     evidence: tuple[tuple[Path, Fact], ...]
 
 
-def describe_bundle(bundle: str | Path | None = None) -> BundleDescription:
+@check_arguments
+def describe_bundle(model: ModelInput = BUILTIN) -> BundleDescription:
     """Read what a bundle says about itself and the evidence about it; the graph is hashed, not loaded.
 
     Args:
-        bundle: The folder of a bundle or of a run. None or "builtin": the model that ships with the package.
+        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
 
     Returns:
         The card, the identity and the evidence.
@@ -87,7 +89,7 @@ def describe_bundle(bundle: str | Path | None = None) -> BundleDescription:
     Example:
         >>> ps.describe_bundle("runs/flagship").card.limits
     """
-    folder = bundle_folder(bundle)
+    folder = model.folder if isinstance(model, Model) else bundle_folder(model)
     card, identity = read_card(folder)
     return BundleDescription(folder, card, identity, tuple(evidence.read(folder, identity)))
 

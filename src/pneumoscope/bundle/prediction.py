@@ -55,11 +55,22 @@ class Prediction:
     error: str | None = None
 
     def printable(self) -> Prediction:
-        """Return the prediction with text that every table and page can hold, see `printable`."""
+        """Return the prediction with text that every table and page can hold.
+
+        Returns:
+            A prediction whose path and error have no control characters and no halves of characters.
+        """
         return replace(self, path=printable(self.path), error=None if self.error is None else printable(self.error))
 
     def row(self, labels: Sequence[str]) -> dict[str, Any]:
-        """Return the prediction as one row of the table, in the order of `columns`."""
+        """Return the prediction as one row of the table.
+
+        Args:
+            labels: Class names in the order of the card.
+
+        Returns:
+            Column -> value, in the order of `columns`.
+        """
         probabilities = self.probabilities or (None,) * len(labels)
         clean = self.printable()
         return {

@@ -17,7 +17,7 @@ SHOWN = 50
 
 
 class PredictionTable(pd.DataFrame):
-    """A pandas table of predictions, one row an image, with the columns of `bundle.runtime.columns`.
+    """A pandas table of predictions, one row an image, with the columns of `bundle.prediction.columns`.
 
     ``attrs`` say which model answered: ``model``, ``labels``, ``primary``.
     """
@@ -33,6 +33,9 @@ class PredictionTable(pd.DataFrame):
         Args:
             rows: As `Prediction.row` gives them.
             card: Of the model that answered.
+
+        Returns:
+            The table, with ``attrs``.
         """
         table = cls(rows, columns=list(columns(card.label_names)))
         table.attrs = {

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from pneumoscope.bundle.card import OUTPUTS, Card, read_card
 from pneumoscope.bundle.inputs import ImageInput, NamedImage, named_images
 from pneumoscope.bundle.prediction import Observer, Output, Prediction, decide
+from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError, PneumoscopeError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.imaging.read import read
@@ -76,6 +77,9 @@ class Model:
         Args:
             pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
 
+        Returns:
+            Probabilities, heatmap, embedding and the other outputs of the graph.
+
         Raises:
             BundleError: The graph fails on it, or gives values that are not numbers.
         """
@@ -114,6 +118,9 @@ class Model:
         Args:
             path: The file.
             observe: Called with the prediction, the radiograph and all outputs, unless the file failed.
+
+        Returns:
+            The prediction; of a file that failed it has the ``error`` and no probabilities.
         """
         name = os.fspath(path)
         return self._answer(NamedImage(name, lambda: read(name), name), observe)
@@ -156,6 +163,9 @@ class Model:
             paths: Files; they are read lazily, so that a generator suffices.
             workers: Threads; the cores that this process may use by default.
             observe: Called in the worker for each image that was predicted. An exception from it ends the stream.
+
+        Yields:
+            The prediction; of a file that failed it has the ``error`` and no probabilities.
         """
         return self._in_order(paths, lambda path: self.predict_file(path, observe), workers)
 
@@ -176,8 +186,12 @@ class Model:
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
+    @check_arguments
     def predict(self, inputs: ImageInput | Iterable[ImageInput], workers: int | None = None) -> PredictionTable:
-        """Return the table of predictions: one row for each image, in their order (see `columns`).
+        """Return the table of predictions in memory: one row for each image, in their order.
+
+        For many files, a table on disk and overlays use `pneumoscope.predict`, which takes constant memory and goes on
+        where a stopped call ended.
 
         Args:
             inputs: One or several of: the path of a file or folder, a file's bytes, pixels [H, W] (float, 0 = black,
@@ -185,11 +199,14 @@ class Model:
             workers: Threads; the cores that this process may use by default.
 
         Returns:
-            A pandas table that shows itself in a notebook in the words of the screens. A file that cannot be read
-            keeps its row, with an ``error``.
+            A pandas table with the columns of `pneumoscope.PredictionTable`; in a notebook it shows itself in the words
+            of the screens. A file that is absent or cannot be read keeps its row, with an ``error``.
 
         Raises:
             UsageError: A folder holds no image, an array is no radiograph, or an input is of no known kind.
+
+        Example:
+            >>> ps.load("runs/flagship").predict(["study.dcm", pixels])
         """
         from pneumoscope.bundle.prediction_table import PredictionTable
 
@@ -198,24 +215,39 @@ class Model:
         return PredictionTable.of(rows, self.card)
 
 
-def load(path: str | Path | None = None) -> Model:
+ModelInput: TypeAlias = Model | str | Path
+"""A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package."""
+
+
+@check_arguments
+def load(model: str | Path = BUILTIN) -> Model:
     """Load and verify a bundle.
 
     Args:
-        path: The bundle's folder, or a run's folder that holds one; None or "builtin": the model that ships with the
-            package.
+        model: The folder of a bundle or of a run; "builtin": the model that ships with the package.
+
+    Returns:
+        The model, which can be shared between threads.
 
     Raises:
         BundleError: It is incomplete, altered, of another schema, or its graph is not what the card says.
+
+    Example:
+        >>> ps.load("runs/flagship").predict("studies/")
     """
-    folder = bundle_folder(path)
+    folder = bundle_folder(model)
     card, identity = read_card(folder)
     return Model(folder, card, identity, _session(folder, card))
 
 
-def bundle_folder(path: str | Path | None = None) -> Path:
+def model_of(model: ModelInput) -> Model:
+    """Return the model itself, or load it; see `load`."""
+    return model if isinstance(model, Model) else load(model)
+
+
+def bundle_folder(path: str | Path = BUILTIN) -> Path:
     """Return the folder of the bundle that ``path`` names; see `load`."""
-    if path is None or str(path) == BUILTIN:
+    if str(path) == BUILTIN:
         folder = Path(__file__).parents[1] / "builtin"
         if not (folder / "card.json").is_file():
             raise BundleError(

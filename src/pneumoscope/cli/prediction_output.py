@@ -13,7 +13,7 @@ from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name, is_non
 if TYPE_CHECKING:
     from pneumoscope.bundle.card import Card
     from pneumoscope.bundle.runtime import Model
-    from pneumoscope.inference.predict import Summary
+    from pneumoscope.inference.predict import PredictionSummary
 
 BLOCK = 20
 """Rows that are printed at once."""
@@ -33,7 +33,7 @@ def describe_model(model: Model) -> str:
     return "\n".join([*lines, DISCLAIMER])
 
 
-def describe_summary(summary: Summary) -> str:
+def describe_summary(summary: PredictionSummary) -> str:
     """Return the counts of a run in one line."""
     parts = [f"{count} {result_phrase(label)}" for label, count in summary.decisions.most_common()]
     parts += [f"{summary.refused} no answer"] * bool(summary.refused) + [f"{summary.failed} failed"] * bool(
@@ -116,7 +116,7 @@ class TableOutput:
         self._shown += len(self._rows)
         self._rows.clear()
 
-    def end(self, summary: Summary, written: Mapping[str, str]) -> None:
+    def end(self, summary: PredictionSummary, written: Mapping[str, str]) -> None:
         """Print what is left, the counts, what the model is and the disclaimer."""
         self.flush()
         out = self._console.out
@@ -178,7 +178,7 @@ class JsonOutput:
     def flush(self) -> None:
         """Do nothing, since rows are written as they come."""
 
-    def end(self, summary: Summary, written: Mapping[str, str]) -> None:
+    def end(self, summary: PredictionSummary, written: Mapping[str, str]) -> None:
         """Close the document with the counts and what was written."""
         counts = {
             "files": summary.files,

@@ -59,7 +59,7 @@ COMMANDS = {
 BAD_VALUES = {"age": "--bad-ages", "sex": "--bad-sexes", "view": "--bad-views"}
 """Column -> the option about its bad values."""
 
-_PYTHON = re.compile(r"`(?P<name>[a-z_]+(?:\.[a-z_]+)*)(?:=(?P<value>[^`]*))?`")
+_PYTHON = re.compile(r"`(?P<name>[a-z_]+(?:\.[a-z_]+)*)(?:\[\d+\])?(?:=(?P<value>[^`]*))?`")
 
 
 def for_command_line(text: str) -> str:

@@ -148,7 +148,11 @@ class Comparison(Frozen):
         return "".join([*parts, html_text(self.test_note), html_disclaimer()])
 
     def to_json(self) -> str:
-        """Return the comparison as indented JSON."""
+        """Return the comparison as JSON.
+
+        Returns:
+            Indented JSON with a line end, as in ``comparison.json``.
+        """
         return self.model_dump_json(indent=2) + "\n"
 
 

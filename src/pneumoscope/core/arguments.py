@@ -67,12 +67,21 @@ def check_arguments(function: Callable[P, T]) -> Callable[P, T]:
         for name, value in parameters.bind(*args, **kwargs).arguments.items():
             kind = hints().get(name, Any)
             if not _fits(value, kind):
-                raise UsageError(
-                    f"`{name}`", f"is {_shorten(value)}, which is not {_describe(kind)}.", f"Give {_describe(kind)}."
-                )
+                raise _misfit(name, value, kind)
         return function(*args, **kwargs)
 
     return checked
+
+
+def _misfit(name: str, value: object, kind: Any) -> UsageError:
+    """Return the error for a value of another kind; of a list it names the first element that does not fit."""
+    kinds = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+    for each in kinds:
+        if isinstance(value, list | tuple) and get_origin(each) in (Sequence, Iterable):
+            place = next(place for place, element in enumerate(value) if not _fits(element, get_args(each)[0]))
+            return _misfit(f"{name}[{place}]", value[place], get_args(each)[0])
+    words = _describe(kind)
+    return UsageError(f"`{name}`", f"is {_shorten(value)}, which is not {words}.", f"Give {words}.")
 
 
 def _fits(value: object, kind: Any) -> bool:

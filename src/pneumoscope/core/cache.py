@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumoscope.core.arguments import as_tuple
+from pneumoscope.core.arguments import as_tuple, check_arguments
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import cache_folder, data_folder
 from pneumoscope.core.registry import suggestion
@@ -79,6 +79,7 @@ def list_cache() -> list[CacheEntry]:
     return entries
 
 
+@check_arguments
 def clear_cache(names: Sequence[str] = ()) -> int:
     """Delete caches; the next training or data check takes longer, and nothing else changes.
 

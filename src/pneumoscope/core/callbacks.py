@@ -64,7 +64,11 @@ class Callbacks:
         return f"{type(self).__name__}()"
 
     def message(self, text: str) -> None:
-        """Receive one line for the reader: a note, a finding, the end of a trial."""
+        """Receive one line for the reader: a note, a finding, the end of a trial.
+
+        Args:
+            text: The line.
+        """
 
     def progress(self, task: str, done: int, total: int | None) -> None:
         """Receive how far a task is.
@@ -76,13 +80,25 @@ class Callbacks:
         """
 
     def finish(self, task: str) -> None:
-        """Receive the end of a task, successful or not."""
+        """Receive the end of a task, successful or not.
+
+        Args:
+            task: Its name, as `progress` had it.
+        """
 
     def step(self, step: TrainingStep) -> None:
-        """Receive one optimizer step of a training."""
+        """Receive one optimizer step of a training.
+
+        Args:
+            step: How far the training is, and its loss.
+        """
 
     def epoch(self, end: EpochEnd) -> None:
-        """Receive the figures of a finished epoch."""
+        """Receive the figures of a finished epoch.
+
+        Args:
+            end: Its number, duration and metrics.
+        """
 
     @contextmanager
     def counting(self, task: str, total: int | None = None) -> Iterator[Callable[[int], None]]:

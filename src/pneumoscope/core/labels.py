@@ -88,7 +88,11 @@ class LabelSet(Mapping[str, Label]):
     @classmethod
     @cache
     def builtin(cls) -> LabelSet:
-        """Return the vocabulary that ships with the package."""
+        """Return the vocabulary that ships with the package.
+
+        Returns:
+            The same object at each call.
+        """
         import yaml
 
         path = Path(__file__).with_name("labels.yaml")
@@ -101,6 +105,12 @@ class LabelSet(Mapping[str, Label]):
         Args:
             entries: Identifier -> ``names``, ``synonyms`` and ``none``, as ``labels.yaml`` describes them.
             name: What the vocabulary is called in an error message.
+
+        Returns:
+            The vocabulary, in the order of the entries.
+
+        Raises:
+            LabelError: An entry has no English name, or more than one label means "none of these".
         """
         labels = [
             Label(
@@ -131,14 +141,29 @@ class LabelSet(Mapping[str, Label]):
         return self._none
 
     def name_of(self, identifier: str, language: str = "en") -> str:
-        """Return a label's name on screen; an unknown identifier (a class that a recipe named) stays as it is."""
+        """Return a label's name on screen.
+
+        Args:
+            identifier: As manifests write it.
+            language: "en", "de", ...; English where the label has no name in it.
+
+        Returns:
+            The name; an unknown identifier, such as a class that a recipe named, stays as it is.
+        """
         if identifier not in self:
             return identifier
         names = self[identifier].names
         return names.get(language, names["en"])
 
     def find(self, term: str) -> str | None:
-        """Return the label that a term means exactly: identifier, name or synonym, compared by `fold_term`."""
+        """Return the label that a term means exactly.
+
+        Args:
+            term: Any text; terms are compared by `fold_term`.
+
+        Returns:
+            The identifier of the label whose identifier, name or synonym this is; None where there is none.
+        """
         return self._terms.get(fold_term(term))
 
     @property
@@ -148,6 +173,13 @@ class LabelSet(Mapping[str, Label]):
 
     def check(self, identifier: str, where: str) -> str:
         """Return ``identifier`` if the vocabulary has it.
+
+        Args:
+            identifier: Of a label.
+            where: What an error calls the place that names it.
+
+        Returns:
+            The identifier.
 
         Raises:
             LabelError: It is not there; the message suggests the nearest and lists all.

@@ -54,7 +54,11 @@ class ImportReport:
         return dict(Counter(dropped.reason for dropped in self.dropped).most_common())
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as plain values."""
+        """Return the report as plain values.
+
+        Returns:
+            What ``data import --json`` prints: the numbers, and every dropped file with its reason.
+        """
         return {
             "source": self.source,
             "images": sum(self.kept.values()),

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.core.labels import LABELS, PARTS, VIEWS
@@ -125,11 +125,24 @@ class Manifest:
     def from_rows(
         cls, rows: Iterable[Mapping[str, Any]], roots: Mapping[str, Path], notes: Iterable[str] = ()
     ) -> Manifest:
-        """Build a manifest from rows; a column that a row lacks is null. Validated."""
+        """Build a manifest from rows.
+
+        Args:
+            rows: Column -> value; a column that a row lacks is null.
+            roots: Source -> folder that its ``image`` paths are relative to.
+            notes: The history of the table, oldest first.
+
+        Returns:
+            The manifest, validated.
+
+        Raises:
+            ManifestError: A column or value breaks the contract; the first rows are named.
+        """
         table = pd.DataFrame(list(rows))
         return validate(cls(table.reindex(columns=[*table.columns.union([*COLUMNS])]), dict(roots), tuple(notes)))
 
     @classmethod
+    @check_arguments
     def read(cls, path: Path | str, roots: Mapping[str, Path | str] | None = None) -> Manifest:
         """Read and check a manifest file.
 
@@ -163,7 +176,10 @@ class Manifest:
         write_manifest(self, path)
 
     def paths(self) -> list[Path]:
-        """Return the absolute path of each row's image, in row order.
+        """Return the absolute path of each row's image.
+
+        Returns:
+            One path a row, in row order.
 
         Raises:
             ManifestError: The folder of a source is not known or not there.
@@ -178,6 +194,9 @@ class Manifest:
 
         Args:
             column: ``lung_mask`` or ``ignore_mask``.
+
+        Returns:
+            One path or None a row, in row order.
 
         Raises:
             ManifestError: The folder of a root is not known or not there.
@@ -201,8 +220,15 @@ class Manifest:
             )
         return root
 
+    @check_arguments
     def part(self, name: str) -> Manifest:
         """Return the rows of one part.
+
+        Args:
+            name: "train", "validation", "calibration" or "test".
+
+        Returns:
+            A manifest of these rows.
 
         Raises:
             ManifestError: The part is unknown or has no rows.
@@ -220,11 +246,29 @@ class Manifest:
         return chosen
 
     def where(self, mask: ArrayLike) -> Manifest:
-        """Return the rows where ``mask`` ([N] bool) is true."""
+        """Return some of the rows.
+
+        Args:
+            mask: [N] bool, True for a row to keep.
+
+        Returns:
+            A manifest of these rows, in their order.
+        """
         return replace(self, table=self.table[np.asarray(mask, dtype=bool)].reset_index(drop=True))
 
     def with_split(self, parts: Iterable[str | None], note: str) -> Manifest:
-        """Return the manifest with another ``split`` column ([N], None = in no part). Validated."""
+        """Return the manifest with another ``split`` column.
+
+        Args:
+            parts: [N] names of parts; None: in no part.
+            note: Added to the history.
+
+        Returns:
+            A new manifest, validated.
+
+        Raises:
+            ManifestError: A part is unknown, or a group is in two parts.
+        """
         table = self.table.assign(split=pd.array(list(parts), dtype=TEXT))
         return validate(replace(self, table=table, notes=(*self.notes, note)))
 
@@ -253,11 +297,19 @@ class Manifest:
         return next((kind for kind in reversed(GROUP_KINDS) if kind in present), GROUP_KINDS[-1])
 
     def rows_hash(self) -> str:
-        """Return the identity of the images and their labels, whatever the order, the paths or the split."""
+        """Return the identity of the images and their labels, whatever the order, the paths or the split.
+
+        Returns:
+            SHA-256, 64 hexadecimal digits.
+        """
         return _hash_lines(self.table.sha256 + " " + self.table.label)
 
     def split_hash(self) -> str:
-        """Return the identity of the division into parts: which image is in which."""
+        """Return the identity of the division into parts: which image is in which.
+
+        Returns:
+            SHA-256, 64 hexadecimal digits.
+        """
         return _hash_lines(self.table.sha256 + " " + self.table["split"].fillna("-"))
 
 

@@ -132,7 +132,11 @@ class MergeReport:
     disagreements: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report as plain values."""
+        """Return the report as plain values.
+
+        Returns:
+            Field -> value, with lists in place of tuples.
+        """
         return {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
 
 

@@ -18,6 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import ImageError, PneumoscopeError, UsageError
 from pneumoscope.imaging import raster
 from pneumoscope.imaging.files import BROKEN_LINK, MAGIC_BYTES, format_of, is_broken_link
@@ -73,6 +74,7 @@ class Radiograph:
         ]
 
 
+@check_arguments
 def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, depth: int | None = None) -> Radiograph:
     """Read a PNG, JPEG, WebP, TIFF or DICOM file.
 
@@ -81,6 +83,9 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, depth: int | None = 
         max_pixels: Largest number of pixels that is decoded.
         depth: Bits in use in a 16-bit greyscale PNG or TIFF, where they are fewer than 16: white is then 2**depth - 1.
             Other files declare their depth.
+
+    Returns:
+        The pixels, [H, W] float32, 0 = black, 1 = white, row 0 = head, with what is known of them.
 
     Raises:
         ImageError: The file is not a readable, supported radiograph.

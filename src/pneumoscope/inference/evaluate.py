@@ -115,7 +115,11 @@ class Evaluation(Measurement):
         return f"<Evaluation of {self.model} on {self.part}: {self.figures.images:,} images, accuracy {accuracy}>"
 
     def to_json(self) -> str:
-        """Return the evaluation as indented JSON."""
+        """Return the evaluation as JSON.
+
+        Returns:
+            Indented JSON with a line end, as in ``evaluation.json``.
+        """
         return self.model_dump_json(indent=2) + "\n"
 
 

@@ -37,8 +37,17 @@ OnRow = Callable[[dict[str, Any], bool], None]
 
 
 @dataclass(slots=True)
-class Summary:
-    """The numbers of files by outcome."""
+class PredictionSummary:
+    """The numbers of files by outcome.
+
+    Args:
+        files: Of all, those with an error too.
+        resumed: Whose rows come from the journal of a stopped call.
+        failed: With an error.
+        refused: Without an answer.
+        decisions: Label -> files.
+        passed_over: Kind of file or folder -> how many were passed over in folders.
+    """
 
     files: int
     resumed: int = 0
@@ -46,10 +55,13 @@ class Summary:
     refused: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
     passed_over: dict[str, int] = field(default_factory=dict)
-    """Kind of file or folder -> how many were passed over in folders."""
 
     def count(self, row: dict[str, Any]) -> None:
-        """Count one row."""
+        """Count one row.
+
+        Args:
+            row: As `Prediction.row` gives it.
+        """
         if row["error"] is not None:
             self.failed += 1
         elif row["refused"]:
@@ -67,7 +79,7 @@ def predict_files(
     workers: int | None = None,
     on_row: OnRow | None = None,
     on_note: Callable[[str], None] | None = None,
-) -> Summary:
+) -> PredictionSummary:
     """Predict files in their order and, if ``output`` is given, write the table.
 
     Args:
@@ -82,7 +94,7 @@ def predict_files(
     Raises:
         PneumoscopeError: The output cannot be written. The journal stays.
     """
-    summary = Summary(len(files))
+    summary = PredictionSummary(len(files))
 
     def take(row: dict[str, Any], resumed: bool) -> None:
         summary.count(row)

@@ -18,7 +18,7 @@ from typing import Annotated, Any, Literal
 import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
-from pneumoscope.core.arguments import argument, as_tuple
+from pneumoscope.core.arguments import argument, as_tuple, check_arguments
 from pneumoscope.core.errors import RecipeError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.overrides import parse_change, put
@@ -245,10 +245,15 @@ class Recipe(Frozen):
 
     @staticmethod
     def names() -> list[str]:
-        """Return the names of the recipes that come with the package, sorted."""
+        """Return the names of the recipes that come with the package.
+
+        Returns:
+            The names, sorted.
+        """
         return recipe_names()
 
     @staticmethod
+    @check_arguments
     def load(name: str | Path, sets: Sequence[str] = ()) -> Recipe:
         """Load a recipe that comes with the package, or one from a YAML file.
 
@@ -274,11 +279,19 @@ class Recipe(Frozen):
         return 1 if self.task.kind == "binary" else len(self.task.classes)
 
     def to_yaml(self) -> str:
-        """Return the recipe as YAML, all defaults written out."""
+        """Return the recipe as YAML.
+
+        Returns:
+            The text of a recipe's file, with all defaults written out.
+        """
         return yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=110)
 
     def hash(self) -> str:
-        """Return the SHA-256 of the recipe as YAML."""
+        """Return the identity of the recipe.
+
+        Returns:
+            SHA-256 of its YAML, 64 hexadecimal digits.
+        """
         return hashlib.sha256(self.to_yaml().encode()).hexdigest()
 
 

@@ -27,12 +27,19 @@ if TYPE_CHECKING:
         report_reads,
         set_password,
     )
-    from pneumoscope.server.run import serve
+    from pneumoscope.server.reading.exports import ReadExport
+    from pneumoscope.server.reading.report import SiteReport
+    from pneumoscope.server.run import RunningServer, serve
     from pneumoscope.server.settings import Settings, default_home
+    from pneumoscope.server.storage.export_ledger import ExportRecord
 
 _MODULES = {
     "AccountEntry": "administration",
+    "ExportRecord": "storage.export_ledger",
+    "ReadExport": "reading.exports",
+    "RunningServer": "run",
     "Settings": "settings",
+    "SiteReport": "reading.report",
     "add_account": "administration",
     "back_up": "administration",
     "default_home": "settings",
@@ -48,7 +55,11 @@ _MODULES = {
 
 __all__ = [
     "AccountEntry",
+    "ExportRecord",
+    "ReadExport",
+    "RunningServer",
     "Settings",
+    "SiteReport",
     "add_account",
     "back_up",
     "default_home",

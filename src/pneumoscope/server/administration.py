@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.exports import ReadExport, export_reads
@@ -40,6 +40,7 @@ class AccountEntry:
     disabled: bool
 
 
+@check_arguments
 def add_account(settings: Settings, name: str, password: str, *, admin: bool = False, sees_names: bool = False) -> None:
     """Add an account to a server.
 
@@ -60,6 +61,7 @@ def add_account(settings: Settings, name: str, password: str, *, admin: bool = F
         accounts.add(name, password, "admin" if admin else "reader", sees_names=sees_names)
 
 
+@check_arguments
 def list_accounts(settings: Settings) -> list[AccountEntry]:
     """Return the accounts of a server, by name.
 
@@ -76,6 +78,7 @@ def list_accounts(settings: Settings) -> list[AccountEntry]:
         return [AccountEntry(row.name, row.role, row.sees_names, row.disabled) for row in accounts.list_all()]
 
 
+@check_arguments
 def disable_account(settings: Settings, name: str, *, undo: bool = False) -> None:
     """Lock an account out, or let it in again; its sessions and tokens end at once.
 
@@ -94,6 +97,7 @@ def disable_account(settings: Settings, name: str, *, undo: bool = False) -> Non
         accounts.disable(name, disabled=not undo)
 
 
+@check_arguments
 def set_password(settings: Settings, name: str, password: str) -> None:
     """Give an account another password; its sessions end, and a lock is lifted.
 
@@ -112,6 +116,7 @@ def set_password(settings: Settings, name: str, password: str) -> None:
         accounts.set_password(name, password)
 
 
+@check_arguments
 def back_up(settings: Settings, folder: str | Path) -> int:
     """Copy a server's data into a new folder while it runs; a server can be started on the copy.
 
@@ -135,6 +140,7 @@ def back_up(settings: Settings, folder: str | Path) -> int:
         return backup.back_up(store, Path(folder))
 
 
+@check_arguments
 def report_reads(settings: Settings, model: str | None = None) -> SiteReport:
     """Report the agreement of model and readers, and the accuracy against the reference standards that were entered.
 
@@ -159,6 +165,7 @@ def report_reads(settings: Settings, model: str | None = None) -> SiteReport:
         return make_report(store, Catalogue(settings.models), model)
 
 
+@check_arguments
 def export_site(settings: Settings, folder: str | Path) -> ReadExport:
     """Write images and a manifest to retrain from. Labels: the reference standard's, else unaided reads'.
 
@@ -183,6 +190,7 @@ def export_site(settings: Settings, folder: str | Path) -> ReadExport:
         return export_reads(store, Path(folder))
 
 
+@check_arguments
 def list_site_exports(settings: Settings, *, forget: str | None = None) -> list[ExportRecord]:
     """List a server's exports, and try again to remove from them what was erased on the server.
 

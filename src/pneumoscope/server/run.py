@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.server.api.dependencies import Context
 from pneumoscope.server.app import create_app
@@ -40,6 +40,7 @@ class RunningServer:
     """Whether the server has to stop."""
 
 
+@check_arguments
 def serve(
     settings: Settings, on_start: Callable[[RunningServer], None] | None = None, *, log_level: int = logging.INFO
 ) -> None:

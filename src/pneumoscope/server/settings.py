@@ -109,6 +109,9 @@ class Settings:
     def checked(self) -> Settings:
         """Return these settings if they are safe together.
 
+        Returns:
+            The settings.
+
         Raises:
             UsageError: Other machines could reach the server in the clear, or a limit is not positive.
         """
@@ -135,7 +138,11 @@ class Settings:
 
 
 def default_home() -> Path:
-    """Return where a server keeps its data by default: ``serve`` in the user's data folder."""
+    """Return where a server keeps its data by default.
+
+    Returns:
+        The folder ``serve`` in the user's data folder.
+    """
     return data_folder() / "serve"
 
 

@@ -12,7 +12,7 @@ from pneumoscope.comparison.page import draw_figures, render_comparison_page, re
 from pneumoscope.comparison.ranking import RankingConfig, count_sources, rank_networks
 from pneumoscope.comparison.result import Comparison, NotRun
 from pneumoscope.comparison.runs import EntryResult, is_finished
-from pneumoscope.core.arguments import as_tuple
+from pneumoscope.core.arguments import as_tuple, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, RunError, UsageError
 from pneumoscope.core.files import atomic_path, write_text
@@ -30,6 +30,7 @@ from pneumoscope.workflows.train import train_plan
 CLOSED = "The test part was not opened."
 
 
+@check_arguments
 def compare(
     recipes: Sequence[RecipeInput],
     data: ManifestInput,
@@ -83,6 +84,10 @@ def compare(
         CheckRefusedError: A data check blocks; nothing was trained.
         RunError: Not one network could be run.
         KeyboardInterrupt: The user stopped it; the same call goes on.
+
+    Example:
+        >>> comparison = ps.compare(["cnn-150", "lenet-128"], "manifest.parquet", "runs/comparison")
+        >>> comparison.tables[0].recommendation.sentences
     """
     recipes, sets = as_tuple(recipes), as_tuple(sets)
     if not recipes:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from pneumoscope.core.arguments import argument, as_tuple
+from pneumoscope.core.arguments import argument, as_tuple, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.data import merge as merging
@@ -32,6 +32,7 @@ Roots: TypeAlias = Mapping[str, str | Path]
 """Source -> folder that its images lie in now."""
 
 
+@check_arguments
 def import_data(
     source: str,
     path: str | Path,
@@ -162,6 +163,7 @@ class SplitReport:
     conflicts: tuple[str, ...]
 
 
+@check_arguments
 def split(
     data: ManifestInput,
     output: str | Path | None = None,
@@ -228,6 +230,7 @@ def split(
     return manifest, SplitReport(left_out, conflicts)
 
 
+@check_arguments
 def merge(
     data: ManifestInput | Sequence[ManifestInput],
     output: str | Path | None = None,
@@ -278,6 +281,7 @@ def merge(
     return merged, report
 
 
+@check_arguments
 def drop_conflicts(
     data: ManifestInput, *, roots: Roots | None = None, callbacks: Callbacks = SILENT
 ) -> tuple[Manifest, tuple[str, ...]]:

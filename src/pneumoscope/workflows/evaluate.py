@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.prediction import Prediction
-from pneumoscope.bundle.runtime import Model, load
-from pneumoscope.core.arguments import argument
+from pneumoscope.bundle.runtime import Model, ModelInput, model_of
+from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import write_text
@@ -28,8 +28,9 @@ from pneumoscope.reporting.pages.evaluation import render_evaluation_page
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 
 
+@check_arguments
 def evaluate(
-    bundle: Model | str | Path,
+    model: ModelInput,
     data: Manifest | str | Path,
     part: str = "validation",
     *,
@@ -51,7 +52,7 @@ def evaluate(
     evidence afterwards. An image that cannot be read is named in ``failures`` and is in no figure.
 
     Args:
-        bundle: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
         data: The manifest's file. A `Manifest` in memory does too, unless ``part`` holds test images.
         part: "validation", "test", "calibration", "train", or "all" for every row.
         roots: Source -> folder, where a source has moved since the manifest was written.
@@ -82,7 +83,7 @@ def evaluate(
     """
     if examples is not None and html is None:
         raise UsageError(argument("examples", examples), "needs a page to show them on.", "Add `html='PAGE'`.")
-    model = bundle if isinstance(bundle, Model) else load(bundle)
+    model = model_of(model)
     manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
     measurement = measure(
         model,
@@ -110,7 +111,7 @@ def evaluate(
 
 
 @dataclass(frozen=True, slots=True)
-class Measurement:
+class MeasuredPart:
     """An evaluation with the predictions that it rests on.
 
     Args:
@@ -137,7 +138,7 @@ def measure(
     workers: int | None,
     command: str,
     callbacks: Callbacks = SILENT,
-) -> Measurement:
+) -> MeasuredPart:
     """Measure a bundle on a part; an opening of test images goes to the ledger first and to the evidence afterwards.
 
     Args:
@@ -191,7 +192,7 @@ def measure(
         fact = build_opening(evaluation, model.card, opened, command)
         callbacks.message(f"The opening is evidence about this model: {evidence.append(model.folder, fact)}")
         rewrite_reports(model.folder)
-    return Measurement(evaluation, rows_of(manifest, part, model.card), predictions)
+    return MeasuredPart(evaluation, rows_of(manifest, part, model.card), predictions)
 
 
 def examples_of(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pneumoscope.core.arguments import argument, as_tuple
+from pneumoscope.core.arguments import argument, as_tuple, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import write_text
@@ -23,6 +23,7 @@ from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
 from pneumoscope.workflows.progress import task_starter
 
 
+@check_arguments
 def check(
     data: ManifestInput,
     *,
@@ -70,6 +71,7 @@ def check(
     return report
 
 
+@check_arguments
 def describe(data: ManifestInput, *, roots: Roots | None = None) -> dict[str, Any]:
     """Count a manifest's images by label, source and part, and say what is known about them.
 
@@ -89,6 +91,7 @@ def describe(data: ManifestInput, *, roots: Roots | None = None) -> dict[str, An
     return facts.describe(manifest_of(data, roots))
 
 
+@check_arguments
 def draw_contact_sheet(
     data: ManifestInput,
     output: str | Path,
@@ -146,6 +149,7 @@ def draw_contact_sheet(
     return sheet.contact_sheet(chosen, picture, columns, seed, side), len(chosen)
 
 
+@check_arguments
 def draw_phantoms(
     folder: str | Path,
     *,

@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.bundle.runtime import BUILTIN, Model, ModelInput, model_of
+from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.core.tables import check_format
 from pneumoscope.imaging.files import describe_passed_over, find_images
-from pneumoscope.inference.predict import Summary, page_items, predict_files
+from pneumoscope.inference.predict import OnRow, PredictionSummary, page_items, predict_files
 
 PAGE_IMAGES = 200
 """Most studies on a page with pictures: about 30 kB each."""
 
-OnRow = Callable[[dict[str, Any], bool], None]
 
-
+@check_arguments
 def predict(
     paths: str | Path | Iterable[str | Path],
-    model: Model | str | Path = "builtin",
+    model: ModelInput = BUILTIN,
     *,
     output: str | Path | None = None,
     heatmaps: str | Path | None = None,
@@ -29,11 +29,12 @@ def predict(
     workers: int | None = None,
     on_row: OnRow | None = None,
     callbacks: Callbacks = SILENT,
-) -> Summary:
+) -> PredictionSummary:
     """Predict files and folders in constant memory, and write the table, overlays and a page.
 
-    For a table in memory use ``ps.load(...).predict(...)``. Rows go to a journal beside ``output`` as they come, so
-    that the same call goes on where a stopped one ended. A file that cannot be read keeps its row, with an ``error``.
+    For a table in memory use `pneumoscope.Model.predict`. Rows go to a journal beside ``output`` as they come, so
+    that the same call goes on where a stopped one ended. A file that is absent or cannot be read keeps its row, with an
+    ``error``.
 
     Args:
         paths: Files and folders: PNG, JPEG, WebP, TIFF and DICOM.
@@ -50,7 +51,7 @@ def predict(
         The counts: files, failures, refusals and decisions.
 
     Raises:
-        UsageError: ``output`` is no table format, a path is not there, or the model has no heatmap.
+        UsageError: ``output`` is no table format, a folder holds no image, or the model has no heatmap.
         BundleError: The bundle is incomplete or altered.
         PneumoscopeError: A file cannot be written; the journal stays.
         KeyboardInterrupt: The user stopped it; the message says how many files were done and how to go on.
@@ -62,7 +63,7 @@ def predict(
     if output is not None:
         check_format(Path(output))  # before the folders are walked and the model is loaded
     images = find_images([paths] if isinstance(paths, str | Path) else paths)
-    loaded = model if isinstance(model, Model) else load(model)
+    loaded = model_of(model)
     if images.passed_over:
         callbacks.message(f"Passed over in folders: {describe_passed_over(images.passed_over)}.")
     files, done = images.files, 0
@@ -89,7 +90,7 @@ def predict(
             rest = (
                 "None was kept: with `output`, a stopped run can go on."
                 if output is None
-                else f"{output}.partial keeps them: the same call goes on."
+                else f"{output}.partial keeps them: do the same again to go on."
             )
             raise KeyboardInterrupt(f"{done} of {len(files)} files were done. {rest}") from interrupt
     summary.passed_over = images.passed_over

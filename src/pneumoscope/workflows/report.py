@@ -7,8 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from pneumoscope.bundle.prediction import Prediction
-from pneumoscope.bundle.runtime import load
-from pneumoscope.core.arguments import argument
+from pneumoscope.bundle.runtime import Model, ModelInput, model_of
+from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_text
@@ -23,8 +23,9 @@ from pneumoscope.workflows.evaluate import examples_of, measure
 from pneumoscope.workflows.progress import task_starter
 
 
+@check_arguments
 def report(
-    run: str | Path,
+    model: ModelInput,
     output: str | Path | None = None,
     *,
     data: str | Path | None = None,
@@ -43,7 +44,7 @@ def report(
     what its card and its evidence say.
 
     Args:
-        run: The folder of a run or of a bundle, or "builtin".
+        model: A loaded model, or the folder of a run or of a bundle; "builtin": the model that ships with the package.
         output: The page; None: ``report.html`` in the run's folder, else in the current folder.
         data: File of a manifest to measure on; None keeps the run's own figures.
         part: Of ``data``: "validation", "test" (written to the ledger), "calibration" or "all".
@@ -70,14 +71,15 @@ def report(
     if data is None and (check_data or part != "validation"):
         cause = "`check_data=True`" if check_data else argument("part", part)
         raise UsageError(cause, "needs the images.", "Name their manifest with `data`.")
-    folder = find_run_folder(run)
-    record = read_record(run)
+    place = model.folder if isinstance(model, Model) else model
+    folder = find_run_folder(place)
+    record = read_record(place)
     shown: list[Example] = []
     if data is not None:
-        manifest, model = Manifest.read(data, roots), load(run)
+        manifest, loaded = Manifest.read(data, roots), model_of(model)
         checks = _checks_of(manifest, record, callbacks) if check_data else record.checks
         measurement = measure(
-            model,
+            loaded,
             manifest,
             Path(data),
             part,
@@ -87,16 +89,16 @@ def report(
             callbacks=callbacks,
         )
         if examples is not None:
-            shown = examples_of(model, measurement.rows, measurement.predictions, examples, workers)
+            shown = examples_of(loaded, measurement.rows, measurement.predictions, examples, workers)
         # The record is read again, since an opening of test images has added evidence.
-        record = replace(read_record(run), data=describe(manifest), checks=checks, evaluation=measurement.evaluation)
+        record = replace(read_record(place), data=describe(manifest), checks=checks, evaluation=measurement.evaluation)
     elif examples is not None:
         if folder is None or record.evaluation is None:
             raise UsageError(
-                argument("examples", examples), f"{run} has no predictions.", "Name the images' manifest with `data`."
+                argument("examples", examples), f"{place} has no predictions.", "Name the images' manifest with `data`."
             )
         rows = Manifest.read(folder / "manifest.parquet", roots).part("validation")
-        shown = examples_of(load(run), rows, _predictions(folder, record, rows), examples, workers)
+        shown = examples_of(model_of(model), rows, _predictions(folder, record, rows), examples, workers)
     page = Path(output) if output is not None else (folder or Path()) / REPORT
     write_text(page, render_run_page(replace(record, examples=bool(shown)), shown))
     patients = " It shows patients' radiographs." if shown and not shown[0].synthetic else ""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
@@ -50,6 +51,7 @@ class Run:
         )
 
 
+@check_arguments
 def train(
     recipe: RecipeInput,
     data: ManifestInput,
@@ -81,12 +83,19 @@ def train(
         strict: Stop at warnings of the data checks too.
         callbacks: Receive messages and progress; silent by default.
 
+    Returns:
+        The run: its folder, its bundle and the figures of the validation part.
+
     Raises:
         RecipeError: The recipe contradicts itself or the data.
         CheckRefusedError: A data check blocks and is not allowed; nothing was trained.
         RunError: The folder holds another run, or the loss is no longer finite.
         ParityError: ONNX Runtime and torch differ; no bundle is written.
         KeyboardInterrupt: The user stopped it; the folder can be resumed.
+
+    Example:
+        >>> run = ps.train("lenet-128", "manifest.parquet", "runs/first", sets=["training.epochs=5"])
+        >>> run.evaluation.figures.overall["accuracy"]
     """
     ranks = Ranks.here()
     callbacks = callbacks if ranks.first else SILENT

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
@@ -49,6 +50,7 @@ class Tuning:
         return f"Tuning({str(self.folder)!r}: {len(self.summary.trials)} trials; best: {figure})"
 
 
+@check_arguments
 def tune(
     recipe: RecipeInput,
     data: ManifestInput,
@@ -101,12 +103,19 @@ def tune(
         allow: Name of a data check -> why its finding is accepted.
         callbacks: Receive messages and progress.
 
+    Returns:
+        The search: its trials, the best of them, and the run of the best recipe.
+
     Raises:
         UsageError: An unknown name, or options that exclude each other.
         RecipeError: The recipe contradicts the data, or refuses a setting of the space.
         CheckRefusedError: A data check blocks and is not allowed; nothing was trained.
         RunError: The folder holds something else, or no trial came to an end.
         KeyboardInterrupt: The user stopped it; it can be resumed.
+
+    Example:
+        >>> tuning = ps.tune("cnn-224", "manifest.parquet", "runs/tuned", trials=20)
+        >>> tuning.summary.best
     """
     check_search(Path(out), storage=storage, objective=objective, nested=nested, repeats=repeats, resume=resume)
     folder, allowed, chosen = Path(out), reasons_of(allow), recipe_of(recipe, sets)

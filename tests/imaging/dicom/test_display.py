@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pneumoscope.imaging.dicom.display import Display, Lut, Rescale, Window
+from pneumoscope.imaging.dicom.display import DisplayChain, Lut, Rescale, Window
 
 RNG = np.random.default_rng(3)
 
@@ -37,9 +37,9 @@ def test_a_lut_by_hand() -> None:
 
 def test_a_display_chain_by_hand() -> None:
     """Apply slope 10 and intercept 5 to 2-bit values -2..1 (-15, -5, 5, 15); window c = 0.5, w = 21: -10..10."""
-    chain = Display(2, True, Rescale(10, 5), Window(0.5, 21))
+    chain = DisplayChain(2, True, Rescale(10, 5), Window(0.5, 21))
     np.testing.assert_allclose(chain.table(), [0, 0.25, 0.75, 1])
-    inverted = Display(2, True, Rescale(10, 5), Window(0.5, 21), inverted=True, padding=(-2, -2))
+    inverted = DisplayChain(2, True, Rescale(10, 5), Window(0.5, 21), inverted=True, padding=(-2, -2))
     np.testing.assert_allclose(inverted.table(), [0, 0.75, 0.25, 0])
 
 
@@ -57,7 +57,7 @@ def test_windows_agree_with_pydicom(function: str, signed: bool) -> None:
     for _ in range(20):
         centre, width = float(RNG.integers(-2000, 8000)), float(RNG.integers(2, 9000))
         dataset.WindowCenter, dataset.WindowWidth = centre, width
-        chain = Display(12, signed, Rescale(3, -700), Window(centre, width, function))
+        chain = DisplayChain(12, signed, Rescale(3, -700), Window(centre, width, function))
         stored = np.arange(chain.lowest, chain.lowest + 4096)
         ends = apply_modality_lut(stored[[0, -1]], dataset)
         reference = (apply_windowing(apply_modality_lut(stored, dataset), dataset) - ends[0]) / (ends[1] - ends[0])
@@ -74,6 +74,6 @@ def test_luts_agree_with_pydicom() -> None:
     item["LUTDescriptor"].VR = item["LUTData"].VR = "US"
     dataset = pydicom.Dataset()
     dataset.VOILUTSequence = [item]
-    chain = Display(12, False, voi=Lut(500, entries, 10))
+    chain = DisplayChain(12, False, voi=Lut(500, entries, 10))
     reference = apply_voi(np.arange(4096, dtype=np.int32), dataset) / 1023
     np.testing.assert_allclose(chain.table(), reference, atol=1e-6)

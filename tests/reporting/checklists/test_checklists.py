@@ -6,7 +6,7 @@ import pytest
 
 from pneumoscope.bundle.card import Card, CheckNote, CheckSummary, LabelDefinition, read_card
 from pneumoscope.bundle.evidence import Fact, Opening
-from pneumoscope.reporting.checklists.answer import Answer
+from pneumoscope.reporting.checklists.answer import TopicAnswer
 from pneumoscope.reporting.checklists.catalogue import CLAIM, TRIPOD_AI
 from pneumoscope.reporting.checklists.fill import answer_topics, fill_checklists
 from pneumoscope.reporting.record import Record
@@ -31,7 +31,7 @@ def card(tmp_path) -> Card:
     return read_card(bundles.write_bundle(tmp_path, ("covid-19", "normal")))[0].model_copy(update={"labels": labels})
 
 
-def by_number(record: Record, name: str) -> dict[str, Answer]:
+def by_number(record: Record, name: str) -> dict[str, TopicAnswer]:
     [one] = [filled for filled in fill_checklists(record) if filled.checklist.name == name]
     return {item.number: answer for _, items in one.sections for item, answer in items}
 

@@ -20,7 +20,7 @@ from pneumoscope.server.inference.runner import Result
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store, now, open_store
-from pneumoscope.server.storage.tables import Identity, Image, Prediction, Study, Switch
+from pneumoscope.server.storage.tables import Identity, Image, StoredPrediction, Study, Switch
 from pneumoscope.server.studies.erasure import erase, remove_leftovers
 from pneumoscope.server.uploads.archive import UploadedFile
 from pneumoscope.server.uploads.decoder_pool import Decoder
@@ -88,7 +88,7 @@ def release(store: Store, claims: list[queue.Claim], *, counted: bool) -> int:
 
 def states(store: Store) -> list[str]:
     with store.read() as session:
-        return sorted(session.scalars(select(Prediction.state)))
+        return sorted(session.scalars(select(StoredPrediction.state)))
 
 
 def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_the_answer_is_the_models_own(store: Store, model: str, models: Path, tm
     (tmp_path / "a.png").write_bytes(png(0.8))
     expected = load(models / "tiny").predict_file(tmp_path / "a.png")
     with store.read() as session:
-        row = session.get_one(Prediction, added.predictions[0].id)
+        row = session.get_one(StoredPrediction, added.predictions[0].id)
     assert row.result is not None
     assert tuple(row.result["probabilities"].values()) == expected.probabilities
     assert row.result["decision"] == expected.decision == "covid-19"
@@ -111,7 +111,7 @@ def test_what_is_unlike_all_is_refused_with_its_reason(store: Store, model: str,
     add(store, [grey(1.0)], [model], "x")  # ood 16 * .25 = 4 > 3.5
     step(store, Catalogue(models))
     with store.read() as session:
-        result = session.scalars(select(Prediction)).one().result
+        result = session.scalars(select(StoredPrediction)).one().result
     assert result is not None
     assert result["decision"] is None
     assert "out-of-distribution" in result["reason"]
@@ -148,21 +148,21 @@ def test_a_dead_workers_claim_passes_on_and_its_late_answer_is_void(shared_store
     (first,) = claim(shared_store, "dead")
     assert claim(shared_store, "alive") == []  # the lease still runs
     with shared_store.write() as session:
-        session.execute(update(Prediction).values(lease=now() - 1))
+        session.execute(update(StoredPrediction).values(lease=now() - 1))
     (second,) = claim(shared_store, "alive")
     assert second == replace(first, worker="alive")
     assert not finish(shared_store, first, {"by": "dead"})
     assert finish(shared_store, second, {"by": "alive"})
     assert not finish(shared_store, second, {"by": "again"})
     with shared_store.read() as session:
-        assert session.scalars(select(Prediction)).one().result == {"by": "alive"}
+        assert session.scalars(select(StoredPrediction)).one().result == {"by": "alive"}
 
 
 def test_a_beat_keeps_the_lease(store: Store, model: str) -> None:
     add(store, [grey(0.5)], [model], "x")
     claim(store, "slow")
     with store.write() as session:
-        session.execute(update(Prediction).values(lease=now() - 1))
+        session.execute(update(StoredPrediction).values(lease=now() - 1))
     store.commit(lambda session: queue.renew(store, session, ["slow"]))
     assert claim(store, "other") == []
 
@@ -271,7 +271,7 @@ def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models
     erasure = erase(store, [added.study])
     assert (erasure.studies, erasure.images, erasure.predictions) == (1, 1, 1)
     with store.read() as session:
-        for table in (Study, Image, Prediction, Identity):
+        for table in (Study, Image, StoredPrediction, Identity):
             assert session.scalar(select(func.count()).select_from(table)) == 0
     assert not list(store.settings.files.glob("*/*"))
     (second,) = add(store, [dicom()], [], "x")

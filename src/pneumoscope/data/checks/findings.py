@@ -75,11 +75,18 @@ class CheckReport(Frozen):
     clear: tuple[Clear, ...]
 
     def __repr__(self) -> str:
-        found = ", ".join(f"{finding.name} ({finding.severity})" for finding in self.findings) or "nothing found"
-        return f"<CheckReport of {self.images:,} images: {found}>"
+        findings = ", ".join(f"{finding.name} ({finding.severity})" for finding in self.findings) or "nothing found"
+        return f"<CheckReport of {self.images:,} images: {findings}>"
 
     def standing(self, strict: bool = False) -> tuple[Finding, ...]:
-        """Return the findings that stop a training: blocking ones, with ``strict`` warnings too, unless allowed."""
+        """Return the findings that stop a training.
+
+        Args:
+            strict: Warnings stop it too.
+
+        Returns:
+            The blocking findings that are not allowed, with ``strict`` the warnings too.
+        """
         stopping = ("block", "warn") if strict else ("block",)
         return tuple(f for f in self.findings if f.severity in stopping and f.because is None)
 
@@ -89,23 +96,43 @@ class CheckReport(Frozen):
         return any(f.confounds and f.severity != "note" for f in self.findings)
 
     def passes(self, strict: bool = False) -> bool:
-        """Whether `data check` passes: no finding blocks or confounds (with ``strict`` warns), unless allowed."""
+        """Return whether nothing blocks a training or confounds it.
+
+        Args:
+            strict: Warnings count too.
+
+        Returns:
+            True where every such finding is allowed, or there is none.
+        """
         return not self.standing() and not any(f.confounds or strict for f in self.standing(strict=True))
 
     def to_json(self) -> str:
-        """Return the report as indented JSON, with every case of every finding."""
+        """Return the report as JSON.
+
+        Returns:
+            Indented JSON, with every case of every finding.
+        """
         return self.model_dump_json(indent=2)
 
     def allowing(self, reasons: Mapping[str, str]) -> CheckReport:
         """Return the report with the user's reasons beside the findings that they allow.
 
         A reason for a check that found nothing is dropped, since it excuses nothing.
+
+        Args:
+            reasons: Check -> why its finding is accepted.
+
+        Returns:
+            A new report.
         """
         findings = tuple(f.model_copy(update={"because": reasons.get(f.name)}) for f in self.findings)
         return self.model_copy(update={"findings": findings})
 
     def require(self, strict: bool = False) -> None:
         """Raise an error unless training may start.
+
+        Args:
+            strict: Warnings stop it too.
 
         Raises:
             CheckRefusedError: A finding blocks; with ``strict`` a warning is enough.

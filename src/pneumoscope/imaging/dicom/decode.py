@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.core.errors import ImageError, MissingExtraError
-from pneumoscope.imaging.dicom.display import Display, Lut, Rescale, Window
+from pneumoscope.imaging.dicom.display import DisplayChain, Lut, Rescale, Window
 from pneumoscope.imaging.dicom.file import AGAIN, DicomFile, parse
 from pneumoscope.imaging.dicom.stored_values import Shape, read_stored_values
 from pneumoscope.imaging.dicom.tags import Tags, metadata
@@ -120,17 +120,17 @@ def _read_shape(tags: Tags, max_pixels: int) -> Shape:
     return shape
 
 
-def _read_display(tags: Tags, shape: Shape) -> Display:
+def _read_display(tags: Tags, shape: Shape) -> DisplayChain:
     """Return the greyscale chain (PS3.4 N.2) that the file declares."""
     lut_shape = tags.text("PresentationLUTShape")
     if lut_shape not in ("", "IDENTITY", "INVERSE"):
         problem = f"is {lut_shape[:16]}; IDENTITY and INVERSE are read."
         raise tags.wrong("PresentationLUTShape", problem, code="unsupported")
     modality = _read_modality(tags, signed=shape.signed)
-    raw = Display(shape.bits, shape.signed)
+    raw = DisplayChain(shape.bits, shape.signed)
     ends = np.array([raw.lowest, raw.lowest + 2**shape.bits - 1], np.float64)
     negative = float((modality(ends) if modality else ends).min()) < 0
-    return Display(
+    return DisplayChain(
         bits=shape.bits,
         signed=shape.signed,
         modality=modality,
@@ -212,7 +212,7 @@ def _read_padding(tags: Tags, shape: Shape) -> tuple[int, int] | None:
     return min(ends), max(ends)
 
 
-def _apply_display(stored: NDArray[np.integer], display: Display, *, exact: bool) -> NDArray[np.float32]:
+def _apply_display(stored: NDArray[np.integer], display: DisplayChain, *, exact: bool) -> NDArray[np.float32]:
     """Return [H, W] float32 in 0..1: each stored value through the table, in bands of rows to spare memory.
 
     Args:

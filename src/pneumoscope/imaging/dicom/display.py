@@ -85,7 +85,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Display:
+class DisplayChain:
     """The chain of one file.
 
     Attributes:

@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 Status = Literal["reported", "partly", "not reported", "not applicable"]
 
 
-class Answer(NamedTuple):
+class TopicAnswer(NamedTuple):
     """The program's answer to a topic."""
 
     status: Status
@@ -18,21 +18,21 @@ class Answer(NamedTuple):
     """What a person has to add; empty where nothing is open."""
 
 
-def answer(text: str, *sections: str) -> Answer:
+def answer(text: str, *sections: str) -> TopicAnswer:
     """Return an answer that leaves nothing open."""
-    return Answer("reported", text, sections)
+    return TopicAnswer("reported", text, sections)
 
 
-def answer_partly(text: str, *sections: str, to_add: str) -> Answer:
+def answer_partly(text: str, *sections: str, to_add: str) -> TopicAnswer:
     """Return an answer that leaves something open."""
-    return Answer("partly", text, sections, to_add)
+    return TopicAnswer("partly", text, sections, to_add)
 
 
-def leave_open(to_add: str, text: str = "") -> Answer:
+def leave_open(to_add: str, text: str = "") -> TopicAnswer:
     """Return the lack of an answer, with what a person has to add."""
-    return Answer("not reported", text, (), to_add)
+    return TopicAnswer("not reported", text, (), to_add)
 
 
-def rule_out(text: str) -> Answer:
+def rule_out(text: str) -> TopicAnswer:
     """Return the reason why the question does not apply."""
-    return Answer("not applicable", text)
+    return TopicAnswer("not applicable", text)

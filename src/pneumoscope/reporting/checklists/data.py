@@ -8,11 +8,11 @@ from typing import Any
 from pneumoscope.core.labels import display_name
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.checklists.answer import Answer, answer, answer_partly, leave_open, rule_out
+from pneumoscope.reporting.checklists.answer import TopicAnswer, answer, answer_partly, leave_open, rule_out
 from pneumoscope.reporting.record import Record
 
 
-def answer_data_topics(record: Record) -> dict[str, Answer]:
+def answer_data_topics(record: Record) -> dict[str, TopicAnswer]:
     """Return the topics of the data, with the facts of the manifest where there is one."""
     card, data = record.card, record.data
     parts = formatting.count_by_part(card)
@@ -20,7 +20,7 @@ def answer_data_topics(record: Record) -> dict[str, Answer]:
     unclear = any("unknown" in label.reference_standard for label in card.labels)
     reference = "Labels as the sources give them; how each was made is in the table of classes."
     quality = "" if record.findings is None else " Quality: the findings of the data checks."
-    topics: dict[str, Answer] = {
+    topics: dict[str, TopicAnswer] = {
         "sources": answer_partly(
             f"{formatting.join_names(formatting.list_sources(card))}, with licences.",
             "data",
@@ -75,7 +75,7 @@ def answer_data_topics(record: Record) -> dict[str, Answer]:
     return topics if data is None else topics | _describe_manifest(data)
 
 
-def _disjoint(record: Record) -> Answer:
+def _disjoint(record: Record) -> TopicAnswer:
     if record.leaks:
         return answer(f"Not at all levels: the data checks found {formatting.join_names(record.leaks)}.", "data")
     kind = record.card.group_kind
@@ -85,7 +85,7 @@ def _disjoint(record: Record) -> Answer:
     return answer_partly(sentence, "data", to_add="patients, where the sources do not name them")
 
 
-def _describe_manifest(data: Mapping[str, Any]) -> dict[str, Answer]:
+def _describe_manifest(data: Mapping[str, Any]) -> dict[str, TopicAnswer]:
     """Return the topics that the manifest answers."""
     total = int(data["images"])
     known_counts = {

@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pneumoscope.reporting.checklists.answer import Answer
+from pneumoscope.reporting.checklists.answer import TopicAnswer
 from pneumoscope.reporting.checklists.catalogue import CLAIM, TRIPOD_AI, Checklist, Item
 from pneumoscope.reporting.checklists.data import answer_data_topics
 from pneumoscope.reporting.checklists.model import answer_model_topics
@@ -25,12 +25,12 @@ class FilledChecklist(NamedTuple):
     """A checklist with its answers."""
 
     checklist: Checklist
-    sections: tuple[tuple[str, tuple[tuple[Item, Answer], ...]], ...]
+    sections: tuple[tuple[str, tuple[tuple[Item, TopicAnswer], ...]], ...]
     counts: dict[str, int]
     """Status -> number of items."""
 
 
-def answer_topics(record: Record) -> dict[str, Answer]:
+def answer_topics(record: Record) -> dict[str, TopicAnswer]:
     """Return topic -> answer, of all topics of the checklists."""
     return {
         **answer_people_topics(),

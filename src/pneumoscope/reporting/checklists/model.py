@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.checklists.answer import Answer, answer, answer_partly, leave_open, rule_out
+from pneumoscope.reporting.checklists.answer import TopicAnswer, answer, answer_partly, leave_open, rule_out
 from pneumoscope.reporting.record import Record
 
 
-def answer_model_topics(record: Record) -> dict[str, Answer]:
+def answer_model_topics(record: Record) -> dict[str, TopicAnswer]:
     """Return the topics of the model and its training."""
     card, recipe = record.card, record.recipe
     versions = ", ".join(f"{name} {number}" for name, number in card.software.items())

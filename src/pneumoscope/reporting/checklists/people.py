@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from pneumoscope.reporting.checklists.answer import Answer, leave_open
+from pneumoscope.reporting.checklists.answer import TopicAnswer, leave_open
 
 
-def answer_people_topics() -> dict[str, Answer]:
+def answer_people_topics() -> dict[str, TopicAnswer]:
     """Return the topics of ethics, recruitment, readers, funding and the like."""
     topics = {
         "background": "the clinical context, current practice and earlier models, with references",

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.checklists.answer import Answer, answer, answer_partly
+from pneumoscope.reporting.checklists.answer import TopicAnswer, answer, answer_partly
 from pneumoscope.reporting.record import Record
 
 
-def answer_purpose_topics(record: Record) -> dict[str, Answer]:
+def answer_purpose_topics(record: Record) -> dict[str, TopicAnswer]:
     """Return the topics of title, objectives and intended use."""
     card, network = record.card, formatting.describe_network(record.recipe)
     kind = f"A deep-learning classifier of chest radiographs ({network})."

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from pneumoscope.reporting.checklists.answer import Answer, answer, answer_partly, leave_open
+from pneumoscope.reporting.checklists.answer import TopicAnswer, answer, answer_partly, leave_open
 from pneumoscope.reporting.record import Record
 
 
-def answer_result_topics(record: Record) -> dict[str, Answer]:
+def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
     """Return the topics of the figures, the tests and the limits."""
     card, evaluation = record.card, record.evaluation
     kinds = {fact.kind for fact in record.facts}

@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from sqlalchemy import func, select
 
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Image, Prediction, Study
+from pneumoscope.server.storage.tables import Image, StoredPrediction, Study
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 
@@ -52,7 +52,9 @@ class _StoreCollector(Collector):
     def collect(self) -> Iterator[GaugeMetricFamily]:
         with self._store.read() as session:
             states = session.execute(
-                select(Prediction.model, Prediction.state, func.count()).group_by(Prediction.model, Prediction.state)
+                select(StoredPrediction.model, StoredPrediction.state, func.count()).group_by(
+                    StoredPrediction.model, StoredPrediction.state
+                )
             ).all()
             counts = {
                 "studies": session.scalar(select(func.count()).select_from(Study)),

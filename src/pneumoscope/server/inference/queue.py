@@ -20,13 +20,13 @@ from pneumoscope.server.errors import BusyError, ConflictError
 from pneumoscope.server.inference.runner import Result
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Event, Image, Prediction, Switch, table_of
+from pneumoscope.server.storage.tables import Event, Image, StoredPrediction, Switch, table_of
 from pneumoscope.server.storage.transaction import Transaction
 
 OPEN = ("queued", "running")
 RETRY_AFTER = 5
 """Seconds that a client is asked to wait when the queue is full."""
-_TABLE, _IMAGES = table_of(Prediction), table_of(Image)
+_TABLE, _IMAGES = table_of(StoredPrediction), table_of(Image)
 _BY_ID = _TABLE.c.id == bindparam("own")
 _EXPIRED = and_(_TABLE.c.state == "running", _TABLE.c.lease < bindparam("time"))
 # Each statement is built once: building it takes longer than running it.
@@ -68,7 +68,7 @@ class FinishedClaim:
 
 def enqueue(
     store: Store, session: Transaction, images: Sequence[tuple[str, str]], models: Sequence[str], user: str
-) -> list[Prediction]:
+) -> list[StoredPrediction]:
     """Add a prediction for each image and model, or none at all; return the new rows.
 
     Args:
@@ -100,13 +100,13 @@ def enqueue(
     session.queue_depth = waiting + wanted
     time = now()
     predictions = [
-        Prediction(id=new_id(), image=image, study=study, model=model, state="queued")
+        StoredPrediction(id=new_id(), image=image, study=study, model=model, state="queued")
         for study, image in images
         for model in models
     ]
     for row in predictions:
         session.append(
-            Prediction,
+            StoredPrediction,
             {
                 **{"id": row.id, "image": row.image, "study": row.study, "model": row.model, "state": row.state},
                 **{"asked": time, "asked_by": user, "lease": 0.0, "attempts": 0},
@@ -116,7 +116,7 @@ def enqueue(
     return predictions
 
 
-def record(session: Transaction, study: str, image: str, model: str, result: Result, user: str) -> Prediction:
+def record(session: Transaction, study: str, image: str, model: str, result: Result, user: str) -> StoredPrediction:
     """Add a finished prediction, one that was made while its image was being stored; return the new row.
 
     Raises:
@@ -129,9 +129,9 @@ def record(session: Transaction, study: str, image: str, model: str, result: Res
         **{"asked_by": user, "lease": 0.0, "attempts": 1, "finished": time},
         **{"result": result.values, "heatmap": result.heatmap},
     }
-    session.append(Prediction, values)
+    session.append(StoredPrediction, values)
     _append_event(session, study, number, state)
-    return Prediction(**values)
+    return StoredPrediction(**values)
 
 
 def check_switched_on(session: Transaction, model: str) -> None:
@@ -147,8 +147,8 @@ def check_switched_on(session: Transaction, model: str) -> None:
 def find_requested(session: Transaction, images: Sequence[str], models: Sequence[str]) -> set[tuple[str, str]]:
     """Return the pairs (image, model) for which there is a prediction that has not failed."""
     session.write_appended()
-    query = select(Prediction.image, Prediction.model).where(
-        Prediction.image.in_(images), Prediction.model.in_(models), Prediction.state != "failed"
+    query = select(StoredPrediction.image, StoredPrediction.model).where(
+        StoredPrediction.image.in_(images), StoredPrediction.model.in_(models), StoredPrediction.state != "failed"
     )
     return {(image, model) for image, model in session.execute(query)}
 

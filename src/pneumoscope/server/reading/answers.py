@@ -18,7 +18,7 @@ from pneumoscope.server.inference import queue
 from pneumoscope.server.reading import reads
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Prediction
+from pneumoscope.server.storage.tables import StoredPrediction
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 
@@ -27,7 +27,7 @@ from pneumoscope.server.studies import lookup
 class Answer:
     """A prediction as one reader may see it."""
 
-    row: Prediction | Row[Any]
+    row: StoredPrediction | Row[Any]
     """Its ``result`` is for `result` to show."""
     model_off: bool
     """The model is switched off by now."""
@@ -47,7 +47,7 @@ class Heatmap:
 
 
 def show_predictions(
-    session: Transaction, settings: Settings, rows: Sequence[Prediction | Row[Any]], reader: str
+    session: Transaction, settings: Settings, rows: Sequence[StoredPrediction | Row[Any]], reader: str
 ) -> list[Answer]:
     """Return predictions as a reader may see them, and record those that are shown."""
     withheld = {study: reads.withheld_reason(session, settings, study, reader) for study in {r.study for r in rows}}
@@ -82,7 +82,7 @@ def show_prediction(session: Transaction, settings: Settings, prediction: str, r
     Raises:
         NotFoundError: There is no such prediction.
     """
-    row = session.get(Prediction, prediction)
+    row = session.get(StoredPrediction, prediction)
     if row is None:
         raise NotFoundError("prediction")
     return show_predictions(session, settings, [row], reader)[0]
@@ -96,7 +96,7 @@ def show_heatmap(store: Store, prediction: str, reader: str) -> Heatmap:
         ForbiddenError: The reader may not see the answer yet.
     """
     with store.write() as session:
-        row = session.get(Prediction, prediction)
+        row = session.get(StoredPrediction, prediction)
         if row is None or row.result is None or row.heatmap is None:
             raise NotFoundError("heatmap")
         if why := reads.withheld_reason(session, store.settings, row.study, reader):
@@ -108,7 +108,7 @@ def show_heatmap(store: Store, prediction: str, reader: str) -> Heatmap:
 
 def get_answer(
     session: Transaction, settings: Settings, prediction: str, reader: str
-) -> tuple[Prediction, dict[str, Any]]:
+) -> tuple[StoredPrediction, dict[str, Any]]:
     """Return a finished prediction and its result, for a question that goes on from it; nothing is recorded.
 
     Raises:
@@ -116,7 +116,7 @@ def get_answer(
         ForbiddenError: The reader may not see it yet.
         ConflictError: The model is switched off.
     """
-    row = session.get(Prediction, prediction)
+    row = session.get(StoredPrediction, prediction)
     if row is None or row.state != "done" or row.result is None:
         raise NotFoundError("answer")
     if why := reads.withheld_reason(session, settings, row.study, reader):

@@ -27,7 +27,7 @@ from pneumoscope.server.reading.queries import Period, count_answers, find_targe
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Display, Image, Prediction, Read, Reference, Study
+from pneumoscope.server.storage.tables import Display, Image, Read, Reference, StoredPrediction, Study
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
@@ -190,11 +190,11 @@ def select_countable(studies: Studies, settings: Settings, reader: str, *, every
 def _record_all(session: Transaction, studies: Studies, model: str, reader: str) -> None:
     """Record that all answers of a model are shown in sum, each once."""
     displayed = select(Display.prediction).where(Display.reader == reader)
-    query = select(Prediction).where(
-        Prediction.model == model,
-        Prediction.state == "done",
-        Prediction.study.in_(studies.with_only_columns(Study.id)),
-        Prediction.id.not_in(displayed),
+    query = select(StoredPrediction).where(
+        StoredPrediction.model == model,
+        StoredPrediction.state == "done",
+        StoredPrediction.study.in_(studies.with_only_columns(Study.id)),
+        StoredPrediction.id.not_in(displayed),
     )
     reads.record_display(session, session.scalars(query).all(), reader, "dashboard")
     session.write_appended()  # the queries that follow ask what was shown
@@ -209,11 +209,11 @@ def measure_operations(session: Transaction, model: str | None, studies: Studies
     states: dict[str, int] = {}
     seconds: list[float] = []
     if model is not None:
-        own = (Prediction.model == model, Prediction.study.in_(numbers))
-        count = select(Prediction.state, func.count()).where(*own).group_by(Prediction.state)
+        own = (StoredPrediction.model == model, StoredPrediction.study.in_(numbers))
+        count = select(StoredPrediction.state, func.count()).where(*own).group_by(StoredPrediction.state)
         states = dict(sorted((state, number) for state, number in session.execute(count)))
-        took = select(Prediction.result["seconds"].as_float()).where(*own, Prediction.state == "done")
-        newest = session.scalars(took.order_by(Prediction.finished.desc()).limit(_TIMED_ANSWERS))
+        took = select(StoredPrediction.result["seconds"].as_float()).where(*own, StoredPrediction.state == "done")
+        newest = session.scalars(took.order_by(StoredPrediction.finished.desc()).limit(_TIMED_ANSWERS))
         seconds = [value for value in newest if value is not None]
     return Operations(
         studies=sum(days.values()),
@@ -229,11 +229,11 @@ def measure_operations(session: Transaction, model: str | None, studies: Studies
 def compute_refused_share(session: Transaction, model: str, studies: Studies) -> Estimate:
     """Return the share of answers that a model refused; two answers about one image count twice."""
     rows = session.execute(
-        select(Study.patient, Study.id, Prediction.result["refused"].as_boolean())
-        .join(Prediction, Prediction.study == Study.id)
+        select(Study.patient, Study.id, StoredPrediction.result["refused"].as_boolean())
+        .join(StoredPrediction, StoredPrediction.study == Study.id)
         .where(
-            Prediction.model == model,
-            Prediction.state == "done",
+            StoredPrediction.model == model,
+            StoredPrediction.state == "done",
             Study.id.in_(studies.with_only_columns(Study.id)),
         )
     ).all()

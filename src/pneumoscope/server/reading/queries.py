@@ -18,7 +18,7 @@ from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.figures import ReadRow, ReferenceRow, Target
 from pneumoscope.server.storage.crypto import Secret
-from pneumoscope.server.storage.tables import Display, Prediction, Read, Reference, Study
+from pneumoscope.server.storage.tables import Display, Read, Reference, StoredPrediction, Study
 
 if TYPE_CHECKING:
     from sqlalchemy import Select
@@ -56,10 +56,10 @@ def count_answers(session: Session, studies: Studies) -> dict[str, int]:
     """Return model -> number of its answers about these studies, the largest first."""
     count = func.count()
     query = (
-        select(Prediction.model, count)
-        .where(Prediction.state == "done", Prediction.study.in_(studies.with_only_columns(Study.id)))
-        .group_by(Prediction.model)
-        .order_by(count.desc(), Prediction.model)
+        select(StoredPrediction.model, count)
+        .where(StoredPrediction.state == "done", StoredPrediction.study.in_(studies.with_only_columns(Study.id)))
+        .group_by(StoredPrediction.model)
+        .order_by(count.desc(), StoredPrediction.model)
     )
     return {model: number for model, number in session.execute(query)}
 
@@ -73,7 +73,11 @@ def find_target(catalogue: Catalogue, model: str, session: Session) -> Target:
     installed = catalogue.list_models().get(model)
     if installed is not None:
         return make_target(installed.card)
-    query = select(Prediction.result).where(Prediction.model == model, Prediction.state == "done").limit(1)
+    query = (
+        select(StoredPrediction.result)
+        .where(StoredPrediction.model == model, StoredPrediction.state == "done")
+        .limit(1)
+    )
     last = session.scalar(query)
     if last is None:
         raise NotFoundError("model", "is not on this server, and has answered nothing.", "")
@@ -97,9 +101,9 @@ def read_rows(session: Session, secret: Secret, model: str, studies: Studies) ->
     groups = {study: patient or study for study, patient in session.execute(studies)}
     numbers = studies.with_only_columns(Study.id)
     answers = session.execute(
-        select(Prediction.id, Prediction.study, Prediction.image, Prediction.result)
-        .where(Prediction.model == model, Prediction.state == "done", Prediction.study.in_(numbers))
-        .order_by(Prediction.finished, Prediction.id)
+        select(StoredPrediction.id, StoredPrediction.study, StoredPrediction.image, StoredPrediction.result)
+        .where(StoredPrediction.model == model, StoredPrediction.state == "done", StoredPrediction.study.in_(numbers))
+        .order_by(StoredPrediction.finished, StoredPrediction.id)
     ).all()
     reads = session.scalars(
         select(Read).where(Read.state == "final", Read.study.in_(numbers)).order_by(Read.at, Read.version)

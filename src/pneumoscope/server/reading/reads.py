@@ -17,7 +17,7 @@ from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Display, Event, Prediction, Read
+from pneumoscope.server.storage.tables import Display, Event, Read, StoredPrediction
 from pneumoscope.server.storage.transaction import Transaction
 
 WITHHELD = "lock your own unaided read first"
@@ -80,7 +80,7 @@ def withheld_reason(session: Transaction, settings: Settings, study: str, reader
     return None
 
 
-def record_display(session: Transaction, rows: Sequence[Prediction | Row[Any]], reader: str, what: str) -> None:
+def record_display(session: Transaction, rows: Sequence[StoredPrediction | Row[Any]], reader: str, what: str) -> None:
     """Write down that answers are shown; the caller commits this before it shows them."""
     time = now()
     for row in rows:

@@ -116,7 +116,7 @@ class Image(Base):
     received: Mapped[float]
 
 
-class Prediction(Base):
+class StoredPrediction(Base):
     """One answer of one model about one image. Those that wait or run are the queue."""
 
     __tablename__ = "predictions"

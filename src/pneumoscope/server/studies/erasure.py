@@ -9,7 +9,7 @@ from sqlalchemy import delete, func, select
 
 from pneumoscope.server.storage import blobs, export_ledger
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Event, Identity, Image, Prediction, Study
+from pneumoscope.server.storage.tables import Event, Identity, Image, StoredPrediction, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,9 @@ def erase(store: Store, studies: Sequence[str]) -> Erasure:
     with store.write() as session:
         store.lock_exclusive(session)
         images = list(session.scalars(select(Image.id).where(Image.study.in_(studies))))
-        predictions = session.scalar(select(func.count()).select_from(Prediction).where(Prediction.study.in_(studies)))
+        predictions = session.scalar(
+            select(func.count()).select_from(StoredPrediction).where(StoredPrediction.study.in_(studies))
+        )
         patients = set(session.scalars(select(Study.patient).where(Study.id.in_(studies)))) - {None}
         session.execute(delete(Event).where(Event.study.in_(studies)))
         export_ledger.mark_erased(session, studies)

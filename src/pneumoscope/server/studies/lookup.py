@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Image, Prediction, Study, table_of
+from pneumoscope.server.storage.tables import Image, StoredPrediction, Study, table_of
 
-_PREDICTIONS = table_of(Prediction)
+_PREDICTIONS = table_of(StoredPrediction)
 # Built once: building a statement takes longer than running it.
 _BY_STUDY = (
     select(*(column for column in _PREDICTIONS.c if column.name != "heatmap"))
@@ -49,11 +49,11 @@ def list_page(session: Session, wanted: StudyFilter, limit: int, after: tuple[fl
     if wanted.received_to is not None:
         query = query.where(Study.received < wanted.received_to)
     if wanted.model is not None or wanted.state is not None:
-        inner = select(Prediction.id).where(Prediction.study == Study.id)
+        inner = select(StoredPrediction.id).where(StoredPrediction.study == Study.id)
         if wanted.model is not None:
-            inner = inner.where(Prediction.model == wanted.model)
+            inner = inner.where(StoredPrediction.model == wanted.model)
         if wanted.state is not None:
-            inner = inner.where(Prediction.state == wanted.state)
+            inner = inner.where(StoredPrediction.state == wanted.state)
         query = query.where(inner.exists())
     if after is not None:
         query = query.where(tuple_(Study.received, Study.id) < after)

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 
 from pneumoscope.server.inference import queue
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Prediction
+from pneumoscope.server.storage.tables import StoredPrediction
 from pneumoscope.server.studies import lookup
 
 
-def request_predictions(store: Store, study: str, models: Sequence[str], user: str) -> list[Prediction]:
+def request_predictions(store: Store, study: str, models: Sequence[str], user: str) -> list[StoredPrediction]:
     """Queue a prediction for each image of a study and each model, or none at all; return the new rows.
 
     Args:

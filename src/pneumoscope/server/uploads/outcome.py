@@ -8,7 +8,7 @@ from typing import Literal
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.server.errors import InvalidRequestError
-from pneumoscope.server.storage.tables import Prediction
+from pneumoscope.server.storage.tables import StoredPrediction
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,7 @@ class AddedImage:
     image: str
     duplicate: bool
     """The same file was here before."""
-    predictions: tuple[Prediction, ...]
+    predictions: tuple[StoredPrediction, ...]
     """Those that this upload added."""
 
 

@@ -16,7 +16,7 @@ from pneumoscope.core.errors import ImageError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Event, ExamIdentity, Identity, Image, Prediction, Study, table_of
+from pneumoscope.server.storage.tables import Event, ExamIdentity, Identity, Image, StoredPrediction, Study, table_of
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.patients import patient_key
 from pneumoscope.server.uploads.deidentify import DecodedUpload, Exam
@@ -75,7 +75,9 @@ class UploadRows:
             for row in rows
         ]
 
-    def _add_predictions(self, files: Sequence[StagedFile], study_of: Mapping[str, str]) -> dict[str, list[Prediction]]:
+    def _add_predictions(
+        self, files: Sequence[StagedFile], study_of: Mapping[str, str]
+    ) -> dict[str, list[StoredPrediction]]:
         """Queue the predictions of the models, or record those that the decoder made already; return them by image.
 
         Args:
@@ -85,7 +87,7 @@ class UploadRows:
         answers = {file.image: file.decoded.answers for file in files}
         older = sorted(set(study_of) - set(answers))  # images that were here already
         asked = queue.find_requested(self.session, older, self.models) if older and self.models else set()
-        predictions: dict[str, list[Prediction]] = {image: [] for image in study_of}
+        predictions: dict[str, list[StoredPrediction]] = {image: [] for image in study_of}
         for model in self.models:
             wanted = [(study, image) for image, study in study_of.items() if (image, model) not in asked]
             ready = {image: answers[image][model] for _, image in wanted if model in answers.get(image, ())}

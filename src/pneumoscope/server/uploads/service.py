@@ -19,7 +19,7 @@ from pneumoscope.server.errors import TooLargeError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Prediction
+from pneumoscope.server.storage.tables import StoredPrediction
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 from pneumoscope.server.uploads.archive import is_archive, read_files
@@ -50,7 +50,7 @@ class StoredUpload:
         """The study of the first image."""
         return self.images[0].study
 
-    def ready_answers(self) -> list[Prediction] | None:
+    def ready_answers(self) -> list[StoredPrediction] | None:
         """Return all answers that were asked for; None where some are still to come, or were given before."""
         if not self.answered_at_once or any(image.duplicate for image in self.images):
             return None

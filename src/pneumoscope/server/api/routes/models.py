@@ -23,7 +23,7 @@ from pneumoscope.server.inference.models import (
 )
 from pneumoscope.server.reading import reads
 from pneumoscope.server.storage.database import now
-from pneumoscope.server.storage.tables import Display, Prediction, Study, Switch
+from pneumoscope.server.storage.tables import Display, StoredPrediction, Study, Switch
 
 _FIRST: Mapping[str, tuple[str, ...]] = {"failed": ("failed its audit",), "unreadable": ("its evidence was altered",)}
 """What an audit's verdict puts before a model's stamps."""
@@ -89,10 +89,10 @@ def answered(
     identity = _identity(context, model)
     with context.store.write() as session:
         rows = session.execute(
-            select(Prediction, Study.patient)
-            .join(Study, Study.id == Prediction.study)
-            .where(Prediction.model == identity, Prediction.state == "done")
-            .order_by(Prediction.finished.desc(), Prediction.id)
+            select(StoredPrediction, Study.patient)
+            .join(Study, Study.id == StoredPrediction.study)
+            .where(StoredPrediction.model == identity, StoredPrediction.state == "done")
+            .order_by(StoredPrediction.finished.desc(), StoredPrediction.id)
             .limit(limit)
             .offset(offset)
         ).all()
@@ -120,7 +120,11 @@ def _identity(context: Context, model: str) -> str:
         return context.catalogue.get(model).identity
     except NotFoundError:
         with context.store.read() as session:
-            query = select(Prediction.model).where(Prediction.model.startswith(model, autoescape=True)).distinct()
+            query = (
+                select(StoredPrediction.model)
+                .where(StoredPrediction.model.startswith(model, autoescape=True))
+                .distinct()
+            )
             found = session.scalars(query).all() if len(model) >= SHORT else []
         if len(found) != 1:
             raise

@@ -31,7 +31,7 @@ from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.reading.answers import Answer, show_heatmap, show_prediction, show_study
 from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress
 from pneumoscope.server.security.permissions import check_sees_names
-from pneumoscope.server.storage.tables import Image, Prediction, Study
+from pneumoscope.server.storage.tables import Image, StoredPrediction, Study
 from pneumoscope.server.studies import erasure, lookup, patients
 from pneumoscope.server.studies.predictions import request_predictions
 
@@ -186,7 +186,7 @@ def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Row[
     )
 
 
-def _state_out(row: Prediction | Row[Any]) -> PredictionState:
+def _state_out(row: StoredPrediction | Row[Any]) -> PredictionState:
     return PredictionState.model_validate(
         {"id": row.id, "image": row.image, "model": row.model[:12], "state": row.state}
     )
