@@ -64,7 +64,10 @@ def test_colour_codecs_agree_with_pydicom(name: str) -> None:
 
     dataset = sample(name)
     white = 2**dataset.BitsStored - 1
-    reference = pixel_array(dataset) @ np.array([0.299, 0.587, 0.114]) / white
+    # GDCM, which pydicom prefers where it is installed, interpolates halved colours in another way.
+    is_coded = dataset.file_meta.TransferSyntaxUID.is_encapsulated and "rle" not in name
+    pixels = pixel_array(dataset, decoding_plugin="pylibjpeg" if is_coded else "")
+    reference = pixels @ np.array([0.299, 0.587, 0.114]) / white
     np.testing.assert_allclose(decode(encode_again(dataset), name).pixels, reference, atol=0.51 / white)
 
 

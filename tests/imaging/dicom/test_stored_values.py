@@ -245,3 +245,26 @@ def test_the_limit_of_inflating_holds_whatever_stands_before_the_transfer_syntax
     np.testing.assert_allclose(decode(meta + small[start:], "x").pixels, P12 / 4095, atol=1e-6)
     with pytest.raises(ImageError, match="inflates to more than 20 MiB"):
         module.decode(meta + zlib.compress(bytes(30 * 2**20))[2:-4], "x", 10**8, 20 * 2**20)
+
+
+@pytest.mark.parametrize("vr", ["OB", "OW"])
+def test_the_vr_decides_the_order_of_bytes_in_a_big_endian_file(vr: str, tmp_path: Path) -> None:
+    """Two samples of 8 bits are one word of OW, whose bytes are swapped in big endian; OB has no byte order (8.2)."""
+    values = make.pattern(8)
+    data = dicom(values, 8, syntax=encode.BIG)
+    if vr == "OW":
+        swapped = values.astype(np.uint8).reshape(-1, 2)[:, ::-1].tobytes()
+        data = data.replace(b"\x7f\xe0\x00\x10OB", b"\x7f\xe0\x00\x10OW")
+        data = data.replace(values.astype(np.uint8).tobytes(), swapped)
+    np.testing.assert_allclose(decode(data, "x").pixels, values / 255, atol=1e-6)
+    (tmp_path / "x.dcm").write_bytes(data)
+    np.testing.assert_allclose(values / 255, render_with_dcmtk(tmp_path / "x.dcm"), atol=1 / 255)
+
+
+def test_gdcm_never_decodes_for_us(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On damaged data GDCM ends the whole process; pydicom prefers it wherever it is installed."""
+    from pydicom.pixels.decoders import JPEGLSLosslessDecoder
+
+    monkeypatch.setattr(JPEGLSLosslessDecoder, "_available", {"gdcm": None})
+    with pytest.raises(ImageError, match="no decoder for it is installed"):
+        decode(dicom(P12, 12, syntax=encode.JPEG_LS), "x")

@@ -49,12 +49,14 @@ class PixelElement(NamedTuple):
     """The value of the pixel data element.
 
     Attributes:
+        vr: OB or OW; it decides the byte order of 8-bit samples in a big-endian file (8.2).
         native: Uncompressed samples; empty where the data is encapsulated.
         fragments: The compressed fragments of the frame, without the offset table.
         encapsulated: The element holds fragments.
         complete: It holds as many bytes as it declares, or ends with its delimiter.
     """
 
+    vr: str
     native: memoryview
     fragments: tuple[memoryview, ...]
     encapsulated: bool
@@ -109,9 +111,10 @@ def read_pixel_element(file: DicomFile) -> PixelElement:
     order = "<" if little else ">"
     # A file may be explicit against its transfer syntax. The letters of a VR are never a length, which is even.
     explicit = file.data[at + 4 : at + 6].isalpha() and file.data[at + 4 : at + 6].isupper()
+    vr = "OB" if explicit and file.data[at + 4 : at + 6] == b"OB" else "OW"  # implicit VR means OW (A.1)
     start = at + (12 if explicit else 8)
     if start > len(view):
-        return PixelElement(view[:0], (), file.syntax.is_encapsulated, complete=False)
+        return PixelElement(vr, view[:0], (), file.syntax.is_encapsulated, complete=False)
     group, element = struct.unpack_from(f"{order}HH", view, at)
     (length,) = struct.unpack_from(f"{order}I", view, start - 4)
     if group << 16 | element != _PIXEL_DATA:
@@ -122,10 +125,10 @@ def read_pixel_element(file: DicomFile) -> PixelElement:
             raise file.tags.wrong(
                 "PixelData", f"has no length, as only compressed pixel data may ({file.syntax.name})."
             )
-        return PixelElement(view[start : start + length], (), False, start + length <= len(view))
+        return PixelElement(vr, view[start : start + length], (), False, start + length <= len(view))
     end = len(view) if length == _UNDEFINED else min(len(view), start + length)
     fragments, closed = _read_fragments(view[start:end])
-    return PixelElement(view[:0], fragments, True, closed or (length != _UNDEFINED and start + length <= len(view)))
+    return PixelElement(vr, view[:0], fragments, True, closed or (length != _UNDEFINED and start + length <= len(view)))
 
 
 def _is_truncated(dataset: Dataset) -> bool:

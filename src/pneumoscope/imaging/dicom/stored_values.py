@@ -46,7 +46,7 @@ def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.intege
     Raises:
         ImageError: The pixel data is truncated, damaged or in an unsupported coding.
     """
-    decoder = _find_decoder(file)
+    decoder, plugins = _find_decoder(file)
     element = read_pixel_element(file)
     frame, exact = b"", True
     if element.encapsulated:
@@ -58,13 +58,10 @@ def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.intege
             raise truncated(file.tags.name)
     else:
         _check_length(file, len(element.native), shape)
-    _put_pixels(file, frame or bytes(element.native), encapsulated=element.encapsulated)
-    # pylibjpeg-rle panics on damaged data, which no `except Exception` holds; pydicom's own decoder raises.
-    plugin = "pydicom" if _is_rle(file) else ""
-    # Unused bits are taken off by the caller; only a sign that a lossy stream lost has to be put back by pydicom.
-    options: Any = {"decoding_plugin": plugin, "correct_unused_bits": shape.signed and not exact}
+    _put_pixels(file, element.vr, frame or bytes(element.native), encapsulated=element.encapsulated)
     try:
-        stored, properties = decoder.as_array(file.tags.dataset, index=0, **options)
+        # Unused bits are taken off by the caller; only a sign that a lossy stream lost has to be put back by pydicom.
+        stored, properties = _decode(decoder, plugins, file, restore_sign=shape.signed and not exact)
     except Exception as error:
         segment = shape.rows * shape.columns
         if element.encapsulated and (not element.complete or (_is_rle(file) and rle_is_short(frame, segment))):
@@ -77,7 +74,26 @@ def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.intege
     return stored, exact
 
 
-def _find_decoder(file: DicomFile) -> Decoder:
+def _decode(
+    decoder: Decoder, plugins: tuple[str, ...], file: DicomFile, *, restore_sign: bool
+) -> tuple[NDArray[np.integer], Any]:
+    """Return what the first plug-in decodes that can, and its properties; raise the last one's exception."""
+    for place, plugin in enumerate(plugins):
+        options: Any = {"decoding_plugin": plugin, "correct_unused_bits": restore_sign}
+        try:
+            return decoder.as_array(file.tags.dataset, index=0, **options)
+        except Exception:
+            if place == len(plugins) - 1:
+                raise
+    raise RuntimeError("no plug-in")
+
+
+def _find_decoder(file: DicomFile) -> tuple[Decoder, tuple[str, ...]]:
+    """Return pydicom's decoder, and the plug-ins that may decompress for it, in order.
+
+    GDCM and pylibjpeg-rle are not among them: on damaged data they end the whole process (C++'s ``abort``, Rust's
+    panic), which no ``except`` holds. pydicom would otherwise prefer GDCM where it happens to be installed.
+    """
     from pydicom.pixels.decoders.base import get_decoder
 
     syntax = file.syntax
@@ -88,7 +104,10 @@ def _find_decoder(file: DicomFile) -> Decoder:
     except NotImplementedError as error:
         problem = f"is {syntax.name}, which is not supported."
         raise file.tags.wrong("TransferSyntaxUID", problem, AGAIN, code="unsupported") from error
-    if not decoder.is_available:
+    wanted = ("pydicom",) if _is_rle(file) else ("pylibjpeg", "pillow")
+    # An empty name stands for native pixel data, which need no plug-in.
+    plugins = tuple(name for name in wanted if name in decoder.available_plugins) if syntax.is_encapsulated else ("",)
+    if not plugins:
         raise ImageError(
             file.tags.name,
             f"is compressed as {syntax.name}, and no decoder for it is installed "
@@ -96,7 +115,7 @@ def _find_decoder(file: DicomFile) -> Decoder:
             "Install them with: pip install 'pneumoscope[dicom]'",
             code="unsupported",
         )
-    return decoder
+    return decoder, plugins
 
 
 def _is_rle(file: DicomFile) -> bool:
@@ -153,7 +172,7 @@ def _check_length(file: DicomFile, length: int, shape: Shape) -> None:
         raise file.tags.wrong("PixelData", problem, AGAIN)
 
 
-def _put_pixels(file: DicomFile, value: bytes, *, encapsulated: bool) -> None:
+def _put_pixels(file: DicomFile, vr: str, value: bytes, *, encapsulated: bool) -> None:
     """Give the data set what pydicom's decoder takes: one frame, without any offset table of the file."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.encaps import encapsulate
@@ -163,5 +182,5 @@ def _put_pixels(file: DicomFile, value: bytes, *, encapsulated: bool) -> None:
         dataset.pop(keyword, None)
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.TransferSyntaxUID = file.syntax
-    dataset.add_new("PixelData", "OB" if encapsulated else "OW", encapsulate([value]) if encapsulated else value)
+    dataset.add_new("PixelData", vr, encapsulate([value]) if encapsulated else value)
     dataset["PixelData"].is_undefined_length = encapsulated
