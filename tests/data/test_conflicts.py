@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from pneumoscope.cli.data import app
 from pneumoscope.core.errors import ManifestError
+from pneumoscope.data.checks.runner import check
 from pneumoscope.data.conflicts import drop_conflicts
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import Manifest, read_manifest, write_manifest
@@ -69,8 +70,10 @@ def test_split_drops_conflicts(manifest: Manifest, tmp_path: Path) -> None:
     write_manifest(manifest, path)
     result = CliRunner().invoke(app, ["split", str(path), "--drop-conflicts", "--json"])
     assert result.exit_code == 0, result.output
-    assert set(json.loads(result.output)["dropped_conflicts"]) == {f"mine/{image}" for image in CONFLICTING}
+    assert set(json.loads(result.stdout)["dropped_conflicts"]) == {f"mine/{image}" for image in CONFLICTING}
     assert len(read_manifest(path)) == 7
+    outcomes = check(read_manifest(path), cache=tmp_path / "cache")
+    assert "label-conflicts" in {outcome.name for outcome in outcomes.clear}  # the check's own advice satisfies it
 
 
 def test_a_replaced_image_is_refused(manifest: Manifest, draw: Draw) -> None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from pneumoscope.core.errors import ManifestError
-from pneumoscope.data.manifest import COLUMNS, Manifest, read_manifest, validate, write_manifest
+from pneumoscope.data.columns import COLUMNS
+from pneumoscope.data.manifest import Manifest, read_manifest, validate, write_manifest
 
 Rows = Callable[..., dict[str, Any]]
 
@@ -137,3 +141,53 @@ def test_the_html_of_a_manifest_has_numbers_and_no_folders(make_row: Rows) -> No
     assert "<td>COVID-19</td>" not in html and "<td>covid-19</td>" in html
     assert [row["all"] for row in manifest.counts()] == [1, 2]
     assert "secret" not in html + repr(manifest)
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("folder", "is a folder, not a manifest"),
+        ("labels.csv", "is a table, not a manifest"),
+        ("gone.parquet", "there is no such file"),
+    ],
+)
+def test_what_is_no_manifest_is_named_with_the_way_to_one(tmp_path: Path, name: str, message: str) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "labels.csv").write_text("image,label\na.png,normal\n")
+    with pytest.raises(ManifestError, match=rf"{message}.*`pneumoscope\.import_data`"):
+        Manifest.read(tmp_path / name)
+
+
+def test_a_damaged_manifest_is_one_line(tmp_path: Path, make_row: Rows) -> None:
+    """Cut anywhere, or with any byte changed: the table as written, or an error of one line."""
+    path = tmp_path / "m.parquet"
+    manifest = Manifest.from_rows([make_row(number) for number in range(3)], {"here": tmp_path})
+    write_manifest(manifest, path)
+    whole = path.read_bytes()
+    random = np.random.default_rng(0)
+    damaged = [whole[:size] for size in (0, 4, len(whole) // 2, len(whole) - 1)]
+    damaged += [
+        whole[:place] + bytes([whole[place] ^ int(random.integers(1, 256))]) + whole[place + 1 :]
+        for place in random.integers(0, len(whole), 40)
+    ]
+    for data in damaged:
+        path.write_bytes(data)
+        try:
+            read_manifest(path)
+        except ManifestError as error:
+            assert "\n" not in str(error)
+
+
+@pytest.mark.parametrize("problem", [errno.ENOSPC, errno.EROFS, errno.EACCES])
+def test_a_disk_that_takes_no_manifest_is_one_line(
+    tmp_path: Path, make_row: Rows, monkeypatch: pytest.MonkeyPatch, problem: int
+) -> None:
+    manifest = Manifest.from_rows([make_row(1)], {"here": tmp_path})
+
+    def refuse(*_: object) -> None:
+        raise OSError(problem, os.strerror(problem))
+
+    monkeypatch.setattr(os, "fsync", refuse)
+    with pytest.raises(ManifestError, match=rf"m\.parquet: cannot be written: {os.strerror(problem)}"):
+        write_manifest(manifest, tmp_path / "m.parquet")
+    assert list(tmp_path.iterdir()) == []

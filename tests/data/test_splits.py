@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from pneumoscope.core.errors import UsageError
+from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, parse_ratio, shares
+from pneumoscope.workflows.datasets import split
 
 FRACTIONS = {"test": 0.2, "validation": 0.1, "calibration": 0.1}
 
@@ -124,3 +126,53 @@ def test_an_invalid_balance_is_refused(text: str) -> None:
 def test_shares_are_similar_for_every_seed(cohort: Manifest) -> None:
     sizes = [assign_parts(cohort, FRACTIONS, seed).table["split"].value_counts()["test"] for seed in range(3)]
     assert np.ptp(sizes) <= 4
+
+
+@pytest.mark.parametrize(
+    ("groups", "messages"),
+    [
+        (
+            ["A"] * 20,
+            ["test has no image.", "The group 'A' holds 20 of 20", "'A'): validation, calibration, test have"],
+        ),
+        (
+            ["A"] * 10 + [f"g{number}" for number in range(10)],
+            ["covid-19 has 10 images in one group ('A'): validation, calibration, test have none of them."],
+        ),
+        ([f"g{number}" for number in range(20)], []),
+    ],
+    ids=["one patient holds everything", "a class has one group", "enough groups"],
+)
+def test_a_degenerate_division_is_described(
+    make_row: Callable[..., dict[str, Any]], groups: list[str], messages: list[str]
+) -> None:
+    labels = ["covid-19"] * 10 + ["normal"] * 10
+    rows = [make_row(number, group=group, label=labels[number]) for number, group in enumerate(groups)]
+    manifest, report = split(Manifest.from_rows(rows, {}))
+    assert bool(report.warnings) == bool(messages)
+    for message in messages:
+        assert message in " ".join(report.warnings)
+    for warning in report.warnings:  # every sentence is true of the division
+        for part in ("test", "validation", "calibration"):
+            if warning == f"{part} has no image.":
+                assert part not in manifest.parts_present
+
+
+def test_a_strict_split_refuses_and_writes_nothing(tmp_path: Path, make_row: Callable[..., dict[str, Any]]) -> None:
+    rows = [make_row(number, group="patient:here/ANONYMOUS") for number in range(20)]
+    Manifest.from_rows(rows, {}).write(tmp_path / "m.parquet")
+    before = (tmp_path / "m.parquet").read_bytes()
+    with pytest.raises(CheckRefusedError, match=r"test has no image\..*ANONYMOUS' holds 20 of 20"):
+        split(tmp_path / "m.parquet", tmp_path / "m.parquet", strict=True)
+    assert (tmp_path / "m.parquet").read_bytes() == before
+
+
+@pytest.mark.parametrize(("ratio", "share"), [("80/20", "test"), ("70/15/15", "validation")])
+def test_a_share_is_stated_once(cohort: Manifest, ratio: str, share: str) -> None:
+    with pytest.raises(UsageError, match=f"`ratio='{ratio}'`: and `{share}=0.3` both state one share"):
+        split(cohort, ratio=ratio, **{share: 0.3})  # type: ignore[arg-type]
+    divided, _ = split(cohort, ratio=ratio, calibration=0.0)
+    assert divided.part("test").table.shape[0] / len(cohort) == pytest.approx(
+        0.2 if share == "test" else 0.15, abs=0.01
+    )
+    assert "calibration" not in divided.parts_present

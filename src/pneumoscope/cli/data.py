@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from pneumoscope.cli.data_import import import_
-from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json
+from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json, print_note
 from pneumoscope.cli.options import (
     Allow,
     AsJson,
@@ -35,9 +35,9 @@ app.command("import")(import_)
 def split(
     manifest: ManifestFile,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to write.  [default: in place]")] = None,
-    test: Annotated[float, typer.Option(help="Share of the images, 0 to 1.")] = 0.2,
-    validation: Annotated[float, typer.Option(help="Share of the images.")] = 0.1,
-    calibration: Annotated[float, typer.Option(help="Share of the images.")] = 0.1,
+    test: Annotated[float | None, typer.Option(help="Share of the images, 0 to 1.  [default: 0.2]")] = None,
+    validation: Annotated[float | None, typer.Option(help="Share of the images.  [default: 0.1]")] = None,
+    calibration: Annotated[float | None, typer.Option(help="Share of the images.  [default: 0.1]")] = None,
     ratio: Annotated[
         str | None,
         typer.Option(help="80/20 (train/test) or 70/15/15 (train/validation/test); the rest comes out of train."),
@@ -48,6 +48,9 @@ def split(
     seed: Seed = 0,
     again: Annotated[bool, typer.Option("--again", help="Replace parts that the manifest has already.")] = False,
     drop_conflicts: DropConflicts = False,
+    strict: Annotated[
+        bool, typer.Option("--strict", help="Exit 3, writing nothing, where a part lacks images or a label.")
+    ] = False,
     roots: Roots = None,
     as_json: AsJson = False,
 ) -> None:
@@ -68,13 +71,24 @@ def split(
         seed=seed,
         again=again,
         drop_conflicts=drop_conflicts,
+        strict=strict,
         roots=source_roots(roots),
         callbacks=RichCallbacks(),
     )
     facts = describe_manifest(divided)
+    for warning in report.warnings:
+        print_note(f"Warning: {warning}", error=True)
     if as_json:
         dropped = {"dropped_conflicts": list(report.conflicts)} if drop_conflicts else {}
-        print_json({"manifest": str(target), "left_out": report.left_out, **dropped, **facts})
+        print_json(
+            {
+                "manifest": str(target),
+                "left_out": report.left_out,
+                "warnings": list(report.warnings),
+                **dropped,
+                **facts,
+            }
+        )
         return
     _print_counts(facts)
     if drop_conflicts:

@@ -19,8 +19,8 @@ OPTIONS = {
         "heatmaps", "home", "host", "html", "ignore_other", "images", "key", "label", "margin", "masked", "masks",
         "metric", "name", "nested", "objective", "out", "output", "part", "per_class", "port", "proxy", "pruner",
         "ratio", "repeats", "resume", "retention", "sampler", "search", "secret", "seed", "seeds", "shortcut",
-        "side", "size", "source", "source_name", "storage", "target", "tls_certificate", "tls_key", "trials",
-        "workers",
+        "side", "size", "source", "source_name", "storage", "strict", "target", "test", "tls_certificate",
+        "tls_key", "trials", "validation", "workers",
     )
 } | {
     "body_parts": "--body-part",

@@ -181,7 +181,7 @@ def _select(listing: Listing, options: ImportOptions) -> Listing:
 
 def _check_names(listing: Listing) -> None:
     """Refuse names that a manifest cannot hold, before any image is read."""
-    from pneumoscope.data.manifest import RELATIVE_PATH
+    from pneumoscope.data.columns import RELATIVE_PATH
 
     bad = [row.image for row in listing.rows if not re.match(RELATIVE_PATH, row.image) or not _is_unicode(row.image)]
     if bad:

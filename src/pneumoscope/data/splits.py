@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -81,6 +81,38 @@ def assign_parts(manifest: Manifest, fractions: Mapping[str, float], seed: int) 
     parts_of_groups = _assign_groups(manifest.table, {name: value for name, value in share.items() if value > 0}, seed)
     description = ", ".join(f"{name} {value:.3g}" for name, value in share.items() if value > 0)
     return manifest.with_split(manifest.table.group.map(parts_of_groups), f"split: {description}; seed {seed}")
+
+
+def describe_gaps(manifest: Manifest, parts: Sequence[str]) -> tuple[str, ...]:
+    """Return, in sentences, what a division lacks because the groups do not allow more.
+
+    Args:
+        manifest: A manifest in parts.
+        parts: The parts that were to have images.
+
+    Returns:
+        A sentence for each part without an image, for each group that holds more than half of all images, and for each
+        label that is not in every part. Where none is returned, every part has images of every label.
+    """
+    table = manifest.table
+    gaps = [f"{part} has no image." for part in parts if not (table["split"] == part).any()]
+    sizes = table.group.value_counts()
+    if sizes.iloc[0] * 2 > len(table) and len(parts) > 1:
+        gaps.append(
+            f"The group {sizes.index[0]!r} holds {sizes.iloc[0]:,} of {len(table):,} images, and a group is in one "
+            "part. If its patient number stands for many patients (such as ANONYMOUS), import without that column."
+        )
+    for label, rows in table.groupby("label"):
+        absent = [part for part in parts if not (rows["split"] == part).any()]
+        if absent:
+            groups = rows.group.nunique()
+            only = f"one group ({rows.group.iloc[0]!r})" if groups == 1 else f"{groups:,} groups"
+            gaps.append(f"{label} has {len(rows):,} images in {only}: {', '.join(absent)} {_has(absent)} none of them.")
+    return tuple(gaps)
+
+
+def _has(parts: Sequence[str]) -> str:
+    return "has" if len(parts) == 1 else "have"
 
 
 def _order(group: str, seed: int) -> bytes:

@@ -12,7 +12,8 @@ from typing import TypeAlias
 
 from pneumoscope.core.arguments import argument, as_tuple, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.errors import UsageError
+from pneumoscope.core.errors import CheckRefusedError, UsageError
+from pneumoscope.core.labels import PARTS
 from pneumoscope.data import merge as merging
 from pneumoscope.data.cells import RULES
 from pneumoscope.data.conflicts import conflict_images
@@ -22,7 +23,7 @@ from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.merge import MergeReport
 from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, parse_ratio
+from pneumoscope.data.splits import assign_parts, balance_train, describe_gaps, parse_balance, parse_ratio
 from pneumoscope.workflows.progress import task_starter
 
 ManifestInput: TypeAlias = Manifest | str | Path
@@ -157,10 +158,16 @@ class SplitReport:
     Args:
         left_out: Label -> images of the training part that are in no part, for balance; empty without ``balance``.
         conflicts: Images that lost their row, since one picture carries two labels (``source/image``).
+        warnings: A sentence for each part without images, or without images of a label, and for the reason.
     """
 
     left_out: Mapping[str, int]
     conflicts: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
+
+
+SHARES = {"test": 0.2, "validation": 0.1, "calibration": 0.1}
+"""Part -> share of the images where the caller states none."""
 
 
 @check_arguments
@@ -168,45 +175,52 @@ def split(
     data: ManifestInput,
     output: str | Path | None = None,
     *,
-    test: float = 0.2,
-    validation: float = 0.1,
-    calibration: float = 0.1,
+    test: float | None = None,
+    validation: float | None = None,
+    calibration: float | None = None,
     ratio: str | None = None,
     balance: str | None = None,
     seed: int = 0,
     again: bool = False,
     drop_conflicts: bool = False,
+    strict: bool = False,
     roots: Roots | None = None,
     callbacks: Callbacks = SILENT,
 ) -> tuple[Manifest, SplitReport]:
     """Divide a manifest into parts by whole groups, stratified by label and source.
 
+    Without ``output`` the result is returned and nothing is written: the manifest's file keeps its parts.
+
     Args:
         data: The manifest, or its file.
         output: File that the result is written to (``.parquet``); None writes none.
-        test: Share of the images, from 0 to under 1. Train gets what the other parts leave.
-        validation: Share of the images.
-        calibration: Share of the images.
-        ratio: "80/20" (train/test) or "70/15/15" (train/validation/test) in place of these shares; parts that it does
-            not name come out of train.
+        test: Share of the images, from 0 to under 1; None: .2. Train gets what the other parts leave.
+        validation: Share of the images; None: .1.
+        calibration: Share of the images; None: .1.
+        ratio: "80/20" (train/test) or "70/15/15" (train/validation/test). Parts that it does not name come out of
+            train. A share that it states cannot be given besides.
         balance: Ratio of the labels in train: "1:1" (all alike) or "covid-19=1,normal=2". Images beyond it keep their
             row and are in no part.
         seed: Another seed gives another division of the same shares.
         again: Replace the parts that the manifest has; else they are an error.
         drop_conflicts: Leave out every image whose picture carries another label elsewhere; the images are read.
+        strict: Refuse, and write nothing, where a part gets no image or no image of a label.
         roots: Source -> folder, where a source has moved.
         callbacks: Receive the progress.
 
     Returns:
-        The manifest in parts, and what was left out.
+        The manifest in parts, and what was left out or is missing.
 
     Raises:
-        UsageError: The manifest has parts already, or a share or ratio is out of its range.
+        UsageError: The manifest has parts already, a share or ratio is out of its range, or both state one share.
+        CheckRefusedError: ``strict``, and the division has warnings.
         ManifestError: ``data`` is no manifest; with ``drop_conflicts``, an image is absent or altered.
 
     Example:
         >>> manifest, left_out = ps.split("manifest.parquet", "manifest.parquet", ratio="70/15/15")
     """
+    given = {"test": test, "validation": validation, "calibration": calibration}
+    shares = _shares({name: share for name, share in given.items() if share is not None}, ratio)
     manifest = manifest_of(data, roots)
     if manifest.parts_present and not again:
         raise UsageError(
@@ -219,15 +233,30 @@ def split(
         with task_starter(callbacks) as progress:
             remaining, found = without_conflicts(manifest, progress)
         conflicts, manifest = tuple(conflict_images(manifest, found)), remaining
-    shares = {"test": test, "validation": validation, "calibration": calibration}
-    manifest = assign_parts(manifest, {**shares, **(parse_ratio(ratio) if ratio else {})}, seed)
+    manifest = assign_parts(manifest, shares, seed)
     left_out: dict[str, int] = {}
     if balance is not None:
         weights = parse_balance(balance, sorted(set(manifest.part("train").table.label)))
         manifest, left_out = balance_train(manifest, weights, seed)
+    warnings = describe_gaps(manifest, [name for name in PARTS if shares.get(name, 1.0) > 0])
+    if warnings and strict:
+        raise CheckRefusedError("split", " ".join(warnings), "Nothing was written. Without `strict` it would be.")
     if output is not None:
         manifest.write(output)
-    return manifest, SplitReport(left_out, conflicts)
+    return manifest, SplitReport(left_out, conflicts, warnings)
+
+
+def _shares(given: Mapping[str, float], ratio: str | None) -> dict[str, float]:
+    """Return part -> share of the shares and the ratio that a caller gave; both must not state one."""
+    by_ratio = parse_ratio(ratio) if ratio else {}
+    for name in given:
+        if name in by_ratio:
+            raise UsageError(
+                argument("ratio", ratio),
+                f"and {argument(name, given[name])} both state one share.",
+                "Give one of them.",
+            )
+    return {**SHARES, **given, **by_ratio}
 
 
 @check_arguments

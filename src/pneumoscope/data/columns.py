@@ -1,0 +1,176 @@
+"""The columns of a manifest, and their contract: which values a cell may hold, and which rows go together.
+
+pandera checks single values. A broken table is refused with the names of its rows, before it becomes a wrong figure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.labels import LABELS, PARTS, VIEWS
+from pneumoscope.core.registry import suggestion
+from pneumoscope.data.cells import MAX_AGE
+
+if TYPE_CHECKING:
+    import pandera.pandas as pa
+
+_SHOWN = 5  # rows named in one error; the rest is counted
+
+TEXT = pd.StringDtype(na_value=np.nan)
+"""Text columns: missing is NaN, so that comparisons give plain booleans."""
+
+COLUMNS: Mapping[str, str] = {
+    "image": "path of the image, relative to its source's root, with forward slashes",
+    "source": "name of the data set it comes from",
+    "label": f"one of {', '.join(LABELS)}",
+    "raw_label": "the source's own term, verbatim",
+    "patient_id": "the source's own patient number; null if unknown",
+    "study_id": "the source's own study number; null if unknown",
+    "group": "images that must stay on one side of a split: patient, else near-duplicate cluster, else image",
+    "view": f"one of {', '.join(VIEWS)}; null if unknown",
+    "sex": "M or F; null if unknown",
+    "age": "years; null if unknown",
+    "lung_mask": "path of the lung mask, relative like image or, as NAME:PATH, to the root NAME; null if none",
+    "ignore_mask": "path of the mask of pixels to ignore (pacemakers, markings), like lung_mask; null if none",
+    "split": f"one of {', '.join(PARTS)}; null until split, or left out",
+    "width": "columns of the stored image, in pixels",
+    "height": "rows of the stored image, in pixels",
+    "bits": "stored bits per sample",
+    "sha256": "SHA-256 of the file's bytes, hexadecimal: the identity of the image",
+    "phash": "64-bit perceptual hash, 16 hexadecimal digits: near for images that look alike",
+    "license": "licence of the image, in the source's words",
+    "label_provenance": "how the source made the label",
+}
+"""Name -> meaning, in the order of the file."""
+
+_NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int64"}
+_NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
+
+_INSIDE = r"(?!.*(^|[/:])\.\.(/|$))[^\\]+$"
+RELATIVE_PATH = rf"^(?![/\\]|[A-Za-z]:){_INSIDE}"
+"""A regular expression: a path that stays inside its root on every system."""
+
+_ROOTED_PATH = rf"^(?![/\\]|[^/]*:/){_INSIDE}"  # NAME:PATH may name the root; NAME:/x is no path in NAME
+
+
+def check_table(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with its columns in order and of the right type, its contract checked.
+
+    Raises:
+        ManifestError: A column or value breaks the contract; the first rows are named.
+    """
+    result = _cast_columns(table)
+    _check_values(result)
+    _check_rows(result)
+    return result
+
+
+def _cast_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Order and cast the columns; a missing or extra one is an error."""
+    for name in table.columns:
+        if name not in COLUMNS:
+            hint = suggestion(str(name), COLUMNS)
+            raise ManifestError(f"column {name!r}", f"is not in the contract.{hint}", f"Columns: {', '.join(COLUMNS)}.")
+    for name in COLUMNS:
+        if name not in table.columns:
+            raise ManifestError(f"column {name!r}", "is missing.", "Import the data again with this version.")
+    result = {}
+    for name in COLUMNS:
+        column = table[name].reset_index(drop=True)
+        try:
+            result[name] = pd.Series(column.to_numpy(), dtype=_NUMBERS.get(name, TEXT))
+        except (TypeError, ValueError) as error:
+            bad = column[pd.to_numeric(column, errors="coerce").isna()].head(_SHOWN)
+            lines = [f"row {row}, {name} = {value!r}: must be a number" for row, value in bad.items()]
+            raise ManifestError("manifest", _many(lines, len(lines)), "Correct the rows.") from error
+    return pd.DataFrame(result)
+
+
+def _schema() -> pa.DataFrameSchema:
+    """The contract of single values; rules over several rows are in ``_check_rows``."""
+    import pandera.pandas as pa  # here: it takes a second to import
+
+    rules: dict[str, list[pa.Check]] = {
+        "image": [_relative()],
+        "lung_mask": [_relative(rooted=True)],
+        "ignore_mask": [_relative(rooted=True)],
+        "source": [pa.Check.str_matches(r"^[a-z0-9][a-z0-9._-]*$", error="lower-case letters, digits, '.', '_', '-'")],
+        "label": [_among(LABELS)],
+        "view": [_among(VIEWS)],
+        "sex": [_among(("M", "F"))],
+        "split": [_among(PARTS)],
+        "age": [pa.Check.in_range(0, MAX_AGE, error=f"years, 0 to {MAX_AGE}")],
+        "width": [pa.Check.gt(0, error="at least 1")],
+        "height": [pa.Check.gt(0, error="at least 1")],
+        "bits": [pa.Check.in_range(1, 64, error="1 to 64")],
+        "sha256": [pa.Check.str_matches(r"^[0-9a-f]{64}$", error="64 lower-case hexadecimal digits")],
+        "phash": [pa.Check.str_matches(r"^[0-9a-f]{16}$", error="16 lower-case hexadecimal digits")],
+    }
+    columns = {name: pa.Column(checks=rules.get(name), nullable=name not in _NEVER_NULL) for name in COLUMNS}
+    return pa.DataFrameSchema(columns, strict=True)
+
+
+def _among(allowed: Iterable[str]) -> pa.Check:
+    import pandera.pandas as pa
+
+    names = list(allowed)
+    return pa.Check.isin(names, error=f"one of {', '.join(names)}")
+
+
+def _relative(rooted: bool = False) -> pa.Check:
+    """A path that stays inside its root on every system; ``rooted`` ones may name the root, ``NAME:PATH``."""
+    import pandera.pandas as pa
+
+    return pa.Check.str_matches(
+        _ROOTED_PATH if rooted else RELATIVE_PATH,
+        error="a relative path with forward slashes, without '..'",
+    )
+
+
+def _check_values(table: pd.DataFrame) -> None:
+    import pandera.pandas as pa
+
+    try:
+        _schema().validate(table, lazy=True)
+    except pa.errors.SchemaErrors as error:
+        cases = error.failure_cases
+        lines = [
+            f"row {case['index']}, {case['column']} = {case['failure_case']!r}: must be "
+            + ("present" if case["check"] == "not_nullable" else case["check"])
+            for case in cases.head(_SHOWN).to_dict("records")
+        ]
+        raise ManifestError("manifest", _many(lines, len(cases)), "Correct the rows.") from error
+
+
+def _check_rows(table: pd.DataFrame) -> None:
+    """Rules over several rows: an image occurs once per source, and a group lies in one part."""
+    if table.empty:
+        raise ManifestError("manifest", "has no rows.", "Import a folder that has images.")
+    twice = table[table.duplicated(["source", "image"], keep=False)]
+    if len(twice):
+        lines = [f"rows {_rows(rows)}, image {key}" for key, rows in twice.groupby(["source", "image"]).groups.items()]
+        raise ManifestError("manifest", _many(lines, len(lines)), "An image may occur once per source.")
+    parts = table.groupby("group")["split"].nunique()
+    torn = table[table.group.isin(parts.index[parts > 1])]
+    if len(torn):
+        lines = [
+            f"group {name!r} (rows {_rows(rows.index)}) lies in {' and '.join(sorted(set(rows['split'].dropna())))}"
+            for name, rows in torn.groupby("group")
+        ]
+        raise ManifestError(
+            "manifest", _many(lines, len(lines)), "A group must be in one part: divide it with `pneumoscope.split`."
+        )
+
+
+def _rows(index: Iterable[Any]) -> str:
+    return ", ".join(str(row) for row in list(index)[:_SHOWN])
+
+
+def _many(lines: list[str], count: int) -> str:
+    more = f"; and {count - _SHOWN} more" if count > _SHOWN else ""
+    return "; ".join(lines[:_SHOWN]) + more + "."
