@@ -70,17 +70,22 @@ def coverage(setting: Setting, repeats: int, resamples: int, rng) -> None:
     (a, b), truth, group = draw(setting, max(1, 500_000 // (setting.positives + setting.negatives)), rng)
     # The truth needs no interval: each image its own group in a plain mean.
     true = {metric: difference(a, b, truth, metric) for metric in METRICS}
-    held = defaultdict(lambda: np.zeros(4))
+    coverage = defaultdict(lambda: np.zeros(4))
     for _ in range(repeats):
         (a, b), truth, group = draw(setting, 1, rng)
         for metric in METRICS:
-            found = paired(a, b, truth, group, metric, rng=rng, resamples=resamples)
-            if found.lower is None or found.upper is None:
+            comparison = paired(a, b, truth, group, metric, rng=rng, resamples=resamples)
+            if comparison.lower is None or comparison.upper is None:
                 continue
-            low, high = found.difference.low, found.difference.high
-            held[metric] += (1, low <= true[metric] <= high, found.lower <= true[metric], true[metric] <= found.upper)
+            low, high = comparison.difference.low, comparison.difference.high
+            coverage[metric] += (
+                1,
+                low <= true[metric] <= high,
+                comparison.lower <= true[metric],
+                true[metric] <= comparison.upper,
+            )
     print(f"\n{setting.name} ({repeats} studies)\n  {'metric':18} {'truth':>8} {'held':>6} {'lower':>6} {'upper':>6}")
-    for metric, (n, two, lower, upper) in held.items():
+    for metric, (n, two, lower, upper) in coverage.items():
         row = f"{two / n:6.3f} {lower / n:6.3f} {upper / n:6.3f}"
         print(f"  {metric:18} {true[metric]:8.4f} {row}" + (f"   (of {n / repeats:.0%})" if n < repeats else ""))
 
@@ -121,11 +126,11 @@ def recommending(repeats: int, rng) -> None:
                 areas = {n: area(s, truth) for n, s in scores.items()}
                 best = max(areas, key=areas.__getitem__)
                 flattered += areas[best] - norm.cdf(best_gap / np.sqrt(2))
-                found = paired_all(scores, best, truth, group, "auroc", rng=rng, resamples=1)
-                found[best] = Paired(metric="auroc", difference=Estimate(value=0.0))
+                comparison = paired_all(scores, best, truth, group, "auroc", rng=rng, resamples=1)
+                comparison[best] = Paired(metric="auroc", difference=Estimate(value=0.0))
                 sizes = {name: 100 - int(name[-1]) for name in scores}
                 chosen = recommend(
-                    [Candidate(n, sizes[n], None, None, found[n]) for n in scores], best=best, metric="auroc"
+                    [Candidate(n, sizes[n], None, None, comparison[n]) for n in scores], best=best, metric="auroc"
                 ).chosen
                 wrong += chosen is not None and chosen.startswith("worse")
             print(

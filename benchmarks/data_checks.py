@@ -88,8 +88,8 @@ def plant(manifest: Manifest, images: int, planted: int, folder: Path) -> tuple[
             {"image": str(path.resolve())[1:], "source": "planted", "label": label, "raw_label": label, "split": part}
             | {"group": f"row:{number}", **facts}
         )
-    made = Manifest.from_rows(table, {"planted": Path(Path.cwd().anchor)})
-    return made, [place for _, place, _ in rows], [change for _, _, change in rows]
+    manifest = Manifest.from_rows(table, {"planted": Path(Path.cwd().anchor)})
+    return manifest, [place for _, place, _ in rows], [change for _, _, change in rows]
 
 
 def main() -> None:
@@ -99,10 +99,10 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=5000)
     parser.add_argument("--planted", type=int, default=1000)
     parser.add_argument("--out", type=Path)
-    asked = parser.parse_args()
-    source = read_manifest(asked.manifest)
+    options = parser.parse_args()
+    source = read_manifest(options.manifest)
     with tempfile.TemporaryDirectory() as name:
-        made, original, change = plant(source, asked.images, asked.planted, Path(name))
+        made, original, change = plant(source, options.images, options.planted, Path(name))
         before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
         context = build_context(made, cache=Path(name) / "cache")
         gathered = time.perf_counter() - started
@@ -119,10 +119,10 @@ def main() -> None:
     already = Counter(bool(change[a]) + bool(change[b]) for a, b in pairs if original[a] != original[b])
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     leak = next((f for f in report.findings if f.name == "duplicates-across-parts"), None)
-    found = {
+    findings = {
         "data": source.rows_hash()[:12],
         "images": len(made),
-        "planted": asked.planted,
+        "planted": options.planted,
         "recall": recall,
         "flagged pairs": len(pairs),
         "true by planting": true,
@@ -134,10 +134,10 @@ def main() -> None:
         "processor seconds": round(cpu, 1),
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, load {os.getloadavg()[0]:.1f}",
     }
-    text = json.dumps(found, indent=2)
+    text = json.dumps(findings, indent=2)
     print(text)
-    if asked.out is not None:
-        asked.out.write_text(text + "\n", encoding="utf-8")
+    if options.out is not None:
+        options.out.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -130,7 +130,7 @@ def closed(setting: Setting) -> Study:
         called = score >= cut
         right = called == positive
         values = predictive_values(called, positive, group, PREVALENCE)
-        found = {
+        estimates = {
             "AUROC": auroc_interval.auroc(score, positive, group),
             "accuracy": stratified.accuracy(right, [positive, ~positive], group),
             "balanced accuracy": intervals.mean_of_proportions(
@@ -147,8 +147,8 @@ def closed(setting: Setting) -> Study:
         }
         for name, level in levels.items():
             above = score[positive] >= setting.gap - ndtri(level)
-            found[name] = intervals.proportion(above, group[positive])
-        return found, truths | mixed(float(positive.mean()))
+            estimates[name] = intervals.proportion(above, group[positive])
+        return estimates, truths | mixed(float(positive.mean()))
 
     return compute
 
@@ -177,10 +177,10 @@ def losses(setting: Setting) -> Study:
 
     def compute(score: np.ndarray, positive: np.ndarray, group: np.ndarray, _: object) -> tuple[Found, Truths]:
         truth = np.where(positive, 0, 1)
-        found = figures(score, positive)
+        estimates = figures(score, positive)
         return {
             name: mean_of_losses(loss, truth, group, 2, most=MOST_NATS if name == "log-loss" else 1.0)
-            for name, loss in found.items()
+            for name, loss in estimates.items()
         }, truths
 
     return compute
@@ -229,26 +229,26 @@ def run(setting: Setting, repeats: int, resamples: int) -> dict[str, dict[str, f
     return {
         name: {
             "truth": round(truths[name], 5),
-            "held": round(1 - float(np.mean([over or under for over, under, _ in found])), 4),
-            "too high": round(float(np.mean([over for over, _, _ in found])), 4),
-            "too low": round(float(np.mean([under for _, under, _ in found])), 4),
-            "width": round(float(np.mean([width for _, _, width in found])), 4),
+            "held": round(1 - float(np.mean([over or under for over, under, _ in estimates])), 4),
+            "too high": round(float(np.mean([over for over, _, _ in estimates])), 4),
+            "too low": round(float(np.mean([under for _, under, _ in estimates])), 4),
+            "width": round(float(np.mean([width for _, _, width in estimates])), 4),
             "none": round(missing[name] / repeats, 4),
-            "studies": len(found),
+            "studies": len(estimates),
         }
-        for name, found in rows.items()
+        for name, estimates in rows.items()
     }
 
 
 def table(results: dict[str, dict[str, dict[str, float]]]) -> str:
     """Return a Markdown table: a row for each figure, over the settings where most studies had an interval."""
-    held: dict[str, list[tuple[float, str]]] = defaultdict(list)
+    coverage: dict[str, list[tuple[float, str]]] = defaultdict(list)
     for name, figures in results.items():
         for figure, row in figures.items():
             if row["none"] <= 0.2:
-                held[figure].append((row["held"], name.split(": ")[1]))
+                coverage[figure].append((row["held"], name.split(": ")[1]))
     lines = ["| interval of | settings | mean | .93 to .97 | under | over | lowest | where |", "|---" * 8 + "|"]
-    for figure, cells in held.items():
+    for figure, cells in coverage.items():
         shares = np.array([share for share, _ in cells])
         low, where = min(cells)
         lines.append(
@@ -283,8 +283,8 @@ def main() -> None:
         temporary.write_text(json.dumps(results, indent=1) + "\n")
         temporary.replace(options.out)
         worst = sorted((row["held"], figure) for figure, row in results[setting.name].items() if row["none"] <= 0.2)
-        shown = ", ".join(f"{figure} {share:.3f}" for share, figure in worst[:4])
-        print(f"{setting.name} ({time.perf_counter() - started:.0f} s): {shown}", flush=True)
+        listed = ", ".join(f"{figure} {share:.3f}" for share, figure in worst[:4])
+        print(f"{setting.name} ({time.perf_counter() - started:.0f} s): {listed}", flush=True)
     print(table(results))
 
 

@@ -50,16 +50,16 @@ class Connection:
         Raises:
             BrokenError: There is no server, or no whole answer.
         """
-        status, found = await self.begin(method, path, *body, **headers)
+        status, answer_headers = await self.begin(method, path, *body, **headers)
         assert self._reader is not None
         try:
-            content = await self._reader.readexactly(int(found["content-length"]))
+            content = await self._reader.readexactly(int(answer_headers["content-length"]))
         except (OSError, EOFError) as error:
             self.close()
             raise BrokenError from error
-        if found.get("connection") == "close":
+        if answer_headers.get("connection") == "close":
             self.close()
-        return status, found, content
+        return status, answer_headers, content
 
     async def begin(self, method: str, path: str, *body: bytes, **headers: str) -> tuple[int, dict[str, str]]:
         """Send a request; return status and headers."""

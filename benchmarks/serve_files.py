@@ -45,39 +45,39 @@ def choose(data: Path, count: int, folder: Path, seed: int = 0) -> tuple[list[st
     chosen: list[str] = []
     words = []
     for name, share in MIX.items():
-        wanted = count - len(chosen) if name == list(MIX)[-1] else round(count * share)
-        found = list(islice(_distinct(_shuffled((data / name).glob(_PATTERNS[name]), draw)), wanted))
+        share_count = count - len(chosen) if name == list(MIX)[-1] else round(count * share)
+        paths = list(islice(_distinct(_shuffled((data / name).glob(_PATTERNS[name]), draw)), share_count))
         if name == "dicom":
             spare = (path for path in _shuffled((data / "nih").glob("images/*.png"), draw))
-            found += _as_dicom(islice(_distinct(spare), wanted - len(found)), folder)
-        if len(found) < wanted:  # small sets: more of the large one
+            paths += _as_dicom(islice(_distinct(spare), share_count - len(paths)), folder)
+        if len(paths) < share_count:  # small sets: more of the large one
             more = _shuffled((data / "radiography").glob(_PATTERNS["radiography"]), draw)
-            known = set(chosen) | set(found)
-            found += list(islice((path for path in _distinct(more) if path not in known), wanted - len(found)))
-        chosen += found
-        words.append(f"{len(found)} {name}")
+            used = set(chosen) | set(paths)
+            paths += list(islice((path for path in _distinct(more) if path not in used), share_count - len(paths)))
+        chosen += paths
+        words.append(f"{len(paths)} {name}")
     draw.shuffle(chosen)
     return chosen, ", ".join(words)
 
 
 def _shuffled(paths: Iterable[Path], draw: random.Random) -> list[Path]:
-    found = sorted(path for path in paths if path.is_file())
-    draw.shuffle(found)
-    return found
+    files = sorted(path for path in paths if path.is_file())
+    draw.shuffle(files)
+    return files
 
 
 def _distinct(paths: Iterable[Path]) -> Iterator[str]:
-    seen: set[bytes] = set()
+    hashes: set[bytes] = set()
     for path in paths:
         digest = hashlib.sha256(path.read_bytes()).digest()
-        if digest not in seen:
-            seen.add(digest)
+        if digest not in hashes:
+            hashes.add(digest)
             yield str(path)
 
 
 def _as_dicom(paths: Iterable[str], folder: Path) -> list[str]:
     """Write the pixels of real radiographs as DICOM of 12 bits, each of a patient and a study of its own."""
-    made = []
+    targets = []
     folder.mkdir(parents=True, exist_ok=True)
     for number, path in enumerate(paths, 1):
         samples = np.rint(read(path).pixels * 4095).astype(np.uint16)
@@ -87,5 +87,5 @@ def _as_dicom(paths: Iterable[str], folder: Path) -> list[str]:
         }  # fmt: skip
         target = folder / f"{number}.dcm"
         target.write_bytes(dicom(samples, 12, tags))
-        made.append(str(target))
-    return made
+        targets.append(str(target))
+    return targets

@@ -75,11 +75,11 @@ class Watch:
         self.asked[part] += 1
         self.statuses[f"{part} {status}"] += 1
         self.slowest = max(self.slowest, seconds)
-        found = [trace for trace in self.traces if trace in text]
+        leaks = [trace for trace in self.traces if trace in text]
         if status >= 500 and status != 503:
             self.faults.append(f"{part}: {what}: {status} {text[:300]}")
-        if found:
-            self.faults.append(f"{part}: {what}: {status} gives away {found}: {text[:300]}")
+        if leaks:
+            self.faults.append(f"{part}: {what}: {status} gives away {leaks}: {text[:300]}")
         if seconds > LIMIT:
             self.faults.append(f"{part}: {what}: took {seconds:.0f} s")
         if part.startswith("stranger") and status // 100 == 2:
@@ -125,15 +125,15 @@ def from_schema(target: Target, watch: Watch, count: int, part: str, number: int
     schema = schemathesis.openapi.from_dict(document)
     operations = [found.ok() for found in schema.get_all_operations()]
     operations = [each for each in operations if each.path not in ("/api/events", "/api/logout")]
-    draw, known = random.Random(number), dict[str, str]()
+    draw, numbers = random.Random(number), dict[str, str]()
     before = watch.asked[f"{part} {target.mode}"]
 
     def send(case: Any) -> None:
-        nonlocal known
+        nonlocal numbers
         if draw.random() < 0.05 and part == "schema":
-            known = target.something(draw)
+            numbers = target.something(draw)
         if draw.random() < 0.5:
-            case.path_parameters = {key: known.get(key, value) for key, value in (case.path_parameters or {}).items()}
+            case.path_parameters = {key: numbers.get(key, value) for key, value in (case.path_parameters or {}).items()}
         begun = time.perf_counter()
         try:
             headers = {**(case.headers or {}), **target.headers, "X-Marker": MARKER}
@@ -291,26 +291,26 @@ def raw(target: Target, watch: Watch, count: int, draw: random.Random, part: str
 
 def _exchanged(port: int, sent: bytes) -> str:
     """Send bytes and return what comes back until the connection ends, or nothing more comes for a while."""
-    got = b""
+    data = b""
     with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as connection:
         connection.sendall(sent)
         connection.settimeout(_SILENCE)
         while piece := connection.recv(65536):
-            got += piece
-    return got.decode("latin-1")
+            data += piece
+    return data.decode("latin-1")
 
 
 def leftovers(target: Target, home: Path, log: Path) -> list[str]:
     """Return where the marker, or a trace of an error, is left after all."""
     lines = log.read_text(errors="replace").splitlines()
-    found = [f"the log says: {line[:300]}" for line in lines if MARKER in line or "Traceback" in line]
+    faults = [f"the log says: {line[:300]}" for line in lines if MARKER in line or "Traceback" in line]
     if MARKER in target.ask("GET", "/metrics").text:
-        found.append("the metrics hold the marker")
+        faults.append("the metrics hold the marker")
     files = [path for path in home.rglob("*") if path.is_file()]
-    found += [f"{path.name} holds the marker" for path in files if MARKER.encode() in path.read_bytes()]
+    faults += [f"{path.name} holds the marker" for path in files if MARKER.encode() in path.read_bytes()]
     if target.ask("GET", "/healthz").status_code != 200:
-        found.append("the server is no longer well")
-    return found
+        faults.append("the server is no longer well")
+    return faults
 
 
 def started(folder: Path, mode: str) -> Target:
@@ -327,10 +327,10 @@ def started(folder: Path, mode: str) -> Target:
         base = f"http://127.0.0.1:{server.port}"
         with requests.Session() as session:
             me = session.post(f"{base}/api/login", json={"name": "fuzz", "password": PASSWORD}, timeout=LIMIT).json()
-            made = session.post(
+            token = session.post(
                 f"{base}/api/me/tokens", json={"label": "fuzz"}, headers={"X-CSRF-Token": me["csrf"]}, timeout=LIMIT
             )
-        headers = {"Authorization": f"Bearer {made.json()['token']}"}
+        headers = {"Authorization": f"Bearer {token.json()['token']}"}
     return Target(server, mode, headers)
 
 

@@ -247,14 +247,14 @@ def checked(server: Server, run: dict[str, Any], expected: dict[str, tuple[float
     page = ""
     while True:
         with urlopen(f"http://127.0.0.1:{server.port}/api/studies?limit=200{page}", timeout=60) as answer:
-            found = json.loads(answer.read())
-        studies += found["studies"]
-        if found["next"] is None:
+            body = json.loads(answer.read())
+        studies += body["studies"]
+        if body["next"] is None:
             break
-        page = f"&after={found['next']}"
-    found_images = [image["id"] for study in studies for image in study["images"]]
+        page = f"&after={body['next']}"
+    sent_images = [image["id"] for study in studies for image in study["images"]]
     rows = [row for study in studies for row in study["predictions"] if row["image"] not in server.warmed]
-    images = Counter(image for image in found_images if image not in server.warmed)
+    images = Counter(image for image in sent_images if image not in server.warmed)
     answers, states = Counter(row["image"] for row in rows), Counter(row["state"] for row in rows)
     files = run["files"]
     off = [

@@ -40,8 +40,8 @@ def wait_for_answers() -> None:
 
 
 def studies() -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = ask("GET", "/api/studies?limit=200")["studies"]
-    return found
+    studies_page: list[dict[str, Any]] = ask("GET", "/api/studies?limit=200")["studies"]
+    return studies_page
 
 
 def make_up_reads(folder: Path) -> None:
@@ -61,8 +61,8 @@ def make_up_reads(folder: Path) -> None:
         after = label if number % 9 else "covid-19"
         ask("POST", reads, json={"stage": "aided", "state": "final", "conclusion": after})
         if number % 6:
-            found = {"standard": "rt-pcr", "label": label, "date": "2026-01-02"}
-            ask("POST", f"/api/studies/{sent['study']}/references", json=found)
+            reference = {"standard": "rt-pcr", "label": label, "date": "2026-01-02"}
+            ask("POST", f"/api/studies/{sent['study']}/references", json=reference)
 
 
 def keep(picture: bytes, path: Path) -> None:
@@ -149,7 +149,7 @@ def main(out: Path) -> None:
                     assert server.poll() is None, "the demo did not start"
                 time.sleep(0.5)
             wait_for_answers()
-            drawn = [one["id"] for one in studies() if one["patient"]]
+            phantom_studies = [one["id"] for one in studies() if one["patient"]]
             make_up_reads(Path(folder) / "drawn")
             with sync_playwright() as play:
                 browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -161,7 +161,7 @@ def main(out: Path) -> None:
                     is_mobile=True,
                     has_touch=True,
                 )
-                photograph(page, phone, drawn, out)
+                photograph(page, phone, phantom_studies, out)
                 browser.close()
         finally:
             server.terminate()

@@ -51,12 +51,12 @@ def images(data: Path | None, patients: int, folder: Path) -> tuple[Plan, str]:
     """Return the plan of ``cnn-150`` on the images, and what they are in words."""
     if data is None:
         labels = ("viral-pneumonia", "normal")
-        found, words = write_set(folder / "phantoms", patients, labels), "phantoms (synthetic, drawn by the package)"
+        manifest, words = write_set(folder / "phantoms", patients, labels), "phantoms (synthetic, drawn by the package)"
     else:
-        found, _ = import_source(SOURCES.get("kaggle-pneumonia"), data, ImportOptions())
+        manifest, _ = import_source(SOURCES.get("kaggle-pneumonia"), data, ImportOptions())
         words = "Kaggle pneumonia (children; Kermany 2018)"
-    made = plan(load_recipe("cnn-150"), assign_parts(found, SHARES, seed=0))
-    return made, words
+    training_plan = plan(load_recipe("cnn-150"), assign_parts(manifest, SHARES, seed=0))
+    return training_plan, words
 
 
 def write_images(made: Plan, folder: Path) -> None:
@@ -126,9 +126,11 @@ def show(report: dict[str, Any]) -> None:
 
 def learnt(result: dict[str, Any]) -> dict[str, Any]:
     """Return a run's accuracies, and their last five epochs in words."""
-    held, seen = result["validation_accuracy"], result["train_accuracy"]
-    words = f"accuracy of the last five: training {np.mean(seen[-5:]):.3f}, validation {np.mean(held[-5:]):.3f}"
-    return {"validation_accuracy": held, "train_accuracy": seen, "words": words}
+    validation, training = result["validation_accuracy"], result["train_accuracy"]
+    words = (
+        f"accuracy of the last five: training {np.mean(training[-5:]):.3f}, validation {np.mean(validation[-5:]):.3f}"
+    )
+    return {"validation_accuracy": validation, "train_accuracy": training, "words": words}
 
 
 def main() -> None:

@@ -81,13 +81,13 @@ def main() -> None:
     options = parser.parse_args()
     changes = {"epochs": options.epochs, "batch_size": options.batch, "seed": options.seed}
     recipe = load_recipe("cnn-150", [f"training.{key}={value}" for key, value in changes.items()])
-    made = plan(recipe, read_manifest(options.manifest))
+    training_plan = plan(recipe, read_manifest(options.manifest))
     clock = Clock(options.epochs)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as changed:
         changed.enter_context(patch.object(fit, "ProgressReporter", lambda *_: clock))
         if options.float32:
             changed.enter_context(patch.object(fit, "choose_precision", lambda _: "32-true"))
-        run = fit.fit(made, Path(folder) / "run", device="cpu")
+        run = fit.fit(training_plan, Path(folder) / "run", device="cpu")
         environment = json.loads((run.folder / "environment.json").read_text(encoding="utf-8"))
         with (run.folder / "metrics.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))

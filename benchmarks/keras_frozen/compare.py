@@ -57,13 +57,13 @@ def images(data: Path | None, wanted: int | None) -> tuple[Manifest, str]:
     if data is None:
         folder = Path(tempfile.gettempdir()) / "pneumoscope-bench-phantoms"
         labels = ("covid-19", "normal", "viral-pneumonia")
-        found, words = write_set(folder, (wanted or 600) // 4, labels), "phantoms (synthetic, drawn by the package)"
+        manifest, words = write_set(folder, (wanted or 600) // 4, labels), "phantoms (synthetic, drawn by the package)"
     else:
-        found, _ = import_source(SOURCES.get("radiography"), data, ImportOptions())
+        manifest, _ = import_source(SOURCES.get("radiography"), data, ImportOptions())
         words = "COVID-19 Radiography"
-    if wanted is not None and wanted < len(found):
-        found = found.where(np.random.default_rng(0).permutation(len(found)) < wanted)
-    return found, words
+    if wanted is not None and wanted < len(manifest):
+        manifest = manifest.where(np.random.default_rng(0).permutation(len(manifest)) < wanted)
+    return manifest, words
 
 
 def keras_weights(model: Classifier) -> list[np.ndarray]:
@@ -71,17 +71,17 @@ def keras_weights(model: Classifier) -> list[np.ndarray]:
 
     Keras adds 1e-3 to a variance and timm 1e-5: the difference goes into the variance.
     """
-    found: list[np.ndarray] = []
+    images: list[np.ndarray] = []
     for layer in model.trunk.modules():
         if isinstance(layer, nn.Conv2d):
             order = (2, 3, 0, 1) if layer.groups > 1 else (2, 3, 1, 0)
-            found.append(layer.weight.detach().permute(*order).numpy())
+            images.append(layer.weight.detach().permute(*order).numpy())
         elif isinstance(layer, nn.BatchNorm2d):
             if layer.running_mean is None or layer.running_var is None:
                 raise TypeError("batch-norm without statistics")
             variance = layer.running_var + layer.eps - 1e-3
-            found += [t.detach().numpy() for t in (layer.weight, layer.bias, layer.running_mean, variance)]
-    return found
+            images += [t.detach().numpy() for t in (layer.weight, layer.bias, layer.running_mean, variance)]
+    return images
 
 
 def write_inputs(made: Plan, model: Classifier, folder: Path) -> None:

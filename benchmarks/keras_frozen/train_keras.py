@@ -92,8 +92,8 @@ def main() -> None:
     whole = compiled(inputs, head(base(inputs, training=False), classes))
     if options.by_hand:
         features = [base.predict(pictures(a, b, options.batch, None), verbose=0) for a, b in ((x, y), (held_x, held_y))]
-        kept = keras.Input(features[0].shape[1:])
-        model = compiled(kept, head(kept, classes))
+        feature_input = keras.Input(features[0].shape[1:])
+        model = compiled(feature_input, head(feature_input, classes))
         passed = time.perf_counter() - started
         options_of_fit = {
             "x": features[0],
@@ -103,8 +103,8 @@ def main() -> None:
         }
     else:
         model, passed = whole, 0.0
-        held = pictures(held_x, held_y, options.batch, None)
-        options_of_fit = {"x": pictures(x, y, options.batch, options.seed), "validation_data": held}
+        validation = pictures(held_x, held_y, options.batch, None)
+        options_of_fit = {"x": pictures(x, y, options.batch, options.seed), "validation_data": validation}
     history = model.fit(**options_of_fit, epochs=options.epochs, callbacks=[clock], verbose=0).history
     seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
     pooled = base.predict(as_input(x[: len(probe)]).numpy(), verbose=0).mean((1, 2))

@@ -38,13 +38,13 @@ def main() -> None:
     options = parser.parse_args()
     changes = {"epochs": options.epochs, "batch_size": options.batch, "seed": options.seed}
     recipe = load_recipe(str(options.recipe), [f"training.{key}={value}" for key, value in changes.items()])
-    made = plan(recipe, read_manifest(options.manifest))
+    training_plan = plan(recipe, read_manifest(options.manifest))
     for part in ("train", "validation", "calibration"):
-        load_part(made, part)  # decoded before the clock starts, as those of Keras are
+        load_part(training_plan, part)  # decoded before the clock starts, as those of Keras are
     with tempfile.TemporaryDirectory() as name, FeatureStore(0 if options.each_epoch else None) as features:
         folder = Path(name) / "run"
         started, cpu = time.perf_counter(), time.process_time()
-        run = fit.fit(made, folder, device="cpu", features=features)
+        run = fit.fit(training_plan, folder, device="cpu", features=features)
         seconds, cpu = time.perf_counter() - started, time.process_time() - cpu
         read = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in folder.glob("*.json")}
         with (folder / "metrics.csv").open(encoding="utf-8", newline="") as file:

@@ -14,7 +14,7 @@ from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
 from pneumoscope.data.fingerprint import distance, perceptual_hash, thumbnail
-from pneumoscope.data.grouping import component_roots
+from pneumoscope.data.grouping import find_component_roots
 from pneumoscope.data.image_scan import scan_image
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.similarity import NEAR, SAME, _even_out, _fine_similarity, _Spectra, find_near_duplicates
@@ -120,7 +120,7 @@ def test_component_roots_agree_with_scipys_connected_components() -> None:
     links = random.integers(0, 200, size=(120, 2))
     graph = coo_array((np.ones(120), links.T), shape=(200, 200))
     _, expected = connected_components(graph, directed=False)
-    roots = component_roots(200, [(int(i), int(j)) for i, j in links])
+    roots = find_component_roots(200, [(int(i), int(j)) for i, j in links])
     assert len(set(zip(roots, expected, strict=True))) == len(set(roots)) == len(set(expected))
     assert all(roots[place] <= place for place in range(200))
 

@@ -22,7 +22,7 @@ from pneumoscope.export.graph import BundleGraph, fit_feature_space  # noqa: E40
 from pneumoscope.export.onnx import check_parity, export_onnx, mixed_sizes  # noqa: E402
 from pneumoscope.inference.evaluate import Evaluation, evaluate  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
-from pneumoscope.stats.calibration import Scaling, first_half  # noqa: E402
+from pneumoscope.stats.calibration import Scaling, select_first_half  # noqa: E402
 from pneumoscope.training.loop.fit import FittedRun, fit, read_run_manifest  # noqa: E402
 from pneumoscope.training.plan import plan  # noqa: E402
 from pneumoscope.workflows.train import Run, train_plan  # noqa: E402
@@ -182,12 +182,12 @@ def test_a_run_writes_a_report_and_predictions(run: Run, fitted_run: FittedRun) 
 def test_card_evaluation_and_predictions_have_the_same_figures_of_the_same_graph(run: Run, bundle: Path) -> None:
     """Check that all contain one measurement and that a second evaluation of the bundle repeats it."""
     card, identity = read_card(bundle)
-    written = Evaluation.model_validate_json((run.folder / "evaluation.json").read_text())
-    assert written == run.evaluation
-    assert written.identity == identity
-    assert card.metrics[0].metrics == written.figures.flat()
+    evaluation = Evaluation.model_validate_json((run.folder / "evaluation.json").read_text())
+    assert evaluation == run.evaluation
+    assert evaluation.identity == identity
+    assert card.metrics[0].metrics == evaluation.figures.flat()
     repeated = evaluate(load(bundle), read_run_manifest(run.folder))
-    assert repeated.figures == written.figures
+    assert repeated.figures == evaluation.figures
     model = pq.read_table(run.folder / "predictions.parquet").column("model").to_pylist()
     assert set(model) == {identity[:12]}
 
@@ -210,7 +210,7 @@ def test_the_card_has_prediction_sets_of_the_half_without_calibration(bundle: Pa
     assert sets.alpha == 0.05
     calibration = fitted_run.plan.manifest.part("calibration")
     groups = calibration.table["group"].to_numpy()
-    second = ~first_half(groups)
+    second = ~select_first_half(groups)
     truth = fitted_run.plan.targets("calibration")
     assert sets.groups == {name: len(set(groups[second & (truth == k)])) for k, name in enumerate(card.label_names)}
     # Fewer than 19 groups cannot rule anything out at .05: every set holds every label.

@@ -91,7 +91,7 @@ def test_nothing_is_lost_and_nothing_is_doubled(server: Server) -> None:
                 server.start()
         raise AssertionError("never answered")
 
-    accepted = []
+    numbers = []
     for number in range(UPLOADS):
         if number == 10:
             workers = server.workers()
@@ -100,7 +100,7 @@ def test_nothing_is_lost_and_nothing_is_doubled(server: Server) -> None:
         if number == 20:
             for worker in server.workers():
                 os.kill(worker.pid, signal.SIGKILL)
-        accepted.append(upload(number))
+        numbers.append(upload(number))
     deadline = time.monotonic() + 240
     while True:
         listed = server.client.get("/api/studies", params={"limit": 200}).json()["studies"]
@@ -108,10 +108,10 @@ def test_nothing_is_lost_and_nothing_is_doubled(server: Server) -> None:
         if all(row["state"] in ("done", "failed") for row in predictions) or time.monotonic() > deadline:
             break
         time.sleep(0.5)
-    assert {study["id"] for study in listed} >= {each["study"] for each in accepted}
+    assert {study["id"] for study in listed} >= {each["study"] for each in numbers}
     assert len(listed) == UPLOADS
     assert [row["state"] for row in predictions] == ["done"] * UPLOADS
-    for each in accepted:
+    for each in numbers:
         assert server.client.get(f"/api/images/{each['image']}/pixels").status_code == 200
         (answer,) = server.client.get(f"/api/studies/{each['study']}/predictions").json()
         assert answer["result"]["probabilities"]

@@ -112,8 +112,8 @@ def test_ties_few_images_or_few_groups_give_fewer_bands():
 
 def test_halves_are_disjoint_by_group_and_do_not_depend_on_order():
     groups = np.array([f"patient-{i // 3}" for i in range(3000)])
-    mask = calibration.first_half(groups)
+    mask = calibration.select_first_half(groups)
     assert not set(groups[mask]) & set(groups[~mask])
     assert 0.45 < mask.mean() < 0.55
     order = np.random.default_rng(5).permutation(3000)
-    np.testing.assert_array_equal(calibration.first_half(groups[order]), mask[order])
+    np.testing.assert_array_equal(calibration.select_first_half(groups[order]), mask[order])

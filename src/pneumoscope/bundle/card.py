@@ -182,7 +182,7 @@ class Card(Frozen):
 
         point = self.default_operating_point
         keys = ("accuracy", f"{self.primary}/auroc", f"{point}/sensitivity", f"{point}/specificity")
-        measured = [
+        accuracies = [
             (part.part, part.images, *(part.metrics.get(key, "not measured") for key in keys)) for part in self.metrics
         ]
         head = ("part", "images", "accuracy", f"AUROC of {display_name(self.primary)}", "sensitivity", "specificity")
@@ -191,7 +191,7 @@ class Card(Frozen):
             + html_text(self.summary)
             + html_text(f"Tells apart: {', '.join(display_name(name) for name in self.label_names)}.")
             + html_text(f"Intended use: {self.intended_use}")
-            + html_table(head, measured)
+            + html_table(head, accuracies)
             + html_list((*self.stamps, *self.limits))
             + html_disclaimer()
         )
@@ -254,11 +254,11 @@ def read_card(folder: str | Path) -> tuple[Card, str]:
             f"has schema version {card.schema_version}; this program reads {SCHEMA_VERSION}.",
             "Export it again.",
         )
-    found = sha256_of(model_path)
-    if found != card.model_sha256:
+    digest = sha256_of(model_path)
+    if digest != card.model_sha256:
         raise BundleError(
             str(model_path),
-            f"has SHA-256 {found[:12]}…, the card was written for {card.model_sha256[:12]}….",
+            f"has SHA-256 {digest[:12]}…, the card was written for {card.model_sha256[:12]}….",
             "The file was altered or exchanged: fetch or export the bundle again.",
         )
     return card, identity(raw)

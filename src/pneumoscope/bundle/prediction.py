@@ -88,7 +88,7 @@ class Prediction:
 
 
 Observer = Callable[[Prediction, Radiograph, Output], None]
-"""Called in the worker for each image that was predicted, while its pixels are at hand (heatmaps, thumbnails)."""
+"""Called in the worker for each image that was predicted, while its pixels are in memory (heatmaps, thumbnails)."""
 
 
 def columns(labels: Sequence[str]) -> dict[str, str]:

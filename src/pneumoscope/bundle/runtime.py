@@ -103,14 +103,14 @@ class Model:
                 f"its graph could not be run on an image of {image.shape[2:]}: {_first_line(error)}",
                 "Check it with `pneumoscope.verify`.",
             ) from error
-        found = {name: value[0] for name, value in zip(names, values, strict=True)}
-        if not np.isfinite(found["probabilities"]).all():
+        outputs = {name: value[0] for name, value in zip(names, values, strict=True)}
+        if not np.isfinite(outputs["probabilities"]).all():
             raise BundleError(
                 str(self.folder),
                 "its graph answered with probabilities that are not numbers.",
                 "Check it with `pneumoscope.verify`.",
             )
-        return found
+        return outputs
 
     def predict_file(self, path: str | Path, observe: Observer | None = None) -> Prediction:
         """Return the prediction for one file; a file that cannot be read or run becomes one with an error.
@@ -145,9 +145,9 @@ class Model:
             )  # fmt: skip
         probabilities = tuple(_shortest(value) for value in p)
         decision, reason = decide(self.card, probabilities, ood)
-        known = _shortest(ood) if math.isfinite(ood) else None
+        score = _shortest(ood) if math.isfinite(ood) else None
         prediction = Prediction(
-            image.name, probabilities, decision, bool(reason), reason, known, self.identity[:12], sha256,
+            image.name, probabilities, decision, bool(reason), reason, score, self.identity[:12], sha256,
             time.perf_counter() - start,
         )  # fmt: skip
         if observe is not None and output is not None:
@@ -285,12 +285,12 @@ def _session(folder: Path, card: Card) -> Any:
 def _check_signature(path: Path, card: Card, session: Any) -> None:
     inputs = {item.name for item in session.get_inputs()}
     outputs = {item.name: item.shape for item in session.get_outputs()}
-    wanted = {name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None}
-    if inputs != {"image"} or wanted - set(outputs):
+    required = {name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None}
+    if inputs != {"image"} or required - set(outputs):
         raise BundleError(
             str(path),
             f"has inputs {sorted(inputs)} and outputs {sorted(outputs)}; a bundle's graph takes image and gives "
-            f"{sorted(wanted)}.",
+            f"{sorted(required)}.",
             "Export it again.",
         )
     classes = outputs["probabilities"][1]

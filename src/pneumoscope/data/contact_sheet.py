@@ -106,16 +106,16 @@ def _tile(file: Path, side: int, masks: Sequence[tuple[Mask, Path | None]]) -> I
     """Return the radiograph so that it fits into a square, with the outlines of its masks."""
     from PIL import Image, ImageOps
 
-    from pneumoscope.imaging.overlay import as_rgb, mask_outline
+    from pneumoscope.imaging.overlay import outline_mask, to_rgb
     from pneumoscope.imaging.read import read
 
     pixels = np.round(read(file).pixels * 255).astype(np.uint8)
     small = ImageOps.contain(Image.fromarray(pixels), (side, side), Image.Resampling.BOX)
-    rgb = as_rgb(np.asarray(small, np.float32) / np.float32(255))
+    rgb = to_rgb(np.asarray(small, np.float32) / np.float32(255))
     for mask, path in masks:
         if path is not None:
             covered = Image.fromarray(read_mask(path).astype(np.uint8) * 255).resize(small.size, Image.Resampling.BOX)
-            rgb = mask_outline(rgb, np.asarray(covered) >= mask.covered, colour=mask.colour, thickness=1)
+            rgb = outline_mask(rgb, np.asarray(covered) >= mask.covered, colour=mask.colour, thickness=1)
     return Image.fromarray(rgb)
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def component_roots(size: int, links: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
+def find_component_roots(size: int, links: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
     """Return [N] the smallest position that each position is linked to, directly or through others (union-find)."""
     parent = np.arange(size)
 
@@ -79,7 +79,7 @@ def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[s
         links += [(first.setdefault(name, place), place) for place, name in enumerate(names) if name is not None]
 
     members: dict[int, list[int]] = {}
-    for place, root in enumerate(component_roots(len(table), links)):
+    for place, root in enumerate(find_component_roots(len(table), links)):
         members.setdefault(int(root), []).append(place)
     groups = [""] * len(table)
     for places in members.values():

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.export.graph import FeatureSpace, fit_feature_space, forward_part
 from pneumoscope.stats import conformal
-from pneumoscope.stats.calibration import Scaling, first_half, fit_scaling, score_bands
+from pneumoscope.stats.calibration import Scaling, fit_scaling, score_bands, select_first_half
 from pneumoscope.stats.estimates import LikelihoodBand, OperatingPoint, PredictionSets
 from pneumoscope.stats.prevalence import likelihood_bands
 from pneumoscope.stats.thresholds import operating_points
@@ -62,7 +62,7 @@ def calibrate(fitted: FittedRun, *, device: str = "auto", callbacks: Callbacks =
     recipe, chosen_device = fitted.plan.recipe, choose_device(device)
     classes, truth = recipe.task.classes, fitted.parts["calibration"].targets
     groups = fitted.plan.manifest.part("calibration").table["group"].to_numpy()
-    half = first_half(groups)
+    half = select_first_half(groups)
     with callbacks.counting("calibrating"):
         _, train_features = forward_part(fitted.model, fitted.parts["train"], chosen_device)
         space = fit_feature_space(train_features, fitted.parts["train"].targets, len(classes))

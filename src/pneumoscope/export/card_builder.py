@@ -1,7 +1,7 @@
 """The card of a bundle: facts of the run, in two steps.
 
 `draft_card` says all that is known before the graph is measured. `with_figures` adds what the graph did on validation,
-which chose the epoch; the card names it as what it is.
+which chose the epoch; the card says so.
 """
 
 from __future__ import annotations
@@ -183,7 +183,7 @@ def _metrics_by_source(
 def _with_meaning(card: Card, rows: Manifest, figures: Figures) -> tuple[OperatingPoint, ...]:
     """Return the operating points with what they mean, as measured on validation at their frozen thresholds."""
     positives = figures.class_images[card.primary]
-    measured = {point.name: point for point in figures.operating}
+    points = {point.name: point for point in figures.operating}
     return tuple(
         point.model_copy(
             update={
@@ -192,8 +192,8 @@ def _with_meaning(card: Card, rows: Manifest, figures: Figures) -> tuple[Operati
                     sorted({str(source) for source in rows.table["source"]}),
                     card.primary,
                     (positives, figures.images - positives),
-                    measured[point.name].sensitivity,
-                    measured[point.name].specificity,
+                    points[point.name].sensitivity,
+                    points[point.name].specificity,
                 )
             }
         )
@@ -237,8 +237,8 @@ def _licences(fitted: FittedRun) -> tuple[SourceLicence, ...]:
     by_source = []
     for source, rows in table.groupby("source"):
         texts = sorted({str(text) for text in rows["license"].dropna()})
-        shown = ", ".join(texts[:6]) + (f" and {len(texts) - 6} more" if len(texts) > 6 else "")
-        by_source.append(SourceLicence(source=str(source), licence=shown or "unknown", images=len(rows)))
+        listed = ", ".join(texts[:6]) + (f" and {len(texts) - 6} more" if len(texts) > 6 else "")
+        by_source.append(SourceLicence(source=str(source), licence=listed or "unknown", images=len(rows)))
     pretrained = fitted.plan.recipe.network.pretrained
     if isinstance(pretrained, Pretrained):
         by_source.append(SourceLicence(source=f"starting weights {pretrained.file}", licence=pretrained.licence))

@@ -33,20 +33,20 @@ LUNG = (80, 220, 255)
 IGNORE = (255, 90, 200)
 
 
-def as_rgb(pixels: NDArray[np.float32]) -> RGB:
+def to_rgb(pixels: NDArray[np.float32]) -> RGB:
     """Return a radiograph, [H, W] in 0..1, as [H, W, 3] uint8."""
     grey = np.rint(np.clip(pixels, 0, 1) * 255).astype(np.uint8)
     return np.repeat(grey[:, :, np.newaxis], 3, axis=2)
 
 
-def heat_colours(heat: NDArray[np.float32]) -> RGB:
+def colour_heat(heat: NDArray[np.float32]) -> RGB:
     """Return the colours, [H, W, 3] uint8, of heat in 0..1: dark violet to pale yellow."""
     stops = np.array(_STOPS, np.float64)
     places = np.linspace(0, 1, len(stops))
     return np.stack([np.rint(np.interp(heat, places, stops[:, c])) for c in range(3)], axis=-1).astype(np.uint8)
 
 
-def heat_overlay(pixels: NDArray[np.float32], heatmap: NDArray[np.float32], *, strength: float = 0.6) -> RGB:
+def overlay_heat(pixels: NDArray[np.float32], heatmap: NDArray[np.float32], *, strength: float = 0.6) -> RGB:
     """Return a radiograph with a heatmap over it, [H, W, 3] uint8.
 
     Args:
@@ -58,11 +58,11 @@ def heat_overlay(pixels: NDArray[np.float32], heatmap: NDArray[np.float32], *, s
     small = Image.fromarray(np.ascontiguousarray(heatmap, np.float32))
     heat = np.clip(np.asarray(small.resize((width, height), Image.Resampling.BILINEAR)), 0, 1)
     weight = (strength * heat)[:, :, np.newaxis]
-    mixed: RGB = np.rint(as_rgb(pixels) * (1 - weight) + heat_colours(heat) * weight).astype(np.uint8)
+    mixed: RGB = np.rint(to_rgb(pixels) * (1 - weight) + colour_heat(heat) * weight).astype(np.uint8)
     return mixed
 
 
-def mask_outline(rgb: RGB, mask: NDArray[np.bool_], *, colour: tuple[int, int, int] = LUNG, thickness: int = 2) -> RGB:
+def outline_mask(rgb: RGB, mask: NDArray[np.bool_], *, colour: tuple[int, int, int] = LUNG, thickness: int = 2) -> RGB:
     """Return a copy of a picture with the inner edge of a mask drawn on it.
 
     Args:
@@ -96,7 +96,7 @@ def shrink(rgb: RGB, longest: int) -> RGB:
     return np.asarray(Image.fromarray(rgb).resize(size, Image.Resampling.LANCZOS))
 
 
-def png_bytes(rgb: RGB) -> bytes:
+def encode_rgb(rgb: RGB) -> bytes:
     """Return a picture as PNG."""
     buffer = BytesIO()
     Image.fromarray(rgb).save(buffer, "PNG")
@@ -106,4 +106,4 @@ def png_bytes(rgb: RGB) -> bytes:
 def write_png(path: Path, rgb: RGB) -> None:
     """Write a picture as PNG, complete or not at all."""
     with atomic_path(path) as temporary:
-        temporary.write_bytes(png_bytes(rgb))
+        temporary.write_bytes(encode_rgb(rgb))

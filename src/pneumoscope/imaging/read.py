@@ -57,9 +57,9 @@ class Radiograph:
     def _repr_html_(self) -> str:
         """Return a small picture with what is known of it, for a notebook."""
         from pneumoscope.core.notebook import html_png, html_table
-        from pneumoscope.imaging.overlay import as_rgb, png_bytes, shrink
+        from pneumoscope.imaging.overlay import encode_rgb, shrink, to_rgb
 
-        preview = png_bytes(shrink(as_rgb(self.pixels), PREVIEW_SIDE))
+        preview = encode_rgb(shrink(to_rgb(self.pixels), PREVIEW_SIDE))
         return html_png(preview, "radiograph") + html_table((), self._facts())
 
     def _facts(self) -> list[tuple[str, str | int | float]]:

@@ -178,10 +178,10 @@ def page_items(model: Model, files: Sequence[str], workers: int | None = None) -
     pictures: dict[str, tuple[bytes, bytes | None]] = {}
 
     def observe(prediction: Prediction, radiograph: Radiograph, output: Output) -> None:
-        plain = overlay.png_bytes(overlay.as_rgb(_reduce(radiograph.pixels, PAGE_SIDE)))
+        plain = overlay.encode_rgb(overlay.to_rgb(_reduce(radiograph.pixels, PAGE_SIDE)))
         heat = None
         if output.heatmap is not None and not prediction.refused:
-            heat = overlay.png_bytes(_over(radiograph, output.heatmap, PAGE_SIDE))
+            heat = overlay.encode_rgb(_over(radiograph, output.heatmap, PAGE_SIDE))
         pictures[prediction.path] = plain, heat
 
     return [
@@ -191,7 +191,7 @@ def page_items(model: Model, files: Sequence[str], workers: int | None = None) -
 
 
 def _over(radiograph: Radiograph, heatmap: NDArray[np.float32], longest: int) -> overlay.RGB:
-    return overlay.heat_overlay(_reduce(radiograph.pixels, longest), heatmap[0])
+    return overlay.overlay_heat(_reduce(radiograph.pixels, longest), heatmap[0])
 
 
 def _reduce(pixels: NDArray[np.float32], longest: int) -> NDArray[np.float32]:

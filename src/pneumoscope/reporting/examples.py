@@ -92,8 +92,8 @@ def choose_examples(
         def order(place: int, rank: Callable[[Prediction], float] = kind.order) -> tuple[float, str]:
             return rank(predictions[place]), predictions[place].sha256 or ""
 
-        shown = sorted(places, key=order)[:number]
-        chosen.append((kind, len(places), shown))
+        first = sorted(places, key=order)[:number]
+        chosen.append((kind, len(places), first))
     return chosen
 
 

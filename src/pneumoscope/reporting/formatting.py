@@ -100,9 +100,9 @@ def list_sources(card: Card) -> list[str]:
 def describe_question(card: Card) -> tuple[str, ...]:
     """Return the purpose of a model and the limits of its answers, in sentences. Report and card share them."""
     others = join_names([display_name(name) for name in card.label_names[1:]], "or")
-    drawn = "drawn images (phantoms)" if card.synthetic else "images"
+    images = "drawn images (phantoms)" if card.synthetic else "images"
     return (
-        f"Among {drawn} like those of {join_names(list_sources(card))}: can a network tell a frontal chest radiograph "
+        f"Among {images} like those of {join_names(list_sources(card))}: can a network tell a frontal chest radiograph "
         f"labelled {display_name(card.primary)} from one labelled {others}, by its pixels alone?",
         "The model is developed and measured on parts of the same data, kept apart by groups "
         f"({describe_groups(card.group_kind)}). This says nothing about another site, another device, another time "

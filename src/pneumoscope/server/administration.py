@@ -144,7 +144,7 @@ def back_up(settings: Settings, folder: str | Path) -> int:
 def report_reads(settings: Settings, model: str | None = None) -> SiteReport:
     """Report the agreement of model and readers, and the accuracy against the reference standards that were entered.
 
-    It tells answers about studies that you may have yet to read.
+    The report shows answers about studies that you may not have read yet.
 
     Args:
         settings: Where the server's data are; ``models`` is its folder of bundles.
@@ -181,7 +181,7 @@ def export_site(settings: Settings, folder: str | Path) -> ReadExport:
 
     Raises:
         UsageError: The folder holds something, or ``home`` is not a server's folder.
-        RunError: No study has a label, a stored file is missing or altered, or a study was erased meanwhile.
+        RunError: No study has a label, a stored file is missing or altered, or a study was erased during the export.
 
     Example:
         >>> ps.server.export_site(ps.server.Settings(home=Path("server")), "export").labels

@@ -21,7 +21,7 @@ from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.middleware import SecurityMiddleware
 from pneumoscope.server.api.pages import Pages
 from pneumoscope.server.api.problems import Problem, problem_response
-from pneumoscope.server.api.routes import ROUTES
+from pneumoscope.server.api.routes import ROUTERS
 from pneumoscope.server.api.schemas.common import ProblemOut
 from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import Catalogue
@@ -84,8 +84,8 @@ def create_app(settings: Settings) -> FastAPI:
         responses=dict.fromkeys(REFUSAL_STATUSES, problem),
     )
     app.state.context = context
-    for routes in ROUTES:
-        app.include_router(routes())
+    for create_router in ROUTERS:
+        app.include_router(create_router())
     app.router.routes.extend(context.pages.routes())
     app.add_exception_handler(RequestValidationError, _answer_invalid)
     app.add_exception_handler(HTTPException, _answer_http_error)

@@ -1,9 +1,9 @@
-"""Why the server refuses a request: domain errors, which know nothing of HTTP.
+"""The errors with which the server refuses a request. They know nothing of HTTP.
 
     RefusalError
-    ├── InvalidRequestError      what was sent breaks a rule
-    │   └── TooLargeError        it is larger, or more, than the limit
-    ├── CredentialsError         the sender is not, or not rightly, logged in
+    ├── InvalidRequestError      the request breaks a rule
+    │   └── TooLargeError        it exceeds a limit
+    ├── CredentialsError         the sender is not logged in, or the name or password is wrong
     │   └── LoginRequiredError   the sender is not logged in at all
     ├── ForbiddenError           the sender may not do this
     ├── NotFoundError            the thing is not in the store
@@ -11,7 +11,7 @@
     ├── UnavailableError         a part of the server can't do this at present
     │   └── BusyError            there is too much to do; sending it again later can succeed
     ├── StoreFullError           the disk or the database is full
-    └── DamagedError             what is stored is not what was stored
+    └── DamagedError             a stored file has changed or is missing
 
 Only `server.api.problems` turns them into statuses and answers. A thing is named by an opaque number: never by a path,
 a tag's value or a name that was sent.
@@ -27,11 +27,11 @@ class RefusalError(PneumoscopeError):
 
 
 class InvalidRequestError(RefusalError):
-    """What was sent breaks a rule."""
+    """The request breaks a rule."""
 
 
 class TooLargeError(InvalidRequestError):
-    """What was sent is larger, or more, than the limit."""
+    """The request exceeds a limit of size or number."""
 
 
 class CredentialsError(RefusalError):
@@ -51,7 +51,7 @@ class NotFoundError(RefusalError):
 
     Args:
         kind: What kind of thing: ``study``, ``image``, ``model``, ...
-        problem: What was found.
+        problem: The problem and the rule it breaks.
         way_out: What to do about it.
     """
 
@@ -68,7 +68,7 @@ class UnavailableError(RefusalError):
 
     Args:
         thing: What is busy or away, by an opaque name.
-        problem: What was found and which limit it breaks.
+        problem: The problem and the limit it breaks.
         way_out: What to do about it.
         code: What kind of problem it is.
         values: What words for the code need.
@@ -98,4 +98,4 @@ class StoreFullError(RefusalError):
 
 
 class DamagedError(RefusalError):
-    """What is stored is not what was stored."""
+    """A stored file has changed or is missing."""

@@ -16,7 +16,7 @@ from pydantic import Field
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.bootstrap import bootstrap, resample
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import FEWEST_GROUPS, proportion, too_few
+from pneumoscope.stats.intervals import FEWEST_GROUPS, describe_too_few, proportion
 from pneumoscope.stats.kernels import Floats, Ints
 from pneumoscope.stats.metrics import confusion_matrix, group_index
 
@@ -112,5 +112,5 @@ def _kappa_estimate(
     # One stratum, since the number of studies that either reader gives a label is not fixed in advance.
     sample = resample(np.zeros(len(a), dtype=np.intp), group, 1, rng, resamples)
     estimate = bootstrap(lambda weight: kappa(a, b, classes, weight, pair), sample)
-    note = too_few(sample.fewest, "comparison") if sample.fewest < FEWEST_GROUPS else estimate.note
+    note = describe_too_few(sample.fewest, "comparison") if sample.fewest < FEWEST_GROUPS else estimate.note
     return estimate.model_copy(update={"method": METHOD, "note": note})

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, kish_size, too_few
+from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few, kish_size
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 AUROC_SCORE = "score interval (Newcombe 2006), clustered variance (Obuchowski 1997)"
@@ -45,7 +45,7 @@ def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) ->
         return Estimate(value=None, note="needs images both of this class and of others")
     facts = _area_facts(score, positive, index)
     if fewest < FEWEST_GROUPS:
-        return Estimate(value=facts.area, method=AUROC_SCORE, note=too_few(fewest))
+        return Estimate(value=facts.area, method=AUROC_SCORE, note=describe_too_few(fewest))
     (m, n), kish = (float(counts.sum()) for counts in sides), [kish_size(counts) for counts in sides]
     uninformative = not 0.0 < facts.area < 1.0 or facts.variance <= 0.0
     images_per_unit = kish if uninformative else [(1 + size) / 2 for size in kish]

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
+from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few
 from pneumoscope.stats.kernels import Floats, Ints
 
 METHOD = "group bootstrap, BCa, stratified by class"
@@ -117,7 +117,7 @@ def bootstrap(
         return Estimate(value=bound(value), method=METHOD, note=note)
 
     if sample.fewest < FEWEST_GROUPS:
-        return without_interval(too_few(sample.fewest))
+        return without_interval(describe_too_few(sample.fewest))
     values = np.concatenate([statistic(weight) for weight in sample.blocks()])
     if np.isnan(values).any():
         return without_interval("interval not estimable: not defined in some resamples")

@@ -1,8 +1,8 @@
 """Calibrated probabilities: temperature and class bias, fitted on calibration data only, and observed rates by score.
 
-Everything here is fitted on the first half of the calibration part (``first_half``), whose classes are never resampled:
-a temperature that is fitted on resampled classes belongs to another prevalence. The other half, of other groups, serves
-prediction sets.
+Everything here is fitted on the first half of the calibration part (``select_first_half``), whose classes are never
+resampled: a temperature that is fitted on resampled classes belongs to another prevalence. The other half, of other
+groups, serves prediction sets.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _PRIOR_LOG_T = 1.0  # standard deviation of log T
 _PRIOR_BIAS = 1.0  # standard deviation of a class bias, in nats
 
 
-def first_half(groups: ArrayLike) -> Bools:
+def select_first_half(groups: ArrayLike) -> Bools:
     """Return [N] whether each image is in the first half of the calibration part, by a hash of its group.
 
     The first half serves temperature, bias, operating points, score bands and refusal, the second prediction sets. The

@@ -30,7 +30,7 @@ _MOSTLY_SINGLE = 1.5
 """Mean size, as an image sees it, of groups that are counted like single images near 0 and 1."""
 
 
-def too_few(groups: int, of: str = "class") -> str:
+def describe_too_few(groups: int, of: str = "class") -> str:
     """Return the note of an interval that is not estimable, since there are too few groups."""
     return f"interval not estimable: {groups} groups in this {of}, fewer than {FEWEST_GROUPS}"
 
@@ -125,7 +125,7 @@ def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float 
     hits, counts = group_sums(success, group)
     share = float(success.mean())
     if len(counts) < FEWEST_GROUPS:
-        return Estimate(value=share, method=WILSON, note=too_few(len(counts), what))
+        return Estimate(value=share, method=WILSON, note=describe_too_few(len(counts), what))
     size, quantile = effective_size(hits, counts), quantile_for(counts, tail=tail)
     if kish_size(counts) < _MOSTLY_SINGLE:
         low, high = modified_limits(share, size, quantile, tail)
@@ -156,7 +156,7 @@ def f1(hit: Bools, group: Ints) -> Estimate:
     )
 
 
-def combined(parts: Sequence[Estimate], weights: Sequence[float]) -> tuple[float, float] | None:
+def combine_limits(parts: Sequence[Estimate], weights: Sequence[float]) -> tuple[float, float] | None:
     """Return the limits of the sum of weight * part, recovered from those of the parts; None where a part has none."""
     value, down, up = 0.0, 0.0, 0.0
     for part, weight in zip(parts, weights, strict=True):
@@ -187,7 +187,7 @@ def mean_of_proportions(successes: Sequence[Bools], groups: Sequence[Ints]) -> E
         return Estimate(value=None, note="no images")
     value = float(np.mean(values))
     method = f"{parts[0].method} of each recall, combined (Zou & Donner 2008)"
-    limits = combined(parts, [1 / len(parts)] * len(parts))
+    limits = combine_limits(parts, [1 / len(parts)] * len(parts))
     if limits is None:
         return Estimate(value=value, method=method, note=next(part.note for part in parts if part.low is None))
     missing = len(successes) - len(parts)

@@ -15,7 +15,7 @@ from scipy.special import stdtrit
 
 from pneumoscope.stats.bootstrap import strata_of
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
+from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few
 from pneumoscope.stats.kernels import SMALLEST, Floats, Ints
 
 METHOD = "ratio of sums over groups within classes, standard error in proportion to the mean, Student's quantile"
@@ -38,7 +38,7 @@ def mean_of_losses(loss: Floats, truth: Ints, group: Ints, classes: int, *, most
     value = float(loss.mean())
     index, stratum, fewest = strata_of(truth, group, classes)
     if fewest < FEWEST_GROUPS:
-        return Estimate(value=value, method=METHOD, note=too_few(fewest))
+        return Estimate(value=value, method=METHOD, note=describe_too_few(fewest))
     excess = np.bincount(index, weights=loss - value)
     variance = 0.0
     for k in np.unique(stratum):

@@ -17,7 +17,7 @@ from pydantic import Field
 
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import FEWEST_GROUPS, effective_size, group_sums, quantile_for, too_few
+from pneumoscope.stats.intervals import FEWEST_GROUPS, describe_too_few, effective_size, group_sums, quantile_for
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.stats.ratios import METHOD, Share, ratio_limits
 
@@ -79,7 +79,7 @@ def _right_share(right: Share, wrong: Share, odds: float, groups: int, quantile:
         return Estimate(value=None, note="no image has this result")
     value = top / (top + bottom)
     if groups < FEWEST_GROUPS:
-        return Estimate(value=value, method=METHOD, note=f"{OPTIMISTIC}; {too_few(groups)}")
+        return Estimate(value=value, method=METHOD, note=f"{OPTIMISTIC}; {describe_too_few(groups)}")
     low, high = (_probability(ratio * odds) for ratio in ratio_limits(right, wrong, quantile))
     return Estimate(value=value, low=low, high=high, method=METHOD, note=OPTIMISTIC)
 

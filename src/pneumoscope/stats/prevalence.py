@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from pneumoscope.stats.estimates import Estimate, LikelihoodBand
-from pneumoscope.stats.intervals import FEWEST_GROUPS, effective_size, group_sums, quantile_for, too_few
+from pneumoscope.stats.intervals import FEWEST_GROUPS, describe_too_few, effective_size, group_sums, quantile_for
 from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.stats.metrics import bin_edges, group_index
 from pneumoscope.stats.ratios import METHOD, Share, ratio_limits
@@ -68,7 +68,7 @@ def likelihood_ratio(in_band: Bools, positive: Bools, groups: ArrayLike) -> Esti
     top, bottom = (Share(float(hits.sum() / counts.sum()), effective_size(hits, counts)) for hits, counts in sides)
     value, fewest = top.value / bottom.value, min(len(counts) for _, counts in sides)
     if fewest < FEWEST_GROUPS:
-        return Estimate(value=value, method=METHOD, note=too_few(fewest))
+        return Estimate(value=value, method=METHOD, note=describe_too_few(fewest))
     low, high = ratio_limits(top, bottom, quantile_for(*(counts for _, counts in sides)))
     return Estimate(value=value, low=low, high=high, method=METHOD)
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from pneumoscope.stats import intervals
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import combined, proportion
+from pneumoscope.stats.intervals import combine_limits, proportion
 from pneumoscope.stats.kernels import Bools, Ints
 from pneumoscope.stats.predictive_values import predictive_values
 
@@ -30,7 +30,7 @@ def accuracy(correct: Bools, members: Sequence[Bools], group: Ints) -> Estimate:
     present = [m for m in members if m.any()]
     parts = [proportion(correct[m], group[m]) for m in present]
     pooled = proportion(correct, group, what="set of images")
-    limits = combined(parts, [float(m.sum()) / len(correct) for m in present])
+    limits = combine_limits(parts, [float(m.sum()) / len(correct) for m in present])
     if limits is None or not present:
         return pooled
     return Estimate(value=pooled.value, low=limits[0], high=limits[1], method=MIXED)

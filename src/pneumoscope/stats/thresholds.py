@@ -1,7 +1,7 @@
 """Operating points: thresholds on the primary class's probability, chosen on calibration data only.
 
 A threshold that has seen test data is not a test. The thresholds here come from the first half of the calibration part
-(``calibration.first_half``).
+(``calibration.select_first_half``).
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from pneumoscope.core.labels import display_name
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import assign_parts
 from pneumoscope.recipes.recipe import Recipe, parse_recipe
-from pneumoscope.stats.calibration import first_half
+from pneumoscope.stats.calibration import select_first_half
 from pneumoscope.training.input.cache import open_cache
 from pneumoscope.training.input.dataset import Part, keys_of
 
@@ -118,7 +118,7 @@ def plan(recipe: Recipe, manifest: Manifest) -> Plan:
     for part in LEARNING_PARTS:
         _check_classes(recipe, f"the {part} part", training_plan.targets(part), "")
     # This is checked here and not after hours of training: thresholds are chosen on one half of the calibration part.
-    half = first_half(manifest.part("calibration").table["group"].to_numpy())
+    half = select_first_half(manifest.part("calibration").table["group"].to_numpy())
     where = "the half of the calibration part that chooses thresholds"
     _check_classes(recipe, where, training_plan.targets("calibration")[half], "`calibration=0.2` gives it more. ")
     return training_plan

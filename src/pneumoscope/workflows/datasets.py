@@ -231,8 +231,8 @@ def split(
     conflicts: tuple[str, ...] = ()
     if drop_conflicts:
         with task_starter(callbacks) as progress:
-            remaining, found = without_conflicts(manifest, progress)
-        conflicts, manifest = tuple(conflict_images(manifest, found)), remaining
+            remaining, findings = without_conflicts(manifest, progress)
+        conflicts, manifest = tuple(conflict_images(manifest, findings)), remaining
     manifest = assign_parts(manifest, shares, seed)
     left_out: dict[str, int] = {}
     if balance is not None:

@@ -102,11 +102,13 @@ def evaluate(
     if output is not None:
         write_text(Path(output), evaluation.to_json())
     if html is not None:
-        shown = (
+        chosen_examples = (
             [] if examples is None else examples_of(model, measurement.rows, measurement.predictions, examples, workers)
         )
         openings = evidence.openings(evidence.read(model.folder, model.identity))
-        write_text(Path(html), render_evaluation_page(evaluation, model.card, openings=openings, examples=shown))
+        write_text(
+            Path(html), render_evaluation_page(evaluation, model.card, openings=openings, examples=chosen_examples)
+        )
     return evaluation
 
 
@@ -157,19 +159,21 @@ def measure(
     Raises:
         UsageError, ManifestError, LabelError: See `evaluate`.
     """
-    opened = 0
+    test_images = 0
 
     def record(hashes: Sequence[str], identity: str) -> int:
-        nonlocal opened
+        nonlocal test_images
         if path is None:
             raise UsageError(
                 f"the part {part!r}",
                 "holds test images, and their ledger lies beside the manifest's file.",
                 "Give the path of the manifest instead of the table.",
             )
-        opened = len(hashes)
+        test_images = len(hashes)
         earlier = record_opening(path, hashes, identity, command)
-        callbacks.message(f"Opening {opened} test images; written to {ledger_path(path)}; earlier openings: {earlier}.")
+        callbacks.message(
+            f"Opening {test_images} test images; written to {ledger_path(path)}; earlier openings: {earlier}."
+        )
         return earlier
 
     predictions: list[Prediction] = []
@@ -188,8 +192,8 @@ def measure(
             progress=lambda done, total: callbacks.progress(task, done, total),
             keep=predictions.append,
         )
-    if opened:
-        fact = build_opening(evaluation, model.card, opened, command)
+    if test_images:
+        fact = build_opening(evaluation, model.card, test_images, command)
         callbacks.message(f"The opening is evidence about this model: {evidence.append(model.folder, fact)}")
         rewrite_reports(model.folder)
     return MeasuredPart(evaluation, rows_of(manifest, part, model.card), predictions)

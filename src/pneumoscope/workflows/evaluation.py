@@ -64,9 +64,9 @@ def evaluate_draft(draft: Path, card: Card, manifest: Manifest, *, callbacks: Ca
 
 def add_figures(card: Card, fitted: FittedRun, validation: ValidationFigures) -> Card:
     """Return the card with the figures that were measured on validation."""
-    answered = [prediction for prediction in validation.predictions if prediction.error is None]
+    readable = [prediction for prediction in validation.predictions if prediction.error is None]
     good = np.array([prediction.error is None for prediction in validation.predictions], np.bool_)
-    probabilities = np.array([prediction.probabilities for prediction in answered], np.float64)
+    probabilities = np.array([prediction.probabilities for prediction in readable], np.float64)
     return with_figures(card, fitted, validation.rows.where(good), probabilities, validation.evaluation.figures)
 
 

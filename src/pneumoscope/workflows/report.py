@@ -74,7 +74,7 @@ def report(
     place = model.folder if isinstance(model, Model) else model
     folder = find_run_folder(place)
     record = read_record(place)
-    shown: list[Example] = []
+    chosen_examples: list[Example] = []
     if data is not None:
         manifest, loaded = Manifest.read(data, roots), model_of(model)
         checks = _checks_of(manifest, record, callbacks) if check_data else record.checks
@@ -89,7 +89,7 @@ def report(
             callbacks=callbacks,
         )
         if examples is not None:
-            shown = examples_of(loaded, measurement.rows, measurement.predictions, examples, workers)
+            chosen_examples = examples_of(loaded, measurement.rows, measurement.predictions, examples, workers)
         # The record is read again, since an opening of test images has added evidence.
         record = replace(read_record(place), data=describe(manifest), checks=checks, evaluation=measurement.evaluation)
     elif examples is not None:
@@ -98,10 +98,10 @@ def report(
                 argument("examples", examples), f"{place} has no predictions.", "Name the images' manifest with `data`."
             )
         rows = Manifest.read(folder / "manifest.parquet", roots).part("validation")
-        shown = examples_of(model_of(model), rows, _predictions(folder, record, rows), examples, workers)
+        chosen_examples = examples_of(model_of(model), rows, _predictions(folder, record, rows), examples, workers)
     page = Path(output) if output is not None else (folder or Path()) / REPORT
-    write_text(page, render_run_page(replace(record, examples=bool(shown)), shown))
-    patients = " It shows patients' radiographs." if shown and not shown[0].synthetic else ""
+    write_text(page, render_run_page(replace(record, examples=bool(chosen_examples)), chosen_examples))
+    patients = " It shows patients' radiographs." if chosen_examples and not chosen_examples[0].synthetic else ""
     callbacks.message(f"Wrote {page}.{patients}")
     return page
 

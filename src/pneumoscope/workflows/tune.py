@@ -145,10 +145,10 @@ def tune(
 
 def _report_job(job: SearchJob, callbacks: Callbacks) -> None:
     """Report what is searched and how it is measured."""
-    measured = f"grouped {job.folds}-fold cross-validation on all but test" if job.folds else "the validation part"
+    measurement = f"grouped {job.folds}-fold cross-validation on all but test" if job.folds else "the validation part"
     size = "an unlimited number of" if job.search.size is None else f"{job.search.size:,}"
     callbacks.message(
-        f"note: search {job.search.name}: {size} settings, {job.sampler}, by {job.objective} of {measured}"
+        f"note: search {job.search.name}: {size} settings, {job.sampler}, by {job.objective} of {measurement}"
     )
     if job.search.size is not None and job.search.size < job.trials:
         callbacks.message(f"note: the space has only {job.search.size} settings: there are no more trials than that")

@@ -80,15 +80,15 @@ def test_the_list_is_filtered_and_paged(client: Client, tiny: str) -> None:
     for number in range(5):
         client.upload(png(0.5, 20 + number), models=(tiny,) if number % 2 else ())
     client.upload(dicom())
-    seen: list[str] = []
+    numbers: list[str] = []
     after: dict[str, Any] = {}
     while True:
         page = client.get("/api/studies", params={"limit": 4, **after})
-        seen += [study["id"] for study in page["studies"]]
+        numbers += [study["id"] for study in page["studies"]]
         if page["next"] is None:
             break
         after = {"after": page["next"]}
-    assert len(seen) == len(set(seen)) == 6
+    assert len(numbers) == len(set(numbers)) == 6
     assert len(client.get("/api/studies", params={"model": tiny, "state": "queued"})["studies"]) == 2
     (one,) = (study for study in client.get("/api/studies")["studies"] if study["patient"])
     assert [s["id"] for s in client.get("/api/studies", params={"patient": one["patient"]})["studies"]] == [one["id"]]
@@ -176,14 +176,14 @@ def test_erasing_a_patient_by_number(client: Client, tiny: str) -> None:
     study = client.upload(dicom(), models=(tiny,)).json()["files"][0]["study"]
     client.upload(png(0.5))
     predict_all(client)
-    found = client("POST", "/api/patients/find", json={"patient_id": "4711"}).json()["patient"]
-    erased = client("DELETE", f"/api/patients/{found}").json()
+    pseudonym = client("POST", "/api/patients/find", json={"patient_id": "4711"}).json()["patient"]
+    erased = client("DELETE", f"/api/patients/{pseudonym}").json()
     none: dict[str, object] = {"exports_cleared": [], "exports_unreached": []}
     assert erased == {"studies": 1, "images": 1, "predictions": 1, **none}
     assert client("GET", f"/api/studies/{study}").status_code == 404
     assert client("POST", "/api/patients/find", json={"patient_id": "4711"}).status_code == 404
     assert len(client.get("/api/studies")["studies"]) == 1
-    log = client.get("/api/audit", params={"subject": found})
+    log = client.get("/api/audit", params={"subject": pseudonym})
     assert [line["action"] for line in log] == ["DELETE /api/patients/{patient}"]
 
 

@@ -25,9 +25,9 @@ LEAKS = ("Traceback", "site-packages", "/tmp/", "sqlite3", "sqlalchemy", "Doe^Ja
 
 @pytest.fixture
 def app(settings: Settings) -> Iterator[FastAPI]:
-    made = create_app(settings)
-    yield made
-    made.state.context.store.close()
+    app = create_app(settings)
+    yield app
+    app.state.context.store.close()
 
 
 def test_no_request_breaks_the_server(app: FastAPI) -> None:
@@ -35,11 +35,11 @@ def test_no_request_breaks_the_server(app: FastAPI) -> None:
     from hypothesis import settings as how
 
     schema = schemathesis.openapi.from_asgi("/api/openapi.json", app, headers={"Host": "localhost"})
-    asked = 0
+    requests = 0
 
     def check(case: Any) -> None:
-        nonlocal asked
-        asked += 1
+        nonlocal requests
+        requests += 1
         answer = case.call(headers={**(case.headers or {}), "Host": "localhost"}, timeout=30)
         assert answer.status_code != 500, (case.method, case.path)
         if answer.status_code >= 400:
@@ -57,7 +57,7 @@ def test_no_request_breaks_the_server(app: FastAPI) -> None:
             suppress_health_check=list(HealthCheck),
         )(seed(1)(given(case=operation.as_strategy())(check)))
         run()
-    assert asked > 100
+    assert requests > 100
 
 
 def test_the_log_quotes_nothing_that_was_sent(tmp_path: Path, models: Path) -> None:

@@ -96,7 +96,7 @@ def tiny(client: Client) -> str:
     return str(next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny"))
 
 
-def answered(client: Client) -> tuple[str, str]:
+def answer_image(client: Client) -> tuple[str, str]:
     """A study, and the number of an answer about it."""
     study = client.upload(png(0.8), models=(tiny(client),)).json()["files"][0]["study"]
     predict_all(client)
@@ -116,14 +116,14 @@ def test_a_refusal_without_a_code_has_no_type(client: Client) -> None:
 
 
 def test_a_refusal_says_why_an_answer_supports_no_more(client: Client) -> None:
-    _, prediction = answered(client)
+    _, prediction = answer_image(client)
     prior = {"probability": 0.1, "source": "a guess"}
-    refused = client("POST", f"/api/predictions/{prediction}/posterior", json=prior)
-    assert refusal_of(refused) == (409, "no-posterior", {"reason": "no-ratio"})
+    problem = client("POST", f"/api/predictions/{prediction}/posterior", json=prior)
+    assert refusal_of(problem) == (409, "no-posterior", {"reason": "no-ratio"})
     for mode, share in (("exclude", 1), ("include", 0)):
         body = {"mode": mode, "strokes": [{"radius": 400, "points": [[20, 20]]}]}
-        refused = client("POST", f"/api/predictions/{prediction}/what-if", json=body)
-        assert refusal_of(refused) == (422, "strokes-cover", {"share": share})
+        problem = client("POST", f"/api/predictions/{prediction}/what-if", json=body)
+        assert refusal_of(problem) == (422, "strokes-cover", {"share": share})
     client("POST", f"/api/models/{tiny(client)}/switch", json={"on": False, "reason": "recalled"})
     assert refusal_of(client.upload(png(0.7), models=(tiny(client),))) == (409, "model-off", {})
     assert refusal_of(client("POST", f"/api/predictions/{prediction}/posterior", json=prior)) == (409, "model-off", {})
@@ -131,7 +131,7 @@ def test_a_refusal_says_why_an_answer_supports_no_more(client: Client) -> None:
 
 def test_a_refusal_says_what_is_withheld(settings: Settings) -> None:
     with serving(replace(settings, read_first=True)) as client:
-        study, prediction = answered(client)
+        study, prediction = answer_image(client)
         for path in (f"/api/studies/{study}/references", f"/api/predictions/{prediction}/heatmap"):
             assert refusal_of(client("GET", path)) == (403, "withheld", {})
         assert client.get(f"/api/predictions/{prediction}")["withheld_code"] == "read-first"

@@ -38,7 +38,7 @@ def halves(left: float, right: float) -> bytes:
     return buffer.getvalue()
 
 
-def answered(client: Client, image: bytes) -> str:
+def answer_image(client: Client, image: bytes) -> str:
     model = next(model["id"] for model in client.get("/api/models") if not model["builtin"])
     prediction = client.upload(image, models=(model,)).json()["files"][0]["predictions"][0]
     predict_all(client)
@@ -57,29 +57,29 @@ def flat(value: float) -> dict[str, float]:
 
 
 def test_covering_one_half_answers_as_if_all_were_the_other(client: Client) -> None:
-    prediction = answered(client, halves(0.2, 0.8))
-    found = ask(client, prediction, RIGHT).json()
-    assert found["probabilities"] == pytest.approx(flat(0.2), abs=1e-5)
-    assert found["decision"] == "normal"
-    assert found["ood"] == pytest.approx(16 * 0.3**2, abs=1e-4)
-    assert found["covered"] == pytest.approx(0.525, abs=0.05)
-    assert np.asarray(found["heatmap"]["values"]) == pytest.approx(np.full((3, 4, 4), 0.2), abs=1e-4)
-    assert found["note"].startswith("a what-if")
-    kept = ask(client, prediction, RIGHT, mode="include").json()
-    assert kept["probabilities"] == pytest.approx(flat(0.8), abs=0.08)  # a column of the dark half is visible
-    assert kept["decision"] == "covid-19"
-    assert kept["covered"] == pytest.approx(1 - found["covered"])
-    assert kept["original"] == found["original"]
+    prediction = answer_image(client, halves(0.2, 0.8))
+    result = ask(client, prediction, RIGHT).json()
+    assert result["probabilities"] == pytest.approx(flat(0.2), abs=1e-5)
+    assert result["decision"] == "normal"
+    assert result["ood"] == pytest.approx(16 * 0.3**2, abs=1e-4)
+    assert result["covered"] == pytest.approx(0.525, abs=0.05)
+    assert np.asarray(result["heatmap"]["values"]) == pytest.approx(np.full((3, 4, 4), 0.2), abs=1e-4)
+    assert result["note"].startswith("a what-if")
+    included = ask(client, prediction, RIGHT, mode="include").json()
+    assert included["probabilities"] == pytest.approx(flat(0.8), abs=0.08)  # a column of the dark half is visible
+    assert included["decision"] == "covid-19"
+    assert included["covered"] == pytest.approx(1 - result["covered"])
+    assert included["original"] == result["original"]
 
 
 def test_covering_a_part_of_what_is_the_same_everywhere_changes_nothing(client: Client) -> None:
-    prediction = answered(client, halves(0.6, 0.6))
-    found = ask(client, prediction, {"radius": 6.5, "points": [[10.25, 20], [20, 25.5]]}).json()
-    assert found["probabilities"] == pytest.approx(found["original"], abs=1e-6)
+    prediction = answer_image(client, halves(0.6, 0.6))
+    result = ask(client, prediction, {"radius": 6.5, "points": [[10.25, 20], [20, 25.5]]}).json()
+    assert result["probabilities"] == pytest.approx(result["original"], abs=1e-6)
 
 
 def test_nothing_of_it_is_kept_but_that_it_was_shown(client: Client) -> None:
-    prediction = answered(client, halves(0.2, 0.8))
+    prediction = answer_image(client, halves(0.2, 0.8))
     before = client.get(f"/api/predictions/{prediction}")
     ask(client, prediction, RIGHT)
     assert client.get(f"/api/predictions/{prediction}") == before
@@ -88,11 +88,11 @@ def test_nothing_of_it_is_kept_but_that_it_was_shown(client: Client) -> None:
 
 
 def test_what_is_unlike_a_radiograph_is_refused_here_too(client: Client) -> None:
-    prediction = answered(client, halves(0.99, 0.5))  # 8 cells of 16 are .49 off: 1.9 of the 3.5 that are allowed
-    found = ask(client, prediction, RIGHT).json()
-    assert found["refused"]
-    assert found["decision"] is None
-    assert "out-of-distribution" in found["reason"]
+    prediction = answer_image(client, halves(0.99, 0.5))  # 8 cells of 16 are .49 off: 1.9 of the 3.5 that are allowed
+    result = ask(client, prediction, RIGHT).json()
+    assert result["refused"]
+    assert result["decision"] is None
+    assert "out-of-distribution" in result["reason"]
 
 
 @pytest.mark.parametrize(
@@ -113,13 +113,13 @@ def test_what_is_unlike_a_radiograph_is_refused_here_too(client: Client) -> None
     ],
 )
 def test_what_can_not_be_painted_is_refused(client: Client, body: dict[str, Any]) -> None:
-    prediction = answered(client, halves(0.2, 0.8))
+    prediction = answer_image(client, halves(0.2, 0.8))
     assert client("POST", f"/api/predictions/{prediction}/what-if", json=body).status_code == 422
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "1e999"])
 def test_numbers_that_are_none_are_refused(client: Client, number: str) -> None:
-    prediction = answered(client, halves(0.2, 0.8))
+    prediction = answer_image(client, halves(0.2, 0.8))
     for body in (
         f'{{"mode": "exclude", "strokes": [{{"radius": {number}, "points": [[1, 1]]}}]}}',
         f'{{"mode": "exclude", "strokes": [{{"radius": 1, "points": [[{number}, 1]]}}]}}',
@@ -131,7 +131,7 @@ def test_numbers_that_are_none_are_refused(client: Client, number: str) -> None:
 
 def test_the_rules_of_every_answer_hold(settings: Settings) -> None:
     with serving(replace(settings, read_first=True)) as client:
-        prediction = answered(client, halves(0.2, 0.8))
+        prediction = answer_image(client, halves(0.2, 0.8))
         assert ask(client, "a1", RIGHT).status_code == 404
         assert ask(client, prediction, RIGHT).status_code == 403
         (study,) = client.get("/api/studies")["studies"]
@@ -144,7 +144,7 @@ def test_the_rules_of_every_answer_hold(settings: Settings) -> None:
 
 
 def test_a_what_if_ends_the_chance_of_an_unaided_read(client: Client) -> None:
-    prediction = answered(client, halves(0.2, 0.8))
+    prediction = answer_image(client, halves(0.2, 0.8))
     (study,) = client.get("/api/studies")["studies"]
     ask(client, prediction, {"radius": 1, "points": [[-50, -50]]})  # refused: nothing was shown
     unaided = {"stage": "unaided", "state": "draft"}
@@ -166,8 +166,8 @@ def test_what_is_hidden_continues_its_surroundings_and_the_rest_is_untouched() -
     hidden = np.zeros(ramp.shape, bool)
     hidden[30:60, 40:70] = True
     pixels = np.where(hidden, np.float32(0), ramp)
-    made = cover(pixels, hidden)
-    np.testing.assert_array_equal(made[~hidden], ramp[~hidden])
-    np.testing.assert_allclose(made[hidden], ramp[hidden], atol=0.08)
+    covered = cover(pixels, hidden)
+    np.testing.assert_array_equal(covered[~hidden], ramp[~hidden])
+    np.testing.assert_allclose(covered[hidden], ramp[hidden], atol=0.08)
     # What stands behind the cover has no say.
-    np.testing.assert_array_equal(cover(np.where(hidden, np.float32(1), ramp), hidden), made)
+    np.testing.assert_array_equal(cover(np.where(hidden, np.float32(1), ramp), hidden), covered)

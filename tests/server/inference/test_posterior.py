@@ -20,7 +20,7 @@ RATIOS = (
 )
 
 
-def answered(client: Client, value: float) -> str:
+def answer_score(client: Client, value: float) -> str:
     model = next(model["id"] for model in client.get("/api/models") if not model["builtin"])
     study = client.upload(png(value), models=(model,)).json()["files"][0]["study"]
     predict_all(client)
@@ -31,14 +31,14 @@ def test_odds_times_ratio(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     write_bundle(tmp_path / "models" / "rated", likelihood_ratios=RATIOS)
     with serving(Settings(home=tmp_path / "home", models=tmp_path / "models")) as client:
-        prediction = answered(client, 0.8)
+        prediction = answer_score(client, 0.8)
         prior = {"probability": 0.1, "source": "prevalence in the ward"}
-        found = client("POST", f"/api/predictions/{prediction}/posterior", json=prior).json()
+        posterior = client("POST", f"/api/predictions/{prediction}/posterior", json=prior).json()
         # Odds 1/9 times 9 are 1; times 3: 1/3; times 27: 3.
-        assert [found[key] for key in ("probability", "low", "high")] == pytest.approx([0.5, 0.25, 0.75])
-        assert sum(found["moved"].values()) == pytest.approx(1)
-        refused = answered(client, 1.0)  # out of distribution: no answer
-        assert client("POST", f"/api/predictions/{refused}/posterior", json=prior).status_code == 409
+        assert [posterior[key] for key in ("probability", "low", "high")] == pytest.approx([0.5, 0.25, 0.75])
+        assert sum(posterior["moved"].values()) == pytest.approx(1)
+        refusal = answer_score(client, 1.0)  # out of distribution: no answer
+        assert client("POST", f"/api/predictions/{refusal}/posterior", json=prior).status_code == 409
         for wrong in (0, 1, 1.2):
             body = {**prior, "probability": wrong}
             assert client("POST", f"/api/predictions/{prediction}/posterior", json=body).status_code == 422
@@ -46,7 +46,7 @@ def test_odds_times_ratio(tmp_path: Path) -> None:
 
 def test_a_card_without_ratios_is_refused(settings: Settings) -> None:
     with serving(settings) as client:
-        prediction = answered(client, 0.8)
+        prediction = answer_score(client, 0.8)
         answer = client(
             "POST", f"/api/predictions/{prediction}/posterior", json={"probability": 0.1, "source": "a guess"}
         )
@@ -58,7 +58,7 @@ def test_a_failed_audit_ends_it_until_a_later_one_passes(tmp_path: Path) -> None
     pytest.importorskip("onnx")
     folder = write_bundle(tmp_path / "models" / "rated", likelihood_ratios=RATIOS, stamps=("not audited", "confounded"))
     with serving(Settings(home=tmp_path / "home", models=tmp_path / "models")) as client:
-        prediction = answered(client, 0.8)
+        prediction = answer_score(client, 0.8)
         prior = {"probability": 0.1, "source": "prevalence in the ward"}
 
         def verdict_and_answer() -> tuple[str, list[str], int]:

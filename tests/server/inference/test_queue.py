@@ -170,8 +170,8 @@ def test_a_beat_keeps_the_lease(store: Store, model: str) -> None:
 def test_an_image_that_takes_workers_with_it_is_given_up(store: Store, model: str) -> None:
     add(store, [grey(0.5)], [model], "x")
     for number in range(store.settings.attempts):
-        held = claim(store, f"w{number}")
-        assert release(store, held, counted=True) == 1
+        jobs = claim(store, f"w{number}")
+        assert release(store, jobs, counted=True) == 1
     assert claim(store, "last") == []
     assert states(store) == ["failed"]
 
@@ -235,14 +235,14 @@ def test_images_of_one_examination_are_one_study_of_one_patient(store: Store) ->
 def test_a_study_has_one_patient(store: Store, tags: dict[str, str], together: bool) -> None:
     """A file of one patient under the number of another's study is refused, not shown as that patient's."""
     files = [dicom(), dicom(tags)]
-    stored, refused = add_all(store, files) if together else [add_all(store, [file])[0] for file in files]
-    assert isinstance(stored, AddedImage)
-    assert isinstance(refused, ImageError)
-    assert "a study has one patient" in refused.problem
+    upload, refusal = add_all(store, files) if together else [add_all(store, [file])[0] for file in files]
+    assert isinstance(upload, AddedImage)
+    assert isinstance(refusal, ImageError)
+    assert "a study has one patient" in refusal.problem
     with store.read() as session:
-        assert list(session.scalars(select(Image.id))) == [stored.image]
+        assert list(session.scalars(select(Image.id))) == [upload.image]
         assert len(session.scalars(select(Identity)).all()) == 1
-    assert [path.name for path in store.settings.files.glob("*/*")] == [f"{stored.image}.png"]
+    assert [path.name for path in store.settings.files.glob("*/*")] == [f"{upload.image}.png"]
 
 
 def test_a_model_that_is_switched_off_answers_nothing_more(store: Store, model: str, models: Path) -> None:
@@ -282,7 +282,7 @@ def test_files_that_a_crash_left_behind_are_swept(store: Store) -> None:
     (added,) = add(store, [grey(0.5)], [], "x")
     blobs.write_pixels(store.settings.files, "deadbeef", b"left over")
     with store.read() as session:
-        known = set(session.scalars(select(Image.id)))
-    assert blobs.remove_orphans(store.settings.files, known.__contains__, older_than=-1) == 1
+        images = set(session.scalars(select(Image.id)))
+    assert blobs.remove_orphans(store.settings.files, images.__contains__, older_than=-1) == 1
     assert blobs.path_of(store.settings.files, added.image).is_file()
     assert remove_leftovers(store) == 0

@@ -15,19 +15,19 @@ def test_the_set_is_the_one_whose_coverage_the_card_reports() -> None:
     sets = model.card.prediction_sets
     assert sets is not None
     noise = np.random.default_rng(0).random((200, 160), dtype=np.float32)
-    refused = []
+    failures = []
     for image in (noise, draw(2020, 0, "normal").pixels, draw(2020, 1, "covid-19").pixels):
         output = model.run(image)
         result, _ = make_result(model, output)
         limits = [sets.thresholds[label] for label in model.card.label_names]
-        held = members([output.probabilities], limits)[0]
-        expected = [label for label, inside in zip(model.card.label_names, held, strict=True) if inside]
-        refused.append(result["refused"])
+        labels = members([output.probabilities], limits)[0]
+        expected = [label for label, inside in zip(model.card.label_names, labels, strict=True) if inside]
+        failures.append(result["refused"])
         if result["refused"]:
             assert result["prediction_set"] is None  # the promise holds for images like those of the calibration
         else:
             assert result["prediction_set"] == {"labels": expected, "coverage": 1 - sets.alpha}
-    assert refused == [True, False, False]
+    assert failures == [True, False, False]
 
 
 def test_each_label_at_its_own_threshold() -> None:

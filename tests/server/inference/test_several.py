@@ -29,8 +29,8 @@ def test_two_servers_are_one_reading_room(settings: Settings, postgres: str) -> 
             thread.start()
         for thread in threads:
             thread.join()
-        made: list[int] = []
-        workers = [threading.Thread(target=lambda c=c: made.append(predict_all(c))) for c in (one, two)]
+        counts: list[int] = []
+        workers = [threading.Thread(target=lambda c=c: counts.append(predict_all(c))) for c in (one, two)]
         for thread in workers:
             thread.start()
         for thread in workers:
@@ -39,4 +39,4 @@ def test_two_servers_are_one_reading_room(settings: Settings, postgres: str) -> 
     assert listed[0] == listed[1]
     assert len(listed[0]) == 6
     assert [[row["state"] for row in study["predictions"]] for study in listed[0]] == [["done"]] * 6
-    assert sum(made) == 6
+    assert sum(counts) == 6

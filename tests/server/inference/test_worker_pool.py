@@ -36,9 +36,9 @@ def pool(store: Store, settings: Settings) -> Iterator[WorkerPool]:
 def question(settings: Settings) -> Occlusion:
     settings.files.mkdir(parents=True, exist_ok=True)
     catalogue = Catalogue(settings.models)
-    stored = Decoder(settings.files, settings.max_pixels, catalogue).decode(png(0.6), "file 1", "a1")
+    upload = Decoder(settings.files, settings.max_pixels, catalogue).decode(png(0.6), "file 1", "a1")
     assert settings.models is not None
-    return Occlusion("a1", stored.png_sha256, load(settings.models / "tiny").identity, [STROKE], "exclude")
+    return Occlusion("a1", upload.png_sha256, load(settings.models / "tiny").identity, [STROKE], "exclude")
 
 
 def worker_processes() -> list[psutil.Process]:

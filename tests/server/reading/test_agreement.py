@@ -76,14 +76,14 @@ def test_accuracy_rests_on_the_reference_alone(figures: SiteFigures) -> None:
 
 
 def test_which_studies_are_verified_and_among_whom(figures: SiteFigures) -> None:
-    found = figures.verification
-    assert (found.verified, found.share.value) == (8, pytest.approx(8 / 11))
-    assert found.by_standard == {"rt-pcr": 6, "ct": 2, "follow-up": 1}
-    assert {kind: (s.verified, s.studies) for kind, s in found.by_answer.items()} == {
+    verification = figures.verification
+    assert (verification.verified, verification.share.value) == (8, pytest.approx(8 / 11))
+    assert verification.by_standard == {"rt-pcr": 6, "ct": 2, "follow-up": 1}
+    assert {kind: (s.verified, s.studies) for kind, s in verification.by_answer.items()} == {
         "positive": (4, 5), "not positive": (3, 4), "refused": (1, 1),
     }  # fmt: skip
-    assert found.conflicting == ("s9",)
-    assert found.after_answer == 1
+    assert verification.conflicting == ("s9",)
+    assert verification.after_answer == 1
 
 
 def test_agreement_is_counted_by_what_the_model_looks_for(figures: SiteFigures) -> None:
@@ -99,14 +99,14 @@ def test_agreement_is_counted_by_what_the_model_looks_for(figures: SiteFigures) 
 
 
 def test_what_seeing_the_model_changed(figures: SiteFigures) -> None:
-    found = figures.changes
-    assert (found.pairs, found.changed_label, found.changed_target) == (9, 5, 4)
-    assert (found.towards, found.away) == (3, 1)
-    assert (found.verified, found.better, found.worse) == (3, 2, 1)
+    changes = figures.changes
+    assert (changes.pairs, changes.changed_label, changes.changed_target) == (9, 5, 4)
+    assert (changes.towards, changes.away) == (3, 1)
+    assert (changes.verified, changes.better, changes.worse) == (3, 2, 1)
     # The same verified reads before and after: positive s1, s2, s7; negative s3, s4, s6.
-    assert found.verified_pairs == 6
-    assert found.sensitivity.difference.value == pytest.approx(3 / 3 - 2 / 3)
-    assert found.specificity.difference.value == pytest.approx(2 / 3 - 2 / 3)
+    assert changes.verified_pairs == 6
+    assert changes.sensitivity.difference.value == pytest.approx(3 / 3 - 2 / 3)
+    assert changes.specificity.difference.value == pytest.approx(2 / 3 - 2 / 3)
 
 
 def test_one_reader_apart(figures: SiteFigures) -> None:
@@ -143,12 +143,12 @@ def test_patients_not_reads_make_the_interval() -> None:
         for n in range(12) for study in range(2) for reader in "ab"
     ]  # fmt: skip
     references = [ReferenceRow(row.study, "rt-pcr", COVID, 1) for row in rows]
-    found = compute_figures(rows, {}, references, TARGET, rng=np.random.default_rng(0), resamples=200)
+    figures = compute_figures(rows, {}, references, TARGET, rng=np.random.default_rng(0), resamples=200)
     single = [replace(row, study=row.group) for row in rows[::4]]
     references = [ReferenceRow(row.study, "rt-pcr", COVID, 1) for row in single]
     alone = compute_figures(single, {}, references, TARGET, rng=np.random.default_rng(0), resamples=200)
-    clustered, plain = found.accuracy["unaided"].sensitivity, alone.accuracy["unaided"].sensitivity
-    assert (found.accuracy["unaided"].positives, alone.accuracy["unaided"].positives) == (48, 12)
+    clustered, plain = figures.accuracy["unaided"].sensitivity, alone.accuracy["unaided"].sensitivity
+    assert (figures.accuracy["unaided"].positives, alone.accuracy["unaided"].positives) == (48, 12)
     assert clustered.low is not None
     assert plain.low is not None
     assert clustered.low <= plain.low
@@ -182,7 +182,7 @@ def test_agreement_by_class_merges_labels_as_the_card_does() -> None:
     after = ["bacterial-pneumonia", "pneumonia", NORMAL, VIRAL, COVID, VIRAL] * 2
     reads = [ReadRow(f"s{n}", f"p{n}", "a", *pair) for n, pair in enumerate(zip(before, after, strict=True))]
     answers = {read.study: COVID for read in reads}
-    found = compute_figures(reads, answers, [], merged, rng=np.random.default_rng(0), resamples=200)
+    figures = compute_figures(reads, answers, [], merged, rng=np.random.default_rng(0), resamples=200)
     classes = [[merged.class_of(label) for label in labels] for labels in (before, after)]
-    assert found.unaided_and_aided_labels.kappa.value == pytest.approx(cohen_kappa_score(*classes))
-    assert found.unaided_and_aided_labels.kappa.value != pytest.approx(cohen_kappa_score(before, after))
+    assert figures.unaided_and_aided_labels.kappa.value == pytest.approx(cohen_kappa_score(*classes))
+    assert figures.unaided_and_aided_labels.kappa.value != pytest.approx(cohen_kappa_score(before, after))

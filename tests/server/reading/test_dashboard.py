@@ -51,19 +51,19 @@ def test_it_counts_what_was_read_and_verified(client: Client) -> None:
         assert read(client, study, "covid-19" if study == ill else label, "aided") == 201
     reference = {"standard": "rt-pcr", "label": "covid-19", "date": "2024-05-07"}
     client("POST", f"/api/studies/{ill}/references", json=reference)
-    shown = client.get("/api/dashboard")
-    figures = shown["figures"]
-    assert (shown["counted"], shown["not_counted"]) == (3, 1)
-    assert shown["model"] == {"id": tiny(client), "name": "tiny", "version": "1", "answers": 4}
+    response = client.get("/api/dashboard")
+    figures = response["figures"]
+    assert (response["counted"], response["not_counted"]) == (3, 1)
+    assert response["model"] == {"id": tiny(client), "name": "tiny", "version": "1", "answers": 4}
     assert (figures["counts"]["answered"], figures["counts"]["refused"]) == (2, 1)
     assert figures["model_and_unaided"]["table"] == [[0, 1], [0, 1]]
     changes = figures["changes"]
     assert (changes["pairs"], changes["towards"], changes["better"], changes["worse"]) == (3, 1, 1, 0)
     assert (figures["verification"]["verified"], figures["accuracy"]["aided"]["hits"]) == (1, 1)
     assert figures["verification"]["after_answer"] == 1  # entered by the reader who had seen the answer
-    assert shown["refused"]["value"] == pytest.approx(1 / 3)
-    assert shown["operations"]["predictions"] == {"done": 4}
-    assert shown["operations"]["studies"] == 4
+    assert response["refused"]["value"] == pytest.approx(1 / 3)
+    assert response["operations"]["predictions"] == {"done": 4}
+    assert response["operations"]["studies"] == 4
 
 
 def test_a_study_counts_only_once_its_answer_can_sway_no_more(client: Client) -> None:
@@ -71,18 +71,18 @@ def test_a_study_counts_only_once_its_answer_can_sway_no_more(client: Client) ->
     first, second = upload(client, 0.8, 0.2)
     assert read(client, first, "covid-19") == 201
     before = client.get("/api/dashboard")
-    told = {key: before[key] for key in ("figures", "refused", "counted")}
-    assert (told["counted"], told["figures"]["counts"]["studies"]) == (1, 1)
+    visible = {key: before[key] for key in ("figures", "refused", "counted")}
+    assert (visible["counted"], visible["figures"]["counts"]["studies"]) == (1, 1)
     assert second not in json.dumps(before)
     for more in (0.9, 1.0, 0.1):  # called positive, refused, called negative
         client.upload(png(more, 60 + round(10 * more)), models=(tiny(client),))
         predict_all(client)
         after = client.get("/api/dashboard")
-        assert {key: after[key] for key in told} == told
+        assert {key: after[key] for key in visible} == visible
     client("POST", f"/api/studies/{second}/references",
            json={"standard": "ct", "label": "covid-19", "date": "2024-05-07"})  # fmt: skip
     after = client.get("/api/dashboard")
-    assert {key: after[key] for key in told} == told
+    assert {key: after[key] for key in visible} == visible
 
 
 def test_where_answers_are_free_what_was_shown_counts(settings: Settings) -> None:
@@ -127,10 +127,10 @@ def test_readers_see_sums_and_admins_pseudonyms(settings: Settings) -> None:
         assert own["figures"]["by_reader"] == []
         assert client("GET", "/api/dashboard", params={"scope": "all"}).status_code == 403
         assert as_someone("bob").get("/api/dashboard")["counted"] == 0
-        seen = as_someone("chief").get("/api/dashboard", params={"scope": "all"})
-        (reader,) = seen["figures"]["by_reader"]
+        dashboard = as_someone("chief").get("/api/dashboard", params={"scope": "all"})
+        (reader,) = dashboard["figures"]["by_reader"]
         assert reader["reader"].startswith("reader-")
-        text = json.dumps(seen)
+        text = json.dumps(dashboard)
         accounts = {row.id: row.name for row in client.app.state.context.accounts.list_all()}
         assert not any(number in text or f'"{name}"' in text for number, name in accounts.items())
 

@@ -73,9 +73,9 @@ def client(settings: Settings) -> Iterator[Client]:
 
 @pytest.fixture
 def store(client: Client) -> Store:
-    found = client.app.state.context.store
-    assert isinstance(found, Store)
-    return found
+    store = client.app.state.context.store
+    assert isinstance(store, Store)
+    return store
 
 
 def picture(seed: int) -> bytes:
@@ -116,9 +116,9 @@ def test_what_saw_the_model_is_no_label(client: Client, store: Store, tmp_path: 
     post_read(client, aided, COVID, "aided")
     post_reference(client, named, COVID)
     post_reference(client, named, NORMAL)  # corrects
-    found = export_reads(store, tmp_path / "export")
-    assert (found.images, found.studies, found.labels) == (2, 2, {NORMAL: 2})
-    assert found.left_out == {AIDED: 1, NOTHING: 1}
+    export = export_reads(store, tmp_path / "export")
+    assert (export.images, export.studies, export.labels) == (2, 2, {NORMAL: 2})
+    assert export.left_out == {AIDED: 1, NOTHING: 1}
     manifest = read_manifest(tmp_path / "export" / "manifest.parquet")
     rows = {row["study_id"]: row for row in manifest.table.to_dict("records")}
     assert rows[unaided]["label_provenance"] == "reader: unaided read, 1 reader"
@@ -194,14 +194,14 @@ def test_erasing_a_patient_reaches_the_exports(client: Client, store: Store, tmp
     assert (erased["exports_cleared"], erased["exports_unreached"]) == ([number], [])
     assert len(list((folder / "images").iterdir())) == 1
     for name in ("manifest.parquet", "split.parquet"):
-        left = read_manifest(folder / name)
-        assert left.table.study_id.tolist() == [other]
-        assert left.paths()[0].is_file()
+        manifest = read_manifest(folder / name)
+        assert manifest.table.study_id.tolist() == [other]
+        assert manifest.paths()[0].is_file()
     raw = b"".join(path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file())
     assert not any(word.encode() in raw for word in (named, image, patient))
     assert json.loads((folder / "export.json").read_text())["erased"] == 1
     client("DELETE", f"/api/studies/{other}")  # the last one: a manifest without rows is none
-    client("DELETE", f"/api/studies/{third}")  # left out, and named in the account
+    client("DELETE", f"/api/studies/{third}")  # manifest out, and named in the account
     assert sorted(path.name for path in folder.iterdir()) == ["export.json", "images", "mine.json"]
     account = json.loads((folder / "export.json").read_text())
     assert (account["erased"], account["studies"], account["left_out"]) == (2, {}, [])
@@ -255,7 +255,7 @@ def test_erased_while_it_is_exported(
         return enter(*arguments)
 
     monkeypatch.setattr(export_ledger, "register", erase_then_enter)
-    with pytest.raises(RunError, match="erased meanwhile"):
+    with pytest.raises(RunError, match="erased during the export"):
         export_reads(store, tmp_path / "export")
     assert not (tmp_path / "export").exists()
 
@@ -269,17 +269,17 @@ def test_the_report_and_the_export_at_the_command_line(client: Client, settings:
     post_reference(client, ill, COVID)
     home = ("--home", str(settings.home))
     runner, page = CliRunner(), tmp_path / "report.html"
-    shown = runner.invoke(app, ["reads", "report", "--models", str(settings.models), "-o", str(page), *home])
-    assert shown.exit_code == 0, shown.output
-    assert "unaided: sensitivity 0.000 [interval not estimable] (0 of 1)" in shown.output
-    assert "Not a medical device" in shown.output
+    report = runner.invoke(app, ["reads", "report", "--models", str(settings.models), "-o", str(page), *home])
+    assert report.exit_code == 0, report.output
+    assert "unaided: sensitivity 0.000 [interval not estimable] (0 of 1)" in report.output
+    assert "Not a medical device" in report.output
     text = page.read_text()
     assert "partial verification bias" in text
     assert "<script" not in text
     as_json = runner.invoke(app, ["reads", "report", "--json", *home])
     assert json.loads(as_json.output)["figures"]["model_and_unaided"]["table"] == [[0, 1], [0, 1]]
-    made = runner.invoke(app, ["reads", "export", str(tmp_path / "export"), "--json", *home])
-    assert json.loads(made.output)["label_provenance"] == {
+    export = runner.invoke(app, ["reads", "export", str(tmp_path / "export"), "--json", *home])
+    assert json.loads(export.output)["label_provenance"] == {
         "reference: rt-pcr": 1, "reader: unaided read, 1 reader": 1,
     }  # fmt: skip
     actions = [(line["who"], line["action"]) for line in client.get("/api/audit") if line["who"] == "console"]

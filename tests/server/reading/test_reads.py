@@ -49,9 +49,9 @@ def test_the_models_answer_waits_for_the_reader(client: Client, study: str) -> N
 def test_the_worklist_says_how_far_ones_own_report_is(client: Client, study: str) -> None:
     steps = [("unaided", "draft", "draft"), ("unaided", "final", "unaided"), ("aided", "draft", "unaided")]
     assert client.get(f"/api/studies/{study}")["own_read"] == "none"
-    for stage, state, said in [*steps, ("aided", "final", "final"), ("aided", "addendum", "final")]:
+    for stage, state, progress in [*steps, ("aided", "final", "final"), ("aided", "addendum", "final")]:
         assert read(client, study, stage, state) == 201
-        assert client.get(f"/api/studies/{study}")["own_read"] == said
+        assert client.get(f"/api/studies/{study}")["own_read"] == progress
     assert [one["own_read"] for one in client.get("/api/studies")["studies"]] == ["final"]
 
 

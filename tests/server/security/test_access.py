@@ -130,10 +130,10 @@ def test_readers_lack_the_rights_of_admins_and_see_no_names(client: Client) -> N
     assert client.get(f"/api/studies/{study}/identity")["patient"]["patient_name"] == "Doe^Jane"
     lines = client.get("/api/audit", params={"subject": study})
     reader = next(row.id for row in client.app.state.context.accounts.list_all() if row.name == "reader")
-    tried = {(line["who"] == reader, line["action"], line["status"]) for line in lines}
-    assert (True, "DELETE /api/studies/{study}", 403) in tried
-    assert (True, "GET /api/studies/{study}/identity", 403) in tried
-    assert (False, "GET /api/studies/{study}/identity", 200) in tried
+    attempts = {(line["who"] == reader, line["action"], line["status"]) for line in lines}
+    assert (True, "DELETE /api/studies/{study}", 403) in attempts
+    assert (True, "GET /api/studies/{study}/identity", 403) in attempts
+    assert (False, "GET /api/studies/{study}/identity", 200) in attempts
 
 
 def test_a_token_works_without_a_cookie_until_it_is_revoked(client: Client) -> None:
@@ -184,8 +184,8 @@ def test_requests_from_other_sites_and_to_other_hosts_are_refused(settings: Sett
             {"Sec-Fetch-Site": "cross-site"},
             {"Sec-Fetch-Site": "same-site"},
         ):
-            refused = local("POST", "/api/studies", files=[("files", ("a", png(0.5)))], headers=headers)
-            assert refused.status_code == 403, headers
+            response = local("POST", "/api/studies", files=[("files", ("a", png(0.5)))], headers=headers)
+            assert response.status_code == 403, headers
         assert local("GET", "/api/studies", headers={"Host": "evil.example"}).status_code == 421  # DNS rebinding
         assert local("GET", "/api/studies", headers={"Host": "localhost:8000"}).status_code == 200
         own = local.headers | {"Origin": "http://127.0.0.1:8000", "Sec-Fetch-Site": "same-origin"}

@@ -44,12 +44,12 @@ def test_a_full_queue_is_waited_for(settings: Settings, tmp_path: Path, monkeypa
         file.write_bytes(png(0.5, 30 + number))
     with serving(replace(settings, queue_limit=1)) as client:
         model = next(model["id"] for model in client.get("/api/models") if not model["builtin"])
-        asked = 0
+        questions = 0
 
         def every_third_time_a_worker_comes() -> bool:
-            nonlocal asked
-            asked += 1
-            if asked % 3 == 0:
+            nonlocal questions
+            questions += 1
+            if questions % 3 == 0:
                 predict_all(client)
             return False
 

@@ -73,9 +73,9 @@ def test_an_upload_waits_no_longer_than_asked_and_only_for_answers(settings: Set
 def test_an_immediate_answer_equals_a_workers_answer(settings: Settings, data: bytes) -> None:
     with serving(settings) as client:
         (once,) = upload(client, "wait=20", data).json()["answers"]
-        asked = client("POST", f"/api/studies/{once['study']}/predictions", json={"models": [once["model"]]})
+        response = client("POST", f"/api/studies/{once['study']}/predictions", json={"models": [once["model"]]})
         predict_all(client)
-        later = client.get(f"/api/predictions/{asked.json()[0]['id']}")
+        later = client.get(f"/api/predictions/{response.json()[0]['id']}")
         assert once["state"] == later["state"] == "done"
         for answer in (once, later):
             del answer["result"]["seconds"]

@@ -148,9 +148,9 @@ def test_an_optional_class_joins_when_the_data_have_it(phantom_set: Manifest) ->
 
 def test_too_little_calibration_is_an_error_before_training(phantom_set: Manifest) -> None:
     """All calibration images in groups of the half that is kept for prediction sets: nothing chooses thresholds."""
-    from pneumoscope.stats.calibration import first_half
+    from pneumoscope.stats.calibration import select_first_half
 
-    kept = next(name for name in (f"g{n}" for n in range(99)) if not first_half([name])[0])
+    kept = next(name for name in (f"g{n}" for n in range(99)) if not select_first_half([name])[0])
     table = phantom_set.table.copy()
     table.loc[table["split"] == "calibration", "group"] = kept
     with pytest.raises(RunError, match="chooses thresholds"):

@@ -13,7 +13,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from pneumoscope.data.checks.context import CheckContext
-from pneumoscope.data.grouping import component_roots
+from pneumoscope.data.grouping import find_component_roots
 
 _LAST_NIH_PATIENT = 30805  # ChestX-ray14 numbers its patients 1 to 30,805 (Wang 2017)
 
@@ -85,4 +85,4 @@ def number_persons(context: CheckContext) -> list[int]:
     """Return [N] one number for each person: all rows that names or pictures link, directly or through others."""
     links = [(one, two) for one, two, _ in find_links_by_name(context)]
     links += [(pair.first, pair.second) for pair in context.pairs]
-    return [int(root) for root in component_roots(len(context), links)]
+    return [int(root) for root in find_component_roots(len(context), links)]

@@ -129,8 +129,8 @@ def draw_score_bands(bands: Sequence[ScoreBand]) -> Figure:
 @styled
 def draw_net_benefit(curve: DecisionCurve) -> Figure:
     """Draw net benefit over threshold probabilities: the model with its interval, acting on everyone, on no one."""
-    measured = [point for point in curve.points if point.model.value is not None]
-    highest = max([curve.prevalence, *(point.model.high or point.model.value or 0.0 for point in measured)])
+    points = [point for point in curve.points if point.model.value is not None]
+    highest = max([curve.prevalence, *(point.model.high or point.model.value or 0.0 for point in points)])
     low, high = -0.25 * highest, 1.08 * highest
     figure, [axes] = new_figure("Decision curve")
     set_range(axes, x=(0, 1), y=(low, high))
@@ -140,7 +140,7 @@ def draw_net_benefit(curve: DecisionCurve) -> Figure:
     add_note(zero, "acting on no one")
     limits = [
         (point.threshold, min(max(point.model.low, low), high), min(max(point.model.high, low), high))
-        for point in measured
+        for point in points
         if point.model.low is not None and point.model.high is not None
     ]
     if limits:
@@ -153,8 +153,8 @@ def draw_net_benefit(curve: DecisionCurve) -> Figure:
     if everyone:
         [line] = axes.plot(*spread(everyone), **CHANCE)
         add_note(line, "acting on everyone")
-    if measured:
-        model = [(p.threshold, min(max(p.model.value or 0.0, low), high)) for p in measured]
+    if points:
+        model = [(p.threshold, min(max(p.model.value or 0.0, low), high)) for p in points]
         [line] = axes.plot(*spread(model), color=ACCENT)
         add_note(line, "acting where the model says so")
     return figure
@@ -169,12 +169,12 @@ def draw_risk_coverage(curves: Sequence[RiskCoverage]) -> Figure:
     axes.grid(visible=False, axis="x")
     axes.set(xlabel="Share of images answered", ylabel="Share wrong")
     for number, (look, curve) in enumerate(zip(_LINES, curves, strict=False)):
-        measured = [(point.share, point.risk.value, point) for point in curve.points if point.risk.value is not None]
-        if measured:
-            [line] = axes.plot(*spread([(x, y) for x, y, _ in measured]), **look)
+        points = [(point.share, point.risk.value, point) for point in curve.points if point.risk.value is not None]
+        if points:
+            [line] = axes.plot(*spread([(x, y) for x, y, _ in points]), **look)
             add_note(line, curve.by)
         if number == 0:
-            for share, _, point in measured:
+            for share, _, point in points:
                 add_interval(axes, share, point.risk)
     return figure
 

@@ -10,10 +10,12 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
     """Return the topics of the figures, the tests and the limits."""
     card, evaluation = record.card, record.evaluation
     kinds = {fact.kind for fact in record.facts}
-    measured = evaluation is not None or bool(card.metrics)
+    has_figures = evaluation is not None or bool(card.metrics)
     several = len(card.metrics_by_source) > 1
     performance = (
-        answer("All figures with 95% intervals.", "results") if measured else leave_open("figures: none were measured")
+        answer("All figures with 95% intervals.", "results")
+        if has_figures
+        else leave_open("figures: none were measured")
     )
     tested = bool(record.openings) or (evaluation is not None and evaluation.earlier_openings is not None)
 
@@ -38,7 +40,7 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
         else leave_open("figures on images of another site"),
         "performance": performance,
         "performance-subgroups": performance
-        if not measured
+        if not has_figures
         else answer_partly("With 95% intervals; by source.", "results", to_add="figures by sex, age and origin"),
         "failures": answer("Confusion matrix, and examples by fixed rules.", "results", "examples")
         if record.examples

@@ -77,9 +77,9 @@ def build_example_context(examples: Sequence[Example], card: Card) -> dict[str, 
 def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str, Any]:
     """Return the values of one study, by the template's names."""
     prediction, thumbnail, overlay = item
-    answered = prediction.error is None and not prediction.refused
+    has_answer = prediction.error is None and not prediction.refused
     kind = "failed" if prediction.error is not None else "silent" if prediction.refused else ""
-    if answered and prediction.decision == card.primary:
+    if has_answer and prediction.decision == card.primary:
         kind = "primary"
     shown: dict[str, Any] = {
         "kind": kind,
@@ -90,9 +90,9 @@ def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str,
         "error": prediction.error,
         "reason": _format_sentence(prediction.reason),
         "thumbnail": _encode_data_url(thumbnail),
-        "overlay": _encode_data_url(overlay) if answered else None,
+        "overlay": _encode_data_url(overlay) if has_answer else None,
     }
-    if answered:
+    if has_answer:
         p = prediction.probabilities[0]
         others = zip(card.label_names[1:], prediction.probabilities[1:], strict=True)
         shown |= {

@@ -93,17 +93,17 @@ class Catalogue:
             )
         except OSError:
             return None
-        known = self._checked.get(folder)
-        if known is None or known[0] != stamp:
+        entry = self._checked.get(folder)
+        if entry is None or entry[0] != stamp:
             try:
                 card, identity = read_card(folder)
-                known = stamp, InstalledModel(identity, folder, card, builtin)
+                entry = stamp, InstalledModel(identity, folder, card, builtin)
             except BundleError as error:
                 # The text names the operator's folder, not a patient's.
                 _LOG.warning("left out: %s %s", error.thing, error.problem)
-                known = stamp, None
-            self._checked[folder] = known
-        return known[1]
+                entry = stamp, None
+            self._checked[folder] = entry
+        return entry[1]
 
 
 def list_files(model: InstalledModel) -> Mapping[str, Path]:

@@ -84,20 +84,20 @@ def enqueue(
     """
     for model in models:
         check_switched_on(session, model)
-    wanted = len(images) * len(models)
-    if not wanted:
+    requested = len(images) * len(models)
+    if not requested:
         return []
     waiting = _depth(session)
-    if waiting + wanted > store.settings.queue_limit:
+    if waiting + requested > store.settings.queue_limit:
         raise BusyError(
             "the queue",
-            f"holds {waiting} predictions; {wanted} more would exceed its limit of {store.settings.queue_limit}.",
+            f"holds {waiting} predictions; {requested} more would exceed its limit of {store.settings.queue_limit}.",
             "Send it again later.",
             retry_after=RETRY_AFTER,
             code="queue-full",
-            values={"waiting": waiting, "wanted": wanted, "limit": store.settings.queue_limit},
+            values={"waiting": waiting, "wanted": requested, "limit": store.settings.queue_limit},
         )
-    session.queue_depth = waiting + wanted
+    session.queue_depth = waiting + requested
     time = now()
     predictions = [
         StoredPrediction(id=new_id(), image=image, study=study, model=model, state="queued")
@@ -155,10 +155,10 @@ def find_requested(session: Transaction, images: Sequence[str], models: Sequence
 
 def is_switched_off(session: Transaction, model: str) -> bool:
     """Return whether a model was switched off; a transaction looks each model up once."""
-    known = session.switched_off
-    if model not in known:
-        known[model] = session.connection().execute(_ON, {"model": model}).scalar() is False
-    return known[model]
+    switched_off = session.switched_off
+    if model not in switched_off:
+        switched_off[model] = session.connection().execute(_ON, {"model": model}).scalar() is False
+    return switched_off[model]
 
 
 def has_claimable(store: Store) -> bool:
@@ -201,8 +201,8 @@ def claim(store: Store, session: Transaction, workers: Sequence[str]) -> list[Cl
 
 def renew(store: Store, session: Transaction, workers: Sequence[str]) -> None:
     """Renew the leases of these workers."""
-    held = _TABLE.c.worker.in_(workers), _TABLE.c.state == "running"
-    session.connection().execute(update(_TABLE).where(*held).values(lease=now() + store.settings.lease))
+    running = _TABLE.c.worker.in_(workers), _TABLE.c.state == "running"
+    session.connection().execute(update(_TABLE).where(*running).values(lease=now() + store.settings.lease))
 
 
 def finish(session: Transaction, finished: FinishedClaim) -> bool:

@@ -1,9 +1,9 @@
-"""The figures of a site: agreement, changes of mind, sensitivity and specificity of reads and answers.
+"""The figures of a site: agreement, changed conclusions, sensitivity and specificity of reads and answers.
 
 The functions are pure: plain rows in, a frozen result out. A study counts, not an image. Accuracy is measured against
-an entered reference standard and nothing else: a reader is no reference for a model, nor a model for a reader. Somebody
-chose which studies to verify, so the figures come with the share of verified studies, in all and by answer (partial
-verification bias: Begg & Greenes, Biometrics 1983).
+an entered reference standard and nothing else: neither is a reader the reference for a model, nor a model for a reader.
+The verified studies are a selection, so the figures come with the share of verified studies, in all and by answer
+(partial verification bias: Begg & Greenes, Biometrics 1983).
 """
 
 from __future__ import annotations
@@ -246,24 +246,24 @@ def _compute_changes(
     both = [row for row in reads if row.unaided is not None and row.aided is not None]
     changed = [row.unaided != row.aided for row in both]
     turned = [row for row in both if is_positive(row.unaided) != is_positive(row.aided)]
-    answered = [row for row in turned if answers.get(row.study) is not None]
-    towards = sum(is_positive(row.aided) == is_positive(answers[row.study]) for row in answered)
+    with_answer = [row for row in turned if answers.get(row.study) is not None]
+    towards = sum(is_positive(row.aided) == is_positive(answers[row.study]) for row in with_answer)
     verified = [row for row in turned if row.study in truth]
     better = sum(is_positive(row.aided) == truth[row.study] for row in verified)
-    known = [row for row in both if row.study in truth]
+    with_reference = [row for row in both if row.study in truth]
     return Changes(
         pairs=len(both),
         changed=_share(changed, [row.group for row in both], "set of aided reads"),
         changed_label=sum(changed),
         changed_target=len(turned),
         towards=towards,
-        away=len(answered) - towards,
+        away=len(with_answer) - towards,
         verified=len(verified),
         better=better,
         worse=len(verified) - better,
-        verified_pairs=len(known),
-        sensitivity=compare.before_and_after(known, truth, "sensitivity"),
-        specificity=compare.before_and_after(known, truth, "specificity"),
+        verified_pairs=len(with_reference),
+        sensitivity=compare.before_and_after(with_reference, truth, "sensitivity"),
+        specificity=compare.before_and_after(with_reference, truth, "specificity"),
     )
 
 
@@ -286,5 +286,5 @@ def _compute_accuracy(rows: Sequence[_Judgement], truth: Mapping[str, bool], tar
 def _share(success: Sequence[bool], groups: Sequence[str], what: str) -> Estimate:
     """Return the share of True with Wilson's interval, clustered by patient."""
     if not success:
-        return Estimate(value=None, note=f"nothing in this {what}")
+        return Estimate(value=None, note=f"the {what} is empty")
     return proportion(np.array(success, dtype=np.bool_), group_index(groups), what=what)

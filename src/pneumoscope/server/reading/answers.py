@@ -18,7 +18,7 @@ from pneumoscope.server.inference import queue
 from pneumoscope.server.reading import reads
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import StoredPrediction
+from pneumoscope.server.storage.tables import Image, StoredPrediction
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies import lookup
 
@@ -30,7 +30,7 @@ class Answer:
     row: StoredPrediction | Row[Any]
     """Its ``result`` is for `result` to show."""
     model_off: bool
-    """The model is switched off by now."""
+    """The model has been switched off since."""
     withheld: str | None
     """Why there is a result that the reader may not see; None where there is none, or it is shown."""
     result: dict[str, Any] | None
@@ -104,6 +104,16 @@ def show_heatmap(store: Store, prediction: str, reader: str) -> Heatmap:
         reads.record_display(session, [row], reader, "heatmap")
         values = np.frombuffer(row.heatmap, "<f4").reshape(row.result["heatmap_shape"])
         return Heatmap(row.result["labels"], values)
+
+
+def get_answered_image(session: Transaction, settings: Settings, prediction: str, reader: str) -> Image:
+    """Return the image that a finished prediction is about.
+
+    Raises:
+        NotFoundError, ForbiddenError, ConflictError: See `get_answer`.
+    """
+    row, _ = get_answer(session, settings, prediction, reader)
+    return session.get_one(Image, row.image)
 
 
 def get_answer(

@@ -67,7 +67,7 @@ def _describe_verification(counts: Counts, verification: Verification) -> str:
     shares = [_describe_share(kind, share) for kind, share in verification.by_answer.items() if share.studies]
     among = f" Verified by what the model said: {'; '.join(shares)}." if shares else ""
     return (
-        f"{text} The others may differ: whom to verify was decided by somebody, in view of the patient, the "
+        f"{text} The others may differ: the choice of studies to verify was made in view of the patient, the "
         "radiograph or an answer. Where positives are verified more often, sensitivity looks too high and specificity "
         f"too low (partial verification bias).{among}"
     )

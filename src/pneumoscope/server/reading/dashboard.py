@@ -127,7 +127,7 @@ def build_dashboard(
         _record_all(session, studies, chosen, user.id)
     counting = select_countable(studies, store.settings, user.id, everything_shown=scope == "all")
     counted = _count(session, counting)
-    figures, refused = None, None
+    figures, refused_share = None, None
     if chosen is not None:
         rows = read_rows(session, store.secret, chosen, counting)
         figures = compute_figures(
@@ -138,7 +138,7 @@ def build_dashboard(
             rng=np.random.default_rng(SEED),
             single_readers=user.is_admin,
         )
-        refused = compute_refused_share(session, chosen, counting)
+        refused_share = compute_refused_share(session, chosen, counting)
     return Dashboard(
         disclaimer=DISCLAIMER,
         scope=scope,
@@ -149,7 +149,7 @@ def build_dashboard(
         operating_point=None if chosen is None else operating_point(catalogue, chosen),
         models=[describe_model(catalogue, identity, number) for identity, number in answers.items()],
         operations=measure_operations(session, chosen, studies),
-        refused=refused,
+        refused=refused_share,
         figures=figures,
     )
 
@@ -212,8 +212,8 @@ def measure_operations(session: Transaction, model: str | None, studies: Studies
         own = (StoredPrediction.model == model, StoredPrediction.study.in_(numbers))
         count = select(StoredPrediction.state, func.count()).where(*own).group_by(StoredPrediction.state)
         states = dict(sorted((state, number) for state, number in session.execute(count)))
-        took = select(StoredPrediction.result["seconds"].as_float()).where(*own, StoredPrediction.state == "done")
-        newest = session.scalars(took.order_by(StoredPrediction.finished.desc()).limit(_TIMED_ANSWERS))
+        durations = select(StoredPrediction.result["seconds"].as_float()).where(*own, StoredPrediction.state == "done")
+        newest = session.scalars(durations.order_by(StoredPrediction.finished.desc()).limit(_TIMED_ANSWERS))
         seconds = [value for value in newest if value is not None]
     return Operations(
         studies=sum(days.values()),

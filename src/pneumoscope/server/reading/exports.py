@@ -114,7 +114,7 @@ def export_reads(store: Store, folder: Path) -> ReadExport:
 
     Raises:
         UsageError: The folder holds something.
-        RunError: No study has a label, a stored file is missing or altered, or a study was erased meanwhile.
+        RunError: No study has a label, a stored file is missing or altered, or a study was erased during the export.
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(str(folder), "is not empty.", "Name a new folder: an export never replaces another.")
@@ -136,7 +136,8 @@ def export_reads(store: Store, folder: Path) -> ReadExport:
         write_json(temporary / export_ledger.ABOUT, account)
         # Entered before it appears: a crash in between leaves an entry without a folder, never the reverse.
         if erased := export_ledger.register(store, number, folder, sorted(labels)):
-            raise RunError("the export", f"holds {len(erased)} studies that were erased meanwhile.", "Export again.")
+            problem = f"holds {len(erased)} studies that were erased during the export."
+            raise RunError("the export", problem, "Export again.")
         try:
             if folder.exists():
                 folder.rmdir()
@@ -224,7 +225,7 @@ def _copy(store: Store, image: Image, path: Path) -> None:
         shutil.copyfile(blobs.path_of(store.settings.files, image.id), path)
     except FileNotFoundError as error:
         raise RunError(
-            f"the image {image.id}", "has no file: it was erased meanwhile, or lost.", "Export again, or restore it."
+            f"the image {image.id}", "has no file: it was erased in between, or lost.", "Export again, or restore it."
         ) from error
 
 

@@ -80,7 +80,7 @@ class Counts(Frozen):
     unaided: int = Field(description="final unaided reads with a conclusion")
     aided: int = Field(description="final reads with a conclusion that saw this model's answer")
     answered: int = Field(description="studies read that this model answered")
-    refused: int = Field(description="studies read on which it kept silent")
+    refused: int = Field(description="studies read on which this model gave no answer")
 
 
 class VerifiedShare(Frozen):

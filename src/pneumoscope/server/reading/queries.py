@@ -108,12 +108,12 @@ def read_rows(session: Session, secret: Secret, model: str, studies: Studies) ->
     reads = session.scalars(
         select(Read).where(Read.state == "final", Read.study.in_(numbers)).order_by(Read.at, Read.version)
     )
-    shown = {prediction for prediction, *_ in answers}
+    display_numbers = {prediction for prediction, *_ in answers}
     newest: dict[str, dict[str, dict[str, Any]]] = {}
     for _, study, image, result in answers:  # of several answers of a model about one image, the newest counts
         newest.setdefault(study, {})[image] = result or {}
     return SiteRows(
-        reads=_make_read_rows(reads, groups, shown, secret),
+        reads=_make_read_rows(reads, groups, display_numbers, secret),
         answers={study: combine_decisions(results.values()) for study, results in newest.items()},
         references=_read_references(session, numbers),
     )

@@ -1,7 +1,7 @@
-"""A reader's own report, and the record of what was shown to whom.
+"""A reader's own report, and the record of the answers that each reader has seen.
 
-The rules let a read be told from an echo of the model later. Only a reader to whom no answer about the study has been
-shown can write an unaided read, and it is locked when it is final. What is shown is written down before it is shown. A
+The rules keep reads apart from echoes of the model. Only a reader who has seen no answer about the study can write an
+unaided read, and it is locked when it is final. What is shown is written down before it is shown. A
 version is never changed: a later one stands beside it. After the final report there are only addenda.
 """
 
@@ -19,6 +19,7 @@ from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Display, Event, Read, StoredPrediction
 from pneumoscope.server.storage.transaction import Transaction
+from pneumoscope.server.studies.lookup import get_study
 
 WITHHELD = "lock your own unaided read first"
 """The only reason for withholding an answer; its code is `READ_FIRST`."""
@@ -61,8 +62,8 @@ def find_progress(session: Transaction, studies: Sequence[str], reader: str) -> 
         steps[study].add((stage, state))
     unread = [study for study, of_study in steps.items() if not of_study]
     displayed = select(Display.study).where(Display.study.in_(unread), Display.reader == reader).distinct()
-    shown: dict[str, Progress] = dict.fromkeys(session.scalars(displayed) if unread else (), "shown")
-    return {study: _furthest(of_study) for study, of_study in steps.items()} | shown
+    progress: dict[str, Progress] = dict.fromkeys(session.scalars(displayed) if unread else (), "shown")
+    return {study: _furthest(of_study) for study, of_study in steps.items()} | progress
 
 
 def _furthest(steps: set[tuple[str, str]]) -> Progress:
@@ -95,6 +96,25 @@ def find_displayed(session: Transaction, study: str, reader: str) -> list[str]:
     session.write_appended()
     query = select(Display.prediction).where(Display.study == study, Display.reader == reader).distinct()
     return sorted(session.scalars(query))
+
+
+def list_versions(store: Store, study: str, reader: str) -> list[Read]:
+    """Return the versions of a reader's own report; those of others too once the own unaided read is locked.
+
+    Args:
+        store: The store.
+        study: Number of the study.
+        reader: Id of the reader.
+
+    Raises:
+        NotFoundError: There is no such study.
+    """
+    with store.read() as session:
+        get_study(session, study)
+        query = select(Read).where(Read.study == study).order_by(Read.at, Read.version)
+        if withheld_reason(session, store.settings, study, reader) is not None:
+            query = query.where(Read.reader == reader)
+        return list(session.scalars(query))
 
 
 def add_version(store: Store, session: Transaction, study: str, reader: str, sent: NewRead) -> Read:

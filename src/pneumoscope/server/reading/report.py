@@ -42,7 +42,7 @@ class SiteReport(Frozen):
     model: ModelCount
     operating_point: str | None
     models: tuple[ModelCount, ...] = Field(description="all that answered here")
-    refused: Estimate = Field(description="share of the answered images on which it kept silent")
+    refused: Estimate = Field(description="share of the answered images that the model refused")
     figures: SiteFigures
 
 
@@ -67,13 +67,13 @@ def make_report(store: Store, catalogue: Catalogue, model: str | None) -> SiteRe
             raise RunError("the report", "has nothing to report: no model has answered yet.", "Upload studies first.")
         rows = read_rows(session, store.secret, chosen, studies)
         target = find_target(catalogue, chosen, session)
-        refused = compute_refused_share(session, chosen, studies)
+        refused_share = compute_refused_share(session, chosen, studies)
     return SiteReport(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         model=describe_model(catalogue, chosen, answers.get(chosen, 0)),
         operating_point=operating_point(catalogue, chosen),
         models=tuple(describe_model(catalogue, identity, number) for identity, number in answers.items()),
-        refused=refused,
+        refused=refused_share,
         figures=compute_figures(
             rows.reads, rows.answers, rows.references, target, rng=np.random.default_rng(SEED)
         ),

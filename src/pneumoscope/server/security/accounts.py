@@ -58,7 +58,7 @@ class Accounts:
             session.execute(delete(Login).where(Login.account == account.id))
 
     def disable(self, name: str, *, disabled: bool = True) -> None:
-        """Lock an account out for good, or let it in again; its sessions and tokens end.
+        """Lock an account out, or let it in again; its sessions and tokens end.
 
         Raises:
             UsageError: There is no such account.

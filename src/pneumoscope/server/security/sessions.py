@@ -43,7 +43,7 @@ class Sessions:
             raise _login_refused()
         with self._store.write() as session:
             current = session.get(Account, account.id, with_for_update=True)
-            # The password is checked against what was read above: a change meanwhile voids the check.
+            # The password is checked against what was read above: a change in between voids the check.
             if current is None or current.password != account.password:
                 raise _login_refused()
             allowed = not current.disabled and current.locked_until <= now()

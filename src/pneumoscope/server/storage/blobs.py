@@ -81,7 +81,7 @@ def read_pixels(folder: Path, image: str, sha256: str) -> NDArray[np.float32]:
 def write_thumbnail(folder: Path, image: str, sha256: str) -> Path:
     """Draw the thumbnail of an image if there is none; return its path. It can be drawn again, so it is not synced.
 
-    The caller makes sure that the image was not erased meanwhile.
+    The caller makes sure that the image has not been erased since.
 
     Raises:
         ImageError: The pixels are gone, or not those that were stored.

@@ -148,10 +148,10 @@ def open_store(settings: Settings) -> Store:
     try:
         migrate(engine)
     except SQLAlchemyError as error:
-        shown = engine.url.render_as_string(hide_password=True)
+        address = engine.url.render_as_string(hide_password=True)
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         raise RunError(
-            argument("database", shown), f"can't be used: {reason}.", "Start it, or name another."
+            argument("database", address), f"can't be used: {reason}.", "Start it, or name another."
         ) from error
     store = Store(engine, secret, settings)
     _check_same_store(store)

@@ -53,7 +53,7 @@ class ClearedExports:
 
 
 def register(store: Store, export: str, folder: Path, studies: Sequence[str]) -> set[str]:
-    """Enter an export into the ledger before its folder appears; return its studies that were erased meanwhile.
+    """Enter an export into the ledger before its folder appears; return its studies that were erased during the export.
 
     Where there are any, nothing is entered, since the folder may not hold them.
     """
@@ -145,12 +145,16 @@ def remove_from_folder(folder: Path, export: str, studies: set[str]) -> None:
 def list_exports(session: Session) -> list[ExportRecord]:
     """Return all exports of the ledger, the oldest first."""
     counts = select(ExportedStudy.export, ExportedStudy.erased, func.count())
-    held: dict[str, dict[bool, int]] = {}
+    states: dict[str, dict[bool, int]] = {}
     for export, erased, count in session.execute(counts.group_by(ExportedStudy.export, ExportedStudy.erased)):
-        held.setdefault(export, {})[bool(erased)] = count
+        states.setdefault(export, {})[bool(erased)] = count
     return [
         ExportRecord(
-            row.id, Path(row.folder), row.made, held.get(row.id, {}).get(False, 0), held.get(row.id, {}).get(True, 0)
+            row.id,
+            Path(row.folder),
+            row.made,
+            states.get(row.id, {}).get(False, 0),
+            states.get(row.id, {}).get(True, 0),
         )
         for row in session.scalars(select(Export).order_by(Export.made, Export.id))
     ]

@@ -1,9 +1,9 @@
 """Many changes, one commit: while one commit is synced to the disk, the next changes gather and share the next commit.
 
-A commit is durable only when the disk has said so, which takes longer than the change itself, and SQLite has one writer
-at a time. One thread therefore makes all frequent changes of a server, as many as wait in one transaction, and tells
-the callers only after the commit. Where one of the changes fails, all of them are undone and made again one by one, so
-that each gets the outcome that it would have had by itself.
+A commit is durable only when the disk has confirmed it, which takes longer than the change itself, and SQLite has one
+writer at a time. One thread therefore makes all frequent changes of a server, as many as wait in one transaction, and
+tells the callers only after the commit. Where one of the changes fails, all of them are undone and made again one by
+one, so that each gets the outcome that it would have had by itself.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Backups: a copy of a server's data, taken while the server runs, in a folder that a server can be started on.
 
 First the database is copied as it is at one moment, then the files that its rows name, each checked against its hash.
-What is stored later is not in the copy, and what is erased meanwhile is removed from it. The secret is not in it
-either: a backup and the key to the names in it belong in two places.
+What is stored later is not in the copy, and what is erased during the backup is removed from it. The secret is not in
+it either: a backup and the key to the names in it belong in two places.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def back_up(store: Store, folder: Path) -> int:
 
 
 def _copy_pixels(store: Store, folder: Path, image: str, sha256: str) -> bool:
-    """Copy the pixels of an image; False where it was erased meanwhile. Thumbnails are drawn again when needed."""
+    """Copy the pixels of an image, not its thumbnail; return False where it was erased during the backup."""
     try:
         content = blobs.path_of(store.settings.files, image).read_bytes()
     except FileNotFoundError as error:

@@ -122,7 +122,7 @@ def thumbnail_path(store: Store, image: str) -> Path:
         raise NotFoundError("image")
     path = blobs.write_thumbnail(folder, image, row.sha256)
     with store.read() as session:
-        if session.get(Image, image) is None:  # erased meanwhile: no picture may outlive that
+        if session.get(Image, image) is None:  # erased in between: no picture may outlive that
             blobs.delete(folder, image)
             raise NotFoundError("image")
     return path

@@ -21,7 +21,7 @@ WHO = "retention"
 DAY = 24 * 3600.0
 _EVERY = 3600.0
 _AT_ONCE = 100
-"""Studies that are erased in one transaction: uploads wait meanwhile."""
+"""Studies that are erased in one transaction: uploads wait while it runs."""
 
 
 class Retention:

@@ -3,7 +3,7 @@
 The server speaks HTTP and knows the database, all under one lock of Python's; the work on the pixels is done here, on
 the other cores. A decoder gets the bytes of a file and a number. It decodes, writes the pixels to the disk under that
 number, synced, and sends back what is known of the file: pixels never travel back. Where the sender waits for answers
-of models, the decoder runs them on the pixels at hand while the disk is busy, so that no worker need read them again.
+of models, the decoder runs them on the decoded pixels while the disk is busy, so that no worker need read them again.
 It knows no database and no key. A decoder that dies is replaced, and its file tried once more, without models; a file
 that ends a second decoder, or takes minutes, is refused.
 """
@@ -70,9 +70,9 @@ class Decoder:
         if not models:
             blobs.write_pixels(self._files, image, png)
             return decoded
-        written = self._disk.submit(blobs.write_pixels, self._files, image, png)
+        write = self._disk.submit(blobs.write_pixels, self._files, image, png)
         answers = {model: self._runner.predict(model, lambda: to_pixels(samples), image) for model in models}
-        written.result()
+        write.result()
         return replace(decoded, answers=answers)
 
 
@@ -94,8 +94,8 @@ class DecoderProcess:
 
     def decode(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> DecodedUpload:
         """Decode a file and store its pixels; see `Decoder.decode`."""
-        for asked in (models, ()):  # it may have died of something else than the file, such as a lack of memory
-            outcome = self._exchange(data, name, image, asked)
+        for model_names in (models, ()):  # it may have died of something else than the file, such as a lack of memory
+            outcome = self._exchange(data, name, image, model_names)
             if isinstance(outcome, BaseException):
                 raise outcome
             if outcome is not None:

@@ -53,9 +53,9 @@ class UploadRows:
             BusyError: The queue is full.
             ConflictError: A model is switched off.
         """
-        stored = self.session.connection().execute(_BY_SOURCE, {"sources": [file.source for file in files]})
+        earlier = self.session.connection().execute(_BY_SOURCE, {"sources": [file.source for file in files]})
         images = self.session.images
-        images |= {source: (image, study) for source, image, study in stored}
+        images |= {source: (image, study) for source, image, study in earlier}
         rows: list[tuple[str, str, bool] | ImageError] = []
         for file in files:
             duplicate = file.source in images
@@ -86,12 +86,12 @@ class UploadRows:
         """
         answers = {file.image: file.decoded.answers for file in files}
         older = sorted(set(study_of) - set(answers))  # images that were here already
-        asked = queue.find_requested(self.session, older, self.models) if older and self.models else set()
+        requested = queue.find_requested(self.session, older, self.models) if older and self.models else set()
         predictions: dict[str, list[StoredPrediction]] = {image: [] for image in study_of}
         for model in self.models:
-            wanted = [(study, image) for image, study in study_of.items() if (image, model) not in asked]
-            ready = {image: answers[image][model] for _, image in wanted if model in answers.get(image, ())}
-            waiting = [(study, image) for study, image in wanted if image not in ready]
+            missing = [(study, image) for image, study in study_of.items() if (image, model) not in requested]
+            ready = {image: answers[image][model] for _, image in missing if model in answers.get(image, ())}
+            waiting = [(study, image) for study, image in missing if image not in ready]
             for row in queue.enqueue(self.store, self.session, waiting, [model], self.account):
                 predictions[row.image].append(row)
             for image, result in ready.items():

@@ -170,9 +170,9 @@ class UploadService:
             RefusalError: As for `stage` and `PendingUpload.write_rows`.
         """
         with self.stage(files, models) as pending:
-            stored = self._store.commit(lambda session: pending.write_rows(session, account), exclusive=True)
-            pending.confirm(stored)
-        return stored.outcomes
+            stored_upload = self._store.commit(lambda session: pending.write_rows(session, account), exclusive=True)
+            pending.confirm(stored_upload)
+        return stored_upload.outcomes
 
 
 def _outcome_of(file: str, added: AddedImage | ImageError) -> FileOutcome:

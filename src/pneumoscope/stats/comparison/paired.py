@@ -25,7 +25,7 @@ from pneumoscope.stats import auroc_interval, intervals, kernels, metrics
 from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
 from pneumoscope.stats.comparison.paired_tests import TestResult, delong, draw_swaps, mcnemar, swap_areas, swap_means
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, too_few
+from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 from pneumoscope.stats.metric_registry import PairedArea, PairedMean, mean_over
 from pneumoscope.stats.metric_table import COMPARED, compared_metric
@@ -218,7 +218,7 @@ def check_estimable(truth: Ints, group: Ints, metric: str) -> tuple[bool, str]:
     fewest = min(len(np.unique(group[part])) for part in needed)
     if not fewest:
         return True, "needs images both of the first class and of others" if area else "no such images"
-    return False, too_few(fewest) if fewest < FEWEST_GROUPS else ""
+    return False, describe_too_few(fewest) if fewest < FEWEST_GROUPS else ""
 
 
 def _pair(a: Scores, b: Scores, images: _Images, metric: str) -> Paired:

@@ -13,14 +13,14 @@ from pneumoscope.server.reading.dashboard import Scope, build_dashboard
 from pneumoscope.server.reading.queries import Period
 
 
-def routes() -> APIRouter:
-    """Return the endpoint."""
+def create_router() -> APIRouter:
+    """Return the router of this endpoint."""
     router = APIRouter(prefix="/api", tags=["dashboard"])
-    router.get("/dashboard")(show)
+    router.get("/dashboard")(show_dashboard)
     return router
 
 
-def show(
+def show_dashboard(
     context: AppContext,
     user: CurrentUser,
     model: Annotated[str | None, Query(max_length=64, description="default: the one with the most answers")] = None,
@@ -28,7 +28,7 @@ def show(
     last: Annotated[date | None, Query(alias="to", description="last day (UTC) of receipt")] = None,
     scope: Annotated[Scope, Query(description="all: for admins; counts as having been shown the answers")] = "own",
 ) -> DashboardOut:
-    """Show what reads, answers and references come to, of the studies whose answers the asker may know."""
+    """Show figures of reads, answers and references, over the studies whose answers this account may know."""
     period = make_period(first, last)
     with context.store.write() if scope == "all" else context.store.read() as session:
         dashboard = build_dashboard(context.store, session, context.catalogue, user, model, period, scope)

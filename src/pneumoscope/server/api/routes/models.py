@@ -7,36 +7,33 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
-from sqlalchemy import select
 
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
-from pneumoscope.server.api.schemas.common import AnsweredOut, ModelDetail, ModelOut, SwitchIn, SwitchOut, when
+from pneumoscope.server.api.schemas.common import AnsweredOut, ModelDetail, ModelOut, SwitchIn, SwitchOut, as_time
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import (
-    SHORT,
     InstalledModel,
     list_files,
     read_audit_status,
     read_evidence,
 )
-from pneumoscope.server.reading import reads
-from pneumoscope.server.storage.database import now
-from pneumoscope.server.storage.tables import Display, StoredPrediction, Study, Switch
+from pneumoscope.server.inference.switches import list_switches, set_switch
+from pneumoscope.server.reading.recall import find_identity, list_answers
 
 _FIRST: Mapping[str, tuple[str, ...]] = {"failed": ("failed its audit",), "unreadable": ("its evidence was altered",)}
 """What an audit's verdict puts before a model's stamps."""
 
 
-def routes() -> APIRouter:
-    """Return the endpoints."""
+def create_router() -> APIRouter:
+    """Return the router of these endpoints."""
     router = APIRouter(prefix="/api/models", tags=["models"])
     router.get("")(list_models)
     router.get("/{model}")(get_model)
     router.get("/{model}/files/{name:path}", response_class=FileResponse)(get_file)
-    router.post("/{model}/switch")(switch)
-    router.get("/{model}/answered")(answered)
+    router.post("/{model}/switch")(switch_model)
+    router.get("/{model}/answered")(list_answered)
     return router
 
 
@@ -46,10 +43,9 @@ def list_models(context: AppContext, user: CurrentUser) -> list[ModelOut]:
 
 
 def get_model(context: AppContext, user: CurrentUser, model: Id) -> ModelDetail:
-    """Show a model's card and what became known of it."""
+    """Show a model's card, its evidence, its files and the changes of its switch."""
     entry = context.catalogue.get(model)
-    with context.store.read() as session:
-        switches = session.scalars(select(Switch).where(Switch.model == entry.identity).order_by(Switch.id)).all()
+    switches = list_switches(context.store, entry.identity)
     out = _model_out(context, entry)
     facts = [] if out.audit == "unreadable" else read_evidence(entry)
     return ModelDetail(
@@ -57,7 +53,7 @@ def get_model(context: AppContext, user: CurrentUser, model: Id) -> ModelDetail:
         card=entry.card.model_dump(mode="json"),
         evidence=[fact.model_dump(mode="json") for fact in facts],
         files=list(list_files(entry)),
-        switches=[SwitchOut(on=row.on, reason=row.reason, by=row.by, at=when(row.at)) for row in switches],
+        switches=[SwitchOut(on=row.on, reason=row.reason, by=row.by, at=as_time(row.at)) for row in switches],
     )
 
 
@@ -70,65 +66,34 @@ def get_file(context: AppContext, user: CurrentUser, model: Id, name: str) -> Fi
     return FileResponse(path, filename=path.name)
 
 
-def switch(context: AppContext, user: CurrentAdmin, model: Id, sent: SwitchIn) -> SwitchOut:
-    """Switch a model off for good or until it is switched on again: it answers nothing more, not even what waits."""
-    row = Switch(model=_identity(context, model), on=sent.on, reason=sent.reason, by=user.id, at=now())
-    with context.store.write() as session:
-        session.add(row)
-    return SwitchOut(on=row.on, reason=row.reason, by=row.by, at=when(row.at))
+def switch_model(context: AppContext, user: CurrentAdmin, model: Id, sent: SwitchIn) -> SwitchOut:
+    """Switch a model off or on. A model that is off answers nothing, not even what was asked before."""
+    identity = find_identity(context.store, context.catalogue, model)
+    row = set_switch(context.store, identity, on=sent.on, reason=sent.reason, account=user.id)
+    return SwitchOut(on=row.on, reason=row.reason, by=row.by, at=as_time(row.at))
 
 
-def answered(
+def list_answered(
     context: AppContext,
     user: CurrentAdmin,
     model: Id,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     offset: Annotated[int, Query(ge=0, le=2**31)] = 0,
 ) -> list[AnsweredOut]:
-    """List everyone whom a model has answered, and who saw it, newest first: for a recall. This shows answers too."""
-    identity = _identity(context, model)
-    with context.store.write() as session:
-        rows = session.execute(
-            select(StoredPrediction, Study.patient)
-            .join(Study, Study.id == StoredPrediction.study)
-            .where(StoredPrediction.model == identity, StoredPrediction.state == "done")
-            .order_by(StoredPrediction.finished.desc(), StoredPrediction.id)
-            .limit(limit)
-            .offset(offset)
-        ).all()
-        seen: dict[str, set[str]] = {}
-        numbers = [prediction.id for prediction, _ in rows]
-        for display in session.scalars(select(Display).where(Display.prediction.in_(numbers))):
-            seen.setdefault(display.prediction, set()).add(display.reader)
-        reads.record_display(session, [prediction for prediction, _ in rows], user.id, "list")
+    """List the answers of a model for a recall, newest first: the patients, and the readers who saw each answer."""
+    identity = find_identity(context.store, context.catalogue, model)
+    answers = list_answers(context.store, identity, user.id, limit=limit, offset=offset)
     return [
         AnsweredOut(
-            study=prediction.study,
-            patient=patient,
-            prediction=prediction.id,
-            finished=None if prediction.finished is None else when(prediction.finished),
-            decision=(prediction.result or {}).get("decision"),
-            shown_to=sorted(seen.get(prediction.id, ())),
+            study=answer.prediction.study,
+            patient=answer.patient,
+            prediction=answer.prediction.id,
+            finished=None if answer.prediction.finished is None else as_time(answer.prediction.finished),
+            decision=(answer.prediction.result or {}).get("decision"),
+            shown_to=list(answer.readers),
         )
-        for prediction, patient in rows
+        for answer in answers
     ]
-
-
-def _identity(context: Context, model: str) -> str:
-    """Return the identity of a model that is here, or was when it answered: a recall must reach both."""
-    try:
-        return context.catalogue.get(model).identity
-    except NotFoundError:
-        with context.store.read() as session:
-            query = (
-                select(StoredPrediction.model)
-                .where(StoredPrediction.model.startswith(model, autoescape=True))
-                .distinct()
-            )
-            found = session.scalars(query).all() if len(model) >= SHORT else []
-        if len(found) != 1:
-            raise
-        return found[0]
 
 
 def _model_out(context: Context, entry: InstalledModel) -> ModelOut:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import anyio.to_thread
 import numpy as np
 from fastapi import APIRouter
-from sqlalchemy import select
 
 from pneumoscope.core.labels import check_label
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
-from pneumoscope.server.api.schemas.common import HeatmapOut, when
+from pneumoscope.server.api.schemas.common import HeatmapOut, as_time
 from pneumoscope.server.api.schemas.reads import (
     PosteriorOut,
     PriorIn,
@@ -21,34 +20,31 @@ from pneumoscope.server.api.schemas.reads import (
     WhatIfIn,
     WhatIfOut,
 )
-from pneumoscope.server.errors import ForbiddenError
 from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import read_audit_status
 from pneumoscope.server.inference.occlusion import BrushStroke, Occlusion
 from pneumoscope.server.inference.posterior import update_probability
-from pneumoscope.server.reading import reads
-from pneumoscope.server.reading.answers import get_answer
+from pneumoscope.server.reading import reads, references
+from pneumoscope.server.reading.answers import get_answer, get_answered_image
 from pneumoscope.server.security.principal import Principal
-from pneumoscope.server.storage.crypto import new_id
-from pneumoscope.server.storage.database import now
-from pneumoscope.server.storage.tables import Image, Read, Reference
+from pneumoscope.server.storage.tables import Read, Reference
 from pneumoscope.server.studies.lookup import get_study
 
 
-def routes() -> APIRouter:
-    """Return the endpoints."""
+def create_router() -> APIRouter:
+    """Return the router of these endpoints."""
     router = APIRouter(prefix="/api", tags=["reads"])
     router.post("/studies/{study}/reads", status_code=201)(add_read)
     router.get("/studies/{study}/reads")(list_reads)
     router.post("/studies/{study}/references", status_code=201)(add_reference)
     router.get("/studies/{study}/references")(list_references)
     router.post("/predictions/{prediction}/posterior")(update_prior)
-    router.post("/predictions/{prediction}/what-if")(what_if)
+    router.post("/predictions/{prediction}/what-if")(ask_what_if)
     return router
 
 
 def add_read(context: AppContext, user: CurrentUser, study: Id, sent: ReadIn) -> ReadOut:
-    """Add a version of one's own report: first unaided, then with the models' answers."""
+    """Add a version of your own report: first unaided, then with the models' answers."""
     for label in [*sent.likelihoods, *([sent.conclusion] if sent.conclusion else [])]:
         check_label(label, "the read")
     with context.store.write() as session:
@@ -58,46 +54,25 @@ def add_read(context: AppContext, user: CurrentUser, study: Id, sent: ReadIn) ->
 
 
 def list_reads(context: AppContext, user: CurrentUser, study: Id) -> list[ReadOut]:
-    """Show the versions of one's own report; those of others once one's own unaided read is locked."""
-    with context.store.read() as session:
-        get_study(session, study)
-        query = select(Read).where(Read.study == study).order_by(Read.at, Read.version)
-        if reads.withheld_reason(session, context.settings, study, user.id) is not None:
-            query = query.where(Read.reader == user.id)
-        return [_read_out(row) for row in session.scalars(query)]
+    """Show the versions of your own report, and those of others once your own unaided read is locked."""
+    return [_read_out(row) for row in reads.list_versions(context.store, study, user.id)]
 
 
 def add_reference(context: AppContext, user: CurrentUser, study: Id, sent: ReferenceIn) -> ReferenceOut:
     """Enter what a test other than the radiograph found. A correction is entered beside it."""
-    check_label(sent.label, "the reference result")
-    number = new_id()
-    row = Reference(
-        id=number,
-        study=study,
-        standard=sent.standard,
-        label=sent.label,
-        sealed=context.store.secret.seal({"date": sent.date.isoformat()}, number),
-        by=user.id,
-        at=now(),
-    )
-    with context.store.write() as session:
-        get_study(session, study)
-        session.add(row)
+    entered = references.NewReference(sent.standard, sent.label, sent.date)
+    row = references.add_reference(context.store, study, entered, user.id)
     return _reference_out(context, row, dates=user.sees_names)
 
 
 def list_references(context: AppContext, user: CurrentUser, study: Id) -> list[ReferenceOut]:
-    """Show the reference results, once one's own unaided read is locked."""
-    with context.store.read() as session:
-        get_study(session, study)
-        if why := reads.withheld_reason(session, context.settings, study, user.id):
-            raise ForbiddenError("the reference results", f"are withheld: {why}.", code="withheld")
-        rows = session.scalars(select(Reference).where(Reference.study == study).order_by(Reference.at)).all()
+    """Show the reference results, once your own unaided read is locked."""
+    rows = references.list_references(context.store, study, user.id)
     return [_reference_out(context, row, dates=user.sees_names) for row in rows]
 
 
 def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: PriorIn) -> PosteriorOut:
-    """Say what an answer makes of one's own pre-test probability; nothing is stored but that it was shown."""
+    """Compute what an answer makes of your own pre-test probability. Only the fact that it was shown is stored."""
     with context.store.write() as session:
         row, result = get_answer(session, context.settings, prediction, user.id)
         model = context.catalogue.get(row.model)
@@ -106,18 +81,18 @@ def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: P
     return PosteriorOut(prior=sent.probability, source=sent.source, **updated)
 
 
-async def what_if(context: AppContext, user: CurrentUser, prediction: Id, sent: WhatIfIn) -> WhatIfOut:
-    """Ask the model again with a part of the image covered; nothing is stored but that it was shown."""
+async def ask_what_if(context: AppContext, user: CurrentUser, prediction: Id, sent: WhatIfIn) -> WhatIfOut:
+    """Ask the model again with a part of the image covered. Only the fact that it was shown is stored."""
     return await anyio.to_thread.run_sync(_what_if, context, user, prediction, sent, limiter=context.occlusion_limiter)
 
 
 def _what_if(context: Context, user: Principal, prediction: str, sent: WhatIfIn) -> WhatIfOut:
     with context.store.read() as session:
         row, result = get_answer(session, context.settings, prediction, user.id)
-        image = session.get_one(Image, row.image)
+        image = get_answered_image(session, context.settings, prediction, user.id)
     strokes = [BrushStroke(stroke.radius, stroke.points) for stroke in sent.strokes]
     answer = context.workers.occlude(Occlusion(image.id, image.sha256, row.model, strokes, sent.mode))
-    with context.store.write() as session:  # it may have been switched off or erased meanwhile
+    with context.store.write() as session:  # it may have been switched off or erased by now
         row, _ = get_answer(session, context.settings, prediction, user.id)
         reads.record_display(session, [row], user.id, "what-if")
     return _what_if_out(row.id, sent.mode, result["probabilities"], answer)
@@ -149,16 +124,15 @@ def _read_out(row: Read) -> ReadOut:
     return ReadOut.model_validate(
         {
             "id": row.id, "reader": row.reader, "version": row.version, "stage": row.stage, "state": row.state,
-            "displayed": row.displayed, "at": when(row.at), **row.content,
+            "displayed": row.displayed, "at": as_time(row.at), **row.content,
         }
     )  # fmt: skip
 
 
 def _reference_out(context: Context, row: Reference, *, dates: bool) -> ReferenceOut:
-    opened = context.store.secret.unseal(row.sealed, row.id) if dates else {}
     return ReferenceOut.model_validate(
         {
-            "id": row.id, "standard": row.standard, "label": row.label, "by": row.by, "at": when(row.at),
-            "date": opened.get("date"),
+            "id": row.id, "standard": row.standard, "label": row.label, "by": row.by, "at": as_time(row.at),
+            "date": references.read_date(context.store, row) if dates else None,
         }
     )  # fmt: skip

@@ -25,7 +25,7 @@ from pneumoscope.server.api.schemas.common import (
     State,
     StudyOut,
     StudyPage,
-    when,
+    as_time,
 )
 from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.reading.answers import Answer, show_heatmap, show_prediction, show_study
@@ -38,19 +38,19 @@ from pneumoscope.server.studies.predictions import request_predictions
 Id = Annotated[str, Path(pattern="^[0-9a-z]{1,64}$")]
 
 
-def routes() -> APIRouter:
-    """Return the endpoints."""
+def create_router() -> APIRouter:
+    """Return the router of these endpoints."""
     router = APIRouter(prefix="/api", tags=["studies"])
     router.get("/studies")(list_studies)
     router.get("/studies/{study}")(get_study)
     router.delete("/studies/{study}")(erase_study)
-    router.get("/studies/{study}/identity")(identity)
-    router.post("/studies/{study}/predictions", status_code=202)(ask)
-    router.get("/studies/{study}/predictions")(answers)
-    router.get("/predictions/{prediction}")(answer)
-    router.get("/predictions/{prediction}/heatmap")(heatmap)
-    router.get("/images/{image}/pixels", response_class=FileResponse)(pixels)
-    router.get("/images/{image}/thumbnail", response_class=FileResponse)(thumbnail)
+    router.get("/studies/{study}/identity")(show_identity)
+    router.post("/studies/{study}/predictions", status_code=202)(ask_models)
+    router.get("/studies/{study}/predictions")(list_answers)
+    router.get("/predictions/{prediction}")(get_answer)
+    router.get("/predictions/{prediction}/heatmap")(get_heatmap)
+    router.get("/images/{image}/pixels", response_class=FileResponse)(get_pixels)
+    router.get("/images/{image}/thumbnail", response_class=FileResponse)(get_thumbnail)
     router.delete("/patients/{patient}")(erase_patient)
     router.post("/patients/find")(find_patient)
     return router
@@ -68,22 +68,22 @@ def list_studies(
     after: Annotated[str | None, Query(max_length=200, description="the last page's `next`")] = None,
 ) -> StudyPage:
     """List studies, the newest first."""
-    wanted = lookup.StudyFilter(
+    study_filter = lookup.StudyFilter(
         patient=patient,
         model=None if model is None else context.catalogue.get(model).identity,
         state=state,
-        received_from=None if received_from is None else _seconds(received_from),
-        received_to=None if received_to is None else _seconds(received_to),
+        received_from=None if received_from is None else _to_seconds(received_from),
+        received_to=None if received_to is None else _to_seconds(received_to),
     )
     with context.store.read() as session:
-        page = lookup.list_page(session, wanted, limit + 1, None if after is None else _decoded(after))
+        page = lookup.list_page(session, study_filter, limit + 1, None if after is None else _decode_cursor(after))
         more, page = len(page) > limit, page[:limit]
         numbers = [study.id for study in page]
         images = lookup.images_of(session, numbers)
         predictions = lookup.predictions_of(session, numbers)
         own = find_progress(session, numbers, user.id)
-    shown = [_study_out(study, images[study.id], predictions[study.id], own[study.id]) for study in page]
-    return StudyPage(studies=shown, next=_encoded(page[-1]) if more else None)
+    studies = [_study_out(study, images[study.id], predictions[study.id], own[study.id]) for study in page]
+    return StudyPage(studies=studies, next=_encode_cursor(page[-1]) if more else None)
 
 
 def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
@@ -112,47 +112,47 @@ def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -
     return {"patient": patients.find_pseudonym(context.store, sent.issuer, sent.patient_id)}
 
 
-def identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
-    """Show who was examined, and when; for accounts that may see names."""
+def show_identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
+    """Show who was examined and when, to accounts that may see names."""
     check_sees_names(user)
     unsealed = patients.identity_of(context.store, study)
     return IdentityOut(patient=unsealed.patient, examination=unsealed.examination)
 
 
-def ask(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[PredictionState]:
+def ask_models(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[PredictionState]:
     """Ask one or several models about all images of a study. Asking again adds answers and replaces none."""
     models = [context.catalogue.get(name).identity for name in sent.models]
     return [_state_out(row) for row in request_predictions(context.store, study, models, user.id)]
 
 
-async def answers(request: Request, context: AppContext, user: CurrentUser, study: Id) -> list[PredictionOut]:
-    """Show the answers about a study; that they are shown is recorded first."""
-    shown = await commit_audited(
+async def list_answers(request: Request, context: AppContext, user: CurrentUser, study: Id) -> list[PredictionOut]:
+    """Show the answers about a study, after the display was recorded."""
+    answers = await commit_audited(
         request, context, lambda session: show_study(session, context.settings, study, user.id)
     )
-    return [prediction_out(answer) for answer in shown]
+    return [prediction_out(answer) for answer in answers]
 
 
-async def answer(request: Request, context: AppContext, user: CurrentUser, prediction: Id) -> PredictionOut:
-    """Show one answer; that it is shown is recorded first."""
-    shown = await commit_audited(
+async def get_answer(request: Request, context: AppContext, user: CurrentUser, prediction: Id) -> PredictionOut:
+    """Show one answer, after the display was recorded."""
+    answer = await commit_audited(
         request, context, lambda session: show_prediction(session, context.settings, prediction, user.id)
     )
-    return prediction_out(shown)
+    return prediction_out(answer)
 
 
-def heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> HeatmapOut:
-    """Show where a model looked; that it is shown is recorded first."""
-    shown = show_heatmap(context.store, prediction, user.id)
-    return HeatmapOut.of(shown.labels, shown.values)
+def get_heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> HeatmapOut:
+    """Show where a model looked, after the display was recorded."""
+    heatmap = show_heatmap(context.store, prediction, user.id)
+    return HeatmapOut.of(heatmap.labels, heatmap.values)
 
 
-def pixels(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
+def get_pixels(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
     """Return the stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head."""
     return FileResponse(lookup.pixels_path(context.store, image), media_type="image/png")
 
 
-def thumbnail(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
+def get_thumbnail(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
     """Return a small picture for lists, drawn when it is first asked for."""
     return FileResponse(lookup.thumbnail_path(context.store, image), media_type="image/png")
 
@@ -163,8 +163,8 @@ def prediction_out(answer: Answer) -> PredictionOut:
     return PredictionOut(
         **_state_out(row).model_dump(),
         study=row.study,
-        asked=when(row.asked),
-        finished=None if row.finished is None else when(row.finished),
+        asked=as_time(row.asked),
+        finished=None if row.finished is None else as_time(row.finished),
         model_off=answer.model_off,
         withheld=answer.withheld,
         withheld_code=None if answer.withheld is None else READ_FIRST,
@@ -176,7 +176,7 @@ def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Row[
     return StudyOut(
         id=study.id,
         patient=study.patient,
-        received=when(study.received),
+        received=as_time(study.received),
         images=[
             ImageOut(id=i.id, format=i.format, bits=i.bits, width=i.width, height=i.height, facts=i.facts)
             for i in images
@@ -192,17 +192,17 @@ def _state_out(row: StoredPrediction | Row[Any]) -> PredictionState:
     )
 
 
-def _seconds(moment: datetime) -> float:
+def _to_seconds(moment: datetime) -> float:
     if moment.tzinfo is None:
         raise InvalidRequestError("a time", "has no zone.", "Write it as 2025-01-31T12:00:00Z.")
     return moment.timestamp()
 
 
-def _encoded(study: Study) -> str:
+def _encode_cursor(study: Study) -> str:
     return base64.urlsafe_b64encode(f"{study.received!r} {study.id}".encode()).decode()
 
 
-def _decoded(cursor: str) -> tuple[float, str]:
+def _decode_cursor(cursor: str) -> tuple[float, str]:
     try:
         received, study = base64.urlsafe_b64decode(cursor.encode()).decode().split(" ")
         return float(received), study

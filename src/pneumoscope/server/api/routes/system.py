@@ -15,38 +15,38 @@ from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmi
 from pneumoscope.server.api.metrics import CONTENT_TYPE
 from pneumoscope.server.api.middleware import cookie_name
 from pneumoscope.server.api.routes.studies import Id
-from pneumoscope.server.api.schemas.common import AboutOut, AccessOut, Credentials, Me, TokenIn, TokenOut, when
+from pneumoscope.server.api.schemas.common import AboutOut, AccessOut, Credentials, Me, TokenIn, TokenOut, as_time
 from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.security import audit_log as log
 from pneumoscope.server.security.permissions import check_may_create_token
 from pneumoscope.server.security.principal import Principal
 
 
-def routes() -> APIRouter:
-    """Return the endpoints."""
+def create_router() -> APIRouter:
+    """Return the router of these endpoints."""
     router = APIRouter(tags=["server"])
-    router.get("/healthz")(health)
-    router.get("/metrics", response_class=Response)(metrics)
+    router.get("/healthz")(check_health)
+    router.get("/metrics", response_class=Response)(export_metrics)
     router.get("/api/about")(about_server)
     router.post("/api/login")(login)
     router.post("/api/logout", status_code=204)(logout)
-    router.get("/api/me")(me)
-    router.post("/api/me/tokens", status_code=201)(new_token)
+    router.get("/api/me")(show_account)
+    router.post("/api/me/tokens", status_code=201)(create_token)
     router.get("/api/me/tokens")(list_tokens)
     router.delete("/api/me/tokens/{token}", status_code=204)(revoke_token)
-    router.get("/api/audit")(audit_log)
+    router.get("/api/audit")(list_audit_entries)
     router.get("/api/events", response_class=StreamingResponse)(watch)
     return router
 
 
-def health(context: AppContext) -> dict[str, str]:
-    """Say whether the server and its database answer; nothing else, since this needs no login."""
+def check_health(context: AppContext) -> dict[str, str]:
+    """Tell whether the server and its database answer, and nothing else, since this needs no login."""
     with context.store.read() as session:
         session.execute(text("SELECT 1"))
     return {"status": "ok"}
 
 
-def metrics(context: AppContext, user: CurrentAdmin) -> Response:
+def export_metrics(context: AppContext, user: CurrentAdmin) -> Response:
     """Return figures for Prometheus; for admins (give Prometheus a token of an admin)."""
     return Response(context.metrics.text(), media_type=CONTENT_TYPE)
 
@@ -95,22 +95,24 @@ def logout(request: Request, response: Response, context: AppContext, user: Curr
     response.delete_cookie(name, path="/", secure=context.settings.encrypted, httponly=True, samesite="strict")
 
 
-def me(context: AppContext, user: CurrentUser) -> Me:
-    """Show the account that asks."""
+def show_account(context: AppContext, user: CurrentUser) -> Me:
+    """Show the account of this request."""
     return _me(context, user)
 
 
-def new_token(request: Request, context: AppContext, user: CurrentUser, sent: TokenIn) -> TokenOut:
+def create_token(request: Request, context: AppContext, user: CurrentUser, sent: TokenIn) -> TokenOut:
     """Create a token for a program, with this account's rights. A token can't create tokens."""
     check_may_create_token(user)
     row, token = context.tokens.create(user.id, sent.label)
     set_audit_subject(request, row.id)
-    return TokenOut(id=row.id, label=row.label, created=when(row.created), token=token)
+    return TokenOut(id=row.id, label=row.label, created=as_time(row.created), token=token)
 
 
 def list_tokens(context: AppContext, user: CurrentUser) -> list[TokenOut]:
     """List the tokens of this account."""
-    return [TokenOut(id=row.id, label=row.label, created=when(row.created)) for row in context.tokens.list_of(user.id)]
+    return [
+        TokenOut(id=row.id, label=row.label, created=as_time(row.created)) for row in context.tokens.list_of(user.id)
+    ]
 
 
 def revoke_token(context: AppContext, user: CurrentUser, token: Id) -> None:
@@ -118,7 +120,7 @@ def revoke_token(context: AppContext, user: CurrentUser, token: Id) -> None:
     context.tokens.revoke(user.id, token)
 
 
-def audit_log(
+def list_audit_entries(
     context: AppContext,
     user: CurrentAdmin,
     subject: Annotated[str | None, Query(max_length=64)] = None,
@@ -126,11 +128,11 @@ def audit_log(
     before: Annotated[int | None, Query(ge=1, le=2**62, description="id of the last page's last line")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> list[AccessOut]:
-    """Show who did what, the newest entries first."""
+    """Show the audit log, the newest entries first."""
     entries = log.list_entries(context.store, subject=subject, account=account, before=before, limit=limit)
     return [
         AccessOut(
-            id=row.id, at=when(row.at), who=row.who, address=row.address, action=row.action,
+            id=row.id, at=as_time(row.at), who=row.who, address=row.address, action=row.action,
             subject=row.subject, status=row.status, request=row.request,
         )
         for row in entries

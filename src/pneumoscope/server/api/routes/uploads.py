@@ -22,8 +22,8 @@ _LONGEST_WAIT = 60
 """Seconds that an upload is kept waiting for its answers at most."""
 
 
-def routes() -> APIRouter:
-    """Return the endpoints."""
+def create_router() -> APIRouter:
+    """Return the router of these endpoints."""
     router = APIRouter(prefix="/api", tags=["studies"])
     router.post("/studies", status_code=201)(upload)
     return router
@@ -40,9 +40,9 @@ async def upload(
 ) -> UploadOut:
     """Take one or several PNG, JPEG, WebP, TIFF or DICOM files, or ZIP archives of them.
 
-    When this is answered, what was accepted is on the disk. The same file again is the same image. With ``models``,
-    their predictions are queued with it; with ``Prefer: wait=20`` they come with the answer, as far as 20 seconds were
-    enough for them.
+    When the answer arrives, every accepted file is on the disk. The same file again is the same image. With ``models``,
+    their predictions are queued too. With ``Prefer: wait=20``, the predictions that finish within 20 seconds come with
+    the answer.
     """
     seconds = _seconds_to_wait(prefer) if models else 0
 
@@ -52,23 +52,25 @@ async def upload(
     pending = await anyio.to_thread.run_sync(stage, limiter=context.upload_limiter)
 
     def write(session: Transaction) -> tuple[StoredUpload, list[Answer] | None]:
-        stored = pending.write_rows(session, user.id)
-        ready = stored.ready_answers()
+        upload_record = pending.write_rows(session, user.id)
+        ready = upload_record.ready_answers()
         if ready is None:
-            return stored, None
-        return stored, answers.show_predictions(session, context.settings, ready, user.id)
+            return upload_record, None
+        return upload_record, answers.show_predictions(session, context.settings, ready, user.id)
 
     with pending:
-        stored, shown = await commit_audited(
+        upload_record, shown_answers = await commit_audited(
             request, context, write, status=201, exclusive=True, subject=lambda written: written[0].study
         )
-        pending.confirm(stored)
+        pending.confirm(upload_record)
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds}"
-        shown = await _wait_for_answers(context, user, stored, seconds) if shown is None else shown
+        shown_answers = (
+            await _wait_for_answers(context, user, upload_record, seconds) if shown_answers is None else shown_answers
+        )
     return UploadOut(
-        files=[FileOut.of(outcome) for outcome in stored.outcomes],
-        answers=[prediction_out(answer) for answer in shown] if seconds and shown is not None else None,
+        files=[FileOut.of(outcome) for outcome in upload_record.outcomes],
+        answers=[prediction_out(answer) for answer in shown_answers] if seconds and shown_answers is not None else None,
     )
 
 

@@ -213,7 +213,7 @@ class SwitchOut(BaseModel):
 
 
 class AnsweredOut(BaseModel):
-    """One answer of a model: whom it was about, and who saw it."""
+    """One answer of a model: the patient, and the readers who saw it."""
 
     study: str
     patient: str | None
@@ -323,7 +323,7 @@ class ProblemOut(BaseModel):
     values: Values | None = Field(default=None, description="what words for the code need; absent without a code")
 
 
-def when(seconds: float) -> datetime:
+def as_time(seconds: float) -> datetime:
     """Return a stored time as a date and time in UTC."""
     return datetime.fromtimestamp(seconds, UTC)
 

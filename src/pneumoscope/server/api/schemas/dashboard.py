@@ -53,5 +53,5 @@ class DashboardOut(BaseModel):
     operating_point: str | None = Field(description="at which its decisions are made, as its card names it")
     models: list[ModelCountOut]
     operations: OperationsOut
-    refused: Estimate | None = Field(description="share of the answered images on which it kept silent, as counted")
+    refused: Estimate | None = Field(description="share of the answered images that the model refused, as counted")
     figures: SiteFigures | None = Field(description="by_reader is empty but for admins")

@@ -94,7 +94,7 @@ class Stroke(Sent):
 
 
 class WhatIfIn(Sent):
-    """Which part of an image a model is not to see."""
+    """The part of an image that is covered for the model."""
 
     mode: Mode = Field(description="exclude: what is painted is covered; include: all that is not painted")
     strokes: list[Stroke] = Field(min_length=1, max_length=STROKES, description="5,000 points in all")
@@ -113,11 +113,11 @@ class WhatIfOut(BaseModel):
     prediction: str = Field(description="the answer that it is compared with")
     mode: Mode
     covered: Probability = Field(description="share of the image's pixels")
-    fill: str = Field(description="what stands in place of what is covered, in words")
+    fill: str = Field(description="the fill of the covered part, in words")
     labels: list[str]
     probabilities: dict[str, float] = Field(description="by label, with the part covered")
     original: dict[str, float] = Field(description="by label, of the answer itself")
-    decision: str | None = Field(description="a label; null where the model keeps silent")
+    decision: str | None = Field(description="a label; null where the model gives no answer")
     refused: bool
     reason: str
     ood: float | None
