@@ -2,8 +2,8 @@
 
     python benchmarks/inference_paths.py [--uploads 200] [--clients 1 4 16] [--rounds 6] [-o result.json]
 
-An upload of one image with `Prefer: wait` is answered by the decoder, which has the pixels at hand. The same image in a
-ZIP archive goes through the queue to a worker: archives may hold many images, and many are spread over the workers. Two
+The decoder, which has the pixels in memory, answers an upload of one image with `Prefer: wait`. The same image in a ZIP
+archive goes through the queue to a worker: archives may hold many images, and many are spread over the workers. Two
 servers run side by side, one for each path, and only one works at a time. In each round both get the same files, one
 after the other, and the order changes from round to round: whatever else the machine does meets both. Throughput and
 processor time are compared round by round. Reading the archive is the one step that only the queue's side has; its

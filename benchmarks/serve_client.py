@@ -5,9 +5,9 @@
 Its processor time counts in the benchmarks, so it does no more than a client must: it frames its own requests, reads
 status, headers and body as declared (Content-Length or chunked), keeps connections, and does what a sensible client
 does when something goes wrong: waits as Retry-After says, sends again after a broken connection, gives up on any other
-refusal. With a model, the server is ours, and the upload asks to wait for its answer (`Prefer: wait`); with ``--watch``
-one event stream (as a page has) tells when an answer is there, then it is fetched. Without a model, it is one whose
-reply to the upload is the answer.
+refusal. With a model, the server is Pneumoscope, and the upload asks to wait for its answer (`Prefer: wait`); with
+``--watch`` one event stream (as a page has) tells when an answer is there, then it is fetched. Without a model, it is a
+server whose reply to the upload is the answer.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ RATES = {
     "images_per_second_whole_epoch": "whole epochs",
     "images_per_cpu_second": "per CPU second",
 }
-"""Whole epochs hold validation, metrics and, in ours, checkpoints. A CPU second is one core's: less moved by load."""
+"""Whole epochs hold validation, metrics and, in Pneumoscope, checkpoints. A CPU second moves less with the load."""
 
 
 def summary(runs: dict[str, list[dict[str, Any]]]) -> dict[str, Any]:
@@ -119,7 +119,7 @@ def show(report: dict[str, Any]) -> None:
         print(f"  {side:38}" + "".join(f"{as_text(report[key][side], 1):>26}" for key in RATES))
     for side in report["ratio_images_per_second"]:
         print(f"  {side + ' / keras':38}" + "".join(f"{as_text(report[f'ratio_{key}'][side], 2):>26}" for key in RATES))
-    print(f"  target: ours / keras at least {TARGET:g} in training batches")
+    print(f"  target: pneumoscope / keras at least {TARGET:g} in training batches")
     for side, figures in report["learning"].items():
         print(f"  {side}: {len(figures['validation_accuracy'])} epochs: {figures['words']}")
 
@@ -147,7 +147,7 @@ def main() -> None:
     parser.add_argument(
         "--learn", type=int, default=0, metavar="EPOCHS", help="train both once more, to compare accuracy"
     )
-    parser.add_argument("--float32", action="store_true", help="a third side: ours without bf16")
+    parser.add_argument("--float32", action="store_true", help="a third side: Pneumoscope without bf16")
     parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="of Keras; made if absent")
     parser.add_argument("-o", "--out", type=Path)
     options = parser.parse_args()
@@ -155,15 +155,18 @@ def main() -> None:
         parser.error("at least 2 epochs (the first is not counted) and 1 round")
     sides: dict[str, list[Any]] = {
         "keras": [keras_environment(options.environment), HERE / "train_keras.py"],
-        "ours": [sys.executable, HERE / "train_pneumoscope.py"],
+        "pneumoscope": [sys.executable, HERE / "train_pneumoscope.py"],
     }
     if options.float32:
-        sides["ours-float32"] = [*sides["ours"], "--float32"]
+        sides["pneumoscope-float32"] = [*sides["pneumoscope"], "--float32"]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         made, words = images(None if options.phantoms else options.data, options.phantoms or 150, folder)
         write_images(made, folder)
-        reads = {"keras": ["--images", folder / "images.npz"], "ours": ["--manifest", folder / "manifest.parquet"]}
+        reads = {
+            "keras": ["--images", folder / "images.npz"],
+            "pneumoscope": ["--manifest", folder / "manifest.parquet"],
+        }
 
         def command(side: str, epochs: int, seed: int) -> list[Any]:
             same = ["--epochs", epochs, "--batch", options.batch, "--seed", seed]

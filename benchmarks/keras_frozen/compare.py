@@ -126,7 +126,7 @@ def show(report: dict[str, Any]) -> None:
         print(
             f"  keras / {side:16} {as_text(ratio['clock'], 1)} by the clock, {as_text(ratio['cpu'], 1)} in CPU seconds"
         )
-    print(f"  target: keras / ours at least {TARGET:g}")
+    print(f"  target: keras / pneumoscope at least {TARGET:g}")
     print(f"  same backbone: pooled features differ by {report['probe']:.1e} of the largest")
     for side, figures in report["sides"].items():
         print(f"  {side:16} best validation accuracy {figures['best']:.3f} in {figures['epochs']} epochs")
@@ -144,7 +144,7 @@ def main() -> None:
     )
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--by-hand", action="store_true", help="a third side: Keras with features computed once")
-    parser.add_argument("--each-epoch", action="store_true", help="a further side: ours without kept features")
+    parser.add_argument("--each-epoch", action="store_true", help="a further side: Pneumoscope without stored features")
     parser.add_argument("--environment", type=Path, default=ENVIRONMENT, help="of Keras; made if absent")
     parser.add_argument("-o", "--out", type=Path)
     options = parser.parse_args()
@@ -154,12 +154,12 @@ def main() -> None:
     )
     sides: dict[str, tuple[list[Any], int]] = {
         "keras": (keras_side, options.keras_epochs),
-        "ours": (own_side, EPOCHS),
+        "pneumoscope": (own_side, EPOCHS),
     }
     if options.by_hand:
         sides["keras by hand"] = ([*keras_side, "--by-hand"], EPOCHS)
     if options.each_epoch:
-        sides["ours each epoch"] = ([*own_side, "--each-epoch"], options.keras_epochs)
+        sides["pneumoscope each epoch"] = ([*own_side, "--each-epoch"], options.keras_epochs)
     manifest, words = images(options.data, options.images)
     recipe = load_recipe("transfer-mobilenetv2", [CLASSES])
     try:
@@ -176,7 +176,7 @@ def main() -> None:
         del model
         reads = {
             "keras": ["--images", folder / "images.npz"],
-            "ours": ["--manifest", folder / "manifest.parquet", "--recipe", folder / "recipe.yaml"],
+            "pneumoscope": ["--manifest", folder / "manifest.parquet", "--recipe", folder / "recipe.yaml"],
         }
         for number in range(options.rounds):
             for side, (command, epochs) in sides.items():

@@ -111,7 +111,7 @@ def main() -> None:
         figures = (
             f"{theirs['per_second']:6.1f} a second, p50 {theirs['p50']:5.0f} ms, processor {theirs['cpu_ms']:5.1f} ms"
         )
-        print(f"{side:34} {figures}; ours: {more:.2f} times the throughput, {less:.2f} of the latency")
+        print(f"{side:34} {figures}; Pneumoscope: {more:.2f} times the throughput, {less:.2f} of the latency")
     if options.out:
         facts = {"alone": alone, "files": words, "cores": os.cpu_count()}
         write_json(options.out, {**facts, "runs": runs, "median": middle})

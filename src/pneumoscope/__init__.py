@@ -1,4 +1,4 @@
-"""Pneumoscope: train, compare, audit and deploy chest X-ray classifiers, and say how far each can be trusted.
+"""Pneumoscope: train, compare, check and deploy chest X-ray classifiers, and say how far each can be trusted.
 
     import pneumoscope as ps
 
