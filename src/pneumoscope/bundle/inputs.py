@@ -33,11 +33,12 @@ class NamedImage:
     path: str | None = None
 
 
-def named_images(inputs: ImageInput | Iterable[ImageInput]) -> Iterator[NamedImage]:
+def named_images(inputs: ImageInput | Iterable[ImageInput], depth: int | None = None) -> Iterator[NamedImage]:
     """Yield the images that ``inputs`` stand for, folders walked through, in order.
 
     Args:
         inputs: One input or several.
+        depth: Bits in use in 16-bit files, see `imaging.read.read`.
 
     Raises:
         UsageError: A folder holds no image, an array is no radiograph, or an input is of no known kind.
@@ -46,9 +47,9 @@ def named_images(inputs: ImageInput | Iterable[ImageInput]) -> Iterator[NamedIma
     for place, item in enumerate(several):
         if isinstance(item, str | Path):
             files = find_images([item]).files if Path(item).is_dir() else [str(item)]
-            yield from (_file(path) for path in files)
+            yield from (file_image(path, depth) for path in files)
         elif isinstance(item, bytes):
-            yield _encoded(item, f"bytes {place}")
+            yield _encoded(item, f"bytes {place}", depth)
         elif isinstance(item, np.ndarray):
             yield _loaded(f"array {place}", as_radiograph(item, f"array {place}"))
         elif isinstance(item, Radiograph):
@@ -89,12 +90,13 @@ def as_radiograph(pixels: NDArray[np.floating], name: str) -> Radiograph:
     return Radiograph(np.ascontiguousarray(pixels, np.float32), "array", 32, "", {})
 
 
-def _file(path: str) -> NamedImage:
-    return NamedImage(path, lambda: read(path), path)
+def file_image(path: str, depth: int | None = None) -> NamedImage:
+    """Return the image in a file; ``depth`` as for `imaging.read.read`."""
+    return NamedImage(path, lambda: read(path, depth=depth), path)
 
 
-def _encoded(data: bytes, name: str) -> NamedImage:
-    return NamedImage(name, lambda: decode(data, name))
+def _encoded(data: bytes, name: str, depth: int | None) -> NamedImage:
+    return NamedImage(name, lambda: decode(data, name, depth=depth))
 
 
 def _loaded(name: str, radiograph: Radiograph) -> NamedImage:

@@ -53,6 +53,8 @@ class Prediction:
     seconds: float
     """Reading and inference, in the worker."""
     error: str | None = None
+    largest_value: int | None = None
+    """Of a 16-bit file whose declared depth leaves it nearly black; None where it does not. It is no column."""
 
     def printable(self) -> Prediction:
         """Return the prediction with text that every table and page can hold.

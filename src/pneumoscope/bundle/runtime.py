@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import repeat
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
@@ -20,12 +21,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import OUTPUTS, Card, read_card
-from pneumoscope.bundle.inputs import ImageInput, NamedImage, named_images
+from pneumoscope.bundle.inputs import ImageInput, NamedImage, file_image, named_images
 from pneumoscope.bundle.prediction import Observer, Output, Prediction, decide
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError, PneumoscopeError
 from pneumoscope.core.files import sha256_of
-from pneumoscope.imaging.read import read
+from pneumoscope.imaging.read import check_depth, largest_value
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.prediction_table import PredictionTable
@@ -112,18 +113,18 @@ class Model:
             )
         return outputs
 
-    def predict_file(self, path: str | Path, observe: Observer | None = None) -> Prediction:
+    def predict_file(self, path: str | Path, observe: Observer | None = None, depth: int | None = None) -> Prediction:
         """Return the prediction for one file; a file that cannot be read or run becomes one with an error.
 
         Args:
             path: The file.
             observe: Called with the prediction, the radiograph and all outputs, unless the file failed.
+            depth: Bits in use in a 16-bit file, see `pneumoscope.read`.
 
         Returns:
             The prediction; of a file that failed it has the ``error`` and no probabilities.
         """
-        name = os.fspath(path)
-        return self._answer(NamedImage(name, lambda: read(name), name), observe)
+        return self._answer(file_image(os.fspath(path), depth), observe)
 
     def _answer(self, image: NamedImage, observe: Observer | None = None) -> Prediction:
         start = time.perf_counter()
@@ -148,14 +149,18 @@ class Model:
         score = _shortest(ood) if math.isfinite(ood) else None
         prediction = Prediction(
             image.name, probabilities, decision, bool(reason), reason, score, self.identity[:12], sha256,
-            time.perf_counter() - start,
+            time.perf_counter() - start, largest_value=largest_value(radiograph),
         )  # fmt: skip
         if observe is not None and output is not None:
             observe(prediction, radiograph, output)
         return prediction
 
     def stream(
-        self, paths: Iterable[str | Path], workers: int | None = None, observe: Observer | None = None
+        self,
+        paths: Iterable[str | Path],
+        workers: int | None = None,
+        observe: Observer | None = None,
+        depth: int | Iterable[int | None] | None = None,
     ) -> Generator[Prediction, None, None]:
         """Yield one prediction for each path, in the order given, in constant memory.
 
@@ -163,11 +168,14 @@ class Model:
             paths: Files; they are read lazily, so that a generator suffices.
             workers: Threads; the cores that this process may use by default.
             observe: Called in the worker for each image that was predicted. An exception from it ends the stream.
+            depth: Bits in use in 16-bit files, see `pneumoscope.read`; one for all files or one for each.
 
         Yields:
             The prediction; of a file that failed it has the ``error`` and no probabilities.
         """
-        return self._in_order(paths, lambda path: self.predict_file(path, observe), workers)
+        depths = depth if isinstance(depth, Iterable) else repeat(depth)
+        items = zip(paths, depths, strict=False)
+        return self._in_order(items, lambda item: self.predict_file(item[0], observe, item[1]), workers)
 
     def _in_order(
         self, items: Iterable[T], answer: Callable[[T], Prediction], workers: int | None
@@ -187,7 +195,9 @@ class Model:
             pool.shutdown(wait=True, cancel_futures=True)
 
     @check_arguments
-    def predict(self, inputs: ImageInput | Iterable[ImageInput], workers: int | None = None) -> PredictionTable:
+    def predict(
+        self, inputs: ImageInput | Iterable[ImageInput], workers: int | None = None, *, depth: int | None = None
+    ) -> PredictionTable:
         """Return the table of predictions in memory: one row for each image, in their order.
 
         For many files, a table on disk and overlays use `pneumoscope.predict`, which takes constant memory and goes on
@@ -197,20 +207,23 @@ class Model:
             inputs: One or several of: the path of a file or folder, a file's bytes, pixels [H, W] (float, 0 = black,
                 1 = white, row 0 = head), a `Radiograph`.
             workers: Threads; the cores that this process may use by default.
+            depth: Bits in use in 16-bit PNG and TIFF files, see `pneumoscope.read`.
 
         Returns:
             A pandas table with the columns of `pneumoscope.PredictionTable`; in a notebook it shows itself in the words
             of the screens. A file that is absent or cannot be read keeps its row, with an ``error``.
 
         Raises:
-            UsageError: A folder holds no image, an array is no radiograph, or an input is of no known kind.
+            UsageError: A folder holds no image, an array is no radiograph, an input is of no known kind, or the depth
+                is no number of bits.
 
         Example:
             >>> ps.load("runs/flagship").predict(["study.dcm", pixels])
         """
         from pneumoscope.bundle.prediction_table import PredictionTable
 
-        images = list(named_images(inputs))
+        check_depth(depth)
+        images = list(named_images(inputs, depth))
         rows = [prediction.row(self.labels) for prediction in self._in_order(images, self._answer, workers)]
         return PredictionTable.of(rows, self.card)
 

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json
-from pneumoscope.cli.options import AsJson, DropConflicts, pairs, read_secret
+from pneumoscope.cli.options import AsJson, Depth, DropConflicts, pairs, read_secret
 from pneumoscope.core.errors import UsageError
 from pneumoscope.data.source_names import source_names
 
@@ -67,6 +67,7 @@ def import_(
     bad_sexes: BadValues = BAD_IS_ERROR,
     bad_views: BadValues = BAD_IS_ERROR,
     min_side: Annotated[int, typer.Option(min=0, help="Leave out images whose shorter side is less, in pixels.")] = 0,
+    depth: Depth = None,
     license_text: Annotated[str | None, typer.Option("--license", help="Licence of the images.")] = None,
     provenance: Annotated[str | None, typer.Option(help="How the labels were made.")] = None,
     drop_unmapped: Annotated[bool, typer.Option("--drop-unmapped", help="Leave out terms without a label.")] = False,
@@ -111,6 +112,7 @@ def import_(
         encoding=encoding,
         lenient_columns=[column for column, value in bad_values.items() if value == "null"],
         min_side=min_side,
+        depth=depth,
         license=license_text,
         provenance=provenance,
         drop_unmapped=drop_unmapped,

@@ -39,6 +39,10 @@ Roots = Annotated[
 ]
 Secret = Annotated[Path | None, typer.Option(help="The server's secret, as for serve.")]
 Seed = Annotated[int, typer.Option(help="Another seed, another choice.")]
+Depth = Annotated[
+    int | None,
+    typer.Option(min=1, max=16, help="Bits in use in 16-bit PNG and TIFF files.  [default: 16]", metavar="BITS"),
+]
 Workers = Annotated[int | None, typer.Option(min=1, help="Images at once.  [default: the cores]")]
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pneumoscope.cli.formatting import print_note
-from pneumoscope.cli.options import AsJson, Workers
+from pneumoscope.cli.options import AsJson, Depth, Workers
 from pneumoscope.cli.prediction_output import JsonOutput, TableOutput, describe_model, describe_summary
 
 
@@ -24,6 +24,7 @@ def predict(
     ] = None,
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page with pictures.")] = None,
     workers: Workers = None,
+    depth: Depth = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict radiographs: PNG, JPEG, WebP, TIFF and DICOM, in files and folders.
@@ -64,6 +65,7 @@ def predict(
         heatmaps=heatmaps,
         html=html,
         workers=workers,
+        depth=depth,
         on_row=show,
         callbacks=callbacks,
     )

@@ -14,8 +14,9 @@ from collections.abc import Mapping
 OPTIONS = {
     name: f"--{name.replace('_', '-')}"
     for name in (
-        "again", "allow", "allow_train", "calibration", "columns", "data", "database", "device", "drop_conflicts",
-        "drop_missing", "drop_unmapped", "drop_unreadable", "encoding", "examples", "finalists", "folds", "grid",
+        "again", "allow", "allow_train", "calibration", "columns", "data", "database", "depth", "device",
+        "drop_conflicts", "drop_missing", "drop_unmapped", "drop_unreadable", "encoding", "examples", "finalists",
+        "folds", "grid",
         "heatmaps", "home", "host", "html", "ignore_other", "images", "key", "label", "margin", "masked", "masks",
         "metric", "name", "nested", "objective", "out", "output", "part", "per_class", "port", "proxy", "pruner",
         "ratio", "repeats", "resume", "retention", "sampler", "search", "secret", "seed", "seeds", "shortcut",

@@ -40,7 +40,7 @@ COLUMNS: Mapping[str, str] = {
     "split": f"one of {', '.join(PARTS)}; null until split, or left out",
     "width": "columns of the stored image, in pixels",
     "height": "rows of the stored image, in pixels",
-    "bits": "stored bits per sample",
+    "bits": "bits in use per sample: those stored, or the depth declared at import",
     "sha256": "SHA-256 of the file's bytes, hexadecimal: the identity of the image",
     "phash": "64-bit perceptual hash, 16 hexadecimal digits: near for images that look alike",
     "license": "licence of the image, in the source's words",

@@ -83,11 +83,11 @@ def contact_sheet(manifest: Manifest, path: Path, columns: int, seed: int, side:
         draw.text((GAP, top), title, fill=ink)
         top += TEXT_HEIGHT + GAP
         masks = [shown.mask_paths(mask.column) for mask in masks_present]
-        for column, (file, part) in enumerate(zip(shown.paths(), shown.table["split"], strict=True)):
+        files = zip(shown.paths(), shown.depths(), shown.table["split"], strict=True)
+        for column, (file, depth, part) in enumerate(files):
             left = GAP + column * (side + GAP)
-            picture = _tile(
-                file, side, [(mask, paths[column]) for mask, paths in zip(masks_present, masks, strict=True)]
-            )
+            drawn = [(mask, paths[column]) for mask, paths in zip(masks_present, masks, strict=True)]
+            picture = _tile(file, depth, side, drawn)
             sheet.paste(picture, (left + (side - picture.width) // 2, top + (side - picture.height) // 2))
             caption = file.name if not isinstance(part, str) else f"{part}: {file.name}"
             draw.text((left, top + side), _fit(draw, caption, side), fill=grey)
@@ -102,14 +102,14 @@ def contact_sheet(manifest: Manifest, path: Path, columns: int, seed: int, side:
     return sum(len(shown) for _, shown in rows)
 
 
-def _tile(file: Path, side: int, masks: Sequence[tuple[Mask, Path | None]]) -> Image.Image:
+def _tile(file: Path, depth: int | None, side: int, masks: Sequence[tuple[Mask, Path | None]]) -> Image.Image:
     """Return the radiograph so that it fits into a square, with the outlines of its masks."""
     from PIL import Image, ImageOps
 
     from pneumoscope.imaging.overlay import outline_mask, to_rgb
     from pneumoscope.imaging.read import read
 
-    pixels = np.round(read(file).pixels * 255).astype(np.uint8)
+    pixels = np.round(read(file, depth=depth).pixels * 255).astype(np.uint8)
     small = ImageOps.contain(Image.fromarray(pixels), (side, side), Image.Resampling.BOX)
     rgb = to_rgb(np.asarray(small, np.float32) / np.float32(255))
     for mask, path in masks:

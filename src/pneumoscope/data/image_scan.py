@@ -37,7 +37,7 @@ class ScannedImage:
     Args:
         width: Columns, in pixels.
         height: Rows, in pixels.
-        bits: Stored bits per sample.
+        bits: Bits in use per sample: those stored, unless a depth was declared for a 16-bit file.
         sha256: Of the file's bytes.
         phash: 64-bit perceptual hash, 16 hexadecimal digits.
         small: [64, 64] float32 thumbnail, 0 = black, 1 = white.
@@ -53,23 +53,34 @@ class ScannedImage:
     facts: Mapping[str, str | int | float | None]
 
 
-def scan_image(path: Path) -> ScannedImage:
-    """Read one image.
+def scan_image(path: Path, depth: int | None = None) -> ScannedImage:
+    """Read one image; ``depth`` as for `imaging.read.read`.
 
     Raises:
         ImageError: It is not a readable radiograph.
     """
     from pneumoscope.imaging.read import read
 
-    radiograph = read(path)
+    radiograph = read(path, depth=depth)
+    bits = radiograph.metadata.get("depth")
     small = thumbnail(radiograph.pixels)
     height, width = radiograph.pixels.shape
     return ScannedImage(
-        width, height, radiograph.bits, radiograph.sha256, perceptual_hash(small), small, radiograph.metadata
+        width,
+        height,
+        bits if isinstance(bits, int) else radiograph.bits,
+        radiograph.sha256,
+        perceptual_hash(small),
+        small,
+        radiograph.metadata,
     )
 
 
-def scan_images(paths: Sequence[Path], tick: Callable[[int], None] = lambda _: None) -> list[ScannedImage | ImageError]:
+def scan_images(
+    paths: Sequence[Path],
+    tick: Callable[[int], None] = lambda _: None,
+    depths: int | Sequence[int | None] | None = None,
+) -> list[ScannedImage | ImageError]:
     """Read many images, in order; an unreadable one gives its error in its place.
 
     Threads suffice, since decoding and hashing release Python's lock.
@@ -77,17 +88,19 @@ def scan_images(paths: Sequence[Path], tick: Callable[[int], None] = lambda _: N
     Args:
         paths: The files.
         tick: Called with the number of files read so far.
+        depths: Bits in use in 16-bit files, see `imaging.read.read`: one for all files, or one for each.
     """
+    each = depths if isinstance(depths, Sequence) else [depths] * len(paths)
 
-    def attempt(path: Path) -> ScannedImage | ImageError:
+    def attempt(path: Path, depth: int | None) -> ScannedImage | ImageError:
         try:
-            return scan_image(path)
+            return scan_image(path, depth)
         except ImageError as error:
             return error
 
     results: list[ScannedImage | ImageError] = []
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for result in pool.map(attempt, paths):
+        for result in pool.map(attempt, paths, each):
             results.append(result)
             tick(len(results))
     return results
@@ -110,7 +123,7 @@ def imported_thumbnails(manifest: Manifest, progress: Progress = silent) -> NDAr
 
     sources = ", ".join(sorted(set(manifest.table.source)))
     paths = manifest.paths()
-    results = scan_images(paths, progress(f"reading {sources}", len(paths)))
+    results = scan_images(paths, progress(f"reading {sources}", len(paths)), manifest.depths())
     problems = [
         f"{path.name} ({'another SHA-256 than at import' if isinstance(result, ScannedImage) else result.problem})"
         for path, result, sha256 in zip(paths, results, manifest.table.sha256, strict=True)

@@ -97,10 +97,14 @@ def import_source(
     """
     import numpy as np
 
+    from pneumoscope.imaging.read import describe_low_values
+
     listing = source.list_images(path, options)
     name = options.source_name or source.name
     results = scan_images(
-        [listing.root / row.image for row in listing.rows], progress("reading images", len(listing.rows))
+        [listing.root / row.image for row in listing.rows],
+        progress("reading images", len(listing.rows)),
+        options.depth,
     )
     rows, pictures = _readable(listing, results, drop_unreadable, options.min_side)
     roots = {name: listing.root.resolve()}
@@ -108,6 +112,8 @@ def import_source(
         roots[f"{name}-masks"] = options.masks.resolve()
         rows, remarks = draw_masks(rows, pictures, listing.outlines, options.masks, f"{name}-masks")
         listing.notes += remarks
+    if low := sum(isinstance(picture.facts.get("largest_value"), int) for picture in pictures):
+        listing.notes.append(describe_low_values(low))
     small = np.stack([picture.small for picture in pictures])
     reader = CellReader(options.lenient_columns)
     table_rows = [_manifest_row(name, row, picture, reader) for row, picture in zip(rows, pictures, strict=True)]

@@ -149,6 +149,14 @@ class Manifest:
         """
         return [self._root(source) / image for source, image in zip(self.table.source, self.table.image, strict=True)]
 
+    def depths(self) -> list[int | None]:
+        """Return the depth to read each row's image with: what was declared at import, or what the file itself says.
+
+        Returns:
+            One number of bits or None (8 and 16 bits need none) a row, in row order; see `pneumoscope.read`.
+        """
+        return [int(bits) if bits not in (8, 16) and 1 <= bits <= 16 else None for bits in self.table.bits]
+
     def mask_paths(self, column: str) -> list[Path | None]:
         """Return the absolute path of each row's mask, in row order; None where there is none.
 

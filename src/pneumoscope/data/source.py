@@ -85,6 +85,7 @@ class ImportOptions:
         body_parts: Names of the chest beside those that the source knows.
         key: Secret that makes patient numbers unguessable; the same key gives the same numbers.
         encoding: Encoding of the table; None finds it.
+        depth: Bits in use in 16-bit PNG and TIFF files, see `imaging.read.read`.
         lenient_columns: Columns (``age``, ``sex``, ``view``) whose bad values count as unknown, without an error.
     """
 
@@ -106,6 +107,7 @@ class ImportOptions:
     body_parts: tuple[str, ...] = ()
     key: bytes = b""
     encoding: str | None = None
+    depth: int | None = None
     lenient_columns: frozenset[str] = frozenset()
 
 

@@ -76,8 +76,10 @@ def export_graph(
     onnx = FORMATS.get("onnx")
     with callbacks.counting("exporting"):
         graph = BundleGraph(fitted.model, size, calibration.scaling, calibration.space).eval()
-        paths = fitted.plan.manifest.part("validation").paths()[:IMAGES]
-        differences = onnx.write(graph, draft / onnx.file, mixed_sizes([read(path).pixels for path in paths]))
+        part = fitted.plan.manifest.part("validation")
+        files = list(zip(part.paths(), part.depths(), strict=True))[:IMAGES]
+        pixels = [read(path, depth=depth).pixels for path, depth in files]
+        differences = onnx.write(graph, draft / onnx.file, mixed_sizes(pixels))
         with torch.inference_mode():
             heatmap = graph(torch.zeros(1, 1, size, size))[2]
     return ExportedGraph(draft / onnx.file, (int(heatmap.shape[2]), int(heatmap.shape[3])), differences)

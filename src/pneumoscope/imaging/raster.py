@@ -156,5 +156,6 @@ def _grey16(
     pixels = np.divide(values, np.float32(white), dtype=np.float32)
     if isinstance(transparent, int):
         pixels[values == transparent] = 0
-    dim = depth is None and bits == 16 and brightest <= _TWELVE_BITS
-    return pixels, {"largest_value": brightest} if dim else {}
+    if depth is not None:
+        return pixels, {"depth": depth}
+    return pixels, {"largest_value": brightest} if bits == 16 and brightest <= _TWELVE_BITS else {}

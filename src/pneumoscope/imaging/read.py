@@ -18,7 +18,7 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import ImageError, PneumoscopeError, UsageError
 from pneumoscope.imaging import raster
 from pneumoscope.imaging.files import BROKEN_LINK, MAGIC_BYTES, format_of, is_broken_link
@@ -28,6 +28,7 @@ MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 2**20
 PREVIEW_SIDE = 256
 """Longer side, in pixels, of the picture that a notebook shows."""
+_DECLARE_DEPTH = "If 12 bits are in use, declare a depth of 12."
 
 Decoder: TypeAlias = Callable[[bytes, str, int, int | None], Plane]
 
@@ -95,10 +96,31 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, depth: int | None = 
     return decode(_bytes_of(path, name), name, max_pixels=max_pixels, depth=depth)
 
 
+def largest_value(radiograph: Radiograph) -> int | None:
+    """Return the largest value of a 16-bit PNG or TIFF where it is at most 4,095; None for every other file.
+
+    Such a file probably holds 12 bits, and is nearly black unless its depth is declared.
+    """
+    value = radiograph.metadata.get("largest_value")
+    return value if isinstance(value, int) else None
+
+
+def describe_low_values(files: int) -> str:
+    """Return what to say about a number of files that have a `largest_value`."""
+    if files == 1:
+        return "1 file stores 16 bits and holds no value above 4,095, so that it is nearly black. " + _DECLARE_DEPTH
+    return f"{files:,} files store 16 bits and hold no value above 4,095: they are nearly black. {_DECLARE_DEPTH}"
+
+
+def check_depth(depth: int | None) -> None:
+    """Refuse a number of bits that no 16-bit file can have in use."""
+    if depth is not None and not 1 <= depth <= 16:
+        raise UsageError(argument("depth", depth), "is not a number of bits.", "Give 1 to 16, or none.")
+
+
 def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, depth: int | None = None) -> Radiograph:
     """Decode the bytes of a file, as `read` does; ``name`` stands for it in errors (on a server: an opaque id)."""
-    if depth is not None and not 1 <= depth <= 16:
-        raise UsageError(f"depth={depth}", "is not a number of bits.", "Give 1 to 16, or none.")
+    check_depth(depth)
     if len(data) > MAX_BYTES:
         raise _too_large(name, len(data))
     kind = sniff(data, name)

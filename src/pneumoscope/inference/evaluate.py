@@ -267,7 +267,7 @@ def _predict(
     """Return the predictions in the order of the rows, each of exactly the bytes that were imported."""
     predictions: list[Prediction] = []
     rows = zip(chosen.table["source"], chosen.table["image"], chosen.table["sha256"], strict=True)
-    stream = model.stream(chosen.paths(), workers=workers)
+    stream = model.stream(chosen.paths(), workers=workers, depth=chosen.depths())
     for prediction, (source, image, sha256) in zip(stream, rows, strict=True):
         if prediction.error is None and prediction.sha256 != sha256:
             raise ManifestError(

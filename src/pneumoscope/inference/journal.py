@@ -28,13 +28,14 @@ class Journal:
         note: After `resume`: a sentence for the user about the journal; empty if there was none.
     """
 
-    def __init__(self, output: Path, model: Model, heatmaps: Path | None) -> None:
+    def __init__(self, output: Path, model: Model, heatmaps: Path | None, depth: int | None = None) -> None:
         self.path = output.with_name(output.name + ".partial")
         self.note = ""
         self._header = {
             "journal": JOURNAL_VERSION,
             "model": model.identity,
             "heatmaps": None if heatmaps is None else str(heatmaps),
+            **({} if depth is None else {"depth": depth}),
         }
         self._file: BinaryIO
 
@@ -102,6 +103,8 @@ class Journal:
             return f"was made by another model ({header['model'][:12]})"
         if header["heatmaps"] != self._header["heatmaps"]:
             return "was made with another `heatmaps`"
+        if header.get("depth") != self._header.get("depth"):
+            return "was made with another `depth`"
         return ""
 
 

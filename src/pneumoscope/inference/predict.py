@@ -47,6 +47,7 @@ class PredictionSummary:
         refused: Without an answer.
         decisions: Label -> files.
         passed_over: Kind of file or folder -> how many were passed over in folders.
+        low_values: Of 16 bits without a value above 4,095, among those that were read.
     """
 
     files: int
@@ -55,6 +56,7 @@ class PredictionSummary:
     refused: int = 0
     decisions: Counter[str] = field(default_factory=Counter)
     passed_over: dict[str, int] = field(default_factory=dict)
+    low_values: int = 0
 
     def count(self, row: dict[str, Any]) -> None:
         """Count one row.
@@ -77,6 +79,7 @@ def predict_files(
     output: Path | None = None,
     heatmaps: Path | None = None,
     workers: int | None = None,
+    depth: int | None = None,
     on_row: OnRow | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> PredictionSummary:
@@ -88,6 +91,7 @@ def predict_files(
         output: ``.parquet``, ``.csv`` or ``.jsonl``; the journal lies beside it, with ``.partial`` at its end.
         heatmaps: Folder for one overlay per answered image (PNG).
         workers: Threads; the cores by default.
+        depth: Bits in use in 16-bit files, see `imaging.read.read`.
         on_row: Called with each row in order, rows of the journal too.
         on_note: Called with a sentence for the user (the run continues, or starts again).
 
@@ -104,20 +108,22 @@ def predict_files(
     try:
         observe = None if heatmaps is None else heatmap_writer(heatmaps, model)
         if output is None:
-            with closing(model.stream(files, workers, observe)) as stream:
+            with closing(model.stream(files, workers, observe, depth)) as stream:
                 for prediction in stream:
+                    summary.low_values += prediction.largest_value is not None
                     take(prediction.row(model.labels), False)
             return summary
         check_format(output)
-        with Journal(output, model, heatmaps) as journal:
+        with Journal(output, model, heatmaps, depth) as journal:
             for row in journal.resume(files):
                 summary.resumed += 1
                 take(row, True)
             if journal.note and on_note is not None:
                 on_note(journal.note)
             rest = files[summary.resumed :]
-            with closing(model.stream(rest, workers, observe)) as stream:
+            with closing(model.stream(rest, workers, observe, depth)) as stream:
                 for path, prediction in zip(rest, stream, strict=True):
+                    summary.low_values += prediction.largest_value is not None
                     row = prediction.row(model.labels)
                     journal.append(row, path)
                     take(row, False)
@@ -173,7 +179,9 @@ PageItem = tuple[Prediction, bytes | None, bytes | None]
 """A prediction, its thumbnail and its overlay (PNG), as the report page takes them."""
 
 
-def page_items(model: Model, files: Sequence[str], workers: int | None = None) -> list[PageItem]:
+def page_items(
+    model: Model, files: Sequence[str], workers: int | None = None, depth: int | None = None
+) -> list[PageItem]:
     """Predict a few files again with a small picture of each: for a page, not for a hundred thousand files."""
     pictures: dict[str, tuple[bytes, bytes | None]] = {}
 
@@ -186,7 +194,7 @@ def page_items(model: Model, files: Sequence[str], workers: int | None = None) -
 
     return [
         (prediction.printable(), *pictures.get(prediction.path, (None, None)))
-        for prediction in model.stream(files, workers, observe)
+        for prediction in model.stream(files, workers, observe, depth)
     ]
 
 

@@ -144,5 +144,6 @@ def load_part(
     if limit is not None:
         chosen, targets = replace(chosen, table=chosen.table.head(limit)), targets[:limit]
     hashes = chosen.table.sha256.tolist()
-    images = open_cache(chosen.paths(), hashes, training_plan.recipe.input.size, advance=advance)
+    size = training_plan.recipe.input.size
+    images = open_cache(chosen.paths(), hashes, size, depths=chosen.depths(), advance=advance)
     return Part(images, targets, keys_of(hashes))

@@ -68,7 +68,8 @@ class CrossValidationData:
         """Return the images of some rows at a size; each image is decoded once for all folds and trials."""
         hashes = self.manifest.table.sha256.tolist()
         if size not in self._images:
-            self._images[size] = open_cache(self.manifest.paths(), hashes, size, advance=advance)
+            depths = self.manifest.depths()
+            self._images[size] = open_cache(self.manifest.paths(), hashes, size, depths=depths, advance=advance)
         cached = self._images[size]
         keys = keys_of(hashes)[rows]
         return Part(CachedImages(size, cached.shards, cached.place[rows]), self.targets[rows], keys)

@@ -24,6 +24,7 @@ from pneumoscope.data.merge import MergeReport
 from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.splits import assign_parts, balance_train, describe_gaps, parse_balance, parse_ratio
+from pneumoscope.imaging.read import check_depth
 from pneumoscope.workflows.progress import task_starter
 
 ManifestInput: TypeAlias = Manifest | str | Path
@@ -54,6 +55,7 @@ def import_data(
     encoding: str | None = None,
     lenient_columns: Sequence[str] = (),
     min_side: int = 0,
+    depth: int | None = None,
     license: str | None = None,
     provenance: str | None = None,
     drop_unmapped: bool = False,
@@ -84,6 +86,8 @@ def import_data(
         lenient_columns: Columns ("age", "sex", "view") whose bad values, such as an age of 412, count as unknown; else
             they are an error that names every one.
         min_side: Leave out images whose shorter side is less, in pixels.
+        depth: Bits in use in 16-bit PNG and TIFF files, where they are fewer than 16; the manifest keeps it as the
+            column ``bits``.
         license: Licence of the images.
         provenance: How the labels were made.
         drop_unmapped: Leave out terms without a label; else they are an error.
@@ -106,6 +110,7 @@ def import_data(
         >>> manifest, report = ps.import_data("folder", "radiographs/", mapping={"Sick": "pneumonia"})
         >>> report.reasons
     """
+    check_depth(depth)
     target = None if output is None else _manifest_path(output)
     layout = SOURCES.get(source)
     lenient = (lenient_columns,) if isinstance(lenient_columns, str) else tuple(lenient_columns)
@@ -130,6 +135,7 @@ def import_data(
         findings=tuple(findings),
         modalities=tuple(modalities),
         min_side=min_side,
+        depth=depth,
         masks=None if masks is None else Path(masks),
         table=None if table is None else Path(table),
         body_parts=tuple(body_parts),

@@ -12,6 +12,7 @@ from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.core.tables import check_format
 from pneumoscope.imaging.files import describe_passed_over, find_images
+from pneumoscope.imaging.read import check_depth, describe_low_values
 from pneumoscope.inference.predict import OnRow, PredictionSummary, page_items, predict_files
 
 PAGE_IMAGES = 200
@@ -27,6 +28,7 @@ def predict(
     heatmaps: str | Path | None = None,
     html: str | Path | None = None,
     workers: int | None = None,
+    depth: int | None = None,
     on_row: OnRow | None = None,
     callbacks: Callbacks = SILENT,
 ) -> PredictionSummary:
@@ -43,6 +45,7 @@ def predict(
         heatmaps: Folder for an overlay (PNG) of each answered image.
         html: File for a self-contained page with pictures of the first 200 files.
         workers: Images read and run at a time; None: the cores that this process may use.
+        depth: Bits in use in 16-bit PNG and TIFF files, where they are fewer than 16; see `pneumoscope.read`.
         on_row: Called with each row (see `pneumoscope.bundle.prediction.columns`) in the order of the files, and
             whether the row comes from the journal of a stopped run.
         callbacks: Receive notes and the number of files that are done.
@@ -62,6 +65,7 @@ def predict(
     """
     if output is not None:
         check_format(Path(output))  # before the folders are walked and the model is loaded
+    check_depth(depth)
     images = find_images([paths] if isinstance(paths, str | Path) else paths)
     loaded = model_of(model)
     if images.passed_over:
@@ -83,6 +87,7 @@ def predict(
                 output=None if output is None else Path(output),
                 heatmaps=None if heatmaps is None else Path(heatmaps),
                 workers=workers,
+                depth=depth,
                 on_row=pass_on,
                 on_note=callbacks.message,
             )
@@ -94,13 +99,15 @@ def predict(
             )
             raise KeyboardInterrupt(f"{done} of {len(files)} files were done. {rest}") from interrupt
     summary.passed_over = images.passed_over
+    if summary.low_values:
+        callbacks.message(describe_low_values(summary.low_values))
     if html is not None:
-        _write_page(loaded, files, Path(html), workers)
+        _write_page(loaded, files, Path(html), workers, depth)
     return summary
 
 
-def _write_page(model: Model, files: Sequence[str], page: Path, workers: int | None) -> None:
-    items = page_items(model, files[:PAGE_IMAGES], workers)
+def _write_page(model: Model, files: Sequence[str], page: Path, workers: int | None, depth: int | None) -> None:
+    items = page_items(model, files[:PAGE_IMAGES], workers, depth)
     title = "Predictions"
     if len(items) < len(files):
         title += f": the first {len(items)} of {len(files)} files"

@@ -105,7 +105,7 @@ def build_context(
     files = file_identities(manifest)
     cached = _find(folder, files)
     if cached is None:
-        facts, small = measure_all(paths, progress("reading images", len(paths)))
+        facts, small = measure_all(paths, progress("reading images", len(paths)), manifest.depths())
         readable = np.flatnonzero(facts.error == "")
         alike = find_near_duplicates(small[readable], progress("comparing images", len(readable)))
         pairs = [Pair(int(readable[p.first]), int(readable[p.second]), float(p.similarity)) for p in alike]
@@ -120,13 +120,14 @@ def build_context(
 def file_identities(manifest: Manifest) -> list[str]:
     """Return [N] the present identity of each file: content at import, path, size and time of change."""
     identities = []
-    for path, sha256 in zip(manifest.paths(), manifest.table.sha256, strict=True):
+    for path, sha256, depth in zip(manifest.paths(), manifest.table.sha256, manifest.depths(), strict=True):
         try:
             about = path.stat()
             now = f"{about.st_size} {about.st_mtime_ns}"
         except OSError as error:
             now = type(error).__name__
-        identities.append(hashlib.sha256(f"{VERSION} {sha256} {path} {now}".encode()).hexdigest()[:24])
+        text = f"{VERSION} {sha256} {path} {now}" + (f" {depth}" if depth else "")
+        identities.append(hashlib.sha256(text.encode()).hexdigest()[:24])
     return identities
 
 

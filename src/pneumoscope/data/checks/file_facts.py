@@ -60,12 +60,17 @@ def jpeg_quality(table: Sequence[int]) -> float:
     return float(np.clip(round(quality), 1, 100))
 
 
-def measure(path: Path) -> tuple[FileFacts, NDArray[np.float32]]:
-    """Read one file; return its facts and its thumbnail [64, 64] (zeros if it is unreadable)."""
+def measure(path: Path, depth: int | None = None) -> tuple[FileFacts, NDArray[np.float32]]:
+    """Read one file; return its facts and its thumbnail [64, 64] (zeros if it is unreadable).
+
+    Args:
+        path: The file.
+        depth: Bits in use in a 16-bit file, see `imaging.read.read`.
+    """
     from pneumoscope.imaging.read import read
 
     try:
-        radiograph = read(path)
+        radiograph = read(path, depth=depth)
     except MissingExtraError:
         raise
     except ImageError as error:
@@ -106,7 +111,9 @@ def _border(pixels: NDArray[np.float32], axis: int) -> tuple[float, float]:
 
 
 def measure_all(
-    paths: Sequence[Path], tick: Callable[[int], None] = lambda _: None
+    paths: Sequence[Path],
+    tick: Callable[[int], None] = lambda _: None,
+    depths: Sequence[int | None] | None = None,
 ) -> tuple[pd.DataFrame, NDArray[np.float32]]:
     """Read many files; return a table with a row each, columns as in `FileFacts`, and thumbnails [N, 64, 64]."""
     import pandas as pd
@@ -114,7 +121,7 @@ def measure_all(
     rows: list[dict[str, Any]] = []
     small = np.zeros((len(paths), SIDE, SIDE), dtype=np.float32)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for place, (facts, picture) in enumerate(pool.map(measure, paths)):
+        for place, (facts, picture) in enumerate(pool.map(measure, paths, depths or [None] * len(paths))):
             rows.append({field.name: getattr(facts, field.name) for field in fields(FileFacts)})
             small[place] = picture
             tick(place + 1)

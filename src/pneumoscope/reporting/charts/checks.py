@@ -52,7 +52,7 @@ def write_pictures(report: CheckReport, manifest: Manifest, folder: Path) -> Che
         folder: It is made if it is absent.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = manifest.paths()
+    images = list(zip(manifest.paths(), manifest.depths(), strict=True))
     findings = []
     for finding in report.findings:
         name = f"{finding.name}.png"
@@ -61,7 +61,7 @@ def write_pictures(report: CheckReport, manifest: Manifest, folder: Path) -> Che
             with atomic_path(folder / name) as temporary:
                 temporary.write_bytes(to_png(figure))
         elif finding.cases and finding.name not in _WITHOUT_PICTURE:
-            write_case_sheet(finding, paths, folder / name)
+            write_case_sheet(finding, images, folder / name)
         else:
             name = ""
         findings.append(finding.model_copy(update={"picture": name or None}))
@@ -99,12 +99,12 @@ def draw_finding_numbers(finding: Finding) -> Figure | None:
     return figure
 
 
-def write_case_sheet(finding: Finding, paths: list[Path], path: Path) -> None:
+def write_case_sheet(finding: Finding, images: list[tuple[Path, int | None]], path: Path) -> None:
     """Write a PNG of a finding's cases: a pair side by side with how alike it is, of a longer case its first images.
 
     Args:
         finding: Its cases are shown, `CASES_ON_A_SHEET` at most.
-        paths: The file of each row of the manifest.
+        images: The file of each row of the manifest, and its depth (`Manifest.depths`).
         path: The sheet's file.
     """
     from PIL import Image, ImageDraw
@@ -125,7 +125,7 @@ def write_case_sheet(finding: Finding, paths: list[Path], path: Path) -> None:
             width = len(places) * (_TILE + _GAP) - _GAP
             for number, place in enumerate(places):
                 corner = left + number * (_TILE + _GAP)
-                canvas.paste(_tile(paths[place]), (corner, top))
+                canvas.paste(_tile(*images[place]), (corner, top))
                 if number < len(case.images):
                     draw.text((corner, top + _TILE), _shorten(draw, case.images[number], _TILE), fill=_GREY)
             draw.text((left, top + _TILE + _LINE), _shorten(draw, _caption(case), width), fill=_INK)
@@ -165,13 +165,13 @@ def _caption(case: Case) -> str:
     return f"{case.similarity:.2f}  " + " = ".join(labels)
 
 
-def _tile(file: Path) -> Image.Image:
+def _tile(file: Path, depth: int | None) -> Image.Image:
     from PIL import Image, ImageOps
 
     from pneumoscope.imaging.read import read
 
     try:
-        pixels = np.round(read(file).pixels * 255).astype(np.uint8)
+        pixels = np.round(read(file, depth=depth).pixels * 255).astype(np.uint8)
     except ImageError:
         return Image.new("L", (_TILE, _TILE), 60)
     return ImageOps.pad(Image.fromarray(pixels), (_TILE, _TILE), Image.Resampling.BOX, color=_PAPER)

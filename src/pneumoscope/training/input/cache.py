@@ -56,8 +56,8 @@ class CachedImages:
         return torch.from_numpy(out)
 
 
-def _decode(path: Path, sha256: str, size: int) -> NDArray[np.uint8]:
-    radiograph = read(path)
+def _decode(path: Path, sha256: str, size: int, depth: int | None) -> NDArray[np.uint8]:
+    radiograph = read(path, depth=depth)
     if radiograph.sha256 != sha256:
         raise ImageError(
             str(path),
@@ -86,6 +86,7 @@ def open_cache(
     hashes: Sequence[str],
     size: int,
     *,
+    depths: Sequence[int | None] | None = None,
     folder: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> CachedImages:
@@ -95,6 +96,7 @@ def open_cache(
         paths: Files, in the order wanted.
         hashes: Their SHA-256, which is their identity.
         size: Side of the square, in pixels.
+        depths: Bits in use in 16-bit files, see `imaging.read.read`; None for every file where it is None.
         folder: The cache; the user's by default.
         advance: Called with the number of images that have become ready.
 
@@ -103,7 +105,7 @@ def open_cache(
     """
     folder = folder or cache_folder()
     folder.mkdir(parents=True, exist_ok=True)
-    path_of = dict(zip(hashes, paths, strict=True))
+    path_of = dict(zip(hashes, zip(paths, depths or [None] * len(paths), strict=True), strict=True))
     order = sorted(path_of)
     shards: list[NDArray[np.uint8]] = []
     place: dict[str, tuple[int, int]] = {}
@@ -111,14 +113,16 @@ def open_cache(
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for start in range(0, len(order), SHARD):
             names = order[start : start + SHARD]
-            key = hashlib.sha256(f"{VERSION} {size} {' '.join(names)}".encode()).hexdigest()[:32]
+            # The depth decides about the pixels of a 16-bit file, so that it is part of the key.
+            contents = " ".join(f"{name}/{depth}" if (depth := path_of[name][1]) else name for name in names)
+            key = hashlib.sha256(f"{VERSION} {size} {contents}".encode()).hexdigest()[:32]
             path = folder / f"{key}.npy"
             if path.is_file():
                 os.utime(path)
                 advance(len(names))
             else:
                 images = np.empty((len(names), size, size), np.uint8)
-                decoded = pool.map(lambda name: _decode(path_of[name], name, size), names)
+                decoded = pool.map(lambda name: _decode(path_of[name][0], name, size, path_of[name][1]), names)
                 for row, image in enumerate(decoded):
                     images[row] = image
                     advance(1)
