@@ -9,8 +9,41 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from program import Program, environment
+
 if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
+
+
+SLOW = (
+    "docs/test_pages",
+    "workflows/",
+    "web/",
+    "examples/",
+    "training/distributed/",
+    "tuning/test_study",
+    "training/loop/test_fit",
+    "training/test_features",
+    "server/test_crash",
+    "server/api/test_fuzz",
+    "export/",
+    "docs/test_contributing",
+    "cli/test_demo",
+    "training/",
+    "tuning/",
+)
+"""Where slow tests lie. They run first, so that no process is left with one of them while the other has none."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the slow files first; the others stay in their order."""
+    folder = Path(__file__).parent
+
+    def rank(item: pytest.Item) -> int:
+        name = item.path.relative_to(folder).as_posix() if item.path.is_relative_to(folder) else ""
+        return next((number for number, place in enumerate(SLOW) if name.startswith(place)), len(SLOW))
+
+    items.sort(key=rank)
 
 
 def _shared_folder() -> Path:
@@ -43,6 +76,22 @@ def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     manifest = assign_parts(manifest, {"validation": 0.2, "calibration": 0.2, "test": 0.2}, seed=0)
     write_manifest(manifest, folder / "manifest.parquet")
     return manifest
+
+
+@pytest.fixture(scope="session")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The program with its imports done, torch among them where it is installed."""
+    program = Program(environment(tmp_path_factory.mktemp("program")))
+    yield program
+    program.close()
+
+
+@pytest.fixture(scope="session")
+def program_without_torch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
+    """The program with its imports done, but not torch's."""
+    program = Program(environment(tmp_path_factory.mktemp("program")), torch=False)
+    yield program
+    program.close()
 
 
 @pytest.fixture(scope="session")

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import os
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,9 @@ pytest.importorskip("torch")
 pytestmark = pytest.mark.lab
 
 from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
+from program import Program  # noqa: E402
 
+Run = Callable[..., tuple[str, str]]
 SCRIPT = """
 import sys
 from pneumoscope.cli.main import app
@@ -23,10 +25,17 @@ except SystemExit as end:
 """
 
 
-def run(*arguments: str) -> tuple[str, str]:
-    """Run a command in a process of its own; return its last line and its errors."""
-    done = subprocess.run([sys.executable, "-c", SCRIPT, *arguments], capture_output=True, text=True, check=False)
-    return done.stdout.strip().splitlines()[-1], done.stderr
+@pytest.fixture
+def run(program_without_torch: Program, tmp_path: Path) -> Run:
+    """A function that runs a command in a process of its own and returns its last line and all lines."""
+
+    def run_command(*arguments: str) -> tuple[str, str]:
+        output = tmp_path / "output.txt"
+        program_without_torch.run(["python", "-c", SCRIPT, *arguments], tmp_path, dict(os.environ), output)
+        printed = output.read_text(encoding="utf-8")
+        return printed.strip().splitlines()[-1], printed
+
+    return run_command
 
 
 @pytest.fixture
@@ -55,7 +64,7 @@ def manifest(phantom_set: Manifest, tmp_path: Path) -> str:
     ],
 )
 def test_a_wrong_option_is_refused_without_torch(
-    manifest: str, tmp_path: Path, arguments: list[str], code: int, words: str
+    run: Run, manifest: str, tmp_path: Path, arguments: list[str], code: int, words: str
 ) -> None:
     last, errors = run(*arguments, "--data", manifest, "--out", str(tmp_path / "out"))
     assert last == f"exit {code} torch False", errors
@@ -63,7 +72,9 @@ def test_a_wrong_option_is_refused_without_torch(
 
 
 @pytest.mark.parametrize(("command", "words"), [("train", "holds no run"), ("tune", "holds no search")])
-def test_a_folder_in_use_is_refused_without_torch(manifest: str, tmp_path: Path, command: str, words: str) -> None:
+def test_a_folder_in_use_is_refused_without_torch(
+    run: Run, manifest: str, tmp_path: Path, command: str, words: str
+) -> None:
     folder = tmp_path / "out"
     folder.mkdir()
     (folder / "notes.txt").write_text("mine")
@@ -73,7 +84,7 @@ def test_a_folder_in_use_is_refused_without_torch(manifest: str, tmp_path: Path,
 
 
 @pytest.mark.parametrize("command", ["train", "tune", "compare"])
-def test_a_manifest_that_is_not_there_is_refused_without_torch(tmp_path: Path, command: str) -> None:
+def test_a_manifest_that_is_not_there_is_refused_without_torch(run: Run, tmp_path: Path, command: str) -> None:
     last, errors = run(command, "cnn-150", "--data", str(tmp_path / "m.parquet"), "--out", str(tmp_path / "out"))
     assert last == "exit 1 torch False", errors
     assert "there is no such file" in errors
@@ -88,7 +99,7 @@ def test_a_manifest_that_is_not_there_is_refused_without_torch(tmp_path: Path, c
         (["show", "MANIFEST", "-o", "sheet.gif"], ".png"),
     ],
 )
-def test_the_data_commands_refuse_without_torch(manifest: str, arguments: list[str], words: str) -> None:
+def test_the_data_commands_refuse_without_torch(run: Run, manifest: str, arguments: list[str], words: str) -> None:
     last, errors = run("data", *(manifest if each == "MANIFEST" else each for each in arguments))
     assert last == "exit 2 torch False", errors
     assert words in errors

@@ -179,7 +179,7 @@ def test_ctrl_c_leaves_a_journal_and_says_how_to_go_on(bundle: Path, tmp_path: P
     while run.poll() is None and not (journal.is_file() and journal.read_bytes().count(b"\n") > 20):
         time.sleep(0.002)
     os.kill(run.pid, signal.SIGINT)
-    _, said = run.communicate(timeout=30)
+    _, said = run.communicate(timeout=120)
     assert run.returncode == 130
     assert said.count("\n") == 1
     assert "of 150 files were done" in said

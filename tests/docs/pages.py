@@ -16,18 +16,15 @@ since training rounds differently on other processors. ``<!-- not run: REASON --
 from __future__ import annotations
 
 import doctest
-import os
 import re
-import shlex
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import redirect_stdout
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
 
-from docs.program import Program
+from program import Program, without_shell
 
 _BLOCK = re.compile(
     r"(?:<!-- (?P<note>[^\n]*) -->\n+)?^```(?P<kind>[a-z]*)(?: (?P<head>[^\n]*))?\n(?P<body>.*?)^```$",
@@ -149,9 +146,9 @@ class Runner:
     def _execute(self, command: str) -> tuple[int, str]:
         """Run a command; return its exit code and what it prints."""
         log = self.folder.parent / "output.txt"
-        if self.program and command.startswith("pneumoscope ") and not set(command) & set("|&;<>$*"):
-            arguments = shlex.split(command.replace("\\\n", " "))[1:]
-            code = self.program.run(arguments, self.folder, self.environment, log)
+        words = without_shell(command) if self.program else None
+        if self.program and words:
+            code = self.program.run(words, self.folder, self.environment, log)
         else:
             with log.open("wb") as file:
                 code = subprocess.run(
@@ -164,17 +161,3 @@ class Runner:
                     check=False,
                 ).returncode
         return code, log.read_text(encoding="utf-8")
-
-
-def environment(folder: Path) -> dict[str, str]:
-    """A user's environment with the program on the path, data and cache in ``folder``, and no network."""
-    source = Path(__file__).parents[2] / "src"
-    return os.environ | {
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(source),
-        "PNEUMOSCOPE_HOME": str(folder / "home"),
-        "PNEUMOSCOPE_CACHE": str(folder / "cache"),
-        "HF_HUB_OFFLINE": "1",
-        "COLUMNS": "110",
-        "NO_COLOR": "1",
-    }

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from docs.pages import Runner, blocks, environment
+from docs.pages import Runner, blocks
+from program import Program, environment
 
 ROOT = Path(__file__).parents[2]
 GUIDE = ROOT / "CONTRIBUTING.md"
@@ -31,7 +32,7 @@ def sections() -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("addition", sorted(FILES))
-def test_example_works_and_touches_few_files(addition: str, tmp_path: Path) -> None:
+def test_example_works_and_touches_few_files(addition: str, program: Program, tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[lab]'")
     first, last = sections()[addition]
     shown = [block for block in blocks(GUIDE) if first <= block.line < last]
@@ -40,7 +41,7 @@ def test_example_works_and_touches_few_files(addition: str, tmp_path: Path) -> N
 
     folder = tmp_path / "project"
     shutil.copytree(ROOT / "src", folder / "src", ignore=shutil.ignore_patterns("__pycache__", "*.egg-info"))
-    runner = Runner(folder, environment(tmp_path) | {"PYTHONPATH": str(folder / "src")})
+    runner = Runner(folder, environment(tmp_path) | {"PYTHONPATH": str(folder / "src")}, program)
     assert any(block.kind == "console" for block in shown), "nothing shows that the example works"
     for block in shown:
         runner.run(block)

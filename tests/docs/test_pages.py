@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from docs.pages import Runner, blocks, environment
-from docs.program import Program
+from docs.pages import Runner, blocks
+from program import Program, environment
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted(p for part in ("start", "guides") for p in (ROOT / "docs" / part).glob("*.md"))
@@ -16,16 +15,9 @@ LEFT_OUT_AT_MOST = 10
 """Blocks that can't be run: a hospital's folder, a server that runs until it is stopped."""
 
 
-@pytest.fixture(scope="module")
-def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
-    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[lab]'")
-    program = Program(environment(tmp_path_factory.mktemp("program")))
-    yield program
-    program.close()
-
-
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_page_runs(page: Path, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[lab]'")
     folder = tmp_path / "page"
     folder.mkdir()
     variables = environment(tmp_path)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from docs.pages import Runner, blocks, environment
+from docs.pages import Runner, blocks
 from pneumoscope.core.labels import DISCLAIMER
+from program import environment
 
 ROOT = Path(__file__).parents[2]
 README = ROOT / "README.md"

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from docs.pages import environment
+from program import Program, environment
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 SCRIPTS = sorted(EXAMPLES.glob("*.py"))
@@ -25,20 +23,14 @@ def skip_without_torch(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)
-def test_script(path: Path, tmp_path: Path) -> None:
+def test_script(path: Path, program: Program, tmp_path: Path) -> None:
     skip_without_torch(path)
     assert len(path.read_text(encoding="utf-8").splitlines()) < 40
-    ended = subprocess.run(
-        [sys.executable, str(path)],
-        cwd=tmp_path,
-        env=environment(tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert ended.returncode == 0, ended.stderr
-    assert ended.stdout.strip(), "prints nothing"
+    output = tmp_path / "output.txt"
+    code = program.run(["python", str(path)], tmp_path, environment(tmp_path), output)
+    printed = output.read_text(encoding="utf-8")
+    assert code == 0, printed
+    assert printed.strip(), "prints nothing"
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 DESKTOP = {"width": 1440, "height": 900}
 PHONE = {"width": 390, "height": 844}
-PATIENCE = 20_000
+PATIENCE = 60_000
 """Milliseconds for which a test waits for what a page shall show."""
 
 
@@ -75,7 +75,7 @@ def running(home: Path, *options: str) -> Iterator[Site]:
         process = subprocess.Popen([*command, "--workers", "1"], stdout=log, stderr=log)
         try:
             site = Site(f"http://127.0.0.1:{port}", home)
-            end = time.monotonic() + 60
+            end = time.monotonic() + 120
             while True:
                 try:
                     httpx.get(site.url + "/healthz", timeout=5).raise_for_status()

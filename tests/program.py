@@ -1,0 +1,163 @@
+"""Run the program and scripts without waiting for imports: a process imports what they use, and forks for each.
+
+Run by itself it is that process: it reads one JSON line for each request and answers with the exit code.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import runpy
+import shlex
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+_SOURCE = Path(__file__).parents[1] / "src"
+_SHELL = set("|&;<>$*`")
+"""A command with one of these needs a shell."""
+
+
+class Program:
+    """The program `pneumoscope` and its Python, imports done; each command runs in a process of its own.
+
+    Args:
+        environment: Variables of the process that forks; a command may have others.
+        torch: Whether torch is imported, where it is installed.
+    """
+
+    def __init__(self, environment: dict[str, str], *, torch: bool = True) -> None:
+        command = [sys.executable, __file__, "torch" if torch else "clinic"]
+        self._process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
+        )
+
+    def run(self, command: list[str], folder: Path, environment: dict[str, str], output: Path) -> int:
+        """Run a command in ``folder``, both streams to the file ``output``; return its exit code.
+
+        Args:
+            command: `pneumoscope ...`, `python -c CODE` or `python FILE ...`. With another package on PYTHONPATH it
+                runs with that one.
+            folder: The working folder.
+            environment: All variables.
+            output: A file that is written.
+        """
+        request = {"command": command, "folder": str(folder), "environment": environment, "output": str(output)}
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.write(json.dumps(request) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
+
+    def close(self) -> None:
+        """End the process that forks."""
+        assert self._process.stdin is not None and self._process.stdout is not None
+        self._process.stdin.close()
+        self._process.stdout.close()
+        self._process.wait(timeout=60)
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """A user's environment with the program on the path, data and cache in ``folder``, and no network."""
+    return os.environ | {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(_SOURCE),
+        "PNEUMOSCOPE_HOME": str(folder / "home"),
+        "PNEUMOSCOPE_CACHE": str(folder / "cache"),
+        "HF_HUB_OFFLINE": "1",
+        "COLUMNS": "110",
+        "NO_COLOR": "1",
+    }
+
+
+def without_shell(command: str) -> list[str] | None:
+    """Return the words of a command line that `Program` can run, or None where it needs a shell or another program."""
+    if "\n" in command.replace("\\\n", " ") or (set(command) & _SHELL and not command.startswith("python -c ")):
+        return None
+    words = shlex.split(command.replace("\\\n", " "))
+    if words[0] == "pneumoscope" or (words[0] == "python" and len(words) > 1 and words[1] != "-m"):
+        return words
+    return None
+
+
+def _become(request: dict[str, Any]) -> None:
+    """Become the command: never returns."""
+    os.chdir(request["folder"])
+    os.environ.clear()
+    os.environ.update(request["environment"])
+    output = os.open(request["output"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    for stream in (1, 2):
+        os.dup2(output, stream)
+    source = request["environment"].get("PYTHONPATH", str(_SOURCE))
+    if source != str(_SOURCE):
+        for name in [name for name in sys.modules if name.partition(".")[0] == "pneumoscope"]:
+            del sys.modules[name]
+    sys.path.insert(0, source)
+    code = 1
+    try:
+        _run(request["command"])
+        code = 0
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else int(end.code is not None)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+
+
+def _run(command: list[str]) -> None:
+    name, *sys.argv = command
+    if name == "pneumoscope":
+        sys.argv.insert(0, name)
+        from pneumoscope.cli.main import run
+
+        run()
+    elif sys.argv[0] == "-c":
+        exec(compile(sys.argv.pop(1), "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")
+
+
+def _import_clinic() -> None:
+
+    import pneumoscope.bundle.runtime
+    import pneumoscope.data.manifest
+    import pneumoscope.stats.figures  # noqa: F401
+
+
+def _import_lab() -> None:
+    import torch
+
+    import pneumoscope.workflows.train  # noqa: F401  all that trains
+    from pneumoscope.export.onnx import export_onnx
+
+    class Graph(torch.nn.Module):
+        """The smallest graph: its export loads what every export loads, once for all commands."""
+
+        def forward(self, image: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return tuple(image * scale for scale in range(2, 7))
+
+    with TemporaryDirectory() as folder:
+        export_onnx(Graph(), Path(folder) / "model.onnx")
+
+
+def _serve(kind: str) -> None:
+    answers = os.fdopen(os.dup(1), "w")
+    _import_clinic()
+    if kind == "torch" and find_spec("torch"):
+        _import_lab()
+    for line in sys.stdin:
+        child = os.fork()
+        if child == 0:
+            _become(json.loads(line))
+        _, status = os.waitpid(child, 0)
+        answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    _serve(sys.argv[1])
