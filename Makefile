@@ -1,5 +1,5 @@
-# Two commands matter: `make demo` and `make test`. They set up what they need in .venv: `make demo` installs the web app
-# without torch; `make test` adds what trains and tests to the same .venv.
+# Two commands matter: `make demo` and `make test`. They set up what they need in .venv: `make demo` installs the web
+# app without torch; `make test` adds what trains and tests to the same .venv.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
