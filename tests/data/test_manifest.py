@@ -6,6 +6,7 @@ import errno
 import hashlib
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -191,3 +192,13 @@ def test_a_disk_that_takes_no_manifest_is_one_line(
     with pytest.raises(ManifestError, match=rf"m\.parquet: cannot be written: {os.strerror(problem)}"):
         write_manifest(manifest, tmp_path / "m.parquet")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_design_is_written_with_the_manifest_and_kept_by_its_parts(tmp_path: Path, make_row: Rows) -> None:
+    rows = [make_row(number, split=part) for number, part in enumerate(("train", "test", "test"))]
+    manifest = replace(Manifest.from_rows(rows, {"here": tmp_path}), design="cohort")
+    manifest.write(tmp_path / "cohort.parquet")
+    again = read_manifest(tmp_path / "cohort.parquet")
+    assert (again.design, again.part("test").design) == ("cohort", "cohort")
+    replace(manifest, design=None).write(tmp_path / "unstated.parquet")
+    assert read_manifest(tmp_path / "unstated.parquet").design is None

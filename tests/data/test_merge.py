@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -91,3 +92,13 @@ def test_balancing_leaves_out_whole_groups_and_names_them(manifests: tuple[Manif
     assert merge(manifests, balance="covid-19=1,normal=3", seed=1)[1].balanced != report.balanced
     with pytest.raises(UsageError, match=r"label 'viral'.*no image to balance"):
         merge(manifests, balance="viral=1,normal=3")
+
+
+def test_a_merge_keeps_a_design_that_all_inputs_have(manifests: tuple[Manifest, Manifest]) -> None:
+    one, two = (replace(manifest, design="cohort") for manifest in manifests)
+    assert merge([one, two])[0].design == "cohort"
+    mixed = merge([one, manifests[1]])[0]
+    assert mixed.design is None
+    assert any("design of the inputs: cohort and not stated" in note for note in mixed.notes)
+    # A chosen ratio of the labels makes a case-control study.
+    assert merge([one, two], balance="1:1")[0].design == "case-control"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -257,3 +258,21 @@ def test_a_set_with_another_split_is_stamped(tmp_path):
     assert has_split_stamp("site-a", "0" * 64)
     assert not has_split_stamp("site-a", manifest.split_hash())
     assert not has_split_stamp("elsewhere", "0" * 64)  # the model was not trained on images of this site
+
+
+def test_the_design_comes_from_the_manifest_or_the_call_and_stands_at_the_figures(model, tmp_path):
+    manifest = draw(tmp_path)
+    figures = {}
+    for stated, asked, expected in (
+        (None, None, None),
+        ("cohort", None, "cohort"),
+        ("cohort", "case-control", "case-control"),
+    ):
+        evaluation = evaluate(model, replace(manifest, design=stated), design=asked, resamples=200)
+        assert (evaluation.design, evaluation.figures.design) == (expected, expected)
+        assert ("cohort" in evaluation.design_sentence.lower()) == (expected != "case-control")
+        figures[expected] = evaluation.figures.overall["brier"]
+    widths = {name: e.high - e.low for name, e in figures.items()}
+    assert widths[None] == max(widths["cohort"], widths["case-control"])
+    assert figures["cohort"].method.endswith("; cohort")
+    assert "design not stated, the wider: " in figures[None].method

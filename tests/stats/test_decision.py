@@ -197,7 +197,7 @@ def test_a_good_order_has_a_falling_curve_and_the_best_order_refuses_the_errors(
     trust = rng.normal(size=300) - 2 * wrong
     truth = np.arange(300) % 2
     sample = resample(truth, np.arange(300), 2, rng, 300)
-    result = selective.risk_coverage("confidence", trust, wrong, np.arange(300), sample)
+    result = selective.risk_coverage("confidence", trust, wrong, np.arange(300), [sample])
     risks = [point.risk.value for point in result.points]
     assert risks[0] == pytest.approx(0.1)
     assert risks == sorted(risks, reverse=True)

@@ -18,6 +18,7 @@ from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
+from pneumoscope.stats.design import Design
 from pneumoscope.stats.estimates import Estimate, LikelihoodBand, OperatingPoint, PredictionSets, Promises
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class PartMetrics(Frozen):
         description="patient, near-duplicate cluster or image; only the first gives the true interval"
     )
     metrics: dict[str, Estimate]
+    design: Design | None = Field(default=None, description="case-control or cohort; None where it is not stated")
 
     @classmethod
     def of(cls, figures: Figures, part: str, data: str, group_kind: str) -> PartMetrics:
@@ -58,6 +60,7 @@ class PartMetrics(Frozen):
             groups=figures.groups,
             group_kind=group_kind,
             metrics=figures.flat(),
+            design=figures.design,
         )
 
 

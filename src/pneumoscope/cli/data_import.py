@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json
-from pneumoscope.cli.options import AsJson, Depth, DropConflicts, pairs, read_secret
+from pneumoscope.cli.options import AsJson, Depth, DesignOption, DropConflicts, pairs, read_secret
 from pneumoscope.core.errors import UsageError
 from pneumoscope.data.source_names import source_names
 
@@ -70,6 +70,7 @@ def import_(
     depth: Depth = None,
     license_text: Annotated[str | None, typer.Option("--license", help="Licence of the images.")] = None,
     provenance: Annotated[str | None, typer.Option(help="How the labels were made.")] = None,
+    design: DesignOption = None,
     drop_unmapped: Annotated[bool, typer.Option("--drop-unmapped", help="Leave out terms without a label.")] = False,
     drop_missing: Annotated[bool, typer.Option("--drop-missing", help="csv: leave out rows without image.")] = False,
     drop_unreadable: Annotated[bool, typer.Option("--drop-unreadable", help="Leave out unreadable images.")] = False,
@@ -115,6 +116,7 @@ def import_(
         depth=depth,
         license=license_text,
         provenance=provenance,
+        design=design,
         drop_unmapped=drop_unmapped,
         drop_missing=drop_missing,
         drop_unreadable=drop_unreadable,

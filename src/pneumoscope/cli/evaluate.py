@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli.formatting import print_note, wide_console
-from pneumoscope.cli.options import AsJson, Examples, IgnoreOther, Part, Roots, Workers, command_line, source_roots
+from pneumoscope.cli.options import (
+    AsJson,
+    DesignOption,
+    Examples,
+    IgnoreOther,
+    Part,
+    Roots,
+    Workers,
+    command_line,
+    source_roots,
+)
 from pneumoscope.core.labels import DISCLAIMER, display_name, result_phrase
 
 if TYPE_CHECKING:
@@ -28,6 +38,7 @@ def evaluate(
     roots: Roots = None,
     ignore_other: IgnoreOther = False,
     allow_train: Annotated[bool, typer.Option("--allow-train", help="Measure training images, stamped.")] = False,
+    design: DesignOption = None,
     resamples: Annotated[int, typer.Option(min=200, help="Of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
     workers: Workers = None,
@@ -49,6 +60,7 @@ def evaluate(
         roots=source_roots(roots),
         ignore_other=ignore_other,
         allow_train=allow_train,
+        design=design,
         resamples=resamples,
         seed=seed,
         workers=workers,
@@ -73,6 +85,7 @@ def evaluate(
 def show(evaluation: Evaluation, default_point: str) -> None:
     """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
     from pneumoscope.reporting.formatting import name_figure, name_point
+    from pneumoscope.stats.design import design_sentence
 
     figures = evaluation.figures
     console = wide_console(120)  # the width that the tables need, so that no figure is cut
@@ -80,6 +93,7 @@ def show(evaluation: Evaluation, default_point: str) -> None:
         f"[bold]{evaluation.model}[/] ({evaluation.identity[:12]}) on {evaluation.part}: {figures.images} images"
     )
     console.print(evaluation.group_sentence)
+    console.print(design_sentence(evaluation.design))
     for stamp in evaluation.stamps:
         console.print(f"Warning: {stamp}.", style="yellow")
 

@@ -30,6 +30,14 @@ Home = Annotated[Path | None, typer.Option(help="The server's folder, as for ser
 IgnoreOther = Annotated[
     bool, typer.Option("--ignore-other", help="Leave out, counted, labels that the model does not know.")
 ]
+DesignOption = Annotated[
+    str | None,
+    typer.Option(
+        "--design",
+        help="case-control (the number of each class was chosen) or cohort (patients came by chance).  "
+        "[default: as the manifest states, else the wider interval of both]",
+    ),
+]
 Part = Annotated[
     str, typer.Option("--split", help="validation, test (written to the ledger), calibration, train or all.")
 ]

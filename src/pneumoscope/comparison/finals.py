@@ -125,6 +125,7 @@ def _with_finals(
             test["group"].to_numpy(dtype=str),
             config.metric,
             rng=np.random.default_rng(0),
+            design=plan.manifest.design,
         )
         if complete and len(names) > 1
         else {}

@@ -99,6 +99,7 @@ def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, se
             card.label_names,
             thresholds={point.name: point.threshold for point in card.operating_points},
             rng=np.random.default_rng(seed),
+            design=part.design,
         )
         rows[entry.name] = NetworkRow(
             name=entry.name,
@@ -119,7 +120,7 @@ def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, se
         )
     order = rank_names({name: row.figures for name, row in rows.items()}, config.metric)
     rng = np.random.default_rng(seed)
-    tested = paired_all(scores, order[0], truth.classes, truth.groups, config.metric, rng=rng)
+    tested = paired_all(scores, order[0], truth.classes, truth.groups, config.metric, rng=rng, design=part.design)
     rows = {name: rows[name].model_copy(update={"versus_best": tested.get(name)}) for name in order}
     return RankedTable(
         classes=first.recipe.task.classes,

@@ -129,7 +129,9 @@ def import_source(
     reasons = Counter(dropped.reason for dropped in listing.dropped)
     left_out = "; ".join(f"{count} {reason}" for reason, count in reasons.most_common()) or "nothing"
     notes = [f"import {source.name} as {name}: {len(manifest)} images; dropped: {left_out}", *listing.notes]
-    manifest = Manifest(manifest.table, manifest.roots, tuple(notes))
+    if options.design is not None:
+        notes.append(f"design: {options.design}")
+    manifest = Manifest(manifest.table, manifest.roots, tuple(notes), options.design)
     report = ImportReport(
         source=name,
         kept={str(label): int(count) for label, count in manifest.table.label.value_counts().items()},

@@ -18,11 +18,12 @@ import numpy as np
 import pandas as pd
 
 from pneumoscope.core.arguments import argument, check_arguments
-from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.core.labels import LABELS, PARTS
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.columns import COLUMNS, TEXT, check_table
+from pneumoscope.stats.design import Design, check_design
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -43,11 +44,14 @@ class Manifest:
         table: One row per image, columns as in ``COLUMNS``, index 0..N-1.
         roots: Source -> folder that its ``image`` paths are relative to.
         notes: The history of the table, oldest first.
+        design: Of the study: ``case-control`` (somebody chose how many images of each class there are) or ``cohort``
+            (patients came by chance); None where it is not stated.
     """
 
     table: pd.DataFrame
     roots: dict[str, Path] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    design: Design | None = None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -314,6 +318,8 @@ def write_manifest(manifest: Manifest, path: Path | str) -> None:
         full = Path(root).resolve()
         roots[name] = (full.relative_to(home) if full.is_relative_to(home) else full).as_posix()
     about = {"schema_version": SCHEMA_VERSION, "roots": roots, "notes": list(manifest.notes)}
+    if manifest.design is not None:
+        about["design"] = manifest.design
     table = pyarrow.Table.from_pandas(manifest.table, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(about).encode()})
     try:
@@ -360,7 +366,8 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
         about = json.loads(raw)
         version, stored, notes = about["schema_version"], dict(about["roots"]), tuple(map(str, about["notes"]))
         known = {name: path.parent.resolve() / root for name, root in stored.items()}
-    except (ValueError, KeyError, TypeError) as error:
+        design = check_design(about.get("design"))
+    except (ValueError, KeyError, TypeError, UsageError) as error:
         raise ManifestError(str(path), "is a manifest whose metadata are damaged.", "Import again.") from error
     if version != SCHEMA_VERSION:
         raise ManifestError(str(path), f"has schema version {version}; this program reads {SCHEMA_VERSION}.")
@@ -373,6 +380,6 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
             )
         known[name] = Path(folder).resolve()
     try:
-        return validate(Manifest(frame, known, notes))
+        return validate(Manifest(frame, known, notes, design))
     except ManifestError as error:
         raise ManifestError(f"{path}: {error.thing}", error.problem, error.way_out) from error

@@ -26,6 +26,7 @@ from pneumoscope.data.importing import build_manifest
 from pneumoscope.data.manifest import Manifest, validate
 from pneumoscope.data.similarity import Pair
 from pneumoscope.data.splits import balance_rows, parse_balance
+from pneumoscope.stats.design import Design
 
 FILLED = ("view", "sex", "age", "lung_mask", "ignore_mask", "license")
 """Columns that the other row fills in. Patient and study numbers are not among them: each source has its own."""
@@ -192,7 +193,12 @@ def merge(
     if drop_conflicts:
         remaining = remaining[~remaining.index.isin(sorted(conflicts.rows))]
         notes.append(f"left out {len(dropped)} images whose picture has another label elsewhere")
-    merged = Manifest(remaining.reset_index(drop=True), roots, tuple(notes))
+    design = _joint_design(manifests, chosen=balance is not None)
+    stated = {manifest.design for manifest in manifests}
+    if stated != {design}:
+        names = " and ".join(sorted(name or "not stated" for name in stated))
+        notes.append(f"design of the inputs: {names}; of the result: {design or 'not stated'}")
+    merged = Manifest(remaining.reset_index(drop=True), roots, tuple(notes), design)
     balanced: list[str] = []
     if balance is not None:
         merged, balanced = balance_rows(merged, parse_balance(balance, sorted(set(merged.table.label))), seed)
@@ -209,6 +215,14 @@ def merge(
         filled=same.filled,
         disagreements=same.disagreements,
     )
+
+
+def _joint_design(manifests: Sequence[Manifest], *, chosen: bool) -> Design | None:
+    """Return the design of a merge: that of all inputs; case-control where the ratio of the labels was chosen."""
+    if chosen:
+        return "case-control"
+    stated = {manifest.design for manifest in manifests}
+    return stated.pop() if len(stated) == 1 else None
 
 
 def _sources(manifest: Manifest) -> list[str]:

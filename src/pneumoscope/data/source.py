@@ -19,6 +19,7 @@ from pneumoscope.core.labels import VIEWS, check_label
 from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.polygons import Outlines
 from pneumoscope.imaging.files import is_broken_link
+from pneumoscope.stats.design import Design
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,7 @@ class ImportOptions:
         encoding: Encoding of the table; None finds it.
         depth: Bits in use in 16-bit PNG and TIFF files, see `imaging.read.read`.
         lenient_columns: Columns (``age``, ``sex``, ``view``) whose bad values count as unknown, without an error.
+        design: Of the study, case-control or cohort; None where nobody states it.
     """
 
     source_name: str | None = None
@@ -109,6 +111,7 @@ class ImportOptions:
     encoding: str | None = None
     depth: int | None = None
     lenient_columns: frozenset[str] = frozenset()
+    design: Design | None = None
 
 
 _SOME_SOURCES = (

@@ -175,6 +175,7 @@ def _metrics_by_source(
             thresholds={point.name: point.threshold for point in card.operating_points},
             rng=np.random.default_rng(0),
             resamples=0,
+            design=rows.design,
         )
         by_source[source] = PartMetrics.of(figures, "validation", here.rows_hash(), here.group_kind)
     return by_source

@@ -23,6 +23,7 @@ from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, PARTS
+from pneumoscope.stats.design import Design, design_sentence
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import Figures, evaluate_predictions
 from pneumoscope.stats.intervals import proportion
@@ -99,6 +100,8 @@ class Evaluation(Measurement):
     split: str = Field(description="hash of the division of the manifest into parts")
     group_kind: str
     group_sentence: str
+    design: Design | None = Field(default=None, description="of the study; None where it is not stated")
+    design_sentence: str = ""
     seed: int
     resamples: int
     failures: tuple[Failure, ...]
@@ -142,6 +145,7 @@ def evaluate(
     *,
     ignore_other: bool = False,
     allow_train: bool = False,
+    design: Design | None = None,
     record: RecordOpening | None = None,
     workers: int | None = None,
     seed: int = 0,
@@ -157,6 +161,7 @@ def evaluate(
         part: One of the parts, or "all" for every row.
         ignore_other: Leave out, and count, images whose label is in none of the model's classes, else an error.
         allow_train: Allow training images; the evaluation is then stamped.
+        design: Of the study; None: as the manifest states.
         record: Records openings of test images; needed where the part has any.
         workers: Images read and run at a time.
         seed: Seed of the bootstrap.
@@ -169,6 +174,7 @@ def evaluate(
         ManifestError: The part has no rows, an image is not the one that was imported, or none could be read.
         UsageError: Training images without ``allow_train``, test images without ``record``.
     """
+    design = design or manifest.design
     chosen, ignored = _choose(manifest, part, model.card, ignore_other=ignore_other, allow_train=allow_train)
     earlier = _open_test(chosen, model, part, record)
     started = time.perf_counter()
@@ -199,7 +205,9 @@ def evaluate(
         group_sentence=group_sentence(read.group_kind),
         seed=seed,
         resamples=resamples,
-        **dict(_measure(model.card, read, answers, seed, resamples)),
+        design=design,
+        design_sentence=design_sentence(design),
+        **dict(_measure(model.card, read, answers, seed, resamples, design)),
         failures=failures,
         ignored=ignored,
         earlier_openings=earlier,
@@ -282,7 +290,9 @@ def _predict(
     return predictions
 
 
-def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: int, resamples: int) -> Measurement:
+def _measure(
+    card: Card, read: Manifest, answers: Sequence[Prediction], seed: int, resamples: int, design: Design | None
+) -> Measurement:
     index = {member: k for k, label in enumerate(card.labels) for member in label.members}
     names = card.label_names
     probabilities = np.array([a.probabilities for a in answers], dtype=np.float64)
@@ -296,7 +306,7 @@ def _measure(card: Card, read: Manifest, answers: Sequence[Prediction], seed: in
     def figures(mask: Bools, resamples: int, *, with_promises: bool = False) -> Figures:
         return evaluate_predictions(
             probabilities[mask], truth[mask], groups[mask], names,
-            thresholds=thresholds, rng=np.random.default_rng(seed), resamples=resamples,
+            thresholds=thresholds, rng=np.random.default_rng(seed), resamples=resamples, design=design,
             promises=card.promises if with_promises else None, ood=ood[mask] if with_promises else None,
         )  # fmt: skip
 

@@ -5,12 +5,22 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import ndtri, stdtrit
 
-from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few, kish_size
+from pneumoscope.stats.estimates import Estimate, with_limits
+from pneumoscope.stats.intervals import (
+    FEWEST_GROUPS,
+    TAIL,
+    correlation_of,
+    describe_too_few,
+    effective_groups,
+    jackknife_variance,
+    kish_size,
+)
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 AUROC_SCORE = "score interval (Newcombe 2006), clustered variance (Obuchowski 1997)"
@@ -43,6 +53,8 @@ def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) ->
     fewest = min(len(counts) for counts in sides)
     if not fewest:
         return Estimate(value=None, note="needs images both of this class and of others")
+    if (score == score[0]).all():
+        return Estimate(value=0.5, method=AUROC_SCORE, note="interval not estimable: all scores are equal")
     facts = _area_facts(score, positive, index)
     if fewest < FEWEST_GROUPS:
         return Estimate(value=facts.area, method=AUROC_SCORE, note=describe_too_few(fewest))
@@ -56,10 +68,13 @@ def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) ->
         scale = (facts.misplaced * observed + _PRIOR_GROUPS * scale) / (facts.misplaced + _PRIOR_GROUPS)
     quantile = float(ndtri(1 - tail))
     if max(kish) > 1.0:
-        quantile = float(stdtrit(facts.freedom if not uninformative else fewest - 1, 1 - tail))
+        freedom = min(effective_groups(counts) for counts in sides) - 1 if uninformative else facts.freedom
+        quantile = float(stdtrit(max(1.0, freedom), 1 - tail))
     low, high = score_limits(facts.area, lambda a: scale * newcombe_variance(a, m, n), quantile)
-    note = "the classes are separated: the interval rests on the number of groups" if uninformative else ""
-    return Estimate(value=facts.area, low=low, high=high, method=AUROC_SCORE, note=note)
+    separated = facts.area in (0.0, 1.0)
+    reason = "the classes are separated" if separated else "every image of a class ranks alike"
+    note = f"{reason}: the interval rests on the number of groups" if uninformative else ""
+    return with_limits(facts.area, low, high, AUROC_SCORE, note)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +111,9 @@ def auroc_components(score: Floats, positive: Bools) -> Floats:
 def components_variance(component: Floats, positive: Bools, group: Ints) -> float:
     """Return the variance of an AUROC, or of a difference of two, from its components [N] (Obuchowski 1997).
 
-    Differences of two models' components on the same images give the variance of the difference of their AUROCs.
+    Each group's deviation is divided by 1 - its share of its class's images (jackknife): a large group pulls the area
+    towards itself. With groups of equal size, and so with one image a group, this is Obuchowski's formula. Differences
+    of two models' components on the same images give the variance of the difference of their AUROCs.
     """
     m, n = int(positive.sum()), int((~positive).sum())
     area = component[positive].mean()
@@ -104,11 +121,16 @@ def components_variance(component: Floats, positive: Bools, group: Ints) -> floa
     groups = int(index.max()) + 1
     d10 = np.bincount(index[positive], weights=component[positive] - area, minlength=groups)
     d01 = np.bincount(index[~positive], weights=component[~positive] - area, minlength=groups)
-    i10, i01 = len(np.unique(index[positive])), len(np.unique(index[~positive]))
-    s10 = i10 / (max(1, i10 - 1) * m) * (d10**2).sum()
-    s01 = i01 / (max(1, i01 - 1) * n) * (d01**2).sum()
+    sides = [_side_variance(d, np.bincount(index[side])) for d, side in ((d10, positive), (d01, ~positive))]
     s11 = groups / max(1, groups - 1) * (d10 * d01).sum()
-    return float(s10 / m + s01 / n + 2 * s11 / (m * n))
+    return float(sum(sides) + 2 * s11 / (m * n))
+
+
+def _side_variance(deviation: NDArray[Any], counts: Ints) -> float:
+    """Return what one class adds to the variance; its groups' summed deviations and images, 0 for other groups."""
+    sizes = counts[counts > 0].astype(np.float64)
+    sums = deviation[: len(counts)][counts > 0]
+    return float((sums**2).sum()) / sizes.sum() ** 2 if len(sizes) < 2 else jackknife_variance(sums, sizes)
 
 
 def _area_facts(score: Floats, positive: Bools, index: Ints) -> _AreaFacts:
@@ -116,10 +138,12 @@ def _area_facts(score: Floats, positive: Bools, index: Ints) -> _AreaFacts:
     area, squares, freedom, misplaced = float(part[positive].mean()), 0.0, 0.0, groups
     for side in (positive, ~positive):
         v, group_here = part[side], index[side]
-        groups_here = len(np.unique(group_here))
-        spread = np.bincount(group_here, weights=v - area, minlength=groups)
-        share = groups_here / max(1, groups_here - 1) * float((spread**2).sum()) / len(v) ** 2
-        squares, freedom = squares + share, freedom + share**2 / max(1, groups_here - 1)
+        counts = np.bincount(group_here, minlength=groups)
+        share = _side_variance(np.bincount(group_here, weights=v - area, minlength=groups), counts)
+        sizes = counts[counts > 0].astype(np.float64)
+        size = len(v) if share <= 0 else float(v.var()) / share
+        side_freedom = max(1.0, effective_groups(sizes, correlation_of(max(size, 1e-9), sizes)) - 1)
+        squares, freedom = squares + share, freedom + share**2 / side_freedom
         misplaced = min(misplaced, len(np.unique(group_here[v < 1])), len(np.unique(group_here[v > 0])))
     variance = components_variance(part, positive, index) if freedom > 0 else 0.0
     return _AreaFacts(area, variance, squares**2 / freedom if freedom > 0 else 1.0, float(misplaced))

@@ -1,8 +1,9 @@
 """The interval of every figure that is neither a proportion nor an AUROC: a bootstrap of groups, with BCa limits.
 
-It draws groups, not images, since images of one patient are not independent; and it draws within classes, since
-case-control data has no prevalence to resample. Bias correction and acceleration follow Efron, JASA 1987, several
-strata follow Davison & Hinkley, Bootstrap Methods and Their Application, 1997, 5.3.2.
+It draws groups, not images, since images of one patient are not independent. Of a case-control study it draws within
+classes, whose numbers somebody chose; of a cohort it draws from all patients, whose classes are chance. Bias correction
+and acceleration follow Efron, JASA 1987, several strata follow Davison & Hinkley, Bootstrap Methods and Their
+Application, 1997, 5.3.2.
 """
 
 from __future__ import annotations
@@ -15,14 +16,17 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri, stdtrit
 
-from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few
+from pneumoscope.stats.design import Design
+from pneumoscope.stats.estimates import Estimate, with_limits
+from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few, effective_groups
 from pneumoscope.stats.kernels import Floats, Ints
 
 METHOD = "group bootstrap, BCa, stratified by class"
+COHORT_METHOD = "group bootstrap, BCa, not stratified"
 
 _CELLS = 2_000_000  # weights in memory at a time
 _BLOCKS = 250  # at most this many leave-out blocks in a stratum
+_UNDEFINED = 0.01  # of the resamples of a cohort
 
 Statistic = Callable[[Floats], Floats]
 """Weights [B, N] -> values [B]; a value may be infinite, or NaN where it is not defined."""
@@ -32,7 +36,8 @@ Statistic = Callable[[Floats], Floats]
 class Resampling:
     """Bootstrap draws of whole groups, which every metric of an evaluation shares.
 
-    A group's stratum is the rarest class among its images, so that no resample loses a rare class. Of the n groups of a
+    In a case-control study a group's stratum is the rarest class among its images, so that no resample loses a rare
+    class; in a cohort there is one stratum. Of the n groups of a
     stratum n - 1 are drawn and weighted by n / (n - 1): drawing n would make every interval too short, by 5% at n = 10
     (Rao & Wu, JASA 1988).
     """
@@ -42,6 +47,12 @@ class Resampling:
     counts: NDArray[np.uint16]  # [B, G] how often each group was drawn
     scale: Floats  # [G] n / (n - 1) of its stratum
     fewest: int  # groups in the class that has the fewest
+    design: Design = "case-control"
+
+    @property
+    def method(self) -> str:
+        """The name of this bootstrap."""
+        return COHORT_METHOD if self.design == "cohort" else METHOD
 
     def blocks(self) -> Iterator[Floats]:
         """Yield the images' weights [rows, N], a few rows at a time."""
@@ -67,8 +78,15 @@ def strata_of(truth: Ints, group: Ints, classes: int) -> tuple[Ints, Ints, int]:
     return index, stratum, int(by_class[by_class > 0].min())
 
 
-def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, resamples: int = 2000) -> Resampling:
-    """Draw ``resamples`` stratified resamples of groups.
+def resample(
+    truth: Ints,
+    group: Ints,
+    classes: int,
+    rng: np.random.Generator,
+    resamples: int = 2000,
+    design: Design = "case-control",
+) -> Resampling:
+    """Draw ``resamples`` resamples of groups.
 
     Args:
         truth: [N] class of each image.
@@ -76,8 +94,11 @@ def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, r
         classes: Number of classes.
         rng: Source of the randomness.
         resamples: Number of resamples.
+        design: Of the study: case-control draws within classes, cohort from all groups.
     """
     index, stratum, fewest = strata_of(truth, group, classes)
+    if design == "cohort":
+        stratum = np.zeros_like(stratum)
     groups = len(stratum)
     counts = np.ones((resamples, groups), dtype=np.uint16)
     scale = np.ones(groups)
@@ -90,7 +111,7 @@ def resample(truth: Ints, group: Ints, classes: int, rng: np.random.Generator, r
                 rows = slice(start, min(start + 100, resamples))
                 draws = rng.multinomial(n - 1, np.full(n, 1 / n), size=rows.stop - rows.start)
                 counts[rows, members] = draws
-    return Resampling(index, stratum, counts, scale, fewest)
+    return Resampling(index, stratum, counts, scale, fewest, design)
 
 
 def bootstrap(
@@ -111,27 +132,31 @@ def bootstrap(
     if math.isnan(value):
         return Estimate(value=None, note="not defined on these images")
     if math.isinf(value):
-        return Estimate(value=None, note="no finite value: the classes are separated")
+        return Estimate(value=None, note="no finite value: the classes are separated, or touch in one tied score only")
 
     def without_interval(note: str) -> Estimate:
-        return Estimate(value=bound(value), method=METHOD, note=note)
+        return Estimate(value=bound(value), method=sample.method, note=note)
 
     if sample.fewest < FEWEST_GROUPS:
         return without_interval(describe_too_few(sample.fewest))
     values = np.concatenate([statistic(weight) for weight in sample.blocks()])
-    if np.isnan(values).any():
+    defined = values[~np.isnan(values)]
+    # A resample of a cohort can lose a class of ten patients (1 in 20,000): the others still show the variation.
+    if len(defined) < (1 - _UNDEFINED) * len(values):
         return without_interval("interval not estimable: not defined in some resamples")
-    if np.ptp(values[np.isfinite(values)]) < 1e-12:
+    values, finite = defined, defined[np.isfinite(defined)]
+    if not len(finite) or np.ptp(finite) <= 1e-9 * max(1.0, abs(value)):
         return without_interval("interval not estimable: every resample gives the same value")
     low, high = _bca_limits(values, value, *_influence(statistic, sample), tail)
     if not (math.isfinite(low) and math.isfinite(high)):
         return without_interval("interval not estimable: the classes are separated in some resamples")
-    return Estimate(value=bound(value), low=bound(low), high=bound(high), method=METHOD)
+    return with_limits(bound(value), bound(low), bound(high), sample.method)
 
 
 def _influence(statistic: Statistic, sample: Resampling) -> tuple[float, float]:
     """Return acceleration and degrees of freedom, from leaving out a group (of large strata, a block of groups)."""
     cubes, squares, over = 0.0, 0.0, 0.0
+    sizes = np.bincount(sample.group).astype(np.float64)
     for k in np.unique(sample.stratum):
         members = np.flatnonzero(sample.stratum == k)
         blocks = min(len(members), _BLOCKS)
@@ -150,7 +175,8 @@ def _influence(statistic: Statistic, sample: Resampling) -> tuple[float, float]:
         influence = (blocks - 1) / blocks * (values.mean() - values)
         cubes += float((influence**3).sum())
         squares += float((influence**2).sum())
-        over += float((influence**2).sum()) ** 2 / (len(members) - 1)
+        freedom = max(1.0, effective_groups(sizes[members]) - 1)
+        over += float((influence**2).sum()) ** 2 / freedom
     if squares <= 0:
         return 0.0, float(len(sample.stratum))
     return cubes / (6 * squares**1.5), squares**2 / over
@@ -178,7 +204,7 @@ def _bca_limits(values: Floats, value: float, acceleration: float, freedom: floa
         share = float(ndtr(bias + moved / max(1 - acceleration * moved, 0.1)))
         place = min(max(share * (size + 1) - 1, 0.0), size - 1.0)
         floor = int(place)
-        if floor == size - 1 or ordered[floor] == ordered[floor + 1]:
+        if floor == size - 1 or ordered[floor] == ordered[floor + 1] or math.isinf(ordered[floor]):
             return float(ordered[floor])
         return float(ordered[floor] + (place - floor) * (ordered[floor + 1] - ordered[floor]))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Literal
 
@@ -29,6 +30,33 @@ class Estimate(Frozen):
         if self.low is None or self.high is None:
             return f"{self.value:.3f} [interval not estimable]"
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+_POINT = 1e-9
+"""An interval whose length is less than this share of its figure is a point: rounding, not chance, made it."""
+
+
+def with_limits(value: float, low: float, high: float, method: str, note: str = "") -> Estimate:
+    """Return a figure with its interval, never an impossible one.
+
+    An interval holds its figure: where resampling moved it aside, the nearer limit is the figure. An interval of no
+    length claims that chance cannot change the figure; it is "not estimable" instead.
+
+    Args:
+        value: The figure, finite.
+        low: The lower limit.
+        high: The upper limit.
+        method: How the interval is made.
+        note: A remark beside the interval.
+    """
+    low, high = min(low, value), max(high, value)
+    if high - low <= _POINT * max(1.0, abs(value)):
+        why = "interval not estimable: nothing in these images varies"
+        return Estimate(value=value, method=method, note="; ".join(filter(None, [note, why])))
+    if not (math.isfinite(low) and math.isfinite(high)):
+        why = "interval not estimable: one of its limits is infinite"
+        return Estimate(value=value, method=method, note="; ".join(filter(None, [note, why])))
+    return Estimate(value=value, low=low, high=high, method=method, note=note)
 
 
 class OperatingPoint(Frozen):

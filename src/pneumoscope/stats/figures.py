@@ -18,6 +18,7 @@ from pneumoscope.stats import conformal, metrics
 from pneumoscope.stats.bootstrap import resample
 from pneumoscope.stats.curve_points import CurvePoints, ScoreBand, curve_points, observed_score_bands
 from pneumoscope.stats.decision import DecisionCurve, decision_curve
+from pneumoscope.stats.design import EITHER, Design, designs_of, with_design
 from pneumoscope.stats.estimates import Estimate, Promises
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 from pneumoscope.stats.metric_registry import AllClasses
@@ -63,6 +64,7 @@ class Figures(Frozen):
     risk_coverage: tuple[RiskCoverage, ...] = Field(default=(), description="by confidence and, where given, by ood")
     prediction_sets: conformal.SetCoverage | None = Field(default=None, description="None where the card has none")
     warnings: tuple[str, ...] = Field(default=(), description="classes with fewer than 100 groups")
+    design: Design | None = Field(default=None, description="of the study; None where it is not stated")
 
     def flat(self) -> dict[str, Estimate]:
         """Return every figure under one name: ``accuracy``, ``covid-19/auroc``, ``sensitivity-95/specificity``."""
@@ -85,6 +87,7 @@ def evaluate_predictions(
     resamples: int = 2000,
     promises: Promises | None = None,
     ood: ArrayLike | None = None,
+    design: Design | None = None,
 ) -> Figures:
     """Measure probabilities against the truth.
 
@@ -99,6 +102,7 @@ def evaluate_predictions(
         promises: What the model's card promises. It adds the figures that test it: score bands, decision curves, risk
             against coverage, prediction sets.
         ood: [N] out-of-distribution scores, for risk against coverage.
+        design: Of the study; None, not stated, gives every figure the wider of its intervals for either design.
 
     Returns:
         The figures; each is None where there is no image.
@@ -109,22 +113,37 @@ def evaluate_predictions(
     if len(y) and not (np.abs(p.sum(axis=1) - 1).max() < 1e-3 and p.min() >= -1e-6):
         raise ValueError("probabilities must not be negative and each row must sum to 1")
     group = metrics.group_index(groups)
-    sample = resample(y, group, len(classes), rng, resamples) if len(y) and resamples else None
-    images = AllClasses(p, y, group, sample)
+    designs = designs_of(design)
+    studies = {
+        each: AllClasses(
+            p,
+            y,
+            group,
+            resample(y, group, len(classes), rng, resamples, each) if len(y) and resamples else None,
+            each,
+        )
+        for each in designs
+    }
+    images = studies[designs[0]]
     confusion = metrics.confusion_matrix(y, images.decided, len(classes))
     class_groups = {name: len(np.unique(group[y == k])) for k, name in enumerate(classes)}
-    promised = _promised_figures(images, promises, ood) if promises is not None and len(y) else {}
+    promised = _promised_figures(studies, promises, ood, design) if promises is not None and len(y) else {}
     return Figures(
         images=len(y),
         groups=len(np.unique(group)),
         classes=tuple(classes),
         class_images={name: int((y == k).sum()) for k, name in enumerate(classes)},
         class_groups=class_groups,
-        overall=OVERALL_METRICS.estimates(images),
-        by_class={name: CLASS_METRICS.estimates(images.one_class(k)) for k, name in enumerate(classes)},
+        overall=OVERALL_METRICS.estimates(studies),
+        by_class={
+            name: CLASS_METRICS.estimates({each: study.one_class(k) for each, study in studies.items()})
+            for k, name in enumerate(classes)
+        },
+        design=design,
         confusion=tuple(tuple(int(n) for n in row) for row in confusion),
         operating=tuple(
-            _operating(name, threshold, p[:, 0], y == 0, group) for name, threshold in (thresholds or {}).items()
+            _operating(name, threshold, p[:, 0], y == 0, group, design)
+            for name, threshold in (thresholds or {}).items()
         ),
         plots=curve_points(p, y, group, classes),
         warnings=few_groups(class_groups, "these images") if len(y) else (),
@@ -132,14 +151,18 @@ def evaluate_predictions(
     )
 
 
-def _promised_figures(images: AllClasses, promises: Promises, ood: ArrayLike | None) -> dict[str, Any]:
+def _promised_figures(
+    studies: Mapping[Design, AllClasses], promises: Promises, ood: ArrayLike | None, design: Design | None
+) -> dict[str, Any]:
     """Return the figures that test the card's promises, by their names in ``Figures``."""
-    p, y, group, sample = images.probability, images.truth, images.group, images.sample
+    images = next(iter(studies.values()))
+    p, y, group = images.probability, images.truth, images.group
+    samples = [study.sample for study in studies.values() if study.sample is not None]
     positive, wrong = y == 0, ~images.correct
     trusts = {"confidence": p.max(axis=1)}
     if ood is not None:
         trusts["ood"] = -np.asarray(ood, dtype=np.float64)
-    curves = [decision_curve(p[:, 0], positive, group)]
+    curves = [decision_curve(p[:, 0], positive, group, design=design)]
     if min(promises.class_prior) > 0:
         for prevalence in PREVALENCES:
             moved = at_prior(p, promises.class_prior, primary_prior(promises.class_prior, prevalence))
@@ -148,18 +171,21 @@ def _promised_figures(images: AllClasses, promises: Promises, ood: ArrayLike | N
     return {
         "score_bands": observed_score_bands(p[:, 0], positive, group, promises.score_bands),
         "decision_curves": tuple(curves),
-        "risk_coverage": tuple(risk_coverage(by, trust, wrong, group, sample) for by, trust in trusts.items()),
+        "risk_coverage": tuple(risk_coverage(by, trust, wrong, group, samples) for by, trust in trusts.items()),
         "prediction_sets": sets and conformal.measure(p, y, group, promises.labels, sets.thresholds, sets.alpha),
     }
 
 
-def _operating(name: str, threshold: float, score: Floats, positive: Bools, group: Ints) -> OperatingResult:
-    sensitivity, specificity = at_threshold(score, positive, group, threshold)
+def _operating(
+    name: str, threshold: float, score: Floats, positive: Bools, group: Ints, design: Design | None
+) -> OperatingResult:
+    sensitivity, specificity = (with_design(e, EITHER) for e in at_threshold(score, positive, group, threshold))
+    called = score >= threshold
     return OperatingResult(
         name=name,
         threshold=threshold,
         sensitivity=sensitivity,
         specificity=specificity,
-        flagged=int((score >= threshold).sum()),
-        predictive=tuple(predictive_values(score >= threshold, positive, group, share) for share in PREVALENCES),
+        flagged=int(called.sum()),
+        predictive=tuple(predictive_values(called, positive, group, share, design) for share in PREVALENCES),
     )

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.special import chdtri, ndtri, stdtrit
 
-from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.estimates import Estimate, with_limits
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 FEWEST_GROUPS = 10
@@ -66,9 +66,11 @@ def kish_size(counts: Floats) -> float:
 def effective_size(hits: Floats, counts: Floats) -> float:
     """Return the number of independent images that the groups equal for a proportion: N / design effect.
 
-    The variance is that of a ratio of two sums over groups (Cochran 1977, 6.3). Few failures hardly show the
-    correlation within groups: the design effect then moves half of the way to that of wholly correlated groups (Kish),
-    as if two groups had shown that. At 0 or 1, where nothing shows it, it is Kish's. It is never below 1.
+    The variance is that of a ratio of two sums over groups (Cochran 1977, 6.3), each group's deviation divided by 1 -
+    its share of the images: a large group pulls the proportion towards itself and looks less deviant than it is
+    (jackknife; Bell & McCaffrey 2002, CR3). Few failures hardly show the correlation within groups: the design effect
+    then moves half of the way to that of wholly correlated groups (Kish), as if two groups had shown that. At 0 or 1,
+    where nothing shows it, it is Kish's. It is never below 1.
 
     Args:
         hits: [G] images of each group that count.
@@ -80,10 +82,36 @@ def effective_size(hits: Floats, counts: Floats) -> float:
         return total / kish
     # Only the groups that hold the rarer outcome show the correlation.
     informative = float(min((hits > 0).sum(), (hits < counts).sum()))
-    variance = groups / (groups - 1) * ((hits - share * counts) ** 2).sum() / total**2
-    design = variance / (share * (1 - share) / total)
+    design = jackknife_variance(hits - share * counts, counts) / (share * (1 - share) / total)
     blended = (informative * design + _PRIOR_GROUPS * (1 + kish) / 2) / (informative + _PRIOR_GROUPS)
     return float(total / max(1.0, blended))
+
+
+def jackknife_variance(deviations: Floats, counts: Floats) -> float:
+    """Return the variance of a mean over images from its groups' summed deviations [G] and sizes [G]; G >= 2."""
+    total, groups = float(counts.sum()), len(counts)
+    leverage = deviations / (1 - counts / total)
+    return float((groups - 1) / groups * (leverage**2).sum() / total**2)
+
+
+def effective_groups(counts: Floats, correlation: float = 1.0) -> float:
+    """Return the number of equal groups whose variance is as certain as that of these unequal ones.
+
+    A group adds about n (1 + (n - 1) correlation) to a variance, so that a few large groups decide it (the effective
+    number of clusters; Carter, Schnepel & Steigerwald 2017).
+
+    Args:
+        counts: [G] images of each group.
+        correlation: Of the images of a group, 0 to 1.
+    """
+    weight = counts * (1 + (counts - 1) * correlation)
+    return float(weight.sum() ** 2 / (weight**2).sum())
+
+
+def correlation_of(size: float, counts: Floats) -> float:
+    """Return the correlation within groups, 0 to 1, that makes N images worth ``size`` independent ones."""
+    kish = kish_size(counts)
+    return 1.0 if kish == 1.0 else min(1.0, max(0.0, (float(counts.sum()) / size - 1) / (kish - 1)))
 
 
 def group_sums(success: Bools, group: Ints) -> tuple[Floats, Floats]:
@@ -94,24 +122,34 @@ def group_sums(success: Bools, group: Ints) -> tuple[Floats, Floats]:
     return np.asarray(hits, dtype=np.float64), np.asarray(counts, dtype=np.float64)
 
 
-def quantile_for(*counts: Floats, tail: float = TAIL) -> float:
+def group_correlation(one: Bools, two: Bools, group: Ints) -> float:
+    """Return the correlation of two shares of the same images, from what each group adds to either."""
+    index = np.unique(group, return_inverse=True)[1].reshape(-1)
+    left, right = (np.bincount(index, weights=x - x.mean()) for x in (one, two))
+    scale = math.sqrt(float((left**2).sum() * (right**2).sum()))
+    return float((left * right).sum()) / scale if scale > 0 else 0.0
+
+
+def quantile_for(*samples: tuple[float, Floats], tail: float = TAIL) -> float:
     """Return the quantile for effective sizes: the normal's where every group is one image, else Student's.
 
     Args:
-        counts: For each proportion that enters, [G] images of its groups; the fewest groups set the freedom.
+        samples: For each proportion that enters, its effective size and [G] the images of its groups; the fewest
+            effective groups set the freedom.
         tail: Probability outside each limit.
     """
-    if all((sizes == 1).all() for sizes in counts):
+    if all((counts == 1).all() for _, counts in samples):
         return float(ndtri(1 - tail))
-    return float(stdtrit(max(1, min(len(sizes) for sizes in counts) - 1), 1 - tail))
+    fewest = min(effective_groups(counts, correlation_of(size, counts)) for size, counts in samples)
+    return float(stdtrit(max(1.0, fewest - 1), 1 - tail))
 
 
 def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float = TAIL) -> Estimate:
     """Return the share of True with Wilson's interval, for clustered images.
 
-    With several images in a group, the effective size replaces N, and Student's quantile with groups - 1 degrees of
-    freedom replaces that of the normal distribution (Korn & Graubard 1998; Dean & Pagano 2015). Where most groups are
-    one image, the limits near 0 and 1 are ``modified_limits``.
+    With several images in a group, the effective size replaces N, and Student's quantile with effective groups - 1
+    degrees of freedom replaces that of the normal distribution (Korn & Graubard 1998; Dean & Pagano 2015). Where most
+    groups are one image, the limits near 0 and 1 are ``modified_limits``.
 
     Args:
         success: [N] of the images in the denominator.
@@ -126,13 +164,14 @@ def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float 
     share = float(success.mean())
     if len(counts) < FEWEST_GROUPS:
         return Estimate(value=share, method=WILSON, note=describe_too_few(len(counts), what))
-    size, quantile = effective_size(hits, counts), quantile_for(counts, tail=tail)
+    size = effective_size(hits, counts)
+    quantile = quantile_for((size, counts), tail=tail)
     if kish_size(counts) < _MOSTLY_SINGLE:
         low, high = modified_limits(share, size, quantile, tail)
     else:
         low, high = wilson_limits(share, size, quantile)
     method = WILSON if len(counts) == success.size else WILSON_CLUSTERED
-    return Estimate(value=share, low=low, high=high, method=method)
+    return with_limits(share, low, high, method)
 
 
 def f1(hit: Bools, group: Ints) -> Estimate:
@@ -192,4 +231,4 @@ def mean_of_proportions(successes: Sequence[Bools], groups: Sequence[Ints]) -> E
         return Estimate(value=value, method=method, note=next(part.note for part in parts if part.low is None))
     missing = len(successes) - len(parts)
     note = f"over the {len(parts)} classes that occur; {missing} do not" if missing else ""
-    return Estimate(value=value, low=limits[0], high=limits[1], method=method, note=note)
+    return with_limits(value, *limits, method, note)

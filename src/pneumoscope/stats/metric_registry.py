@@ -6,13 +6,14 @@ the names on pages read this registry, so that a new metric is one function in o
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, Literal, TypeAlias, TypeVar
 
 import numpy as np
 
 from pneumoscope.stats.bootstrap import Resampling
+from pneumoscope.stats.design import EITHER, Design, wider, with_design
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
@@ -33,6 +34,8 @@ class OneClass:
     """[N] integer group of each image."""
     sample: Resampling | None
     """Resamples for intervals; None where none were asked for."""
+    design: Design = "case-control"
+    """The design that intervals are for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +50,8 @@ class AllClasses:
     """[N] integer group of each image."""
     sample: Resampling | None
     """Resamples for intervals; None where none were asked for."""
+    design: Design = "case-control"
+    """The design that intervals are for."""
 
     @property
     def decided(self) -> Ints:
@@ -65,7 +70,14 @@ class AllClasses:
 
     def one_class(self, index: int) -> OneClass:
         """Return the images as class ``index`` against the rest sees them."""
-        return OneClass(self.probability[:, index], self.truth == index, self.decided == index, self.group, self.sample)
+        return OneClass(
+            score=self.probability[:, index],
+            positive=self.truth == index,
+            decided=self.decided == index,
+            group=self.group,
+            sample=self.sample,
+            design=self.design,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +134,8 @@ class Metric(Generic[I]):
     """The images -> the figure with its interval."""
     paired: Paired | None
     """How two models are compared by it; None where they are not."""
+    by_design: bool = False
+    """Whether its interval depends on the design of the study: whether it mixes classes."""
 
     @property
     def smaller_is_better(self) -> bool:
@@ -153,6 +167,7 @@ class MetricRegistry(Generic[I]):
         interval: str,
         phrase: str = "",
         paired: Paired | None = None,
+        by_design: bool = False,
     ) -> Callable[[Callable[[I], Estimate]], Metric[I]]:
         """Return a decorator that declares a function as a metric.
 
@@ -163,6 +178,7 @@ class MetricRegistry(Generic[I]):
             interval: How its interval is made, in a few words.
             phrase: The name inside a sentence; the title in small letters where it is left out.
             paired: How two models are compared by it.
+            by_design: Whether its interval depends on the design of the study.
 
         Raises:
             ValueError: The name is taken.
@@ -171,7 +187,7 @@ class MetricRegistry(Generic[I]):
         def declare(function: Callable[[I], Estimate]) -> Metric[I]:
             if name in self._metrics:
                 raise ValueError(f"metric {name!r} {self.scope} is declared twice")
-            metric = Metric(name, title, phrase or title.lower(), better, interval, function, paired)
+            metric = Metric(name, title, phrase or title.lower(), better, interval, function, paired, by_design)
             self._metrics[name] = metric
             return metric
 
@@ -185,9 +201,19 @@ class MetricRegistry(Generic[I]):
         """The names, in the order of declaration."""
         return tuple(self._metrics)
 
-    def estimates(self, images: I) -> dict[str, Estimate]:
-        """Return every metric of these images, in the order of declaration."""
-        return {metric.name: metric(images) for metric in self}
+    def estimates(self, images: Mapping[Design, I]) -> dict[str, Estimate]:
+        """Return every metric of these images, in the order of declaration; its method names the design.
+
+        Args:
+            images: The same images for each design that intervals must hold for; of several, the wider counts.
+        """
+        designs = tuple(images)
+        return {
+            metric.name: wider([metric(images[design]) for design in designs], designs)
+            if metric.by_design
+            else with_design(metric(images[designs[0]]), EITHER)
+            for metric in self
+        }
 
 
 def mean_over(parts: Sequence[Bools], values: Floats) -> float:

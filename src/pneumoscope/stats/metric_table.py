@@ -36,7 +36,7 @@ OVERALL_METRICS: MetricRegistry[AllClasses] = MetricRegistry("of all classes tog
 THRESHOLD_METRICS: MetricRegistry[AtThreshold] = MetricRegistry("at a frozen threshold")
 
 WILSON = "Wilson, cluster design effect"
-BOOTSTRAP = "group bootstrap (BCa), stratified by class"
+BOOTSTRAP = "group bootstrap (BCa), within classes or, of a cohort, over all groups"
 LOSSES = "standard error in proportion to the mean, over groups"
 
 
@@ -58,10 +58,12 @@ def called_rightly(probability: Floats, threshold: float, truth: Ints) -> Floats
 # One class against the rest.
 
 
-@CLASS_METRICS.metric("precision", title="Precision", better="higher", interval="score interval of the ratio")
+@CLASS_METRICS.metric(
+    "precision", title="Precision", better="higher", interval="score interval of the ratio", by_design=True
+)
 def class_precision(images: OneClass) -> Estimate:
     """Of the images decided to be of the class, the share that is."""
-    return stratified.precision(images.decided, images.positive, images.group)
+    return stratified.precision(images.decided, images.positive, images.group, images.design)
 
 
 @CLASS_METRICS.metric("recall", title="Recall", better="higher", interval=WILSON)
@@ -78,11 +80,16 @@ def class_specificity(images: OneClass) -> Estimate:
 
 
 @CLASS_METRICS.metric(
-    "f1", title="F1", phrase="F1", better="higher", interval="limits of recall and false alarms, combined"
+    "f1",
+    title="F1",
+    phrase="F1",
+    better="higher",
+    interval="limits of recall and false alarms, combined",
+    by_design=True,
 )
 def class_f1(images: OneClass) -> Estimate:
     """2 TP / (2 TP + FP + FN)."""
-    return stratified.f1(images.decided, images.positive, images.group)
+    return stratified.f1(images.decided, images.positive, images.group, images.design)
 
 
 @CLASS_METRICS.metric(
@@ -98,32 +105,40 @@ def class_auroc(images: OneClass) -> Estimate:
     return auroc_interval.auroc(images.score, images.positive, images.group)
 
 
-@CLASS_METRICS.metric("auprc", title="AUPRC", phrase="AUPRC", better="higher", interval=BOOTSTRAP)
+@CLASS_METRICS.metric("auprc", title="AUPRC", phrase="AUPRC", better="higher", interval=BOOTSTRAP, by_design=True)
 def class_auprc(images: OneClass) -> Estimate:
     """The area under the precision-recall curve, as a step function."""
     return resampled(images, lambda weight: kernels.average_precision(images.score, images.positive, weight))
 
 
-@CLASS_METRICS.metric("brier", title="Brier score", phrase="Brier score", better="lower", interval=LOSSES)
+@CLASS_METRICS.metric(
+    "brier", title="Brier score", phrase="Brier score", better="lower", interval=LOSSES, by_design=True
+)
 def class_brier(images: OneClass) -> Estimate:
     """The mean of (p - y)^2, in 0..1."""
     squared = (images.score - images.positive) ** 2
-    return mean_of_losses(squared, (~images.positive).astype(np.intp), images.group, 2, most=1.0)
+    return mean_of_losses(squared, (~images.positive).astype(np.intp), images.group, 2, most=1.0, design=images.design)
 
 
-@CLASS_METRICS.metric("calibration_slope", title="Calibration slope", better="near 1", interval=BOOTSTRAP)
+@CLASS_METRICS.metric(
+    "calibration_slope", title="Calibration slope", better="near 1", interval=BOOTSTRAP, by_design=True
+)
 def class_calibration_slope(images: OneClass) -> Estimate:
     """The slope of logistic recalibration; under 1 the model is over-confident."""
     return resampled(images, lambda weight: kernels.calibration_slope(images.score, images.positive, weight))
 
 
-@CLASS_METRICS.metric("calibration_intercept", title="Calibration intercept", better="near 0", interval=BOOTSTRAP)
+@CLASS_METRICS.metric(
+    "calibration_intercept", title="Calibration intercept", better="near 0", interval=BOOTSTRAP, by_design=True
+)
 def class_calibration_intercept(images: OneClass) -> Estimate:
     """The shift in logits that makes the mean probability right; above 0 the probabilities are too low."""
     return resampled(images, lambda weight: kernels.calibration_intercept(images.score, images.positive, weight))
 
 
-@CLASS_METRICS.metric("calibration_error", title="Calibration error (debiased)", better="lower", interval=BOOTSTRAP)
+@CLASS_METRICS.metric(
+    "calibration_error", title="Calibration error (debiased)", better="lower", interval=BOOTSTRAP, by_design=True
+)
 def class_calibration_error(images: OneClass) -> Estimate:
     """The root mean square of the calibration error over bins, without its noise."""
     edges = metrics.bin_edges(images.score)
@@ -141,12 +156,13 @@ def class_calibration_error(images: OneClass) -> Estimate:
     "accuracy",
     title="Accuracy",
     better="higher",
-    interval="limits of each class, combined",
+    interval="limits of each class, combined; of a cohort Wilson",
     paired=PairedMean(decided_rightly, all_images, "share", mcnemar=True),
+    by_design=True,
 )
 def accuracy(images: AllClasses) -> Estimate:
     """The share of right decisions."""
-    return stratified.accuracy(images.correct, images.members, images.group)
+    return stratified.accuracy(images.correct, images.members, images.group, images.design)
 
 
 @OVERALL_METRICS.metric(
@@ -203,11 +219,14 @@ def specificity(images: AtThreshold) -> Estimate:
     better="lower",
     interval=LOSSES,
     paired=PairedMean(lambda p, threshold, truth: metrics.nats(p, truth), all_images, "loss"),
+    by_design=True,
 )
 def log_loss(images: AllClasses) -> Estimate:
     """The mean of -log p(truth), in nats."""
     loss = metrics.nats(images.probability, images.truth)
-    return mean_of_losses(loss, images.truth, images.group, images.probability.shape[1], most=MOST_NATS)
+    return mean_of_losses(
+        loss, images.truth, images.group, images.probability.shape[1], most=MOST_NATS, design=images.design
+    )
 
 
 @OVERALL_METRICS.metric(
@@ -217,11 +236,14 @@ def log_loss(images: AllClasses) -> Estimate:
     better="lower",
     interval=LOSSES,
     paired=PairedMean(lambda p, threshold, truth: metrics.squared_errors(p, truth), all_images, "loss"),
+    by_design=True,
 )
 def brier(images: AllClasses) -> Estimate:
     """The mean of the squared errors summed over classes, in 0..2."""
     squared = metrics.squared_errors(images.probability, images.truth)
-    return mean_of_losses(squared, images.truth, images.group, images.probability.shape[1], most=2.0)
+    return mean_of_losses(
+        squared, images.truth, images.group, images.probability.shape[1], most=2.0, design=images.design
+    )
 
 
 def resampled(images: OneClass, statistic: Statistic, bound: Callable[[float], float] = float) -> Estimate:
@@ -234,12 +256,15 @@ def resampled(images: OneClass, statistic: Statistic, bound: Callable[[float], f
     """
     if not images.positive.any() or images.positive.all():
         return Estimate(value=None, note="needs images both of this class and of others")
-    if images.sample is not None:
+    if images.sample is not None and np.ptp(images.score) > 0:
         return bootstrap(statistic, images.sample, bound=bound)
     value = float(statistic(np.ones((1, len(images.score))))[0])
     if not math.isfinite(value):
         return Estimate(value=None, note="no finite value on these images")
-    return Estimate(value=bound(value), note="interval left out: no resamples were asked for")
+    constant = images.sample is not None
+    left_out = "interval left out: no resamples were asked for"
+    note = "interval not estimable: all scores are equal" if constant else left_out
+    return Estimate(value=bound(value), note=note)
 
 
 _ALL: tuple[Metric[OneClass] | Metric[AllClasses] | Metric[AtThreshold], ...] = (

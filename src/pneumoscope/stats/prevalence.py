@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import ArrayLike
 
-from pneumoscope.stats.estimates import Estimate, LikelihoodBand
+from pneumoscope.stats.estimates import Estimate, LikelihoodBand, with_limits
 from pneumoscope.stats.intervals import FEWEST_GROUPS, describe_too_few, effective_size, group_sums, quantile_for
 from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.stats.metrics import bin_edges, group_index
@@ -69,8 +69,8 @@ def likelihood_ratio(in_band: Bools, positive: Bools, groups: ArrayLike) -> Esti
     value, fewest = top.value / bottom.value, min(len(counts) for _, counts in sides)
     if fewest < FEWEST_GROUPS:
         return Estimate(value=value, method=METHOD, note=describe_too_few(fewest))
-    low, high = ratio_limits(top, bottom, quantile_for(*(counts for _, counts in sides)))
-    return Estimate(value=value, low=low, high=high, method=METHOD)
+    quantile = quantile_for((top.size, sides[0][1]), (bottom.size, sides[1][1]))
+    return with_limits(value, *ratio_limits(top, bottom, quantile), METHOD)
 
 
 def likelihood_bands(

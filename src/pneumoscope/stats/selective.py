@@ -8,6 +8,7 @@ area under it (AURC) is the mean, over all images, of the error among those that
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
@@ -15,6 +16,7 @@ from pydantic import Field
 
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.bootstrap import Resampling, bootstrap
+from pneumoscope.stats.design import wider
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
@@ -57,7 +59,7 @@ def aurc(trust: Floats, wrong: Bools, weight: Floats) -> Floats:
     return np.asarray(np.divide(area, total, out=np.full(len(weight), np.nan), where=total > 0), dtype=np.float64)
 
 
-def risk_coverage(by: str, trust: Floats, wrong: Bools, group: Ints, sample: Resampling | None) -> RiskCoverage:
+def risk_coverage(by: str, trust: Floats, wrong: Bools, group: Ints, samples: Sequence[Resampling]) -> RiskCoverage:
     """Return the curve.
 
     Args:
@@ -65,7 +67,7 @@ def risk_coverage(by: str, trust: Floats, wrong: Bools, group: Ints, sample: Res
         trust: [N] the larger, the later an image is refused.
         wrong: [N] whether its decision is wrong.
         group: [N] integers.
-        sample: For the interval of the area; without it there is none.
+        samples: For the interval of the area, one for each design that it must hold for; without any there is none.
     """
     ones = np.ones((1, len(trust)))
     falling = np.sort(trust)[::-1]
@@ -81,11 +83,12 @@ def risk_coverage(by: str, trust: Floats, wrong: Bools, group: Ints, sample: Res
                 risk=proportion(wrong[answered_images], group[answered_images], what="share of the images"),
             )
         )
-    if sample is None:
+    if not samples:
         note = "interval left out: no resamples were asked for"
         area = Estimate(value=float(aurc(trust, wrong, ones)[0]), note=note)
     else:
-        area = bootstrap(partial(aurc, trust, wrong), sample)
+        areas = [bootstrap(partial(aurc, trust, wrong), sample) for sample in samples]
+        area = wider(areas, [sample.design for sample in samples])
     # The best order has no ties among images: a rank within right and wrong ones each.
     best = float(aurc(-(wrong * len(trust) + np.arange(len(trust))).astype(np.float64), wrong, ones)[0])
     return RiskCoverage(by=by, points=tuple(points), area=area, best_area=best)

@@ -25,6 +25,7 @@ from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.splits import assign_parts, balance_train, describe_gaps, parse_balance, parse_ratio
 from pneumoscope.imaging.read import check_depth
+from pneumoscope.stats.design import check_design
 from pneumoscope.workflows.progress import task_starter
 
 ManifestInput: TypeAlias = Manifest | str | Path
@@ -58,6 +59,7 @@ def import_data(
     depth: int | None = None,
     license: str | None = None,
     provenance: str | None = None,
+    design: str | None = None,
     drop_unmapped: bool = False,
     drop_missing: bool = False,
     drop_unreadable: bool = False,
@@ -90,6 +92,8 @@ def import_data(
             column ``bits``.
         license: Licence of the images.
         provenance: How the labels were made.
+        design: "case-control" (somebody chose how many images of each class there are) or "cohort" (patients came by
+            chance, each with a class of chance); None: not stated, and every interval is then the wider of both.
         drop_unmapped: Leave out terms without a label; else they are an error.
         drop_missing: Leave out rows without an image ("csv"); else they are an error.
         drop_unreadable: Leave out images that cannot be read; else they are an error.
@@ -142,6 +146,7 @@ def import_data(
         key=key,
         encoding=encoding,
         lenient_columns=frozenset(lenient),
+        design=check_design(design),
     )
     with task_starter(callbacks) as progress:
         manifest, report = import_source(

@@ -26,6 +26,7 @@ from pneumoscope.inference.predict import page_items
 from pneumoscope.reporting.examples import Example, add_pictures, choose_examples
 from pneumoscope.reporting.pages.evaluation import render_evaluation_page
 from pneumoscope.reporting.pages.run_report import rewrite_reports
+from pneumoscope.stats.design import Design, check_design
 
 
 @check_arguments
@@ -37,6 +38,7 @@ def evaluate(
     roots: Mapping[str, str | Path] | None = None,
     ignore_other: bool = False,
     allow_train: bool = False,
+    design: str | None = None,
     resamples: int = 2000,
     seed: int = 0,
     workers: int | None = None,
@@ -58,6 +60,8 @@ def evaluate(
         roots: Source -> folder, where a source has moved since the manifest was written.
         ignore_other: Leave out, and count, images whose label is none of the model's classes; else they are an error.
         allow_train: Measure training images; the evaluation is then stamped.
+        design: "case-control" (somebody chose how many images of each class there are) or "cohort" (patients came by
+            chance, each with a class of chance); None: as the manifest states, else the wider of both intervals.
         resamples: Of the bootstrap, 200 or more.
         seed: Of the bootstrap.
         workers: Images read and run at a time; None: the cores that this process may use.
@@ -71,8 +75,8 @@ def evaluate(
         The evaluation: figures with intervals, decisions, figures by source, warnings.
 
     Raises:
-        UsageError: Training images without ``allow_train``, test images of a manifest in memory, or ``examples``
-            without ``html``.
+        UsageError: Training images without ``allow_train``, test images of a manifest in memory, an unknown design,
+            or ``examples`` without ``html``.
         BundleError: The bundle is incomplete or altered.
         ManifestError: The part has no rows, an image is not the one that was imported, or no image could be read.
         LabelError: A label is none of the model's classes.
@@ -83,6 +87,7 @@ def evaluate(
     """
     if examples is not None and html is None:
         raise UsageError(argument("examples", examples), "needs a page to show them on.", "Add `html='PAGE'`.")
+    stated = check_design(design)
     model = model_of(model)
     manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
     measurement = measure(
@@ -92,6 +97,7 @@ def evaluate(
         part,
         ignore_other=ignore_other,
         allow_train=allow_train,
+        design=stated,
         resamples=resamples,
         seed=seed,
         workers=workers,
@@ -135,6 +141,7 @@ def measure(
     *,
     ignore_other: bool,
     allow_train: bool = False,
+    design: Design | None = None,
     resamples: int = 2000,
     seed: int = 0,
     workers: int | None,
@@ -150,6 +157,7 @@ def measure(
         part: The part, or "all".
         ignore_other: Leave out labels that are none of the model's classes.
         allow_train: Measure training images.
+        design: Of the study; None: as the manifest states.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
         workers: Images at a time.
@@ -185,6 +193,7 @@ def measure(
             part,
             ignore_other=ignore_other,
             allow_train=allow_train,
+            design=design,
             record=record,
             workers=workers,
             seed=seed,

@@ -10,7 +10,7 @@ from pneumoscope.inference.evaluate import ALL, REFUSED, Evaluation
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import evaluation as charts
 from pneumoscope.reporting.charts.figure import to_svg
-from pneumoscope.stats.predictive_values import OPTIMISTIC
+from pneumoscope.stats.predictive_values import NOT_STATED, OPTIMISTIC
 
 TRUST = {
     "confidence": "the model's own confidence",
@@ -59,7 +59,7 @@ def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
         "bands_chart": to_svg(charts.draw_score_bands(figures.score_bands)) if figures.score_bands else "",
         "histogram": to_svg(charts.draw_score_histogram(columns, thresholds)),
         "predictive": [(p.name, p.predictive) for p in figures.operating if p.predictive],
-        "optimistic": OPTIMISTIC,
+        "optimistic": {"case-control": OPTIMISTIC, "cohort": "", None: NOT_STATED}[figures.design],
         "decision_curves": [(curve, to_svg(charts.draw_net_benefit(curve))) for curve in curves],
         "risk_chart": to_svg(charts.draw_risk_coverage(figures.risk_coverage)) if figures.risk_coverage else "",
         "trust_words": TRUST,

@@ -24,6 +24,7 @@ from pneumoscope.core.registry import suggestion
 from pneumoscope.stats import auroc_interval, intervals, kernels, metrics
 from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
 from pneumoscope.stats.comparison.paired_tests import TestResult, delong, draw_swaps, mcnemar, swap_areas, swap_means
+from pneumoscope.stats.design import Design, designs_of, wider
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few
 from pneumoscope.stats.kernels import Bools, Floats, Ints
@@ -81,6 +82,7 @@ def paired(
     *,
     rng: np.random.Generator,
     resamples: int = 2000,
+    design: Design | None = None,
 ) -> Paired:
     """Compare two models by one metric.
 
@@ -92,10 +94,10 @@ def paired(
         metric: One of ``METRICS``.
         rng: Source of the randomness of resamples and swaps.
         resamples: How many of each.
+        design: Of the study; None, not stated, takes the wider of the intervals for either design.
     """
-    return paired_all({"a": a, "b": b}, "b", truth, groups, metric, rng=rng, resamples=resamples)["a"].model_copy(
-        update={"adjusted": None}
-    )
+    both = paired_all({"a": a, "b": b}, "b", truth, groups, metric, rng=rng, resamples=resamples, design=design)
+    return both["a"].model_copy(update={"adjusted": None})
 
 
 def paired_all(
@@ -107,6 +109,7 @@ def paired_all(
     *,
     rng: np.random.Generator,
     resamples: int = 2000,
+    design: Design | None = None,
 ) -> dict[str, Paired]:
     """Compare every other model with ``reference``; p-values are adjusted over this family (Holm).
 
@@ -125,7 +128,7 @@ def paired_all(
     images = _Images(
         truth=y,
         group=group,
-        sample=resample(y, group, classes, rng, resamples),
+        samples=tuple(resample(y, group, classes, rng, resamples, each) for each in designs_of(design)),
         swaps=draw_swaps(int(group.max()) + 1, resamples, rng),
     )
     comparisons = {
@@ -162,7 +165,7 @@ class _Images:
 
     truth: Ints  # [N]
     group: Ints  # [N] in 0..G-1
-    sample: Resampling
+    samples: tuple[Resampling, ...]  # one for each design that intervals must hold for
     swaps: Bools  # [B, G]
 
 
@@ -234,7 +237,7 @@ def _pair(a: Scores, b: Scores, images: _Images, metric: str) -> Paired:
         one, two = values_of(a, images.truth, metric), values_of(b, images.truth, metric)
         parts = parts_of(images.truth, metric)
         if mean_form(metric).kind == "loss":
-            limits = lambda tail: bootstrap(partial(kernels.mean, one - two), images.sample, tail=tail)  # noqa: E731
+            limits = partial(_loss_limits, one - two, images.samples)
         else:
             limits = partial(_share_limits, one - two, parts, images.group)
         test = partial(_mean_test, one, two, parts, images, metric)
@@ -272,6 +275,12 @@ def _combine(a: Estimate, b: Estimate, correlation: float) -> tuple[float, float
     return low, value + reach(a.high - a.value, b.value - b.low)
 
 
+def _loss_limits(gap: Floats, samples: Sequence[Resampling], tail: float) -> Estimate:
+    """Return a difference of mean losses with limits; gap [N], a sample for each design that they must hold for."""
+    estimates = [bootstrap(partial(kernels.mean, gap), sample, tail=tail) for sample in samples]
+    return wider(estimates, [sample.design for sample in samples])
+
+
 def _share_limits(gap: Floats, parts: Sequence[Bools], group: Ints, tail: float) -> Estimate:
     """Return a difference of shares (accuracy, sensitivity, ...) with limits.
 
@@ -292,19 +301,11 @@ def _share_limits(gap: Floats, parts: Sequence[Bools], group: Ints, tail: float)
         losses = intervals.proportion(here < 0, members, tail=tail)
         if wins.low is None or losses.low is None:
             return Estimate(value=value, method=DISCORDANT, note=wins.note)
-        low, high = _combine(wins, losses, _share_correlation(here > 0, here < 0, members))
+        low, high = _combine(wins, losses, intervals.group_correlation(here > 0, here < 0, members))
         centre = float(here.mean())
         down += ((centre - low) / len(parts)) ** 2
         up += ((high - centre) / len(parts)) ** 2
     return Estimate(value=value, low=value - math.sqrt(down), high=value + math.sqrt(up), method=DISCORDANT)
-
-
-def _share_correlation(one: Bools, two: Bools, group: Ints) -> float:
-    """Return the correlation of two shares of the same images, from what each group adds to either."""
-    index = metrics.group_index(group)
-    left, right = (np.bincount(index, weights=x - x.mean()) for x in (one, two))
-    scale = math.sqrt(float((left**2).sum() * (right**2).sum()))
-    return float((left * right).sum()) / scale if scale > 0 else 0.0
 
 
 def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float) -> Estimate:
