@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 from pathlib import Path
@@ -109,3 +110,51 @@ def test_evidence_of_the_built_in_model_applies_to_every_copy_of_it(
     shipped = evidence.read(folder, identity)
     assert len(shipped) == len({path for path, _ in shipped})
     assert [fact for _, fact in evidence.read(tmp_path / "run" / "bundle", identity)] == [fact for _, fact in shipped]
+
+
+def test_evidence_is_signed_by_a_key_of_the_site_that_only_its_owner_reads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path / "home"))
+    path = evidence.append(tmp_path, opening())
+    assert (tmp_path / "home" / "evidence.key").stat().st_mode & 0o777 == 0o600
+    [(_, fact)] = evidence.read(tmp_path, IDENTITY)
+    assert fact.signed == "signed by this site"
+    # The authority for Ed25519 is the library itself, called on the plain content of the file.
+    from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
+
+    value = json.loads(path.read_text())
+    signature = {name: base64.b64decode(text) for name, text in value.pop("signature").items()}
+    del value["sha256"]
+    message = json.dumps(value, sort_keys=True).encode()
+    Ed25519PublicKey.from_public_bytes(signature["public_key"]).verify(signature["ed25519"], message)
+    monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path / "elsewhere"))
+    [(_, fact)] = evidence.read(tmp_path, IDENTITY)
+    digest = hashlib.sha256(signature["public_key"]).hexdigest()[:12]
+    assert fact.signed == f"signed by another site (key {digest})"
+    assert not (tmp_path / "elsewhere").exists()  # reading makes no key
+
+
+def test_a_hash_that_was_computed_again_does_not_pass_for_the_signed_fact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path / "home"))
+    path = evidence.append(tmp_path, opening(earlier_openings=3))
+    value = {**json.loads(path.read_text()), "earlier_openings": 0}
+
+    def rewrite() -> None:
+        value.pop("sha256", None)
+        value["sha256"] = hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
+        path.write_text(json.dumps(value))
+
+    rewrite()
+    with pytest.raises(BundleError, match="its signature is not that of what it says"):
+        evidence.read(tmp_path, IDENTITY)
+    value["signature"] = "none"
+    rewrite()
+    with pytest.raises(BundleError, match="its signature"):
+        evidence.read(tmp_path, IDENTITY)
+    del value["signature"]
+    rewrite()
+    [(_, fact)] = evidence.read(tmp_path, IDENTITY)
+    assert fact.signed == "unsigned"

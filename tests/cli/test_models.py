@@ -51,7 +51,7 @@ def test_verify_says_what_holds(bundle: Path) -> None:
     write_json(bundle / "evidence" / "parity.json", {"bundle": load(bundle).identity})
     done = models("verify", bundle)
     assert done.exit_code == 0
-    assert "Evidence about this bundle: parity." in done.stdout
+    assert "Evidence about this bundle: parity (unsigned)." in done.stdout
     assert load(bundle).identity in done.stdout
     assert len(json.loads(models("verify", bundle, "--json").stdout)["holds"]) == 3
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from scipy.special import softmax
 
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
@@ -181,8 +181,9 @@ def test_an_opening_of_test_is_recorded_before_the_first_image(model, tmp_path):
         evaluate(model, manifest, "test", resamples=0)
     identities = []
 
-    def record(hashes, identity):
-        assert hashes == sorted(manifest.table["sha256"])
+    def record(images, identity):
+        assert images.files == set(manifest.table["sha256"])
+        assert len(images) == len(manifest)
         identities.append(identity)
         return len(identities) - 1
 
@@ -276,3 +277,27 @@ def test_the_design_comes_from_the_manifest_or_the_call_and_stands_at_the_figure
     assert widths[None] == max(widths["cohort"], widths["case-control"])
     assert figures["cohort"].method.endswith("; cohort")
     assert "design not stated, the wider: " in figures[None].method
+
+
+def test_a_comment_in_each_file_and_a_fresh_home_and_folder_do_not_make_the_first_opening(tmp_path, monkeypatch):
+    import pneumoscope as ps
+
+    bundle = bundles.write_bundle(tmp_path / "bundle")
+    for number, comment in enumerate(("", "another"), start=0):
+        folder = tmp_path / f"folder{number}"
+        folder.mkdir()
+        monkeypatch.setenv("PNEUMOSCOPE_HOME", str(tmp_path / f"home{number}"))
+        manifest = draw(folder, part="test")
+        if comment:
+            for path in manifest.paths():
+                info = PngImagePlugin.PngInfo()
+                info.add_text("Comment", comment)
+                Image.open(path).save(path, pnginfo=info)
+            hashes = [sha256_of(path) for path in manifest.paths()]
+            assert set(hashes).isdisjoint(manifest.table["sha256"])
+            manifest = replace(manifest, table=manifest.table.assign(sha256=hashes))
+        write_manifest(manifest, folder / "m.parquet")
+        evaluation = ps.evaluate(bundle, folder / "m.parquet", "test", resamples=200)
+        assert evaluation.earlier_openings == number
+    assert any("opened once before" in stamp for stamp in evaluation.stamps)
+    assert "signed by" in (bundle / "CARD.md").read_text()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +22,7 @@ from pneumoscope.comparison.ranking import RankingConfig  # noqa: E402
 from pneumoscope.comparison.result import Comparison  # noqa: E402
 from pneumoscope.core.errors import WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
+from pneumoscope.data.opened_images import OpenedImages
 from pneumoscope.data.phantoms.dataset import write_set  # noqa: E402
 from pneumoscope.data.splits import assign_parts  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
@@ -36,8 +36,9 @@ class Ledger:
     def __init__(self) -> None:
         self.openings: list[tuple[list[str], str]] = []
 
-    def __call__(self, hashes: Sequence[str], by: str) -> int:
-        self.openings.append((list(hashes), by))
+    def __call__(self, images: OpenedImages, by: str, number: str) -> int:
+        assert len(number) == 32
+        self.openings.append((sorted(images.files), by))
         return len(self.openings) - 1
 
 

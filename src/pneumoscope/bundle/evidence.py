@@ -4,6 +4,9 @@ A bundle's identity is the hash of its card, so that no later fact may be writte
 was opened, a site accepted it, an export agrees with it) is a file of its own in the bundle's ``evidence/`` that names
 the identity. Where the bundle is read-only (the built-in one, a folder without permission), the file goes to the user's
 data folder, in a folder with the identity's name. Readers combine both places.
+
+Each fact has a hash of itself, against accidents, and a signature by the site's key (``signatures.py``), since anyone
+can compute a hash again. Facts without a signature are read, and are said to be unsigned.
 """
 
 from __future__ import annotations
@@ -19,6 +22,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pneumoscope.bundle.card import identity as identity_of
+from pneumoscope.bundle.signatures import UNSIGNED, check_signature, sign
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import data_folder, write_json
 from pneumoscope.stats.estimates import Estimate
@@ -26,6 +30,8 @@ from pneumoscope.stats.estimates import Estimate
 OPENING = "opening"
 SUM = "sha256"
 """Key of a fact's own hash: of its JSON with sorted keys, this key left out."""
+SIGNATURE = "signature"
+"""Key of a fact's signature: of its JSON with sorted keys, this key and its hash left out."""
 
 PACKAGE = Path(__file__).resolve().parents[1]
 
@@ -37,6 +43,7 @@ class Fact(BaseModel):
 
     bundle: str = Field(description="identity of the bundle it is about")
     kind: str = Field(default="", description="what kind of fact; empty in files that only name the bundle")
+    signed: str = Field(default="", exclude=True, description="who signed its file, in words; not stored")
 
 
 class Opening(Fact):
@@ -52,6 +59,9 @@ class Opening(Fact):
     headline: dict[str, Estimate] = Field(description="figures by name, with intervals, as in a card")
     command: str
     note: str = ""
+    opening: str = Field(default="", description="its random number, which the ledger's line holds too")
+    pixels: tuple[str, ...] = Field(default=(), description="what the decoded images are recognised by")
+    fingerprints: tuple[str, ...] = Field(default=(), description="their perceptual hashes, 64 bits each")
 
 
 def append(folder: Path, fact: Fact) -> Path:
@@ -62,6 +72,8 @@ def append(folder: Path, fact: Fact) -> Path:
         fact: The fact; its ``bundle`` is the identity.
     """
     value = fact.model_dump(mode="json")
+    if signature := sign(_canonical(value)):
+        value[SIGNATURE] = signature
     value[SUM] = _sum_of(value)
     # The name holds the hash: two facts of the same second have two names, the same fact has one name.
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
@@ -133,8 +145,9 @@ def _read_one(path: Path, identity: str) -> Fact:
             f"was altered: its {SUM} is not that of what it says.",
             "Restore it from a backup: evidence is only ever added to.",
         )
+    plain = {key: inner for key, inner in value.items() if key != SIGNATURE} | {"signed": _signer(path, value)}
     try:
-        return Opening.model_validate(value) if value.get("kind") == OPENING else Fact.model_validate(value)
+        return Opening.model_validate(plain) if value.get("kind") == OPENING else Fact.model_validate(plain)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
@@ -142,5 +155,29 @@ def _read_one(path: Path, identity: str) -> Fact:
 
 
 def _sum_of(value: Mapping[str, Any]) -> str:
-    plain = {key: inner for key, inner in value.items() if key != SUM}
-    return hashlib.sha256(json.dumps(plain, sort_keys=True, allow_nan=False).encode()).hexdigest()
+    return hashlib.sha256(_canonical({key: inner for key, inner in value.items() if key != SUM})).hexdigest()
+
+
+def _canonical(value: Mapping[str, Any]) -> bytes:
+    """Return JSON with sorted keys, which a hash or a signature covers."""
+    return json.dumps(value, sort_keys=True, allow_nan=False).encode()
+
+
+def _signer(path: Path, value: Mapping[str, Any]) -> str:
+    """Return who signed a fact, in words.
+
+    Raises:
+        BundleError: The signature is not one of what the file says.
+    """
+    signature = value.get(SIGNATURE)
+    if signature is None:
+        return UNSIGNED
+    plain = _canonical({key: inner for key, inner in value.items() if key not in (SUM, SIGNATURE)})
+    signer = check_signature(plain, signature)
+    if signer is None:
+        raise BundleError(
+            str(path),
+            "was altered: its signature is not that of what it says.",
+            "Restore it from a backup: evidence is only ever added to.",
+        )
+    return signer

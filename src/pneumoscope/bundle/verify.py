@@ -60,7 +60,9 @@ def verify(model: ModelInput = BUILTIN) -> list[str]:
         sentences.append("recipe.yaml is the recipe that the card names.")
     facts = evidence.read(model.folder, model.identity)
     if facts:
-        sentences.append(f"Evidence about this bundle: {', '.join(path.stem for path, _ in facts)}.")
+        sentences.append(
+            f"Evidence about this bundle: {', '.join(f'{path.stem} ({fact.signed})' for path, fact in facts)}."
+        )
     return sentences
 
 

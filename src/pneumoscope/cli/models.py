@@ -47,7 +47,7 @@ def show(bundle: BundleArgument = "builtin", as_json: AsJson = False) -> None:
 
     about = describe_bundle(bundle)
     if as_json:
-        evidence = {str(path): fact.model_dump(mode="json") for path, fact in about.evidence}
+        evidence = {str(path): fact.model_dump(mode="json") | {"signed": fact.signed} for path, fact in about.evidence}
         card = about.card.model_dump(mode="json")
         print_json({"identity": about.identity, "folder": str(about.folder), "card": card, "evidence": evidence})
         return

@@ -16,7 +16,9 @@ from pneumoscope.comparison.result import FinalistResult, RankedTable, select_fi
 from pneumoscope.comparison.runs import EntryResult, read_card_of
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_json
+from pneumoscope.data.ledger import new_number
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.opened_images import OpenedImages, read_opened_images
 from pneumoscope.inference.evaluate import Evaluation, evaluate
 from pneumoscope.inference.opening import build_opening
 from pneumoscope.reporting.pages.run_report import rewrite_reports
@@ -24,8 +26,9 @@ from pneumoscope.stats.comparison.paired import Scores, paired_all
 
 FILE = "finals.json"
 
-Record = Callable[[Sequence[str], str], int]
-"""Called once with the SHA-256 of all test images and what opens them; returns how many earlier openings saw any."""
+Record = Callable[[OpenedImages, str, str], int]
+"""Called once with all test images, what opens them and the number of the opening; returns how many earlier openings
+saw any."""
 
 
 def choose_finalists(table: RankedTable, count: int) -> list[str]:
@@ -64,8 +67,11 @@ def open_test(
     else:
         callbacks.message(f"test: opened for {', '.join(names)}")
         parts = {name: _manifest_of(runs[name]) for name in names}
-        hashes = sorted({str(value) for part in parts.values() for value in part.part("test").table["sha256"]})
-        earlier = record(hashes, "finalists " + ", ".join(f"{name} {identities[name][:12]}" for name in names))
+        tests = {name: part.part("test") for name, part in parts.items()}
+        opened = {key: read_opened_images(test) for key, test in {t.rows_hash(): t for t in tests.values()}.items()}
+        images = OpenedImages.union(opened.values())
+        number = new_number()
+        earlier = record(images, "finalists " + ", ".join(f"{name} {identities[name][:12]}" for name in names), number)
         measured = {}
         for name, manifest in parts.items():
             answers: list[Prediction] = []
@@ -78,14 +84,14 @@ def open_test(
                     keep=answers.append,
                 )
             bundle = runs[name].folder / "bundle"
-            opened = len(manifest.part("test"))
-            append(bundle, build_opening(evaluation, read_card_of(runs[name].folder)[0], opened, command))
+            card, seen = read_card_of(runs[name].folder)[0], opened[tests[name].rows_hash()]
+            append(bundle, build_opening(evaluation, card, seen, command, number))
             rewrite_reports(bundle)
             measured[name] = {
                 "evaluation": evaluation.model_dump(mode="json"),
                 "probabilities": [list(answer.probabilities) for answer in answers],
             }
-        record_of_test = {"identities": identities, "images": len(hashes), "earlier": earlier, "measured": measured}
+        record_of_test = {"identities": identities, "images": len(images), "earlier": earlier, "measured": measured}
         write_json(path, record_of_test)
     earlier = int(record_of_test["earlier"])
     before = "the first opening of these images" if not earlier else f"earlier openings of these images: {earlier}"

@@ -3,7 +3,8 @@
 A test part has its worth once. Each evaluation on it appends one line here, beside the manifest, and no line is ever
 removed. The next evaluation counts the earlier openings that share an image with it, whatever the name of the split. A
 renamed or newly split manifest in the same folder does not start at zero: all ledgers there count. Nor does one in
-another folder: each opening is also written to the user's data folder.
+another folder: each opening is also written to the user's data folder. Images are known by their pixels, not by their
+files alone (``opened_images.py``). Where both ledgers are gone, the openings in the evidence of the bundle still count.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ from __future__ import annotations
 import json
 import os
 import time
+import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.files import data_folder
+from pneumoscope.data.opened_images import OpenedImages
 
 SUFFIX = ".ledger.jsonl"
 _WRITING = 2.0
@@ -34,38 +38,79 @@ def ledger_path(manifest_path: Path | str) -> Path:
     return path.with_name(path.stem + SUFFIX)
 
 
-def openings(manifest_path: Path | str, hashes: Iterable[str]) -> int:
-    """Return how many earlier openings share at least one image with ``hashes`` (SHA-256).
+@dataclass(frozen=True, slots=True)
+class KnownOpening:
+    """An opening that stands elsewhere than in a ledger: in the evidence of the bundle that was measured.
+
+    Args:
+        number: Its random number, which the ledger's line holds too; "" where it was written before there was one.
+        images: The images that were opened.
+    """
+
+    number: str
+    images: OpenedImages
+
+
+def new_number() -> str:
+    """Return a random number for an opening, under which ledgers and evidence know it."""
+    return uuid.uuid4().hex
+
+
+def openings(
+    manifest_path: Path | str, images: OpenedImages | Iterable[str], known: Iterable[KnownOpening] = ()
+) -> int:
+    """Return how many earlier openings share images with these.
+
+    Args:
+        manifest_path: The manifest; all ledgers beside it and the user's own count.
+        images: The images, or the SHA-256 of their files.
+        known: Openings in the bundle's evidence; one that a ledger has too counts once.
 
     Raises:
         ManifestError: A ledger has an unreadable line.
     """
-    wanted = set(hashes)
+    wanted = images if isinstance(images, OpenedImages) else OpenedImages.of(images)
     beside = sorted(Path(manifest_path).resolve().parent.glob(f"*{SUFFIX}"))
     own = [own_ledger()] if own_ledger().is_file() else []
     # An opening stands in both kinds of ledger with the same words; it counts once.
     entries = dict(entry for ledger in (*beside, *own) for entry in _read(ledger))
-    return sum(not wanted.isdisjoint(images) for images in entries.values())
+    numbers = {entry.number for entry in entries.values()}
+    elsewhere = [opening for opening in known if not opening.number or opening.number not in numbers]
+    return sum(wanted.overlaps(entry.images) for entry in (*entries.values(), *elsewhere))
 
 
-def record_opening(manifest_path: Path | str, hashes: Iterable[str], by: str, command: str) -> int:
-    """Append an opening and return how many earlier ones share an image with it.
+def record_opening(
+    manifest_path: Path | str,
+    images: OpenedImages | Iterable[str],
+    by: str,
+    command: str,
+    *,
+    known: Iterable[KnownOpening] = (),
+    number: str = "",
+) -> int:
+    """Append an opening and return how many earlier ones share images with it.
 
     Args:
         manifest_path: The manifest; its ledger lies beside it.
-        hashes: SHA-256 of the opened images.
+        images: The opened images, or the SHA-256 of their files.
         by: Identity of the bundle that is measured.
         command: The command line, for a later reader.
+        known: Openings in the bundle's evidence.
+        number: The opening's random number, for the evidence to name.
     """
-    images = sorted(set(hashes))
-    earlier = openings(manifest_path, images)
-    entry = {
+    opened = images if isinstance(images, OpenedImages) else OpenedImages.of(images)
+    earlier = openings(manifest_path, opened, known)
+    entry: dict[str, object] = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "by": by,
         "command": command,
         "earlier_openings": earlier,
-        "images": images,
+        "images": sorted(opened.files),
     }
+    if number:
+        entry["opening"] = number
+    if opened.pixels:
+        entry |= {"pixels": sorted(opened.pixels), "fingerprints": sorted(opened.fingerprints)}
     line = (json.dumps(entry) + "\n").encode()
     _append(ledger_path(manifest_path), line)
     own_ledger().parent.mkdir(parents=True, exist_ok=True)
@@ -83,18 +128,20 @@ def _append(path: Path, line: bytes) -> None:
         os.close(handle)
 
 
-def _read(path: Path) -> Iterable[tuple[str, list[str]]]:
-    """Yield each opening's line and images."""
+def _read(path: Path) -> Iterable[tuple[str, KnownOpening]]:
+    """Yield each opening's line and what it says."""
     for number, line in enumerate(_whole(path).splitlines(), start=1):
         try:
-            images = json.loads(line)["images"]
-        except (ValueError, KeyError, TypeError) as error:
+            entry = json.loads(line)
+            images = OpenedImages.of(entry["images"], entry.get("pixels", ()), entry.get("fingerprints", ()))
+            opening = KnownOpening(str(entry.get("opening", "")), images)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
                 f"{path}, line {number}",
                 f"is not an opening: {error}.",
                 "The ledger is only ever appended to: restore the line from a backup, or write down why it is lost.",
             ) from error
-        yield line, images
+        yield line, opening
 
 
 def _whole(path: Path) -> str:

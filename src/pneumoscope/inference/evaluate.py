@@ -23,6 +23,7 @@ from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, PARTS
+from pneumoscope.data.opened_images import read_opened_images
 from pneumoscope.stats.design import Design, design_sentence
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import Figures, evaluate_predictions
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from pneumoscope.bundle.prediction import Prediction
     from pneumoscope.bundle.runtime import Model
     from pneumoscope.data.manifest import Manifest
+    from pneumoscope.data.opened_images import OpenedImages
 
 __all__ = ["Evaluation", "evaluate", "evaluate_predictions", "group_sentence"]
 
@@ -55,9 +57,9 @@ class Failure(Frozen):
     error: str
 
 
-RecordOpening = Callable[[Sequence[str], str], int]
-"""Called with the SHA-256 of the test images and the model's identity before the first image is measured. It records
-this opening and returns the number of earlier openings that included any of these images."""
+RecordOpening = Callable[["OpenedImages", str], int]
+"""Called with the test images and the model's identity before the first image is measured. It records this opening and
+returns the number of earlier openings that included any of these images."""
 
 
 class SourceFigures(Frozen):
@@ -263,7 +265,7 @@ def _open_test(chosen: Manifest, model: Model, part: str, record: RecordOpening 
             f"holds {_count(int(test.sum()))} of the test part, and no ledger was given that records this opening.",
             "Use `pneumoscope.evaluate`, which records it.",
         )
-    return record(sorted(chosen.table["sha256"][test]), model.identity)
+    return record(read_opened_images(chosen.where(test)), model.identity)
 
 
 def _predict(

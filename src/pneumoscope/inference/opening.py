@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.evidence import Opening
+from pneumoscope.data.ledger import KnownOpening
+from pneumoscope.data.opened_images import OpenedImages
 from pneumoscope.inference.evaluate import Evaluation
 from pneumoscope.stats.estimates import Estimate
 
@@ -15,23 +19,43 @@ def headline(evaluation: Evaluation, card: Card) -> dict[str, Estimate]:
     return {key: figures[key] for key in wanted}
 
 
-def build_opening(evaluation: Evaluation, card: Card, opened: int, command: str) -> Opening:
+def build_opening(evaluation: Evaluation, card: Card, images: OpenedImages, command: str, number: str = "") -> Opening:
     """Return the fact that an evaluation opened test images.
 
     Args:
         evaluation: The evaluation.
         card: The card of the bundle.
-        opened: Number of test images among the measured ones.
+        images: The test images among the measured ones.
         command: The command line.
+        number: The opening's number in the ledger.
     """
     return Opening(
         bundle=evaluation.identity,
         time=evaluation.created,
         part=evaluation.part,
         data=evaluation.data,
-        images=opened,
+        images=len(images),
         earlier_openings=evaluation.earlier_openings or 0,
         group_kind=evaluation.group_kind,
         headline=headline(evaluation, card),
         command=command,
+        opening=number,
+        pixels=tuple(sorted(images.pixels)),
+        fingerprints=tuple(sorted(images.fingerprints)),
     )
+
+
+def known_openings(openings: Iterable[Opening]) -> list[KnownOpening]:
+    """Return the openings in a bundle's evidence as a ledger counts them.
+
+    Evidence that was written before it named its images has none, and overlaps with nothing (`unnamed_openings`).
+    """
+    return [
+        KnownOpening(opening.opening, OpenedImages.of(pixels=opening.pixels, fingerprints=opening.fingerprints))
+        for opening in openings
+    ]
+
+
+def unnamed_openings(openings: Iterable[Opening]) -> int:
+    """Return the number of openings in a bundle's evidence that do not say which images they opened."""
+    return sum(not opening.pixels for opening in openings)

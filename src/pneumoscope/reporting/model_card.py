@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from pneumoscope.bundle.card import Card, PartMetrics
 from pneumoscope.bundle.evidence import Opening
+from pneumoscope.bundle.signatures import UNSIGNED
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
 from pneumoscope.reporting.formatting import (
     describe_groups,
@@ -221,6 +222,7 @@ def _list_openings(openings: Sequence[Opening]) -> list[str]:
             f"{opening.images} images of part {opening.part}, data `{opening.data[:12]}`; openings of these images "
             f"before this one: {opening.earlier_openings}. `{opening.command}`"
             + (f" {opening.note}" if opening.note else "")
+            + f" This record is {opening.signed or UNSIGNED}."
         )
         table = _table(("figure", "value [95% interval]"), _rows(opening.headline))
         blocks += [f"### Opened {format_time(opening.time)}", about, table]

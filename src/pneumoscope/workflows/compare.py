@@ -19,6 +19,7 @@ from pneumoscope.core.files import atomic_path, write_text
 from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.data.ledger import ledger_path, record_opening
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.opened_images import OpenedImages
 from pneumoscope.reporting.charts.figure import to_png
 from pneumoscope.training.features import FeatureStore
 from pneumoscope.workflows.data_checks import check_plan
@@ -102,11 +103,11 @@ def compare(
     allowed = reasons_of(allow)
     manifest = manifest_of(data, roots)
 
-    def record(hashes: Sequence[str], by: str) -> int:
+    def record(images: OpenedImages, by: str, number: str) -> int:
         assert not isinstance(data, Manifest)  # refused above
-        earlier = record_opening(Path(data), hashes, by, command)
+        earlier = record_opening(Path(data), images, by, command, number=number)
         where = ledger_path(Path(data))
-        callbacks.message(f"{len(hashes)} test images opened; written to {where}; earlier openings: {earlier}")
+        callbacks.message(f"{len(images)} test images opened; written to {where}; earlier openings: {earlier}")
         return earlier
 
     return run_comparison(

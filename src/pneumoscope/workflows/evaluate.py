@@ -17,11 +17,12 @@ from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import write_text
-from pneumoscope.data.ledger import ledger_path, record_opening
+from pneumoscope.data.ledger import ledger_path, new_number, record_opening
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.opened_images import OpenedImages
 from pneumoscope.inference.evaluate import Evaluation, rows_of
 from pneumoscope.inference.evaluate import evaluate as evaluate_part
-from pneumoscope.inference.opening import build_opening
+from pneumoscope.inference.opening import build_opening, known_openings, unnamed_openings
 from pneumoscope.inference.predict import page_items
 from pneumoscope.reporting.examples import Example, add_pictures, choose_examples
 from pneumoscope.reporting.pages.evaluation import render_evaluation_page
@@ -167,21 +168,28 @@ def measure(
     Raises:
         UsageError, ManifestError, LabelError: See `evaluate`.
     """
-    test_images = 0
+    opened = OpenedImages()
+    number = new_number()
+    on_record = evidence.openings(evidence.read(model.folder, model.identity))
 
-    def record(hashes: Sequence[str], identity: str) -> int:
-        nonlocal test_images
+    def record(images: OpenedImages, identity: str) -> int:
+        nonlocal opened
         if path is None:
             raise UsageError(
                 f"the part {part!r}",
                 "holds test images, and their ledger lies beside the manifest's file.",
                 "Give the path of the manifest instead of the table.",
             )
-        test_images = len(hashes)
-        earlier = record_opening(path, hashes, identity, command)
+        opened = images
+        known = known_openings(on_record)
+        earlier = record_opening(path, images, identity, command, known=known, number=number)
         callbacks.message(
-            f"Opening {test_images} test images; written to {ledger_path(path)}; earlier openings: {earlier}."
+            f"Opening {len(images)} test images; written to {ledger_path(path)}; earlier openings: {earlier}."
         )
+        if unnamed := unnamed_openings(on_record):
+            callbacks.message(
+                f"Openings in this model's evidence that do not name their images, and are not counted here: {unnamed}."
+            )
         return earlier
 
     predictions: list[Prediction] = []
@@ -201,8 +209,8 @@ def measure(
             progress=lambda done, total: callbacks.progress(task, done, total),
             keep=predictions.append,
         )
-    if test_images:
-        fact = build_opening(evaluation, model.card, test_images, command)
+    if len(opened):
+        fact = build_opening(evaluation, model.card, opened, command, number)
         callbacks.message(f"The opening is evidence about this model: {evidence.append(model.folder, fact)}")
         rewrite_reports(model.folder)
     return MeasuredPart(evaluation, rows_of(manifest, part, model.card), predictions)

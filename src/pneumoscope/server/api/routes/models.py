@@ -51,7 +51,11 @@ def get_model(context: AppContext, user: CurrentUser, model: Id) -> ModelDetail:
     return ModelDetail(
         **out.model_dump(),
         card=entry.card.model_dump(mode="json"),
-        evidence=[fact.model_dump(mode="json") for fact in facts],
+        evidence=[
+            # Hundreds of hashes of images, which no page needs.
+            fact.model_dump(mode="json", exclude={"pixels", "fingerprints"}) | {"signed": fact.signed}
+            for fact in facts
+        ],
         files=list(list_files(entry)),
         switches=[SwitchOut(on=row.on, reason=row.reason, by=row.by, at=as_time(row.at)) for row in switches],
     )
