@@ -22,7 +22,7 @@ from pneumoscope.comparison.ranking import RankingConfig  # noqa: E402
 from pneumoscope.comparison.result import Comparison  # noqa: E402
 from pneumoscope.core.errors import WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
-from pneumoscope.data.opened_images import OpenedImages
+from pneumoscope.data.opened_images import OpenedImages  # noqa: E402
 from pneumoscope.data.phantoms.dataset import write_set  # noqa: E402
 from pneumoscope.data.splits import assign_parts  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
