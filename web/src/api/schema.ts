@@ -32,10 +32,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Audit Log
-         * @description Show who did what, the newest entries first.
+         * List Audit Entries
+         * @description Show the audit log, the newest entries first.
          */
-        get: operations["audit_log_api_audit_get"];
+        get: operations["list_audit_entries_api_audit_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -52,10 +52,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Show
-         * @description Show what reads, answers and references come to, of the studies whose answers the asker may know.
+         * Show Dashboard
+         * @description Show figures of reads, answers and references, over the studies whose answers this account may know.
          */
-        get: operations["show_api_dashboard_get"];
+        get: operations["show_dashboard_api_dashboard_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -94,10 +94,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Pixels
+         * Get Pixels
          * @description Return the stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head.
          */
-        get: operations["pixels_api_images__image__pixels_get"];
+        get: operations["get_pixels_api_images__image__pixels_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -114,10 +114,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Thumbnail
+         * Get Thumbnail
          * @description Return a small picture for lists, drawn when it is first asked for.
          */
-        get: operations["thumbnail_api_images__image__thumbnail_get"];
+        get: operations["get_thumbnail_api_images__image__thumbnail_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -174,10 +174,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Me
-         * @description Show the account that asks.
+         * Show Account
+         * @description Show the account of this request.
          */
-        get: operations["me_api_me_get"];
+        get: operations["show_account_api_me_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -200,10 +200,10 @@ export interface paths {
         get: operations["list_tokens_api_me_tokens_get"];
         put?: never;
         /**
-         * New Token
+         * Create Token
          * @description Create a token for a program, with this account's rights. A token can't create tokens.
          */
-        post: operations["new_token_api_me_tokens_post"];
+        post: operations["create_token_api_me_tokens_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -259,7 +259,7 @@ export interface paths {
         };
         /**
          * Get Model
-         * @description Show a model's card and what became known of it.
+         * @description Show a model's card, its evidence, its files and the changes of its switch.
          */
         get: operations["get_model_api_models__model__get"];
         put?: never;
@@ -278,10 +278,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Answered
-         * @description List everyone whom a model has answered, and who saw it, newest first: for a recall. This shows answers too.
+         * List Answered
+         * @description List the answers of a model for a recall, newest first: the patients, and the readers who saw each answer.
          */
-        get: operations["answered_api_models__model__answered_get"];
+        get: operations["list_answered_api_models__model__answered_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -320,10 +320,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * Switch
-         * @description Switch a model off for good or until it is switched on again: it answers nothing more, not even what waits.
+         * Switch Model
+         * @description Switch a model off or on. A model that is off answers nothing, not even what was asked before.
          */
-        post: operations["switch_api_models__model__switch_post"];
+        post: operations["switch_model_api_models__model__switch_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -378,10 +378,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Answer
-         * @description Show one answer; that it is shown is recorded first.
+         * Get Answer
+         * @description Show one answer, after the display was recorded.
          */
-        get: operations["answer_api_predictions__prediction__get"];
+        get: operations["get_answer_api_predictions__prediction__get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -398,10 +398,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Heatmap
-         * @description Show where a model looked; that it is shown is recorded first.
+         * Get Heatmap
+         * @description Show where a model looked, after the display was recorded.
          */
-        get: operations["heatmap_api_predictions__prediction__heatmap_get"];
+        get: operations["get_heatmap_api_predictions__prediction__heatmap_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -421,7 +421,7 @@ export interface paths {
         put?: never;
         /**
          * Update Prior
-         * @description Say what an answer makes of one's own pre-test probability; nothing is stored but that it was shown.
+         * @description Compute what an answer makes of your own pre-test probability. Only the fact that it was shown is stored.
          */
         post: operations["update_prior_api_predictions__prediction__posterior_post"];
         delete?: never;
@@ -440,10 +440,10 @@ export interface paths {
         get?: never;
         put?: never;
         /**
-         * What If
-         * @description Ask the model again with a part of the image covered; nothing is stored but that it was shown.
+         * Ask What If
+         * @description Ask the model again with a part of the image covered. Only the fact that it was shown is stored.
          */
-        post: operations["what_if_api_predictions__prediction__what_if_post"];
+        post: operations["ask_what_if_api_predictions__prediction__what_if_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -467,9 +467,9 @@ export interface paths {
          * Upload
          * @description Take one or several PNG, JPEG, WebP, TIFF or DICOM files, or ZIP archives of them.
          *
-         *     When this is answered, what was accepted is on the disk. The same file again is the same image. With ``models``,
-         *     their predictions are queued with it; with ``Prefer: wait=20`` they come with the answer, as far as 20 seconds were
-         *     enough for them.
+         *     When the answer arrives, every accepted file is on the disk. The same file again is the same image. With ``models``,
+         *     their predictions are queued too. With ``Prefer: wait=20``, the predictions that finish within 20 seconds come with
+         *     the answer.
          */
         post: operations["upload_api_studies_post"];
         delete?: never;
@@ -510,10 +510,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Identity
-         * @description Show who was examined, and when; for accounts that may see names.
+         * Show Identity
+         * @description Show who was examined and when, to accounts that may see names.
          */
-        get: operations["identity_api_studies__study__identity_get"];
+        get: operations["show_identity_api_studies__study__identity_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -530,16 +530,16 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Answers
-         * @description Show the answers about a study; that they are shown is recorded first.
+         * List Answers
+         * @description Show the answers about a study, after the display was recorded.
          */
-        get: operations["answers_api_studies__study__predictions_get"];
+        get: operations["list_answers_api_studies__study__predictions_get"];
         put?: never;
         /**
-         * Ask
+         * Ask Models
          * @description Ask one or several models about all images of a study. Asking again adds answers and replaces none.
          */
-        post: operations["ask_api_studies__study__predictions_post"];
+        post: operations["ask_models_api_studies__study__predictions_post"];
         delete?: never;
         options?: never;
         head?: never;
@@ -555,13 +555,13 @@ export interface paths {
         };
         /**
          * List Reads
-         * @description Show the versions of one's own report; those of others once one's own unaided read is locked.
+         * @description Show the versions of your own report, and those of others once your own unaided read is locked.
          */
         get: operations["list_reads_api_studies__study__reads_get"];
         put?: never;
         /**
          * Add Read
-         * @description Add a version of one's own report: first unaided, then with the models' answers.
+         * @description Add a version of your own report: first unaided, then with the models' answers.
          */
         post: operations["add_read_api_studies__study__reads_post"];
         delete?: never;
@@ -579,7 +579,7 @@ export interface paths {
         };
         /**
          * List References
-         * @description Show the reference results, once one's own unaided read is locked.
+         * @description Show the reference results, once your own unaided read is locked.
          */
         get: operations["list_references_api_studies__study__references_get"];
         put?: never;
@@ -602,10 +602,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Health
-         * @description Say whether the server and its database answer; nothing else, since this needs no login.
+         * Check Health
+         * @description Tell whether the server and its database answer, and nothing else, since this needs no login.
          */
-        get: operations["health_healthz_get"];
+        get: operations["check_health_healthz_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -622,10 +622,10 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Metrics
+         * Export Metrics
          * @description Return figures for Prometheus; for admins (give Prometheus a token of an admin).
          */
-        get: operations["metrics_metrics_get"];
+        get: operations["export_metrics_metrics_get"];
         put?: never;
         post?: never;
         delete?: never;
@@ -740,7 +740,7 @@ export interface components {
         };
         /**
          * AnsweredOut
-         * @description One answer of a model: whom it was about, and who saw it.
+         * @description One answer of a model: the patient, and the readers who saw it.
          */
         AnsweredOut: {
             /** Decision */
@@ -847,7 +847,7 @@ export interface components {
             reads: number;
             /**
              * Refused
-             * @description studies read on which it kept silent
+             * @description studies read on which this model gave no answer
              */
             refused: number;
             /**
@@ -900,7 +900,7 @@ export interface components {
              */
             operating_point: string | null;
             operations: components["schemas"]["OperationsOut"];
-            /** @description share of the answered images on which it kept silent, as counted */
+            /** @description share of the answered images that the model refused, as counted */
             refused: components["schemas"]["Estimate"] | null;
             /**
              * Scope
@@ -1834,7 +1834,7 @@ export interface components {
         };
         /**
          * WhatIfIn
-         * @description Which part of an image a model is not to see.
+         * @description The part of an image that is covered for the model.
          */
         WhatIfIn: {
             /**
@@ -1861,12 +1861,12 @@ export interface components {
             covered: number;
             /**
              * Decision
-             * @description a label; null where the model keeps silent
+             * @description a label; null where the model gives no answer
              */
             decision: string | null;
             /**
              * Fill
-             * @description what stands in place of what is covered, in words
+             * @description the fill of the covered part, in words
              */
             fill: string;
             heatmap: components["schemas"]["HeatmapOut"] | null;
@@ -2044,7 +2044,7 @@ export interface operations {
             };
         };
     };
-    audit_log_api_audit_get: {
+    list_audit_entries_api_audit_get: {
         parameters: {
             query?: {
                 subject?: string | null;
@@ -2180,7 +2180,7 @@ export interface operations {
             };
         };
     };
-    show_api_dashboard_get: {
+    show_dashboard_api_dashboard_get: {
         parameters: {
             query?: {
                 /** @description default: the one with the most answers */
@@ -2449,7 +2449,7 @@ export interface operations {
             };
         };
     };
-    pixels_api_images__image__pixels_get: {
+    get_pixels_api_images__image__pixels_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -2579,7 +2579,7 @@ export interface operations {
             };
         };
     };
-    thumbnail_api_images__image__thumbnail_get: {
+    get_thumbnail_api_images__image__thumbnail_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -2971,7 +2971,7 @@ export interface operations {
             };
         };
     };
-    me_api_me_get: {
+    show_account_api_me_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -3231,7 +3231,7 @@ export interface operations {
             };
         };
     };
-    new_token_api_me_tokens_post: {
+    create_token_api_me_tokens_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -3757,7 +3757,7 @@ export interface operations {
             };
         };
     };
-    answered_api_models__model__answered_get: {
+    list_answered_api_models__model__answered_get: {
         parameters: {
             query?: {
                 limit?: number;
@@ -4023,7 +4023,7 @@ export interface operations {
             };
         };
     };
-    switch_api_models__model__switch_post: {
+    switch_model_api_models__model__switch_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -4427,7 +4427,7 @@ export interface operations {
             };
         };
     };
-    answer_api_predictions__prediction__get: {
+    get_answer_api_predictions__prediction__get: {
         parameters: {
             query?: never;
             header?: never;
@@ -4559,7 +4559,7 @@ export interface operations {
             };
         };
     };
-    heatmap_api_predictions__prediction__heatmap_get: {
+    get_heatmap_api_predictions__prediction__heatmap_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -4827,7 +4827,7 @@ export interface operations {
             };
         };
     };
-    what_if_api_predictions__prediction__what_if_post: {
+    ask_what_if_api_predictions__prediction__what_if_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -5503,7 +5503,7 @@ export interface operations {
             };
         };
     };
-    identity_api_studies__study__identity_get: {
+    show_identity_api_studies__study__identity_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -5635,7 +5635,7 @@ export interface operations {
             };
         };
     };
-    answers_api_studies__study__predictions_get: {
+    list_answers_api_studies__study__predictions_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -5767,7 +5767,7 @@ export interface operations {
             };
         };
     };
-    ask_api_studies__study__predictions_post: {
+    ask_models_api_studies__study__predictions_post: {
         parameters: {
             query?: never;
             header?: never;
@@ -6439,7 +6439,7 @@ export interface operations {
             };
         };
     };
-    health_healthz_get: {
+    check_health_healthz_get: {
         parameters: {
             query?: never;
             header?: never;
@@ -6571,7 +6571,7 @@ export interface operations {
             };
         };
     };
-    metrics_metrics_get: {
+    export_metrics_metrics_get: {
         parameters: {
             query?: never;
             header?: never;
