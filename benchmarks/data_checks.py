@@ -51,7 +51,7 @@ def _shifted(picture: Image.Image, path: Path, random: np.random.Generator) -> N
     picture.point(lambda value: max(0, min(255, value + by))).save(path.with_suffix(".png"))
 
 
-def _cropped(picture: Image.Image, path: Path, random: np.random.Generator) -> None:
+def _crop(picture: Image.Image, path: Path, random: np.random.Generator) -> None:
     x, y = round(0.03 * picture.width), round(0.03 * picture.height)
     picture.crop((x, y, picture.width - x, picture.height - y)).save(path.with_suffix(".png"))
 
@@ -60,7 +60,7 @@ CHANGES: dict[str, Callable[[Image.Image, Path, np.random.Generator], None]] = {
     "resized (40 to 160%)": _resized,
     "JPEG quality 60": _jpeg,
     "brightness shifted (25 or 40 of 255)": _shifted,
-    "cropped by 3% on each side": _cropped,
+    "cropped by 3% on each side": _crop,
 }
 
 

@@ -56,7 +56,7 @@ class Setting:
 
     @property
     def name(self) -> str:
-        """What it is called in the results."""
+        """Its name in the results."""
         each = {ONE: "1 image", MOSTLY_ONE: "1 or 2 images"}.get(self.images, f"1 to {max(self.images)} images")
         return f"{self.kind}: {self.positives} + {self.negatives}, {each}, ICC {self.icc:g}, AUROC {self.auroc:g}"
 

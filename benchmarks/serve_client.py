@@ -147,7 +147,7 @@ async def persist(connection: Connection, done: Done, method: str, path: str, *b
     """Ask until there is an answer, as a sensible client does; return its body.
 
     Raises:
-        RuntimeError: It was refused for good.
+        RuntimeError: The server refused it.
     """
     if body:
         headers["Content_Type"] = f"multipart/form-data; boundary={BOUNDARY}"

@@ -105,7 +105,7 @@ class Target:
         return requests.request(method, self.base + path, headers=headers, timeout=LIMIT, **options)
 
     def something(self, draw: random.Random) -> dict[str, str]:
-        """Upload an image; return what it is called, by the names of path parameters."""
+        """Upload an image; return its numbers, by the names of path parameters."""
         files = {"files": (f"{MARKER}.png", _square(draw.randrange(256), 40 + draw.randrange(400)))}
         one = self.ask("POST", "/api/studies", files=files, data={"models": "builtin"}).json()["files"][0]
         prediction = (one["predictions"] or ["a1"])[0]

@@ -241,7 +241,7 @@ def bare(files: list[str], processes: int) -> dict[str, Any]:
     }
 
 
-def checked(server: Server, run: dict[str, Any], expected: dict[str, tuple[float, ...]]) -> dict[str, Any]:
+def check_answers(server: Server, run: dict[str, Any], expected: dict[str, tuple[float, ...]]) -> dict[str, Any]:
     """Return how many files were lost or doubled, and how far the answers are from `predict`'s."""
     studies: list[dict[str, Any]] = []
     page = ""
@@ -343,7 +343,7 @@ def main() -> None:
             report["kills"] = {}
             for clients in options.clients:
                 run, server = serve(clients, True)
-                outcome = checked(server, run, expected)
+                outcome = check_answers(server, run, expected)
                 server.stop()
                 del run["files"]
                 report["kills"][f"{clients} clients"] = run | {"outcome": outcome}

@@ -57,7 +57,7 @@ class Client:
 
 
 @contextmanager
-def serving(settings: Settings, **headers: str) -> Iterator[Client]:
+def serve_client(settings: Settings, **headers: str) -> Iterator[Client]:
     """An app of these settings, without worker processes."""
     app = create_app(settings)
     try:

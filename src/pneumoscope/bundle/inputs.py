@@ -51,9 +51,9 @@ def named_images(inputs: ImageInput | Iterable[ImageInput], depth: int | None = 
         elif isinstance(item, bytes):
             yield _encoded(item, f"bytes {place}", depth)
         elif isinstance(item, np.ndarray):
-            yield _loaded(f"array {place}", as_radiograph(item, f"array {place}"))
+            yield _from_radiograph(f"array {place}", as_radiograph(item, f"array {place}"))
         elif isinstance(item, Radiograph):
-            yield _loaded(f"radiograph {place}", item)
+            yield _from_radiograph(f"radiograph {place}", item)
         else:
             raise UsageError(
                 f"input {place}",
@@ -99,5 +99,5 @@ def _encoded(data: bytes, name: str, depth: int | None) -> NamedImage:
     return NamedImage(name, lambda: decode(data, name, depth=depth))
 
 
-def _loaded(name: str, radiograph: Radiograph) -> NamedImage:
+def _from_radiograph(name: str, radiograph: Radiograph) -> NamedImage:
     return NamedImage(name, lambda: radiograph)

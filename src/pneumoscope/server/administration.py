@@ -136,7 +136,7 @@ def back_up(settings: Settings, folder: str | Path) -> int:
     Example:
         >>> ps.server.back_up(ps.server.Settings(home=Path("server")), "backup")
     """
-    with opened_store(settings) as store:
+    with open_store_for(settings) as store:
         return backup.back_up(store, Path(folder))
 
 
@@ -219,12 +219,12 @@ def list_site_exports(settings: Settings, *, forget: str | None = None) -> list[
 def _existing_store(settings: Settings) -> Iterator[Store]:
     if not settings.files.is_dir():
         raise UsageError(argument("home", settings.home), "is not a server's folder.", "Name the one that serve uses.")
-    with opened_store(settings) as store:
+    with open_store_for(settings) as store:
         yield store
 
 
 @contextmanager
-def opened_store(settings: Settings) -> Iterator[Store]:
+def open_store_for(settings: Settings) -> Iterator[Store]:
     """Open a server's store for the length of a block."""
     store = open_store(settings)
     try:
@@ -235,5 +235,5 @@ def opened_store(settings: Settings) -> Iterator[Store]:
 
 @contextmanager
 def _accounts(settings: Settings) -> Iterator[Accounts]:
-    with opened_store(settings) as store:
+    with open_store_for(settings) as store:
         yield Accounts(store)

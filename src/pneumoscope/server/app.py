@@ -53,7 +53,7 @@ def create_app(settings: Settings) -> FastAPI:
         UsageError: The settings are not safe together, or name no database.
         RunError: The database can't be reached.
     """
-    settings = settings.checked()
+    settings = settings.validate()
     store, catalogue = open_store(settings), Catalogue(settings.models)
     passwords, decoders = Passwords(), DecoderPool(settings, catalogue, default_workers())
     context = Context(

@@ -106,7 +106,7 @@ class Settings:
             return self.hosts
         return () if self.needs_login else LOOPBACK_NAMES
 
-    def checked(self) -> Settings:
+    def validate(self) -> Settings:
         """Return these settings if they are safe together.
 
         Returns:

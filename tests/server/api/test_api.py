@@ -14,13 +14,13 @@ import pytest
 
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
-from server.client import Client, predict_all, serving
+from server.client import Client, predict_all, serve_client
 from server.sample_files import archive, dicom, png
 
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         yield client
 
 
@@ -95,7 +95,7 @@ def test_the_list_is_filtered_and_paged(client: Client, tiny: str) -> None:
 
 
 def test_a_full_queue_says_when_to_try_again(settings: Settings) -> None:
-    with serving(replace(settings, queue_limit=1)) as client:
+    with serve_client(replace(settings, queue_limit=1)) as client:
         model = client.get("/api/models")[0]["id"]
         assert client.upload(png(0.5), models=(model,)).status_code == 201
         answer = client.upload(png(0.6), models=(model,))
@@ -119,7 +119,7 @@ def test_a_full_disk_is_an_error_and_no_loss(client: Client, monkeypatch: pytest
 
 
 def test_limits_of_size(settings: Settings) -> None:
-    with serving(replace(settings, max_request_bytes=4000, max_files=2, max_pixels=2500)) as client:
+    with serve_client(replace(settings, max_request_bytes=4000, max_files=2, max_pixels=2500)) as client:
         assert client.upload(os.urandom(5000)).status_code == 413
 
         async def chunks() -> Any:

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 
 from pneumoscope.server.app import create_app
 from pneumoscope.server.settings import Settings
-from server.client import serving
+from server.client import serve_client
 from server.sample_files import archive, dicom, png
 from server.test_crash import Server
 
@@ -101,7 +101,7 @@ def mutants(good: bytes, number: int) -> Iterator[bytes]:
 @pytest.mark.parametrize("kind", ["png", "dicom", "zip"])
 def test_no_file_breaks_the_server(settings: Settings, kind: str) -> None:
     good = {"png": png(0.5), "dicom": dicom(), "zip": archive({"a.png": png(0.5), "b.dcm": dicom()})}[kind]
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         for data in mutants(good, 60):
             answer = client.upload(data)
             assert answer.status_code in (201, 413, 422), answer.text

@@ -13,7 +13,7 @@ import pytest
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api.pages import FOLDER, Pages, accepts_gzip
 from pneumoscope.server.settings import Settings
-from server.client import Client, serving
+from server.client import Client, serve_client
 
 SCRIPT = b"export const reading = 'room';\n" * 100
 
@@ -35,8 +35,8 @@ def web(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def department(settings: Settings, web: Path) -> Iterator[Client]:
     """Of a server with accounts; nobody has logged in."""
-    with serving(replace(settings, host="10.1.2.3", proxy="10.1.2.1")) as made:
-        yield made
+    with serve_client(replace(settings, host="10.1.2.3", proxy="10.1.2.1")) as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ def test_the_first_page_is_revalidated_and_not_sent_again(department: Client) ->
 
 
 def test_pages_hold_no_data_and_are_not_in_the_audit_log(settings: Settings, web: Path) -> None:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         client("GET", "/")
         client("GET", "/assets/index-B7y.js")
         client("GET", "/api/me")
@@ -105,14 +105,14 @@ def test_pages_hold_no_data_and_are_not_in_the_audit_log(settings: Settings, web
 
 
 def test_other_host_names_and_floods_get_no_page(settings: Settings, web: Path) -> None:
-    with serving(replace(settings, requests_per_minute=3)) as client:
+    with serve_client(replace(settings, requests_per_minute=3)) as client:
         assert client("GET", "/", headers={"Host": "evil.example"}).status_code == 421
         assert [client("GET", "/").status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
 def test_without_a_built_app_a_page_says_so(settings: Settings, web: Path) -> None:
     (web / "index.html").unlink()
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         page = client("GET", "/")
         assert "no built web app" in page.text
         assert DISCLAIMER in page.text

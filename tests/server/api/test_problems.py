@@ -20,7 +20,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from pneumoscope.server.api.problems import TYPE, Problem, as_problem, problem_response
 from pneumoscope.server.settings import Settings
-from server.client import Client, predict_all, serving
+from server.client import Client, predict_all, serve_client
 from server.sample_files import archive, dicom, png
 
 ROOT = Path(__file__).parents[3]
@@ -75,10 +75,10 @@ def refusal_of(answer: httpx.Response) -> tuple[int, str, dict[str, Any]]:
     assert answer.headers["content-type"] == "application/problem+json"
     assert body["title"]
     assert body["detail"]
-    return answer.status_code, *checked(body["type"].removeprefix(TYPE), body["values"])
+    return answer.status_code, *check_values(body["type"].removeprefix(TYPE), body["values"])
 
 
-def checked(code: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+def check_values(code: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     listed = table()[code]
     assert set(values) == set(re.findall("`([a-z_]+)`", listed))
     for value in values.values():
@@ -88,7 +88,7 @@ def checked(code: str, values: dict[str, Any]) -> tuple[str, dict[str, Any]]:
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         yield client
 
 
@@ -130,7 +130,7 @@ def test_a_refusal_says_why_an_answer_supports_no_more(client: Client) -> None:
 
 
 def test_a_refusal_says_what_is_withheld(settings: Settings) -> None:
-    with serving(replace(settings, read_first=True)) as client:
+    with serve_client(replace(settings, read_first=True)) as client:
         study, prediction = answer_image(client)
         for path in (f"/api/studies/{study}/references", f"/api/predictions/{prediction}/heatmap"):
             assert refusal_of(client("GET", path)) == (403, "withheld", {})
@@ -140,7 +140,7 @@ def test_a_refusal_says_what_is_withheld(settings: Settings) -> None:
 
 
 def test_a_refusal_names_the_limit(settings: Settings) -> None:
-    with serving(replace(settings, queue_limit=1, max_files=2, max_request_bytes=2**20)) as client:
+    with serve_client(replace(settings, queue_limit=1, max_files=2, max_request_bytes=2**20)) as client:
         client.upload(png(0.5), models=(tiny(client),))
         full = {"waiting": 1, "wanted": 1, "limit": 1}
         assert refusal_of(client.upload(png(0.6), models=(tiny(client),))) == (429, "queue-full", full)
@@ -148,7 +148,7 @@ def test_a_refusal_names_the_limit(settings: Settings) -> None:
         assert refusal_of(client.upload(*three.values())) == (413, "too-many", {"limit": 2})
         assert refusal_of(client.upload(archive(three))) == (413, "too-many", {"limit": 2})
         assert refusal_of(client.upload(os.urandom(2**20))) == (413, "too-large", {"limit_mib": 1})
-    with serving(replace(settings, requests_per_minute=1)) as client:
+    with serve_client(replace(settings, requests_per_minute=1)) as client:
         client.get("/api/me")
         status, code, values = refusal_of(client("GET", "/api/me"))
         assert (status, code) == (429, "too-often")
@@ -157,7 +157,7 @@ def test_a_refusal_names_the_limit(settings: Settings) -> None:
 
 def test_a_refusal_names_the_missing_right(settings: Settings) -> None:
     department = replace(settings, host="10.1.2.3", proxy="10.1.2.1", logins_per_minute=2)
-    with serving(department) as client:
+    with serve_client(department) as client:
         client._base = "https://pneumo.example"
         client.app.state.context.accounts.add("reader", PASSWORD, "reader", sees_names=False)
         assert refusal_of(client("GET", "/api/me")) == (401, "login", {})
@@ -205,12 +205,12 @@ def test_each_file_says_why_it_was_refused_and_nothing_of_what_was_in_it(setting
         (dicom({"PatientID": "4712"}, 1000), "other-patient", {}),
         (archive({"Doe.zip": archive({"Jane.png": png(0.5)})}), "not-an-image", {}),
     ]
-    with serving(replace(settings, max_pixels=10_000, max_file_bytes=2**20)) as client:
+    with serve_client(replace(settings, max_pixels=10_000, max_file_bytes=2**20)) as client:
         sent = [data for data, *_ in files]
         accepted, *refused = client.upload(dicom(), *sent).json()["files"]
         assert (accepted["code"], accepted["values"]) == (None, None)
         expected = [(code, values) for _, code, values in files]
-        assert [checked(one["code"], one["values"]) for one in refused] == expected
+        assert [check_values(one["code"], one["values"]) for one in refused] == expected
         nothing = client.upload(*sent)
         assert refusal_of(nothing) == (422, "nothing-stored", {})
         assert [(one["code"], one["values"]) for one in nothing.json()["files"]] == expected

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from pneumoscope.server.inference.occlusion import BrushStroke, cover, draw_mask
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.tables import Display
-from server.client import Client, predict_all, serving
+from server.client import Client, predict_all, serve_client
 
 SIDE = 40
 RIGHT = {"radius": 11, "points": [[30, -20], [30, 60]]}
@@ -26,8 +26,8 @@ RIGHT = {"radius": 11, "points": [[30, -20], [30, 60]]}
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    with serving(settings) as made:
-        yield made
+    with serve_client(settings) as client:
+        yield client
 
 
 def halves(left: float, right: float) -> bytes:
@@ -130,7 +130,7 @@ def test_numbers_that_are_none_are_refused(client: Client, number: str) -> None:
 
 
 def test_the_rules_of_every_answer_hold(settings: Settings) -> None:
-    with serving(replace(settings, read_first=True)) as client:
+    with serve_client(replace(settings, read_first=True)) as client:
         prediction = answer_image(client, halves(0.2, 0.8))
         assert ask(client, "a1", RIGHT).status_code == 404
         assert ask(client, prediction, RIGHT).status_code == 403

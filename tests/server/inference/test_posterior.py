@@ -11,7 +11,7 @@ from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import read_card
 from pneumoscope.server.settings import Settings
 from pneumoscope.stats.estimates import Estimate, LikelihoodBand
-from server.client import Client, predict_all, serving
+from server.client import Client, predict_all, serve_client
 from server.sample_files import png
 
 RATIOS = (
@@ -30,7 +30,7 @@ def answer_score(client: Client, value: float) -> str:
 def test_odds_times_ratio(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     write_bundle(tmp_path / "models" / "rated", likelihood_ratios=RATIOS)
-    with serving(Settings(home=tmp_path / "home", models=tmp_path / "models")) as client:
+    with serve_client(Settings(home=tmp_path / "home", models=tmp_path / "models")) as client:
         prediction = answer_score(client, 0.8)
         prior = {"probability": 0.1, "source": "prevalence in the ward"}
         posterior = client("POST", f"/api/predictions/{prediction}/posterior", json=prior).json()
@@ -45,7 +45,7 @@ def test_odds_times_ratio(tmp_path: Path) -> None:
 
 
 def test_a_card_without_ratios_is_refused(settings: Settings) -> None:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         prediction = answer_score(client, 0.8)
         answer = client(
             "POST", f"/api/predictions/{prediction}/posterior", json={"probability": 0.1, "source": "a guess"}
@@ -57,7 +57,7 @@ def test_a_card_without_ratios_is_refused(settings: Settings) -> None:
 def test_a_failed_audit_ends_it_until_a_later_one_passes(tmp_path: Path) -> None:
     pytest.importorskip("onnx")
     folder = write_bundle(tmp_path / "models" / "rated", likelihood_ratios=RATIOS, stamps=("not audited", "confounded"))
-    with serving(Settings(home=tmp_path / "home", models=tmp_path / "models")) as client:
+    with serve_client(Settings(home=tmp_path / "home", models=tmp_path / "models")) as client:
         prediction = answer_score(client, 0.8)
         prior = {"probability": 0.1, "source": "prevalence in the ward"}
 

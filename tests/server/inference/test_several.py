@@ -6,7 +6,7 @@ import threading
 from dataclasses import replace
 
 from pneumoscope.server.settings import Settings
-from server.client import Client, predict_all, serving
+from server.client import Client, predict_all, serve_client
 from server.sample_files import png
 
 
@@ -16,7 +16,7 @@ def test_two_servers_are_one_reading_room(settings: Settings, postgres: str) -> 
     with psycopg.connect(postgres, autocommit=True) as connection:
         connection.execute("CREATE DATABASE several")
     shared = replace(settings, database=postgres.replace("/postgres?", "/several?"))
-    with serving(shared) as one, serving(shared) as two:
+    with serve_client(shared) as one, serve_client(shared) as two:
         model = next(model["id"] for model in one.get("/api/models") if model["name"] == "tiny")
 
         def upload_all(client: Client) -> None:

@@ -53,7 +53,7 @@ def figures() -> SiteFigures:
     return compute_figures(READS, ANSWERS, REFERENCES, TARGET, rng=np.random.default_rng(0), resamples=200)
 
 
-def counted(accuracy: Accuracy) -> tuple[int, int, int, int]:
+def count_calls(accuracy: Accuracy) -> tuple[int, int, int, int]:
     return accuracy.hits, accuracy.positives, accuracy.false_alarms, accuracy.negatives
 
 
@@ -66,10 +66,10 @@ def test_counts(figures: SiteFigures) -> None:
 
 def test_accuracy_rests_on_the_reference_alone(figures: SiteFigures) -> None:
     # By reference positive: s1, s2, s7; negative: s3, s4, s6, s8; s9 contradicts itself.
-    assert counted(figures.accuracy["model"]) == (2, 2, 1, 4)  # s7 was refused
-    assert counted(figures.accuracy["model_refused_negative"]) == (2, 3, 1, 4)
-    assert counted(figures.accuracy["unaided"]) == (2, 4, 1, 4)  # s1 by two readers
-    assert counted(figures.accuracy["aided"]) == (3, 3, 1, 3)
+    assert count_calls(figures.accuracy["model"]) == (2, 2, 1, 4)  # s7 was refused
+    assert count_calls(figures.accuracy["model_refused_negative"]) == (2, 3, 1, 4)
+    assert count_calls(figures.accuracy["unaided"]) == (2, 4, 1, 4)  # s1 by two readers
+    assert count_calls(figures.accuracy["aided"]) == (3, 3, 1, 3)
     assert figures.accuracy["model_refused_negative"].sensitivity.value == pytest.approx(2 / 3)
     assert figures.accuracy["model"].sensitivity.low is None
     assert "fewer than 10" in figures.accuracy["model"].sensitivity.note
@@ -111,8 +111,8 @@ def test_what_seeing_the_model_changed(figures: SiteFigures) -> None:
 
 def test_one_reader_apart(figures: SiteFigures) -> None:
     a, b = figures.by_reader
-    assert (a.reader, a.counts.reads, counted(a.unaided)) == ("a", 9, (2, 3, 1, 4))
-    assert (b.reader, b.with_model.pairs, counted(b.aided)) == ("b", 2, (0, 0, 0, 0))
+    assert (a.reader, a.counts.reads, count_calls(a.unaided)) == ("a", 9, (2, 3, 1, 4))
+    assert (b.reader, b.with_model.pairs, count_calls(b.aided)) == ("b", 2, (0, 0, 0, 0))
 
 
 def test_the_warnings_say_what_the_figures_hide(figures: SiteFigures) -> None:
@@ -125,7 +125,7 @@ def test_the_warnings_say_what_the_figures_hide(figures: SiteFigures) -> None:
 
 def test_without_a_reference_there_is_no_accuracy() -> None:
     alone = compute_figures(READS, ANSWERS, [], TARGET, rng=np.random.default_rng(0), resamples=200)
-    assert all(counted(found) == (0, 0, 0, 0) for found in alone.accuracy.values())
+    assert all(count_calls(found) == (0, 0, 0, 0) for found in alone.accuracy.values())
     assert all(found.sensitivity.value is None for found in alone.accuracy.values())
     assert "Agreement is not accuracy" in alone.warnings[0]
 

@@ -13,7 +13,7 @@ import pytest
 from pneumoscope.server.security.accounts import Accounts
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import open_store
-from server.client import Client, predict_all, serving
+from server.client import Client, predict_all, serve_client
 from server.sample_files import png
 
 PASSWORD = "correct horse battery"
@@ -22,8 +22,8 @@ PASSWORD = "correct horse battery"
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
     """Client of a server on which reads come first; each request is an admin's."""
-    with serving(replace(settings, read_first=True)) as made:
-        yield made
+    with serve_client(replace(settings, read_first=True)) as client:
+        yield client
 
 
 def tiny(client: Client) -> str:
@@ -86,7 +86,7 @@ def test_a_study_counts_only_once_its_answer_can_sway_no_more(client: Client) ->
 
 
 def test_where_answers_are_free_what_was_shown_counts(settings: Settings) -> None:
-    with serving(settings) as free:
+    with serve_client(settings) as free:
         first, second = upload(free, 0.8, 0.2)
         assert free.get("/api/dashboard")["counted"] == 0
         free.get(f"/api/studies/{first}/predictions")
@@ -96,7 +96,7 @@ def test_where_answers_are_free_what_was_shown_counts(settings: Settings) -> Non
 
 
 def test_asking_for_all_counts_as_having_been_shown(settings: Settings) -> None:
-    with serving(settings) as free:
+    with serve_client(settings) as free:
         (study,) = upload(free, 0.8)
         everything = free.get("/api/dashboard", params={"scope": "all"})
         assert everything["counted"] == 1
@@ -111,7 +111,7 @@ def test_readers_see_sums_and_admins_pseudonyms(settings: Settings) -> None:
     for name, role in (("ann", "reader"), ("bob", "reader"), ("chief", "admin")):
         accounts.add(name, PASSWORD, "admin" if role == "admin" else "reader", sees_names=False)
     store.close()
-    with serving(department) as client:
+    with serve_client(department) as client:
         client._base = "https://pneumo.example"
         assert client("GET", "/api/dashboard").status_code == 401
 
@@ -152,5 +152,5 @@ def test_the_period_is_whole_days_of_receipt(client: Client) -> None:
 
 
 def test_postgresql_counts_the_same(settings: Settings, postgres: str) -> None:
-    with serving(replace(settings, read_first=True, database=postgres)) as made:
-        test_it_counts_what_was_read_and_verified(made)
+    with serve_client(replace(settings, read_first=True, database=postgres)) as client:
+        test_it_counts_what_was_read_and_verified(client)

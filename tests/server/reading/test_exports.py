@@ -34,7 +34,7 @@ from pneumoscope.server.reading.figures import ReferenceRow
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import export_ledger
 from pneumoscope.server.storage.database import Store
-from server.client import Client, predict_all, serving
+from server.client import Client, predict_all, serve_client
 from server.sample_files import dicom, png
 
 COVID, NORMAL = "covid-19", "normal"
@@ -67,8 +67,8 @@ def test_a_label_is_the_references_else_unaided_readers(
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    with serving(settings) as made:
-        yield made
+    with serve_client(settings) as client:
+        yield client
 
 
 @pytest.fixture
@@ -90,7 +90,7 @@ def picture(seed: int) -> bytes:
     return buffer.getvalue()
 
 
-def sent(client: Client, *files: bytes, **options: Any) -> list[str]:
+def send_images(client: Client, *files: bytes, **options: Any) -> list[str]:
     return [file["study"] for file in client.upload(*files, **options).json()["files"]]
 
 
@@ -106,8 +106,8 @@ def post_reference(client: Client, study: str, label: str, standard: str = "rt-p
 
 def test_what_saw_the_model_is_no_label(client: Client, store: Store, tmp_path: Path) -> None:
     model = next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny")
-    unaided, aided, silent = sent(client, picture(1), picture(2), picture(3), models=(model,))
-    (named,) = sent(client, dicom({"PatientSex": "F", "ViewPosition": "PA"}))
+    unaided, aided, silent = send_images(client, picture(1), picture(2), picture(3), models=(model,))
+    (named,) = send_images(client, dicom({"PatientSex": "F", "ViewPosition": "PA"}))
     predict_all(client)
     post_read(client, unaided, NORMAL)
     client.get(f"/api/studies/{unaided}/predictions")
@@ -133,7 +133,7 @@ def test_what_saw_the_model_is_no_label(client: Client, store: Store, tmp_path: 
 
 
 def test_the_pixels_are_those_that_were_stored(client: Client, store: Store, tmp_path: Path) -> None:
-    study = sent(client, dicom(value=1234))[0]
+    study = send_images(client, dicom(value=1234))[0]
     post_reference(client, study, COVID)
     export_reads(store, tmp_path / "export")
     manifest = read_manifest(tmp_path / "export" / "manifest.parquet")
@@ -147,7 +147,7 @@ def test_the_pixels_are_those_that_were_stored(client: Client, store: Store, tmp
 
 
 def test_a_full_folder_and_an_empty_export_are_refused(client: Client, store: Store, tmp_path: Path) -> None:
-    study = sent(client, picture(1))[0]
+    study = send_images(client, picture(1))[0]
     with pytest.raises(RunError, match="would be empty"):
         export_reads(store, tmp_path / "export")
     post_reference(client, study, COVID)
@@ -165,7 +165,7 @@ def test_a_full_folder_and_an_empty_export_are_refused(client: Client, store: St
 def test_an_export_that_fails_leaves_nothing(
     client: Client, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    post_reference(client, sent(client, picture(1))[0], COVID)
+    post_reference(client, send_images(client, picture(1))[0], COVID)
     monkeypatch.setattr(Path, "replace", _no_room)
     with pytest.raises(OSError, match="no room"):
         export_reads(store, tmp_path / "export")
@@ -179,7 +179,7 @@ def _no_room(self: Path, target: Path) -> Path:
 
 
 def test_erasing_a_patient_reaches_the_exports(client: Client, store: Store, tmp_path: Path) -> None:
-    named, other, third = sent(client, dicom(), *(picture(n) for n in (1, 2)))
+    named, other, third = send_images(client, dicom(), *(picture(n) for n in (1, 2)))
     for study in (named, other):
         post_reference(client, study, COVID)
     folder = tmp_path / "export"
@@ -210,7 +210,7 @@ def test_erasing_a_patient_reaches_the_exports(client: Client, store: Store, tmp
 def test_what_can_not_be_reached_is_said_and_tried_again(
     client: Client, store: Store, settings: Settings, tmp_path: Path
 ) -> None:
-    study, other = sent(client, picture(1), picture(2))
+    study, other = send_images(client, picture(1), picture(2))
     for one in (study, other):
         post_reference(client, one, COVID)
     folder, away = tmp_path / "export", tmp_path / "away"
@@ -232,7 +232,7 @@ def test_what_can_not_be_reached_is_said_and_tried_again(
 
 
 def test_another_export_at_the_same_place_is_left_alone(client: Client, store: Store, tmp_path: Path) -> None:
-    study, other = sent(client, picture(1), picture(2))
+    study, other = send_images(client, picture(1), picture(2))
     for one in (study, other):
         post_reference(client, one, COVID)
     first = export_reads(store, tmp_path / "export").export
@@ -245,7 +245,7 @@ def test_another_export_at_the_same_place_is_left_alone(client: Client, store: S
 def test_erased_while_it_is_exported(
     client: Client, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study, other = sent(client, picture(1), picture(2))
+    study, other = send_images(client, picture(1), picture(2))
     for one in (study, other):
         post_reference(client, one, COVID)
     enter = export_ledger.register
@@ -262,7 +262,7 @@ def test_erased_while_it_is_exported(
 
 def test_the_report_and_the_export_at_the_command_line(client: Client, settings: Settings, tmp_path: Path) -> None:
     model = next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny")
-    ill, well = sent(client, png(0.8), png(0.2, 50), models=(model,))
+    ill, well = send_images(client, png(0.8), png(0.2, 50), models=(model,))
     predict_all(client)
     for study in (ill, well):
         post_read(client, study, NORMAL)
@@ -290,5 +290,5 @@ def test_the_report_and_the_export_at_the_command_line(client: Client, settings:
 
 
 def test_postgresql_keeps_the_ledger_too(settings: Settings, postgres: str, tmp_path: Path) -> None:
-    with serving(replace(settings, database=postgres)) as made:
-        test_erasing_a_patient_reaches_the_exports(made, made.app.state.context.store, tmp_path)
+    with serve_client(replace(settings, database=postgres)) as client:
+        test_erasing_a_patient_reaches_the_exports(client, client.app.state.context.store, tmp_path)

@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from pneumoscope.server.settings import Settings
-from server.client import Client, predict_all, serving
+from server.client import Client, predict_all, serve_client
 from server.sample_files import png
 
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
     """Of a server on which reads come first."""
-    with serving(replace(settings, read_first=True)) as made:
-        yield made
+    with serve_client(replace(settings, read_first=True)) as client:
+        yield client
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_the_worklist_says_how_far_ones_own_report_is(client: Client, study: str
 
 
 def test_the_worklist_says_where_an_answer_was_shown_before_any_report(settings: Settings) -> None:
-    with serving(settings) as client:  # for this machine alone: answers do not wait
+    with serve_client(settings) as client:  # for this machine alone: answers do not wait
         model = next(model["id"] for model in client.get("/api/models") if not model["builtin"])
         study: str = client.upload(png(0.8), models=(model,)).json()["files"][0]["study"]
         predict_all(client)
@@ -101,7 +101,7 @@ def test_what_breaks_the_order_is_refused(
 
 
 def test_who_has_seen_the_answer_can_read_unaided_no_more(settings: Settings) -> None:
-    with serving(settings) as free:
+    with serve_client(settings) as free:
         model = next(model["id"] for model in free.get("/api/models") if model["name"] == "tiny")
         number = free.upload(png(0.8), models=(model,)).json()["files"][0]["study"]
         free.get(f"/api/studies/{number}/predictions")  # nothing to show yet

@@ -16,7 +16,7 @@ from pneumoscope.server.security.rate_limit import RateLimit
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store, now, open_store
 from pneumoscope.server.storage.tables import Account, Login
-from server.client import Client, serving
+from server.client import Client, serve_client
 from server.sample_files import dicom, png
 
 PASSWORD = "correct horse battery"
@@ -43,7 +43,7 @@ def home_with_accounts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(department: Settings, home_with_accounts: Path) -> Iterator[Client]:
     """A client of a department's server, not logged in."""
     shutil.copytree(home_with_accounts, department.home)
-    with serving(department) as client:
+    with serve_client(department) as client:
         client._base = "https://pneumo.example"
         yield client
 
@@ -177,7 +177,7 @@ def test_the_headers_forbid_what_the_pages_never_do(client: Client) -> None:
 
 
 def test_requests_from_other_sites_and_to_other_hosts_are_refused(settings: Settings) -> None:
-    with serving(settings) as local:
+    with serve_client(settings) as local:
         for headers in (
             {"Origin": "https://evil.example"},
             {"Origin": "null"},
@@ -193,7 +193,7 @@ def test_requests_from_other_sites_and_to_other_hosts_are_refused(settings: Sett
 
 
 def test_floods_are_slowed(settings: Settings) -> None:
-    with serving(replace(settings, requests_per_minute=3)) as client:
+    with serve_client(replace(settings, requests_per_minute=3)) as client:
         answers = [client("GET", "/api/me") for _ in range(4)]
         assert [answer.status_code for answer in answers] == [200, 200, 200, 429]
         assert int(answers[-1].headers["retry-after"]) > 0
@@ -220,7 +220,7 @@ def test_accounts_are_checked(store: Store, settings: Settings) -> None:
 
 
 def test_no_record_no_answer(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         study = client.upload(png(0.5)).json()["files"][0]["study"]
 
         def fail(*_: object, **__: object) -> None:

@@ -105,10 +105,10 @@ def test_other_machines_need_accounts_and_encryption(host: str, tmp_path: Path) 
     open_to_all = Settings(home=tmp_path, host=host)
     assert open_to_all.needs_login
     with pytest.raises(UsageError, match="in the clear"):
-        open_to_all.checked()
-    assert Settings(home=tmp_path, host=host, proxy="10.0.0.1").checked().needs_login
+        open_to_all.validate()
+    assert Settings(home=tmp_path, host=host, proxy="10.0.0.1").validate().needs_login
 
 
 def test_the_local_machine_needs_neither_accounts_nor_encryption(tmp_path: Path) -> None:
-    assert not Settings(home=tmp_path).checked().needs_login
-    assert not Settings(home=tmp_path, host="::1").checked().needs_login
+    assert not Settings(home=tmp_path).validate().needs_login
+    assert not Settings(home=tmp_path, host="::1").validate().needs_login

@@ -11,12 +11,12 @@ from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.studies.backup import back_up
-from server.client import predict_all, serving
+from server.client import predict_all, serve_client
 from server.sample_files import dicom, png
 
 
 def test_a_server_starts_on_a_backup(settings: Settings, tmp_path: Path) -> None:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         model = next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny")
         study = client.upload(dicom(), png(0.7), models=(model,)).json()["files"][0]["study"]
         predict_all(client)
@@ -24,17 +24,17 @@ def test_a_server_starts_on_a_backup(settings: Settings, tmp_path: Path) -> None
         assert back_up(client.app.state.context.store, tmp_path / "copy") == 2
     assert not (tmp_path / "copy" / "secret.key").exists()
     copy = replace(settings, home=tmp_path / "copy", secret=settings.secret_file)
-    with serving(copy) as client:
+    with serve_client(copy) as client:
         assert client.get(f"/api/studies/{study}/predictions") == answers
         assert client.get(f"/api/studies/{study}/identity")["patient"]["patient_name"] == "Doe^Jane"
         image = client.get(f"/api/studies/{study}")["images"][0]["id"]
         assert client("GET", f"/api/images/{image}/pixels").status_code == 200
     with pytest.raises(UsageError, match="not the secret"):
-        serving(replace(copy, secret=None)).__enter__()
+        serve_client(replace(copy, secret=None)).__enter__()
 
 
 def test_altered_files_are_reported_and_no_backup_is_replaced(settings: Settings, tmp_path: Path) -> None:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         image = client.upload(png(0.7)).json()["files"][0]["image"]
         store = client.app.state.context.store
         blobs.path_of(settings.files, image).write_bytes(png(0.1))

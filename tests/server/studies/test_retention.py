@@ -15,13 +15,13 @@ from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Image, Study
 from pneumoscope.server.studies.retention import DAY, Retention, claim_turn, erase_old
-from server.client import Client, serving
+from server.client import Client, serve_client
 from server.sample_files import dicom, png
 
 
 @pytest.fixture
 def client(settings: Settings) -> Iterator[Client]:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         yield client
 
 
@@ -69,4 +69,4 @@ def test_retention_runs_when_the_server_starts(client: Client) -> None:
 @pytest.mark.parametrize("days", [0.0, -1.0, float("nan")])
 def test_an_impossible_number_of_days_is_refused(settings: Settings, days: float) -> None:
     with pytest.raises(UsageError, match="`retention`"):
-        replace(settings, retention=days).checked()
+        replace(settings, retention=days).validate()

@@ -12,7 +12,7 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.studies.lookup import has_studies
 from pneumoscope.server.uploads import local_upload
 from pneumoscope.server.uploads.local_upload import upload_files
-from server.client import predict_all, serving
+from server.client import predict_all, serve_client
 from server.sample_files import archive, dicom, png
 
 
@@ -21,7 +21,7 @@ def test_each_file_has_its_own_outcome(settings: Settings, tmp_path: Path) -> No
     (tmp_path / "b.dcm").write_bytes(dicom({"BurnedInAnnotation": "YES"}))
     (tmp_path / "c.zip").write_bytes(archive({"x.png": png(0.6), "notes.txt": b"none"}))
     files = [tmp_path / name for name in ("a.png", "b.dcm", "c.zip", "absent.png")]
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         context = client.app.state.context
         assert not has_studies(context.store)
         outcomes = dict(upload_files(context.uploads, files, [], lambda: False))
@@ -42,7 +42,7 @@ def test_a_full_queue_is_waited_for(settings: Settings, tmp_path: Path, monkeypa
     files = [tmp_path / f"{number}.png" for number in range(3)]
     for number, file in enumerate(files):
         file.write_bytes(png(0.5, 30 + number))
-    with serving(replace(settings, queue_limit=1)) as client:
+    with serve_client(replace(settings, queue_limit=1)) as client:
         model = next(model["id"] for model in client.get("/api/models") if not model["builtin"])
         questions = 0
 

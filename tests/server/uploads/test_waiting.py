@@ -14,7 +14,7 @@ from sqlalchemy.exc import OperationalError
 
 from pneumoscope.server.api import events
 from pneumoscope.server.settings import Settings
-from server.client import Client, predict_all, serving
+from server.client import Client, predict_all, serve_client
 from server.sample_files import dicom, png
 
 
@@ -44,7 +44,7 @@ def upload(client: Client, prefer: str, *files: bytes) -> httpx.Response:
 
 
 def test_the_answers_come_with_the_upload(settings: Settings) -> None:
-    with serving(settings) as client, working(client):
+    with serve_client(settings) as client, working(client):
         sent = upload(client, "respond-async, wait=20", png(0.2), png(0.9))
         again = upload(client, "wait=20", png(0.9))
         assert (sent.status_code, sent.headers["preference-applied"]) == (201, "wait=20")
@@ -58,7 +58,7 @@ def test_the_answers_come_with_the_upload(settings: Settings) -> None:
 
 
 def test_an_upload_waits_no_longer_than_asked_and_only_for_answers(settings: Settings) -> None:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         begun = time.monotonic()
         late = upload(client, "wait=1", png(0.2), png(0.4))  # one alone is answered where it is decoded
         assert 0.9 < time.monotonic() - begun < 10
@@ -71,7 +71,7 @@ def test_an_upload_waits_no_longer_than_asked_and_only_for_answers(settings: Set
 
 @pytest.mark.parametrize("data", [png(0.7), dicom(value=1234)])
 def test_an_immediate_answer_equals_a_workers_answer(settings: Settings, data: bytes) -> None:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         (once,) = upload(client, "wait=20", data).json()["answers"]
         response = client("POST", f"/api/studies/{once['study']}/predictions", json={"models": [once["model"]]})
         predict_all(client)
@@ -87,7 +87,7 @@ def test_an_immediate_answer_equals_a_workers_answer(settings: Settings, data: b
 
 
 def test_a_switched_off_model_gives_no_immediate_answer(settings: Settings) -> None:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         model = next(model["id"] for model in client.get("/api/models") if model["name"] == "tiny")
         client("POST", f"/api/models/{model}/switch", json={"on": False, "reason": "recalled"})
         assert upload(client, "wait=20", png(0.2)).status_code == 409
@@ -96,7 +96,7 @@ def test_a_switched_off_model_gives_no_immediate_answer(settings: Settings) -> N
 
 
 def test_waiting_shows_nothing_that_is_withheld(settings: Settings) -> None:
-    with serving(replace(settings, read_first=True)) as client, working(client):
+    with serve_client(replace(settings, read_first=True)) as client, working(client):
         (one,) = upload(client, "wait=20", png(0.2)).json()["answers"]
         assert (one["state"], one["result"]) == ("done", None)
         assert "read" in one["withheld"]
@@ -104,7 +104,7 @@ def test_waiting_shows_nothing_that_is_withheld(settings: Settings) -> None:
 
 @pytest.mark.parametrize("prefer", ["wait=", "wait=-5", "await=20", "wait=9999999999"])
 def test_an_invalid_preference_is_ignored(settings: Settings, prefer: str) -> None:
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         assert upload(client, prefer, png(0.2)).json()["answers"] is None
 
 
@@ -115,6 +115,6 @@ def test_no_upload_waits_forever_for_a_database_that_does_not_answer(
         raise OperationalError("select", {}, Exception("away"))
 
     monkeypatch.setattr(events, "newest_number", fail)
-    with serving(settings) as client:
+    with serve_client(settings) as client:
         (one, _) = upload(client, "wait=1", png(0.2), png(0.4)).json()["answers"]
         assert one["state"] == "queued"

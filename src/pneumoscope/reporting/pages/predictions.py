@@ -81,7 +81,7 @@ def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str,
     kind = "failed" if prediction.error is not None else "silent" if prediction.refused else ""
     if has_answer and prediction.decision == card.primary:
         kind = "primary"
-    shown: dict[str, Any] = {
+    fields: dict[str, Any] = {
         "kind": kind,
         "path": prediction.path,
         "name": PurePath(prediction.path).name,
@@ -95,13 +95,13 @@ def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str,
     if has_answer:
         p = prediction.probabilities[0]
         others = zip(card.label_names[1:], prediction.probabilities[1:], strict=True)
-        shown |= {
+        fields |= {
             "score": _format_score(p),
             "gauge": render_score_gauge(p, card.operating_point.threshold),
             "band": _describe_band(card, p),
             "others": ", ".join(f"{_describe_class(name)} {_format_score(q)}" for name, q in others),
         }
-    return shown
+    return fields
 
 
 def _describe_class(name: str) -> str:

@@ -64,10 +64,10 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
     keys = ["accuracy", f"{card.primary}/auroc"]
     keys += [f"{card.default_operating_point}/{side}" for side in ("sensitivity", "specificity")]
     if evaluation is not None:
-        shown, where = headline(evaluation, card), sections.name_part(evaluation.part)
+        chosen, where = headline(evaluation, card), sections.name_part(evaluation.part)
     else:
         metrics = {} if validation is None else validation.metrics
-        shown = {key: metrics[key] for key in keys if key in metrics}
+        chosen = {key: metrics[key] for key in keys if key in metrics}
         where = sections.name_part("validation")
     page: str = load_templates().get_template("run.html").render(
         **figures,
@@ -85,7 +85,7 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         checks=record.checks,
         says=SEVERITY_NAMES,
         render_numbers_chart=render_numbers_chart,
-        headline=shown,
+        headline=chosen,
         headline_part=where,
         headline_keys=keys,
         test_words=formatting.describe_openings(record.openings),
@@ -117,16 +117,16 @@ def rewrite_reports(bundle: Path) -> list[Path]:
         The files that were written.
     """
     card, identity = read_card(bundle)
-    written = []
+    pages = []
     if not evidence.is_read_only(bundle):
         facts = evidence.read(bundle, identity)
         write_text(bundle / "CARD.md", render_model_card(card, identity, evidence.openings(facts)))
-        written.append(bundle / "CARD.md")
+        pages.append(bundle / "CARD.md")
     folder = find_run_folder(bundle)
     if folder is not None and (folder / REPORT).is_file():
         write_text(folder / REPORT, render_run_page(read_record(bundle)))
-        written.append(folder / REPORT)
-    return written
+        pages.append(folder / REPORT)
+    return pages
 
 
 def describe_images(record: Record) -> str:

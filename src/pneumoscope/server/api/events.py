@@ -62,11 +62,11 @@ class Waiter:
         end = asyncio.get_running_loop().time() + seconds
         while not self._finished.issuperset(wanted) and not self._stopping():
             self._news.clear()
-            left = end - asyncio.get_running_loop().time()
-            if left <= 0:
+            remaining = end - asyncio.get_running_loop().time()
+            if remaining <= 0:
                 return
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), min(left, _EVERY))
+                await asyncio.wait_for(self._news.wait(), min(remaining, _EVERY))
 
 
 class Streams:

@@ -15,7 +15,7 @@ from pneumoscope.server.storage.tables import Display, StoredPrediction, Study
 
 @dataclass(frozen=True, slots=True)
 class RecalledAnswer:
-    """An answer of a model, with the patient and the readers whom it was shown to."""
+    """An answer of a model, with the patient and the readers who saw it."""
 
     prediction: StoredPrediction
     patient: str | None

@@ -105,7 +105,7 @@ def _model_out(context: Context, entry: InstalledModel) -> ModelOut:
     with context.store.read() as session:
         off = queue.is_switched_off(session, entry.identity)
     audit = read_audit_status(entry)
-    # The card says "not audited" for good: it was written before any audit could be.
+    # The card always says "not audited": it was written before any audit.
     stamps = [stamp for stamp in card.stamps if stamp != "not audited" or audit == stamp]
     return ModelOut(
         id=entry.id,
