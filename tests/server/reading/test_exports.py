@@ -14,7 +14,7 @@ import pytest
 from typer.testing import CliRunner
 
 from pneumoscope.cli.main import app
-from pneumoscope.core.errors import RunError, UsageError
+from pneumoscope.core.errors import ManifestError, RunError, UsageError
 from pneumoscope.core.files import write_json
 from pneumoscope.data.manifest import read_manifest, write_manifest
 from pneumoscope.data.splits import assign_parts
@@ -167,7 +167,7 @@ def test_an_export_that_fails_leaves_nothing(
 ) -> None:
     post_reference(client, send_images(client, picture(1))[0], COVID)
     monkeypatch.setattr(Path, "replace", _no_room)
-    with pytest.raises(OSError, match="no room"):
+    with pytest.raises(ManifestError, match="no room"):
         export_reads(store, tmp_path / "export")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["home"]
     with store.read() as session:
