@@ -151,3 +151,17 @@ def test_a_view_term_matches_our_table_in_any_case(stated: str, view: str) -> No
     with pydicom.config.disable_value_validation():
         data = dicom(P12, 12, {"ViewPosition": stated})
     assert decode(data, "x").metadata["view"] == view
+
+
+def test_a_model_sees_the_same_square_whatever_the_shape_of_a_pixel() -> None:
+    """Stretch 64 rows of pixels twice as tall as wide, and the same picture drawn in 128 rows of square pixels."""
+    torch = pytest.importorskip("torch", reason="needs torch")
+    from pneumoscope.training.input.cache import resize_square
+
+    def draw(rows: int) -> Any:
+        y, x = np.mgrid[:rows, :128]
+        down, along = (y + 0.5) / rows, (x + 0.5) / 128
+        return torch.tensor(0.5 + 0.3 * np.sin(6 * down) * np.cos(5 * along) + 0.1 * down, dtype=torch.float32)
+
+    tall, square = (resize_square(draw(rows)[None, None], 32)[0, 0].numpy() for rows in (64, 128))
+    np.testing.assert_allclose(tall, square, atol=2e-3)

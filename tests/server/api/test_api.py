@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
+from pneumoscope.imaging.read import decode
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from server.client import Client, predict_all, serve_client
@@ -63,6 +65,35 @@ def test_the_same_upload_twice_is_answered_twice_and_stored_once(client: Client,
     assert (second["status"], second["image"]) == ("duplicate", first["image"])
     assert len(client.get("/api/studies")["studies"]) == 1
     assert predict_all(client) == 1
+
+
+def test_the_depth_of_a_16_bit_file_decides_about_its_pixels(client: Client) -> None:
+    """A file of 12 bits is another image at its true depth; without one the facts say why it is nearly black."""
+    from pneumoscope.imaging.golden_files.encode import png as encode
+
+    data = encode(np.full((30, 40), 2457), 16, 0)  # .6 of 12 bits
+    parts = [("files", ("x.png", data))]
+
+    def upload(**form: Any) -> Any:
+        return client("POST", "/api/studies", files=parts, data=form)
+
+    dim, deep = upload().json()["files"][0], upload(depth=12).json()["files"][0]
+    again = upload(depth=12).json()["files"][0]
+    assert (deep["status"], again["status"], again["image"]) == ("accepted", "duplicate", deep["image"])
+    for file, level, largest in ((dim, 2457 / 65535, 2457), (deep, 0.6, None)):
+        pixels = client("GET", f"/api/images/{file['image']}/pixels").content
+        assert float(decode(pixels, "x").pixels.mean()) == pytest.approx(level, abs=1e-4)
+        (image,) = client.get(f"/api/studies/{file['study']}")["images"]
+        assert image["facts"].get("largest_value") == largest
+    for wrong in (0, 17, "deep"):
+        assert upload(depth=wrong).status_code == 422
+
+
+def test_the_facts_tell_the_viewer_the_shape_of_a_pixel(client: Client) -> None:
+    file = client.upload(dicom({"PixelAspectRatio": [2, 1], "PixelSpacing": None})).json()["files"][0]
+    (image,) = client.get(f"/api/studies/{file['study']}")["images"]
+    assert (image["facts"]["pixel_aspect_row"], image["facts"]["pixel_aspect_col"]) == (2, 1)
+    assert "pixel_spacing_row" not in image["facts"]
 
 
 def test_each_file_of_an_archive_has_its_own_outcome(client: Client) -> None:

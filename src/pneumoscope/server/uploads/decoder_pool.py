@@ -40,7 +40,9 @@ _WAY_OUT = "If it is a good radiograph, save it in another way."
 class DecoderProtocol(Protocol):
     """What decodes and stores, in this process or in another; see `Decoder`."""
 
-    def decode(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> DecodedUpload:
+    def decode(
+        self, data: bytes, name: str, image: str, models: Sequence[str] = (), depth: int | None = None
+    ) -> DecodedUpload:
         """Decode a file and store its pixels."""
 
 
@@ -53,7 +55,9 @@ class Decoder:
         self._runner = InferenceRunner(catalogue)
         self._disk = ThreadPoolExecutor(1)
 
-    def decode(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> DecodedUpload:
+    def decode(
+        self, data: bytes, name: str, image: str, models: Sequence[str] = (), depth: int | None = None
+    ) -> DecodedUpload:
         """Decode a file and store its pixels; they are durable when this returns.
 
         Args:
@@ -61,12 +65,13 @@ class Decoder:
             name: An opaque name for errors.
             image: The number to store the pixels under.
             models: Identities of models that are to answer about it at once.
+            depth: Bits in use in a 16-bit file, see `imaging.read.read`.
 
         Raises:
             ImageError: It is no readable radiograph, or one that may not be stored; nothing was.
             OSError: The disk refused the file.
         """
-        decoded, png, samples = deidentify(data, name, self._max_pixels)
+        decoded, png, samples = deidentify(data, name, self._max_pixels, depth)
         if not models:
             blobs.write_pixels(self._files, image, png)
             return decoded
@@ -92,10 +97,12 @@ class DecoderProcess:
     def _start(self) -> None:
         self._process, self._connection = start(_work, self._settings)
 
-    def decode(self, data: bytes, name: str, image: str, models: Sequence[str] = ()) -> DecodedUpload:
+    def decode(
+        self, data: bytes, name: str, image: str, models: Sequence[str] = (), depth: int | None = None
+    ) -> DecodedUpload:
         """Decode a file and store its pixels; see `Decoder.decode`."""
         for model_names in (models, ()):  # it may have died of something else than the file, such as a lack of memory
-            outcome = self._exchange(data, name, image, model_names)
+            outcome = self._exchange(data, name, image, model_names, depth)
             if isinstance(outcome, BaseException):
                 raise outcome
             if outcome is not None:
@@ -103,13 +110,15 @@ class DecoderProcess:
             blobs.delete(self._settings.files, image)  # what it may have begun to write
         raise ImageError(name, "ends the program that decodes it.", _WAY_OUT, code="kills-decoder")
 
-    def _exchange(self, data: bytes, name: str, image: str, models: Sequence[str]) -> DecodedUpload | Exception | None:
+    def _exchange(
+        self, data: bytes, name: str, image: str, models: Sequence[str], depth: int | None
+    ) -> DecodedUpload | Exception | None:
         """Send a file and return its outcome; None where the process died while it decoded the file."""
         while True:
             with self._sending:
                 connection = self._connection
                 with suppress(OSError):  # it is dead, as receiving will show
-                    connection.send((name, image, models))
+                    connection.send((name, image, models, depth))
                     connection.send_bytes(data)
                 self._receiving.acquire()
             try:
@@ -185,10 +194,10 @@ def _work(settings: Settings, server: Connection[Any, Any]) -> None:
     """Decode what the server sends until the server is gone."""
     decoder = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models))
     while True:
-        name, image, models = server.recv()
+        name, image, models, depth = server.recv()
         data = server.recv_bytes()
         try:
-            outcome: DecodedUpload | Exception = decoder.decode(data, name, image, models)
+            outcome: DecodedUpload | Exception = decoder.decode(data, name, image, models, depth)
         except (PneumoscopeError, OSError, MemoryError) as error:
             outcome = error
         except Exception as error:  # one file must not end the decoder

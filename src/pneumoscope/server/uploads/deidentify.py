@@ -24,7 +24,8 @@ OLDEST = 90.0
 """Years; ages above are stored as this: the very old are few enough to be known by their age."""
 _ALLOWED = (
     "view", "modality", "body_part", "laterality", "sex", "age", "manufacturer", "model",
-    "pixel_spacing_row", "pixel_spacing_col", "pixel_spacing_kind", "portable",
+    "pixel_spacing_row", "pixel_spacing_col", "pixel_spacing_kind", "pixel_aspect_row", "pixel_aspect_col",
+    "largest_value", "portable",
 )  # fmt: skip
 _LONGEST_FACT = 64
 """Characters."""
@@ -74,22 +75,27 @@ class DecodedUpload:
     """See `allowed_facts`."""
     exam: Exam | None
     """None: the file is no DICOM file."""
+    depth: int | None = None
+    """Bits in use that the sender declared, where they decided about the pixels."""
     answers: Mapping[str, Result] = field(default_factory=dict)
     """Answers of the models that were asked at once, by identity."""
 
 
-def deidentify(data: bytes, name: str, max_pixels: int) -> tuple[DecodedUpload, bytes, Samples]:
+def deidentify(
+    data: bytes, name: str, max_pixels: int, depth: int | None = None
+) -> tuple[DecodedUpload, bytes, Samples]:
     """Return what is known of a file, and its pixels as they are to be stored: as a PNG, and as its samples [H, W].
 
     Args:
         data: The file.
         name: An opaque name for errors.
         max_pixels: Pixels of the largest image that is decoded.
+        depth: Bits in use in a 16-bit file, see `imaging.read.read`.
 
     Raises:
         ImageError: The file is no readable radiograph, or declares names in its pixels.
     """
-    radiograph = decode(data, name, max_pixels=max_pixels)
+    radiograph = decode(data, name, max_pixels=max_pixels, depth=depth)
     facts = allowed_facts(radiograph.metadata)
     exam = None
     if radiograph.format == "dicom":
@@ -107,6 +113,7 @@ def deidentify(data: bytes, name: str, max_pixels: int) -> tuple[DecodedUpload, 
         height=height,
         facts=facts,
         exam=exam,
+        depth=depth if "depth" in radiograph.metadata else None,
     )
     return decoded, png, samples
 

@@ -120,12 +120,20 @@ class UploadService:
         self._catalogue = catalogue
         self._decoders = decoders
 
-    def stage(self, files: Sequence[BinaryIO], models: Sequence[str], *, sender_waits: bool = False) -> PendingUpload:
+    def stage(
+        self,
+        files: Sequence[BinaryIO],
+        models: Sequence[str],
+        *,
+        depth: int | None = None,
+        sender_waits: bool = False,
+    ) -> PendingUpload:
         """Decode the files of an upload and write their pixels; durable when this returns.
 
         Args:
             files: Images, DICOM files or ZIP archives, each read from its start.
             models: Names of the models to ask about each image.
+            depth: Bits in use in 16-bit files, see `imaging.read.read`.
             sender_waits: Whether the sender waits for the answers.
 
         Raises:
@@ -147,7 +155,7 @@ class UploadService:
                 try:
                     if file.refusal is not None:
                         raise file.refusal
-                    staged.add(decoder, file, at_once)
+                    staged.add(decoder, file, at_once, depth)
                     outcomes.append(FileOutcome(file.name))
                 except ImageError as error:
                     outcomes.append(FileOutcome(file.name, refusal=error))

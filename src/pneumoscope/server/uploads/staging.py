@@ -38,12 +38,16 @@ class StagedUpload:
         self._store = store
         self._numbers: list[str] = []
 
-    def add(self, decoder: DecoderProtocol, file: UploadedFile, models: Sequence[str] = ()) -> None:
+    def add(
+        self, decoder: DecoderProtocol, file: UploadedFile, models: Sequence[str] = (), depth: int | None = None
+    ) -> None:
         """Decode a file and write its pixels, which are durable when this returns; see `Decoder.decode`."""
         image = new_id()
         self._numbers.append(image)
-        decoded = decoder.decode(file.data, file.name, image, models)
-        source = self._store.secret.lookup_key("source", bytes.fromhex(decoded.data_sha256))
+        decoded = decoder.decode(file.data, file.name, image, models, depth)
+        # The same file at another depth has other pixels, so that it is another image.
+        content = bytes.fromhex(decoded.data_sha256) + (bytes([decoded.depth]) if decoded.depth else b"")
+        source = self._store.secret.lookup_key("source", content)
         self.files.append(StagedFile(decoded, image, source))
 
     def __enter__(self) -> StagedUpload:

@@ -36,13 +36,15 @@ export interface Pane {
 }
 
 export function createPane(image: Image, study: Study, prior: boolean): Pane {
-  const { pixel_spacing_row: row, pixel_spacing_col: column, pixel_spacing_kind: kind } = image.facts;
+  const { facts } = image;
+  const { pixel_spacing_row: row, pixel_spacing_col: column, pixel_spacing_kind: kind } = facts;
   const hasSpacing = row !== undefined && column !== undefined && row > 0 && column > 0 && kind !== undefined;
+  const shape = hasSpacing ? { row, column } : pixelShape(facts);
   return {
     image,
     study,
     prior,
-    frame: { width: image.width, height: image.height, column: hasSpacing ? column : 1, row: hasSpacing ? row : 1 },
+    frame: { width: image.width, height: image.height, ...shape },
     ruler: hasSpacing ? kind : null,
     pixels: signal(null),
     problem: signal(null),
@@ -55,6 +57,13 @@ export function createPane(image: Image, study: Study, prior: boolean): Pane {
     lineStart: signal(null),
     cursor: signal(null),
   };
+}
+
+/** Return the shape of a pixel, 1 wide: its PixelAspectRatio (PS3.3 C.7.6.3.1.7), where no mm are known. */
+function pixelShape(facts: Image["facts"]): { row: number; column: number } {
+  const { pixel_aspect_row: height, pixel_aspect_col: width } = facts;
+  const isKnown = height !== undefined && width !== undefined && height > 0 && width > 0;
+  return { row: isKnown ? height / width : 1, column: 1 };
 }
 
 /** Show the whole image upright with its full range of values. */

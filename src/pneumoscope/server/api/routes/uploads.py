@@ -36,6 +36,7 @@ async def upload(
     user: CurrentUser,
     files: list[UploadFile],
     models: Annotated[list[str] | None, Form()] = None,
+    depth: Annotated[int | None, Form(ge=1, le=16, description="bits in use in 16-bit PNG and TIFF files")] = None,
     prefer: Annotated[str, Header(max_length=200, description="wait=SECONDS (RFC 7240): for the answers too")] = "",
 ) -> UploadOut:
     """Take one or several PNG, JPEG, WebP, TIFF or DICOM files, or ZIP archives of them.
@@ -47,7 +48,8 @@ async def upload(
     seconds = _seconds_to_wait(prefer) if models else 0
 
     def stage() -> PendingUpload:
-        return context.uploads.stage([file.file for file in files], models or (), sender_waits=seconds > 0)
+        bodies = [file.file for file in files]
+        return context.uploads.stage(bodies, models or (), depth=depth, sender_waits=seconds > 0)
 
     pending = await anyio.to_thread.run_sync(stage, limiter=context.upload_limiter)
 

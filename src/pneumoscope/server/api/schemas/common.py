@@ -44,6 +44,9 @@ class Facts(TypedDict, total=False):
     pixel_spacing_kind: Annotated[
         Literal["patient", "detector"], Field(description="where the mm hold; at the detector the chest is magnified")
     ]
+    pixel_aspect_row: Annotated[float, Field(description="height of a pixel in any unit, where no mm are known")]
+    pixel_aspect_col: Annotated[float, Field(description="width of a pixel in the same unit")]
+    largest_value: Annotated[int, Field(description="of a 16-bit PNG or TIFF, at most 4,095: nearly black")]
     portable: Annotated[Literal[True], Field(description="the file says that the image was taken at the bed")]
     burned_in: Annotated[Literal["NO", "unknown"], Field(description="names in the pixels; DICOM only")]
 
