@@ -31,12 +31,17 @@ from pneumoscope.data.phantoms import demo_studies
 from pneumoscope.data.phantoms.demo_studies import STUDIES, draw_studies, draw_studies_in_process, step_wedge
 
 ROOT = Path(__file__).parents[2]
+SMALL = (
+    "from pneumoscope.data.phantoms import demo_studies; demo_studies.SIZE = 256; "
+    "from pneumoscope.cli.main import run; run()"
+)
+"""The program, whose drawn studies are quick to draw."""
 
 
 @contextmanager
 def running(*options: str) -> Iterator[tuple[httpx.Client, Callable[[], str]]]:
     """The demo on a free port; a client of it, and what ends it with Ctrl-C and returns what it said."""
-    command = [sys.executable, "-m", "pneumoscope", "demo", "--port", "0", "--no-open", *options]
+    command = [sys.executable, "-c", SMALL, "demo", "--port", "0", "--no-open", *options]
     process = subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
     )

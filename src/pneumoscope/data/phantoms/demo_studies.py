@@ -58,7 +58,7 @@ STUDIES = (
 
 def draw_studies(folder: Path) -> Iterator[Path]:
     """Draw the studies into a folder and yield their files; all as PNG where pydicom is not installed."""
-    return map(partial(draw_study, folder), range(len(STUDIES) + 1))
+    return map(partial(draw_study, folder, SIZE), range(len(STUDIES) + 1))
 
 
 @contextmanager
@@ -67,24 +67,25 @@ def draw_studies_in_process(folder: Path) -> Iterator[Iterator[Path]]:
     # Ctrl-C is for this process, which then ends the other.
     pool = ProcessPoolExecutor(1, get_context("spawn"), signal.signal, (signal.SIGINT, signal.SIG_IGN))
     try:
-        yield pool.map(partial(draw_study, folder), range(len(STUDIES) + 1))
+        yield pool.map(partial(draw_study, folder, SIZE), range(len(STUDIES) + 1))
     finally:
         pool.shutdown(wait=False, cancel_futures=True)
 
 
-def draw_study(folder: Path, number: int) -> Path:
+def draw_study(folder: Path, size: int, number: int) -> Path:
     """Draw a study into a folder and return its file.
 
     Args:
         folder: It is made if it is not there.
+        size: Pixels of a side.
         number: 0: the step wedge; n: study n of `STUDIES`, counted from 1.
     """
     folder.mkdir(parents=True, exist_ok=True)
     if number == 0:
-        write_png(folder / "step-wedge.png", step_wedge(SIZE))
+        write_png(folder / "step-wedge.png", step_wedge(size))
         return folder / "step-wedge.png"
     study = STUDIES[number - 1]
-    phantom = draw(SEED, study.index, study.label, size=SIZE, source=study.source, patient=study.patient)
+    phantom = draw(SEED, study.index, study.label, size=size, source=study.source, patient=study.patient)
     path = folder / f"drawn-{number}.png"
     if study.date and has_dicom():
         path = path.with_suffix(".dcm")
