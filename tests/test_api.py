@@ -206,7 +206,7 @@ def test_a_run_measures_predicts_and_reports(folders: Folders, tmp_path: Path) -
 @pytest.mark.lab
 def test_recipes_are_compared(folders: Folders, tiny_recipe: ps.Recipe, tmp_path: Path) -> None:
     shutil.copytree(folders.run.folder, tmp_path / "runs" / "cnn-150")  # what is finished is not trained again
-    comparison = ps.compare([tiny_recipe], folders.manifest, tmp_path, finalists=0, device="cpu")
+    comparison = ps.compare([tiny_recipe], folders.manifest, tmp_path, device="cpu")
     assert [row.name for row in comparison.tables[0].rows] == ["cnn-150"]
 
 

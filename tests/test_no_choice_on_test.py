@@ -45,11 +45,9 @@ def test_no_option_of_train_or_compare_names_a_part(place: str) -> None:
     assert not names & {"split", "part", "parts", "select_on", "rank_on", "validation"}
 
 
-@pytest.mark.lab
 def test_a_search_refuses_the_test_part() -> None:
-    pytest.importorskip("torch")
-    from pneumoscope.core.errors import RunError
-    from pneumoscope.tuning.cross_validation import refuse_test
+    from pneumoscope.core.errors import UsageError
+    from pneumoscope.tuning.options import check_part
 
-    with pytest.raises(RunError, match="is not for choosing"):
-        refuse_test("test")
+    with pytest.raises(UsageError, match="is not for choosing"):
+        check_part("test", None)

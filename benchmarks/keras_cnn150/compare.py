@@ -27,7 +27,7 @@ from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.splits import assign_parts
 from pneumoscope.recipes.recipe import load_recipe
-from pneumoscope.training.plan import Plan, load_part, plan
+from pneumoscope.training.plan import Plan, load_part, make_plan
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -55,7 +55,7 @@ def images(data: Path | None, patients: int, folder: Path) -> tuple[Plan, str]:
     else:
         manifest, _ = import_source(SOURCES.get("kaggle-pneumonia"), data, ImportOptions())
         words = "Kaggle pneumonia (children; Kermany 2018)"
-    training_plan = plan(load_recipe("cnn-150"), assign_parts(manifest, SHARES, seed=0))
+    training_plan = make_plan(load_recipe("cnn-150"), assign_parts(manifest, SHARES, seed=0))
     return training_plan, words
 
 

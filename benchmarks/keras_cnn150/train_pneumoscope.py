@@ -28,7 +28,7 @@ from pneumoscope.training.input.dataset import Batch
 from pneumoscope.training.loop import fit
 from pneumoscope.training.loop.callbacks import ProgressReporter
 from pneumoscope.training.networks.build import count_parameters
-from pneumoscope.training.plan import plan
+from pneumoscope.training.plan import make_plan
 
 if TYPE_CHECKING:  # pneumoscope.training prepares torchvision before Lightning may load it
     import lightning as L  # noqa: N812  # the library's own convention
@@ -81,7 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     changes = {"epochs": options.epochs, "batch_size": options.batch, "seed": options.seed}
     recipe = load_recipe("cnn-150", [f"training.{key}={value}" for key, value in changes.items()])
-    training_plan = plan(recipe, read_manifest(options.manifest))
+    training_plan = make_plan(recipe, read_manifest(options.manifest))
     clock = Clock(options.epochs)
     with tempfile.TemporaryDirectory() as folder, ExitStack() as changed:
         changed.enter_context(patch.object(fit, "ProgressReporter", lambda *_: clock))

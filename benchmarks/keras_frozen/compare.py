@@ -32,7 +32,7 @@ from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.recipes.recipe import load_recipe
 from pneumoscope.training.networks.build import Classifier, build, count_parameters
-from pneumoscope.training.plan import Plan, load_part, plan
+from pneumoscope.training.plan import Plan, load_part, make_plan
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
@@ -168,7 +168,7 @@ def main() -> None:
         print(f"{error} Random weights instead: times are the same, accuracies mean nothing.", file=sys.stderr)
         recipe = load_recipe("transfer-mobilenetv2", [CLASSES, "network.pretrained=null"])
         model = build(recipe)
-    made, parameters = plan(recipe, manifest), count_parameters(model, "keras")
+    made, parameters = make_plan(recipe, manifest), count_parameters(model, "keras")
     runs: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

@@ -22,7 +22,7 @@ from pneumoscope.recipes.recipe import load_recipe
 from pneumoscope.training.features import FeatureStore
 from pneumoscope.training.loop import fit
 from pneumoscope.training.networks.build import count_parameters
-from pneumoscope.training.plan import load_part, plan
+from pneumoscope.training.plan import load_part, make_plan
 
 
 def main() -> None:
@@ -38,7 +38,7 @@ def main() -> None:
     options = parser.parse_args()
     changes = {"epochs": options.epochs, "batch_size": options.batch, "seed": options.seed}
     recipe = load_recipe(str(options.recipe), [f"training.{key}={value}" for key, value in changes.items()])
-    training_plan = plan(recipe, read_manifest(options.manifest))
+    training_plan = make_plan(recipe, read_manifest(options.manifest))
     for part in ("train", "validation", "calibration"):
         load_part(training_plan, part)  # decoded before the clock starts, as those of Keras are
     with tempfile.TemporaryDirectory() as name, FeatureStore(0 if options.each_epoch else None) as features:

@@ -116,7 +116,7 @@ def test_the_page_is_written(bundle: Path, studies: Path, tmp_path: Path) -> Non
         (("empty",), 2, "holds no radiograph"),
         (("studies", "-o", "out.xlsx"), 2, "is no table format"),
         (("studies", "--workers", "0"), 2, "--workers"),
-        (("studies", "--model", "nowhere"), 1, "is not a bundle"),
+        (("studies", "--model", "nowhere"), 2, "is not a bundle"),
         (("none.png",), 1, "No such file"),
         (("studies/a-positive.png",), 0, "COVID-19"),
     ],

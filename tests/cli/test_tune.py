@@ -36,7 +36,7 @@ def tune(manifest: Path, out: Path, *arguments: str) -> Any:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["--split", "test"], 1, "not for choosing"),
+        (["--split", "test"], 2, "not for choosing"),
         (["--split", "validation", "--folds", "3"], 2, "exclude each other"),
         (["--search", "genral"], 2, "Did you mean 'general'"),
         (["--objective", "aurco"], 2, "Did you mean 'auroc'"),
@@ -69,5 +69,5 @@ def test_a_search_from_the_door_to_the_page(manifest: Path, tmp_path: Path) -> N
     assert "partly by chance" in (out / "study.html").read_text()
 
     refused = tune(manifest, out, *arguments)
-    assert refused.exit_code == 1
+    assert refused.exit_code == 2
     assert "--resume" in refused.stderr

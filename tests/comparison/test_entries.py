@@ -101,7 +101,7 @@ def test_a_network_without_available_weights_is_left_out_with_the_reason(
     def offline(name: str) -> None:
         raise WeightsError(name, "its weights could not be fetched.")
 
-    monkeypatch.setattr("pneumoscope.training.networks.weights.require_hub", offline)
+    monkeypatch.setattr("pneumoscope.recipes.starting_weights.require_hub", offline)
     unavailable, available = plan_entries(["resnet18-pretrained", "lenet-128"], phantom_set, "covid-19")
     assert unavailable.plan is None
     assert "could not be fetched" in unavailable.problem

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.data.columns import COLUMNS
 from pneumoscope.data.manifest import Manifest, read_manifest, validate, write_manifest
 
@@ -48,7 +48,7 @@ def test_roots_can_be_moved_and_unknown_sources_are_refused(tmp_path: Path, make
         read_manifest(tmp_path / "m.parquet").paths()
     moved = read_manifest(tmp_path / "m.parquet", {"here": tmp_path})
     assert moved.paths() == [tmp_path / "a/1.png"]
-    with pytest.raises(ManifestError, match=r"`roots=.*her.*: is not a source.*Did you mean 'here'"):
+    with pytest.raises(UsageError, match=r"`roots=.*her.*: is not a source.*Did you mean 'here'"):
         read_manifest(tmp_path / "m.parquet", {"her": tmp_path})
 
 
@@ -119,7 +119,7 @@ def test_a_part_without_rows_is_an_error_with_the_way_out(make_row: Rows) -> Non
     manifest = Manifest.from_rows([make_row(1)], {})
     with pytest.raises(ManifestError, match=r"part 'test': has no rows.*never split.*`pneumoscope.split`"):
         manifest.part("test")
-    with pytest.raises(ManifestError, match=r"part 'tset': is unknown. Did you mean 'test'"):
+    with pytest.raises(UsageError, match=r"part 'tset': is unknown. Did you mean 'test'"):
         manifest.part("tset")
 
 

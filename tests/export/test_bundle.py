@@ -24,7 +24,7 @@ from pneumoscope.inference.evaluate import Evaluation, evaluate  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
 from pneumoscope.stats.calibration import Scaling, select_first_half  # noqa: E402
 from pneumoscope.training.loop.fit import FittedRun, fit, read_run_manifest  # noqa: E402
-from pneumoscope.training.plan import plan  # noqa: E402
+from pneumoscope.training.plan import make_plan  # noqa: E402
 from pneumoscope.workflows.train import Run, train_plan  # noqa: E402
 
 BINARY = [
@@ -41,7 +41,7 @@ def fitted_run(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) 
     recipe = load_recipe("cnn-150")
     task = recipe.task.model_copy(update={"map": {}, "classes": ("viral-pneumonia", "normal")})
     recipe = with_changes(recipe.model_copy(update={"task": task}), BINARY)
-    return fit(plan(recipe, phantom_set), folder / "run", device="cpu")
+    return fit(make_plan(recipe, phantom_set), folder / "run", device="cpu")
 
 
 @pytest.fixture(scope="module")

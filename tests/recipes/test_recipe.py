@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from pneumoscope.core.errors import RecipeError, UsageError
-from pneumoscope.recipes.recipe import load_recipe, parse_recipe, recipe_names, with_changes
+from pneumoscope.recipes.recipe import Selection, load_recipe, parse_recipe, recipe_names, with_changes
 
 
 @pytest.mark.parametrize("name", recipe_names())
@@ -103,3 +103,26 @@ def test_a_binary_task_needs_two_classes_and_a_binary_loss() -> None:
         with_changes(recipe, ["task.classes=[pneumonia, normal, covid-19]"])
     with pytest.raises(RecipeError, match="one sigmoid output"):
         with_changes(recipe, ["loss.kind=nll"])
+
+
+def _row(epoch: int, accuracy: float, loss: float) -> dict[str, float]:
+    return {"epoch": epoch, "validation_accuracy": accuracy, "validation_loss": loss}
+
+
+@pytest.mark.parametrize(
+    ("metric", "rows", "expected"),
+    [
+        ("validation_accuracy", [_row(1, 0.9, 0.5), _row(2, 0.9, 0.3), _row(3, 0.9, 0.4)], 2),  # ties: the lower loss
+        ("validation_accuracy", [_row(1, 0.9, 0.3), _row(2, 0.9, 0.3)], 1),  # ties in both: the first
+        ("validation_accuracy", [_row(1, 0.9, 0.3), _row(2, 0.91, 0.9)], 2),  # the metric decides before the loss
+        ("validation_accuracy", [_row(1, 0.9, float("nan")), _row(2, 0.9, 0.9)], 2),
+        ("validation_accuracy", [_row(1, 0.9, 0.9), _row(2, 0.9, float("nan"))], 1),
+        ("validation_loss", [_row(1, 0.9, 0.5), _row(2, 0.1, 0.4)], 2),
+        ("last", [_row(1, 0.9, 0.1), _row(2, 0.1, 0.4)], 2),
+        ("validation_accuracy", [_row(1, float("nan"), 0.1)], None),
+    ],
+)
+def test_the_kept_epoch_is_the_best_and_of_equals_the_one_of_lower_loss(
+    metric: str, rows: list[dict[str, float]], expected: int | None
+) -> None:
+    assert Selection.model_validate({"metric": metric}).best_epoch(rows) == expected

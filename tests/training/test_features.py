@@ -28,7 +28,7 @@ from pneumoscope.training.loop.fit import FittedRun, fit  # noqa: E402
 from pneumoscope.training.loop.module import Learner  # noqa: E402
 from pneumoscope.training.networks.build import build  # noqa: E402
 from pneumoscope.training.networks.weights import save_tensors  # noqa: E402
-from pneumoscope.training.plan import Plan, plan  # noqa: E402
+from pneumoscope.training.plan import Plan, make_plan  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -101,7 +101,7 @@ def test_the_head_learns_the_same_from_stored_maps_as_through_the_backbone(
 ) -> None:
     """Compare weights within 1e-5 (float32) or 2e-3 (bfloat16): rounding may depend on the size of the batch."""
     monkeypatch.setattr(fit_module, "choose_precision", lambda _: precision)
-    training_plan = plan(frozen(weights, f"head={head}"), phantom_set)
+    training_plan = make_plan(frozen(weights, f"head={head}"), phantom_set)
     stored, messages = run(training_plan, tmp_path / "stored")
     assert "ran once over" in messages
     with FeatureStore(limit_gb=0) as none:
@@ -123,7 +123,7 @@ def test_a_frozen_backbone_does_not_change_with_augmented_images(
     phantom_set: Manifest, weights: Path, tmp_path: Path
 ) -> None:
     """Check weights and batch-norm statistics: both are frozen."""
-    training_plan = plan(frozen(weights, "augment.rotation=10", "training.epochs=1"), phantom_set)
+    training_plan = make_plan(frozen(weights, "augment.rotation=10", "training.epochs=1"), phantom_set)
     done, messages = run(training_plan, tmp_path / "run")
     assert "the recipe augments" in messages
     for key, value in build(training_plan.recipe).trunk.state_dict().items():
@@ -137,7 +137,7 @@ class Stop(Exception):  # noqa: N818
 def test_a_killed_run_resumes_to_the_same_weights(
     phantom_set: Manifest, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    training_plan = plan(frozen(weights), phantom_set)
+    training_plan = make_plan(frozen(weights), phantom_set)
     whole, _ = run(training_plan, tmp_path / "whole")
     original = Learner.training_step
 
@@ -162,13 +162,13 @@ def computed(done: FittedRun) -> tuple[int, int]:
 def test_runs_with_the_same_backbone_and_size_share_one_pass(
     phantom_set: Manifest, weights: Path, tmp_path: Path
 ) -> None:
-    few = plan(frozen(weights, "task.classes=[covid-19, normal]", "training.epochs=1"), phantom_set)
-    every = plan(frozen(weights, "training.epochs=1"), phantom_set)
-    larger = plan(frozen(weights, "training.epochs=1", "input.size=96"), phantom_set)
+    few = make_plan(frozen(weights, "task.classes=[covid-19, normal]", "training.epochs=1"), phantom_set)
+    every = make_plan(frozen(weights, "training.epochs=1"), phantom_set)
+    larger = make_plan(frozen(weights, "training.epochs=1", "input.size=96"), phantom_set)
     with FeatureStore() as features:
         first, _ = run(few, tmp_path / "few", features=features)
         second, _ = run(every, tmp_path / "every", features=features)
-        third, _ = run(plan(frozen(weights), phantom_set), tmp_path / "longer", features=features)
+        third, _ = run(make_plan(frozen(weights), phantom_set), tmp_path / "longer", features=features)
         fourth, _ = run(larger, tmp_path / "larger", features=features)
     n = len(every.manifest.part("train")) + len(every.manifest.part("validation"))
     m = len(few.manifest.part("train")) + len(few.manifest.part("validation"))
@@ -240,8 +240,8 @@ def test_a_process_killed_during_training_leaves_no_maps(phantom_set: Manifest, 
     code = (
         "import sys; from pathlib import Path; "
         "from pneumoscope.data.manifest import read_manifest; from pneumoscope.training.loop.fit import fit; "
-        "from pneumoscope.training.plan import plan; from pneumoscope.recipes.recipe import load_recipe; "
-        "recipe, data, out = sys.argv[1:]; training_plan = plan(load_recipe(recipe), read_manifest(Path(data))); "
+        "from pneumoscope.training.plan import make_plan; from pneumoscope.recipes.recipe import load_recipe; "
+        "recipe, data, out = sys.argv[1:]; training_plan = make_plan(load_recipe(recipe), read_manifest(Path(data))); "
         "fit(training_plan, Path(out), device='cpu')"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(recipe), str(manifest), str(tmp_path / "run")])

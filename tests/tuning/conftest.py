@@ -24,7 +24,7 @@ def job(phantom_set: Manifest, tmp_path: Path) -> Callable[..., Any]:
         pytest.importorskip("torch")
         pytest.importorskip("optuna")
         from pneumoscope.recipes.recipe import load_recipe
-        from pneumoscope.training.plan import plan
+        from pneumoscope.training.plan import make_plan
         from pneumoscope.tuning.search_files import parse_search
         from pneumoscope.tuning.study import SearchJob
 
@@ -33,7 +33,7 @@ def job(phantom_set: Manifest, tmp_path: Path) -> Callable[..., Any]:
         space = {"optimizer.lr": [0.0001, 0.001, 0.01, 0.1], "optimizer.momentum": [0.0, 0.5, 0.9]}
         search = parse_search({"name": "tiny", "parameters": space}, "tiny")
         given = {"name": "t", "url": f"sqlite:///{tmp_path / 's.db'}", "trials": 4, "folds": 2, "pruner": "none"}
-        return SearchJob(plan=plan(recipe, phantom_set), search=search, device="cpu", **{**given, **changes})
+        return SearchJob(plan=make_plan(recipe, phantom_set), search=search, device="cpu", **{**given, **changes})
 
     return make
 

@@ -15,7 +15,7 @@ pytestmark = pytest.mark.lab
 from pneumoscope.core.errors import RecipeError, UsageError  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, recipe_names, with_changes  # noqa: E402
 from pneumoscope.tuning.sampling import make_pruner, plan_points  # noqa: E402
-from pneumoscope.tuning.search_files import check, load_search, parse_search, search_names  # noqa: E402
+from pneumoscope.tuning.search_files import check_networks, check_settings, load_search, parse_search, search_names  # noqa: E402
 from pneumoscope.tuning.space import SearchSpace, changes_of, identity_of  # noqa: E402
 
 
@@ -76,7 +76,8 @@ def test_values_that_the_recipe_refuses_are_errors_before_the_first_trial(
 ) -> None:
     search = parse_search({"parameters": parameters}, "s")
     with pytest.raises(RecipeError) as caught:
-        check(search, load_recipe("cnn-224"))
+        check_settings(search, load_recipe("cnn-224"))
+        check_networks(search, load_recipe("cnn-224"))
     for word in words:
         assert word in str(caught.value)
 

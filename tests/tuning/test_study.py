@@ -63,7 +63,7 @@ def test_folds_keep_groups_together_and_exclude_test_and_choose_epochs_on_other_
 
 def test_the_test_part_is_refused_and_a_small_validation_part_is_replaced_by_folds(job: MakeJob) -> None:
     plan = job().plan
-    with pytest.raises(RunError, match="not for choosing"):
+    with pytest.raises(UsageError, match="not for choosing"):
         choose_folds(plan, None, "test")
     with pytest.raises(UsageError, match="ranked on validation"):
         choose_folds(plan, None, "train")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,14 +21,14 @@ from pneumoscope.comparison.entries import ComparisonEntry, plan_entries  # noqa
 from pneumoscope.comparison.page import draw_figures, render_comparison_page  # noqa: E402
 from pneumoscope.comparison.ranking import RankingConfig  # noqa: E402
 from pneumoscope.comparison.result import Comparison  # noqa: E402
-from pneumoscope.core.errors import WeightsError  # noqa: E402
+from pneumoscope.core.errors import UsageError, WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.data.opened_images import OpenedImages  # noqa: E402
 from pneumoscope.data.phantoms.dataset import write_set  # noqa: E402
 from pneumoscope.data.splits import assign_parts  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
 from pneumoscope.reporting.charts.figure import to_png  # noqa: E402
-from pneumoscope.workflows.compare import CLOSED, run_comparison  # noqa: E402
+from pneumoscope.workflows.compare import CLOSED, compare, run_comparison  # noqa: E402
 
 
 class Ledger:
@@ -72,7 +73,7 @@ def networks(data: Manifest, tmp_path_factory: pytest.TempPathFactory) -> list[C
         raise WeightsError(name, "its weights could not be fetched.")
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("pneumoscope.training.networks.weights.require_hub", offline)
+        patch.setattr("pneumoscope.recipes.starting_weights.require_hub", offline)
         return plan_entries([*names, "resnet18-pretrained"], data, "covid-19")
 
 
@@ -169,6 +170,40 @@ def test_the_opening_is_in_the_evidence_and_on_the_card_of_each_finalist(
         assert opening.headline["accuracy"] == final.evaluation.figures.overall["accuracy"]
         assert "Opened once with this model" in (bundle / "CARD.md").read_text()
         assert "Opened once with this model" in (bundle.parent / "report.html").read_text()
+
+
+def test_compare_leaves_test_closed_unless_it_is_asked_to_open_it(
+    networks: list[ComparisonEntry], data: Manifest, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Check the number of finalists and the ledger that `compare` passes on, by default and with ``open_test``."""
+    finalists = []
+
+    def pretend(*_: object, **options: object) -> None:
+        finalists.append(options["finalists"])
+
+    monkeypatch.setattr("pneumoscope.workflows.compare.run_comparison", pretend)
+    file = tmp_path / "m.parquet"
+    data.write(file)
+    arguments: dict[str, Any] = {"sets": ["training.epochs=1"]}
+    compare([small(tmp_path, "one")], file, tmp_path / "c", **arguments)
+    compare([small(tmp_path, "one")], file, tmp_path / "c", open_test=True, **arguments)
+    compare([small(tmp_path, "one")], data, tmp_path / "c", **arguments)  # closed: no ledger is needed
+    assert finalists == [0, 2, 0]
+    with pytest.raises(UsageError, match="in memory"):
+        compare([small(tmp_path, "one")], data, tmp_path / "c", open_test=True, **arguments)
+
+
+def test_too_few_groups_in_validation_give_no_recommendation_and_the_reason(
+    comparison: Comparison, data: Manifest
+) -> None:
+    """Count by hand: 40 patients a class, three tenths of them in validation."""
+    recommendation = comparison.tables[0].recommendation
+    validation = data.part("validation").table
+    groups = {label: rows.group.nunique() for label, rows in validation.groupby("label")}
+    assert recommendation.chosen is None
+    [sentence] = recommendation.sentences
+    assert f"{groups['covid-19']} groups of COVID-19" in sentence
+    assert "50 groups of each class" in sentence
 
 
 def test_a_comparison_without_finals_does_not_open_test(

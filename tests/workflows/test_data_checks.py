@@ -16,7 +16,7 @@ from pneumoscope.core.errors import CheckRefusedError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.export.card_builder import summarise_checks  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe  # noqa: E402
-from pneumoscope.training.plan import Plan, plan  # noqa: E402
+from pneumoscope.training.plan import Plan, make_plan  # noqa: E402
 from pneumoscope.workflows import train as running  # noqa: E402
 from pneumoscope.workflows.data_checks import check_plan  # noqa: E402
 
@@ -38,7 +38,7 @@ def leaking_plan(phantom_set: Manifest, tmp_path: Path, monkeypatch: pytest.Monk
         {**test_row, "image": "again.png", "split": "train", "group": "somebody", "patient_id": "somebody"}
     )
     manifest = Manifest.from_rows(copied_rows, dict.fromkeys(phantom_set.roots, folder))
-    return plan(load_recipe("lenet-128", ["task.classes=[covid-19, normal, viral-pneumonia]"]), manifest)
+    return make_plan(load_recipe("lenet-128", ["task.classes=[covid-19, normal, viral-pneumonia]"]), manifest)
 
 
 def test_no_training_starts_with_a_test_image_in_train(

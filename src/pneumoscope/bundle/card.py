@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import Field, ValidationError
 
 from pneumoscope.core.arguments import check_arguments
-from pneumoscope.core.errors import BundleError
+from pneumoscope.core.errors import BundleError, MissingBundleError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.design import Design
@@ -237,9 +237,8 @@ def read_card(folder: str | Path) -> tuple[Card, str]:
                 if folder.exists()
                 else "it is not there"
             )
-            raise BundleError(
-                str(folder), f"is not a bundle: {what}.", "Name a folder that holds card.json and model.onnx."
-            )
+            error = BundleError if folder.is_dir() else MissingBundleError
+            raise error(str(folder), f"is not a bundle: {what}.", "Name a folder that holds card.json and model.onnx.")
     raw = card_path.read_bytes()
     try:
         card = Card.model_validate_json(raw)

@@ -1,4 +1,4 @@
-"""What a long job shows on a terminal: lines on stderr, and bars where stderr is a terminal."""
+"""What a long job shows: lines on stderr, and bars where stderr is a terminal, else a line each minute."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
+from pneumoscope.cli.minute_lines import MinuteLines
 from pneumoscope.core.callbacks import TRAINING, Callbacks, EpochEnd, TrainingStep
 
 
@@ -33,6 +34,7 @@ class RichCallbacks(Callbacks):
         self._tasks: dict[str, TaskID] = {}
         self._bars: Progress | None = None  # one for all tasks: Rich draws one live display at a time
         self._training: tuple[Progress, TaskID] | None = None
+        self._lines = MinuteLines(self.message)
 
     def message(self, text: str) -> None:
         """Print a line; brackets are intervals and classes here, not Rich's markup."""
@@ -41,6 +43,7 @@ class RichCallbacks(Callbacks):
     def progress(self, task: str, done: int, total: int | None) -> None:
         """Draw or advance the task's bar."""
         if not self.console.is_terminal:
+            self._lines.update(task, "running" if total is None else f"{done:,} of {total:,}")
             return
         if self._bars is None:
             self._bars = Progress(
@@ -62,6 +65,7 @@ class RichCallbacks(Callbacks):
 
     def finish(self, task: str) -> None:
         """Remove the task's bar."""
+        self._lines.finish(task)
         if task == TRAINING and self._training is not None:
             self._training[0].stop()
             self._training = None
@@ -88,6 +92,8 @@ class RichCallbacks(Callbacks):
     def step(self, step: TrainingStep) -> None:
         """Advance the bar over the whole training."""
         if not self.console.is_terminal:
+            state = f"epoch {step.epoch}/{step.epochs}, step {step.done:,} of {step.total:,}, loss {step.loss:.3f}"
+            self._lines.update(TRAINING, state)
             return
         if self._training is None:
             self._training = self._start_training()

@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli.formatting import wide_console
-from pneumoscope.cli.options import Allow, AsJson, Because, Roots, accepted_findings, command_line, source_roots
+from pneumoscope.cli.options import (
+    Allow,
+    AsJson,
+    Because,
+    Roots,
+    accepted_findings,
+    command_line,
+    complete_recipe_or_all,
+    source_roots,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,7 +26,12 @@ if TYPE_CHECKING:
 
 
 def compare(
-    recipes: Annotated[list[str], typer.Argument(help="Names or .yaml files; all: every published one.")],
+    recipes: Annotated[
+        list[str],
+        typer.Argument(
+            help="Names of recipes or .yaml files; all: every published one.", autocompletion=complete_recipe_or_all
+        ),
+    ],
     data: Annotated[Path, typer.Option(help="The manifest, in parts.", metavar="MANIFEST")],
     out: Annotated[Path, typer.Option(help="The comparison's folder; the same command goes on with it.")],
     target: Annotated[str, typer.Option(help="The class that is looked for.")] = "covid-19",
@@ -39,7 +53,9 @@ def compare(
         float | None, typer.Option(min=0, help="Milliseconds an image, for a recommendation.")
     ] = None,
     finalists: Annotated[int, typer.Option(min=1, help="Networks of each table that go to test, at least.")] = 2,
-    no_test: Annotated[bool, typer.Option("--no-test", help="Leave the test part closed.")] = False,
+    open_test: Annotated[
+        bool, typer.Option("--open-test/--no-test", help="Measure the finalists on test, once and on the record.")
+    ] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     allow: Allow = None,
     because: Because = None,
@@ -48,18 +64,17 @@ def compare(
 ) -> None:
     """Train many recipes on the same images and say which network is best, and how sure that is.
 
-    Ranked on validation, never on test; then test is opened once, on the record, for the finalists. A recipe that
-    asks another question is fitted to the data's classes, which the page shows; binary ones have their own table.
+    Networks are ranked on validation, never on test. With --open-test the finalists are then measured on test, once
+    and on the record. A recipe that asks another question is fitted to the classes of the data, and the page shows the
+    change. Binary recipes have their own table.
     """
-    from pneumoscope.workflows.early_checks import check_comparison, check_metric
+    from pneumoscope.workflows.early_checks import check_comparison
 
-    # Before torch is loaded: a wrong option is refused at once.
-    check_metric(metric)
-    allowed, folders = accepted_findings(allow, because), source_roots(roots)
-    from pneumoscope.comparison.entries import parse_grid
-
-    values = parse_grid(grid or ())
-    check_comparison(recipes, data, target, sets=sets or (), grid=values, seeds=seeds, metric=metric, roots=folders)
+    folders = source_roots(roots)
+    values = check_comparison(
+        recipes, data, out, target, sets=sets or (), grid=grid or (), seeds=seeds, metric=metric, device=device
+    )
+    allowed = accepted_findings(allow, because)
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.workflows.compare import compare as compare_recipes
 
@@ -76,7 +91,8 @@ def compare(
         margin=margin,
         minimum_sensitivity=minimum_sensitivity,
         latency_budget=None if latency_budget is None else latency_budget / 1000,
-        finalists=0 if no_test else finalists,
+        open_test=open_test,
+        finalists=finalists,
         device=device,
         allow=allowed,
         roots=folders,
@@ -102,7 +118,7 @@ def show(comparison: Comparison, console: Console) -> None:
     for table in comparison.tables:
         title = f"{name_question(table)}: validation, {table.images} images"
         shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-        heads = ("network", name_figure(comparison.metric), "accuracy", "less the best", "p (Holm)")
+        heads = ("network", name_figure(comparison.metric), "accuracy", "minus the best", "p (Holm)")
         for head in (*heads, "model", "latency", "training"):
             shown.add_column(head, overflow="fold")
         for row in table.rows:

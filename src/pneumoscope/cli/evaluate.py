@@ -48,6 +48,10 @@ def evaluate(
 
     An image that cannot be read is named and in no figure; the exit code is then 1.
     """
+    from pneumoscope.workflows.early_checks import check_evaluation
+
+    folders = source_roots(roots)
+    check_evaluation(bundle, data, split)
     from pneumoscope.bundle.runtime import load
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.workflows.evaluate import evaluate as evaluate_bundle
@@ -57,7 +61,7 @@ def evaluate(
         model,
         data,
         split,
-        roots=source_roots(roots),
+        roots=folders,
         ignore_other=ignore_other,
         allow_train=allow_train,
         design=design,

@@ -6,6 +6,7 @@ So commands are a table of names, places and one line each; to add one, add a ro
 
 from __future__ import annotations
 
+import errno
 import sys
 from importlib import import_module
 from typing import Annotated, Any, NamedTuple
@@ -114,11 +115,48 @@ class LazyGroup(TyperGroup):
             missing = MissingExtraError(f"pneumoscope {ctx.invoked_subcommand} ({library})", EXTRAS[library])
             _print_error(str(missing))
             raise typer.Exit(missing.exit_code) from error
+        except BrokenPipeError:  # the reader of the output went away; Click ends the program without a word
+            raise
+        except Exception as error:
+            if ctx.params.get("debug") or (text := describe_system_error(error)) is None:
+                raise
+            _print_error(text)
+            raise typer.Exit(1) from error
         except KeyboardInterrupt as interrupt:
             if ctx.params.get("debug"):
                 raise
             _print_error(for_command_line(f"Stopped by Ctrl-C. {interrupt}".rstrip()))
             raise typer.Exit(INTERRUPTED) from interrupt
+
+
+DATABASES = ("sqlite3", "sqlalchemy", "alembic", "psycopg")
+"""Libraries whose errors are about a database: out of room, cut short, or of a newer version."""
+
+WRITING_FAILED = ("PytorchStreamWriter failed", "inline_container", "iostream error")
+"""How torch says that a file cannot be written: a plain RuntimeError."""
+
+
+def describe_system_error(error: Exception) -> str | None:
+    """Return one line for an error of the file system or a database; None for any other, a fault of the program."""
+    if isinstance(error, OSError):
+        place = " and ".join(str(name) for name in (error.filename, error.filename2) if name) or "a file"
+        reason = error.strerror or str(error).partition("\n")[0] or type(error).__name__
+        ways_out = {
+            errno.ENOSPC: "Make room, or choose a place on another disk.",
+            errno.EDQUOT: "Make room, or choose a place on another disk.",
+            errno.EROFS: "Choose a place that can be written to.",
+            errno.EACCES: "Choose a place that you may use, or change its permissions.",
+            errno.EPERM: "Choose a place that you may use, or change its permissions.",
+        }
+        return f"{place}: {reason}. {ways_out.get(error.errno or 0, '')}".rstrip()
+    if type(error).__module__.partition(".")[0] in DATABASES:
+        reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
+        if "Can't locate revision" in reason:  # Alembic's words for a schema that this version does not know
+            return "the database: was written by a newer version. Update Pneumoscope, or name another database."
+        return f"the database: {reason}. Make room if its disk is full; else restore a backup, or name another one."
+    if isinstance(error, RuntimeError) and any(words in str(error) for words in WRITING_FAILED):
+        return "a checkpoint or bundle: cannot be written. Make room, or choose a place on another disk."
+    return None
 
 
 def _print_error(text: str) -> None:

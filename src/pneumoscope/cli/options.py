@@ -54,6 +54,26 @@ Depth = Annotated[
 Workers = Annotated[int | None, typer.Option(min=1, help="Images at once.  [default: the cores]")]
 
 
+def complete_recipe(incomplete: str) -> list[str]:
+    """Return the names of shipped recipes that begin with what was typed, for the shell's completion."""
+    from pneumoscope.recipes.recipe import recipe_names
+
+    return [name for name in recipe_names() if name.startswith(incomplete)]
+
+
+def complete_recipe_or_all(incomplete: str) -> list[str]:
+    """Return the names that `complete_recipe` returns, and ``all``."""
+    return [*complete_recipe(incomplete), *(["all"] if "all".startswith(incomplete) else [])]
+
+
+RecipeArgument = Annotated[
+    str,
+    typer.Argument(
+        help="A recipe's name (pneumoscope recipes list shows them) or a .yaml file.", autocompletion=complete_recipe
+    ),
+]
+
+
 def pairs(texts: Sequence[str] | None, option: str, form: str, *, last: bool = False) -> dict[str, str]:
     """Return ``KEY=VALUE`` options as a mapping.
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from pneumoscope.cli.options import RecipeArgument
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -52,7 +54,7 @@ def list_recipes(json_output: Annotated[bool, typer.Option("--json", help="Print
 
 @app.command()
 def show(
-    name: Annotated[str, typer.Argument(help="A recipe's name or a .yaml file.")],
+    name: RecipeArgument,
     sets: Annotated[list[str] | None, typer.Option("--set", help="key=value, as in train.")] = None,
     json_output: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:

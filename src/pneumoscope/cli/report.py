@@ -33,6 +33,10 @@ def report(
     Without --data nothing is measured and no image is read. A bundle alone, such as the built-in one, then shows what
     its card and its evidence say.
     """
+    from pneumoscope.workflows.early_checks import check_evaluation
+
+    folders = source_roots(roots)
+    check_evaluation(run, data, split)
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.workflows.report import report as write_report
 
@@ -43,7 +47,7 @@ def report(
         part=split,
         examples=examples,
         check_data=check_data,
-        roots=source_roots(roots),
+        roots=folders,
         ignore_other=ignore_other,
         workers=workers,
         command=command_line(),

@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
-from pneumoscope.cli.options import Allow, Because, Roots, accepted_findings, source_roots
+from pneumoscope.cli.options import Allow, Because, RecipeArgument, Roots, accepted_findings, source_roots
 
 
 def train(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name (see: recipes list) or a .yaml file.")],
+    recipe: RecipeArgument,
     data: Annotated[Path, typer.Option(help="The manifest, made by: data import and data split.")],
     out: Annotated[Path, typer.Option(help="The run's folder.")],
     sets: Annotated[list[str] | None, typer.Option("--set", help="Change the recipe: optimizer.lr=1e-4")] = None,
@@ -27,23 +27,21 @@ def train(
     """Train a network, calibrate it and write its bundle, with the validation part's figures."""
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.core.labels import DISCLAIMER
-    from pneumoscope.core.run_folder import check_run_folder
-    from pneumoscope.data.manifest import Manifest
-    from pneumoscope.recipes.recipe import load_recipe
+    from pneumoscope.workflows.early_checks import check_training
 
-    # Before torch is loaded: a wrong option is refused at once.
-    chosen = load_recipe(recipe, sets or ())
-    if "TORCHELASTIC_RUN_ID" not in os.environ:  # of several processes, the first may have made the folder already
-        check_run_folder(out, resume=resume)
+    folders = source_roots(roots)
+    # Of several processes, the first may have made the folder already.
+    resumes = resume or "TORCHELASTIC_RUN_ID" in os.environ
+    chosen = check_training(recipe, data, out, sets=sets or (), device=device, resume=resumes)
     allowed = accepted_findings(allow, because)
-    manifest = Manifest.read(data, source_roots(roots))
     from pneumoscope.workflows.train import train as train_recipe
 
     callbacks = RichCallbacks()
     run = train_recipe(
         chosen,
-        manifest,
+        data,
         out,
+        roots=folders,
         device=device,
         resume=resume,
         name=name,

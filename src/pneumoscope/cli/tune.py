@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.options import Allow, AsJson, Because, Roots, accepted_findings, source_roots
+from pneumoscope.cli.options import Allow, AsJson, Because, RecipeArgument, Roots, accepted_findings, source_roots
 
 if TYPE_CHECKING:
     from pneumoscope.tuning.result import StudySummary
 
 
 def tune(
-    recipe: Annotated[str, typer.Argument(help="A recipe's name (see: recipes list) or a .yaml file.")],
+    recipe: RecipeArgument,
     data: Annotated[Path, typer.Option(help="The manifest, made by: data import and data split.")],
     out: Annotated[Path, typer.Option(help="The search's folder.")],
     search: Annotated[
@@ -56,22 +56,35 @@ def tune(
     """Search the settings of a recipe on everything but the test part; leave the best as a recipe and a run."""
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.core.labels import DISCLAIMER
-    from pneumoscope.data.manifest import Manifest
     from pneumoscope.recipes.recipe import load_recipe
-    from pneumoscope.workflows.early_checks import check_search
+    from pneumoscope.workflows.early_checks import check_search, check_tuning
 
-    # Before torch is loaded: a wrong option is refused at once.
-    chosen = load_recipe(recipe, sets or ())
-    check_search(out, storage=storage, objective=objective, nested=nested, repeats=repeats, resume=resume)
+    folders, chosen = source_roots(roots), load_recipe(recipe, sets or ())
+    check_search(
+        chosen,
+        out,
+        search=search,
+        storage=storage,
+        sampler=sampler,
+        objective=objective,
+        pruner=pruner,
+        folds=folds,
+        split=split,
+        nested=nested,
+        repeats=repeats,
+        device=device,
+        resume=resume,
+    )
+    check_tuning(chosen, data)
     allowed = accepted_findings(allow, because)
-    manifest = Manifest.read(data, source_roots(roots))
     from pneumoscope.workflows.tune import tune as tune_recipe
 
     callbacks = RichCallbacks()
     tuning = tune_recipe(
         chosen,
-        manifest,
+        data,
         out,
+        roots=folders,
         search=search,
         trials=trials,
         storage=storage,

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,14 +15,17 @@ from typing import TYPE_CHECKING, NamedTuple
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import PneumoscopeError, UsageError, WeightsError
 from pneumoscope.core.labels import LABELS, is_none_label
-from pneumoscope.data.manifest import Manifest
-from pneumoscope.recipes.recipe import Pretrained, Recipe, load_recipe, recipe_names, with_changes
+from pneumoscope.recipes.recipe import Recipe, load_recipe, recipe_names, with_changes
+from pneumoscope.recipes.starting_weights import choose_weights
 
 if TYPE_CHECKING:
+    from pneumoscope.data.manifest import Manifest
     from pneumoscope.training.plan import Plan
 
 AS_PUBLISHED = "recipe"
 """Value of a grid that leaves the recipe's own value."""
+
+NONE_LABELS = tuple(filter(is_none_label, LABELS))
 
 _SCOPED = re.compile(r"^([\w*?.\[\]-]+):(?=[\w.\[\]]+=)")
 _UNSAFE = re.compile(r"[^\w.+=-]+")
@@ -95,7 +99,7 @@ def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
     """
     task = recipe.task
     if task.kind == "binary":
-        wanted, changes = (target, *filter(is_none_label, LABELS)), []
+        wanted, changes = (target, *NONE_LABELS), []
         data_classes = {task.class_of(label) for label in present} - {None}
         if task.classes[0] == target and data_classes <= set(task.classes):
             return []
@@ -119,22 +123,12 @@ def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
     return [f"task.classes=[{', '.join(classes)}]"]
 
 
-def check_weights(recipe: Recipe) -> None:
-    """Raise `WeightsError` unless the weights that a recipe starts from are available."""
-    from pneumoscope.training.networks.weights import find_weights, require_hub
-
-    pretrained = recipe.network.pretrained
-    if isinstance(pretrained, Pretrained):
-        find_weights(pretrained)
-    elif pretrained is not None:
-        require_hub(recipe.network.name)
-
-
 def choose_recipes(
     names: Sequence[Recipe | str | Path],
-    manifest: Manifest,
+    labels: Counter[str],
     target: str,
     *,
+    has_parts: bool = True,
     sets: Sequence[str] = (),
     grid: Mapping[str, Sequence[str]] | None = None,
     seeds: int = 1,
@@ -143,21 +137,27 @@ def choose_recipes(
 
     Args:
         names: As in `plan_entries`.
-        manifest: In parts.
+        labels: Label of the manifest -> number of its images.
         target: The class that is looked for.
+        has_parts: Whether the manifest is in parts.
         sets: Changes, as `sets_for` reads them.
         grid: Setting -> values, as `parse_grid` returns them.
         seeds: How many of each, from the recipe's own seed upwards.
 
     Raises:
-        UsageError: An unknown recipe, one that comes twice, a target that the data have no image of.
+        UsageError: An unknown recipe, one that comes twice, a target that the data have no image of, or no parts.
         RecipeError: A recipe that contradicts itself.
     """
-    present = Counter(str(label) for label in manifest.table.label)
-    if target not in present:
-        named = ", ".join(f"{label} ({n})" for label, n in present.items())
-        raise UsageError(argument("target", target), f"the data have no such image; they have {named}.")
-    if not manifest.parts_present:
+    if target not in labels:
+        named = ", ".join(f"{label} ({n})" for label, n in labels.items())
+        likely = [label for label in labels if label not in NONE_LABELS] or list(labels)
+        near = get_close_matches(target, likely, n=1, cutoff=0.5) or likely
+        raise UsageError(
+            argument("target", target),
+            f"the data have no such image; they have {named}.",
+            f"Say: {argument('target', near[0])}",
+        )
+    if not has_parts:
         raise UsageError(
             "the manifest",
             "has no parts; each recipe would split it in its own way.",
@@ -178,7 +178,7 @@ def choose_recipes(
         for values in itertools.product(*(grid or {}).values()):
             settings = dict(zip(grid or {}, values, strict=True))
             for number in range(seeds):
-                entry = _choose_recipe(name, target, present, sets_for(_stem(name), sets), settings, number)
+                entry = _choose_recipe(name, target, labels, sets_for(_stem(name), sets), settings, number)
                 if entry.name in by_name:
                     raise UsageError(entry.name, "is named twice.", "Say each recipe once.")
                 by_name[entry.name] = entry
@@ -213,7 +213,8 @@ def plan_entries(
         RecipeError: A recipe that contradicts itself, its network or the data.
         RunError: A class has too few images.
     """
-    chosen = choose_recipes(names, manifest, target, sets=sets, grid=grid, seeds=seeds)
+    labels, has_parts = Counter(str(label) for label in manifest.table.label), bool(manifest.parts_present)
+    chosen = choose_recipes(names, labels, target, has_parts=has_parts, sets=sets, grid=grid, seeds=seeds)
     return [_plan_entry(each, manifest) for each in chosen]
 
 
@@ -254,17 +255,18 @@ def _choose_recipe(
 
 def _plan_entry(chosen: ChosenRecipe, manifest: Manifest) -> ComparisonEntry:
     from pneumoscope.training.networks.summary import build_unweighted
-    from pneumoscope.training.plan import plan
+    from pneumoscope.training.plan import make_plan
 
     slug, recipe, settings = chosen
+    problem = ""
     try:
-        fitted = plan(recipe, manifest)
+        recipe = choose_weights(recipe)
+    except WeightsError as error:
+        problem = str(error)
+    try:
+        fitted = make_plan(recipe, manifest)
         build_unweighted(fitted.recipe)
     except PneumoscopeError as error:
         # The reader first needs to know which of twenty networks it was.
         raise type(error)(f"{slug}: {error.thing}", error.problem, error.way_out) from error
-    try:
-        check_weights(recipe)
-    except WeightsError as error:
-        return ComparisonEntry(slug, fitted.recipe, settings, None, str(error))
-    return ComparisonEntry(slug, fitted.recipe, settings, fitted)
+    return ComparisonEntry(slug, fitted.recipe, settings, None if problem else fitted, problem)

@@ -23,6 +23,7 @@ from pneumoscope.comparison.runs import (
 )
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
+from pneumoscope.core.labels import display_name
 from pneumoscope.inference.evaluate import group_sentence
 from pneumoscope.stats.comparison.paired import Paired, Scores, paired_all
 from pneumoscope.stats.comparison.recommendation import Candidate, Recommendation, recommend
@@ -30,6 +31,9 @@ from pneumoscope.stats.comparison.seeds import across_seeds_all
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import evaluate_predictions
 from pneumoscope.stats.metric_table import compared_metric
+
+FEWEST_GROUPS = 50
+"""Groups that each class needs in the validation part for a recommendation: with fewer, chance decides the ranking."""
 
 
 @dataclass(frozen=True)
@@ -131,7 +135,7 @@ def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, se
         data=part.rows_hash(),
         group_sentence=group_sentence(part.group_kind),
         rows=tuple(rows.values()),
-        recommendation=_recommendation(rows, order[0], config),
+        recommendation=_recommendation(rows, order[0], config, truth, first.recipe.task.classes),
         seeds=tuple(_seeds(rows, scores, truth, config.metric)),
         finals=(),
     )
@@ -153,11 +157,24 @@ def rank_names(figures: Mapping[str, Mapping[str, Estimate]], metric: str) -> li
     order = sorted(figures, key=key)
     if figures[order[0]][metric].value is None:
         note = figures[order[0]][metric].note
-        raise UsageError(argument("metric", metric), f"cannot be estimated on validation: {note}.", "Choose another.")
+        reason = f": {note}" if note else ""
+        raise UsageError(argument("metric", metric), f"cannot be estimated on validation{reason}.", "Choose another.")
     return order
 
 
-def _recommendation(rows: Mapping[str, NetworkRow], best: str, config: RankingConfig) -> Recommendation:
+def _recommendation(
+    rows: Mapping[str, NetworkRow], best: str, config: RankingConfig, truth: ValidationTruth, classes: Sequence[str]
+) -> Recommendation:
+    groups = {name: len(np.unique(truth.groups[truth.classes == k])) for k, name in enumerate(classes)}
+    few = [f"{count} groups of {display_name(name)}" for name, count in groups.items() if count < FEWEST_GROUPS]
+    if few:
+        sentence = (
+            f"No network is recommended: the validation part has {', '.join(few)}, and a recommendation needs "
+            f"{FEWEST_GROUPS} groups of each class. With fewer, chance decides which network comes first."
+        )
+        return Recommendation(
+            chosen=None, best=best, margin=config.margin, metric=config.metric, sentences=(sentence,), why_not={}
+        )
     candidates = [
         Candidate(
             name=row.name,

@@ -19,6 +19,7 @@ from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.comparison.recommendation import Recommendation
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import Figures
+from pneumoscope.stats.metric_table import CLASS_METRICS, COMPARED, THRESHOLD_METRICS
 
 
 class Cost(Frozen):
@@ -46,13 +47,13 @@ class NetworkRow(Frozen):
     identity: str = Field(description="of the bundle")
     run: str = Field(description="folder, relative to the comparison's")
     kept_epoch: int
-    figures: dict[str, Estimate] = Field(description="on validation; see ``RANKING``")
+    figures: dict[str, Estimate] = Field(description="on validation; see ``select_figures``")
     confusion: tuple[tuple[int, ...], ...]
     classes: tuple[str, ...]
     cost: Cost
     curve: tuple[dict[str, float], ...] = Field(description="metrics.csv, a row an epoch")
     reported: dict[str, Any] = Field(description="figures that the recipe's source reports, of its own data")
-    versus_best: Paired | None = Field(description="this network less the best one; None for the best itself")
+    versus_best: Paired | None = Field(description="this network minus the best one; None for the best itself")
 
 
 class FinalistResult(Frozen):
@@ -61,7 +62,7 @@ class FinalistResult(Frozen):
     name: str
     evaluation: Evaluation
     figures: dict[str, Estimate]
-    versus_first: Paired | None = Field(description="this finalist less the one recommended; None for that one")
+    versus_first: Paired | None = Field(description="this finalist minus the first one; None for that one")
 
 
 class SeedSummary(Frozen):
@@ -142,7 +143,7 @@ class Comparison(Frozen):
                 for row in table.rows
             ]
             parts.append(html_heading(f"{classes}: validation, {table.images} images"))
-            parts.append(html_table(("network", self.metric, "accuracy", "less the best", "model"), rows))
+            parts.append(html_table(("network", self.metric, "accuracy", "minus the best", "model"), rows))
             parts += [html_text(sentence) for sentence in table.recommendation.sentences]
         parts += [html_text(f"{entry.name}: {entry.status}. {entry.reason}") for entry in self.not_run]
         return "".join([*parts, html_text(self.test_note), html_disclaimer()])
@@ -156,16 +157,28 @@ class Comparison(Frozen):
         return self.model_dump_json(indent=2) + "\n"
 
 
-RANKING = ("auroc", "accuracy", "balanced_accuracy", "sensitivity", "specificity", "log_loss", "brier")
-"""Figures of a network: AUROC of the target against the rest; sensitivity and specificity at its default threshold."""
+RANKING = tuple(COMPARED)
+"""Names of the figures of a network, as the metric table declares them."""
 
 
 def select_figures(figures: Figures, default_point: str) -> dict[str, Estimate]:
-    """Return the figures by which networks are compared."""
+    """Return the figures by which networks are compared.
+
+    Args:
+        figures: On one part.
+        default_point: Name of the operating point whose threshold gives sensitivity and specificity.
+
+    Returns:
+        Metric -> figure: of the target against the rest, of all classes together, or at the threshold, as the metric
+        table has it.
+    """
     point = next(point for point in figures.operating if point.name == default_point)
-    named = {
-        "auroc": figures.by_class[figures.classes[0]]["auroc"],
-        "sensitivity": point.sensitivity,
-        "specificity": point.specificity,
-    }
-    return {name: named[name] if name in named else figures.overall[name] for name in RANKING}
+    selected = {}
+    for name, metric in COMPARED.items():
+        if metric in tuple(CLASS_METRICS):
+            selected[name] = figures.by_class[figures.classes[0]][name]
+        elif metric in tuple(THRESHOLD_METRICS):
+            selected[name] = getattr(point, name)
+        else:
+            selected[name] = figures.overall[name]
+    return selected

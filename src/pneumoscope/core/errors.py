@@ -6,10 +6,13 @@
     ├── MissingExtraError           an optional part is not installed
     ├── ImageError                  a file that is not a readable, supported radiograph
     ├── ManifestError               a table of images that breaks its contract
+    │   └── MissingManifestError    exit code 2   no manifest where one was named
     ├── LabelError                  a label that no explicit table maps
     ├── RecipeError                 a recipe that contradicts itself, its network or the data
+    │   └── ChangeError             exit code 2   a change of a recipe (`--set`) that its rules refuse
     ├── WeightsError                weights that cannot be had or do not fit
     ├── BundleError                 a model bundle that is incomplete, altered or of another schema
+    │   └── MissingBundleError      exit code 2   no bundle where one was named
     ├── ParityError                 an exported graph that differs from the network it came from
     ├── RunError                    a training run that cannot start, continue or finish
     └── RefusalError                a request that the server refuses (the branch is in `server.errors`)
@@ -94,6 +97,12 @@ class ManifestError(PneumoscopeError):
     """A manifest that breaks its contract."""
 
 
+class MissingManifestError(ManifestError):
+    """No manifest where one was named."""
+
+    exit_code = 2
+
+
 class LabelError(PneumoscopeError):
     """A label that no explicit table maps."""
 
@@ -102,12 +111,24 @@ class RecipeError(PneumoscopeError):
     """A recipe that contradicts itself, its network or the data."""
 
 
+class ChangeError(RecipeError):
+    """A change of a recipe (``--set``, ``--grid``) that the recipe's rules refuse."""
+
+    exit_code = 2
+
+
 class WeightsError(PneumoscopeError):
     """Weights that are not available or do not fit."""
 
 
 class BundleError(PneumoscopeError):
     """A bundle that is incomplete, altered or of another schema."""
+
+
+class MissingBundleError(BundleError):
+    """No bundle where one was named."""
+
+    exit_code = 2
 
 
 class ParityError(PneumoscopeError):

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,9 +27,31 @@ def atomic_path(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):  # a read-only or vanished disk: the first error is the one that matters
+            temporary.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename in (None, str(temporary)):
+            error.filename, error.filename2 = str(path), None  # a full disk names no file, the others the temporary one
         raise
+
+
+LONGEST_NAME = 220
+"""Bytes of a file's name that this package chooses: file systems take 255, and a temporary name needs some of them."""
+
+
+def shorten_name(stem: str, ending: str, longest: int = LONGEST_NAME) -> str:
+    """Return ``stem`` + ``ending`` as a file name of at most ``longest`` bytes in UTF-8; the ending stays whole.
+
+    File systems count bytes (ext4, APFS: 255), and a character may have four of them.
+
+    Args:
+        stem: What may be shortened; no character is cut in two.
+        ending: What stays, such as ``-covid-19.png``; if it alone is too long its end stays.
+        longest: Bytes.
+    """
+    tail = ending.encode()[-longest:].decode(errors="ignore")
+    room = longest - len(tail.encode())
+    return stem.encode(errors="replace")[:room].decode(errors="ignore") + tail
 
 
 def write_text(path: Path, text: str) -> None:

@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
 
 T = TypeVar("T")
@@ -17,6 +18,25 @@ def suggestion(name: str, names: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known name, or an empty string."""
     near = get_close_matches(name, list(names), n=1, cutoff=0.5)
     return f" Did you mean {near[0]!r}?" if near else ""
+
+
+def check_name(name: str, names: Iterable[str], parameter: str, kind: str) -> None:
+    """Check that an argument's value is one of its names.
+
+    Args:
+        name: The value.
+        names: The names that exist, in the order in which the message lists them.
+        parameter: The argument, such as ``sampler``.
+        kind: What the names are of, in the singular.
+
+    Raises:
+        UsageError: There is none of that name; the message suggests the nearest, or the first, and lists all.
+    """
+    known = list(names)
+    if name not in known:
+        near = get_close_matches(name, known, n=1, cutoff=0.5)
+        way_out = f"There are: {', '.join(known)}. Example: {argument(parameter, (near or known)[0])}"
+        raise UsageError(argument(parameter, name), f"no such {kind}.{suggestion(name, known)}", way_out)
 
 
 def several(names: Iterable[str], shown: int = 5) -> str:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pneumoscope.core.errors import RunError
+from pneumoscope.core.arguments import argument
+from pneumoscope.core.errors import UsageError
 
 
 def holds_run(folder: Path) -> bool:
@@ -12,16 +13,23 @@ def holds_run(folder: Path) -> bool:
     return (folder / "recipe.yaml").is_file() and (folder / "data.json").is_file()
 
 
+def free_folder(folder: Path) -> Path:
+    """Return the first of ``folder-2``, ``folder-3``, ... that is not there."""
+    return next(
+        path for number in range(2, 10_000) if not (path := folder.with_name(f"{folder.name}-{number}")).exists()
+    )
+
+
 def check_run_folder(folder: Path, *, resume: bool) -> None:
     """Check that a run can be begun in a folder, or gone on with.
 
     Raises:
-        RunError: The folder holds a run that ``resume`` was not given for, or something else than a run.
+        UsageError: The folder holds a run that ``resume`` was not given for, or something else than a run.
     """
     if holds_run(folder):
         if not resume:
-            raise RunError(
-                str(folder), "already holds a run.", "Go on with it (`resume=True`), or choose another `out`."
-            )
+            way_out = f"Go on with it: `resume=True`. Or choose another: {argument('out', free_folder(folder))}"
+            raise UsageError(argument("out", folder), "already holds a run.", way_out)
     elif folder.is_dir() and any(folder.iterdir()):
-        raise RunError(str(folder), "is not empty and holds no run.", "Choose another `out`.")
+        problem = "is not empty and holds no run."
+        raise UsageError(argument("out", folder), problem, f"Choose another: {argument('out', free_folder(folder))}")

@@ -23,13 +23,12 @@ from pneumoscope.core.files import atomic_path
 from pneumoscope.core.labels import LABELS, PARTS
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.columns import COLUMNS, TEXT, check_table
+from pneumoscope.data.label_rows import METADATA_KEY, SCHEMA_VERSION, damaged_file, read_parquet
 from pneumoscope.stats.design import Design, check_design
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-SCHEMA_VERSION = 1
-_METADATA_KEY = b"pneumoscope"
 NO_PART = "no part"
 
 GROUP_KINDS = ("patient", "near-duplicate cluster", "image")
@@ -121,7 +120,8 @@ class Manifest:
             The manifest.
 
         Raises:
-            ManifestError: The file is not there, is no manifest, is of another version, or breaks the contract.
+            UsageError: A source of ``roots`` is not in it.
+            ManifestError: The file is no manifest, is of another version, or breaks the contract.
 
         Example:
             >>> manifest = ps.Manifest.read("manifest.parquet")
@@ -206,12 +206,11 @@ class Manifest:
             A manifest of these rows.
 
         Raises:
-            ManifestError: The part is unknown or has no rows.
+            UsageError: There is no such part.
+            ManifestError: The part has no rows.
         """
         if name not in PARTS:
-            raise ManifestError(
-                f"part {name!r}", f"is unknown.{suggestion(name, PARTS)}", f"Parts: {', '.join(PARTS)}."
-            )
+            raise UsageError(f"part {name!r}", f"is unknown.{suggestion(name, PARTS)}", f"Parts: {', '.join(PARTS)}.")
         chosen = self.where(self.table["split"] == name)
         if not len(chosen):
             has = ", ".join(self.parts_present) or "none, it was never split"
@@ -321,7 +320,7 @@ def write_manifest(manifest: Manifest, path: Path | str) -> None:
     if manifest.design is not None:
         about["design"] = manifest.design
     table = pyarrow.Table.from_pandas(manifest.table, preserve_index=False)
-    table = table.replace_schema_metadata({**(table.schema.metadata or {}), _METADATA_KEY: json.dumps(about).encode()})
+    table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: json.dumps(about).encode()})
     try:
         with atomic_path(path) as temporary:
             pyarrow.parquet.write_table(table, temporary)
@@ -338,42 +337,26 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
         roots: Source -> folder, where a source has moved.
 
     Raises:
-        ManifestError: It is not a manifest, is damaged, is of another version, or breaks the contract.
+        UsageError: A source of ``roots`` is not in it.
+        ManifestError: It is not a manifest, of another version, or breaks the contract.
     """
     import pyarrow
-    import pyarrow.parquet
 
     path = Path(path)
-    make = "Make one with `pneumoscope.import_data`."
-    if path.is_dir():
-        raise ManifestError(str(path), "is a folder, not a manifest (a .parquet file).", make)
-    if not path.is_file():
-        raise ManifestError(str(path), "there is no such file.", make)
+    table, about = read_parquet(path)
     try:
-        table = pyarrow.parquet.read_table(path)
         frame = table.to_pandas()
-    except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
-        if path.suffix.lower() in (".csv", ".tsv", ".txt", ".xlsx", ".xls"):
-            raise ManifestError(str(path), "is a table, not a manifest (a .parquet file).", make) from error
-        reason = " ".join(str(error).split())
-        raise ManifestError(
-            str(path), f"is not a Parquet file, or is damaged: {reason}", "Name a manifest, or import again."
-        ) from error
-    raw = (table.schema.metadata or {}).get(_METADATA_KEY)
-    if raw is None:
-        raise ManifestError(str(path), "is a Parquet file, but not a manifest.", make)
+    except (pyarrow.ArrowException, ValueError, KeyError, TypeError) as error:
+        raise damaged_file(path, error) from error
+    known = {name: path.parent.resolve() / root for name, root in about["roots"].items()}
+    notes = tuple(about["notes"])
     try:
-        about = json.loads(raw)
-        version, stored, notes = about["schema_version"], dict(about["roots"]), tuple(map(str, about["notes"]))
-        known = {name: path.parent.resolve() / root for name, root in stored.items()}
-        design = check_design(about.get("design"))
-    except (ValueError, KeyError, TypeError, UsageError) as error:
+        design = check_design(about["design"])
+    except UsageError as error:
         raise ManifestError(str(path), "is a manifest whose metadata are damaged.", "Import again.") from error
-    if version != SCHEMA_VERSION:
-        raise ManifestError(str(path), f"has schema version {version}; this program reads {SCHEMA_VERSION}.")
     for name, folder in (roots or {}).items():
         if name not in known:
-            raise ManifestError(
+            raise UsageError(
                 argument("roots", {name: str(folder)}),
                 f"is not a source of {path}.{suggestion(name, known)}",
                 f"Sources: {', '.join(known)}.",

@@ -7,6 +7,7 @@ continues where it stopped. The table itself appears at the end, complete or not
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import closing
@@ -22,6 +23,7 @@ from pneumoscope import __version__
 from pneumoscope.bundle.prediction import Observer, Output, Prediction, columns, printable
 from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import PneumoscopeError, UsageError
+from pneumoscope.core.files import shorten_name
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.core.tables import check_format, write_table
 from pneumoscope.imaging import overlay
@@ -106,7 +108,7 @@ def predict_files(
             on_row(row, resumed)
 
     try:
-        observe = None if heatmaps is None else heatmap_writer(heatmaps, model)
+        observe = None if heatmaps is None else heatmap_writer(heatmaps, model, on_note)
         if output is None:
             with closing(model.stream(files, workers, observe, depth)) as stream:
                 for prediction in stream:
@@ -150,10 +152,20 @@ def _facts(model: Model) -> dict[str, str]:
     }
 
 
-def heatmap_writer(folder: Path, model: Model) -> Observer:
+STOPS_EVERY_FILE = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+"""Errors of writing that meet the next file too: the run stops. Any other one is about one file."""
+
+
+def heatmap_writer(folder: Path, model: Model, on_note: Callable[[str], None] | None = None) -> Observer:
     """Return an observer that writes the primary label's heatmap over each answered image.
 
-    Where the model gives no answer there is no overlay, which would look like one.
+    Where the model gives no answer there is no overlay, which would look like one. An overlay that cannot be written
+    is a note, and the run goes on.
+
+    Args:
+        folder: Where the overlays go; made if absent.
+        model: The model.
+        on_note: Receives a sentence for each overlay that could not be written.
 
     Raises:
         UsageError: The model has no heatmap.
@@ -168,9 +180,16 @@ def heatmap_writer(folder: Path, model: Model) -> Observer:
         if prediction.refused or output.heatmap is None:
             return
         # The hash separates files of the same name, and links the picture to its row.
-        stem = Path(printable(prediction.path)).stem[:100]
-        name = f"{stem}-{radiograph.sha256[:12]}-{model.card.primary}.png"
-        overlay.write_png(folder / name, _over(radiograph, output.heatmap, OVERLAY_SIDE))
+        ending = f"-{radiograph.sha256[:12]}-{model.card.primary}.png"
+        name = shorten_name(Path(printable(prediction.path)).stem, ending)
+        try:
+            overlay.write_png(folder / name, _over(radiograph, output.heatmap, OVERLAY_SIDE))
+        except OSError as error:
+            if error.errno in STOPS_EVERY_FILE:
+                raise
+            if on_note is not None:
+                reason = error.strerror or str(error)
+                on_note(f"{printable(prediction.path)}: its overlay cannot be written: {reason}.")
 
     return write
 

@@ -19,7 +19,7 @@ import yaml
 from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from pneumoscope.core.arguments import argument, as_tuple, check_arguments
-from pneumoscope.core.errors import RecipeError, UsageError
+from pneumoscope.core.errors import ChangeError, RecipeError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.overrides import parse_change, put
 from pneumoscope.core.registry import suggestion
@@ -38,6 +38,12 @@ class Pretrained(Frozen):
     padding: Literal["same", "symmetric"] = "symmetric"
     sha256: str | None = None
     licence: str = "unknown"
+    # Left out of the YAML where it is empty: recipes written before it was there still compare equal.
+    hub: str | None = Field(
+        default=None,
+        exclude_if=lambda name: name is None,
+        description="timm's name of the hub's weights that stand in where the file is in no weights folder",
+    )
 
 
 class Network(Frozen):
@@ -182,11 +188,21 @@ class Selection(Frozen):
         """Return the figure of an epoch by which it is chosen: for ``last`` its number; NaN if the row has none."""
         return row["epoch"] if self.metric == "last" else row.get(self.metric, math.nan)
 
-    def is_better(self, value: float, best: float | None) -> bool:
-        """Return whether an epoch with this figure replaces the best one so far: of equals the first stays."""
-        if not math.isfinite(value):
+    def is_better(self, row: Mapping[str, float], best: Mapping[str, float] | None) -> bool:
+        """Return whether an epoch replaces the best one so far.
+
+        Of epochs with equal figures the one of lower validation loss is kept; of equals in both, the first.
+
+        Args:
+            row: The epoch's figures, as in ``metrics.csv``.
+            best: Those of the best epoch so far; None if no epoch had a finite figure.
+        """
+        if not math.isfinite(value := self.value_of(row)):
             return False
-        return best is None or (value < best if self.mode == "min" else value > best)
+        if best is None or value != (best_value := self.value_of(best)):
+            return best is None or (value < best_value if self.mode == "min" else value > best_value)
+        loss, best_loss = (one.get("validation_loss", math.nan) for one in (row, best))
+        return math.isfinite(loss) and not loss >= best_loss
 
     def best_epoch(self, rows: Iterable[Mapping[str, float]]) -> int | None:
         """Return the number of the epoch whose weights are kept; None if no epoch has a finite figure.
@@ -194,11 +210,11 @@ class Selection(Frozen):
         Args:
             rows: A row an epoch, as in ``metrics.csv``.
         """
-        best, epoch = None, None
+        best: Mapping[str, float] | None = None
         for row in rows:
-            if self.is_better(value := self.value_of(row), best):
-                best, epoch = value, int(row["epoch"])
-        return epoch
+            if self.is_better(row, best):
+                best = row
+        return None if best is None else int(best["epoch"])
 
 
 class Expects(Frozen):
@@ -391,7 +407,12 @@ def load_recipe(name: str | Path, sets: Sequence[str] = ()) -> Recipe:
 
 
 def with_changes(recipe: Recipe, sets: Sequence[str]) -> Recipe:
-    """Return ``recipe`` with ``key.inner=value`` or ``key.list[0]=value`` changes, which are noted in ``changes``."""
+    """Return ``recipe`` with ``key.inner=value`` or ``key.list[0]=value`` changes, which are noted in ``changes``.
+
+    Raises:
+        UsageError: A change is not of that form.
+        ChangeError: A key is unknown, or its value breaks a rule of the recipe.
+    """
     sets = as_tuple(sets)
     if not sets:
         return recipe
@@ -405,4 +426,7 @@ def with_changes(recipe: Recipe, sets: Sequence[str]) -> Recipe:
         data["expects"] = None
     if any(item.startswith("task.classes") for item in sets):
         data["task"]["optional"] = []
-    return parse_recipe(data, f"{recipe.name} with {' '.join(sets)}")
+    try:
+        return parse_recipe(data, f"{recipe.name} with {' '.join(sets)}")
+    except RecipeError as error:
+        raise ChangeError(error.thing, error.problem, error.way_out) from error

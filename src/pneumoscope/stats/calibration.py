@@ -7,7 +7,6 @@ groups, serves prediction sets.
 
 from __future__ import annotations
 
-import hashlib
 import math
 from dataclasses import dataclass
 from itertools import pairwise
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
+from pneumoscope.core.halves import in_first_half
 from pneumoscope.stats.intervals import FEWEST_GROUPS, proportion
 from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.stats.metrics import group_index
@@ -33,7 +33,7 @@ def select_first_half(groups: ArrayLike) -> Bools:
     hash needs no seed and no order, so that no image changes its half when others are added.
     """
     names, index = np.unique(np.asarray(groups, dtype=str), return_inverse=True)
-    first = [hashlib.sha256(f"calibration-half:{name}".encode()).digest()[0] < 128 for name in names]
+    first = [in_first_half(str(name)) for name in names]
     return np.asarray(first, dtype=np.bool_)[index.reshape(-1)]
 
 

@@ -13,7 +13,9 @@ import torch
 
 from pneumoscope import __version__
 from pneumoscope.core.arguments import argument
+from pneumoscope.core.devices import DEVICES
 from pneumoscope.core.errors import UsageError
+from pneumoscope.core.registry import check_name
 
 Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
 
@@ -24,12 +26,16 @@ def choose_device(wanted: str) -> str:
     Raises:
         UsageError: The wanted one is unknown or not available.
     """
+    check_name(wanted, DEVICES, "device", "device")
     there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
     if wanted == "auto":
         return next(name for name, has in there.items() if has)
-    if not there.get(wanted, False):
-        rule = "is not one of auto, cpu, cuda, mps" if wanted not in there else "is not available on this machine"
-        raise UsageError(argument("device", wanted), f"{rule}.", "Leave it out to take the fastest that is available.")
+    if not there[wanted]:
+        raise UsageError(
+            argument("device", wanted),
+            "is not available on this machine.",
+            f"Take the fastest that is: {argument('device', 'auto')}",
+        )
     return wanted
 
 

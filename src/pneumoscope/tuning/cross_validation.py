@@ -13,8 +13,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.core.arguments import argument
-from pneumoscope.core.errors import RunError, UsageError
+from pneumoscope.core.errors import RunError
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import assign_parts
@@ -22,6 +21,7 @@ from pneumoscope.stats.metrics import group_index
 from pneumoscope.training.input.cache import CachedImages, open_cache
 from pneumoscope.training.input.dataset import Part, keys_of
 from pneumoscope.training.plan import Plan
+from pneumoscope.tuning.options import check_part
 
 CHOOSES_EPOCH = (0.15, 0.25, 0.35, 0.5)
 """Share of a fold's training images that chooses the epoch: what `cnn-224`'s source took, and more where that has not
@@ -94,20 +94,6 @@ def select_data(plan: Plan) -> CrossValidationData:
     return CrossValidationData(manifest, tuple(classes), targets, group_index(manifest.table.group.to_numpy()))
 
 
-def refuse_test(part: str) -> None:
-    """Refuse to choose settings on the test part.
-
-    Raises:
-        RunError: It is the test part.
-    """
-    if part == "test":
-        raise RunError(
-            "the test part",
-            "is not for choosing: settings that were chosen on it have no test left.",
-            "Leave it out, and evaluate the best run on test once: `pneumoscope.evaluate`.",
-        )
-
-
 def validation_is_large(data: CrossValidationData) -> bool:
     """Return whether each class has enough groups in the validation part to rank settings on it."""
     chosen = (data.manifest.table["split"] == "validation").to_numpy()
@@ -130,11 +116,7 @@ def choose_folds(plan: Plan, folds: int | None, split: str | None) -> int:
     """
     if split is None:
         return folds if folds is not None else 0 if validation_is_large(select_data(plan)) else FOLDS
-    refuse_test(split)
-    if split != "validation":
-        raise UsageError(argument("split", split), "settings are ranked on validation or by folds.", "Say validation.")
-    if folds is not None:
-        raise UsageError("`split` and `folds`", "exclude each other.", "Choose one.")
+    check_part(split, folds)
     plan.manifest.part("validation")
     return 0
 

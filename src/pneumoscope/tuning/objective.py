@@ -2,12 +2,11 @@
 
 The figure is of predictions of images that the network was not trained on: the pooled out-of-fold predictions of a
 grouped cross-validation, or those of the validation part. Pooling asks one threshold of the networks of all folds, so
-that it is a little hard on them; what is compared is treated alike, and groups stay together in the interval.
+that it is a little hard on them. It is so for every setting alike, and groups stay together in the interval.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -15,17 +14,16 @@ from typing import Literal
 
 import numpy as np
 
-from pneumoscope.core.arguments import argument
-from pneumoscope.core.errors import UsageError
-from pneumoscope.core.registry import suggestion
-from pneumoscope.stats import auroc_interval, intervals, kernels, metrics
+from pneumoscope.stats import kernels
 from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
+from pneumoscope.stats.metric_registry import AllClasses, Metric, OneClass, PairedMean
+from pneumoscope.stats.metric_table import CLASS_METRICS, OVERALL_METRICS
 from pneumoscope.stats.thresholds import at_threshold
+from pneumoscope.tuning.objective_names import AT, AUPRC, check_objective
 
 RESAMPLES = 1000
-_AT = re.compile(r"(sensitivity-at-specificity|specificity-at-sensitivity)-(\d\d)")
 HULL = "hull of Wilson at the threshold and of the group bootstrap, which chooses a threshold in each resample"
 
 
@@ -53,8 +51,8 @@ class Objective:
     """A figure to search by.
 
     Args:
-        name: As the command has it.
-        words: As a page has it.
+        name: As the option ``--objective`` takes it.
+        words: Its name on a page.
         goal: Whether more is better.
         epoch_metric: The figure of an epoch that stands for it while a trial runs.
         under: The figure of predictions under weights [B, N] -> [B], for bootstraps.
@@ -110,7 +108,7 @@ def _at(least: float, swapped: bool, of: HeldOutPredictions, weight: Floats) -> 
 
 
 def _at_interval(least: float, swapped: bool, of: HeldOutPredictions) -> Estimate:
-    """Wilson's interval takes the threshold for given, the bootstrap is too short near 1: the hull of both."""
+    """Return the hull of two intervals: Wilson's takes the threshold as given, the bootstrap is too short near 1."""
     score, positive = _oriented(of, swapped)
     both = bootstrap(partial(_at, least, swapped, of), resample_groups(of))
     allowed = [t for t in np.unique(score) if np.mean(score[~positive] >= t) <= 1 - least + 1e-9]
@@ -122,71 +120,67 @@ def _at_interval(least: float, swapped: bool, of: HeldOutPredictions) -> Estimat
     return Estimate(value=both.value, low=low, high=high, method=HULL)
 
 
-def _correct(of: HeldOutPredictions) -> Bools:
-    return np.asarray(of.probability.argmax(axis=1) == of.truth)
-
-
-def _auroc(of: HeldOutPredictions, weight: Floats) -> Floats:
+def _area(of: HeldOutPredictions, weight: Floats) -> Floats:
     return kernels.auroc(of.score, of.positive, weight)
 
 
-def _auprc(of: HeldOutPredictions, weight: Floats) -> Floats:
+def _precision_recall(of: HeldOutPredictions, weight: Floats) -> Floats:
     return kernels.average_precision(of.score, of.positive, weight)
 
 
-def _accuracy(of: HeldOutPredictions, weight: Floats) -> Floats:
-    return kernels.mean(_correct(of).astype(np.float64), weight)
+def _mean(paired: PairedMean, of: HeldOutPredictions, weight: Floats) -> Floats:
+    """Return a metric that is a mean over images, or a mean of such means, under weights [B, N] -> [B]."""
+    values = paired.values(of.probability, np.nan, of.truth)  # no threshold: such metrics are no objectives
+    means = [kernels.mean(values[part], weight[:, part]) for part in paired.parts(of.truth)]
+    return np.asarray(np.mean(means, axis=0), dtype=np.float64)
 
 
-def _balanced(of: HeldOutPredictions, weight: Floats) -> Floats:
-    return kernels.balanced_accuracy(of.truth, _correct(of), of.probability.shape[1], weight)
+def _all_classes(metric: Metric[AllClasses], of: HeldOutPredictions) -> Estimate:
+    return metric(AllClasses(of.probability, of.truth, of.group, None))
 
 
-def _balanced_interval(of: HeldOutPredictions) -> Estimate:
-    members = [of.truth == k for k in range(of.probability.shape[1])]
-    return intervals.mean_of_proportions([_correct(of)[m] for m in members], [of.group[m] for m in members])
+def _one_class(metric: Metric[OneClass], resampled: bool, of: HeldOutPredictions) -> Estimate:
+    images = AllClasses(of.probability, of.truth, of.group, resample_groups(of) if resampled else None)
+    return metric(images.one_class(0))
 
 
-def _log_loss(of: HeldOutPredictions, weight: Floats) -> Floats:
-    return kernels.mean(metrics.nats(of.probability, of.truth), weight)
-
-
-def _brier(of: HeldOutPredictions, weight: Floats) -> Floats:
-    return kernels.mean(metrics.squared_errors(of.probability, of.truth), weight)
-
-
-_NAMED = {
-    objective.name: objective
-    for objective in (
-        Objective(
-            "auroc",
-            "AUROC of the primary class",
-            "maximize",
-            "validation_auroc",
-            _auroc,
-            lambda of: auroc_interval.auroc(of.score, of.positive, of.group),
-        ),
-        Objective("auprc", "AUPRC of the primary class", "maximize", "validation_auroc", _auprc),
-        Objective(
-            "accuracy",
-            "accuracy",
-            "maximize",
-            "validation_accuracy",
-            _accuracy,
-            lambda of: intervals.proportion(_correct(of), of.group, what="set of images"),
-        ),
-        Objective(
-            "balanced-accuracy",
-            "balanced accuracy",
-            "maximize",
-            "validation_balanced_accuracy",
-            _balanced,
-            _balanced_interval,
-        ),
-        Objective("log-loss", "log-loss (nats)", "minimize", "validation_loss", _log_loss),
-        Objective("brier", "Brier score (0 to 2)", "minimize", "validation_loss", _brier),
-    )
+EPOCH_METRICS = {
+    "accuracy": "validation_accuracy",
+    "auprc": "validation_auroc",
+    "auroc": "validation_auroc",
+    "balanced_accuracy": "validation_balanced_accuracy",
 }
+"""Metric -> the figure of an epoch that stands for it while a trial runs; the loss stands for all others."""
+
+
+def _from_metric(name: str) -> Objective:
+    """Return the objective of a metric of the table: its wording, direction and interval are the table's."""
+    one = next((metric for metric in CLASS_METRICS if metric.name == name), None)
+    every = next((metric for metric in OVERALL_METRICS if metric.name == name), None)
+    if every is not None and isinstance(every.paired, PairedMean):
+        mean, figure = partial(_mean, every.paired), partial(_all_classes, every)
+        return _objective(name, every.phrase, every.smaller_is_better, mean, figure)
+    assert one is not None  # the names come from the table
+    under = _precision_recall if name == AUPRC else _area
+    words = f"{one.phrase} of the primary class"
+    return _objective(name, words, one.smaller_is_better, under, partial(_one_class, one, name == AUPRC))
+
+
+def _objective(
+    name: str,
+    words: str,
+    smaller_is_better: bool,
+    under: Callable[[HeldOutPredictions, Floats], Floats],
+    interval: Callable[[HeldOutPredictions], Estimate],
+) -> Objective:
+    return Objective(
+        name=name.replace("_", "-"),
+        words=words,
+        goal="minimize" if smaller_is_better else "maximize",
+        epoch_metric=EPOCH_METRICS.get(name, "validation_loss"),
+        under=under,
+        interval=interval,
+    )
 
 
 def find_objective(name: str) -> Objective:
@@ -195,14 +189,10 @@ def find_objective(name: str) -> Objective:
     Raises:
         UsageError: There is none of that name.
     """
-    if name in _NAMED:
-        return _NAMED[name]
-    if (match := _AT.fullmatch(name)) is not None and (percent := int(match[2])) > 0:
-        wanted, given = match[1].split("-at-")
-        side = (percent / 100, wanted == "specificity")
-        words = f"{wanted} at a {given} of at least .{percent:02d}"
-        return Objective(name, words, "maximize", "validation_auroc", partial(_at, *side), partial(_at_interval, *side))
-    known = [*_NAMED, "sensitivity-at-specificity-90", "specificity-at-sensitivity-95"]
-    raise UsageError(
-        argument("objective", name), f"no such objective.{suggestion(name, known)}", f"There are: {', '.join(known)}."
-    )
+    check_objective(name)
+    if (match := AT.fullmatch(name)) is None:
+        return _from_metric(name.replace("-", "_"))
+    wanted, given = match[1].split("-at-")
+    side = (int(match[2]) / 100, wanted == "specificity")
+    words = f"{wanted} at a {given} of at least .{match[2]}"
+    return Objective(name, words, "maximize", "validation_auroc", partial(_at, *side), partial(_at_interval, *side))

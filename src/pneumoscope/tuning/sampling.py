@@ -18,14 +18,10 @@ from optuna.samplers import BaseSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from pneumoscope.core.arguments import argument
-from pneumoscope.core.errors import UsageError
-from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe
+from pneumoscope.tuning.options import check_pruner, check_sampler
 from pneumoscope.tuning.space import Point, SearchSpace, identity_of
 
-SAMPLERS = ("tpe", "random", "grid")
-PRUNERS = ("median", "hyperband", "none")
 STARTUP = 10
 """Random trials before TPE uses their results."""
 
@@ -39,13 +35,9 @@ def plan_points(search: SearchSpace, recipe: Recipe, sampler: str, trials: int, 
     begin with the same ones.
 
     Raises:
-        UsageError: The sampler is unknown, or a grid would not end.
+        UsageError: The sampler is unknown, or a grid would be endless.
     """
-    if sampler not in SAMPLERS:
-        known = ", ".join(SAMPLERS)
-        raise UsageError(
-            argument("sampler", sampler), f"no such sampler.{suggestion(sampler, SAMPLERS)}", f"Say {known}."
-        )
+    check_sampler(sampler, search)
     own = search.own_point(recipe)
     points = [] if own is None else [own]
     rng = np.random.default_rng([seed, 1])
@@ -119,12 +111,9 @@ def make_pruner(name: str, steps: int) -> BasePruner:
     Raises:
         UsageError: There is none of that name.
     """
+    check_pruner(name)
     if name == "none":
         return NopPruner()
     if name == "median":
         return MedianPruner(n_startup_trials=5, n_warmup_steps=steps // 4, n_min_trials=3)
-    if name == "hyperband":
-        return HyperbandPruner(min_resource=1, max_resource=steps, reduction_factor=3)
-    raise UsageError(
-        argument("pruner", name), f"no such pruner.{suggestion(name, PRUNERS)}", f"There are: {', '.join(PRUNERS)}."
-    )
+    return HyperbandPruner(min_resource=1, max_resource=steps, reduction_factor=3)

@@ -19,7 +19,6 @@ from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import PneumoscopeError, RecipeError, UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe, with_changes
-from pneumoscope.training.networks.summary import build_unweighted
 from pneumoscope.tuning.space import Point, Range, SearchSpace, changes_of
 
 SECTIONS = ("input", "network", "head", "augment", "loss", "optimizer", "schedule", "training", "selection")
@@ -38,7 +37,9 @@ def _folder() -> Path:
 
 
 def load_search(name: str | None, recipe: Recipe) -> SearchSpace:
-    """Load a search by the name of a shipped one or the path of a YAML file, and check it against the recipe.
+    """Load a search by the name of a shipped one or the path of a YAML file; torch is not needed.
+
+    Its keys and values are checked against the recipe's rules here, the networks that it leads to by `check_networks`.
 
     Args:
         name: Name or path; without one the recipe's own, else the general one.
@@ -62,7 +63,7 @@ def load_search(name: str | None, recipe: Recipe) -> SearchSpace:
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RecipeError(str(path), f"cannot be read as YAML: {error}.") from error
     search = parse_search(data, str(path))
-    check(search, recipe)
+    check_settings(search, recipe)
     return search
 
 
@@ -94,7 +95,7 @@ def parse_search(data: Any, where: str) -> SearchSpace:
         ) from error
 
 
-def check(search: SearchSpace, recipe: Recipe) -> None:
+def check_settings(search: SearchSpace, recipe: Recipe) -> None:
     """Find what the recipe would refuse, before the first trial.
 
     Raises:
@@ -115,6 +116,16 @@ def check(search: SearchSpace, recipe: Recipe) -> None:
             )
     for point in _samples(search):
         _try(search, recipe, point)
+
+
+def check_networks(search: SearchSpace, recipe: Recipe) -> None:
+    """Build, without memory, the networks at the ends of a space.
+
+    Raises:
+        RecipeError: A network cannot be built.
+    """
+    from pneumoscope.training.networks.summary import build_unweighted
+
     first: Point = {key: setting.edges[0] for key, setting in search.parameters.items()}
     shapes = {key: s.edges for key, s in search.parameters.items() if key.startswith(("network.", "head.", "input."))}
     for point in ({}, *({key: value} for key, values in shapes.items() for value in values), first):
@@ -125,7 +136,7 @@ def check(search: SearchSpace, recipe: Recipe) -> None:
             build_unweighted(with_changes(recipe, changes))
         except PneumoscopeError as error:
             culprit = f"{' '.join(changes)}: " if changes else ""
-            raise RecipeError(where, f"{culprit}{error.problem}", error.way_out) from error
+            raise RecipeError(f"search {search.name!r}", f"{culprit}{error.problem}", error.way_out) from error
 
 
 def _samples(search: SearchSpace) -> Iterator[Point]:

@@ -10,17 +10,19 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 import numpy as np
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
-from optuna.trial import Trial
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.overrides import parse_numbers, parse_path
 from pneumoscope.recipes.recipe import Recipe
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import Trial
 
 Scalar = bool | int | float | str | None
 Point = dict[str, Scalar]
@@ -69,6 +71,8 @@ class Choice(Frozen):
     @property
     def distribution(self) -> BaseDistribution:
         """The same as Optuna has it."""
+        from optuna.distributions import CategoricalDistribution
+
         return CategoricalDistribution(self.options)
 
     def ask(self, trial: Trial, key: str) -> Scalar:
@@ -142,6 +146,8 @@ class Range(Frozen):
     @property
     def distribution(self) -> BaseDistribution:
         """The same as Optuna has it."""
+        from optuna.distributions import FloatDistribution, IntDistribution
+
         if self.whole:
             return IntDistribution(int(self.low), int(self.high), log=self.log, step=int(self.step or 1))
         return FloatDistribution(float(self.low), float(self.high), log=self.log, step=self.step)

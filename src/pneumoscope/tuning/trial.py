@@ -37,7 +37,7 @@ class BestWeights(L.Callback):
     def __init__(self, recipe: Recipe, report_epoch: ReportEpoch) -> None:
         self.recipe = recipe
         self.report_epoch = report_epoch
-        self.best: float | None = None
+        self.best: dict[str, float] | None = None
         self.epoch = 0
         self.weights: dict[str, Tensor] = {}
 
@@ -45,10 +45,10 @@ class BestWeights(L.Callback):
         """Note the epoch, keep its weights if it is the best, stop if the recipe's patience is over."""
         if not isinstance(pl_module, Learner):
             raise TypeError("BestWeights serves a Learner")
-        row, selection = pl_module.latest, self.recipe.selection
-        epoch, value = int(row["epoch"]), selection.value_of(row)
-        if selection.is_better(value, self.best):
-            self.best, self.epoch = value, epoch
+        row = dict(pl_module.latest)
+        epoch = int(row["epoch"])
+        if self.recipe.selection.is_better(row, self.best):
+            self.best, self.epoch = row, epoch
             self.weights = {key: part.detach().clone() for key, part in pl_module.model.state_dict().items()}
         patience = self.recipe.training.early_stopping
         if patience is not None and epoch - self.epoch >= patience.patience:

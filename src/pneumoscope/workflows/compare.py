@@ -28,7 +28,7 @@ from pneumoscope.workflows.early_checks import check_metric
 from pneumoscope.workflows.inputs import RecipeInput, reasons_of
 from pneumoscope.workflows.train import train_plan
 
-CLOSED = "The test part was not opened."
+CLOSED = "The test part was not opened; --open-test measures the finalists on it, once."
 
 
 @check_arguments
@@ -45,6 +45,7 @@ def compare(
     margin: float = 0.01,
     minimum_sensitivity: float | None = None,
     latency_budget: float | None = None,
+    open_test: bool = False,
     finalists: int = 2,
     device: str = "auto",
     allow: Mapping[str, str] | None = None,
@@ -54,13 +55,13 @@ def compare(
 ) -> Comparison:
     """Train many recipes on the same images and say which network is best, and how sure that is.
 
-    Networks are ranked on validation, never on test; then test is opened once, on the record, for the finalists. A
-    recipe that asks another question is fitted to the classes of the data. The same call goes on with a comparison
-    that was interrupted.
+    Networks are ranked on validation, never on test. With ``open_test``, test is then opened once, on the record, for
+    the finalists. A recipe that asks another question is fitted to the classes of the data. The same call goes on with
+    a comparison that was interrupted.
 
     Args:
         recipes: Recipes, names of shipped ones or paths of YAML files; "all" stands for every published one.
-        data: The manifest in parts, or the path of its file. A manifest in memory needs ``finalists=0``.
+        data: The manifest in parts, or the path of its file. One in memory cannot be used with ``open_test``.
         out: The comparison's folder.
         target: The class that is looked for.
         sets: Changes of all recipes (``key=value``) or of some (``cnn-*:key=value``).
@@ -70,7 +71,8 @@ def compare(
         margin: How much worse than the best the recommended network may be, in the metric's unit.
         minimum_sensitivity: What the recommended network must reach at its default threshold, 0 to 1.
         latency_budget: Seconds for one image that the recommended network may take.
-        finalists: Networks of each table that go to test, at least; 0 leaves the test part closed.
+        open_test: Measure the finalists on the test part, which opens it, and write that to the ledger.
+        finalists: Networks of each table that go to test, at least; 1 or more.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         allow: Name of a data check -> why its finding is accepted.
         roots: Source -> folder where its images lie now.
@@ -94,11 +96,13 @@ def compare(
     if not recipes:
         raise UsageError("recipes", "names no recipe to compare.", "Name one or more: a shipped one, a file, or all.")
     check_metric(metric)
-    if finalists and isinstance(data, Manifest):
+    if finalists < 1:
+        raise UsageError("finalists", f"{finalists} is less than 1.", "Leave test closed with open_test=False.")
+    if open_test and isinstance(data, Manifest):
         raise UsageError(
             "the manifest in memory",
             "has no file beside which the opening of its test part could be written down.",
-            "Pass the path of its file, or `finalists=0`.",
+            "Pass the path of its file, or `open_test=False`.",
         )
     allowed = reasons_of(allow)
     manifest = manifest_of(data, roots)
@@ -120,7 +124,7 @@ def compare(
         command=command,
         device=device,
         allowed=allowed,
-        finalists=finalists,
+        finalists=finalists if open_test else 0,
         record=record,
         callbacks=callbacks,
     )

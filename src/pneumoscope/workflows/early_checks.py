@@ -1,13 +1,33 @@
-"""Checks of a command's options that need no torch, so that a wrong one is refused before torch is imported."""
+"""Checks of a command's options before anything heavy is imported: torch, SciPy, pandas and the data checks.
+
+A wrong name, a class that the data lack, missing weights or a folder in use is refused within a second and a half. The
+steps themselves check the same again, since Python calls them directly. Each message ends with the option to add.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from pneumoscope.core.arguments import argument
-from pneumoscope.core.errors import RunError, UsageError
-from pneumoscope.core.registry import suggestion
+from pneumoscope.core.devices import DEVICES
+from pneumoscope.core.errors import PneumoscopeError, RunError, UsageError
+from pneumoscope.core.labels import PARTS
+from pneumoscope.core.registry import check_name
+from pneumoscope.core.run_folder import check_run_folder, free_folder
+from pneumoscope.data.label_rows import LabelRows, check_learning_parts, read_label_rows
+from pneumoscope.recipes.classes import fit_classes
+from pneumoscope.recipes.recipe import Recipe, load_recipe
+from pneumoscope.recipes.starting_weights import choose_weights
+
+
+def check_device(device: str) -> None:
+    """Check the name of a device; whether the machine has it, torch says later.
+
+    Raises:
+        UsageError: There is no such device.
+    """
+    check_name(device, DEVICES, "device", "device")
 
 
 def check_metric(metric: str) -> None:
@@ -16,70 +36,180 @@ def check_metric(metric: str) -> None:
     Raises:
         UsageError: There is no such metric.
     """
-    from pneumoscope.stats.comparison.paired import METRICS
+    from pneumoscope.stats.metric_names import compared_names
 
-    if metric not in METRICS:
-        raise UsageError(
-            argument("metric", metric),
-            f"is no metric.{suggestion(metric, METRICS)}",
-            f"There are: {', '.join(METRICS)}.",
+    check_name(metric, compared_names(), "metric", "metric")
+
+
+def check_recipe(recipe: Recipe, rows: LabelRows) -> None:
+    """Check that a recipe and a manifest fit each other, and that the weights which the recipe starts from are there.
+
+    Raises:
+        RecipeError: A class is missing or extra.
+        RunError: A class has no image in a part that training needs.
+        WeightsError: The weights are not available.
+    """
+    fitted = fit_classes(recipe, rows.counts)
+    if rows.has_parts:
+        check_learning_parts(fitted.recipe.task, rows)
+    elif recipe.split is None:
+        raise RunError(
+            "the manifest", "has no parts and the recipe states none.", "Divide it with `pneumoscope.split`."
         )
+    choose_weights(fitted.recipe)
+
+
+def check_evaluation(bundle: str, data: Path | None, part: str) -> None:
+    """Check the options of an evaluation or a report: the bundle's folder, the manifest and the part.
+
+    Raises:
+        UsageError: There is no such part.
+        BundleError: There is no such bundle.
+        ManifestError: The file is not there, or is no manifest.
+    """
+    from pneumoscope.bundle.card import read_card
+    from pneumoscope.bundle.runtime import bundle_folder
+
+    check_name(part, (*PARTS, "all"), "--split", "part")
+    if not bundle_folder(bundle).is_dir():
+        read_card(bundle_folder(bundle))  # raises with the words that every command uses
+    if data is not None:
+        read_label_rows(data)
+
+
+def check_training(recipe: str, data: Path, out: Path, *, sets: Sequence[str], device: str, resume: bool) -> Recipe:
+    """Check the options of a training.
+
+    Returns:
+        The recipe with its changes.
+
+    Raises:
+        UsageError: An unknown recipe or device, or a folder in use.
+        RecipeError: The recipe contradicts itself or the data.
+        ManifestError: The file is not there, or is no manifest.
+        RunError: A class has no image in a part.
+        WeightsError: The weights that the recipe starts from are not available.
+    """
+    check_device(device)
+    chosen = load_recipe(recipe, sets)
+    check_run_folder(out, resume=resume)
+    check_recipe(chosen, read_label_rows(data))
+    return chosen
 
 
 def check_comparison(
     recipes: Sequence[str],
     data: Path,
+    out: Path,
     target: str,
     *,
     sets: Sequence[str],
-    grid: Mapping[str, Sequence[str]],
+    grid: Sequence[str],
     seeds: int,
     metric: str,
-    roots: Mapping[str, str],
-) -> None:
-    """Check the options of a comparison: metric, recipes, target, changes and grid.
+    device: str,
+) -> dict[str, tuple[str, ...]]:
+    """Check the options of a comparison.
+
+    Returns:
+        The grid: setting -> values.
 
     Raises:
-        UsageError: An unknown metric, recipe or target, or a change that applies to no recipe.
-        RecipeError: A recipe does not know a key, or refuses a value.
-        ManifestError: The file is no manifest.
+        UsageError: An unknown metric, device, recipe or target, a change that applies to no recipe, or a folder in use.
+        RecipeError: A recipe does not know a key, refuses a value, or contradicts the data.
+        ManifestError: The file is not there, or is no manifest.
+        RunError: A class has no image in a part.
     """
     check_metric(metric)
-    from pneumoscope.comparison.entries import choose_recipes
-    from pneumoscope.data.manifest import Manifest
+    check_device(device)
+    from pneumoscope.comparison.entries import choose_recipes, parse_grid
 
-    choose_recipes(recipes, Manifest.read(data, roots), target, sets=sets, grid=grid, seeds=seeds)
+    values = parse_grid(grid)
+    check_comparison_folder(out)
+    rows = read_label_rows(data)
+    chosen = choose_recipes(recipes, rows.counts, target, has_parts=rows.has_parts, sets=sets, grid=values, seeds=seeds)
+    for entry in chosen:
+        try:
+            check_learning_parts(fit_classes(entry.recipe, rows.counts).recipe.task, rows)
+        except PneumoscopeError as error:
+            raise type(error)(f"{entry.name}: {error.thing}", error.problem, error.way_out) from error
+    return values
+
+
+def check_comparison_folder(folder: Path) -> None:
+    """Check that a comparison can be begun in a folder, or gone on with.
+
+    Raises:
+        UsageError: The folder holds something else than a comparison.
+    """
+    if not (folder / "runs").is_dir() and folder.is_dir() and any(folder.iterdir()):
+        problem = "is not empty and holds no comparison."
+        raise UsageError(argument("out", folder), problem, f"Choose another: {argument('out', free_folder(folder))}")
 
 
 def check_search_folder(folder: Path, *, resume: bool) -> None:
     """Check that a search can be begun in a folder, or gone on with.
 
     Raises:
-        RunError: The folder holds a search that is not to be resumed, or something else than a search.
+        UsageError: The folder holds a search that is not to be resumed, or something else than a search.
     """
     present = (folder / "study.db").is_file()
     if present and not resume:
-        raise RunError(
-            str(folder), "already holds a search.", "Go on with it (`resume=True`), or choose another `out`."
-        )
+        way_out = f"Go on with it: `resume=True`. Or choose another: {argument('out', free_folder(folder))}"
+        raise UsageError(argument("out", folder), "already holds a search.", way_out)
     if not present and folder.is_dir() and any(folder.iterdir()):
-        raise RunError(str(folder), "is not empty and holds no search.", "Choose another `out`.")
+        problem = "is not empty and holds no search."
+        raise UsageError(argument("out", folder), problem, f"Choose another: {argument('out', free_folder(folder))}")
 
 
 def check_search(
-    folder: Path, *, storage: str | None, objective: str | None, nested: int | None, repeats: int | None, resume: bool
+    recipe: Recipe,
+    folder: Path,
+    *,
+    search: str | None,
+    storage: str | None,
+    sampler: str | None,
+    objective: str | None,
+    pruner: str,
+    folds: int | None,
+    split: str | None,
+    nested: int | None,
+    repeats: int | None,
+    device: str,
+    resume: bool,
 ) -> None:
-    """Check the options of a search: its folder, its objective, and those that exclude each other.
+    """Check the options of a search, but for its data.
 
     Raises:
-        UsageError: An unknown objective, or ``nested`` and ``repeats`` together.
-        RunError: The folder holds something else, or a search that is not to be resumed.
+        UsageError: An unknown name, options that exclude each other, or a folder in use.
+        RecipeError: The space breaks its schema, or the recipe refuses a key or value of it.
     """
+    from pneumoscope.tuning.objective_names import check_objective
+    from pneumoscope.tuning.options import check_part, check_pruner, check_sampler, check_storage
+    from pneumoscope.tuning.search_files import load_search
+
+    check_device(device)
     if nested and repeats:
         raise UsageError("`nested` and `repeats`", "answer the same question.", "Choose one.")
+    check_part(split, folds)
+    check_pruner(pruner)
     if objective is not None:
-        from pneumoscope.tuning.objective import find_objective
-
-        find_objective(objective)
+        check_objective(objective)
+    space = load_search(search, recipe)
+    check_sampler(sampler or space.sampler, space)
     if storage is None:
         check_search_folder(folder, resume=resume)
+    else:
+        check_storage(storage)
+
+
+def check_tuning(recipe: Recipe, data: Path) -> None:
+    """Check that a recipe that is to be tuned fits a manifest.
+
+    Raises:
+        RecipeError: A class is missing or extra.
+        ManifestError: The file is not there, or is no manifest.
+        RunError: A class has no image in a part.
+        WeightsError: The weights that the recipe starts from are not available.
+    """
+    check_recipe(recipe, read_label_rows(data))

@@ -9,7 +9,8 @@ from pneumoscope.core.callbacks import Callbacks
 from pneumoscope.data.checks.catalogue import CHECKS
 from pneumoscope.data.checks.findings import parse_reasons
 from pneumoscope.recipes.recipe import Recipe, load_recipe, with_changes
-from pneumoscope.training.plan import Plan, plan
+from pneumoscope.recipes.starting_weights import choose_weights
+from pneumoscope.training.plan import Plan, make_plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
 
 RecipeInput = Recipe | str | Path
@@ -34,7 +35,7 @@ def reasons_of(allow: Mapping[str, str] | None) -> dict[str, str]:
     return parse_reasons(list(allow), list(allow.values()), list(CHECKS))
 
 
-def make_plan(
+def prepare_plan(
     recipe: RecipeInput,
     data: ManifestInput,
     *,
@@ -47,8 +48,9 @@ def make_plan(
     Raises:
         RecipeError: The recipe contradicts itself or the data.
         RunError: A class has no image in a part that training needs.
+        WeightsError: The weights that the recipe starts from are not available.
     """
-    chosen = plan(recipe_of(recipe, sets), manifest_of(data, roots))
+    chosen = make_plan(choose_weights(recipe_of(recipe, sets)), manifest_of(data, roots))
     for line in (*chosen.recipe.changes, *chosen.notes):
         callbacks.message(f"note: {line}")
     return chosen

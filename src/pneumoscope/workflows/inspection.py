@@ -10,6 +10,8 @@ from pneumoscope.core.arguments import argument, as_tuple, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import write_text
+from pneumoscope.core.labels import LABELS
+from pneumoscope.core.registry import check_name
 from pneumoscope.data import contact_sheet as sheet
 from pneumoscope.data import describe as facts
 from pneumoscope.data.checks import runner
@@ -188,12 +190,15 @@ def draw_phantoms(
     Example:
         >>> manifest = ps.draw_phantoms("phantoms", per_class=12, size=96)
     """
+    names: tuple[str, ...] = as_tuple(labels)
+    for label in names:
+        check_name(label, LABELS, "labels", "label")
     task = "drawing"
     with callbacks.counting(task):
         return write_set(
             folder,
             per_class,
-            as_tuple(labels),
+            names,
             seed,
             size,
             formats,

@@ -21,7 +21,7 @@ from pneumoscope.training.plan import Plan
 from pneumoscope.workflows.data_checks import check_plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots
 from pneumoscope.workflows.evaluation import add_figures, evaluate_draft, write_results
-from pneumoscope.workflows.inputs import RecipeInput, make_plan, reasons_of
+from pneumoscope.workflows.inputs import RecipeInput, prepare_plan, reasons_of
 
 
 @dataclass(frozen=True)
@@ -100,7 +100,7 @@ def train(
     ranks = Ranks.here()
     callbacks = callbacks if ranks.first else SILENT
     allowed = reasons_of(allow)
-    plan = make_plan(recipe, data, sets=sets, roots=roots, callbacks=callbacks)
+    plan = prepare_plan(recipe, data, sets=sets, roots=roots, callbacks=callbacks)
     _report_plan(plan, ranks, callbacks)
     checks = check_plan(plan, allowed=allowed, strict=strict, callbacks=callbacks) if ranks.first else None
     return train_plan(plan, checks, Path(out), device=device, resume=resume, name=name, callbacks=callbacks)

@@ -10,12 +10,12 @@ from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
-from pneumoscope.training.plan import plan
+from pneumoscope.training.plan import make_plan
 from pneumoscope.tuning.cross_validation import choose_folds
 from pneumoscope.tuning.nested_cv import compare_nested, compare_repeated
 from pneumoscope.tuning.page import render_search_page
 from pneumoscope.tuning.result import StudySummary, TuningComparison
-from pneumoscope.tuning.search_files import load_search
+from pneumoscope.tuning.search_files import check_networks, load_search
 from pneumoscope.tuning.storage import claim, default_url
 from pneumoscope.tuning.study import SearchJob, StudySession
 from pneumoscope.tuning.study import search as run_search
@@ -23,7 +23,7 @@ from pneumoscope.tuning.summary import best_recipe, find_best, summarise
 from pneumoscope.workflows.data_checks import check_plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots
 from pneumoscope.workflows.early_checks import check_search
-from pneumoscope.workflows.inputs import RecipeInput, make_plan, reasons_of, recipe_of
+from pneumoscope.workflows.inputs import RecipeInput, prepare_plan, reasons_of, recipe_of
 from pneumoscope.workflows.train import Run, train_plan
 
 
@@ -117,10 +117,25 @@ def tune(
         >>> tuning = ps.tune("cnn-224", "manifest.parquet", "runs/tuned", trials=20)
         >>> tuning.summary.best
     """
-    check_search(Path(out), storage=storage, objective=objective, nested=nested, repeats=repeats, resume=resume)
     folder, allowed, chosen = Path(out), reasons_of(allow), recipe_of(recipe, sets)
+    check_search(
+        chosen,
+        folder,
+        search=search,
+        storage=storage,
+        sampler=sampler,
+        objective=objective,
+        pruner=pruner,
+        folds=folds,
+        split=split,
+        nested=nested,
+        repeats=repeats,
+        device=device,
+        resume=resume,
+    )
     space = load_search(search, chosen)
-    base = make_plan(chosen, data, roots=roots, callbacks=callbacks)
+    base = prepare_plan(chosen, data, roots=roots, callbacks=callbacks)
+    check_networks(space, base.recipe)
     job = SearchJob(
         plan=base,
         search=space,
@@ -200,5 +215,5 @@ def train_best(session: StudySession, folder: Path, checks: CheckReport, callbac
             f"another worker trains the best recipe, or began to; to train it here, run: train {folder / 'best.yaml'}"
         )
         return None
-    tuned = plan(recipe, session.job.plan.manifest)
+    tuned = make_plan(recipe, session.job.plan.manifest)
     return train_plan(tuned, checks, run, device=session.job.device, resume=begun, callbacks=callbacks)

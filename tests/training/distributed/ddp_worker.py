@@ -24,7 +24,7 @@ from pneumoscope.training.input.dataset import Batch
 from pneumoscope.training.loop import fit
 from pneumoscope.training.loop.module import Learner
 from pneumoscope.training.networks.batch_norm import GlobalBatchNorm
-from pneumoscope.training.plan import plan
+from pneumoscope.training.plan import make_plan
 
 StepKeys = list[tuple[str, int, list[int]]]
 
@@ -90,7 +90,7 @@ def norm_differences(ranks: Ranks) -> list[float]:
 
 def main(recipe: str, manifest: Path, out: Path) -> None:
     fit.choose_precision = lambda device: "32-true"  # bfloat16 would hide what is compared
-    training_plan = plan(load_recipe(recipe), read_manifest(manifest))
+    training_plan = make_plan(load_recipe(recipe), read_manifest(manifest))
     step_keys: StepKeys = []
     with together("cpu") as ranks:
         (out / f"norm.{ranks.rank}.json").write_text(json.dumps(norm_differences(ranks)))

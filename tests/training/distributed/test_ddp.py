@@ -27,7 +27,7 @@ from pneumoscope.training.distributed.strategy import check_batches, unused_para
 from pneumoscope.training.input.dataset import CountedSampler, SharedBatches  # noqa: E402
 from pneumoscope.training.loop import fit  # noqa: E402
 from pneumoscope.training.loop.module import Learner  # noqa: E402
-from pneumoscope.training.plan import plan  # noqa: E402
+from pneumoscope.training.plan import make_plan  # noqa: E402
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"]
 
@@ -84,7 +84,7 @@ def both(phantom_set: Manifest, tmp_path_factory: pytest.TempPathFactory) -> tup
         done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
         assert done.returncode == 0, done.stderr
         assert "Warning" not in done.stderr
-        training_plan = plan(small(), phantom_set)
+        training_plan = make_plan(small(), phantom_set)
         patch.setattr(Learner, "on_before_optimizer_step", gradient_keeper(folder / "gradient.1.pt"))
         fit.fit(training_plan, folder / "one", device="cpu")
         fit.fit(training_plan, folder / "half", device="cpu", resume=True)

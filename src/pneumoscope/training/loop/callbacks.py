@@ -56,7 +56,7 @@ class RunFiles(L.Callback):
         self.folder = folder
         self.recipe = recipe
         self.rows: list[dict[str, float]] = []
-        self.best: float | None = None
+        self.best: dict[str, float] | None = None
         self.best_epoch = 0
         self.stopped = False
         self.seconds: list[float] = []
@@ -66,7 +66,7 @@ class RunFiles(L.Callback):
         """Return history and best value, for the checkpoint."""
         return {
             "rows": self.rows,
-            "best": self.best,
+            "best": None if self.best is None else self.recipe.selection.value_of(self.best),
             "best_epoch": self.best_epoch,
             "stopped": self.stopped,
             "seconds": self.seconds,
@@ -74,8 +74,9 @@ class RunFiles(L.Callback):
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Restore them."""
-        self.rows, self.best = list(state_dict["rows"]), state_dict["best"]
-        self.best_epoch, self.stopped = state_dict["best_epoch"], state_dict["stopped"]
+        self.rows, self.best_epoch = list(state_dict["rows"]), state_dict["best_epoch"]
+        self.best = next((row for row in self.rows if int(row["epoch"]) == self.best_epoch), None)
+        self.stopped = state_dict["stopped"]
         self.seconds = list(state_dict.get("seconds", []))  # not in checkpoints of version 0.1
 
     def on_train_epoch_start(self, trainer: L.Trainer, pl_module: L.LightningModule) -> None:
@@ -89,9 +90,8 @@ class RunFiles(L.Callback):
         row = dict(pl_module.latest)
         self.rows.append(row)
         self.seconds.append(round(time.perf_counter() - self.started, 2))
-        value = self.recipe.selection.value_of(row)
-        if better := self.recipe.selection.is_better(value, self.best):
-            self.best, self.best_epoch = value, int(row["epoch"])
+        if better := self.recipe.selection.is_better(row, self.best):
+            self.best, self.best_epoch = row, int(row["epoch"])
         patience = self.recipe.training.early_stopping
         if patience is not None and row["epoch"] - self.best_epoch >= patience.patience:
             self.stopped = trainer.should_stop = True

@@ -11,9 +11,10 @@ from torch import Tensor, nn
 from pneumoscope.core.errors import RecipeError, UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Network, Pretrained, Recipe
+from pneumoscope.recipes.starting_weights import find_hub_file, find_weights, missing_hub_error, require_hub
 from pneumoscope.training.networks import classic
 from pneumoscope.training.networks.heads import ClassifierHead
-from pneumoscope.training.networks.weights import find_weights, load_into, load_tensors, offline_hub_error, require_hub
+from pneumoscope.training.networks.weights import load_into, load_tensors
 
 
 class TimmTrunk(nn.Module):
@@ -100,9 +101,9 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
     import timm
 
     base, _, tag = network.name.partition(".")  # `resnet18.tv_in1k`: timm's name for one of several sets of weights
-    tagged = timm.list_pretrained(f"{base}.*") if tag else []
-    if network.name not in (tagged if tag else timm.list_models()):
-        names = [*classic.CLASSICS, *tagged, *timm.list_models()]
+    with_tags = timm.list_pretrained(f"{base}.*") if tag else []
+    if network.name not in (with_tags if tag else timm.list_models()):
+        names = [*classic.CLASSICS, *with_tags, *timm.list_models()]
         raise UsageError(
             network.name,
             f"neither a classic network nor a timm backbone.{suggestion(network.name, names)}",
@@ -111,12 +112,17 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
     pretrained = network.pretrained
     local = pretrained if isinstance(pretrained, Pretrained) else None
     options: dict[str, Any] = {"in_chans": channels}
+    tagged = network.name
     if network.drop_path:
         options["drop_path_rate"] = network.drop_path
     if local is not None and local.padding == "same":
         options["pad_type"] = "same"
     if pretrained == "imagenet":
-        require_hub(network.name)
+        config = timm.get_pretrained_cfg(network.name)
+        tagged = network.name if tag or config is None or not config.tag else f"{base}.{config.tag}"
+        require_hub(tagged)
+        if (file := find_hub_file(tagged)) is not None:
+            options["pretrained_cfg_overlay"] = {"file": str(file)}
     model: Any = None
     grids: tuple[dict[str, Any], ...] = ({"img_size": size}, {})
     # Transformers fix their grid when they are built; convolutional networks do not take the option.
@@ -130,7 +136,8 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
             raise RecipeError(network.name, f"cannot be built for {size} x {size} pixels: {error}.") from error
         except Exception as error:  # the hub's client raises its own and requests' errors
             if pretrained == "imagenet":
-                raise offline_hub_error(network.name, error) from error
+                reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                raise missing_hub_error(tagged, reason) from error
             raise
     else:
         raise RecipeError(network.name, f"cannot be built with {options}.", "Choose another backbone.")

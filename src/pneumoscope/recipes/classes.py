@@ -1,0 +1,140 @@
+"""The classes of a recipe fitted to the labels that the data have, before anything heavy is loaded.
+
+A class without an image cannot be trained or measured, so a recipe of several classes goes on without it and the change
+is noted. A label that no class covers is an error: leaving its images out silently would change what is measured.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+from pneumoscope.core.arguments import argument
+from pneumoscope.core.errors import RecipeError
+from pneumoscope.core.labels import display_name
+from pneumoscope.recipes.recipe import Recipe, parse_recipe
+
+
+class FittedClasses(NamedTuple):
+    """A recipe whose classes the data have.
+
+    Args:
+        recipe: With the classes of the data; ``changes`` says what was added or left out.
+        left_out: Labels whose images take no part.
+        notes: Sentences on the images that take no part.
+    """
+
+    recipe: Recipe
+    left_out: frozenset[str]
+    notes: tuple[str, ...]
+
+
+def fit_classes(recipe: Recipe, labels: Mapping[str, int]) -> FittedClasses:
+    """Fit a recipe's classes to the labels of a manifest.
+
+    Optional classes that the data have are added. In a recipe of several classes, those that the data lack are left
+    out, as long as the first class and one other remain and no change of ``task.classes`` asked for them.
+
+    Args:
+        recipe: The recipe.
+        labels: Label of the manifest -> number of its images.
+
+    Raises:
+        RecipeError: A class is missing, or a label is not covered by any class and no change of ``task.classes`` says
+            that this is meant. The message ends with the option to add.
+    """
+    task, notes = recipe.task, []
+    ignored = {label: n for label, n in labels.items() if task.class_of(label) is None}
+    if ignored:
+        notes.append(f"left out by the recipe: {_count(ignored)}")
+    present: Counter[str] = Counter()
+    for label, n in labels.items():
+        if (name := task.class_of(label)) is not None:
+            present[name] += n
+    chosen_by_user = any(change.startswith("task.classes") for change in recipe.changes)
+    recipe = _add_optional(recipe, present)
+    recipe = _leave_out_missing(recipe, present, chosen_by_user)
+    extra = [name for name in present if name not in recipe.task.classes]
+    if extra:
+        if not chosen_by_user:
+            raise _unknown_classes(recipe, extra, [x for x in labels if task.class_of(x) in extra], present)
+        notes.append(f"left out by a change of task.classes: {_count({name: present[name] for name in extra})}")
+    left_out = frozenset(label for label in labels if task.class_of(label) in (None, *extra))
+    return FittedClasses(recipe, left_out, tuple(notes))
+
+
+def _add_optional(recipe: Recipe, present: Mapping[str, int]) -> Recipe:
+    task = recipe.task
+    added = [name for name in task.optional if name in present and name not in task.classes]
+    if not added:
+        return recipe
+    lines = [f"optional class {name} joined: the data have it" for name in added]
+    return _with_classes(recipe, [*task.classes, *added], lines)
+
+
+def _leave_out_missing(recipe: Recipe, present: Mapping[str, int], chosen_by_user: bool) -> Recipe:
+    task = recipe.task
+    missing = [name for name in task.classes if name not in present]
+    remaining = [name for name in task.classes if name in present]
+    if not missing:
+        return recipe
+    if task.kind == "binary" or chosen_by_user or task.classes[0] in missing or len(remaining) < 2:
+        raise _missing_classes(recipe, missing, present)
+    lines = [f"class {name} left out: the data have no image of it" for name in missing]
+    weights = recipe.loss.class_weights
+    if isinstance(weights, tuple):
+        weights = tuple(weight for name, weight in zip(task.classes, weights, strict=True) if name in remaining)
+    return _with_classes(recipe, remaining, lines, {"loss": {"class_weights": weights}})
+
+
+def _with_classes(
+    recipe: Recipe, classes: Sequence[str], lines: Sequence[str], other: Mapping[str, Mapping[str, Any]] | None = None
+) -> Recipe:
+    """Return a recipe with other classes and so another head; the expected number of parameters no longer holds."""
+    data = recipe.model_dump(mode="json")
+    data["task"]["classes"] = list(classes)
+    for section, values in (other or {}).items():
+        data[section].update(values)
+    data["changes"] = [*recipe.changes, *lines]
+    data["expects"] = None
+    return parse_recipe(data, recipe.name)
+
+
+def _missing_classes(recipe: Recipe, missing: Sequence[str], present: Mapping[str, int]) -> RecipeError:
+    names = ", ".join(map(display_name, missing))
+    way_out = "Add such images."
+    if recipe.task.kind == "binary" and len(present) == 2:
+        way_out = _choose(sorted(present, key=list(present).index), recipe)
+    elif recipe.task.kind != "binary" and len(present) >= 2:
+        remaining = [name for name in recipe.task.classes if name in present]
+        way_out = _choose([*remaining, *(name for name in present if name not in remaining)], recipe)
+    return RecipeError(recipe.name, f"the data have no image of {names}; they have {_count(present)}.", way_out)
+
+
+def _choose(classes: Sequence[str], recipe: Recipe) -> str:
+    """Return the way out that names classes which the data have, the one to look for first."""
+    sets = [f"task.classes=[{', '.join(classes)}]"]
+    if recipe.task.sigmoid_of not in (None, *classes):
+        sets.append(f"task.sigmoid_of={classes[0]}")
+    options = " ".join(argument("sets", change) for change in sets)
+    return f"Add such images, or train on what the data have (the class to look for comes first): {options}"
+
+
+def _unknown_classes(
+    recipe: Recipe, extra: Sequence[str], labels: Sequence[str], present: Mapping[str, int]
+) -> RecipeError:
+    task = recipe.task
+    ignore = argument("sets", f"task.ignore=[{', '.join(dict.fromkeys((*task.ignore, *labels)))}]")
+    way_out = f"Leave these images out: {ignore}"
+    if task.kind != "binary":  # a binary task cannot take more classes
+        every = argument("sets", f"task.classes=[{', '.join((*task.classes, *extra))}]")
+        way_out += f" or train on these classes too: {every}"
+    named = _count({name: present[name] for name in extra})
+    problem = f"the data have images of classes that the recipe does not know: {named}."
+    return RecipeError(recipe.name, problem, way_out)
+
+
+def _count(labels: Mapping[str, int]) -> str:
+    """Return labels with their numbers of images."""
+    return ", ".join(f"{label} ({n})" for label, n in labels.items())
