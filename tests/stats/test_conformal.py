@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import expit
 
 from pneumoscope.stats import conformal
 
@@ -94,3 +95,43 @@ def test_a_label_with_few_groups_or_none_is_never_ruled_out():
     assert few.groups == {"x": 25, "y": 5}
     none = conformal.fit([[0.5, 0.5]] * 30, [0] * 30, np.arange(30), ("x", "y"), np.random.default_rng(0))
     assert (none.thresholds["y"], none.groups["y"], none.expected["y"]) == (0.0, 0, (1.0, 1.0))
+
+
+def uneven(rng, groups):
+    """Return scores and groups where patients with more images (1 to 10) have the lower scores."""
+    size = rng.integers(1, 11, groups)
+    group = np.repeat(np.arange(groups), size)
+    return rng.normal(size=len(group)) * 0.5 + rng.normal(size=groups)[group] - 0.2 * size[group], group
+
+
+def test_sets_hold_per_patient_and_others_per_image_where_sicker_patients_have_more_images():
+    rng = np.random.default_rng(3)
+    patient, image, per_image_of_patient = [], [], []
+    for _ in range(250):
+        (own, group), (new, new_group) = uneven(rng, 150), uneven(rng, 1500)
+        own, new = expit(own), expit(new)
+        limit = conformal.threshold(own[conformal.one_image_a_group(group, rng)], 0.05)
+        covered = new >= limit
+        by_hand = np.bincount(new_group, weights=covered) / np.bincount(new_group)
+        patient.append(by_hand.mean())
+        per_image_of_patient.append(covered.mean())
+        image.append((new >= conformal.image_threshold(own, group, 0.05)).mean())
+        assert conformal.mean_of_groups(covered, new_group).value == pytest.approx(by_hand.mean())
+    assert 0.945 < np.mean(patient) < 0.96
+    assert np.mean(per_image_of_patient) < 0.94
+    assert 0.95 <= np.mean(image) < 0.975
+
+
+def test_a_card_offers_both_kinds_of_sets():
+    rng = np.random.default_rng(4)
+    scores, group = uneven(rng, 200)
+    p = expit(scores)
+    sets = conformal.fit(np.column_stack([p, 1 - p]), np.zeros(len(p), int), group, ("x", "y"), rng)
+    assert sets.image_thresholds["x"] < sets.thresholds["x"]
+    between = (sets.image_thresholds["x"] + sets.thresholds["x"]) / 2
+    assert sets.of({"x": between, "y": 0.0}) == ["y"]
+    assert sets.of({"x": between, "y": 0.0}, per="image") == ["x", "y"]
+    with pytest.raises(ValueError, match="per image"):
+        sets.model_copy(update={"image_thresholds": {}}).of({"x": 0.5, "y": 0.5}, per="image")
+    few = conformal.image_threshold(np.linspace(0, 1, 100), np.arange(100) // 10, 0.05)
+    assert few == 0.0  # a group of ten more could all be left out

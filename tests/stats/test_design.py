@@ -151,6 +151,19 @@ def test_the_variance_of_unequal_groups_is_the_jackknife():
     assert intervals.effective_groups(np.array([100.0, 1, 1, 1]), 0.0) == pytest.approx(103**2 / 10003)
 
 
+def test_a_bootstrap_that_a_few_large_groups_decide_says_so():
+    rng = np.random.default_rng(10)
+    for sizes, says in ((np.full(24, 7), False), (np.tile([20, 1, 1, 1, 1, 20], 4), True)):
+        group = np.repeat(np.arange(24), sizes)
+        truth = (group % 2).astype(np.intp)
+        value = rng.normal(size=len(group))
+        sample = bootstrap.resample(truth, group, 2, rng, 300)
+        e = bootstrap.bootstrap(lambda w, value=value: kernels.mean(value, w), sample)
+        assert ("too short" in e.note) == says
+        # 20, 1, 1 x 4: (sum of squares)^2 / sum of fourth powers = 1608^2 / 640008 = 4.04
+        assert ("as much as 4 equal ones" in e.note) == says
+
+
 def random_case(rng):
     """Return probabilities, truths and groups of a study: few or many patients, ties, constants, separated classes."""
     n = int(rng.choice([12, 25, 60, 150]))

@@ -21,6 +21,9 @@ from pneumoscope.cli.options import (
 )
 from pneumoscope.core.labels import DISCLAIMER, display_name, result_phrase
 
+MAY_BE_SHORT = "may be too short"
+"""In the note of an interval that is known not to hold 95 times in 100 (`stats.bootstrap`)."""
+
 if TYPE_CHECKING:
     from rich.table import Table
 
@@ -115,6 +118,9 @@ def show(evaluation: Evaluation, default_point: str) -> None:
         table.add_row(name_figure(key), *(_cell(figures.by_class[c][key]) for c in figures.classes))
     console.print(table)
 
+    every = (figures.overall, *figures.by_class.values())
+    for note in sorted({e.note for each in every for e in each.values() if MAY_BE_SHORT in e.note}):
+        console.print(f"* {note[0].upper()}{note[1:]}.")
     primary = display_name(figures.classes[0])
     table = _table(f"{primary} at the frozen thresholds", "", "threshold", "sensitivity", "specificity")
     for point in figures.operating:
@@ -154,4 +160,5 @@ def _cell(estimate: Estimate) -> str:
         return "not estimable"
     if estimate.low is None or estimate.high is None:
         return f"{estimate.value:.3f} (no interval)"
-    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f})"
+    mark = "*" if MAY_BE_SHORT in estimate.note else ""
+    return f"{estimate.value:.3f} ({estimate.low:.3f} to {estimate.high:.3f}){mark}"

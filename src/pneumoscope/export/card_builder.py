@@ -116,6 +116,7 @@ def with_figures(
             update={
                 "measured_on": f"validation, {len(rows)} images",
                 "coverage": coverage.coverage,
+                "patient_coverage": coverage.patient_coverage,
                 "mean_size": coverage.mean_size,
             }
         )

@@ -161,6 +161,7 @@ def _sets(sets: PredictionSets) -> list[str]:
     rows = [
         (
             display_name(name),
+            str(sets.patient_coverage.get(name, "not measured")),
             str(sets.coverage.get(name, "not measured")),
             "{:.3f} to {:.3f}".format(*sets.expected[name]),
             str(sets.groups[name]),
@@ -169,10 +170,17 @@ def _sets(sets: PredictionSets) -> list[str]:
     ]
     return [
         f"A prediction set contains every class that the model can't rule out. It should contain the true class for "
-        f"{100 * (1 - sets.alpha):.0f} of 100 images of each class ({sets.method}), if new images of a class look like "
-        "its calibration images.",
+        f"{100 * (1 - sets.alpha):.0f} of 100 patients of each class ({sets.method}), if new images of a class look "
+        "like its calibration images. Where patients with more images have the harder ones, fewer of all images are covered."
+        + (" `card.json` has thresholds of sets that hold per image, too." if sets.image_thresholds else ""),
         _table(
-            ("class", f"contained it, on {sets.measured_on or 'no part'}", "range by chance", "calibration groups"),
+            (
+                "class",
+                f"contained it per patient, on {sets.measured_on or 'no part'}",
+                "per image",
+                "range by chance",
+                "calibration groups",
+            ),
             rows,
         ),
     ]

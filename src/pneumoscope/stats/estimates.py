@@ -83,11 +83,30 @@ class PredictionSets(Frozen):
     coverage: dict[str, Estimate] = Field(
         default_factory=dict, description="label -> share of its images there whose set held it"
     )
+    patient_coverage: dict[str, Estimate] = Field(
+        default_factory=dict, description="label -> the same for one random image of each group, which is the promise"
+    )
+    image_thresholds: dict[str, float] = Field(
+        default_factory=dict,
+        description="label -> the smallest probability at which it is in a set that holds for images, not patients",
+    )
     mean_size: float | None = Field(default=None, description="labels in a set there, on average")
 
-    def of(self, probabilities: Mapping[str, float]) -> list[str]:
-        """Return the labels that cannot be ruled out; none where the image is unusual for every label."""
-        return [label for label, limit in self.thresholds.items() if probabilities[label] >= limit]
+    def of(self, probabilities: Mapping[str, float], per: Literal["patient", "image"] = "patient") -> list[str]:
+        """Return the labels that cannot be ruled out; none where the image is unusual for every label.
+
+        Args:
+            probabilities: Label -> calibrated probability.
+            per: What the promise counts: one random image of each patient, or every image. Where the sicker patients
+                have more images, sets that hold per patient hold for fewer of all images.
+
+        Raises:
+            ValueError: The card was written before there were sets per image.
+        """
+        limits = self.thresholds if per == "patient" else self.image_thresholds
+        if not limits:
+            raise ValueError("this card has no prediction sets that hold per image")
+        return [label for label, limit in limits.items() if probabilities[label] >= limit]
 
 
 class LikelihoodBand(Frozen):
