@@ -171,8 +171,8 @@ def _sets(sets: PredictionSets) -> list[str]:
     return [
         f"A prediction set contains every class that the model can't rule out. It should contain the true class for "
         f"{100 * (1 - sets.alpha):.0f} of 100 patients of each class ({sets.method}), if new images of a class look "
-        "like its calibration images. Where patients with more images have the harder ones, fewer of all images are covered."
-        + (" `card.json` has thresholds of sets that hold per image, too." if sets.image_thresholds else ""),
+        "like its calibration images. Where patients with more images have the harder ones, fewer of all images are "
+        "covered." + (" `card.json` has thresholds of sets that hold per image, too." if sets.image_thresholds else ""),
         _table(
             (
                 "class",

@@ -27,6 +27,9 @@ COHORT_METHOD = "group bootstrap, BCa, not stratified"
 MAY_BE_SHORT = "the interval may be too short"
 """The note of an interval that is known not to hold 95 times in 100."""
 
+FEW_GROUPS = 25
+"""With fewer groups in a class the interval of a bootstrap may be too short."""
+
 _CELLS = 2_000_000  # weights in memory at a time
 _BLOCKS = 250  # at most this many leave-out blocks in a stratum
 _UNDEFINED = 0.01  # of the resamples of a cohort
@@ -153,20 +156,22 @@ def bootstrap(
     low, high = _bca_limits(values, value, *_influence(statistic, sample), tail)
     if not (math.isfinite(low) and math.isfinite(high)):
         return without_interval("interval not estimable: the classes are separated in some resamples")
-    return with_limits(bound(value), bound(low), bound(high), sample.method, _few_equal_groups(sample))
+    return with_limits(bound(value), bound(low), bound(high), sample.method, _warn_of_few(sample))
 
 
-def _few_equal_groups(sample: Resampling) -> str:
-    """Return a warning where a few large groups decide the interval, which is then too short; else nothing.
+def _warn_of_few(sample: Resampling) -> str:
+    """Return a warning where few groups, or a few large ones, decide the interval, which is then short; else nothing.
 
-    With 12 patients of 1 to 20 images in either class, whose scores correlate by .9, the interval of a calibration
-    slope held 87 times in 100 (docs/concepts/statistics.md).
+    With 10 to 25 groups in a class bootstrap intervals hold 91 to 95 times in 100. With 12 patients of 1 to 20 images,
+    whose scores correlate by .9, that of a calibration slope held 87 times (docs/concepts/statistics.md).
     """
     sizes = np.bincount(sample.group).astype(np.float64)
     equal = min(effective_groups(sizes[sample.stratum == k]) for k in np.unique(sample.stratum))
-    if equal >= FEWEST_GROUPS:
-        return ""
-    return f"{MAY_BE_SHORT}: the unequal groups tell as much as {equal:.0f} equal ones"
+    if equal < FEWEST_GROUPS:
+        return f"{MAY_BE_SHORT}: the unequal groups tell as much as {equal:.0f} equal ones"
+    if sample.fewest < FEW_GROUPS:
+        return f"{MAY_BE_SHORT}: {sample.fewest} groups in a class, fewer than {FEW_GROUPS}"
+    return ""
 
 
 def _influence(statistic: Statistic, sample: Resampling) -> tuple[float, float]:
