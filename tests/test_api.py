@@ -129,7 +129,7 @@ def test_what_a_function_returns_is_public(name: str) -> None:
         (lambda: ps.draw_phantoms("set", per_class="3"), "`per_class`: is '3', which is not a whole number."),
         (lambda: ps.draw_phantoms("set", labels=5), "`labels`: is 5, which is not a list of which each is a text."),
         (lambda: ps.draw_phantoms("set", seed=True), "`seed`: is True, which is not a whole number."),
-        (lambda: ps.split("m.parquet", test="half"), "`test`: is 'half', which is not a number."),
+        (lambda: ps.split("m.parquet", test="half"), "`test`: is 'half', which is not a number or None."),
         (
             lambda: ps.split("m.parquet", roots={"nih": 3}),
             "`roots`: is {'nih': 3}, which is not a mapping",
