@@ -17,7 +17,15 @@ from pneumoscope.data.fingerprint import distance, perceptual_hash, thumbnail
 from pneumoscope.data.grouping import find_component_roots
 from pneumoscope.data.image_scan import scan_image
 from pneumoscope.data.phantoms.phantom import draw
-from pneumoscope.data.similarity import NEAR, SAME, _even_out, _fine_similarity, _Spectra, find_near_duplicates
+from pneumoscope.data.similarity import (
+    NEAR,
+    SAME,
+    _even_out,
+    _fine_similarity,
+    _Spectra,
+    find_mirrored,
+    find_near_duplicates,
+)
 
 PATIENTS = 40
 
@@ -91,6 +99,13 @@ def test_the_same_pixels_are_one_exposure_even_when_blank() -> None:
     pairs = find_near_duplicates(np.concatenate([blank, noise, noise]))
     assert [(pair.first, pair.second) for pair in pairs] == [(0, 2), (3, 4)]
     assert all(pair.similarity >= SAME for pair in pairs)
+
+
+def test_mirrored_copies_are_found_and_no_others(chests: list[Image.Image]) -> None:
+    copies = [_jpeg(ImageOps.mirror(picture), 60) for picture in chests[::10]]
+    small = np.stack([_small(picture) for picture in [*chests, *copies]])
+    assert [(pair.first, pair.second) for pair in find_mirrored(small)] == [(0, 40), (10, 41), (20, 42), (30, 43)]
+    assert find_mirrored(small[:PATIENTS]) == []
 
 
 def test_fewer_than_two_pictures_have_no_pair() -> None:

@@ -99,6 +99,35 @@ def find_near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], 
     return [Pair(i, j, value) for (i, j), value in sorted(similarities.items())]
 
 
+def find_mirrored(thumbnails: NDArray[np.float32]) -> list[Pair]:
+    """Return the pairs of which one picture is the other one's mirror image, left for right, from `SAME` on.
+
+    Whole pictures are compared at small shifts; mirrored crops are not looked for.
+
+    Args:
+        thumbnails: [N, 64, 64] float32, 0 = black, 1 = white.
+    """
+    if len(thumbnails) < 2:
+        return []
+    side = SIDE // 2
+    pictures = _in_threads(lambda part: _crop_pictures(part, (0.0, 0.0), side), thumbnails)
+    whole = _unit(_in_threads(lambda part: _even_out(part, blur=1.0), pictures))
+    mirrored = _unit(_in_threads(lambda part: _even_out(part[:, :, ::-1], blur=1.0), pictures))
+    basis = _basis(whole)
+    whole, mirrored = whole @ basis, mirrored @ basis
+    blocks = [np.empty((0, 2), dtype=np.intp)]
+    for start in range(0, len(whole), _BLOCK):
+        i, j = np.nonzero(whole[start : start + _BLOCK] @ mirrored.T >= _WHOLE.bar)
+        blocks.append(np.stack([i + start, j], axis=1)[i + start < j])
+    pairs = np.concatenate(blocks)
+    similarity = _fine_similarity(_Spectra(thumbnails), pairs, (0.0, 0.0), mirrored=True)
+    return [
+        Pair(int(i), int(j), min(float(value), 1.0))
+        for (i, j), value in zip(pairs, similarity, strict=True)
+        if value >= SAME
+    ]
+
+
 def _note(
     similarities: dict[tuple[int, int], float], pairs: NDArray[np.intp], similarity: NDArray[np.float32], bar: float
 ) -> None:
@@ -189,9 +218,14 @@ class _Spectra:
         span = SIDE + 2 * _FINE_SHIFT
         self._whole = np.empty((0, span, span // 2 + 1), dtype=np.complex64)
 
-    def cropped(self, rows: NDArray[np.intp], cut: tuple[float, float]) -> NDArray[np.complex64]:
+    def cropped(
+        self, rows: NDArray[np.intp], cut: tuple[float, float], mirrored: bool = False
+    ) -> NDArray[np.complex64]:
         """Return the transforms [P, 80, 41] of the pictures at ``rows`` [P] with the shares ``cut`` taken off."""
-        return _in_threads(lambda part: _spectrum(_crop_pictures(part, cut, SIDE)), self._thumbnails[rows])
+        step = -1 if mirrored else 1
+        return _in_threads(
+            lambda part: _spectrum(_crop_pictures(part, cut, SIDE)[:, :, ::step]), self._thumbnails[rows]
+        )
 
     def whole(self, rows: NDArray[np.intp]) -> NDArray[np.complex64]:
         """Return the transforms of the whole pictures at ``rows``."""
@@ -202,7 +236,9 @@ class _Spectra:
         return self._whole[self._place[rows]]
 
 
-def _fine_similarity(spectra: _Spectra, pairs: NDArray[np.intp], cut: tuple[float, float]) -> NDArray[np.float32]:
+def _fine_similarity(
+    spectra: _Spectra, pairs: NDArray[np.intp], cut: tuple[float, float], mirrored: bool = False
+) -> NDArray[np.float32]:
     """Return [P] the largest correlation of one picture with the cropped other, over shifts of up to 8 pixels."""
     from scipy.fft import irfft2
 
@@ -211,7 +247,8 @@ def _fine_similarity(spectra: _Spectra, pairs: NDArray[np.intp], cut: tuple[floa
         return best
     ones, one_of = np.unique(pairs[:, 0], return_inverse=True)
     others, other_of = np.unique(pairs[:, 1], return_inverse=True)
-    whole, other = spectra.whole(ones), spectra.cropped(others, cut) if any(cut) else spectra.whole(others)
+    whole = spectra.whole(ones)
+    other = spectra.cropped(others, cut, mirrored) if any(cut) or mirrored else spectra.whole(others)
     span, reach = SIDE + 2 * _FINE_SHIFT, 2 * _FINE_SHIFT + 1
     for start in range(0, len(pairs), 512):
         one, two = one_of[start : start + 512], other_of[start : start + 512]

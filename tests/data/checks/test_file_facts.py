@@ -31,7 +31,7 @@ def test_borders_are_shares_of_the_side(tmp_path: Path, draw: Draw) -> None:
     picture[:, :7] = 0
     picture[-12:] = 3
     Image.fromarray(picture).save(tmp_path / "a.png")
-    facts, small = measure(tmp_path / "a.png")
+    facts, small, _ = measure(tmp_path / "a.png")
     assert (facts.left, facts.right, facts.top, facts.bottom) == (0.07, 0.0, 0.0, 0.12)
     assert facts.mean == pytest.approx(picture.mean() / 255, abs=1e-4)
     assert np.isnan(facts.quality)
@@ -50,14 +50,14 @@ def test_a_light_frame_is_detected(tmp_path: Path, draw: Draw) -> None:
 
 def test_a_blank_image_has_one_grey(tmp_path: Path) -> None:
     Image.new("L", (50, 40), 17).save(tmp_path / "a.png")
-    facts, _ = measure(tmp_path / "a.png")
+    facts, *_ = measure(tmp_path / "a.png")
     assert facts.commonest == 1.0
 
 
 def test_an_unreadable_file_keeps_its_place(tmp_path: Path, draw: Draw) -> None:
     Image.fromarray(_texture(draw, tmp_path)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_bytes(b"")
-    table, small = measure_all([tmp_path / "b.png", tmp_path / "a.png"])
+    table, small, _ = measure_all([tmp_path / "b.png", tmp_path / "a.png"])
     assert "empty" in table.error[0]
     assert table.error[1] == ""
     assert not small[0].any()

@@ -8,11 +8,11 @@ import pytest
 
 from pneumoscope.data.checks.label_probe import (
     FOLDS,
-    _folds,
-    _permute_groups,
     _Table,
     cut_into_categories,
     guess_labels,
+    make_folds,
+    permute_groups,
 )
 
 Ints = np.ndarray[tuple[int], np.dtype[np.intp]]
@@ -49,13 +49,13 @@ def test_a_group_is_never_on_both_sides() -> None:
     label, group = _cohort(1)
     results = guess_labels({"group": group}, label, group, np.random.default_rng(0), permutations=19)
     assert results["group"].balanced == 0.0  # an unseen category gives no guess
-    fold = _folds(label, group, np.random.default_rng(0))
+    fold = make_folds(label, group, np.random.default_rng(0))
     assert pd.Series(fold).groupby(group).nunique().max() == 1
 
 
 def test_folds_share_out_the_groups_of_each_label() -> None:
     label, group = _cohort(2)
-    fold = _folds(label, group, np.random.default_rng(0))
+    fold = make_folds(label, group, np.random.default_rng(0))
     table = pd.DataFrame({"label": label, "group": group, "fold": fold}).drop_duplicates("group")
     counts = pd.crosstab(table.label, table.fold)
     assert (counts.max(axis=1) - counts.min(axis=1)).max() <= 1
@@ -66,7 +66,7 @@ def test_a_single_clue_is_the_table_of_commonest_labels() -> None:
     random = np.random.default_rng(3)
     clue = np.where(random.random(len(label)) < 0.5, label, random.integers(0, 3, len(label)))
     result = guess_labels({"clue": clue}, label, group, np.random.default_rng(7), permutations=1)["clue"]
-    fold = _folds(label, group, np.random.default_rng(7))
+    fold = make_folds(label, group, np.random.default_rng(7))
     table = pd.DataFrame({"label": label, "clue": clue, "fold": fold})
     hits = np.zeros(len(table), dtype=bool)
     for number in range(FOLDS):
@@ -82,7 +82,7 @@ def test_all_clues_together_are_the_weighted_ridge_of_scikit_learn() -> None:
     label, group = _cohort(4)
     random = np.random.default_rng(4)
     clues = [np.where(random.random(len(label)) < 0.4, label, random.integers(0, 3, len(label))) for _ in range(3)]
-    fold = _folds(label, group, random)
+    fold = make_folds(label, group, random)
     order = np.lexsort((label, fold))
     label, fold, clues = label[order], fold[order], [clue[order] for clue in clues]
     guess = _Table(label, fold, frozenset())._guess_from_all(clues)
@@ -99,7 +99,7 @@ def test_all_clues_together_are_the_weighted_ridge_of_scikit_learn() -> None:
 
 def test_a_permutation_gives_each_group_the_clues_of_another_group() -> None:
     _, group = _cohort(5)
-    permuted = _permute_groups(group, np.random.default_rng(0))
+    permuted = permute_groups(group, np.random.default_rng(0))
     donors = pd.Series(group[permuted]).groupby(group)
     assert (donors.nunique() == 1).all()
     assert sorted(donors.first()) == sorted(set(group))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pneumoscope.data.checks import ages, damage, leaks, metadata, shared_sources
+from pneumoscope.data.checks import ages, damage, leaks, metadata, pixels, shared_sources
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Clear, Finding
 
@@ -24,10 +24,14 @@ CHECKS: dict[str, Check] = {
     "duplicates-across-parts": Check("Is a picture in two parts?", leaks.find_duplicates_across_parts),
     "patients-across-parts": Check("Is a patient in two parts?", leaks.find_patients_across_parts),
     "label-conflicts": Check("Does one exposure carry two labels?", leaks.find_label_conflicts),
+    "mirrored-copies": Check(
+        "Is a mirror image under another label or in another part?", leaks.find_mirrored_conflicts
+    ),
     "shared-images": Check("Do two sources hold the same pictures?", shared_sources.find_shared_images),
     "known-ancestors": Check("Were the sources compiled from other sets?", shared_sources.find_known_ancestors),
     "one-source-labels": Check("Does a label come from one source only?", shared_sources.find_one_source_labels),
     "label-from-metadata": Check("Can the label be guessed without the lungs?", metadata.guess_label_from_metadata),
+    "label-from-pixels": Check("Can the label be guessed from corners, borders or sharpness?", pixels.guess_label),
     "children-and-adults": Check("Are children in one label, adults in another?", ages.compare_ages),
     "copies-within": Check("Does a source hold one exposure twice?", leaks.find_copies_within),
 }

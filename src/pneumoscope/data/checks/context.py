@@ -10,11 +10,12 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -22,15 +23,16 @@ from pneumoscope.core.files import atomic_path, cache_folder
 from pneumoscope.data.checks.file_facts import measure_all
 from pneumoscope.data.grouping import plausible_pairs
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.data.similarity import SAME, Pair, find_near_duplicates
+from pneumoscope.data.similarity import SAME, Pair, find_mirrored, find_near_duplicates
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
     from pneumoscope.data.image_scan import Progress
 
 _KEPT = 64  # measurements and reports in the cache folder
-VERSION = 1  # of the measurements: raise it when facts or similarity change
+VERSION = 2  # of the measurements: raise it when facts or similarity change
 
 
 def silent(what: str, total: int) -> Callable[[int], None]:
@@ -47,12 +49,16 @@ class CheckContext:
         labels: [N] the label, or the class that a recipe makes of it.
         facts: [N] rows with the columns of ``file_facts.FileFacts``.
         pairs: Near-duplicates, without those that patient numbers tell apart.
+        mirrored: Pairs of which one picture is the other's mirror image.
+        vectors: [N, D] what `pixel_facts` measures of each image; None: not measured.
     """
 
     manifest: Manifest
     labels: tuple[str, ...]
     facts: pd.DataFrame
     pairs: tuple[Pair, ...]
+    mirrored: tuple[Pair, ...] = ()
+    vectors: NDArray[np.float32] | None = None
 
     def __len__(self) -> int:
         return len(self.manifest)
@@ -105,16 +111,33 @@ def build_context(
     files = file_identities(manifest)
     cached = _find(folder, files)
     if cached is None:
-        facts, small = measure_all(paths, progress("reading images", len(paths)), manifest.depths())
+        facts, small, vectors = measure_all(paths, progress("reading images", len(paths)), manifest.depths())
         readable = np.flatnonzero(facts.error == "")
         alike = find_near_duplicates(small[readable], progress("comparing images", len(readable)))
-        pairs = [Pair(int(readable[p.first]), int(readable[p.second]), float(p.similarity)) for p in alike]
-        _save(folder, files, facts, pairs)
+        measured = Measurements(
+            facts, _at_rows(alike, readable), _at_rows(find_mirrored(small[readable]), readable), vectors
+        )
+        _save(folder, files, measured)
     else:
-        facts, pairs = cached
+        measured = cached
     labels = manifest.table.label.tolist()
     mapped = tuple((classes or {}).get(label, label) for label in labels)
-    return CheckContext(manifest, mapped, facts, tuple(plausible_pairs(manifest.table, pairs)))
+    pairs = tuple(plausible_pairs(manifest.table, measured.pairs))
+    return CheckContext(manifest, mapped, measured.facts, pairs, tuple(measured.mirrored), measured.vectors)
+
+
+class Measurements(NamedTuple):
+    """What is measured of all files, and cached; see `CheckContext`."""
+
+    facts: pd.DataFrame
+    pairs: list[Pair]
+    mirrored: list[Pair]
+    vectors: NDArray[np.float32]
+
+
+def _at_rows(pairs: Iterable[Pair], rows: NDArray[np.intp]) -> list[Pair]:
+    """Return pairs of places among ``rows`` as pairs of rows."""
+    return [Pair(int(rows[pair.first]), int(rows[pair.second]), float(pair.similarity)) for pair in pairs]
 
 
 def file_identities(manifest: Manifest) -> list[str]:
@@ -131,19 +154,25 @@ def file_identities(manifest: Manifest) -> list[str]:
     return identities
 
 
-def _save(folder: Path, files: list[str], facts: pd.DataFrame, pairs: list[Pair]) -> None:
-    """Cache the measurements; the oldest of more than ``_KEPT`` are deleted."""
+def _save(folder: Path, files: list[str], measured: Measurements) -> None:
+    """Cache the measurements; the oldest of more than ``_KEPT`` are deleted.
+
+    A cache only saves time: a full or read-only disk does not end a check that has its result.
+    """
     table = io.BytesIO()
-    facts.to_parquet(table)
+    measured.facts.to_parquet(table)
+    arrays: dict[str, Any] = {
+        "vectors": measured.vectors,
+        "files": np.array(files, dtype="S24"),
+        "facts": np.frombuffer(table.getvalue(), dtype=np.uint8),
+    }
+    for kind in ("pairs", "mirrored"):
+        pairs: list[Pair] = getattr(measured, kind)
+        arrays[kind] = np.array([(p.first, p.second) for p in pairs], dtype=np.int64).reshape(-1, 2)
+        arrays[f"{kind}_similarity"] = np.array([p.similarity for p in pairs], dtype=np.float64)
     name = hashlib.sha256(" ".join(files).encode()).hexdigest()[:32]
-    with atomic_path(folder / f"{name}.npz") as temporary:
-        np.savez_compressed(
-            temporary,
-            files=np.array(files, dtype="S24"),
-            facts=np.frombuffer(table.getvalue(), dtype=np.uint8),
-            places=np.array([(p.first, p.second) for p in pairs], dtype=np.int64).reshape(-1, 2),
-            similarity=np.array([p.similarity for p in pairs], dtype=np.float64),
-        )
+    with suppress(OSError), atomic_path(folder / f"{name}.npz") as temporary:
+        np.savez_compressed(temporary, **arrays)
     for suffix in (".npz", ".json"):
         for old in _newest(folder, suffix)[_KEPT:]:
             old.unlink(missing_ok=True)
@@ -153,7 +182,7 @@ def _newest(folder: Path, suffix: str) -> list[Path]:
     return sorted(folder.glob(f"*{suffix}"), key=lambda path: path.stat().st_mtime, reverse=True)
 
 
-def _find(folder: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | None:
+def _find(folder: Path, files: list[str]) -> Measurements | None:
     """Return the cached measurements of these files, alone or among others: a recipe may leave out a label."""
     for path in _newest(folder, ".npz"):
         measurements = _load(path, files)
@@ -162,7 +191,7 @@ def _find(folder: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | N
     return None
 
 
-def _load(path: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | None:
+def _load(path: Path, files: list[str]) -> Measurements | None:
     """Return the rows of ``files`` from a cached measurement; None if one is missing, or the cache is unreadable."""
     import pandas as pd
 
@@ -172,13 +201,20 @@ def _load(path: Path, files: list[str]) -> tuple[pd.DataFrame, list[Pair]] | Non
             if not place.keys() >= set(files):
                 return None
             facts = pd.read_parquet(io.BytesIO(archive["facts"].tobytes()))
-            places, values = archive["places"].tolist(), archive["similarity"].tolist()
+            vectors = archive["vectors"]
+            stored = {
+                kind: (archive[kind].tolist(), archive[f"{kind}_similarity"].tolist()) for kind in ("pairs", "mirrored")
+            }
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         return None
     row = {place[name]: number for number, name in enumerate(files)}
-    pairs = [
-        Pair(min(row[first], row[second]), max(row[first], row[second]), value)
-        for (first, second), value in zip(places, values, strict=True)
-        if first in row and second in row
-    ]
-    return facts.iloc[[place[name] for name in files]].reset_index(drop=True), pairs
+    pairs = {
+        kind: [
+            Pair(min(row[first], row[second]), max(row[first], row[second]), value)
+            for (first, second), value in zip(places, values, strict=True)
+            if first in row and second in row
+        ]
+        for kind, (places, values) in stored.items()
+    }
+    order = [place[name] for name in files]
+    return Measurements(facts.iloc[order].reset_index(drop=True), pairs["pairs"], pairs["mirrored"], vectors[order])

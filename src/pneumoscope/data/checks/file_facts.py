@@ -12,12 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
 from io import BytesIO
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.core.errors import ImageError, MissingExtraError
+from pneumoscope.data.checks.pixel_facts import SIZES, measure_pixels
 from pneumoscope.data.fingerprint import SIDE, thumbnail
 
 if TYPE_CHECKING:
@@ -60,8 +61,19 @@ def jpeg_quality(table: Sequence[int]) -> float:
     return float(np.clip(round(quality), 1, 100))
 
 
-def measure(path: Path, depth: int | None = None) -> tuple[FileFacts, NDArray[np.float32]]:
-    """Read one file; return its facts and its thumbnail [64, 64] (zeros if it is unreadable).
+class Measurement(NamedTuple):
+    """What is measured of one file: facts, thumbnail [64, 64], vectors (`pixel_facts`) of the pixels.
+
+    Thumbnail and vectors are zeros if the file is unreadable.
+    """
+
+    facts: FileFacts
+    small: NDArray[np.float32]
+    vectors: NDArray[np.float32]
+
+
+def measure(path: Path, depth: int | None = None) -> Measurement:
+    """Read one file and measure it.
 
     Args:
         path: The file.
@@ -74,7 +86,8 @@ def measure(path: Path, depth: int | None = None) -> tuple[FileFacts, NDArray[np
     except MissingExtraError:
         raise
     except ImageError as error:
-        return FileFacts(error=error.problem), np.zeros((SIDE, SIDE), dtype=np.float32)
+        nothing = np.zeros((SIDE, SIDE), dtype=np.float32), np.zeros(sum(SIZES.values()), dtype=np.float32)
+        return Measurement(FileFacts(error=error.problem), *nothing)
     pixels = radiograph.pixels
     left, right = _border(pixels, 0)
     top, bottom = _border(pixels, 1)
@@ -92,7 +105,7 @@ def measure(path: Path, depth: int | None = None) -> tuple[FileFacts, NDArray[np
         mean=float(pixels.mean()),
         commonest=float(counts.max() / counts.sum()),
     )
-    return facts, thumbnail(pixels)
+    return Measurement(facts, thumbnail(pixels), measure_pixels(pixels))
 
 
 def _quality(path: Path) -> float:
@@ -114,15 +127,20 @@ def measure_all(
     paths: Sequence[Path],
     tick: Callable[[int], None] = lambda _: None,
     depths: Sequence[int | None] | None = None,
-) -> tuple[pd.DataFrame, NDArray[np.float32]]:
-    """Read many files; return a table with a row each, columns as in `FileFacts`, and thumbnails [N, 64, 64]."""
+) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.float32]]:
+    """Read many files.
+
+    Returns:
+        A table with a row each, columns as in `FileFacts`; thumbnails [N, 64, 64]; vectors [N, D].
+    """
     import pandas as pd
 
     rows: list[dict[str, Any]] = []
     small = np.zeros((len(paths), SIDE, SIDE), dtype=np.float32)
+    vectors = np.zeros((len(paths), sum(SIZES.values())), dtype=np.float32)
     with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for place, (facts, picture) in enumerate(pool.map(measure, paths, depths or [None] * len(paths))):
+        for place, (facts, picture, vector) in enumerate(pool.map(measure, paths, depths or [None] * len(paths))):
             rows.append({field.name: getattr(facts, field.name) for field in fields(FileFacts)})
-            small[place] = picture
+            small[place], vectors[place] = picture, vector
             tick(place + 1)
-    return pd.DataFrame(rows, columns=[field.name for field in fields(FileFacts)]), small
+    return pd.DataFrame(rows, columns=[field.name for field in fields(FileFacts)]), small, vectors

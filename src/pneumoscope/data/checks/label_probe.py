@@ -71,7 +71,7 @@ def guess_labels(
     """
     label, group = _dense(label), _dense(group)
     dense = {name: _dense(values) for name, values in clues.items()}
-    fold = _folds(label, group, rng)
+    fold = make_folds(label, group, rng)
     # Sorted by fold and label, so that a sum over either is a slice.
     order = np.lexsort((label, fold))
     table = _Table(label[order], fold[order], frozenset(aside))
@@ -79,7 +79,7 @@ def guess_labels(
     scores = {name: table.balanced(hits) for name, hits in observed.items()}
     reached = dict.fromkeys(observed, 0)
     for _ in range(permutations):
-        dealt = _permute_groups(group, rng)[order]
+        dealt = permute_groups(group, rng)[order]
         chance = table.hits({name: values[dealt] for name, values in dense.items()})
         largest = max(table.balanced(hits) for hits in chance.values())
         for name, score in scores.items():
@@ -95,7 +95,7 @@ def _dense(values: Ints) -> Ints:
     return np.unique(values, return_inverse=True)[1].reshape(-1)
 
 
-def _folds(label: Ints, group: Ints, rng: np.random.Generator) -> Ints:
+def make_folds(label: Ints, group: Ints, rng: np.random.Generator) -> Ints:
     """Return [N] the fold of each image: whole groups, the groups of each label spread evenly."""
     first = np.unique(group, return_index=True)[1]
     order = rng.permutation(len(first))
@@ -105,7 +105,7 @@ def _folds(label: Ints, group: Ints, rng: np.random.Generator) -> Ints:
     return of_group[group]
 
 
-def _permute_groups(group: Ints, rng: np.random.Generator) -> Ints:
+def permute_groups(group: Ints, rng: np.random.Generator) -> Ints:
     """Return [N] the image whose clues each image gets: of another group, in turn if that has fewer images."""
     order = np.argsort(group, kind="stable")
     sizes = np.bincount(group)

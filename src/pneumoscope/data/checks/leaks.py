@@ -128,6 +128,29 @@ def find_label_conflicts(context: CheckContext) -> Finding | Clear:
     )
 
 
+def find_mirrored_conflicts(context: CheckContext) -> Finding | Clear:
+    """Find pictures whose mirror image carries another label, or lies in another part."""
+    name, labels = "mirrored-copies", context.labels
+    pairs = [
+        pair
+        for pair in context.mirrored
+        if labels[pair.first] != labels[pair.second] or _across(context, pair.first, pair.second)
+    ]
+    if not pairs:
+        return Clear(
+            name=name, sentence=f"None of {len(context.mirrored):,} mirrored pairs has two labels or is in two parts."
+        )
+    two_labels = sum(labels[pair.first] != labels[pair.second] for pair in pairs)
+    return Finding(
+        name=name,
+        severity="block",
+        sentence=f"{len(pairs):,} pictures are mirror images of others ({two_labels:,} with another label, the rest in "
+        "another part).",
+        what_to_do="Leave out the mirrored images: a chest has one right side, and groups don't hold them together.",
+        cases=tuple(describe_pair(context, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)),
+    )
+
+
 def find_copies_within(context: CheckContext) -> Finding | Clear:
     """Count the near-duplicates inside one source and one part; they only weigh more than they should."""
     name = "copies-within"

@@ -74,11 +74,11 @@ def guess_label_from_metadata(context: CheckContext) -> Finding | Clear:
         return Clear(name=NAME, sentence=constant)
     truth = np.unique(index[rows], return_inverse=True)[1]
     guesses = guess_labels(varying, truth, groups[rows], np.random.default_rng(SEED), aside=(GREY,))
-    numbers = {name: _estimate(guess, truth, groups[rows]) for name, guess in guesses.items()}
+    numbers = {name: estimate_hits(guess, truth, groups[rows]) for name, guess in guesses.items()}
     return _verdict(guesses, numbers, 1 / len(usable), int(rows.sum()))
 
 
-def _estimate(guess: Guess, truth: Ints, groups: Ints) -> Estimate:
+def estimate_hits(guess: Guess, truth: Ints, groups: Ints) -> Estimate:
     """Return the balanced share of hits with its interval, and p in the note."""
     members = [truth == k for k in range(int(truth.max()) + 1)]
     estimate = mean_of_proportions([guess.hits[rows] for rows in members], [groups[rows] for rows in members])
@@ -94,13 +94,13 @@ def _verdict(
     """Return the outcome for ``all`` and for each clue alone, but not for mean grey."""
     counted = [name for name in guesses if name != GREY]
     telling = [name for name in counted if guesses[name].p <= P]
-    material = [name for name in telling if _skill(numbers[name], chance) > MATERIAL]
+    material = [name for name in telling if skill(numbers[name], chance) > MATERIAL]
     shown = {name: numbers[name] for name in sorted(numbers, key=lambda name: (name != "all", -guesses[name].balanced))}
     best = next((name for name in shown if name in counted and name != "all"), "all")
     sentence = (
         f"From source, size, compression, borders and what is known of the patient, without the lungs, the label of "
-        f"{_text(numbers['all'])} of {images:,} images is guessed rightly (labels weigh the same; chance "
-        f"{chance:.0%}); from the {best} alone {_text(numbers[best])}."
+        f"{describe_estimate(numbers['all'])} of {images:,} images is guessed rightly (labels weigh the same; chance "
+        f"{chance:.0%}); from the {best} alone {describe_estimate(numbers[best])}."
     )
     if not telling:
         return Clear(name=NAME, sentence=f"{sentence} No better than chance (p > {P:g}).")
@@ -125,14 +125,15 @@ def _verdict(
     )
 
 
-def _text(estimate: Estimate) -> str:
+def describe_estimate(estimate: Estimate) -> str:
+    """Return a share with its interval in per cent."""
     if estimate.value is None:
         return "none"
     interval = "" if estimate.low is None or estimate.high is None else f" [{estimate.low:.0%}, {estimate.high:.0%}]"
     return f"{estimate.value:.0%}{interval}"
 
 
-def _skill(estimate: Estimate, chance: float) -> float:
+def skill(estimate: Estimate, chance: float) -> float:
     """Return how far from chance (0) to certainty (1) the lower limit is; the figure itself without an interval."""
     value = estimate.low if estimate.low is not None else estimate.value
     return 0.0 if value is None else (value - chance) / (1 - chance)

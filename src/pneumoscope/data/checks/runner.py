@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -49,7 +50,8 @@ def check(
         except ValidationError:
             pass  # of another version, or cut off: the checks run again
     report = run_checks(build_context(manifest, classes, progress=progress, cache=folder), started)
-    write_text(cached_report, report.model_dump_json())
+    with suppress(OSError):  # a full or read-only disk only costs time: the report is at hand
+        write_text(cached_report, report.model_dump_json())
     return report
 
 
