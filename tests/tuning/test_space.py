@@ -15,7 +15,13 @@ pytestmark = pytest.mark.lab
 from pneumoscope.core.errors import RecipeError, UsageError  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, recipe_names, with_changes  # noqa: E402
 from pneumoscope.tuning.sampling import make_pruner, plan_points  # noqa: E402
-from pneumoscope.tuning.search_files import check_networks, check_settings, load_search, parse_search, search_names  # noqa: E402
+from pneumoscope.tuning.search_files import (  # noqa: E402
+    check_networks,
+    check_settings,
+    load_search,
+    parse_search,
+    search_names,
+)
 from pneumoscope.tuning.space import SearchSpace, changes_of, identity_of  # noqa: E402
 
 
