@@ -105,9 +105,9 @@ def test_measurements_are_cached_until_a_file_changes(
     measured: list[int] = []
     real = file_facts.measure_all
 
-    def count_and_measure(paths: list[Path], tick: Any) -> Any:
+    def count_and_measure(paths: list[Path], tick: Any, depths: Any) -> Any:
         measured.append(len(paths))
-        return real(paths, tick)
+        return real(paths, tick, depths)
 
     monkeypatch.setattr(gathering, "measure_all", count_and_measure)
     original = manifest()
