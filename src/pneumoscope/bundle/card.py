@@ -225,20 +225,17 @@ def read_card(folder: str | Path) -> tuple[Card, str]:
 
     Raises:
         BundleError: A file is missing, the schema is another, or the graph is not the one the card was written for.
+        MissingBundleError: The folder does not exist or is no folder; a kind of `BundleError`.
     """
     folder = Path(folder)
     card_path, model_path = folder / "card.json", folder / "model.onnx"
     for path in (card_path, model_path):
         if not path.is_file():
-            what = (
-                f"{path.name} is missing"
-                if folder.is_dir()
-                else "it is no folder"
-                if folder.exists()
-                else "it is not there"
-            )
-            error = BundleError if folder.is_dir() else MissingBundleError
-            raise error(str(folder), f"is not a bundle: {what}.", "Name a folder that holds card.json and model.onnx.")
+            way_out = "Name a folder that holds card.json and model.onnx."
+            if folder.is_dir():
+                raise BundleError(str(folder), f"is not a bundle: {path.name} is missing.", way_out)
+            what = "it is no folder" if folder.exists() else "it is not there"
+            raise MissingBundleError(str(folder), f"is not a bundle: {what}.", way_out)
     raw = card_path.read_bytes()
     try:
         card = Card.model_validate_json(raw)

@@ -16,12 +16,11 @@ OPTIONS = {
     for name in (
         "again", "allow", "allow_train", "calibration", "columns", "data", "database", "depth", "device",
         "drop_conflicts", "drop_missing", "drop_unmapped", "drop_unreadable", "encoding", "examples", "finalists",
-        "folds", "grid",
-        "heatmaps", "home", "host", "html", "ignore_other", "images", "key", "label", "margin", "masked", "masks",
-        "metric", "name", "nested", "objective", "out", "output", "part", "per_class", "port", "proxy", "pruner",
-        "ratio", "repeats", "resume", "retention", "sampler", "search", "secret", "seed", "seeds", "shortcut",
-        "side", "size", "source", "source_name", "storage", "strict", "target", "test", "tls_certificate",
-        "tls_key", "trials", "validation", "workers",
+        "folds", "grid", "heatmaps", "home", "host", "html", "ignore_other", "images", "key", "label", "margin",
+        "masked", "masks", "metric", "name", "nested", "objective", "open_test", "out", "output", "part", "per_class",
+        "port", "proxy", "pruner", "ratio", "repeats", "resume", "retention", "sampler", "search", "secret", "seed",
+        "seeds", "shortcut", "side", "size", "source", "source_name", "storage", "strict", "target", "test",
+        "tls_certificate", "tls_key", "trials", "validation", "workers",
     )
 } | {
     "body_parts": "--body-part",

@@ -61,7 +61,7 @@ def jpeg_quality(table: Sequence[int]) -> float:
     return float(np.clip(round(quality), 1, 100))
 
 
-class Measurement(NamedTuple):
+class FileMeasurement(NamedTuple):
     """What is measured of one file: facts, thumbnail [64, 64], vectors (`pixel_facts`) of the pixels.
 
     Thumbnail and vectors are zeros if the file is unreadable.
@@ -72,7 +72,7 @@ class Measurement(NamedTuple):
     vectors: NDArray[np.float32]
 
 
-def measure(path: Path, depth: int | None = None) -> Measurement:
+def measure(path: Path, depth: int | None = None) -> FileMeasurement:
     """Read one file and measure it.
 
     Args:
@@ -87,7 +87,7 @@ def measure(path: Path, depth: int | None = None) -> Measurement:
         raise
     except ImageError as error:
         nothing = np.zeros((SIDE, SIDE), dtype=np.float32), np.zeros(sum(SIZES.values()), dtype=np.float32)
-        return Measurement(FileFacts(error=error.problem), *nothing)
+        return FileMeasurement(FileFacts(error=error.problem), *nothing)
     pixels = radiograph.pixels
     left, right = _border(pixels, 0)
     top, bottom = _border(pixels, 1)
@@ -105,7 +105,7 @@ def measure(path: Path, depth: int | None = None) -> Measurement:
         mean=float(pixels.mean()),
         commonest=float(counts.max() / counts.sum()),
     )
-    return Measurement(facts, thumbnail(pixels), measure_pixels(pixels))
+    return FileMeasurement(facts, thumbnail(pixels), measure_pixels(pixels))
 
 
 def _quality(path: Path) -> float:
