@@ -766,6 +766,11 @@ export interface components {
         };
         /** Body_upload_api_studies_post */
         Body_upload_api_studies_post: {
+            /**
+             * Depth
+             * @description bits in use in 16-bit PNG and TIFF files
+             */
+            depth?: number | null;
             /** Files */
             files: string[];
             /** Models */
@@ -995,6 +1000,11 @@ export interface components {
              * @enum {string}
              */
             burned_in?: "NO" | "unknown";
+            /**
+             * Largest Value
+             * @description of a 16-bit PNG or TIFF, at most 4,095: nearly black
+             */
+            largest_value?: number;
             /** Laterality */
             laterality?: string;
             /** Manufacturer */
@@ -1003,6 +1013,16 @@ export interface components {
             modality?: string;
             /** Model */
             model?: string;
+            /**
+             * Pixel Aspect Col
+             * @description width of a pixel in the same unit
+             */
+            pixel_aspect_col?: number;
+            /**
+             * Pixel Aspect Row
+             * @description height of a pixel in any unit, where no mm are known
+             */
+            pixel_aspect_row?: number;
             /**
              * Pixel Spacing Col
              * @description mm between the centres of columns
