@@ -126,7 +126,7 @@ def show(report: dict[str, Any]) -> None:
         print(
             f"  keras / {side:16} {as_text(ratio['clock'], 1)} by the clock, {as_text(ratio['cpu'], 1)} in CPU seconds"
         )
-    print(f"  target: keras / pneumoscope at least {TARGET:g}")
+    print(f"  target: keras takes at least {TARGET:g} times as long")
     print(f"  same backbone: pooled features differ by {report['probe']:.1e} of the largest")
     for side, figures in report["sides"].items():
         print(f"  {side:16} best validation accuracy {figures['best']:.3f} in {figures['epochs']} epochs")
@@ -159,7 +159,7 @@ def main() -> None:
     if options.by_hand:
         sides["keras by hand"] = ([*keras_side, "--by-hand"], EPOCHS)
     if options.each_epoch:
-        sides["pneumoscope each epoch"] = ([*own_side, "--each-epoch"], options.keras_epochs)
+        sides["pneumoscope, each epoch"] = ([*own_side, "--each-epoch"], options.keras_epochs)
     manifest, words = images(options.data, options.images)
     recipe = load_recipe("transfer-mobilenetv2", [CLASSES])
     try:

@@ -10,6 +10,7 @@ import typer
 
 from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json
 from pneumoscope.cli.options import AsJson, Depth, DesignOption, DropConflicts, pairs, read_secret
+from pneumoscope.cli.wording import for_command_line
 from pneumoscope.core.errors import UsageError
 from pneumoscope.data.source_names import source_names
 
@@ -136,7 +137,7 @@ def import_(
     if dropped:
         typer.echo("  (--json lists every one)")
     for note in report.notes:
-        typer.echo(f"Note: {note}")
+        typer.echo(f"Note: {for_command_line(note)}")
     typer.echo(f"Groups: {group_counts(report.groups)}; {report.pairs} pairs of near-duplicates.")
     print_conflicts(report.conflicts)
 

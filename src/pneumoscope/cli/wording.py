@@ -18,9 +18,9 @@ OPTIONS = {
         "drop_conflicts", "drop_missing", "drop_unmapped", "drop_unreadable", "encoding", "examples", "finalists",
         "folds", "grid", "heatmaps", "home", "host", "html", "ignore_other", "images", "key", "label", "margin",
         "masked", "masks", "metric", "name", "nested", "objective", "open_test", "out", "output", "part", "per_class",
-        "port", "proxy", "pruner", "ratio", "repeats", "resume", "retention", "sampler", "search", "secret", "seed",
-        "seeds", "shortcut", "side", "size", "source", "source_name", "storage", "strict", "target", "test",
-        "tls_certificate", "tls_key", "trials", "validation", "workers",
+        "port", "proxy", "pruner", "ratio", "repeats", "resamples", "resume", "retention", "sampler", "search",
+        "secret", "seed", "seeds", "shortcut", "side", "size", "source", "source_name", "storage", "strict", "target",
+        "test", "tls_certificate", "tls_key", "trials", "validation", "workers",
     )
 } | {
     "body_parts": "--body-part",

@@ -71,7 +71,7 @@ class LabelTerms:
     def __init__(self, mapping: Mapping[str, str]) -> None:
         self.mapping = check_mapping(mapping)
         self.unknown: Counter[str] = Counter()
-        """Terms without a label, as `count_unknown` was told -> number."""
+        """Term that `count_unknown` got and that has no label -> its number."""
         self._vocabulary = LabelSet.builtin()
         self._folded = {fold_term(term): label for term, label in self.mapping.items()}
         self._used: Counter[str] = Counter()

@@ -52,6 +52,10 @@ class Manifest:
     notes: tuple[str, ...] = ()
     design: Design | None = None
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.table, pd.DataFrame):
+            raise UsageError(argument("table", self.table), "is no table.", "A file is read by `Manifest.read(PATH)`.")
+
     def __len__(self) -> int:
         return len(self.table)
 

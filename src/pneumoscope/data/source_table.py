@@ -78,7 +78,7 @@ class SourceTable:
             raise UsageError(
                 thing,
                 f"{self.path.name} has no such column.{suggestion(name, self.columns)}",
-                f"Its columns: {', '.join(filter(None, self.columns))}.",
+                " ".join((f"Its columns: {', '.join(filter(None, self.columns))}.", *(f"{n}." for n in self.notes))),
             )
         return [row[places[0]] for row in self.rows]
 
@@ -129,7 +129,7 @@ def _decode(data: bytes, path: Path, encoding: str | None) -> tuple[str, list[st
         assumed = candidate == _CODE_PAGE
         note = (
             f"{path.name} is not UTF-8 and is read as {_CODE_PAGE} (Windows, western Europe); if letters look wrong, "
-            "name its `encoding`, for example cp1251"
+            "name the encoding, for example `encoding='cp1251'`"
         )
         return text, [note] if assumed else []
     raise ManifestError(

@@ -29,6 +29,9 @@ from pneumoscope.reporting.pages.evaluation import render_evaluation_page
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.design import Design, check_design
 
+LEAST_RESAMPLES = 200
+"""Fewer draws of the bootstrap leave the ends of a 95% interval to a handful of them."""
+
 
 @check_arguments
 def evaluate(
@@ -76,8 +79,8 @@ def evaluate(
         The evaluation: figures with intervals, decisions, figures by source, warnings.
 
     Raises:
-        UsageError: Training images without ``allow_train``, test images of a manifest in memory, an unknown design,
-            or ``examples`` without ``html``.
+        UsageError: Fewer than 200 resamples, training images without ``allow_train``, test images of a manifest
+            in memory, an unknown design, or ``examples`` without ``html``.
         BundleError: The bundle is incomplete or altered.
         ManifestError: The part has no rows, an image is not the one that was imported, or no image could be read.
         LabelError: A label is none of the model's classes.
@@ -88,6 +91,8 @@ def evaluate(
     """
     if examples is not None and html is None:
         raise UsageError(argument("examples", examples), "needs a page to show them on.", "Add `html='PAGE'`.")
+    if resamples < LEAST_RESAMPLES:
+        raise UsageError(argument("resamples", resamples), f"is below {LEAST_RESAMPLES}.", "The default is 2000.")
     stated = check_design(design)
     model = model_of(model)
     manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
