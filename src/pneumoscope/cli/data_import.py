@@ -24,7 +24,7 @@ def import_(
     output: Annotated[Path, typer.Option("--output", "-o", help="Manifest to write (.parquet).")],
     source_name: Annotated[str | None, typer.Option(help="Name in the manifest.  [default: SOURCE]")] = None,
     mapping: Annotated[
-        list[str] | None, typer.Option("--map", help="Label of a term, as it stands.", metavar="TERM=LABEL")
+        list[str] | None, typer.Option("--map", help="Label of a term of the data set.", metavar="TERM=LABEL")
     ] = None,
     images: Annotated[Path | None, typer.Option(help="csv, darwin: folder of the images.  [csv: the table's]")] = None,
     table: Annotated[

@@ -40,10 +40,12 @@ def evaluate(
     examples: Examples = None,
     roots: Roots = None,
     ignore_other: IgnoreOther = False,
-    allow_train: Annotated[bool, typer.Option("--allow-train", help="Measure training images, stamped.")] = False,
+    allow_train: Annotated[
+        bool, typer.Option("--allow-train", help="Measure training images; the result says so.")
+    ] = False,
     design: DesignOption = None,
-    resamples: Annotated[int, typer.Option(min=200, help="Of the bootstrap.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Of the bootstrap.")] = 0,
+    resamples: Annotated[int, typer.Option(min=200, help="Draws of the bootstrap.")] = 2000,
+    seed: Annotated[int, typer.Option(help="Draws of the bootstrap.")] = 0,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:

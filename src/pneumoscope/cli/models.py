@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 app = typer.Typer(help="List, show and verify bundles.", no_args_is_help=True)
 
-BundleArgument = Annotated[str, typer.Argument(metavar="[BUNDLE]", help="A bundle's folder.  [default: the built-in]")]
+BundleArgument = Annotated[str, typer.Argument(metavar="[BUNDLE]", help="A bundle's folder.")]
 
 
 @app.command("list")

@@ -28,7 +28,8 @@ Examples = Annotated[
 ]
 Home = Annotated[Path | None, typer.Option(help="The server's folder, as for serve.")]
 IgnoreOther = Annotated[
-    bool, typer.Option("--ignore-other", help="Leave out, counted, labels that the model does not know.")
+    bool,
+    typer.Option("--ignore-other", help="Leave out images with labels that the model does not know; they are counted."),
 ]
 DesignOption = Annotated[
     str | None,
@@ -51,7 +52,7 @@ Depth = Annotated[
     int | None,
     typer.Option(min=1, max=16, help="Bits in use in 16-bit PNG and TIFF files.  [default: 16]", metavar="BITS"),
 ]
-Workers = Annotated[int | None, typer.Option(min=1, help="Images at once.  [default: the cores]")]
+Workers = Annotated[int | None, typer.Option(min=1, help="Images in work at a time.  [default: the cores]")]
 
 
 def complete_recipe(incomplete: str) -> list[str]:

@@ -19,7 +19,9 @@ def serve(
     ] = None,
     home: Annotated[Path | None, typer.Option(help="Folder of pixels, secret and database.")] = None,
     secret: Annotated[Path | None, typer.Option(help="File with the key that seals names.")] = None,
-    workers: Annotated[int | None, typer.Option(help="Processes that predict.  [default: one a core]", min=0)] = None,
+    workers: Annotated[
+        int | None, typer.Option(help="Number of processes that predict.  [default: one a core]", min=0)
+    ] = None,
     tls_certificate: Annotated[Path | None, typer.Option(help="Certificate chain (PEM).")] = None,
     tls_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
     proxy: Annotated[str | None, typer.Option(help="Address of the proxy that encrypts.", metavar="IP")] = None,
@@ -35,7 +37,7 @@ def serve(
     retention: Annotated[
         float | None, typer.Option(help="Erase studies older than so many days.  [default: never]", metavar="DAYS")
     ] = None,
-    queue: Annotated[int, typer.Option(help="Predictions that may wait; beyond it uploads are put off.", min=1)] = 1000,
+    queue: Annotated[int, typer.Option(help="Predictions that may wait; more uploads must come later.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
     from pneumoscope.bundle.runtime import default_workers

@@ -21,10 +21,14 @@ def tune(
         str | None,
         typer.Option(help="A shipped space (cnn-224, general) or a .yaml file.  [default: the recipe's own]"),
     ] = None,
-    trials: Annotated[int | None, typer.Option(min=1, help="In all, over all workers.  [default: the space's]")] = None,
+    trials: Annotated[
+        int | None, typer.Option(min=1, help="Trials in all, over all workers.  [default: the space's]")
+    ] = None,
     storage: Annotated[
         str | None,
-        typer.Option(help="sqlite:///t.db or postgresql://...: who names it takes part.  [default: in --out]"),
+        typer.Option(
+            help="sqlite:///t.db or postgresql://...: workers that name it share the trials.  [default: in --out]"
+        ),
     ] = None,
     sampler: Annotated[str | None, typer.Option(help="tpe, random or grid.  [default: the space's]")] = None,
     objective: Annotated[
@@ -35,25 +39,30 @@ def tune(
         typer.Option(min=2, help="Grouped cross-validation on all but test.  [default: 5, or validation if large]"),
     ] = None,
     split: Annotated[str | None, typer.Option(help="validation: measure that part instead of folds.")] = None,
-    pruner: Annotated[str, typer.Option(help="median, hyperband or none: ends hopeless trials early.")] = "median",
+    pruner: Annotated[str, typer.Option(help="median, hyperband or none: stops unpromising trials early.")] = "median",
     workers: Annotated[int, typer.Option(min=1, help="Processes on this machine.")] = 1,
     nested: Annotated[
-        int | None, typer.Option(min=2, help="Then judge the search by so many outer folds, each with its own search.")
+        int | None,
+        typer.Option(
+            min=2, help="Then measure the search itself with this many outer folds, each with its own search."
+        ),
     ] = None,
     repeats: Annotated[
-        int | None, typer.Option(min=1, help="Then measure both settings on so many new divisions into folds.")
+        int | None, typer.Option(min=1, help="Then measure both settings on this many new divisions into folds.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search that is there.")] = False,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the search in --out.")] = False,
     sets: Annotated[list[str] | None, typer.Option("--set", help="Change the recipe: training.epochs=5")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of folds and sampler.")] = 0,
-    name: Annotated[str | None, typer.Option(help="The study's, in its database.  [default: the recipe's]")] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the folds and of the sampler.")] = 0,
+    name: Annotated[
+        str | None, typer.Option(help="Name of the study in its database.  [default: the recipe's]")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     roots: Roots = None,
     allow: Allow = None,
     because: Because = None,
     as_json: AsJson = False,
 ) -> None:
-    """Search the settings of a recipe on everything but the test part; leave the best as a recipe and a run."""
+    """Search the settings of a recipe on all parts but test; write the best as a recipe and a run."""
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.recipes.recipe import load_recipe
@@ -124,7 +133,7 @@ def _print_summary(summary: StudySummary, out: Path) -> None:
     if own is not None and own.objective is not None:
         typer.echo(f"as it stands: trial {own.number}, {summary.objective} {own.objective}")
     if summary.comparison is not None:
-        typer.echo(f"tuned less untuned, measured again: {summary.comparison.difference}")
+        typer.echo(f"tuned minus untuned, measured again: {summary.comparison.difference}")
         for row in summary.comparison.at_precision:
             before, after = ("not reached" if n is None else f"{n} missed" for n in (row.before, row.after))
             missed = f"{before} as it stands, {after} tuned, of {summary.comparison.positives}"

@@ -35,7 +35,7 @@ class AtPrecision(Frozen):
     precision: float
     before: int | None = Field(description="false negatives; None where no threshold has that precision")
     after: int | None
-    difference: Estimate = Field(description="of the shares missed, after less before")
+    difference: Estimate = Field(description="of the shares missed, after minus before")
 
 
 class TuningComparison(Frozen):
@@ -46,7 +46,7 @@ class TuningComparison(Frozen):
     positives: int = Field(description="predictions of images of the primary class")
     before: dict[str, Estimate]
     after: dict[str, Estimate]
-    difference: Estimate = Field(description="of the objective, after less before, paired by group")
+    difference: Estimate = Field(description="of the objective, after minus before, paired by group")
     at_precision: tuple[AtPrecision, ...]
     chosen: tuple[dict[str, Scalar], ...] = Field(default=(), description="nested: what each outer fold's search chose")
 

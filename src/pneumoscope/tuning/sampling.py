@@ -102,7 +102,7 @@ class DistinctSampler(BaseSampler):
 
 
 def make_pruner(name: str, steps: int) -> BasePruner:
-    """Return what ends hopeless trials early.
+    """Return what stops unpromising trials early.
 
     Args:
         name: ``median`` (worse than half of the others at the same step), ``hyperband`` or ``none``.

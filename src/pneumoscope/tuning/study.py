@@ -68,7 +68,7 @@ class SearchJob:
         sampler: How settings are chosen.
         objective: By its name.
         folds: Of the grouped cross-validation; 0 measures the validation part.
-        pruner: What ends hopeless trials early.
+        pruner: What stops unpromising trials early.
         seed: Of folds and sampler.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         heartbeat: Seconds between a worker's signs of life.

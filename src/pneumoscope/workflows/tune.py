@@ -90,7 +90,7 @@ def tune(
         objective: Such as ``auroc`` or ``log-loss``; the space's by default.
         folds: Of a grouped cross-validation on all but test; 5 by default, or the validation part if it is large.
         split: "validation" measures that part instead of folds.
-        pruner: ``median``, ``hyperband`` or ``none``: ends hopeless trials early.
+        pruner: ``median``, ``hyperband`` or ``none``: stops unpromising trials early.
         workers: Processes on this machine.
         nested: Outer folds that judge the search afterwards, each with a search of its own.
         repeats: New divisions into folds on which both settings are measured afterwards.

@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import timm
 import torch
 from torch import Tensor, nn
 
-from pneumoscope.recipes.recipe import Recipe
+from pneumoscope.recipes.recipe import Pretrained, Recipe
 from pneumoscope.training.networks.build import Classifier, build, count_parameters
 
 PAGE = 40
@@ -34,6 +35,39 @@ def build_unweighted(recipe: Recipe) -> Classifier:
     bare = recipe.model_copy(update={"network": recipe.network.model_copy(update={"pretrained": None})})
     with torch.device("meta"):
         return build(bare)
+
+
+def summarize(recipe: Recipe, model: Classifier) -> dict[str, Any]:
+    """Return the facts of a recipe and its network.
+
+    Returns:
+        ``name``, ``summary``, ``network``, ``classes``, ``size`` and ``channels`` of the input, ``epochs``,
+        ``parameters`` as ``counting`` counts (``keras`` or ``torch``), ``trainable``, and ``buffers``, the batch-norm
+        statistics.
+    """
+    counting = recipe.expects.counting if recipe.expects else "torch"
+    return {
+        "name": recipe.name,
+        "summary": recipe.summary,
+        "network": recipe.network.name,
+        "classes": list(recipe.task.classes),
+        "size": recipe.input.size,
+        "channels": recipe.input.channels,
+        "epochs": recipe.training.epochs,
+        "parameters": count_parameters(model, counting),
+        "counting": counting,
+        "trainable": sum(parameter.numel() for parameter in model.parameters() if parameter.requires_grad),
+        "buffers": count_parameters(model, "keras") - count_parameters(model, "torch"),
+    }
+
+
+def starting_normalisation(recipe: Recipe) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Return mean and standard deviation of the input, 0 to 1, by channel: those of the weights, else the recipe's."""
+    weights = recipe.network.pretrained
+    if isinstance(weights, Pretrained):
+        return tuple(weights.mean), tuple(weights.std)
+    config = timm.get_pretrained_cfg(recipe.network.name) if weights == "imagenet" else None
+    return (tuple(recipe.input.mean), tuple(recipe.input.std)) if config is None else (config.mean, config.std)
 
 
 def layers(model: Classifier, size: int, counting: str) -> list[Layer]:
