@@ -260,7 +260,7 @@ def _print_counts(facts: dict[str, Any]) -> None:
     """Print the table label by source by part."""
     rows = facts["counts"]
     parts = [name for name in (*PARTS, "no part") if any(name in row for row in rows)] + ["all"]
-    wide = max(len(row["source"]) for row in rows) + 2
+    wide = max(len("source"), *(len(row["source"]) for row in rows)) + 2
     deep = max(len(label) for label in LABELS) + 2
     typer.echo(f"{'source':{wide}}{'label':{deep}}" + "".join(f"{name:>13}" for name in parts))
     for row in rows:
