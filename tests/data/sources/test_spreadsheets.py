@@ -284,3 +284,13 @@ def test_a_name_that_no_manifest_can_hold_is_refused_before_reading(tmp_path: Pa
         pytest.skip("this file system allows no such name")
     with pytest.raises(PneumoscopeError, match="1 names of files cannot be in a manifest"):
         SOURCES.get("folder").list_images(tmp_path, ImportOptions())
+
+
+def test_a_column_that_no_manifest_has_is_refused(tmp_path: Path) -> None:
+    """Ignored, ``patient`` in place of ``patient_id`` would lose the grouping by patient."""
+    table = _folder(tmp_path, "a.png") / "t.csv"
+    table.write_text("image,label,who\na.png,normal,p1\n")
+    with pytest.raises(UsageError, match=r"fills no column of a manifest\. Did you mean 'patient_id'"):
+        SOURCES.get("csv").list_images(table, ImportOptions(columns={"patient": "who"}))
+    listed = SOURCES.get("csv").list_images(table, ImportOptions(columns={"patient_id": "who"}))
+    assert [row.patient_id for row in listed.rows] == ["p1"]

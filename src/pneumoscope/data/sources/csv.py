@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import ManifestError, UsageError
-from pneumoscope.core.registry import several
+from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.cells import CellReader, cell_text
 from pneumoscope.data.image_index import ImageIndex
 from pneumoscope.data.label_terms import LabelTerms
@@ -30,6 +30,13 @@ def scan(path: Path, options: ImportOptions) -> Listing:
             "is a folder; the source 'csv' needs the table.",
             "Name the CSV file, and the folder as `images`.",
         )
+    for name, column in options.columns.items():
+        if name not in COLUMNS:
+            raise UsageError(
+                argument("columns", {name: column}),
+                f"fills no column of a manifest.{suggestion(name, COLUMNS)}",
+                f"The keys are: {', '.join(COLUMNS)}.",
+            )
     folder = options.images or path.parent
     if not folder.is_dir():
         raise UsageError(argument("images", folder), "there is no such folder.")
