@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
 from collections.abc import Sequence
@@ -142,3 +143,18 @@ def test_tifffile_reads_signed_samples_as_negative_numbers() -> None:
     """The authority for the refusal: -128 is not the grey .502 that an unsigned reading gives."""
     data = draw_tiff(np.array([[0x80, 0xFF], [0x00, 0x7F]]), 8, sample_format=SIGNED)
     np.testing.assert_array_equal(decode_with_tifffile(data), [[-128, -1], [0, 127]])
+
+
+@pytest.mark.parametrize("missing", [1, 3, 150, 3000])
+@pytest.mark.parametrize("layout", [{"rowsperstrip": 10}, {"tile": (16, 16)}], ids=["strips", "tiles"])
+def test_a_file_without_its_last_bytes_is_truncated(layout: dict[str, object], missing: int) -> None:
+    """The directory stands in front of the pixels here, so that only pixels are missing."""
+    tifffile = pytest.importorskip("tifffile", reason="no tifffile: pip install 'pneumoscope[dev]'")
+    samples = np.random.default_rng(0).integers(1, 65536, (70, 50), dtype=np.uint16)
+    file = io.BytesIO()
+    tifffile.imwrite(file, samples, photometric="minisblack", **layout)
+    whole = file.getvalue()
+    assert np.array_equal(np.rint(decode(whole, "a.tif").pixels * 65535), samples)
+    with pytest.raises(ImageError, match="truncated") as error:
+        decode(whole[:-missing], "a.tif")
+    assert error.value.code == "damaged"

@@ -16,6 +16,8 @@ from numpy.typing import NDArray
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.plane import check_one_frame
 
+_PLACES = ((273, 279), (324, 325))
+"""Tags of the offsets and of the byte counts: of strips, of tiles."""
 _WIDTH, _HEIGHT, _BITS, _PHOTOMETRIC, _SAMPLE_FORMAT = 256, 257, 258, 262, 339
 # The tags that decoding depends on: size, samples, compression, strips and tiles, palette, alpha, JPEG and YCbCr (by
 # number: p. 117), and Orientation.
@@ -66,6 +68,9 @@ def read_header(data: bytes, name: str) -> TiffHeader:
     except (struct.error, IndexError, ValueError) as error:
         problem = "is a truncated or damaged TIFF file: its directory is not whole."
         raise ImageError(name, problem, "Copy or export it again.", code="damaged") from error
+    if _passes_end(fields, len(data)):
+        problem = "is a truncated TIFF file: its pixels go on behind its end."
+        raise ImageError(name, problem, "Copy or export it again.", code="damaged")
     bits = max(_numbers(fields, _BITS, 1))
     if not {_UNSIGNED, _UNDEFINED}.issuperset(_numbers(fields, _SAMPLE_FORMAT, _UNSIGNED)):
         raise unsupported_samples(name, bits)
@@ -97,6 +102,15 @@ def unsupported_samples(name: str, bits: int) -> ImageError:
 def _numbers(fields: dict[int, Field], tag: int, default: int) -> list[int]:
     field = fields.get(tag)
     return [default] if field is None or not len(field.numbers) else [int(number) for number in field.numbers]
+
+
+def _passes_end(fields: dict[int, Field], size: int) -> bool:
+    """Return whether a strip or tile ends behind the file's end, where the new directory will stand (`_write`)."""
+    return any(
+        offset + count > size
+        for offsets, counts in _PLACES
+        for offset, count in zip(_numbers(fields, offsets, 0), _numbers(fields, counts, 0), strict=False)
+    )
 
 
 def _read_directory(data: bytes, start: int, order: str, *, big: bool) -> tuple[dict[int, Field], int]:
