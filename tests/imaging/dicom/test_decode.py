@@ -203,7 +203,7 @@ def test_metadata_and_errors_do_not_name_the_patient() -> None:
         {"PresentationIntentType": "FOR PROCESSING"},
         {"PatientOrientation": ["A", "P"]},
         {"BitsStored": 99},
-        {"WindowCenter": 3, "WindowWidth": 0},
+        {"RescaleSlope": 0, "RescaleIntercept": 3},
     ):
         with pytest.raises(ImageError) as error_info:
             decode(dicom(P12, 12, {**secret, **wrong}), "x")
@@ -223,11 +223,11 @@ def test_metadata_and_errors_do_not_name_the_patient() -> None:
         ({"PresentationLUTShape": "LIN OD"}, r"PresentationLUTShape \(2050,0020\) is LIN OD"),
         ({"RescaleSlope": 0, "RescaleIntercept": 1}, "the slope not zero"),
         ({"RescaleIntercept": 1}, "must both be given"),
-        ({"WindowCenter": 100}, r"WindowWidth \(0028,1051\) and WindowCenter"),
         ({"WindowCenter": 100, "WindowWidth": 50, "VOILUTFunction": "CUBIC"}, "VOILUTFunction"),
         ({"PatientOrientation": ["L", "R"]}, "which way the head is"),
         ({"PatientOrientation": ["L"]}, "which way the head is"),
-        ({"HighBit": 13}, "HighBit"),
+        ({"HighBit": 10}, "HighBit"),
+        ({"HighBit": 16}, "HighBit"),
         ({"SamplesPerPixel": None}, r"SamplesPerPixel \(0028,0002\) is missing"),
     ],
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -165,3 +166,57 @@ def test_a_model_sees_the_same_square_whatever_the_shape_of_a_pixel() -> None:
 
     tall, square = (resize_square(draw(rows)[None, None], 32)[0, 0].numpy() for rows in (64, 128))
     np.testing.assert_allclose(tall, square, atol=2e-3)
+
+
+def with_text(data: bytes, **texts: str) -> bytes:
+    """Return a file whose tags hold text that is no value of their VR."""
+    from pydicom.datadict import tag_for_keyword
+    from pydicom.dataelem import RawDataElement
+
+    dataset = pydicom.dcmread(BytesIO(data))
+    for keyword, text in texts.items():
+        tag = pydicom.tag.Tag(tag_for_keyword(keyword))
+        raw = text.encode() + b" " * (len(text) % 2)
+        dataset[tag] = RawDataElement(tag, "DS", len(raw), raw, 0, False, True, True)
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("centre", "width", "function"),
+    [
+        ("2048", "0", ""),
+        ("2048", "0.5", ""),
+        ("2048", "0.5", "LINEAR"),
+        ("2048", "-5", ""),
+        ("2048", "0", "SIGMOID"),
+        ("2048", "-1", "LINEAR_EXACT"),
+        ("2048\\1000", "0\\500", ""),
+        ("2048", "", ""),
+        ("", "100", ""),
+        ("abc", "100", ""),
+        ("2048", "wide", ""),
+        ("nan", "100", ""),
+    ],
+)
+def test_a_window_that_the_standard_does_not_allow_is_no_window(
+    centre: str, width: str, function: str, tmp_path: Path
+) -> None:
+    """C.11.2.1.2: the width is at least 1, above 0 for the other functions. dcmtk shows the whole range instead."""
+    tags = {"WindowCenter": 1, "WindowWidth": 1, **({"VOILUTFunction": function} if function else {})}
+    data = with_text(dicom(P12, 12, tags), WindowCenter=centre, WindowWidth=width)
+    radiograph = decode(data, "x")
+    np.testing.assert_allclose(radiograph.pixels, P12 / 4095, atol=1e-6)
+    assert radiograph.metadata["window"] == "ignored"
+    (tmp_path / "x.dcm").write_bytes(data)
+    options = () if "" in (centre, width) or centre == "nan" else ("+Wi", "1")  # there dcmtk has no window 1, or NaN
+    np.testing.assert_allclose(radiograph.pixels, render_with_dcmtk(tmp_path / "x.dcm", *options), atol=1 / 4095)
+
+
+def test_the_narrowest_window_is_one(tmp_path: Path) -> None:
+    data = dicom(P12, 12, {"WindowCenter": 2048, "WindowWidth": 1})
+    (tmp_path / "x.dcm").write_bytes(data)
+    radiograph = decode(data, "x")
+    np.testing.assert_array_equal(radiograph.pixels, render_with_dcmtk(tmp_path / "x.dcm", "+Wi", "1"))
+    assert "window" not in radiograph.metadata

@@ -73,6 +73,34 @@ def test_dcmtk_masks_the_same_bits(coder: str, tmp_path: Path) -> None:
     np.testing.assert_allclose(decode(data, "x").pixels, render_with_dcmtk(tmp_path / "x.dcm"), atol=DCMTK_STEP)
 
 
+@pytest.mark.parametrize("coder", ["native", "jpeg-ls", "rle", "+e1", "+el"])
+@pytest.mark.parametrize("high", [11, 12, 15])
+@pytest.mark.parametrize("signed", [False, True])
+def test_a_value_ends_at_its_high_bit(coder: str, high: int, signed: bool, tmp_path: Path) -> None:
+    """12 bits may lie in the upper 12 of 16 (PS3.5 8.1.1 before 2007); the others are no part of a value."""
+    low, rest = high - 11, np.where(P12 % 3 == 0, 2 ** (high - 11) - 1, 0)
+    samples = (((P12 - 2048 if signed else P12) & 4095) << low) | rest
+    data = dicom(samples, 16) if coder == "native" else compressed(samples, 16, coder, tmp_path)
+    data = declare(data, BitsStored=12, HighBit=high, PixelRepresentation=int(signed))
+    (tmp_path / "x.dcm").write_bytes(data)
+    np.testing.assert_allclose(decode(data, "x").pixels, P12 / 4095, atol=1e-6)
+    np.testing.assert_allclose(decode(data, "x").pixels, render_with_dcmtk(tmp_path / "x.dcm"), atol=DCMTK_STEP)
+
+
+def test_dcmtk_takes_a_high_bit_of_0_for_an_absent_one(tmp_path: Path) -> None:
+    data = declare(dicom(P12, 12), HighBit=0)
+    (tmp_path / "x.dcm").write_bytes(data)
+    np.testing.assert_allclose(decode(data, "x").pixels, render_with_dcmtk(tmp_path / "x.dcm"), atol=DCMTK_STEP)
+
+
+@pytest.mark.parametrize("coder", ["jpeg-ls", "jpeg-2000"])
+def test_a_high_bit_that_a_stream_does_not_have_is_an_error(coder: str, tmp_path: Path) -> None:
+    data = declare(compressed(LARGE, 12, coder, tmp_path), HighBit=15)
+    with pytest.raises(ImageError, match=r"HighBit .* is 15, but the samples .* have 12 bits") as error_info:
+        decode(data, "x")
+    assert error_info.value.code == "damaged"
+
+
 def test_colours_are_masked_too() -> None:
     """A colour of 8 bits lies in 16 allocated bits, with other bits above it."""
     colours = make.colours(8)

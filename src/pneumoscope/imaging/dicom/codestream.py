@@ -78,6 +78,15 @@ def is_lossless_jpeg_ls(stream: bytes) -> bool:
     return False
 
 
+def sample_precision(stream: bytes) -> int | None:
+    """Return the bits of a sample in a JPEG, JPEG-LS or JPEG 2000 stream; None without a readable header."""
+    if stream.startswith(_JPEG_2000):
+        return (stream[42] & 0x7F) + 1 if len(stream) > 42 else None  # Ssiz (ISO/IEC 15444-1 A.5.1)
+    return next(
+        (segment[0] for marker, segment in _jpeg_segments(stream) if marker in _FRAME_MARKERS and segment), None
+    )
+
+
 def rle_is_short(stream: bytes, expected: int) -> bool:
     """Return whether an RLE frame (PS3.5 annex G) holds less than ``expected`` bytes in one of its segments."""
     if len(stream) < 64:

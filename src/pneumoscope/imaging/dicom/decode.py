@@ -53,6 +53,8 @@ def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
         display = _read_display(tags, shape) if shape.samples == 1 else None
         if display and (lut := display.output) and lut.used_bits != lut.bits:
             facts["lut_bits"], facts["lut_bits_declared"] = lut.used_bits, lut.bits
+        if display and display.voi is None and (tags.has_value("WindowCenter") or tags.has_value("WindowWidth")):
+            facts["window"] = "ignored"
         stored, exact = read_stored_values(file, shape)
     pixels = _apply_display(stored, display, exact=exact) if display else _grey_of_colour(stored, shape, exact=exact)
     return Plane(make_upright(pixels, turn), shape.bits, facts)
@@ -115,9 +117,13 @@ def _read_shape(tags: Tags, max_pixels: int) -> Shape:
     if not 1 <= shape.bits <= min(16, shape.allocated):
         problem = f"is {shape.bits} of {shape.allocated} bits allocated; 1 to 16 are read."
         raise tags.wrong("BitsStored", problem, code="unsupported")
-    if (high := tags.integer("HighBit")) is not None and high != shape.bits - 1:
-        raise tags.wrong("HighBit", f"is {high}; it is one less than BitsStored, {shape.bits} (PS3.5 8.1.1).")
-    return shape
+    # Editions before 2007 let a value end above BitsStored - 1 (PS3.5 8.1.1); dcmtk reads it there, and takes 0 for an
+    # absent tag.
+    high = tags.integer("HighBit") or shape.bits - 1
+    if not shape.bits - 1 <= high < shape.allocated:
+        problem = f"is {high}; of {shape.allocated} bits allocated, {shape.bits} stored ones cannot end there"
+        raise tags.wrong("HighBit", f"{problem} (PS3.5 8.1.1).")
+    return shape._replace(unused_low=high - shape.bits + 1)
 
 
 def _read_display(tags: Tags, shape: Shape) -> DisplayChain:
@@ -159,18 +165,19 @@ def _read_voi(tags: Tags, *, negative: bool) -> Lut | Window | None:
     """Return the first VOI table, else the first window (C.11.2), or None. ``negative``: its input may be below 0."""
     for item in tags.items("VOILUTSequence"):
         return _read_lut(item, negative=negative)
-    centre, width = tags.number("WindowCenter"), tags.number("WindowWidth")
-    if centre is None and width is None:
+    if not tags.has_value("WindowCenter") and not tags.has_value("WindowWidth"):
         return None
     function = tags.text("VOILUTFunction") or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
         problem = f"is {function[:16]}; LINEAR, LINEAR_EXACT and SIGMOID are defined."
         raise tags.wrong("VOILUTFunction", problem, code="unsupported")
-    if centre is None or width is None:
-        raise tags.wrong("WindowWidth", "and WindowCenter (0028,1050) must both be given.")
-    if width < 1 if function == "LINEAR" else width <= 0:
-        limit = "at least 1" if function == "LINEAR" else "above 0"
-        raise tags.wrong("WindowWidth", f"is {width:g}; for the function {function} it is {limit} (C.11.2.1.2).")
+    try:
+        centre, width = tags.number("WindowCenter"), tags.number("WindowWidth")
+    except ImageError:
+        return None
+    # A width that C.11.2.1.2 forbids, or half a window, is no window: dcmtk too shows the whole range then.
+    if centre is None or width is None or (width < 1 if function == "LINEAR" else width <= 0):
+        return None
     return Window(centre, width, function)
 
 

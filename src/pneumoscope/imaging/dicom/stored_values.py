@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.imaging.dicom.codestream import check_stream, is_lossless_jpeg_ls, join_stream, rle_is_short, truncated
+from pneumoscope.imaging.dicom.codestream import (
+    check_stream,
+    is_lossless_jpeg_ls,
+    join_stream,
+    rle_is_short,
+    sample_precision,
+    truncated,
+)
 from pneumoscope.imaging.dicom.file import AGAIN, DicomFile, read_pixel_element
 
 if TYPE_CHECKING:
@@ -21,7 +28,11 @@ if TYPE_CHECKING:
 
 
 class Shape(NamedTuple):
-    """The Image Pixel module (C.7.6.3) of a readable file."""
+    """The Image Pixel module (C.7.6.3) of a readable file.
+
+    ``unused_low`` is the number of bits below a stored value. It is not 0 in files of older editions of the standard,
+    whose HighBit is above BitsStored - 1: 12 bits may lie in the upper 12 of 16.
+    """
 
     rows: int
     columns: int
@@ -30,6 +41,7 @@ class Shape(NamedTuple):
     bits: int
     signed: bool
     photometric: str
+    unused_low: int = 0
 
 
 def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.integer], bool]:
@@ -40,8 +52,9 @@ def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.intege
         shape: Its Image Pixel module.
 
     Returns:
-        [H, W] or [H, W, 3] integers, and whether their bits are exactly those that the file's writer stored. Then the
-        bits above BitsStored are no part of a value (PS3.5 8.1.1). A lossy stream may overshoot the range instead.
+        [H, W] or [H, W, 3] integers, whose lowest bit is the lowest one stored, and whether their bits are exactly
+        those that the file's writer stored. Then the bits above BitsStored are no part of a value (PS3.5 8.1.1). A
+        lossy stream may overshoot the range instead.
 
     Raises:
         ImageError: The pixel data is truncated, damaged or in an unsupported coding.
@@ -54,6 +67,7 @@ def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.intege
         exact = _is_exact(file, frame, shape)
         if not _is_rle(file):
             check_stream(frame, file.tags.name, shape.columns, shape.rows, complete=element.complete)
+            _check_high_bit(file, frame, shape)
         if not frame:
             raise truncated(file.tags.name)
     else:
@@ -71,7 +85,16 @@ def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.intege
     if shape.samples == 3 and properties["photometric_interpretation"] != "RGB":
         problem = "cannot be converted to RGB."
         raise file.tags.wrong("PhotometricInterpretation", problem, "Export it as greyscale.", code="unsupported")
-    return stored, exact
+    return (stored >> shape.unused_low if shape.unused_low else stored), exact
+
+
+def _check_high_bit(file: DicomFile, frame: bytes, shape: Shape) -> None:
+    """Refuse a stream whose samples have no bit HighBit, though the values are said to end there."""
+    precision = sample_precision(frame)
+    high = shape.unused_low + shape.bits - 1
+    if shape.unused_low and precision is not None and precision <= high:
+        problem = f"is {high}, but the samples of the compressed pixel data have {precision} bits."
+        raise file.tags.wrong("HighBit", problem)
 
 
 def _decode(
@@ -145,7 +168,8 @@ def _is_exact(file: DicomFile, frame: bytes, shape: Shape) -> bool:
         return True
     if file.syntax in JPEGLSTransferSyntaxes and is_lossless_jpeg_ls(frame):
         return True
-    return any(position >= shape.bits for position in _overlay_positions(file.tags))
+    # Where bits below the value are unused, the value ends with the sample: nothing is left to overshoot.
+    return shape.unused_low > 0 or any(position >= shape.bits for position in _overlay_positions(file.tags))
 
 
 def _overlay_positions(tags: Tags) -> list[int]:

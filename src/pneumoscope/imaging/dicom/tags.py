@@ -76,6 +76,13 @@ class Tags:
         values = list(value) if isinstance(value, MutableSequence) else [value]  # pydicom's lists and sequences
         return [] if all(item is None or item == "" for item in values) else values
 
+    def has_value(self, keyword: str) -> bool:
+        """Return whether the tag is there with any value, malformed or not."""
+        try:
+            return bool(self.values(keyword))
+        except ImageError:
+            return True
+
     def texts(self, keyword: str) -> list[str]:
         """Return the tag's values as text, in capitals and without padding."""
         return [str(value).strip().upper() for value in self.values(keyword)]
