@@ -175,7 +175,7 @@ def _dicom_value(rng: Rng) -> tuple[str, bytes]:
         0x0011: [0, 21, 65_535],  # Columns
         0x0100: [0, 7, 32],  # BitsAllocated
         0x0101: [0, 17, 99],  # BitsStored
-        0x0102: [0, 15],  # HighBit
+        0x0102: [1, 10, 16],  # HighBit
     }
     element = int(rng.choice(list(wrong)))
     at = data.index(struct.pack("<HH", 0x0028, element) + b"US\x02\x00") + 8
@@ -227,7 +227,7 @@ MAKERS: tuple[Maker, ...] = (
     _golden_refused("refused-pages.tif", "refused-colour16.tif"),
     _golden_refused("refused-frames.dcm"),
     _golden_refused("refused-for-processing.dcm"),
-    _golden_refused("refused-ct.dcm", "refused-axial.dcm", "refused-window-width.dcm"),
+    _golden_refused("refused-ct.dcm", "refused-axial.dcm", "refused-high-bit.dcm"),
 )
 
 

@@ -16,7 +16,7 @@ from authorities import decode_with_libpng
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.golden_files import make
 from pneumoscope.imaging.golden_files.encode import chunk, exif, png
-from pneumoscope.imaging.read import decode
+from pneumoscope.imaging.read import decode, describe_damaged_exif
 
 P8 = make.pattern(8)
 NOISE = np.random.default_rng(5).bytes(1_100_000)
@@ -133,6 +133,41 @@ def test_no_warning_reaches_the_terminal(tmp_path: Path) -> None:
     files = [str(path) for path in sorted(tmp_path.iterdir())]
     result = subprocess.run([sys.executable, "-c", code, *files], capture_output=True, text=True, check=True)
     assert result.stdout + result.stderr == ""
+
+
+DAMAGED_EXIF = (
+    chunk(b"eXIf", exif(6))[:-1] + b"\0",  # a wrong checksum: libpng drops the chunk
+    chunk(b"eXIf", b"garbage"),
+    chunk(b"eXIf", exif(6)[:16]),
+    chunk(b"eXIf", exif(6)[:4] + b"\xff" * 4 + exif(6)[8:]),
+    chunk(b"eXIf", exif(9)),
+    chunk(b"eXIf", exif(0)),
+)
+
+
+@pytest.mark.parametrize("part", DAMAGED_EXIF, ids=range(len(DAMAGED_EXIF)))
+def test_an_orientation_that_may_be_lost_is_said(part: bytes) -> None:
+    radiograph = decode(png(P8, 8, 0, [part]), "x")
+    np.testing.assert_allclose(radiograph.pixels, P8 / 255, atol=1e-7)
+    assert radiograph.metadata["exif"] == "damaged"
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "WEBP"])
+def test_a_damaged_exif_block_is_said_in_every_format(kind: str) -> None:
+    for block, damaged in ((b"Exif\0\0MM\0*\0\0\0\x08\0\x05rest", True), (b"Exif\0\0" + exif(6), False), (b"", False)):
+        assert (decode(encode_with_pillow(kind, block), "x").metadata.get("exif") == "damaged") is damaged
+
+
+def test_whole_exif_is_not_damaged() -> None:
+    other = b"MM\0*" + bytes.fromhex("00000008 0001 0132 0002 00000002 41000000 00000000".replace(" ", ""))
+    xmp = chunk(b"iTXt", b'XML:com.adobe.xmp\0\0\0\0\0<rdf:Description tiff:Orientation="6"/>')
+    for parts in ([], [chunk(b"eXIf", exif(6))], [chunk(b"eXIf", other)], [chunk(b"eXIf", exif(9)), xmp]):
+        assert "exif" not in decode(png(P8, 8, 0, parts), "x").metadata
+
+
+def test_files_with_damaged_exif_are_counted() -> None:
+    assert describe_damaged_exif(1).startswith("1 file has a damaged Exif block")
+    assert describe_damaged_exif(2000).startswith("2,000 files have")
 
 
 @pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])

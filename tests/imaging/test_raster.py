@@ -213,3 +213,34 @@ def test_real_radiographs_are_what_pillow_reads(shared: Path, pattern: str) -> N
             continue  # Pillow has no one-step reading of these; see the golden arrays
         reference = np.asarray(ImageOps.exif_transpose(image).convert("L")) / 255
         np.testing.assert_allclose(decode(path.read_bytes(), path.name).pixels, reference, atol=1e-7)
+
+
+@pytest.mark.parametrize(("colour_type", "samples"), [(2, 3), (4, 2), (6, 4)])
+def test_16_bit_colour_is_exact(colour_type: int, samples: int) -> None:
+    """Compare both bytes of each sample with those that were encoded, over all five row filters."""
+    values = RNG.integers(0, 65536, (300, 7, samples))
+    grey = values[..., 0] if samples == 2 else luma(*np.moveaxis(values[..., :3].astype(np.uint16), -1, 0))
+    expected = grey / np.float32(65535) * (values[..., -1] / np.float32(65535) if samples != 3 else 1)
+    pixels = decode(png(values, 16, colour_type, filtered=True), "x").pixels
+    np.testing.assert_allclose(pixels, expected, atol=1e-7)
+
+
+def test_the_transparent_colour_of_16_bits_is_black() -> None:
+    values = RNG.integers(1, 65536, (300, 7, 3))
+    values[290, 3] = (7, 500, 65000)
+    data = png(values, 16, 2, [chunk(b"tRNS", struct.pack(">3H", 7, 500, 65000))])
+    assert decode(data, "x").pixels[290, 3] == 0
+    assert (decode(data, "x").pixels > 0).sum() == 300 * 7 - 1
+
+
+@pytest.mark.parametrize("colour_type", [0, 2, 3])
+def test_image_data_that_cannot_be_inflated_are_damaged(colour_type: int) -> None:
+    palette = [chunk(b"PLTE", bytes(768))] if colour_type == 3 else []
+    samples, bits = (3, 16) if colour_type == 2 else (1, 8)
+    data = png(np.zeros((4, 4, samples) if samples > 1 else (4, 4), np.int64), bits, colour_type, palette)
+    at = data.index(b"IDAT") - 4
+    for coded in (b"", b"\x78\x9c\x07", b"not zlib", zlib.compress(b"\0" * 9)):
+        with pytest.raises(ImageError) as error_info:
+            decode(data[:at] + chunk(b"IDAT", coded) + chunk(b"IEND", b""), "x")
+        assert error_info.value.code == "damaged"
+        assert "Error -" not in error_info.value.problem

@@ -55,6 +55,8 @@ class Prediction:
     error: str | None = None
     largest_value: int | None = None
     """Of a 16-bit file whose declared depth leaves it nearly black; None where it does not. It is no column."""
+    exif_damaged: bool = False
+    """Whether an orientation may have been lost with the file's Exif block. It is no column."""
 
     def printable(self) -> Prediction:
         """Return the prediction with text that every table and page can hold.

@@ -26,7 +26,7 @@ from pneumoscope.bundle.prediction import Observer, Output, Prediction, decide
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError, PneumoscopeError
 from pneumoscope.core.files import sha256_of
-from pneumoscope.imaging.read import check_depth, largest_value
+from pneumoscope.imaging.read import check_depth, has_damaged_exif, largest_value
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.prediction_table import PredictionTable
@@ -150,6 +150,7 @@ class Model:
         prediction = Prediction(
             image.name, probabilities, decision, bool(reason), reason, score, self.identity[:12], sha256,
             time.perf_counter() - start, largest_value=largest_value(radiograph),
+            exif_damaged=has_damaged_exif(radiograph.metadata),
         )  # fmt: skip
         if observe is not None and output is not None:
             observe(prediction, radiograph, output)

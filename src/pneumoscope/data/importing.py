@@ -97,7 +97,7 @@ def import_source(
     """
     import numpy as np
 
-    from pneumoscope.imaging.read import describe_low_values
+    from pneumoscope.imaging.read import describe_damaged_exif, describe_low_values, has_damaged_exif
 
     listing = source.list_images(path, options)
     name = options.source_name or source.name
@@ -114,6 +114,8 @@ def import_source(
         listing.notes += remarks
     if low := sum(isinstance(picture.facts.get("largest_value"), int) for picture in pictures):
         listing.notes.append(describe_low_values(low))
+    if damaged := sum(has_damaged_exif(picture.facts) for picture in pictures):
+        listing.notes.append(describe_damaged_exif(damaged))
     small = np.stack([picture.small for picture in pictures])
     reader = CellReader(options.lenient_columns)
     table_rows = [_manifest_row(name, row, picture, reader) for row, picture in zip(rows, pictures, strict=True)]

@@ -16,6 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.plane import check_one_frame, check_size, luma
@@ -32,6 +33,7 @@ _ANCILLARY = frozenset(
     b"pCAL pHYs sBIT sCAL sPLT sRGB sTER tEXt tIME zTXt".split()
 )
 _SIGNATURE_END = 8
+_BAND = 256  # rows that are converted at a time
 _LARGEST_TEXT = 2**20  # bytes of a text that is inflated to look for an orientation
 
 
@@ -48,6 +50,7 @@ class PngHeader(NamedTuple):
         pixel_data: The file without the chunks that its pixels do not depend on.
         exif: The Exif block; empty if there is none.
         xmp: The XMP packet; empty if there is none.
+        exif_damaged: The checksum of an Exif block is wrong, so that the block was left out.
     """
 
     width: int
@@ -59,6 +62,7 @@ class PngHeader(NamedTuple):
     pixel_data: bytes
     exif: bytes
     xmp: bytes
+    exif_damaged: bool
 
 
 def read_header(data: bytes, name: str, max_pixels: int) -> PngHeader:
@@ -71,7 +75,7 @@ def read_header(data: bytes, name: str, max_pixels: int) -> PngHeader:
     coded: list[memoryview] = []
     pieces = [view[:_SIGNATURE_END]]
     facts: dict[str, bytes] = {}
-    transparent = False
+    transparent = exif_damaged = False
     while at + 12 <= len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 8 + length
@@ -100,8 +104,20 @@ def read_header(data: bytes, name: str, max_pixels: int) -> PngHeader:
         elif kind == b"IEND":
             check_one_frame(name, frames)
             pixel_data = data if sum(map(len, pieces)) == len(data) else b"".join(pieces)
-            exif, xmp = facts.get("exif", b""), facts.get("xmp", b"")
-            return PngHeader(width, height, bits, colour_type, interlaced != 0, tuple(coded), pixel_data, exif, xmp)
+            return PngHeader(
+                width=width,
+                height=height,
+                bits=bits,
+                colour_type=colour_type,
+                interlaced=interlaced != 0,
+                coded=tuple(coded),
+                pixel_data=pixel_data,
+                exif=facts.get("exif", b""),
+                xmp=facts.get("xmp", b""),
+                exif_damaged=exif_damaged,
+            )
+        elif kind == b"eXIf" and not is_intact:
+            exif_damaged = True
         elif is_intact:
             for fact, value in _orientation_facts(kind, content):
                 facts.setdefault(fact, value)
@@ -146,7 +162,12 @@ def check_complete(header: PngHeader, name: str) -> None:
     for x, y, every_x, every_y in _PASSES if header.interlaced else ((0, 0, 1, 1),):
         columns, rows = -(-(header.width - x) // every_x), -(-(header.height - y) // every_y)
         size += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
-    if len(zlib.decompressobj().decompress(b"".join(header.coded), size)) < size:
+    try:
+        lines = zlib.decompressobj().decompress(b"".join(header.coded), size)
+    except zlib.error as error:
+        problem = "is a damaged PNG file: its image data cannot be decompressed."
+        raise ImageError(name, problem, _AGAIN, code="damaged") from error
+    if len(lines) < size:
         problem = "is a truncated PNG file: its image data end before the last row."
         raise ImageError(name, problem, _AGAIN, code="damaged")
 
@@ -164,50 +185,35 @@ def grey16(header: PngHeader, name: str, transparent: object) -> NDArray[np.floa
         raise ImageError(name, "is interlaced 16-bit colour.", way_out, code="unsupported")
     samples = _samples(header)
     colour = samples[..., :3] if header.colour_type != 4 else samples[..., :1]
-    grey = luma(*np.moveaxis(colour, -1, 0)) if header.colour_type != 4 else colour[..., 0]
-    pixels = np.divide(grey, np.float32(65535), dtype=np.float32)
-    if header.colour_type != 2:
-        return pixels * np.divide(samples[..., -1], np.float32(65535), dtype=np.float32)
-    if isinstance(transparent, tuple):
-        pixels[(colour == np.array(transparent)).all(axis=-1)] = 0
+    pixels = np.empty(samples.shape[:2], np.float32)
+    for start in range(0, header.height, _BAND):
+        band = colour[start : start + _BAND]
+        grey = luma(*np.moveaxis(band, -1, 0)) if header.colour_type != 4 else band[..., 0]
+        np.divide(grey, np.float32(65535), out=pixels[start : start + _BAND], dtype=np.float32)
+        if header.colour_type != 2:
+            pixels[start : start + _BAND] *= samples[start : start + _BAND, :, -1] / np.float32(65535)
+        elif isinstance(transparent, tuple):
+            pixels[start : start + _BAND][(band == np.array(transparent)).all(axis=-1)] = 0
     return pixels
 
 
 def _samples(header: PngHeader) -> NDArray[np.uint16]:
-    """Inflate and unfilter: [H, W, samples] of 16 bits.
+    """Return [H, W, samples] of 16 bits.
 
-    The row filters (9.2) make a byte depend on its left, upper and upper-left neighbours. All three lie on earlier
-    anti-diagonals, so a whole anti-diagonal is undone at once.
+    Pillow undoes the row filters (9.2) and then keeps one byte of each sample. It decodes twice here, for the first and
+    the second byte. Grey with alpha has as many bytes in a pixel as 8-bit RGBA, so that once is enough.
     """
-    height, width, step = header.height, header.width, 2 * _SAMPLES[header.colour_type]
-    size = height * (1 + width * step)
-    raw = zlib.decompressobj().decompress(b"".join(header.coded), size)
-    rows = np.frombuffer(raw, np.uint8).reshape(height, 1 + width * step)
-    kinds, coded = rows[:, 0], rows[:, 1:].reshape(height, width, step)
-    if kinds.max() > 4:
-        raise ValueError(f"unknown row filter {kinds.max()}")
-    # One row and one column of zeros stand for the neighbours outside the image.
-    plain = np.zeros((height + 1, width + 1, step), np.uint8)
-    for diagonal in range(height + width - 1):
-        y = np.arange(max(0, diagonal - width + 1), min(height, diagonal + 1))
-        x = diagonal - y
-        left, up, corner = (
-            plain[y + 1, x].astype(np.int16),
-            plain[y, x + 1].astype(np.int16),
-            plain[y, x].astype(np.int16),
-        )
-        kind = kinds[y, np.newaxis]
-        predicted = np.select(
-            [kind == 1, kind == 2, kind == 3, kind == 4],
-            [left, up, (left + up) >> 1, _paeth(left, up, corner)],
-            np.int16(0),
-        )
-        plain[y + 1, x + 1] = coded[y, x] + predicted.astype(np.uint8)
-    return np.ascontiguousarray(plain[1:, 1:]).view(">u2").astype(np.uint16)
+    if header.colour_type == 4:
+        samples = np.ascontiguousarray(_bytes(header, "RGBA", "RGBA")).view(">u2")
+        return samples.reshape(header.height, header.width, 2)
+    mode = {2: "RGB", 6: "RGBA"}[header.colour_type]
+    samples = _bytes(header, mode, f"{mode};16B").astype(np.uint16)
+    samples <<= 8
+    samples |= _bytes(header, mode, f"{mode};16L")
+    return samples
 
 
-def _paeth(left: NDArray[np.int16], up: NDArray[np.int16], corner: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return the neighbour that is nearest to left + up - corner; ties go left, then up (9.4)."""
-    from_left, from_up, from_corner = abs(up - corner), abs(left - corner), abs(left + up - 2 * corner)
-    nearest = np.where(from_up <= from_corner, up, corner)
-    return np.where((from_left <= from_up) & (from_left <= from_corner), left, nearest)
+def _bytes(header: PngHeader, mode: str, raw_mode: str) -> NDArray[np.uint8]:
+    """Return [H, W, samples] bytes in one of Pillow's raw modes; ``;16L`` means the second byte of each sample."""
+    image = Image.frombytes(mode, (header.width, header.height), b"".join(header.coded), "zip", raw_mode, False)
+    return np.asarray(image)

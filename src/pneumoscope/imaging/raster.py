@@ -19,7 +19,8 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging import png, tiff
-from pneumoscope.imaging.orientation import exif_turn
+from pneumoscope.imaging.libtiff import silence_libtiff
+from pneumoscope.imaging.orientation import read_orientation
 from pneumoscope.imaging.plane import Metadata, Plane, check_one_frame, check_size, make_upright, suppress_warnings
 
 _APP0, _COMMENT = 0xE0, 0xFE  # the first of 16 application segments; a comment
@@ -41,7 +42,7 @@ def decode_png(data: bytes, name: str, max_pixels: int, depth: int | None) -> Pl
     if header.interlaced or header.colour_type == 3 or not pixels[-1].any():
         png.check_complete(header, name)
     bits = 8 if header.colour_type == 3 else header.bits  # a palette's colours have 8 bits, whatever its indices have
-    return Plane(make_upright(pixels, exif_turn(header.exif, header.xmp)), bits, facts)
+    return _oriented(Plane(pixels, bits, facts), header.exif, header.xmp, damaged=header.exif_damaged)
 
 
 def decode_jpeg(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -55,7 +56,21 @@ def decode_jpeg(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
     pixel_data, exif, xmp = _split_jpeg(data)
     image = JpegImageFile(BytesIO(pixel_data))
     check_size(name, *image.size, max_pixels)
-    return Plane(make_upright(_grey(image, name, 8, depth)[0], exif_turn(exif, xmp)), 8, {})
+    return _oriented(Plane(_grey(image, name, 8, depth)[0], 8, {}), exif, xmp)
+
+
+def _oriented(plane: Plane, exif: bytes, xmp: bytes, *, damaged: bool = False) -> Plane:
+    """Return a plane turned upright as Exif or XMP asks; its facts say where they cannot be read.
+
+    Args:
+        plane: As it is stored.
+        exif: The Exif block; empty if there is none.
+        xmp: The XMP packet; empty if there is none.
+        damaged: The file had an Exif block that was left out.
+    """
+    orientation = read_orientation(exif, xmp)
+    facts = {**plane.metadata, "exif": "damaged"} if orientation.damaged or damaged else plane.metadata
+    return Plane(make_upright(plane.pixels, orientation.turn), plane.bits, facts)
 
 
 def _split_jpeg(data: bytes) -> tuple[bytes, bytes, bytes]:
@@ -91,26 +106,39 @@ def decode_webp(data: bytes, name: str, max_pixels: int, depth: int | None) -> P
     image = WebPImageFile(BytesIO(data))
     check_size(name, *image.size, max_pixels)
     check_one_frame(name, image.n_frames)
-    turn = exif_turn(image.info.get("exif", b""), image.info.get("xmp", b""))
-    return Plane(make_upright(_grey(image, name, 8, depth)[0], turn), 8, {})
+    plane = Plane(_grey(image, name, 8, depth)[0], 8, {})
+    return _oriented(plane, image.info.get("exif", b""), image.info.get("xmp", b""))
 
 
 def decode_tiff(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
     """Decode a TIFF 6.0 or BigTIFF of one page: grey up to 16 bits, colour of 8. Pillow itself turns it upright."""
+    silence_libtiff()
     header = tiff.read_header(data, name)
     check_size(name, header.width, header.height, max_pixels)
     with suppress_warnings():
-        image = TiffImageFile(BytesIO(header.pixel_data))
-        # Pillow leaves rows black that are in no strip or tile (TIFF 6.0 p. 39).
-        if max(tile.extents[3] for tile in image.tile if tile.extents) < header.height:
-            problem = "is a damaged TIFF file: it declares more rows than it holds."
-            raise ImageError(name, problem, "Export it again.", code="damaged")
-        if header.bits > 8 and not image.mode.startswith("I;16"):
-            raise tiff.unsupported_samples(name, header.bits)
-        pixels, facts = _grey(image, name, header.bits, depth)
-    if header.inverted:
-        pixels = np.float32(1) - pixels  # TIFF 6.0 p. 37; Pillow inverts samples of 1 to 8 bits itself
+        pixels, facts = _decode_tiff(header.pixel_data, header, name, depth)
+        if header.inverted:
+            pixels = np.float32(1) - pixels  # TIFF 6.0 p. 37; Pillow inverts samples of 1 to 8 bits itself
+        if header.alpha_data is not None:
+            pixels *= _decode_tiff(header.alpha_data, header, name, None)[0]
     return Plane(pixels, header.bits, facts)
+
+
+def _decode_tiff(
+    data: bytes, header: tiff.TiffHeader, name: str, depth: int | None
+) -> tuple[NDArray[np.float32], Metadata]:
+    """Return [H, W] float32 in 0..1 of the one image in a classic TIFF, and facts about its samples."""
+    try:
+        image = TiffImageFile(BytesIO(data))
+    except SyntaxError as error:  # Pillow's own for samples that it does not know
+        raise tiff.unsupported_form(header, name) from error
+    # Pillow leaves rows black that are in no strip or tile (TIFF 6.0 p. 39).
+    if max((tile.extents[3] for tile in image.tile if tile.extents), default=0) < header.height:
+        problem = "is a damaged TIFF file: it declares more rows than it holds."
+        raise ImageError(name, problem, "Export it again.", code="damaged")
+    if header.bits > 8 and not image.mode.startswith("I;16"):
+        raise tiff.unsupported_samples(name, header.bits)
+    return _grey(image, name, header.bits, depth)
 
 
 def _grey(image: Image.Image, name: str, bits: int, depth: int | None) -> tuple[NDArray[np.float32], Metadata]:

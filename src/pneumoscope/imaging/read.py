@@ -112,6 +112,17 @@ def describe_low_values(files: int) -> str:
     return f"{files:,} files store 16 bits and hold no value above 4,095: they are nearly black. {_DECLARE_DEPTH}"
 
 
+def has_damaged_exif(metadata: Metadata) -> bool:
+    """Return whether a file had an Exif block that could not be read, so that an orientation in it is not known."""
+    return metadata.get("exif") == "damaged"
+
+
+def describe_damaged_exif(files: int) -> str:
+    """Return what to say about a number of files that `has_damaged_exif`."""
+    subject = "1 file has" if files == 1 else f"{files:,} files have"
+    return f"{subject} a damaged Exif block: if the image has to be turned, nobody knows. Check that its head is up."
+
+
 def check_depth(depth: int | None) -> None:
     """Refuse a number of bits that no 16-bit file can have in use."""
     if depth is not None and not 1 <= depth <= 16:

@@ -50,6 +50,7 @@ class PredictionSummary:
         decisions: Label -> files.
         passed_over: Kind of file or folder -> how many were passed over in folders.
         low_values: Of 16 bits without a value above 4,095, among those that were read.
+        damaged_exif: With an Exif block that could not be read, among those that were read.
     """
 
     files: int
@@ -59,6 +60,7 @@ class PredictionSummary:
     decisions: Counter[str] = field(default_factory=Counter)
     passed_over: dict[str, int] = field(default_factory=dict)
     low_values: int = 0
+    damaged_exif: int = 0
 
     def count(self, row: dict[str, Any]) -> None:
         """Count one row.
@@ -113,6 +115,7 @@ def predict_files(
             with closing(model.stream(files, workers, observe, depth)) as stream:
                 for prediction in stream:
                     summary.low_values += prediction.largest_value is not None
+                    summary.damaged_exif += prediction.exif_damaged
                     take(prediction.row(model.labels), False)
             return summary
         check_format(output)
@@ -126,6 +129,7 @@ def predict_files(
             with closing(model.stream(rest, workers, observe, depth)) as stream:
                 for path, prediction in zip(rest, stream, strict=True):
                     summary.low_values += prediction.largest_value is not None
+                    summary.damaged_exif += prediction.exif_damaged
                     row = prediction.row(model.labels)
                     journal.append(row, path)
                     take(row, False)

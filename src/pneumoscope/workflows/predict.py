@@ -12,7 +12,7 @@ from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.core.tables import check_format
 from pneumoscope.imaging.files import describe_passed_over, find_images
-from pneumoscope.imaging.read import check_depth, describe_low_values
+from pneumoscope.imaging.read import check_depth, describe_damaged_exif, describe_low_values
 from pneumoscope.inference.predict import OnRow, PredictionSummary, page_items, predict_files
 
 PAGE_IMAGES = 200
@@ -101,6 +101,8 @@ def predict(
     summary.passed_over = images.passed_over
     if summary.low_values:
         callbacks.message(describe_low_values(summary.low_values))
+    if summary.damaged_exif:
+        callbacks.message(describe_damaged_exif(summary.damaged_exif))
     if html is not None:
         _write_page(loaded, files, Path(html), workers, depth)
     return summary

@@ -223,6 +223,7 @@ def dicom_cases() -> Iterator[GoldenCase]:
     yield case("16bit", "16 bits", p16 / 65535, values=p16, bits=16)
     yield case("signed", "12 bits, two's complement", plain, {"PixelRepresentation": 1}, values=p12 - 2048)
     yield case("unused-bits", "bits above BitsStored are no part of the value", plain, values=p12 | (p12 % 3 << 12))
+    yield case("high-bit", "12 bits in the upper 12 of 16", plain, {"HighBit": 15}, values=p12 << 4 | p12 % 3)
     capture = {"SOPClassUID": "1.2.840.10008.5.1.4.1.1.7", "Modality": "OT"}
     yield case("rgb", "secondary capture, luma", grey_of(colours(8), 8), capture, values=colours(8), bits=8)
 
@@ -240,6 +241,7 @@ def dicom_cases() -> Iterator[GoldenCase]:
     yield case("window-sigmoid", "SIGMOID", sigmoid, window | {"VOILUTFunction": "SIGMOID"})
     step = {"WindowCenter": 2000, "WindowWidth": 1}
     yield case("window-step", "a window of width 1 is a step", (p12 > 1999.5) / 1.0, step)
+    yield case("window-width", "a window narrower than 1 is no window", plain, {"WindowCenter": 5, "WindowWidth": 0})
     rescale = {"RescaleSlope": 2, "RescaleIntercept": -1000}
     rescaled = np.clip((2 * p12 - 1000 - 1999.5) / 1000 + 0.5, 0, 1)
     yield case("rescale-window", "the window applies to rescaled values", rescaled, rescale | window)
@@ -277,7 +279,7 @@ def dicom_cases() -> Iterator[GoldenCase]:
     yield case("short", "fewer pixels than declared", None, {"Rows": 25})
     yield case("long", "more pixels than declared", None, {"Rows": 20})
     yield case("axial", "an orientation without a head", None, {"PatientOrientation": ["L", "P"]})
-    yield case("window-width", "a LINEAR window narrower than 1", None, {"WindowCenter": 5, "WindowWidth": 0})
+    yield case("high-bit", "a value that cannot end at its HighBit", None, {"HighBit": 10})
 
 
 def table(descriptor: list[int], entries: list[int]) -> Any:
