@@ -10,7 +10,7 @@ LABELS = ["covid-19", "normal"]
 with tempfile.TemporaryDirectory() as name:
     folder = Path(name)
     for title, shortcut in (("fair", 0.0), ("trap", 0.95)):
-        drawn = ps.draw_phantoms(folder / title, per_class=20, labels=LABELS, size=64, shortcut=shortcut)
+        drawn = ps.draw_phantoms(folder / title, per_class=14, labels=LABELS, size=64, shortcut=shortcut)
         manifest, _ = ps.split(drawn, validation=0.2, calibration=0.2)
 
         report = ps.check(manifest)

@@ -19,7 +19,7 @@ class Epochs(ps.Callbacks):
 
 with tempfile.TemporaryDirectory() as name:
     folder = Path(name)
-    drawn = ps.draw_phantoms(folder / "set", per_class=20, labels=["covid-19", "normal"], size=64)
+    drawn = ps.draw_phantoms(folder / "set", per_class=12, labels=["covid-19", "normal"], size=64)
     ps.split(drawn, folder / "m.parquet", validation=0.2, calibration=0.2)
 
     epochs = Epochs()

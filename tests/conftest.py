@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from program import Program, environment
+from program import Program, environment, reuse_operator_table
 
 if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
@@ -44,6 +44,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((number for number, place in enumerate(SLOW) if name.startswith(place)), len(SLOW))
 
     items.sort(key=rank)
+
+
+def pytest_runtest_setup() -> None:
+    """Let every export after the first one of this process go without building the table of operators again."""
+    reuse_operator_table()
 
 
 def _shared_folder() -> Path:

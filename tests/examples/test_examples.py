@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,20 +35,17 @@ def test_script(path: Path, program: Program, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
-@pytest.mark.filterwarnings("default")
-def test_notebook(path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_notebook(path: Path, program: Program, tmp_path: Path) -> None:
     skip_without_torch(path)
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
+    for library in ("nbformat", "IPython"):
+        pytest.importorskip(library)
     assert path.stat().st_size < SMALL
-    for name, value in environment(tmp_path).items():
-        monkeypatch.setenv(name, value)
-    notebook = nbformat.read(path, as_version=4)
-    nbclient.NotebookClient(
-        notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": tmp_path}}
-    ).execute()
-    shown = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    assert any("text/html" in output.get("data", {}) for output in shown), "no cell shows a table or a picture"
+    runner, output = Path(__file__).with_name("notebook.py"), tmp_path / "output.txt"
+    code = program.run(["python", str(runner), str(path)], tmp_path, environment(tmp_path), output)
+    printed = output.read_text(encoding="utf-8")
+    assert code == 0, printed
+    kinds = [kind for cell in json.loads(printed.splitlines()[-1]) for kind in cell]
+    assert "text/html" in kinds, "no cell shows a table or a picture"
 
 
 def test_there_are_five_scripts_and_three_notebooks() -> None:

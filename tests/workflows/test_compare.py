@@ -47,7 +47,7 @@ class Ledger:
 def data(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     """Phantoms of ten or more patients of each class in validation and in test."""
     folder = tmp_path_factory.mktemp("set")
-    manifest = write_set(folder, 40, ("covid-19", "normal"), seed=1, size=64)
+    manifest = write_set(folder, 34, ("covid-19", "normal"), seed=1, size=64)
     return assign_parts(manifest, {"validation": 0.3, "calibration": 0.2, "test": 0.3}, seed=0)
 
 
@@ -196,7 +196,7 @@ def test_compare_leaves_test_closed_unless_it_is_asked_to_open_it(
 def test_too_few_groups_in_validation_give_no_recommendation_and_the_reason(
     comparison: Comparison, data: Manifest
 ) -> None:
-    """Count by hand: 40 patients a class, three tenths of them in validation."""
+    """Count by hand: 34 patients a class, three tenths of them in validation."""
     recommendation = comparison.tables[0].recommendation
     validation = data.part("validation").table
     groups = {label: rows.group.nunique() for label, rows in validation.groupby("label")}

@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import optuna
 import torch
@@ -48,6 +48,9 @@ from pneumoscope.tuning.storage import (
     take_trial,
 )
 from pneumoscope.tuning.trial import estimate_figures, run_folds
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 ALSO = ("auroc", "sensitivity-at-specificity-90", "balanced-accuracy", "log-loss")
 """Figures that each trial keeps beside its objective."""
@@ -271,7 +274,7 @@ def search(job: SearchJob, workers: int = 1, callbacks: Callbacks = SILENT) -> S
 
 def _spread(job: SearchJob, workers: int, callbacks: Callbacks) -> None:
     """Start worker processes, pass on what they report, and wait for them."""
-    context = multiprocessing.get_context("spawn")  # a forked torch has dead threads
+    context = _worker_context()
     threads = max(1, (os.cpu_count() or 1) // workers)
     processes, receivers = [], []
     for _ in range(workers):
@@ -303,6 +306,18 @@ def _spread(job: SearchJob, workers: int, callbacks: Callbacks) -> None:
         raise KeyboardInterrupt("Go on with `resume=True`.") from None
     if errors:
         raise RunError(errors[0].thing, errors[0].problem, errors[0].way_out)
+
+
+def _worker_context() -> SpawnContext | ForkServerContext:
+    """Return how workers start: from a process that has imported what they need and done nothing, where one can fork.
+
+    This process itself is not forked, since a forked torch has dead threads. Without a fork each worker imports all.
+    """
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload([__name__])
+    return context
 
 
 class _SentCallbacks(Callbacks):
