@@ -244,3 +244,38 @@ def test_image_data_that_cannot_be_inflated_are_damaged(colour_type: int) -> Non
             decode(data[:at] + chunk(b"IDAT", coded) + chunk(b"IEND", b""), "x")
         assert error_info.value.code == "damaged"
         assert "Error -" not in error_info.value.problem
+
+
+def test_formats_that_take_twice_the_memory_have_half_of_a_large_limit() -> None:
+    """Both declare 70 megapixels in their headers, below the limit of 100 million."""
+    header = chunk(b"IHDR", struct.pack(">2I5B", 10_000, 7_000, 16, 2, 0, 0, 0))
+    data = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", b"") + chunk(b"IEND", b"")
+    with pytest.raises(ImageError, match="at most 50,000,000") as caught:
+        decode(data, "x")
+    assert caught.value.code == "too-many-pixels"
+    with pytest.raises(ImageError, match=r"damaged|truncated"):
+        decode(data, "x", max_pixels=200_000_000)
+    webp = encode_image(Image.new("L", (8, 8)), "WEBP", lossless=True)
+    at = webp.index(b"VP8L") + 9  # 14 bits of width - 1, 14 of height - 1 (RFC 9649 3.4)
+    webp = webp[:at] + struct.pack("<I", 9_999 | 6_999 << 14) + webp[at + 4 :]
+    with pytest.raises(ImageError, match="at most 50,000,000"):
+        decode(webp, "x")
+    assert decode(encode_image(Image.new("L", (8, 8)), "WEBP"), "x", max_pixels=64).pixels.shape == (8, 8)
+
+
+@pytest.mark.parametrize("colour_type", [0, 3, 2])
+def test_black_image_data_are_inflated_in_pieces(colour_type: int) -> None:
+    """A black last row makes the reader count the inflated bytes; 9 MB of them take several pieces."""
+    palette = [chunk(b"PLTE", bytes(768))] if colour_type == 3 else []
+    samples = np.zeros((3000, 3000, 3) if colour_type == 2 else (3000, 3000), np.int64)
+    data = png(samples[:1], 8, colour_type, palette)
+    row = b"\0" + bytes(3000 * (3 if colour_type == 2 else 1))
+    rows = row * 3000
+    header = struct.pack(">2I5B", 3000, 3000, 8, colour_type, 0, 0, 0)
+    start = data[:8] + chunk(b"IHDR", header) + b"".join(palette)
+    coded = zlib.compress(rows, 1)
+    parts = chunk(b"IDAT", coded[:5000]) + chunk(b"IDAT", b"") + chunk(b"IDAT", coded[5000:])
+    assert not decode(start + parts + chunk(b"IEND", b""), "x").pixels.any()
+    short = zlib.compress(rows[: -len(row)], 1)
+    with pytest.raises(ImageError, match="end before the last row"):
+        decode(start + chunk(b"IDAT", short) + chunk(b"IEND", b""), "x")

@@ -13,6 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pneumoscope.core.errors import ImageError
+from pneumoscope.imaging.golden_files.encode import tiff
 from pneumoscope.imaging.read import decode
 
 tifffile: Any = pytest.importorskip("tifffile", reason="tifffile is not installed (PyPI: tifffile)")
@@ -72,6 +73,17 @@ def test_the_message_says_which_samples_a_pixel_has() -> None:
     problem = r"stores 2 samples of 16 bits a pixel \(grey with alpha\).* without an alpha channel"
     with pytest.raises(ImageError, match=problem):
         decode(data, "x")
+
+
+@pytest.mark.parametrize("samples", [0, 7, 4000, 65535])
+def test_a_number_of_samples_that_no_image_has_is_refused_silently(
+    samples: int, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = tiff(np.zeros((4, 4), np.int64), 8, 1, tags={277: [samples]})
+    with pytest.raises(ImageError) as caught:
+        decode(data, "x")
+    assert caught.value.code in ("unsupported", "damaged")
+    assert capfd.readouterr() == ("", "")
 
 
 def write_pages(pages: list[tuple[int, int | None]], *, big: bool = False) -> bytes:

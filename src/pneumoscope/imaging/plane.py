@@ -19,6 +19,9 @@ from pneumoscope.core.errors import ImageError
 
 Metadata: TypeAlias = Mapping[str, str | int | float | None]
 
+BAND = 256
+"""Rows that are converted at a time."""
+
 # `warnings.catch_warnings` changes process-wide state; two threads inside it at once would leave it changed.
 _ONE_AT_A_TIME = threading.Lock()
 
@@ -95,6 +98,19 @@ def luma(red: NDArray[np.integer], green: NDArray[np.integer], blue: NDArray[np.
     weighted = red * np.uint32(19595) + green * np.uint32(38470) + blue * np.uint32(7471)
     grey: NDArray[np.uint16] = ((weighted + np.uint32(0x8000)) >> np.uint32(16)).astype(np.uint16)
     return grey
+
+
+def multiply(pixels: NDArray[np.float32], alpha: NDArray[np.integer], white: int) -> None:
+    """Multiply [H, W] float32 by an alpha channel of whole numbers in place, in bands of rows to spare memory.
+
+    Args:
+        pixels: The pixels, which are changed.
+        alpha: [H, W], 0 to ``white``.
+        white: What is opaque.
+    """
+    for start in range(0, len(pixels), BAND):
+        band = slice(start, start + BAND)
+        pixels[band] *= np.divide(alpha[band], np.float32(white), dtype=np.float32)
 
 
 @contextmanager

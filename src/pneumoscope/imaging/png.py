@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.imaging.plane import check_one_frame, check_size, luma
+from pneumoscope.imaging.plane import BAND, check_one_frame, check_size, luma, multiply
 
 _AGAIN = "Copy or export it again."
 _SAMPLES = {0: 1, 2: 3, 3: 1, 4: 2, 6: 4}  # colour type (11.2.1) -> samples per pixel
@@ -33,7 +33,7 @@ _ANCILLARY = frozenset(
     b"pCAL pHYs sBIT sCAL sPLT sRGB sTER tEXt tIME zTXt".split()
 )
 _SIGNATURE_END = 8
-_BAND = 256  # rows that are converted at a time
+_PIECE = 2**20  # bytes that are inflated at a time
 _LARGEST_TEXT = 2**20  # bytes of a text that is inflated to look for an orientation
 
 
@@ -162,14 +162,24 @@ def check_complete(header: PngHeader, name: str) -> None:
     for x, y, every_x, every_y in _PASSES if header.interlaced else ((0, 0, 1, 1),):
         columns, rows = -(-(header.width - x) // every_x), -(-(header.height - y) // every_y)
         size += rows * (1 + -(-columns * bits // 8)) if columns > 0 and rows > 0 else 0
+    if _inflated_size(header, size, name) < size:
+        problem = "is a truncated PNG file: its image data end before the last row."
+        raise ImageError(name, problem, _AGAIN, code="damaged")
+
+
+def _inflated_size(header: PngHeader, enough: int, name: str) -> int:
+    """Return the number of bytes of the inflated image data; it stops counting at ``enough``."""
+    inflater, size = zlib.decompressobj(), 0
     try:
-        lines = zlib.decompressobj().decompress(b"".join(header.coded), size)
+        for coded in header.coded:
+            piece: bytes | memoryview = coded
+            while piece and size < enough:
+                size += len(inflater.decompress(piece, _PIECE))
+                piece = inflater.unconsumed_tail
+        return size + (len(inflater.flush()) if size < enough else 0)
     except zlib.error as error:
         problem = "is a damaged PNG file: its image data cannot be decompressed."
         raise ImageError(name, problem, _AGAIN, code="damaged") from error
-    if len(lines) < size:
-        problem = "is a truncated PNG file: its image data end before the last row."
-        raise ImageError(name, problem, _AGAIN, code="damaged")
 
 
 def grey16(header: PngHeader, name: str, transparent: object) -> NDArray[np.float32]:
@@ -183,37 +193,51 @@ def grey16(header: PngHeader, name: str, transparent: object) -> NDArray[np.floa
     if header.interlaced:
         way_out = "Save it without interlacing, or as 16-bit greyscale."
         raise ImageError(name, "is interlaced 16-bit colour.", way_out, code="unsupported")
-    samples = _samples(header)
-    colour = samples[..., :3] if header.colour_type != 4 else samples[..., :1]
-    pixels = np.empty(samples.shape[:2], np.float32)
-    for start in range(0, header.height, _BAND):
-        band = colour[start : start + _BAND]
-        grey = luma(*np.moveaxis(band, -1, 0)) if header.colour_type != 4 else band[..., 0]
-        np.divide(grey, np.float32(65535), out=pixels[start : start + _BAND], dtype=np.float32)
-        if header.colour_type != 2:
-            pixels[start : start + _BAND] *= samples[start : start + _BAND, :, -1] / np.float32(65535)
-        elif isinstance(transparent, tuple):
-            pixels[start : start + _BAND][(band == np.array(transparent)).all(axis=-1)] = 0
+    pixels, alpha = _colours(header, transparent)
+    if alpha is not None:
+        multiply(pixels, alpha, 65535)
     return pixels
 
 
-def _samples(header: PngHeader) -> NDArray[np.uint16]:
-    """Return [H, W, samples] of 16 bits.
+def _colours(header: PngHeader, transparent: object) -> tuple[NDArray[np.float32], NDArray[np.uint16] | None]:
+    """Return [H, W] float32 in 0..1 of the colours, and [H, W] of their alpha or None.
 
     Pillow undoes the row filters (9.2) and then keeps one byte of each sample. It decodes twice here, for the first and
     the second byte. Grey with alpha has as many bytes in a pixel as 8-bit RGBA, so that once is enough.
     """
+    pixels = np.empty((header.height, header.width), np.float32)
+    alpha = None if header.colour_type == 2 else np.empty(pixels.shape, np.uint16)
     if header.colour_type == 4:
-        samples = np.ascontiguousarray(_bytes(header, "RGBA", "RGBA")).view(">u2")
-        return samples.reshape(header.height, header.width, 2)
+        assert alpha is not None
+        with _decode(header, "RGBA", "RGBA") as image:
+            for band, pair in _bands(image, header):
+                samples = np.ascontiguousarray(pair).view(">u2")
+                np.divide(samples[..., 0], np.float32(65535), out=pixels[band], dtype=np.float32)
+                alpha[band] = samples[..., 1]
+        return pixels, alpha
     mode = {2: "RGB", 6: "RGBA"}[header.colour_type]
-    samples = _bytes(header, mode, f"{mode};16B").astype(np.uint16)
-    samples <<= 8
-    samples |= _bytes(header, mode, f"{mode};16L")
-    return samples
+    samples = np.empty((header.height, header.width, len(mode)), np.uint8)
+    with _decode(header, mode, f"{mode};16B") as image:
+        for band, upper in _bands(image, header):
+            samples[band] = upper
+    with _decode(header, mode, f"{mode};16L") as image:
+        for band, lower in _bands(image, header):
+            values = samples[band].astype(np.uint16) << 8 | lower
+            np.divide(luma(*np.moveaxis(values[..., :3], -1, 0)), np.float32(65535), out=pixels[band], dtype=np.float32)
+            if alpha is not None:
+                alpha[band] = values[..., 3]
+            elif isinstance(transparent, tuple):
+                pixels[band][(values == np.array(transparent)).all(axis=-1)] = 0
+    return pixels, alpha
 
 
-def _bytes(header: PngHeader, mode: str, raw_mode: str) -> NDArray[np.uint8]:
-    """Return [H, W, samples] bytes in one of Pillow's raw modes; ``;16L`` means the second byte of each sample."""
-    image = Image.frombytes(mode, (header.width, header.height), b"".join(header.coded), "zip", raw_mode, False)
-    return np.asarray(image)
+def _decode(header: PngHeader, mode: str, raw_mode: str) -> Image.Image:
+    """Return the image data in one of Pillow's raw modes; ``;16L`` means the second byte of each sample."""
+    return Image.frombytes(mode, (header.width, header.height), b"".join(header.coded), "zip", raw_mode, False)
+
+
+def _bands(image: Image.Image, header: PngHeader) -> Iterator[tuple[slice, NDArray[np.uint8]]]:
+    """Yield rows of an image, and which they are: Pillow copies all that is asked for."""
+    for start in range(0, header.height, BAND):
+        stop = min(start + BAND, header.height)
+        yield slice(start, stop), np.asarray(image.crop((0, start, header.width, stop)))

@@ -21,13 +21,22 @@ from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging import png, tiff
 from pneumoscope.imaging.libtiff import silence_libtiff
 from pneumoscope.imaging.orientation import read_orientation
-from pneumoscope.imaging.plane import Metadata, Plane, check_one_frame, check_size, make_upright, suppress_warnings
+from pneumoscope.imaging.plane import (
+    Metadata,
+    Plane,
+    check_one_frame,
+    check_size,
+    make_upright,
+    multiply,
+    suppress_warnings,
+)
 
 _APP0, _COMMENT = 0xE0, 0xFE  # the first of 16 application segments; a comment
 # The application segments that say how the colours are coded, and their shortest content (ITU-T T.871, T.872).
 _CODING = {(0xE0, b"JFIF\0"): 14, (0xEE, b"Adobe"): 12}
 _XMP_NAMESPACE = b"http://ns.adobe.com/xap/1.0/\0"
 _TWELVE_BITS = 4095
+_HALF_OF_PIXELS = 50_000_000
 
 
 def decode_png(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -36,6 +45,7 @@ def decode_png(data: bytes, name: str, max_pixels: int, depth: int | None) -> Pl
     image = PngImageFile(BytesIO(header.pixel_data))
     facts: Metadata = {}
     if header.bits == 16 and header.colour_type != 0:
+        check_size(name, header.width, header.height, _half(max_pixels))
         pixels = png.grey16(header, name, image.info.get("transparency"))
     else:
         pixels, facts = _grey(image, name, header.bits, depth)
@@ -43,6 +53,11 @@ def decode_png(data: bytes, name: str, max_pixels: int, depth: int | None) -> Pl
         png.check_complete(header, name)
     bits = 8 if header.colour_type == 3 else header.bits  # a palette's colours have 8 bits, whatever its indices have
     return _oriented(Plane(pixels, bits, facts), header.exif, header.xmp, damaged=header.exif_damaged)
+
+
+def _half(max_pixels: int) -> int:
+    """Return the limit for formats that take twice the memory a pixel: half of the limit where it is large."""
+    return min(max_pixels, max(max_pixels // 2, _HALF_OF_PIXELS))
 
 
 def decode_jpeg(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -104,7 +119,8 @@ def _split_jpeg(data: bytes) -> tuple[bytes, bytes, bytes]:
 def decode_webp(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
     """Decode a still WebP image (RFC 9649), lossy or lossless."""
     image = WebPImageFile(BytesIO(data))
-    check_size(name, *image.size, max_pixels)
+    # libwebp's decoder of animations, which Pillow uses for every file, keeps several copies of 4 bytes a pixel.
+    check_size(name, *image.size, _half(max_pixels))
     check_one_frame(name, image.n_frames)
     plane = Plane(_grey(image, name, 8, depth)[0], 8, {})
     return _oriented(plane, image.info.get("exif", b""), image.info.get("xmp", b""))
@@ -131,7 +147,7 @@ def _decode_tiff(
     try:
         image = TiffImageFile(BytesIO(data))
     except SyntaxError as error:  # Pillow's own for samples that it does not know
-        raise tiff.unsupported_form(header, name) from error
+        raise tiff.unsupported_form(header.samples, name) from error
     # Pillow leaves rows black that are in no strip or tile (TIFF 6.0 p. 39).
     if max((tile.extents[3] for tile in image.tile if tile.extents), default=0) < header.height:
         problem = "is a damaged TIFF file: it declares more rows than it holds."
@@ -148,22 +164,34 @@ def _grey(image: Image.Image, name: str, bits: int, depth: int | None) -> tuple[
     """
     mode, transparent = image.mode, image.info.get("transparency")
     if mode.startswith("I;16"):
-        return _grey16(np.asarray(image), name, bits, depth, transparent)
+        values = np.asarray(image)
+        image.close()
+        return _grey16(values, name, bits, depth, transparent)
     if mode not in ("1", "L", "LA", "RGB", "RGBA", "P", "PA"):
         raise ImageError(name, f"has the colour mode {mode}.", "Convert it to greyscale or RGB.", code="unsupported")
     image.load()  # a palette may be completed only now
     if mode == "PA" or (mode in ("P", "RGB") and image.info.get("transparency") is not None):
-        image = image.convert("RGBA")
+        image = _convert(image, "RGBA")
     elif mode == "P":
-        image = image.convert("RGB")
-    values = np.asarray(image if mode == "L" else image.convert("L"))
+        image = _convert(image, "RGB")
+    alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
+    values = np.asarray(image if mode == "L" else _convert(image, "L"))
+    image.close()
     pixels: NDArray[np.float32] = np.divide(values, np.float32(255), dtype=np.float32)
-    if image.mode in ("LA", "RGBA"):
-        pixels *= np.divide(np.asarray(image.getchannel("A")), np.float32(255), dtype=np.float32)
+    if alpha is not None:
+        del values
+        multiply(pixels, np.asarray(alpha), 255)
     elif isinstance(transparent, int):
         # Pillow widens 2- and 4-bit grey to 8 bits, but not the one transparent grey that belongs to it.
         pixels[values == (transparent * 255 // (2**bits - 1) if mode == "L" else transparent)] = 0
     return pixels, {}
+
+
+def _convert(image: Image.Image, mode: str) -> Image.Image:
+    """Return an image in another mode, and free the first one: each takes up to 4 bytes a pixel."""
+    converted = image.convert(mode)
+    image.close()
+    return converted
 
 
 def _grey16(

@@ -48,6 +48,7 @@ _LONG_TYPES = {13: 4, 16: 4, 18: 4}  # what a classic file has in their place
 _READ = _NEEDED | {_SAMPLE_FORMAT, _KIND, _OLD_KIND, _INNER}
 _UNSIGNED, _UNDEFINED = 1, 4  # SampleFormat (p. 80); readers take undefined samples for unsigned ones
 _MOST_PAGES = 10_000
+_MOST_SAMPLES = 6  # of a pixel
 _LARGEST_VALUE = 2**24  # numbers in one tag: strips of one row in the tallest image, with room
 
 
@@ -117,6 +118,8 @@ def read_header(data: bytes, name: str) -> TiffHeader:
     # Only samples of 16 bits and more depend on the byte order; Pillow knows more forms of little-endian files.
     new_order = order if bits >= 16 else "<"
     samples = _describe_samples(fields)
+    if _numbers(fields, _SAMPLES, 1)[0] > _MOST_SAMPLES:
+        raise unsupported_form(samples, name)  # Pillow would log it, which reaches the terminal
     fields, alpha = _without_extra_samples(fields)
     inverted = bits > 8 and _numbers(fields, _PHOTOMETRIC, 1)[0] == 0
     if inverted:
@@ -142,9 +145,9 @@ def unsupported_samples(name: str, bits: int) -> ImageError:
     )
 
 
-def unsupported_form(header: TiffHeader, name: str) -> ImageError:
+def unsupported_form(samples: str, name: str) -> ImageError:
     """Return the error that Pillow knows no such combination of samples."""
-    problem = f"stores {header.samples}, a form of TIFF that is not read."
+    problem = f"stores {samples}, a form of TIFF that is not read."
     way_out = "Save it as 8- or 16-bit unsigned greyscale, without an alpha channel."
     return ImageError(name, problem, way_out, code="unsupported")
 

@@ -363,3 +363,44 @@ def test_a_real_secondary_capture_in_colour_agrees_with_pydicom(shared: Path) ->
     path = shared / "data/dicom/SC_rgb.dcm"
     reference = pydicom.dcmread(path).pixel_array @ np.array([0.299, 0.587, 0.114]) / 255
     np.testing.assert_allclose(read(path).pixels, reference, atol=0.51 / 255)
+
+
+@pytest.mark.parametrize("keyword", ["Modality", "PhotometricInterpretation", "PresentationLUTShape", "VOILUTFunction"])
+def test_a_damaged_term_is_not_echoed_with_its_control_characters(keyword: str) -> None:
+    with pydicom.config.disable_value_validation():
+        data = dicom(P12, 12, {"WindowCenter": 100, "WindowWidth": 50, keyword: "QQQQQQ"})
+    for damaged in (b"\x1b[31mQ", b"\xff\x00\x07\xaeQQ", b"\x0c\x08QQQQ"):
+        with pytest.raises(ImageError) as caught:
+            decode(data.replace(b"QQQQQQ", damaged), "x")
+        assert str(caught.value).isprintable()
+
+
+def test_a_damaged_transfer_syntax_is_not_echoed_with_its_control_characters() -> None:
+    with pytest.raises(ImageError, match=r"TransferSyntaxUID .* is 1\.2\.840\.1000\?") as caught:
+        decode(dicom(P12, 12).replace(b"1.2.840.10008.1.2.1", b"1.2.840.1000\x07.1.2.1"), "x")
+    assert str(caught.value).isprintable()
+
+
+@pytest.mark.parametrize("keyword", ["ModalityLUTSequence", "VOILUTSequence"])
+def test_a_sequence_in_another_vr_is_named(keyword: str) -> None:
+    from pydicom.datadict import tag_for_keyword
+
+    dataset = pydicom.dcmread(BytesIO(dicom(P12, 12)))
+    dataset.add_new(tag_for_keyword(keyword), "US", 5)
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    with pytest.raises(ImageError, match=rf"{keyword} .* is not a sequence"):
+        decode(buffer.getvalue(), "x")
+
+
+@pytest.mark.parametrize("keyword", ["Rows", "Columns", "SamplesPerPixel", "BitsAllocated", "BitsStored"])
+def test_a_number_in_another_vr_is_still_a_number(keyword: str) -> None:
+    from pydicom.datadict import tag_for_keyword
+
+    dataset = pydicom.dcmread(BytesIO(dicom(P12, 12)))
+    dataset.add_new(tag_for_keyword(keyword), "IS", str(dataset[keyword].value))
+    dataset.add_new(tag_for_keyword("HighBit"), "LO", "11")
+    buffer = BytesIO()
+    dataset.save_as(buffer)
+    for data in (buffer.getvalue(), buffer.getvalue().replace(b"IS", b"LO")):
+        np.testing.assert_allclose(decode(data, "x").pixels, P12 / 4095, atol=1e-6)

@@ -15,7 +15,7 @@ from pneumoscope.core.errors import ImageError, MissingExtraError
 from pneumoscope.imaging.dicom.display import DisplayChain, Lut, Rescale, Window
 from pneumoscope.imaging.dicom.file import AGAIN, DicomFile, parse
 from pneumoscope.imaging.dicom.stored_values import Shape, read_stored_values
-from pneumoscope.imaging.dicom.tags import Tags, metadata
+from pneumoscope.imaging.dicom.tags import Tags, metadata, show_term, show_uid
 from pneumoscope.imaging.plane import Plane, Turn, check_one_frame, check_size, luma, make_upright, suppress_warnings
 
 _RADIOGRAPH = "Give a plain radiograph (modality CR or DX)."
@@ -56,6 +56,7 @@ def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
         if display and display.voi is None and (tags.has_value("WindowCenter") or tags.has_value("WindowWidth")):
             facts["window"] = "ignored"
         stored, exact = read_stored_values(file, shape)
+    del file, tags  # they hold copies of the pixels
     pixels = _apply_display(stored, display, exact=exact) if display else _grey_of_colour(stored, shape, exact=exact)
     return Plane(make_upright(pixels, turn), shape.bits, facts)
 
@@ -65,7 +66,7 @@ def _check_kind(file: DicomFile) -> None:
     tags = file.tags
     modality, sop_class = tags.text("Modality"), tags.text("SOPClassUID")
     if modality not in _MODALITIES:
-        problem = f"is {modality[:16]}: not a projection radiograph."
+        problem = f"is {show_term(modality)}: not a projection radiograph."
         raise tags.wrong("Modality", problem, _RADIOGRAPH, code="not-a-radiograph")
     # The terms of PresentationIntentType (C.8.11.1) and the SOP class say the same.
     if tags.text("PresentationIntentType") == "FOR PROCESSING" or sop_class in _FOR_PROCESSING:
@@ -82,7 +83,7 @@ def _check_kind(file: DicomFile) -> None:
     if sop_class.startswith(_STORAGE) and sop_class not in _CLASSES:
         from pydicom.uid import UID
 
-        problem = f"is {UID(sop_class).name}: not a projection radiograph."
+        problem = f"is {show_uid(UID(sop_class))}: not a projection radiograph."
         raise tags.wrong("SOPClassUID", problem, _RADIOGRAPH, code="not-a-radiograph")
     # This number is the authority, not an offset table. Some writers give 0 to a single frame (C.7.6.6.1.1).
     check_one_frame(tags.name, tags.integer("NumberOfFrames") or 1)
@@ -107,7 +108,7 @@ def _read_shape(tags: Tags, max_pixels: int) -> Shape:
     elif shape.samples != 3 or shape.photometric not in _COLOURS:
         raise tags.wrong(
             "PhotometricInterpretation",
-            f"is {shape.photometric[:16] or 'missing'} with {shape.samples} samples per pixel; MONOCHROME1, "
+            f"is {show_term(shape.photometric) or 'missing'} with {shape.samples} samples per pixel; MONOCHROME1, "
             "MONOCHROME2, RGB and YBR are read.",
             "Export it as greyscale.",
             code="unsupported",
@@ -130,7 +131,7 @@ def _read_display(tags: Tags, shape: Shape) -> DisplayChain:
     """Return the greyscale chain (PS3.4 N.2) that the file declares."""
     lut_shape = tags.text("PresentationLUTShape")
     if lut_shape not in ("", "IDENTITY", "INVERSE"):
-        problem = f"is {lut_shape[:16]}; IDENTITY and INVERSE are read."
+        problem = f"is {show_term(lut_shape)}; IDENTITY and INVERSE are read."
         raise tags.wrong("PresentationLUTShape", problem, code="unsupported")
     modality = _read_modality(tags, signed=shape.signed)
     raw = DisplayChain(shape.bits, shape.signed)
@@ -169,7 +170,7 @@ def _read_voi(tags: Tags, *, negative: bool) -> Lut | Window | None:
         return None
     function = tags.text("VOILUTFunction") or "LINEAR"
     if function not in ("LINEAR", "LINEAR_EXACT", "SIGMOID"):
-        problem = f"is {function[:16]}; LINEAR, LINEAR_EXACT and SIGMOID are defined."
+        problem = f"is {show_term(function)}; LINEAR, LINEAR_EXACT and SIGMOID are defined."
         raise tags.wrong("VOILUTFunction", problem, code="unsupported")
     try:
         centre, width = tags.number("WindowCenter"), tags.number("WindowWidth")

@@ -13,7 +13,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.imaging.dicom.tags import Tags
+from pneumoscope.imaging.dicom.tags import Tags, show_uid
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -123,7 +123,7 @@ def read_pixel_element(file: DicomFile) -> PixelElement:
     if not file.syntax.is_encapsulated:
         if length == _UNDEFINED:
             raise file.tags.wrong(
-                "PixelData", f"has no length, as only compressed pixel data may ({file.syntax.name})."
+                "PixelData", f"has no length, as only compressed pixel data may ({show_uid(file.syntax)})."
             )
         return PixelElement(vr, view[start : start + length], (), False, start + length <= len(view))
     end = len(view) if length == _UNDEFINED else min(len(view), start + length)

@@ -20,6 +20,7 @@ from pneumoscope.imaging.dicom.codestream import (
     truncated,
 )
 from pneumoscope.imaging.dicom.file import AGAIN, DicomFile, read_pixel_element
+from pneumoscope.imaging.dicom.tags import show_uid
 
 if TYPE_CHECKING:
     from pydicom.pixels.decoders.base import Decoder
@@ -60,6 +61,7 @@ def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.intege
         ImageError: The pixel data is truncated, damaged or in an unsupported coding.
     """
     decoder, plugins = _find_decoder(file)
+    _put_shape(file, shape)
     element = read_pixel_element(file)
     frame, exact = b"", True
     if element.encapsulated:
@@ -80,7 +82,7 @@ def read_stored_values(file: DicomFile, shape: Shape) -> tuple[NDArray[np.intege
         segment = shape.rows * shape.columns
         if element.encapsulated and (not element.complete or (_is_rle(file) and rle_is_short(frame, segment))):
             raise truncated(file.tags.name) from error
-        problem = f"holds damaged pixel data ({file.syntax.name})."
+        problem = f"holds damaged pixel data ({show_uid(file.syntax)})."
         raise ImageError(file.tags.name, problem, AGAIN, code="damaged") from error
     if shape.samples == 3 and properties["photometric_interpretation"] != "RGB":
         problem = "cannot be converted to RGB."
@@ -125,7 +127,7 @@ def _find_decoder(file: DicomFile) -> tuple[Decoder, tuple[str, ...]]:
     try:
         decoder = get_decoder(syntax)
     except NotImplementedError as error:
-        problem = f"is {syntax.name}, which is not supported."
+        problem = f"is {show_uid(syntax)}, which is not supported."
         raise file.tags.wrong("TransferSyntaxUID", problem, AGAIN, code="unsupported") from error
     wanted = ("pydicom",) if _is_rle(file) else ("pylibjpeg", "pillow")
     # An empty name stands for native pixel data, which need no plug-in.
@@ -133,7 +135,7 @@ def _find_decoder(file: DicomFile) -> tuple[Decoder, tuple[str, ...]]:
     if not plugins:
         raise ImageError(
             file.tags.name,
-            f"is compressed as {syntax.name}, and no decoder for it is installed "
+            f"is compressed as {show_uid(syntax)}, and no decoder for it is installed "
             f"({'; '.join(decoder.missing_dependencies)}).",
             "Install them with: pip install 'pneumoscope[dicom]'",
             code="unsupported",
@@ -194,6 +196,21 @@ def _check_length(file: DicomFile, length: int, shape: Shape) -> None:
         if length < expected:
             problem = f"is truncated: it {problem}"
         raise file.tags.wrong("PixelData", problem, AGAIN)
+
+
+def _put_shape(file: DicomFile, shape: Shape) -> None:
+    """Give the data set the checked values: pydicom would read those of the file again, whatever their VR."""
+    for keyword, value in (
+        ("Rows", shape.rows),
+        ("Columns", shape.columns),
+        ("SamplesPerPixel", shape.samples),
+        ("BitsAllocated", shape.allocated),
+        ("BitsStored", shape.bits),
+        ("PixelRepresentation", int(shape.signed)),
+    ):
+        element = file.tags.dataset[keyword]
+        if not isinstance(element.value, int):
+            file.tags.dataset.add_new(element.tag, "US", value)
 
 
 def _put_pixels(file: DicomFile, vr: str, value: bytes, *, encapsulated: bool) -> None:

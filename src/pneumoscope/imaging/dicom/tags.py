@@ -16,6 +16,7 @@ from pneumoscope.imaging.plane import Metadata
 
 if TYPE_CHECKING:
     from pydicom import Dataset
+    from pydicom.uid import UID
 
 _DAYS_PER_YEAR = 365.25
 _AGE_UNITS = {"D": 1 / _DAYS_PER_YEAR, "W": 7 / _DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0}  # PS3.5 6.2, AS
@@ -121,7 +122,23 @@ class Tags:
 
     def items(self, keyword: str) -> list[Tags]:
         """Return the items of a sequence; none if it is absent."""
-        return [Tags(item, self.name) for item in self.values(keyword)]
+        from pydicom import Dataset
+
+        items = self.values(keyword)
+        if not all(isinstance(item, Dataset) for item in items):  # a sequence that is written in another VR
+            raise self.wrong(keyword, "is not a sequence.")
+        return [Tags(item, self.name) for item in items]
+
+
+def show_term(term: str) -> str:
+    """Return a term of the standard for a message: 16 characters (PS3.5 6.2, CS), those of a damaged one as ``?``."""
+    return "".join(letter if letter.isascii() and letter.isprintable() else "?" for letter in term[:16])
+
+
+def show_uid(uid: UID) -> str:
+    """Return the name of a transfer syntax or class for a message; of an unknown one, its digits."""
+    name = str(uid.name)
+    return name if name != str(uid) else "".join(letter if letter in "0123456789." else "?" for letter in name[:64])
 
 
 def metadata(tags: Tags, *, swapped: bool) -> Metadata:
