@@ -125,11 +125,14 @@ def message_faults(error: Any, path: Path) -> list[str]:
     return faults
 
 
-def _is_slip(error: BaseException | None) -> bool:
-    """Return whether an exception comes from the package's own code, which should have checked its input."""
-    if not isinstance(error, _SLIPS):
+def _is_slip(error: Any) -> bool:
+    """Return whether an error hides a slip of the package's own code, which should have checked its input.
+
+    `ps.read` has one handler for whatever a library raises; a slip ends there too.
+    """
+    if "damaged or unsupported" not in str(error) or not isinstance(error.__cause__, _SLIPS):
         return False
-    frames = traceback.extract_tb(error.__traceback__)
+    frames = traceback.extract_tb(error.__cause__.__traceback__)
     return bool(frames) and "/pneumoscope/" in frames[-1].filename
 
 
@@ -181,7 +184,7 @@ def serve(connection: Connection, seed: int, seeds: dict[str, list[Path]], folde
         except PneumoscopeError as error:
             outcome.verdict, outcome.message = "refused", str(error)
             outcome.faults += ["message"] if (wrong := message_faults(error, path)) else []
-            outcome.faults += ["hidden"] if _is_slip(error.__cause__) else []
+            outcome.faults += ["hidden"] if _is_slip(error) else []
             outcome.message = f"{'; '.join(wrong)}: {error}" if wrong else str(error)
             if "hidden" in outcome.faults:
                 outcome.message += "".join(traceback.format_exception(error.__cause__)[-3:])
@@ -268,7 +271,7 @@ def run(options: argparse.Namespace, folder: Path, seeds: dict[str, list[Path]])
                     raise EOFError
                 outcome = child.connection.recv()
                 if child.outcome is None:
-                    child.outcome = outcome
+                    child.outcome, child.deadline = outcome, time.monotonic() + _HANG
                     continue
             except (EOFError, ConnectionError):
                 outcome = child.end()

@@ -50,6 +50,27 @@ def argument(name: str, value: object) -> str:
     return f"`{name}={text}`"
 
 
+def quote(value: object, longest: int = 80) -> str:
+    """Return a value as an error echoes it: as Python writes it, so that control characters are visible.
+
+    Args:
+        value: A value of the user's, such as a cell of a table.
+        longest: A text of more characters is cut (`shorten`), and its length is said.
+    """
+    if isinstance(value, str):
+        more = f" ({len(value):,} characters)" if len(value) > longest else ""
+        return f"{shorten(value, longest)!r}{more}"
+    return shorten(repr(value), longest)
+
+
+def shorten(text: str, longest: int = 80) -> str:
+    """Return a text of at most ``longest`` characters, cut in the middle: of a path, both ends say most."""
+    if len(text) <= longest:
+        return text
+    tail = longest // 3
+    return f"{text[: longest - 3 - tail]}...{text[-tail:]}"
+
+
 def check_arguments(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a public function: a value of another kind than its parameter declares is a `UsageError` at once.
 
@@ -81,7 +102,7 @@ def _misfit(name: str, value: object, kind: Any) -> UsageError:
             place = next(place for place, element in enumerate(value) if not _fits(element, get_args(each)[0]))
             return _misfit(f"{name}[{place}]", value[place], get_args(each)[0])
     words = _describe(kind)
-    return UsageError(f"`{name}`", f"is {_shorten(value)}, which is not {words}.", f"Give {words}.")
+    return UsageError(f"`{name}`", f"is {quote(value, 60)}, which is not {words}.", f"Give {words}.")
 
 
 def _fits(value: object, kind: Any) -> bool:
@@ -121,8 +142,3 @@ def _describe(kind: Any) -> str:
     if origin is not None:
         return "a function" if origin is Callable else getattr(origin, "__name__", str(kind))
     return _WORDS.get(NoneType if kind is None else kind, f"a {getattr(kind, '__name__', kind)}")
-
-
-def _shorten(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}..."

@@ -8,7 +8,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import UsageError
 
 T = TypeVar("T")
@@ -17,7 +17,7 @@ T = TypeVar("T")
 def suggestion(name: str, names: Iterable[str]) -> str:
     """Return `` Did you mean 'x'?`` for the nearest known name, or an empty string."""
     near = get_close_matches(name, list(names), n=1, cutoff=0.5)
-    return f" Did you mean {near[0]!r}?" if near else ""
+    return f" Did you mean {quote(near[0])}?" if near else ""
 
 
 def check_name(name: str, names: Iterable[str], parameter: str, kind: str) -> None:
@@ -39,11 +39,11 @@ def check_name(name: str, names: Iterable[str], parameter: str, kind: str) -> No
         raise UsageError(argument(parameter, name), f"no such {kind}.{suggestion(name, known)}", way_out)
 
 
-def several(names: Iterable[str], shown: int = 5) -> str:
-    """Return the first few names and how many more there are."""
+def several(names: Iterable[str], shown: int = 5, longest: int = 200) -> str:
+    """Return the first few names and how many more there are; a name of more than ``longest`` characters is cut."""
     names = list(names)
     more = f" and {len(names) - shown} more" if len(names) > shown else ""
-    return ", ".join(repr(name) for name in names[:shown]) + more
+    return ", ".join(quote(name, longest) for name in names[:shown]) + more
 
 
 class Registry(Generic[T]):

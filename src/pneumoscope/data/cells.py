@@ -11,7 +11,7 @@ import re
 from collections.abc import Mapping
 from types import MappingProxyType
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.registry import suggestion
 
@@ -105,7 +105,7 @@ def parse_age(cell: str) -> float | None:
     match = re.fullmatch(r"(\d+(?:[.,]\d+)?)\s*([YMWD]?)", value, re.IGNORECASE)
     age = None if match is None else float(match[1].replace(",", ".")) / _YEARS[match[2].upper() or "Y"]
     if age is None or age > MAX_AGE:
-        raise ValueError(f"the age {value!r}")
+        raise ValueError(f"the age {quote(value)}")
     return age
 
 
@@ -152,7 +152,7 @@ class CellReader:
             where: The file and row.
             hint: A suggestion.
         """
-        self._bad.setdefault(column, []).append(f"{where}, {column}: has {value!r}.{hint}")
+        self._bad.setdefault(column, []).append(f"{where}, {column}: has {quote(value)}.{hint}")
 
     def finish(self) -> list[str]:
         """Return notes about bad cells that count as unknown.

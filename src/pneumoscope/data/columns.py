@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.labels import LABELS, PARTS, VIEWS
 from pneumoscope.core.registry import suggestion
@@ -75,20 +76,30 @@ def _cast_columns(table: pd.DataFrame) -> pd.DataFrame:
     for name in table.columns:
         if name not in COLUMNS:
             hint = suggestion(str(name), COLUMNS)
-            raise ManifestError(f"column {name!r}", f"is not in the contract.{hint}", f"Columns: {', '.join(COLUMNS)}.")
+            raise ManifestError(
+                f"column {quote(name)}", f"is not in the contract.{hint}", f"Columns: {', '.join(COLUMNS)}."
+            )
     for name in COLUMNS:
         if name not in table.columns:
-            raise ManifestError(f"column {name!r}", "is missing.", "Import the data again with this version.")
+            raise ManifestError(f"column {quote(name)}", "is missing.", "Import the data again with this version.")
     result = {}
     for name in COLUMNS:
         column = table[name].reset_index(drop=True)
         try:
             result[name] = pd.Series(column.to_numpy(), dtype=_NUMBERS.get(name, TEXT))
         except (TypeError, ValueError) as error:
-            bad = column[pd.to_numeric(column, errors="coerce").isna()].head(_SHOWN)
-            lines = [f"row {row}, {name} = {value!r}: must be a number" for row, value in bad.items()]
+            bad = column[~column.map(_is_number)].head(_SHOWN)
+            lines = [f"row {row}, {name} = {quote(value)}: must be a number" for row, value in bad.items()]
             raise ManifestError("manifest", _many(lines, len(lines)), "Correct the rows.") from error
     return pd.DataFrame(result)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _schema() -> pa.DataFrameSchema:
@@ -140,7 +151,7 @@ def _check_values(table: pd.DataFrame) -> None:
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
         lines = [
-            f"row {case['index']}, {case['column']} = {case['failure_case']!r}: must be "
+            f"row {case['index']}, {case['column']} = {quote(case['failure_case'])}: must be "
             + ("present" if case["check"] == "not_nullable" else case["check"])
             for case in cases.head(_SHOWN).to_dict("records")
         ]
@@ -158,8 +169,9 @@ def _check_rows(table: pd.DataFrame) -> None:
     parts = table.groupby("group")["split"].nunique()
     torn = table[table.group.isin(parts.index[parts > 1])]
     if len(torn):
+        parts_of = {name: " and ".join(sorted(set(rows["split"].dropna()))) for name, rows in torn.groupby("group")}
         lines = [
-            f"group {name!r} (rows {_rows(rows.index)}) lies in {' and '.join(sorted(set(rows['split'].dropna())))}"
+            f"group {quote(name)} (rows {_rows(rows.index)}) lies in {parts_of[name]}"
             for name, rows in torn.groupby("group")
         ]
         raise ManifestError(

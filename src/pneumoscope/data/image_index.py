@@ -6,7 +6,9 @@ import posixpath
 import unicodedata
 from collections.abc import Iterable
 from pathlib import Path
+from urllib.parse import unquote
 
+from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
 
 
@@ -45,9 +47,9 @@ class ImageIndex:
         Raises:
             ManifestError: Several files have the name.
         """
-        cleaned = posixpath.normpath(_normal(name.strip()).replace("\\", "/"))
+        cleaned = _clean(name)
         keys = [cleaned, *self._below(cleaned)]
-        if self._table_folder is not None and not _absolute(cleaned):
+        if self._table_folder is not None and not is_foreign(cleaned):
             keys += self._below(posixpath.normpath(f"{self._table_folder}/{cleaned}"))
         for key in keys:
             if files := self._exact.get(key):
@@ -63,6 +65,15 @@ class ImageIndex:
         path = self._stems.get(_normal(name.strip()))
         return None if path is None else path.name
 
+    def with_tail(self, name: str) -> str | None:
+        """Return the one file whose path ends as ``name`` does, by as many folders as there are; None without one."""
+        parts = _clean(name).split("/")
+        for start in range(len(parts)):
+            files = set(self._exact.get("/".join(parts[start:]), ()))
+            if len(files) == 1:
+                return files.pop().relative_to(self.folder).as_posix()
+        return None
+
     def _below(self, path: str) -> list[str]:
         """Return an absolute path relative to the folder, as a list that is empty where it lies elsewhere."""
         return [path[len(base) + 1 :] for base in self._bases if path.casefold().startswith(f"{base}/".casefold())]
@@ -73,15 +84,33 @@ def _normal(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _absolute(name: str) -> bool:
-    return name.startswith("/") or name[1:2] == ":"
+def _clean(name: str) -> str:
+    """Return a path with forward slashes and without needless parts; ``file:///a%20b`` becomes ``/a b``."""
+    name = _normal(name.strip()).replace("\\", "/")
+    if name.casefold().startswith("file:"):
+        name = _normal(unquote(name[5:])).removeprefix("//localhost").replace("///", "/", 1)
+        name = name[1:] if name[2:3] == ":" else name  # file:///C:/a
+    # A UNC path keeps its two slashes (POSIX leaves their meaning open).
+    return posixpath.normpath(name)
+
+
+def is_foreign(name: str) -> bool:
+    """Return whether a name is an absolute path on any system, or the ``file:`` address of one."""
+    name = name.strip().replace("\\", "/")
+    drive = len(name) > 2 and name[0].isalpha() and name[1:3] == ":/"
+    return name.startswith(("/", "~/")) or drive or name.casefold().startswith("file:")
+
+
+def is_address(name: str) -> bool:
+    """Return whether a name is an address in the web."""
+    return name.strip().casefold().startswith(("http://", "https://", "ftp://", "s3://", "gs://"))
 
 
 def _only(files: list[Path], name: str, where: str) -> Path:
     if len(files) > 1:
         raise ManifestError(
             where,
-            f"{name!r} names {len(files)} files, among them {files[0]} and {files[1]}.",
+            f"{quote(name)} names {len(files)} files, among them {files[0]} and {files[1]}.",
             "Give the relative path.",
         )
     return files[0]

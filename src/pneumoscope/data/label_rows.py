@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pneumoscope.core.arguments import quote, shorten
 from pneumoscope.core.errors import ManifestError, MissingManifestError, RunError
 from pneumoscope.core.halves import in_first_half
 from pneumoscope.core.labels import display_name
@@ -86,6 +87,8 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.
         with pyarrow.parquet.ParquetFile(path) as file:  # `read_table` imports pandas
             raw = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
             table = None if raw is None else file.read(columns=columns)
+        if table is not None:
+            table.validate(full=True)  # damaged text is not UTF-8, and fails only where it is used
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise damaged_file(path, error) from error
     if raw is None or table is None:
@@ -105,7 +108,9 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.
         raise ManifestError(str(path), f"has schema version {version}; this program reads {SCHEMA_VERSION}.")
     for name in columns or ():
         if name not in table.column_names:
-            raise ManifestError(f"{path}: column {name!r}", "is missing.", "Import the data again with this version.")
+            raise ManifestError(
+                f"{path}: column {quote(name)}", "is missing.", "Import the data again with this version."
+            )
     return table, facts
 
 
@@ -114,8 +119,9 @@ def damaged_file(path: Path, error: Exception) -> ManifestError:
     if path.suffix.lower() in (".csv", ".tsv", ".txt", ".xlsx", ".xls"):
         make = "Make one with `pneumoscope.import_data`."
         return ManifestError(str(path), "is a table, not a manifest (a .parquet file).", make)
-    reason = " ".join(str(error).split())
-    problem = f"is not a Parquet file, or is damaged: {reason}"
+    # PyArrow's words hold bytes of the file, and end without a full stop.
+    reason = shorten("".join(letter if letter.isprintable() else " " for letter in " ".join(str(error).split())), 200)
+    problem = f"is not a Parquet file, or is damaged ({reason.strip().rstrip('.')})."
     return ManifestError(str(path), problem, "Name a manifest, or import again.")
 
 

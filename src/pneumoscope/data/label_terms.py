@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import LabelError
 from pneumoscope.core.labels import LabelSet, check_label, fold_term
 
+_LONGEST_TERM = 80  # a longer one is hardly a term, and nobody would paste it
 _CERTAIN = 0.8  # likeness to a known term from which the line to paste proposes its label
 
 
@@ -45,15 +46,17 @@ def refuse_terms(where: str, unknown: Mapping[str, int], unit: str, known: Mappi
     lines, mapping = [], {}
     for term, number in unknown.items():
         near = get_close_matches(fold_term(term), terms, n=1, cutoff=_CERTAIN)
-        hint = f" (like {near[0]!r}?)" if near else ""
-        lines.append(f"  {number:7,}  {term!r}{hint}" if term.strip() else f"  {number:7,}  blank: no label at all")
-        if term.strip():
+        hint = f" (like {quote(near[0])}?)" if near else ""
+        lines.append(
+            f"  {number:7,}  {quote(term)}{hint}" if term.strip() else f"  {number:7,}  blank: no label at all"
+        )
+        if term.strip() and len(term) <= _LONGEST_TERM:
             mapping[term] = terms[near[0]] if near else "LABEL"
     plural = "terms" if len(unknown) > 1 else "term"
     return LabelError(
         where,
         f"no label for {len(unknown):,} {plural} ({sum(unknown.values()):,} {unit}):\n" + "\n".join(lines) + "\n",
-        (f"Say what each means: {argument('mapping', mapping)}\n" if mapping else "Fill them in. ")
+        (f"Say what each means: {argument('mapping', mapping)}\n" if mapping else "Correct them. ")
         + f"Labels: {', '.join(vocabulary)}. Or leave them out: `drop_unmapped=True`",
     )
 
@@ -101,7 +104,7 @@ class LabelTerms:
     def notes(self) -> list[str]:
         """Return a note for each term that was read as a label without being written like it."""
         return [
-            f"{term!r} is read as {self.find(term)} ({number:,})"
+            f"{quote(term)} is read as {self.find(term)} ({number:,})"
             for term, number in self._used.items()
             if term not in self.mapping and term not in self._vocabulary
         ]

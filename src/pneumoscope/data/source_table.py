@@ -10,11 +10,12 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, quote, shorten
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.registry import suggestion
 
@@ -28,8 +29,28 @@ _BYTE_ORDER_MARKS = (  # UTF-32's mark begins with UTF-16's
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")  # .xlsx, .ods and .numbers are ZIP files; .xls is a compound file
+_WORKBOOK = "Open it and save the sheet as CSV in UTF-8, then name that."
+_UNPACK = "Unpack it and name the table in it."
+_IMAGE = "Name the table that lists the images."
+# (first bytes, description, way out)
+_NO_TEXTS = (
+    (b"PK\x03\x04", "a workbook", _WORKBOOK),  # .xlsx, .ods and .numbers are ZIP files
+    (b"\xd0\xcf\x11\xe0", "a workbook", _WORKBOOK),  # .xls is a compound file
+    (b"\x1f\x8b", "a gzip archive", _UNPACK),
+    (b"BZh", "a bzip2 archive", _UNPACK),
+    (b"\xfd7zXZ\0", "an xz archive", _UNPACK),
+    (b"(\xb5/\xfd", "a Zstandard archive", _UNPACK),
+    (b"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
+    (b"Rar!", "a RAR archive", _UNPACK),
+    (b"PAR1", "a Parquet file", "Save it as CSV in UTF-8. If it is a manifest, it needs no import."),
+    (b"ARROW1", "an Arrow file", "Save it as CSV in UTF-8."),
+    (b"SQLite format 3", "a database", "Export the table as CSV in UTF-8."),
+    (b"%PDF", "a PDF document", "Name the table itself, as CSV in UTF-8."),
+    (b"\x89PNG", "an image", _IMAGE),
+    (b"\xff\xd8\xff", "an image", _IMAGE),
+)
 _SHOWN = 1000  # rows named in one error; the rest is counted
+_SHOWN_COLUMNS = 50
 _TRIED_ROWS = 200  # by which the separator is chosen
 csv.field_size_limit(1 << 30)
 
@@ -78,7 +99,7 @@ class SourceTable:
             raise UsageError(
                 thing,
                 f"{self.path.name} has no such column.{suggestion(name, self.columns)}",
-                " ".join((f"Its columns: {', '.join(filter(None, self.columns))}.", *(f"{n}." for n in self.notes))),
+                " ".join((f"Its columns: {_names(self.columns)}.", *(f"{note}." for note in self.notes))),
             )
         return [row[places[0]] for row in self.rows]
 
@@ -104,23 +125,29 @@ def read_table(path: Path, encoding: str | None = None) -> SourceTable:
     return _check_shape(path, records, separator, notes)
 
 
+def _names(columns: Sequence[str]) -> str:
+    """Return names of columns for a message, as they stand unless letters of them cannot be printed."""
+    names = [shorten(name) if name.isprintable() else quote(name) for name in columns if name]
+    return ", ".join(names[:_SHOWN_COLUMNS]) + (
+        f" and {len(names) - _SHOWN_COLUMNS:,} more" if len(names) > _SHOWN_COLUMNS else ""
+    )
+
+
 def _decode(data: bytes, path: Path, encoding: str | None) -> tuple[str, list[str]]:
     """Return the text of a file, and a note where its encoding had to be assumed."""
-    if data.startswith(_WORKBOOKS):
-        raise ManifestError(
-            str(path), "is a workbook, not a CSV file.", "Open it and save the sheet as CSV in UTF-8, then name that."
-        )
+    for start, kind, way_out in _NO_TEXTS:
+        if data.startswith(start):
+            raise ManifestError(str(path), f"is {kind}, not a CSV file.", way_out)
     if encoding is not None:
         try:
-            return data.decode(encoding), []
+            return _refuse_nul(data.decode(encoding), path), []
         except LookupError as error:
             raise UsageError(argument("encoding", encoding), "is unknown.", "Say utf-8, cp1251 or gb18030.") from error
         except UnicodeError as error:
             raise ManifestError(str(path), f"is not text in {encoding}.", "Name another `encoding`.") from error
     name = next((name for mark, name in _BYTE_ORDER_MARKS if data.startswith(mark)), None)
     if name is None and b"\0" in data:
-        # Text in UTF-16 has separators and line ends, whose high bytes are zero: the second of each pair in LE.
-        name = "utf-16-le" if data[1::2].count(0) > data[::2].count(0) else "utf-16-be"
+        name = _find_utf16(data)
     for candidate in (name,) if name is not None else ("utf-8", _CODE_PAGE):
         try:
             text = data.decode(candidate)
@@ -131,12 +158,37 @@ def _decode(data: bytes, path: Path, encoding: str | None) -> tuple[str, list[st
             f"{path.name} is not UTF-8 and is read as {_CODE_PAGE} (Windows, western Europe); if letters look wrong, "
             "name the encoding, for example `encoding='cp1251'`"
         )
-        return text, [note] if assumed else []
+        return _refuse_nul(text, path), [note] if assumed else []
     raise ManifestError(
         str(path),
         f"is not text in {name or f'UTF-8 or {_CODE_PAGE}'}.",
         "Name its `encoding`, or save it as CSV in UTF-8.",
     )
+
+
+def _find_utf16(data: bytes) -> str:
+    """Return which UTF-16 a file without a byte order mark is, by its bytes; UTF-8 if it is none.
+
+    Text in UTF-16 has a header with a separator in one of the two orders. Binary data and text with a stray zero byte
+    have zeros too, and no such header in either.
+    """
+    for name in ("utf-16-le", "utf-16-be"):
+        header = re.split("[\r\n]", data[: 2**16].decode(name, "ignore").lstrip("\r\n"), maxsplit=1)[0]
+        if any(separator in header for separator in SEPARATORS) and "\0" not in header:
+            return name
+    return "utf-8"
+
+
+def _refuse_nul(text: str, path: Path) -> str:
+    """Return the text, which holds no NUL character: binary data, or a table damaged on a disk, does."""
+    if "\0" in text:
+        row = 1 + text.count("\n", 0, text.index("\0"))
+        raise ManifestError(
+            f"{path.name}, line {row}",
+            "holds a NUL character, which no table of text does.",
+            "Save the table again as CSV in UTF-8, or name its `encoding`.",
+        )
+    return text
 
 
 def _split(text: str, path: Path) -> tuple[str, list[list[str]]]:

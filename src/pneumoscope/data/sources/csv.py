@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, quote, shorten
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.cells import CellReader, cell_text
-from pneumoscope.data.image_index import ImageIndex
+from pneumoscope.data.image_index import ImageIndex, is_address, is_foreign
 from pneumoscope.data.label_terms import LabelTerms
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.data.source_table import read_table
@@ -55,14 +55,19 @@ def scan(path: Path, options: ImportOptions) -> Listing:
         where, name, raw = table.where(place), cell["image"].strip(), cell["label"]
         image = index.find(name, where) if name else None
         if image is not None and rows_of.setdefault(image, place) != place:
-            repeated.append(f"{where}: names {name!r} again; row {table.numbers[rows_of[image]]} did")
+            repeated.append(f"{where}: names {quote(name)} again; row {table.numbers[rows_of[image]]} did")
             continue
         label = terms.use(raw)
         if label is None:
-            listing.drop(name or where, f"label {raw!r} is not mapped" if raw.strip() else "its label is blank")
+            listing.drop(
+                shorten(name, 255) or where,
+                f"label {quote(raw)} is not mapped" if raw.strip() else "its label is blank",
+            )
         elif image is None:
             missing.append(name or f"{where}: blank")
-            listing.drop(name or where, f"its image is not under {folder}" if name else "it names no image")
+            listing.drop(
+                shorten(name, 255) or where, f"its image is not under {folder}" if name else "it names no image"
+            )
         else:
             listing.rows.append(
                 Row(
@@ -96,11 +101,20 @@ def scan(path: Path, options: ImportOptions) -> Listing:
 
 def _missing_images(path: Path, folder: Path, index: ImageIndex, missing: list[str]) -> ManifestError:
     """Return the error for rows without an image."""
-    ending = next((f" A file is {file!r}." for name in missing if (file := index.with_ending(name))), "")
+    ending = next((f" A file is {quote(file)}." for name in missing if (file := index.with_ending(name))), "")
+    foreign, addresses = [name for name in missing if is_foreign(name)], [name for name in missing if is_address(name)]
+    way_out = "Name their folder as `images`, or leave them out: `drop_missing=True`."
+    if addresses:
+        count = f"{len(addresses):,} are web addresses" if len(addresses) > 1 else "1 is a web address"
+        way_out = f"{count}: download the images, and write the names of their files. {way_out}"
+    if foreign:
+        count = f"{len(foreign):,} are absolute paths" if len(foreign) > 1 else "1 is an absolute path"
+        examples = ((name, file) for name in foreign if (file := index.with_tail(name)) is not None)
+        name, example = next(examples, (foreign[0], None))
+        how = f"{quote(example)} in place of {quote(name)}" if example else "without the folders of that place"
+        way_out = f"{count} of another folder or computer: write paths from {folder}, {how}. {way_out}"
     return ManifestError(
-        str(path),
-        f"{len(missing):,} images are not under {folder}: {several(missing)}.{ending}",
-        "Name their folder as `images`, or leave them out: `drop_missing=True`.",
+        str(path), f"{len(missing):,} images are not under {folder}: {several(missing, longest=80)}.{ending}", way_out
     )
 
 

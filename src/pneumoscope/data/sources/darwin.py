@@ -9,15 +9,16 @@ markings, which are more frequent in the sick; tubes thinner than 1 cm are not c
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar, cast
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.registry import several
 from pneumoscope.data.cells import VIEW_TERMS, CellReader, find_term
@@ -27,6 +28,8 @@ from pneumoscope.data.polygons import Outlines, Polygon
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.data.sources.kaggle_pneumonia import parse_name
 from pneumoscope.imaging.files import BROKEN_LINK, is_broken_link, why_not_image
+
+T = TypeVar("T")
 
 DISEASES: Mapping[str, str] = MappingProxyType(
     {
@@ -62,6 +65,7 @@ FACTS = frozenset(
 """Names of the tags ``NAME/VALUE`` and ``NAME:VALUE``; the first four become columns."""
 _SLICES = frozenset({"Axial", "Coronal", "Sagittal"})
 _REGIONS: Mapping[str, str] = MappingProxyType({"Lung": "lung", "Ignore": "ignore"})
+_LARGEST_SIDE = 10**6  # pixels
 PROVENANCE = "tag of V7 Labs' annotators (CC BY 4.0), who took it from the image's own source"
 
 
@@ -108,41 +112,91 @@ def read_annotation(path: Path, name: str) -> Annotation:
         ManifestError: It is no such file.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        image = content["image"]
-        width, height = int(image["width"]), int(image["height"])
-        file = str(image.get("original_filename") or image["filename"])
-        polygons: dict[str, list[Polygon]] = {"lung": [], "ignore": []}
-        tags, unused = [], []
-        for item in content["annotations"]:
-            rings = _rings(item)
-            if "tag" in item:
-                tags.append(str(item["name"]))
-            elif rings is not None and item["name"] in _REGIONS:
-                polygons[_REGIONS[item["name"]]].append(rings)
-            else:
-                unused.append(str(item["name"]))
-    except (UnicodeDecodeError, json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
-        raise ManifestError(
-            name,
-            f"is not a Darwin 1.0 annotation file ({type(error).__name__}: {error}).",
-            "Export the data set as Darwin JSON 1.0: image.width, image.height, image.original_filename, annotations.",
-        ) from error
+        content = json.loads(path.read_bytes().decode("utf-8"))
+    except OSError as error:
+        raise ManifestError(name, f"cannot be read: {error.strerror}.", "Allow reading it.") from error
+    except UnicodeDecodeError as error:
+        raise _not_darwin(name, f"byte {error.start} is not UTF-8") from error
+    except json.JSONDecodeError as error:
+        problem = f"it is not JSON at line {error.lineno}, column {error.colno}"
+        raise _not_darwin(name, problem) from error
+    except (ValueError, RecursionError) as error:  # a number of more than 4,300 digits, brackets in brackets
+        raise _not_darwin(name, "a number or a nesting in it is too long") from error
+    image = _value(content, "image", dict, name)
+    width, height = (_whole(_value(image, side, int, name), side, name) for side in ("width", "height"))
+    file = image.get("original_filename") or _value(image, "filename", str, name)
+    if not isinstance(file, str):
+        raise _not_darwin(name, "'original_filename' is not a text")
+    polygons: dict[str, list[Polygon]] = {"lung": [], "ignore": []}
+    tags, unused = [], []
+    for item in _value(content, "annotations", list, name):
+        term, rings = _value(item, "name", str, name), _rings(item, name)
+        if "tag" in item:
+            tags.append(term)
+        elif rings is not None and term in _REGIONS:
+            polygons[_REGIONS[term]].append(rings)
+        else:
+            unused.append(term)
     if min(width, height) < 1 or any(len(ring) < 3 for shapes in polygons.values() for one in shapes for ring in one):
         raise ManifestError(name, "has a polygon of fewer than 3 corners, or a size of 0.", "Correct the annotation.")
     lung, ignore = tuple(polygons["lung"]), tuple(polygons["ignore"])
     return Annotation(name, file, tags, Outlines(width, height, lung, ignore), unused)
 
 
-def _rings(item: Mapping[str, Any]) -> Polygon | None:
+_KINDS: Mapping[type, str] = {dict: "an object", list: "a list", str: "a text", int: "a number"}
+
+
+def _value(content: Any, key: str, kind: type[T], name: str) -> T:
+    """Return a value of a JSON object, of the kind that Darwin 1.0 gives it."""
+    if not isinstance(content, dict):
+        raise _not_darwin(name, f"there is no object with the key {key!r}")
+    if key not in content:
+        raise _not_darwin(name, f"the key {key!r} is missing")
+    value = content[key]
+    fits = isinstance(value, int | float) if kind is int else isinstance(value, kind)
+    if not fits or isinstance(value, bool):
+        raise _not_darwin(name, f"{key!r} is not {_KINDS[kind]}")
+    return cast(T, value)
+
+
+def _whole(number: float, key: str, name: str) -> int:
+    if not math.isfinite(number) or number > _LARGEST_SIDE:
+        raise _not_darwin(name, f"{key!r} is no number of pixels")
+    return int(number)
+
+
+def _not_darwin(name: str, problem: str) -> ManifestError:
+    return ManifestError(
+        name,
+        f"is not a Darwin 1.0 annotation file: {problem}.",
+        "Export the data set as Darwin JSON 1.0: image.width, image.height, image.original_filename, annotations.",
+    )
+
+
+def _rings(item: Mapping[str, Any], name: str) -> Polygon | None:
     """Return the rings of a polygon (one) or a complex polygon (several: holes and pieces), None for other shapes."""
     if "complex_polygon" in item:
-        paths = item["complex_polygon"]["path"]
+        paths = _value(_value(item, "complex_polygon", dict, name), "path", list, name)
     elif "polygon" in item:
-        paths = [item["polygon"]["path"], *item["polygon"].get("additional_paths", [])]
+        polygon = _value(item, "polygon", dict, name)
+        more = _value({"additional_paths": [], **polygon}, "additional_paths", list, name)
+        paths = [_value(polygon, "path", list, name), *more]
     else:
         return None
-    return [[(float(point["x"]), float(point["y"])) for point in path] for path in paths]
+    rings = []
+    for path in paths:
+        if not isinstance(path, list):
+            raise _not_darwin(name, "a path is not a list of points")
+        points = [(_coordinate(point, "x", name), _coordinate(point, "y", name)) for point in path]
+        rings.append(points)
+    return rings
+
+
+def _coordinate(point: Any, key: str, name: str) -> float:
+    value = _value(point, key, int, name)
+    if not abs(value) <= _LARGEST_SIDE:
+        raise _not_darwin(name, f"{key!r} of a point is no coordinate in pixels")
+    return float(value)
 
 
 def label_from_tags(tags: Sequence[str], diseases: Mapping[str, str]) -> tuple[str | None, str]:
@@ -187,12 +241,14 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         image = index.find(annotation.image, name)
         if image is not None:
             if image in annotated:
-                raise ManifestError(name, f"annotates {annotation.image!r} again; {annotated[image]} did.", "Keep one.")
+                raise ManifestError(
+                    name, f"annotates {quote(annotation.image)} again; {annotated[image]} did.", "Keep one."
+                )
             annotated[image] = name
         label, terms = label_from_tags(annotation.tags, diseases)
         reason = _why_dropped(annotation, label, terms, options)
         if reason is None and strange:
-            reason = f"tag {strange[0]!r} is not known"
+            reason = f"tag {quote(strange[0])} is not known"
         if reason is not None or image is None or label is None:
             listing.drop(name, reason or f"its image is not under {images}")
             continue
@@ -219,11 +275,11 @@ def _why_dropped(annotation: Annotation, label: str | None, terms: str, options:
     if "CT" in annotation.tags or view in _SLICES:
         return f"CT slice (view {view})"
     if view is not None and find_term(view, VIEW_TERMS) == "L" and "L" not in options.views:
-        return f"view {view!r}, a lateral"
+        return f"view {quote(view)}, a lateral"
     if view is None and not annotation.outlines.lung:
         return "neither a view nor a lung outline: perhaps a lateral, which has none"
     if label is None:
-        return f"the tags {terms!r} state two labels" if terms else "no tag states a label"
+        return f"the tags {quote(terms)} state two labels" if terms else "no tag states a label"
     return None
 
 
@@ -244,7 +300,7 @@ def _row(image: str, annotation: Annotation, label: str, terms: str, options: Im
 
 
 def _notes(listing: Listing, unused: Counter[str]) -> list[str]:
-    notes = [f"annotations {name!r} are not used: {count}" for name, count in unused.items()]
+    notes = [f"annotations {quote(name)} are not used: {count}" for name, count in unused.items()]
     notes.append("V7's lung outlines include most of the heart; its Ignore outlines leave out tubes thinner than 1 cm")
     if bare := sum(not outlines.lung for outlines in listing.outlines.values()):
         notes.append(f"{bare} images have no lung outline")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import ImageError, ManifestError, MissingExtraError, UsageError
 from pneumoscope.data.cells import MAX_AGE, CellReader, view_of_tag
 from pneumoscope.data.label_terms import LabelTerms
@@ -85,7 +85,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             if term is None:
                 reason = f"no row in {options.table.name}"
             elif (label := labels.use(term)) is None:
-                reason = f"label {term!r} is not mapped" if term else "its label is blank"
+                reason = f"label {quote(term)} is not mapped" if term else "its label is blank"
             else:
                 usable.append((header, term, label))
                 # With lenient ages the import, which takes them from the files, leaves them out and says so.
@@ -135,7 +135,9 @@ def read_labels(path: Path, options: ImportOptions) -> LabelTable:
     for place, (uid, term) in enumerate(zip(cells["image"], cells["label"], strict=True)):
         uid, term = uid.strip(), term.strip()
         if uid in terms:
-            raise ManifestError(table.where(place), f"names {uid!r} again; row {rows[uid]} did.", "One row per image.")
+            raise ManifestError(
+                table.where(place), f"names {quote(uid)} again; row {rows[uid]} did.", "One row per image."
+            )
         terms[uid], rows[uid] = term, table.numbers[place]
     return LabelTable(terms, list(table.notes))
 
@@ -216,7 +218,7 @@ def _why_dropped(header: Header, modalities: tuple[str, ...], options: ImportOpt
     if not header.uid:
         return "it has no SOPInstanceUID"
     if header.view and view_of_tag(header.view) not in {"PA", "AP", "AP Supine", *options.views}:
-        return f"view {header.view!r}, not frontal"
+        return f"view {quote(header.view)}, not frontal"
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
-from pneumoscope.core.arguments import argument
+from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.cells import VIEW_TERMS, CellReader, cell_text, find_term
@@ -92,7 +92,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             continue
         if finding not in findings:
             unknown[finding] = unknown.get(finding, 0) + 1
-            listing.drop(name, f"finding {finding!r} is not mapped")
+            listing.drop(name, f"finding {quote(finding)} is not mapped")
             continue
         patient, day = cell_text(cell["patientid"]), cell_text(cell["offset"])
         listing.rows.append(
@@ -138,13 +138,13 @@ def _why_dropped(
 ) -> str | None:
     """Return why a row of the table is not a radiograph of these views with one of these findings, or None."""
     if cell["modality"] != RADIOGRAPH:
-        return f"modality {cell['modality']!r}, not a radiograph"
+        return f"modality {quote(cell['modality'])}, not a radiograph"
     if finding in NO_FINDING_YET:
-        return f"finding {finding!r}: no label"
+        return f"finding {quote(finding)}: no label"
     if findings and finding not in findings:
-        return f"finding {finding!r}, not among those asked for"
+        return f"finding {quote(finding)}, not among those asked for"
     if find_term(cell["view"], VIEW_TERMS) not in views:
-        return f"view {cell['view']!r}, not stated to be frontal"
+        return f"view {quote(cell['view'])}, not stated to be frontal"
     return None
 
 
