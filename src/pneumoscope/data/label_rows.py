@@ -95,13 +95,15 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.
         raise ManifestError(str(path), "is a Parquet file, but not a manifest.", make)
     try:
         about: dict[str, Any] = json.loads(raw)
+        if not isinstance(about.get("design"), str | None):
+            raise TypeError
         facts = {
             "schema_version": about["schema_version"],
             "roots": {str(name): str(root) for name, root in dict(about["roots"]).items()},
             "notes": [str(note) for note in about["notes"]],
             "design": about.get("design"),
         }
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise ManifestError(str(path), "is a manifest whose metadata are damaged.", "Import again.") from error
     if facts["schema_version"] != SCHEMA_VERSION:
         version = facts["schema_version"]

@@ -186,6 +186,21 @@ def test_a_damaged_manifest_ends_its_sentences(tmp_path: Path, data: bytes) -> N
     assert str(caught.value).isprintable()
 
 
+@pytest.mark.parametrize(
+    "about",
+    ["", "{", "null", "[]", "5", '{"schema_version": 1}', "[" * 100_000]
+    + [
+        json.dumps({"schema_version": 1, "roots": {}, "notes": [], **change})
+        for change in ({"roots": 5}, {"roots": [[]]}, {"notes": None}, {"design": []}, {"design": [[]]}, {"design": {}})
+    ],
+)
+def test_damaged_facts_of_a_manifest_are_one_error(tmp_path: Path, about: str) -> None:
+    table = pa.table({"image": ["a.png"]}).replace_schema_metadata({b"pneumoscope": about.encode()})
+    parquet.write_table(table, tmp_path / "m.parquet")
+    with pytest.raises(ManifestError, match="is a manifest whose metadata are damaged"):
+        Manifest.read(tmp_path / "m.parquet")
+
+
 def test_text_of_a_manifest_that_is_not_utf_8_is_damage(tmp_path: Path) -> None:
     metadata = {b"pneumoscope": json.dumps({"schema_version": 1, "roots": {}, "notes": []}).encode()}
     text = pa.Array.from_buffers(
