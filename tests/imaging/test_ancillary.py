@@ -11,8 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
 from authorities import decode_with_libpng
+from bundles import write_bundle
+from pneumoscope.cli.main import app
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.golden_files import make
 from pneumoscope.imaging.golden_files.encode import chunk, exif, png
@@ -165,9 +168,19 @@ def test_whole_exif_is_not_damaged() -> None:
         assert "exif" not in decode(png(P8, 8, 0, parts), "x").metadata
 
 
-def test_files_with_damaged_exif_are_counted() -> None:
+def test_files_with_damaged_exif_are_counted(tmp_path: Path) -> None:
     assert describe_damaged_exif(1).startswith("1 file has a damaged Exif block")
     assert describe_damaged_exif(2000).startswith("2,000 files have")
+    (tmp_path / "images" / "normal").mkdir(parents=True)
+    for number, part in enumerate((DAMAGED_EXIF[0], DAMAGED_EXIF[1], chunk(b"eXIf", exif(6)))):
+        samples = np.random.default_rng(number).integers(0, 256, (64, 64))
+        (tmp_path / "images" / "normal" / f"{number}.png").write_bytes(png(samples, 8, 0, [part]))
+    for arguments in (
+        ("predict", "--model", write_bundle(tmp_path / "tiny"), tmp_path / "images"),
+        ("data", "import", "folder", tmp_path / "images", "-o", tmp_path / "m.parquet"),
+    ):
+        shown = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        assert "2 files have a damaged Exif block" in " ".join((shown.stdout + shown.stderr).split())
 
 
 @pytest.mark.parametrize("prefix", [b"", b"Exif\0\0"])

@@ -164,7 +164,8 @@ def _check_rows(table: pd.DataFrame) -> None:
         raise ManifestError("manifest", "has no rows.", "Import a folder that has images.")
     twice = table[table.duplicated(["source", "image"], keep=False)]
     if len(twice):
-        lines = [f"rows {_rows(rows)}, image {key}" for key, rows in twice.groupby(["source", "image"]).groups.items()]
+        groups = twice.groupby(["source", "image"]).groups
+        lines = [f"rows {_rows(rows)}, image {_join(key)}" for key, rows in groups.items()]
         raise ManifestError("manifest", _many(lines, len(lines)), "An image may occur once per source.")
     parts = table.groupby("group")["split"].nunique()
     torn = table[table.group.isin(parts.index[parts > 1])]
@@ -177,6 +178,10 @@ def _check_rows(table: pd.DataFrame) -> None:
         raise ManifestError(
             "manifest", _many(lines, len(lines)), "A group must be in one part: divide it with `pneumoscope.split`."
         )
+
+
+def _join(key: Any) -> str:
+    return " / ".join(quote(name) for name in key)
 
 
 def _rows(index: Iterable[Any]) -> str:

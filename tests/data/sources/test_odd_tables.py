@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
@@ -210,6 +211,15 @@ def test_text_of_a_manifest_that_is_not_utf_8_is_damage(tmp_path: Path) -> None:
     with pytest.raises(ManifestError, match="is not a Parquet file, or is damaged") as caught:
         Manifest.read(tmp_path / "m.parquet")
     assert str(caught.value).isprintable()
+
+
+def test_a_long_name_that_occurs_twice_is_cut() -> None:
+    from pneumoscope.data.columns import COLUMNS, check_table
+
+    row = {name: None for name in COLUMNS} | {"width": 1, "height": 1, "bits": 8, "source": "s", "label": "normal"}
+    row |= {"image": "x" * 5000, "raw_label": "n", "group": "g", "sha256": "0" * 64, "phash": "0" * 16}
+    with pytest.raises(ManifestError, match=r"rows 0, 1, image 's' / 'x+\.\.\.x+' \(5,000 characters\)"):
+        check_table(pd.DataFrame([row, row]))
 
 
 @pytest.mark.parametrize("value", [[[1]], [{"a": 1}], ["wide"], [b"\xff"]])
