@@ -97,7 +97,7 @@ def read_file(path: Path, form: str, images: Path) -> None:
         darwin.SOURCE.list_images(path.parent, ImportOptions(images=images))
     elif form == "csv":
         columns = {"patient_id": "patient_id", "age": "age", "sex": "sex", "view": "view"}
-        options = ImportOptions(columns=columns, images=images, drop_missing=True)
+        options = ImportOptions(columns=columns, images=images, drop_missing=True, drop_unmapped=True)
         csv.SOURCE.list_images(path, options)
     else:
         ps.read(path)
