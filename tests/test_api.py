@@ -232,3 +232,36 @@ def test_the_front_modules_are_lazy_and_complete() -> None:
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
     with pytest.raises(AttributeError, match="has no attribute 'audit'"):
         ps.audit  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: ps.evaluate("builtin", "m.parquet", workers=0), "`workers=0`"),
+        (lambda: ps.evaluate("builtin", "m.parquet", seed=-1), "`seed=-1`"),
+        (lambda: ps.predict("images", workers=0), "`workers=0`"),
+        (lambda: ps.split("m.parquet", seed=-1), "`seed=-1`"),
+        (lambda: ps.draw_contact_sheet("m.parquet", "s.png", columns=0), "`columns=0`"),
+        (lambda: ps.draw_contact_sheet("m.parquet", "s.png", side=0), "`side=0`"),
+        (lambda: ps.draw_phantoms("p", seed=-1), "`seed=-1`"),
+        (lambda: ps.tune("lenet-128", "m.parquet", "t", trials=0), "`trials=0`"),
+        (lambda: ps.compare("lenet-128", "m.parquet", "c", seeds=0), "`seeds=0`"),
+        (lambda: ps.Model(None, None, None, None), "`folder`: is None"),  # type: ignore[arg-type]
+    ],
+)
+def test_a_number_below_its_least_is_refused_before_anything_is_read(call: Callable[[], object], words: str) -> None:
+    with pytest.raises(ps.errors.UsageError, match=re.escape(words)):
+        call()
+
+
+def test_dir_lists_the_public_names_alone() -> None:
+    assert [name for name in dir(ps) if not name.startswith("_")] == sorted(set(ps.__all__) - {"__version__"})
+
+
+@pytest.mark.parametrize("options", [{"output": "FILE/x.csv"}, {"html": "FILE/x.html"}, {"output": "FOLDER.csv"}])
+def test_a_place_where_no_file_can_be_made_is_refused_first(tmp_path: Path, options: dict[str, str]) -> None:
+    (tmp_path / "FILE").touch()
+    (tmp_path / "FOLDER.csv").mkdir()
+    places: dict[str, Any] = {name: tmp_path / place for name, place in options.items()}
+    with pytest.raises(ps.errors.UsageError, match="is a f"):
+        ps.predict("absent", **places)

@@ -60,7 +60,7 @@ def test_a_place_that_is_no_folder_is_one_line() -> None:
     if not Path("/dev/full").exists():
         pytest.skip("no /dev/full on this system")
     done = invoke("report", "builtin", "-o", "/dev/full/x")
-    assert done.exit_code == 1
+    assert done.exit_code == 2
     assert done.stderr.strip().splitlines()[-1].startswith("/dev/full")
 
 
@@ -68,7 +68,9 @@ def test_a_place_that_is_no_folder_is_one_line() -> None:
 def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A server's folder as the program makes it."""
     home = tmp_path_factory.mktemp("site")
-    assert invoke("users", "list", "--home", home).exit_code == 0
+    words = ["users", "add", "chief", "--password-stdin", "--home", str(home)]
+    done = CliRunner().invoke(main.app, words, input="correct horse battery\n")
+    assert done.exit_code == 0, done.output
     return home
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -126,3 +127,21 @@ def test_the_kept_epoch_is_the_best_and_of_equals_the_one_of_lower_loss(
     metric: str, rows: list[dict[str, float]], expected: int | None
 ) -> None:
     assert Selection.model_validate({"metric": metric}).best_epoch(rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("change", "hint"),
+    [
+        ("epochs=1", "Did you mean 'training.epochs'?"),
+        ("epoch=1", "Did you mean 'training.epochs'?"),
+        ("lr=1", "Did you mean 'optimizer.lr'?"),
+        ("dropout=0.1", "Did you mean 'network.dropout' or 'head.dropout'?"),
+        ("optimizer.epochs=1", "Did you mean 'training.epochs'?"),
+        ("optimizer.lrr=1", "Did you mean 'lr'?"),
+        ("trainig.epochs=1", "Did you mean 'training'?"),
+        ("zzz=1", "unknown key 'zzz'. Keys there"),
+    ],
+)
+def test_an_unknown_key_suggests_the_nearest_of_any_section(change: str, hint: str) -> None:
+    with pytest.raises(RecipeError, match=re.escape(hint)):
+        load_recipe("cnn-150", [change])

@@ -32,6 +32,14 @@ def test_accounts_from_the_first_admin_to_a_disabled_reader(tmp_path: Path) -> N
     ]
 
 
+@pytest.mark.parametrize("command", [["list"], ["disable", "reader"], ["password", "reader", "--password-stdin"]])
+def test_a_command_on_accounts_makes_no_folder(tmp_path: Path, command: list[str]) -> None:
+    code, output = run("users", *command, "--home", str(tmp_path / "wrong"), stdin=PASSWORD)
+    assert code == 2
+    assert "is not a server's folder" in output
+    assert not (tmp_path / "wrong").exists()
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [

@@ -56,6 +56,7 @@ class Model:
         folder: Where the bundle lies.
     """
 
+    @check_arguments
     def __init__(self, folder: Path, card: Card, identity: str, session: Any) -> None:
         self.folder = folder
         self.card = card

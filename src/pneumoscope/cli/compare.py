@@ -70,11 +70,19 @@ def compare(
     """
     from pneumoscope.workflows.early_checks import check_comparison
 
-    folders = source_roots(roots)
+    folders, allowed = source_roots(roots), accepted_findings(allow, because)
     values = check_comparison(
-        recipes, data, out, target, sets=sets or (), grid=grid or (), seeds=seeds, metric=metric, device=device
+        recipes,
+        data,
+        out,
+        target,
+        sets=sets or (),
+        grid=grid or (),
+        seeds=seeds,
+        metric=metric,
+        device=device,
+        roots=folders,
     )
-    allowed = accepted_findings(allow, because)
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.workflows.compare import compare as compare_recipes
 

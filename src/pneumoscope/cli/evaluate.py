@@ -20,6 +20,7 @@ from pneumoscope.cli.options import (
     source_roots,
 )
 from pneumoscope.core.labels import DISCLAIMER, display_name, result_phrase
+from pneumoscope.stats.design import LEAST_RESAMPLES
 
 MAY_BE_SHORT = "may be too short"
 """In the note of an interval that is known not to hold 95 times in 100 (`stats.bootstrap`)."""
@@ -44,8 +45,8 @@ def evaluate(
         bool, typer.Option("--allow-train", help="Measure training images; the result says so.")
     ] = False,
     design: DesignOption = None,
-    resamples: Annotated[int, typer.Option(min=200, help="Draws of the bootstrap.")] = 2000,
-    seed: Annotated[int, typer.Option(help="Draws of the bootstrap.")] = 0,
+    resamples: Annotated[int, typer.Option(min=LEAST_RESAMPLES, help="Draws of the bootstrap.")] = 2000,
+    seed: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap.")] = 0,
     workers: Workers = None,
     as_json: AsJson = False,
 ) -> None:

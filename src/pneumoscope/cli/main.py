@@ -16,7 +16,7 @@ from typer.core import TyperGroup
 
 from pneumoscope import __version__
 from pneumoscope.cli.wording import for_command_line
-from pneumoscope.core.errors import MissingExtraError, PneumoscopeError
+from pneumoscope.core.errors import MissingExtraError, PneumoscopeError, UsageError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.core.registry import suggestion
 
@@ -121,7 +121,7 @@ class LazyGroup(TyperGroup):
             if ctx.params.get("debug") or (text := describe_system_error(error)) is None:
                 raise
             _print_error(text)
-            raise typer.Exit(1) from error
+            raise typer.Exit(UsageError.exit_code if isinstance(error, WRONG_KIND_OF_PLACE) else 1) from error
         except KeyboardInterrupt as interrupt:
             if ctx.params.get("debug"):
                 raise
@@ -134,6 +134,10 @@ DATABASES = ("sqlite3", "sqlalchemy", "alembic", "psycopg")
 
 WRITING_FAILED = ("PytorchStreamWriter failed", "inline_container", "iostream error")
 """How torch says that a file cannot be written: a plain RuntimeError."""
+
+
+WRONG_KIND_OF_PLACE = (NotADirectoryError, IsADirectoryError, FileExistsError)
+"""A file where a folder is needed, or the other way round: a wrong path, not a failure."""
 
 
 def describe_system_error(error: Exception) -> str | None:

@@ -47,7 +47,7 @@ Roots = Annotated[
     typer.Option("--root", help="Where a source's images lie now; may be repeated.", metavar="SOURCE=DIR"),
 ]
 Secret = Annotated[Path | None, typer.Option(help="The server's secret, as for serve.")]
-Seed = Annotated[int, typer.Option(help="Another seed, another choice.")]
+Seed = Annotated[int, typer.Option(min=0, help="Another seed, another choice.")]
 Depth = Annotated[
     int | None,
     typer.Option(min=1, max=16, help="Bits in use in 16-bit PNG and TIFF files.  [default: 16]", metavar="BITS"),
@@ -115,10 +115,9 @@ def accepted_findings(allow: Sequence[str] | None, because: Sequence[str] | None
     """
     if not allow and not because:
         return {}
-    from pneumoscope.data.checks.catalogue import CHECKS
-    from pneumoscope.data.checks.findings import parse_reasons
+    from pneumoscope.data.checks.findings import CHECK_NAMES, parse_reasons
 
-    return parse_reasons(allow or (), because or (), list(CHECKS))
+    return parse_reasons(allow or (), because or (), CHECK_NAMES)
 
 
 def command_line() -> str:

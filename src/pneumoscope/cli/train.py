@@ -29,11 +29,10 @@ def train(
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.workflows.early_checks import check_training
 
-    folders = source_roots(roots)
+    folders, allowed = source_roots(roots), accepted_findings(allow, because)
     # Of several processes, the first may have made the folder already.
     resumes = resume or "TORCHELASTIC_RUN_ID" in os.environ
-    chosen = check_training(recipe, data, out, sets=sets or (), device=device, resume=resumes)
-    allowed = accepted_findings(allow, because)
+    chosen = check_training(recipe, data, out, sets=sets or (), device=device, resume=resumes, roots=folders, name=name)
     from pneumoscope.workflows.train import train as train_recipe
 
     callbacks = RichCallbacks()

@@ -66,12 +66,11 @@ def tune(
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.recipes.recipe import load_recipe
-    from pneumoscope.workflows.early_checks import check_search, check_tuning
+    from pneumoscope.workflows.early_checks import SearchOptions, check_search, check_tuning
 
-    folders, chosen = source_roots(roots), load_recipe(recipe, sets or ())
-    check_search(
-        chosen,
-        out,
+    folders, allowed = source_roots(roots), accepted_findings(allow, because)
+    chosen = load_recipe(recipe, sets or ())
+    options = SearchOptions(
         search=search,
         storage=storage,
         sampler=sampler,
@@ -84,8 +83,8 @@ def tune(
         device=device,
         resume=resume,
     )
-    check_tuning(chosen, data)
-    allowed = accepted_findings(allow, because)
+    check_search(chosen, out, options)
+    check_tuning(chosen, data, folders)
     from pneumoscope.workflows.tune import tune as tune_recipe
 
     callbacks = RichCallbacks()

@@ -71,6 +71,21 @@ def shorten(text: str, longest: int = 80) -> str:
     return f"{text[: longest - 3 - tail]}...{text[-tail:]}"
 
 
+def check_least(least: int, **values: int | None) -> None:
+    """Check whole numbers that have a least value.
+
+    Args:
+        least: The least value.
+        values: Argument -> value; None is not checked.
+
+    Raises:
+        UsageError: One is less.
+    """
+    for name, value in values.items():
+        if value is not None and value < least:
+            raise UsageError(argument(name, value), f"is below {least}.", f"Give {least} or more.")
+
+
 def check_arguments(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a public function: a value of another kind than its parameter declares is a `UsageError` at once.
 

@@ -6,16 +6,21 @@
     ├── MissingExtraError           an optional part is not installed
     ├── ImageError                  a file that is not a readable, supported radiograph
     ├── ManifestError               a table of images that breaks its contract
-    │   └── MissingManifestError    exit code 2   no manifest where one was named
+    │   └── UnusableManifestError   exit code 2   no manifest where one was named, or a damaged one
     ├── LabelError                  a label that no explicit table maps
-    ├── RecipeError                 a recipe that contradicts itself, its network or the data
-    │   └── ChangeError             exit code 2   a change of a recipe (`--set`) that its rules refuse
+    │   └── UnknownClassError       exit code 2   a label that is none of the model's classes
+    ├── RecipeError                 exit code 2   a recipe that contradicts itself, its network or the data
+    │   └── ChangeError             a change of a recipe (`--set`) that its rules refuse
     ├── WeightsError                weights that cannot be had or do not fit
     ├── BundleError                 a model bundle that is incomplete, altered or of another schema
     │   └── MissingBundleError      exit code 2   no bundle where one was named
     ├── ParityError                 an exported graph that differs from the network it came from
     ├── RunError                    a training run that cannot start, continue or finish
+    │   └── MissingClassError       exit code 2   data that lack a class or the parts which the recipe needs
     └── RefusalError                a request that the server refuses (the branch is in `server.errors`)
+
+The code is 2 where what was given cannot be used as it is: an option, a name, a recipe, a manifest, or a recipe and a
+manifest that do not fit each other. All of it shows before the work begins. It is 1 where the work itself fails.
 
 An error names the thing, the value, the rule and the way out. Its code and values let the web app word it in another
 language. Where it names an argument or a function, it does so as Python has it, in backquotes (`core.arguments`): the
@@ -97,8 +102,8 @@ class ManifestError(PneumoscopeError):
     """A manifest that breaks its contract."""
 
 
-class MissingManifestError(ManifestError):
-    """No manifest where one was named."""
+class UnusableManifestError(ManifestError):
+    """No manifest where one was named, or a damaged one."""
 
     exit_code = 2
 
@@ -107,14 +112,20 @@ class LabelError(PneumoscopeError):
     """A label that no explicit table maps."""
 
 
+class UnknownClassError(LabelError):
+    """A label of the data that is none of the model's classes."""
+
+    exit_code = 2
+
+
 class RecipeError(PneumoscopeError):
     """A recipe that contradicts itself, its network or the data."""
+
+    exit_code = 2
 
 
 class ChangeError(RecipeError):
     """A change of a recipe (``--set``, ``--grid``) that the recipe's rules refuse."""
-
-    exit_code = 2
 
 
 class WeightsError(PneumoscopeError):
@@ -137,3 +148,9 @@ class ParityError(PneumoscopeError):
 
 class RunError(PneumoscopeError):
     """A training run that cannot start, continue or finish."""
+
+
+class MissingClassError(RunError):
+    """Data that lack a class, or the parts, which a recipe needs."""
+
+    exit_code = 2

@@ -11,6 +11,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from pneumoscope.core.errors import UsageError
+
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
@@ -37,6 +39,19 @@ def atomic_path(path: Path) -> Iterator[Path]:
 
 LONGEST_NAME = 220
 """Bytes of a file's name that this package chooses: file systems take 255, and a temporary name needs some of them."""
+
+
+def check_new_file(path: Path) -> None:
+    """Check that a file can be made or replaced at a path, before work begins whose result goes there.
+
+    Raises:
+        UsageError: The path is a folder, or a part of it is a file.
+    """
+    if path.is_dir():
+        raise UsageError(str(path), "is a folder.", "Name a file.")
+    present = next(each for each in path.absolute().parents if each.exists())
+    if not present.is_dir():
+        raise UsageError(str(path), f"{present} is a file, not a folder.", "Name a file in a folder.")
 
 
 def shorten_name(stem: str, ending: str, longest: int = LONGEST_NAME) -> str:

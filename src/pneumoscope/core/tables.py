@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.core.files import atomic_path
+from pneumoscope.core.files import atomic_path, check_new_file
 from pneumoscope.core.registry import suggestion
 
 FORMATS = (".parquet", ".csv", ".jsonl")
@@ -23,15 +23,14 @@ ROW_GROUP = 8192
 
 
 def check_format(output: Path) -> None:
-    """Raise `UsageError` unless ``output`` names a file in one of `FORMATS`."""
+    """Raise `UsageError` unless ``output`` names a file in one of `FORMATS` that can be made there."""
     if output.suffix.lower() not in FORMATS:
         raise UsageError(
             str(output),
             f"ends with {output.suffix or 'nothing'!r}, which is no table format.{suggestion(output.suffix, FORMATS)}",
             f"End it with one of: {', '.join(FORMATS)}.",
         )
-    if output.is_dir():
-        raise UsageError(str(output), "is a folder.", "Name a file.")
+    check_new_file(output)
 
 
 def write_table(

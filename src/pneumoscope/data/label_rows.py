@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.arguments import quote, shorten
-from pneumoscope.core.errors import ManifestError, MissingManifestError, RunError
+from pneumoscope.core.errors import MissingClassError, UnusableManifestError
 from pneumoscope.core.halves import in_first_half
 from pneumoscope.core.labels import display_name
 
@@ -37,11 +37,13 @@ class LabelRows:
         labels: Label of each image.
         parts: Part of each image; empty where it is in none.
         groups: Group of each image.
+        sources: Names of the sources that the file knows; empty where the rows come from elsewhere.
     """
 
     labels: list[str]
     parts: list[str]
     groups: list[str]
+    sources: tuple[str, ...] = ()
 
     @property
     def counts(self) -> Counter[str]:
@@ -58,11 +60,13 @@ def read_label_rows(path: Path) -> LabelRows:
     """Read labels, parts and groups of a manifest file; single values are not checked.
 
     Raises:
-        ManifestError: There is no such file, it is no manifest, is damaged, or is of another version.
+        UnusableManifestError: There is no such file, it is no manifest, is damaged, or is of another version.
     """
-    table, _ = read_parquet(path, ["label", "split", "group"])
+    table, facts = read_parquet(path, ["label", "split", "group"])
     columns = {name: [value or "" for value in table.column(name).to_pylist()] for name in ("label", "split", "group")}
-    return LabelRows(columns["label"], columns["split"], columns["group"])
+    if not table.num_rows:
+        raise UnusableManifestError(str(path), "has no rows.", "Import a folder that has images.")
+    return LabelRows(columns["label"], columns["split"], columns["group"], tuple(facts["roots"]))
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.Table, dict[str, Any]]:
@@ -73,16 +77,16 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.
         columns: Only these columns; None: all.
 
     Raises:
-        ManifestError: There is no such file, it is no manifest, is damaged, or is of another version.
+        UnusableManifestError: There is no such file, it is no manifest, is damaged, or is of another version.
     """
     import pyarrow
     import pyarrow.parquet
 
     make = "Make one with `pneumoscope.import_data`."
     if path.is_dir():
-        raise MissingManifestError(str(path), "is a folder, not a manifest (a .parquet file).", make)
+        raise UnusableManifestError(str(path), "is a folder, not a manifest (a .parquet file).", make)
     if not path.is_file():
-        raise MissingManifestError(str(path), "there is no such file.", make)
+        raise UnusableManifestError(str(path), "there is no such file.", make)
     try:
         with pyarrow.parquet.ParquetFile(path) as file:  # `read_table` imports pandas
             raw = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
@@ -92,7 +96,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
         raise damaged_file(path, error) from error
     if raw is None or table is None:
-        raise ManifestError(str(path), "is a Parquet file, but not a manifest.", make)
+        raise UnusableManifestError(str(path), "is a Parquet file, but not a manifest.", make)
     try:
         about: dict[str, Any] = json.loads(raw)
         if not isinstance(about.get("design"), str | None):
@@ -104,27 +108,27 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.
             "design": about.get("design"),
         }
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise ManifestError(str(path), "is a manifest whose metadata are damaged.", "Import again.") from error
+        raise UnusableManifestError(str(path), "is a manifest whose metadata are damaged.", "Import again.") from error
     if facts["schema_version"] != SCHEMA_VERSION:
         version = facts["schema_version"]
-        raise ManifestError(str(path), f"has schema version {version}; this program reads {SCHEMA_VERSION}.")
+        raise UnusableManifestError(str(path), f"has schema version {version}; this program reads {SCHEMA_VERSION}.")
     for name in columns or ():
         if name not in table.column_names:
-            raise ManifestError(
+            raise UnusableManifestError(
                 f"{path}: column {quote(name)}", "is missing.", "Import the data again with this version."
             )
     return table, facts
 
 
-def damaged_file(path: Path, error: Exception) -> ManifestError:
+def damaged_file(path: Path, error: Exception) -> UnusableManifestError:
     """Return the error for a file that cannot be read as a manifest."""
     if path.suffix.lower() in (".csv", ".tsv", ".txt", ".xlsx", ".xls"):
         make = "Make one with `pneumoscope.import_data`."
-        return ManifestError(str(path), "is a table, not a manifest (a .parquet file).", make)
+        return UnusableManifestError(str(path), "is a table, not a manifest (a .parquet file).", make)
     # PyArrow's words hold bytes of the file, and end without a full stop.
     reason = shorten("".join(letter if letter.isprintable() else " " for letter in " ".join(str(error).split())), 200)
     problem = f"is not a Parquet file, or is damaged ({reason.strip().rstrip('.')})."
-    return ManifestError(str(path), problem, "Name a manifest, or import again.")
+    return UnusableManifestError(str(path), problem, "Name a manifest, or import again.")
 
 
 def check_learning_parts(task: Task, rows: LabelRows) -> None:
@@ -138,7 +142,7 @@ def check_learning_parts(task: Task, rows: LabelRows) -> None:
         rows: Of a manifest in parts.
 
     Raises:
-        RunError: A class has no image in a part.
+        MissingClassError: A class has no image in a part.
     """
     known = set(task.classes)
     classes = [name if (name := task.class_of(label)) in known else None for label in rows.labels]
@@ -156,7 +160,7 @@ def check_learning_parts(task: Task, rows: LabelRows) -> None:
 def _check(task: Task, where: str, classes: list[str | None], hint: str) -> None:
     empty = [name for name in task.classes if name not in classes]
     if empty:
-        raise RunError(
+        raise MissingClassError(
             where,
             f"has no image of {', '.join(map(display_name, empty))} ({sum(c is not None for c in classes)} images "
             "in all).",

@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 
 from pneumoscope.core.arguments import argument, check_arguments
-from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.core.labels import LABELS, PARTS
 from pneumoscope.core.registry import suggestion
@@ -357,7 +357,7 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
     try:
         design = check_design(about["design"])
     except UsageError as error:
-        raise ManifestError(str(path), "is a manifest whose metadata are damaged.", "Import again.") from error
+        raise UnusableManifestError(str(path), "is a manifest whose metadata are damaged.", "Import again.") from error
     for name, folder in (roots or {}).items():
         if name not in known:
             raise UsageError(
@@ -369,4 +369,4 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
     try:
         return validate(Manifest(frame, known, notes, design))
     except ManifestError as error:
-        raise ManifestError(f"{path}: {error.thing}", error.problem, error.way_out) from error
+        raise UnusableManifestError(f"{path}: {error.thing}", error.problem, error.way_out) from error

@@ -20,7 +20,7 @@ from pydantic import Field
 from pneumoscope import __version__
 from pneumoscope.bundle.card import Card
 from pneumoscope.core.arguments import argument
-from pneumoscope.core.errors import LabelError, ManifestError, UsageError
+from pneumoscope.core.errors import ManifestError, UnknownClassError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, PARTS
 from pneumoscope.data.opened_images import read_opened_images
@@ -172,7 +172,7 @@ def evaluate(
         keep: Called with each prediction, in the order of the rows.
 
     Raises:
-        LabelError: A label is in none of the model's classes.
+        UnknownClassError: A label is in none of the model's classes.
         ManifestError: The part has no rows, an image is not the one that was imported, or none could be read.
         UsageError: Training images without ``allow_train``, test images without ``record``.
     """
@@ -243,7 +243,7 @@ def _choose(
     ignored = {str(name): int(n) for name, n in chosen.table["label"][unknown_rows].value_counts().items()}
     if ignored and not ignore_other:
         listed = ", ".join(f"{name} ({n} images)" for name, n in ignored.items())
-        raise LabelError(
+        raise UnknownClassError(
             f"{part} of the manifest",
             f"has labels that this model has no class for: {listed}; it knows {', '.join(sorted(known_labels))}.",
             "Add `ignore_other=True` to leave them out, counted.",

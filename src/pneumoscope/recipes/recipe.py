@@ -11,6 +11,7 @@ import hashlib
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -343,9 +344,10 @@ def parse_recipe(data: Any, where: str) -> Recipe:
         key = ".".join(str(step) for step in path)
         if first["type"] == "extra_forbidden":
             known = _known_keys(Recipe, path[:-1])
+            hint = _suggest_key(str(path[-1]), known)
             raise RecipeError(
                 where,
-                f"unknown key {key!r}.{suggestion(str(path[-1]), known)}",
+                f"unknown key {key!r}.{hint}",
                 f"Keys there: {', '.join(known)}.",
             ) from error
         message = first["msg"].removeprefix("Value error, ")
@@ -353,6 +355,22 @@ def parse_recipe(data: Any, where: str) -> Recipe:
         raise RecipeError(
             where, f"{key + ': ' if key else ''}{message}{given}.", "Correct the recipe or `sets`."
         ) from error
+
+
+def _suggest_key(name: str, siblings: Sequence[str]) -> str:
+    """Return the hint for an unknown key: the nearest beside it, or of another section (``training.epochs``).
+
+    Args:
+        name: The last step of the unknown key.
+        siblings: The keys that are known in its place.
+    """
+    paths: dict[str, list[str]] = {key: [key] for key in siblings}
+    for section in Recipe.model_fields:
+        for key in _known_keys(Recipe, [section]):
+            if key not in siblings and key not in Recipe.model_fields:
+                paths.setdefault(key, []).append(f"{section}.{key}")
+    near = get_close_matches(name, list(paths), n=1, cutoff=0.5)
+    return f" Did you mean {' or '.join(map(repr, paths[near[0]]))}?" if near else ""
 
 
 def _builtin_folder() -> Path:

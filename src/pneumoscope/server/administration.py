@@ -63,7 +63,7 @@ def add_account(settings: Settings, name: str, password: str, *, admin: bool = F
 
 @check_arguments
 def list_accounts(settings: Settings) -> list[AccountEntry]:
-    """Return the accounts of a server, by name.
+    """Return the accounts of a server, by name; a folder that is no server's stays as it is.
 
     Args:
         settings: Where the server's data are.
@@ -71,10 +71,13 @@ def list_accounts(settings: Settings) -> list[AccountEntry]:
     Returns:
         One entry an account; empty where there is none.
 
+    Raises:
+        UsageError: The folder is not a server's.
+
     Example:
         >>> [account.name for account in ps.server.list_accounts(settings)]
     """
-    with _accounts(settings) as accounts:
+    with _existing_accounts(settings) as accounts:
         return [AccountEntry(row.name, row.role, row.sees_names, row.disabled) for row in accounts.list_all()]
 
 
@@ -93,7 +96,7 @@ def disable_account(settings: Settings, name: str, *, undo: bool = False) -> Non
     Example:
         >>> ps.server.disable_account(settings, "ada")
     """
-    with _accounts(settings) as accounts:
+    with _existing_accounts(settings) as accounts:
         accounts.disable(name, disabled=not undo)
 
 
@@ -112,7 +115,7 @@ def set_password(settings: Settings, name: str, password: str) -> None:
     Example:
         >>> ps.server.set_password(settings, "ada", "another long passphrase")
     """
-    with _accounts(settings) as accounts:
+    with _existing_accounts(settings) as accounts:
         accounts.set_password(name, password)
 
 
@@ -236,4 +239,11 @@ def open_store_for(settings: Settings) -> Iterator[Store]:
 @contextmanager
 def _accounts(settings: Settings) -> Iterator[Accounts]:
     with open_store_for(settings) as store:
+        yield Accounts(store)
+
+
+@contextmanager
+def _existing_accounts(settings: Settings) -> Iterator[Accounts]:
+    """Open the accounts of a server that is there; a wrong folder stays as it is."""
+    with _existing_store(settings) as store:
         yield Accounts(store)

@@ -17,6 +17,9 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.core.registry import suggestion
 from pneumoscope.stats.estimates import Estimate
 
+LEAST_RESAMPLES = 200
+"""Fewer draws of the bootstrap leave the ends of a 95% interval to a handful of them."""
+
 Design: TypeAlias = Literal["case-control", "cohort"]
 DESIGNS: tuple[Design, ...] = get_args(Design)
 

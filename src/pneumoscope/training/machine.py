@@ -12,9 +12,7 @@ from typing import Any, Literal
 import torch
 
 from pneumoscope import __version__
-from pneumoscope.core.arguments import argument
-from pneumoscope.core.devices import DEVICES
-from pneumoscope.core.errors import UsageError
+from pneumoscope.core.devices import DEVICES, missing_device
 from pneumoscope.core.registry import check_name
 
 Precision = Literal["bf16-mixed", "16-mixed", "32-true"]
@@ -31,11 +29,7 @@ def choose_device(wanted: str) -> str:
     if wanted == "auto":
         return next(name for name, has in there.items() if has)
     if not there[wanted]:
-        raise UsageError(
-            argument("device", wanted),
-            "is not available on this machine.",
-            f"Take the fastest that is: {argument('device', 'auto')}",
-        )
+        raise missing_device(wanted)
     return wanted
 
 

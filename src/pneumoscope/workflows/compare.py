@@ -12,7 +12,7 @@ from pneumoscope.comparison.page import draw_figures, render_comparison_page, re
 from pneumoscope.comparison.ranking import RankingConfig, count_sources, rank_networks
 from pneumoscope.comparison.result import Comparison, NotRun
 from pneumoscope.comparison.runs import EntryResult, is_finished
-from pneumoscope.core.arguments import as_tuple, check_arguments
+from pneumoscope.core.arguments import as_tuple, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, RunError, UsageError
 from pneumoscope.core.files import atomic_path, write_text
@@ -96,8 +96,7 @@ def compare(
     if not recipes:
         raise UsageError("recipes", "names no recipe to compare.", "Name one or more: a shipped one, a file, or all.")
     check_metric(metric)
-    if finalists < 1:
-        raise UsageError("finalists", f"{finalists} is less than 1.", "Leave test closed with open_test=False.")
+    check_least(1, finalists=finalists, seeds=seeds)
     if open_test and isinstance(data, Manifest):
         raise UsageError(
             "the manifest in memory",

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from pneumoscope.core.arguments import argument, as_tuple, check_arguments
+from pneumoscope.core.arguments import argument, as_tuple, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.core.labels import PARTS
@@ -223,13 +223,14 @@ def split(
         The manifest in parts, and what was left out or is missing.
 
     Raises:
-        UsageError: The manifest has parts already, a share or ratio is out of its range, or both state one share.
+        UsageError: The manifest has parts already, a share, ratio or seed is out of its range, or both state one share.
         CheckRefusedError: ``strict``, and the division has warnings.
         ManifestError: ``data`` is no manifest; with ``drop_conflicts``, an image is absent or altered.
 
     Example:
         >>> manifest, left_out = ps.split("manifest.parquet", "manifest.parquet", ratio="70/15/15")
     """
+    check_least(0, seed=seed)
     given = {"test": test, "validation": validation, "calibration": calibration}
     shares = _shares({name: share for name, share in given.items() if share is not None}, ratio)
     manifest = manifest_of(data, roots)

@@ -13,10 +13,10 @@ from pathlib import Path
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.bundle.runtime import Model, ModelInput, model_of
-from pneumoscope.core.arguments import argument, check_arguments
+from pneumoscope.core.arguments import argument, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
-from pneumoscope.core.files import write_text
+from pneumoscope.core.files import check_new_file, write_text
 from pneumoscope.data.ledger import ledger_path, new_number, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages
@@ -27,10 +27,7 @@ from pneumoscope.inference.predict import page_items
 from pneumoscope.reporting.examples import Example, add_pictures, choose_examples
 from pneumoscope.reporting.pages.evaluation import render_evaluation_page
 from pneumoscope.reporting.pages.run_report import rewrite_reports
-from pneumoscope.stats.design import Design, check_design
-
-LEAST_RESAMPLES = 200
-"""Fewer draws of the bootstrap leave the ends of a 95% interval to a handful of them."""
+from pneumoscope.stats.design import LEAST_RESAMPLES, Design, check_design
 
 
 @check_arguments
@@ -79,8 +76,8 @@ def evaluate(
         The evaluation: figures with intervals, decisions, figures by source, warnings.
 
     Raises:
-        UsageError: Fewer than 200 resamples, training images without ``allow_train``, test images of a manifest
-            in memory, an unknown design, or ``examples`` without ``html``.
+        UsageError: Fewer than 200 resamples or one worker, training images without ``allow_train``, test images of a
+            manifest in memory, an unknown design, or ``examples`` without ``html``.
         BundleError: The bundle is incomplete or altered.
         ManifestError: The part has no rows, an image is not the one that was imported, or no image could be read.
         LabelError: A label is none of the model's classes.
@@ -89,6 +86,11 @@ def evaluate(
         >>> evaluation = ps.evaluate("runs/flagship", "manifest.parquet")
         >>> evaluation.figures.overall["accuracy"]
     """
+    check_least(1, workers=workers, examples=examples)
+    check_least(0, seed=seed)
+    for path in (output, html):
+        if path is not None:
+            check_new_file(Path(path))
     if examples is not None and html is None:
         raise UsageError(argument("examples", examples), "needs a page to show them on.", "Add `html='PAGE'`.")
     if resamples < LEAST_RESAMPLES:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pneumoscope.core.arguments import argument, as_tuple, check_arguments
+from pneumoscope.core.arguments import argument, as_tuple, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import write_text
@@ -125,13 +125,15 @@ def draw_contact_sheet(
         The number of images on the sheet, and of those that were chosen from.
 
     Raises:
-        UsageError: The ending is no picture's, or no image is left.
+        UsageError: The ending is no picture's, a number is below its least, or no image is left.
         ManifestError: ``data`` is no manifest, or the part has no rows.
         ImageError: An image or a mask cannot be read.
 
     Example:
         >>> ps.draw_contact_sheet("manifest.parquet", "sheet.png", part="train")
     """
+    check_least(1, columns=columns, side=side)
+    check_least(0, seed=seed)
     picture = Path(output)
     if picture.suffix.lower() not in (".png", ".jpg", ".jpeg"):
         raise UsageError(str(picture), "must end with .png or .jpg.")
@@ -190,6 +192,7 @@ def draw_phantoms(
     Example:
         >>> manifest = ps.draw_phantoms("phantoms", per_class=12, size=96)
     """
+    check_least(0, seed=seed)
     names: tuple[str, ...] = as_tuple(labels)
     for label in names:
         check_name(label, LABELS, "labels", "label")

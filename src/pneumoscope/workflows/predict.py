@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from pneumoscope.bundle.runtime import BUILTIN, Model, ModelInput, model_of
-from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.files import write_text
+from pneumoscope.core.files import check_new_file, write_text
 from pneumoscope.core.tables import check_format
 from pneumoscope.imaging.files import describe_passed_over, find_images
 from pneumoscope.imaging.read import check_depth, describe_damaged_exif, describe_low_values
@@ -54,7 +54,8 @@ def predict(
         The counts: files, failures, refusals and decisions.
 
     Raises:
-        UsageError: ``output`` is no table format, a folder holds no image, or the model has no heatmap.
+        UsageError: ``output`` is no table format or has no folder, a folder holds no image, there is no worker, or the
+            model has no heatmap.
         BundleError: The bundle is incomplete or altered.
         PneumoscopeError: A file cannot be written; the journal stays.
         KeyboardInterrupt: The user stopped it; the message says how many files were done and how to go on.
@@ -65,6 +66,9 @@ def predict(
     """
     if output is not None:
         check_format(Path(output))  # before the folders are walked and the model is loaded
+    check_least(1, workers=workers)
+    if html is not None:
+        check_new_file(Path(html))
     check_depth(depth)
     images = find_images([paths] if isinstance(paths, str | Path) else paths)
     loaded = model_of(model)

@@ -131,7 +131,7 @@ def train_plan(
     """
     fitted = fit(plan, folder, device=device, resume=resume, features=features, callbacks=callbacks)
     if not Ranks.here().first:
-        raise SystemExit(0)
+        raise SystemExit(0)  # torchrun waits for each process to end with 0; the first one has the rest to do
     calibration = calibrate(fitted, device=device, callbacks=callbacks)
     with draft_bundle(folder / "bundle") as draft:
         exported = export_graph(fitted, calibration, draft, callbacks=callbacks)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
@@ -22,7 +22,7 @@ from pneumoscope.tuning.study import search as run_search
 from pneumoscope.tuning.summary import best_recipe, find_best, summarise
 from pneumoscope.workflows.data_checks import check_plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots
-from pneumoscope.workflows.early_checks import check_search
+from pneumoscope.workflows.early_checks import SearchOptions, check_search
 from pneumoscope.workflows.inputs import RecipeInput, prepare_plan, reasons_of, recipe_of
 from pneumoscope.workflows.train import Run, train_plan
 
@@ -107,7 +107,7 @@ def tune(
         The search: its trials, the best of them, and the run of the best recipe.
 
     Raises:
-        UsageError: An unknown name, or options that exclude each other.
+        UsageError: An unknown name, a number below its least, or options that exclude each other.
         RecipeError: The recipe contradicts the data, or refuses a setting of the space.
         CheckRefusedError: A data check blocks and is not allowed; nothing was trained.
         RunError: The folder holds something else, or no trial came to an end.
@@ -117,10 +117,11 @@ def tune(
         >>> tuning = ps.tune("cnn-224", "manifest.parquet", "runs/tuned", trials=20)
         >>> tuning.summary.best
     """
+    check_least(1, trials=trials, workers=workers, repeats=repeats)
+    check_least(2, folds=folds, nested=nested)
+    check_least(0, seed=seed)
     folder, allowed, chosen = Path(out), reasons_of(allow), recipe_of(recipe, sets)
-    check_search(
-        chosen,
-        folder,
+    options = SearchOptions(
         search=search,
         storage=storage,
         sampler=sampler,
@@ -133,6 +134,7 @@ def tune(
         device=device,
         resume=resume,
     )
+    check_search(chosen, folder, options)
     space = load_search(search, chosen)
     base = prepare_plan(chosen, data, roots=roots, callbacks=callbacks)
     check_networks(space, base.recipe)

@@ -10,9 +10,10 @@ import pytest
 
 from pneumoscope.data.checks.ages import compare_ages
 from pneumoscope.data.checks.ancestors import ANCESTORS, DISPLAY, find_common_ancestry
+from pneumoscope.data.checks.catalogue import CHECKS
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.damage import find_altered, find_blank, find_unreadable
-from pneumoscope.data.checks.findings import Clear, Finding
+from pneumoscope.data.checks.findings import CHECK_NAMES, Clear, Finding
 from pneumoscope.data.checks.identities import patient_in_name
 from pneumoscope.data.checks.leaks import (
     find_copies_within,
@@ -232,3 +233,7 @@ def test_copies_in_one_part_are_only_noted(context: Build) -> None:
     rows = [{"split": "train"}, {"split": "train"}, {"split": "test"}]
     finding = _expect_finding(find_copies_within(context(rows, [(0, 1, 0.95), (0, 2, 0.95), (1, 2, 0.7)])))
     assert (finding.severity, finding.rows) == ("note", (0, 1))
+
+
+def test_the_names_that_need_no_scipy_are_those_of_the_checks() -> None:
+    assert tuple(CHECKS) == CHECK_NAMES

@@ -19,6 +19,24 @@ from pneumoscope.stats.estimates import Estimate
 Severity = Literal["block", "warn", "note"]
 SCHEMA_VERSION = 1
 
+CHECK_NAMES = (
+    "unreadable",
+    "altered",
+    "constant",
+    "duplicates-across-parts",
+    "patients-across-parts",
+    "label-conflicts",
+    "mirrored-copies",
+    "shared-images",
+    "known-ancestors",
+    "one-source-labels",
+    "label-from-metadata",
+    "label-from-pixels",
+    "children-and-adults",
+    "copies-within",
+)
+"""The names in `data.checks.catalogue`, which imports SciPy: a wrong ``--allow`` is refused without it."""
+
 
 class Case(Frozen):
     """One instance of a finding: the rows concerned, also in words."""
