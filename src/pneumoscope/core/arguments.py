@@ -21,6 +21,7 @@ from pneumoscope.core.errors import UsageError
 T = TypeVar("T")
 P = ParamSpec("P")
 
+_LONGEST_VALUE = 500  # characters of a text that an error shows whole, so that it can be pasted
 _WORDS = {
     NoneType: "None",
     Path: "a path",
@@ -46,7 +47,8 @@ def as_tuple(values: T | Iterable[T]) -> tuple[T, ...]:
 
 def argument(name: str, value: object) -> str:
     """Return an argument with its value as an error writes it: `` `part='tset'` ``."""
-    text = repr(str(value) if isinstance(value, Path) else value).replace("`", "\\x60")
+    value = str(value) if isinstance(value, Path) else value
+    text = (quote(value, _LONGEST_VALUE) if isinstance(value, str) else repr(value)).replace("`", "\\x60")
     return f"`{name}={text}`"
 
 
