@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import pneumoscope as ps
-from pneumoscope.core.arguments import as_tuple
+from pneumoscope.core.arguments import argument, as_tuple, quote, shorten
 
 
 def test_one_text_or_path_is_not_taken_apart() -> None:
@@ -33,3 +33,15 @@ def test_a_recipe_loads_from_a_path(tmp_path: Path) -> None:
     assert ps.Recipe.load(path).name == "lenet-128"
     with pytest.raises(ps.errors.UsageError):
         ps.Recipe.load(None)  # type: ignore[arg-type]
+
+
+def test_an_echo_is_cut_in_the_middle_and_shows_control_characters() -> None:
+    path = "/home/somebody/" + "x" * 500 + "/a.png"
+    assert shorten("short") == "short"
+    assert (len(shorten(path)), shorten(path)[:15], shorten(path)[-6:]) == (80, "/home/somebody/", "/a.png")
+    assert quote(path) == f"{shorten(path)!r} (521 characters)"
+    assert quote("\x1b[31m\n") == "'\\x1b[31m\\n'"
+    assert quote(None) == "None"
+    assert len(quote(list(range(1000)))) == 80
+    assert argument("encoding", "x" * 10_000).count("x") == 497
+    assert argument("images", Path(path)) == f"`images={path[:331]!r}`"[:-2] + "..." + path[-166:] + "'`"

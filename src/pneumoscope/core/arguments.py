@@ -48,7 +48,7 @@ def as_tuple(values: T | Iterable[T]) -> tuple[T, ...]:
 def argument(name: str, value: object) -> str:
     """Return an argument with its value as an error writes it: `` `part='tset'` ``."""
     value = str(value) if isinstance(value, Path) else value
-    text = (quote(value, _LONGEST_VALUE) if isinstance(value, str) else repr(value)).replace("`", "\\x60")
+    text = repr(shorten(value, _LONGEST_VALUE) if isinstance(value, str) else value).replace("`", "\\x60")
     return f"`{name}={text}`"
 
 
