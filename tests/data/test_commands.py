@@ -60,7 +60,7 @@ def test_import_reports_the_images_and_the_dropped_files_with_reasons(folder: Pa
     )
     output = _run(*words)
     assert "30 images of mine" in output
-    assert "Dropped: 1 files or rows" in output
+    assert "Dropped: 1 file or row" in output
     assert "not an image by its name (*.txt) (about.txt)" in output
     report = _json(*words)
     assert report["kept"] == {"normal": 20, "pneumonia": 10}

@@ -19,6 +19,7 @@ from pneumoscope.cli.options import (
     accepted_findings,
     source_roots,
 )
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.labels import LABELS, PARTS
 
 app = typer.Typer(
@@ -92,7 +93,7 @@ def split(
         return
     _print_counts(facts)
     if drop_conflicts:
-        typer.echo(f"Left out, since one picture carries two labels: {len(report.conflicts):,} images.")
+        typer.echo(f"Left out, since one picture carries two labels: {format_count(len(report.conflicts), 'image')}.")
     if balance is not None:
         counts = ", ".join(f"{number:,} {label}" for label, number in report.left_out.items() if number)
         typer.echo(f"Left out of train for balance: {counts or 'nothing'} (they are in no part).")
@@ -127,10 +128,10 @@ def merge(
     if as_json:
         print_json({"manifest": str(output), **report.to_json()})
         return
-    typer.echo(f"{len(merged):,} images in {output}")
+    typer.echo(f"{format_count(len(merged), 'image')} in {output}")
     for source, number in report.images.items():
         typer.echo(f"  {number:7,}  {source}")
-    typer.echo(f"Near-duplicates between sources: {sum(report.across.values()):,} pairs")
+    typer.echo(f"Near-duplicates between sources: {format_count(sum(report.across.values()), 'pair')}")
     for names, number in report.across.items():
         typer.echo(f"  {number:7,}  {names}")
     typer.echo(f"Groups: {group_counts(report.groups)}.")
@@ -143,9 +144,10 @@ def merge(
             typer.echo(f"  and {len(report.disagreements) - 5} more (--json lists every one)")
     print_conflicts(report.conflicts)
     if report.dropped:
-        typer.echo(f"Left out for that: {len(report.dropped):,} images.")
+        typer.echo(f"Left out for that: {format_count(len(report.dropped), 'image')}.")
     if balance is not None:
-        typer.echo(f"Left out for balance, seed {seed}: {len(report.balanced):,} images (--json lists every one).")
+        images = format_count(len(report.balanced), "image")
+        typer.echo(f"Left out for balance, seed {seed}: {images} (--json lists every one).")
     if report.unsplit:
         typer.echo(
             "The parts of the inputs were taken away, since groups now reach across: run pneumoscope data split."
@@ -211,7 +213,8 @@ def describe(manifest: ManifestFile, roots: Roots = None, as_json: AsJson = Fals
     typer.echo("")
     for name, about in facts["sources"].items():
         known = ", ".join(f"{field} {number}" for field, number in about["known"].items() if number) or "nothing"
-        typer.echo(f"{name}: {about['images']:,} images, {about['groups']:,} groups, in {about['root']}")
+        images, groups = format_count(about["images"], "image"), format_count(about["groups"], "group")
+        typer.echo(f"{name}: {images}, {groups}, in {about['root']}")
         typer.echo(f"  width {_span(about['width'])}, height {_span(about['height'])}, bits {about['bits']}")
         typer.echo(f"  known: {known}")
         if about["age"]:
@@ -253,7 +256,7 @@ def show(
         seed=seed,
         roots=source_roots(roots),
     )
-    typer.echo(f"{shown} of {images:,} images on {output}")
+    typer.echo(f"{shown} of {format_count(images, 'image')} on {output}")
 
 
 def _print_counts(facts: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ import typer
 from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json
 from pneumoscope.cli.options import AsJson, Depth, DesignOption, DropConflicts, pairs, read_secret
 from pneumoscope.cli.wording import for_command_line
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import UsageError
 from pneumoscope.data.source_names import source_names
 
@@ -127,18 +128,21 @@ def import_(
     if as_json:
         print_json({"manifest": str(output), **report.to_json()})
         return
-    typer.echo(f"{len(manifest):,} images of {report.source} in {output}")
+    typer.echo(f"{format_count(len(manifest), 'image')} of {report.source} in {output}")
     for label, number in report.kept.items():
         typer.echo(f"  {number:7,}  {label}")
     dropped = report.reasons
-    typer.echo(f"Dropped: {sum(dropped.values()):,} files or rows" + (", because" if dropped else "."))
+    typer.echo(
+        f"Dropped: {format_count(sum(dropped.values()), 'file or row', 'files or rows')}"
+        + (", because" if dropped else ".")
+    )
     for reason, number in dropped.items():
         typer.echo(f"  {number:7,}  {reason} ({_examples(d.file for d in report.dropped if d.reason == reason)})")
     if dropped:
         typer.echo("  (--json lists every one)")
     for note in report.notes:
         typer.echo(f"Note: {for_command_line(note)}")
-    typer.echo(f"Groups: {group_counts(report.groups)}; {report.pairs} pairs of near-duplicates.")
+    typer.echo(f"Groups: {group_counts(report.groups)}; {format_count(report.pairs, 'pair')} of near-duplicates.")
     print_conflicts(report.conflicts)
 
 

@@ -10,6 +10,7 @@ import typer
 
 from pneumoscope.cli.formatting import print_json
 from pneumoscope.cli.options import AsJson
+from pneumoscope.core.counts import format_count
 
 
 class FileFormat(StrEnum):
@@ -65,5 +66,6 @@ def phantoms(
         print_json({"manifest": str(path), "images": len(table), "labels": counts, "seed": seed})
         return
     for label in names:
-        typer.echo(f"{label:20} {counts[label]['images']:5} images of {counts[label]['patients']} patients")
+        images, patients = (format_count(counts[label][f"{one}s"], one) for one in ("image", "patient"))
+        typer.echo(f"{label:20} {images:>12} of {patients}")
     typer.echo(f"{len(table)} synthetic images, masks, and {path}")

@@ -123,9 +123,11 @@ def tune(
 
 def _print_summary(summary: StudySummary, out: Path) -> None:
     """Print the best trial, the recipe as it stands beside it, and what to make of it."""
+    from pneumoscope.core.counts import format_count
+
     best, own = summary.trial(summary.best), summary.trial(summary.own)
     counts = ", ".join(f"{n} {state}" for state in ("complete", "pruned", "failed") if (n := summary.count(state)))
-    typer.echo(f"{len(summary.trials)} trials: {counts}.")
+    typer.echo(f"{format_count(len(summary.trials), 'trial')}: {counts}.")
     if best is not None:
         typer.echo(f"best: trial {best.number}, {summary.objective} {best.objective}: {' '.join(summary.changes)}")
         typer.echo("  Optimistic: the images measured are those that chose it.")

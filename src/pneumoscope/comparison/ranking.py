@@ -22,6 +22,7 @@ from pneumoscope.comparison.runs import (
     read_probabilities,
 )
 from pneumoscope.core.arguments import argument
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import display_name
 from pneumoscope.inference.evaluate import group_sentence
@@ -166,7 +167,11 @@ def _recommendation(
     rows: Mapping[str, NetworkRow], best: str, config: RankingConfig, truth: ValidationTruth, classes: Sequence[str]
 ) -> Recommendation:
     groups = {name: len(np.unique(truth.groups[truth.classes == k])) for k, name in enumerate(classes)}
-    few = [f"{count} groups of {display_name(name)}" for name, count in groups.items() if count < FEWEST_GROUPS]
+    few = [
+        f"{format_count(count, 'group')} of {display_name(name)}"
+        for name, count in groups.items()
+        if count < FEWEST_GROUPS
+    ]
     if few:
         sentence = (
             f"No network is recommended: the validation part has {', '.join(few)}, and a recommendation needs "

@@ -19,6 +19,7 @@ from pneumoscope.data.checks.leaks import (
     find_copies_within,
     find_duplicates_across_parts,
     find_label_conflicts,
+    find_mirrored_conflicts,
     find_patients_across_parts,
 )
 from pneumoscope.data.checks.metadata import guess_label_from_metadata
@@ -54,7 +55,7 @@ def test_a_copy_in_two_parts_blocks(context: Build) -> None:
     rows = [{"split": "train"}, {"split": "test"}, {"split": "train"}]
     finding = _expect_finding(find_duplicates_across_parts(context(rows, [(0, 1, 0.9), (0, 2, 1.0)])))
     assert (finding.severity, finding.rows) == ("block", (0, 1))
-    assert "1 pairs" in finding.sentence
+    assert "1 pair of pictures is" in finding.sentence
     _expect_clear(find_duplicates_across_parts(context(rows, [(0, 2, 1.0)])))
 
 
@@ -237,3 +238,17 @@ def test_copies_in_one_part_are_only_noted(context: Build) -> None:
 
 def test_the_names_that_need_no_scipy_are_those_of_the_checks() -> None:
     assert tuple(CHECKS) == CHECK_NAMES
+
+
+def test_a_set_without_pairs_does_not_count_them(context: Build) -> None:
+    """No sentence says "none of 0 pairs"; one pair without a fault is counted in the singular."""
+    rows = [{"split": "train"}, {"split": "test"}, {"split": "train"}]
+    checks = (find_duplicates_across_parts, find_label_conflicts, find_mirrored_conflicts)
+    sentences = [check(context(rows, [])).sentence for check in checks]
+    assert sentences == [
+        "No two are near-duplicates.",
+        "No two are images of one exposure.",
+        "No two are mirror images.",
+    ]
+    one = find_duplicates_across_parts(context(rows, [(0, 2, 0.9)]))
+    assert one.sentence == "None of 1 pair of near-duplicates is in two different parts."

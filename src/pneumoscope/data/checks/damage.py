@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pneumoscope.core.counts import format_count
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 
@@ -14,7 +15,7 @@ def find_unreadable(context: CheckContext) -> Finding | Clear:
     errors = context.facts.error
     rows = [row for row, error in enumerate(errors) if error]
     if not rows:
-        return Clear(name="unreadable", sentence=f"All {len(context):,} files are readable radiographs.")
+        return Clear(name="unreadable", sentence=f"All {format_count(len(context), 'file')} are readable radiographs.")
     names = context.names
     return Finding(
         name="unreadable",
@@ -35,7 +36,7 @@ def find_altered(context: CheckContext) -> Finding | Clear:
     return Finding(
         name="altered",
         severity="block",
-        sentence=f"{len(rows):,} files are not the ones that were imported: their SHA-256 differs.",
+        sentence=f"{format_count(len(rows), 'file differs', 'files differ')} by SHA-256 from what was imported.",
         what_to_do="Restore them, or import the source again; its groups and parts rest on the old pictures.",
         cases=tuple(
             Case(rows=(row,), images=(names[row],), says=f"SHA-256 {now[row][:12]}, at import {then[row][:12]}")
@@ -54,7 +55,8 @@ def find_blank(context: CheckContext) -> Finding | Clear:
     return Finding(
         name="constant",
         severity="block",
-        sentence=f"{len(rows):,} images are blank: {UNIFORM:.1%} of their pixels or more have one grey.",
+        sentence=f"{format_count(len(rows), 'image is', 'images are')} blank: {UNIFORM:.1%} of the pixels or more have "
+        "one grey.",
         what_to_do="Take them out: a damaged or empty export carries its label without a picture.",
         cases=tuple(
             Case(rows=(row,), images=(names[row],), says=f"{share[row]:.2%} of the pixels have one grey")

@@ -6,6 +6,7 @@ parts may come from elsewhere, and a patient of one set may occur in another set
 
 from __future__ import annotations
 
+from pneumoscope.core.counts import format_count
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.data.checks.identities import find_links_by_name, number_persons
@@ -42,16 +43,14 @@ def find_duplicates_across_parts(context: CheckContext) -> Finding | Clear:
         key=lambda pair: -pair.similarity,
     )
     if not pairs:
-        return Clear(
-            name=name, sentence=f"None of {len(context.pairs):,} pairs of near-duplicates is in two different parts."
-        )
+        return Clear(name=name, sentence=_none_of(len(context.pairs), "near-duplicates", "is in two different parts"))
     exact = context.table.sha256.to_numpy()
     same = sum(exact[pair.first] == exact[pair.second] for pair in pairs)
     return Finding(
         name=name,
         severity="block",
-        sentence=f"{len(pairs):,} pairs of pictures are the same or nearly so and in different parts "
-        f"({same:,} of them the same file): figures there measure memory.",
+        sentence=f"{format_count(len(pairs), 'pair of pictures is', 'pairs of pictures are')} the same or nearly so "
+        f"and in different parts ({same:,} of them the same file): figures there measure memory.",
         what_to_do="Group and split again: pneumoscope data split --again (import or merge first if groups are old).",
         cases=tuple(describe_pair(context, pair) for pair in pairs),
     )
@@ -97,7 +96,8 @@ def find_patients_across_parts(context: CheckContext) -> Finding | Clear:
     return Finding(
         name=name,
         severity="block",
-        sentence=f"{len(divided):,} persons ({images:,} images) are in two parts or more.",
+        sentence=f"{format_count(len(divided), 'person')} ({format_count(images, 'image')}) "
+        f"{'is' if len(divided) == 1 else 'are'} in two parts or more.",
         what_to_do="Split again by whole groups: pneumoscope data split --again; merge the sets first if the person "
         "is known through another set.",
         cases=tuple(cases),
@@ -114,13 +114,14 @@ def find_label_conflicts(context: CheckContext) -> Finding | Clear:
     if not pairs:
         return Clear(
             name=name,
-            sentence=f"None of {len(context.exposures):,} pairs that show one exposure carries two labels.",
+            sentence=_none_of(len(context.exposures), "images of one exposure", "carries two labels"),
         )
     images = {row for pair in pairs for row in (pair.first, pair.second)}
     return Finding(
         name=name,
         severity="block",
-        sentence=f"{len(pairs):,} pairs show one exposure under two labels ({len(images):,} images): "
+        sentence=f"{format_count(len(pairs), 'pair shows', 'pairs show')} one exposure under two labels "
+        f"({format_count(len(images), 'image')}): "
         "one of the two must be wrong.",
         what_to_do="Correct the labels, or leave the images out: --drop-conflicts of pneumoscope data import, split or "
         "merge.",
@@ -138,13 +139,14 @@ def find_mirrored_conflicts(context: CheckContext) -> Finding | Clear:
     ]
     if not pairs:
         return Clear(
-            name=name, sentence=f"None of {len(context.mirrored):,} mirrored pairs has two labels or is in two parts."
+            name=name, sentence=_none_of(len(context.mirrored), "mirror images", "has two labels or is in two parts")
         )
     two_labels = sum(labels[pair.first] != labels[pair.second] for pair in pairs)
     return Finding(
         name=name,
         severity="block",
-        sentence=f"{len(pairs):,} pictures are mirror images of others ({two_labels:,} with another label, the rest in "
+        sentence=f"{format_count(len(pairs), 'picture is the mirror image', 'pictures are mirror images')} of "
+        f"{'another' if len(pairs) == 1 else 'others'} ({two_labels:,} with another label, the rest in "
         "another part).",
         what_to_do="Leave out the mirrored images: a chest has one right side, and groups don't hold them together.",
         cases=tuple(describe_pair(context, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)),
@@ -165,8 +167,14 @@ def find_copies_within(context: CheckContext) -> Finding | Clear:
     return Finding(
         name=name,
         severity="note",
-        sentence=f"{len(pairs):,} pairs inside one source show one exposure. Groups keep them together; they count "
+        sentence=f"{format_count(len(pairs), 'pair inside one source shows', 'pairs inside one source show')} one "
+        "exposure. Groups keep them together; they count "
         "twice in training.",
         what_to_do="Nothing, if groups are used. Intervals and splits here are by group.",
         cases=tuple(describe_pair(context, pair) for pair in sorted(pairs, key=lambda pair: -pair.similarity)),
     )
+
+
+def _none_of(pairs: int, pictures: str, fault: str) -> str:
+    """Return the sentence that no pair has the fault, or that there is no pair."""
+    return f"None of {format_count(pairs, 'pair')} of {pictures} {fault}." if pairs else f"No two are {pictures}."

@@ -6,6 +6,7 @@ from collections import Counter
 
 import numpy as np
 
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.checks.ancestors import DISPLAY, canonical_name, find_common_ancestry, list_descent_lines
 from pneumoscope.data.checks.context import CheckContext
@@ -46,7 +47,8 @@ def find_shared_images(context: CheckContext) -> Finding | Clear:
     return Finding(
         name=name,
         severity="warn",
-        sentence=f"{total:,} pairs of pictures are in two sources: {'. '.join(sentences)}.",
+        sentence=f"{format_count(total, 'pair of pictures is', 'pairs of pictures are')} in two sources: "
+        f"{'. '.join(sentences)}.",
         what_to_do="Do not call one of these sets external to another. Merge and split them together, so that the "
         "copies are in one group.",
         cases=tuple(cases),
