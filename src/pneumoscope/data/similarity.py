@@ -4,7 +4,8 @@ Public chest X-ray sets copy from each other, and rescale, equalise, crop and an
 alike too, so that a perceptual hash alone either misses copies or joins strangers. Here brightness and contrast are
 evened out locally, so that ribs and vessels remain. Two pictures are near-duplicates when these correlate at some small
 shift or, from a higher threshold, when one is a crop of the other. The first comparison is of half-size pictures, which
-leaves one pair in some hundreds; the second is of these pairs at full size.
+leaves one pair in some hundreds; the second is of these pairs at full size. Pairs that are alike because they share a
+border, a collimator's shadow or a text in these are left out by a third (`borders`).
 
 The thresholds were set on real sets whose patients are known, and by eye; docs/guides/data.md has the figures.
 """
@@ -19,6 +20,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
+from pneumoscope.data.borders import agree_inside
 from pneumoscope.data.fingerprint import SIDE
 
 if TYPE_CHECKING:
@@ -79,7 +81,7 @@ def find_near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], 
     """
     if len(thumbnails) < 2:
         return []
-    similarities = dict.fromkeys(_find_identical(thumbnails), 1.0)
+    matches: dict[tuple[int, int], _Match] = {}
     passes = (_WHOLE, *_CROPS)
     spectra = _Spectra(thumbnails)
     for number, crop in enumerate(passes):
@@ -90,13 +92,14 @@ def find_near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], 
 
         pairs = _coarse_pairs(thumbnails, crop, advance)
         similarity = _fine_similarity(spectra, pairs, crop.cut)
-        _note(similarities, pairs, similarity, NEAR if crop is _WHOLE else NEAR_CROPPED)
+        _note(matches, pairs, similarity, crop.cut, NEAR if crop is _WHOLE else NEAR_CROPPED)
         close = pairs[similarity >= _CLOSE]
         if crop is _WHOLE:
             close = np.concatenate([close, close[:, ::-1]])  # either may be the cropped one
         for cut in crop.others:
-            _note(similarities, close, _fine_similarity(spectra, close, cut), NEAR_CROPPED)
-    return [Pair(i, j, value) for (i, j), value in sorted(similarities.items())]
+            _note(matches, close, _fine_similarity(spectra, close, cut), cut, NEAR_CROPPED)
+    identical = dict.fromkeys(_find_identical(thumbnails), 1.0)
+    return [Pair(i, j, value) for (i, j), value in sorted((_confirm(spectra, matches) | identical).items())]
 
 
 def find_mirrored(thumbnails: NDArray[np.float32]) -> list[Pair]:
@@ -120,22 +123,53 @@ def find_mirrored(thumbnails: NDArray[np.float32]) -> list[Pair]:
         i, j = np.nonzero(whole[start : start + _BLOCK] @ mirrored.T >= _WHOLE.bar)
         blocks.append(np.stack([i + start, j], axis=1)[i + start < j])
     pairs = np.concatenate(blocks)
-    similarity = _fine_similarity(_Spectra(thumbnails), pairs, (0.0, 0.0), mirrored=True)
-    return [
-        Pair(int(i), int(j), min(float(value), 1.0))
-        for (i, j), value in zip(pairs, similarity, strict=True)
-        if value >= SAME
-    ]
+    spectra = _Spectra(thumbnails)
+    matches: dict[tuple[int, int], _Match] = {}
+    _note(matches, pairs, _fine_similarity(spectra, pairs, (0.0, 0.0), mirrored=True), (0.0, 0.0), SAME)
+    return [Pair(i, j, value) for (i, j), value in sorted(_confirm(spectra, matches, mirrored=True).items())]
+
+
+@dataclass(frozen=True, slots=True)
+class _Match:
+    """How alike two pictures are when the shares ``cut`` are taken off the second one."""
+
+    similarity: float
+    one: int
+    other: int
+    cut: tuple[float, float]
 
 
 def _note(
-    similarities: dict[tuple[int, int], float], pairs: NDArray[np.intp], similarity: NDArray[np.float32], bar: float
+    matches: dict[tuple[int, int], _Match],
+    pairs: NDArray[np.intp],
+    similarity: NDArray[np.float32],
+    cut: tuple[float, float],
+    bar: float,
 ) -> None:
-    """Record the pairs that reach the threshold, each with its largest similarity."""
+    """Record the pairs that reach the threshold, each with its best match."""
     passed = similarity >= bar
     for (i, j), value in zip(pairs[passed].tolist(), similarity[passed].tolist(), strict=True):
         key = (min(i, j), max(i, j))
-        similarities[key] = max(similarities.get(key, 0.0), min(value, 1.0))
+        if key not in matches or value > matches[key].similarity:
+            matches[key] = _Match(value, i, j, cut)
+
+
+def _confirm(
+    spectra: _Spectra, matches: dict[tuple[int, int], _Match], mirrored: bool = False
+) -> dict[tuple[int, int], float]:
+    """Return the similarity of the pairs that agree inside the surroundings they share, not in these alone."""
+    similarities = {}
+    for cut in sorted({match.cut for match in matches.values()}):
+        items = [(key, match) for key, match in matches.items() if match.cut == cut]
+        for start in range(0, len(items), _BLOCK):
+            block = items[start : start + _BLOCK]
+            pairs = np.array([(match.one, match.other) for _, match in block], dtype=np.intp)
+            _, shifts = _best_shifts(spectra, pairs, cut, mirrored)
+            agree = agree_inside(*spectra.pictures(pairs, cut, mirrored), shifts)
+            for (key, match), agrees in zip(block, agree.tolist(), strict=True):
+                if agrees:
+                    similarities[key] = min(match.similarity, 1.0)
+    return similarities
 
 
 def _crop_pictures(thumbnails: NDArray[np.float32], cut: tuple[float, float], side: int) -> NDArray[np.float32]:
@@ -232,6 +266,13 @@ class _Spectra:
             lambda part: _spectrum(_crop_pictures(part, cut, SIDE)[:, :, ::step]), self._thumbnails[rows]
         )
 
+    def pictures(
+        self, pairs: NDArray[np.intp], cut: tuple[float, float], mirrored: bool = False
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the whole first pictures [P, 64, 64] of the pairs [P, 2], and the second ones cropped."""
+        step = -1 if mirrored else 1
+        return self._thumbnails[pairs[:, 0]], _crop_pictures(self._thumbnails[pairs[:, 1]], cut, SIDE)[:, :, ::step]
+
     def whole(self, rows: NDArray[np.intp]) -> NDArray[np.complex64]:
         """Return the transforms of the whole pictures at ``rows``."""
         new = rows[self._place[rows] < 0]
@@ -245,23 +286,33 @@ def _fine_similarity(
     spectra: _Spectra, pairs: NDArray[np.intp], cut: tuple[float, float], mirrored: bool = False
 ) -> NDArray[np.float32]:
     """Return [P] the largest correlation of one picture with the cropped other, over shifts of up to 8 pixels."""
+    return _best_shifts(spectra, pairs, cut, mirrored)[0]
+
+
+def _best_shifts(
+    spectra: _Spectra, pairs: NDArray[np.intp], cut: tuple[float, float], mirrored: bool = False
+) -> tuple[NDArray[np.float32], NDArray[np.intp]]:
+    """Return [P] the largest correlations, and [P, 2] the shifts (dy, dx) of the first pictures that reach them."""
     from scipy.fft import ifft, irfft
 
     best = np.full(len(pairs), -1, dtype=np.float32)
+    shifts = np.zeros((len(pairs), 2), dtype=np.intp)
     if not len(pairs):
-        return best
+        return best, shifts
     ones, one_of = np.unique(pairs[:, 0], return_inverse=True)
     others, other_of = np.unique(pairs[:, 1], return_inverse=True)
     whole = spectra.whole(ones)
     other = spectra.cropped(others, cut, mirrored) if any(cut) or mirrored else spectra.whole(others)
-    span, shifts = SIDE + 2 * _FINE_SHIFT, np.arange(-_FINE_SHIFT, _FINE_SHIFT + 1)
+    span, reach = SIDE + 2 * _FINE_SHIFT, np.arange(-_FINE_SHIFT, _FINE_SHIFT + 1)
     for start in range(0, len(pairs), 512):
         one, two = one_of[start : start + 512], other_of[start : start + 512]
         product = whole[one] * np.conj(other[two])
-        rows = ifft(product, axis=1, workers=-1, overwrite_x=True)[:, shifts]  # the other rows are not needed
-        near = irfft(rows, n=span, axis=2, workers=-1)[:, :, shifts]
-        best[start : start + 512] = near.reshape(len(near), -1).max(axis=1)
-    return best
+        rows = ifft(product, axis=1, workers=-1, overwrite_x=True)[:, reach]  # the other rows are not needed
+        near = irfft(rows, n=span, axis=2, workers=-1)[:, :, reach].reshape(len(rows), -1)
+        place = near.argmax(axis=1)
+        best[start : start + 512] = near[np.arange(len(near)), place]
+        shifts[start : start + 512] = np.stack(np.divmod(place, len(reach)), axis=1) - _FINE_SHIFT
+    return best, shifts
 
 
 def _spectrum(pictures: NDArray[np.float32]) -> NDArray[np.complex64]:
