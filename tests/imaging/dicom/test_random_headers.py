@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -55,6 +56,10 @@ class Case:
     twin: dict[str, Any]
     options: tuple[str, ...]
     step: float
+
+
+# Encoders and GDCM are not made for several threads (a run crashed); dcmtk is a process of its own.
+ONE_AT_A_TIME = Lock()
 
 
 def draw_case(seed: int) -> Case:
@@ -216,16 +221,17 @@ def check_case(seed: int, folder: Path) -> str:
     """Return what is wrong with a case; empty if nothing is."""
     case = draw_case(seed)
     path = folder / f"{seed}.dcm"
-    radiograph = decode(write_case(case, path), str(seed))
-    syntax = case.syntax
-    if syntax == encode.JPEG_2000:
-        # dcmtk has no JPEG 2000: GDCM decodes the stream, and dcmtk renders the same values uncompressed.
-        gdcm = stored_values_with_gdcm(path)
-        if not np.array_equal(gdcm & (2**case.bits - 1), case.stored & (2**case.bits - 1)):
-            return f"{seed}: GDCM decodes other values"
-        syntax = encode.EXPLICIT
-    if syntax != case.syntax or case.twin:
-        write_case(replace(case, tags=case.tags | case.twin, syntax=syntax), path)
+    with ONE_AT_A_TIME:
+        radiograph = decode(write_case(case, path), str(seed))
+        syntax = case.syntax
+        if syntax == encode.JPEG_2000:
+            # dcmtk has no JPEG 2000: GDCM decodes the stream, and dcmtk renders the same values uncompressed.
+            gdcm = stored_values_with_gdcm(path)
+            if not np.array_equal(gdcm & (2**case.bits - 1), case.stored & (2**case.bits - 1)):
+                return f"{seed}: GDCM decodes other values"
+            syntax = encode.EXPLICIT
+        if syntax != case.syntax or case.twin:
+            write_case(replace(case, tags=case.tags | case.twin, syntax=syntax), path)
     rendered = render_with_dcmtk(path, *case.options)
     if radiograph.pixels[case.padding].any():
         return f"{seed}: padding is not black"
