@@ -16,6 +16,7 @@ from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.labels import LABELS, PARTS, VIEWS
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.cells import MAX_AGE
+from pneumoscope.data.structures import LUNG_DEFINITIONS
 
 if TYPE_CHECKING:
     import pandera.pandas as pa
@@ -38,6 +39,8 @@ COLUMNS: Mapping[str, str] = {
     "age": "years; null if unknown",
     "lung_mask": "path of the lung mask, relative like image or, as NAME:PATH, to the root NAME; null if none",
     "ignore_mask": "path of the mask of pixels to ignore (pacemakers, markings), like lung_mask; null if none",
+    "heart_mask": "path of the mask of the heart's shadow, like lung_mask; null if none",
+    "lung_definition": f"what lung_mask shows, one of {', '.join(LUNG_DEFINITIONS)}; null if nobody states it",
     "split": f"one of {', '.join(PARTS)}; null until split, or left out",
     "width": "columns of the stored image, in pixels",
     "height": "rows of the stored image, in pixels",
@@ -50,6 +53,7 @@ COLUMNS: Mapping[str, str] = {
 """Name -> meaning, in the order of the file."""
 
 _NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int64"}
+_ADDED_LATER = ("heart_mask", "lung_definition")  # manifests of earlier versions have none of these: null
 _NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
 
 _INSIDE = r"(?!.*(^|[/:])\.\.(/|$))[^\\]+$"
@@ -79,6 +83,7 @@ def _cast_columns(table: pd.DataFrame) -> pd.DataFrame:
             raise ManifestError(
                 f"column {quote(name)}", f"is not in the contract.{hint}", f"Columns: {', '.join(COLUMNS)}."
             )
+    table = table.reindex(columns=[*table.columns, *(name for name in _ADDED_LATER if name not in table.columns)])
     for name in COLUMNS:
         if name not in table.columns:
             raise ManifestError(f"column {quote(name)}", "is missing.", "Import the data again with this version.")
@@ -110,6 +115,8 @@ def _schema() -> pa.DataFrameSchema:
         "image": [_relative()],
         "lung_mask": [_relative(rooted=True)],
         "ignore_mask": [_relative(rooted=True)],
+        "heart_mask": [_relative(rooted=True)],
+        "lung_definition": [_among(LUNG_DEFINITIONS)],
         "source": [pa.Check.str_matches(r"^[a-z0-9][a-z0-9._-]*$", error="lower-case letters, digits, '.', '_', '-'")],
         "label": [_among(LABELS)],
         "view": [_among(VIEWS)],

@@ -172,7 +172,7 @@ class Manifest:
         drew, or that another source has of the same image.
 
         Args:
-            column: ``lung_mask`` or ``ignore_mask``.
+            column: ``lung_mask``, ``ignore_mask`` or ``heart_mask``.
 
         Returns:
             One path or None a row, in row order.

@@ -91,7 +91,10 @@ def draw_masks(
                 masks[kind] = f"{root}:{kind}/{name}"
             elif getattr(outline, kind):
                 notes.append(f"{row.image}: its {kind} outline encloses no pixel")
-        masked_rows.append(replace(row, lung_mask=masks.get("lung"), ignore_mask=masks.get("ignore")))
+        definition = row.lung_definition if "lung" in masks else None
+        masked_rows.append(
+            replace(row, lung_mask=masks.get("lung"), ignore_mask=masks.get("ignore"), lung_definition=definition)
+        )
     return masked_rows, notes
 
 

@@ -36,6 +36,8 @@ class Row:
     age: float | None = None
     lung_mask: str | None = None
     ignore_mask: str | None = None
+    heart_mask: str | None = None
+    lung_definition: str | None = None
     license: str | None = None
     label_provenance: str | None = None
 

@@ -294,6 +294,7 @@ def _row(image: str, annotation: Annotation, label: str, terms: str, options: Im
         view=reader.view(annotation.fact("View") or "", annotation.file),
         sex=reader.sex(annotation.fact("Sex") or "", annotation.file),
         age=reader.age(annotation.fact("Age") or "", annotation.file),
+        lung_definition="lungs-with-heart",  # the polygons include most of the heart
         license=options.license,
         label_provenance=options.provenance or PROVENANCE,
     )

@@ -1,0 +1,77 @@
+"""The Shenzhen set: adults with tuberculosis or none, PA, one hospital, with lung masks.
+
+Jaeger et al., Two Public Chest X-Ray Datasets for Computer-Aided Screening of Pulmonary Diseases, Quantitative Imaging
+in Medicine and Surgery 2014; masks by Stirenko et al., IEEE ELNANO 2018. Layout: images named ``CHNCXR_NNNN_D.png`` (D
+is 1 for tuberculosis, 0 for none) in any folders. A mask has its image's name, with or without ``_mask`` at its end, in
+a folder whose name holds ``mask``. The publishers' ``ClinicalReadings/CHNCXR_NNNN_D.txt`` give sex, age and finding.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
+from pneumoscope.imaging.files import why_not_image
+
+LICENSE = "National Library of Medicine, public; masks CC BY-NC-SA"
+PROVENANCE = "radiologists of the hospital (Jaeger 2014); the digit of the file name"
+
+_NAME = re.compile(r"CHNCXR_(\d{4})_([01])(_mask)?", re.IGNORECASE)
+_READING = re.compile(r"\b(fe?male)\b[^\d]*(\d{1,3})\s*y", re.IGNORECASE)
+_LABELS = {"0": ("normal", "normal"), "1": ("other", "tuberculosis")}
+
+
+def scan(folder: Path, options: ImportOptions) -> Listing:
+    """List the images in ``folder`` and below, each with its mask and the facts of its clinical reading."""
+    listing = Listing(root=folder)
+    images: list[tuple[str, Path]] = []
+    masks: dict[str, Path] = {}
+    readings: dict[str, Path] = {}
+    for path in files_under(folder, listing):
+        match = _NAME.fullmatch(path.stem)
+        name = relative_name(path, folder)
+        if match is None:
+            listing.drop(name, "its name is not CHNCXR_NNNN_D")
+            continue
+        key = f"{match[1]}_{match[2]}"
+        if path.suffix.lower() == ".txt":
+            readings[key] = path
+        elif (reason := why_not_image(path)) is not None:
+            listing.drop(name, reason)
+        elif match[3] or "mask" in path.parent.name.lower():
+            masks[key] = path
+        else:
+            images.append((key, path))
+    for key, path in images:
+        patient, digit = key.split("_")
+        label, raw_label = _LABELS[digit]
+        sex, age = _read_reading(readings.get(key))
+        mask = masks.get(key)
+        listing.rows.append(
+            Row(
+                image=relative_name(path, folder),
+                label=label,
+                raw_label=raw_label,
+                patient_id=patient,  # one image a patient
+                view="PA",
+                sex=sex,
+                age=age,
+                lung_mask=None if mask is None else relative_name(mask, folder),
+                lung_definition=None if mask is None else "lungs",
+                license=options.license or LICENSE,
+                label_provenance=options.provenance or PROVENANCE,
+            )
+        )
+    return listing
+
+
+def _read_reading(path: Path | None) -> tuple[str | None, float | None]:
+    """Return sex and age from a clinical reading such as ``male 45yrs`` in its first line."""
+    if path is None:
+        return None, None
+    match = _READING.search(path.read_text(encoding="utf-8", errors="replace"))
+    return (None, None) if match is None else ("F" if match[1].lower() == "female" else "M", float(match[2]))
+
+
+SOURCE = Source("shenzhen", "Shenzhen hospital, Jaeger 2014: tuberculosis or normal, PA, with lung masks", scan)
