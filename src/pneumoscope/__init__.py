@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from pneumoscope import server
     from pneumoscope.bundle.card import Card, read_card
     from pneumoscope.bundle.listing import BundleDescription, BundleEntry, describe_bundle, list_bundles
+    from pneumoscope.bundle.lungs import LungCard, LungFigures, LungModel, Outlines, load_lungs
     from pneumoscope.bundle.prediction import Prediction
     from pneumoscope.bundle.prediction_table import PredictionTable
     from pneumoscope.bundle.runtime import Model, load
@@ -50,6 +51,8 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.datasets import SplitReport, drop_conflicts, import_data, merge, split
     from pneumoscope.workflows.evaluate import evaluate
     from pneumoscope.workflows.inspection import check, describe, draw_contact_sheet, draw_phantoms
+    from pneumoscope.workflows.lungs import measure_lungs, train_lungs
+    from pneumoscope.workflows.outlines import LungRow, outline_lungs
     from pneumoscope.workflows.predict import predict
     from pneumoscope.workflows.report import report
     from pneumoscope.workflows.train import Run, train
@@ -69,9 +72,14 @@ _MODULES = {
     "ImportReport": "data.importing",
     "Label": "core.labels",
     "LabelSet": "core.labels",
+    "LungCard": "bundle.lungs",
+    "LungFigures": "bundle.lungs",
+    "LungModel": "bundle.lungs",
+    "LungRow": "workflows.outlines",
     "Manifest": "data.manifest",
     "MergeReport": "data.merge",
     "Model": "bundle.runtime",
+    "Outlines": "bundle.lungs",
     "PneumoscopeError": "core.errors",
     "Prediction": "bundle.prediction",
     "PredictionSummary": "inference.predict",
@@ -96,13 +104,17 @@ _MODULES = {
     "list_bundles": "bundle.listing",
     "list_cache": "core.cache",
     "load": "bundle.runtime",
+    "load_lungs": "bundle.lungs",
+    "measure_lungs": "workflows.lungs",
     "merge": "workflows.datasets",
+    "outline_lungs": "workflows.outlines",
     "predict": "workflows.predict",
     "read": "imaging.read",
     "read_card": "bundle.card",
     "report": "workflows.report",
     "split": "workflows.datasets",
     "train": "workflows.train",
+    "train_lungs": "workflows.lungs",
     "tune": "workflows.tune",
     "verify": "bundle.verify",
 }
@@ -122,9 +134,14 @@ __all__ = [
     "ImportReport",
     "Label",
     "LabelSet",
+    "LungCard",
+    "LungFigures",
+    "LungModel",
+    "LungRow",
     "Manifest",
     "MergeReport",
     "Model",
+    "Outlines",
     "PneumoscopeError",
     "Prediction",
     "PredictionSummary",
@@ -150,7 +167,10 @@ __all__ = [
     "list_bundles",
     "list_cache",
     "load",
+    "load_lungs",
+    "measure_lungs",
     "merge",
+    "outline_lungs",
     "predict",
     "read",
     "read_card",
@@ -158,6 +178,7 @@ __all__ = [
     "server",
     "split",
     "train",
+    "train_lungs",
     "tune",
     "verify",
 ]

@@ -278,6 +278,21 @@ def bundle_folder(path: str | Path = BUILTIN) -> Path:
 
 
 def _session(folder: Path, card: Card) -> Any:
+    path = folder / "model.onnx"
+    session = open_session(path)
+    _check_signature(path, card, session)
+    return session
+
+
+def open_session(path: Path) -> Any:
+    """Return an ONNX Runtime session that several threads may share.
+
+    Args:
+        path: The graph.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load it.
+    """
     import onnxruntime as ort
 
     options = ort.SessionOptions()
@@ -286,15 +301,12 @@ def _session(folder: Path, card: Card) -> Any:
     # Both keep memory for every image size met; sizes are mixed here (156 to 5,600 pixels in one set).
     options.enable_cpu_mem_arena = options.enable_mem_pattern = False
     options.log_severity_level = 4  # errors are raised, and reported once, by this package
-    path = folder / "model.onnx"
     try:
-        session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:
         raise BundleError(
             str(path), f"cannot be loaded by ONNX Runtime {ort.__version__}: {_first_line(error)}", "Export it again."
         ) from error
-    _check_signature(path, card, session)
-    return session
 
 
 def _check_signature(path: Path, card: Card, session: Any) -> None:

@@ -39,6 +39,7 @@ COMMANDS = {
     "evaluate": Command("pneumoscope.cli.evaluate:evaluate", "Measure a bundle on a part of a manifest."),
     "report": Command("pneumoscope.cli.report:report", "Write a run's report: question, data, results, checklists."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
+    "lungs": Command("pneumoscope.cli.lungs:app", "Outline lungs and heart; train and measure that graph."),
     "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),
     "cache": Command("pneumoscope.cli.cache:app", "Show and clear what is kept outside your own folders."),
     "serve": Command("pneumoscope.cli.serve:serve", "Serve studies, predictions and reads over HTTP."),

@@ -25,8 +25,14 @@ TOLERANCE = 1e-4
 IMAGES = 32
 
 
-def export_onnx(graph: nn.Module, path: Path) -> None:
-    """Write ``graph`` to ``path`` with dynamic N, H and W, weights inside the file."""
+def export_onnx(graph: nn.Module, path: Path, outputs: Sequence[str] = OUTPUTS) -> None:
+    """Write ``graph`` to ``path`` with dynamic N, H and W, weights inside the file.
+
+    Args:
+        graph: Takes ``image`` [N, 1, H, W].
+        path: The file.
+        outputs: Names of its outputs, in order.
+    """
     dynamic = {"image": {0: torch.export.Dim("n"), 2: torch.export.Dim("h"), 3: torch.export.Dim("w")}}
     quiet = logging.getLogger("torch.onnx")
     level = quiet.level
@@ -41,7 +47,7 @@ def export_onnx(graph: nn.Module, path: Path) -> None:
             dynamo=True,
             opset_version=OPSET,
             input_names=["image"],
-            output_names=list(OUTPUTS),
+            output_names=list(outputs),
             dynamic_shapes=dynamic,
         )
         if program is None:

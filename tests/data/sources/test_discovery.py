@@ -8,7 +8,17 @@ from pneumoscope.data.sources import SOURCES
 
 def test_every_module_of_the_folder_is_a_source():
     assert list(SOURCES) == source_names()
-    assert list(SOURCES) == ["csv", "darwin", "dicom", "folder", "ieee8023", "kaggle-pneumonia", "radiography"]
+    assert list(SOURCES) == [
+        "csv",
+        "darwin",
+        "dicom",
+        "folder",
+        "ieee8023",
+        "jsrt",
+        "kaggle-pneumonia",
+        "radiography",
+        "shenzhen",
+    ]
 
 
 def test_every_source_has_a_summary():

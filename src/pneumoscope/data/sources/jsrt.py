@@ -2,9 +2,8 @@
 
 Shiraishi et al., Development of a Digital Image Database for Chest Radiographs With and Without a Lung Nodule, AJR
 2000; masks by van Ginneken et al., Medical Image Analysis 2006. Layout: images named ``JPCLNnnn`` (with a nodule) or
-``JPCNNnnn`` (without) in any folders, as PNG, JPEG or TIFF (the publishers' raw ``.IMG`` must be converted first). Masks
-have their image's name and lie in a folder whose name says what they show: ``lung_masks`` or the two ``left lung`` and
-``right lung`` are lungs, ``heart_masks`` or ``heart`` is the heart.
+``JPCNNnnn`` (without) in any folders, as PNG, JPEG or TIFF (the publishers' raw ``.IMG`` must be converted first). A
+mask has its image's name and lies in a folder whose name holds ``lung`` (both lungs in one mask) or ``heart``.
 """
 
 from __future__ import annotations

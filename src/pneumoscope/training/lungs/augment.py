@@ -40,7 +40,7 @@ def _chance(generator: torch.Generator, share: float) -> bool:
 
 
 def _positions(count: int, generator: torch.Generator) -> Tensor:
-    """Return affine maps [N, 2, 3]: turned by up to 15 degrees, 0.75 to 1.35 in size, shifted, half of them mirrored."""
+    """Return affine maps [N, 2, 3]: turned up to 15 degrees, .75 to 1.35 in size, shifted, half of them mirrored."""
     rows = []
     for _ in range(count):
         angle = math.radians(_draw(generator, -15, 15))

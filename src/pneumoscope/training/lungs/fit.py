@@ -1,9 +1,9 @@
-"""Train the U-Net on pictures with masks. Not every set has a mask of every structure: the loss sees only those drawn."""
+"""Train the U-Net on pictures with masks. A set may lack the mask of a structure: the loss sees only what was drawn."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,7 @@ from pneumoscope.core.files import atomic_path
 from pneumoscope.training.lungs.augment import augment
 from pneumoscope.training.lungs.network import LungUNet
 
-_COARSE, _COARSE_SHARE = 128, 0.6  # most of it is learnt at a smaller side, at 0.44 of the cost (Howard, fastai 2018)
+_COARSE = 0.6  # share of the epochs at two thirds of the side, at 0.44 of the cost (progressive resizing, fastai 2018)
 _SMOOTH = 100.0  # pixels: keeps the Dice of an absent structure from being 0 / 0
 
 
@@ -30,12 +30,14 @@ class Outlined:
         masks: [N, K, S, S] bool, False where a structure was not drawn.
         drawn: [N, K] bool, whether the structure was drawn in this picture.
         groups: [N] names of the patients.
+        sources: [N] names of the sets.
     """
 
     images: NDArray[np.uint8]
     masks: NDArray[np.bool_]
     drawn: NDArray[np.bool_]
     groups: NDArray[np.str_]
+    sources: NDArray[np.str_]
 
     def __len__(self) -> int:
         return len(self.images)
@@ -46,7 +48,27 @@ class Outlined:
         Args:
             chosen: [N] bool.
         """
-        return Outlined(self.images[chosen], self.masks[chosen], self.drawn[chosen], self.groups[chosen])
+        return Outlined(
+            self.images[chosen], self.masks[chosen], self.drawn[chosen], self.groups[chosen], self.sources[chosen]
+        )
+
+    def only(self, structures: NDArray[np.bool_]) -> Outlined:
+        """Return the pictures with the masks of some structures alone.
+
+        Args:
+            structures: [K] bool.
+        """
+        return replace(self, drawn=self.drawn & structures)
+
+    def joined(self, other: Outlined) -> Outlined:
+        """Return the pictures of both, those of ``other`` last."""
+        return Outlined(
+            np.concatenate([self.images, other.images]),
+            np.concatenate([self.masks, other.masks]),
+            np.concatenate([self.drawn, other.drawn]),
+            np.concatenate([self.groups, other.groups]),
+            np.concatenate([self.sources, other.sources]),
+        )
 
 
 def overlap_loss(logits: Tensor, masks: Tensor, drawn: Tensor) -> Tensor:
@@ -87,7 +109,8 @@ def fit_lungs(
         callbacks: Receive the loss of each epoch.
     """
     torch.manual_seed(seed)  # the starting weights
-    network = LungUNet().to(memory_format=torch.channels_last)
+    network = LungUNet()
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
     steps = math.ceil(len(data) / batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * steps, pct_start=0.15)
@@ -107,14 +130,14 @@ def fit_lungs(
             rows = order[step * batch_size : (step + 1) * batch_size]
             images = torch.from_numpy(data.images[rows])[:, None].float() / 255
             masks = torch.from_numpy(data.masks[rows]).float()
-            if epoch < epochs * _COARSE_SHARE:
-                size = (_COARSE, _COARSE)
+            if epoch < epochs * _COARSE:
+                size = (max(32, images.shape[-1] * 2 // 3 // 32 * 32),) * 2  # the network halves it five times
                 images, masks = (functional.interpolate(part, size=size, mode="area") for part in (images, masks))
             images, masks = augment(images, masks, generator)
             logits = network(images.contiguous(memory_format=torch.channels_last))
             loss = overlap_loss(logits, masks, torch.from_numpy(data.drawn[rows]).float())
             optimizer.zero_grad(set_to_none=True)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
             optimizer.step()
             schedule.step()
@@ -130,4 +153,5 @@ def fit_lungs(
                 temporary,
             )
         callbacks.message(f"epoch {epoch + 1} of {epochs}: loss {total / len(data):.4f}")
-    return network.eval()
+    network.eval()
+    return network

@@ -1,0 +1,196 @@
+"""Outlines of lungs and heart by the graph that ships with the package, with ONNX Runtime and without torch.
+
+The graph's one input is ``image``, as that of a classifier; its one output is ``masks`` [N, K, S, S], the probability
+of each structure on a square. The card says who drew the outlines it learnt, and how far its own agree with others.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from pneumoscope.bundle.card import SourceLicence, identity
+from pneumoscope.bundle.runtime import open_session
+from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.errors import BundleError, MissingBundleError
+from pneumoscope.core.files import sha256_of
+from pneumoscope.core.frozen import Frozen
+from pneumoscope.imaging.read import Radiograph
+from pneumoscope.imaging.read import read as read_radiograph
+from pneumoscope.stats.estimates import Estimate
+
+OUTPUT = "masks"
+SCHEMA_VERSION = 1
+
+BUILTIN_LUNGS = Path(__file__).parents[1] / "companions" / "lungs"
+"""The folder of the graph that ships with the package."""
+
+
+class LungFigures(Frozen):
+    """How far outlines of a graph agree with drawn ones of one set."""
+
+    trained_on: str = Field(description="the sets that the measured graph learnt from, in words")
+    measured_on: str = Field(description="the images that were measured, in words")
+    structure: str
+    images: int
+    patients: int
+    figures: dict[str, Estimate] = Field(
+        description="dice, iou; edge-mean and edge-95, distances between the edges as shares of the picture's side"
+    )
+
+
+class LungCard(Frozen):
+    """The description of a lungs graph."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    created: str = Field(description="UTC, ISO 8601")
+    software: dict[str, str]
+    structures: dict[str, str] = Field(description="structure -> its definition, in the order of the graph's output")
+    side: int = Field(description="side of the square that the graph resizes to, in pixels")
+    images: dict[str, int] = Field(description="images that it learnt from, by source")
+    measured: tuple[LungFigures, ...]
+    licences: tuple[SourceLicence, ...]
+    limits: tuple[str, ...]
+    model_sha256: str
+
+
+@dataclass(frozen=True, repr=False)
+class Outlines:
+    """Where a graph sees the structures of one radiograph.
+
+    Args:
+        probabilities: [K, S, S] float32 on the graph's square, which is stretched over the whole picture.
+        structures: The K names.
+        shape: Height and width of the picture, in pixels.
+    """
+
+    probabilities: NDArray[np.float32]
+    structures: tuple[str, ...]
+    shape: tuple[int, int]
+
+    def __repr__(self) -> str:
+        areas = ", ".join(f"{name} {self.area(name):.0%}" for name in self.structures)
+        return f"<Outlines of {self.shape[0]} x {self.shape[1]} pixels: {areas}>"
+
+    def square(self, structure: str) -> NDArray[np.bool_]:
+        """Return the mask of a structure on the graph's square, [S, S].
+
+        Args:
+            structure: One of ``structures``.
+        """
+        inside: NDArray[np.bool_] = self.probabilities[self.structures.index(structure)] >= 0.5
+        return inside
+
+    def mask(self, structure: str) -> NDArray[np.bool_]:
+        """Return the mask of a structure in the size of the picture, [H, W].
+
+        Args:
+            structure: One of ``structures``.
+        """
+        from PIL import Image
+
+        square = Image.fromarray(self.probabilities[self.structures.index(structure)])
+        height, width = self.shape
+        inside: NDArray[np.bool_] = np.asarray(square.resize((width, height), Image.Resampling.BILINEAR)) >= 0.5
+        return inside
+
+    def area(self, structure: str) -> float:
+        """Return the share of the picture that a structure covers, 0 to 1."""
+        return float(self.square(structure).mean())
+
+    @property
+    def cardiothoracic_ratio(self) -> float | None:
+        """The largest width of the heart by the width from outer edge to outer edge of the lungs; None without both.
+
+        Danzer, American Journal of the Medical Sciences 1919, with the lungs' outer edges in place of the ribs', so
+        that it is a little larger than a reader's. It holds for PA views alone: AP magnifies the heart.
+        """
+        heart, lungs = self.square("heart"), self.square("lungs")
+        if not heart.any() or not lungs.any():
+            return None
+        across_heart, across_lungs = np.flatnonzero(heart.any(0)), np.flatnonzero(lungs.any(0))
+        return float((np.ptp(across_heart) + 1) / (np.ptp(across_lungs) + 1))
+
+
+class LungModel:
+    """A loaded lungs graph. Safe to share between threads.
+
+    Attributes:
+        card: Its description.
+        identity: SHA-256 of the card, which holds the hash of the graph.
+    """
+
+    def __init__(self, card: LungCard, identity: str, session: Any) -> None:
+        self.card = card
+        self.identity = identity
+        self._session = session
+
+    def __repr__(self) -> str:
+        return f"<LungModel {self.card.name}: {', '.join(self.card.structures)}; {self.identity[:12]}>"
+
+    @check_arguments
+    def outline(self, image: str | Path | Radiograph | NDArray[np.float32]) -> Outlines:
+        """Return the outlines of one radiograph.
+
+        Args:
+            image: A file, a `Radiograph`, or pixels [H, W] float32, 0 = black, 1 = white, row 0 = head.
+
+        Returns:
+            The outlines; where it sees no lung, their masks are empty.
+
+        Raises:
+            ImageError: The file cannot be read.
+
+        Example:
+            >>> outlines = ps.load_lungs().outline("study.dcm")
+            >>> outlines.mask("lungs").mean(), outlines.cardiothoracic_ratio
+        """
+        if isinstance(image, str | Path):
+            image = read_radiograph(image)
+        pixels = image.pixels if isinstance(image, Radiograph) else image
+        batch = np.ascontiguousarray(pixels, np.float32)[None, None]  # [H, W] -> [1, 1, H, W]
+        (masks,) = self._session.run([OUTPUT], {"image": batch})
+        height, width = pixels.shape
+        return Outlines(masks[0], tuple(self.card.structures), (height, width))
+
+
+@check_arguments
+def load_lungs(folder: str | Path = BUILTIN_LUNGS) -> LungModel:
+    """Load and verify a lungs graph.
+
+    Args:
+        folder: The folder that holds ``card.json`` and ``model.onnx``; the one of the package by default.
+
+    Returns:
+        The graph, which can be shared between threads.
+
+    Raises:
+        BundleError: It is incomplete, altered or of another schema.
+
+    Example:
+        >>> ps.load_lungs().outline("study.dcm")
+    """
+    folder = Path(folder)
+    card_path, model_path = folder / "card.json", folder / "model.onnx"
+    for path in (card_path, model_path):
+        if not path.is_file():
+            raise MissingBundleError(str(folder), f"is no lungs graph: {path.name} is missing.", "Train one.")
+    raw = card_path.read_bytes()
+    try:
+        card = LungCard.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(
+            str(card_path), f"is no card of a lungs graph: {where}: {first['msg']}.", "Name a lungs graph's folder."
+        ) from error
+    if sha256_of(model_path) != card.model_sha256:
+        raise BundleError(str(model_path), "is not the graph that its card was written for.", "Train it again.")
+    session = open_session(model_path)
+    return LungModel(card, identity(raw), session)

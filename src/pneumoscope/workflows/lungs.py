@@ -1,0 +1,195 @@
+"""Train and measure the graph that outlines lungs and heart."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from pneumoscope import __version__
+from pneumoscope.bundle.card import SourceLicence
+from pneumoscope.bundle.lungs import OUTPUT, LungCard, LungFigures, LungModel, load_lungs
+from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.errors import ParityError, UsageError
+from pneumoscope.core.files import sha256_of, write_text
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.structures import STRUCTURES
+from pneumoscope.export.onnx import TOLERANCE, export_onnx, mixed_sizes
+from pneumoscope.training.lungs.data import read_outlined
+from pneumoscope.training.lungs.fit import Outlined, fit_lungs
+from pneumoscope.training.lungs.measure import Outliner, measure_outlines
+from pneumoscope.training.lungs.network import SIDE, LungUNet, OutlineGraph
+from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
+
+EPOCHS = 30
+_HELD_OUT = "patients of the part test, which it did not learn from"
+LIMITS = (
+    "Learnt from frontal radiographs of upright adults: on laterals, children and other body parts it may outline "
+    "anything.",
+    "Lung that is hidden by heart, mediastinum, diaphragm or a large effusion is not part of the outline.",
+    "The heart is learnt from one set of Japanese adults (JSRT) alone.",
+)
+
+
+@check_arguments
+def train_lungs(
+    data: ManifestInput,
+    out: str | Path,
+    *,
+    roots: Roots | None = None,
+    epochs: int = EPOCHS,
+    across: bool = False,
+    seed: int = 0,
+    callbacks: Callbacks = SILENT,
+) -> LungModel:
+    """Train a graph that outlines lungs and heart, measure it, and write it with its card.
+
+    It learns from the images of every part but ``test`` and is measured on those of ``test``. A call that was stopped
+    goes on after its last whole epoch.
+
+    Args:
+        data: A manifest in parts, or its file, with ``lung_mask`` and ``lung_definition``, or ``heart_mask``.
+        out: Folder for ``model.onnx``, ``card.json`` and the checkpoints.
+        roots: Source -> folder where its images lie now.
+        epochs: Passes over the images.
+        across: Train a further graph on each set alone and measure it on the other sets with the same structures.
+        seed: Decides starting weights, order and augmentation.
+        callbacks: Receive messages and progress.
+
+    Returns:
+        The graph, loaded from ``out``.
+
+    Raises:
+        UsageError: ``epochs`` is no positive number.
+        ManifestError: No image has a mask whose definition is stated, or a part is empty.
+        ParityError: ONNX Runtime and torch differ; no graph is written.
+
+    Example:
+        >>> ps.train_lungs("lungs.parquet", "runs/lungs", across=True)
+    """
+    if epochs < 1:
+        raise UsageError(f"epochs={epochs}", "must be at least 1.", f"Leave it out for {EPOCHS}.")
+    folder, manifest = Path(out), manifest_of(data, roots)
+    folder.mkdir(parents=True, exist_ok=True)
+    held_out = manifest.part("test")
+    learnt = manifest.where(np.asarray(manifest.table["split"].notna() & (manifest.table["split"] != "test")))
+    train, test = (read_outlined(part, callbacks=callbacks) for part in (learnt, held_out))
+    measured: list[LungFigures] = []
+    if across:
+        measured += _measure_across(train, test, folder, epochs, seed, callbacks)
+    network = fit_lungs(train, folder / "lungs.ckpt", epochs=epochs, seed=seed, callbacks=callbacks)
+    graph = OutlineGraph(network).eval()
+    export_onnx(graph, folder / "model.onnx", (OUTPUT,))
+    _check_parity(graph, folder / "model.onnx", [image.astype(np.float32) / 255 for image in test.images[:4]])
+    all_sets = ", ".join(sorted(set(train.sources)))
+    measured += measure_outlines(_outliner(network), test, all_sets, _HELD_OUT)
+    card = _draft_card(folder, train, learnt, measured)
+    write_text(folder / "card.json", card.model_dump_json(indent=2) + "\n")
+    return load_lungs(folder)
+
+
+@check_arguments
+def measure_lungs(
+    data: ManifestInput,
+    model: LungModel | None = None,
+    *,
+    roots: Roots | None = None,
+    callbacks: Callbacks = SILENT,
+) -> tuple[LungFigures, ...]:
+    """Measure how far a graph's outlines agree with the masks of a manifest.
+
+    Args:
+        data: A manifest, or its file, with ``lung_mask`` and ``lung_definition``, or ``heart_mask``.
+        model: The graph; the one of the package by default.
+        roots: Source -> folder where its images lie now.
+        callbacks: Receive messages and progress.
+
+    Returns:
+        One record for each set and structure.
+
+    Raises:
+        ManifestError: No image has a mask whose definition is stated.
+
+    Example:
+        >>> for record in ps.measure_lungs("site.parquet"):
+        ...     print(record.structure, record.figures["dice"])
+    """
+    chosen = model or load_lungs()
+    outlined = read_outlined(manifest_of(data, roots), callbacks=callbacks)
+    trained_on = ", ".join(chosen.card.images)
+    return measure_outlines(
+        lambda pixels: chosen.outline(pixels).probabilities, outlined, trained_on, "all images of the manifest"
+    )
+
+
+def _measure_across(
+    train: Outlined, test: Outlined, folder: Path, epochs: int, seed: int, callbacks: Callbacks
+) -> list[LungFigures]:
+    """Train on each set alone and measure every image of the other sets that shares a structure with it."""
+    both = train.joined(test)
+    results: list[LungFigures] = []
+    for source in sorted(set(both.sources)):
+        own = both.sources == source
+        structures = both.drawn[own].any(0)
+        others = both.where(~own).only(structures)
+        if not others.drawn.any():
+            continue
+        # As many steps as a training on all sets has: a small set is passed more often.
+        passes = max(1, round(epochs * len(train) / own.sum()))
+        callbacks.message(f"{source} alone: {passes} epochs")
+        network = fit_lungs(both.where(own), folder / f"{source}.ckpt", epochs=passes, seed=seed, callbacks=callbacks)
+        results += measure_outlines(_outliner(network), others, f"{source} alone", "all images; another hospital")
+    return results
+
+
+def _outliner(network: LungUNet) -> Outliner:
+    def outline(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            masks: NDArray[np.float32] = network(torch.from_numpy(pixels)[None, None])[0].sigmoid().numpy()
+        return masks
+
+    return outline
+
+
+def _check_parity(graph: OutlineGraph, path: Path, images: Sequence[NDArray[np.float32]]) -> None:
+    from pneumoscope.bundle.runtime import open_session
+
+    session = open_session(path)
+    worst = 0.0
+    with torch.inference_mode():
+        for image in mixed_sizes(images):
+            x = image[None, None]
+            expected, (answer,) = graph(torch.from_numpy(x)), session.run(None, {"image": x})
+            worst = max(worst, float(np.abs(expected.numpy() - answer).max()))
+    if not worst <= 10 * TOLERANCE:  # written so that NaN fails too; a mask is cut at 0.5
+        path.unlink()
+        raise ParityError(str(path), f"ONNX Runtime and torch differ by {worst:.2e} in probability.")
+
+
+def _draft_card(folder: Path, train: Outlined, learnt: Manifest, measured: Sequence[LungFigures]) -> LungCard:
+    table = learnt.table[learnt.table.lung_mask.notna() | learnt.table.heart_mask.notna()]
+    licences = {
+        str(source): str(rows.license.dropna().iloc[0]) if rows.license.notna().any() else "not stated"
+        for source, rows in table.groupby("source")
+    }
+    images = {source: int((train.sources == source).sum()) for source in sorted(set(train.sources))}
+    return LungCard(
+        name="lungs",
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        software={"pneumoscope": __version__, "torch": torch.__version__, "python": platform.python_version()},
+        structures=dict(STRUCTURES),
+        side=SIDE,
+        images=images,
+        measured=tuple(measured),
+        licences=tuple(
+            SourceLicence(source=source, licence=licences[source], images=count) for source, count in images.items()
+        ),
+        limits=LIMITS,
+        model_sha256=sha256_of(folder / "model.onnx"),
+    )

@@ -1,0 +1,104 @@
+"""Outline lungs and heart of files, without torch: a picture for a person, masks for a program, a row for each file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pneumoscope.bundle.lungs import LungModel, Outlines, load_lungs
+from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.errors import PneumoscopeError
+from pneumoscope.core.files import shorten_name
+from pneumoscope.data.masks import write_mask
+from pneumoscope.imaging import overlay
+from pneumoscope.imaging.files import find_images
+from pneumoscope.imaging.read import Radiograph, check_depth, read
+
+COLOURS = {"lungs": overlay.LUNG, "heart": (255, 120, 90), "lungs-with-heart": (150, 150, 255)}
+"""Structure -> colour of its outline: red, green, blue."""
+
+_PICTURE_SIDE = 1024
+
+
+@dataclass(frozen=True)
+class LungRow:
+    """What was outlined in one file.
+
+    Args:
+        path: The file.
+        areas: Structure -> share of the picture, 0 to 1; empty where the file failed.
+        cardiothoracic_ratio: See `Outlines.cardiothoracic_ratio`; None without heart or lungs.
+        sha256: Of the file's bytes; None where it failed.
+        picture: The file of the picture; None where none was asked for or the file failed.
+        error: Why the file failed; None where it did not.
+    """
+
+    path: str
+    areas: dict[str, float]
+    cardiothoracic_ratio: float | None
+    sha256: str | None
+    picture: Path | None
+    error: str | None = None
+
+
+@check_arguments
+def outline_lungs(
+    paths: str | Path | list[str | Path],
+    out: str | Path | None = None,
+    *,
+    model: LungModel | None = None,
+    depth: int | None = None,
+    callbacks: Callbacks = SILENT,
+) -> list[LungRow]:
+    """Outline lungs and heart of radiographs.
+
+    Args:
+        paths: Files and folders.
+        out: Folder for a picture of each file with its outlines, and for ``masks/STRUCTURE/`` (PNG, 255 inside).
+        model: The graph; the one of the package by default.
+        depth: Bits in use in 16-bit PNG and TIFF files, see `pneumoscope.read`.
+        callbacks: Receive progress.
+
+    Returns:
+        One row for each file, in order. A file that cannot be read keeps its row, with an ``error``.
+
+    Raises:
+        UsageError: A path is absent, or a folder holds no image.
+
+    Example:
+        >>> for row in ps.outline_lungs("studies", "outlines"):
+        ...     print(row.path, row.cardiothoracic_ratio)
+    """
+    check_depth(depth)
+    files = find_images(paths if isinstance(paths, list) else [paths]).files
+    chosen, folder, rows = model or load_lungs(), None if out is None else Path(out), []
+    with callbacks.counting("radiographs", len(files)) as advance:
+        for path in files:
+            try:
+                radiograph = read(path, depth=depth)
+            except PneumoscopeError as error:
+                rows.append(LungRow(path, {}, None, None, None, str(error)))
+            else:
+                outlines = chosen.outline(radiograph)
+                picture = None if folder is None else _write(folder, Path(path), radiograph, outlines)
+                areas = {name: round(outlines.area(name), 4) for name in outlines.structures}
+                ratio = outlines.cardiothoracic_ratio
+                ratio = None if ratio is None else round(ratio, 3)
+                rows.append(LungRow(path, areas, ratio, radiograph.sha256 or None, picture))
+            advance(1)
+    return rows
+
+
+def _write(folder: Path, path: Path, radiograph: Radiograph, outlines: Outlines) -> Path:
+    # The hash separates files of the same name in different folders.
+    name = shorten_name(path.stem, f"-{radiograph.sha256[:12]}.png")
+    picture = overlay.shrink(overlay.to_rgb(radiograph.pixels), _PICTURE_SIDE)
+    for structure in outlines.structures:
+        target = folder / "masks" / structure / name
+        target.parent.mkdir(parents=True, exist_ok=True)
+        mask = outlines.mask(structure)
+        write_mask(target, mask)
+        picture = overlay.outline_mask(picture, mask, colour=COLOURS[structure])
+    overlay.write_png(folder / name, picture)
+    return folder / name

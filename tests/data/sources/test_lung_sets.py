@@ -1,0 +1,72 @@
+"""Shenzhen and JSRT: labels, patients and masks as their publishers lay them out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pneumoscope.data.columns import COLUMNS, check_table
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.source import ImportOptions
+from pneumoscope.data.sources import SOURCES
+
+
+def _files(folder: Path, *names: str) -> None:
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).touch()
+
+
+def test_shenzhen_reads_names_masks_and_readings(tmp_path: Path) -> None:
+    _files(
+        tmp_path,
+        "CXR_png/CHNCXR_0001_0.png",
+        "CXR_png/CHNCXR_0330_1.png",
+        "CXR_png/Thumbs.db",
+        "mask/CHNCXR_0330_1_mask.png",
+    )
+    (tmp_path / "ClinicalReadings").mkdir()
+    (tmp_path / "ClinicalReadings/CHNCXR_0330_1.txt").write_text("female 42yrs\nright PTB")
+    listing = SOURCES.get("shenzhen").list_images(tmp_path, ImportOptions())
+    rows = {row.image: row for row in listing.rows}
+    sick, well = rows["CXR_png/CHNCXR_0330_1.png"], rows["CXR_png/CHNCXR_0001_0.png"]
+    assert (sick.raw_label, sick.patient_id, sick.sex, sick.age) == ("tuberculosis", "0330", "F", 42)
+    assert (sick.lung_mask, sick.lung_definition) == ("mask/CHNCXR_0330_1_mask.png", "lungs")
+    assert (well.label, well.sex, well.lung_mask, well.lung_definition) == ("normal", None, None, None)
+    assert [dropped.file for dropped in listing.dropped] == ["CXR_png/Thumbs.db"]
+
+
+def test_jsrt_tells_lungs_from_heart(tmp_path: Path) -> None:
+    _files(
+        tmp_path,
+        "images/JPCLN001.png",
+        "images/JPCNN002.png",
+        "lung_masks/JPCLN001.png",
+        "heart_masks/JPCLN001.png",
+        "left lung/JPCNN002.gif",
+        "masks/left clavicle/JPCNN002.png",
+    )
+    listing = SOURCES.get("jsrt").list_images(tmp_path, ImportOptions())
+    assert {(row.image, row.raw_label, row.lung_mask, row.heart_mask) for row in listing.rows} == {
+        ("images/JPCLN001.png", "nodule", "lung_masks/JPCLN001.png", "heart_masks/JPCLN001.png"),
+        ("images/JPCNN002.png", "normal", None, None),
+    }
+    assert len(listing.dropped) == 2
+
+
+def test_a_manifest_of_an_earlier_version_has_no_hearts(make_row: object) -> None:
+    row = make_row(0)  # type: ignore[operator]
+    table = pd.DataFrame([row]).drop(columns=["heart_mask", "lung_definition"], errors="ignore")
+    checked = check_table(
+        table.reindex(columns=[name for name in COLUMNS if name not in ("heart_mask", "lung_definition")])
+    )
+    assert checked.heart_mask.isna().all() and checked.lung_definition.isna().all()
+    assert list(checked.columns) == list(COLUMNS)
+
+
+@pytest.mark.parametrize("value", ["lungs", "lungs-with-heart"])
+def test_a_lung_mask_says_what_it_shows(make_row: object, value: str) -> None:
+    manifest = Manifest.from_rows([make_row(0, lung_definition=value)], {})  # type: ignore[operator]
+    assert manifest.table.lung_definition.tolist() == [value]
