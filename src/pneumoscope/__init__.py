@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from pneumoscope import server
     from pneumoscope.bundle.card import Card, read_card
     from pneumoscope.bundle.listing import BundleDescription, BundleEntry, describe_bundle, list_bundles
-    from pneumoscope.bundle.lungs import LungCard, LungFigures, LungModel, Outlines, load_lungs
+    from pneumoscope.bundle.lungs import LungCard, LungFigures, LungModel, LungOutlines, load_lungs
     from pneumoscope.bundle.prediction import Prediction
     from pneumoscope.bundle.prediction_table import PredictionTable
     from pneumoscope.bundle.runtime import Model, load
@@ -75,11 +75,11 @@ _MODULES = {
     "LungCard": "bundle.lungs",
     "LungFigures": "bundle.lungs",
     "LungModel": "bundle.lungs",
+    "LungOutlines": "bundle.lungs",
     "LungRow": "workflows.outlines",
     "Manifest": "data.manifest",
     "MergeReport": "data.merge",
     "Model": "bundle.runtime",
-    "Outlines": "bundle.lungs",
     "PneumoscopeError": "core.errors",
     "Prediction": "bundle.prediction",
     "PredictionSummary": "inference.predict",
@@ -137,11 +137,11 @@ __all__ = [
     "LungCard",
     "LungFigures",
     "LungModel",
+    "LungOutlines",
     "LungRow",
     "Manifest",
     "MergeReport",
     "Model",
-    "Outlines",
     "PneumoscopeError",
     "Prediction",
     "PredictionSummary",

@@ -1,4 +1,4 @@
-"""Outlines of lungs and heart by the graph that ships with the package, with ONNX Runtime and without torch.
+"""LungOutlines of lungs and heart by the graph that ships with the package, with ONNX Runtime and without torch.
 
 The graph's one input is ``image``, as that of a classifier; its one output is ``masks`` [N, K, S, S], the probability
 of each structure on a square. The card says who drew the outlines it learnt, and how far its own agree with others.
@@ -61,7 +61,7 @@ class LungCard(Frozen):
 
 
 @dataclass(frozen=True, repr=False)
-class Outlines:
+class LungOutlines:
     """Where a graph sees the structures of one radiograph.
 
     Args:
@@ -76,22 +76,28 @@ class Outlines:
 
     def __repr__(self) -> str:
         areas = ", ".join(f"{name} {self.area(name):.0%}" for name in self.structures)
-        return f"<Outlines of {self.shape[0]} x {self.shape[1]} pixels: {areas}>"
+        return f"<LungOutlines of {self.shape[0]} x {self.shape[1]} pixels: {areas}>"
 
     def square(self, structure: str) -> NDArray[np.bool_]:
-        """Return the mask of a structure on the graph's square, [S, S].
+        """Return the mask of a structure on the graph's square.
 
         Args:
             structure: One of ``structures``.
+
+        Returns:
+            [S, S] bool, True inside.
         """
         inside: NDArray[np.bool_] = self.probabilities[self.structures.index(structure)] >= 0.5
         return inside
 
     def mask(self, structure: str) -> NDArray[np.bool_]:
-        """Return the mask of a structure in the size of the picture, [H, W].
+        """Return the mask of a structure in the size of the picture.
 
         Args:
             structure: One of ``structures``.
+
+        Returns:
+            [H, W] bool, True inside.
         """
         from PIL import Image
 
@@ -101,7 +107,14 @@ class Outlines:
         return inside
 
     def area(self, structure: str) -> float:
-        """Return the share of the picture that a structure covers, 0 to 1."""
+        """Return how much of the picture a structure covers.
+
+        Args:
+            structure: One of ``structures``.
+
+        Returns:
+            A share, 0 to 1.
+        """
         return float(self.square(structure).mean())
 
     @property
@@ -135,7 +148,7 @@ class LungModel:
         return f"<LungModel {self.card.name}: {', '.join(self.card.structures)}; {self.identity[:12]}>"
 
     @check_arguments
-    def outline(self, image: str | Path | Radiograph | NDArray[np.float32]) -> Outlines:
+    def outline(self, image: str | Path | Radiograph | NDArray[np.float32]) -> LungOutlines:
         """Return the outlines of one radiograph.
 
         Args:
@@ -157,7 +170,7 @@ class LungModel:
         batch = np.ascontiguousarray(pixels, np.float32)[None, None]  # [H, W] -> [1, 1, H, W]
         (masks,) = self._session.run([OUTPUT], {"image": batch})
         height, width = pixels.shape
-        return Outlines(masks[0], tuple(self.card.structures), (height, width))
+        return LungOutlines(masks[0], tuple(self.card.structures), (height, width))
 
 
 @check_arguments
@@ -171,7 +184,8 @@ def load_lungs(folder: str | Path = BUILTIN_LUNGS) -> LungModel:
         The graph, which can be shared between threads.
 
     Raises:
-        BundleError: It is incomplete, altered or of another schema.
+        MissingBundleError: A file of it is missing.
+        BundleError: It was altered, or its card is of another schema.
 
     Example:
         >>> ps.load_lungs().outline("study.dcm")

@@ -54,12 +54,13 @@ def outline(
         )
     else:
         from rich.table import Table
+        from rich.text import Text
 
         table = Table("file", *chosen.card.structures, "cardiothoracic ratio", box=None)
         for row in rows:
             shares = [f"{row.areas[name]:.0%}" if row.areas else "" for name in chosen.card.structures]
             ratio = "" if row.cardiothoracic_ratio is None else f"{row.cardiothoracic_ratio:.2f}"
-            table.add_row(row.path, *shares, ratio)
+            table.add_row(Text(row.path), *shares, ratio)
         wide_console(140).print(table)
         print_note("Areas are shares of the picture. The ratio holds for PA views; AP magnifies the heart.")
     for row in rows:
@@ -108,6 +109,7 @@ def measure(data: Data, model: Folder = None, roots: Roots = None, as_json: AsJs
 def _show(records: Sequence[LungFigures]) -> None:
     """Print the figures; distances as per cent of the picture's side."""
     from rich.table import Table
+    from rich.text import Text
 
     table = Table("learnt from", "measured on", "structure", "images", "Dice", "IoU", "edge, % of the side", box=None)
     for record in records:
@@ -122,8 +124,9 @@ def _show(records: Sequence[LungFigures]) -> None:
             record.measured_on,
             record.structure,
             str(record.images),
-            str(record.figures["dice"]),
-            str(record.figures["iou"]),
-            distance,
+            # A figure without limits says so in square brackets, which Rich would read as markup.
+            Text(str(record.figures["dice"])),
+            Text(str(record.figures["iou"])),
+            Text(distance),
         )
     wide_console(140).print(table)

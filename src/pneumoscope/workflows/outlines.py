@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumoscope.bundle.lungs import LungModel, Outlines, load_lungs
+from pneumoscope.bundle.lungs import LungModel, LungOutlines, load_lungs
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError
@@ -28,7 +28,7 @@ class LungRow:
     Args:
         path: The file.
         areas: Structure -> share of the picture, 0 to 1; empty where the file failed.
-        cardiothoracic_ratio: See `Outlines.cardiothoracic_ratio`; None without heart or lungs.
+        cardiothoracic_ratio: See `LungOutlines.cardiothoracic_ratio`; None without heart or lungs.
         sha256: Of the file's bytes; None where it failed.
         picture: The file of the picture; None where none was asked for or the file failed.
         error: Why the file failed; None where it did not.
@@ -90,7 +90,7 @@ def outline_lungs(
     return rows
 
 
-def _write(folder: Path, path: Path, radiograph: Radiograph, outlines: Outlines) -> Path:
+def _write(folder: Path, path: Path, radiograph: Radiograph, outlines: LungOutlines) -> Path:
     # The hash separates files of the same name in different folders.
     name = shorten_name(path.stem, f"-{radiograph.sha256[:12]}.png")
     picture = overlay.shrink(overlay.to_rgb(radiograph.pixels), _PICTURE_SIDE)

@@ -30,13 +30,13 @@ def read_outlined(manifest: Manifest, *, callbacks: Callbacks = SILENT) -> Outli
     lungs, hearts = table.lung_mask.notna() & table.lung_definition.notna(), table.heart_mask.notna()
     unstated = int((table.lung_mask.notna() & table.lung_definition.isna()).sum())
     if unstated:
-        callbacks.message(f"note: {unstated} lung masks are left out: `lung_definition` does not say what they show")
+        callbacks.message(f"note: {unstated} lung masks are left out: lung_definition does not say what they show")
     chosen = manifest.where(np.asarray(lungs | hearts))
     if not len(chosen):
         raise ManifestError(
             "manifest",
             "has no image with a mask of lungs or heart whose definition is stated.",
-            f"`lung_definition` must be {' or '.join(LUNG_DEFINITIONS)}, as shenzhen, jsrt and darwin state it.",
+            f"lung_definition must be {' or '.join(LUNG_DEFINITIONS)}, as shenzhen, jsrt and darwin state it.",
         )
     names = list(STRUCTURES)
     masks = np.zeros((len(chosen), len(names), SIDE, SIDE), np.bool_)
