@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from pneumoscope.core.callbacks import Callbacks
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.structures import STRUCTURES
 from pneumoscope.training.lungs.augment import augment
@@ -65,14 +66,14 @@ def test_a_mask_moves_with_its_picture() -> None:
 
 
 def test_a_resumed_training_equals_an_uninterrupted_one(outlined: Outlined, tmp_path: Path) -> None:
-    class Stopping:
+    class Stopping(Callbacks):
         def message(self, text: str) -> None:
             if text.startswith("epoch 1 "):
                 raise KeyboardInterrupt
 
     whole = fit_lungs(outlined, tmp_path / "whole.ckpt", epochs=2, batch_size=2)
     with pytest.raises(KeyboardInterrupt):
-        fit_lungs(outlined, tmp_path / "part.ckpt", epochs=2, batch_size=2, callbacks=Stopping())  # type: ignore[arg-type]
+        fit_lungs(outlined, tmp_path / "part.ckpt", epochs=2, batch_size=2, callbacks=Stopping())
     resumed = fit_lungs(outlined, tmp_path / "part.ckpt", epochs=2, batch_size=2)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
