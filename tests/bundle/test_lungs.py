@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pneumoscope.bundle.lungs import BUILTIN_LUNGS, LungOutlines, load_lungs
-from pneumoscope.core.errors import BundleError
+from pneumoscope.core.errors import BundleError, UsageError
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.stats.segmentation import measure_dice
 
@@ -42,6 +42,16 @@ def test_the_ratio_is_that_of_the_widths() -> None:
 
 def test_without_a_heart_there_is_no_ratio() -> None:
     assert LungOutlines(np.zeros((3, 8, 8), np.float32), NAMES, (8, 8)).cardiothoracic_ratio is None
+
+
+def test_what_is_no_radiograph_or_structure_is_named() -> None:
+    model = load_lungs()
+    for pixels in (np.zeros((8, 8, 3), np.float32), np.full((8, 8), np.nan, np.float32)):
+        with pytest.raises(UsageError, match=r"shape|values"):
+            model.outline(pixels)
+    outlines = model.outline(np.zeros((64, 64), np.float32))
+    with pytest.raises(UsageError, match=r"did you mean 'lungs'|Structures: lungs, heart"):
+        outlines.area("lung")
 
 
 def test_an_altered_graph_is_refused(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""LungOutlines of lungs and heart by the graph that ships with the package, with ONNX Runtime and without torch.
+"""Outlines of lungs and heart by the graph that ships with the package, with ONNX Runtime and without torch.
 
 The graph's one input is ``image``, as that of a classifier; its one output is ``masks`` [N, K, S, S], the probability
 of each structure on a square. The card says who drew the outlines it learnt, and how far its own agree with others.
@@ -15,11 +15,13 @@ from numpy.typing import NDArray
 from pydantic import Field, ValidationError
 
 from pneumoscope.bundle.card import SourceLicence, identity
+from pneumoscope.bundle.inputs import as_radiograph
 from pneumoscope.bundle.runtime import open_session
-from pneumoscope.core.arguments import check_arguments
-from pneumoscope.core.errors import BundleError, MissingBundleError
+from pneumoscope.core.arguments import argument, check_arguments
+from pneumoscope.core.errors import BundleError, MissingBundleError, UsageError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
+from pneumoscope.core.registry import suggestion
 from pneumoscope.imaging.read import Radiograph
 from pneumoscope.imaging.read import read as read_radiograph
 from pneumoscope.stats.estimates import Estimate
@@ -86,8 +88,11 @@ class LungOutlines:
 
         Returns:
             [S, S] bool, True inside.
+
+        Raises:
+            UsageError: The graph does not outline it.
         """
-        inside: NDArray[np.bool_] = self.probabilities[self.structures.index(structure)] >= 0.5
+        inside: NDArray[np.bool_] = self._map(structure) >= 0.5
         return inside
 
     def mask(self, structure: str) -> NDArray[np.bool_]:
@@ -98,10 +103,13 @@ class LungOutlines:
 
         Returns:
             [H, W] bool, True inside.
+
+        Raises:
+            UsageError: The graph does not outline it.
         """
         from PIL import Image
 
-        square = Image.fromarray(self.probabilities[self.structures.index(structure)])
+        square = Image.fromarray(self._map(structure))
         height, width = self.shape
         inside: NDArray[np.bool_] = np.asarray(square.resize((width, height), Image.Resampling.BILINEAR)) >= 0.5
         return inside
@@ -117,13 +125,25 @@ class LungOutlines:
         """
         return float(self.square(structure).mean())
 
+    def _map(self, structure: str) -> NDArray[np.float32]:
+        if structure not in self.structures:
+            raise UsageError(
+                argument("structure", structure),
+                f"is not outlined by this graph.{suggestion(structure, self.structures)}",
+                f"Structures: {', '.join(self.structures)}.",
+            )
+        values: NDArray[np.float32] = self.probabilities[self.structures.index(structure)]
+        return values
+
     @property
     def cardiothoracic_ratio(self) -> float | None:
-        """The largest width of the heart by the width from outer edge to outer edge of the lungs; None without both.
+        """The largest width of the heart divided by that from outer edge to outer edge of the lungs; None without both.
 
         Danzer, American Journal of the Medical Sciences 1919, with the lungs' outer edges in place of the ribs', so
         that it is a little larger than a reader's. It holds for PA views alone: AP magnifies the heart.
         """
+        if not {"heart", "lungs"} <= set(self.structures):
+            return None
         heart, lungs = self.square("heart"), self.square("lungs")
         if not heart.any() or not lungs.any():
             return None
@@ -152,13 +172,14 @@ class LungModel:
         """Return the outlines of one radiograph.
 
         Args:
-            image: A file, a `Radiograph`, or pixels [H, W] float32, 0 = black, 1 = white, row 0 = head.
+            image: A file, a `Radiograph`, or pixels [H, W] (float, 0 = black, 1 = white, row 0 = head).
 
         Returns:
             The outlines; where it sees no lung, their masks are empty.
 
         Raises:
             ImageError: The file cannot be read.
+            UsageError: The array is no radiograph.
 
         Example:
             >>> outlines = ps.load_lungs().outline("study.dcm")
@@ -166,7 +187,7 @@ class LungModel:
         """
         if isinstance(image, str | Path):
             image = read_radiograph(image)
-        pixels = image.pixels if isinstance(image, Radiograph) else image
+        pixels = (image if isinstance(image, Radiograph) else as_radiograph(image, "image")).pixels
         batch = np.ascontiguousarray(pixels, np.float32)[None, None]  # [H, W] -> [1, 1, H, W]
         (masks,) = self._session.run([OUTPUT], {"image": batch})
         height, width = pixels.shape
@@ -208,3 +229,8 @@ def load_lungs(folder: str | Path = BUILTIN_LUNGS) -> LungModel:
         raise BundleError(str(model_path), "is not the graph that its card was written for.", "Train it again.")
     session = open_session(model_path)
     return LungModel(card, identity(raw), session)
+
+
+def lungs_of(model: LungModel | str | Path | None) -> LungModel:
+    """Return the graph itself, or load it; None: the one of the package."""
+    return model if isinstance(model, LungModel) else load_lungs(BUILTIN_LUNGS if model is None else model)

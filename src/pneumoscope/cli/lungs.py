@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 app = typer.Typer(help="Outline lungs and heart; train and measure the graph that does it.", no_args_is_help=True)
 
 Data = Annotated[Path, typer.Option(help="The manifest (Parquet), with lung or heart masks.", metavar="MANIFEST")]
-Folder = Annotated[Path | None, typer.Option("--model", help="A lungs graph's folder.  [default: the package's]")]
+Folder = Annotated[
+    Path | None, typer.Option("--model", help="Folder of a lungs graph.  [default: that of the package]")
+]
 
 
 @app.command()
@@ -79,9 +81,12 @@ def train(
     across: Annotated[
         bool, typer.Option("--across", help="Train on each set alone too, and measure it on the others.")
     ] = False,
-    seed: Annotated[int, typer.Option(help="Another seed, another start.")] = 0,
+    seed: Annotated[int, typer.Option(help="Decides the start and the order.")] = 0,
 ) -> None:
-    """Train the graph on the masks of a manifest and measure it on its part test. The same call resumes."""
+    """Train the graph on the masks of a manifest and measure it on the images of its part test.
+
+    The same call goes on after a stop. No data check runs.
+    """
     folders = source_roots(roots)
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.workflows.lungs import train_lungs
@@ -111,7 +116,7 @@ def _show(records: Sequence[LungFigures]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table("learnt from", "measured on", "structure", "images", "Dice", "IoU", "edge, % of the side", box=None)
+    table = Table("trained on", "measured on", "structure", "images", "Dice", "IoU", "edge, % of the side", box=None)
     for record in records:
         edge = record.figures.get("edge-mean")
         distance = ""

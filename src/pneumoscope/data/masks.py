@@ -24,7 +24,10 @@ _SAME_SHAPE = 0.02  # sizes that differ by rounding alone differ by less in thei
 
 
 def read_mask(path: Path) -> NDArray[np.bool_]:
-    """Return a mask file as [H, W]: True where its grey is at least half of white.
+    """Return a mask file as [H, W]: True inside.
+
+    Inside is what has at least half of white in one of its colours; in a mask of zeros and ones, as segmentation
+    programs write it, the ones. What is transparent is outside.
 
     Raises:
         ImageError: It is absent or no readable image.
@@ -33,7 +36,15 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
 
     try:
         with Image.open(path) as image:
-            return np.asarray(image.convert("L")) >= 128
+            if image.mode in ("P", "PA", "RGB", "RGBA", "LA"):
+                colours = np.asarray(image.convert("RGBA"))
+                opaque: NDArray[np.bool_] = colours[..., 3] >= 128
+                grey = np.where(opaque, colours[..., :3].max(-1), 0)
+            else:
+                grey = np.asarray(image if image.mode in ("I", "I;16", "F") else image.convert("L"))
+                if grey.max(initial=0) > 255:
+                    grey = np.minimum(grey, 255)
+        return grey >= (128 if grey.max(initial=0) > 1 else 1)
     except (OSError, UnidentifiedImageError) as error:
         raise ImageError(
             str(path),

@@ -399,7 +399,14 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise RecipeError(str(path), "a recipe is a YAML mapping.")
     parent = data.pop("extends", None)
-    return data if parent is None else _merged(_read_yaml(_builtin_folder() / f"{parent}.yaml"), data)
+    if parent is None:
+        return data
+    merged = _merged(_read_yaml(_builtin_folder() / f"{parent}.yaml"), data)
+    # A recipe of another network has none of the publication's facts: null removes them.
+    return {key: value for key, value in merged.items() if value is not None or key not in _PUBLICATION}
+
+
+_PUBLICATION = ("source", "reported", "assumed")
 
 
 def load_recipe(name: str | Path, sets: Sequence[str] = ()) -> Recipe:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from pneumoscope import __version__
 from pneumoscope.bundle.card import SourceLicence
-from pneumoscope.bundle.lungs import OUTPUT, LungCard, LungFigures, LungModel, load_lungs
+from pneumoscope.bundle.lungs import OUTPUT, LungCard, LungFigures, LungModel, load_lungs, lungs_of
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.errors import ParityError, UsageError
+from pneumoscope.core.errors import ManifestError, ParityError, UsageError
 from pneumoscope.core.files import sha256_of, write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.structures import STRUCTURES
@@ -29,12 +29,6 @@ from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
 
 EPOCHS = 30
 _HELD_OUT = "patients of the part test, which it did not learn from"
-LIMITS = (
-    "Learnt from frontal radiographs of upright adults: on laterals, children and other body parts it may outline "
-    "anything.",
-    "Lung that is hidden by heart, mediastinum, diaphragm or a large effusion is not part of the outline.",
-    "The heart is learnt from one set of Japanese adults (JSRT) alone.",
-)
 
 
 @check_arguments
@@ -50,8 +44,9 @@ def train_lungs(
 ) -> LungModel:
     """Train a graph that outlines lungs and heart, measure it, and write it with its card.
 
-    It learns from the images of every part but ``test`` and is measured on those of ``test``. A call that was stopped
-    goes on after its last whole epoch.
+    It learns from the images of every part but ``test`` and is then measured on those of ``test``. It outlines the
+    structures that at least one learnt image has a mask of. No data check runs, and no ledger records the measurement.
+    A call that was stopped goes on after its last whole epoch.
 
     Args:
         data: A manifest in parts, or its file, with ``lung_mask`` and ``lung_definition``, or ``heart_mask``.
@@ -68,6 +63,7 @@ def train_lungs(
     Raises:
         UsageError: ``epochs`` is no positive number.
         ManifestError: No image has a mask whose definition is stated, or a part is empty.
+        RunError: ``out`` holds a training of other images, epochs or seed.
         ParityError: ONNX Runtime and torch differ; no graph is written.
 
     Example:
@@ -76,14 +72,16 @@ def train_lungs(
     if epochs < 1:
         raise UsageError(f"epochs={epochs}", "must be at least 1.", f"Leave it out for {EPOCHS}.")
     folder, manifest = Path(out), manifest_of(data, roots)
-    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "alone" if across else folder).mkdir(parents=True, exist_ok=True)
     held_out = manifest.part("test")
     learnt = manifest.where(np.asarray(manifest.table["split"].notna() & (manifest.table["split"] != "test")))
-    train, test = (read_outlined(part, callbacks=callbacks) for part in (learnt, held_out))
+    train = read_outlined(learnt, callbacks=callbacks)
+    train = train.limited_to(train.drawn_structures)
+    network = fit_lungs(train, folder / "lungs.ckpt", epochs=epochs, seed=seed, callbacks=callbacks)
+    test = read_outlined(held_out, callbacks=callbacks).limited_to(train.structures)
     measured: list[LungFigures] = []
     if across:
         measured += _measure_across(train, test, folder, epochs, seed, callbacks)
-    network = fit_lungs(train, folder / "lungs.ckpt", epochs=epochs, seed=seed, callbacks=callbacks)
     graph = OutlineGraph(network).eval()
     export_onnx(graph, folder / "model.onnx", (OUTPUT,))
     _check_parity(graph, folder / "model.onnx", [image.astype(np.float32) / 255 for image in test.images[:4]])
@@ -97,7 +95,7 @@ def train_lungs(
 @check_arguments
 def measure_lungs(
     data: ManifestInput,
-    model: LungModel | None = None,
+    model: LungModel | str | Path | None = None,
     *,
     roots: Roots | None = None,
     callbacks: Callbacks = SILENT,
@@ -106,7 +104,7 @@ def measure_lungs(
 
     Args:
         data: A manifest, or its file, with ``lung_mask`` and ``lung_definition``, or ``heart_mask``.
-        model: The graph; the one of the package by default.
+        model: The graph or its folder; the one of the package by default.
         roots: Source -> folder where its images lie now.
         callbacks: Receive messages and progress.
 
@@ -114,18 +112,32 @@ def measure_lungs(
         One record for each set and structure.
 
     Raises:
-        ManifestError: No image has a mask whose definition is stated.
+        ManifestError: No image has a mask whose definition is stated, or of a structure that the graph outlines.
 
     Example:
         >>> for record in ps.measure_lungs("site.parquet"):
         ...     print(record.structure, record.figures["dice"])
     """
-    chosen = model or load_lungs()
+    chosen = lungs_of(model)
     outlined = read_outlined(manifest_of(data, roots), callbacks=callbacks)
+    names = [name for name in chosen.card.structures if name in outlined.drawn_structures]
+    if not names:
+        drawn, outlined_by_it = ", ".join(outlined.drawn_structures), ", ".join(chosen.card.structures)
+        raise ManifestError(
+            "manifest",
+            f"has masks of {drawn}; the graph outlines {outlined_by_it}.",
+            "Measure a graph that outlines one of them.",
+        )
+    outlined = outlined.limited_to(names)
+    what, known = "all images of the manifest", sorted(set(outlined.sources) & set(chosen.card.images))
+    if known:
+        what += "; the graph learnt from images of this set" if known == sorted(set(outlined.sources)) else ""
+        callbacks.message(
+            f"Warning: the graph learnt from images of {', '.join(known)}; figures of the same images are too good."
+        )
+    rows = [list(chosen.card.structures).index(name) for name in names]
     trained_on = ", ".join(chosen.card.images)
-    return measure_outlines(
-        lambda pixels: chosen.outline(pixels).probabilities, outlined, trained_on, "all images of the manifest"
-    )
+    return measure_outlines(lambda pixels: chosen.outline(pixels).probabilities[rows], outlined, trained_on, what)
 
 
 def _measure_across(
@@ -143,7 +155,9 @@ def _measure_across(
         # As many steps as a training on all sets has: a small set is passed more often.
         passes = max(1, round(epochs * len(train) / own.sum()))
         callbacks.message(f"{source} alone: {passes} epochs")
-        network = fit_lungs(both.where(own), folder / f"{source}.ckpt", epochs=passes, seed=seed, callbacks=callbacks)
+        network = fit_lungs(
+            both.where(own), folder / "alone" / f"{source}.ckpt", epochs=passes, seed=seed, callbacks=callbacks
+        )
         results += measure_outlines(_outliner(network), others, f"{source} alone", "all images; another hospital")
     return results
 
@@ -172,6 +186,19 @@ def _check_parity(graph: OutlineGraph, path: Path, images: Sequence[NDArray[np.f
         raise ParityError(str(path), f"ONNX Runtime and torch differ by {worst:.2e} in probability.")
 
 
+def _limits(train: Outlined) -> tuple[str, ...]:
+    """Return what the card says of a graph's limits, from the images that it learnt from."""
+    lines = [
+        f"Learnt from {len(train)} images of {', '.join(sorted(set(train.sources)))}: on other views, ages and body "
+        "parts it may outline anything.",
+        "Lung that is hidden by heart, mediastinum, diaphragm or a large effusion is not part of the outline.",
+    ]
+    for index, name in enumerate(train.structures):
+        sources = sorted(set(train.sources[train.drawn[:, index]]))
+        lines.append(f"{name}: drawn in {int(train.drawn[:, index].sum())} images of {', '.join(sources)}.")
+    return tuple(lines)
+
+
 def _draft_card(folder: Path, train: Outlined, learnt: Manifest, measured: Sequence[LungFigures]) -> LungCard:
     table = learnt.table[learnt.table.lung_mask.notna() | learnt.table.heart_mask.notna()]
     licences = {
@@ -183,13 +210,13 @@ def _draft_card(folder: Path, train: Outlined, learnt: Manifest, measured: Seque
         name="lungs",
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         software={"pneumoscope": __version__, "torch": torch.__version__, "python": platform.python_version()},
-        structures=dict(STRUCTURES),
+        structures={name: STRUCTURES[name] for name in train.structures},
         side=SIDE,
         images=images,
         measured=tuple(measured),
         licences=tuple(
             SourceLicence(source=source, licence=licences[source], images=count) for source, count in images.items()
         ),
-        limits=LIMITS,
+        limits=_limits(train),
         model_sha256=sha256_of(folder / "model.onnx"),
     )

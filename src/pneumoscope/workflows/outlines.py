@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from pneumoscope.bundle.lungs import LungModel, LungOutlines, load_lungs
+from pneumoscope.bundle.lungs import LungModel, LungOutlines, lungs_of
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError
@@ -47,7 +47,7 @@ def outline_lungs(
     paths: str | Path | list[str | Path],
     out: str | Path | None = None,
     *,
-    model: LungModel | None = None,
+    model: LungModel | str | Path | None = None,
     depth: int | None = None,
     callbacks: Callbacks = SILENT,
 ) -> list[LungRow]:
@@ -56,7 +56,8 @@ def outline_lungs(
     Args:
         paths: Files and folders.
         out: Folder for a picture of each file with its outlines, and for ``masks/STRUCTURE/`` (PNG, 255 inside).
-        model: The graph; the one of the package by default.
+            Files inside it are not outlined.
+        model: The graph or its folder; the one of the package by default.
         depth: Bits in use in 16-bit PNG and TIFF files, see `pneumoscope.read`.
         callbacks: Receive progress.
 
@@ -64,7 +65,7 @@ def outline_lungs(
         One row for each file, in order. A file that cannot be read keeps its row, with an ``error``.
 
     Raises:
-        UsageError: A path is absent, or a folder holds no image.
+        UsageError: A folder holds no image.
 
     Example:
         >>> for row in ps.outline_lungs("studies", "outlines"):
@@ -72,7 +73,9 @@ def outline_lungs(
     """
     check_depth(depth)
     files = find_images(paths if isinstance(paths, list) else [paths]).files
-    chosen, folder, rows = model or load_lungs(), None if out is None else Path(out), []
+    if out is not None:  # the pictures and masks of an earlier call are no radiographs
+        files = [path for path in files if not Path(path).resolve().is_relative_to(Path(out).resolve())]
+    chosen, folder, rows = lungs_of(model), None if out is None else Path(out), []
     with callbacks.counting("radiographs", len(files)) as advance:
         for path in files:
             try:

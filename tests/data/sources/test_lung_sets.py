@@ -7,6 +7,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from pneumoscope.core.errors import ManifestError
 from pneumoscope.data.columns import COLUMNS, check_table
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.source import ImportOptions
@@ -36,6 +37,32 @@ def test_shenzhen_reads_names_masks_and_readings(tmp_path: Path) -> None:
     assert (sick.lung_mask, sick.lung_definition) == ("mask/CHNCXR_0330_1_mask.png", "lungs")
     assert (well.label, well.sex, well.lung_mask, well.lung_definition) == ("normal", None, None, None)
     assert [dropped.file for dropped in listing.dropped] == ["CXR_png/Thumbs.db"]
+
+
+def test_shenzhen_reads_every_reading_and_nested_masks(tmp_path: Path) -> None:
+    _files(tmp_path, *(f"mask set/CHNCXR_000{number}_0.png" for number in range(1, 4)))
+    root = tmp_path / "mask set"  # the name of the root itself says nothing
+    _files(root, "masks/lungs/CHNCXR_0001_0.png", "masks/lungs/CHNCXR_0009_0.png")
+    for number, text in ((1, "male 45yrs\nnormal"), (2, "Female, 8 months"), (3, "male 412yrs")):
+        (root / f"CHNCXR_000{number}_0.txt").write_text(text)
+    with pytest.raises(ManifestError, match=r"CHNCXR_0003_0\.txt, age: has '412'"):
+        SOURCES.get("shenzhen").list_images(root, ImportOptions())
+    listing = SOURCES.get("shenzhen").list_images(root, ImportOptions(lenient_columns=frozenset({"age"})))
+    first, second, third = listing.rows
+    assert (first.sex, first.age, first.lung_mask) == ("M", 45, "masks/lungs/CHNCXR_0001_0.png")
+    assert (second.sex, third.sex, third.age) == ("F", "M", None)
+    assert second.age == pytest.approx(8 / 12, abs=0.01)
+    assert [dropped.file for dropped in listing.dropped] == ["masks/lungs/CHNCXR_0009_0.png"]
+
+
+def test_jsrt_takes_no_class_folder_for_masks(tmp_path: Path) -> None:
+    root = tmp_path / "lung-nodules"
+    _files(root, "nodule lungs/JPCLN001.png", "masks/heart/JPCLN001.png", "lungs/JPCLN002.png")
+    listing = SOURCES.get("jsrt").list_images(root, ImportOptions())
+    assert [(row.image, row.heart_mask) for row in listing.rows] == [
+        ("nodule lungs/JPCLN001.png", "masks/heart/JPCLN001.png")
+    ]
+    assert [dropped.file for dropped in listing.dropped] == ["lungs/JPCLN002.png"]
 
 
 def test_jsrt_tells_lungs_from_heart(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from pneumoscope.core.callbacks import Callbacks
+from pneumoscope.core.errors import RunError
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.structures import STRUCTURES
 from pneumoscope.training.lungs.augment import augment
@@ -35,7 +36,7 @@ def outlined() -> Outlined:
 
 def test_exposure_and_contrast_change_no_outline(outlined: Outlined) -> None:
     torch.manual_seed(0)
-    network = LungUNet().eval()
+    network = LungUNet(len(STRUCTURES)).eval()
     image = torch.from_numpy(outlined.images[:1])[None].float() / 255
     with torch.inference_mode():
         assert torch.allclose(network(image), network(image * 0.4 + 0.3), atol=2e-2)
@@ -77,6 +78,19 @@ def test_a_resumed_training_equals_an_uninterrupted_one(outlined: Outlined, tmp_
     resumed = fit_lungs(outlined, tmp_path / "part.ckpt", epochs=2, batch_size=2)
     for name, value in whole.state_dict().items():
         assert torch.equal(value, resumed.state_dict()[name]), name
+
+
+def test_a_checkpoint_of_another_training_is_refused(outlined: Outlined, tmp_path: Path) -> None:
+    path = tmp_path / "a.ckpt"
+    fit_lungs(outlined, path, epochs=1, batch_size=4)
+    other = outlined.where(np.arange(len(outlined)) < 3)
+    with pytest.raises(RunError, match="other images, epochs or seed"):
+        fit_lungs(other, path, epochs=1, batch_size=4)
+    with pytest.raises(RunError, match="other images, epochs or seed"):
+        fit_lungs(outlined, path, epochs=2, batch_size=4)
+    path.write_bytes(b"junk")
+    with pytest.raises(RunError, match="is no checkpoint of a lungs training, or is damaged"):
+        fit_lungs(outlined, path, epochs=1, batch_size=4)
 
 
 def test_outlines_are_measured_by_set_and_structure(outlined: Outlined) -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from pneumoscope.data.cells import CellReader
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.imaging.files import why_not_image
 
@@ -18,13 +19,13 @@ LICENSE = "National Library of Medicine, public; masks CC BY-NC-SA"
 PROVENANCE = "radiologists of the hospital (Jaeger 2014); the digit of the file name"
 
 _NAME = re.compile(r"CHNCXR_(\d{4})_([01])(_mask)?", re.IGNORECASE)
-_READING = re.compile(r"\b(fe?male)\b[^\d]*(\d{1,3})\s*y", re.IGNORECASE)
+_READING = re.compile(r"\b(female|male)\b[^\d]*(\d+)\s*([ym])", re.IGNORECASE)  # years or months
 _LABELS = {"0": ("normal", "normal"), "1": ("other", "tuberculosis")}
 
 
 def scan(folder: Path, options: ImportOptions) -> Listing:
     """List the images in ``folder`` and below, each with its mask and the facts of its clinical reading."""
-    listing = Listing(root=folder)
+    listing, reader = Listing(root=folder), CellReader(options.lenient_columns)
     images: list[tuple[str, Path]] = []
     masks: dict[str, Path] = {}
     readings: dict[str, Path] = {}
@@ -39,15 +40,15 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             readings[key] = path
         elif (reason := why_not_image(path)) is not None:
             listing.drop(name, reason)
-        elif match[3] or "mask" in path.parent.name.lower():
+        elif match[3] or any("mask" in part.lower() for part in path.relative_to(folder).parts[:-1]):
             masks[key] = path
         else:
             images.append((key, path))
     for key, path in images:
         patient, digit = key.split("_")
         label, raw_label = _LABELS[digit]
-        sex, age = _read_reading(readings.get(key))
-        mask = masks.get(key)
+        sex, age = _read_reading(readings.get(key), folder, reader)
+        mask = masks.pop(key, None)
         listing.rows.append(
             Row(
                 image=relative_name(path, folder),
@@ -63,15 +64,22 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
                 label_provenance=options.provenance or PROVENANCE,
             )
         )
+    for mask in masks.values():
+        listing.drop(relative_name(mask, folder), "the mask of an image that is not there")
+    listing.notes += reader.finish()
     return listing
 
 
-def _read_reading(path: Path | None) -> tuple[str | None, float | None]:
+def _read_reading(path: Path | None, folder: Path, reader: CellReader) -> tuple[str | None, float | None]:
     """Return sex and age from a clinical reading such as ``male 45yrs`` in its first line."""
     if path is None:
         return None, None
     match = _READING.search(path.read_text(encoding="utf-8", errors="replace"))
-    return (None, None) if match is None else ("F" if match[1].lower() == "female" else "M", float(match[2]))
+    if match is None:
+        return None, None
+    years = match[2] if match[3].lower() == "y" else f"{int(match[2]) / 12:.2f}"
+    where = relative_name(path, folder)
+    return reader.sex(match[1], where), reader.age(years, where)
 
 
 SOURCE = Source("shenzhen", "Shenzhen hospital, Jaeger 2014: tuberculosis or normal, PA, with lung masks", scan)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,7 +16,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.errors import RunError
 from pneumoscope.core.files import atomic_path
+from pneumoscope.data.structures import STRUCTURES
 from pneumoscope.training.lungs.augment import augment
 from pneumoscope.training.lungs.network import LungUNet
 
@@ -31,6 +36,7 @@ class Outlined:
         drawn: [N, K] bool, whether the structure was drawn in this picture.
         groups: [N] names of the patients.
         sources: [N] names of the sets.
+        structures: The K names.
     """
 
     images: NDArray[np.uint8]
@@ -38,6 +44,7 @@ class Outlined:
     drawn: NDArray[np.bool_]
     groups: NDArray[np.str_]
     sources: NDArray[np.str_]
+    structures: tuple[str, ...] = tuple(STRUCTURES)
 
     def __len__(self) -> int:
         return len(self.images)
@@ -48,9 +55,35 @@ class Outlined:
         Args:
             chosen: [N] bool.
         """
-        return Outlined(
-            self.images[chosen], self.masks[chosen], self.drawn[chosen], self.groups[chosen], self.sources[chosen]
+        return replace(
+            self,
+            images=self.images[chosen],
+            masks=self.masks[chosen],
+            drawn=self.drawn[chosen],
+            groups=self.groups[chosen],
+            sources=self.sources[chosen],
         )
+
+    def limited_to(self, structures: Sequence[str]) -> Outlined:
+        """Return the pictures with the masks of some structures, in the order given.
+
+        Args:
+            structures: Names among ``structures``.
+        """
+        rows = [self.structures.index(name) for name in structures]
+        return replace(self, masks=self.masks[:, rows], drawn=self.drawn[:, rows], structures=tuple(structures))
+
+    def identity(self) -> str:
+        """Return a hash of the pictures and their masks."""
+        digest = hashlib.sha256(" ".join(self.structures).encode())
+        for part in (self.images, np.packbits(self.masks), np.packbits(self.drawn)):
+            digest.update(np.ascontiguousarray(part).tobytes())
+        return digest.hexdigest()
+
+    @property
+    def drawn_structures(self) -> tuple[str, ...]:
+        """The structures that at least one picture has a mask of."""
+        return tuple(name for index, name in enumerate(self.structures) if self.drawn[:, index].any())
 
     def only(self, structures: NDArray[np.bool_]) -> Outlined:
         """Return the pictures with the masks of some structures alone.
@@ -68,7 +101,22 @@ class Outlined:
             np.concatenate([self.drawn, other.drawn]),
             np.concatenate([self.groups, other.groups]),
             np.concatenate([self.sources, other.sources]),
+            self.structures,
         )
+
+
+def _read_checkpoint(path: Path, identity: str) -> dict[str, Any]:
+    """Return the state of a training of the same data and settings."""
+    try:
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        own = state["identity"]
+    except Exception as error:  # torch raises whatever its reader of damaged archives meets
+        raise RunError(str(path), "is no checkpoint of a lungs training, or is damaged.", "Delete it.") from error
+    if own != identity:
+        raise RunError(
+            str(path.parent), "holds a training of other images, epochs or seed.", "Name another folder as `out`."
+        )
+    return state
 
 
 def overlap_loss(logits: Tensor, masks: Tensor, drawn: Tensor) -> Tensor:
@@ -107,16 +155,19 @@ def fit_lungs(
         rate: Largest learning rate.
         seed: Decides order and augmentation, epoch by epoch.
         callbacks: Receive the loss of each epoch.
+
+    Raises:
+        RunError: The checkpoint is of another training, or damaged.
     """
     torch.manual_seed(seed)  # the starting weights
-    network = LungUNet()
+    network = LungUNet(len(data.structures))
     network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch's stub lacks it
     optimizer = torch.optim.AdamW(network.parameters(), lr=rate, weight_decay=1e-4)
     steps = math.ceil(len(data) / batch_size)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=epochs * steps, pct_start=0.15)
-    first = 0
+    first, identity = 0, f"{data.identity()} {epochs} {batch_size} {rate} {seed}"
     if checkpoint.is_file():
-        state = torch.load(checkpoint, weights_only=True)
+        state = _read_checkpoint(checkpoint, identity)
         network.load_state_dict(state["network"])
         optimizer.load_state_dict(state["optimizer"])
         schedule.load_state_dict(state["schedule"])
@@ -145,6 +196,7 @@ def fit_lungs(
         with atomic_path(checkpoint) as temporary:
             torch.save(
                 {
+                    "identity": identity,
                     "epoch": epoch + 1,
                     "network": network.state_dict(),
                     "optimizer": optimizer.state_dict(),

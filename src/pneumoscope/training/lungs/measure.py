@@ -8,7 +8,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.lungs import LungFigures
-from pneumoscope.data.structures import STRUCTURES
 from pneumoscope.stats.segmentation import estimate_mean, measure_dice, measure_edge_distances, measure_iou
 from pneumoscope.training.lungs.fit import Outlined
 
@@ -34,7 +33,7 @@ def measure_outlines(outline: Outliner, data: Outlined, trained_on: str, measure
     seen = np.stack([outline(image.astype(np.float32) / 255) for image in data.images]) >= 0.5
     results = []
     for source in sorted(set(data.sources)):
-        for index, structure in enumerate(STRUCTURES):
+        for index, structure in enumerate(data.structures):
             rows = np.flatnonzero((data.sources == source) & data.drawn[:, index])
             if not len(rows):
                 continue

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F  # noqa: N812  # torch's own name for it
 from torch import Tensor, nn
 
-from pneumoscope.data.structures import STRUCTURES
 from pneumoscope.training.input.cache import resize_square
 
 SIDE = 192
@@ -35,16 +34,20 @@ class _Block(nn.Sequential):
 
 
 class LungUNet(nn.Module):
-    """Logits of the structures, as large as the square that comes in."""
+    """Logits of the structures, as large as the square that comes in.
 
-    def __init__(self) -> None:
+    Args:
+        structures: Their number K.
+    """
+
+    def __init__(self, structures: int) -> None:
         super().__init__()
         inputs = (1, *_WIDTHS[:-1])
         self.down = nn.ModuleList(_Block(a, b, stride=2) for a, b in zip(inputs, _WIDTHS, strict=True))
         self.bottom = _Block(_WIDTHS[-1], _WIDTHS[-1])
         levels = range(len(_WIDTHS) - 2, -1, -1)
         self.up = nn.ModuleList(_Block(_WIDTHS[level + 1] + _WIDTHS[level], _WIDTHS[level]) for level in levels)
-        self.last = nn.Conv2d(_WIDTHS[0], len(STRUCTURES), 1)
+        self.last = nn.Conv2d(_WIDTHS[0], structures, 1)
 
     def forward(self, square: Tensor) -> Tensor:
         """Return logits [N, K, S, S] for the K structures.
