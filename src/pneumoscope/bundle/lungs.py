@@ -17,7 +17,7 @@ from pydantic import Field, ValidationError
 from pneumoscope.bundle.card import SourceLicence, identity
 from pneumoscope.bundle.inputs import as_radiograph
 from pneumoscope.bundle.runtime import open_session
-from pneumoscope.core.arguments import argument, check_arguments
+from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError, MissingBundleError, UsageError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
@@ -128,7 +128,7 @@ class LungOutlines:
     def _map(self, structure: str) -> NDArray[np.float32]:
         if structure not in self.structures:
             raise UsageError(
-                argument("structure", structure),
+                f"structure {structure!r}",
                 f"is not outlined by this graph.{suggestion(structure, self.structures)}",
                 f"Structures: {', '.join(self.structures)}.",
             )
