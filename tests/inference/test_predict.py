@@ -90,7 +90,7 @@ def test_an_unknown_format_of_the_output_is_wrong_usage(model: Model, tmp_path: 
 def test_an_output_that_cannot_be_written_is_an_error(model: Model, tmp_path: Path) -> None:
     files = studies(tmp_path / "in", 1)
     (tmp_path / "file").write_text("")
-    with pytest.raises(PneumoscopeError, match="cannot be written"):
+    with pytest.raises(PneumoscopeError, match="is a file, not a folder"):
         predict_files(model, files, output=tmp_path / "file" / "out.csv")
 
 
