@@ -147,17 +147,16 @@ def _measure_across(
     both = train.joined(test)
     results: list[LungFigures] = []
     for source in sorted(set(both.sources)):
-        own = both.sources == source
-        structures = both.drawn[own].any(0)
-        others = both.where(~own).only(structures)
+        chosen = both.sources == source
+        own = both.where(chosen)
+        own = own.limited_to(own.drawn_structures)
+        others = both.where(~chosen).limited_to(own.structures)
         if not others.drawn.any():
             continue
         # As many steps as a training on all sets has: a small set is passed more often.
-        passes = max(1, round(epochs * len(train) / own.sum()))
+        passes = max(1, round(epochs * len(train) / len(own)))
         callbacks.message(f"{source} alone: {passes} epochs")
-        network = fit_lungs(
-            both.where(own), folder / "alone" / f"{source}.ckpt", epochs=passes, seed=seed, callbacks=callbacks
-        )
+        network = fit_lungs(own, folder / "alone" / f"{source}.ckpt", epochs=passes, seed=seed, callbacks=callbacks)
         results += measure_outlines(_outliner(network), others, f"{source} alone", "all images; another hospital")
     return results
 

@@ -74,7 +74,8 @@ def outline_lungs(
     check_depth(depth)
     files = find_images(paths if isinstance(paths, list) else [paths]).files
     if out is not None:  # the pictures and masks of an earlier call are no radiographs
-        files = [path for path in files if not Path(path).resolve().is_relative_to(Path(out).resolve())]
+        own = Path(out).resolve()
+        files = [path for path in files if not Path(path).resolve().is_relative_to(own)]
     chosen, folder, rows = lungs_of(model), None if out is None else Path(out), []
     with callbacks.counting("radiographs", len(files)) as advance:
         for path in files:

@@ -85,14 +85,6 @@ class Outlined:
         """The structures that at least one picture has a mask of."""
         return tuple(name for index, name in enumerate(self.structures) if self.drawn[:, index].any())
 
-    def only(self, structures: NDArray[np.bool_]) -> Outlined:
-        """Return the pictures with the masks of some structures alone.
-
-        Args:
-            structures: [K] bool.
-        """
-        return replace(self, drawn=self.drawn & structures)
-
     def joined(self, other: Outlined) -> Outlined:
         """Return the pictures of both, those of ``other`` last."""
         return Outlined(
@@ -139,7 +131,7 @@ def fit_lungs(
     data: Outlined,
     checkpoint: Path,
     *,
-    epochs: int = 40,
+    epochs: int,
     batch_size: int = 16,
     rate: float = 3e-3,
     seed: int = 0,
