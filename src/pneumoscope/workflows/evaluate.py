@@ -25,7 +25,7 @@ from pneumoscope.inference.evaluate import evaluate as evaluate_part
 from pneumoscope.inference.opening import build_opening, known_openings, unnamed_openings
 from pneumoscope.inference.predict import page_items
 from pneumoscope.reporting.examples import Example, add_pictures, choose_examples
-from pneumoscope.reporting.pages.evaluation import render_evaluation_page
+from pneumoscope.reporting.pages.evaluation_page import render_evaluation_page
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.design import LEAST_RESAMPLES, Design, check_design
 

@@ -20,8 +20,8 @@ from pneumoscope.training.loop.fit import fit
 from pneumoscope.training.plan import Plan
 from pneumoscope.workflows.data_checks import check_plan
 from pneumoscope.workflows.datasets import ManifestInput, Roots
-from pneumoscope.workflows.evaluation import add_figures, evaluate_draft, write_results
 from pneumoscope.workflows.inputs import RecipeInput, prepare_plan, reasons_of
+from pneumoscope.workflows.validation_figures import add_figures, evaluate_draft, write_results
 
 
 @dataclass(frozen=True)

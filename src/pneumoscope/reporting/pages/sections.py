@@ -8,7 +8,7 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.core.labels import display_name, result_phrase
 from pneumoscope.inference.evaluate import ALL, REFUSED, Evaluation
 from pneumoscope.reporting import formatting
-from pneumoscope.reporting.charts import evaluation as charts
+from pneumoscope.reporting.charts import performance as charts
 from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.stats.predictive_values import NOT_STATED, OPTIMISTIC
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from pneumoscope.reporting.charts.evaluation import (
+from pneumoscope.reporting.charts.figure import to_svg
+from pneumoscope.reporting.charts.performance import (
     draw_net_benefit,
     draw_reliability,
     draw_risk_coverage,
@@ -14,7 +15,6 @@ from pneumoscope.reporting.charts.evaluation import (
     draw_score_bands,
     draw_score_histogram,
 )
-from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.reporting.charts.training_curves import draw_training_curve
 from pneumoscope.stats.curve_points import Band, ScoreBand
 from pneumoscope.stats.decision import DecisionCurve, NetBenefit
