@@ -19,7 +19,7 @@ import numpy as np
 from scipy.special import expit
 from scipy.stats import norm
 
-from pneumoscope.stats.comparison.paired import METRICS, Paired, Scores, paired, paired_all
+from pneumoscope.stats.comparison.paired import METRICS, Paired, Scores, compare_all_paired, compare_paired
 from pneumoscope.stats.comparison.recommendation import Candidate, recommend
 from pneumoscope.stats.estimates import Estimate
 
@@ -74,7 +74,7 @@ def coverage(setting: Setting, repeats: int, resamples: int, rng) -> None:
     for _ in range(repeats):
         (a, b), truth, group = draw(setting, 1, rng)
         for metric in METRICS:
-            comparison = paired(a, b, truth, group, metric, rng=rng, resamples=resamples)
+            comparison = compare_paired(a, b, truth, group, metric, rng=rng, resamples=resamples)
             if comparison.lower is None or comparison.upper is None:
                 continue
             low, high = comparison.difference.low, comparison.difference.high
@@ -106,7 +106,7 @@ def null(setting: Setting, repeats: int, resamples: int, rng) -> None:
     for _ in range(repeats):
         (a, b), truth, group = draw(same, 1, rng)
         for metric in METRICS:
-            p = paired(a, b, truth, group, metric, rng=rng, resamples=resamples).p_value
+            p = compare_paired(a, b, truth, group, metric, rng=rng, resamples=resamples).p_value
             rejected[metric] += p is not None and p < 0.05
     print(f"  both {setting.gaps[0]}: p < .05 " + ", ".join(f"{m} {n / repeats:.3f}" for m, n in rejected.items()))
 
@@ -126,7 +126,7 @@ def recommending(repeats: int, rng) -> None:
                 areas = {n: area(s, truth) for n, s in scores.items()}
                 best = max(areas, key=areas.__getitem__)
                 flattered += areas[best] - norm.cdf(best_gap / np.sqrt(2))
-                comparison = paired_all(scores, best, truth, group, "auroc", rng=rng, resamples=1)
+                comparison = compare_all_paired(scores, best, truth, group, "auroc", rng=rng, resamples=1)
                 comparison[best] = Paired(metric="auroc", difference=Estimate(value=0.0))
                 sizes = {name: 100 - int(name[-1]) for name in scores}
                 chosen = recommend(

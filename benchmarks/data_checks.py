@@ -31,7 +31,7 @@ from pneumoscope.data.checks.runner import run_checks
 from pneumoscope.data.image_scan import ScannedImage, scan_images
 from pneumoscope.data.manifest import Manifest, read_manifest
 from pneumoscope.imaging.read import read
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 
 SEED = 20
 
@@ -114,7 +114,7 @@ def main() -> None:
     recall: dict[str, Any] = {}
     for kind in CHANGES:
         hits = np.array([(first[original[row]], row) in pairs for row in range(len(original)) if change[row] == kind])
-        recall[kind] = proportion(hits, np.arange(len(hits))).model_dump(include={"value", "low", "high"})
+        recall[kind] = estimate_proportion(hits, np.arange(len(hits))).model_dump(include={"value", "low", "high"})
     true = sum(original[a] == original[b] for a, b in pairs)
     already = Counter(bool(change[a]) + bool(change[b]) for a, b in pairs if original[a] != original[b])
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime

@@ -119,15 +119,15 @@ def cohort_figures(p: np.ndarray, positive: np.ndarray, cut: float) -> Estimates
     """Return the figures of one study whose intervals are formulas."""
     group, decided, called, truth = np.arange(len(p)), p >= 0.5, p >= cut, np.where(positive, 0, 1)
     return {
-        "accuracy": stratified.accuracy(decided == positive, [positive, ~positive], group, "cohort"),
-        "precision": stratified.precision(decided, positive, group, "cohort"),
-        "F1": stratified.f1(decided, positive, group, "cohort"),
+        "accuracy": stratified.estimate_accuracy(decided == positive, [positive, ~positive], group, "cohort"),
+        "precision": stratified.estimate_precision(decided, positive, group, "cohort"),
+        "F1": stratified.estimate_f1(decided, positive, group, "cohort"),
         "log-loss": mean_of_losses(nats(p, positive), truth, group, 2, most=MOST_NATS, design="cohort"),
         "Brier": mean_of_losses((p - positive) ** 2, truth, group, 2, most=1.0, design="cohort"),
         "net benefit": net_benefit(called, positive, group, None, 0.2, "cohort").model,
-        "AUROC": auroc_interval.auroc(p, positive, group),
-        "sensitivity": intervals.proportion(called[positive], group[positive]),
-        "specificity": intervals.proportion(~called[~positive], group[~positive]),
+        "AUROC": auroc_interval.estimate_auroc(p, positive, group),
+        "sensitivity": intervals.estimate_proportion(called[positive], group[positive]),
+        "specificity": intervals.estimate_proportion(~called[~positive], group[~positive]),
     }
 
 

@@ -131,23 +131,23 @@ def closed(setting: Setting) -> Study:
         right = called == positive
         values = predictive_values(called, positive, group, PREVALENCE)
         estimates = {
-            "AUROC": auroc_interval.auroc(score, positive, group),
-            "accuracy": stratified.accuracy(right, [positive, ~positive], group),
+            "AUROC": auroc_interval.estimate_auroc(score, positive, group),
+            "accuracy": stratified.estimate_accuracy(right, [positive, ~positive], group),
             "balanced accuracy": intervals.mean_of_proportions(
                 [right[positive], right[~positive]], [group[positive], group[~positive]]
             ),
-            "precision": stratified.precision(called, positive, group),
-            "F1": stratified.f1(called, positive, group),
+            "precision": stratified.estimate_precision(called, positive, group),
+            "F1": stratified.estimate_f1(called, positive, group),
             "PPV at 5%": values.ppv,
             "NPV at 5%": values.npv,
             "likelihood ratio above": likelihood_ratio(called, positive, group),
             "likelihood ratio below": likelihood_ratio(~called, positive, group),
             "net benefit at 5%": net_benefit(called, positive, group, PREVALENCE, ACT_AT).model,
-            "specificity": intervals.proportion(~called[~positive], group[~positive]),
+            "specificity": intervals.estimate_proportion(~called[~positive], group[~positive]),
         }
         for name, level in levels.items():
             above = score[positive] >= setting.gap - ndtri(level)
-            estimates[name] = intervals.proportion(above, group[positive])
+            estimates[name] = intervals.estimate_proportion(above, group[positive])
         return estimates, truths | mixed(float(positive.mean()))
 
     return compute

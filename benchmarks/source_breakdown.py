@@ -22,8 +22,8 @@ from rich.table import Table
 
 from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.data.manifest import Manifest, read_manifest
-from pneumoscope.stats.auroc_interval import auroc
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.auroc_interval import estimate_auroc
+from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.metrics import group_index
 
 
@@ -44,7 +44,9 @@ def against(table: pd.DataFrame, primary: pd.Series, other: pd.Series) -> str:
         return ""
     both = table[primary | other]
     return str(
-        auroc(both["score"].to_numpy(), primary[both.index].to_numpy(), group_index(both["group"].to_numpy(str)))
+        estimate_auroc(
+            both["score"].to_numpy(), primary[both.index].to_numpy(), group_index(both["group"].to_numpy(str))
+        )
     )
 
 
@@ -67,7 +69,9 @@ def main() -> None:
         )  # fmt: skip
         for (source, label), part in rows.groupby(["source", "label"]):
             here = (rows["source"] == source) & (rows["label"] == label)
-            called = proportion((part["score"] >= threshold).to_numpy(), group_index(part["group"].to_numpy(str)))
+            called = estimate_proportion(
+                (part["score"] >= threshold).to_numpy(), group_index(part["group"].to_numpy(str))
+            )
             out.add_row(
                 str(source), str(label), str(len(part)), str(called), f"{np.mean(part['refused']):.2f}",
                 "" if label == primary else against(rows, is_primary, here),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from pneumoscope.stats.agreement import ALWAYS_AGREES, agreement, kappa
+from pneumoscope.stats.agreement import ALWAYS_AGREES, estimate_agreement, kappa
 
 ONE = np.ones((1, 4))
 
@@ -20,7 +20,7 @@ def table(counts: list[list[int]]) -> tuple[list[str], list[str]]:
 def test_kappa_agrees_with_the_example_of_cohen() -> None:
     # Cohen 1968, table 1, with its shares as 200 cases: observed .70, chance .41, kappa .492.
     first, second = table([[88, 14, 18], [10, 40, 10], [2, 6, 12]])
-    result = agreement(first, second, range(200), ["0", "1", "2"], rng=np.random.default_rng(0), resamples=200)
+    result = estimate_agreement(first, second, range(200), ["0", "1", "2"], rng=np.random.default_rng(0), resamples=200)
     assert result.observed.value == pytest.approx(0.70)
     assert result.kappa.value == pytest.approx((0.70 - 0.41) / (1 - 0.41))
     assert result.table == ((88, 14, 18), (10, 40, 10), (2, 6, 12))
@@ -46,7 +46,7 @@ def test_each_pair_of_readers_has_its_own_chance_agreement() -> None:
 
 
 def test_readers_who_use_one_label_have_no_kappa() -> None:
-    result = agreement(["a"] * 20, ["a"] * 20, range(20), ["a", "b"], rng=np.random.default_rng(0))
+    result = estimate_agreement(["a"] * 20, ["a"] * 20, range(20), ["a", "b"], rng=np.random.default_rng(0))
     assert result.kappa.value is None
     assert result.kappa.note == ALWAYS_AGREES
     assert result.observed.value == 1
@@ -62,7 +62,7 @@ def test_more_images_of_a_patient_do_not_narrow_the_interval() -> None:
     def width(copies: int, *, own: bool) -> float:
         a, b = ([str(v) for v in np.repeat(reader, copies)] for reader in (first, second))
         groups = np.arange(60 * copies) if own else np.repeat(np.arange(60), copies)
-        result = agreement(a, b, groups, labels, rng=np.random.default_rng(3)).kappa
+        result = estimate_agreement(a, b, groups, labels, rng=np.random.default_rng(3)).kappa
         assert result.low is not None
         assert result.high is not None
         return result.high - result.low
@@ -74,11 +74,11 @@ def test_more_images_of_a_patient_do_not_narrow_the_interval() -> None:
 
 def test_few_patients_have_no_interval_and_no_patients_have_no_kappa() -> None:
     first, second = table([[4, 1], [1, 3]])
-    few = agreement(first, second, range(9), ["0", "1"], rng=np.random.default_rng(0)).kappa
+    few = estimate_agreement(first, second, range(9), ["0", "1"], rng=np.random.default_rng(0)).kappa
     assert few.value == pytest.approx(cohen_kappa_score(first, second))
     assert few.low is None
     assert "9 groups" in few.note
-    empty = agreement([], [], [], ["0", "1"], rng=np.random.default_rng(0))
+    empty = estimate_agreement([], [], [], ["0", "1"], rng=np.random.default_rng(0))
     assert (empty.pairs, empty.observed.value, empty.kappa.value) == (0, None, None)
 
 
@@ -88,7 +88,7 @@ def test_the_interval_is_near_the_large_sample_interval() -> None:
 
     counts = [[120, 30], [20, 130]]
     first, second = table(counts)
-    result = agreement(first, second, range(300), ["0", "1"], rng=np.random.default_rng(0)).kappa
+    result = estimate_agreement(first, second, range(300), ["0", "1"], rng=np.random.default_rng(0)).kappa
     known = cohens_kappa(counts)
     assert result.value == pytest.approx(known.kappa)
     assert (result.low, result.high) == pytest.approx((known.kappa_low, known.kappa_upp), abs=0.012)

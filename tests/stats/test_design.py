@@ -37,7 +37,7 @@ def test_intervals_of_a_cohort_hold_the_truth_where_those_of_a_case_control_stud
         truth = np.where(positive, 0, 1)
         for design in DESIGNS:
             estimates = {
-                "accuracy": stratified.accuracy((p >= 0.5) == positive, [positive, ~positive], group, design)
+                "accuracy": stratified.estimate_accuracy((p >= 0.5) == positive, [positive, ~positive], group, design)
             } | {
                 name: mean_of_losses(figures[name](p, positive), truth, group, 2, most=16.2, design=design)
                 for name in ("log-loss", "Brier")
@@ -134,7 +134,7 @@ def test_a_proportion_of_strong_unequal_clusters_is_covered(groups):
         size = rng.integers(1, 21, groups)
         group = np.repeat(np.arange(groups), size)
         latent = rng.normal(scale=0.9**0.5, size=groups)[group] + rng.normal(scale=0.1**0.5, size=len(group))
-        e = intervals.proportion(latent < 0.8416212, group)
+        e = intervals.estimate_proportion(latent < 0.8416212, group)
         held += e.low <= 0.8 <= e.high
     assert 0.93 <= held / 600 <= 0.985
 

@@ -11,33 +11,33 @@ from pneumoscope.stats import auroc_interval, bootstrap, intervals, kernels, met
 def test_wilson_agrees_with_statsmodels_where_every_group_is_one_image():
     sm = pytest.importorskip("statsmodels.stats.proportion")
     for hits, n in ((26, 26), (0, 15), (13, 40), (290, 300)):
-        result = intervals.proportion(np.arange(n) < hits, np.arange(n))
+        result = intervals.estimate_proportion(np.arange(n) < hits, np.arange(n))
         low, high = sm.proportion_confint(hits, n, method="wilson")
         assert (result.low, result.high) == (pytest.approx(low, abs=1e-12), pytest.approx(high, abs=1e-12))
-    assert intervals.proportion(np.ones(26, bool), np.arange(26)).low == pytest.approx(0.8713, abs=1e-4)
+    assert intervals.estimate_proportion(np.ones(26, bool), np.arange(26)).low == pytest.approx(0.8713, abs=1e-4)
 
 
 def test_copies_of_an_image_do_not_narrow_the_interval():
     rng = np.random.default_rng(0)
     once = rng.uniform(size=60) < 0.7
-    single = intervals.proportion(once, np.arange(60))
-    copied = intervals.proportion(np.repeat(once, 5), np.repeat(np.arange(60), 5))
+    single = intervals.estimate_proportion(once, np.arange(60))
+    copied = intervals.estimate_proportion(np.repeat(once, 5), np.repeat(np.arange(60), 5))
     assert copied.value == single.value
     # The widths differ only by Student's quantile on 59 degrees of freedom.
     assert copied.high - copied.low == pytest.approx(single.high - single.low, rel=0.04)
     assert copied.high - copied.low > single.high - single.low
-    perfect = intervals.proportion(np.ones(300, bool), np.repeat(np.arange(60), 5))
-    assert perfect.low == pytest.approx(intervals.proportion(np.ones(60, bool), np.arange(60)).low, abs=0.004)
+    perfect = intervals.estimate_proportion(np.ones(300, bool), np.repeat(np.arange(60), 5))
+    assert perfect.low == pytest.approx(intervals.estimate_proportion(np.ones(60, bool), np.arange(60)).low, abs=0.004)
 
 
 def test_fewer_than_ten_groups_is_not_estimable():
-    result = intervals.proportion(np.ones(90, bool), np.arange(90) % 9)
+    result = intervals.estimate_proportion(np.ones(90, bool), np.arange(90) % 9)
     assert (result.value, result.low, result.high) == (1.0, None, None)
     assert "9 groups" in result.note
     assert str(result) == "1.000 [interval not estimable]"
-    assert intervals.proportion(np.empty(0, bool), np.empty(0, int)).value is None
+    assert intervals.estimate_proportion(np.empty(0, bool), np.empty(0, int)).value is None
     score, positive = np.linspace(0, 1, 50), np.arange(50) > 40
-    assert auroc_interval.auroc(score, positive, np.arange(50)).low is None
+    assert auroc_interval.estimate_auroc(score, positive, np.arange(50)).low is None
 
 
 def test_f1_interval_contains_the_f1_of_scikit_learn():
@@ -45,7 +45,7 @@ def test_f1_interval_contains_the_f1_of_scikit_learn():
     rng = np.random.default_rng(1)
     truth, decided = rng.uniform(size=200) < 0.4, rng.uniform(size=200) < 0.4
     either = truth | decided
-    result = intervals.f1((truth & decided)[either], np.arange(either.sum()))
+    result = intervals.estimate_f1((truth & decided)[either], np.arange(either.sum()))
     assert result.value == pytest.approx(sk.f1_score(truth, decided))
     assert result.low < result.value < result.high
 
@@ -69,7 +69,7 @@ def test_the_interval_of_many_images_is_that_of_delong():
     rng = np.random.default_rng(12)
     positive = np.arange(6000) < 2000
     score = rng.normal(size=6000) + 1.5 * positive
-    result = auroc_interval.auroc(score, positive, np.arange(6000))
+    result = auroc_interval.estimate_auroc(score, positive, np.arange(6000))
     half = 1.959964 * delong_variance(score, positive) ** 0.5
     assert (result.high - result.low) / 2 == pytest.approx(half, rel=0.02)
 
@@ -92,10 +92,10 @@ def test_the_auroc_variance_of_groups_with_both_classes_agrees_with_simulation()
 
 def test_the_interval_of_separated_classes_is_not_a_point():
     score, positive = np.arange(40.0), np.arange(40) >= 20
-    result = auroc_interval.auroc(score, positive, np.arange(40))
+    result = auroc_interval.estimate_auroc(score, positive, np.arange(40))
     assert (result.value, result.high) == (1.0, 1.0)
     assert 0.8 < result.low < 0.95
-    reversed_auroc = auroc_interval.auroc(-score, positive, np.arange(40))
+    reversed_auroc = auroc_interval.estimate_auroc(-score, positive, np.arange(40))
     assert reversed_auroc.high == pytest.approx(1 - result.low)
 
 
@@ -113,7 +113,7 @@ def test_the_coverage_of_the_interval_near_1_by_enumeration():
 
     truth = np.concatenate([np.linspace(0.5, 0.99, 300), 1 - np.geomspace(0.01, 1e-4, 200)])
     for n, least in ((10, 0.91), (25, 0.92), (50, 0.925), (150, 0.925)):
-        result = [intervals.proportion(np.arange(n) < hits, np.arange(n)) for hits in range(n + 1)]
+        result = [intervals.estimate_proportion(np.arange(n) < hits, np.arange(n)) for hits in range(n + 1)]
         plain = [intervals.wilson_limits(hits / n, n, 1.959964) for hits in range(n + 1)]
         chance = binom.pmf(np.arange(n + 1)[:, None], n, truth)
         coverage = [

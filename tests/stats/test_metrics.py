@@ -29,7 +29,7 @@ def test_counts_agree_with_scikit_learn(study):
     expected = sk.precision_recall_fscore_support(truth, decided)
     np.testing.assert_allclose(metrics.precision(confusion), expected[0])
     np.testing.assert_allclose(metrics.recall(confusion), expected[1])
-    np.testing.assert_allclose(metrics.f1(confusion), expected[2])
+    np.testing.assert_allclose(metrics.f1_score(confusion), expected[2])
     for k in range(3):
         assert metrics.specificity(confusion)[k] == pytest.approx(sk.recall_score(truth != k, decided != k))
     assert metrics.accuracy(truth, decided) == pytest.approx(sk.accuracy_score(truth, decided))

@@ -20,9 +20,9 @@ def test_values_agree_with_scikit_learn():
     group = np.arange(120)
     members = [positive, ~positive]
     for result, expected in (
-        (stratified.accuracy(decided == positive, members, group), sk.accuracy_score(positive, decided)),
-        (stratified.precision(decided, positive, group), sk.precision_score(positive, decided)),
-        (stratified.f1(decided, positive, group), sk.f1_score(positive, decided)),
+        (stratified.estimate_accuracy(decided == positive, members, group), sk.accuracy_score(positive, decided)),
+        (stratified.estimate_precision(decided, positive, group), sk.precision_score(positive, decided)),
+        (stratified.estimate_f1(decided, positive, group), sk.f1_score(positive, decided)),
     ):
         assert result.value == pytest.approx(expected)
         assert result.low < result.value < result.high
@@ -35,9 +35,9 @@ def test_intervals_are_as_long_as_the_spread_of_figures_with_fixed_classes():
     for _ in range(300):
         decided, positive = study(rng, (300, 900))
         result = (
-            stratified.accuracy(decided == positive, members, group),
-            stratified.precision(decided, positive, group),
-            stratified.f1(decided, positive, group),
+            stratified.estimate_accuracy(decided == positive, members, group),
+            stratified.estimate_precision(decided, positive, group),
+            stratified.estimate_f1(decided, positive, group),
         )
         values.append([e.value for e in result])
         widths.append([e.high - e.low for e in result])
@@ -48,9 +48,9 @@ def test_the_interval_without_errors_is_not_a_point():
     positive, group = np.arange(60) < 20, np.arange(60)
     perfect = np.ones(60, dtype=bool)
     for result in (
-        stratified.accuracy(perfect, [positive, ~positive], group),
-        stratified.precision(positive, positive, group),
-        stratified.f1(positive, positive, group),
+        stratified.estimate_accuracy(perfect, [positive, ~positive], group),
+        stratified.estimate_precision(positive, positive, group),
+        stratified.estimate_f1(positive, positive, group),
     ):
         assert (result.value, result.high) == (1.0, 1.0)
         assert 0.8 < result.low < 0.98
@@ -60,11 +60,11 @@ def test_a_class_with_few_groups_gets_the_pooled_interval():
     positive = np.arange(60) < 5
     decided = np.arange(60) < 20
     right = decided == positive
-    pooled = intervals.proportion(right, np.arange(60))
-    result = stratified.accuracy(right, [positive, ~positive], np.arange(60))
+    pooled = intervals.estimate_proportion(right, np.arange(60))
+    result = stratified.estimate_accuracy(right, [positive, ~positive], np.arange(60))
     assert (result.low, result.high) == (pooled.low, pooled.high)
-    assert stratified.precision(decided, positive, np.arange(60)).low is not None
-    assert stratified.precision(np.zeros(60, dtype=bool), positive, np.arange(60)).value is None
+    assert stratified.estimate_precision(decided, positive, np.arange(60)).low is not None
+    assert stratified.estimate_precision(np.zeros(60, dtype=bool), positive, np.arange(60)).value is None
 
 
 def test_the_mean_loss_of_many_images_has_the_interval_of_a_stratified_mean():

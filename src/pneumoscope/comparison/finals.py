@@ -22,7 +22,7 @@ from pneumoscope.data.opened_images import OpenedImages, read_opened_images
 from pneumoscope.inference.evaluate import Evaluation, evaluate
 from pneumoscope.inference.opening import build_opening
 from pneumoscope.reporting.pages.run_report import rewrite_reports
-from pneumoscope.stats.comparison.paired import Scores, paired_all
+from pneumoscope.stats.comparison.paired import Scores, compare_all_paired
 
 FILE = "finals.json"
 
@@ -124,7 +124,7 @@ def _with_finals(
     }
     complete = all(not evaluation.failures for evaluation in evaluations.values())
     tested = (
-        paired_all(
+        compare_all_paired(
             scores,
             names[0],
             plan.targets("test"),

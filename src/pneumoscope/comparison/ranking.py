@@ -26,9 +26,9 @@ from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import display_name
 from pneumoscope.inference.evaluate import group_sentence
-from pneumoscope.stats.comparison.paired import Paired, Scores, paired_all
+from pneumoscope.stats.comparison.paired import Paired, Scores, compare_all_paired
 from pneumoscope.stats.comparison.recommendation import Candidate, Recommendation, recommend
-from pneumoscope.stats.comparison.seeds import across_seeds_all
+from pneumoscope.stats.comparison.seeds import compare_all_across_seeds
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import evaluate_predictions
 from pneumoscope.stats.metric_table import compared_metric
@@ -125,7 +125,9 @@ def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, se
         )
     order = rank_names({name: row.figures for name, row in rows.items()}, config.metric)
     rng = np.random.default_rng(seed)
-    tested = paired_all(scores, order[0], truth.classes, truth.groups, config.metric, rng=rng, design=part.design)
+    tested = compare_all_paired(
+        scores, order[0], truth.classes, truth.groups, config.metric, rng=rng, design=part.design
+    )
     rows = {name: rows[name].model_copy(update={"versus_best": tested.get(name)}) for name in order}
     return RankedTable(
         classes=first.recipe.task.classes,
@@ -222,7 +224,7 @@ def _seeds(
     if not order:
         return []
     of_family = {family: [scores[name] for name in repeated[family]] for family in order}
-    tested = across_seeds_all(of_family, order[0], truth.classes, truth.groups, metric)
+    tested = compare_all_across_seeds(of_family, order[0], truth.classes, truth.groups, metric)
     return [
         SeedSummary(
             name=family,

@@ -27,7 +27,7 @@ from pneumoscope.data.opened_images import read_opened_images
 from pneumoscope.stats.design import Design, design_sentence
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import Figures, evaluate_predictions
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.kernels import Bools
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.stats.plain_language import above_threshold
@@ -347,7 +347,7 @@ def _measure(
         },
         answered=figures(~refused, resamples) if refused.any() else None,
         refused=int(refused.sum()),
-        refused_share=proportion(refused, group_index(groups), what="set of images"),
+        refused_share=estimate_proportion(refused, group_index(groups), what="set of images"),
         decisions={name: {to: answer_counts[name, to] for to in (*names, REFUSED)} for name in names},
         by_source={name: of_source(name) for name in sorted(set(sources))},
     )

@@ -16,7 +16,7 @@ from pydantic import Field
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.bootstrap import bootstrap, resample
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import FEWEST_GROUPS, describe_too_few, proportion
+from pneumoscope.stats.intervals import FEWEST_GROUPS, describe_too_few, estimate_proportion
 from pneumoscope.stats.kernels import Floats, Ints
 from pneumoscope.stats.metrics import confusion_matrix, group_index
 
@@ -67,7 +67,7 @@ def kappa(first: Ints, second: Ints, classes: int, weight: Floats, pair: Ints | 
     )
 
 
-def agreement(
+def estimate_agreement(
     first: Sequence[str],
     second: Sequence[str],
     groups: ArrayLike,
@@ -97,7 +97,9 @@ def agreement(
         table=tuple(tuple(int(n) for n in row) for row in table),
         pairs=len(a),
         groups=len(np.unique(group)),
-        observed=proportion(a == b, group, what="comparison") if len(a) else Estimate(value=None, note=NO_PAIRS),
+        observed=estimate_proportion(a == b, group, what="comparison")
+        if len(a)
+        else Estimate(value=None, note=NO_PAIRS),
         kappa=_kappa_estimate(a, b, group, len(labels), None if pairs is None else group_index(pairs), rng, resamples),
     )
 

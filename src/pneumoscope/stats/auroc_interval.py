@@ -29,7 +29,7 @@ _PRIOR_GROUPS = 4.0
 """How many misplaced groups the guess of the design effect weighs as much as."""
 
 
-def auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) -> Estimate:
+def estimate_auroc(score: Floats, positive: Bools, group: Ints, *, tail: float = TAIL) -> Estimate:
     """Return the AUROC with a score interval for clustered images.
 
     The limits are the areas A with |area - A| = t sqrt(variance at A): Newcombe's method 5, its variance scaled so that

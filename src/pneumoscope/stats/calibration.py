@@ -17,7 +17,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from pneumoscope.core.halves import in_first_half
-from pneumoscope.stats.intervals import FEWEST_GROUPS, proportion
+from pneumoscope.stats.intervals import FEWEST_GROUPS, estimate_proportion
 from pneumoscope.stats.kernels import Bools, Floats
 from pneumoscope.stats.metrics import group_index
 
@@ -120,7 +120,7 @@ def score_bands(
         mask = inside(low, high)
         if small(mask):
             return ()
-        rate = proportion(y[mask], group[mask])
+        rate = estimate_proportion(y[mask], group[mask])
         if rate.value is None or rate.low is None or rate.high is None:
             return ()
         bands.append(

@@ -30,9 +30,9 @@ from pneumoscope.stats.intervals import (
     TAIL,
     WILSON,
     describe_too_few,
+    estimate_proportion,
     group_sums,
     modified_limits,
-    proportion,
 )
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 from pneumoscope.stats.metrics import group_index
@@ -184,7 +184,7 @@ def measure(
     size: NDArray[np.intp] = inside.sum(axis=1)
     return SetCoverage(
         alpha=alpha,
-        coverage={name: proportion(covered[truth == k], group[truth == k]) for k, name in enumerate(classes)},
+        coverage={name: estimate_proportion(covered[truth == k], group[truth == k]) for k, name in enumerate(classes)},
         patient_coverage={
             name: mean_of_groups(covered[truth == k], group[truth == k]) for k, name in enumerate(classes)
         },

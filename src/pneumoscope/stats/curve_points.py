@@ -10,7 +10,7 @@ from pydantic import Field
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats import metrics
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 _POINTS = 200  # at most, of a curve
@@ -48,7 +48,7 @@ class CurvePoints(Frozen):
     )
 
 
-def curve_points(probability: Floats, truth: Ints, group: Ints, classes: Sequence[str]) -> CurvePoints:
+def compute_curve_points(probability: Floats, truth: Ints, group: Ints, classes: Sequence[str]) -> CurvePoints:
     """Return the points of the curves; probability [N, C], truth [N], group [N]."""
     score, positive = probability[:, 0], truth == 0
     columns = np.clip((score * _COLUMNS).astype(np.intp), 0, _COLUMNS - 1)
@@ -76,7 +76,7 @@ def observed_score_bands(
                 high=high,
                 promised=Estimate(value=band["rate"], low=band["rate_low"], high=band["rate_high"]),
                 stated=float(score[inside].mean()) if inside.any() else None,
-                observed=proportion(positive[inside], group[inside], what="band"),
+                observed=estimate_proportion(positive[inside], group[inside], what="band"),
                 images=int(inside.sum()),
             )
         )
@@ -105,7 +105,7 @@ def _reliability(score: Floats, positive: np.ndarray, group: Ints) -> tuple[Band
     return tuple(
         Band(
             stated=float(score[bin_of == b].mean()),
-            observed=proportion(positive[bin_of == b], group[bin_of == b], what="band"),
+            observed=estimate_proportion(positive[bin_of == b], group[bin_of == b], what="band"),
             images=int((bin_of == b).sum()),
         )
         for b in np.unique(bin_of)

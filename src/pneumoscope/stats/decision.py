@@ -20,7 +20,7 @@ from pydantic import Field
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.design import Design, designs_of, wider
 from pneumoscope.stats.estimates import Estimate, with_limits
-from pneumoscope.stats.intervals import group_correlation, proportion
+from pneumoscope.stats.intervals import estimate_proportion, group_correlation
 from pneumoscope.stats.metrics import group_index
 
 THRESHOLDS = (0.01, 0.02, 0.03, 0.05, 0.075, *(round(0.1 + 0.05 * k, 2) for k in range(17)), 0.95)
@@ -67,10 +67,16 @@ def net_benefit(
     share = float(y.mean()) if prevalence is None else prevalence
     harm = at / (1 - at)
     if prevalence is None and design == "cohort":
-        hit, false = proportion(c & y, group, what="set of images"), proportion(c & ~y, group, what="set of images")
+        hit, false = (
+            estimate_proportion(c & y, group, what="set of images"),
+            estimate_proportion(c & ~y, group, what="set of images"),
+        )
         model = _difference(hit, 1.0, false, harm, correlation=group_correlation(c & y, c & ~y, group))
     else:
-        hit, false = proportion(c[y], group[y]), proportion(c[~y], group[~y], what="class of the others")
+        hit, false = (
+            estimate_proportion(c[y], group[y]),
+            estimate_proportion(c[~y], group[~y], what="class of the others"),
+        )
         model = _difference(hit, share, false, harm * (1 - share))
     return NetBenefit(threshold=at, model=model, treat_all=round(share - harm * (1 - share), 12))
 

@@ -16,7 +16,7 @@ from pydantic import Field
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats import conformal, metrics
 from pneumoscope.stats.bootstrap import resample
-from pneumoscope.stats.curve_points import CurvePoints, ScoreBand, curve_points, observed_score_bands
+from pneumoscope.stats.curve_points import CurvePoints, ScoreBand, compute_curve_points, observed_score_bands
 from pneumoscope.stats.decision import DecisionCurve, decision_curve
 from pneumoscope.stats.design import EITHER, Design, designs_of, with_design
 from pneumoscope.stats.estimates import Estimate, Promises
@@ -145,7 +145,7 @@ def evaluate_predictions(
             _operating(name, threshold, p[:, 0], y == 0, group, design)
             for name, threshold in (thresholds or {}).items()
         ),
-        plots=curve_points(p, y, group, classes),
+        plots=compute_curve_points(p, y, group, classes),
         warnings=few_groups(class_groups, "these images") if len(y) else (),
         **promised,
     )

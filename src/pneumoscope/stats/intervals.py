@@ -144,7 +144,7 @@ def quantile_for(*samples: tuple[float, Floats], tail: float = TAIL) -> float:
     return float(stdtrit(max(1.0, fewest - 1), 1 - tail))
 
 
-def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float = TAIL) -> Estimate:
+def estimate_proportion(success: Bools, group: Ints, *, what: str = "class", tail: float = TAIL) -> Estimate:
     """Return the share of True with Wilson's interval, for clustered images.
 
     With several images in a group, the effective size replaces N, and Student's quantile with effective groups - 1
@@ -174,14 +174,14 @@ def proportion(success: Bools, group: Ints, *, what: str = "class", tail: float 
     return with_limits(share, low, high, method)
 
 
-def f1(hit: Bools, group: Ints) -> Estimate:
+def estimate_f1(hit: Bools, group: Ints) -> Estimate:
     """Return F1 with an interval: F1 = 2J / (1 + J), where J = TP / (TP + FP + FN) is a proportion.
 
     Args:
         hit: [M] whether it is a true positive, for the images that are of the class or were decided to be.
         group: [M].
     """
-    share = proportion(hit, group, what="class or decision")
+    share = estimate_proportion(hit, group, what="class or decision")
 
     def f1_of(j: float | None) -> float | None:
         return None if j is None else 2 * j / (1 + j)
@@ -219,7 +219,9 @@ def mean_of_proportions(successes: Sequence[Bools], groups: Sequence[Ints]) -> E
         groups: For each class, [n_k].
     """
     parts = [
-        proportion(success, group) for success, group in zip(successes, groups, strict=True) if np.asarray(success).size
+        estimate_proportion(success, group)
+        for success, group in zip(successes, groups, strict=True)
+        if np.asarray(success).size
     ]
     values = [part.value for part in parts if part.value is not None]
     if not values:

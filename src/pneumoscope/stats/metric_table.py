@@ -63,20 +63,20 @@ def called_rightly(probability: Floats, threshold: float, truth: Ints) -> Floats
 )
 def class_precision(images: OneClass) -> Estimate:
     """Of the images decided to be of the class, the share that is."""
-    return stratified.precision(images.decided, images.positive, images.group, images.design)
+    return stratified.estimate_precision(images.decided, images.positive, images.group, images.design)
 
 
 @CLASS_METRICS.metric("recall", title="Recall", better="higher", interval=WILSON)
 def class_recall(images: OneClass) -> Estimate:
     """Of the images of the class, the share that is decided to be."""
-    return intervals.proportion(images.decided[images.positive], images.group[images.positive])
+    return intervals.estimate_proportion(images.decided[images.positive], images.group[images.positive])
 
 
 @CLASS_METRICS.metric("specificity", title="Specificity", better="higher", interval=WILSON)
 def class_specificity(images: OneClass) -> Estimate:
     """Of the images of other classes, the share that is not decided to be of this one."""
     others = ~images.positive
-    return intervals.proportion(~images.decided[others], images.group[others], what="class of the others")
+    return intervals.estimate_proportion(~images.decided[others], images.group[others], what="class of the others")
 
 
 @CLASS_METRICS.metric(
@@ -89,7 +89,7 @@ def class_specificity(images: OneClass) -> Estimate:
 )
 def class_f1(images: OneClass) -> Estimate:
     """2 TP / (2 TP + FP + FN)."""
-    return stratified.f1(images.decided, images.positive, images.group, images.design)
+    return stratified.estimate_f1(images.decided, images.positive, images.group, images.design)
 
 
 @CLASS_METRICS.metric(
@@ -102,7 +102,7 @@ def class_f1(images: OneClass) -> Estimate:
 )
 def class_auroc(images: OneClass) -> Estimate:
     """The probability that an image of the class scores above one of another; ties count half."""
-    return auroc_interval.auroc(images.score, images.positive, images.group)
+    return auroc_interval.estimate_auroc(images.score, images.positive, images.group)
 
 
 @CLASS_METRICS.metric("auprc", title="AUPRC", phrase="AUPRC", better="higher", interval=BOOTSTRAP, by_design=True)
@@ -162,7 +162,7 @@ def class_calibration_error(images: OneClass) -> Estimate:
 )
 def accuracy(images: AllClasses) -> Estimate:
     """The share of right decisions."""
-    return stratified.accuracy(images.correct, images.members, images.group, images.design)
+    return stratified.estimate_accuracy(images.correct, images.members, images.group, images.design)
 
 
 @OVERALL_METRICS.metric(
@@ -192,7 +192,7 @@ def balanced_accuracy(images: AllClasses) -> Estimate:
 )
 def sensitivity(images: AtThreshold) -> Estimate:
     """Of the images of the primary class, the share that reaches the threshold."""
-    return intervals.proportion(images.called[images.positive], images.group[images.positive])
+    return intervals.estimate_proportion(images.called[images.positive], images.group[images.positive])
 
 
 @THRESHOLD_METRICS.metric(
@@ -206,7 +206,7 @@ def sensitivity(images: AtThreshold) -> Estimate:
 def specificity(images: AtThreshold) -> Estimate:
     """Of the images of other classes, the share that stays under the threshold."""
     others = ~images.positive
-    return intervals.proportion(~images.called[others], images.group[others], what="class of the others")
+    return intervals.estimate_proportion(~images.called[others], images.group[others], what="class of the others")
 
 
 # Losses of all classes together.

@@ -63,7 +63,7 @@ def specificity(confusion: NDArray[np.int64]) -> Floats:
     return _ratio(others - false, others)
 
 
-def f1(confusion: NDArray[np.int64]) -> Floats:
+def f1_score(confusion: NDArray[np.int64]) -> Floats:
     """Return F1 of each class [C]: 2 TP / (2 TP + FP + FN)."""
     hit = np.diag(confusion)
     return _ratio(2 * hit, confusion.sum(axis=0) + confusion.sum(axis=1))

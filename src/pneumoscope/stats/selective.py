@@ -18,7 +18,7 @@ from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.bootstrap import Resampling, bootstrap
 from pneumoscope.stats.design import wider
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 SHARES = (1.0, 0.98, 0.95, 0.9, 0.8, 0.7, 0.6, 0.5)
@@ -80,7 +80,7 @@ def risk_coverage(by: str, trust: Floats, wrong: Bools, group: Ints, samples: Se
                 share=float(answered_images.mean()),
                 images=int(answered_images.sum()),
                 limit=limit,
-                risk=proportion(wrong[answered_images], group[answered_images], what="share of the images"),
+                risk=estimate_proportion(wrong[answered_images], group[answered_images], what="share of the images"),
             )
         )
     if not samples:

@@ -14,14 +14,16 @@ from collections.abc import Sequence
 from pneumoscope.stats import intervals
 from pneumoscope.stats.design import Design
 from pneumoscope.stats.estimates import Estimate, with_limits
-from pneumoscope.stats.intervals import combine_limits, proportion
+from pneumoscope.stats.intervals import combine_limits, estimate_proportion
 from pneumoscope.stats.kernels import Bools, Ints
 from pneumoscope.stats.predictive_values import predictive_values
 
 MIXED = "limits of each class, combined (Zou & Donner 2008)"
 
 
-def accuracy(correct: Bools, members: Sequence[Bools], group: Ints, design: Design = "case-control") -> Estimate:
+def estimate_accuracy(
+    correct: Bools, members: Sequence[Bools], group: Ints, design: Design = "case-control"
+) -> Estimate:
     """Return the share of right decisions.
 
     Args:
@@ -31,19 +33,19 @@ def accuracy(correct: Bools, members: Sequence[Bools], group: Ints, design: Desi
         design: Of the study.
     """
     if design == "cohort":
-        return proportion(correct, group, what="set of images")
+        return estimate_proportion(correct, group, what="set of images")
     present = [m for m in members if m.any()]
-    parts = [proportion(correct[m], group[m]) for m in present]
-    pooled = proportion(correct, group, what="set of images")
+    parts = [estimate_proportion(correct[m], group[m]) for m in present]
+    pooled = estimate_proportion(correct, group, what="set of images")
     limits = combine_limits(parts, [float(m.sum()) / len(correct) for m in present])
     if limits is None or not present:
         return pooled
     return pooled if pooled.value is None else with_limits(pooled.value, *limits, MIXED)
 
 
-def precision(decided: Bools, positive: Bools, group: Ints, design: Design = "case-control") -> Estimate:
+def estimate_precision(decided: Bools, positive: Bools, group: Ints, design: Design = "case-control") -> Estimate:
     """Return the share of right ones among the images decided to be of a class: its PPV at its share in the data."""
-    pooled = proportion(positive[decided], group[decided], what="decision")
+    pooled = estimate_proportion(positive[decided], group[decided], what="decision")
     if design == "cohort" or pooled.value is None or not positive.any() or positive.all():
         return pooled
     ppv = predictive_values(decided, positive, group, float(positive.mean())).ppv
@@ -52,13 +54,16 @@ def precision(decided: Bools, positive: Bools, group: Ints, design: Design = "ca
     return with_limits(pooled.value, ppv.low, ppv.high, ppv.method)
 
 
-def f1(decided: Bools, positive: Bools, group: Ints, design: Design = "case-control") -> Estimate:
+def estimate_f1(decided: Bools, positive: Bools, group: Ints, design: Design = "case-control") -> Estimate:
     """Return F1 = 2J / (1 + J), where J = TP / (TP + FP + FN) is recall / (1 + false alarms for each positive)."""
     either = positive | decided
-    pooled = intervals.f1((positive & decided)[either], group[either])
+    pooled = intervals.estimate_f1((positive & decided)[either], group[either])
     if design == "cohort" or not positive.any() or positive.all():
         return pooled
-    hit, false = proportion(decided[positive], group[positive]), proportion(decided[~positive], group[~positive])
+    hit, false = (
+        estimate_proportion(decided[positive], group[positive]),
+        estimate_proportion(decided[~positive], group[~positive]),
+    )
     if not hit.value or false.value is None or hit.low is None or hit.high is None or pooled.value is None:
         return pooled
     if false.low is None or false.high is None:

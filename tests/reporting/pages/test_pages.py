@@ -18,7 +18,7 @@ from pneumoscope.inference.evaluate import Evaluation, Failure, SourceFigures, g
 from pneumoscope.reporting.pages.evaluation_page import render_evaluation_page
 from pneumoscope.reporting.pages.predictions import render_predictions_page
 from pneumoscope.stats.figures import evaluate_predictions
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 
 pytest.importorskip("onnx")
 bundles = pytest.importorskip("bundles")
@@ -105,7 +105,7 @@ def evaluation(figures, **changes) -> Evaluation:
         "figures": figures,
         "answered": figures,
         "refused": 3,
-        "refused_share": proportion(np.arange(150) < 3, np.arange(150)),
+        "refused_share": estimate_proportion(np.arange(150) < 3, np.arange(150)),
         "decisions": {name: dict.fromkeys((*CLASSES, "no answer"), 7) for name in CLASSES},
         "by_source": {
             "<b>site</b>": SourceFigures(

@@ -9,7 +9,7 @@ from scipy.stats import kstest
 
 from pneumoscope.core.errors import UsageError
 from pneumoscope.stats.comparison import paired_tests
-from pneumoscope.stats.comparison.paired import METRICS, Paired, Scores, holm, paired, paired_all
+from pneumoscope.stats.comparison.paired import METRICS, Paired, Scores, compare_all_paired, compare_paired, holm
 
 
 def rng(seed=0):
@@ -51,11 +51,11 @@ def test_differences_agree_with_scikit_learn(metric):
             "brier": lambda: ((p - np.eye(3)[truth]) ** 2).sum(axis=1).mean(),
         }[metric]()
 
-    result = paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=200)
+    result = compare_paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=200)
     assert result.difference.value == pytest.approx(figure(models["poor"]) - figure(models["good"]))
     assert result.difference.low < result.lower < result.difference.value < result.upper < result.difference.high
     assert result.test == "label swap by group, 200 drawn"
-    swapped = paired(models["good"], models["poor"], truth, group, metric, rng=rng(), resamples=200)
+    swapped = compare_paired(models["good"], models["poor"], truth, group, metric, rng=rng(), resamples=200)
     assert swapped.difference.low == pytest.approx(-result.difference.high)
     assert swapped.p_value == result.p_value
     assert Paired.model_validate_json(result.model_dump_json()) == result
@@ -65,14 +65,14 @@ def test_delong_and_mcnemar_are_used_only_with_one_image_in_each_group():
     models, truth, group = study()
     names = {}
     for metric in METRICS:
-        one = paired(models["poor"], models["good"], truth, np.arange(300), metric, rng=rng(), resamples=200)
+        one = compare_paired(models["poor"], models["good"], truth, np.arange(300), metric, rng=rng(), resamples=200)
         names[metric] = one.test.split(",")[0]
     assert names["auroc"] == "DeLong"
     assert {names[m] for m in ("accuracy", "sensitivity", "specificity")} == {"McNemar"}
     assert {names[m] for m in ("balanced_accuracy", "log_loss", "brier")} == {"label swap by group"}
     group[:] = np.arange(300)
     group[1] = 0
-    again = paired(models["poor"], models["good"], truth, group, "accuracy", rng=rng(), resamples=200)
+    again = compare_paired(models["poor"], models["good"], truth, group, "accuracy", rng=rng(), resamples=200)
     assert again.test.startswith("label swap")
 
 
@@ -88,19 +88,19 @@ def test_holm_agrees_with_statsmodels():
 
 def test_comparisons_of_a_family_share_their_draws_and_are_adjusted():
     models, truth, group = study()
-    result = paired_all(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300)
+    result = compare_all_paired(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300)
     assert list(result) == ["fair", "poor"]
     assert [pair.adjusted for pair in result.values()] == holm([pair.p_value for pair in result.values()])
-    alone = paired(models["fair"], models["good"], truth, group, "log_loss", rng=rng(1), resamples=300)
+    alone = compare_paired(models["fair"], models["good"], truth, group, "log_loss", rng=rng(1), resamples=300)
     assert alone == result["fair"].model_copy(update={"adjusted": None})
-    assert paired_all(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300) == result
+    assert compare_all_paired(models, "good", truth, group, "log_loss", rng=rng(1), resamples=300) == result
 
 
 def test_fewer_than_ten_groups_in_a_needed_class_is_not_estimable():
     models, truth, group = study()
     group = np.where(truth == 0, group % 9, group + 1000)
     for metric in METRICS:
-        result = paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=100)
+        result = compare_paired(models["poor"], models["good"], truth, group, metric, rng=rng(), resamples=100)
         if metric in ("accuracy", "specificity"):
             assert result.lower is not None
             continue
@@ -110,7 +110,7 @@ def test_fewer_than_ten_groups_in_a_needed_class_is_not_estimable():
     none = truth != 0
     others = {name: Scores(model.probabilities[none], model.threshold) for name, model in models.items()}
     for metric in ("auroc", "sensitivity"):
-        result = paired(others["poor"], others["good"], truth[none], group[none], metric, rng=rng())
+        result = compare_paired(others["poor"], others["good"], truth[none], group[none], metric, rng=rng())
         assert result.difference.value is None
         assert result.note
 
@@ -119,7 +119,7 @@ def test_limits_without_discordant_images_are_not_a_point():
     truth = np.repeat([0, 1], 50)
     p = np.where(truth == 0, 0.9, 0.1)
     model = Scores(np.column_stack([p, 1 - p]), 0.5)
-    result = paired(model, model, truth, np.arange(100), "sensitivity", rng=rng())
+    result = compare_paired(model, model, truth, np.arange(100), "sensitivity", rng=rng())
     assert result.difference.value == 0.0
     # The share of images where one model alone is right is 0 of 50, with Wilson's upper limit z^2 / (50 + z^2).
     assert result.difference.high == pytest.approx(1.959964**2 / (50 + 1.959964**2), rel=1e-5)
@@ -127,11 +127,11 @@ def test_limits_without_discordant_images_are_not_a_point():
     assert result.difference.low == -result.difference.high
     assert result.p_value == 1.0
     # Both models separate the classes: the limits depend on the number of groups.
-    area = paired(model, model, truth, np.arange(100), "auroc", rng=rng())
+    area = compare_paired(model, model, truth, np.arange(100), "auroc", rng=rng())
     assert area.lower < -0.02
     assert "separated" in area.note
     # Equal resamples give no limits.
-    loss = paired(model, model, truth, np.arange(100), "log_loss", rng=rng(), resamples=50)
+    loss = compare_paired(model, model, truth, np.arange(100), "log_loss", rng=rng(), resamples=50)
     assert loss.lower is None
     assert "same value" in loss.note
 
@@ -142,7 +142,7 @@ def test_limits_of_many_images_agree_with_the_normal_approximation():
     truth = np.zeros(n, int)
     right = np.column_stack([r.uniform(size=n) < 0.80, r.uniform(size=n) < 0.77])
     a, b = (Scores(np.column_stack([right[:, k], ~right[:, k]]).astype(float), 0.5) for k in (0, 1))
-    result = paired(a, b, truth, np.arange(n), "accuracy", rng=r, resamples=10)
+    result = compare_paired(a, b, truth, np.arange(n), "accuracy", rng=r, resamples=10)
     gap = right[:, 0].astype(float) - right[:, 1]
     error = gap.std() / np.sqrt(n)
     assert result.difference.low == pytest.approx(gap.mean() - 1.96 * error, abs=0.02 * error)
@@ -173,7 +173,7 @@ def test_p_values_of_equal_models_are_uniform_with_clustered_images():
     for _ in range(300):
         a, b, truth, group = draw_clustered(r)
         for metric, values in result.items():
-            values.append(paired(a, b, truth, group, metric, rng=r, resamples=99).p_value)
+            values.append(compare_paired(a, b, truth, group, metric, rng=r, resamples=99).p_value)
         naive.append(paired_tests.delong(a.probabilities[:, 0], b.probabilities[:, 0], truth == 0).p_value)
     for metric in ("auroc", "log_loss"):
         # p is one of 1/100 ... 100/100: the test spreads it evenly over its step and compares it with the uniform.
@@ -190,13 +190,15 @@ def test_one_sided_limits_cover_the_difference_in_about_95_of_100_draws():
     (big_a, big_b, big_truth, _) = draw_clustered(r, groups=40_000, gaps=(1.5, 1.2))
     coverage = {"auroc": [], "accuracy": [], "sensitivity": [], "brier": []}
     true = {
-        metric: paired(big_a, big_b, big_truth, np.arange(len(big_truth)), metric, rng=r, resamples=1).difference.value
+        metric: compare_paired(
+            big_a, big_b, big_truth, np.arange(len(big_truth)), metric, rng=r, resamples=1
+        ).difference.value
         for metric in coverage
     }
     for _ in range(200):
         a, b, truth, group = draw_clustered(r, groups=60, gaps=(1.5, 1.2))
         for metric, holds in coverage.items():
-            result = paired(a, b, truth, group, metric, rng=r, resamples=200)
+            result = compare_paired(a, b, truth, group, metric, rng=r, resamples=200)
             holds.append((result.lower <= true[metric], true[metric] <= result.upper))
     for metric, holds in coverage.items():
         for share in np.mean(holds, axis=0):
@@ -207,17 +209,17 @@ def test_invalid_comparisons_are_refused():
     models, truth, group = study()
     good = models["good"]
     with pytest.raises(UsageError, match="Did you mean 'log_loss'"):
-        paired(good, good, truth, group, "logloss", rng=rng())
+        compare_paired(good, good, truth, group, "logloss", rng=rng())
     with pytest.raises(UsageError, match="Did you mean 'good'"):
-        paired_all(models, "god", truth, group, "auroc", rng=rng())
+        compare_all_paired(models, "god", truth, group, "auroc", rng=rng())
     short = Scores(good.probabilities[:-1], 0.5)
     with pytest.raises(ValueError, match="same 300 images"):
-        paired(good, short, truth, group, "auroc", rng=rng())
+        compare_paired(good, short, truth, group, "auroc", rng=rng())
     broken = good.probabilities.copy()
     broken[3] = np.nan
     with pytest.raises(ValueError, match="not a finite number"):
-        paired(good, Scores(broken, 0.5), truth, group, "auroc", rng=rng())
+        compare_paired(good, Scores(broken, 0.5), truth, group, "auroc", rng=rng())
     with pytest.raises(ValueError, match="truth must name"):
-        paired(good, good, truth + 1, group, "auroc", rng=rng())
+        compare_paired(good, good, truth + 1, group, "auroc", rng=rng())
     with pytest.raises(ValueError, match="at least 1"):
-        paired(good, good, truth, group, "auroc", rng=rng(), resamples=0)
+        compare_paired(good, good, truth, group, "auroc", rng=rng(), resamples=0)

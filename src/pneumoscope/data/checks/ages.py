@@ -12,7 +12,7 @@ from pneumoscope.data.checks.ancestors import ADULTS, CHILDREN, canonical_name
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 
 ADULT = 18
 """Years from which a patient counts as an adult."""
@@ -120,7 +120,7 @@ def _share(is_child: NDArray[np.bool_], rows: NDArray[np.bool_], groups: NDArray
     inferred = sum(how[row] == INFERRED for row in np.flatnonzero(rows))
     if inferred:
         return Estimate(value=float(is_child[rows].mean()), note=INFERRED if inferred == rows.sum() else PARTLY)
-    return proportion(is_child[rows], groups[rows], what="label")
+    return estimate_proportion(is_child[rows], groups[rows], what="label")
 
 
 def _text(estimate: Estimate) -> str:

@@ -14,7 +14,7 @@ from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.data.checks.leaks import describe_pair
 from pneumoscope.data.similarity import Pair
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 
 
 def find_shared_images(context: CheckContext) -> Finding | Clear:
@@ -67,7 +67,7 @@ def _shares(context: CheckContext, pairs: list[Pair], one: str, other: str) -> d
     for here, there in ((one, other), (other, one)):
         for label in sorted(set(table.label[shared & (table.source == here)])):
             rows = ((table.source == here) & (table.label == label)).to_numpy()
-            share = proportion(shared[rows], groups[rows], what="label of this source")
+            share = estimate_proportion(shared[rows], groups[rows], what="label of this source")
             numbers[f"{here}, {display_name(label)}: also in {there}"] = share
     return numbers
 

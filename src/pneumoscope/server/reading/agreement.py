@@ -28,10 +28,10 @@ from pneumoscope.server.reading.figures import (
     Verification,
     VerifiedShare,
 )
-from pneumoscope.stats.agreement import Agreement, agreement
-from pneumoscope.stats.comparison.paired import Paired, Scores, paired
+from pneumoscope.stats.agreement import Agreement, estimate_agreement
+from pneumoscope.stats.comparison.paired import Paired, Scores, compare_paired
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.metrics import group_index
 
 
@@ -190,11 +190,13 @@ class _PairComparison:
             )
         )
         groups = [row.group for row in rows]
-        return paired(after, before, np.where(diseased, 0, 1), groups, metric, rng=self.rng, resamples=self.resamples)
+        return compare_paired(
+            after, before, np.where(diseased, 0, 1), groups, metric, rng=self.rng, resamples=self.resamples
+        )
 
     def _agreement(self, rows: Sequence[_Pair], names: Sequence[str], pairs: Sequence[str] | None) -> Agreement:
         group, first, second = ([row[k] for row in rows] for k in range(3))
-        return agreement(first, second, group, names, rng=self.rng, pairs=pairs, resamples=self.resamples)
+        return estimate_agreement(first, second, group, names, rng=self.rng, pairs=pairs, resamples=self.resamples)
 
 
 def _count(reads: Sequence[ReadRow], answers: Mapping[str, str | None]) -> Counts:
@@ -287,4 +289,4 @@ def _share(success: Sequence[bool], groups: Sequence[str], what: str) -> Estimat
     """Return the share of True with Wilson's interval, clustered by patient."""
     if not success:
         return Estimate(value=None, note=f"the {what} is empty")
-    return proportion(np.array(success, dtype=np.bool_), group_index(groups), what=what)
+    return estimate_proportion(np.array(success, dtype=np.bool_), group_index(groups), what=what)

@@ -30,7 +30,7 @@ from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Display, Image, Read, Reference, StoredPrediction, Study
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.metrics import group_index
 
 if TYPE_CHECKING:
@@ -238,7 +238,9 @@ def compute_refused_share(session: Transaction, model: str, studies: Studies) ->
         )
     ).all()
     refusals = np.array([bool(refused) for _, _, refused in rows], dtype=np.bool_)
-    return proportion(refusals, group_index([patient or study for patient, study, _ in rows]), what="set of answers")
+    return estimate_proportion(
+        refusals, group_index([patient or study for patient, study, _ in rows]), what="set of answers"
+    )
 
 
 def describe_model(catalogue: Catalogue, identity: str, answers: int) -> ModelCount:

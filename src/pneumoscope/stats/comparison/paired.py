@@ -36,11 +36,11 @@ __all__ = [
     "Paired",
     "Scores",
     "adjust",
+    "compare_all_paired",
+    "compare_paired",
     "delong",
     "holm",
     "mcnemar",
-    "paired",
-    "paired_all",
 ]
 
 METRICS = tuple(COMPARED)
@@ -73,7 +73,7 @@ class Paired(Frozen):
     note: str = Field(default="", description="why something is missing")
 
 
-def paired(
+def compare_paired(
     a: Scores,
     b: Scores,
     truth: ArrayLike,
@@ -96,11 +96,11 @@ def paired(
         resamples: How many of each.
         design: Of the study; None, not stated, takes the wider of the intervals for either design.
     """
-    both = paired_all({"a": a, "b": b}, "b", truth, groups, metric, rng=rng, resamples=resamples, design=design)
+    both = compare_all_paired({"a": a, "b": b}, "b", truth, groups, metric, rng=rng, resamples=resamples, design=design)
     return both["a"].model_copy(update={"adjusted": None})
 
 
-def paired_all(
+def compare_all_paired(
     scores: Mapping[str, Scores],
     reference: str,
     truth: ArrayLike,
@@ -297,8 +297,8 @@ def _share_limits(gap: Floats, parts: Sequence[Bools], group: Ints, tail: float)
     down, up = 0.0, 0.0
     for part in parts:
         here, members = gap[part], group[part]
-        wins = intervals.proportion(here > 0, members, tail=tail)
-        losses = intervals.proportion(here < 0, members, tail=tail)
+        wins = intervals.estimate_proportion(here > 0, members, tail=tail)
+        losses = intervals.estimate_proportion(here < 0, members, tail=tail)
         if wins.low is None or losses.low is None:
             return Estimate(value=value, method=DISCORDANT, note=wins.note)
         low, high = _combine(wins, losses, intervals.group_correlation(here > 0, here < 0, members))
@@ -316,7 +316,7 @@ def _area_limits(a: Floats, b: Floats, positive: Bools, group: Ints, tail: float
     Together they hold (docs/concepts/statistics.md). Where the classes are separated, the combined limits rest on the
     number of groups.
     """
-    one, two = (auroc_interval.auroc(score, positive, group, tail=tail) for score in (a, b))
+    one, two = (auroc_interval.estimate_auroc(score, positive, group, tail=tail) for score in (a, b))
     if one.value is None or two.value is None:
         return Estimate(value=None, note=one.note)
     value = one.value - two.value

@@ -37,7 +37,9 @@ FEWEST_SEEDS = 5
 METHOD = "t, variance between seeds and between groups"
 
 
-def across_seeds(a: Sequence[Scores], b: Sequence[Scores], truth: ArrayLike, groups: ArrayLike, metric: str) -> Paired:
+def compare_across_seeds(
+    a: Sequence[Scores], b: Sequence[Scores], truth: ArrayLike, groups: ArrayLike, metric: str
+) -> Paired:
     """Compare two recipes by the mean metric over their seeds, a - b.
 
     The seeds of the two recipes are not paired: the same number means nothing in two different networks.
@@ -90,12 +92,16 @@ def across_seeds(a: Sequence[Scores], b: Sequence[Scores], truth: ArrayLike, gro
     )
 
 
-def across_seeds_all(
+def compare_all_across_seeds(
     scores: Mapping[str, Sequence[Scores]], reference: str, truth: ArrayLike, groups: ArrayLike, metric: str
 ) -> dict[str, Paired]:
-    """Compare every other recipe with ``reference``, p-values adjusted over this family; as ``compare.paired_all``."""
+    """Compare every other recipe with ``reference``, p-values adjusted over this family; as ``compare_all_paired``."""
     return adjust(
-        {n: across_seeds(s, scores[reference], truth, groups, metric) for n, s in scores.items() if n != reference}
+        {
+            n: compare_across_seeds(s, scores[reference], truth, groups, metric)
+            for n, s in scores.items()
+            if n != reference
+        }
     )
 
 
