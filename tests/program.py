@@ -33,7 +33,7 @@ class Program:
     """
 
     def __init__(self, environment: dict[str, str], *, torch: bool = True) -> None:
-        command = [sys.executable, __file__, "torch" if torch else "clinic"]
+        command = [sys.executable, __file__, "torch" if torch else "base"]
         self._process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
         )
@@ -133,14 +133,14 @@ def _run(command: list[str]) -> None:
         runpy.run_path(sys.argv[0], run_name="__main__")
 
 
-def _import_clinic() -> None:
+def _import_base() -> None:
 
     import pneumoscope.bundle.runtime
     import pneumoscope.data.manifest
     import pneumoscope.stats.figures  # noqa: F401
 
 
-def _import_lab() -> None:
+def _import_training() -> None:
     import torch
 
     import pneumoscope.workflows.train  # noqa: F401  all that trains
@@ -162,9 +162,9 @@ def _import_lab() -> None:
 
 def _serve(kind: str) -> None:
     answers = os.fdopen(os.dup(1), "w")
-    _import_clinic()
+    _import_base()
     if kind == "torch" and find_spec("torch"):
-        _import_lab()
+        _import_training()
     for line in sys.stdin:
         child = os.fork()
         if child == 0:

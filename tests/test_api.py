@@ -191,7 +191,7 @@ def folders(tiny_recipe: ps.Recipe, tmp_path_factory: pytest.TempPathFactory) ->
     return Folders(folder / "m.parquet", run, folder / "set" / "images")
 
 
-@pytest.mark.lab
+@pytest.mark.torch
 def test_a_run_measures_predicts_and_reports(folders: Folders, tmp_path: Path) -> None:
     evaluation = ps.evaluate(folders.run.folder, folders.manifest, "test", resamples=200)
     assert evaluation.figures.images == len(ps.Manifest.read(folders.manifest).part("test"))
@@ -206,14 +206,14 @@ def test_a_run_measures_predicts_and_reports(folders: Folders, tmp_path: Path) -
     assert ps.verify(model)
 
 
-@pytest.mark.lab
+@pytest.mark.torch
 def test_recipes_are_compared(folders: Folders, tiny_recipe: ps.Recipe, tmp_path: Path) -> None:
     shutil.copytree(folders.run.folder, tmp_path / "runs" / "cnn-150")  # what is finished is not trained again
     comparison = ps.compare([tiny_recipe], folders.manifest, tmp_path, device="cpu")
     assert [row.name for row in comparison.tables[0].rows] == ["cnn-150"]
 
 
-@pytest.mark.lab
+@pytest.mark.torch
 def test_a_recipe_is_tuned(
     folders: Folders, tiny_recipe: ps.Recipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

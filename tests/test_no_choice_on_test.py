@@ -25,7 +25,7 @@ def test_the_learning_rate_cannot_follow_the_test_part(monitor: str) -> None:
         load_recipe("cnn-150", [f"schedule.monitor={monitor}"])
 
 
-@pytest.mark.lab
+@pytest.mark.torch
 def test_training_does_not_decode_the_test_part() -> None:
     pytest.importorskip("torch")
     from pneumoscope.training.plan import LEARNING_PARTS

@@ -1,6 +1,6 @@
 """The order of rooms (packages): a module imports only from its own room and from rooms before it.
 
-The clinic (the rooms that are not in LAB) never needs torch.
+The rooms that are not in MAY_NEED_TORCH never need torch.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ ROOMS = (
 )
 """The rooms in order: a room imports only from itself and from rooms before it, type-only imports included."""
 
-LAB = ("training", "export", "tuning", "comparison", "audit", "workflows")
-"""Rooms that may need torch."""
+MAY_NEED_TORCH = ("training", "export", "tuning", "comparison", "audit", "workflows")
+"""Rooms that make, compare and audit models."""
 
 TORCH = {"torch", "torchvision", "timm", "lightning", "safetensors", "onnxscript"}
 
@@ -158,22 +158,25 @@ def test_no_two_modules_import_each_other() -> None:
     assert not circles, circles
 
 
-@pytest.mark.parametrize("module", [m for m in modules() if not m.startswith((*(f"{room}." for room in LAB), "cli."))])
-def test_the_clinic_does_not_import_torch(module: str) -> None:
+_NEVER_TORCH = [m for m in modules() if not m.startswith((*(f"{room}." for room in MAY_NEED_TORCH), "cli."))]
+
+
+@pytest.mark.parametrize("module", _NEVER_TORCH)
+def test_rooms_that_use_models_do_not_import_torch(module: str) -> None:
     heavy = {name for name in imports(module, typing_only=False) if name.split(".")[0] in TORCH}
     assert not heavy, f"{module} imports {sorted(heavy)}"
 
 
-def test_the_clinic_works_where_torch_cannot_be_imported(tmp_path: Path) -> None:
-    """Import every module of the clinic in a process in which imports of torch and of its relatives fail."""
-    clinic = [m for m in modules() if not m.startswith(tuple(f"{room}." for room in LAB))]
+def test_the_base_install_works_where_torch_cannot_be_imported(tmp_path: Path) -> None:
+    """Import every module of the base install in a process in which imports of torch and of its relatives fail."""
+    without_torch = [m for m in modules() if not m.startswith(tuple(f"{room}." for room in MAY_NEED_TORCH))]
     code = (
         "import sys, importlib, importlib.abc\n"
         "class Refuse(importlib.abc.MetaPathFinder):\n"
         "    def find_spec(self, name, path=None, target=None):\n"
         f"        if name.split('.')[0] in {TORCH!r}: raise ModuleNotFoundError(name, name=name)\n"
         "sys.meta_path.insert(0, Refuse())\n"
-        f"for name in {clinic!r}: importlib.import_module('pneumoscope.' + name)\n"
+        f"for name in {without_torch!r}: importlib.import_module('pneumoscope.' + name)\n"
         "try:\n"
         "    import pneumoscope.training\n"
         "except Exception as error:\n"
@@ -182,4 +185,4 @@ def test_the_clinic_works_where_torch_cannot_be_imported(tmp_path: Path) -> None
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, check=False)
     assert result.returncode == 0, result.stderr
     assert "MissingExtraError" in result.stdout
-    assert "pip install 'pneumoscope[lab]'" in result.stdout
+    assert "pip install 'pneumoscope[train]'" in result.stdout

@@ -13,7 +13,7 @@ from typing import NamedTuple
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
 

@@ -128,7 +128,7 @@ def test_a_missing_extra_names_the_command_to_install_it(command: Any) -> None:
 
     done = command(act)
     assert done.exit_code == 1
-    assert "pip install 'pneumoscope[lab]'" in done.stderr
+    assert "pip install 'pneumoscope[train]'" in done.stderr
 
 
 def test_ctrl_c_is_a_sentence_and_130(command: Any) -> None:

@@ -39,7 +39,7 @@ def test_a_narrow_terminal_cuts_no_name(monkeypatch: pytest.MonkeyPatch) -> None
     assert {"transfer-inception-resnet-v2", "79,599,908"} <= set(words)
 
 
-@pytest.mark.lab
+@pytest.mark.torch
 def test_list_as_json_counts_what_the_networks_have() -> None:
     pytest.importorskip("torch")
     rows = {row["name"]: row for row in json.loads(recipes("list", "--json").stdout)}
@@ -50,7 +50,7 @@ def test_list_as_json_counts_what_the_networks_have() -> None:
     assert frozen["trainable"] == frozen["parameters"] - 14_714_688
 
 
-@pytest.mark.lab
+@pytest.mark.torch
 def test_show_tells_layers_figures_and_what_was_assumed() -> None:
     pytest.importorskip("torch")
     text = recipes("show", "cnn-299").stdout
@@ -68,7 +68,7 @@ def test_show_tells_layers_figures_and_what_was_assumed() -> None:
     assert "{" not in text
 
 
-@pytest.mark.lab
+@pytest.mark.torch
 def test_show_as_json_follows_a_change() -> None:
     pytest.importorskip("torch")
     facts = json.loads(recipes("show", "lenet-128", "--set", "head.hidden=[10]", "--json").stdout)

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 from pneumoscope.cli.main import app  # noqa: E402
 from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402

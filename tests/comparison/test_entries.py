@@ -7,7 +7,7 @@ from collections import Counter
 import pytest
 
 pytest.importorskip("torch")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 from pneumoscope.comparison.entries import fit_task, parse_grid, plan_entries, published_recipes, sets_for  # noqa: E402
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402

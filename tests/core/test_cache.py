@@ -21,8 +21,8 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, size in (
         ("cache/shard.npy", 5000),
         ("cache/features/a.maps", 300),
-        ("cache/gate/a.json", 20),
-        ("cache/gate/a.npz", 10),
+        ("cache/checks/a.json", 20),
+        ("cache/checks/a.npz", 10),
         ("home/evidence/identity/opening.json", 7),
         ("home/openings.ledger.jsonl", 6),
         ("home/serve/files/ab/image.png", 9),
@@ -62,7 +62,7 @@ def test_only_caches_can_be_cleared(name: str) -> None:
 def test_the_command_shows_sizes_and_folders(folders: Path) -> None:
     result = CliRunner().invoke(app, ["cache"])
     assert result.exit_code == 0
-    for words in ("5 kB", "300 B", "2 files", str(folders / "cache" / "gate"), str(folders / "home" / "serve")):
+    for words in ("5 kB", "300 B", "2 files", str(folders / "cache" / "checks"), str(folders / "home" / "serve")):
         assert words in result.stdout
     rows = json.loads(CliRunner().invoke(app, ["cache", "--json"]).stdout)
     assert {row["name"]: row["bytes"] for row in rows}["images"] == 5000

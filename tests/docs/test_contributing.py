@@ -33,7 +33,7 @@ def sections() -> dict[str, tuple[int, int]]:
 
 @pytest.mark.parametrize("addition", sorted(FILES))
 def test_example_works_and_touches_few_files(addition: str, program: Program, tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[lab]'")
+    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[train]'")
     first, last = sections()[addition]
     shown = [block for block in blocks(GUIDE) if first <= block.line < last]
     touched = {block.title for block in shown if block.title.startswith("src/")} - DATA

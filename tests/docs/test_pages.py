@@ -17,7 +17,7 @@ LEFT_OUT_AT_MOST = 10
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
 def test_page_runs(page: Path, program: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[lab]'")
+    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[train]'")
     folder = tmp_path / "page"
     folder.mkdir()
     variables = environment(tmp_path)

@@ -20,7 +20,7 @@ SMALL = 60_000
 
 def skip_without_torch(path: Path) -> None:
     if path.stem.startswith(NEEDS_TORCH):
-        pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[lab]'")
+        pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[train]'")
 
 
 @pytest.mark.parametrize("path", SCRIPTS, ids=lambda path: path.stem)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 
 import pyarrow.parquet as pq  # noqa: E402

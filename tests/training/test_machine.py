@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 _PROGRAM = """
 import resource, torch

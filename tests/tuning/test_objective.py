@@ -7,7 +7,7 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 from sklearn import metrics as sk  # noqa: E402
 

@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 from pneumoscope.core.errors import RecipeError, UsageError  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, recipe_names, with_changes  # noqa: E402

@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("torch")
 pytest.importorskip("optuna")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 from optuna.trial import TrialState  # noqa: E402
 

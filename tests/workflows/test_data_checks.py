@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 pytest.importorskip("torch")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 
 from pneumoscope.core.errors import CheckRefusedError  # noqa: E402

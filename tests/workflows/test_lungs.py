@@ -31,7 +31,7 @@ def test_a_file_that_cannot_be_read_keeps_its_row(tmp_path: Path) -> None:
 
 
 def test_a_training_leaves_a_graph_with_its_figures(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[lab]'")
+    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[train]'")
     from pneumoscope.workflows.lungs import measure_lungs, train_lungs
 
     manifest = write_set(tmp_path / "set", patients_per_class=3, labels=["normal"], seed=4, size=96)
@@ -60,7 +60,7 @@ def test_a_training_leaves_a_graph_with_its_figures(tmp_path: Path) -> None:
 
 
 def test_masks_of_no_stated_definition_are_refused(tmp_path: Path) -> None:
-    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[lab]'")
+    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[train]'")
     from pneumoscope.workflows.lungs import measure_lungs
 
     manifest = write_set(tmp_path / "set", patients_per_class=1, labels=["normal"], seed=4, size=96)

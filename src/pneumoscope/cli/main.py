@@ -50,7 +50,7 @@ COMMANDS = {
 
 EXTRAS = {
     **dict.fromkeys(
-        ("torch", "torchvision", "timm", "lightning", "safetensors", "onnx", "onnxscript", "sklearn", "optuna"), "lab"
+        ("torch", "torchvision", "timm", "lightning", "safetensors", "onnx", "onnxscript", "sklearn", "optuna"), "train"
     ),
     **dict.fromkeys(("pydicom", "pylibjpeg", "openjpeg", "libjpeg", "rle"), "dicom"),
 }

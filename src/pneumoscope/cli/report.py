@@ -22,7 +22,7 @@ def report(
     split: Part = "validation",
     examples: Examples = None,
     check_data: Annotated[
-        bool, typer.Option("--checks", "--gate", help="Run the data checks on all images of MANIFEST.")
+        bool, typer.Option("--checks", help="Run the data checks on all images of MANIFEST.")
     ] = False,
     roots: Roots = None,
     ignore_other: IgnoreOther = False,

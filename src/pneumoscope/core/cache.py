@@ -56,7 +56,7 @@ def _kinds() -> tuple[_Kind, ...]:
     return (
         _Kind("images", "decoded training images", cache, ("*.npy", ".*.tmp.npy")),
         _Kind("features", "feature maps of trainings that run or were killed", cache / "features", ("*.maps",)),
-        _Kind("checks", "measurements and reports of the data checks", cache / "gate", ("*.npz", "*.json")),
+        _Kind("checks", "measurements and reports of the data checks", cache / "checks", ("*.npz", "*.json")),
         _Kind("evidence", "evidence about bundles that must not be written", data / "evidence", ("**/*",), False),
         _Kind("ledger", "openings of test images", data, ("*.jsonl",), False),
         _Kind("server", "a server's studies and accounts", data / "serve", ("**/*",), False),

@@ -1,7 +1,7 @@
 """A bundle in the making: its files lie in a temporary folder until all of them are there.
 
-The graph is written and checked first, then measured as the clinic runs it, and only then described: so the card holds
-the figures of the very graph that it describes. The bundle appears whole or not at all.
+The graph is written and checked first, then measured with ONNX Runtime as users run it, and only then described: so the
+card holds the figures of the very graph that it describes. The bundle appears whole or not at all.
 """
 
 from __future__ import annotations

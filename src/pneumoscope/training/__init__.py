@@ -1,4 +1,4 @@
-"""Training of models; it needs torch, which the extra ``lab`` brings.
+"""Training of models; it needs torch, which the extra ``train`` brings.
 
 Importing this package makes torchvision importable (see torchvision_shim.py): timm and Lightning both import it. It
 also sets how torch's threads wait for each other, which must be set before torch is loaded.
@@ -17,6 +17,6 @@ if not os.environ.keys() & {"OMP_WAIT_POLICY", "GOMP_SPINCOUNT"}:
 try:
     from pneumoscope.training.torchvision_shim import ensure_torchvision
 except ModuleNotFoundError as error:
-    raise MissingExtraError("training and export", "lab") from error
+    raise MissingExtraError("training and export", "train") from error
 
 ensure_torchvision()

@@ -39,7 +39,7 @@ class ValidationFigures:
 
 
 def evaluate_draft(draft: Path, card: Card, manifest: Manifest, *, callbacks: Callbacks = SILENT) -> ValidationFigures:
-    """Measure a draft bundle's graph on the validation part, as the clinic runs it.
+    """Measure a draft bundle's graph on the validation part, with ONNX Runtime as users run it.
 
     Args:
         draft: The draft bundle's folder, with its graph.

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 import pneumoscope.training  # noqa: E402, F401  # makes torchvision importable
 from pneumoscope.recipes.recipe import Augment  # noqa: E402

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 
 from pneumoscope.core.errors import ImageError, RecipeError, RunError, UsageError  # noqa: E402

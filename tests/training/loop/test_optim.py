@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 from pneumoscope.recipes.recipe import Schedule  # noqa: E402
 from pneumoscope.training.loop.optim import Plateau, rate_factor  # noqa: E402

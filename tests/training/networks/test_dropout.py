@@ -8,7 +8,7 @@ torch = pytest.importorskip("torch")
 
 from pneumoscope.training.networks.dropout import Dropout, keep_mask  # noqa: E402
 
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 
 @pytest.mark.parametrize("p", [0.1, 0.2, 0.5, 0.97])

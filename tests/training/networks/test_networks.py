@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
 from pneumoscope.recipes.recipe import (  # noqa: E402

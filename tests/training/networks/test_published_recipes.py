@@ -7,7 +7,7 @@ from itertools import pairwise
 import pytest
 
 torch = pytest.importorskip("torch")
-pytestmark = pytest.mark.lab
+pytestmark = pytest.mark.torch
 
 from pneumoscope.core.errors import RecipeError, UsageError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402

@@ -107,7 +107,7 @@ def build_context(
         ManifestError: The folder of a source is not there.
     """
     paths = manifest.paths()
-    folder = cache or cache_folder() / "gate"
+    folder = cache or cache_folder() / "checks"
     files = file_identities(manifest)
     cached = _find(folder, files)
     if cached is None:

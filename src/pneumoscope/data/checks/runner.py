@@ -42,7 +42,7 @@ def check(
         ManifestError: The folder of a source is not there.
     """
     started = time.perf_counter()
-    folder = cache or cache_folder() / "gate"
+    folder = cache or cache_folder() / "checks"
     cached_report = folder / f"{_key(manifest, classes)}.json"
     if cached_report.is_file():
         try:
