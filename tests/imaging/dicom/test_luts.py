@@ -12,6 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from authorities import render_with_dcmtk
+from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.golden_files import encode, make
 from pneumoscope.imaging.golden_files.encode import dicom
 from pneumoscope.imaging.read import decode
@@ -220,3 +221,87 @@ def test_the_narrowest_window_is_one(tmp_path: Path) -> None:
     radiograph = decode(data, "x")
     np.testing.assert_array_equal(radiograph.pixels, render_with_dcmtk(tmp_path / "x.dcm", "+Wi", "1"))
     assert "window" not in radiograph.metadata
+
+
+@pytest.mark.parametrize(
+    ("slope", "intercept", "window"),
+    [
+        ("0", "0", False),
+        ("0", "-100", True),
+        ("-0", "-100", False),
+        ("", "-100", True),
+        ("", "0", False),
+        ("2", "", True),
+        ("abc", "5", True),
+        ("2", "abc", False),
+        ("", "", True),
+    ],
+)
+def test_half_a_rescale_or_a_slope_of_zero_is_none(slope: str, intercept: str, window: bool, tmp_path: Path) -> None:
+    """C.11.1.1.2 needs both, and says nothing of a slope of 0. dcmtk shows the stored values."""
+    tags = {"RescaleSlope": 1, "RescaleIntercept": 1, **({"WindowCenter": 1000, "WindowWidth": 800} if window else {})}
+    data = with_text(dicom(P12, 12, tags), RescaleSlope=slope, RescaleIntercept=intercept)
+    radiograph = decode(data, "x")
+    (tmp_path / "x.dcm").write_bytes(data)
+    rendered = render_with_dcmtk(tmp_path / "x.dcm", *(("+Wi", "1") if window else ()))
+    np.testing.assert_allclose(radiograph.pixels, rendered, atol=1 / 4095)
+    assert radiograph.metadata.get("rescale") == ("ignored" if slope or intercept else None)
+
+
+def _incomplete(kind: str) -> Any:
+    item = pydicom.Dataset()
+    if kind == "explanation":
+        item.LUTExplanation = "NORMAL"
+    if kind == "descriptor":
+        item.LUTDescriptor = [4096, 0, 12]
+    if kind == "data":
+        item.add_new("LUTData", "US", [1, 2, 3])
+    return item
+
+
+@pytest.mark.parametrize("kind", ["empty", "explanation", "descriptor", "data"])
+def test_an_item_without_a_table_is_none(kind: str, tmp_path: Path) -> None:
+    """A window or a rescale beside it holds, and the next item that has a table; so dcmtk reads it."""
+    window = {"WindowCenter": 1000, "WindowWidth": 800}
+    rescale = {"RescaleSlope": 1, "RescaleIntercept": -100}
+    table = lut(4096, 0, 12, np.arange(4095, -1, -1), "US")
+    for tags, option in (
+        ({**window, "VOILUTSequence": [_incomplete(kind)]}, ("+Wi", "1")),
+        ({**window, **rescale, "ModalityLUTSequence": [_incomplete(kind)]}, ("+Wi", "1")),
+        ({"VOILUTSequence": [_incomplete(kind)]}, ()),
+        ({"VOILUTSequence": [_incomplete(kind), table]}, ("+Wl", "2")),
+    ):
+        data = dicom(P12, 12, tags)
+        (tmp_path / "x.dcm").write_bytes(data)
+        rendered = render_with_dcmtk(tmp_path / "x.dcm", *option)
+        np.testing.assert_allclose(decode(data, "x").pixels, rendered, atol=1 / 2000)
+
+
+@pytest.mark.parametrize("sequence", ["VOILUTSequence", "ModalityLUTSequence"])
+@pytest.mark.parametrize("declared", [1, 2000])
+@pytest.mark.parametrize("vr", ["US", "OW"])
+def test_a_table_longer_than_its_declared_count_is_used_whole(
+    declared: int, vr: str, sequence: str, tmp_path: Path
+) -> None:
+    item = lut(declared, 0, 12, np.arange(4096), "US")
+    if vr == "OW":
+        item.add_new("LUTData", "OW", np.arange(4096, dtype="<u2").tobytes())
+    data = dicom(P12, 12, {sequence: [item]})
+    np.testing.assert_allclose(decode(data, "x").pixels, P12 / 4095, atol=1e-6)
+    (tmp_path / "x.dcm").write_bytes(data)
+    rendered = render_with_dcmtk(tmp_path / "x.dcm", *(("+Wl", "1") if sequence == "VOILUTSequence" else ()))
+    np.testing.assert_allclose(decode(data, "x").pixels, rendered, atol=1 / 2000)
+
+
+@pytest.mark.parametrize("filling", [0, 65_535])
+def test_what_fills_a_table_is_no_entry(filling: int) -> None:
+    entries = np.r_[np.arange(2000) * 2, np.full(48, filling)]
+    pixels = decode(dicom(P12, 12, {"VOILUTSequence": [lut(2000, 0, 12, entries, "US")]}), "x").pixels
+    np.testing.assert_allclose(pixels, np.minimum(P12, 1999) * 2 / 4095, atol=1e-6)
+
+
+def test_a_table_of_an_odd_number_of_bytes_is_refused_by_name() -> None:
+    item = lut(1000, 0, 12, np.arange(1000), "US")
+    item.add_new("LUTData", "OB", bytes(1501))
+    with pytest.raises(ImageError, match="LUTData"):
+        decode(dicom(P12, 12, {"VOILUTSequence": [item]}), "x")

@@ -55,6 +55,8 @@ def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
             facts["lut_bits"], facts["lut_bits_declared"] = lut.used_bits, lut.bits
         if display and display.voi is None and (tags.has_value("WindowCenter") or tags.has_value("WindowWidth")):
             facts["window"] = "ignored"
+        if display and display.modality is None and any(map(tags.has_value, ("RescaleSlope", "RescaleIntercept"))):
+            facts["rescale"] = "ignored"
         stored, exact = read_stored_values(file, shape)
     del file, tags  # they hold copies of the pixels
     pixels = _apply_display(stored, display, exact=exact) if display else _grey_of_colour(stored, shape, exact=exact)
@@ -151,20 +153,25 @@ def _read_display(tags: Tags, shape: Shape) -> DisplayChain:
 
 def _read_modality(tags: Tags, *, signed: bool) -> Lut | Rescale | None:
     """Return the modality transformation (C.11.1), or None."""
-    for item in tags.items("ModalityLUTSequence"):
+    for item in _table_items(tags, "ModalityLUTSequence"):
         # The sign of its first input follows PixelRepresentation, whatever VR the file gives it (C.11.1.1).
         return _read_lut(item, negative=signed)
-    slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
-    if slope is None and intercept is None:
+    try:
+        slope, intercept = tags.number("RescaleSlope"), tags.number("RescaleIntercept")
+    except ImageError:
         return None
-    if not slope or intercept is None:
-        raise tags.wrong("RescaleSlope", "and RescaleIntercept (0028,1052) must both be given, the slope not zero.")
-    return Rescale(slope, intercept)
+    # Half a rescale, or a slope of 0 (which C.11.1.1.2 does not foresee), is none: dcmtk too shows the stored values.
+    return None if not slope or intercept is None else Rescale(slope, intercept)
+
+
+def _table_items(tags: Tags, keyword: str) -> list[Tags]:
+    """Return the items of a sequence that hold a table; some writers leave an empty one beside a window or a slope."""
+    return [item for item in tags.items(keyword) if item.has_value("LUTDescriptor") and item.has_value("LUTData")]
 
 
 def _read_voi(tags: Tags, *, negative: bool) -> Lut | Window | None:
     """Return the first VOI table, else the first window (C.11.2), or None. ``negative``: its input may be below 0."""
-    for item in tags.items("VOILUTSequence"):
+    for item in _table_items(tags, "VOILUTSequence"):
         return _read_lut(item, negative=negative)
     if not tags.has_value("WindowCenter") and not tags.has_value("WindowWidth"):
         return None
@@ -195,10 +202,18 @@ def _read_lut(item: Tags, *, negative: bool) -> Lut:
     if len(data) == 1 and isinstance(data[0], bytes):
         order = "<" if item.dataset.original_encoding[1] else ">"
         packed = len(data[0]) in (count, count + 1) and count > 1  # 8-bit entries, one per byte
-        entries = np.frombuffer(data[0], np.uint8 if packed else np.dtype(f"{order}u2"))[:count]
+        if packed:
+            entries = np.frombuffer(data[0], np.uint8)[:count]
+        else:
+            entries = np.frombuffer(data[0][: len(data[0]) // 2 * 2], np.dtype(f"{order}u2"))
     else:
-        entries = np.array(data, np.int64)[:count]
-    if len(entries) != count or int(entries.max()) >= 2**bits:
+        entries = np.array(data, np.int64)
+    # A table longer than its declared count: dcmtk takes the entries that there are. Zeros alone, or what no entry can
+    # be, are filling.
+    rest = entries[count:]
+    if len(rest) and not (0 < int(rest.max()) < 2**bits):
+        entries = entries[:count]
+    if len(entries) < count or int(entries.max()) >= 2**bits:
         raise item.wrong("LUTData", "has fewer entries, or higher ones, than its LUTDescriptor (0028,3002) declares.")
     return Lut(first, entries, bits)
 
