@@ -10,10 +10,14 @@ import pytest
 from PIL import Image
 
 from pneumoscope.core.errors import ImageError
-from pneumoscope.imaging.golden_files.encode import exif
+from pneumoscope.imaging.golden_files import make
+from pneumoscope.imaging.golden_files.encode import chunk, exif
+from pneumoscope.imaging.golden_files.encode import dicom as encode_dicom
+from pneumoscope.imaging.golden_files.encode import png as encode_png
 from pneumoscope.imaging.read import decode
+from pneumoscope.server.api.schemas.common import Facts
 from pneumoscope.server.storage.png_codec import decode_png, draw_thumbnail
-from pneumoscope.server.uploads.deidentify import deidentify
+from pneumoscope.server.uploads.deidentify import _ALLOWED, deidentify
 from server.sample_files import dicom
 
 
@@ -56,3 +60,24 @@ def test_names_in_the_pixels_are_refused() -> None:
     with pytest.raises(ImageError, match="BurnedInAnnotation"):
         deidentify(dicom({"BurnedInAnnotation": "YES"}), "file 1", 10_000)
     assert deidentify(dicom({"BurnedInAnnotation": None}), "file 1", 10_000)[0].facts["burned_in"] == "unknown"
+
+
+def test_notes_of_the_reader_are_kept() -> None:
+    """Whatever was decided to read the pixels stands beside them."""
+    broken = encode_png(make.pattern(8), 8, 0, [chunk(b"eXIf", exif(6))[:-1] + b"\0"])
+    table = make.table([4096, 0, 16], list(range(4096)))
+    for data, depth, expected in (
+        (broken, None, {"exif": "damaged"}),
+        (encode_png(make.pattern(12), 16, 0), 12, {"depth": 12}),
+        (encode_png(make.pattern(12), 16, 0), None, {"largest_value": int(make.pattern(12).max())}),
+        (encode_dicom(make.pattern(12), 12, {"WindowCenter": 9, "WindowWidth": 0}), None, {"window": "ignored"}),
+        (encode_dicom(make.pattern(12), 12, {"RescaleSlope": 2}), None, {"rescale": "ignored"}),
+        (encode_dicom(make.pattern(12), 12, {"VOILUTSequence": [table]}), None, {"lut_bits": 12}),
+        (encode_dicom(make.pattern(12), 12, {"VOILUTSequence": [table]}), None, {"lut_bits_declared": 16}),
+    ):
+        facts = deidentify(data, "x", 10**6, depth)[0].facts
+        assert expected.items() <= facts.items()
+
+
+def test_the_api_describes_every_fact_that_is_stored() -> None:
+    assert set(Facts.__annotations__) == {*_ALLOWED, "burned_in"}

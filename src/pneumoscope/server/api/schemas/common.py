@@ -47,6 +47,12 @@ class Facts(TypedDict, total=False):
     pixel_aspect_row: Annotated[float, Field(description="height of a pixel in any unit, where no mm are known")]
     pixel_aspect_col: Annotated[float, Field(description="width of a pixel in the same unit")]
     largest_value: Annotated[int, Field(description="of a 16-bit PNG or TIFF, at most 4,095: nearly black")]
+    depth: Annotated[int, Field(description="bits in use in a 16-bit PNG or TIFF, as the sender declared them")]
+    window: Annotated[Literal["ignored"], Field(description="the file's window is none that the standard allows")]
+    rescale: Annotated[Literal["ignored"], Field(description="the file's slope is 0, or slope or intercept is absent")]
+    lut_bits: Annotated[int, Field(description="depth of the file's table, where it is less than declared")]
+    lut_bits_declared: int
+    exif: Annotated[Literal["damaged"], Field(description="if the image has to be turned, nobody knows")]
     portable: Annotated[Literal[True], Field(description="the file says that the image was taken at the bed")]
     burned_in: Annotated[Literal["NO", "unknown"], Field(description="names in the pixels; DICOM only")]
 
