@@ -9,7 +9,8 @@ import pytest
 import yaml
 
 from pneumoscope.core.errors import RecipeError, UsageError
-from pneumoscope.recipes.recipe import Selection, load_recipe, parse_recipe, recipe_names, with_changes
+from pneumoscope.recipes.recipe import load_recipe, parse_recipe, recipe_names, with_changes
+from pneumoscope.recipes.selection import Selection
 
 
 @pytest.mark.parametrize("name", recipe_names())

@@ -8,9 +8,8 @@ makes a new one and notes the change.
 from __future__ import annotations
 
 import hashlib
-import math
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
@@ -25,6 +24,7 @@ from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.overrides import parse_change, put
 from pneumoscope.core.registry import suggestion
 from pneumoscope.core.task import Task
+from pneumoscope.recipes.selection import Selection
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -171,51 +171,6 @@ class Training(Frozen):
     seed: int = Field(default=0, ge=0)
     sampling: Literal["shuffle", "balanced"] = "shuffle"
     early_stopping: EarlyStopping | None = None
-
-
-class Selection(Frozen):
-    """Which epoch's weights are kept."""
-
-    metric: Literal[
-        "validation_loss", "validation_accuracy", "validation_balanced_accuracy", "validation_auroc", "last"
-    ] = "validation_loss"
-
-    @property
-    def mode(self) -> Literal["min", "max"]:
-        """Whether less is better."""
-        return "min" if self.metric == "validation_loss" else "max"
-
-    def value_of(self, row: Mapping[str, float]) -> float:
-        """Return the figure of an epoch by which it is chosen: for ``last`` its number; NaN if the row has none."""
-        return row["epoch"] if self.metric == "last" else row.get(self.metric, math.nan)
-
-    def is_better(self, row: Mapping[str, float], best: Mapping[str, float] | None) -> bool:
-        """Return whether an epoch replaces the best one so far.
-
-        Of epochs with equal figures the one of lower validation loss is kept; of equals in both, the first.
-
-        Args:
-            row: The epoch's figures, as in ``metrics.csv``.
-            best: Those of the best epoch so far; None if no epoch had a finite figure.
-        """
-        if not math.isfinite(value := self.value_of(row)):
-            return False
-        if best is None or value != (best_value := self.value_of(best)):
-            return best is None or (value < best_value if self.mode == "min" else value > best_value)
-        loss, best_loss = (one.get("validation_loss", math.nan) for one in (row, best))
-        return math.isfinite(loss) and not loss >= best_loss
-
-    def best_epoch(self, rows: Iterable[Mapping[str, float]]) -> int | None:
-        """Return the number of the epoch whose weights are kept; None if no epoch has a finite figure.
-
-        Args:
-            rows: A row an epoch, as in ``metrics.csv``.
-        """
-        best: Mapping[str, float] | None = None
-        for row in rows:
-            if self.is_better(row, best):
-                best = row
-        return None if best is None else int(best["epoch"])
 
 
 class Expects(Frozen):

@@ -13,6 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+from pneumoscope.data.masked_images import MaskedImages, Structure
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.imaging.files import why_not_image
 
@@ -28,8 +29,7 @@ _HALF = re.compile(r"(left|right)[ _-]*lung|lung[ _-]*(left|right)", re.IGNORECA
 def scan(folder: Path, options: ImportOptions) -> Listing:
     """List the images in ``folder`` and below, each with its masks."""
     listing = Listing(root=folder)
-    images: list[tuple[str, Path]] = []
-    masks: dict[str, dict[str, Path]] = {"lung": {}, "heart": {}}
+    files = MaskedImages()
     for path in files_under(folder, listing):
         name, places = relative_name(path, folder), path.relative_to(folder).parts[:-1]
         match = _NAME.fullmatch(path.stem)
@@ -38,41 +38,34 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         elif any(_HALF.search(place) or "clavicle" in place.lower() for place in places):
             listing.drop(name, "the mask of one side or of a clavicle; join both lungs in lung_masks/")
         elif kind := _mask_kind(places):
-            masks[kind][path.stem.upper()] = path
+            files.masks[kind][path.stem.upper()] = path
         else:
-            images.append((path.stem.upper(), path))
-    for key, path in images:
-        label, raw_label = _LABELS[key[3:5]]
-        lungs, heart = (
-            None if (mask := masks[kind].pop(key, None)) is None else relative_name(mask, folder) for kind in masks
-        )
-        listing.rows.append(
-            Row(
-                image=relative_name(path, folder),
-                label=label,
-                raw_label=raw_label,
-                patient_id=key,  # one image a patient
-                view="PA",
-                lung_mask=lungs,
-                lung_definition=None if lungs is None else "lungs",
-                heart_mask=heart,
-                license=options.license or LICENSE,
-                label_provenance=options.provenance or PROVENANCE,
-            )
-        )
-    for mask in (mask for kind in masks.values() for mask in kind.values()):
-        listing.drop(relative_name(mask, folder), "the mask of an image that is not there")
+            files.images.append((path.stem.upper(), path))
+    rows = (_facts(key) for key, _ in files.images)
+    files.add_rows(listing, rows, options, license=LICENSE, provenance=PROVENANCE)
     return listing
 
 
-def _mask_kind(places: Sequence[str]) -> str | None:
+def _facts(key: str) -> Row:
+    """Return what the file name says about an image."""
+    label, raw_label = _LABELS[key[3:5]]
+    return Row(image="", label=label, raw_label=raw_label, patient_id=key)  # one image for each patient
+
+
+def _mask_kind(places: Sequence[str]) -> Structure | None:
     """Return ``lung`` or ``heart`` if one of the folders below the root is one of masks."""
     for place in places:
         if match := _WHOLE.fullmatch(place):
-            return next(kind.lower() for kind in match.groups() if kind)
+            return _structure(next(kind for kind in match.groups() if kind))
     if any("mask" in place.lower() for place in places):  # masks/lungs/ and the like match above
-        return next((kind for kind in ("lung", "heart") if any(kind in place.lower() for place in places)), None)
+        return _structure(" ".join(places))
     return None
+
+
+def _structure(text: str) -> Structure | None:
+    """Return the structure that a folder's name holds; the lungs come first."""
+    lower = text.lower()
+    return "lung" if "lung" in lower else "heart" if "heart" in lower else None
 
 
 SOURCE = Source("jsrt", "JSRT, Shiraishi 2000: lung nodule or normal, PA, with masks of lungs and heart (SCR)", scan)

@@ -12,6 +12,7 @@ import re
 from pathlib import Path
 
 from pneumoscope.data.cells import CellReader
+from pneumoscope.data.masked_images import MaskedImages
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.imaging.files import why_not_image
 
@@ -26,8 +27,7 @@ _LABELS = {"0": ("normal", "normal"), "1": ("other", "tuberculosis")}
 def scan(folder: Path, options: ImportOptions) -> Listing:
     """List the images in ``folder`` and below, each with its mask and the facts of its clinical reading."""
     listing, reader = Listing(root=folder), CellReader(options.lenient_columns)
-    images: list[tuple[str, Path]] = []
-    masks: dict[str, Path] = {}
+    files = MaskedImages()
     readings: dict[str, Path] = {}
     for path in files_under(folder, listing):
         match = _NAME.fullmatch(path.stem)
@@ -41,33 +41,21 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         elif (reason := why_not_image(path)) is not None:
             listing.drop(name, reason)
         elif match[3] or any("mask" in part.lower() for part in path.relative_to(folder).parts[:-1]):
-            masks[key] = path
+            files.masks["lung"][key] = path
         else:
-            images.append((key, path))
-    for key, path in images:
-        patient, digit = key.split("_")
-        label, raw_label = _LABELS[digit]
-        sex, age = _read_reading(readings.get(key), folder, reader)
-        mask = masks.pop(key, None)
-        listing.rows.append(
-            Row(
-                image=relative_name(path, folder),
-                label=label,
-                raw_label=raw_label,
-                patient_id=patient,  # one image a patient
-                view="PA",
-                sex=sex,
-                age=age,
-                lung_mask=None if mask is None else relative_name(mask, folder),
-                lung_definition=None if mask is None else "lungs",
-                license=options.license or LICENSE,
-                label_provenance=options.provenance or PROVENANCE,
-            )
-        )
-    for mask in masks.values():
-        listing.drop(relative_name(mask, folder), "the mask of an image that is not there")
+            files.images.append((key, path))
+    rows = (_facts(key, _read_reading(readings.get(key), folder, reader)) for key, _ in files.images)
+    files.add_rows(listing, rows, options, license=LICENSE, provenance=PROVENANCE)
     listing.notes += reader.finish()
     return listing
+
+
+def _facts(key: str, reading: tuple[str | None, float | None]) -> Row:
+    """Return what the file name and the clinical reading say about an image."""
+    patient, digit = key.split("_")  # one image for each patient
+    label, raw_label = _LABELS[digit]
+    sex, age = reading
+    return Row(image="", label=label, raw_label=raw_label, patient_id=patient, sex=sex, age=age)
 
 
 def _read_reading(path: Path | None, folder: Path, reader: CellReader) -> tuple[str | None, float | None]:
