@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from PIL import Image
 
 from pneumoscope.bundle.lungs import load_lungs
 from pneumoscope.core.callbacks import Callbacks
-from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.errors import CheckRefusedError, ManifestError, UsageError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.phantoms.dataset import write_set
+from pneumoscope.workflows.data_checks import check_outlines
 from pneumoscope.workflows.outlines import outline_lungs
+
+
+class MessageLog(Callbacks):
+    """Keep the messages."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+
+    def message(self, text: str) -> None:
+        self.texts.append(text)
 
 
 def test_a_file_that_cannot_be_read_keeps_its_row(tmp_path: Path) -> None:
@@ -48,15 +61,34 @@ def test_a_training_leaves_a_graph_with_its_figures(tmp_path: Path) -> None:
     assert list(model.card.structures) == ["lungs"]  # nobody drew a heart
     assert "synthetic-a" in model.card.limits[0]
     assert load_lungs(tmp_path / "run").identity == model.identity
-    messages: list[str] = []
-
-    class Noting(Callbacks):
-        def message(self, text: str) -> None:
-            messages.append(text)
-
-    records = measure_lungs(parted, tmp_path / "run", callbacks=Noting())
+    messages = MessageLog()
+    records = measure_lungs(parted, tmp_path / "run", callbacks=messages)
     assert sum(record.images for record in records) == len(manifest)
-    assert any("learnt from images of synthetic-a" in text for text in messages)
+    assert any("learnt from images of synthetic-a" in text for text in messages.texts)
+
+
+def test_a_picture_in_both_parts_stops_the_training(tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[train]'")
+    from pneumoscope.workflows.lungs import train_lungs
+
+    manifest = write_set(tmp_path / "set", patients_per_class=2, labels=["normal"], seed=4, size=96)
+    table = pd.concat([manifest.table.iloc[:2], manifest.table.iloc[:1]], ignore_index=True)
+    copy = Path("copy.png")
+    (root := next(iter(manifest.roots.values()))).joinpath(copy).write_bytes(manifest.paths()[0].read_bytes())
+    table.loc[2, "image"] = str(copy)
+    table["patient_id"] = table["group"] = ["first", "second", "another"]
+    leaking = replace(manifest, table=table).with_split(["train", "validation", "test"], "by hand")
+    assert root == leaking.paths()[2].parent
+    with pytest.raises(CheckRefusedError, match=r"(?s)duplicates-across-parts.*1 of them the same file"):
+        train_lungs(leaking, tmp_path / "run", epochs=1)
+    assert not (tmp_path / "run").exists()
+    with pytest.raises(UsageError, match="is no data check"):
+        train_lungs(leaking, tmp_path / "run", epochs=1, allow={"duplicates": "one is enough"})
+    reasons = {name: "a test" for name in ("duplicates-across-parts", "patients-across-parts")}
+    messages = MessageLog()
+    report = check_outlines(leaking, allowed=reasons, callbacks=messages)
+    assert {finding.because for finding in report.findings} == {"a test"}
+    assert "  allowed, because: a test" in messages.texts
 
 
 def test_masks_of_no_stated_definition_are_refused(tmp_path: Path) -> None:

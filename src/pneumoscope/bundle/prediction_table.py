@@ -17,9 +17,27 @@ SHOWN = 50
 
 
 class PredictionTable(pd.DataFrame):
-    """A pandas table of predictions, one row an image, with the columns of `bundle.prediction.columns`.
+    """The answers of a model as a pandas table, one row for each image. `Model.predict` returns it.
 
-    ``attrs`` say which model answered: ``model``, ``labels``, ``primary``.
+    Everything that a `pandas.DataFrame` can do works here too. ``attrs`` says which model answered: ``model`` (name and
+    version), ``labels`` (in the order of the card) and ``primary`` (the label that the operating point is for).
+
+    The columns, in this order:
+
+    - ``path``: the file, as it was named.
+    - ``p_LABEL``: the calibrated probability of each label, 0 to 1; the labels of a row sum to 1.
+    - ``decision``: the label that the model decides for; missing where it gives no answer.
+    - ``refused``: whether the image is unlike those that the model was calibrated on.
+    - ``reason``: why there is no answer; empty where there is one.
+    - ``ood``: the out-of-distribution score; above the card's limit the image is refused.
+    - ``model``: the first 12 digits of the bundle's identity.
+    - ``sha256``: of the file, 64 hexadecimal digits.
+    - ``seconds``: for reading and running the image.
+    - ``error``: why the image could not be read; missing where it could. Its other answers are then missing.
+
+    Example:
+        >>> table = ps.load("builtin").predict("images/")
+        >>> table[["path", "decision", "p_covid-19"]]
     """
 
     @property

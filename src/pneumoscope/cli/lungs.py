@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli.formatting import print_json, print_note, wide_console
-from pneumoscope.cli.options import AsJson, Depth, Roots, source_roots
+from pneumoscope.cli.options import Allow, AsJson, Because, Depth, Roots, accepted_findings, source_roots
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.lungs import LungFigures
@@ -82,16 +82,20 @@ def train(
         bool, typer.Option("--across", help="Train on each set alone too, and measure it on the others.")
     ] = False,
     seed: Annotated[int, typer.Option(help="Decides the start and the order.")] = 0,
+    allow: Allow = None,
+    because: Because = None,
 ) -> None:
     """Train the graph on the masks of a manifest and measure it on the images of its part test.
 
-    The same call goes on after a stop. No data check runs.
+    The same call goes on after a stop. The data checks of files and of leaks come first.
     """
-    folders = source_roots(roots)
+    folders, allowed = source_roots(roots), accepted_findings(allow, because)
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.workflows.lungs import train_lungs
 
-    model = train_lungs(data, out, roots=folders, epochs=epochs, across=across, seed=seed, callbacks=RichCallbacks())
+    model = train_lungs(
+        data, out, roots=folders, epochs=epochs, across=across, seed=seed, allow=allowed, callbacks=RichCallbacks()
+    )
     _show(model.card.measured)
     print_note(f"The graph is in {out}.")
 

@@ -9,8 +9,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.data.checks.context import build_context
 from pneumoscope.data.checks.findings import CheckReport
-from pneumoscope.data.checks.runner import check
+from pneumoscope.data.checks.runner import check, run_checks
+from pneumoscope.data.manifest import Manifest
 from pneumoscope.training.plan import Plan
 from pneumoscope.workflows.progress import task_starter
 
@@ -37,10 +39,42 @@ def check_plan(
             plan.manifest, classes, progress=lambda check_name, total: start(f"data checks: {check_name}", total)
         )
     report = report.allowing(allowed or {})
+    _require(report, strict, callbacks)
+    return report
+
+
+_OUTLINE_CHECKS = (
+    "unreadable", "altered", "constant", "duplicates-across-parts", "patients-across-parts", "shared-images",
+)  # fmt: skip
+"""Checks of files and of leaks; the others ask about labels, which outlines do not learn."""
+
+
+def check_outlines(
+    manifest: Manifest, *, allowed: Mapping[str, str] | None = None, callbacks: Callbacks = SILENT
+) -> CheckReport:
+    """Run the data checks that matter to a training of outlines.
+
+    Args:
+        manifest: The images in two parts: those to learn from, and ``test``.
+        allowed: Check -> why its finding is accepted.
+        callbacks: Receive findings and progress.
+
+    Raises:
+        CheckRefusedError: A finding blocks and is not allowed.
+        ManifestError: The folder of a source is not there.
+    """
+    with task_starter(callbacks) as start:
+        context = build_context(manifest, progress=lambda check_name, total: start(f"data checks: {check_name}", total))
+        report = run_checks(context, names=_OUTLINE_CHECKS).allowing(allowed or {})
+    _require(report, False, callbacks)
+    return report
+
+
+def _require(report: CheckReport, strict: bool, callbacks: Callbacks) -> None:
+    """Raise where a finding stops the training, and report the others that are more than a note."""
     report.require(strict)
     for finding in report.findings:
         if finding.severity != "note":
             callbacks.message(f"data checks: {finding.name}: {finding.sentence}")
             if finding.because is not None:
                 callbacks.message(f"  allowed, because: {finding.because}")
-    return report

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import ManifestError, ParityError, UsageError
 from pneumoscope.core.files import sha256_of, write_text
+from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.structures import STRUCTURES
 from pneumoscope.export.onnx import TOLERANCE, export_onnx, mixed_sizes
@@ -25,7 +27,9 @@ from pneumoscope.training.lungs.data import read_outlined
 from pneumoscope.training.lungs.fit import Outlined, fit_lungs
 from pneumoscope.training.lungs.measure import Outliner, measure_outlines
 from pneumoscope.training.lungs.network import SIDE, LungUNet, OutlineGraph
+from pneumoscope.workflows.data_checks import check_outlines
 from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
+from pneumoscope.workflows.inputs import reasons_of
 
 EPOCHS = 30
 _HELD_OUT = "patients of the part test, which it did not learn from"
@@ -40,13 +44,14 @@ def train_lungs(
     epochs: int = EPOCHS,
     across: bool = False,
     seed: int = 0,
+    allow: Mapping[str, str] | None = None,
     callbacks: Callbacks = SILENT,
 ) -> LungModel:
     """Train a graph that outlines lungs and heart, measure it, and write it with its card.
 
     It learns from the images of every part but ``test`` and is then measured on those of ``test``. It outlines the
-    structures that at least one learnt image has a mask of. No data check runs, and no ledger records the measurement.
-    A call that was stopped goes on after its last whole epoch.
+    structures that at least one learnt image has a mask of. The data checks of files and of leaks come first. No ledger
+    records the measurement. A call that was stopped goes on after its last whole epoch.
 
     Args:
         data: A manifest in parts, or its file, with ``lung_mask`` and ``lung_definition``, or ``heart_mask``.
@@ -55,6 +60,7 @@ def train_lungs(
         epochs: Passes over the images.
         across: Train a further graph on each set alone and measure it on the other sets with the same structures.
         seed: Decides starting weights, order and augmentation.
+        allow: Name of a data check -> why its finding is accepted.
         callbacks: Receive messages and progress.
 
     Returns:
@@ -63,6 +69,7 @@ def train_lungs(
     Raises:
         UsageError: ``epochs`` is no positive number.
         ManifestError: No image has a mask whose definition is stated, or a part is empty.
+        CheckRefusedError: A data check blocks and is not allowed; nothing was trained.
         RunError: ``out`` holds a training of other images, epochs or seed.
         ParityError: ONNX Runtime and torch differ; no graph is written.
 
@@ -72,9 +79,11 @@ def train_lungs(
     if epochs < 1:
         raise UsageError(f"epochs={epochs}", "must be at least 1.", f"Leave it out for {EPOCHS}.")
     folder, manifest = Path(out), manifest_of(data, roots)
-    (folder / "alone" if across else folder).mkdir(parents=True, exist_ok=True)
+    allowed = reasons_of(allow)
     held_out = manifest.part("test")
     learnt = manifest.where(np.asarray(manifest.table["split"].notna() & (manifest.table["split"] != "test")))
+    checks = check_outlines(_in_two_parts(manifest), allowed=allowed, callbacks=callbacks)
+    (folder / "alone" if across else folder).mkdir(parents=True, exist_ok=True)
     train = read_outlined(learnt, callbacks=callbacks)
     train = train.limited_to(train.drawn_structures)
     network = fit_lungs(train, folder / "lungs.ckpt", epochs=epochs, seed=seed, callbacks=callbacks)
@@ -87,7 +96,7 @@ def train_lungs(
     _check_parity(graph, folder / "model.onnx", [image.astype(np.float32) / 255 for image in test.images[:4]])
     all_sets = ", ".join(sorted(set(train.sources)))
     measured += measure_outlines(_outliner(network), test, all_sets, _HELD_OUT)
-    card = _draft_card(folder, train, learnt, measured)
+    card = _draft_card(folder, train, learnt, measured, checks)
     write_text(folder / "card.json", card.model_dump_json(indent=2) + "\n")
     return load_lungs(folder)
 
@@ -185,8 +194,8 @@ def _check_parity(graph: OutlineGraph, path: Path, images: Sequence[NDArray[np.f
         raise ParityError(str(path), f"ONNX Runtime and torch differ by {worst:.2e} in probability.")
 
 
-def _limits(train: Outlined) -> tuple[str, ...]:
-    """Return what the card says of a graph's limits, from the images that it learnt from."""
+def _limits(train: Outlined, checks: CheckReport) -> tuple[str, ...]:
+    """Return what the card says of a graph's limits, from the images that it learnt from and their data checks."""
     lines = [
         f"Learnt from {len(train)} images of {', '.join(sorted(set(train.sources)))}: on other views, ages and body "
         "parts it may outline anything.",
@@ -195,10 +204,25 @@ def _limits(train: Outlined) -> tuple[str, ...]:
     for index, name in enumerate(train.structures):
         sources = sorted(set(train.sources[train.drawn[:, index]]))
         lines.append(f"{name}: drawn in {int(train.drawn[:, index].sum())} images of {', '.join(sources)}.")
+    lines += [
+        f"Data check {finding.name}: {finding.sentence}"
+        + (f" Allowed, because: {finding.because}" if finding.because else "")
+        for finding in checks.findings
+    ]
     return tuple(lines)
 
 
-def _draft_card(folder: Path, train: Outlined, learnt: Manifest, measured: Sequence[LungFigures]) -> LungCard:
+def _in_two_parts(manifest: Manifest) -> Manifest:
+    """Return the rows with a part and a mask: ``test`` as it is, every other part as ``train``."""
+    table = manifest.table
+    parts, masked = table["split"], table["lung_mask"].notna() | table["heart_mask"].notna()
+    two_parts = replace(manifest, table=table.assign(split=parts.where(parts.isna() | (parts == "test"), "train")))
+    return two_parts.where(np.asarray(parts.notna() & masked))
+
+
+def _draft_card(
+    folder: Path, train: Outlined, learnt: Manifest, measured: Sequence[LungFigures], checks: CheckReport
+) -> LungCard:
     table = learnt.table[learnt.table.lung_mask.notna() | learnt.table.heart_mask.notna()]
     licences = {
         str(source): str(rows.license.dropna().iloc[0]) if rows.license.notna().any() else "not stated"
@@ -216,6 +240,6 @@ def _draft_card(folder: Path, train: Outlined, learnt: Manifest, measured: Seque
         licences=tuple(
             SourceLicence(source=source, licence=licences[source], images=count) for source, count in images.items()
         ),
-        limits=_limits(train),
+        limits=_limits(train, checks),
         model_sha256=sha256_of(folder / "model.onnx"),
     )
