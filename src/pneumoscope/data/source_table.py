@@ -49,6 +49,11 @@ _NO_TEXTS = (
     (b"\x89PNG", "an image", _IMAGE),
     (b"\xff\xd8\xff", "an image", _IMAGE),
 )
+_END_MARK = "\x1a"
+# Excel's own way to state the separator. Another program may have quoted the line, or widened it to a row.
+_SEPARATOR_LINE = re.compile(
+    r"""(?P<quote>"?)sep=(?P<separator>[^\r\n])(?P=quote)[,;|\t ]*(\r\n|\r|\n)""", re.IGNORECASE
+)
 _SHOWN = 1000  # rows named in one error; the rest is counted
 _SHOWN_COLUMNS = 50
 _TRIED_ROWS = 200  # by which the separator is chosen
@@ -140,7 +145,7 @@ def _decode(data: bytes, path: Path, encoding: str | None) -> tuple[str, list[st
             raise ManifestError(str(path), f"is {kind}, not a CSV file.", way_out)
     if encoding is not None:
         try:
-            return _refuse_nul(data.decode(encoding), path), []
+            return _refuse_nul(_strip_end_mark(data.decode(encoding)), path), []
         except LookupError as error:
             raise UsageError(argument("encoding", encoding), "is unknown.", "Say utf-8, cp1251 or gb18030.") from error
         except UnicodeError as error:
@@ -158,7 +163,7 @@ def _decode(data: bytes, path: Path, encoding: str | None) -> tuple[str, list[st
             f"{path.name} is not UTF-8 and is read as {_CODE_PAGE} (Windows, western Europe); if letters look wrong, "
             "name the encoding, for example `encoding='cp1251'`"
         )
-        return _refuse_nul(text, path), [note] if assumed else []
+        return _refuse_nul(_strip_end_mark(text), path), [note] if assumed else []
     raise ManifestError(
         str(path),
         f"is not text in {name or f'UTF-8 or {_CODE_PAGE}'}.",
@@ -179,6 +184,12 @@ def _find_utf16(data: bytes) -> str:
     return "utf-8"
 
 
+def _strip_end_mark(text: str) -> str:
+    """Return the text without DOS's end marks (0x1A) and the filling after them; some old programs write them."""
+    content = text.rstrip(f"{_END_MARK}\0\r\n\t ")
+    return text[: text.index(_END_MARK, len(content))] if _END_MARK in text[len(content) :] else text
+
+
 def _refuse_nul(text: str, path: Path) -> str:
     """Return the text, which holds no NUL character: binary data, or a table damaged on a disk, does."""
     if "\0" in text:
@@ -193,10 +204,9 @@ def _refuse_nul(text: str, path: Path) -> str:
 
 def _split(text: str, path: Path) -> tuple[str, list[list[str]]]:
     """Return the separator and all records; a blank line is an empty record."""
-    first, _, rest = text.partition("\n")
     separators: tuple[str, ...] = SEPARATORS
-    if len(first.strip()) == 5 and first.lower().startswith("sep="):  # Excel's own way to state it
-        text, separators = rest, (first[4],)
+    if stated := _SEPARATOR_LINE.match(text):
+        text, separators = text[stated.end() :], (stated["separator"],)
     separator = max(separators, key=lambda candidate: _fitness(text, candidate))
     try:
         # strict: a quotation mark without its partner would else swallow all rows after it.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -13,6 +14,7 @@ from pneumoscope.data.checks.ancestors import ANCESTORS, DISPLAY, find_common_an
 from pneumoscope.data.checks.catalogue import CHECKS
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.damage import find_altered, find_blank, find_unreadable
+from pneumoscope.data.checks.empty_parts import find_empty_parts
 from pneumoscope.data.checks.findings import CHECK_NAMES, Clear, Finding
 from pneumoscope.data.checks.identities import patient_in_name
 from pneumoscope.data.checks.leaks import (
@@ -49,6 +51,30 @@ def test_damage_names_the_rows(context: Build) -> None:
         finding = _expect_finding(check(damaged))
         assert finding.severity == "block"
         assert finding.rows == (row,)
+
+
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        (
+            ["train", "validation", "calibration", None],
+            r"part test has no image \(train 1, validation 1, calibration 1\)",
+        ),
+        (["train", "test", "test"], "parts validation and calibration have no image"),
+        (["validation", "calibration", "test"], "part train has no image"),
+    ],
+)
+def test_a_part_without_an_image_is_a_warning(context: Build, parts: list[str | None], words: str) -> None:
+    finding = _expect_finding(find_empty_parts(context([{"split": part} for part in parts])))
+    assert finding.severity == "warn"
+    assert re.search(words, finding.sentence)
+
+
+def test_one_part_alone_or_none_is_no_empty_part(context: Build) -> None:
+    full = [{"split": part} for part in ("train", "validation", "calibration", "test", "test")]
+    assert _expect_clear(find_empty_parts(context(full))).applicable
+    for rows in ([{"split": "test"}] * 3, PLAIN):
+        assert not _expect_clear(find_empty_parts(context(rows))).applicable
 
 
 def test_a_copy_in_two_parts_blocks(context: Build) -> None:

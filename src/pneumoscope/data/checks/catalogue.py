@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from pneumoscope.data.checks import ages, damage, leaks, metadata, pixels, shared_sources
+from pneumoscope.data.checks import ages, damage, empty_parts, leaks, metadata, pixels, shared_sources
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Clear, Finding
 
@@ -21,6 +21,7 @@ CHECKS: dict[str, Check] = {
     "unreadable": Check("Can every file be read?", damage.find_unreadable),
     "altered": Check("Are the files the ones that were imported?", damage.find_altered),
     "constant": Check("Does every image hold a picture?", damage.find_blank),
+    "empty-parts": Check("Does every part hold images?", empty_parts.find_empty_parts),
     "duplicates-across-parts": Check("Is a picture in two parts?", leaks.find_duplicates_across_parts),
     "patients-across-parts": Check("Is a patient in two parts?", leaks.find_patients_across_parts),
     "label-conflicts": Check("Does one exposure carry two labels?", leaks.find_label_conflicts),

@@ -23,6 +23,7 @@ CHECK_NAMES = (
     "unreadable",
     "altered",
     "constant",
+    "empty-parts",
     "duplicates-across-parts",
     "patients-across-parts",
     "label-conflicts",
