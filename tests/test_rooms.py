@@ -27,14 +27,14 @@ ROOMS = (
     "export",
     "tuning",
     "comparison",
-    "audit",
+    "auditing",
     "workflows",
     "server",
     "cli",
 )
 """The rooms in order: a room imports only from itself and from rooms before it, type-only imports included."""
 
-MAY_NEED_TORCH = ("training", "export", "tuning", "comparison", "audit", "workflows")
+MAY_NEED_TORCH = ("training", "export", "tuning", "comparison", "auditing", "workflows")
 """Rooms that make, compare and audit models."""
 
 TORCH = {"torch", "torchvision", "timm", "lightning", "safetensors", "onnxscript"}

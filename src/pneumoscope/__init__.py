@@ -26,6 +26,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from pneumoscope import server
+    from pneumoscope.auditing.result import Audit, AuditTest, SitePrediction
     from pneumoscope.bundle.card import Card, read_card
     from pneumoscope.bundle.listing import BundleDescription, BundleEntry, describe_bundle, list_bundles
     from pneumoscope.bundle.lungs import LungCard, LungFigures, LungModel, LungOutlines, load_lungs
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from pneumoscope.inference.evaluate import Evaluation
     from pneumoscope.inference.predict import PredictionSummary
     from pneumoscope.recipes.recipe import Recipe
+    from pneumoscope.workflows.audit import audit
     from pneumoscope.workflows.compare import compare
     from pneumoscope.workflows.datasets import SplitReport, drop_conflicts, import_data, merge, split
     from pneumoscope.workflows.evaluate import evaluate
@@ -59,6 +61,8 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.tune import Tuning, tune
 
 _MODULES = {
+    "Audit": "auditing.result",
+    "AuditTest": "auditing.result",
     "BundleDescription": "bundle.listing",
     "BundleEntry": "bundle.listing",
     "CacheEntry": "core.cache",
@@ -87,9 +91,11 @@ _MODULES = {
     "Radiograph": "imaging.read",
     "Recipe": "recipes.recipe",
     "Run": "workflows.train",
+    "SitePrediction": "auditing.result",
     "SplitReport": "workflows.datasets",
     "TrainingStep": "core.callbacks",
     "Tuning": "workflows.tune",
+    "audit": "workflows.audit",
     "check": "workflows.inspection",
     "clear_cache": "core.cache",
     "compare": "workflows.compare",
@@ -122,6 +128,8 @@ _MODULES = {
 
 __all__ = [
     "DISCLAIMER",
+    "Audit",
+    "AuditTest",
     "BundleDescription",
     "BundleEntry",
     "CacheEntry",
@@ -149,10 +157,12 @@ __all__ = [
     "Radiograph",
     "Recipe",
     "Run",
+    "SitePrediction",
     "SplitReport",
     "TrainingStep",
     "Tuning",
     "__version__",
+    "audit",
     "check",
     "clear_cache",
     "compare",

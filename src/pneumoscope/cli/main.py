@@ -37,6 +37,7 @@ COMMANDS = {
     "compare": Command("pneumoscope.cli.compare:compare", "Train many recipes on the same images: which is best?"),
     "tune": Command("pneumoscope.cli.tune:tune", "Search a recipe's settings; leaves the best as a recipe and a run."),
     "evaluate": Command("pneumoscope.cli.evaluate:evaluate", "Measure a bundle on a part of a manifest."),
+    "audit": Command("pneumoscope.cli.audit:audit", "Find out what a bundle's answers rest on; one verdict."),
     "report": Command("pneumoscope.cli.report:report", "Write a run's report: question, data, results, checklists."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "lungs": Command("pneumoscope.cli.lungs:app", "Outline lungs and heart; train and measure that graph."),

@@ -1,0 +1,177 @@
+"""The images of an audit, in memory: chosen by group, shrunk to what the network can see, with the lungs outlined."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+import numpy as np
+
+from pneumoscope.auditing.perturbations import AuditImage, Mask, resize
+from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.lungs import LungModel
+from pneumoscope.bundle.runtime import default_workers
+from pneumoscope.core.errors import ManifestError, PneumoscopeError
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.masks import read_mask
+from pneumoscope.imaging.read import read
+from pneumoscope.stats.kernels import Bools, Ints
+from pneumoscope.stats.metrics import group_index
+
+_LEAST_LUNGS = 0.05
+"""Share of the picture under which an outline is no pair of lungs."""
+_DETAIL = 2
+"""Pixels that are kept for each one that the network sees."""
+
+
+@dataclass(frozen=True)
+class AuditSet:
+    """The images of an audit and what is known of them; N images.
+
+    Args:
+        rows: Their rows.
+        images: [N] pictures with lungs.
+        positive: [N] whether an image is of the primary class.
+        group: [N] in 0..G-1.
+        outlined: How many outlines come from the manifest; the others are the lung graph's.
+    """
+
+    rows: Manifest
+    images: tuple[AuditImage, ...]
+    positive: Bools
+    group: Ints
+    outlined: int
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    @property
+    def with_lungs(self) -> Bools:
+        """[N] whether the lungs of an image are known."""
+        return np.array([image.lungs is not None for image in self.images], dtype=np.bool_)
+
+
+def choose_rows(manifest: Manifest, card: Card, part: str, limit: int, seed: int) -> Manifest:
+    """Return the rows that an audit uses: of the part, of the model's classes, never of the part test.
+
+    Args:
+        manifest: All rows.
+        card: Of the model.
+        part: A part, or ``all`` for every row that is not of the part test.
+        limit: Most images. Whole groups are left out, so that classes stay as even as they can be.
+        seed: Decides which groups.
+
+    Raises:
+        ManifestError: No row is left.
+    """
+    rows = manifest if part == "all" else manifest.part(part)
+    known = {member for label in card.labels for member in label.members}
+    table = rows.table
+    usable = table["label"].isin(known) & (table["split"] != "test")
+    rows = rows.where(usable)
+    if not len(rows):
+        raise ManifestError(
+            f"{part} of the manifest", "has no image of this model's classes for an audit.", "Name another part."
+        )
+    if len(rows) <= limit:
+        return rows
+    group = group_index(rows.table["group"].to_numpy(dtype=str))
+    positive = positives_of(rows, card)
+    keep: set[int] = set()
+    rng = np.random.default_rng(seed)
+    sizes = np.bincount(group)
+    for side in (positive, ~positive):
+        room = limit - int(sizes[list(keep)].sum()) if keep and side is not positive else limit // 2
+        short = min(room, limit - min(limit // 2, int((~side).sum())))
+        for number in rng.permutation(np.unique(group[side])):
+            if short < sizes[number]:
+                break
+            if number not in keep:
+                keep.add(int(number))
+                short -= int(sizes[number])
+    return rows.where(np.isin(group, list(keep)))
+
+
+def positives_of(rows: Manifest, card: Card) -> Bools:
+    """Return [N] whether the label of a row is of the primary class."""
+    return rows.table["label"].isin(card.labels[0].members).to_numpy(dtype=np.bool_)
+
+
+def read_audit_set(
+    rows: Manifest,
+    card: Card,
+    lungs: Callable[[], LungModel] | None,
+    *,
+    seed: int,
+    workers: int | None,
+    advance: Callable[[int], None],
+) -> AuditSet:
+    """Read the images and outline their lungs.
+
+    Args:
+        rows: Of the images.
+        card: Of the model.
+        lungs: Returns the graph for images without a mask in the manifest; None: they stay without lungs.
+        seed: Of what is random in changes.
+        workers: Images at a time.
+        advance: Called with the number of images that are read.
+
+    Raises:
+        ManifestError: An image cannot be read, or is not the one that was imported.
+    """
+    masks, graph = rows.mask_paths("lung_mask"), None
+    if lungs is not None and any(mask is None for mask in masks):
+        graph = lungs()
+    table = rows.table
+    items = list(zip(rows.paths(), rows.depths(), masks, table["sha256"], table["image"], strict=True))
+
+    def load(place: int) -> AuditImage:
+        path, depth, mask, sha256, name = items[place]
+        radiograph = read(path, depth=depth)
+        if radiograph.sha256 != sha256:
+            raise ManifestError(str(name), "is not the file that was imported.", "Import the data again.")
+        pixels = np.asarray(radiograph.pixels, np.float32)
+        lungs_here: Mask | None = None if mask is None else read_mask(mask)
+        if lungs_here is None and graph is not None:
+            lungs_here = graph.outline(radiograph).square("lungs")
+        height, width = pixels.shape
+        scale = min(1.0, _DETAIL * card.input_size / min(height, width))
+        if scale < 1:
+            height, width = max(1, round(scale * height)), max(1, round(scale * width))
+            pixels = resize(pixels, height, width)
+        if lungs_here is not None:
+            lungs_here = resize(lungs_here.astype(np.float32), height, width) >= 0.5
+            lungs_here = lungs_here if lungs_here.mean() >= _LEAST_LUNGS else None
+        return AuditImage(pixels, lungs_here, int(sha256[:8], 16) ^ seed, card.input_size)
+
+    images: list[AuditImage] = []
+    with ThreadPoolExecutor(workers or default_workers()) as pool:
+        try:
+            for image in pool.map(load, range(len(items))):
+                images.append(image)
+                advance(1)
+        except PneumoscopeError:
+            pool.shutdown(cancel_futures=True)
+            raise
+    group = group_index(table["group"].to_numpy(dtype=str))
+    outlined = sum(mask is not None for mask in masks)
+    return AuditSet(rows, tuple(images), positives_of(rows, card), group, outlined)
+
+
+def choose_donors(images: AuditSet, *, same_class: bool, seed: int) -> Ints:
+    """Return [N] for each image another image, of another group and of the same class or of another one; else itself.
+
+    Args:
+        images: The images.
+        same_class: Whether both are of the primary class, or both are not.
+        seed: Decides which.
+    """
+    rng = np.random.default_rng([seed, int(same_class)])
+    donors = np.arange(len(images))
+    for place in range(len(images)):
+        alike = images.positive == images.positive[place]
+        others = np.flatnonzero((alike == same_class) & (images.group != images.group[place]))
+        if len(others):
+            donors[place] = rng.choice(others)
+    return donors

@@ -1,0 +1,153 @@
+"""Corners exchanged between images: does the answer follow the corner, and where is the sign that it follows?
+
+A corner of an image of the other class is put in place of the image's own. Any foreign corner may disturb a network,
+so that a corner of another image of the same class is the control: only what the *class* of the donor changes counts.
+Where that is not nothing, the same is done with each cell along the border, and the strongest one names the marker.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+
+from pneumoscope.auditing.answers import AnswerStore, Change
+from pneumoscope.auditing.effects import changes
+from pneumoscope.auditing.images import AuditSet, choose_donors
+from pneumoscope.auditing.perturbations import corner_places, exchange
+from pneumoscope.auditing.result import AuditTest
+from pneumoscope.auditing.verdicts import judge_change, state_rule
+from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.kernels import Ints
+
+MARGIN = 0.05
+_CELLS = 5
+LOCATED_IMAGES = 200
+"""Most images on which each cell of the border is exchanged."""
+
+_DOWN = ("top", "upper", "middle", "lower", "bottom")
+_ACROSS = ("left", "left of centre", "centre", "right of centre", "right")
+
+Places = list[tuple[slice, slice]]
+
+
+def _cell(row: int, column: int) -> Callable[[tuple[int, int]], Places]:
+    def places(shape: tuple[int, int]) -> Places:
+        down = np.linspace(0, shape[0], _CELLS + 1).round().astype(int)
+        across = np.linspace(0, shape[1], _CELLS + 1).round().astype(int)
+        return [(slice(down[row], down[row + 1]), slice(across[column], across[column + 1]))]
+
+    return places
+
+
+BORDER_CELLS: Mapping[str, Callable[[tuple[int, int]], Places]] = MappingProxyType(
+    {
+        f"{_DOWN[row]}, {_ACROSS[column]}": _cell(row, column)
+        for row in range(_CELLS)
+        for column in range(_CELLS)
+        if row in (0, _CELLS - 1) or column in (0, _CELLS - 1)
+    }
+)
+"""Name -> the places of a cell of the border, for a shape [H, W]; sides as in the picture, not as in the patient."""
+
+
+def exchange_corners(store: AnswerStore, images: AuditSet, *, seed: int, advance: Callable[[int], None]) -> AuditTest:
+    """Judge what corners of the other class change, compared with corners of the same class.
+
+    Args:
+        store: Asks the model.
+        images: The images.
+        seed: Decides the donors.
+        advance: Called with the number of answers.
+    """
+    change = _donor_effect(store, images, "corners", corner_places, np.arange(len(images)), seed, advance)
+    verdict = judge_change(change, MARGIN, decisive=True)
+    return AuditTest(
+        name="corners-exchanged",
+        title="Corners exchanged between classes",
+        question="Does the answer follow the corners of another image?",
+        effect_name="change of the AUROC",
+        effect=change,
+        chance=0.0,
+        rule=state_rule("disturbance", MARGIN, decisive=True),
+        verdict=verdict,
+        sentence=f"With corners of the other class, not of the same class, the AUROC changes by {change}.",
+        images=len(images),
+        groups=len(np.unique(images.group)),
+    )
+
+
+def locate_marker(store: AnswerStore, images: AuditSet, *, seed: int, advance: Callable[[int], None]) -> AuditTest:
+    """Return which cell of the border the answers follow most.
+
+    Args:
+        store: Asks the model.
+        images: The images.
+        seed: Decides images and donors.
+        advance: Called with the number of answers.
+    """
+    places = _some_places(images, seed)
+    by_cell = {
+        name: _donor_effect(store, images, name, cell, places, seed, advance) for name, cell in BORDER_CELLS.items()
+    }
+    estimable = {name: effect for name, effect in by_cell.items() if effect.value is not None}
+    strongest = min(estimable, key=lambda name: estimable[name].value or 0.0) if estimable else None
+    effect = by_cell[strongest] if strongest is not None else Estimate(value=None, note="no cell could be measured")
+    verdict = judge_change(effect, MARGIN, decisive=True)
+    # The strongest of sixteen is partly chance: its whole interval must be beyond the margin before it is named.
+    named = verdict == "fail"
+    where = f"The answers follow a sign in the border cell '{strongest}' of the picture" if named else "No single cell"
+    tail = f": exchanged between classes it changes the AUROC by {effect}." if named else " of the border stands out."
+    return AuditTest(
+        name="marker",
+        title=f"Marker: {strongest}" if named else "Marker",
+        question="Which cell of the border do the answers follow?",
+        effect_name="change of the AUROC",
+        effect=effect,
+        chance=0.0,
+        rule=state_rule("disturbance", MARGIN, decisive=True) + " The strongest of 16 cells is judged.",
+        verdict=verdict,
+        sentence=where + tail,
+        images=len(places),
+        groups=len(np.unique(images.group[places])),
+        details=by_cell,
+    )
+
+
+def _some_places(images: AuditSet, seed: int) -> Ints:
+    """Return at most so many images, as many of either class as there are."""
+    rng = np.random.default_rng(seed)
+    chosen = []
+    for side in (images.positive, ~images.positive):
+        here = np.flatnonzero(side)
+        chosen.append(rng.permutation(here)[: LOCATED_IMAGES // 2])
+    return np.sort(np.concatenate(chosen))
+
+
+def _donor_effect(
+    store: AnswerStore,
+    images: AuditSet,
+    name: str,
+    cell: Callable[[tuple[int, int]], Places],
+    places: Ints,
+    seed: int,
+    advance: Callable[[int], None],
+) -> Estimate:
+    """Return the AUROC with donors of the other class minus that with donors of the same class."""
+
+    def from_donors(donors: Ints) -> Change:
+        def change(place: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+            own, other = images.images[place].pixels, images.images[donors[place]].pixels
+            return exchange(own, other, cell(own.shape), cell(other.shape))
+
+        return change
+
+    scores = {}
+    for same_class in (True, False):
+        donors = choose_donors(images, same_class=same_class, seed=seed)
+        kind = "same" if same_class else "other"
+        label = f"{name.replace(', ', '-').replace(' ', '-')}-{kind}-{seed}"
+        scores[same_class] = store.scores(label, from_donors(donors), places, advance)
+    pair = changes({"other": scores[False]}, scores[True], images.positive[places], images.group[places], seed)
+    return pair["other"].difference

@@ -1,0 +1,151 @@
+"""What the graph gives for each image as it is: score, embedding, and where its heatmap lies; also with random weights.
+
+The control is the same graph with the values of each weight tensor exchanged at random, so that it has the same
+architecture, sizes and spreads and has learnt nothing (Adebayo et al., Sanity Checks for Saliency Maps, NeurIPS 2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.auditing.images import AuditSet
+from pneumoscope.auditing.perturbations import AuditImage, resize
+from pneumoscope.bundle.prediction import Output
+from pneumoscope.bundle.runtime import Model, default_workers, open_session_of
+from pneumoscope.core.errors import BundleError
+from pneumoscope.stats.kernels import Floats
+
+_WEIGHED = {"Conv": 1, "Gemm": 1, "MatMul": 1}
+"""Operators that hold learnt weights, and which of their inputs these are."""
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The outputs for N images.
+
+    Args:
+        score: [N] probability of the primary label.
+        embedding: [N, D].
+        mass: [N] share of the primary label's heat inside the lungs; NaN where there is no heat or no lung.
+        area: [N] share of the heatmap's area inside the lungs, which is what chance gives.
+    """
+
+    score: Floats
+    embedding: Floats
+    mass: Floats
+    area: Floats
+
+
+def observe(
+    answer: Callable[[NDArray[np.float32]], Output],
+    images: AuditSet,
+    workers: int | None,
+    advance: Callable[[int], None],
+) -> Observations:
+    """Run a graph on every image.
+
+    Args:
+        answer: Runs it on [H, W] float32, such as `Model.run`.
+        images: The images.
+        workers: Images at a time.
+        advance: Called with the number of images that are answered.
+    """
+    rows: list[tuple[float, NDArray[np.float32], float, float]] = []
+    with ThreadPoolExecutor(workers or default_workers()) as pool:
+        for row in pool.map(lambda image: _observe_one(answer(image.pixels), image), images.images):
+            rows.append(row)
+            advance(1)
+    score, embedding, mass, area = zip(*rows, strict=True)
+    return Observations(
+        np.array(score, np.float64),
+        np.stack(embedding).astype(np.float64),
+        np.array(mass, np.float64),
+        np.array(area, np.float64),
+    )
+
+
+def _observe_one(output: Output, image: AuditImage) -> tuple[float, NDArray[np.float32], float, float]:
+    mass = area = float("nan")
+    if output.heatmap is not None and image.lungs is not None:
+        heat = output.heatmap[0].astype(np.float64)
+        inside = resize(image.lungs.astype(np.float32), *heat.shape)  # share of each cell that is lung
+        area = float(inside.mean())
+        if np.isfinite(heat).all() and heat.sum() > 0:
+            mass = float((heat * inside).sum() / heat.sum())
+    return float(output.probabilities[0]), output.embedding.ravel(), mass, area
+
+
+def load_untrained(model: Model, seed: int) -> Callable[[NDArray[np.float32]], Output] | None:
+    """Return the model's graph with random weights; None where the library ``onnx`` is not installed.
+
+    Args:
+        model: The loaded bundle.
+        seed: Of the exchange.
+    """
+    try:
+        import onnx
+    except ModuleNotFoundError:
+        return None
+    graph = onnx.load(model.folder / "model.onnx")
+    shuffle_weights(graph, np.random.default_rng(seed))
+    return UntrainedModel(model, graph.SerializeToString()).run
+
+
+def shuffle_weights(graph: Any, rng: np.random.Generator) -> int:
+    """Exchange the values inside each weight tensor of an ``onnx.ModelProto`` at random; return how many tensors.
+
+    Args:
+        graph: It is changed.
+        rng: Source of the order.
+    """
+    from onnx import numpy_helper
+
+    held = {tensor.name: tensor for tensor in graph.graph.initializer}
+    learnt = {
+        node.input[place]
+        for node in graph.graph.node
+        if (place := _WEIGHED.get(node.op_type)) is not None and len(node.input) > place and node.input[place] in held
+    }
+    for name in sorted(learnt):
+        values = numpy_helper.to_array(held[name])
+        shuffled = rng.permutation(values.ravel()).reshape(values.shape)
+        held[name].CopyFrom(numpy_helper.from_array(shuffled, name))
+    return len(learnt)
+
+
+class UntrainedModel:
+    """A model's graph with random weights.
+
+    Args:
+        model: The bundle whose graph it is.
+        graph: The graph, as ONNX writes it.
+    """
+
+    def __init__(self, model: Model, graph: bytes) -> None:
+        self._heatmap = model.card.heatmap_size is not None
+        self._session = open_session_of(graph, Path(model.folder) / "model.onnx")
+
+    def run(self, pixels: NDArray[np.float32]) -> Output:
+        """Run it on one image.
+
+        Args:
+            pixels: [H, W] float32.
+
+        Raises:
+            BundleError: The graph fails.
+        """
+        names = ["probabilities", "logits", "embedding", "ood", *(["heatmap"] if self._heatmap else [])]
+        try:
+            values = self._session.run(names, {"image": np.ascontiguousarray(pixels, np.float32)[None, None]})
+        except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
+            raise BundleError("the graph with random weights", f"could not be run: {str(error)[:200]}") from error
+        found = dict(zip(names, (value[0] for value in values), strict=True))
+        heatmap = found.get("heatmap")
+        return Output(found["probabilities"], found["logits"], heatmap, found["embedding"], float(found["ood"]))

@@ -1,0 +1,118 @@
+"""The tests that change the input: what is left without the lungs, and what a change costs that should not matter."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from pneumoscope.auditing.answers import AnswerStore
+from pneumoscope.auditing.effects import changes
+from pneumoscope.auditing.images import AuditSet
+from pneumoscope.auditing.perturbations import PERTURBATIONS, Perturbation
+from pneumoscope.auditing.result import AuditTest
+from pneumoscope.auditing.verdicts import CHANCE, beats_chance, judge_change, judge_remaining, state_rule
+from pneumoscope.stats.auroc_interval import auroc
+from pneumoscope.stats.comparison.paired import Paired
+from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.kernels import Bools, Floats
+
+
+def run_perturbations(
+    store: AnswerStore,
+    images: AuditSet,
+    intact: Floats,
+    *,
+    threshold: float,
+    seed: int,
+    advance: Callable[[int], None],
+) -> list[AuditTest]:
+    """Ask the model about every changed image and judge each change.
+
+    Args:
+        store: Asks the model.
+        images: The images; those without lungs are left out where a change needs them.
+        intact: [N] score of the images as they are.
+        threshold: The card's default threshold, for decisions that flip.
+        seed: Of the paired tests.
+        advance: Called with the number of answers.
+    """
+    scores: dict[str, Floats] = {}
+    lungs, everything = images.with_lungs, np.ones(len(images), np.bool_)
+    for name, change in PERTURBATIONS.items():
+        used = lungs if change.needs_lungs else everything
+        places = np.flatnonzero(used)
+        scores[name] = store.scores(name, _applied(change, images), places, advance)
+    pairs: dict[str, Paired] = {}
+    for needs_lungs, used in ((True, lungs), (False, everything)):
+        family = {name: scores[name] for name, change in PERTURBATIONS.items() if change.needs_lungs is needs_lungs}
+        if used.any():
+            pairs |= changes(family, intact[used], images.positive[used], images.group[used], seed)
+    overall = auroc(intact, images.positive, images.group)
+    tests = []
+    for name, change in PERTURBATIONS.items():
+        used = lungs if change.needs_lungs else everything
+        tests.append(_judge(change, scores[name], intact, images, used, pairs.get(name), overall, threshold))
+    return tests
+
+
+def _applied(
+    change: Perturbation, images: AuditSet
+) -> Callable[[int], np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
+    return lambda place: change.apply(images.images[place])
+
+
+def _judge(
+    change: Perturbation,
+    score: Floats,
+    intact: Floats,
+    images: AuditSet,
+    used: Bools,
+    pair: Paired | None,
+    overall: Estimate,
+    threshold: float,
+) -> AuditTest:
+    positive, group = images.positive[used], images.group[used]
+    remaining = (
+        auroc(score, positive, group) if len(score) else Estimate(value=None, note="the lungs of no image are known")
+    )
+    lost = pair.difference if pair is not None else Estimate(value=None, note=remaining.note)
+    details = {"auroc on changed images": remaining, "change of the auroc": lost}
+    rule = state_rule(change.kind, change.margin, decisive=change.decisive)
+    if change.kind == "removal":
+        effect, chance, effect_name = remaining, CHANCE, "AUROC that remains"
+        verdict = judge_remaining(remaining, lost, change.margin, decisive=change.decisive)
+        sentence = f"{change.title}, the model still has an AUROC of {remaining}; chance is 0.5."
+    else:
+        effect, chance, effect_name = lost, 0.0, "change of the AUROC"
+        verdict = judge_change(lost, change.margin, decisive=change.decisive)
+        flips = (score >= threshold) != (intact[used] >= threshold)
+        details["decisions that change"] = proportion(flips, group, what="set")
+        sentence = f"{change.title}, the AUROC changes by {_signed(lost)}."
+    if not beats_chance(overall) and verdict != "fail":
+        verdict = "not identifiable"
+        sentence += " The model does not surely beat chance on intact images, so that this shows nothing."
+    return AuditTest(
+        name=change.name,
+        title=change.title,
+        question=change.question,
+        effect_name=effect_name,
+        effect=effect,
+        chance=chance,
+        rule=rule,
+        verdict=verdict,
+        sentence=sentence,
+        images=int(used.sum()),
+        groups=len(np.unique(group)),
+        p_value=None if pair is None else pair.adjusted,
+        details=details,
+    )
+
+
+def _signed(estimate: Estimate) -> str:
+    if estimate.value is None:
+        return "an amount that cannot be estimated"
+    if estimate.low is None or estimate.high is None:
+        return f"{estimate.value:+.3f} [interval not estimable]"
+    return f"{estimate.value:+.3f} [{estimate.low:+.3f}, {estimate.high:+.3f}]"

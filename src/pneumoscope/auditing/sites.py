@@ -1,0 +1,162 @@
+"""The AUROC to expect at a site that a model has not seen, from its AUROC at several sites.
+
+A hospital's AUROC is, on the logit scale, normal around a mean with a standard deviation between sites (random-effects
+meta-analysis). With few sites that deviation is hardly known, and the usual interval is either far too short (normal
+quantiles) or endless (Student's with one degree of freedom). So both have weak priors: the mean N(0, 2^2), the
+deviation half-normal with scale 1 (Röver et al., Research Synthesis Methods 2021), and the interval is that of the
+posterior prediction, by sums over a grid of deviations. With many sites it is Higgins's (JRSS A 2009).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from scipy.special import expit, logit, ndtr
+
+from pneumoscope.auditing.result import AuditTest, AuditVerdict, SitePrediction
+from pneumoscope.auditing.verdicts import USEFUL, has_limits
+from pneumoscope.core.counts import format_count
+from pneumoscope.stats.auroc_interval import auroc
+from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.kernels import Bools, Floats, Ints
+
+LEVEL = 0.95
+LEAST_SITES = 3
+"""Sites with both classes under which a prediction rests mostly on the prior."""
+_MEAN_SCALE, _SPREAD_SCALE = 2.0, 1.0
+_EDGE = 0.999
+"""An AUROC of 1 has no logit; it counts as this."""
+_QUANTILE = 1.959964
+
+
+def predict_new_site(values: Sequence[float], errors: Sequence[float], level: float = LEVEL) -> tuple[float, ...]:
+    """Return the limits and the median of a new site's AUROC, and the median deviation between sites.
+
+    Args:
+        values: [k] logit of the AUROC at each site.
+        errors: [k] its standard error, on the same scale.
+        level: Of the interval.
+
+    Returns:
+        Low, high, median, 0 to 1, and the deviation on the logit scale.
+    """
+    spread = np.linspace(0.01, 4, 200)
+    seen, error = np.asarray(values, np.float64)[:, None], np.asarray(errors, np.float64)[:, None]
+    variance = spread**2 + error**2  # [k, 200]
+    # Given the spread, the mean is normal: its prior and k observations of it.
+    precision = 1 / _MEAN_SCALE**2 + (1 / variance).sum(axis=0)
+    mean = (seen / variance).sum(axis=0) / precision
+    log = -0.5 * (spread / _SPREAD_SCALE) ** 2 - 0.5 * np.log(precision) + 0.5 * precision * mean**2
+    log -= 0.5 * (np.log(variance) + seen**2 / variance).sum(axis=0)
+    weight = np.exp(log - log.max())
+    weight /= weight.sum()
+    points = np.linspace(-14, 14, 561)
+    distribution = ndtr((points[:, None] - mean) / np.sqrt(spread**2 + 1 / precision)) @ weight
+    tail = (1 - level) / 2
+    low, middle, high = (float(expit(np.interp(share, distribution, points))) for share in (tail, 0.5, 1 - tail))
+    return low, high, middle, float(np.interp(0.5, np.cumsum(weight), spread))
+
+
+def logit_scale(estimate: Estimate) -> tuple[float, float]:
+    """Return the logit of an AUROC and its standard error, from the wider side of its interval.
+
+    Args:
+        estimate: With limits.
+    """
+    if estimate.value is None or estimate.low is None or estimate.high is None:
+        raise ValueError("the AUROC has no interval")
+    low, value, high = (
+        float(logit(np.clip(x, 1 - _EDGE, _EDGE))) for x in (estimate.low, estimate.value, estimate.high)
+    )
+    return value, max(value - low, high - value, 1e-3) / _QUANTILE
+
+
+def predict_from(sites: Mapping[str, Estimate], how: str) -> SitePrediction:
+    """Return what to expect at a new site.
+
+    Args:
+        sites: Site -> AUROC there; those without an interval (too few images of a class) do not count.
+        how: How these figures were measured, in words; it begins the method.
+    """
+    usable = {name: estimate for name, estimate in sites.items() if has_limits(estimate)}
+    scaled = [logit_scale(estimate) for estimate in usable.values()]
+    low, high, middle, spread = predict_new_site([value for value, _ in scaled], [error for _, error in scaled])
+    count = format_count(len(usable), "site")
+    few = (
+        ""
+        if len(usable) >= LEAST_SITES
+        else f" Only {count} can be measured, so that the interval rests mostly on how much hospitals differ elsewhere."
+    )
+    chance = " Chance (0.5) is not ruled out." if low <= 0.5 else ""
+    return SitePrediction(
+        low=low,
+        high=high,
+        middle=middle,
+        level=LEVEL,
+        sites=usable,
+        without_both_classes=tuple(name for name in sites if name not in usable),
+        spread=spread,
+        method=(
+            f"{how} Random effects on the logit scale, with weak priors: mean N(0, {_MEAN_SCALE:g}²), deviation "
+            f"between sites half-normal with scale {_SPREAD_SCALE:g}."
+        ),
+        sentence=(
+            f"At a hospital that the model has not seen, expect an AUROC between {low:.2f} and {high:.2f} "
+            f"({LEVEL:.0%} prediction interval from {count}).{chance}{few}"
+        ),
+    )
+
+
+def judge_new_site(prediction: SitePrediction, images: int, groups: int) -> AuditTest:
+    """Judge what to expect at a new site.
+
+    Args:
+        prediction: The interval.
+        images: That it rests on.
+        groups: That it rests on.
+    """
+    effect = Estimate(
+        value=prediction.middle, low=prediction.low, high=prediction.high, method="posterior prediction, random effects"
+    )
+    return AuditTest(
+        name="new-site",
+        title="A site not seen",
+        question="Which AUROC is to be expected at another hospital?",
+        effect_name="AUROC at a new site, prediction interval",
+        effect=effect,
+        chance=0.5,
+        rule=(
+            f"Not identifiable: fewer than {LEAST_SITES} sites with 10 groups of each class. Fail: surely under "
+            f"{USEFUL:.2f}. Pass: surely at least {USEFUL:.2f}. Else caution."
+        ),
+        verdict=_verdict(prediction),
+        sentence=prediction.sentence,
+        images=images,
+        groups=groups,
+        details={f"site {name}": estimate for name, estimate in prediction.sites.items()},
+    )
+
+
+def _verdict(prediction: SitePrediction) -> AuditVerdict:
+    if prediction.high < USEFUL and len(prediction.sites) >= LEAST_SITES:
+        return "fail"
+    if len(prediction.sites) < LEAST_SITES:
+        return "not identifiable"
+    return "pass" if prediction.low >= USEFUL else "caution"
+
+
+def by_site(score: Floats, positive: Bools, group: Ints, site: Sequence[str]) -> dict[str, Estimate]:
+    """Return the AUROC of the images of each site.
+
+    Args:
+        score: [N].
+        positive: [N].
+        group: [N].
+        site: [N] names.
+    """
+    names = np.asarray(site, dtype=str)
+    return {
+        str(name): auroc(score[names == name], positive[names == name], group[names == name])
+        for name in np.unique(names)
+    }

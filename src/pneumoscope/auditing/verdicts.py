@@ -1,0 +1,104 @@
+"""From an effect with its interval to one of four words. The margins are stated here, before any model is measured.
+
+A verdict needs the whole interval: ``fail`` if even its better end is beyond the margin, ``pass`` if even its worse end
+is within it, ``caution`` if the margin lies inside, ``not identifiable`` where the data cannot answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pneumoscope.auditing.result import AuditTest, AuditVerdict
+from pneumoscope.stats.estimates import Estimate
+
+CHANCE = 0.5
+SAME_ANSWER = 0.05
+"""A model that loses less than this AUROC without the lungs, and still beats chance, does not use them."""
+USEFUL = 0.70
+"""An AUROC under this is of no use at another site."""
+INTERNAL_DROP = 0.10
+"""How much AUROC a model may lose from its own data to another set, or from all patients to some of them."""
+
+
+def has_limits(estimate: Estimate) -> bool:
+    """Return whether an effect has a value and an interval."""
+    return estimate.value is not None and estimate.low is not None and estimate.high is not None
+
+
+def beats_chance(estimate: Estimate) -> bool:
+    """Return whether the whole interval of an AUROC is above one half."""
+    return estimate.low is not None and estimate.low > CHANCE
+
+
+def judge_remaining(remaining: Estimate, change: Estimate, margin: float, *, decisive: bool) -> AuditVerdict:
+    """Judge the AUROC that is left when the lungs, or nearly all of the picture, are gone.
+
+    Args:
+        remaining: The AUROC that is left.
+        change: What was lost: changed minus intact, below 0 for a loss.
+        margin: How much above one half it may be.
+        decisive: Whether this alone fails a model; else the worst is ``caution``.
+    """
+    if remaining.low is None or remaining.high is None:
+        return "not identifiable"
+    same = beats_chance(remaining) and change.low is not None and change.low >= -SAME_ANSWER
+    if remaining.low > CHANCE + margin or same:
+        return "fail" if decisive else "caution"
+    return "pass" if remaining.high <= CHANCE + margin else "caution"
+
+
+def judge_change(change: Estimate, margin: float, *, decisive: bool) -> AuditVerdict:
+    """Judge what a change that should not matter costs.
+
+    Args:
+        change: AUROC changed minus intact, below 0 for a loss.
+        margin: The loss that is allowed.
+        decisive: Whether this alone fails a model; else the worst is ``caution``.
+    """
+    if change.low is None or change.high is None:
+        return "not identifiable"
+    if change.high < -margin:
+        return "fail" if decisive else "caution"
+    return "pass" if change.low >= -margin else "caution"
+
+
+def state_rule(kind: str, margin: float, *, decisive: bool) -> str:
+    """Return the rule of a test in words."""
+    worst = "fail" if decisive else "caution, as this alone proves no fault"
+    if kind == "removal":
+        limit = CHANCE + margin
+        return (
+            f"Pass: the whole interval is at most {limit:.2f}. Above {limit:.2f} as a whole, or a loss under "
+            f"{SAME_ANSWER:.2f} and better than chance: {worst}. Else caution."
+        )
+    return f"Pass: the loss is surely at most {margin:.2f}. Surely more: {worst}. Else caution."
+
+
+_ORDER: tuple[AuditVerdict, ...] = ("fail", "not identifiable", "caution")
+
+
+def conclude(tests: Sequence[AuditTest], intact: Estimate) -> tuple[AuditVerdict, str]:
+    """Return the verdict over all tests and its reason.
+
+    One failed test fails the model. A model that does not beat chance on intact images cannot be audited. A test that
+    cannot be answered leaves a doubt, so that the whole is ``caution`` at best.
+
+    Args:
+        tests: In the order of their weight: the first failed one gives the reason.
+        intact: AUROC on the images as they are.
+    """
+    failed = [test for test in tests if test.verdict == "fail"]
+    if failed:
+        others = len(failed) - 1
+        more = f" ({others} more {'test' if others == 1 else 'tests'} failed.)" if others else ""
+        return "fail", failed[0].sentence + more
+    if not beats_chance(intact):
+        return "not identifiable", (
+            f"The model does not surely beat chance on these images (AUROC {intact}), so that no test can show what "
+            "its answers rest on."
+        )
+    doubts = [test for test in tests if test.verdict == "caution"] or [t for t in tests if t.verdict != "pass"]
+    if doubts:
+        names = "; ".join(test.title for test in doubts)
+        return "caution", f"No test failed, and not every one could be cleared: {names}."
+    return "pass", f"All {len(tests)} tests passed."

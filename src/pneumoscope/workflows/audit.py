@@ -1,0 +1,223 @@
+"""An audit as a list of steps: read the images, change them, probe what the model knows, judge, write the pages."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from pneumoscope.auditing.answers import AnswerStore
+from pneumoscope.auditing.heatmaps import judge_heatmaps
+from pneumoscope.auditing.images import AuditSet, choose_rows, read_audit_set
+from pneumoscope.auditing.markers import BORDER_CELLS, LOCATED_IMAGES, exchange_corners, locate_marker
+from pneumoscope.auditing.observations import Observations, load_untrained, observe
+from pneumoscope.auditing.page import render_audit_page
+from pneumoscope.auditing.perturbations import PERTURBATIONS
+from pneumoscope.auditing.removals import run_perturbations
+from pneumoscope.auditing.result import Audit, AuditTest, SitePrediction
+from pneumoscope.auditing.sites import by_site, judge_new_site, predict_from
+from pneumoscope.auditing.source_probe import judge_sources
+from pneumoscope.auditing.subgroups import judge_subgroups
+from pneumoscope.auditing.verdicts import beats_chance, conclude
+from pneumoscope.bundle.lungs import load_lungs
+from pneumoscope.bundle.runtime import Model, ModelInput, model_of
+from pneumoscope.core.arguments import check_arguments, check_least
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.files import write_text
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.inference.evaluate import group_sentence
+from pneumoscope.stats.auroc_interval import auroc
+
+LEAST_IMAGES = 40
+PERMUTATIONS = 99
+LEFT = ("lungs-blacked-out", "boxes-blacked-out", "border-only")
+LOST = ("markers-erased", "corners-exchanged")
+"""Tests after which the border is searched cell by cell: where skill is left, or where skill is lost."""
+JSON, PAGE = "audit.json", "audit.html"
+
+
+@check_arguments
+def audit(
+    model: ModelInput,
+    data: Manifest | str | Path,
+    out: str | Path | None = None,
+    *,
+    part: str = "validation",
+    images: int = 400,
+    roots: Mapping[str, str | Path] | None = None,
+    seed: int = 0,
+    workers: int | None = None,
+    command: str = "pneumoscope.audit",
+    callbacks: Callbacks = SILENT,
+) -> Audit:
+    """Find out what a model's answers rest on, and say in one word whether it can be trusted with the question.
+
+    Each test has an effect with an interval, a margin that was stated before, and one verdict: pass, caution, fail or
+    not identifiable. Images of the part ``test`` are never used. The same call goes on with an audit that was stopped.
+
+    Args:
+        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        data: The manifest or its file. The images should be ones that the model did not learn from.
+        out: Folder for ``audit.json``, ``audit.html`` and the answers so far; None writes nothing there.
+        part: "validation", "calibration", "train" or "all", which leaves out the part test.
+        images: Most images, 40 or more; groups are left out at random above that.
+        roots: Source -> folder, where a source has moved since the manifest was written.
+        seed: Decides which images, donors and pixels.
+        workers: Images at a time; None: the cores that this process may use.
+        command: How the audit was asked for, for the record.
+        callbacks: Receive the progress.
+
+    Returns:
+        The verdict, its reason, and every test.
+
+    Raises:
+        UsageError: Fewer than 40 images.
+        BundleError: The bundle is incomplete or altered.
+        ManifestError: The part has no rows of the model's classes, or an image is not the one that was imported.
+
+    Example:
+        >>> ps.audit("runs/flagship", "manifest.parquet", "runs/flagship-audit").verdict
+    """
+    check_least(LEAST_IMAGES, images=images)
+    check_least(1, workers=workers)
+    check_least(0, seed=seed)
+    started = time.perf_counter()
+    loaded = model_of(model)
+    manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
+    folder = None if out is None else Path(out)
+    rows = choose_rows(manifest, loaded.card, part, images, seed)
+    with callbacks.counting("reading images", len(rows)) as advance:
+        chosen = read_audit_set(rows, loaded.card, load_lungs, seed=seed, workers=workers, advance=advance)
+    run = _Run(loaded, chosen, folder, seed, workers, callbacks)
+    learnt = run.observe_intact()
+    tests = [*run.change_inputs(learnt), *run.probe(learnt)]
+    prediction = run.predict_site(learnt)
+    tests.append(judge_new_site(prediction, len(chosen), len(np.unique(chosen.group))))
+    intact = auroc(learnt.score, chosen.positive, chosen.group)
+    verdict, reason = conclude(tests, intact)
+    result = Audit(
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=command,
+        model=f"{loaded.card.name} {loaded.card.version}",
+        identity=loaded.identity,
+        classes=loaded.labels,
+        part=part,
+        data=rows.rows_hash(),
+        images=len(chosen),
+        groups=len(np.unique(chosen.group)),
+        class_images={str(name): int(n) for name, n in rows.table["label"].value_counts().items()},
+        sources={str(name): int(n) for name, n in rows.table["source"].value_counts().items()},
+        group_sentence=group_sentence(rows.group_kind),
+        seed=seed,
+        intact=intact,
+        verdict=verdict,
+        reason=reason,
+        prediction=prediction,
+        tests=tuple(tests),
+        notes=_notes(loaded, chosen),
+        seconds=round(time.perf_counter() - started, 1),
+    )
+    if folder is not None:
+        write_text(folder / JSON, result.to_json())
+        write_text(folder / PAGE, render_audit_page(result))
+    return result
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One audit under way: the steps share the model, the images and how to report."""
+
+    model: Model
+    images: AuditSet
+    folder: Path | None
+    seed: int
+    workers: int | None
+    callbacks: Callbacks
+
+    def observe_intact(self) -> Observations:
+        with self.callbacks.counting("intact images", len(self.images)) as advance:
+            return observe(self.model.run, self.images, self.workers, advance)
+
+    def change_inputs(self, learnt: Observations) -> list[AuditTest]:
+        store = AnswerStore(self.model, self.images, self.folder and self.folder / "answers", self.workers)
+        count = len(self.images)
+        lungs = int(self.images.with_lungs.sum())
+        total = sum(lungs if change.needs_lungs else count for change in PERTURBATIONS.values()) + 2 * count
+        with self.callbacks.counting("changed images", total) as advance:
+            tests = run_perturbations(
+                store,
+                self.images,
+                learnt.score,
+                threshold=self.model.card.operating_point.threshold,
+                seed=self.seed,
+                advance=advance,
+            )
+            tests.append(exchange_corners(store, self.images, seed=self.seed, advance=advance))
+        if not any(_is_suspicious(test) for test in tests):
+            return tests
+        with self.callbacks.counting(
+            "searching the border", 2 * len(BORDER_CELLS) * min(count, LOCATED_IMAGES)
+        ) as advance:
+            marker = locate_marker(store, self.images, seed=self.seed, advance=advance)
+        # A marker that can be named is the better reason, so that it comes first.
+        return [marker, *tests] if marker.verdict == "fail" else [*tests, marker]
+
+    def probe(self, learnt: Observations) -> list[AuditTest]:
+        untrained = None
+        if (answer := load_untrained(self.model, self.seed)) is not None:
+            with self.callbacks.counting("random weights", len(self.images)) as advance:
+                untrained = observe(answer, self.images, self.workers, advance)
+        names, source = np.unique(self.images.rows.table["source"].to_numpy(dtype=str), return_inverse=True)
+        with self.callbacks.counting("permutations", PERMUTATIONS) as advance:
+            probed = judge_sources(
+                self.images,
+                source.reshape(-1),
+                tuple(str(name) for name in names),
+                learnt.embedding,
+                None if untrained is None else untrained.embedding,
+                permutations=PERMUTATIONS,
+                seed=self.seed,
+                advance=advance,
+            )
+        return [
+            probed,
+            judge_heatmaps(self.images, learnt, untrained),
+            judge_subgroups(self.images, learnt.score),
+        ]
+
+    def predict_site(self, learnt: Observations) -> SitePrediction:
+        sites = by_site(learnt.score, self.images.positive, self.images.group, list(self.images.rows.table["source"]))
+        return predict_from(
+            sites,
+            "AUROC of this model on images of each source that it did not learn from. It may have learnt from other "
+            "images of the same sources, so that the truth is lower.",
+        )
+
+
+def _is_suspicious(test: AuditTest) -> bool:
+    """Return whether the answers surely rest in part on something outside the lungs."""
+    if test.name in LEFT:
+        return beats_chance(test.effect)
+    return test.name in LOST and test.effect.high is not None and test.effect.high < 0
+
+
+def _notes(model: Model, images: AuditSet) -> tuple[str, ...]:
+    """Return what a reader must know beside the verdicts."""
+    notes = []
+    if model.card.synthetic or images.rows.table["source"].str.startswith("synthetic").all():
+        notes.append("Drawn images, no patients: this audit shows how the audit works, and nothing about radiographs.")
+    if training := int((images.rows.table["split"] == "train").sum()):
+        notes.append(
+            f"{training} images are of the part train: a model that learnt them by heart looks better on them."
+        )
+    if drawn := len(images) - images.outlined:
+        notes.append(
+            f"Lungs of {drawn} images are outlined by the lungs graph; dense lungs may lie outside its outline."
+        )
+    if missing := int((~images.with_lungs).sum()):
+        notes.append(f"On {missing} images no lungs were found; tests of the lungs leave these out.")
+    return tuple(notes)

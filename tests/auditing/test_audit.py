@@ -1,0 +1,139 @@
+"""Planted effects: models whose answers rest on a known place are seen to do so, and others are cleared.
+
+The tiny bundle answers by the brightness of the whole picture, so that the picture decides what it rests on.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundles import write_bundle
+from pneumoscope.auditing.result import Audit
+from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.files import sha256_of
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.masks import write_mask
+from pneumoscope.data.phantoms.files import write_png
+from pneumoscope.workflows.audit import audit
+
+SIDE = 40
+LUNGS = (slice(10, 30), slice(8, 32))
+CORNER = (slice(0, 8), slice(0, 8))
+
+
+def write_manifest(folder: Path, bright: tuple[slice, slice], images: int = 60, split: str = "validation") -> Manifest:
+    """Write pictures of which every other one, COVID-19, is brighter in one place; every picture is a patient."""
+    rng = np.random.default_rng(0)
+    mask = np.zeros((SIDE, SIDE), np.bool_)
+    mask[LUNGS] = True
+    write_mask(folder / "mask.png", mask)
+    rows = []
+    for number in range(images):
+        pixels = rng.uniform(0.3, 0.34, (SIDE, SIDE))
+        if number % 2 == 0:
+            pixels[bright] += 0.5
+        name = f"{number}.png"
+        write_png(folder / name, pixels.astype(np.float32))
+        rows.append(
+            {
+                "image": name, "source": "here", "label": "normal" if number % 2 else "covid-19", "raw_label": "x",
+                "group": str(number), "patient_id": str(number), "lung_mask": "mask.png", "lung_definition": "lungs",
+                "split": split, "width": SIDE, "height": SIDE, "bits": 8, "sha256": sha256_of(folder / name),
+                "phash": f"{number:016x}", "sex": "F" if number % 4 < 2 else "M",
+            }
+        )  # fmt: skip
+    return Manifest.from_rows(rows, {"here": folder})
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_bundle(tmp_path_factory.mktemp("bundle"), ("covid-19", "normal"))
+
+
+@pytest.fixture(scope="module")
+def marked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    """The audit of a model that reads a bright corner."""
+    manifest = write_manifest(tmp_path_factory.mktemp("marked"), CORNER)
+    return audit(bundle, manifest, tmp_path_factory.mktemp("out"), workers=1)
+
+
+@pytest.fixture(scope="module")
+def clean(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    """The audit of a model that reads the lungs."""
+    return audit(bundle, write_manifest(tmp_path_factory.mktemp("clean"), LUNGS, images=160), workers=1)
+
+
+def verdict_of(audited: Audit, name: str) -> str:
+    test = audited.test(name)
+    assert test is not None
+    return test.verdict
+
+
+def test_a_marker_in_the_corner_fails_the_model_and_is_named(marked: Audit) -> None:
+    assert marked.verdict == "fail"
+    assert "top, left" in marked.reason
+    for name in ("lungs-blacked-out", "boxes-blacked-out", "border-only", "markers-erased", "corners-exchanged"):
+        assert verdict_of(marked, name) == "fail", name
+
+
+def test_corners_of_the_other_class_turn_every_answer_round(marked: Audit) -> None:
+    """The corner is all that the answer rests on: from 1 with corners of the same class to 0."""
+    test = marked.test("corners-exchanged")
+    assert test is not None
+    assert test.effect.value == pytest.approx(-1)
+
+
+def test_a_model_that_reads_the_lungs_passes_what_takes_the_lungs_away(clean: Audit) -> None:
+    assert clean.intact.value == 1
+    for name in ("lungs-blacked-out", "boxes-blacked-out", "border-only", "lungs-only", "mirrored"):
+        assert verdict_of(clean, name) == "pass", name
+    assert clean.test("marker") is None
+    assert clean.verdict != "fail"
+
+
+def test_one_source_says_nothing_about_another_site(clean: Audit) -> None:
+    assert verdict_of(clean, "new-site") == "not identifiable"
+    assert verdict_of(clean, "source-probe") == "not identifiable"
+    assert clean.verdict == "caution"
+
+
+def test_the_part_test_is_never_used(bundle: Path, tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, LUNGS, split="test")
+    with pytest.raises(ManifestError, match="no image of this model's classes for an audit"):
+        audit(bundle, manifest, part="all")
+
+
+def test_a_limit_keeps_classes_even(bundle: Path, tmp_path: Path) -> None:
+    audited = audit(bundle, write_manifest(tmp_path, LUNGS, images=100), images=40, workers=1)
+    assert audited.class_images == {"covid-19": 20, "normal": 20}
+
+
+def test_too_few_images_are_refused(bundle: Path, tmp_path: Path) -> None:
+    manifest = write_manifest(tmp_path, LUNGS, images=4)
+    with pytest.raises(UsageError, match="images"):
+        audit(bundle, manifest, images=20)
+
+
+def test_an_audit_that_was_stopped_goes_on(bundle: Path, tmp_path: Path) -> None:
+    """Answers on disk are used: a changed one changes the figure."""
+    manifest, out = write_manifest(tmp_path / "set", LUNGS), tmp_path / "out"
+    audit(bundle, manifest, out, workers=1)
+    (stored,) = (out / "answers").glob("mirrored-*.npy")
+    np.save(stored, 1 - np.load(stored))
+    assert verdict_of(audit(bundle, manifest, out, workers=1), "mirrored") == "caution"
+    value = json.loads((out / "audit.json").read_text())
+    assert next(test for test in value["tests"] if test["name"] == "mirrored")["effect"]["value"] == pytest.approx(-1)
+
+
+def test_the_page_says_the_verdict_in_light_and_dark(marked: Audit) -> None:
+    from pneumoscope.auditing.page import render_audit_page
+
+    page = render_audit_page(marked)
+    assert '<span class="verdict fail">fail</span>' in page
+    assert "prefers-color-scheme: dark" in page
+    assert "<script" not in page
+    assert marked.disclaimer in page
