@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import numpy as np
 from scipy.special import ndtr, stdtrit
 
-from pneumoscope.stats.auroc_interval import AUROC_SCORE, auroc, obuchowski_variance
-from pneumoscope.stats.comparison.paired import Paired, Scores, paired_all
+from pneumoscope.stats.auroc_interval import AUROC_SCORE, estimate_auroc, obuchowski_variance
+from pneumoscope.stats.comparison.paired import Paired, Scores, compare_all_paired
 from pneumoscope.stats.estimates import Estimate, with_limits
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few
 from pneumoscope.stats.kernels import Bools, Floats, Ints
@@ -39,7 +39,7 @@ def changes(
     everything = {"intact": scores(intact), **{name: scores(values) for name, values in changed.items()}}
     rng = np.random.default_rng(seed)
     truth = np.where(positive, 0, 1).astype(np.intp)
-    return paired_all(everything, "intact", truth, group, "auroc", rng=rng, resamples=_RESAMPLES)
+    return compare_all_paired(everything, "intact", truth, group, "auroc", rng=rng, resamples=_RESAMPLES)
 
 
 def between(
@@ -55,7 +55,7 @@ def between(
         group: [N].
         inside: [N] which images are the first set.
     """
-    both = [auroc(score[side], positive[side], group[side]) for side in (inside, ~inside)]
+    both = [estimate_auroc(score[side], positive[side], group[side]) for side in (inside, ~inside)]
     one, other = both
     if one.value is None or other.value is None:
         return one, other, Estimate(value=None, note=one.note or other.note), None

@@ -12,10 +12,10 @@ from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import PERTURBATIONS, Perturbation
 from pneumoscope.auditing.result import AuditTest
 from pneumoscope.auditing.verdicts import CHANCE, beats_chance, judge_change, judge_remaining, state_rule
-from pneumoscope.stats.auroc_interval import auroc
+from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import proportion
+from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.kernels import Bools, Floats
 
 
@@ -49,7 +49,7 @@ def run_perturbations(
         family = {name: scores[name] for name, change in PERTURBATIONS.items() if change.needs_lungs is needs_lungs}
         if used.any():
             pairs |= changes(family, intact[used], images.positive[used], images.group[used], seed)
-    overall = auroc(intact, images.positive, images.group)
+    overall = estimate_auroc(intact, images.positive, images.group)
     tests = []
     for name, change in PERTURBATIONS.items():
         used = lungs if change.needs_lungs else everything
@@ -75,7 +75,9 @@ def _judge(
 ) -> AuditTest:
     positive, group = images.positive[used], images.group[used]
     remaining = (
-        auroc(score, positive, group) if len(score) else Estimate(value=None, note="the lungs of no image are known")
+        estimate_auroc(score, positive, group)
+        if len(score)
+        else Estimate(value=None, note="the lungs of no image are known")
     )
     lost = pair.difference if pair is not None else Estimate(value=None, note=remaining.note)
     details = {"auroc on changed images": remaining, "change of the auroc": lost}
@@ -88,7 +90,7 @@ def _judge(
         effect, chance, effect_name = lost, 0.0, "change of the AUROC"
         verdict = judge_change(lost, change.margin, decisive=change.decisive)
         flips = (score >= threshold) != (intact[used] >= threshold)
-        details["decisions that change"] = proportion(flips, group, what="set")
+        details["decisions that change"] = estimate_proportion(flips, group, what="set")
         sentence = f"{change.title}, the AUROC changes by {_signed(lost)}."
     if not beats_chance(overall) and verdict != "fail":
         verdict = "not identifiable"

@@ -17,7 +17,7 @@ from scipy.special import expit, logit, ndtr
 from pneumoscope.auditing.result import AuditTest, AuditVerdict, SitePrediction
 from pneumoscope.auditing.verdicts import USEFUL, has_limits
 from pneumoscope.core.counts import format_count
-from pneumoscope.stats.auroc_interval import auroc
+from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
@@ -157,6 +157,6 @@ def by_site(score: Floats, positive: Bools, group: Ints, site: Sequence[str]) ->
     """
     names = np.asarray(site, dtype=str)
     return {
-        str(name): auroc(score[names == name], positive[names == name], group[names == name])
+        str(name): estimate_auroc(score[names == name], positive[names == name], group[names == name])
         for name in np.unique(names)
     }

@@ -16,7 +16,7 @@ from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.logistic import cross_fit, reduce_dimensions
 from pneumoscope.auditing.perturbations import resize
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
-from pneumoscope.stats.auroc_interval import auroc
+from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS
 from pneumoscope.stats.kernels import Floats, Ints
@@ -89,7 +89,7 @@ def clue_of_source(images: AuditSet, source: Ints) -> Estimate:
     """Return the AUROC with which the source alone tells the label: by the share of the label in each source."""
     count = int(source.max()) + 1
     share = np.bincount(source, images.positive, count) / np.maximum(np.bincount(source, minlength=count), 1)
-    return auroc(share[source], images.positive, images.group)
+    return estimate_auroc(share[source], images.positive, images.group)
 
 
 def _families(images: AuditSet, source: Ints, names: tuple[str, ...], rng: np.random.Generator) -> list[_Family]:
@@ -128,7 +128,7 @@ def _probe(values: Floats, families: list[_Family], *, limits: bool = True) -> E
         for number in numbers:
             target = family.source == number
             score = cross_fit(values[family.places], target, family.fold, _PENALTY)
-            parts.append(auroc(score, target, family.group))
+            parts.append(estimate_auroc(score, target, family.group))
             if not limits:
                 parts[-1] = Estimate(value=parts[-1].value)
     known = [part for part in parts if part.value is not None]

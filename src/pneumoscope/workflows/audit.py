@@ -30,7 +30,7 @@ from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import group_sentence
-from pneumoscope.stats.auroc_interval import auroc
+from pneumoscope.stats.auroc_interval import estimate_auroc
 
 LEAST_IMAGES = 40
 PERMUTATIONS = 99
@@ -97,7 +97,7 @@ def audit(
     tests = [*run.change_inputs(learnt), *run.probe(learnt)]
     prediction = run.predict_site(learnt)
     tests.append(judge_new_site(prediction, len(chosen), len(np.unique(chosen.group))))
-    intact = auroc(learnt.score, chosen.positive, chosen.group)
+    intact = estimate_auroc(learnt.score, chosen.positive, chosen.group)
     verdict, reason = conclude(tests, intact)
     result = Audit(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
