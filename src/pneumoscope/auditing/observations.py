@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import AuditImage, resize
 from pneumoscope.bundle.prediction import Output
-from pneumoscope.bundle.runtime import Model, default_workers, open_session_of
+from pneumoscope.bundle.runtime import Model, default_workers
+from pneumoscope.bundle.session import open_session_of
 from pneumoscope.core.errors import BundleError
 from pneumoscope.stats.kernels import Floats
 

@@ -88,6 +88,13 @@ class Refusal(Frozen):
     ood_quantile: float = Field(description="the share of calibration images at or under the threshold")
 
 
+class Population(Frozen):
+    """Whom and what the training images show, as far as the manifest says."""
+
+    views: dict[str, int] = Field(description="view (PA, AP, AP Supine, L or unknown) -> training images")
+    ages: dict[str, int] = Field(description="adult, child (under 18 years) or unknown -> training images")
+
+
 class CheckNote(Frozen):
     """One finding of the data checks."""
 
@@ -149,7 +156,14 @@ class Card(Frozen):
     gate: CheckSummary | None = Field(default=None, description="None: trained before there were data checks")
     synthetic: bool = Field(default=False, description="trained on phantoms: for demonstration only")
     parameters: int
-    companions: dict[str, str] = Field(default_factory=dict, description="role -> identity of a companion bundle")
+    companions: dict[str, str] = Field(
+        default_factory=dict,
+        description="role (gatekeeper, lungs) -> identity of the companion bundle that the figures were measured with; "
+        "'none': this model is never screened",
+    )
+    population: Population | None = Field(
+        default=None, description="None: unknown, taken as frontal views of adults and children"
+    )
     model_sha256: str
     model_bytes: int
 

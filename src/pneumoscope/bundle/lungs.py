@@ -7,6 +7,7 @@ of each structure on a square. The card says who drew the outlines it learnt, an
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from pydantic import Field, ValidationError
 
 from pneumoscope.bundle.card import SourceLicence, identity
 from pneumoscope.bundle.inputs import as_radiograph
-from pneumoscope.bundle.runtime import open_session
+from pneumoscope.bundle.session import open_session
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError, MissingBundleError, UsageError
 from pneumoscope.core.files import sha256_of
@@ -92,7 +93,7 @@ class LungOutlines:
         Raises:
             UsageError: The graph does not outline it.
         """
-        inside: NDArray[np.bool_] = self._map(structure) >= 0.5
+        inside: NDArray[np.bool_] = self.probability(structure) >= 0.5
         return inside
 
     def mask(self, structure: str) -> NDArray[np.bool_]:
@@ -109,7 +110,7 @@ class LungOutlines:
         """
         from PIL import Image
 
-        square = Image.fromarray(self._map(structure))
+        square = Image.fromarray(self.probability(structure))
         height, width = self.shape
         inside: NDArray[np.bool_] = np.asarray(square.resize((width, height), Image.Resampling.BILINEAR)) >= 0.5
         return inside
@@ -125,7 +126,18 @@ class LungOutlines:
         """
         return float(self.square(structure).mean())
 
-    def _map(self, structure: str) -> NDArray[np.float32]:
+    def probability(self, structure: str) -> NDArray[np.float32]:
+        """Return the probability of a structure on the graph's square.
+
+        Args:
+            structure: One of ``structures``.
+
+        Returns:
+            [S, S] float32 in 0..1.
+
+        Raises:
+            UsageError: The graph does not outline it.
+        """
         if structure not in self.structures:
             raise UsageError(
                 f"structure {structure!r}",
@@ -229,6 +241,12 @@ def load_lungs(folder: str | Path = BUILTIN_LUNGS) -> LungModel:
         raise BundleError(str(model_path), "is not the graph that its card was written for.", "Train it again.")
     session = open_session(model_path)
     return LungModel(card, identity(raw), session)
+
+
+@cache
+def builtin_lungs() -> LungModel:
+    """Return the lungs graph of the package; a process loads it once."""
+    return load_lungs()
 
 
 def lungs_of(model: LungModel | str | Path | None) -> LungModel:

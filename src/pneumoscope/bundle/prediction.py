@@ -39,7 +39,7 @@ class Prediction:
 
     path: str
     probabilities: tuple[float, ...]
-    """In the order of the card's labels; empty where the file failed."""
+    """In the order of the card's labels; empty where the file failed, or was refused before the model saw it."""
     decision: str | None
     """A label; None where the model gives no answer or the file failed."""
     refused: bool
@@ -53,6 +53,10 @@ class Prediction:
     seconds: float
     """Reading and inference, in the worker."""
     error: str | None = None
+    warnings: tuple[str, ...] = ()
+    """What to know beside the answer, in words."""
+    codes: tuple[str, ...] = ()
+    """Why it was refused and what it is warned of, as words for a machine (`bundle.screening.Finding`). No column."""
     largest_value: int | None = None
     """Of a 16-bit file whose declared depth leaves it nearly black; None where it does not. It is no column."""
     exif_damaged: bool = False
@@ -83,6 +87,7 @@ class Prediction:
             "decision": self.decision,
             "refused": self.refused,
             "reason": self.reason,
+            "warnings": "; ".join(self.warnings),
             "ood": self.ood,
             "model": self.model,
             "sha256": self.sha256,
@@ -91,8 +96,9 @@ class Prediction:
         }
 
 
-Observer = Callable[[Prediction, Radiograph, Output], None]
-"""Called in the worker for each image that was predicted, while its pixels are in memory (heatmaps, thumbnails)."""
+Observer = Callable[[Prediction, Radiograph, Output | None], None]
+"""Called in the worker for each image that was predicted, while its pixels are in memory (heatmaps, thumbnails); the
+output is None where the image was refused before the model saw it."""
 
 
 def columns(labels: Sequence[str]) -> dict[str, str]:
@@ -103,6 +109,7 @@ def columns(labels: Sequence[str]) -> dict[str, str]:
         "decision": "string",
         "refused": "bool",
         "reason": "string",
+        "warnings": "string",
         "ood": "double",
         "model": "string",
         "sha256": "string",

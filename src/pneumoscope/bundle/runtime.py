@@ -22,16 +22,28 @@ from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import OUTPUTS, Card, read_card
 from pneumoscope.bundle.inputs import ImageInput, NamedImage, file_image, named_images
-from pneumoscope.bundle.prediction import Observer, Output, Prediction, decide
+from pneumoscope.bundle.lungs import LungOutlines, builtin_lungs
+from pneumoscope.bundle.prediction import Observer, Output, Prediction
+from pneumoscope.bundle.screening import Screening, builtin_companions
+from pneumoscope.bundle.session import first_line, open_session
+from pneumoscope.bundle.verdict import judge
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError, PneumoscopeError
 from pneumoscope.core.files import sha256_of
+from pneumoscope.imaging.plane import Metadata
 from pneumoscope.imaging.read import check_depth, has_damaged_exif, largest_value
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.prediction_table import PredictionTable
 
 T = TypeVar("T")
+
+LUNGS_INPUT = "lungs"
+"""The name of a graph's second input, which few have: [N, 1, S, S] float32, the probability of lung by the lungs graph
+on its own square, stretched over the image."""
+
+NEVER_SCREENED = "none"
+"""In a card, in place of the identity of a gatekeeper: this model is never screened."""
 
 BUILTIN = "builtin"
 """The name, in place of a folder, of the model that ships with the package."""
@@ -54,14 +66,17 @@ class Model:
         card: The bundle's description of itself.
         identity: SHA-256 of the card, which holds the hash of the graph.
         folder: Where the bundle lies.
+        screened: Whether the gatekeeper and the lungs graph look at an image before this model does.
     """
 
     @check_arguments
-    def __init__(self, folder: Path, card: Card, identity: str, session: Any) -> None:
+    def __init__(self, folder: Path, card: Card, identity: str, session: Any, *, screened: bool = True) -> None:
         self.folder = folder
         self.card = card
         self.identity = identity
+        self.screened = screened and card.companions.get("gatekeeper") != NEVER_SCREENED
         self._session = session
+        self._takes_lungs = any(item.name == LUNGS_INPUT for item in session.get_inputs())
         self._outputs = [name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None]
 
     def __repr__(self) -> str:
@@ -73,11 +88,25 @@ class Model:
         """Class names in the order of the probabilities; the first is primary."""
         return self.card.label_names
 
-    def run(self, pixels: NDArray[np.float32]) -> Output:
+    def unscreened(self) -> Model:
+        """Return the same model without gatekeeper: it answers about anything, as the graph alone does."""
+        return Model(self.folder, self.card, self.identity, self._session, screened=False)
+
+    def screen(self, pixels: NDArray[np.float32], facts: Metadata) -> Screening | None:
+        """Return what gatekeeper and lungs graph say of an image; None where this model is not screened.
+
+        Args:
+            pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
+            facts: Of its file, as `imaging.read.Radiograph.metadata` has them; none where there is no file.
+        """
+        return builtin_companions().screen(pixels, facts, self.card.population) if self.screened else None
+
+    def run(self, pixels: NDArray[np.float32], outlines: LungOutlines | None = None) -> Output:
         """Run the graph on one image.
 
         Args:
             pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
+            outlines: Its lungs, for a graph that has an input for them; None: they are outlined where it needs them.
 
         Returns:
             Probabilities, heatmap, embedding and the other outputs of the graph.
@@ -85,7 +114,7 @@ class Model:
         Raises:
             BundleError: The graph fails on it, or gives values that are not numbers.
         """
-        values = self._fetch(pixels, self._outputs)
+        values = self._fetch(pixels, self._outputs, outlines)
         return Output(
             probabilities=values["probabilities"],
             logits=values["logits"],
@@ -109,15 +138,21 @@ class Model:
         values: NDArray[np.float32] = self._fetch(pixels, ("probabilities",))["probabilities"]
         return values
 
-    def _fetch(self, pixels: NDArray[np.float32], names: Sequence[str]) -> dict[str, Any]:
+    def _fetch(
+        self, pixels: NDArray[np.float32], names: Sequence[str], outlines: LungOutlines | None = None
+    ) -> dict[str, Any]:
         # [H, W] -> [1, 1, H, W]: the graph's input `image`, see `Bundle` in the design.
         image = np.ascontiguousarray(pixels, np.float32)[None, None]
+        inputs = {"image": image}
+        if self._takes_lungs:
+            outlines = outlines or builtin_lungs().outline(pixels)
+            inputs[LUNGS_INPUT] = outlines.probability("lungs")[None, None]  # [1, 1, S, S]
         try:
-            values = self._session.run(list(names), {"image": image})
+            values = self._session.run(list(names), inputs)
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
             raise BundleError(
                 str(self.folder),
-                f"its graph could not be run on an image of {image.shape[2:]}: {_first_line(error)}",
+                f"its graph could not be run on an image of {image.shape[2:]}: {first_line(error)}",
                 "Check it with `pneumoscope.verify`.",
             ) from error
         outputs = {name: value[0] for name, value in zip(names, values, strict=True)}
@@ -129,46 +164,61 @@ class Model:
             )
         return outputs
 
-    def predict_file(self, path: str | Path, observe: Observer | None = None, depth: int | None = None) -> Prediction:
+    def predict_file(
+        self,
+        path: str | Path,
+        observe: Observer | None = None,
+        depth: int | None = None,
+        *,
+        score_refused: bool = False,
+    ) -> Prediction:
         """Return the prediction for one file; a file that cannot be read or run becomes one with an error.
 
         Args:
             path: The file.
             observe: Called with the prediction, the radiograph and all outputs, unless the file failed.
             depth: Bits in use in a 16-bit file, see `pneumoscope.read`.
+            score_refused: Run the model on images that the gatekeeper refuses, too: they keep their refusal, and have
+                probabilities.
 
         Returns:
             The prediction; of a file that failed it has the ``error`` and no probabilities.
         """
-        return self._answer(file_image(os.fspath(path), depth), observe)
+        return self._answer(file_image(os.fspath(path), depth), observe, score_refused=score_refused)
 
-    def _answer(self, image: NamedImage, observe: Observer | None = None) -> Prediction:
+    def _answer(self, image: NamedImage, observe: Observer | None = None, *, score_refused: bool = False) -> Prediction:
+        """Return the prediction for one image: gatekeeper, lungs, classifier, in this order."""
         start = time.perf_counter()
         sha256: str | None = None
         try:
             radiograph = image.load()
             sha256 = radiograph.sha256 or None
-            output = None if observe is None else self.run(radiograph.pixels)
-            if output is None:
-                values = self._fetch(radiograph.pixels, ("probabilities", "ood"))
-                p, ood = values["probabilities"], float(values["ood"])
-            else:
-                p, ood = output.probabilities, output.ood
+            screening = self.screen(radiograph.pixels, radiograph.metadata)
+            output: Output | None = None
+            p, ood = np.empty(0, np.float32), math.nan
+            if screening is None or score_refused or not screening.refusals:
+                outlines = None if screening is None else screening.outlines
+                if observe is None and outlines is None:  # nobody looks at the heatmap
+                    values = self._fetch(radiograph.pixels, ("probabilities", "ood"), outlines)
+                    p, ood = values["probabilities"], float(values["ood"])
+                else:
+                    output = self.run(radiograph.pixels, outlines)
+                    p, ood = output.probabilities, output.ood
         except PneumoscopeError as error:
             return Prediction(
                 image.name, (), None, False, "", None, self.identity[:12],
                 sha256 or (None if image.path is None else _sha256_of_file(image.path)),
                 time.perf_counter() - start, str(error),
             )  # fmt: skip
-        probabilities = tuple(_shortest(value) for value in p)
-        decision, reason = decide(self.card, probabilities, ood)
-        score = _shortest(ood) if math.isfinite(ood) else None
+        verdict = judge(self.card, tuple(_shortest(float(value)) for value in p), ood, screening, output)
         prediction = Prediction(
-            image.name, probabilities, decision, bool(reason), reason, score, self.identity[:12], sha256,
-            time.perf_counter() - start, largest_value=largest_value(radiograph),
+            image.name, verdict.probabilities, verdict.decision, verdict.refused, verdict.reason,
+            _shortest(ood) if math.isfinite(ood) else None, self.identity[:12], sha256,
+            time.perf_counter() - start, warnings=tuple(finding.sentence for finding in verdict.warnings),
+            codes=verdict.codes, largest_value=largest_value(radiograph),
             exif_damaged=has_damaged_exif(radiograph.metadata),
         )  # fmt: skip
-        if observe is not None and output is not None:
+        if observe is not None:
             observe(prediction, radiograph, output)
         return prediction
 
@@ -178,6 +228,8 @@ class Model:
         workers: int | None = None,
         observe: Observer | None = None,
         depth: int | Iterable[int | None] | None = None,
+        *,
+        score_refused: bool = False,
     ) -> Generator[Prediction, None, None]:
         """Yield one prediction for each path, in the order given, in constant memory.
 
@@ -186,13 +238,18 @@ class Model:
             workers: Threads; the cores that this process may use by default.
             observe: Called in the worker for each image that was predicted. An exception from it ends the stream.
             depth: Bits in use in 16-bit files, see `pneumoscope.read`; one for all files or one for each.
+            score_refused: Run the model on images that the gatekeeper refuses, too.
 
         Yields:
             The prediction; of a file that failed it has the ``error`` and no probabilities.
         """
         depths = depth if isinstance(depth, Iterable) else repeat(depth)
         items = zip(paths, depths, strict=False)
-        return self._in_order(items, lambda item: self.predict_file(item[0], observe, item[1]), workers)
+
+        def answer(item: tuple[str | Path, int | None]) -> Prediction:
+            return self.predict_file(item[0], observe, item[1], score_refused=score_refused)
+
+        return self._in_order(items, answer, workers)
 
     def _in_order(
         self, items: Iterable[T], answer: Callable[[T], Prediction], workers: int | None
@@ -213,7 +270,12 @@ class Model:
 
     @check_arguments
     def predict(
-        self, inputs: ImageInput | Iterable[ImageInput], workers: int | None = None, *, depth: int | None = None
+        self,
+        inputs: ImageInput | Iterable[ImageInput],
+        workers: int | None = None,
+        *,
+        depth: int | None = None,
+        score_refused: bool = False,
     ) -> PredictionTable:
         """Return the table of predictions in memory: one row for each image, in their order.
 
@@ -225,6 +287,8 @@ class Model:
                 1 = white, row 0 = head), a `Radiograph`.
             workers: Threads; the cores that this process may use by default.
             depth: Bits in use in 16-bit PNG and TIFF files, see `pneumoscope.read`.
+            score_refused: Run the model on images that the gatekeeper refuses, too: they keep their refusal, and have
+                probabilities.
 
         Returns:
             A pandas table with the columns of `pneumoscope.PredictionTable`; in a notebook it shows itself in the words
@@ -241,7 +305,11 @@ class Model:
 
         check_depth(depth)
         images = list(named_images(inputs, depth))
-        rows = [prediction.row(self.labels) for prediction in self._in_order(images, self._answer, workers)]
+
+        def answer(image: NamedImage) -> Prediction:
+            return self._answer(image, score_refused=score_refused)
+
+        rows = [prediction.row(self.labels) for prediction in self._in_order(images, answer, workers)]
         return PredictionTable.of(rows, self.card)
 
 
@@ -250,11 +318,12 @@ ModelInput: TypeAlias = Model | str | Path
 
 
 @check_arguments
-def load(model: str | Path = BUILTIN) -> Model:
+def load(model: str | Path = BUILTIN, *, gatekeeper: bool = True) -> Model:
     """Load and verify a bundle.
 
     Args:
         model: The folder of a bundle or of a run; "builtin": the model that ships with the package.
+        gatekeeper: Refuse what is no upright frontal chest radiograph; False: the model answers about anything.
 
     Returns:
         The model, which can be shared between threads.
@@ -267,7 +336,7 @@ def load(model: str | Path = BUILTIN) -> Model:
     """
     folder = bundle_folder(model)
     card, identity = read_card(folder)
-    return Model(folder, card, identity, _session(folder, card))
+    return Model(folder, card, identity, _session(folder, card), screened=gatekeeper)
 
 
 def model_of(model: ModelInput) -> Model:
@@ -299,53 +368,15 @@ def _session(folder: Path, card: Card) -> Any:
     return session
 
 
-def open_session(path: Path) -> Any:
-    """Return an ONNX Runtime session that several threads may share.
-
-    Args:
-        path: The graph.
-
-    Raises:
-        BundleError: ONNX Runtime cannot load it.
-    """
-    return open_session_of(str(path), path)
-
-
-def open_session_of(graph: str | bytes, name: Path) -> Any:
-    """Return a session of a graph in a file or in memory; see `open_session`.
-
-    Args:
-        graph: The file's path, or the graph's bytes.
-        name: What to call it in an error.
-
-    Raises:
-        BundleError: ONNX Runtime cannot load it.
-    """
-    import onnxruntime as ort
-
-    options = ort.SessionOptions()
-    # One thread an image, and as many images at once as there are cores: no synchronisation inside an image.
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    # Both keep memory for every image size met; sizes are mixed here (156 to 5,600 pixels in one set).
-    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
-    options.log_severity_level = 4  # errors are raised, and reported once, by this package
-    try:
-        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        raise BundleError(
-            str(name), f"cannot be loaded by ONNX Runtime {ort.__version__}: {_first_line(error)}", "Export it again."
-        ) from error
-
-
 def _check_signature(path: Path, card: Card, session: Any) -> None:
     inputs = {item.name for item in session.get_inputs()}
     outputs = {item.name: item.shape for item in session.get_outputs()}
     required = {name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None}
-    if inputs != {"image"} or required - set(outputs):
+    if inputs - {LUNGS_INPUT} != {"image"} or required - set(outputs):
         raise BundleError(
             str(path),
-            f"has inputs {sorted(inputs)} and outputs {sorted(outputs)}; a bundle's graph takes image and gives "
-            f"{sorted(required)}.",
+            f"has inputs {sorted(inputs)} and outputs {sorted(outputs)}; a bundle's graph takes image (and "
+            f"lungs) and gives {sorted(required)}.",
             "Export it again.",
         )
     classes = outputs["probabilities"][1]
@@ -367,7 +398,3 @@ def _sha256_of_file(path: str) -> str | None:
         return sha256_of(Path(path)) if Path(path).is_file() else None
     except OSError:
         return None
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).strip().split("\n", 1)[0][:300]

@@ -25,6 +25,15 @@ def predict(
     html: Annotated[Path | None, typer.Option(help="Write a self-contained page with pictures.")] = None,
     workers: Workers = None,
     depth: Depth = None,
+    gatekeeper: Annotated[
+        bool,
+        typer.Option(
+            "--gatekeeper/--no-gatekeeper", help="Refuse what is no upright frontal chest, or answer about anything."
+        ),
+    ] = True,
+    score_refused: Annotated[
+        bool, typer.Option("--score-refused", help="Give the scores of images that the gatekeeper refuses, too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Predict radiographs: PNG, JPEG, WebP, TIFF and DICOM, in files and folders.
@@ -39,7 +48,7 @@ def predict(
 
     if output is not None:
         check_format(output)  # before the model is loaded
-    loaded = load(model)
+    loaded = load(model, gatekeeper=gatekeeper)
     screen = JsonOutput(loaded) if as_json else TableOutput(loaded, limit=None if output is None else 20)
     callbacks = RichCallbacks()
     begun = False
@@ -66,6 +75,7 @@ def predict(
         html=html,
         workers=workers,
         depth=depth,
+        score_refused=score_refused,
         on_row=show,
         callbacks=callbacks,
     )

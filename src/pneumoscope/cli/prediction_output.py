@@ -111,6 +111,7 @@ class TableOutput:
                 result, score, meaning = "no answer", "", row["reason"]
             else:
                 result, (score, meaning) = result_phrase(row["decision"]), describe_score(card, p)
+                meaning = "; ".join(filter(None, [meaning, row["warnings"] and f"warning: {row['warnings']}"]))
             table.add_row(*(Text(cell) for cell in (_tail(row["path"], width), result, score, meaning)))
         self._console.print(table)
         self._shown += len(self._rows)

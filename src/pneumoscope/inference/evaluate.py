@@ -79,6 +79,9 @@ class Measurement(Frozen):
     answered: Figures | None = Field(description="of the images that were not refused; None where none was refused")
     refused: int
     refused_share: Estimate
+    refused_for: dict[str, int] = Field(
+        default_factory=dict, description="first reason of a refusal, as a word -> images"
+    )
     decisions: dict[str, dict[str, int]] = Field(
         description=f"true class -> what the screen would have said ({REFUSED!r}: refused) -> images"
     )
@@ -277,7 +280,8 @@ def _predict(
     """Return the predictions in the order of the rows, each of exactly the bytes that were imported."""
     predictions: list[Prediction] = []
     rows = zip(chosen.table["source"], chosen.table["image"], chosen.table["sha256"], strict=True)
-    stream = model.stream(chosen.paths(), workers=workers, depth=chosen.depths())
+    # Figures are of all images, refused ones included: a model that refuses the hard ones looks better than it is.
+    stream = model.stream(chosen.paths(), workers=workers, depth=chosen.depths(), score_refused=True)
     for prediction, (source, image, sha256) in zip(stream, rows, strict=True):
         if prediction.error is None and prediction.sha256 != sha256:
             raise ManifestError(
@@ -348,6 +352,7 @@ def _measure(
         answered=figures(~refused, resamples) if refused.any() else None,
         refused=int(refused.sum()),
         refused_share=estimate_proportion(refused, group_index(groups), what="set of images"),
+        refused_for=dict(Counter(answer.codes[0] for answer in answers if answer.refused)),
         decisions={name: {to: answer_counts[name, to] for to in (*names, REFUSED)} for name in names},
         by_source={name: of_source(name) for name in sorted(set(sources))},
     )

@@ -13,6 +13,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
 
+from pneumoscope.bundle.gatekeeper import builtin_gatekeeper
 from pneumoscope.bundle.prediction import printable
 from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import UsageError
@@ -28,14 +29,24 @@ class Journal:
         note: After `resume`: a sentence for the user about the journal; empty if there was none.
     """
 
-    def __init__(self, output: Path, model: Model, heatmaps: Path | None, depth: int | None = None) -> None:
+    def __init__(
+        self,
+        output: Path,
+        model: Model,
+        heatmaps: Path | None,
+        depth: int | None = None,
+        *,
+        score_refused: bool = False,
+    ) -> None:
         self.path = output.with_name(output.name + ".partial")
         self.note = ""
         self._header = {
             "journal": JOURNAL_VERSION,
             "model": model.identity,
             "heatmaps": None if heatmaps is None else str(heatmaps),
+            "gatekeeper": builtin_gatekeeper().identity if model.screened else None,
             **({} if depth is None else {"depth": depth}),
+            **({"score_refused": True} if score_refused else {}),
         }
         self._file: BinaryIO
 
@@ -103,6 +114,10 @@ class Journal:
             return f"was made by another model ({header['model'][:12]})"
         if header["heatmaps"] != self._header["heatmaps"]:
             return "was made with another `heatmaps`"
+        if header.get("gatekeeper") != self._header["gatekeeper"]:
+            return "was made with another `gatekeeper`, or without one"
+        if header.get("score_refused") != self._header.get("score_refused"):
+            return "was made with another `score_refused`"
         if header.get("depth") != self._header.get("depth"):
             return "was made with another `depth`"
         return ""

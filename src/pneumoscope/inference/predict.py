@@ -84,6 +84,7 @@ def predict_files(
     heatmaps: Path | None = None,
     workers: int | None = None,
     depth: int | None = None,
+    score_refused: bool = False,
     on_row: OnRow | None = None,
     on_note: Callable[[str], None] | None = None,
 ) -> PredictionSummary:
@@ -96,6 +97,7 @@ def predict_files(
         heatmaps: Folder for one overlay per answered image (PNG).
         workers: Threads; the cores by default.
         depth: Bits in use in 16-bit files, see `imaging.read.read`.
+        score_refused: Give probabilities of images that the gatekeeper refuses, too.
         on_row: Called with each row in order, rows of the journal too.
         on_note: Called with a sentence for the user (the run continues, or starts again).
 
@@ -112,21 +114,21 @@ def predict_files(
     try:
         observe = None if heatmaps is None else heatmap_writer(heatmaps, model, on_note)
         if output is None:
-            with closing(model.stream(files, workers, observe, depth)) as stream:
+            with closing(model.stream(files, workers, observe, depth, score_refused=score_refused)) as stream:
                 for prediction in stream:
                     summary.low_values += prediction.largest_value is not None
                     summary.damaged_exif += prediction.exif_damaged
                     take(prediction.row(model.labels), False)
             return summary
         check_format(output)
-        with Journal(output, model, heatmaps, depth) as journal:
+        with Journal(output, model, heatmaps, depth, score_refused=score_refused) as journal:
             for row in journal.resume(files):
                 summary.resumed += 1
                 take(row, True)
             if journal.note and on_note is not None:
                 on_note(journal.note)
             rest = files[summary.resumed :]
-            with closing(model.stream(rest, workers, observe, depth)) as stream:
+            with closing(model.stream(rest, workers, observe, depth, score_refused=score_refused)) as stream:
                 for path, prediction in zip(rest, stream, strict=True):
                     summary.low_values += prediction.largest_value is not None
                     summary.damaged_exif += prediction.exif_damaged
@@ -180,8 +182,8 @@ def heatmap_writer(folder: Path, model: Model, on_note: Callable[[str], None] | 
         )
     folder.mkdir(parents=True, exist_ok=True)
 
-    def write(prediction: Prediction, radiograph: Radiograph, output: Output) -> None:
-        if prediction.refused or output.heatmap is None:
+    def write(prediction: Prediction, radiograph: Radiograph, output: Output | None) -> None:
+        if prediction.refused or output is None or output.heatmap is None:
             return
         # The hash separates files of the same name, and links the picture to its row.
         ending = f"-{radiograph.sha256[:12]}-{model.card.primary}.png"
@@ -208,10 +210,10 @@ def page_items(
     """Predict a few files again with a small picture of each: for a page, not for a hundred thousand files."""
     pictures: dict[str, tuple[bytes, bytes | None]] = {}
 
-    def observe(prediction: Prediction, radiograph: Radiograph, output: Output) -> None:
+    def observe(prediction: Prediction, radiograph: Radiograph, output: Output | None) -> None:
         plain = overlay.encode_rgb(overlay.to_rgb(_reduce(radiograph.pixels, PAGE_SIDE)))
         heat = None
-        if output.heatmap is not None and not prediction.refused:
+        if output is not None and output.heatmap is not None and not prediction.refused:
             heat = overlay.encode_rgb(_over(radiograph, output.heatmap, PAGE_SIDE))
         pictures[prediction.path] = plain, heat
 

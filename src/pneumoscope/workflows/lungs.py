@@ -180,7 +180,7 @@ def _outliner(network: LungUNet) -> Outliner:
 
 
 def _check_parity(graph: OutlineGraph, path: Path, images: Sequence[NDArray[np.float32]]) -> None:
-    from pneumoscope.bundle.runtime import open_session
+    from pneumoscope.bundle.session import open_session
 
     session = open_session(path)
     worst = 0.0

@@ -29,6 +29,8 @@ def predict(
     html: str | Path | None = None,
     workers: int | None = None,
     depth: int | None = None,
+    gatekeeper: bool = True,
+    score_refused: bool = False,
     on_row: OnRow | None = None,
     callbacks: Callbacks = SILENT,
 ) -> PredictionSummary:
@@ -46,6 +48,8 @@ def predict(
         html: File for a self-contained page with pictures of the first 200 files.
         workers: Images read and run at a time; None: the cores that this process may use.
         depth: Bits in use in 16-bit PNG and TIFF files, where they are fewer than 16; see `pneumoscope.read`.
+        gatekeeper: Refuse what is no upright frontal chest radiograph; False: the model answers about anything.
+        score_refused: Give probabilities of images that the gatekeeper refuses, too; they stay refused.
         on_row: Called with each row (see `pneumoscope.bundle.prediction.columns`) in the order of the files, and
             whether the row comes from the journal of a stopped run.
         callbacks: Receive notes and the number of files that are done.
@@ -72,6 +76,8 @@ def predict(
     check_depth(depth)
     images = find_images([paths] if isinstance(paths, str | Path) else paths)
     loaded = model_of(model)
+    if not gatekeeper:
+        loaded = loaded.unscreened()
     if images.passed_over:
         callbacks.message(f"Passed over in folders: {describe_passed_over(images.passed_over)}.")
     files, done = images.files, 0
@@ -92,6 +98,7 @@ def predict(
                 heatmaps=None if heatmaps is None else Path(heatmaps),
                 workers=workers,
                 depth=depth,
+                score_refused=score_refused,
                 on_row=pass_on,
                 on_note=callbacks.message,
             )

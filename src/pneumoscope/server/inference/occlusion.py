@@ -81,7 +81,7 @@ def answer_occlusion(question: Occlusion, files: Path, runner: InferenceRunner) 
     pixels = read_pixels(files, question.image, question.sha256)
     height, width = pixels.shape
     mask = draw_mask(question.strokes, question.mode, width, height)
-    return OcclusionAnswer(runner.run(question.model, cover(pixels, mask)), float(mask.mean()))
+    return OcclusionAnswer(runner.run(question.model, cover(pixels, mask), original=pixels), float(mask.mean()))
 
 
 def read_pixels(folder: Path, image: str, sha256: str) -> Pixels:

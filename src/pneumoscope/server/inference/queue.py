@@ -10,8 +10,8 @@ All functions work in a transaction of the caller, so that many changes share on
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from sqlalchemy import and_, bindparam, func, or_, select, update
@@ -34,7 +34,15 @@ _CLAIMABLE = select(_TABLE.c.id).where(or_(_TABLE.c.state == "queued", _EXPIRED)
 _DEPTH = select(func.count()).select_from(_TABLE).where(_TABLE.c.state.in_(OPEN))
 _ON = select(Switch.on).where(Switch.model == bindparam("model")).order_by(Switch.id.desc()).limit(1)
 _OLDEST = (
-    select(_TABLE.c.id, _TABLE.c.image, _IMAGES.c.sha256, _TABLE.c.study, _TABLE.c.model, _TABLE.c.attempts)
+    select(
+        _TABLE.c.id,
+        _TABLE.c.image,
+        _IMAGES.c.sha256,
+        _TABLE.c.study,
+        _TABLE.c.model,
+        _TABLE.c.attempts,
+        _IMAGES.c.facts,
+    )
     .join(_IMAGES, _IMAGES.c.id == _TABLE.c.image)
     .order_by(_TABLE.c.asked, _TABLE.c.id)
     .limit(bindparam("most"))
@@ -56,6 +64,8 @@ class Claim:
     """Hash of the image's stored pixels."""
     study: str
     model: str
+    facts: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    """What is stored of the file's metadata, for the gatekeeper."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +192,7 @@ def claim(store: Store, session: Transaction, workers: Sequence[str]) -> list[Cl
         good = [row for row in rows if not _give_up(store, session, row)]
         lease = now() + store.settings.lease
         new_claims = [
-            Claim(row.id, name, row.image, row.sha256, row.study, row.model)
+            Claim(row.id, name, row.image, row.sha256, row.study, row.model, row.facts or {})
             for row, name in zip(good, places, strict=False)
         ]
         if new_claims:

@@ -11,15 +11,19 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import Card
-from pneumoscope.bundle.prediction import Output, band_of, decide
+from pneumoscope.bundle.prediction import Output, band_of
 from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.bundle.screening import Screening
+from pneumoscope.bundle.verdict import judge
 from pneumoscope.core.errors import BundleError, ImageError, PneumoscopeError
+from pneumoscope.imaging.plane import Metadata
 from pneumoscope.server.inference.models import Catalogue, InstalledModel
 
 MODELS_IN_MEMORY = 4
@@ -45,31 +49,41 @@ class InferenceRunner:
         self._loaded: OrderedDict[str, Model] = OrderedDict()
         self._lock = threading.Lock()
 
-    def run(self, model: str, pixels: Pixels) -> Result:
-        """Run a model on an image.
+    def run(
+        self, model: str, pixels: Pixels, facts: Metadata = MappingProxyType({}), original: Pixels | None = None
+    ) -> Result:
+        """Run gatekeeper, lungs and a model on an image, in this order; an image that is refused ends there.
 
         Args:
             model: Its identity, whole.
             pixels: [H, W] in 0..1, 0 = black, row 0 = head.
+            facts: What is stored of its file's metadata; none where there are none.
+            original: The pixels that gatekeeper and lungs see, where a reader has covered a part of ``pixels``.
 
         Raises:
             NotFoundError: The model is not on this server.
             BundleError: The model can't be run on this image.
         """
         loaded = self._load(self._catalogue.get(model))
-        return make_result(loaded, loaded.run(pixels))
+        screening = loaded.screen(pixels if original is None else original, facts)
+        if screening is not None and screening.refusals:
+            return make_result(loaded, None, screening)
+        return make_result(loaded, loaded.run(pixels, None if screening is None else screening.outlines), screening)
 
-    def predict(self, model: str, read: Callable[[], Pixels], image: str) -> Result:
+    def predict(
+        self, model: str, read: Callable[[], Pixels], image: str, facts: Metadata = MappingProxyType({})
+    ) -> Result:
         """Run a model on an image; a failure is a result too, in words that name no path.
 
         Args:
             model: Its identity, whole.
             read: Returns the stored pixels, [H, W] in 0..1.
             image: The image's number, for the log.
+            facts: What is stored of its file's metadata.
         """
         start = time.perf_counter()
         try:
-            result = self.run(model, read())
+            result = self.run(model, read(), facts)
         except ImageError:
             result = _failure("the stored pixels can't be read, or are not those that were stored")
         except BundleError:
@@ -92,25 +106,33 @@ class InferenceRunner:
             return self._loaded[model.identity]
 
 
-def make_result(model: Model, output: Output) -> Result:
+def make_result(model: Model, output: Output | None, screening: Screening | None = None) -> Result:
     """Return a model's output in the form that is stored.
 
     The values are plain numbers by label, the score's band, and the decision or the reason for its absence.
+
+    Args:
+        model: The model.
+        output: What its graph gave; None where the gatekeeper refused the image, which then has no probabilities.
+        screening: What gatekeeper and lungs graph said; None where the model is not screened.
     """
     card = model.card
-    p = [_round_to_float32(value) for value in output.probabilities]
-    decision, reason = decide(card, p, output.ood)
-    heatmap = None if output.heatmap is None else np.ascontiguousarray(output.heatmap, "<f4")
+    p = [] if output is None else [_round_to_float32(value) for value in output.probabilities]
+    ood = float("nan") if output is None else output.ood
+    verdict = judge(card, p, ood, screening, output)
+    heatmap = None if output is None or output.heatmap is None else np.ascontiguousarray(output.heatmap, "<f4")
     values = {
         "labels": list(card.label_names),
-        "probabilities": dict(zip(card.label_names, p, strict=True)),
-        "decision": decision,
-        "refused": bool(reason),
-        "reason": reason,
-        "ood": _round_to_float32(output.ood) if np.isfinite(output.ood) else None,
+        "probabilities": dict(zip(card.label_names, p, strict=False)),
+        "decision": verdict.decision,
+        "refused": verdict.refused,
+        "reason": verdict.reason,
+        "warnings": [finding.sentence for finding in verdict.warnings],
+        "codes": list(verdict.codes),
+        "ood": _round_to_float32(ood) if np.isfinite(ood) else None,
         # A band's observed rate holds for images like those of the calibration; a refused image is not one of them.
-        "band": dict(band) if not reason and (band := band_of(card, p[0])) is not None else None,
-        "prediction_set": _prediction_set(card, p) if not reason else None,
+        "band": dict(band) if not verdict.refused and (band := band_of(card, p[0])) is not None else None,
+        "prediction_set": _prediction_set(card, p) if not verdict.refused else None,
         "operating_point": {"name": card.operating_point.name, "threshold": card.operating_point.threshold},
         "heatmap_shape": None if heatmap is None else list(heatmap.shape),
     }

@@ -37,7 +37,7 @@ class Worker:
         def read() -> Pixels:
             return blobs.read_pixels(self._files, claim.image, claim.sha256)
 
-        return FinishedClaim(claim, self._runner.predict(claim.model, read, claim.image))
+        return FinishedClaim(claim, self._runner.predict(claim.model, read, claim.image, claim.facts))
 
     def occlude(self, question: Occlusion) -> OcclusionAnswer:
         """Answer a question about an image of which a part is covered; see `answer_occlusion` for the errors."""

@@ -76,7 +76,9 @@ class Decoder:
             blobs.write_pixels(self._files, image, png)
             return decoded
         write = self._disk.submit(blobs.write_pixels, self._files, image, png)
-        answers = {model: self._runner.predict(model, lambda: to_pixels(samples), image) for model in models}
+        answers = {
+            model: self._runner.predict(model, lambda: to_pixels(samples), image, decoded.facts) for model in models
+        }
         write.result()
         return replace(decoded, answers=answers)
 

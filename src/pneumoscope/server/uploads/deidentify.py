@@ -26,6 +26,7 @@ _ALLOWED = (
     "view", "modality", "body_part", "laterality", "sex", "age", "manufacturer", "model",
     "pixel_spacing_row", "pixel_spacing_col", "pixel_spacing_kind", "pixel_aspect_row", "pixel_aspect_col",
     "largest_value", "portable", "depth", "window", "rescale", "lut_bits", "lut_bits_declared", "exif",
+    "colour_share",
 )  # fmt: skip
 _LONGEST_FACT = 64
 """Characters."""

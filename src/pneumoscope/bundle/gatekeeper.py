@@ -1,0 +1,175 @@
+"""Whether a picture is an upright frontal chest radiograph, by the graph that ships with the package, without torch.
+
+The graph's one input is ``image``, as that of a classifier. Its outputs are ``probabilities`` [N, K] of what the
+picture shows, ``mirrored`` [N] and ``child`` [N]. The card says how often each answer was right on images that it did
+not learn from. `bundle.screening` decides what follows from the answers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field, ValidationError
+
+from pneumoscope.bundle.card import SourceLicence, identity
+from pneumoscope.bundle.session import open_session
+from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.errors import BundleError, MissingBundleError
+from pneumoscope.core.files import sha256_of
+from pneumoscope.core.frozen import Frozen
+from pneumoscope.stats.estimates import Estimate
+
+OUTPUTS = ("probabilities", "mirrored", "child")
+SCHEMA_VERSION = 1
+
+ANSWERS = {
+    "frontal": "an upright frontal chest radiograph",
+    "lateral": "a lateral chest radiograph",
+    "other": "no chest radiograph, or a spoilt one",
+    "inverted": "a frontal chest radiograph with black and white exchanged",
+    "turned-left": "a frontal chest radiograph that is turned by 90 degrees to the left",
+    "upside-down": "a frontal chest radiograph that is upside down",
+    "turned-right": "a frontal chest radiograph that is turned by 90 degrees to the right",
+}
+"""What a picture may show, in the order of the graph's probabilities."""
+
+BUILTIN_GATEKEEPER = Path(__file__).parents[1] / "companions" / "gatekeeper"
+"""The folder of the graph that ships with the package."""
+
+
+class GatekeeperRate(Frozen):
+    """How often an answer of the gatekeeper was given on some images."""
+
+    question: str = Field(description="what was counted, in words")
+    trained_on: str = Field(description="what the measured graph learnt from, in words")
+    measured_on: str = Field(description="the images that were measured, in words")
+    images: int
+    groups: int = Field(description="patients, or origins where there are no patients")
+    rate: Estimate
+
+
+class Thresholds(Frozen):
+    """From where on an answer counts."""
+
+    frontal: float = Field(description="least probability of an upright frontal chest; less is refused")
+    mirrored: float = Field(description="least probability at which a mirrored chest is warned of")
+    colour: float = Field(description="largest share of a picture that may have a colour")
+    lungs: dict[str, tuple[float, float]] = Field(
+        description="measure of the outlined lungs (see `bundle.lung_shape`) -> least and largest plausible value"
+    )
+    cut: float = Field(description="largest share of an edge of the picture in lung; more is warned of")
+
+
+class GatekeeperCard(Frozen):
+    """The description of a gatekeeper."""
+
+    schema_version: int = SCHEMA_VERSION
+    name: str
+    created: str = Field(description="UTC, ISO 8601")
+    software: dict[str, str]
+    answers: dict[str, str] = Field(description="answer -> its meaning, in the order of the graph's probabilities")
+    side: int = Field(description="side of the square that the graph resizes to, in pixels")
+    thresholds: Thresholds
+    lungs: str = Field(description="identity of the lungs graph that the limits of plausible lungs hold for")
+    images: dict[str, int] = Field(description="images that it learnt from, by source and kind")
+    measured: tuple[GatekeeperRate, ...]
+    licences: tuple[SourceLicence, ...]
+    limits: tuple[str, ...]
+    model_sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class GatekeeperAnswer:
+    """What the graph says of one picture.
+
+    Attributes:
+        probabilities: Answer -> probability, sum 1.
+        mirrored: Probability that left and right are exchanged, if it is a frontal chest.
+        child: Probability that it is a child's, if it is a frontal chest. It is measured, and no decision uses it: of
+            another hospital's adults it calls many children.
+    """
+
+    probabilities: dict[str, float]
+    mirrored: float
+    child: float
+
+    @property
+    def likeliest(self) -> str:
+        """The answer with the largest probability."""
+        return max(self.probabilities, key=lambda name: self.probabilities[name])
+
+
+class Gatekeeper:
+    """A loaded gatekeeper. Safe to share between threads.
+
+    Attributes:
+        card: Its description.
+        identity: SHA-256 of the card, which holds the hash of the graph.
+    """
+
+    def __init__(self, card: GatekeeperCard, identity: str, session: Any) -> None:
+        self.card = card
+        self.identity = identity
+        self._session = session
+
+    def __repr__(self) -> str:
+        return f"<Gatekeeper {self.card.name}: {', '.join(self.card.answers)}; {self.identity[:12]}>"
+
+    def answer(self, pixels: NDArray[np.float32]) -> GatekeeperAnswer:
+        """Return what the graph says of one picture.
+
+        Args:
+            pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
+        """
+        batch = np.ascontiguousarray(pixels, np.float32)[None, None]  # [H, W] -> [1, 1, H, W]
+        probabilities, mirrored, child = self._session.run(list(OUTPUTS), {"image": batch})
+        return GatekeeperAnswer(
+            dict(zip(self.card.answers, map(float, probabilities[0]), strict=True)), float(mirrored[0]), float(child[0])
+        )
+
+
+@check_arguments
+def load_gatekeeper(folder: str | Path = BUILTIN_GATEKEEPER) -> Gatekeeper:
+    """Load and verify a gatekeeper.
+
+    Args:
+        folder: The folder that holds ``card.json`` and ``model.onnx``; the one of the package by default.
+
+    Returns:
+        The gatekeeper, which can be shared between threads.
+
+    Raises:
+        MissingBundleError: A file of it is missing.
+        BundleError: It was altered, or its card is of another schema.
+
+    Example:
+        >>> ps.load_gatekeeper().answer(ps.read("study.dcm").pixels).likeliest
+    """
+    folder = Path(folder)
+    card_path, model_path = folder / "card.json", folder / "model.onnx"
+    for path in (card_path, model_path):
+        if not path.is_file():
+            raise MissingBundleError(str(folder), f"is no gatekeeper: {path.name} is missing.", "Train one.")
+    raw = card_path.read_bytes()
+    try:
+        card = GatekeeperCard.model_validate_json(raw)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise BundleError(
+            str(card_path), f"is no card of a gatekeeper: {where}: {first['msg']}.", "Name a gatekeeper's folder."
+        ) from error
+    if sha256_of(model_path) != card.model_sha256:
+        raise BundleError(str(model_path), "is not the graph that its card was written for.", "Train it again.")
+    return Gatekeeper(card, identity(raw), open_session(model_path))
+
+
+@cache
+def builtin_gatekeeper() -> Gatekeeper:
+    """Return the gatekeeper of the package; a process loads it once."""
+    return load_gatekeeper()

@@ -1,0 +1,291 @@
+"""What is known of a picture before a classifier sees it: is it one that this classifier may judge?
+
+First come the facts of the file (DICOM: body part, view, modality, age), then the pixels (the gatekeeper), then the
+lungs that the companion outlines. Each refusal says why, and the way out where there is one; where file and pixels
+disagree, it says so. A refusal ends the prediction; a warning goes with the answer.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pneumoscope.bundle.card import Population
+from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
+from pneumoscope.bundle.lung_shape import measure_lung_shape
+from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
+from pneumoscope.imaging.plane import Metadata
+
+ADULT = 18.0
+"""Years from which on a patient is no child."""
+
+_FRONTAL_ALONE = "this model has met frontal views alone; send the frontal view"
+_WHOLE = "send the whole radiograph"
+_GREY = "a radiograph is grey: send the radiograph itself, without drawings, heat map or screenshot"
+_MIRRORED = (
+    "it may be mirrored: the heart seems to lie on the right; check the side marker (with the organs mirrored, "
+    "dextrocardia, this is right)"
+)
+_MEASURES = {
+    "area": "share of the picture in lung",
+    "paired": "share of rows that cross two lungs",
+    "balance": "smaller lung by larger lung",
+    "across": "their middle from the left edge",
+    "down": "their middle from the upper edge",
+}
+_CHEST = re.compile(r"CHEST|THORA|TORA[XC]|LUNG|PULMO|BRUST|POUMON|RIBS?\b")
+_UNSPECIFIC = frozenset({"", "UNKNOWN", "OTHER", "UNSPECIFIED", "NONE"})
+_LATERAL = frozenset({"L", "LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT", "LEFT LATERAL", "RIGHT LATERAL"})
+_FRONTAL = frozenset({"PA", "AP", "AP SUPINE"})
+_NO_CHEST_MODALITIES = {"MG": "a mammogram", "IO": "a picture from inside the mouth", "PX": "a panorama of the teeth"}
+
+_WORDS = {
+    "lateral": f"it looks like a lateral chest radiograph: {_FRONTAL_ALONE}",
+    "other": (
+        "it does not look like a frontal chest radiograph, or is spoilt (a collage, a photograph of a screen, a part "
+        "of a chest); send the radiograph itself, whole"
+    ),
+    "inverted": "black and white are exchanged; invert it, so that bone is white, and send it again",
+    "turned-left": "it is turned to the left; rotate it by 90 degrees clockwise and send it again",
+    "turned-right": "it is turned to the right; rotate it by 90 degrees counterclockwise and send it again",
+    "upside-down": "it is upside down; rotate it by 180 degrees and send it again",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One reason to refuse a picture, or to be warned of it.
+
+    Attributes:
+        code: A word for a machine, such as "lateral".
+        sentence: What is wrong, with the way out where there is one; it starts in lower case and has no full stop.
+    """
+
+    code: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """What is known of one picture.
+
+    Attributes:
+        refusals: Why no classifier may judge it; empty where it may.
+        warnings: What to know beside its answer.
+        outlines: Lungs and heart; None where the lungs companion did not run.
+    """
+
+    refusals: tuple[Finding, ...]
+    warnings: tuple[Finding, ...]
+    outlines: LungOutlines | None = None
+
+    @property
+    def reason(self) -> str:
+        """Why it is refused, in words; empty where it is not."""
+        return "; ".join(finding.sentence for finding in self.refusals)
+
+
+@dataclass(frozen=True, slots=True)
+class Companions:
+    """The graphs that look at a picture before a classifier does.
+
+    Attributes:
+        gatekeeper: Tells an upright frontal chest from anything else.
+        lungs: Outlines the lungs; None: plausible lungs are not looked for.
+    """
+
+    gatekeeper: Gatekeeper
+    lungs: LungModel | None
+
+    def screen(self, pixels: NDArray[np.float32], facts: Metadata, population: Population | None = None) -> Screening:
+        """Return what is known of a picture.
+
+        Args:
+            pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head.
+            facts: Of its file, as `imaging.read.Radiograph.metadata` has them; none where there is no file.
+            population: What the classifier has met; None: frontal views of adults and children.
+        """
+        thresholds = self.gatekeeper.card.thresholds
+        answer = self.gatekeeper.answer(pixels)
+        stated = judge_facts(facts, population)
+        refusals = [*stated, *judge_answer(answer, thresholds, facts, population)]
+        if len(refusals) == len(stated):  # the pixels have nothing against it
+            refusals = [_add_disagreement(finding) for finding in stated]
+        outlines = None if self.lungs is None or refusals else self.lungs.outline(pixels)
+        if outlines is not None:
+            refusals += judge_lungs(outlines, thresholds)
+        warnings = [] if refusals else warn_of(answer, outlines, thresholds)
+        return Screening(tuple(refusals), tuple(warnings), outlines)
+
+
+def judge_facts(facts: Metadata, population: Population | None) -> list[Finding]:
+    """Return why the facts of a file speak against a frontal chest radiograph of a patient that a model has met.
+
+    Args:
+        facts: As `imaging.read.Radiograph.metadata` has them (PS3.3: Modality C.7.3.1.1.1, BodyPartExamined and
+            ViewPosition C.8.1.1 and C.8.11.5, PatientAge C.7.2.2).
+        population: What the classifier has met; None: frontal views of adults and children.
+    """
+    findings = []
+    if (modality := _text(facts, "modality")) in _NO_CHEST_MODALITIES:
+        what = _NO_CHEST_MODALITIES[modality]
+        findings.append(Finding("modality", f"the file says modality {modality}, {what}, which is no chest radiograph"))
+    body_part = _text(facts, "body_part")
+    if body_part not in _UNSPECIFIC and not _CHEST.search(body_part):
+        findings.append(
+            Finding("body-part", f"the file says body part {body_part[:16]}, and this model judges chests alone")
+        )
+    view = _text(facts, "view")
+    if view in _LATERAL and not _has_met_laterals(population):
+        findings.append(Finding("lateral", f"the file says it is a lateral view ({view}): {_FRONTAL_ALONE}"))
+    age = _age(facts)
+    if age is not None and age < ADULT and _has_met_adults_alone(population):
+        years = f"the file says an age of {age:.0f} years"
+        findings.append(Finding("child", f"{years}, and this model has met adults alone"))
+    return findings
+
+
+def judge_answer(
+    answer: GatekeeperAnswer, thresholds: Thresholds, facts: Metadata, population: Population | None
+) -> list[Finding]:
+    """Return why the pixels speak against it.
+
+    Args:
+        answer: Of the gatekeeper.
+        thresholds: Of its card.
+        facts: Of the file; they say whether a colour was seen, and what the pixels contradict.
+        population: What the classifier has met; None: frontal views of adults and children.
+    """
+    accepted = answer.probabilities["frontal"]
+    if _has_met_laterals(population):
+        accepted += answer.probabilities["lateral"]
+    findings = []
+    if not accepted >= thresholds.frontal:  # written so that NaN is refused too
+        kinds = {name: share for name, share in answer.probabilities.items() if name in _WORDS}
+        code = max(kinds, key=lambda name: kinds[name])
+        findings.append(Finding(code, _WORDS[code] + _contradicted(facts, code)))
+    colour = facts.get("colour_share")
+    if isinstance(colour, int | float) and colour > thresholds.colour:
+        findings.append(Finding("coloured", f"{colour:.0%} of it has a colour, and {_GREY}"))
+    return findings
+
+
+def judge_lungs(outlines: LungOutlines, thresholds: Thresholds) -> list[Finding]:
+    """Return why the outlined lungs are implausible; nothing where they are not.
+
+    Args:
+        outlines: Of the lungs companion.
+        thresholds: Of the gatekeeper's card.
+    """
+    shape = measure_lung_shape(outlines.square("lungs")).values()
+    for name, (low, high) in thresholds.lungs.items():
+        if not low <= shape[name] <= high:
+            value = f"{_MEASURES[name]} {shape[name]:.2f}, and one of {low:.2f} to {high:.2f} is expected"
+            return [Finding("lungs", f"no plausible pair of lungs was found ({value}); {_WHOLE}")]
+    return []
+
+
+def warn_of(answer: GatekeeperAnswer, outlines: LungOutlines | None, thresholds: Thresholds) -> list[Finding]:
+    """Return what to know beside the answer about a picture that is not refused.
+
+    Args:
+        answer: Of the gatekeeper.
+        outlines: Of the lungs companion; None where it did not run.
+        thresholds: Of the gatekeeper's card.
+    """
+    findings = []
+    if answer.mirrored >= thresholds.mirrored:
+        findings.append(Finding("mirrored", _MIRRORED))
+    if outlines is not None and measure_lung_shape(outlines.square("lungs")).cut > thresholds.cut:
+        findings.append(Finding("cropped", "the edge of the picture cuts off a part of the lungs"))
+    return findings
+
+
+def is_active_outside(heat: NDArray[np.float32], outlines: LungOutlines) -> bool:
+    """Return whether more of a heatmap's upper half lies outside the lungs than inside.
+
+    Inside is what lies between the outer edges of the lungs, row by row, so that hilum and mediastinum belong to it,
+    widened by a twentieth of the picture.
+
+    Args:
+        heat: [h, w] in 0..1 of one label, stretched over the picture.
+        outlines: Of the same picture.
+    """
+    lungs = outlines.square("lungs")
+    if not lungs.any() or not heat.max() > 0:
+        return False
+    inside = _widen(_fill_rows(lungs), round(0.05 * len(lungs)))
+    rows = (np.arange(len(lungs)) * heat.shape[0]) // len(lungs)
+    columns = (np.arange(len(lungs)) * heat.shape[1]) // len(lungs)
+    stretched = heat[rows][:, columns]
+    active = np.where(stretched >= stretched.max() / 2, stretched, 0)
+    return bool(active[~inside].sum() > active[inside].sum())
+
+
+OUTSIDE_LUNGS = Finding("outside-lungs", "the model is most active outside the lungs: look at the heatmap")
+
+
+@cache
+def builtin_companions() -> Companions:
+    """Return the gatekeeper and the lungs graph of the package; a process loads them once."""
+    return Companions(builtin_gatekeeper(), builtin_lungs())
+
+
+def _fill_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Return a mask with each row filled from its first to its last True."""
+    return np.logical_or.accumulate(mask, 1) & np.logical_or.accumulate(mask[:, ::-1], 1)[:, ::-1]
+
+
+def _widen(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
+    """Return a mask widened by so many pixels in each of four directions."""
+    for axis in (0, 1):
+        padded = np.pad(mask, [(pixels, pixels) if axis == where else (0, 0) for where in (0, 1)])
+        sums = np.cumsum(np.insert(padded.astype(np.int32), 0, 0, axis=axis), axis=axis)
+        span = 2 * pixels + 1
+        mask = np.take(sums, range(span, sums.shape[axis]), axis) > np.take(sums, range(sums.shape[axis] - span), axis)
+    return mask
+
+
+def _text(facts: Metadata, name: str) -> str:
+    return str(facts.get(name) or "").strip().upper()
+
+
+def _age(facts: Metadata) -> float | None:
+    age = facts.get("age")
+    return float(age) if isinstance(age, int | float) else None
+
+
+def _has_met_laterals(population: Population | None) -> bool:
+    return population is not None and population.views.get("L", 0) > 0
+
+
+def _has_met_adults_alone(population: Population | None) -> bool:
+    """Return whether no training image was a child's, and the age of most is known."""
+    if population is None or population.ages.get("child"):
+        return False
+    return population.ages.get("adult", 0) > population.ages.get("unknown", 0)
+
+
+def _contradicted(facts: Metadata, code: str) -> str:
+    """Return what the file says against an answer of the pixels; empty where it says nothing."""
+    view, body_part = _text(facts, "view"), _text(facts, "body_part")
+    if code == "inverted" and (photometric := _text(facts, "photometric_interpretation")).startswith("MONOCHROME"):
+        return f" (the file says {photometric[:11]}, which the pixels contradict)"
+    if body_part not in _UNSPECIFIC and not _CHEST.search(body_part):
+        return ""  # the file itself says that it is no chest
+    if code in ("lateral", "other") and view in _FRONTAL:
+        return f" (the file says view {view}, which the pixels contradict)"
+    if code == "other" and _CHEST.search(body_part):
+        return f" (the file says body part {body_part[:16]}, which the pixels contradict)"
+    return ""
+
+
+def _add_disagreement(finding: Finding) -> Finding:
+    """Return a finding of the file's facts with the note that the pixels say something else."""
+    if finding.code in ("modality", "body-part", "lateral"):
+        return Finding(finding.code, f"{finding.sentence} (the pixels look like an upright frontal chest)")
+    return finding

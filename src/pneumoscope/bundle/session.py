@@ -1,0 +1,51 @@
+"""Open a graph with ONNX Runtime, in one way for classifiers and their companions."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pneumoscope.core.errors import BundleError
+
+
+def open_session(path: Path) -> Any:
+    """Return an ONNX Runtime session that several threads may share.
+
+    Args:
+        path: The graph.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load it.
+    """
+    return open_session_of(str(path), path)
+
+
+def open_session_of(graph: str | bytes, name: Path) -> Any:
+    """Return a session of a graph in a file or in memory; see `open_session`.
+
+    Args:
+        graph: The file's path, or the graph's bytes.
+        name: What to call it in an error.
+
+    Raises:
+        BundleError: ONNX Runtime cannot load it.
+    """
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    # One thread an image, and as many images at once as there are cores: no synchronisation inside an image.
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    # Both keep memory for every image size met; sizes are mixed here (156 to 5,600 pixels in one set).
+    options.enable_cpu_mem_arena = options.enable_mem_pattern = False
+    options.log_severity_level = 4  # errors are raised, and reported once, by this package
+    try:
+        return ort.InferenceSession(graph, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        raise BundleError(
+            str(name), f"cannot be loaded by ONNX Runtime {ort.__version__}: {first_line(error)}", "Export it again."
+        ) from error
+
+
+def first_line(error: Exception) -> str:
+    """Return the first line of an error of ONNX Runtime, at most 300 characters of it."""
+    return str(error).strip().split("\n", 1)[0][:300]

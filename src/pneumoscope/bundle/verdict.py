@@ -1,0 +1,63 @@
+"""What a prediction says in the end: gatekeeper, lungs and classifier together, the same for tables and server."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.prediction import Output, decide
+from pneumoscope.bundle.screening import OUTSIDE_LUNGS, Finding, Screening, is_active_outside
+
+UNLIKE = "unlike-training"
+"""The code of a refusal by the classifier's own out-of-distribution score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A prediction's outcome.
+
+    Attributes:
+        probabilities: In the order of the card's labels; empty where the classifier did not run.
+        decision: A label; None where it is refused.
+        reason: Why it is refused, in words; empty where it is not.
+        warnings: What to know beside the answer.
+        codes: Of the refusals and the warnings.
+    """
+
+    probabilities: tuple[float, ...]
+    decision: str | None
+    reason: str
+    warnings: tuple[Finding, ...]
+    codes: tuple[str, ...]
+
+    @property
+    def refused(self) -> bool:
+        """Whether there is no answer."""
+        return bool(self.reason)
+
+
+def judge(
+    card: Card, probabilities: Sequence[float], ood: float, screening: Screening | None, output: Output | None
+) -> Verdict:
+    """Return the outcome of a prediction.
+
+    Args:
+        card: Of the classifier.
+        probabilities: [C] of it; empty where it did not run.
+        ood: Its out-of-distribution score.
+        screening: Of gatekeeper and lungs; None where they did not run.
+        output: All outputs of the classifier; None where nobody asked for the heatmap.
+    """
+    if screening is not None and screening.refusals:
+        codes = tuple(finding.code for finding in screening.refusals)
+        return Verdict(tuple(probabilities), None, screening.reason, (), codes)
+    decision, reason = decide(card, probabilities, ood)
+    if reason:
+        return Verdict(tuple(probabilities), None, reason, (), (UNLIKE,))
+    warnings = [] if screening is None else list(screening.warnings)
+    if screening is not None and screening.outlines is not None and output is not None and output.heatmap is not None:
+        heat = output.heatmap[card.label_names.index(str(decision))]
+        if is_active_outside(heat, screening.outlines):
+            warnings.append(OUTSIDE_LUNGS)
+    return Verdict(tuple(probabilities), decision, "", tuple(warnings), tuple(finding.code for finding in warnings))

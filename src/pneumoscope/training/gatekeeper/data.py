@@ -1,0 +1,148 @@
+"""The examples of a gatekeeper: a table of pictures of every kind, and what is read of each of them once.
+
+A manifest holds radiographs alone, and its labels are diseases. A gatekeeper also learns from hands, cats and films, so
+it has a table of its own: CSV with ``file``, ``kind``, ``source`` and ``group``, and, where they are known, ``detail``
+(what it shows), ``age_group`` and ``licence``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import torch
+from numpy.typing import NDArray
+
+from pneumoscope.bundle.lung_shape import measure_lung_shape
+from pneumoscope.bundle.lungs import LungModel, load_lungs
+from pneumoscope.bundle.runtime import default_workers
+from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.files import atomic_path
+from pneumoscope.imaging.read import read
+from pneumoscope.training.gatekeeper.network import SIDE
+from pneumoscope.training.input.cache import resize_square
+
+KINDS = ("frontal", "lateral", "other")
+"""What an example shows: a frontal chest, a lateral one, anything else (spoilt chests too)."""
+SHAPE = ("area", "paired", "balance", "across", "down", "cut")
+_NEEDED = ("file", "kind", "source", "group")
+
+
+@dataclass(frozen=True)
+class Examples:
+    """N pictures with what is known of them.
+
+    Args:
+        files: [N] their paths as the table has them.
+        kinds: [N] of ``KINDS``.
+        sources: [N] names of the sets.
+        groups: [N] names of the patients, or of the origins where there are no patients.
+        details: [N] what each shows, in words; empty where nothing more is known.
+        age_groups: [N] adult, child or, where it is not known, empty.
+        licences: [N] of each.
+        squares: [N, S, S] uint8, the pictures on the graph's square.
+        colours: [N] float64, share of each picture that has a colour.
+        shapes: [N, 6] float64, what the shipped lungs graph outlines, as ``SHAPE`` names it.
+    """
+
+    files: NDArray[np.str_]
+    kinds: NDArray[np.str_]
+    sources: NDArray[np.str_]
+    groups: NDArray[np.str_]
+    details: NDArray[np.str_]
+    age_groups: NDArray[np.str_]
+    licences: NDArray[np.str_]
+    squares: NDArray[np.uint8]
+    colours: NDArray[np.float64]
+    shapes: NDArray[np.float64]
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def where(self, chosen: NDArray[Any]) -> Examples:
+        """Return some of the examples.
+
+        Args:
+            chosen: [N] bool, or their rows.
+        """
+        return replace(self, **{field.name: getattr(self, field.name)[chosen] for field in fields(self)})
+
+
+def read_examples(table: Path, *, cache: Path | None = None, callbacks: Callbacks = SILENT) -> Examples:
+    """Read the pictures of a table, their colours, and the lungs that the shipped graph outlines in them.
+
+    Args:
+        table: CSV with the columns that this module names; a relative file lies beside the table.
+        cache: File (.npz) for what was read; a later call with the same table takes it from there.
+        callbacks: Receive progress.
+
+    Raises:
+        ManifestError: A column is missing, a kind is unknown, or the table has no frontal chest and no other picture.
+        ImageError: A picture cannot be read.
+    """
+    try:
+        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise ManifestError(str(table), f"is no table of examples: {error}.", "Give a CSV file.") from error
+    missing = [name for name in _NEEDED if name not in rows.columns]
+    if missing:
+        raise ManifestError(str(table), f"has no column {', '.join(missing)}.", f"Columns: {', '.join(_NEEDED)}.")
+    unknown = sorted(set(rows.kind) - set(KINDS))
+    if unknown:
+        raise ManifestError(str(table), f"has the kind {unknown[0]!r}.", f"Kinds: {', '.join(KINDS)}.")
+    if not {"frontal", "other"} <= set(rows.kind):
+        raise ManifestError(str(table), "needs frontal chests and other pictures.", f"Kinds: {', '.join(KINDS)}.")
+    text = {
+        name: rows[name].to_numpy(str) if name in rows else np.full(len(rows), "", "U1")
+        for name in (*_NEEDED, "detail", "age_group", "licence")
+    }
+    paths = [table.parent / file for file in text["file"]]
+    squares, colours, shapes = _read_pictures(paths, cache, callbacks)
+    return Examples(
+        files=text["file"],
+        kinds=text["kind"],
+        sources=text["source"],
+        groups=text["group"],
+        details=text["detail"],
+        age_groups=text["age_group"],
+        licences=text["licence"],
+        squares=squares,
+        colours=colours,
+        shapes=shapes,
+    )
+
+
+_Pictures = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]
+
+
+def _read_pictures(paths: list[Path], cache: Path | None, callbacks: Callbacks) -> _Pictures:
+    identity = hashlib.sha256("\n".join(map(str, paths)).encode()).hexdigest()
+    if cache is not None and cache.is_file():
+        with np.load(cache) as stored:
+            if str(stored["identity"]) == identity:
+                return stored["squares"], stored["colours"], stored["shapes"]
+    lungs = load_lungs()
+    squares = np.zeros((len(paths), SIDE, SIDE), np.uint8)
+    colours, shapes = np.zeros(len(paths)), np.zeros((len(paths), len(SHAPE)))
+    with callbacks.counting("pictures", len(paths)) as advance, ThreadPoolExecutor(default_workers()) as pool:
+        for row, (square, colour, shape) in enumerate(pool.map(lambda path: _read_picture(path, lungs), paths)):
+            squares[row], colours[row], shapes[row] = square, colour, shape
+            advance(1)
+    if cache is not None:
+        with atomic_path(cache) as temporary, temporary.open("wb") as file:
+            np.savez(file, identity=identity, squares=squares, colours=colours, shapes=shapes)
+    return squares, colours, shapes
+
+
+def _read_picture(path: Path, lungs: LungModel) -> tuple[NDArray[np.uint8], float, list[float]]:
+    radiograph = read(path)
+    tensor = torch.from_numpy(radiograph.pixels)[None, None]
+    square = (resize_square(tensor, SIDE)[0, 0] * 255).round().clamp(0, 255).to(torch.uint8).numpy()
+    shape = measure_lung_shape(lungs.outline(radiograph).square("lungs")).values()
+    return square, float(radiograph.metadata.get("colour_share") or 0.0), [shape[name] for name in SHAPE]
