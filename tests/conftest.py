@@ -83,10 +83,16 @@ def phantom_set(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
     return manifest
 
 
+def _run_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of this test run, which all its processes share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
 @pytest.fixture(scope="session")
 def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """The program with its imports done, torch among them where it is installed."""
-    program = Program(environment(tmp_path_factory.mktemp("program")))
+    program = Program(_run_folder(tmp_path_factory), environment(tmp_path_factory.mktemp("program")))
     yield program
     program.close()
 
@@ -94,7 +100,7 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
 @pytest.fixture(scope="session")
 def program_without_torch(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Program]:
     """The program with its imports done, but not torch's."""
-    program = Program(environment(tmp_path_factory.mktemp("program")), torch=False)
+    program = Program(_run_folder(tmp_path_factory), environment(tmp_path_factory.mktemp("program")), torch=False)
     yield program
     program.close()
 
@@ -121,6 +127,14 @@ def postgres(_postgres_server: str, request: pytest.FixtureRequest) -> str:
     with psycopg.connect(_postgres_server, autocommit=True) as connection:
         connection.execute(f'CREATE DATABASE "{name}"')
     return _postgres_server.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_fsync() -> Iterator[None]:
+    """Let no test wait for the disk: what it writes need not outlive a power cut."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda descriptor: None)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

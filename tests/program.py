@@ -1,14 +1,19 @@
 """Run the program and scripts without waiting for imports: a process imports what they use, and forks for each.
 
-Run by itself it is that process: it reads one JSON line for each request and answers with the exit code.
+Run by itself it is that process: on a Unix socket it reads one JSON line for each request and answers with the exit
+code.
 """
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import runpy
+import select
 import shlex
+import signal
+import socket
 import subprocess
 import sys
 from contextlib import suppress
@@ -16,7 +21,7 @@ from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, mkdtemp
 from typing import Any
 
 _SOURCE = Path(__file__).parents[1] / "src"
@@ -27,16 +32,39 @@ _SHELL = set("|&;<>$*`")
 class Program:
     """The program `pneumoscope` and its Python, imports done; each command runs in a process of its own.
 
+    All test processes of a run share the process that forks: its imports take 20 seconds of a core. It ends when the
+    last of them closes its connection.
+
     Args:
-        environment: Variables of the process that forks; a command may have others.
+        folder: Folder of the test run, which all its processes share.
+        variables: Variables of the process that forks; a command may have others.
         torch: Whether torch is imported, where it is installed.
     """
 
-    def __init__(self, environment: dict[str, str], *, torch: bool = True) -> None:
-        command = [sys.executable, __file__, "torch" if torch else "base"]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, text=True
-        )
+    def __init__(self, folder: Path, variables: dict[str, str], *, torch: bool = True) -> None:
+        kind = "torch" if torch else "base"
+        self._address, self._started = folder / f"program-{kind}.txt", None
+        with (folder / f"program-{kind}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            try:
+                self._lease = self._connect()
+            except OSError:  # none runs yet, or the last one has ended
+                self._started = subprocess.Popen(
+                    [sys.executable, __file__, kind, str(self._address)], env=variables, stdout=subprocess.PIPE
+                )
+                assert self._started.stdout is not None
+                self._started.stdout.readline()  # it listens
+                self._started.stdout.close()
+                self._lease = self._connect()
+
+    def _connect(self) -> socket.socket:
+        connection = socket.socket(socket.AF_UNIX)
+        try:
+            connection.connect(self._address.read_text(encoding="utf-8"))
+        except OSError:
+            connection.close()
+            raise
+        return connection
 
     def run(self, command: list[str], folder: Path, environment: dict[str, str], output: Path) -> int:
         """Run a command in ``folder``, both streams to the file ``output``; return its exit code.
@@ -49,17 +77,18 @@ class Program:
             output: A file that is written.
         """
         request = {"command": command, "folder": str(folder), "environment": environment, "output": str(output)}
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.write(json.dumps(request) + "\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+        with self._connect() as connection, connection.makefile("rw", encoding="utf-8") as stream:
+            stream.write(json.dumps(request) + "\n")
+            stream.flush()
+            return int(stream.readline())
 
     def close(self) -> None:
-        """End the process that forks."""
-        assert self._process.stdin is not None and self._process.stdout is not None
-        self._process.stdin.close()
-        self._process.stdout.close()
-        self._process.wait(timeout=60)
+        """End the process that forks, unless another test process uses it."""
+        self._lease.close()
+        if self._started is not None:
+            with suppress(subprocess.TimeoutExpired):
+                self._started.wait(timeout=1)
+            self._started.returncode = self._started.returncode or 0  # it may go on for others: no warning of that
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -160,19 +189,60 @@ def _import_training() -> None:
         export_onnx(Graph(), Path(folder) / "model.onnx")
 
 
-def _serve(kind: str) -> None:
-    answers = os.fdopen(os.dup(1), "w")
+def _serve(kind: str, address: Path) -> None:
+    """Answer requests until every test process has closed its connection.
+
+    A connection that sends nothing stays open for as long as its test process lives. One that sends a request is
+    answered by a process of its own, so that the others need not wait.
+    """
+    path = Path(mkdtemp(prefix="program-"), "socket")  # short: the path of a socket has 100 bytes
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    listener.listen()
+    address.write_text(str(path), encoding="utf-8")
+    sys.stdout.write("ready\n")
+    sys.stdout.flush()
+    with Path(os.devnull).open("wb") as nowhere:
+        os.dup2(nowhere.fileno(), 1)  # nobody reads on
+    os.fsync = lambda descriptor: None  # what a test writes need not outlive a power cut
     _import_base()
     if kind == "torch" and find_spec("torch"):
         _import_training()
-    for line in sys.stdin:
-        child = os.fork()
-        if child == 0:
-            _become(json.loads(line))
-        _, status = os.waitpid(child, 0)
-        answers.write(f"{os.waitstatus_to_exitcode(status)}\n")
-        answers.flush()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes that answer
+    open_connections: set[socket.socket] = set()
+    while True:
+        ready, _, _ = select.select([listener, *open_connections], [], [])
+        for one in ready:
+            if one is listener:
+                open_connections.add(listener.accept()[0])
+                continue
+            open_connections.remove(one)
+            if one.recv(1, socket.MSG_PEEK) and os.fork() == 0:
+                listener.close()
+                _answer(one)
+            one.close()
+        if not open_connections:
+            break
+    path.unlink()
+    path.parent.rmdir()
+    os._exit(0)  # taking torch apart takes seconds
+
+
+def _answer(connection: socket.socket) -> None:
+    """Run the command that a connection asks for, send its exit code, and end."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    stream = connection.makefile("rw", encoding="utf-8")
+    request = json.loads(stream.readline())
+    child = os.fork()
+    if child == 0:
+        connection.close()
+        _become(request)
+    _, status = os.waitpid(child, 0)
+    stream.write(f"{os.waitstatus_to_exitcode(status)}\n")
+    with suppress(BrokenPipeError):
+        stream.flush()
+    os._exit(0)
 
 
 if __name__ == "__main__":
-    _serve(sys.argv[1])
+    _serve(sys.argv[1], Path(sys.argv[2]))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ MAY_NEED_TORCH = ("training", "export", "tuning", "comparison", "auditing", "wor
 TORCH = {"torch", "torchvision", "timm", "lightning", "safetensors", "onnxscript"}
 
 
+@cache
 def modules() -> list[str]:
     """Return the dotted names of all modules in the package except each ``__init__``."""
     paths = (path for path in PACKAGE.rglob("*.py") if path.name != "__init__.py")
@@ -51,7 +53,8 @@ def room_of(module: str) -> int:
     return ROOMS.index(module.split(".")[0]) if "." in module else len(ROOMS)
 
 
-def imports(module: str, *, typing_only: bool = True) -> set[str]:
+@cache
+def imports(module: str, *, typing_only: bool = True) -> frozenset[str]:
     """Return the full dotted names that a module imports, lazily or not; with ``typing_only`` also those for types."""
     tree = ast.parse((PACKAGE / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8"))
     skipped_nodes = {
@@ -68,10 +71,10 @@ def imports(module: str, *, typing_only: bool = True) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {f"{node.module}.{alias.name}" for alias in node.names}
-    return names
+    return frozenset(names)
 
 
-def own_modules(names: set[str]) -> set[str]:
+def own_modules(names: frozenset[str]) -> set[str]:
     """Return the package's modules among imported names, as dotted names below the package."""
     known = set(modules())
     imported = set()
