@@ -24,6 +24,8 @@ def test_the_built_in_labels_are_those_of_manifests():
         "bacterial-pneumonia",
         "pneumonia",
         "lung-opacity",
+        "tuberculosis",
+        "nodule",
         "other",
     ]
     assert LABELS["viral-pneumonia"] == "Viral pneumonia"

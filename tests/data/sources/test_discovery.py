@@ -16,6 +16,7 @@ def test_every_module_of_the_folder_is_a_source():
         "ieee8023",
         "jsrt",
         "kaggle-pneumonia",
+        "nih",
         "radiography",
         "shenzhen",
     ]

@@ -46,7 +46,7 @@ FINDINGS: Mapping[str, str] = MappingProxyType(
         "Pneumonia/Viral/COVID-19": "covid-19",
         "No Finding": "normal",
         "ARDS": "other",
-        "Tuberculosis": "other",
+        "Tuberculosis": "tuberculosis",
         **dict.fromkeys(_BACTERIAL, "bacterial-pneumonia"),
         **dict.fromkeys(_VIRAL, "viral-pneumonia"),
         **dict.fromkeys(_PNEUMONIA, "pneumonia"),

@@ -21,7 +21,7 @@ LICENSE = "research use; cite Shiraishi 2000 and van Ginneken 2006"
 PROVENANCE = "CT for every nodule, three radiologists for every normal image (Shiraishi 2000); the file name"
 
 _NAME = re.compile(r"JPC(LN|NN)(\d{3})", re.IGNORECASE)
-_LABELS = {"LN": ("other", "nodule"), "NN": ("normal", "normal")}
+_LABELS = {"LN": ("nodule", "nodule"), "NN": ("normal", "normal")}
 _WHOLE = re.compile(r"(?:(lung|heart)s?|.*(lung|heart).*mask.*|.*mask.*(lung|heart).*)", re.IGNORECASE)
 _HALF = re.compile(r"(left|right)[ _-]*lung|lung[ _-]*(left|right)", re.IGNORECASE)
 

@@ -21,7 +21,7 @@ PROVENANCE = "radiologists of the hospital (Jaeger 2014); the digit of the file 
 
 _NAME = re.compile(r"CHNCXR_(\d{4})_([01])(_mask)?", re.IGNORECASE)
 _READING = re.compile(r"\b(female|male)\b[^\d]*(\d+)\s*([ym])", re.IGNORECASE)  # years or months
-_LABELS = {"0": ("normal", "normal"), "1": ("other", "tuberculosis")}
+_LABELS = {"0": ("normal", "normal"), "1": ("tuberculosis", "tuberculosis")}
 
 
 def scan(folder: Path, options: ImportOptions) -> Listing:

@@ -1,0 +1,140 @@
+"""NIH ChestX-ray14: adults and some children of one American hospital, with RSNA's reading where there is one.
+
+Wang et al., CVPR 2017: the findings were mined from the reports by a program. Shih et al., Radiology: Artificial
+Intelligence 2019: radiologists of the RSNA read a part of the images again, for the Pneumonia Challenge. Layout: the
+table ``Data_Entry_2017*.csv`` or ``findings.csv`` (columns of the publishers), images named by its column ``Image
+Index`` in any folders, and, where the challenge's classes are at hand, ``rsna.csv`` with the columns ``Image Index``
+and ``rsna_class``. A class of the RSNA goes before a finding of the program.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
+
+from pneumoscope.core.arguments import argument, quote
+from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.registry import suggestion
+from pneumoscope.data.cells import CellReader, cell_text
+from pneumoscope.data.image_index import ImageIndex
+from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
+from pneumoscope.data.source_table import read_table
+from pneumoscope.imaging.files import why_not_image
+
+LICENSE = "public; cite Wang 2017 (and Shih 2019 for the RSNA's classes)"
+PROVENANCE = "mined from the reports by a program (Wang 2017)"
+RSNA_PROVENANCE = "radiologists of the RSNA Pneumonia Challenge (Shih 2019)"
+
+FINDINGS = (
+    "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Effusion", "Emphysema", "Fibrosis", "Hernia",
+    "Infiltration", "Mass", "Nodule", "Pleural_Thickening", "Pneumonia", "Pneumothorax",
+)  # fmt: skip
+"""The 14 findings of the column ``Finding Labels``, verbatim; an image may have several, divided by bars."""
+
+NO_FINDING = "No Finding"
+
+RSNA_CLASSES: Mapping[str, str] = MappingProxyType(
+    {"Lung Opacity": "lung-opacity", "Normal": "normal", "No Lung Opacity / Not Normal": "other"}
+)
+"""The RSNA's classes, verbatim -> label. An opacity is one that may be pneumonia."""
+
+_TABLES = ("Data_Entry_2017*.csv", "findings.csv")
+_NEEDED = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender",
+           "View Position")  # fmt: skip
+
+
+def scan(folder: Path, options: ImportOptions) -> Listing:
+    """List the images of the table, each with its label, patient, age, sex and view.
+
+    ``options.findings`` are whole terms: a class of the RSNA, or a cell of ``Finding Labels`` as it stands.
+    """
+    path = next((match for pattern in _TABLES for match in sorted(folder.glob(pattern))), None)
+    if path is None:
+        raise ManifestError(
+            str(folder), "has neither Data_Entry_2017*.csv nor findings.csv.", "Name the folder that holds the table."
+        )
+    table = read_table(path)
+    cells = {name: table.cells(name, f"column {name!r}") for name in _NEEDED}
+    classes = _read_classes(folder / "rsna.csv")
+    terms = [classes.get(image.strip(), found) for image, found in
+             zip(cells["Image Index"], cells["Finding Labels"], strict=True)]  # fmt: skip
+    _check_choice(options, set(terms), path)
+    listing, reader = Listing(root=folder, notes=list(table.notes)), CellReader(options.lenient_columns)
+    index = ImageIndex(folder, files_under(folder, listing))
+    listed: set[Path | None] = set()
+    for place, term in enumerate(terms):
+        cell = {name: values[place] for name, values in cells.items()}
+        name, where = cell["Image Index"].strip(), table.where(place)
+        image = index.find(name, where)
+        listed.add(image)
+        if image is None or (options.findings and term not in options.findings):
+            listing.drop(
+                name, "its image is not here" if image is None else f"{quote(term)}, not among those asked for"
+            )
+            continue
+        patient, follow_up = cell_text(cell["Patient ID"]), cell_text(cell["Follow-up #"])
+        listing.rows.append(
+            Row(
+                image=relative_name(image, folder),
+                label=RSNA_CLASSES[term] if name in classes else _label(term, where),
+                raw_label=term,
+                patient_id=patient,
+                study_id=f"{patient}, follow-up {follow_up}" if patient and follow_up else None,
+                view=reader.view(cell["View Position"], where),
+                sex=reader.sex(cell["Patient Gender"], where),
+                age=reader.age(cell["Patient Age"], where),
+                license=options.license or LICENSE,
+                label_provenance=options.provenance or (RSNA_PROVENANCE if name in classes else PROVENANCE),
+            )
+        )
+    listing.notes += reader.finish()
+    for file in index.files:
+        if file not in listed and file.suffix.lower() != ".csv":
+            listing.drop(relative_name(file, folder), why_not_image(file) or f"no row in {path.name}")
+    return listing
+
+
+def _label(findings: str, where: str) -> str:
+    """Return the label of a cell of ``Finding Labels``: normal, pneumonia where it is one of them, else other."""
+    found = [finding.strip() for finding in findings.split("|")]
+    for finding in found:
+        if finding not in FINDINGS and found != [NO_FINDING]:
+            raise ManifestError(
+                f"{where}, column 'Finding Labels'",
+                f"has {quote(finding)}.{suggestion(finding, FINDINGS)}",
+                f"Findings: {', '.join(FINDINGS)}, or {NO_FINDING} alone.",
+            )
+    return "normal" if found == [NO_FINDING] else "pneumonia" if "Pneumonia" in found else "other"
+
+
+def _read_classes(path: Path) -> dict[str, str]:
+    """Return the RSNA's class of each image that it read; none where the table is not there."""
+    if not path.is_file():
+        return {}
+    table = read_table(path)
+    images, classes = (table.cells(name, f"column {name!r}") for name in ("Image Index", "rsna_class"))
+    for place, term in enumerate(classes):
+        if term.strip() not in RSNA_CLASSES:
+            raise ManifestError(
+                f"{table.where(place)}, column 'rsna_class'",
+                f"has {quote(term)}.{suggestion(term, RSNA_CLASSES)}",
+                f"Classes: {', '.join(RSNA_CLASSES)}.",
+            )
+    return {image.strip(): term.strip() for image, term in zip(images, classes, strict=True)}
+
+
+def _check_choice(options: ImportOptions, present: set[str], path: Path) -> None:
+    """Refuse findings that no row has."""
+    for finding in options.findings:
+        if finding not in present:
+            raise UsageError(
+                argument("findings", finding),
+                f"no image of {path.name} has it.{suggestion(finding, present)}",
+                f"Terms: the RSNA's classes {', '.join(RSNA_CLASSES)}, and the cells of its column 'Finding Labels'.",
+            )
+
+
+SOURCE = Source(
+    "nih", "NIH ChestX-ray14: findings of the reports, and the RSNA's classes", scan, options=frozenset({"findings"})
+)
