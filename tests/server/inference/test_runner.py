@@ -6,7 +6,8 @@ import numpy as np
 
 from pneumoscope.bundle.runtime import load
 from pneumoscope.data.phantoms.phantom import draw
-from pneumoscope.server.inference.runner import make_result
+from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.inference.runner import InferenceRunner, make_result
 from pneumoscope.stats.conformal import members
 
 
@@ -40,3 +41,20 @@ def test_each_label_at_its_own_threshold() -> None:
     assert sets.of(exact) == names  # at the threshold is in, as it was when the threshold was set
     exact[names[1]] -= 1e-9
     assert sets.of(exact) == [names[0], *names[2:]]
+
+
+def test_the_server_refuses_as_the_tables_do() -> None:
+    """Fault E1 and E2: no answer where there is no upright chest, nor where the file says another body part."""
+    runner, chest = InferenceRunner(Catalogue(None)), draw(2020, 0, "normal").pixels
+    inverted = runner.run("builtin", 1 - chest).values
+    assert (inverted["refused"], inverted["decision"], inverted["probabilities"]) == (True, None, {})
+    assert inverted["codes"] == ["inverted"]
+    assert "invert it" in inverted["reason"]
+    assert inverted["heatmap_shape"] is None
+    hand = runner.run("builtin", chest, {"body_part": "HAND"}).values
+    assert hand["codes"] == ["body-part"]
+    answered = runner.run("builtin", chest, {"body_part": "CHEST"}).values
+    assert not answered["refused"] and answered["probabilities"] and isinstance(answered["warnings"], list)
+    covered = np.zeros_like(chest)  # a reader's brush is no reason to refuse: the gatekeeper sees what was sent
+    assert "other" not in runner.run("builtin", covered, original=chest).values["codes"]
+    assert runner.run("builtin", chest, original=1 - chest).values["refused"]

@@ -1,0 +1,98 @@
+"""The gatekeeper of the package on phantoms: upright ones pass, turned, inverted and foreign pictures do not."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bundles import write_bundle
+from pneumoscope.bundle.gatekeeper import ANSWERS, BUILTIN_GATEKEEPER, load_gatekeeper
+from pneumoscope.bundle.runtime import load
+from pneumoscope.core.errors import BundleError, MissingBundleError
+from pneumoscope.data.phantoms.phantom import draw
+from pneumoscope.imaging.read import Radiograph
+
+CHEST = draw(40, 1, "normal", (300, 280)).pixels
+
+
+@pytest.mark.parametrize(
+    ("pixels", "answer"),
+    [
+        (CHEST, "frontal"),
+        (1 - CHEST, "inverted"),
+        (np.rot90(CHEST), "turned-left"),
+        (CHEST[::-1, ::-1], "upside-down"),
+        (np.rot90(CHEST, 3), "turned-right"),
+        (np.random.default_rng(0).random((200, 200), np.float32), "other"),
+    ],
+)
+def test_each_way_to_hold_a_chest_is_named(pixels: np.ndarray, answer: str) -> None:
+    given = load_gatekeeper().answer(np.ascontiguousarray(pixels))
+    assert given.likeliest == answer
+    assert sum(given.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_the_card_states_what_the_package_promises() -> None:
+    """The rates by which the package was accepted: on images that the measured graphs did not learn from."""
+    card = load_gatekeeper().card
+    rates = {(rate.question, rate.measured_on): rate for rate in card.measured}
+    value = {key: rate.rate.value or 0.0 for key, rate in rates.items()}
+    assert tuple(card.answers) == tuple(ANSWERS)
+    assert value["refused", "all that is no upright frontal chest"] >= 0.98
+    assert value["refused", "all: frontal chests"] <= 0.02
+    assert all(v <= 0.04 for (question, on), v in value.items() if on.endswith("frontal chests"))
+    assert value["refused", "lateral-chest"] >= 0.95
+    for change in ("inverted", "turned-left", "upside-down", "turned-right"):
+        assert value["refused", f"all: {change}"] >= 0.98
+    assert value["said to be mirrored", "all: mirrored"] >= 0.9
+    assert all(rate.images >= rate.groups > 0 for rate in card.measured)
+
+
+def test_the_limits_of_lungs_hold_for_the_lungs_graph_of_the_package() -> None:
+    from pneumoscope.bundle.lungs import builtin_lungs
+
+    assert load_gatekeeper().card.lungs == builtin_lungs().identity
+
+
+def test_an_altered_or_missing_gatekeeper_is_refused(tmp_path: Path) -> None:
+    folder = shutil.copytree(BUILTIN_GATEKEEPER, tmp_path / "gatekeeper")
+    (folder / "model.onnx").write_bytes((folder / "model.onnx").read_bytes() + b"\0")
+    with pytest.raises(BundleError, match="is not the graph that its card was written for"):
+        load_gatekeeper(folder)
+    (folder / "model.onnx").unlink()
+    with pytest.raises(MissingBundleError, match=r"model\.onnx is missing"):
+        load_gatekeeper(folder)
+
+
+def test_a_model_answers_about_a_chest_alone() -> None:
+    """The order is gatekeeper, lungs, classifier: what is refused has no score, unless it is asked for."""
+    model = load()
+    table = model.predict([CHEST, 1 - CHEST, np.rot90(CHEST).copy()])
+    assert table["refused"].tolist() == [False, True, True]
+    assert table["decision"].notna().tolist() == [True, False, False]
+    assert table[f"p_{model.labels[0]}"].notna().tolist() == [True, False, False]
+    assert "invert it, so that bone is white, and send it again" in table["reason"][1]
+    assert "rotate it by 90 degrees clockwise and send it again" in table["reason"][2]
+    scored = model.predict(1 - CHEST, score_refused=True)
+    assert scored["refused"][0] and scored[f"p_{model.labels[0]}"].notna()[0]
+
+
+def test_only_an_explicit_word_turns_the_gatekeeper_off(tmp_path: Path) -> None:
+    inverted = (1 - CHEST).astype(np.float32)
+    for model in (load(gatekeeper=False), load().unscreened()):
+        assert not model.screened
+        assert "invert" not in model.predict(inverted)["reason"][0]
+    old = load(write_bundle(tmp_path / "old", companions={}))  # names no companions, and is screened all the same
+    assert old.screened and "invert it" in old.predict(inverted)["reason"][0]
+    assert not load(write_bundle(tmp_path / "never", companions={"gatekeeper": "none"})).screened
+
+
+def test_a_files_own_body_part_counts_first() -> None:
+    hand = Radiograph(CHEST, "dicom", 12, "0" * 64, {"body_part": "HAND", "modality": "CR"})
+    (row,) = load().predict(hand).to_dict("records")
+    assert row["refused"]
+    assert "the file says body part HAND" in row["reason"]
+    assert "the pixels look like an upright frontal chest" in row["reason"]

@@ -1,0 +1,146 @@
+"""Facts of files, pixels, lungs and heatmaps: worked by hand, without a picture."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pneumoscope.bundle.card import Population
+from pneumoscope.bundle.gatekeeper import ANSWERS, GatekeeperAnswer, Thresholds
+from pneumoscope.bundle.lung_shape import measure_lung_shape
+from pneumoscope.bundle.lungs import LungOutlines
+from pneumoscope.bundle.screening import is_active_outside, judge_answer, judge_facts, judge_lungs, warn_of
+
+ADULTS = Population(views={"PA": 100}, ages={"adult": 90, "unknown": 10})
+ALL = Population(views={"PA": 100, "L": 20}, ages={"adult": 90, "child": 30})
+THRESHOLDS = Thresholds(
+    frontal=0.5,
+    mirrored=0.5,
+    colour=0.02,
+    lungs={"area": (0.1, 0.5), "paired": (0.3, 1.0), "balance": (0.3, 1.0)},
+    cut=0.3,
+)
+
+
+def answer(mirrored: float = 0.0, **shares: float) -> GatekeeperAnswer:
+    names = {name.replace("-", "_"): name for name in ANSWERS}
+    given = {names[name]: share for name, share in shares.items()}
+    return GatekeeperAnswer({name: given.get(name, 0.0) for name in ANSWERS}, mirrored, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("facts", "codes"),
+    [
+        ({}, []),
+        ({"modality": "DX", "body_part": "CHEST", "view": "PA", "age": 40.0}, []),
+        ({"body_part": "CHEST PORTABLE"}, []),
+        ({"body_part": "THORAX"}, []),
+        ({"body_part": "TORAX"}, []),
+        ({"body_part": "UNKNOWN"}, []),
+        ({"body_part": "RIBS"}, []),
+        ({"body_part": "HAND"}, ["body-part"]),
+        ({"body_part": "CSPINE"}, ["body-part"]),
+        ({"body_part": "ABDOMEN"}, ["body-part"]),
+        ({"modality": "MG"}, ["modality"]),
+        ({"view": "LL"}, ["lateral"]),
+        ({"view": "L"}, ["lateral"]),
+        ({"view": "LATERAL"}, ["lateral"]),
+        ({"age": 4.0}, ["child"]),
+        ({"age": 18.0}, []),
+    ],
+)
+def test_the_facts_of_a_file(facts: dict[str, str | float], codes: list[str]) -> None:
+    assert [finding.code for finding in judge_facts(facts, ADULTS)] == codes
+
+
+def test_what_a_model_has_met_is_not_refused() -> None:
+    assert judge_facts({"view": "L", "age": 4.0}, ALL) == []
+    assert judge_answer(answer(lateral=0.9, frontal=0.1), THRESHOLDS, {}, ALL) == []
+    assert judge_facts({"age": 4.0}, None) == []  # an old card does not say whom it met
+    assert [finding.code for finding in judge_facts({"view": "L"}, None)] == ["lateral"]
+    unknown = Population(views={}, ages={"adult": 10, "unknown": 90})
+    assert judge_facts({"age": 4.0}, unknown) == []
+
+
+@pytest.mark.parametrize(
+    ("given", "code", "way_out"),
+    [
+        ("lateral", "lateral", "send the frontal view"),
+        ("other", "other", "send the radiograph itself"),
+        ("inverted", "inverted", "invert it"),
+        ("turned_left", "turned-left", "90 degrees clockwise"),
+        ("turned_right", "turned-right", "90 degrees counterclockwise"),
+        ("upside_down", "upside-down", "180 degrees"),
+    ],
+)
+def test_each_refusal_has_its_way_out(given: str, code: str, way_out: str) -> None:
+    (finding,) = judge_answer(answer(frontal=0.4, **{given: 0.6}), THRESHOLDS, {}, None)
+    assert finding.code == code
+    assert way_out in finding.sentence
+
+
+def test_the_pixels_and_the_file_disagree_in_words() -> None:
+    facts = {"view": "PA", "body_part": "CHEST", "photometric_interpretation": "MONOCHROME1"}
+    (lateral,) = judge_answer(answer(lateral=0.9), THRESHOLDS, facts, None)
+    assert "the file says view PA, which the pixels contradict" in lateral.sentence
+    (inverted,) = judge_answer(answer(inverted=0.9), THRESHOLDS, facts, None)
+    assert "the file says MONOCHROME1, which the pixels contradict" in inverted.sentence
+
+
+def test_an_answer_that_is_no_number_is_refused() -> None:
+    assert judge_answer(answer(frontal=float("nan")), THRESHOLDS, {}, None)
+
+
+def test_a_coloured_picture_is_refused() -> None:
+    frontal = answer(frontal=1.0)
+    assert judge_answer(frontal, THRESHOLDS, {"colour_share": 0.02}, None) == []
+    (finding,) = judge_answer(frontal, THRESHOLDS, {"colour_share": 0.21}, None)
+    assert finding.code == "coloured" and "21%" in finding.sentence
+
+
+def outlines(mask: np.ndarray) -> LungOutlines:
+    return LungOutlines(mask[None].astype(np.float32), ("lungs",), mask.shape)
+
+
+def two_lungs(left: slice = slice(15, 40), right: slice = slice(60, 85)) -> np.ndarray:
+    mask = np.zeros((100, 100), np.bool_)
+    mask[20:80, left] = mask[20:80, right] = True
+    return mask
+
+
+def test_the_shape_of_two_lungs() -> None:
+    shape = measure_lung_shape(two_lungs(right=slice(60, 70)))
+    assert shape.area == pytest.approx(0.21)
+    assert (shape.paired, shape.balance, shape.cut) == (1.0, pytest.approx(0.4), 0.0)
+    assert shape.down == pytest.approx(0.5)
+    assert shape.across == pytest.approx((25 * 27.5 + 10 * 65) / 3500)
+
+
+def test_one_lung_and_no_lung_are_implausible() -> None:
+    assert judge_lungs(outlines(two_lungs()), THRESHOLDS) == []
+    one = two_lungs(right=slice(0, 0))
+    assert measure_lung_shape(one).paired == 0
+    for mask in (one, np.zeros((100, 100), np.bool_)):
+        (finding,) = judge_lungs(outlines(mask), THRESHOLDS)
+        assert finding.code == "lungs" and "send the whole radiograph" in finding.sentence
+
+
+def test_mirrored_and_cropped_are_warnings() -> None:
+    cropped = two_lungs(left=slice(0, 30))
+    assert measure_lung_shape(cropped).cut == pytest.approx(0.6)
+    codes = [finding.code for finding in warn_of(answer(mirrored=0.8, frontal=1.0), outlines(cropped), THRESHOLDS)]
+    assert codes == ["mirrored", "cropped"]
+    assert warn_of(answer(frontal=1.0), outlines(two_lungs()), THRESHOLDS) == []
+
+
+@pytest.mark.parametrize(("row", "column", "outside"), [(5, 2, False), (5, 5, False), (0, 0, True), (9, 9, True)])
+def test_where_a_model_is_most_active(row: int, column: int, outside: bool) -> None:
+    """Between the lungs is inside: hilum and mediastinum; the corners, with their markers, are not."""
+    heat = np.full((10, 10), 0.2, np.float32)
+    heat[row, column] = 1
+    assert is_active_outside(heat, outlines(two_lungs())) is outside
+
+
+def test_no_heat_and_no_lungs_say_nothing() -> None:
+    assert not is_active_outside(np.zeros((5, 5), np.float32), outlines(two_lungs()))
+    assert not is_active_outside(np.ones((5, 5), np.float32), outlines(np.zeros((20, 20), np.bool_)))
