@@ -28,11 +28,19 @@ if TYPE_CHECKING:
     from pneumoscope import server
     from pneumoscope.auditing.result import Audit, AuditTest, SitePrediction
     from pneumoscope.bundle.card import Card, read_card
+    from pneumoscope.bundle.gatekeeper import (
+        Gatekeeper,
+        GatekeeperAnswer,
+        GatekeeperCard,
+        GatekeeperRate,
+        load_gatekeeper,
+    )
     from pneumoscope.bundle.listing import BundleDescription, BundleEntry, describe_bundle, list_bundles
     from pneumoscope.bundle.lungs import LungCard, LungFigures, LungModel, LungOutlines, load_lungs
     from pneumoscope.bundle.prediction import Prediction
     from pneumoscope.bundle.prediction_table import PredictionTable
     from pneumoscope.bundle.runtime import Model, load
+    from pneumoscope.bundle.screening import Screening, ScreeningFinding
     from pneumoscope.bundle.verify import verify
     from pneumoscope.comparison.result import Comparison
     from pneumoscope.core import errors
@@ -52,11 +60,13 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.compare import compare
     from pneumoscope.workflows.datasets import SplitReport, drop_conflicts, import_data, merge, split
     from pneumoscope.workflows.evaluate import evaluate
+    from pneumoscope.workflows.gatekeeper import measure_gatekeeper, train_gatekeeper
     from pneumoscope.workflows.inspection import check, describe, draw_contact_sheet, draw_phantoms
     from pneumoscope.workflows.lungs import measure_lungs, train_lungs
     from pneumoscope.workflows.outlines import LungRow, outline_lungs
     from pneumoscope.workflows.predict import predict
     from pneumoscope.workflows.report import report
+    from pneumoscope.workflows.screening import ScreeningRow, screen_images
     from pneumoscope.workflows.train import Run, train
     from pneumoscope.workflows.tune import Tuning, tune
 
@@ -73,6 +83,10 @@ _MODULES = {
     "DISCLAIMER": "core.labels",
     "EpochEnd": "core.callbacks",
     "Evaluation": "inference.evaluate",
+    "Gatekeeper": "bundle.gatekeeper",
+    "GatekeeperAnswer": "bundle.gatekeeper",
+    "GatekeeperCard": "bundle.gatekeeper",
+    "GatekeeperRate": "bundle.gatekeeper",
     "ImportReport": "data.importing",
     "Label": "core.labels",
     "LabelSet": "core.labels",
@@ -91,6 +105,9 @@ _MODULES = {
     "Radiograph": "imaging.read",
     "Recipe": "recipes.recipe",
     "Run": "workflows.train",
+    "Screening": "bundle.screening",
+    "ScreeningFinding": "bundle.screening",
+    "ScreeningRow": "workflows.screening",
     "SitePrediction": "auditing.result",
     "SplitReport": "workflows.datasets",
     "TrainingStep": "core.callbacks",
@@ -110,7 +127,9 @@ _MODULES = {
     "list_bundles": "bundle.listing",
     "list_cache": "core.cache",
     "load": "bundle.runtime",
+    "load_gatekeeper": "bundle.gatekeeper",
     "load_lungs": "bundle.lungs",
+    "measure_gatekeeper": "workflows.gatekeeper",
     "measure_lungs": "workflows.lungs",
     "merge": "workflows.datasets",
     "outline_lungs": "workflows.outlines",
@@ -118,8 +137,10 @@ _MODULES = {
     "read": "imaging.read",
     "read_card": "bundle.card",
     "report": "workflows.report",
+    "screen_images": "workflows.screening",
     "split": "workflows.datasets",
     "train": "workflows.train",
+    "train_gatekeeper": "workflows.gatekeeper",
     "train_lungs": "workflows.lungs",
     "tune": "workflows.tune",
     "verify": "bundle.verify",
@@ -139,6 +160,10 @@ __all__ = [
     "Comparison",
     "EpochEnd",
     "Evaluation",
+    "Gatekeeper",
+    "GatekeeperAnswer",
+    "GatekeeperCard",
+    "GatekeeperRate",
     "ImportReport",
     "Label",
     "LabelSet",
@@ -157,6 +182,9 @@ __all__ = [
     "Radiograph",
     "Recipe",
     "Run",
+    "Screening",
+    "ScreeningFinding",
+    "ScreeningRow",
     "SitePrediction",
     "SplitReport",
     "TrainingStep",
@@ -177,7 +205,9 @@ __all__ = [
     "list_bundles",
     "list_cache",
     "load",
+    "load_gatekeeper",
     "load_lungs",
+    "measure_gatekeeper",
     "measure_lungs",
     "merge",
     "outline_lungs",
@@ -185,9 +215,11 @@ __all__ = [
     "read",
     "read_card",
     "report",
+    "screen_images",
     "server",
     "split",
     "train",
+    "train_gatekeeper",
     "train_lungs",
     "tune",
     "verify",

@@ -125,6 +125,9 @@ class Gatekeeper:
 
         Args:
             pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
+
+        Returns:
+            The probabilities of what the picture may show.
         """
         batch = np.ascontiguousarray(pixels, np.float32)[None, None]  # [H, W] -> [1, 1, H, W]
         probabilities, mirrored, child = self._session.run(list(OUTPUTS), {"image": batch})

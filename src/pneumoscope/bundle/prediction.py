@@ -56,7 +56,7 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     """What to know beside the answer, in words."""
     codes: tuple[str, ...] = ()
-    """Why it was refused and what it is warned of, as words for a machine (`bundle.screening.Finding`). No column."""
+    """Why it was refused and what it is warned of, as words for a machine (`ScreeningFinding.code`). No column."""
     largest_value: int | None = None
     """Of a 16-bit file whose declared depth leaves it nearly black; None where it does not. It is no column."""
     exif_damaged: bool = False

@@ -89,7 +89,11 @@ class Model:
         return self.card.label_names
 
     def unscreened(self) -> Model:
-        """Return the same model without gatekeeper: it answers about anything, as the graph alone does."""
+        """Return the same model without gatekeeper: it answers about anything, as the graph alone does.
+
+        Returns:
+            A model that shares the graph with this one.
+        """
         return Model(self.folder, self.card, self.identity, self._session, screened=False)
 
     def screen(self, pixels: NDArray[np.float32], facts: Metadata) -> Screening | None:
@@ -98,6 +102,9 @@ class Model:
         Args:
             pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
             facts: Of its file, as `imaging.read.Radiograph.metadata` has them; none where there is no file.
+
+        Returns:
+            Refusals, warnings and the outlined lungs.
         """
         return builtin_companions().screen(pixels, facts, self.card.population) if self.screened else None
 

@@ -57,7 +57,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ScreeningFinding:
     """One reason to refuse a picture, or to be warned of it.
 
     Attributes:
@@ -79,8 +79,8 @@ class Screening:
         outlines: Lungs and heart; None where the lungs companion did not run.
     """
 
-    refusals: tuple[Finding, ...]
-    warnings: tuple[Finding, ...]
+    refusals: tuple[ScreeningFinding, ...]
+    warnings: tuple[ScreeningFinding, ...]
     outlines: LungOutlines | None = None
 
     @property
@@ -122,7 +122,7 @@ class Companions:
         return Screening(tuple(refusals), tuple(warnings), outlines)
 
 
-def judge_facts(facts: Metadata, population: Population | None) -> list[Finding]:
+def judge_facts(facts: Metadata, population: Population | None) -> list[ScreeningFinding]:
     """Return why the facts of a file speak against a frontal chest radiograph of a patient that a model has met.
 
     Args:
@@ -133,25 +133,29 @@ def judge_facts(facts: Metadata, population: Population | None) -> list[Finding]
     findings = []
     if (modality := _text(facts, "modality")) in _NO_CHEST_MODALITIES:
         what = _NO_CHEST_MODALITIES[modality]
-        findings.append(Finding("modality", f"the file says modality {modality}, {what}, which is no chest radiograph"))
+        findings.append(
+            ScreeningFinding("modality", f"the file says modality {modality}, {what}, which is no chest radiograph")
+        )
     body_part = _text(facts, "body_part")
     if body_part not in _UNSPECIFIC and not _CHEST.search(body_part):
         findings.append(
-            Finding("body-part", f"the file says body part {body_part[:16]}, and this model judges chests alone")
+            ScreeningFinding(
+                "body-part", f"the file says body part {body_part[:16]}, and this model judges chests alone"
+            )
         )
     view = _text(facts, "view")
     if view in _LATERAL and not _has_met_laterals(population):
-        findings.append(Finding("lateral", f"the file says it is a lateral view ({view}): {_FRONTAL_ALONE}"))
+        findings.append(ScreeningFinding("lateral", f"the file says it is a lateral view ({view}): {_FRONTAL_ALONE}"))
     age = _age(facts)
     if age is not None and age < ADULT and _has_met_adults_alone(population):
         years = f"the file says an age of {age:.0f} years"
-        findings.append(Finding("child", f"{years}, and this model has met adults alone"))
+        findings.append(ScreeningFinding("child", f"{years}, and this model has met adults alone"))
     return findings
 
 
 def judge_answer(
     answer: GatekeeperAnswer, thresholds: Thresholds, facts: Metadata, population: Population | None
-) -> list[Finding]:
+) -> list[ScreeningFinding]:
     """Return why the pixels speak against it.
 
     Args:
@@ -167,14 +171,14 @@ def judge_answer(
     if not accepted >= thresholds.frontal:  # written so that NaN is refused too
         kinds = {name: share for name, share in answer.probabilities.items() if name in _WORDS}
         code = max(kinds, key=lambda name: kinds[name])
-        findings.append(Finding(code, _WORDS[code] + _contradicted(facts, code)))
+        findings.append(ScreeningFinding(code, _WORDS[code] + _contradicted(facts, code)))
     colour = facts.get("colour_share")
     if isinstance(colour, int | float) and colour > thresholds.colour:
-        findings.append(Finding("coloured", f"{colour:.0%} of it has a colour, and {_GREY}"))
+        findings.append(ScreeningFinding("coloured", f"{colour:.0%} of it has a colour, and {_GREY}"))
     return findings
 
 
-def judge_lungs(outlines: LungOutlines, thresholds: Thresholds) -> list[Finding]:
+def judge_lungs(outlines: LungOutlines, thresholds: Thresholds) -> list[ScreeningFinding]:
     """Return why the outlined lungs are implausible; nothing where they are not.
 
     Args:
@@ -185,11 +189,11 @@ def judge_lungs(outlines: LungOutlines, thresholds: Thresholds) -> list[Finding]
     for name, (low, high) in thresholds.lungs.items():
         if not low <= shape[name] <= high:
             value = f"{_MEASURES[name]} {shape[name]:.2f}, and one of {low:.2f} to {high:.2f} is expected"
-            return [Finding("lungs", f"no plausible pair of lungs was found ({value}); {_WHOLE}")]
+            return [ScreeningFinding("lungs", f"no plausible pair of lungs was found ({value}); {_WHOLE}")]
     return []
 
 
-def warn_of(answer: GatekeeperAnswer, outlines: LungOutlines | None, thresholds: Thresholds) -> list[Finding]:
+def warn_of(answer: GatekeeperAnswer, outlines: LungOutlines | None, thresholds: Thresholds) -> list[ScreeningFinding]:
     """Return what to know beside the answer about a picture that is not refused.
 
     Args:
@@ -199,9 +203,9 @@ def warn_of(answer: GatekeeperAnswer, outlines: LungOutlines | None, thresholds:
     """
     findings = []
     if answer.mirrored >= thresholds.mirrored:
-        findings.append(Finding("mirrored", _MIRRORED))
+        findings.append(ScreeningFinding("mirrored", _MIRRORED))
     if outlines is not None and measure_lung_shape(outlines.square("lungs")).cut > thresholds.cut:
-        findings.append(Finding("cropped", "the edge of the picture cuts off a part of the lungs"))
+        findings.append(ScreeningFinding("cropped", "the edge of the picture cuts off a part of the lungs"))
     return findings
 
 
@@ -226,7 +230,7 @@ def is_active_outside(heat: NDArray[np.float32], outlines: LungOutlines) -> bool
     return bool(active[~inside].sum() > active[inside].sum())
 
 
-OUTSIDE_LUNGS = Finding("outside-lungs", "the model is most active outside the lungs: look at the heatmap")
+OUTSIDE_LUNGS = ScreeningFinding("outside-lungs", "the model is most active outside the lungs: look at the heatmap")
 
 
 @cache
@@ -284,8 +288,8 @@ def _contradicted(facts: Metadata, code: str) -> str:
     return ""
 
 
-def _add_disagreement(finding: Finding) -> Finding:
+def _add_disagreement(finding: ScreeningFinding) -> ScreeningFinding:
     """Return a finding of the file's facts with the note that the pixels say something else."""
     if finding.code in ("modality", "body-part", "lateral"):
-        return Finding(finding.code, f"{finding.sentence} (the pixels look like an upright frontal chest)")
+        return ScreeningFinding(finding.code, f"{finding.sentence} (the pixels look like an upright frontal chest)")
     return finding

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.prediction import Output, decide
-from pneumoscope.bundle.screening import OUTSIDE_LUNGS, Finding, Screening, is_active_outside
+from pneumoscope.bundle.screening import OUTSIDE_LUNGS, Screening, ScreeningFinding, is_active_outside
 
 UNLIKE = "unlike-training"
 """The code of a refusal by the classifier's own out-of-distribution score."""
@@ -28,7 +28,7 @@ class Verdict:
     probabilities: tuple[float, ...]
     decision: str | None
     reason: str
-    warnings: tuple[Finding, ...]
+    warnings: tuple[ScreeningFinding, ...]
     codes: tuple[str, ...]
 
     @property

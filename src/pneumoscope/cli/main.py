@@ -40,6 +40,7 @@ COMMANDS = {
     "audit": Command("pneumoscope.cli.audit:audit", "Find out what a bundle's answers rest on; one verdict."),
     "report": Command("pneumoscope.cli.report:report", "Write a run's report: question, data, results, checklists."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
+    "gatekeeper": Command("pneumoscope.cli.gatekeeper:app", "Say what is an upright frontal chest; train and measure."),
     "lungs": Command("pneumoscope.cli.lungs:app", "Outline lungs and heart; train and measure that graph."),
     "models": Command("pneumoscope.cli.models:app", "List, show and verify bundles."),
     "cache": Command("pneumoscope.cli.cache:app", "Show and clear what is kept outside your own folders."),

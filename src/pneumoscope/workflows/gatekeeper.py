@@ -1,4 +1,4 @@
-"""Train and measure the gatekeeper, and ask it about files."""
+"""Train and measure the gatekeeper."""
 
 from __future__ import annotations
 
@@ -24,14 +24,18 @@ from pneumoscope.bundle.gatekeeper import (
     load_gatekeeper,
 )
 from pneumoscope.bundle.lungs import load_lungs
+from pneumoscope.bundle.screening import builtin_companions
 from pneumoscope.bundle.session import open_session
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import ParityError
 from pneumoscope.core.files import atomic_path, sha256_of, write_text
 from pneumoscope.export.onnx import export_onnx, halve_weights, mixed_sizes
+from pneumoscope.imaging.read import read
+from pneumoscope.stats.intervals import estimate_proportion
+from pneumoscope.stats.metrics import group_index
 from pneumoscope.training.gatekeeper import measure
-from pneumoscope.training.gatekeeper.data import Examples, read_examples
+from pneumoscope.training.gatekeeper.data import Examples, read_examples, read_table
 from pneumoscope.training.gatekeeper.fit import CHANGES, PER_SOURCE_CHANGED, Features, draw_by_source, fit_answers
 from pneumoscope.training.gatekeeper.network import SIDE, FeatureGraph, GatekeeperGraph
 
@@ -93,6 +97,56 @@ def train_gatekeeper(
     card = _draft_card(folder, examples, thresholds, rates)
     write_text(folder / "card.json", card.model_dump_json(indent=2) + "\n")
     return load_gatekeeper(folder)
+
+
+@check_arguments
+def measure_gatekeeper(
+    data: str | Path, *, depth: int | None = None, callbacks: Callbacks = SILENT
+) -> tuple[GatekeeperRate, ...]:
+    """Measure how often the gatekeeper and the lungs graph of the package refuse pictures of a table.
+
+    Args:
+        data: A table of examples (CSV), as for `train_gatekeeper`; one kind of picture suffices.
+        depth: Bits in use in 16-bit PNG and TIFF files, see `pneumoscope.read`.
+        callbacks: Receive progress.
+
+    Returns:
+        A rate for each source and kind.
+
+    Raises:
+        ManifestError: The table is no table of examples.
+        ImageError: A picture cannot be read.
+
+    Example:
+        >>> for record in ps.measure_gatekeeper("site.csv"):
+        ...     print(record.measured_on, record.rate)
+    """
+    table, companions = Path(data), builtin_companions()
+    rows = read_table(table, ())
+    refused = np.zeros(len(rows), np.bool_)
+    with callbacks.counting("pictures", len(rows)) as advance:
+        for row, file in enumerate(rows.file):
+            radiograph = read(table.parent / file, depth=depth)
+            refused[row] = bool(companions.screen(radiograph.pixels, radiograph.metadata).refusals)
+            advance(1)
+    known = companions.gatekeeper.card.images
+    rates = []
+    names = (rows.source + ": " + rows.kind).to_numpy(str)
+    for name in sorted(set(names)):
+        places = np.flatnonzero(names == name)
+        groups = group_index(rows.group.to_numpy(str)[places])
+        note = "; it learnt from images of this set" if name in known else ""
+        rates.append(
+            GatekeeperRate(
+                question="refused",
+                trained_on="all that the card names",
+                measured_on=f"{name}{note}",
+                images=len(places),
+                groups=int(groups.max()) + 1,
+                rate=estimate_proportion(refused[places], groups, what="set of images"),
+            )
+        )
+    return tuple(rates)
 
 
 def _compute_features(examples: Examples, folder: Path, seed: int, callbacks: Callbacks) -> Features:

@@ -8,6 +8,7 @@ it has a table of its own: CSV with ``file``, ``kind``, ``source`` and ``group``
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
@@ -32,6 +33,7 @@ KINDS = ("frontal", "lateral", "other")
 """What an example shows: a frontal chest, a lateral one, anything else (spoilt chests too)."""
 SHAPE = ("area", "paired", "balance", "across", "down", "cut")
 _NEEDED = ("file", "kind", "source", "group")
+_OPTIONAL = ("detail", "age_group", "licence")
 
 
 @dataclass(frozen=True)
@@ -86,22 +88,8 @@ def read_examples(table: Path, *, cache: Path | None = None, callbacks: Callback
         ManifestError: A column is missing, a kind is unknown, or the table has no frontal chest and no other picture.
         ImageError: A picture cannot be read.
     """
-    try:
-        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise ManifestError(str(table), f"is no table of examples: {error}.", "Give a CSV file.") from error
-    missing = [name for name in _NEEDED if name not in rows.columns]
-    if missing:
-        raise ManifestError(str(table), f"has no column {', '.join(missing)}.", f"Columns: {', '.join(_NEEDED)}.")
-    unknown = sorted(set(rows.kind) - set(KINDS))
-    if unknown:
-        raise ManifestError(str(table), f"has the kind {unknown[0]!r}.", f"Kinds: {', '.join(KINDS)}.")
-    if not {"frontal", "other"} <= set(rows.kind):
-        raise ManifestError(str(table), "needs frontal chests and other pictures.", f"Kinds: {', '.join(KINDS)}.")
-    text = {
-        name: rows[name].to_numpy(str) if name in rows else np.full(len(rows), "", "U1")
-        for name in (*_NEEDED, "detail", "age_group", "licence")
-    }
+    rows = read_table(table)
+    text = {name: rows[name].to_numpy(str) for name in (*_NEEDED, *_OPTIONAL)}
     paths = [table.parent / file for file in text["file"]]
     squares, colours, shapes = _read_pictures(paths, cache, callbacks)
     return Examples(
@@ -116,6 +104,32 @@ def read_examples(table: Path, *, cache: Path | None = None, callbacks: Callback
         colours=colours,
         shapes=shapes,
     )
+
+
+def read_table(table: Path, kinds: Sequence[str] = ("frontal", "other")) -> pd.DataFrame:
+    """Return a checked table of examples; all columns are text, empty where nothing is known.
+
+    Args:
+        table: CSV with the columns that this module names.
+        kinds: Kinds that it must have.
+
+    Raises:
+        ManifestError: A column is missing, a kind is unknown, or one that is needed has no row.
+    """
+    try:
+        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
+    except (OSError, ValueError) as error:
+        raise ManifestError(str(table), f"is no table of examples: {error}.", "Give a CSV file.") from error
+    missing = [name for name in _NEEDED if name not in rows.columns]
+    if missing:
+        raise ManifestError(str(table), f"has no column {', '.join(missing)}.", f"Columns: {', '.join(_NEEDED)}.")
+    unknown = sorted(set(rows.kind) - set(KINDS))
+    if unknown:
+        raise ManifestError(str(table), f"has the kind {unknown[0]!r}.", f"Kinds: {', '.join(KINDS)}.")
+    absent = [kind for kind in kinds if kind not in set(rows.kind)]
+    if absent:
+        raise ManifestError(str(table), f"has no picture of the kind {absent[0]}.", f"Kinds: {', '.join(KINDS)}.")
+    return rows.reindex(columns=[*_NEEDED, *_OPTIONAL], fill_value="")
 
 
 _Pictures = tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.float64]]

@@ -53,6 +53,7 @@ class Facts(TypedDict, total=False):
     lut_bits: Annotated[int, Field(description="depth of the file's table, where it is less than declared")]
     lut_bits_declared: int
     exif: Annotated[Literal["damaged"], Field(description="if the image has to be turned, nobody knows")]
+    colour_share: Annotated[float, Field(description="share of the picture that has a colour, above 0")]
     portable: Annotated[Literal[True], Field(description="the file says that the image was taken at the bed")]
     burned_in: Annotated[Literal["NO", "unknown"], Field(description="names in the pixels; DICOM only")]
 
