@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,6 +45,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         return next((number for number, place in enumerate(SLOW) if name.startswith(place)), len(SLOW))
 
     items.sort(key=rank)
+
+
+def pytest_collection_finish() -> None:
+    """Let the garbage collector pass over what the test files import; with torch a search takes half a second."""
+    gc.freeze()
 
 
 def pytest_runtest_setup() -> None:

@@ -7,6 +7,7 @@ code.
 from __future__ import annotations
 
 import fcntl
+import gc
 import json
 import os
 import runpy
@@ -208,6 +209,7 @@ def _serve(kind: str, address: Path) -> None:
     _import_base()
     if kind == "torch" and find_spec("torch"):
         _import_training()
+    gc.freeze()  # no command searches what was imported for garbage: trainings take a tenth of the time less
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the processes that answer
     open_connections: set[socket.socket] = set()
     while True:
