@@ -14,7 +14,7 @@ from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.data.contact_sheet import contact_sheet
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import write_mask
-from pneumoscope.imaging.overlay import IGNORE, LUNG
+from pneumoscope.imaging.overlay import HEART, IGNORE, LUNG
 
 SIDE = 100
 
@@ -72,3 +72,10 @@ def test_an_absent_mask_is_an_error(masked_manifest: Manifest, tmp_path: Path) -
             seed=0,
         )
     assert not (tmp_path / "sheet.png").exists()
+
+
+def test_the_heart_is_outlined_too(masked_manifest: Manifest, tmp_path: Path) -> None:
+    table = masked_manifest.table.assign(heart_mask="a/lung.png", lung_mask=None, ignore_mask=None)
+    contact_sheet(Manifest(table, masked_manifest.roots), tmp_path / "sheet.png", columns=4, seed=0, side=SIDE)
+    heart = _places(tmp_path / "sheet.png", HEART)
+    assert (heart.min(axis=0).tolist(), heart.max(axis=0).tolist()) == ([20, 10], [59, 49])

@@ -43,6 +43,14 @@ def import_(
     view_column: Annotated[str | None, typer.Option(help="csv: column of the view.")] = None,
     sex_column: Annotated[str | None, typer.Option(help="csv: column of the sex.")] = None,
     age_column: Annotated[str | None, typer.Option(help="csv: column of the age.")] = None,
+    lung_mask_column: Annotated[str | None, typer.Option(help="csv: column of the lung mask's file.")] = None,
+    heart_mask_column: Annotated[str | None, typer.Option(help="csv: column of the heart mask's file.")] = None,
+    ignore_mask_column: Annotated[
+        str | None, typer.Option(help="csv: column of the mask file of pixels to ignore.")
+    ] = None,
+    lung_definition_column: Annotated[
+        str | None, typer.Option(help="csv: column that says what the lung mask shows.")
+    ] = None,
     labels: Annotated[
         list[str] | None, typer.Option("--label", help="Only this label; may be repeated.", metavar="LABEL")
     ] = None,
@@ -91,6 +99,10 @@ def import_(
         "view": view_column,
         "sex": sex_column,
         "age": age_column,
+        "lung_mask": lung_mask_column,
+        "heart_mask": heart_mask_column,
+        "ignore_mask": ignore_mask_column,
+        "lung_definition": lung_definition_column,
     }
     bad_values = {"age": bad_ages, "sex": bad_sexes, "view": bad_views}
     for value in bad_values.values():

@@ -11,7 +11,7 @@ import numpy as np
 from pneumoscope.core.files import atomic_path
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.data.masks import read_mask
-from pneumoscope.imaging.overlay import IGNORE, LUNG
+from pneumoscope.imaging.overlay import HEART, IGNORE, LUNG
 
 if TYPE_CHECKING:
     from PIL import Image, ImageDraw
@@ -39,7 +39,11 @@ class Mask(NamedTuple):
     covered: int
 
 
-MASKS = (Mask("lung_mask", "lung mask", LUNG, 128), Mask("ignore_mask", "pixels to ignore", IGNORE, 1))
+MASKS = (
+    Mask("lung_mask", "lung mask", LUNG, 128),
+    Mask("heart_mask", "heart mask", HEART, 128),
+    Mask("ignore_mask", "pixels to ignore", IGNORE, 1),
+)
 
 
 def contact_sheet(manifest: Manifest, path: Path, columns: int, seed: int, side: int = TILE) -> int:

@@ -31,6 +31,7 @@ _STOPS = (
 )
 LUNG = (80, 220, 255)
 IGNORE = (255, 90, 200)
+HEART = (255, 120, 90)
 
 
 def to_rgb(pixels: NDArray[np.float32]) -> RGB:

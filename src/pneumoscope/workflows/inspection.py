@@ -147,7 +147,8 @@ def draw_contact_sheet(
                 raise UsageError(argument(column, value), "has no image here.", f"There are: {', '.join(present)}.")
             chosen = chosen.where(chosen.table[column] == value)
     if masked:
-        chosen = chosen.where(chosen.table.lung_mask.notna() | chosen.table.ignore_mask.notna())
+        columns_of_masks = [mask.column for mask in sheet.MASKS]
+        chosen = chosen.where(chosen.table[columns_of_masks].notna().any(axis=1))
         if not len(chosen):
             raise UsageError("`masked=True`", "no image here has a mask.")
     return sheet.contact_sheet(chosen, picture, columns, seed, side), len(chosen)

@@ -15,7 +15,7 @@ from pneumoscope.imaging import overlay
 from pneumoscope.imaging.files import find_images
 from pneumoscope.imaging.read import Radiograph, check_depth, read
 
-COLOURS = {"lungs": overlay.LUNG, "heart": (255, 120, 90), "lungs-with-heart": (150, 150, 255)}
+COLOURS = {"lungs": overlay.LUNG, "heart": overlay.HEART, "lungs-with-heart": (150, 150, 255)}
 """Structure -> colour of its outline: red, green, blue."""
 
 _PICTURE_SIDE = 1024

@@ -6,6 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from pneumoscope.core.errors import LabelError, ManifestError, PneumoscopeError, UsageError
 from pneumoscope.data.cells import parse_age
@@ -296,3 +297,48 @@ def test_the_real_sets_are_complete(shared: Path, source: str, path: str, expect
     listing = _scan(source, shared / "data" / path)
     assert Counter(row.label for row in listing.rows) == expected
     assert listing.dropped == []
+
+
+def _masked_table(folder: Path, **changes: str) -> Path:
+    """Two images, of which the first has all masks."""
+    for name in ("images/a.png", "images/b.png", "masks/a.png", "masks/heart.png", "masks/lead.png"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        Image.new("L", (8, 8), 255).save(folder / name)
+    (folder / "broken.png").write_text("no picture")
+    cells = {
+        "lungs": "masks/a.png",
+        "heart": "masks\\\\HEART.png",
+        "lead": "./masks/lead.png",
+        "what": "lungs",
+        **changes,
+    }
+    (folder / "t.csv").write_text(
+        f"image,label,{','.join(cells)}\nimages/a.png,normal,{','.join(cells.values())}\nimages/b.png,pneumonia,,-,,\n"
+    )
+    return folder / "t.csv"
+
+
+MASK_COLUMNS = {"lung_mask": "lungs", "heart_mask": "heart", "ignore_mask": "lead", "lung_definition": "what"}
+
+
+def test_csv_takes_masks_relative_to_the_root(tmp_path: Path) -> None:
+    listing = _scan("csv", _masked_table(tmp_path), columns=MASK_COLUMNS)
+    assert [(r.lung_mask, r.heart_mask, r.ignore_mask, r.lung_definition) for r in listing.rows] == [
+        ("masks/a.png", "masks/heart.png", "masks/lead.png", "lungs"),
+        (None, None, None, None),
+    ]
+    assert _dropped(listing) == {"broken.png": "no row in the table"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"lungs": "masks/no.png"}, r"t\.csv, row 2, lung_mask: 'masks/no\.png' is not under"),
+        ({"heart": "../heart.png"}, r"row 2, heart_mask: '\.\./heart\.png' is not under"),
+        ({"lead": "broken.png"}, r"row 2, ignore_mask: 'broken\.png' cannot be read as a picture"),
+        ({"what": "both"}, r"row 2, lung_definition: 'both' is none of lungs, lungs-with-heart"),
+    ],
+)
+def test_csv_names_the_cells_of_wrong_masks(tmp_path: Path, change: dict[str, str], message: str) -> None:
+    with pytest.raises(ManifestError, match=message):
+        _scan("csv", _masked_table(tmp_path, **change), columns=MASK_COLUMNS)

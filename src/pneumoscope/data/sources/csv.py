@@ -14,11 +14,12 @@ from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.cells import CellReader, cell_text
 from pneumoscope.data.image_index import ImageIndex, is_address, is_foreign
 from pneumoscope.data.label_terms import LabelTerms
+from pneumoscope.data.mask_columns import MASK_COLUMNS, MaskColumns
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.data.source_table import read_table
 from pneumoscope.imaging.files import why_not_image
 
-COLUMNS = ("image", "label", "patient_id", "study_id", "view", "sex", "age")
+COLUMNS = ("image", "label", "patient_id", "study_id", "view", "sex", "age", *MASK_COLUMNS, "lung_definition")
 """Manifest columns that a table's column can fill; the first two are needed."""
 
 
@@ -47,6 +48,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
 
     listing = Listing(root=folder, notes=list(table.notes))
     index = ImageIndex(folder, files_under(folder, listing), path)
+    masks = MaskColumns(index)
     missing: list[str] = []
     repeated: list[str] = []
     rows_of: dict[Path, int] = {}
@@ -79,12 +81,14 @@ def scan(path: Path, options: ImportOptions) -> Listing:
                     view=reader.view(cell.get("view", ""), where),
                     sex=reader.sex(cell.get("sex", ""), where),
                     age=reader.age(cell.get("age", ""), where),
+                    **masks.find_all(cell, where),
                     license=options.license,
                     label_provenance=options.provenance or f"column {columns['label']!r} of {path.name}",
                 )
             )
     if repeated:
         raise ManifestError(str(path), f"{several(repeated, 20)}.", "One row per image.")
+    masks.check(path)
     listing.notes += reader.finish()
     if terms.unknown and not options.drop_unmapped:
         raise terms.refuse(str(path), "rows")
@@ -94,7 +98,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
     if index.other_case:
         listing.notes.append(f"{index.other_case:,} images are named in other case than their files")
     for file in index.files:
-        if file not in rows_of and file != path:
+        if file not in rows_of and file not in masks.files and file != path:
             listing.drop(relative_name(file, folder), why_not_image(file) or "no row in the table")
     return listing
 

@@ -1,0 +1,80 @@
+"""Masks that a table names beside its images: found as images are, and read once, so that a bad one shows at import."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from pneumoscope.core.arguments import quote, shorten
+from pneumoscope.core.errors import ImageError, ManifestError
+from pneumoscope.data.cells import cell_text
+from pneumoscope.data.image_index import ImageIndex
+from pneumoscope.data.masks import read_mask
+from pneumoscope.data.source import relative_name
+from pneumoscope.data.structures import LUNG_DEFINITIONS
+
+MASK_COLUMNS = ("lung_mask", "heart_mask", "ignore_mask")
+_SHOWN = 20  # bad cells named in one error; the rest is counted
+
+
+class MaskColumns:
+    """The masks of a table's rows.
+
+    Args:
+        index: The files under the root of the images; masks lie there too.
+    """
+
+    def __init__(self, index: ImageIndex) -> None:
+        self.files: set[Path] = set()
+        """The mask files that the table names."""
+        self._index = index
+        self._bad: list[str] = []
+        self._places: dict[Path, str] = {}
+
+    def find_all(self, cell: Mapping[str, str], where: str) -> dict[str, str | None]:
+        """Return the mask columns of one row as a manifest holds them; bad cells are recorded for `check`.
+
+        Args:
+            cell: Column -> cell. Blank cells are no mask.
+            where: The file and row, for a message.
+        """
+        found = {name: self._find(name, cell.get(name, ""), where) for name in MASK_COLUMNS}
+        definition = cell_text(cell.get("lung_definition", ""))
+        if definition is not None and definition not in LUNG_DEFINITIONS:
+            self._bad.append(
+                f"{where}, lung_definition: {quote(shorten(definition))} is none of {', '.join(LUNG_DEFINITIONS)}"
+            )
+        return {**found, "lung_definition": definition if found["lung_mask"] else None}
+
+    def _find(self, column: str, cell: str, where: str) -> str | None:
+        name = cell_text(cell)
+        if name is None:
+            return None
+        file = self._index.find(name, where)
+        if file is None:
+            self._bad.append(f"{where}, {column}: {quote(shorten(name))} is not under {self._index.folder}")
+            return None
+        self.files.add(file)
+        self._places.setdefault(file, f"{where}, {column}")
+        return relative_name(file, self._index.folder)
+
+    def check(self, table: Path) -> None:
+        """Read every mask.
+
+        Raises:
+            ManifestError: Masks are absent or unreadable, or a definition is unknown; the message names all.
+        """
+        bad = list(self._bad)
+        for file, where in self._places.items():
+            try:
+                read_mask(file)
+            except ImageError:
+                bad.append(f"{where}: {quote(file.name)} cannot be read as a picture")
+        if bad:
+            lines = "".join(f"\n  {line}" for line in bad[:_SHOWN])
+            lines += f"\n  and {len(bad) - _SHOWN:,} more" if len(bad) > _SHOWN else ""
+            raise ManifestError(
+                str(table),
+                f"{len(bad):,} cells of masks are wrong:{lines}\n",
+                "Write paths from the folder of the images; a blank cell is no mask.",
+            )
