@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from bundles import write_bundle
-from pneumoscope.auditing.result import Audit
+from pneumoscope.auditing.result import Audit, AuditVerdict
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.data.manifest import Manifest
@@ -58,13 +58,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def marked(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Audit:
     """The audit of a model that reads a bright corner."""
     manifest = write_manifest(tmp_path_factory.mktemp("marked"), CORNER)
-    return audit(bundle, manifest, tmp_path_factory.mktemp("out"), workers=1)
+    return audit(bundle, manifest, tmp_path_factory.mktemp("out"), workers=1, keep_evidence=False)
 
 
 @pytest.fixture(scope="module")
 def clean(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Audit:
     """The audit of a model that reads the lungs."""
-    return audit(bundle, write_manifest(tmp_path_factory.mktemp("clean"), LUNGS, images=160), workers=1)
+    return audit(
+        bundle, write_manifest(tmp_path_factory.mktemp("clean"), LUNGS, images=160), workers=1, keep_evidence=False
+    )
 
 
 def verdict_of(audited: Audit, name: str) -> str:
@@ -108,7 +110,7 @@ def test_the_part_test_is_never_used(bundle: Path, tmp_path: Path) -> None:
 
 
 def test_a_limit_keeps_classes_even(bundle: Path, tmp_path: Path) -> None:
-    audited = audit(bundle, write_manifest(tmp_path, LUNGS, images=100), images=40, workers=1)
+    audited = audit(bundle, write_manifest(tmp_path, LUNGS, images=100), images=40, workers=1, keep_evidence=False)
     assert audited.class_images == {"covid-19": 20, "normal": 20}
 
 
@@ -121,12 +123,59 @@ def test_too_few_images_are_refused(bundle: Path, tmp_path: Path) -> None:
 def test_an_audit_that_was_stopped_goes_on(bundle: Path, tmp_path: Path) -> None:
     """Answers on disk are used: a changed one changes the figure."""
     manifest, out = write_manifest(tmp_path / "set", LUNGS), tmp_path / "out"
-    audit(bundle, manifest, out, workers=1)
+    audit(bundle, manifest, out, workers=1, keep_evidence=False)
     (stored,) = (out / "answers").glob("mirrored-*.npy")
     np.save(stored, 1 - np.load(stored))
-    assert verdict_of(audit(bundle, manifest, out, workers=1), "mirrored") == "caution"
+    assert verdict_of(audit(bundle, manifest, out, workers=1, keep_evidence=False), "mirrored") == "caution"
     value = json.loads((out / "audit.json").read_text())
     assert next(test for test in value["tests"] if test["name"] == "mirrored")["effect"]["value"] == pytest.approx(-1)
+
+
+def test_the_verdict_is_shown_where_the_model_is_used(tmp_path: Path) -> None:
+    """Evidence, card, list of models, prediction and server say that the model failed, and why."""
+    from pneumoscope.bundle.evidence import latest_audit
+    from pneumoscope.bundle.runtime import load
+    from pneumoscope.core.callbacks import Callbacks
+    from pneumoscope.workflows.predict import predict
+
+    folder = write_bundle(tmp_path / "bundle", ("covid-19", "normal"))
+    manifest = write_manifest(tmp_path / "set", CORNER)
+    audited = audit(folder, manifest, workers=1, command="by hand")
+    fact = latest_audit(folder, load(folder).identity)
+    assert fact is not None
+    assert (fact.verdict, fact.passed, fact.reason) == ("fail", False, audited.reason)
+    assert fact.tests["corners-exchanged"] == "fail"
+    card = (folder / "CARD.md").read_text()
+    assert "> **Audit: fail. The answers follow a sign in the border cell 'top, left'" in card
+
+    class Lines(Callbacks):
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def message(self, text: str) -> None:
+            self.lines.append(text)
+
+    heard = Lines()
+    predict([tmp_path / "set" / "0.png"], folder, callbacks=heard)
+    assert any(line.startswith("Audit: fail.") for line in heard.lines)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "status"),
+    [((), "not audited"), (("pass",), "passed"), (("fail", "pass"), "passed"), (("pass", "caution"), "caution")],
+)
+def test_the_server_shows_the_newest_verdict(verdicts: tuple[AuditVerdict, ...], status: str) -> None:
+    from pneumoscope.bundle.evidence import AuditFact
+    from pneumoscope.server.inference.models import find_audit_status
+
+    facts = [
+        AuditFact(
+            bundle="0" * 64, time=f"2026-01-0{day}T00:00:00", verdict=verdict, passed=verdict == "pass", reason="",
+            data="", part="validation", images=1, command="",
+        )
+        for day, verdict in enumerate(verdicts, start=1)
+    ]  # fmt: skip
+    assert find_audit_status(facts) == status
 
 
 def test_the_page_says_the_verdict_in_light_and_dark(marked: Audit) -> None:

@@ -28,6 +28,7 @@ from pneumoscope.core.files import data_folder, write_json
 from pneumoscope.stats.estimates import Estimate
 
 OPENING = "opening"
+AUDIT = "audit"
 SUM = "sha256"
 """Key of a fact's own hash: of its JSON with sorted keys, this key left out."""
 SIGNATURE = "signature"
@@ -62,6 +63,23 @@ class Opening(Fact):
     opening: str = Field(default="", description="its random number, which the ledger's line holds too")
     pixels: tuple[str, ...] = Field(default=(), description="what the decoded images are recognised by")
     fingerprints: tuple[str, ...] = Field(default=(), description="their perceptual hashes, 64 bits each")
+
+
+class AuditFact(Fact):
+    """An audit of a bundle in short: the verdict, why, and what each test found."""
+
+    kind: Literal["audit"] = "audit"
+    time: str = Field(description="UTC, ISO 8601")
+    verdict: Literal["pass", "caution", "fail", "not identifiable"]
+    passed: bool = Field(description="whether the verdict is pass")
+    reason: str
+    new_site: str = Field(default="", description="what to expect at a site not seen, in a sentence")
+    data: str = Field(description="hash of the images and labels that were used")
+    part: str
+    images: int
+    tests: dict[str, str] = Field(default_factory=dict, description="test -> verdict")
+    effects: dict[str, Estimate] = Field(default_factory=dict, description="test -> effect")
+    command: str
 
 
 def append(folder: Path, fact: Fact) -> Path:
@@ -108,6 +126,21 @@ def openings(facts: Iterable[tuple[Path, Fact]]) -> list[Opening]:
     return sorted(found, key=lambda opening: (opening.time, opening.earlier_openings))
 
 
+def audits(facts: Iterable[tuple[Path, Fact]]) -> list[AuditFact]:
+    """Return the audits among facts, oldest first; the last one counts."""
+    return sorted((fact for _, fact in facts if isinstance(fact, AuditFact)), key=lambda audit: audit.time)
+
+
+def latest_audit(folder: Path, identity: str) -> AuditFact | None:
+    """Return the newest audit of a bundle; None where it has none.
+
+    Raises:
+        BundleError: Its evidence was altered.
+    """
+    found = audits(read(folder, identity))
+    return found[-1] if found else None
+
+
 def user_folder(identity: str) -> Path:
     """Return the folder of the facts about a read-only bundle."""
     return data_folder() / "evidence" / identity
@@ -147,6 +180,8 @@ def _read_one(path: Path, identity: str) -> Fact:
         )
     plain = {key: inner for key, inner in value.items() if key != SIGNATURE} | {"signed": _signer(path, value)}
     try:
+        if value.get("kind") == AUDIT and "verdict" in value:  # those of earlier versions hold `passed` alone
+            return AuditFact.model_validate(plain)
         return Opening.model_validate(plain) if value.get("kind") == OPENING else Fact.model_validate(plain)
     except ValidationError as error:
         first = error.errors()[0]

@@ -54,10 +54,11 @@ def show(bundle: BundleArgument = "builtin", as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from pneumoscope.bundle.evidence import openings
+    from pneumoscope.bundle.evidence import audits, openings
     from pneumoscope.reporting.model_card import render_model_card
 
-    console, text = Console(), render_model_card(about.card, about.identity, openings(about.evidence))
+    console = Console()
+    text = render_model_card(about.card, about.identity, openings(about.evidence), audits(about.evidence))
     if console.is_terminal:
         console.print(Markdown(text))
     else:
@@ -92,7 +93,20 @@ def _facts(bundle: BundleEntry) -> dict[str, Any]:
         "bytes": card.model_bytes,
         "stamps": card.stamps,
         "synthetic": card.synthetic,
+        "audit": _verdict_of(bundle),
     }
+
+
+def _verdict_of(bundle: BundleEntry) -> str:
+    """Return the verdict of a bundle's newest audit, in a word or two."""
+    from pneumoscope.bundle.evidence import latest_audit
+    from pneumoscope.core.errors import BundleError
+
+    try:
+        audit = latest_audit(bundle.folder, bundle.identity)
+    except BundleError:
+        return "unreadable"
+    return "not audited" if audit is None else audit.verdict
 
 
 def _print_table(bundles: Sequence[BundleEntry]) -> None:
@@ -108,5 +122,7 @@ def _print_table(bundles: Sequence[BundleEntry]) -> None:
         card = bundle.card
         labels = ", ".join(display_name(label) for label in card.label_names if not is_none_label(label))
         name = f"{card.name} {card.version}" + (" (drawn images)" if card.synthetic else "")
+        if (verdict := _verdict_of(bundle)) != "not audited":
+            name += f" (audit: {verdict})"
         table.add_row(bundle.name, name, bundle.identity[:12], labels, size_text(card.model_bytes))
     wide_console(160).print(table)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pneumoscope.bundle.card import Card, CheckNote
-from pneumoscope.bundle.evidence import Opening
+from pneumoscope.bundle.evidence import AuditFact, Opening
 from pneumoscope.core.labels import display_name
 from pneumoscope.recipes.recipe import Pretrained, Recipe
 from pneumoscope.stats.estimates import Estimate
@@ -113,6 +113,11 @@ def describe_question(card: Card) -> tuple[str, ...]:
 def format_duration(seconds: float, digits: int = 0) -> str:
     """Return a time in seconds, or in minutes from two minutes on."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.{digits}f} min"
+
+
+def describe_audit(audit: AuditFact) -> str:
+    """Return an audit in a line or two: its verdict, why, and what to expect at another site."""
+    return " ".join(filter(None, [f"Audit: {audit.verdict}. {audit.reason}", audit.new_site]))
 
 
 def describe_openings(openings: Sequence[Opening]) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pneumoscope.bundle.card import Card, PartMetrics
-from pneumoscope.bundle.evidence import Opening
+from pneumoscope.bundle.evidence import AuditFact, Opening
 from pneumoscope.bundle.signatures import UNSIGNED
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
 from pneumoscope.reporting.formatting import (
+    describe_audit,
     describe_groups,
     describe_openings,
     describe_question,
@@ -23,19 +24,23 @@ from pneumoscope.reporting.formatting import (
 from pneumoscope.stats.estimates import Estimate, PredictionSets
 
 
-def render_model_card(card: Card, identity: str, openings: Sequence[Opening] = ()) -> str:
+def render_model_card(
+    card: Card, identity: str, openings: Sequence[Opening] = (), audits: Sequence[AuditFact] = ()
+) -> str:
     """Return the model card as Markdown.
 
     Args:
         card: The bundle's card.
         identity: SHA-256 of ``card.json``.
         openings: The openings of test images with this bundle, from its evidence.
+        audits: Of this bundle, from its evidence, oldest first; the last one is shown.
     """
     blocks = [
         f"# {card.name} {card.version}",
         f"> **{DISCLAIMER}**",
         *(f"> **Warning: {stamp}.**" for stamp in card.stamps),
         *(["> **Trained on drawn images (phantoms): for demonstration only.**"] if card.synthetic else []),
+        *([f"> **{describe_audit(audits[-1])}**"] if audits else []),
         card.summary,
         "## The question",
         *describe_question(card),
@@ -48,6 +53,7 @@ def render_model_card(card: Card, identity: str, openings: Sequence[Opening] = (
         *_checks(card),
         *_decisions(card),
         *_figures(card),
+        *_show_audit(audits),
         *_list_openings(openings),
         "## Limits, caveats and recommendations",
         _bullets(card.limits),
@@ -221,6 +227,18 @@ def _describe_part(part: PartMetrics) -> str:
 
 def _rows(metrics: dict[str, Estimate]) -> list[tuple[str, str]]:
     return [(name_figure(key), str(estimate)) for key, estimate in metrics.items()]
+
+
+def _show_audit(audits: Sequence[AuditFact]) -> list[str]:
+    if not audits:
+        return []
+    audit = audits[-1]
+    about = (
+        f"{format_time(audit.time)}, {audit.images} images of part {audit.part}, data `{audit.data[:12]}`. "
+        f"`{audit.command}` This record is {audit.signed or UNSIGNED}."
+    )
+    rows = [(name, verdict, str(audit.effects.get(name, ""))) for name, verdict in audit.tests.items()]
+    return ["## Audit", describe_audit(audit), about, _table(("test", "verdict", "effect [95% interval]"), rows)]
 
 
 def _list_openings(openings: Sequence[Opening]) -> list[str]:

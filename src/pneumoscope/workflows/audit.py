@@ -23,6 +23,7 @@ from pneumoscope.auditing.sites import by_site, judge_new_site, predict_from
 from pneumoscope.auditing.source_probe import judge_sources
 from pneumoscope.auditing.subgroups import judge_subgroups
 from pneumoscope.auditing.verdicts import beats_chance, conclude
+from pneumoscope.bundle import evidence
 from pneumoscope.bundle.lungs import load_lungs
 from pneumoscope.bundle.runtime import Model, ModelInput, model_of
 from pneumoscope.core.arguments import check_arguments, check_least
@@ -30,6 +31,7 @@ from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import group_sentence
+from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.auroc_interval import estimate_auroc
 
 LEAST_IMAGES = 40
@@ -51,6 +53,7 @@ def audit(
     roots: Mapping[str, str | Path] | None = None,
     seed: int = 0,
     workers: int | None = None,
+    keep_evidence: bool = True,
     command: str = "pneumoscope.audit",
     callbacks: Callbacks = SILENT,
 ) -> Audit:
@@ -68,6 +71,7 @@ def audit(
         roots: Source -> folder, where a source has moved since the manifest was written.
         seed: Decides which images, donors and pixels.
         workers: Images at a time; None: the cores that this process may use.
+        keep_evidence: Add the verdict to the evidence about the bundle, and to its ``CARD.md`` and report.
         command: How the audit was asked for, for the record.
         callbacks: Receive the progress.
 
@@ -124,6 +128,10 @@ def audit(
     if folder is not None:
         write_text(folder / JSON, result.to_json())
         write_text(folder / PAGE, render_audit_page(result))
+    if keep_evidence:
+        path = evidence.append(loaded.folder, _fact_of(result))
+        callbacks.message(f"The verdict is evidence about this model: {path}")
+        rewrite_reports(loaded.folder)
     return result
 
 
@@ -196,6 +204,23 @@ class _Run:
             "AUROC of this model on images of each source that it did not learn from. It may have learnt from other "
             "images of the same sources, so that the truth is lower.",
         )
+
+
+def _fact_of(audited: Audit) -> evidence.AuditFact:
+    return evidence.AuditFact(
+        bundle=audited.identity,
+        time=audited.created,
+        verdict=audited.verdict,
+        passed=audited.verdict == "pass",
+        reason=audited.reason,
+        new_site="" if audited.prediction is None else audited.prediction.sentence,
+        data=audited.data,
+        part=audited.part,
+        images=audited.images,
+        tests={test.name: test.verdict for test in audited.tests},
+        effects={test.name: test.effect for test in audited.tests},
+        command=audited.command,
+    )
 
 
 def _is_suspicious(test: AuditTest) -> bool:

@@ -9,7 +9,14 @@ export function Badge({ tone = "plain", children }: { tone?: Tone; children: Com
   return <span class={`badge badge-${tone}`}>{children}</span>;
 }
 
-const AUDIT: Record<Model["audit"], Tone> = { "not audited": "warn", passed: "good", failed: "bad", unreadable: "bad" };
+const AUDIT: Record<string, Tone> = {
+  "not audited": "warn",
+  passed: "good",
+  caution: "warn",
+  "not identifiable": "warn",
+  failed: "bad",
+  unreadable: "bad",
+};
 
 /** The badges beside a model's name: off, audit result, stamps, synthetic data. */
 export function ModelBadges({ model }: { model: Model }) {
@@ -17,7 +24,7 @@ export function ModelBadges({ model }: { model: Model }) {
   return (
     <span class="badges">
       {!model.on && <Badge tone="bad">{t("model.off")}</Badge>}
-      <Badge tone={AUDIT[model.audit]}>{translateTerm("model.audit", model.audit)}</Badge>
+      <Badge tone={AUDIT[model.audit] ?? "warn"}>{translateTerm("model.audit", model.audit)}</Badge>
       {model.stamps
         .filter((stamp) => !covered.includes(stamp))
         .map((stamp) => (

@@ -120,7 +120,9 @@ def rewrite_reports(bundle: Path) -> list[Path]:
     pages = []
     if not evidence.is_read_only(bundle):
         facts = evidence.read(bundle, identity)
-        write_text(bundle / "CARD.md", render_model_card(card, identity, evidence.openings(facts)))
+        write_text(
+            bundle / "CARD.md", render_model_card(card, identity, evidence.openings(facts), evidence.audits(facts))
+        )
         pages.append(bundle / "CARD.md")
     folder = find_run_folder(bundle)
     if folder is not None and (folder / REPORT).is_file():

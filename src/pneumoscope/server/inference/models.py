@@ -24,8 +24,16 @@ _LOG = logging.getLogger(__name__)
 SHORT = 12
 """Digits of an identity that name a model."""
 
-AuditStatus = Literal["not audited", "passed", "failed", "unreadable"]
+AuditStatus = Literal["not audited", "passed", "caution", "not identifiable", "failed", "unreadable"]
 """The verdict of a model's newest audit; ``unreadable``: its evidence was altered."""
+
+_STATUS: Mapping[str, AuditStatus] = {
+    "pass": "passed",
+    "caution": "caution",
+    "not identifiable": "not identifiable",
+    "fail": "failed",
+}
+"""Verdict of an audit -> the word of this interface, the worst last."""
 
 _Stamp = tuple[tuple[int, int], ...]
 """Time of change and size of each file that a check depends on."""
@@ -140,12 +148,14 @@ def read_audit_status(model: InstalledModel) -> AuditStatus:
 
 def find_audit_status(facts: Iterable[evidence.Fact]) -> AuditStatus:
     """Return the verdict of the newest audit among facts: those of kind ``audit`` hold ``time`` and ``passed``."""
-    audits = [fact.model_extra or {} for fact in facts if fact.kind == "audit"]
-    verdicts = [
-        (str(audit.get("time", "")), audit["passed"]) for audit in audits if isinstance(audit.get("passed"), bool)
-    ]
+    verdicts: list[tuple[str, AuditStatus]] = []
+    for fact in facts:
+        if isinstance(fact, evidence.AuditFact):
+            verdicts.append((fact.time, _STATUS[fact.verdict]))
+        elif fact.kind == "audit" and isinstance(passed := (fact.model_extra or {}).get("passed"), bool):
+            verdicts.append((str((fact.model_extra or {}).get("time", "")), "passed" if passed else "failed"))
     if not verdicts:
         return "not audited"
     newest = max(time for time, _ in verdicts)
-    # Where two audits have the same second, a failure counts.
-    return "passed" if all(passed for time, passed in verdicts if time == newest) else "failed"
+    # Where two audits have the same second, the worse one counts.
+    return max((status for time, status in verdicts if time == newest), key=list(_STATUS.values()).index)
