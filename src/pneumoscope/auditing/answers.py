@@ -17,7 +17,7 @@ from pneumoscope.core.files import atomic_path
 
 _BLOCK = 64
 """Images whose answers are written together."""
-_VERSION = 1
+_VERSION = 2
 """Of the changes: raise it where one of them gives other pixels."""
 
 Change = Callable[[int], Pixels]

@@ -268,7 +268,6 @@ _PERTURBATIONS = (
         "disturbance",
         erase_markers,
         0.05,
-        decisive=True,
     ),
     Perturbation("mirrored", "Mirrored", "Does it need to know left from right?", "disturbance", mirror, 0.05),
     Perturbation(

@@ -9,16 +9,23 @@ posterior prediction, by sums over a grid of deviations. With many sites it is H
 
 from __future__ import annotations
 
+import csv
+import math
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr
 
+from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.result import AuditTest, AuditVerdict, SitePrediction
-from pneumoscope.auditing.verdicts import USEFUL, has_limits
+from pneumoscope.auditing.verdicts import INTERNAL_DROP, USEFUL, has_limits
 from pneumoscope.core.counts import format_count
+from pneumoscope.core.errors import UsageError
+from pneumoscope.data.manifest import Manifest
 from pneumoscope.stats.auroc_interval import estimate_auroc
-from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.estimates import Estimate, with_limits
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 LEVEL = 0.95
@@ -146,6 +153,15 @@ def _verdict(prediction: SitePrediction) -> AuditVerdict:
     return "pass" if prediction.low >= USEFUL else "caution"
 
 
+def describe_sites(site: Sequence[str], positive: Bools) -> dict[str, tuple[int, int]]:
+    """Return for each site how many of its images are of the primary class, and how many are not."""
+    names = np.asarray(site, dtype=str)
+    return {
+        str(name): (int(positive[names == name].sum()), int((~positive[names == name]).sum()))
+        for name in np.unique(names)
+    }
+
+
 def by_site(score: Floats, positive: Bools, group: Ints, site: Sequence[str]) -> dict[str, Estimate]:
     """Return the AUROC of the images of each site.
 
@@ -160,3 +176,77 @@ def by_site(score: Floats, positive: Bools, group: Ints, site: Sequence[str]) ->
         str(name): estimate_auroc(score[names == name], positive[names == name], group[names == name])
         for name in np.unique(names)
     }
+
+
+def _difference(one: Estimate, other: Estimate) -> Estimate:
+    """Return one - other of different images, its limits combined from those of both (Zou & Donner 2008)."""
+    if one.value is None or other.value is None:
+        return Estimate(value=None, note=one.note or other.note)
+    value = one.value - other.value
+    if one.low is None or one.high is None or other.low is None or other.high is None:
+        return Estimate(value=value, note=one.note or other.note)
+    low = value - math.hypot(one.value - one.low, other.high - other.value)
+    high = value + math.hypot(one.high - one.value, other.value - other.low)
+    return with_limits(value, low, high, "limits of both, combined (Zou & Donner 2008)")
+
+
+def judge_elsewhere(there: Estimate, here: Estimate, images: AuditSet) -> AuditTest:
+    """Judge the AUROC on an external set.
+
+    Args:
+        there: On that set.
+        here: On the images of the audit.
+        images: Of that set.
+    """
+    drop = _difference(there, here)
+    verdict: AuditVerdict = "caution"
+    if there.low is None or there.high is None:
+        verdict = "not identifiable"
+    elif there.high < USEFUL or (drop.high is not None and drop.high < -INTERNAL_DROP):
+        verdict = "fail"
+    elif there.low >= USEFUL and drop.low is not None and drop.low >= -INTERNAL_DROP:
+        verdict = "pass"
+    return AuditTest(
+        name="external",
+        title="Another set",
+        question="Does it hold on images of a site that it has not seen?",
+        effect_name="AUROC there",
+        effect=there,
+        chance=0.5,
+        rule=(
+            f"Fail: surely under {USEFUL:.2f}, or surely more than {INTERNAL_DROP:.2f} lower than here. Pass: surely "
+            f"at least {USEFUL:.2f} and surely within {INTERNAL_DROP:.2f}. Else caution."
+        ),
+        verdict=verdict,
+        sentence=f"On {len(images)} images of another set the AUROC is {there}; here it is {here}.",
+        images=len(images),
+        groups=len(np.unique(images.group)),
+        details={"there minus here": drop},
+    )
+
+
+def sites_of(rows: Manifest, origins: Mapping[str, str]) -> NDArray[np.str_]:
+    """Return [N] the site of each row: its stated origin, else its source.
+
+    Args:
+        rows: The images.
+        origins: File name, with or without ending -> origin.
+    """
+    names = []
+    for source, image in zip(rows.table["source"], rows.table["image"], strict=True):
+        stem = Path(image).stem
+        names.append(origins.get(Path(image).name) or origins.get(stem) or str(source))
+    return np.array(names, dtype=str)
+
+
+def read_origins(path: Path) -> dict[str, str]:
+    """Return file name -> origin of a CSV file with the columns ``file`` and ``origin``.
+
+    Raises:
+        UsageError: It has no such columns.
+    """
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        reader = csv.DictReader(file)
+        if not {"file", "origin"} <= set(reader.fieldnames or ()):
+            raise UsageError(str(path), "has no columns 'file' and 'origin'.", "Write them in its first line.")
+        return {row["file"]: row["origin"] for row in reader if row["file"] and row["origin"]}

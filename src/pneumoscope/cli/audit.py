@@ -29,6 +29,13 @@ def audit(
     roots: Roots = None,
     seed: Annotated[int, typer.Option(min=0, help="Which images, donors and pixels.")] = 0,
     workers: Workers = None,
+    retrain: Annotated[
+        bool, typer.Option("--retrain", help="Leave out each site in turn, to predict a site not seen; needs torch.")
+    ] = False,
+    origins: Annotated[
+        Path | None, typer.Option(help="CSV (file, origin): where images of a compiled archive came from.")
+    ] = None,
+    external: Annotated[Path | None, typer.Option(help="Manifest of a site that the bundle has not seen.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Find out what a bundle's answers rest on: the lungs, or the border, a marker, the source.
@@ -51,6 +58,9 @@ def audit(
         roots=source_roots(roots),
         seed=seed,
         workers=workers,
+        retrain=retrain,
+        origins=origins,
+        external=external,
         command=command_line(),
         callbacks=RichCallbacks(),
     )
