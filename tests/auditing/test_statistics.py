@@ -175,7 +175,9 @@ def test_the_error_of_a_site_is_that_of_its_wider_side() -> None:
 def test_a_prediction_names_what_it_rests_on() -> None:
     sites = {"a": interval(0.6, 0.9), "b": Estimate(value=None, note="one class"), "c": Estimate(value=0.9)}
     prediction = predict_from(sites, "Measured.")
+    assert prediction is not None
     assert tuple(prediction.sites) == ("a",)
     assert prediction.without_both_classes == ("b", "c")
     assert "1 site" in prediction.sentence
     assert "Chance (0.5) is not ruled out" in prediction.sentence
+    assert predict_from({"b": sites["b"]}, "Measured.") is None

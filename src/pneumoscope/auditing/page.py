@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
 from markupsafe import Markup
+from PIL import Image
 
+from pneumoscope.auditing.images import AuditSet
+from pneumoscope.auditing.perturbations import PERTURBATIONS, Pixels
 from pneumoscope.auditing.result import Audit, AuditTest
+from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting.charts.gauges import render_interval_gauge
 from pneumoscope.reporting.pages.base import load_templates
 
+_PICTURE_SIDE = 200
 _SCALES: Mapping[bool, tuple[float, float]] = {True: (-0.5, 0.5), False: (0.0, 1.0)}
 
 
@@ -46,6 +54,35 @@ def render_audit_page(audit: Audit, pictures: Sequence[Sequence[AuditPicture]] =
         pictures=pictures,
     )  # fmt: skip
     return page
+
+
+def draw_pictures(model: Model, images: AuditSet, number: int) -> list[list[AuditPicture]]:
+    """Return some images of either class, each as it is and as it was changed, with the model's scores.
+
+    Args:
+        model: The loaded bundle.
+        images: The images.
+        number: Of either class.
+    """
+    rows = []
+    for side in (images.positive, ~images.positive):
+        for place in np.flatnonzero(side)[:number]:
+            image = images.images[place]
+            shown = {"as it is": image.pixels}
+            for change in PERTURBATIONS.values():
+                if image.lungs is not None or not change.needs_lungs:
+                    shown[change.title] = change.apply(image)
+            rows.append([_draw(model, title, pixels) for title, pixels in shown.items()])
+    return rows
+
+
+def _draw(model: Model, title: str, pixels: Pixels) -> AuditPicture:
+    file = io.BytesIO()
+    picture = Image.fromarray((pixels * 255).round().astype(np.uint8))
+    picture.thumbnail((_PICTURE_SIDE, _PICTURE_SIDE))
+    picture.save(file, "PNG")
+    address = "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
+    return AuditPicture(title, address, float(model.probabilities(pixels)[0]))
 
 
 def _gauge(test: AuditTest) -> Markup:

@@ -79,14 +79,16 @@ def logit_scale(estimate: Estimate) -> tuple[float, float]:
     return value, max(value - low, high - value, 1e-3) / _QUANTILE
 
 
-def predict_from(sites: Mapping[str, Estimate], how: str) -> SitePrediction:
-    """Return what to expect at a new site.
+def predict_from(sites: Mapping[str, Estimate], how: str) -> SitePrediction | None:
+    """Return what to expect at a new site; None where no site can be measured.
 
     Args:
         sites: Site -> AUROC there; those without an interval (too few images of a class) do not count.
         how: How these figures were measured, in words; it begins the method.
     """
     usable = {name: estimate for name, estimate in sites.items() if has_limits(estimate)}
+    if not usable:
+        return None
     scaled = [logit_scale(estimate) for estimate in usable.values()]
     low, high, middle, spread = predict_new_site([value for value, _ in scaled], [error for _, error in scaled])
     count = format_count(len(usable), "site")
@@ -115,17 +117,20 @@ def predict_from(sites: Mapping[str, Estimate], how: str) -> SitePrediction:
     )
 
 
-def judge_new_site(prediction: SitePrediction, images: int, groups: int) -> AuditTest:
+def judge_new_site(prediction: SitePrediction | None, images: int, groups: int) -> AuditTest:
     """Judge what to expect at a new site.
 
     Args:
-        prediction: The interval.
+        prediction: The interval; None where no site can be measured.
         images: That it rests on.
         groups: That it rests on.
     """
-    effect = Estimate(
-        value=prediction.middle, low=prediction.low, high=prediction.high, method="posterior prediction, random effects"
-    )
+    nothing = "No site has 10 groups of each class, so that nothing can be said about another one."
+    effect, sentence = Estimate(value=None, note=nothing), nothing
+    if prediction is not None:
+        low, middle, high = prediction.low, prediction.middle, prediction.high
+        effect = Estimate(value=middle, low=low, high=high, method="posterior prediction, random effects")
+        sentence = prediction.sentence
     return AuditTest(
         name="new-site",
         title="A site not seen",
@@ -137,11 +142,11 @@ def judge_new_site(prediction: SitePrediction, images: int, groups: int) -> Audi
             f"Not identifiable: fewer than {LEAST_SITES} sites with 10 groups of each class. Fail: surely under "
             f"{USEFUL:.2f}. Pass: surely at least {USEFUL:.2f}. Else caution."
         ),
-        verdict=_verdict(prediction),
-        sentence=prediction.sentence,
+        verdict="not identifiable" if prediction is None else _verdict(prediction),
+        sentence=sentence,
         images=images,
         groups=groups,
-        details={f"site {name}": estimate for name, estimate in prediction.sites.items()},
+        details={} if prediction is None else {f"site {name}": each for name, each in prediction.sites.items()},
     )
 
 

@@ -160,7 +160,10 @@ def _build(
     untrained = details.get("from an embedding with random weights")
     against = "" if untrained is None else f", that with random weights {untrained}"
     if effect.value is None:
-        sentence = "No label has two sources with 10 groups each, so that its source cannot be probed within a label."
+        sentence = (
+            "No label has two sources with 10 groups each, so that its source cannot be probed within a label. The "
+            f"source alone tells the label with an AUROC of {clue}."
+        )
     else:
         sentence = (
             f"Within a label, the embedding tells the source with an AUROC of {effect}{against}; the source alone "

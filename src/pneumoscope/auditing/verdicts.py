@@ -90,8 +90,9 @@ def conclude(tests: Sequence[AuditTest], intact: Estimate) -> tuple[AuditVerdict
     failed = [test for test in tests if test.verdict == "fail"]
     if failed:
         others = len(failed) - 1
+        apart = next((test.sentence for test in tests if test.name == "source-probe" and test.effect.value is None), "")
         more = f" ({others} more {'test' if others == 1 else 'tests'} failed.)" if others else ""
-        return "fail", failed[0].sentence + more
+        return "fail", " ".join(filter(None, [failed[0].sentence + more, apart]))
     if not beats_chance(intact):
         return "not identifiable", (
             f"The model does not surely beat chance on these images (AUROC {intact}), so that no test can show what "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli.formatting import print_note, wide_console
-from pneumoscope.cli.options import AsJson, Roots, Workers, command_line, source_roots
+from pneumoscope.cli.options import AsJson, Examples, Roots, Workers, command_line, source_roots
 
 if TYPE_CHECKING:
     from pneumoscope.auditing.result import Audit
@@ -29,6 +29,7 @@ def audit(
     roots: Roots = None,
     seed: Annotated[int, typer.Option(min=0, help="Which images, donors and pixels.")] = 0,
     workers: Workers = None,
+    examples: Examples = None,
     retrain: Annotated[
         bool, typer.Option("--retrain", help="Leave out each site in turn, to predict a site not seen; needs torch.")
     ] = False,
@@ -58,6 +59,7 @@ def audit(
         roots=source_roots(roots),
         seed=seed,
         workers=workers,
+        examples=examples,
         retrain=retrain,
         origins=origins,
         external=external,

@@ -15,7 +15,7 @@ from pneumoscope.auditing.heatmaps import judge_heatmaps
 from pneumoscope.auditing.images import AuditSet, choose_rows, positives_of, read_audit_set
 from pneumoscope.auditing.markers import BORDER_CELLS, LOCATED_IMAGES, exchange_corners, locate_marker
 from pneumoscope.auditing.observations import Observations, load_untrained, observe
-from pneumoscope.auditing.page import render_audit_page
+from pneumoscope.auditing.page import draw_pictures, render_audit_page
 from pneumoscope.auditing.perturbations import PERTURBATIONS
 from pneumoscope.auditing.removals import run_perturbations
 from pneumoscope.auditing.result import Audit, AuditTest, SitePrediction
@@ -53,6 +53,7 @@ def audit(
     roots: Mapping[str, str | Path] | None = None,
     seed: int = 0,
     workers: int | None = None,
+    examples: int | None = None,
     retrain: bool = False,
     origins: str | Path | None = None,
     external: str | Path | None = None,
@@ -74,6 +75,8 @@ def audit(
         roots: Source -> folder, where a source has moved since the manifest was written.
         seed: Decides which images, donors and pixels.
         workers: Images at a time; None: the cores that this process may use.
+        examples: Images of either class that the page shows, as they are and changed. They are patients' radiographs,
+            so None shows none.
         retrain: Leave out each site in turn and learn from the others, to predict the AUROC at a site not seen. It
             needs torch, and a recipe that starts from weights; a regression on their features stands for the network.
         origins: CSV file with the columns ``file`` and ``origin``: where images of a compiled archive came from. An
@@ -95,7 +98,7 @@ def audit(
         >>> ps.audit("runs/flagship", "manifest.parquet", "runs/flagship-audit").verdict
     """
     check_least(LEAST_IMAGES, images=images)
-    check_least(1, workers=workers)
+    check_least(1, workers=workers, examples=examples)
     check_least(0, seed=seed)
     started = time.perf_counter()
     loaded = model_of(model)
@@ -138,7 +141,7 @@ def audit(
     )
     if folder is not None:
         write_text(folder / JSON, result.to_json())
-        write_text(folder / PAGE, render_audit_page(result))
+        write_text(folder / PAGE, render_audit_page(result, draw_pictures(loaded, chosen, examples or 0)))
     if keep_evidence:
         path = evidence.append(loaded.folder, _fact_of(result))
         callbacks.message(f"The verdict is evidence about this model: {path}")
@@ -214,7 +217,7 @@ class _Run:
             score = observe(self.model.run, there, self.workers, advance).score
         return judge_elsewhere(estimate_auroc(score, there.positive, there.group), intact, there)
 
-    def retrain(self, manifest: Manifest, origins: Mapping[str, str]) -> SitePrediction:
+    def retrain(self, manifest: Manifest, origins: Mapping[str, str]) -> SitePrediction | None:
         from pneumoscope.auditing import retraining  # here: it needs torch
 
         known = manifest.table["label"].isin([m for label in self.model.card.labels for m in label.members])
@@ -232,7 +235,7 @@ class _Run:
             f"from {len(rows)} images of {len(np.unique(site))} sites without the one that it is measured at.",
         )
 
-    def predict_site(self, learnt: Observations, origins: Mapping[str, str]) -> SitePrediction:
+    def predict_site(self, learnt: Observations, origins: Mapping[str, str]) -> SitePrediction | None:
         site = sites_of(self.images.rows, origins)
         sites = by_site(learnt.score, self.images.positive, self.images.group, list(site))
         return predict_from(
