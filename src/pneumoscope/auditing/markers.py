@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
+from typing import NamedTuple
 
 import numpy as np
 
@@ -19,17 +20,21 @@ from pneumoscope.auditing.perturbations import AuditImage, Mask, corner_places, 
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
 from pneumoscope.auditing.verdicts import judge_change
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.intervals import TAIL, estimate_proportion
 from pneumoscope.stats.kernels import Ints
 
 MARGIN = 0.05
 """Loss that a pass must surely stay under."""
 PROOF = 0.01
-"""Loss above which, as a whole interval, the answers follow the corners: the control has taken out all else."""
+"""Loss above which the answers follow the corners: the control has taken out all else."""
+FOLLOWS = 0.60
+"""Share of images whose score is higher with a donor of the primary class, above which they follow the donor."""
 _WIDER = 1.5
 """By which the interval of the strongest of 16 cells is longer: 2.95 / 1.96 standard errors (Bonferroni)."""
 RULE = (
-    f"Fail: the loss is surely above {PROOF:.2f}, since the control leaves no other cause. Pass: it is surely at most "
-    f"{MARGIN:.2f}. Else caution."
+    f"Fail: the loss is surely above {PROOF:.2f}, since the control leaves no other cause; or it is above {PROOF:.2f} "
+    f"and surely more than {FOLLOWS:.0%} of the images score higher with the place of an image of the primary class. Pass: "
+    f"the loss is surely at most {MARGIN:.2f}. Else caution."
 )
 _CELLS = 5
 LOCATED_IMAGES = 200
@@ -63,6 +68,13 @@ BORDER_CELLS: Mapping[str, Callable[[tuple[int, int]], Places]] = MappingProxyTy
 """Name -> the places of a cell of the border, for a shape [H, W]; sides as in the picture, not as in the patient."""
 
 
+class _DonorEffect(NamedTuple):
+    """What the class of a donor changes: the AUROC, and the share of images whose score follows that class."""
+
+    change: Estimate
+    following: Estimate
+
+
 def exchange_corners(store: AnswerStore, images: AuditSet, *, seed: int, advance: Callable[[int], None]) -> AuditTest:
     """Judge what corners of the other class change, compared with corners of the same class.
 
@@ -72,7 +84,8 @@ def exchange_corners(store: AnswerStore, images: AuditSet, *, seed: int, advance
         seed: Decides the donors.
         advance: Called with the number of answers.
     """
-    change = _donor_effect(store, images, "corners", corner_places, np.arange(len(images)), seed, advance)
+    found = _donor_effect(store, images, "corners", corner_places, np.arange(len(images)), seed, advance, TAIL)
+    change = found.change
     return AuditTest(
         name="corners-exchanged",
         title="Corners exchanged between classes",
@@ -81,10 +94,11 @@ def exchange_corners(store: AnswerStore, images: AuditSet, *, seed: int, advance
         effect=change,
         chance=0.0,
         rule=RULE,
-        verdict=_judge(change, 1.0),
+        verdict=_judge(found, 1.0),
         sentence=f"With corners of the other class, not of the same class, the AUROC changes by {change}.",
         images=len(images),
         groups=len(np.unique(images.group)),
+        details={"share of images that follow the donor": found.following},
     )
 
 
@@ -99,12 +113,12 @@ def locate_marker(store: AnswerStore, images: AuditSet, *, seed: int, advance: C
     """
     places = _some_places(images, seed)
     by_cell = {
-        name: _donor_effect(store, images, name, cell, places, seed, advance) for name, cell in BORDER_CELLS.items()
+        name: _donor_effect(store, images, name, cell, places, seed, advance, TAIL / len(BORDER_CELLS))
+        for name, cell in BORDER_CELLS.items()
     }
-    estimable = {name: effect for name, effect in by_cell.items() if effect.value is not None}
-    strongest = min(estimable, key=lambda name: estimable[name].value or 0.0) if estimable else None
-    effect = by_cell[strongest] if strongest is not None else Estimate(value=None, note="no cell could be measured")
-    verdict = _judge(effect, _WIDER)  # the strongest of sixteen is partly chance
+    strongest = max(by_cell, key=lambda name: by_cell[name].following.value or 0.0)
+    effect = by_cell[strongest].change
+    verdict = _judge(by_cell[strongest], _WIDER)  # the strongest of sixteen is partly chance
     named = verdict == "fail"
     where = f"The answers follow a sign in the border cell '{strongest}' of the picture" if named else "No single cell"
     tail = f": exchanged between classes it changes the AUROC by {effect}." if named else " of the border stands out."
@@ -120,7 +134,8 @@ def locate_marker(store: AnswerStore, images: AuditSet, *, seed: int, advance: C
         sentence=where + tail,
         images=len(places),
         groups=len(np.unique(images.group[places])),
-        details=by_cell,
+        details={name: found.change for name, found in by_cell.items()}
+        | {f"{name}, share that follows the donor": found.following for name, found in by_cell.items()},
     )
 
 
@@ -135,12 +150,15 @@ def _lungs_of_both(own: AuditImage, other: AuditImage) -> Mask:
     return inside
 
 
-def _judge(change: Estimate, wider: float) -> AuditVerdict:
+def _judge(found: _DonorEffect, wider: float) -> AuditVerdict:
     """Return ``fail`` where the loss is proved, else as `judge_change` has it."""
-    value, high = change.value, change.high
-    if value is not None and high is not None and value + wider * (high - value) < -PROOF:
-        return "fail"
-    return judge_change(change, MARGIN, decisive=False)
+    value, high = found.change.value, found.change.high
+    if value is not None and high is not None:
+        proved = value + wider * (high - value) < -PROOF
+        follows = found.following.low is not None and found.following.low > FOLLOWS
+        if proved or (follows and value < -PROOF):
+            return "fail"
+    return judge_change(found.change, MARGIN, decisive=False)
 
 
 def _some_places(images: AuditSet, seed: int) -> Ints:
@@ -161,8 +179,9 @@ def _donor_effect(
     places: Ints,
     seed: int,
     advance: Callable[[int], None],
-) -> Estimate:
-    """Return the AUROC with donors of the other class minus that with donors of the same class."""
+    tail: float,
+) -> _DonorEffect:
+    """Return what the class of the donor changes: donors of the other class against donors of the same class."""
 
     def from_donors(donors: Ints) -> Change:
         def change(place: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
@@ -178,5 +197,10 @@ def _donor_effect(
         kind = "same" if same_class else "other"
         label = f"{name.replace(', ', '-').replace(' ', '-')}-{kind}-{seed}"
         scores[same_class] = store.scores(label, from_donors(donors), places, advance)
-    pair = changes({"other": scores[False]}, scores[True], images.positive[places], images.group[places], seed)
-    return pair["other"].difference
+    positive, group = images.positive[places], images.group[places]
+    pair = changes({"other": scores[False]}, scores[True], positive, group, seed)
+    # For an image of the primary class, the donor of the same class is the one of the primary class.
+    gain = np.where(positive, scores[True] - scores[False], scores[False] - scores[True])
+    moved = gain != 0
+    following = estimate_proportion(gain[moved] > 0, group[moved], what="set of images that change", tail=tail)
+    return _DonorEffect(pair["other"].difference, following)
