@@ -33,8 +33,8 @@ _WIDER = 1.5
 """By which the interval of the strongest of 16 cells is longer: 2.95 / 1.96 standard errors (Bonferroni)."""
 RULE = (
     f"Fail: the loss is surely above {PROOF:.2f}, since the control leaves no other cause; or it is above {PROOF:.2f} "
-    f"and surely more than {FOLLOWS:.0%} of the images score higher with the place of an image of the primary class. Pass: "
-    f"the loss is surely at most {MARGIN:.2f}. Else caution."
+    f"and surely more than {FOLLOWS:.0%} of the images score higher with the place of an image of the primary class. "
+    f"Pass: the loss is surely at most {MARGIN:.2f}. Else caution."
 )
 _CELLS = 5
 LOCATED_IMAGES = 200
