@@ -8,12 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from bundles import write_bundle
+from bundles import card, write_bundle
 from pneumoscope.bundle.gatekeeper import ANSWERS, BUILTIN_GATEKEEPER, load_gatekeeper
+from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.runtime import load
 from pneumoscope.core.errors import BundleError, MissingBundleError
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.imaging.read import Radiograph
+from pneumoscope.inference.journal import Journal
 
 CHEST = draw(40, 1, "normal", (300, 280)).pixels
 
@@ -37,10 +39,10 @@ def test_each_way_to_hold_a_chest_is_named(pixels: np.ndarray, answer: str) -> N
 
 def test_the_card_states_what_the_package_promises() -> None:
     """The rates by which the package was accepted: on images that the measured graphs did not learn from."""
-    card = load_gatekeeper().card
-    rates = {(rate.question, rate.measured_on): rate for rate in card.measured}
+    gatekeeper = load_gatekeeper().card
+    rates = {(rate.question, rate.measured_on): rate for rate in gatekeeper.measured}
     value = {key: rate.rate.value or 0.0 for key, rate in rates.items()}
-    assert tuple(card.answers) == tuple(ANSWERS)
+    assert tuple(gatekeeper.answers) == tuple(ANSWERS)
     assert value["refused", "all that is no upright frontal chest"] >= 0.98
     assert value["refused", "all: frontal chests"] <= 0.02
     assert all(v <= 0.04 for (question, on), v in value.items() if on.endswith("frontal chests"))
@@ -48,12 +50,10 @@ def test_the_card_states_what_the_package_promises() -> None:
     for change in ("inverted", "turned-left", "upside-down", "turned-right"):
         assert value["refused", f"all: {change}"] >= 0.98
     assert value["said to be mirrored", "all: mirrored"] >= 0.9
-    assert all(rate.images >= rate.groups > 0 for rate in card.measured)
+    assert all(rate.images >= rate.groups > 0 for rate in gatekeeper.measured)
 
 
 def test_the_limits_of_lungs_hold_for_the_lungs_graph_of_the_package() -> None:
-    from pneumoscope.bundle.lungs import builtin_lungs
-
     assert load_gatekeeper().card.lungs == builtin_lungs().identity
 
 
@@ -96,3 +96,38 @@ def test_a_files_own_body_part_counts_first() -> None:
     assert row["refused"]
     assert "the file says body part HAND" in row["reason"]
     assert "the pixels look like an upright frontal chest" in row["reason"]
+
+
+def test_a_graph_with_an_input_for_lungs_is_fed(tmp_path: Path) -> None:
+    """Its score is raised by the mean probability of lung, which the lungs graph gives."""
+    import onnx
+    from onnx import TensorProto, helper
+
+    folder = write_bundle(tmp_path / "b")
+    graph = onnx.load(folder / "model.onnx")
+    graph.graph.input.append(helper.make_tensor_value_info("lungs", TensorProto.FLOAT, ["N", 1, "LH", "LW"]))
+    for node in graph.graph.node:
+        node.output[:] = ["bare" if name == "ood" else name for name in node.output]
+    graph.graph.node.extend(
+        [
+            helper.make_node("ReduceMean", ["lungs"], ["area"], keepdims=0),
+            helper.make_node("Add", ["bare", "area"], ["ood"]),
+        ]
+    )
+    onnx.checker.check_model(graph)
+    onnx.save(graph, folder / "model.onnx")
+    (folder / "card.json").write_text(card(folder / "model.onnx", load(write_bundle(tmp_path / "a")).labels).to_json())
+    outlines = builtin_lungs().outline(CHEST)
+    bare, fed = load(tmp_path / "a").run(CHEST), load(folder).run(CHEST)
+    assert fed.ood - bare.ood == pytest.approx(outlines.probability("lungs").mean(), rel=1e-4)
+    assert load(folder).run(CHEST, outlines).ood == pytest.approx(fed.ood)
+    assert fed.ood - bare.ood > 0.1
+
+
+def test_an_unfinished_table_with_another_gatekeeper_begins_again(tmp_path: Path) -> None:
+    out = tmp_path / "o.csv"
+    with Journal(out, load(), None) as journal:
+        assert list(journal.resume([])) == []
+    with Journal(out, load().unscreened(), None) as journal:
+        assert list(journal.resume([])) == []
+        assert "another `gatekeeper`" in journal.note

@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from pneumoscope import __version__
 from pneumoscope.bundle.card import Card, CheckNote, CheckSummary, LabelDefinition, PartMetrics, Refusal, SourceLicence
+from pneumoscope.bundle.gatekeeper import builtin_gatekeeper
+from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.checks.findings import CheckReport
@@ -22,6 +24,7 @@ from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.calibrate import OOD_QUANTILE, Calibration
 from pneumoscope.export.draft import ExportedGraph
 from pneumoscope.export.limits import limits, not_looked_for
+from pneumoscope.export.population import count_population
 from pneumoscope.recipes.recipe import Pretrained
 from pneumoscope.stats.estimates import OperatingPoint
 from pneumoscope.stats.figures import Figures, evaluate_predictions
@@ -91,6 +94,8 @@ def draft_card(
         gate=None if checks is None else summarise_checks(checks),
         synthetic=bool(manifest.table["source"].str.startswith("synthetic").all()),
         parameters=parameters,
+        companions={"gatekeeper": builtin_gatekeeper().identity, "lungs": builtin_lungs().identity},
+        population=count_population(manifest.part("train").table),
         model_sha256=sha256_of(exported.path),
         model_bytes=exported.path.stat().st_size,
     )

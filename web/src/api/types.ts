@@ -27,6 +27,8 @@ export interface Result {
   /** A label, or null where the model refuses to answer. */
   decision?: string | null;
   refused?: boolean;
+  /** What to know beside the answer, in words. */
+  warnings?: string[];
   reason?: string;
   ood?: number | null;
   /** What was observed among calibration images with such a score: an object of the card's, see card.json. */

@@ -68,15 +68,22 @@ function AnswerBody({
       <>
         {result.refused && <Refusal result={result} card={card} />}
         <NotLookedFor model={model} />
-        <details class="research">
-          <summary>{t("panel.research")}</summary>
-          <ScoreTable {...scoreProps} />
-        </details>
+        {Object.keys(result.probabilities).length > 0 && (
+          <details class="research">
+            <summary>{t("panel.research")}</summary>
+            <ScoreTable {...scoreProps} />
+          </details>
+        )}
       </>
     );
   return (
     <>
       <p class="verdict">{decisionText(result)}</p>
+      {result.warnings?.map((warning) => (
+        <p key={warning} class="note" lang="en">
+          {warning}
+        </p>
+      ))}
       {result.decision === "normal" && <NotLookedFor model={model} open />}
       <ScoreEvidence {...scoreProps} />
       <OperatingPointText {...scoreProps} />
