@@ -61,7 +61,7 @@ class Audit(Frozen):
     command: str
     model: str
     identity: str = Field(description="SHA-256 of the bundle's card")
-    classes: tuple[str, ...] = Field(description="the first one is told from all others together")
+    classes: tuple[str, ...] = Field(description="the first one is separated from all others together")
     part: str
     data: str = Field(description="hash of the images and labels that were used")
     images: int
