@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pneumoscope.data.image_scan import Progress
 
 _KEPT = 64  # measurements and reports in the cache folder
-VERSION = 2  # of the measurements: raise it when facts or similarity change
+VERSION = 3  # of the measurements: raise it when facts or similarity change
 
 
 def silent(what: str, total: int) -> Callable[[int], None]:
