@@ -210,7 +210,7 @@ def _correlate_aligned(
     for scale in _SCALES:
         down, across = _resampling(side, scale[0]), _resampling(side, scale[1]).T
         seen = ((down @ weight @ across) > 0.98).astype(np.float32)
-        scaled = (down @ others @ across) * seen
+        scaled = ((down @ others @ across) * seen).astype(np.float32)
         near = irfft2(spectrum * np.conj(rfft2(scaled, s=shape, axes=(1, 2))), s=shape, axes=(1, 2))
         place = near[:, reach[:, None], reach].reshape(len(ones), -1).argmax(axis=1)
         shifts = np.stack(np.divmod(place, len(reach)), axis=1) - _REACH
@@ -226,8 +226,8 @@ def _resampling(side: int, scale: float) -> NDArray[np.float32]:
     """Return [S, S] that enlarges a line of pixels about its middle by linear interpolation; 0 outside the line."""
     middle = (side - 1) / 2
     places = middle + (np.arange(side) - middle) / scale
-    weights = np.maximum(1 - np.abs(places[:, None] - np.arange(side)), 0)
-    return weights.astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(1 - np.abs(places[:, None] - np.arange(side)), 0).astype(np.float32)
+    return weights
 
 
 def _correlate(
