@@ -36,6 +36,7 @@ FUNCTIONS = {
     "compare": "compare",
     "tune": "tune",
     "evaluate": "evaluate",
+    "audit": "audit",
     "report": "report",
     "predict": "predict",
     "gatekeeper check": "screen_images",

@@ -94,6 +94,9 @@ class Audit(Frozen):
 
         Args:
             name: Such as ``lungs-blacked-out``.
+
+        Returns:
+            The test, or None.
         """
         return next((test for test in self.tests if test.name == name), None)
 
