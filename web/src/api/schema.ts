@@ -1001,12 +1001,35 @@ export interface components {
              */
             burned_in?: "NO" | "unknown";
             /**
+             * Colour Share
+             * @description share of the picture that has a colour, above 0
+             */
+            colour_share?: number;
+            /**
+             * Depth
+             * @description bits in use in a 16-bit PNG or TIFF, as the sender declared them
+             */
+            depth?: number;
+            /**
+             * Exif
+             * @description if the image has to be turned, nobody knows
+             * @constant
+             */
+            exif?: "damaged";
+            /**
              * Largest Value
              * @description of a 16-bit PNG or TIFF, at most 4,095: nearly black
              */
             largest_value?: number;
             /** Laterality */
             laterality?: string;
+            /**
+             * Lut Bits
+             * @description depth of the file's table, where it is less than declared
+             */
+            lut_bits?: number;
+            /** Lut Bits Declared */
+            lut_bits_declared?: number;
             /** Manufacturer */
             manufacturer?: string;
             /** Modality */
@@ -1045,10 +1068,22 @@ export interface components {
              * @constant
              */
             portable?: true;
+            /**
+             * Rescale
+             * @description the file's slope is 0, or slope or intercept is absent
+             * @constant
+             */
+            rescale?: "ignored";
             /** Sex */
             sex?: string;
             /** View */
             view?: string;
+            /**
+             * Window
+             * @description the file's window is none that the standard allows
+             * @constant
+             */
+            window?: "ignored";
         };
         /**
          * FileOut
@@ -1204,7 +1239,7 @@ export interface components {
              * @description the newest audit's verdict; unreadable: altered. Neither of the last two answers a posterior
              * @enum {string}
              */
-            audit: "not audited" | "passed" | "failed" | "unreadable";
+            audit: "not audited" | "passed" | "caution" | "not identifiable" | "failed" | "unreadable";
             /** Builtin */
             builtin: boolean;
             /** Card */
@@ -1253,7 +1288,7 @@ export interface components {
              * @description the newest audit's verdict; unreadable: altered. Neither of the last two answers a posterior
              * @enum {string}
              */
-            audit: "not audited" | "passed" | "failed" | "unreadable";
+            audit: "not audited" | "passed" | "caution" | "not identifiable" | "failed" | "unreadable";
             /** Builtin */
             builtin: boolean;
             /**
