@@ -16,11 +16,13 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from safetensors.torch import save
 
-from pneumoscope.training.torchvision_shim import ensure_torchvision
-
+pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
+
+from safetensors.torch import save  # noqa: E402
+
+from pneumoscope.training.torchvision_shim import ensure_torchvision  # noqa: E402
 
 NETWORK, TAG = "mobilenetv3_small_050", "lamb_in1k"
 """timm's smallest network that has weights on the hub."""
