@@ -133,19 +133,26 @@ def test_an_audit_that_was_stopped_goes_on(bundle: Path, tmp_path: Path) -> None
 
 def test_the_verdict_is_shown_where_the_model_is_used(tmp_path: Path) -> None:
     """Evidence, card, list of models, prediction and server say that the model failed, and why."""
-    from pneumoscope.bundle.evidence import latest_audit
+    from pneumoscope.bundle.evidence import latest_audit, list_stamps
     from pneumoscope.bundle.runtime import load
+    from pneumoscope.cli.prediction_output import describe_model
     from pneumoscope.core.callbacks import Callbacks
     from pneumoscope.workflows.predict import predict
 
-    folder = write_bundle(tmp_path / "bundle", ("covid-19", "normal"))
+    folder = write_bundle(tmp_path / "bundle", ("covid-19", "normal"), stamps=("not audited", "confounded"))
     manifest = write_manifest(tmp_path / "set", CORNER)
+    before = load(folder)
+    assert list_stamps(folder, before.card, before.identity) == ("not audited", "confounded")
     audited = audit(folder, manifest, workers=1, command="by hand")
+    assert list_stamps(folder, before.card, before.identity) == ("confounded",)
+    assert "Stamped: confounded" in describe_model(before)
+    assert "not audited" not in describe_model(before)
     fact = latest_audit(folder, load(folder).identity)
     assert fact is not None
     assert (fact.verdict, fact.passed, fact.reason) == ("fail", False, audited.reason)
     assert fact.tests["corners-exchanged"] == "fail"
     card = (folder / "CARD.md").read_text()
+    assert "not audited" not in card
     assert "> **Audit: fail. The answers follow a sign in the border cell 'top, left'" in card
 
     class Lines(Callbacks):

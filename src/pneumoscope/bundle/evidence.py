@@ -21,6 +21,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.card import identity as identity_of
 from pneumoscope.bundle.signatures import UNSIGNED, check_signature, sign
 from pneumoscope.core.errors import BundleError
@@ -29,6 +30,8 @@ from pneumoscope.stats.estimates import Estimate
 
 OPENING = "opening"
 AUDIT = "audit"
+NOT_AUDITED = "not audited"
+"""Stamp of every card: it was written before any audit."""
 SUM = "sha256"
 """Key of a fact's own hash: of its JSON with sorted keys, this key left out."""
 SIGNATURE = "signature"
@@ -139,6 +142,42 @@ def latest_audit(folder: Path, identity: str) -> AuditFact | None:
     """
     found = audits(read(folder, identity))
     return found[-1] if found else None
+
+
+def is_audited(facts: Iterable[Fact]) -> bool:
+    """Return whether any fact is an audit with a verdict; those of earlier versions hold ``passed`` alone."""
+    return any(
+        isinstance(fact, AuditFact) or (fact.kind == AUDIT and isinstance((fact.model_extra or {}).get("passed"), bool))
+        for fact in facts
+    )
+
+
+def filter_stamps(stamps: Iterable[str], *, audited: bool) -> tuple[str, ...]:
+    """Return the stamps that hold: "not audited" is left out once there is an audit.
+
+    Args:
+        stamps: Such as those of a card.
+        audited: Whether the bundle has an audit.
+    """
+    return tuple(stamp for stamp in stamps if not (audited and stamp == NOT_AUDITED))
+
+
+def list_stamps(folder: Path, card: Card, identity: str) -> tuple[str, ...]:
+    """Return the stamps of a bundle that hold today, by its card and its evidence.
+
+    Altered evidence may have been an audit, so that the bundle then counts as audited; readers of the evidence say that
+    it was altered.
+
+    Args:
+        folder: The bundle's folder.
+        card: The bundle's card.
+        identity: SHA-256 of ``card.json``.
+    """
+    try:
+        audited = is_audited(fact for _, fact in read(folder, identity))
+    except BundleError:
+        audited = True
+    return filter_stamps(card.stamps, audited=audited)
 
 
 def user_folder(identity: str) -> Path:

@@ -83,6 +83,8 @@ def verify(bundle: BundleArgument = "builtin", as_json: AsJson = False) -> None:
 
 def _facts(bundle: BundleEntry) -> dict[str, Any]:
     """Return what the JSON of the list says of a bundle."""
+    from pneumoscope.bundle.evidence import list_stamps
+
     card = bundle.card
     return {
         "model": bundle.name,
@@ -91,7 +93,7 @@ def _facts(bundle: BundleEntry) -> dict[str, Any]:
         "identity": bundle.identity,
         "labels": card.label_names,
         "bytes": card.model_bytes,
-        "stamps": card.stamps,
+        "stamps": list_stamps(bundle.folder, card, bundle.identity),
         "synthetic": card.synthetic,
         "audit": _verdict_of(bundle),
     }

@@ -21,13 +21,15 @@ BLOCK = 20
 
 def describe_model(model: Model) -> str:
     """Return what the reader of a result must know about the model, in lines."""
+    from pneumoscope.bundle.evidence import list_stamps
+
     card = model.card
     looks_for = ", ".join(display_name(name) for name in card.label_names if not is_none_label(name))
     lines = [f"Model {card.name} {card.version} ({model.identity[:12]}). It looks for: {looks_for}."]
     if card.not_looked_for:
         lines.append(f"It does not look for: {', '.join(card.not_looked_for)}.")
     lines += [f"Limit: {limit}" for limit in card.limits]
-    lines += [f"Stamped: {stamp}" for stamp in card.stamps]
+    lines += [f"Stamped: {stamp}" for stamp in list_stamps(model.folder, card, model.identity)]
     if card.synthetic:
         lines.append("Trained on drawn images: for demonstration only.")
     return "\n".join([*lines, DISCLAIMER])
@@ -153,6 +155,8 @@ class JsonOutput:
 
     def begin(self) -> None:
         """Open the document with what the model is."""
+        from pneumoscope.bundle.evidence import list_stamps
+
         card = self._model.card
         about = {
             "name": card.name,
@@ -162,7 +166,7 @@ class JsonOutput:
             "operating_point": {"name": card.operating_point.name, "threshold": card.operating_point.threshold},
             "not_looked_for": card.not_looked_for,
             "limits": card.limits,
-            "stamps": card.stamps,
+            "stamps": list_stamps(self._model.folder, card, self._model.identity),
             "synthetic": card.synthetic,
         }
         self._write(f'{{"disclaimer": {json.dumps(DISCLAIMER)},\n"model": {json.dumps(about, allow_nan=False)},\n')

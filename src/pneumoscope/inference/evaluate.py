@@ -19,6 +19,7 @@ from pydantic import Field
 
 from pneumoscope import __version__
 from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.evidence import list_stamps
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import ManifestError, UnknownClassError, UsageError
 from pneumoscope.core.frozen import Frozen
@@ -373,7 +374,7 @@ def _stamps(
 ) -> tuple[str, ...]:
     """Return the warnings that must stand beside the figures."""
     card = model.card
-    stamps = list(card.stamps)
+    stamps = list(list_stamps(model.folder, card, model.identity))
     if _other_division(model, manifest):
         stamps.append(
             "not the division of the data that the model was trained with: "

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pneumoscope.bundle.card import Card, PartMetrics
-from pneumoscope.bundle.evidence import AuditFact, Opening
+from pneumoscope.bundle.evidence import AuditFact, Opening, filter_stamps
 from pneumoscope.bundle.signatures import UNSIGNED
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
 from pneumoscope.reporting.formatting import (
@@ -38,7 +38,7 @@ def render_model_card(
     blocks = [
         f"# {card.name} {card.version}",
         f"> **{DISCLAIMER}**",
-        *(f"> **Warning: {stamp}.**" for stamp in card.stamps),
+        *(f"> **Warning: {stamp}.**" for stamp in filter_stamps(card.stamps, audited=bool(audits))),
         *(["> **Trained on drawn images (phantoms): for demonstration only.**"] if card.synthetic else []),
         *([f"> **{describe_audit(audits[-1])}**"] if audits else []),
         card.summary,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pneumoscope.bundle.evidence import latest_audit
+from pneumoscope.bundle.evidence import latest_audit, list_stamps
 from pneumoscope.bundle.runtime import BUILTIN, Model, ModelInput, model_of
 from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
@@ -141,4 +141,5 @@ def _write_page(model: Model, files: Sequence[str], page: Path, workers: int | N
         title += f": the first {len(items)} of {len(files)} files"
     from pneumoscope.reporting.pages.predictions import render_predictions_page  # here: it brings SciPy
 
-    write_text(page, render_predictions_page(items, model.card, model.identity, title))
+    stamps = list_stamps(model.folder, model.card, model.identity)
+    write_text(page, render_predictions_page(items, model.card, model.identity, title, stamps=stamps))

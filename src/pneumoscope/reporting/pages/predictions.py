@@ -22,7 +22,9 @@ from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates
 
 
-def render_predictions_page(items: Sequence[PageItem], card: Card, identity: str, title: str) -> str:
+def render_predictions_page(
+    items: Sequence[PageItem], card: Card, identity: str, title: str, *, stamps: Sequence[str] | None = None
+) -> str:
     """Return the page of predicted studies.
 
     Args:
@@ -30,10 +32,11 @@ def render_predictions_page(items: Sequence[PageItem], card: Card, identity: str
         card: The card of the model that predicted them.
         identity: The identity of the bundle.
         title: The title of the page.
+        stamps: Those that hold today; None: the card's.
     """
     results = Counter(result_words(prediction.decision, prediction.error) for prediction, _, _ in items)
     looked_for = [display_name(name) for name in card.label_names if not is_none_label(name)]
-    stamps = list(card.stamps)
+    stamps = list(card.stamps if stamps is None else stamps)
     if card.synthetic:
         stamps.insert(0, "The model was trained on drawn images: for demonstration only.")
     return load_templates().get_template("predictions.html").render(

@@ -204,4 +204,4 @@ def _stamps(record: Record) -> list[str]:
         stamps += [*evaluation.stamps, *evaluation.figures.warnings]
     if record.card.synthetic:
         stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
-    return list(dict.fromkeys(stamps))
+    return list(dict.fromkeys(evidence.filter_stamps(stamps, audited=evidence.is_audited(record.facts))))

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
+from pneumoscope.bundle.evidence import NOT_AUDITED, filter_stamps
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import AnsweredOut, ModelDetail, ModelOut, SwitchIn, SwitchOut, as_time
@@ -105,8 +106,7 @@ def _model_out(context: Context, entry: InstalledModel) -> ModelOut:
     with context.store.read() as session:
         off = queue.is_switched_off(session, entry.identity)
     audit = read_audit_status(entry)
-    # The card always says "not audited": it was written before any audit.
-    stamps = [stamp for stamp in card.stamps if stamp != "not audited" or audit == stamp]
+    stamps = filter_stamps(card.stamps, audited=audit != NOT_AUDITED)
     return ModelOut(
         id=entry.id,
         identity=entry.identity,
