@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import Pixels
+from pneumoscope.bundle.lungs import BUILTIN_LUNGS
 from pneumoscope.bundle.runtime import Model, default_workers
-from pneumoscope.core.files import atomic_path
+from pneumoscope.core.files import atomic_path, sha256_of
 
 _BLOCK = 64
 """Images whose answers are written together."""
-_VERSION = 2
+_VERSION = 3
 """Of the changes: raise it where one of them gives other pixels."""
 
 Change = Callable[[int], Pixels]
@@ -37,9 +38,7 @@ class AnswerStore:
     def __init__(self, model: Model, images: AuditSet, folder: Path | None, workers: int | None) -> None:
         self._model, self._images = model, images
         self._folder, self._workers = folder, workers or default_workers()
-        rows = " ".join(images.rows.table["sha256"])
-        seeds = " ".join(str(image.seed) for image in images.images[:1])
-        self._key = f"{_VERSION} {model.identity} {rows} {seeds}"
+        self._key = f"{_VERSION} {model.identity} {_identity_of_lungs()} {_hash_of(images)}"
 
     def scores(
         self, name: str, change: Change, places: NDArray[np.intp], advance: Callable[[int], None]
@@ -61,8 +60,9 @@ class AnswerStore:
             for start in range(0, len(places), _BLOCK):
                 some = places[start : start + _BLOCK]
                 path = None if self._folder is None else self._folder / f"{name}-{key}-{start}.npy"
-                if path is not None and path.is_file():
-                    block = np.load(path)
+                stored = None if path is None else _read_block(path, len(some))
+                if stored is not None:
+                    block = stored
                 else:
                     block = np.array(list(pool.map(lambda place: self._ask(change(int(place))), some)), np.float64)
                     if path is not None:
@@ -74,3 +74,35 @@ class AnswerStore:
 
     def _ask(self, pixels: Pixels) -> float:
         return float(self._model.probabilities(pixels)[0])
+
+
+def _hash_of(images: AuditSet) -> str:
+    """Return a hash of all that decides changed pixels: pixels, outlines, seeds, sizes, labels and groups.
+
+    The hashes of the files are not enough: the same file gives other pixels at another depth, and a mask may change.
+    """
+    digest = hashlib.sha256()
+    for image in images.images:
+        digest.update(f"{image.pixels.shape} {image.seed} {image.input_size} ".encode())
+        digest.update(np.ascontiguousarray(image.pixels, np.float32).tobytes())
+        digest.update(b"none" if image.lungs is None else np.packbits(image.lungs).tobytes())
+    digest.update(images.positive.tobytes() + np.asarray(images.group, np.int64).tobytes())
+    return digest.hexdigest()
+
+
+def _identity_of_lungs() -> str:
+    """Return the identity of the lungs graph of the package, which a model may have as a second input."""
+    path = BUILTIN_LUNGS / "card.json"
+    return sha256_of(path) if path.is_file() else "none"
+
+
+def _read_block(path: Path, count: int) -> NDArray[np.float64] | None:
+    """Return the answers of a file; None where there is no file, or it is not whole, so that they are asked again."""
+    if not path.is_file():
+        return None
+    try:
+        block = np.load(path)
+    except (OSError, ValueError, EOFError):
+        return None
+    whole = isinstance(block, np.ndarray) and block.shape == (count,) and block.dtype == np.float64
+    return block if whole and np.isfinite(block).all() else None
