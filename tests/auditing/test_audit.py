@@ -6,6 +6,7 @@ The tiny bundle answers by the brightness of the whole picture, so that the pict
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from pneumoscope.core.files import sha256_of
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import write_mask
 from pneumoscope.data.phantoms.files import write_png
-from pneumoscope.workflows.audit import audit
+from pneumoscope.workflows.audit import audit, why_no_evidence
 
 SIDE = 40
 LUNGS = (slice(10, 30), slice(8, 32))
@@ -100,6 +101,10 @@ def test_a_model_that_reads_the_lungs_passes_what_takes_the_lungs_away(clean: Au
 def test_one_source_says_nothing_about_another_site(clean: Audit) -> None:
     assert verdict_of(clean, "new-site") == "not identifiable"
     assert verdict_of(clean, "source-probe") == "not identifiable"
+    test = clean.test("source-probe")
+    assert test is not None
+    assert "AUROC" not in test.sentence
+    assert "one source" in test.sentence
     assert clean.verdict == "caution"
 
 
@@ -165,6 +170,44 @@ def test_the_verdict_is_shown_where_the_model_is_used(tmp_path: Path) -> None:
     heard = Lines()
     predict([tmp_path / "set" / "0.png"], folder, callbacks=heard)
     assert any(line.startswith("Audit: fail.") for line in heard.lines)
+
+
+def test_an_audit_that_cannot_judge_and_one_of_drawn_images_are_no_evidence(clean: Audit, tmp_path: Path) -> None:
+    """Kept, they would be the newest verdict and hide an earlier fail."""
+    real = write_manifest(tmp_path / "real", LUNGS, images=4)
+    drawn = Manifest.from_rows(
+        [row | {"source": "synthetic-1"} for row in real.table.to_dict("records")], {"synthetic-1": tmp_path / "real"}
+    )
+    failed = clean.model_copy(update={"verdict": "fail"})
+    unclear = clean.model_copy(update={"verdict": "not identifiable"})
+    assert why_no_evidence(failed, real) == ""
+    assert "could not judge" in why_no_evidence(unclear, real)
+    assert "drawn images" in why_no_evidence(failed, drawn)
+
+
+def test_no_test_passes_a_model_that_does_not_beat_chance(bundle: Path, tmp_path: Path) -> None:
+    """Labels are exchanged in half of the pictures; nothing is kept as evidence."""
+    from pneumoscope.bundle.evidence import latest_audit
+    from pneumoscope.bundle.runtime import load
+    from pneumoscope.core.callbacks import Callbacks
+
+    class Lines(Callbacks):
+        def __init__(self) -> None:
+            self.lines: list[str] = []
+
+        def message(self, text: str) -> None:
+            self.lines.append(text)
+
+    heard = Lines()
+    manifest = write_manifest(tmp_path, LUNGS)
+    table = manifest.table.copy()
+    number = table["group"].astype(int)
+    table["label"] = ["normal" if (each // 2) % 2 else "covid-19" for each in number]
+    audited = audit(bundle, replace(manifest, table=table), workers=1, callbacks=heard)
+    assert audited.verdict == "not identifiable"
+    assert {test.verdict for test in audited.tests if test.name not in ("external", "new-site")} == {"not identifiable"}
+    assert any(line.startswith("No evidence about this model is kept") for line in heard.lines)
+    assert latest_audit(bundle, load(bundle).identity) is None
 
 
 @pytest.mark.parametrize(

@@ -33,9 +33,12 @@ _WIDER = 1.5
 """By which the interval of the strongest of 16 cells is longer: 2.95 / 1.96 standard errors (Bonferroni)."""
 RULE = (
     f"Fail: the loss is surely above {PROOF:.2f}, since the control leaves no other cause; or it is above {PROOF:.2f} "
-    f"and surely more than {FOLLOWS:.0%} of the images score higher with the place of an image of the primary class. "
+    f"and, of the images whose score changes, surely more than {FOLLOWS:.0%} score higher with the place of an image "
+    "of the primary class. "
     f"Pass: the loss is surely at most {MARGIN:.2f}. Else caution."
 )
+CHANGE, SHARE = "change of the AUROC", "share of images that follow the donor"
+"""Effects of an exchange."""
 _CELLS = 5
 LOCATED_IMAGES = 200
 """Most images on which each cell of the border is exchanged."""
@@ -85,20 +88,22 @@ def exchange_corners(store: AnswerStore, images: AuditSet, *, seed: int, advance
         advance: Called with the number of answers.
     """
     found = _donor_effect(store, images, "corners", corner_places, np.arange(len(images)), seed, advance, TAIL)
-    change = found.change
+    verdict, by_share = _judge(found, 1.0)
+    effect_name, effect, chance = _effect_that_counts(found, by_share=by_share)
+    sentence = f"With corners of the other class, not of the same class, the AUROC changes by {found.change}"
     return AuditTest(
         name="corners-exchanged",
         title="Corners exchanged between classes",
         question="Does the answer follow the corners of another image?",
-        effect_name="change of the AUROC",
-        effect=change,
-        chance=0.0,
+        effect_name=effect_name,
+        effect=effect,
+        chance=chance,
         rule=RULE,
-        verdict=_judge(found, 1.0),
-        sentence=f"With corners of the other class, not of the same class, the AUROC changes by {change}.",
+        verdict=verdict,
+        sentence=f"{sentence}, and {_describe_share(found)}." if by_share else f"{sentence}.",
         images=len(images),
         groups=len(np.unique(images.group)),
-        details={"share of images that follow the donor": found.following},
+        details={CHANGE: found.change, SHARE: found.following},
     )
 
 
@@ -117,25 +122,32 @@ def locate_marker(store: AnswerStore, images: AuditSet, *, seed: int, advance: C
         for name, cell in BORDER_CELLS.items()
     }
     strongest = max(by_cell, key=lambda name: by_cell[name].following.value or 0.0)
-    effect = by_cell[strongest].change
-    verdict = _judge(by_cell[strongest], _WIDER)  # the strongest of sixteen is partly chance
+    found = by_cell[strongest]
+    verdict, by_share = _judge(found, _WIDER)  # the strongest of sixteen is partly chance
+    effect_name, effect, chance = _effect_that_counts(found, by_share=by_share)
     named = verdict == "fail"
     where = f"The answers follow a sign in the border cell '{strongest}' of the picture" if named else "No single cell"
-    tail = f": exchanged between classes it changes the AUROC by {effect}." if named else " of the border stands out."
+    tail = (
+        f": exchanged between classes it changes the AUROC by {found.change}."
+        if named
+        else " of the border stands out."
+    )
+    if by_share:
+        tail = f": {_describe_share(found)}."
     return AuditTest(
         name="marker",
         title=f"Marker: {strongest}" if named else "Marker",
         question="Which cell of the border do the answers follow?",
-        effect_name="change of the AUROC",
+        effect_name=effect_name,
         effect=effect,
-        chance=0.0,
+        chance=chance,
         rule=f"{RULE} The strongest of 16 cells is judged, by an interval that allows for the choice.",
         verdict=verdict,
         sentence=where + tail,
         images=len(places),
         groups=len(np.unique(images.group[places])),
-        details={name: found.change for name, found in by_cell.items()}
-        | {f"{name}, share that follows the donor": found.following for name, found in by_cell.items()},
+        details={name: each.change for name, each in by_cell.items()}
+        | {f"{name}, share that follows the donor": each.following for name, each in by_cell.items()},
     )
 
 
@@ -150,15 +162,28 @@ def _lungs_of_both(own: AuditImage, other: AuditImage) -> Mask:
     return inside
 
 
-def _judge(found: _DonorEffect, wider: float) -> AuditVerdict:
-    """Return ``fail`` where the loss is proved, else as `judge_change` has it."""
+def _judge(found: _DonorEffect, wider: float) -> tuple[AuditVerdict, bool]:
+    """Return ``fail`` where the loss is proved, else as `judge_change` has it; and whether the share proves it."""
     value, high = found.change.value, found.change.high
     if value is not None and high is not None:
         proved = value + wider * (high - value) < -PROOF
         follows = found.following.low is not None and found.following.low > FOLLOWS
         if proved or (follows and value < -PROOF):
-            return "fail"
-    return judge_change(found.change, MARGIN, decisive=False)
+            return "fail", not proved
+    return judge_change(found.change, MARGIN, decisive=False), False
+
+
+def _effect_that_counts(found: _DonorEffect, *, by_share: bool) -> tuple[str, Estimate, float]:
+    """Return the name, the value and the chance value of the effect that the verdict rests on."""
+    return (SHARE, found.following, 0.5) if by_share else (CHANGE, found.change, 0.0)
+
+
+def _describe_share(found: _DonorEffect) -> str:
+    """Return in words that the answers follow the donor, where the change of the AUROC alone does not prove it."""
+    return (
+        f"of the images whose score changes, a share of {found.following} score higher with the place of an image of "
+        f"the primary class, surely more than {FOLLOWS:.2f}"
+    )
 
 
 def _some_places(images: AuditSet, seed: int) -> Ints:

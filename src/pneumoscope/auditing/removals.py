@@ -11,7 +11,7 @@ from pneumoscope.auditing.effects import changes
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import PERTURBATIONS, Perturbation
 from pneumoscope.auditing.result import AuditTest
-from pneumoscope.auditing.verdicts import CHANCE, beats_chance, judge_change, judge_remaining, state_rule
+from pneumoscope.auditing.verdicts import CHANCE, judge_change, judge_remaining, require_signal, state_rule
 from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.estimates import Estimate
@@ -53,7 +53,8 @@ def run_perturbations(
     tests = []
     for name, change in PERTURBATIONS.items():
         used = lungs if change.needs_lungs else everything
-        tests.append(_judge(change, scores[name], intact, images, used, pairs.get(name), overall, threshold))
+        test = _judge(change, scores[name], intact, images, used, pairs.get(name), threshold)
+        tests.append(require_signal(test, overall))
     return tests
 
 
@@ -70,7 +71,6 @@ def _judge(
     images: AuditSet,
     used: Bools,
     pair: Paired | None,
-    overall: Estimate,
     threshold: float,
 ) -> AuditTest:
     positive, group = images.positive[used], images.group[used]
@@ -92,9 +92,6 @@ def _judge(
         flips = (score >= threshold) != (intact[used] >= threshold)
         details["decisions that change"] = estimate_proportion(flips, group, what="set")
         sentence = f"{change.title}, the AUROC changes by {_signed(lost)}."
-    if not beats_chance(overall) and verdict != "fail":
-        verdict = "not identifiable"
-        sentence += " The model does not surely beat chance on intact images, so that this shows nothing."
     return AuditTest(
         name=change.name,
         title=change.title,

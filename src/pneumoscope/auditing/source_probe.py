@@ -16,6 +16,7 @@ from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.logistic import cross_fit, reduce_dimensions
 from pneumoscope.auditing.perturbations import resize
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
+from pneumoscope.auditing.verdicts import SOURCE_CLUE
 from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS
@@ -67,7 +68,7 @@ def judge_sources(
     """
     rng = np.random.default_rng(seed)
     families = _families(images, source, names, rng)
-    label_clue = clue_of_source(images, source)
+    label_clue = clue_of_source(images, source) if len(names) > 1 else None
     if not families:
         return _build(Estimate(value=None, note="no label has two sources of 10 groups"), None, {}, label_clue, images)
     values = reduce_dimensions(embedding, _COMPONENTS)
@@ -143,23 +144,25 @@ def _probe(values: Floats, families: list[_Family], *, limits: bool = True) -> E
     return Estimate(value=value, low=float(np.mean(lows)), high=float(np.mean(highs)), method=method)
 
 
-def _verdict(effect: Estimate, p: float | None, clue: Estimate) -> AuditVerdict:
+def _verdict(effect: Estimate, p: float | None, clue: Estimate | None) -> AuditVerdict:
     if effect.low is None or effect.high is None or p is None:
         return "not identifiable"
     if p > 0.05 or effect.high <= READABLE:
         return "pass"
-    if effect.low > READABLE and clue.low is not None and clue.low > CONFOUNDED:
+    if effect.low > READABLE and clue is not None and clue.low is not None and clue.low > CONFOUNDED:
         return "fail"
     return "caution"
 
 
 def _build(
-    effect: Estimate, p: float | None, details: dict[str, Estimate], clue: Estimate, images: AuditSet
+    effect: Estimate, p: float | None, details: dict[str, Estimate], clue: Estimate | None, images: AuditSet
 ) -> AuditTest:
     verdict = _verdict(effect, p, clue)
     untrained = details.get("from an embedding with random weights")
     against = "" if untrained is None else f", that with random weights {untrained}"
-    if effect.value is None:
+    if clue is None:
+        sentence = "All images come from one source, so that it cannot be probed whether the model knows the source."
+    elif effect.value is None:
         sentence = (
             "No label has two sources with 10 groups each, so that its source cannot be probed within a label. The "
             f"source alone tells the label with an AUROC of {clue}."
@@ -186,5 +189,5 @@ def _build(
         images=len(images),
         groups=len(np.unique(images.group)),
         p_value=p,
-        details=details | {"label from the source alone": clue},
+        details=details if clue is None else details | {SOURCE_CLUE: clue},
     )

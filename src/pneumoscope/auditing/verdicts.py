@@ -12,6 +12,8 @@ from pneumoscope.auditing.result import AuditTest, AuditVerdict
 from pneumoscope.stats.estimates import Estimate
 
 CHANCE = 0.5
+SOURCE_CLUE = "label from the source alone"
+"""Figure of the source probe; there is none where all images come from one source."""
 SAME_ANSWER = 0.05
 """A model that loses less than this AUROC without the lungs, and still beats chance, does not use them."""
 USEFUL = 0.70
@@ -28,6 +30,22 @@ def has_limits(estimate: Estimate) -> bool:
 def beats_chance(estimate: Estimate) -> bool:
     """Return whether the whole interval of an AUROC is above one half."""
     return estimate.low is not None and estimate.low > CHANCE
+
+
+def require_signal(test: AuditTest, intact: Estimate) -> AuditTest:
+    """Return a test as "not identifiable" where the intact model does not beat chance; a fail stays.
+
+    Answers that carry nothing about the label follow no corner, lose nothing and differ between no patients, so that a
+    pass would clear the model of what was never tested.
+
+    Args:
+        test: As it was judged.
+        intact: AUROC on the images as they are.
+    """
+    if beats_chance(intact) or test.verdict in ("fail", "not identifiable"):
+        return test
+    nothing = "The model does not surely beat chance on intact images, so that this shows nothing."
+    return test.model_copy(update={"verdict": "not identifiable", "sentence": f"{test.sentence} {nothing}"})
 
 
 def judge_remaining(remaining: Estimate, change: Estimate, margin: float, *, decisive: bool) -> AuditVerdict:
@@ -90,7 +108,14 @@ def conclude(tests: Sequence[AuditTest], intact: Estimate) -> tuple[AuditVerdict
     failed = [test for test in tests if test.verdict == "fail"]
     if failed:
         others = len(failed) - 1
-        apart = next((test.sentence for test in tests if test.name == "source-probe" and test.effect.value is None), "")
+        apart = next(
+            (
+                test.sentence
+                for test in tests
+                if test.name == "source-probe" and test.effect.value is None and SOURCE_CLUE in test.details
+            ),
+            "",
+        )
         more = f" ({others} more {'test' if others == 1 else 'tests'} failed.)" if others else ""
         return "fail", " ".join(filter(None, [failed[0].sentence + more, apart]))
     if not beats_chance(intact):

@@ -22,7 +22,7 @@ from pneumoscope.auditing.result import Audit, AuditTest, SitePrediction
 from pneumoscope.auditing.sites import by_site, judge_elsewhere, judge_new_site, predict_from, read_origins, sites_of
 from pneumoscope.auditing.source_probe import judge_sources
 from pneumoscope.auditing.subgroups import judge_subgroups
-from pneumoscope.auditing.verdicts import conclude
+from pneumoscope.auditing.verdicts import conclude, require_signal
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.lungs import load_lungs
 from pneumoscope.bundle.runtime import Model, ModelInput, model_of
@@ -39,6 +39,8 @@ from pneumoscope.stats.metrics import group_index
 
 LEAST_IMAGES = 40
 PERMUTATIONS = 99
+SYNTHETIC = "synthetic"
+"""How the names of sources of drawn images begin."""
 JSON, PAGE = "audit.json", "audit.html"
 
 
@@ -82,7 +84,8 @@ def audit(
         origins: CSV file with the columns ``file`` and ``origin``: where images of a compiled archive came from. An
             origin is a site, as is a source.
         external: Manifest of another site, which the model has not seen; its part test is left out.
-        keep_evidence: Add the verdict to the evidence about the bundle, and to its ``CARD.md`` and report.
+        keep_evidence: Add the verdict to the evidence about the bundle, and to its ``CARD.md`` and report. An audit
+            that is "not identifiable" or that used drawn images is never kept: it says nothing about the model.
         command: How the audit was asked for, for the record.
         callbacks: Receive the progress.
 
@@ -109,10 +112,10 @@ def audit(
         chosen = read_audit_set(rows, loaded.card, load_lungs, seed=seed, workers=workers, advance=advance)
     run = _Run(loaded, chosen, folder, seed, workers, callbacks)
     learnt = run.observe_intact()
-    tests = [*run.change_inputs(learnt), *run.probe(learnt)]
+    intact = estimate_auroc(learnt.score, chosen.positive, chosen.group)
+    tests = [require_signal(test, intact) for test in (*run.change_inputs(learnt), *run.probe(learnt))]
     table = {} if origins is None else read_origins(Path(origins))
     prediction = run.retrain(manifest, table) if retrain else run.predict_site(learnt, table)
-    intact = estimate_auroc(learnt.score, chosen.positive, chosen.group)
     if external is not None:
         tests.append(run.measure_elsewhere(Manifest.read(external, roots), intact, images))
     tests.append(judge_new_site(prediction, len(chosen), len(np.unique(chosen.group))))
@@ -142,7 +145,9 @@ def audit(
     if folder is not None:
         write_text(folder / JSON, result.to_json())
         write_text(folder / PAGE, render_audit_page(result, draw_pictures(loaded, chosen, examples or 0)))
-    if keep_evidence:
+    if keep_evidence and (reason := why_no_evidence(result, rows)):
+        callbacks.message(f"No evidence about this model is kept: {reason}")
+    elif keep_evidence:
         path = evidence.append(loaded.folder, _fact_of(result))
         callbacks.message(f"The verdict is evidence about this model: {path}")
         rewrite_reports(loaded.folder)
@@ -262,10 +267,24 @@ def _fact_of(audited: Audit) -> evidence.AuditFact:
     )
 
 
+def why_no_evidence(audited: Audit, rows: Manifest) -> str:
+    """Return why an audit is no evidence about its model, so that it must not hide an earlier one; empty if it is.
+
+    Args:
+        audited: The audit.
+        rows: Its images.
+    """
+    if rows.table["source"].str.startswith(SYNTHETIC).any():
+        return "the audit used drawn images, which say nothing about radiographs."
+    if audited.verdict == "not identifiable":
+        return "the audit could not judge the model, which says nothing about it."
+    return ""
+
+
 def _notes(model: Model, images: AuditSet) -> tuple[str, ...]:
     """Return what a reader must know beside the verdicts."""
     notes = []
-    if model.card.synthetic or images.rows.table["source"].str.startswith("synthetic").all():
+    if model.card.synthetic or images.rows.table["source"].str.startswith(SYNTHETIC).all():
         notes.append("Drawn images, no patients: this audit shows how the audit works, and nothing about radiographs.")
     if training := int((images.rows.table["split"] == "train").sum()):
         notes.append(
