@@ -5,11 +5,19 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from pneumoscope.bundle.body_parts import body_part_of
 from pneumoscope.bundle.card import Population
 from pneumoscope.bundle.gatekeeper import ANSWERS, GatekeeperAnswer, Thresholds
 from pneumoscope.bundle.lung_shape import measure_lung_shape
 from pneumoscope.bundle.lungs import LungOutlines
-from pneumoscope.bundle.screening import is_active_outside, judge_answer, judge_facts, judge_lungs, warn_of
+from pneumoscope.bundle.screening import (
+    is_active_outside,
+    judge_answer,
+    judge_facts,
+    judge_lungs,
+    warn_of,
+    warn_of_facts,
+)
 
 ADULTS = Population(views={"PA": 100}, ages={"adult": 90, "unknown": 10})
 ALL = Population(views={"PA": 100, "L": 20}, ages={"adult": 90, "child": 30})
@@ -144,3 +152,60 @@ def test_where_a_model_is_most_active(row: int, column: int, outside: bool) -> N
 def test_no_heat_and_no_lungs_say_nothing() -> None:
     assert not is_active_outside(np.zeros((5, 5), np.float32), outlines(two_lungs()))
     assert not is_active_outside(np.ones((5, 5), np.float32), outlines(np.zeros((20, 20), np.bool_)))
+
+
+@pytest.mark.parametrize(
+    ("term", "part"),
+    [
+        *(
+            (term, "chest")
+            for term in ("CHEST", "Chest portable", "TÓRAX", "THX", "CXR", "PORT CXR", "PECHO", "POLMONI")
+        ),
+        *(
+            (term, "chest")
+            for term in ("T-D3000", "POLMONI", "胸部", "грудь", "CHEST_PA", "CXR1V", "RIBS", "BRUST", "흉부")
+        ),
+        *((term, "other") for term in ("THORACIC SPINE", "TSPINE THORAX", "THORACOLUMBAR", "BRUSTWIRBELSAEULE")),
+        *((term, "other") for term in ("BRUSTWIRBELSÄULE", "BRUSTWS", "BRUSTDRUESE", "NOT CHEST", "胸椎", "CSPINE")),
+        *((term, "other") for term in ("HAND", "KNEE", "SKULL", "ABDOMEN", "BREAST", "Schädel")),
+        *((term, "unknown") for term in ("GRIBS", "ZZZ", "CHESTNUT")),
+        *((term, "unspecific") for term in ("", "Unknown")),
+    ],
+)
+def test_which_part_of_the_body_a_term_names(term: str, part: str) -> None:
+    assert body_part_of(term) == part
+
+
+def test_an_unknown_body_part_is_a_warning() -> None:
+    assert judge_facts({"body_part": "GRIBS"}, ADULTS) == []
+    (finding,) = warn_of_facts({"body_part": "GRIBS"})
+    assert finding.code == "body-part" and "GRIBS" in finding.sentence
+    assert warn_of_facts({"body_part": "CHEST"}) == []
+
+
+@pytest.mark.parametrize("view", ["RAO", "LAO", "LLO", "RPO", "LPO", "OBL", "LLD", "RLD"])
+def test_oblique_and_decubitus_views_are_refused(view: str) -> None:
+    (finding,) = judge_facts({"view": view}, ADULTS)
+    assert finding.code == "view" and view in finding.sentence
+    assert judge_facts({"view": view}, Population(views={"PA": 9, view: 5}, ages={})) == []
+
+
+@pytest.mark.parametrize("view", ["", "XX", "UNKNOWN", "PA", "AP"])
+def test_other_views_say_nothing(view: str) -> None:
+    assert judge_facts({"view": view}, ADULTS) == []
+
+
+@pytest.mark.parametrize(
+    ("age", "words"),
+    [
+        (18 / 12, "18 months"),
+        (7 / 12, "7 months"),
+        (3 / 365.25, "less than a month"),
+        (1 / 12, "1 month,"),
+        (2.0, "2 years"),
+        (17.9, "17 years"),
+    ],
+)
+def test_the_age_of_a_child_is_never_rounded_up(age: float, words: str) -> None:
+    (finding,) = judge_facts({"age": age}, ADULTS)
+    assert f"an age of {words}" in finding.sentence

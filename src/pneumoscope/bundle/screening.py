@@ -7,13 +7,13 @@ disagree, it says so. A refusal ends the prediction; a warning goes with the ans
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pneumoscope.bundle.body_parts import body_part_of
 from pneumoscope.bundle.card import Population
 from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
 from pneumoscope.bundle.lung_shape import measure_lung_shape
@@ -37,10 +37,10 @@ _MEASURES = {
     "across": "their middle from the left edge",
     "down": "their middle from the upper edge",
 }
-_CHEST = re.compile(r"CHEST|THORA|TORA[XC]|LUNG|PULMO|BRUST|POUMON|RIBS?\b")
-_UNSPECIFIC = frozenset({"", "UNKNOWN", "OTHER", "UNSPECIFIED", "NONE"})
 _LATERAL = frozenset({"L", "LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT", "LEFT LATERAL", "RIGHT LATERAL"})
 _FRONTAL = frozenset({"PA", "AP", "AP SUPINE"})
+_OBLIQUE = frozenset({"RAO", "LAO", "RPO", "LPO", "LLO", "RLO", "OBL", "OBLIQUE"})
+_DECUBITUS = frozenset({"LLD", "RLD", "LLDECUB", "RLDECUB", "DECUB", "DECUBITUS"})
 _NO_CHEST_MODALITIES = {"MG": "a mammogram", "IO": "a picture from inside the mouth", "PX": "a panorama of the teeth"}
 
 _WORDS = {
@@ -118,7 +118,7 @@ class Companions:
         outlines = None if self.lungs is None or refusals else self.lungs.outline(pixels)
         if outlines is not None:
             refusals += judge_lungs(outlines, thresholds)
-        warnings = [] if refusals else warn_of(answer, outlines, thresholds)
+        warnings = [] if refusals else [*warn_of_facts(facts), *warn_of(answer, outlines, thresholds)]
         return Screening(tuple(refusals), tuple(warnings), outlines)
 
 
@@ -137,7 +137,7 @@ def judge_facts(facts: Metadata, population: Population | None) -> list[Screenin
             ScreeningFinding("modality", f"the file says modality {modality}, {what}, which is no chest radiograph")
         )
     body_part = _text(facts, "body_part")
-    if body_part not in _UNSPECIFIC and not _CHEST.search(body_part):
+    if body_part_of(body_part) == "other":
         findings.append(
             ScreeningFinding(
                 "body-part", f"the file says body part {body_part[:16]}, and this model judges chests alone"
@@ -146,11 +146,27 @@ def judge_facts(facts: Metadata, population: Population | None) -> list[Screenin
     view = _text(facts, "view")
     if view in _LATERAL and not _has_met_laterals(population):
         findings.append(ScreeningFinding("lateral", f"the file says it is a lateral view ({view}): {_FRONTAL_ALONE}"))
+    kind = "an oblique view" if view in _OBLIQUE else "a decubitus view" if view in _DECUBITUS else ""
+    if kind and not (population is not None and population.views.get(view)):
+        findings.append(ScreeningFinding("view", f"the file says it is {kind} ({view[:16]}): {_FRONTAL_ALONE}"))
     age = _age(facts)
     if age is not None and age < ADULT and _has_met_adults_alone(population):
-        years = f"the file says an age of {age:.0f} years"
-        findings.append(ScreeningFinding("child", f"{years}, and this model has met adults alone"))
+        stated = f"the file says an age of {_age_in_words(age)}"
+        findings.append(ScreeningFinding("child", f"{stated}, and this model has met adults alone"))
     return findings
+
+
+def warn_of_facts(facts: Metadata) -> list[ScreeningFinding]:
+    """Return what to know about the facts of a file whose pixels show a chest.
+
+    Args:
+        facts: As `judge_facts` takes them.
+    """
+    body_part = _text(facts, "body_part")
+    if body_part_of(body_part) != "unknown":
+        return []
+    sentence = f"the file says body part {body_part[:16]}, which is not known here; the pixels look like a chest"
+    return [ScreeningFinding("body-part", sentence)]
 
 
 def judge_answer(
@@ -263,6 +279,14 @@ def _age(facts: Metadata) -> float | None:
     return float(age) if isinstance(age, int | float) else None
 
 
+def _age_in_words(age: float) -> str:
+    """Return an age in completed years, or below two years in completed months; it is never rounded up."""
+    months = int(age * 12 + 1e-6)  # 7 / 12 is a little less than seven months
+    if months >= 24:
+        return f"{int(age + 1e-6)} years"
+    return f"{months} month{'' if months == 1 else 's'}" if months else "less than a month"
+
+
 def _has_met_laterals(population: Population | None) -> bool:
     return population is not None and population.views.get("L", 0) > 0
 
@@ -279,17 +303,17 @@ def _contradicted(facts: Metadata, code: str) -> str:
     view, body_part = _text(facts, "view"), _text(facts, "body_part")
     if code == "inverted" and (photometric := _text(facts, "photometric_interpretation")).startswith("MONOCHROME"):
         return f" (the file says {photometric[:11]}, which the pixels contradict)"
-    if body_part not in _UNSPECIFIC and not _CHEST.search(body_part):
+    if body_part_of(body_part) == "other":
         return ""  # the file itself says that it is no chest
     if code in ("lateral", "other") and view in _FRONTAL:
         return f" (the file says view {view}, which the pixels contradict)"
-    if code == "other" and _CHEST.search(body_part):
+    if code == "other" and body_part_of(body_part) == "chest":
         return f" (the file says body part {body_part[:16]}, which the pixels contradict)"
     return ""
 
 
 def _add_disagreement(finding: ScreeningFinding) -> ScreeningFinding:
     """Return a finding of the file's facts with the note that the pixels say something else."""
-    if finding.code in ("modality", "body-part", "lateral"):
+    if finding.code in ("modality", "body-part", "lateral", "view"):
         return ScreeningFinding(finding.code, f"{finding.sentence} (the pixels look like an upright frontal chest)")
     return finding

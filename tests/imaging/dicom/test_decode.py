@@ -402,3 +402,21 @@ def test_a_number_in_another_vr_is_still_a_number(keyword: str) -> None:
     dataset.save_as(buffer)
     for data in (buffer.getvalue(), buffer.getvalue().replace(b"IS", b"LO")):
         np.testing.assert_allclose(decode(data, "x").pixels, P12 / 4095, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("tags", "years"),
+    [
+        ({"PatientBirthDate": "20080615", "StudyDate": "20260614"}, 17),
+        ({"PatientBirthDate": "20080615", "StudyDate": "20260615"}, 18),
+        ({"PatientBirthDate": "20250101", "StudyDate": "20250702"}, 182 / 365.25),
+        ({"PatientBirthDate": "20080615", "StudyDate": "20260614", "PatientAge": "045Y"}, 45),
+        ({"PatientBirthDate": "20270101", "StudyDate": "20260614"}, None),
+        ({"PatientBirthDate": "18000101", "StudyDate": "20260614"}, None),
+        ({"PatientBirthDate": "20080615"}, None),
+    ],
+)
+def test_a_missing_age_comes_from_birth_and_study(tags: dict[str, str], years: float | None) -> None:
+    assert decode(dicom(P12, 12, {"PatientAge": "", **tags}), "x").metadata["age"] == (
+        None if years is None else pytest.approx(years)
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import MutableSequence
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.errors import ImageError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from pydicom.uid import UID
 
 _DAYS_PER_YEAR = 365.25
+_OLDEST_AGE = 130  # a date of birth before that is a mistake or stands for an unknown one
 _AGE_UNITS = {"D": 1 / _DAYS_PER_YEAR, "W": 7 / _DAYS_PER_YEAR, "M": 1 / 12, "Y": 1.0}  # PS3.5 6.2, AS
 
 # View Code Sequence, context group 4010 (PS3.16), in SNOMED CT and in the older SRT codes.
@@ -157,7 +159,7 @@ def metadata(tags: Tags, *, swapped: bool) -> Metadata:
         "body_part": tags.text("BodyPartExamined") or None,
         "laterality": tags.text("ImageLaterality") or tags.text("Laterality") or None,
         "sex": sex if (sex := tags.text("PatientSex")) in ("M", "F", "O") else None,
-        "age": _years(tags.text("PatientAge")),
+        "age": _age(tags),
         "manufacturer": next(iter(map(str, tags.values("Manufacturer"))), "").strip() or None,
         "model": next(iter(map(str, tags.values("ManufacturerModelName"))), "").strip() or None,
         "pixel_spacing_row": column if swapped else row,
@@ -213,6 +215,29 @@ def _spacing(tags: Tags, keyword: str) -> tuple[float, float] | None:
     except (ImageError, ValueError):
         return None
     return (row, column) if min(row, column) > 0 else None
+
+
+def _age(tags: Tags) -> float | None:
+    """Return the age in years by PatientAge, or else from birth to study; no date of them is kept."""
+    stated = _years(tags.text("PatientAge"))
+    if stated is not None:
+        return stated
+    birth, study = (_date(_text(tags, keyword)) for keyword in ("PatientBirthDate", "StudyDate"))
+    if birth is None or study is None or not birth <= study:
+        return None
+    years = study.year - birth.year - ((study.month, study.day) < (birth.month, birth.day))
+    if years < 2:
+        return (study - birth).days / _DAYS_PER_YEAR
+    return float(years) if years <= _OLDEST_AGE else None
+
+
+def _date(text: str) -> date | None:
+    """Return a date of the standard (PS3.5 6.2, DA: 20261128) or of its old form 2026.11.28; None if it is none."""
+    digits = text.replace(".", "")
+    try:
+        return date(int(digits[:4]), int(digits[4:6]), int(digits[6:])) if len(digits) == 8 else None
+    except ValueError:
+        return None
 
 
 def _years(age: str) -> float | None:
