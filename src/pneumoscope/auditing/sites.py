@@ -9,7 +9,6 @@ posterior prediction, by sums over a grid of deviations. With many sites it is H
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,6 +23,7 @@ from pneumoscope.auditing.verdicts import INTERNAL_DROP, USEFUL, has_limits
 from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import UsageError
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.source_table import read_table
 from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.estimates import Estimate, with_limits
 from pneumoscope.stats.kernels import Bools, Floats, Ints
@@ -250,8 +250,8 @@ def read_origins(path: Path) -> dict[str, str]:
     Raises:
         UsageError: It has no such columns.
     """
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        reader = csv.DictReader(file)
-        if not {"file", "origin"} <= set(reader.fieldnames or ()):
-            raise UsageError(str(path), "has no columns 'file' and 'origin'.", "Write them in its first line.")
-        return {row["file"]: row["origin"] for row in reader if row["file"] and row["origin"]}
+    table = read_table(path)
+    if not {"file", "origin"} <= {name.casefold() for name in table.columns}:
+        raise UsageError(str(path), "has no columns 'file' and 'origin'.", "Write them in its first line.")
+    pairs = zip(table.cells("file", "file"), table.cells("origin", "origin"), strict=True)
+    return {file: origin for file, origin in pairs if file and origin}

@@ -20,7 +20,7 @@ OPTIONS = {
         "masked", "masks", "metric", "name", "nested", "objective", "open_test", "out", "output", "part", "per_class",
         "port", "proxy", "pruner", "ratio", "repeats", "resamples", "resume", "retention", "sampler", "search",
         "secret", "seed", "seeds", "shortcut", "side", "size", "source", "source_name", "storage", "strict", "target",
-        "test", "tls_certificate", "tls_key", "trials", "validation", "workers",
+        "test", "tls_certificate", "tls_key", "trials", "validation", "workers", "external", "origins",
     )
 } | {
     "body_parts": "--body-part",

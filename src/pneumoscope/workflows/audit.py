@@ -17,6 +17,7 @@ from pneumoscope.auditing.markers import BORDER_CELLS, LOCATED_IMAGES, exchange_
 from pneumoscope.auditing.observations import Observations, load_untrained, observe
 from pneumoscope.auditing.page import draw_pictures, render_audit_page
 from pneumoscope.auditing.perturbations import PERTURBATIONS
+from pneumoscope.auditing.refusals import check_external, check_groups, check_options
 from pneumoscope.auditing.removals import run_perturbations
 from pneumoscope.auditing.result import Audit, AuditTest, SitePrediction
 from pneumoscope.auditing.sites import by_site, judge_elsewhere, judge_new_site, predict_from, read_origins, sites_of
@@ -103,21 +104,26 @@ def audit(
     check_least(LEAST_IMAGES, images=images)
     check_least(1, workers=workers, examples=examples)
     check_least(0, seed=seed)
+    folder = None if out is None else Path(out)
+    check_options(part, folder, None if origins is None else Path(origins))
     started = time.perf_counter()
     loaded = model_of(model)
     manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
-    folder = None if out is None else Path(out)
     rows = choose_rows(manifest, loaded.card, part, images, seed)
+    check_groups(rows, loaded.card)
+    table = {} if origins is None else read_origins(Path(origins))
+    there = None if external is None else Manifest.read(external, roots)
+    if there is not None:
+        check_external(there, manifest)
     with callbacks.counting("reading images", len(rows)) as advance:
         chosen = read_audit_set(rows, loaded.card, load_lungs, seed=seed, workers=workers, advance=advance)
     run = _Run(loaded, chosen, folder, seed, workers, callbacks)
     learnt = run.observe_intact()
     intact = estimate_auroc(learnt.score, chosen.positive, chosen.group)
     tests = [require_signal(test, intact) for test in (*run.change_inputs(learnt), *run.probe(learnt))]
-    table = {} if origins is None else read_origins(Path(origins))
     prediction = run.retrain(manifest, table) if retrain else run.predict_site(learnt, table)
-    if external is not None:
-        tests.append(run.measure_elsewhere(Manifest.read(external, roots), intact, images))
+    if there is not None:
+        tests.append(run.measure_elsewhere(there, intact, images))
     tests.append(judge_new_site(prediction, len(chosen), len(np.unique(chosen.group))))
     verdict, reason = conclude(tests, intact)
     result = Audit(
