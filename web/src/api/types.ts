@@ -30,6 +30,8 @@ export interface Result {
   /** What to know beside the answer, in words. */
   warnings?: string[];
   reason?: string;
+  /** A code for each reason of a refusal, or for each warning, in their order. */
+  codes?: string[];
   ood?: number | null;
   /** What was observed among calibration images with such a score: an object of the card's, see card.json. */
   band?: Record<string, unknown> | null;

@@ -3,7 +3,7 @@
 import { modelName, models } from "../../api/models";
 import type { Model, ModelDetail, Prediction, Result } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
-import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
+import { findMessage, formatDateTime, formatNumber, language, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { HeatmapSelect } from "./heatmap-select";
 import { type Card, cardOf } from "./partial-card";
@@ -79,9 +79,9 @@ function AnswerBody({
   return (
     <>
       <p class="verdict">{decisionText(result)}</p>
-      {result.warnings?.map((warning) => (
-        <p key={warning} class="note" lang="en">
-          {warning}
+      {result.warnings?.map((warning, place) => (
+        <p key={warning} class="note">
+          <Finding code={result.codes?.[place]} text={warning} />
         </p>
       ))}
       {result.decision === "normal" && <NotLookedFor model={model} open />}
@@ -116,7 +116,7 @@ function Refusal({ result, card }: { result: Result; card: Card }) {
 }
 
 /** Why a model gives no answer: in the page's language if the card's limit explains it, else the server's text. */
-export function RefusalReason({ result, card }: { result: Pick<Result, "ood" | "reason">; card: Card }) {
+export function RefusalReason({ result, card }: { result: Pick<Result, "codes" | "ood" | "reason">; card: Card }) {
   const { refusal } = card;
   const { ood } = result;
   if (refusal && typeof ood === "number" && ood > refusal.ood_threshold)
@@ -129,7 +129,26 @@ export function RefusalReason({ result, card }: { result: Pick<Result, "ood" | "
         })}
       </>
     );
-  return <span lang="en">{result.reason}</span>;
+  const { codes = [], reason = "" } = result;
+  const translated = codes.map(findingMessage);
+  if (language.value === "en" || translated.length === 0 || translated.includes(null)) return <Finding text={reason} />;
+  return <>{translated.join(" ")}</>;
+}
+
+/** What the gatekeeper or the lungs say of an image: the server's sentence, or its code's message in other languages. */
+function Finding({ code, text }: { code?: string | undefined; text: string }) {
+  const translated = code === undefined || language.value === "en" ? null : findingMessage(code);
+  return translated === null ? <span lang="en">{sentence(text)}</span> : <>{translated}</>;
+}
+
+/** Return the message for a code of the gatekeeper or the lungs, or null for a code that the page does not know. */
+function findingMessage(code: string): string | null {
+  return findMessage(`finding.${code}`, {});
+}
+
+/** Return a text with a capital and a full stop; the server's findings are parts of longer sentences elsewhere. */
+function sentence(text: string): string {
+  return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
 function NotLookedFor({ model, open }: { model: KnownModel; open?: boolean }) {

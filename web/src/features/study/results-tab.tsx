@@ -74,7 +74,8 @@ function AnswerList({ store }: { store: StudyStore }) {
   const { newest, older } = splitAnswers(predictions.value, image.value?.id);
   const facts = image.value?.facts ?? {};
   const unsuitability = findUnsuitability(facts);
-  const usable = newest.filter(isUsable);
+  // An image that the gatekeeper refused has no scores to ask further questions about.
+  const usable = newest.filter((one) => isUsable(one) && Object.keys(one.result?.probabilities ?? {}).length > 0);
   const subject = usable.find((one) => one.id === chosenId.value) ?? usable[0];
   return (
     <>
