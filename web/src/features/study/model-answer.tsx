@@ -135,7 +135,7 @@ export function RefusalReason({ result, card }: { result: Pick<Result, "codes" |
   return <>{translated.join(" ")}</>;
 }
 
-/** What the gatekeeper or the lungs say of an image: the server's sentence, or its code's message in other languages. */
+/** What gatekeeper or lungs say of an image: the server's sentence, or its code's message in other languages. */
 function Finding({ code, text }: { code?: string | undefined; text: string }) {
   const translated = code === undefined || language.value === "en" ? null : findingMessage(code);
   return translated === null ? <span lang="en">{sentence(text)}</span> : <>{translated}</>;
