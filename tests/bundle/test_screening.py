@@ -125,20 +125,21 @@ def test_the_shape_of_two_lungs() -> None:
 
 
 def test_one_lung_and_no_lung_are_implausible() -> None:
-    assert judge_lungs(outlines(two_lungs()), THRESHOLDS) == []
+    assert judge_lungs(measure_lung_shape(two_lungs()), THRESHOLDS) == []
     one = two_lungs(right=slice(0, 0))
     assert measure_lung_shape(one).paired == 0
     for mask in (one, np.zeros((100, 100), np.bool_)):
-        (finding,) = judge_lungs(outlines(mask), THRESHOLDS)
+        (finding,) = judge_lungs(measure_lung_shape(mask), THRESHOLDS)
         assert finding.code == "lungs" and "send the whole radiograph" in finding.sentence
 
 
 def test_mirrored_and_cropped_are_warnings() -> None:
     cropped = two_lungs(left=slice(0, 30))
-    assert measure_lung_shape(cropped).cut == pytest.approx(0.6)
-    codes = [finding.code for finding in warn_of(answer(mirrored=0.8, frontal=1.0), outlines(cropped), THRESHOLDS)]
+    shape = measure_lung_shape(cropped)
+    assert shape.cut == pytest.approx(0.6)
+    codes = [finding.code for finding in warn_of(answer(mirrored=0.8, frontal=1.0), shape, THRESHOLDS)]
     assert codes == ["mirrored", "cropped"]
-    assert warn_of(answer(frontal=1.0), outlines(two_lungs()), THRESHOLDS) == []
+    assert warn_of(answer(frontal=1.0), measure_lung_shape(two_lungs()), THRESHOLDS) == []
 
 
 @pytest.mark.parametrize(("row", "column", "outside"), [(5, 2, False), (5, 5, False), (0, 0, True), (9, 9, True)])

@@ -17,9 +17,8 @@ from numpy.typing import NDArray
 
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import AuditImage, resize
-from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.prediction import Output
-from pneumoscope.bundle.runtime import LUNGS_INPUT, Model, default_workers
+from pneumoscope.bundle.runtime import Model, default_workers, graph_inputs
 from pneumoscope.bundle.session import open_session_of
 from pneumoscope.core.errors import BundleError
 from pneumoscope.stats.kernels import Floats
@@ -144,11 +143,8 @@ class UntrainedModel:
             BundleError: The graph fails.
         """
         names = ["probabilities", "logits", "embedding", "ood", *(["heatmap"] if self._heatmap else [])]
-        inputs = {"image": np.ascontiguousarray(pixels, np.float32)[None, None]}
-        if any(item.name == LUNGS_INPUT for item in self._session.get_inputs()):
-            inputs[LUNGS_INPUT] = builtin_lungs().outline(pixels).probability("lungs")[None, None]
         try:
-            values = self._session.run(names, inputs)
+            values = self._session.run(names, graph_inputs(self._session, pixels))
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
             raise BundleError("the graph with random weights", f"could not be run: {str(error)[:200]}") from error
         found = dict(zip(names, (value[0] for value in values), strict=True))

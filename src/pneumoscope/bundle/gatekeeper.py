@@ -14,18 +14,15 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from pneumoscope.bundle.card import SourceLicence, identity
-from pneumoscope.bundle.session import open_session
+from pneumoscope.bundle.card import SourceLicence
+from pneumoscope.bundle.companion import CompanionCard, read_companion
 from pneumoscope.core.arguments import check_arguments
-from pneumoscope.core.errors import BundleError, MissingBundleError
-from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.estimates import Estimate
 
 OUTPUTS = ("probabilities", "mirrored", "child")
-SCHEMA_VERSION = 1
 
 ANSWERS = {
     "frontal": "an upright frontal chest radiograph",
@@ -65,13 +62,9 @@ class Thresholds(Frozen):
     cut: float = Field(description="largest share of an edge of the picture in lung; more is warned of")
 
 
-class GatekeeperCard(Frozen):
+class GatekeeperCard(CompanionCard):
     """The description of a gatekeeper."""
 
-    schema_version: int = SCHEMA_VERSION
-    name: str
-    created: str = Field(description="UTC, ISO 8601")
-    software: dict[str, str]
     answers: dict[str, str] = Field(description="answer -> its meaning, in the order of the graph's probabilities")
     side: int = Field(description="side of the square that the graph resizes to, in pixels")
     thresholds: Thresholds
@@ -80,7 +73,6 @@ class GatekeeperCard(Frozen):
     measured: tuple[GatekeeperRate, ...]
     licences: tuple[SourceLicence, ...]
     limits: tuple[str, ...]
-    model_sha256: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,23 +145,7 @@ def load_gatekeeper(folder: str | Path = BUILTIN_GATEKEEPER) -> Gatekeeper:
     Example:
         >>> ps.load_gatekeeper().answer(ps.read("study.dcm").pixels).likeliest
     """
-    folder = Path(folder)
-    card_path, model_path = folder / "card.json", folder / "model.onnx"
-    for path in (card_path, model_path):
-        if not path.is_file():
-            raise MissingBundleError(str(folder), f"is no gatekeeper: {path.name} is missing.", "Train one.")
-    raw = card_path.read_bytes()
-    try:
-        card = GatekeeperCard.model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(
-            str(card_path), f"is no card of a gatekeeper: {where}: {first['msg']}.", "Name a gatekeeper's folder."
-        ) from error
-    if sha256_of(model_path) != card.model_sha256:
-        raise BundleError(str(model_path), "is not the graph that its card was written for.", "Train it again.")
-    return Gatekeeper(card, identity(raw), open_session(model_path))
+    return Gatekeeper(*read_companion(Path(folder), GatekeeperCard, "gatekeeper"))
 
 
 @cache

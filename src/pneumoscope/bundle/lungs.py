@@ -13,14 +13,13 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field, ValidationError
+from pydantic import Field
 
-from pneumoscope.bundle.card import SourceLicence, identity
+from pneumoscope.bundle.card import SourceLicence
+from pneumoscope.bundle.companion import CompanionCard, read_companion
 from pneumoscope.bundle.inputs import as_radiograph
-from pneumoscope.bundle.session import open_session
 from pneumoscope.core.arguments import check_arguments
-from pneumoscope.core.errors import BundleError, MissingBundleError, UsageError
-from pneumoscope.core.files import sha256_of
+from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
 from pneumoscope.imaging.read import Radiograph
@@ -28,7 +27,6 @@ from pneumoscope.imaging.read import read as read_radiograph
 from pneumoscope.stats.estimates import Estimate
 
 OUTPUT = "masks"
-SCHEMA_VERSION = 1
 
 BUILTIN_LUNGS = Path(__file__).parents[1] / "companions" / "lungs"
 """The folder of the graph that ships with the package."""
@@ -47,20 +45,15 @@ class LungFigures(Frozen):
     )
 
 
-class LungCard(Frozen):
+class LungCard(CompanionCard):
     """The description of a lungs graph."""
 
-    schema_version: int = SCHEMA_VERSION
-    name: str
-    created: str = Field(description="UTC, ISO 8601")
-    software: dict[str, str]
     structures: dict[str, str] = Field(description="structure -> its definition, in the order of the graph's output")
     side: int = Field(description="side of the square that the graph resizes to, in pixels")
     images: dict[str, int] = Field(description="images that it learnt from, by source")
     measured: tuple[LungFigures, ...]
     licences: tuple[SourceLicence, ...]
     limits: tuple[str, ...]
-    model_sha256: str
 
 
 @dataclass(frozen=True, repr=False)
@@ -223,24 +216,7 @@ def load_lungs(folder: str | Path = BUILTIN_LUNGS) -> LungModel:
     Example:
         >>> ps.load_lungs().outline("study.dcm")
     """
-    folder = Path(folder)
-    card_path, model_path = folder / "card.json", folder / "model.onnx"
-    for path in (card_path, model_path):
-        if not path.is_file():
-            raise MissingBundleError(str(folder), f"is no lungs graph: {path.name} is missing.", "Train one.")
-    raw = card_path.read_bytes()
-    try:
-        card = LungCard.model_validate_json(raw)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise BundleError(
-            str(card_path), f"is no card of a lungs graph: {where}: {first['msg']}.", "Name a lungs graph's folder."
-        ) from error
-    if sha256_of(model_path) != card.model_sha256:
-        raise BundleError(str(model_path), "is not the graph that its card was written for.", "Train it again.")
-    session = open_session(model_path)
-    return LungModel(card, identity(raw), session)
+    return LungModel(*read_companion(Path(folder), LungCard, "lungs graph"))
 
 
 @cache
@@ -251,4 +227,6 @@ def builtin_lungs() -> LungModel:
 
 def lungs_of(model: LungModel | str | Path | None) -> LungModel:
     """Return the graph itself, or load it; None: the one of the package."""
-    return model if isinstance(model, LungModel) else load_lungs(BUILTIN_LUNGS if model is None else model)
+    if model is None:
+        return builtin_lungs()
+    return model if isinstance(model, LungModel) else load_lungs(model)

@@ -76,7 +76,6 @@ class Model:
         self.identity = identity
         self.screened = screened and card.companions.get("gatekeeper") != NEVER_SCREENED
         self._session = session
-        self._takes_lungs = any(item.name == LUNGS_INPUT for item in session.get_inputs())
         self._outputs = [name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None]
 
     def __repr__(self) -> str:
@@ -148,18 +147,13 @@ class Model:
     def _fetch(
         self, pixels: NDArray[np.float32], names: Sequence[str], outlines: LungOutlines | None = None
     ) -> dict[str, Any]:
-        # [H, W] -> [1, 1, H, W]: the graph's input `image`, see `Bundle` in the design.
-        image = np.ascontiguousarray(pixels, np.float32)[None, None]
-        inputs = {"image": image}
-        if self._takes_lungs:
-            outlines = outlines or builtin_lungs().outline(pixels)
-            inputs[LUNGS_INPUT] = outlines.probability("lungs")[None, None]  # [1, 1, S, S]
+        inputs = graph_inputs(self._session, pixels, outlines)
         try:
             values = self._session.run(list(names), inputs)
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
             raise BundleError(
                 str(self.folder),
-                f"its graph could not be run on an image of {image.shape[2:]}: {first_line(error)}",
+                f"its graph could not be run on an image of {pixels.shape}: {first_line(error)}",
                 "Check it with `pneumoscope.verify`.",
             ) from error
         outputs = {name: value[0] for name, value in zip(names, values, strict=True)}
@@ -206,7 +200,7 @@ class Model:
             if screening is None or score_refused or not screening.refusals:
                 outlines = None if screening is None else screening.outlines
                 if observe is None and outlines is None:  # nobody looks at the heatmap
-                    values = self._fetch(radiograph.pixels, ("probabilities", "ood"), outlines)
+                    values = self._fetch(radiograph.pixels, ("probabilities", "ood"))
                     p, ood = values["probabilities"], float(values["ood"])
                 else:
                     output = self.run(radiograph.pixels, outlines)
@@ -344,6 +338,26 @@ def load(model: str | Path = BUILTIN, *, gatekeeper: bool = True) -> Model:
     folder = bundle_folder(model)
     card, identity = read_card(folder)
     return Model(folder, card, identity, _session(folder, card), screened=gatekeeper)
+
+
+def graph_inputs(
+    session: Any, pixels: NDArray[np.float32], outlines: LungOutlines | None = None
+) -> dict[str, NDArray[np.float32]]:
+    """Return the inputs of a classifier's graph for one image.
+
+    Args:
+        session: Of the graph.
+        pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
+        outlines: Its lungs, for a graph that has an input for them; None: they are outlined where it needs them.
+
+    Returns:
+        ``image`` [1, 1, H, W] and, where the graph takes it, ``lungs`` [1, 1, S, S].
+    """
+    inputs = {"image": np.ascontiguousarray(pixels, np.float32)[None, None]}
+    if any(item.name == LUNGS_INPUT for item in session.get_inputs()):
+        outlines = outlines or builtin_lungs().outline(pixels)
+        inputs[LUNGS_INPUT] = outlines.probability("lungs")[None, None]
+    return inputs
 
 
 def model_of(model: ModelInput) -> Model:

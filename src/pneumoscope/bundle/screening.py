@@ -16,12 +16,10 @@ from numpy.typing import NDArray
 from pneumoscope.bundle.body_parts import body_part_of
 from pneumoscope.bundle.card import Population
 from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
-from pneumoscope.bundle.lung_shape import measure_lung_shape
+from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
 from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
+from pneumoscope.core.labels import ADULT_AGE
 from pneumoscope.imaging.plane import Metadata
-
-ADULT = 18.0
-"""Years from which on a patient is no child."""
 
 _FRONTAL_ALONE = "this model has met frontal views alone; send the frontal view"
 _WHOLE = "send the whole radiograph"
@@ -116,9 +114,10 @@ class Companions:
         if len(refusals) == len(stated):  # the pixels have nothing against it
             refusals = [_add_disagreement(finding) for finding in stated]
         outlines = None if self.lungs is None or refusals else self.lungs.outline(pixels)
-        if outlines is not None:
-            refusals += judge_lungs(outlines, thresholds)
-        warnings = [] if refusals else [*warn_of_facts(facts), *warn_of(answer, outlines, thresholds)]
+        shape = None if outlines is None else measure_lung_shape(outlines.square("lungs"))
+        if shape is not None:
+            refusals += judge_lungs(shape, thresholds)
+        warnings = [] if refusals else [*warn_of_facts(facts), *warn_of(answer, shape, thresholds)]
         return Screening(tuple(refusals), tuple(warnings), outlines)
 
 
@@ -150,7 +149,7 @@ def judge_facts(facts: Metadata, population: Population | None) -> list[Screenin
     if kind and not (population is not None and population.views.get(view)):
         findings.append(ScreeningFinding("view", f"the file says it is {kind} ({view[:16]}): {_FRONTAL_ALONE}"))
     age = _age(facts)
-    if age is not None and age < ADULT and _has_met_adults_alone(population):
+    if age is not None and age < ADULT_AGE and _has_met_adults_alone(population):
         stated = f"the file says an age of {_age_in_words(age)}"
         findings.append(ScreeningFinding("child", f"{stated}, and this model has met adults alone"))
     return findings
@@ -194,33 +193,33 @@ def judge_answer(
     return findings
 
 
-def judge_lungs(outlines: LungOutlines, thresholds: Thresholds) -> list[ScreeningFinding]:
+def judge_lungs(shape: LungShape, thresholds: Thresholds) -> list[ScreeningFinding]:
     """Return why the outlined lungs are implausible; nothing where they are not.
 
     Args:
-        outlines: Of the lungs companion.
+        shape: Of the lungs.
         thresholds: Of the gatekeeper's card.
     """
-    shape = measure_lung_shape(outlines.square("lungs")).values()
+    measures = shape.values()
     for name, (low, high) in thresholds.lungs.items():
-        if not low <= shape[name] <= high:
-            value = f"{_MEASURES[name]} {shape[name]:.2f}, and one of {low:.2f} to {high:.2f} is expected"
+        if not low <= measures[name] <= high:
+            value = f"{_MEASURES[name]} {measures[name]:.2f}, and one of {low:.2f} to {high:.2f} is expected"
             return [ScreeningFinding("lungs", f"no plausible pair of lungs was found ({value}); {_WHOLE}")]
     return []
 
 
-def warn_of(answer: GatekeeperAnswer, outlines: LungOutlines | None, thresholds: Thresholds) -> list[ScreeningFinding]:
+def warn_of(answer: GatekeeperAnswer, shape: LungShape | None, thresholds: Thresholds) -> list[ScreeningFinding]:
     """Return what to know beside the answer about a picture that is not refused.
 
     Args:
         answer: Of the gatekeeper.
-        outlines: Of the lungs companion; None where it did not run.
+        shape: Of the lungs; None where they were not outlined.
         thresholds: Of the gatekeeper's card.
     """
     findings = []
     if answer.mirrored >= thresholds.mirrored:
         findings.append(ScreeningFinding("mirrored", _MIRRORED))
-    if outlines is not None and measure_lung_shape(outlines.square("lungs")).cut > thresholds.cut:
+    if shape is not None and shape.cut > thresholds.cut:
         findings.append(ScreeningFinding("cropped", "the edge of the picture cuts off a part of the lungs"))
     return findings
 

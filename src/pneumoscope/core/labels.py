@@ -20,6 +20,8 @@ from pneumoscope.core.errors import LabelError
 from pneumoscope.core.registry import suggestion
 
 VIEWS = ("PA", "AP", "AP Supine", "L")
+ADULT_AGE = 18
+"""Years from which on a patient counts as an adult."""
 PARTS = ("train", "validation", "calibration", "test")
 
 DISCLAIMER = (

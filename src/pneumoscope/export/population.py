@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from pneumoscope.bundle.card import Population
-from pneumoscope.bundle.screening import ADULT
+from pneumoscope.core.labels import ADULT_AGE
 
 UNKNOWN = "unknown"
 
@@ -17,8 +17,12 @@ def count_population(table: pd.DataFrame) -> Population:
         table: Their rows of a manifest, with ``view`` and ``age`` in years.
     """
     views = table["view"].fillna(UNKNOWN).value_counts()
-    ages = table["age"].map(lambda age: UNKNOWN if pd.isna(age) else "child" if age < ADULT else "adult").value_counts()
+    ages = table["age"].map(_age_group).value_counts()
     return Population(
         views={str(name): int(count) for name, count in sorted(views.items())},
         ages={str(name): int(count) for name, count in sorted(ages.items())},
     )
+
+
+def _age_group(age: float) -> str:
+    return UNKNOWN if pd.isna(age) else "child" if age < ADULT_AGE else "adult"

@@ -7,15 +7,12 @@ from collections import Counter
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.core.labels import display_name
+from pneumoscope.core.labels import ADULT_AGE, display_name
 from pneumoscope.data.checks.ancestors import ADULTS, CHILDREN, canonical_name
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Case, Clear, Finding
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import estimate_proportion
-
-ADULT = 18
-"""Years from which a patient counts as an adult."""
 
 MATERIAL = 0.1
 """The gap between the intervals of two labels' shares of children from which age and label count as confounded."""
@@ -27,7 +24,7 @@ PARTLY = f"partly {INFERRED}"
 def find_children(context: CheckContext) -> tuple[list[bool | None], list[str]]:
     """Return [N] whether each image shows a child (None: unknown), and [N] the basis of that."""
     table = context.table
-    stated = [None if np.isnan(age) else bool(age < ADULT) for age in table.age]
+    stated = [None if np.isnan(age) else bool(age < ADULT_AGE) for age in table.age]
     inferred: list[bool | None] = []
     for source, label in zip(table.source, table.label, strict=True):
         keys = ((canonical_name(source), label), (canonical_name(source), None))
