@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import Pixels
-from pneumoscope.bundle.lungs import BUILTIN_LUNGS
+from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.runtime import Model, default_workers
-from pneumoscope.core.files import atomic_path, sha256_of
+from pneumoscope.core.files import atomic_path
 
 _BLOCK = 64
 """Images whose answers are written together."""
@@ -38,7 +38,8 @@ class AnswerStore:
     def __init__(self, model: Model, images: AuditSet, folder: Path | None, workers: int | None) -> None:
         self._model, self._images = model, images
         self._folder, self._workers = folder, workers or default_workers()
-        self._key = f"{_VERSION} {model.identity} {_identity_of_lungs()} {_hash_of(images)}"
+        # A model may have the outlines of the lungs graph as a second input.
+        self._key = f"{_VERSION} {model.identity} {builtin_lungs().identity} {_hash_of(images)}"
 
     def scores(
         self, name: str, change: Change, places: NDArray[np.intp], advance: Callable[[int], None]
@@ -88,12 +89,6 @@ def _hash_of(images: AuditSet) -> str:
         digest.update(b"none" if image.lungs is None else np.packbits(image.lungs).tobytes())
     digest.update(images.positive.tobytes() + np.asarray(images.group, np.int64).tobytes())
     return digest.hexdigest()
-
-
-def _identity_of_lungs() -> str:
-    """Return the identity of the lungs graph of the package, which a model may have as a second input."""
-    path = BUILTIN_LUNGS / "card.json"
-    return sha256_of(path) if path.is_file() else "none"
 
 
 def _read_block(path: Path, count: int) -> NDArray[np.float64] | None:

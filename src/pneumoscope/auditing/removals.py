@@ -11,7 +11,7 @@ from pneumoscope.auditing.effects import changes
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import PERTURBATIONS, Perturbation
 from pneumoscope.auditing.result import AuditTest
-from pneumoscope.auditing.verdicts import CHANCE, judge_change, judge_remaining, require_signal, state_rule
+from pneumoscope.auditing.verdicts import CHANCE, judge_change, judge_remaining, state_rule
 from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.estimates import Estimate
@@ -49,12 +49,10 @@ def run_perturbations(
         family = {name: scores[name] for name, change in PERTURBATIONS.items() if change.needs_lungs is needs_lungs}
         if used.any():
             pairs |= changes(family, intact[used], images.positive[used], images.group[used], seed)
-    overall = estimate_auroc(intact, images.positive, images.group)
     tests = []
     for name, change in PERTURBATIONS.items():
         used = lungs if change.needs_lungs else everything
-        test = _judge(change, scores[name], intact, images, used, pairs.get(name), threshold)
-        tests.append(require_signal(test, overall))
+        tests.append(_judge(change, scores[name], intact, images, used, pairs.get(name), threshold))
     return tests
 
 

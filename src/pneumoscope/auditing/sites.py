@@ -9,7 +9,6 @@ posterior prediction, by sums over a grid of deviations. With many sites it is H
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr
 
+from pneumoscope.auditing.effects import subtract
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.result import AuditTest, AuditVerdict, SitePrediction
 from pneumoscope.auditing.verdicts import INTERNAL_DROP, USEFUL, has_limits
@@ -25,7 +25,7 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.source_table import read_table
 from pneumoscope.stats.auroc_interval import estimate_auroc
-from pneumoscope.stats.estimates import Estimate, with_limits
+from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 
 LEVEL = 0.95
@@ -183,18 +183,6 @@ def by_site(score: Floats, positive: Bools, group: Ints, site: Sequence[str]) ->
     }
 
 
-def _difference(one: Estimate, other: Estimate) -> Estimate:
-    """Return one - other of different images, its limits combined from those of both (Zou & Donner 2008)."""
-    if one.value is None or other.value is None:
-        return Estimate(value=None, note=one.note or other.note)
-    value = one.value - other.value
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return Estimate(value=value, note=one.note or other.note)
-    low = value - math.hypot(one.value - one.low, other.high - other.value)
-    high = value + math.hypot(one.high - one.value, other.value - other.low)
-    return with_limits(value, low, high, "limits of both, combined (Zou & Donner 2008)")
-
-
 def judge_elsewhere(there: Estimate, here: Estimate, images: AuditSet) -> AuditTest:
     """Judge the AUROC on an external set.
 
@@ -203,7 +191,7 @@ def judge_elsewhere(there: Estimate, here: Estimate, images: AuditSet) -> AuditT
         here: On the images of the audit.
         images: Of that set.
     """
-    drop = _difference(there, here)
+    drop = subtract(there, here, "limits of both, combined (Zou & Donner 2008)")
     verdict: AuditVerdict = "caution"
     if there.low is None or there.high is None:
         verdict = "not identifiable"

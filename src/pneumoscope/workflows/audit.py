@@ -25,7 +25,7 @@ from pneumoscope.auditing.source_probe import judge_sources
 from pneumoscope.auditing.subgroups import judge_subgroups
 from pneumoscope.auditing.verdicts import conclude, require_signal
 from pneumoscope.bundle import evidence
-from pneumoscope.bundle.lungs import load_lungs
+from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.runtime import Model, ModelInput, model_of
 from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
@@ -116,7 +116,7 @@ def audit(
     if there is not None:
         check_external(there, manifest)
     with callbacks.counting("reading images", len(rows)) as advance:
-        chosen = read_audit_set(rows, loaded.card, load_lungs, seed=seed, workers=workers, advance=advance)
+        chosen = read_audit_set(rows, loaded.card, builtin_lungs, seed=seed, workers=workers, advance=advance)
     run = _Run(loaded, chosen, folder, seed, workers, callbacks)
     learnt = run.observe_intact()
     intact = estimate_auroc(learnt.score, chosen.positive, chosen.group)
@@ -151,8 +151,8 @@ def audit(
     if folder is not None:
         write_text(folder / JSON, result.to_json())
         write_text(folder / PAGE, render_audit_page(result, draw_pictures(loaded, chosen, examples or 0)))
-    if keep_evidence and (reason := why_no_evidence(result, rows)):
-        callbacks.message(f"No evidence about this model is kept: {reason}")
+    if keep_evidence and (why_not := why_no_evidence(result, rows)):
+        callbacks.message(f"No evidence about this model is kept: {why_not}")
     elif keep_evidence:
         path = evidence.append(loaded.folder, _fact_of(result))
         callbacks.message(f"The verdict is evidence about this model: {path}")
