@@ -96,14 +96,7 @@ def check_parity(graph: nn.Module, path: Path, images: Sequence[NDArray[np.float
     Raises:
         ParityError: Probabilities differ by more than ``TOLERANCE``.
     """
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    worst = dict.fromkeys(OUTPUTS, 0.0)
-    with torch.inference_mode():
-        for image in images:
-            x = image[None, None]
-            expected = graph(torch.from_numpy(x))
-            for name, a, b in zip(OUTPUTS, expected, session.run(None, {"image": x}), strict=True):
-                worst[name] = max(worst[name], float(np.abs(a.numpy() - b).max()))
+    worst = dict(zip(OUTPUTS, _largest_differences(graph, path, images), strict=True))
     if not worst["probabilities"] <= TOLERANCE:  # written so that NaN fails too
         raise ParityError(
             str(path),
@@ -112,6 +105,38 @@ def check_parity(graph: nn.Module, path: Path, images: Sequence[NDArray[np.float
             "No bundle was written. Report the network's name and the versions in environment.json.",
         )
     return worst
+
+
+def require_parity(graph: nn.Module, path: Path, images: Sequence[NDArray[np.float32]], tolerance: float) -> None:
+    """Compare ONNX Runtime with torch on images of mixed sizes made from some, for a companion's graph.
+
+    Args:
+        graph: As torch runs it; all its outputs are probabilities.
+        path: The exported graph, which is deleted where they differ.
+        images: [H, W] float32 in 0..1.
+        tolerance: Largest difference in probability.
+
+    Raises:
+        ParityError: They differ by more.
+    """
+    worst = max(_largest_differences(graph, path, mixed_sizes(images)))
+    if not worst <= tolerance:  # written so that NaN fails too
+        path.unlink()
+        raise ParityError(str(path), f"ONNX Runtime and torch differ by {worst:.2e} in probability.")
+
+
+def _largest_differences(graph: nn.Module, path: Path, images: Sequence[NDArray[np.float32]]) -> list[float]:
+    """Return the largest absolute difference of each output between torch and ONNX Runtime; NaN where one gives it."""
+    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    rows = []
+    with torch.inference_mode():
+        for image in images:
+            x = image[None, None]
+            expected = graph(torch.from_numpy(x))
+            outputs = expected if isinstance(expected, tuple) else (expected,)
+            answers = session.run(None, {"image": x})
+            rows.append([float(np.abs(a.numpy() - b).max()) for a, b in zip(outputs, answers, strict=True)])
+    return [float(np.max(column)) for column in zip(*rows, strict=True)]
 
 
 def halve_weights(path: Path) -> None:

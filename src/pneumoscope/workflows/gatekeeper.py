@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,14 +22,13 @@ from pneumoscope.bundle.gatekeeper import (
     Thresholds,
     load_gatekeeper,
 )
-from pneumoscope.bundle.lungs import load_lungs
+from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.screening import builtin_companions
 from pneumoscope.bundle.session import open_session
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.errors import ParityError
 from pneumoscope.core.files import atomic_path, sha256_of, write_text
-from pneumoscope.export.onnx import export_onnx, halve_weights, mixed_sizes
+from pneumoscope.export.onnx import export_onnx, halve_weights, require_parity
 from pneumoscope.imaging.read import read
 from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.metrics import group_index
@@ -86,7 +84,8 @@ def train_gatekeeper(
     graph = GatekeeperGraph(network, *answers.tensors()).eval()
     export_onnx(graph, folder / "model.onnx", OUTPUTS)
     halve_weights(folder / "model.onnx")
-    _check_parity(graph, folder / "model.onnx", [square.astype(np.float32) / 255 for square in examples.squares[:4]])
+    some = [square.astype(np.float32) / 255 for square in examples.squares[:4]]
+    require_parity(graph, folder / "model.onnx", some, TOLERANCE)
     thresholds = Thresholds(
         frontal=measure.FRONTAL,
         mirrored=measure.MIRRORED,
@@ -177,19 +176,6 @@ def _compute_features(examples: Examples, folder: Path, seed: int, callbacks: Ca
     return Features(upright, changed, rows)
 
 
-def _check_parity(graph: GatekeeperGraph, path: Path, images: Sequence[NDArray[np.float32]]) -> None:
-    session = open_session(path)
-    worst = 0.0
-    with torch.inference_mode():
-        for image in mixed_sizes(images):
-            x = image[None, None]
-            for expected, answer in zip(graph(torch.from_numpy(x)), session.run(None, {"image": x}), strict=True):
-                worst = max(worst, float(np.abs(expected.numpy() - answer).max()))
-    if not worst <= TOLERANCE:  # written so that NaN fails too
-        path.unlink()
-        raise ParityError(str(path), f"ONNX Runtime and torch differ by {worst:.2e} in probability.")
-
-
 def _draft_card(
     folder: Path, examples: Examples, thresholds: Thresholds, rates: tuple[GatekeeperRate, ...]
 ) -> GatekeeperCard:
@@ -202,7 +188,7 @@ def _draft_card(
         answers=ANSWERS,
         side=SIDE,
         thresholds=thresholds,
-        lungs=load_lungs().identity,
+        lungs=builtin_lungs().identity,
         images={name: names.count(name) for name in sorted(set(names))},
         measured=rates,
         licences=tuple(

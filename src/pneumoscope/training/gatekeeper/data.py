@@ -19,19 +19,20 @@ import pandas as pd
 import torch
 from numpy.typing import NDArray
 
-from pneumoscope.bundle.lung_shape import measure_lung_shape
-from pneumoscope.bundle.lungs import LungModel, load_lungs
+from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
+from pneumoscope.bundle.lungs import LungModel, builtin_lungs
 from pneumoscope.bundle.runtime import default_workers
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.files import atomic_path
+from pneumoscope.data import source_table
 from pneumoscope.imaging.read import read
 from pneumoscope.training.gatekeeper.network import SIDE
 from pneumoscope.training.input.cache import resize_square
 
 KINDS = ("frontal", "lateral", "other")
 """What an example shows: a frontal chest, a lateral one, anything else (spoilt chests too)."""
-SHAPE = ("area", "paired", "balance", "across", "down", "cut")
+SHAPE = tuple(field.name for field in fields(LungShape))
 _NEEDED = ("file", "kind", "source", "group")
 _OPTIONAL = ("detail", "age_group", "licence")
 
@@ -117,9 +118,10 @@ def read_table(table: Path, kinds: Sequence[str] = ("frontal", "other")) -> pd.D
         ManifestError: A column is missing, a kind is unknown, or one that is needed has no row.
     """
     try:
-        rows = pd.read_csv(table, dtype=str, keep_default_na=False)
-    except (OSError, ValueError) as error:
-        raise ManifestError(str(table), f"is no table of examples: {error}.", "Give a CSV file.") from error
+        found = source_table.read_table(table)
+    except ManifestError as error:
+        raise ManifestError(str(table), f"is no table of examples: {error.problem}", error.way_out) from error
+    rows = pd.DataFrame({name: found.cells(name, name) for name in found.columns if name}, dtype=str)
     missing = [name for name in _NEEDED if name not in rows.columns]
     if missing:
         raise ManifestError(str(table), f"has no column {', '.join(missing)}.", f"Columns: {', '.join(_NEEDED)}.")
@@ -141,7 +143,7 @@ def _read_pictures(paths: list[Path], cache: Path | None, callbacks: Callbacks) 
         with np.load(cache) as stored:
             if str(stored["identity"]) == identity:
                 return stored["squares"], stored["colours"], stored["shapes"]
-    lungs = load_lungs()
+    lungs = builtin_lungs()
     squares = np.zeros((len(paths), SIDE, SIDE), np.uint8)
     colours, shapes = np.zeros(len(paths)), np.zeros((len(paths), len(SHAPE)))
     with callbacks.counting("pictures", len(paths)) as advance, ThreadPoolExecutor(default_workers()) as pool:
