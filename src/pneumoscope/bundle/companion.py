@@ -50,10 +50,9 @@ def read_companion(folder: Path, card_type: type[Card], name: str) -> tuple[Card
         card = card_type.model_validate_json(raw)
     except ValidationError as error:
         first = error.errors()[0]
-        place = "".join(f"{part}: " for part in first["loc"][:1])  # none where it is no JSON
-        raise BundleError(
-            str(card_path), f"is no card of a {name}: {place}{first['msg']}.", f"Name a {name}'s folder."
-        ) from error
+        place = ".".join(str(part) for part in first["loc"])  # empty where the file is no JSON
+        problem = f"{place}: {first['msg']}" if place else first["msg"]
+        raise BundleError(str(card_path), f"is no card of a {name}: {problem}.", f"Name a {name}'s folder.") from error
     if card.schema_version != SCHEMA_VERSION:
         raise BundleError(
             str(card_path),
