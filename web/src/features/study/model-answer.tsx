@@ -138,7 +138,7 @@ export function RefusalReason({ result, card }: { result: Pick<Result, "codes" |
 /** What gatekeeper or lungs say of an image: the server's sentence, or its code's message in other languages. */
 function Finding({ code, text }: { code?: string | undefined; text: string }) {
   const translated = code === undefined || language.value === "en" ? null : findingMessage(code);
-  return translated === null ? <span lang="en">{sentence(text)}</span> : <>{translated}</>;
+  return translated === null ? <span lang="en">{sentence(text)}</span> : translated;
 }
 
 /** Return the message for a code of the gatekeeper or the lungs, or null for a code that the page does not know. */
