@@ -56,7 +56,7 @@ def check(
 
         table = Table("file", "may be judged", "why", box=None)
         for row in rows:
-            words = "; ".join(finding.sentence for finding in row.refusals or row.warnings)
+            words = row.error or "; ".join(finding.sentence for finding in row.refusals or row.warnings)
             verdict = "failed" if row.error else "no" if row.refusals else "yes, with a warning" if words else "yes"
             table.add_row(Text(row.path), verdict, Text(words))
         wide_console(160).print(table)
