@@ -1,0 +1,163 @@
+"""How many patients a study at a site needs, before and after it is made.
+
+Three questions have an answer in closed form. How precise are calibration and AUROC (Riley et al., Stat Med 2021,
+40:4230)? Is an AUROC surely above a minimum (Obuchowski, Stat Methods Med Res 1998, 7:371)? Is a sensitivity surely
+above a minimum (Wilson's interval turned round)? All count independent patients: several images of one patient tell
+less than as many patients.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numpy.typing import ArrayLike
+from scipy.optimize import brentq
+from scipy.special import expit, logit, ndtri
+
+from pneumoscope.stats.auroc_interval import newcombe_variance
+from pneumoscope.stats.intervals import TAIL
+from pneumoscope.stats.kernels import Floats
+
+SE_OE = 0.051
+"""Standard error of ln(O/E) whose interval around 1 is .2 wide (Riley 2021, 3.1)."""
+SE_SLOPE = 0.2 / (2 * 1.96)
+"""Standard error of a calibration slope whose interval is .2 wide (Riley 2021, 3.2)."""
+SE_AUROC = 0.1 / (2 * 1.96)
+"""Standard error of an AUROC whose interval is .1 wide (Riley 2021, 3.3)."""
+POWER = 0.80
+
+_MOST = 10_000_000
+_NODES = 64
+"""Nodes of the Gauss-Hermite quadrature over a normal linear predictor."""
+
+
+def patients_for_oe(prevalence: float, se: float = SE_OE) -> int:
+    """Return the patients for a precise ratio of observed to expected cases: (1 - f) / (f SE^2).
+
+    Riley et al. 2021, equation 3, for O/E = 1.
+
+    Args:
+        prevalence: Share f of patients with the disease, between 0 and 1.
+        se: Aimed standard error of ln(O/E).
+    """
+    return math.ceil((1 - prevalence) / (prevalence * se**2) - 1e-9)
+
+
+def patients_for_slope(linear_predictor: ArrayLike, weight: ArrayLike | None = None, se: float = SE_SLOPE) -> int:
+    """Return the patients for a precise calibration slope of a calibrated model.
+
+    Riley et al. 2021, equations 5 to 7: N = I00 / (SE^2 (I00 I11 - I01^2)), with Fisher's information of one patient
+    at intercept 0 and slope 1.
+
+    Args:
+        linear_predictor: [M] logits of the model's probabilities, a sample or the nodes of a quadrature.
+        weight: [M] weight of each; None: equal.
+        se: Aimed standard error of the slope.
+
+    Returns:
+        The number; the largest that is ever given, ten million, where the scores do not vary.
+    """
+    x = np.asarray(linear_predictor, dtype=np.float64)
+    w = np.ones_like(x) if weight is None else np.asarray(weight, dtype=np.float64)
+    p = expit(x)
+    information = w / w.sum() * p * (1 - p)
+    i00, i01, i11 = (float((information * x**power).sum()) for power in range(3))
+    determinant = i00 * i11 - i01**2
+    if determinant <= 1e-12 * i00**2:
+        return _MOST
+    return min(_MOST, math.ceil(i00 / (se**2 * determinant) - 1e-9))
+
+
+def patients_for_auroc(auroc: float, prevalence: float, se: float = SE_AUROC) -> int:
+    """Return the patients for a precise AUROC, by Newcombe's variance.
+
+    Riley et al. 2021, equation 8.
+
+    Args:
+        auroc: What is expected, between 0.5 and 1, both excluded.
+        prevalence: Share of patients with the disease, between 0 and 1.
+        se: Aimed standard error.
+    """
+
+    def surplus(n: float) -> float:
+        return math.sqrt(newcombe_variance(auroc, n * prevalence, n * (1 - prevalence))) - se
+
+    return math.ceil(float(brentq(surplus, 2.0, _MOST)) - 1e-6)
+
+
+def expected_linear_predictor(auroc: float, prevalence: float) -> tuple[Floats, Floats]:
+    """Return logits and weights of a calibrated model of which only AUROC and prevalence are known.
+
+    Riley et al. 2021, 4.6.3: the logits of both classes are normal with one variance v. Calibration then asks for means
+    v apart, so that AUROC = Phi(sqrt(v / 2)), and for a mean of logit(prevalence) - v / 2 without the disease.
+
+    Args:
+        auroc: Between 0.5 and 1, both excluded.
+        prevalence: Between 0 and 1.
+
+    Returns:
+        Two arrays [M] for `patients_for_slope`.
+    """
+    variance = 2 * float(ndtri(auroc)) ** 2
+    nodes, weights = np.polynomial.hermite_e.hermegauss(_NODES)
+    mean = float(logit(prevalence)) - variance / 2
+    spread = math.sqrt(variance) * nodes
+    x = np.concatenate([mean + spread, mean + variance + spread])
+    return x, np.concatenate([(1 - prevalence) * weights, prevalence * weights])
+
+
+def binormal_variance(auroc: float, ratio: float) -> float:
+    """Return the variance of an AUROC, times the number of patients with the disease.
+
+    Obuchowski 1998, equation 8 (after Obuchowski & McClish 1997): .0099 exp(-A^2 / 2) ((5 A^2 + 8) + (A^2 + 8) / ratio)
+    with A = 1.414 times the normal quantile of the AUROC, for scores that are normal in both classes.
+
+    Args:
+        auroc: Between 0 and 1.
+        ratio: Patients without the disease for each one with it.
+    """
+    a2 = (1.414 * float(ndtri(auroc))) ** 2
+    return 0.0099 * math.exp(-a2 / 2) * ((5 * a2 + 8) + (a2 + 8) / ratio)
+
+
+def cases_for_least_auroc(
+    auroc: float, least: float, ratio: float, *, power: float = POWER, tail: float = TAIL
+) -> int | None:
+    """Return the patients with the disease for an AUROC that is surely above a minimum.
+
+    Obuchowski 1998, equation 4: ((z_tail sqrt(V(least)) + z_power sqrt(V(auroc))) / (auroc - least))^2.
+
+    Args:
+        auroc: What is expected.
+        least: What its lower limit must reach, from 0.5 on.
+        ratio: Patients without the disease for each one with it.
+        power: Probability that the lower limit reaches it.
+        tail: Probability below the lower limit.
+
+    Returns:
+        The number; None where what is expected does not exceed the minimum: no number suffices.
+    """
+    if not least < auroc < 1:
+        return None
+    at_least, at_expected = (math.sqrt(binormal_variance(area, ratio)) for area in (least, auroc))
+    needed = (float(ndtri(1 - tail)) * at_least + float(ndtri(power)) * at_expected) / (auroc - least)
+    return math.ceil(needed**2 - 1e-9)
+
+
+def patients_for_least_share(share: float, least: float, *, tail: float = TAIL) -> int | None:
+    """Return the patients for a share whose lower limit by Wilson reaches a minimum, if it comes out as expected.
+
+    Wilson's lower limit is the share m at which |share - m| = z sqrt(m (1 - m) / n) (JASA 1927), solved for n.
+
+    Args:
+        share: What is expected.
+        least: What its lower limit must reach.
+        tail: Probability below the lower limit.
+
+    Returns:
+        The number; None where what is expected does not exceed the minimum: no number suffices.
+    """
+    if share <= least:
+        return None
+    return max(1, math.ceil(float(ndtri(1 - tail)) ** 2 * least * (1 - least) / (share - least) ** 2 - 1e-9))
