@@ -37,6 +37,7 @@ FUNCTIONS = {
     "tune": "tune",
     "evaluate": "evaluate",
     "audit": "audit",
+    "accept": "accept",
     "report": "report",
     "predict": "predict",
     "gatekeeper check": "screen_images",
@@ -237,8 +238,8 @@ def test_the_front_modules_are_lazy_and_complete() -> None:
     assert set(ps.server.__all__) <= set(dir(ps.server))
     code = "import sys, pneumoscope; print([n for n in ('numpy', 'pydantic', 'yaml', 'torch') if n in sys.modules])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "[]\n"
-    with pytest.raises(AttributeError, match="has no attribute 'accept'"):
-        ps.accept  # type: ignore[attr-defined]  # noqa: B018
+    with pytest.raises(AttributeError, match="has no attribute 'diagnose'"):
+        ps.diagnose  # type: ignore[attr-defined]  # noqa: B018
 
 
 @pytest.mark.parametrize(

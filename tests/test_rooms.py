@@ -29,6 +29,7 @@ ROOMS = (
     "tuning",
     "comparison",
     "auditing",
+    "acceptance",
     "workflows",
     "server",
     "cli",

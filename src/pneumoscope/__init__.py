@@ -26,6 +26,7 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 if TYPE_CHECKING:
     from pneumoscope import server
+    from pneumoscope.acceptance.result import Acceptance
     from pneumoscope.auditing.result import Audit, AuditTest, SitePrediction
     from pneumoscope.bundle.card import Card, read_card
     from pneumoscope.bundle.gatekeeper import (
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from pneumoscope.inference.evaluate import Evaluation
     from pneumoscope.inference.predict import PredictionSummary
     from pneumoscope.recipes.recipe import Recipe
+    from pneumoscope.workflows.accept import accept
     from pneumoscope.workflows.audit import audit
     from pneumoscope.workflows.compare import compare
     from pneumoscope.workflows.datasets import SplitReport, drop_conflicts, import_data, merge, split
@@ -71,6 +73,7 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.tune import Tuning, tune
 
 _MODULES = {
+    "Acceptance": "acceptance.result",
     "Audit": "auditing.result",
     "AuditTest": "auditing.result",
     "BundleDescription": "bundle.listing",
@@ -112,6 +115,7 @@ _MODULES = {
     "SplitReport": "workflows.datasets",
     "TrainingStep": "core.callbacks",
     "Tuning": "workflows.tune",
+    "accept": "workflows.accept",
     "audit": "workflows.audit",
     "check": "workflows.inspection",
     "clear_cache": "core.cache",
@@ -149,6 +153,7 @@ _MODULES = {
 
 __all__ = [
     "DISCLAIMER",
+    "Acceptance",
     "Audit",
     "AuditTest",
     "BundleDescription",
@@ -190,6 +195,7 @@ __all__ = [
     "TrainingStep",
     "Tuning",
     "__version__",
+    "accept",
     "audit",
     "check",
     "clear_cache",

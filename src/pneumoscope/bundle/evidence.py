@@ -17,7 +17,7 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -26,10 +26,13 @@ from pneumoscope.bundle.card import identity as identity_of
 from pneumoscope.bundle.signatures import UNSIGNED, check_signature, sign
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import data_folder, write_json
+from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.estimates import Estimate
 
 OPENING = "opening"
 AUDIT = "audit"
+PLAN = "acceptance-plan"
+ACCEPTANCE = "acceptance"
 NOT_AUDITED = "not audited"
 """Stamp of every card: it was written before any audit."""
 SUM = "sha256"
@@ -82,6 +85,77 @@ class AuditFact(Fact):
     images: int
     tests: dict[str, str] = Field(default_factory=dict, description="test -> verdict")
     effects: dict[str, Estimate] = Field(default_factory=dict, description="test -> effect")
+    command: str
+
+
+AcceptanceVerdict: TypeAlias = Literal["go", "no-go", "insufficient"]
+
+
+class AcceptanceMinima(Frozen):
+    """What the lower limits of a site's figures must reach."""
+
+    sensitivity: float
+    specificity: float
+    auroc: float
+
+
+class PlanFact(Fact):
+    """What a department asked of a bundle, written down before any of its images was scored.
+
+    It stays where the acceptance was never finished, so that another try with other minima shows.
+    """
+
+    kind: Literal["acceptance-plan"] = "acceptance-plan"
+    time: str = Field(description="UTC, ISO 8601; before the first image was scored")
+    number: str = Field(description="its random number, which the acceptance names too")
+    minima: AcceptanceMinima
+    target_sensitivity: float = Field(description="what the refitted threshold aims at")
+    least_patients: int = Field(description="fewest patients with, and without, disease for a go")
+    folds: int
+    seed: int
+    sampling: Literal["consecutive", "enriched"]
+    reference: str = Field(description="the reference standard")
+    window_days: int = Field(description="most days between the radiograph and the reference")
+    data: str = Field(description="hash of the images and labels")
+    part: str
+    images: int
+    hashes: tuple[str, ...] = Field(default=(), description="first 16 digits of each image's SHA-256, sorted")
+    command: str
+
+
+class MonitorBaseline(Frozen):
+    """What a site's cases looked like at its acceptance, for `pneumoscope monitor`."""
+
+    images: int
+    refused: int
+    scores: tuple[float, ...] = Field(description="deciles of the primary label's probability, answered images")
+    ood: tuple[float, ...] = Field(description="deciles of the out-of-distribution score, answered images")
+    answered: int
+    agreeing: int = Field(description="answered images whose decision by the card is that of the reference")
+
+
+class AcceptanceFact(Fact):
+    """An acceptance of a bundle at a site in short. One that is insufficient is never kept: it says nothing."""
+
+    kind: Literal["acceptance"] = "acceptance"
+    time: str = Field(description="UTC, ISO 8601")
+    plan: str = Field(description="number of its plan")
+    verdict: Literal["go", "no-go"]
+    passed: bool = Field(description="whether the verdict is go")
+    reason: str
+    sampling: str
+    reference: str
+    window_days: int
+    minima: AcceptanceMinima
+    figures: dict[str, Estimate] = Field(description="criterion -> figure whose lower limit is compared")
+    threshold: float | None = Field(description="refitted on the site's cases")
+    refused: Estimate
+    earlier_plans: int = Field(description="plans before this one that looked at some of these images")
+    data: str
+    images: int
+    patients_with: int
+    patients_without: int
+    baseline: MonitorBaseline
     command: str
 
 
@@ -141,6 +215,27 @@ def latest_audit(folder: Path, identity: str) -> AuditFact | None:
         BundleError: Its evidence was altered.
     """
     found = audits(read(folder, identity))
+    return found[-1] if found else None
+
+
+def plans(facts: Iterable[tuple[Path, Fact]]) -> list[PlanFact]:
+    """Return the plans of acceptances among facts, oldest first."""
+    return sorted((fact for _, fact in facts if isinstance(fact, PlanFact)), key=lambda plan: plan.time)
+
+
+def acceptances(facts: Iterable[tuple[Path, Fact]]) -> list[AcceptanceFact]:
+    """Return the acceptances at sites among facts, oldest first; the last one counts."""
+    found = (fact for _, fact in facts if isinstance(fact, AcceptanceFact))
+    return sorted(found, key=lambda acceptance: acceptance.time)
+
+
+def latest_acceptance(folder: Path, identity: str) -> AcceptanceFact | None:
+    """Return the newest acceptance of a bundle at a site; None where it has none.
+
+    Raises:
+        BundleError: Its evidence was altered.
+    """
+    found = acceptances(read(folder, identity))
     return found[-1] if found else None
 
 
@@ -219,13 +314,27 @@ def _read_one(path: Path, identity: str) -> Fact:
         )
     plain = {key: inner for key, inner in value.items() if key != SIGNATURE} | {"signed": _signer(path, value)}
     try:
-        if value.get("kind") == AUDIT and "verdict" in value:  # those of earlier versions hold `passed` alone
-            return AuditFact.model_validate(plain)
-        return Opening.model_validate(plain) if value.get("kind") == OPENING else Fact.model_validate(plain)
+        return _kind_of(value).model_validate(plain)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(str(step) for step in first["loc"])
         raise BundleError(str(path), f"{where}: {first['msg']}.", "Restore it, or make it again.") from error
+
+
+_KINDS: Mapping[str, type[Fact]] = {
+    OPENING: Opening,
+    AUDIT: AuditFact,
+    PLAN: PlanFact,
+    ACCEPTANCE: AcceptanceFact,
+}
+
+
+def _kind_of(value: Mapping[str, Any]) -> type[Fact]:
+    """Return the class of a fact; one of an unknown kind, or of an earlier version's without a verdict, is plain."""
+    kind = value.get("kind")
+    if kind in (AUDIT, ACCEPTANCE) and "verdict" not in value:  # those of earlier versions hold `passed` alone
+        return Fact
+    return _KINDS.get(str(kind), Fact)
 
 
 def _sum_of(value: Mapping[str, Any]) -> str:

@@ -54,11 +54,12 @@ def show(bundle: BundleArgument = "builtin", as_json: AsJson = False) -> None:
     from rich.console import Console
     from rich.markdown import Markdown
 
-    from pneumoscope.bundle.evidence import audits, openings
+    from pneumoscope.bundle.evidence import acceptances, audits, openings
     from pneumoscope.reporting.model_card import render_model_card
 
     console = Console()
-    text = render_model_card(about.card, about.identity, openings(about.evidence), audits(about.evidence))
+    facts = about.evidence
+    text = render_model_card(about.card, about.identity, openings(facts), audits(facts), acceptances(facts))
     if console.is_terminal:
         console.print(Markdown(text))
     else:
@@ -96,6 +97,7 @@ def _facts(bundle: BundleEntry) -> dict[str, Any]:
         "stamps": list_stamps(bundle.folder, card, bundle.identity),
         "synthetic": card.synthetic,
         "audit": _verdict_of(bundle),
+        "acceptance": _acceptance_of(bundle),
     }
 
 
@@ -109,6 +111,18 @@ def _verdict_of(bundle: BundleEntry) -> str:
     except BundleError:
         return "unreadable"
     return "not audited" if audit is None else audit.verdict
+
+
+def _acceptance_of(bundle: BundleEntry) -> str:
+    """Return the verdict of a bundle's newest acceptance at a site, in a word or two."""
+    from pneumoscope.bundle.evidence import latest_acceptance
+    from pneumoscope.core.errors import BundleError
+
+    try:
+        acceptance = latest_acceptance(bundle.folder, bundle.identity)
+    except BundleError:
+        return "unreadable"
+    return "not accepted at a site" if acceptance is None else acceptance.verdict
 
 
 def _print_table(bundles: Sequence[BundleEntry]) -> None:
@@ -126,5 +140,7 @@ def _print_table(bundles: Sequence[BundleEntry]) -> None:
         name = f"{card.name} {card.version}" + (" (drawn images)" if card.synthetic else "")
         if (verdict := _verdict_of(bundle)) != "not audited":
             name += f" (audit: {verdict})"
+        if (verdict := _acceptance_of(bundle)) in ("go", "no-go"):
+            name += f" (site acceptance: {verdict})"
         table.add_row(bundle.name, name, bundle.identity[:12], labels, size_text(card.model_bytes))
     wide_console(160).print(table)

@@ -181,10 +181,10 @@ def evaluate(
         UsageError: Training images without ``allow_train``, test images without ``record``.
     """
     design = design or manifest.design
-    chosen, ignored = _choose(manifest, part, model.card, ignore_other=ignore_other, allow_train=allow_train)
+    chosen, ignored = select_rows(manifest, part, model.card, ignore_other=ignore_other, allow_train=allow_train)
     earlier = _open_test(chosen, model, part, record)
     started = time.perf_counter()
-    predictions = _predict(model, chosen, workers, progress)
+    predictions = predict_rows(model, chosen, workers, progress)
     seconds = time.perf_counter() - started
     if keep is not None:
         for prediction in predictions:
@@ -230,10 +230,23 @@ def rows_of(manifest: Manifest, part: str, card: Card) -> Manifest:
     return chosen.where(chosen.table["label"].isin(known_labels))
 
 
-def _choose(
+def select_rows(
     manifest: Manifest, part: str, card: Card, *, ignore_other: bool, allow_train: bool
 ) -> tuple[Manifest, dict[str, int]]:
-    """Return the rows to measure, and the numbers of images that are left out by label."""
+    """Return the rows to measure, and the numbers of images that are left out by label.
+
+    Args:
+        manifest: All rows.
+        part: A part, or "all" for every row.
+        card: Of the model.
+        ignore_other: Leave out, and count, images whose label is in none of the model's classes.
+        allow_train: Allow training images.
+
+    Raises:
+        UsageError: Training images without ``allow_train``.
+        UnknownClassError: A label is in none of the model's classes.
+        ManifestError: No row is left.
+    """
     chosen = manifest if part == ALL else manifest.part(part)
     training = int((chosen.table["split"] == "train").sum())
     if training and not allow_train:
@@ -272,13 +285,25 @@ def _open_test(chosen: Manifest, model: Model, part: str, record: RecordOpening 
     return record(read_opened_images(chosen.where(test)), model.identity)
 
 
-def _predict(
+def predict_rows(
     model: Model,
     chosen: Manifest,
     workers: int | None,
     progress: Progress | None,
 ) -> list[Prediction]:
-    """Return the predictions in the order of the rows, each of exactly the bytes that were imported."""
+    """Return the predictions in the order of the rows, each of exactly the bytes that were imported.
+
+    Images that the gatekeeper refuses keep their refusal, and have probabilities too.
+
+    Args:
+        model: The loaded bundle.
+        chosen: The rows.
+        workers: Images at a time.
+        progress: Called after each image.
+
+    Raises:
+        ManifestError: An image is not the one that was imported.
+    """
     predictions: list[Prediction] = []
     rows = zip(chosen.table["source"], chosen.table["image"], chosen.table["sha256"], strict=True)
     # Figures are of all images, refused ones included: a model that refuses the hard ones looks better than it is.

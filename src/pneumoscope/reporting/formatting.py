@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from pneumoscope.bundle.card import Card, CheckNote
-from pneumoscope.bundle.evidence import AuditFact, Opening
+from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening
 from pneumoscope.core.labels import display_name
 from pneumoscope.recipes.recipe import Pretrained, Recipe
 from pneumoscope.stats.estimates import Estimate
@@ -118,6 +118,14 @@ def format_duration(seconds: float, digits: int = 0) -> str:
 def describe_audit(audit: AuditFact) -> str:
     """Return an audit in a line or two: its verdict, why, and what to expect at another site."""
     return " ".join(filter(None, [f"Audit: {audit.verdict}. {audit.reason}", audit.new_site]))
+
+
+def describe_acceptance(acceptance: AcceptanceFact) -> str:
+    """Return a site's acceptance in a line or two: its verdict, on what cases, and why."""
+    return (
+        f"Site acceptance: {acceptance.verdict}, on {acceptance.patients_with} patients with and "
+        f"{acceptance.patients_without} without disease. {acceptance.reason}"
+    )
 
 
 def describe_openings(openings: Sequence[Opening]) -> str:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pneumoscope.bundle.card import Card, PartMetrics
-from pneumoscope.bundle.evidence import AuditFact, Opening, filter_stamps
+from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening, filter_stamps
 from pneumoscope.bundle.signatures import UNSIGNED
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
 from pneumoscope.reporting.formatting import (
+    describe_acceptance,
     describe_audit,
     describe_groups,
     describe_openings,
@@ -25,7 +26,11 @@ from pneumoscope.stats.estimates import Estimate, PredictionSets
 
 
 def render_model_card(
-    card: Card, identity: str, openings: Sequence[Opening] = (), audits: Sequence[AuditFact] = ()
+    card: Card,
+    identity: str,
+    openings: Sequence[Opening] = (),
+    audits: Sequence[AuditFact] = (),
+    acceptances: Sequence[AcceptanceFact] = (),
 ) -> str:
     """Return the model card as Markdown.
 
@@ -34,6 +39,7 @@ def render_model_card(
         identity: SHA-256 of ``card.json``.
         openings: The openings of test images with this bundle, from its evidence.
         audits: Of this bundle, from its evidence, oldest first; the last one is shown.
+        acceptances: Of this bundle at sites, oldest first; the last one is shown.
     """
     blocks = [
         f"# {card.name} {card.version}",
@@ -41,6 +47,7 @@ def render_model_card(
         *(f"> **Warning: {stamp}.**" for stamp in filter_stamps(card.stamps, audited=bool(audits))),
         *(["> **Trained on drawn images (phantoms): for demonstration only.**"] if card.synthetic else []),
         *([f"> **{describe_audit(audits[-1])}**"] if audits else []),
+        *([f"> **{describe_acceptance(acceptances[-1])}**"] if acceptances else []),
         card.summary,
         "## The question",
         *describe_question(card),
@@ -54,6 +61,7 @@ def render_model_card(
         *_decisions(card),
         *_figures(card),
         *_show_audit(audits),
+        *_show_acceptance(acceptances),
         *_list_openings(openings),
         "## Limits, caveats and recommendations",
         _bullets(card.limits),
@@ -239,6 +247,23 @@ def _show_audit(audits: Sequence[AuditFact]) -> list[str]:
     )
     rows = [(name, verdict, str(audit.effects.get(name, ""))) for name, verdict in audit.tests.items()]
     return ["## Audit", describe_audit(audit), about, _table(("test", "verdict", "effect [95% interval]"), rows)]
+
+
+def _show_acceptance(acceptances: Sequence[AcceptanceFact]) -> list[str]:
+    if not acceptances:
+        return []
+    newest = acceptances[-1]
+    earlier = f" Plans before this one that looked at some of these images: {newest.earlier_plans}."
+    about = (
+        f"{format_time(newest.time)}, {newest.images} images, {newest.sampling} sampling, data `{newest.data[:12]}`; "
+        f"reference: {newest.reference}, within {newest.window_days} days.{earlier} `{newest.command}` This record is "
+        f"{newest.signed or UNSIGNED}."
+    )
+    minima = newest.minima.model_dump()
+    rows = [(name, str(figure), f"{minima[name]:g}") for name, figure in newest.figures.items()]
+    rows.append(("refused images", str(newest.refused), ""))
+    head = ("figure, refused images against the model", "value [95% interval]", "lower limit at least")
+    return ["## Site acceptance", describe_acceptance(newest), about, _table(head, rows)]
 
 
 def _list_openings(openings: Sequence[Opening]) -> list[str]:

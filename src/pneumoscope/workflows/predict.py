@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
-from pneumoscope.bundle.evidence import latest_audit, list_stamps
+from pneumoscope.bundle.evidence import latest_acceptance, latest_audit, list_stamps
 from pneumoscope.bundle.runtime import BUILTIN, Model, ModelInput, model_of
 from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
@@ -16,7 +16,7 @@ from pneumoscope.core.tables import check_format
 from pneumoscope.imaging.files import describe_passed_over, find_images
 from pneumoscope.imaging.read import check_depth, describe_damaged_exif, describe_low_values
 from pneumoscope.inference.predict import OnRow, PredictionSummary, page_items, predict_files
-from pneumoscope.reporting.formatting import describe_audit
+from pneumoscope.reporting.formatting import describe_acceptance, describe_audit
 
 PAGE_IMAGES = 200
 """Most studies on a page with pictures: about 30 kB each."""
@@ -117,21 +117,24 @@ def predict(
         callbacks.message(describe_low_values(summary.low_values))
     if summary.damaged_exif:
         callbacks.message(describe_damaged_exif(summary.damaged_exif))
-    _report_audit(loaded, callbacks)
+    _report_verdicts(loaded, callbacks)
     if html is not None:
         _write_page(loaded, files, Path(html), workers, depth)
     return summary
 
 
-def _report_audit(model: Model, callbacks: Callbacks) -> None:
-    """Say how the model's newest audit ended, where it has one; altered evidence ends no prediction."""
+def _report_verdicts(model: Model, callbacks: Callbacks) -> None:
+    """Say how the model's newest audit and site acceptance ended; altered evidence ends no prediction."""
     try:
         audit = latest_audit(model.folder, model.identity)
+        acceptance = latest_acceptance(model.folder, model.identity)
     except BundleError as error:
         callbacks.message(f"The evidence about this model cannot be read: {error}")
         return
     if audit is not None:
         callbacks.message(describe_audit(audit))
+    if acceptance is not None:
+        callbacks.message(describe_acceptance(acceptance))
 
 
 def _write_page(model: Model, files: Sequence[str], page: Path, workers: int | None, depth: int | None) -> None:

@@ -121,7 +121,10 @@ def rewrite_reports(bundle: Path) -> list[Path]:
     if not evidence.is_read_only(bundle):
         facts = evidence.read(bundle, identity)
         write_text(
-            bundle / "CARD.md", render_model_card(card, identity, evidence.openings(facts), evidence.audits(facts))
+            bundle / "CARD.md",
+            render_model_card(
+                card, identity, evidence.openings(facts), evidence.audits(facts), evidence.acceptances(facts)
+            ),
         )
         pages.append(bundle / "CARD.md")
     folder = find_run_folder(bundle)

@@ -146,6 +146,18 @@ def read_audit_status(model: InstalledModel) -> AuditStatus:
         return "unreadable"
 
 
+def read_acceptance_verdict(model: InstalledModel) -> str | None:
+    """Return the verdict of a model's newest acceptance at a site, go or no-go; None where it has none.
+
+    Altered evidence has none that can be trusted; `read_audit_status` says that it was altered.
+    """
+    try:
+        acceptance = evidence.latest_acceptance(model.folder, model.identity)
+    except BundleError:
+        return None
+    return None if acceptance is None else acceptance.verdict
+
+
 def find_audit_status(facts: Iterable[evidence.Fact]) -> AuditStatus:
     """Return the verdict of the newest audit among facts: those of kind ``audit`` hold ``time`` and ``passed``."""
     verdicts: list[tuple[str, AuditStatus]] = []

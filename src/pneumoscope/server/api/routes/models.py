@@ -17,6 +17,7 @@ from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import (
     InstalledModel,
     list_files,
+    read_acceptance_verdict,
     read_audit_status,
     read_evidence,
 )
@@ -54,7 +55,7 @@ def get_model(context: AppContext, user: CurrentUser, model: Id) -> ModelDetail:
         card=entry.card.model_dump(mode="json"),
         evidence=[
             # Hundreds of hashes of images, which no page needs.
-            fact.model_dump(mode="json", exclude={"pixels", "fingerprints"}) | {"signed": fact.signed}
+            fact.model_dump(mode="json", exclude={"pixels", "fingerprints", "hashes"}) | {"signed": fact.signed}
             for fact in facts
         ],
         files=list(list_files(entry)),
@@ -106,7 +107,9 @@ def _model_out(context: Context, entry: InstalledModel) -> ModelOut:
     with context.store.read() as session:
         off = queue.is_switched_off(session, entry.identity)
     audit = read_audit_status(entry)
-    stamps = filter_stamps(card.stamps, audited=audit != NOT_AUDITED)
+    stamps = [*_FIRST.get(audit, ()), *filter_stamps(card.stamps, audited=audit != NOT_AUDITED)]
+    if (acceptance := read_acceptance_verdict(entry)) is not None:
+        stamps.append(f"site acceptance: {acceptance}")
     return ModelOut(
         id=entry.id,
         identity=entry.identity,
@@ -116,7 +119,7 @@ def _model_out(context: Context, entry: InstalledModel) -> ModelOut:
         labels=list(card.label_names),
         not_looked_for=list(card.not_looked_for),
         synthetic=card.synthetic,
-        stamps=[*_FIRST.get(audit, ()), *stamps],
+        stamps=stamps,
         builtin=entry.builtin,
         on=not off,
         audit=audit,

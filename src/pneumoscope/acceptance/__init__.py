@@ -1,0 +1,1 @@
+"""Site acceptance: whether a model does at a department what the department asked of it before it looked."""
