@@ -17,7 +17,7 @@ from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.grouping import group_names
 from pneumoscope.data.image_scan import Progress, ScannedImage, scan_images, silent
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.data.masks import draw_masks
+from pneumoscope.data.masks import describe_stretched_masks, draw_masks
 from pneumoscope.data.similarity import Pair, find_near_duplicates
 from pneumoscope.data.source import DroppedFile, ImportOptions, Listing, Row, Source
 
@@ -108,6 +108,7 @@ def import_source(
     )
     rows, pictures = _readable(listing, results, drop_unreadable, options.min_side)
     roots = {name: listing.root.resolve()}
+    listing.notes += describe_stretched_masks(rows, pictures, listing.root)
     if options.masks is not None and listing.outlines:
         roots[f"{name}-masks"] = options.masks.resolve()
         rows, remarks = draw_masks(rows, pictures, listing.outlines, options.masks, f"{name}-masks")

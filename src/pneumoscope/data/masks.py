@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from pneumoscope.data.polygons import Outlines, union_mask
 from pneumoscope.data.source import Row
 
 KINDS = ("lung", "ignore")
+_MOST_BETWEEN = 0.2  # of a mask's pixels: the blurred edge of a small mask takes a tenth, a radiograph far more
 _SAME_SHAPE = 0.02  # sizes that differ by rounding alone differ by less in their proportions
 
 
@@ -32,6 +34,49 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
     Raises:
         ImageError: It is absent or no readable image.
     """
+    return _inside(_read_greys(path))
+
+
+def check_mask(path: Path, *, may_be_empty: bool = False) -> str | None:
+    """Return why a file shows no structure of a chest; None where it may.
+
+    An empty mask would teach that nothing is there, a full one that all is; a picture of many greys is a radiograph
+    and no mask; no lung and no heart covers all four corners of a picture, but the outside of them does.
+
+    Args:
+        path: The mask.
+        may_be_empty: An empty mask is no fault: an image may have nothing to ignore.
+
+    Returns:
+        What is wrong, to follow the file's name; it has no full stop.
+
+    Raises:
+        ImageError: It is absent or no readable image.
+    """
+    greys = _read_greys(path)
+    inside, white = _inside(greys), greys.max(initial=0)
+    between = float(((greys > 0.1 * white) & (greys < 0.9 * white)).mean()) if white else 0.0
+    if between > _MOST_BETWEEN:
+        return f"is a picture and no mask: {between:.0%} of its pixels are neither black nor white"
+    if not inside.any():
+        if may_be_empty and not white:
+            return None
+        values = f"its values are 0 to {white:g}, and inside is 128 or more, or 1 in a mask of zeros and ones"
+        return "is empty: " + (values if white else "no pixel is inside")
+    if inside.all():
+        return "is full: every pixel is inside"
+    if not may_be_empty and inside[[0, 0, -1, -1], [0, -1, 0, -1]].all():
+        return "has all four corners inside: it seems to be inverted, and white must be inside"
+    return None
+
+
+def _inside(greys: NDArray[Any]) -> NDArray[np.bool_]:
+    inside: NDArray[np.bool_] = greys >= (128 if greys.max(initial=0) > 1 else 1)
+    return inside
+
+
+def _read_greys(path: Path) -> NDArray[Any]:
+    """Return [H, W]: the brightest of a pixel's colours, 0 where it is transparent, at most 255."""
     from PIL import Image, UnidentifiedImageError
 
     try:
@@ -39,18 +84,47 @@ def read_mask(path: Path) -> NDArray[np.bool_]:
             if image.mode in ("P", "PA", "RGB", "RGBA", "LA"):
                 colours = np.asarray(image.convert("RGBA"))
                 opaque: NDArray[np.bool_] = colours[..., 3] >= 128
-                grey = np.where(opaque, colours[..., :3].max(-1), 0)
-            else:
-                grey = np.asarray(image if image.mode in ("I", "I;16", "F") else image.convert("L"))
-                if grey.max(initial=0) > 255:
-                    grey = np.minimum(grey, 255)
-        return grey >= (128 if grey.max(initial=0) > 1 else 1)
+                return np.where(opaque, colours[..., :3].max(-1), 0)
+            grey = np.asarray(image if image.mode in ("I", "I;16", "F") else image.convert("L"))
+            return np.minimum(grey, 255) if grey.max(initial=0) > 255 else grey
     except (OSError, UnidentifiedImageError) as error:
         raise ImageError(
             str(path),
             "is named as a mask and cannot be read.",
             "Import the source again, or name its folder in `roots`.",
         ) from error
+
+
+def describe_stretched_masks(rows: Sequence[Row], pictures: Sequence[ScannedImage], root: Path) -> list[str]:
+    """Return a remark where masks have other proportions than their images; they are stretched over the whole image.
+
+    Args:
+        rows: Of a source; masks of other roots are left out.
+        pictures: The images as read, in the same order.
+        root: Folder of the images and masks.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    stretched = []
+    for row, picture in zip(rows, pictures, strict=True):
+        for name in (row.lung_mask, row.heart_mask, row.ignore_mask):
+            if name is None or not (root / name).is_file():
+                continue
+            try:
+                with Image.open(root / name) as mask:  # its header alone
+                    width, height = mask.size
+            except (OSError, UnidentifiedImageError):
+                continue  # the reader of the mask reports it
+            if abs(picture.width * height / (picture.height * width) - 1) > _SAME_SHAPE:
+                stretched.append(f"{name} ({width}x{height}) over {picture.width}x{picture.height}")
+    if not stretched:
+        return []
+    more = f" and {len(stretched) - 3:,} more" if len(stretched) > 3 else ""
+    words = "1 mask has" if len(stretched) == 1 else f"{len(stretched):,} masks have"
+    return [
+        f"{words} other proportions than the image; it covers the whole image, so look if the outline fits: "
+        f"{', '.join(stretched[:3])}{more}"
+    ]
 
 
 def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:

@@ -303,7 +303,9 @@ def _masked_table(folder: Path, **changes: str) -> Path:
     """Two images, of which the first has all masks."""
     for name in ("images/a.png", "images/b.png", "masks/a.png", "masks/heart.png", "masks/lead.png"):
         (folder / name).parent.mkdir(exist_ok=True)
-        Image.new("L", (8, 8), 255).save(folder / name)
+        picture = Image.new("L", (8, 8), 0)
+        picture.paste(255, (2, 2, 6, 6))
+        picture.save(folder / name)
     (folder / "broken.png").write_text("no picture")
     cells = {
         "lungs": "masks/a.png",

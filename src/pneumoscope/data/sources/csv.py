@@ -81,7 +81,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
                     view=reader.view(cell.get("view", ""), where),
                     sex=reader.sex(cell.get("sex", ""), where),
                     age=reader.age(cell.get("age", ""), where),
-                    **masks.find_all(cell, where),
+                    **masks.find_all(cell, where, image),
                     license=options.license,
                     label_provenance=options.provenance or f"column {columns['label']!r} of {path.name}",
                 )
