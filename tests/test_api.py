@@ -57,6 +57,7 @@ FUNCTIONS = {
     "users list": "server.list_accounts",
     "users disable": "server.disable_account",
     "users password": "server.set_password",
+    "monitor": "server.monitor_model",
     "reads report": "server.report_reads",
     "reads export": "server.export_site",
     "reads exports": "server.list_site_exports",

@@ -214,5 +214,6 @@ def test_the_baseline_for_the_monitor_is_kept(accepted_bundle: Path, good: Accep
     assert newest is not None
     baseline = newest.baseline
     assert (baseline.images, baseline.refused, baseline.answered) == (200, 2, 198)
-    assert len(baseline.scores) == len(baseline.ood) == 9
+    assert (len(baseline.scores), len(baseline.ood)) == (198, 200)
     assert list(baseline.scores) == sorted(baseline.scores)
+    assert baseline.agreeing == round(98 * (good.at_card.sensitivity_answered.value or 0) + 100)

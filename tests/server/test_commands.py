@@ -53,3 +53,13 @@ def test_an_unsafe_server_does_not_start(tmp_path: Path, options: tuple[str, ...
     code, output = run("serve", "--home", str(tmp_path / "home"), *options)
     assert code == 2
     assert words in output
+
+
+def test_the_monitor_makes_no_folder_and_checks_its_numbers_first(tmp_path: Path) -> None:
+    code, output = run("monitor", "--home", str(tmp_path / "wrong"))
+    assert code == 2
+    assert "is not a server's folder" in output
+    assert not (tmp_path / "wrong").exists()
+    code, output = run("monitor", "--false-alarms", "0", "--home", str(tmp_path / "wrong"))
+    assert code == 2
+    assert "--false-alarms 0" in output

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from pneumoscope.acceptance.result import AcceptanceCriterion, ThresholdFigures
-from pneumoscope.bundle.evidence import AcceptanceMinima, AcceptanceVerdict, PlanFact
+from pneumoscope.bundle.evidence import AcceptanceMinima, AcceptanceVerdict, MonitorBaseline, PlanFact
 from pneumoscope.bundle.prediction import Prediction
+from pneumoscope.bundle.verdict import UNLIKE
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.bootstrap import resample
@@ -30,6 +31,7 @@ from pneumoscope.stats.metric_table import class_calibration_intercept, class_ca
 UNREADABLE = "unreadable"
 """The code of an image that could not be read."""
 RESAMPLES = 1000
+_MOST_KEPT = 1000
 _BEST, _WORST = 2.0, -1.0
 """Scores beyond all probabilities, for refused images without and with disease."""
 
@@ -307,11 +309,31 @@ def measure_refusals(cases: SiteCases) -> tuple[Estimate, Estimate, Estimate, di
     return share(refused, everyone), share(refused, cases.positive), share(refused, ~cases.positive), by_reason
 
 
-def deciles(values: Floats) -> tuple[float, ...]:
-    """Return the nine deciles of finite values; empty where there are none.
+def describe_baseline(cases: SiteCases, seed: int) -> MonitorBaseline:
+    """Return what later weeks of a server are compared with: one image of each patient, so that they are independent.
 
     Args:
-        values: [N].
+        cases: Of the site.
+        seed: Chooses the values to keep where there are more than a thousand.
     """
-    finite = values[np.isfinite(values)]
-    return tuple(float(value) for value in np.quantile(finite, np.arange(1, 10) / 10)) if len(finite) else ()
+    first = np.zeros(len(cases.score), dtype=np.bool_)
+    first[np.unique(cases.group, return_index=True)[1]] = True
+    codes, used = np.array(cases.code), cases.answered & first
+    readable = first & (codes != UNREADABLE)
+    rng = np.random.default_rng(seed)
+
+    def sample(values: Floats) -> tuple[float, ...]:
+        finite = values[np.isfinite(values)]
+        if len(finite) > _MOST_KEPT:
+            finite = rng.choice(finite, _MOST_KEPT, replace=False)
+        return tuple(round(float(value), 6) for value in np.sort(finite))
+
+    return MonitorBaseline(
+        images=int(readable.sum()),
+        refused=int((readable & ~cases.answered).sum()),
+        scores=sample(cases.score[used]),
+        # A server runs no model on what the gatekeeper refuses, so that those images have no such score there.
+        ood=sample(cases.ood[used | (readable & (codes == UNLIKE))]),
+        answered=int(used.sum()),
+        agreeing=int((cases.called == cases.positive)[used].sum()),
+    )

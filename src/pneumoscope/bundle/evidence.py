@@ -124,12 +124,12 @@ class PlanFact(Fact):
 
 
 class MonitorBaseline(Frozen):
-    """What a site's cases looked like at its acceptance, for `pneumoscope monitor`."""
+    """What a site's cases looked like at its acceptance, for `pneumoscope monitor`: one image of each patient."""
 
-    images: int
+    images: int = Field(description="readable ones")
     refused: int
-    scores: tuple[float, ...] = Field(description="deciles of the primary label's probability, answered images")
-    ood: tuple[float, ...] = Field(description="deciles of the out-of-distribution score, answered images")
+    scores: tuple[float, ...] = Field(description="primary label's probability of answered images, rising; a sample")
+    ood: tuple[float, ...] = Field(description="out-of-distribution score where the gatekeeper let it run; a sample")
     answered: int
     agreeing: int = Field(description="answered images whose decision by the card is that of the reference")
 

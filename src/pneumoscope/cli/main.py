@@ -48,6 +48,7 @@ COMMANDS = {
     "serve": Command("pneumoscope.cli.serve:serve", "Serve studies, predictions and reads over HTTP."),
     "backup": Command("pneumoscope.cli.backup:backup", "Copy a server's data while it runs."),
     "users": Command("pneumoscope.cli.users:app", "Add, list and disable the accounts of a server."),
+    "monitor": Command("pneumoscope.cli.monitor:monitor", "Watch a server's model for changes, week by week."),
     "reads": Command("pneumoscope.cli.reads:app", "Report a site's reads and answers; export them to retrain from."),
 }
 

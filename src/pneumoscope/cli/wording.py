@@ -21,7 +21,8 @@ OPTIONS = {
         "port", "proxy", "pruner", "ratio", "repeats", "resamples", "resume", "retention", "sampler", "search",
         "secret", "seed", "seeds", "shortcut", "side", "size", "source", "source_name", "storage", "strict", "target",
         "test", "tls_certificate", "tls_key", "trials", "validation", "workers", "external", "origins", "sampling",
-        "reference", "window_days", "min_sensitivity", "min_specificity", "min_auroc", "target_sensitivity",
+        "reference", "window_days", "min_sensitivity", "min_specificity", "min_auroc", "target_sensitivity", "weeks",
+        "false_alarms",
     )
 } | {
     "body_parts": "--body-part",

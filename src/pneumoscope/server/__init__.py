@@ -24,10 +24,12 @@ if TYPE_CHECKING:
         export_site,
         list_accounts,
         list_site_exports,
+        monitor_model,
         report_reads,
         set_password,
     )
     from pneumoscope.server.reading.exports import ReadExport
+    from pneumoscope.server.reading.monitor import MonitorReport
     from pneumoscope.server.reading.report import SiteReport
     from pneumoscope.server.run import RunningServer, serve
     from pneumoscope.server.settings import Settings, default_home
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 _MODULES = {
     "AccountEntry": "administration",
     "ExportRecord": "storage.export_ledger",
+    "MonitorReport": "reading.monitor",
     "ReadExport": "reading.exports",
     "RunningServer": "run",
     "Settings": "settings",
@@ -47,6 +50,7 @@ _MODULES = {
     "export_site": "administration",
     "list_accounts": "administration",
     "list_site_exports": "administration",
+    "monitor_model": "administration",
     "report_reads": "administration",
     "serve": "run",
     "set_password": "administration",
@@ -56,6 +60,7 @@ _MODULES = {
 __all__ = [
     "AccountEntry",
     "ExportRecord",
+    "MonitorReport",
     "ReadExport",
     "RunningServer",
     "Settings",
@@ -67,6 +72,7 @@ __all__ = [
     "export_site",
     "list_accounts",
     "list_site_exports",
+    "monitor_model",
     "report_reads",
     "serve",
     "set_password",

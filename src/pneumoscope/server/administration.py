@@ -14,6 +14,7 @@ from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import UsageError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.exports import ReadExport, export_reads
+from pneumoscope.server.reading.monitor import MonitorReport, check_monitor, watch
 from pneumoscope.server.reading.report import SiteReport, make_report
 from pneumoscope.server.security.accounts import Accounts
 from pneumoscope.server.settings import Settings
@@ -166,6 +167,37 @@ def report_reads(settings: Settings, model: str | None = None) -> SiteReport:
     """
     with _existing_store(settings) as store:
         return make_report(store, Catalogue(settings.models), model)
+
+
+@check_arguments
+def monitor_model(
+    settings: Settings, model: str | None = None, *, weeks: int = 12, false_alarms: float = 1.0
+) -> MonitorReport:
+    """Compare a model's last weeks on a server with its acceptance at this site, or else with its card.
+
+    The report tells sums of answers about studies that you may not have read yet.
+
+    Args:
+        settings: Where the server's data are; ``models`` is its folder of bundles.
+        model: Its number, or "builtin"; None: the one with the most answers.
+        weeks: Complete weeks to look at, the newest last.
+        false_alarms: Weeks with a false alarm in a year, at most, over all measures together.
+
+    Returns:
+        Refusals, scores, out-of-distribution scores and agreement of readers by week, with alarms.
+
+    Raises:
+        UsageError: ``home`` is not a server's folder, or a number is out of range.
+        RunError: No model has answered yet, or the model's bundle is no longer here.
+        NotFoundError: The model is not on this server.
+        BundleError: The evidence about the model was altered.
+
+    Example:
+        >>> ps.server.monitor_model(ps.server.Settings(home=Path("server"))).alarm
+    """
+    check_monitor(weeks, false_alarms)
+    with _existing_store(settings) as store:
+        return watch(store, Catalogue(settings.models), model, weeks=weeks, false_alarms=false_alarms)
 
 
 @check_arguments

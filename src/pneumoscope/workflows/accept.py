@@ -25,7 +25,6 @@ from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import group_sentence, predict_rows, select_rows
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.curve_points import compute_curve_points
-from pneumoscope.stats.kernels import Bools
 from pneumoscope.stats.metrics import group_index
 
 JSON, PAGE, PLAN = "acceptance.json", "acceptance.html", "plan.json"
@@ -308,8 +307,7 @@ def why_not_kept(result: Acceptance, *, drawn: bool) -> str:
 
 
 def _fact_of(result: Acceptance, cases: SiteCases) -> evidence.AcceptanceFact:
-    plan, used = result.plan, cases.answered
-    agreeing: Bools = cases.called[used] == cases.positive[used]
+    plan = result.plan
     return evidence.AcceptanceFact(
         bundle=plan.bundle,
         time=result.created,
@@ -329,14 +327,7 @@ def _fact_of(result: Acceptance, cases: SiteCases) -> evidence.AcceptanceFact:
         images=result.images,
         patients_with=result.patients_with,
         patients_without=result.patients_without,
-        baseline=evidence.MonitorBaseline(
-            images=result.images,
-            refused=int((~used).sum()),
-            scores=measurement.deciles(cases.score[used]),
-            ood=measurement.deciles(cases.ood[used]),
-            answered=int(used.sum()),
-            agreeing=int(agreeing.sum()),
-        ),
+        baseline=measurement.describe_baseline(cases, plan.seed),
         command=plan.command,
     )
 
