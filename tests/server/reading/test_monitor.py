@@ -22,17 +22,19 @@ from pneumoscope.server.reading.monitor import (
     baseline_of_acceptance,
     baseline_of_card,
     judge_week,
+    list_mondays,
     render_monitor_lines,
     watch,
 )
 from pneumoscope.server.reading.queries import Period
+from pneumoscope.server.security.accounts import Accounts
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store, open_store
 from pneumoscope.server.storage.tables import Study
 from pneumoscope.stats.drift import level_of_a_test
 from pneumoscope.stats.estimates import Estimate
 from server.client import Client, serve_client
-from server.reading.test_dashboard import read, tiny, upload
+from server.reading.test_dashboard import PASSWORD, read, tiny, upload
 
 MONDAY = date(2026, 1, 5)
 
@@ -181,3 +183,27 @@ def test_what_can_not_be_watched_is_said(store: Store, settings: Settings) -> No
         watch(store, catalogue, None, weeks=0)
     with pytest.raises(UsageError, match="above 0 and at most 26"):
         watch(store, catalogue, None, false_alarms=0.0)
+
+
+def test_over_http_it_is_for_admins_and_counts_as_a_display(settings: Settings) -> None:
+    """A study of last week: after the monitor was asked for, its unaided read is refused."""
+    strict = replace(settings, accounts=True)
+    store = open_store(strict)
+    accounts = Accounts(store)
+    accounts.add("chief", PASSWORD, "admin", sees_names=False)
+    accounts.add("reader", PASSWORD, "reader", sees_names=False)
+    store.close()
+    with serve_client(strict) as client:
+        client.login("reader", PASSWORD)
+        (study,) = upload(client, 0.8)
+        model = tiny(client)
+        assert client("GET", f"/api/monitor/{model}").status_code == 403
+        client.login("chief", PASSWORD)
+        store = open_store(strict)
+        move(store, [study], (list_mondays(1)[0]).isoformat())
+        store.close()
+        assert client("GET", f"/api/monitor/{model}?weeks=0").status_code == 422
+        report = client.get(f"/api/monitor/{model}?weeks=2")
+        assert (report["baseline"], report["alarm"], report["level"]) == ("card", False, pytest.approx(1 / 52))
+        assert [week["patients"] for week in report["weeks"]] == [0, 1]
+        assert read(client, study, "covid-19") == 409

@@ -124,7 +124,7 @@ def build_dashboard(
     answers = count_answers(session, studies)
     chosen = choose_model(catalogue, answers, model)
     if scope == "all" and chosen is not None:
-        _record_all(session, studies, chosen, user.id)
+        record_all_shown(session, studies, chosen, user.id)
     counting = select_countable(studies, store.settings, user.id, everything_shown=scope == "all")
     counted = _count(session, counting)
     figures, refused_share = None, None
@@ -187,8 +187,15 @@ def select_countable(studies: Studies, settings: Settings, reader: str, *, every
     return studies.where(or_(*conditions))
 
 
-def _record_all(session: Transaction, studies: Studies, model: str, reader: str) -> None:
-    """Record that all answers of a model are shown in sum, each once."""
+def record_all_shown(session: Transaction, studies: Studies, model: str, reader: str) -> None:
+    """Record that all answers of a model are shown in sum, each once.
+
+    Args:
+        session: A session to write with.
+        studies: The query for the studies that count.
+        model: Identity, whole.
+        reader: Account that is shown the sum.
+    """
     displayed = select(Display.prediction).where(Display.reader == reader)
     query = select(StoredPrediction).where(
         StoredPrediction.model == model,

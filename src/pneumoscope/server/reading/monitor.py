@@ -12,6 +12,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import Field
@@ -30,6 +31,11 @@ from pneumoscope.server.reading.queries import Period, count_answers, make_targe
 from pneumoscope.server.security.audit_log import record_command
 from pneumoscope.server.storage.database import Store
 from pneumoscope.stats.drift import compare_bands, compare_samples, compare_shares, level_of_a_test
+
+if TYPE_CHECKING:
+    from sqlalchemy.orm import Session
+
+    from pneumoscope.server.storage.crypto import Secret
 
 LEAST_PATIENTS = 10
 """A week with fewer patients is not tested: nothing could show."""
@@ -85,11 +91,7 @@ class MonitorReport(Frozen):
     false_alarms_per_year: float = Field(description="expected weeks with a false alarm in 52, at most")
     level: float = Field(description="of each test")
     weeks: tuple[MonitorWeek, ...] = Field(description="complete weeks, oldest first")
-
-    @property
-    def alarm(self) -> bool:
-        """Whether the newest complete week has an alarm."""
-        return bool(self.weeks and self.weeks[-1].alarms)
+    alarm: bool = Field(description="whether the newest complete week has an alarm")
 
 
 @dataclass(frozen=True)
@@ -183,7 +185,7 @@ def watch(
     false_alarms: float = FALSE_ALARMS,
     today: date | None = None,
 ) -> MonitorReport:
-    """Return the last complete weeks of a model.
+    """Return the last complete weeks of a model, asked for at the machine itself.
 
     Args:
         store: The server's store.
@@ -201,38 +203,78 @@ def watch(
     """
     check_monitor(weeks, false_alarms)
     record_command(store, "monitor")
-    today = today or datetime.now(UTC).date()
     with store.read() as session:
         answers = count_answers(session, Period().studies())
         chosen = choose_model(catalogue, answers, model)
         if chosen is None:
             raise RunError("the monitor", "has nothing to watch: no model has answered yet.", "Upload studies first.")
-        installed = catalogue.list_models().get(chosen)
-        if installed is None:
-            raise RunError(
-                f"model {chosen[:12]}",
-                "is no longer on this server, so that there is no baseline.",
-                "Put its bundle back, or name another model.",
-            )
-        accepted = acceptances(read(installed.folder, installed.identity))
-        baseline = baseline_of_acceptance(accepted[-1]) if accepted else baseline_of_card(installed.card)
-        level = level_of_a_test(false_alarms, max(1, len(baseline.measures)))
-        target = make_target(installed.card)
-        monday = today - timedelta(days=today.weekday())
-        days = [monday - timedelta(weeks=back) for back in range(weeks, 0, -1)]
-        return MonitorReport(
-            made=datetime.now(UTC).isoformat(timespec="seconds"),
-            model=describe_model(catalogue, chosen, answers.get(chosen, 0)),
-            baseline=baseline.kind,
-            baseline_words=baseline.words,
-            not_measured=baseline.missing,
-            false_alarms_per_year=false_alarms,
-            level=level,
-            weeks=tuple(
-                judge_week(day, read_week(session, store.secret, chosen, target, _week(day)), baseline, level)
-                for day in days
-            ),
+        return build_monitor(
+            session, store.secret, catalogue, chosen, answers.get(chosen, 0), list_mondays(weeks, today), false_alarms
         )
+
+
+def list_mondays(weeks: int, today: date | None = None) -> list[date]:
+    """Return the first days of the last complete weeks, oldest first.
+
+    Args:
+        weeks: Number of weeks.
+        today: None: today, UTC.
+    """
+    today = today or datetime.now(UTC).date()
+    monday = today - timedelta(days=today.weekday())
+    return [monday - timedelta(weeks=back) for back in range(weeks, 0, -1)]
+
+
+def build_monitor(
+    session: Session,
+    secret: Secret,
+    catalogue: Catalogue,
+    model: str,
+    answers: int,
+    mondays: Sequence[date],
+    false_alarms: float,
+) -> MonitorReport:
+    """Return some weeks of a model.
+
+    Args:
+        session: A session to read with.
+        secret: Makes the readers' pseudonyms.
+        catalogue: The server's models.
+        model: Identity, whole.
+        answers: Number of its answers.
+        mondays: First days of the weeks, oldest first.
+        false_alarms: Weeks with a false alarm in a year, at most, over all measures.
+
+    Raises:
+        RunError: The model's bundle is no longer here.
+        BundleError: Its evidence was altered.
+    """
+    installed = catalogue.list_models().get(model)
+    if installed is None:
+        raise RunError(
+            f"model {model[:12]}",
+            "is no longer on this server, so that there is no baseline.",
+            "Put its bundle back, or name another model.",
+        )
+    accepted = acceptances(read(installed.folder, installed.identity))
+    baseline = baseline_of_acceptance(accepted[-1]) if accepted else baseline_of_card(installed.card)
+    level = level_of_a_test(false_alarms, max(1, len(baseline.measures)))
+    target = make_target(installed.card)
+    weeks = tuple(
+        judge_week(day, read_week(session, secret, model, target, period_of_week(day)), baseline, level)
+        for day in mondays
+    )
+    return MonitorReport(
+        made=datetime.now(UTC).isoformat(timespec="seconds"),
+        model=describe_model(catalogue, model, answers),
+        baseline=baseline.kind,
+        baseline_words=baseline.words,
+        not_measured=baseline.missing,
+        false_alarms_per_year=false_alarms,
+        level=level,
+        weeks=weeks,
+        alarm=bool(weeks and weeks[-1].alarms),
+    )
 
 
 def check_monitor(weeks: int, false_alarms: float) -> None:
@@ -305,9 +347,15 @@ def _measure(name: str, values: Sequence[float], baseline: Baseline, level: floa
     )
 
 
-def _week(first_day: date) -> Period:
+def period_of_week(first_day: date, weeks: int = 1) -> Period:
+    """Return the period of weeks from a Monday on.
+
+    Args:
+        first_day: The Monday.
+        weeks: Number of weeks.
+    """
     start = datetime(first_day.year, first_day.month, first_day.day, tzinfo=UTC)
-    return Period(start.timestamp(), (start + timedelta(weeks=1)).timestamp())
+    return Period(start.timestamp(), (start + timedelta(weeks=weeks)).timestamp())
 
 
 def render_monitor_lines(report: MonitorReport) -> list[str]:

@@ -1,4 +1,4 @@
-"""The route of the dashboard."""
+"""The routes of the dashboard and of the monitor."""
 
 from __future__ import annotations
 
@@ -7,16 +7,28 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query
 
-from pneumoscope.server.api.dependencies import AppContext, CurrentUser
+from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, CurrentUser
+from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.dashboard import DashboardOut
-from pneumoscope.server.reading.dashboard import Scope, build_dashboard
-from pneumoscope.server.reading.queries import Period
+from pneumoscope.server.reading.dashboard import Scope, build_dashboard, record_all_shown
+from pneumoscope.server.reading.monitor import (
+    FALSE_ALARMS,
+    MOST_FALSE_ALARMS,
+    MOST_WEEKS,
+    WEEKS,
+    MonitorReport,
+    build_monitor,
+    list_mondays,
+    period_of_week,
+)
+from pneumoscope.server.reading.queries import Period, count_answers
 
 
 def create_router() -> APIRouter:
-    """Return the router of this endpoint."""
+    """Return the router of these endpoints."""
     router = APIRouter(prefix="/api", tags=["dashboard"])
     router.get("/dashboard")(show_dashboard)
+    router.get("/monitor/{model}")(show_monitor)
     return router
 
 
@@ -33,6 +45,26 @@ def show_dashboard(
     with context.store.write() if scope == "all" else context.store.read() as session:
         dashboard = build_dashboard(context.store, session, context.catalogue, user, model, period, scope)
     return DashboardOut.model_validate(dashboard, from_attributes=True)
+
+
+def show_monitor(
+    context: AppContext,
+    user: CurrentAdmin,
+    model: Id,
+    weeks: Annotated[int, Query(ge=1, le=MOST_WEEKS, description="complete weeks, the newest last")] = WEEKS,
+    false_alarms: Annotated[
+        float,
+        Query(gt=0, le=MOST_FALSE_ALARMS, description="weeks with a false alarm in a year, over all measures"),
+    ] = FALSE_ALARMS,
+) -> MonitorReport:
+    """Compare a model's weeks with its acceptance at this site. It counts as having been shown their answers."""
+    identity = context.catalogue.get(model).identity
+    mondays = list_mondays(weeks)
+    with context.store.write() as session:
+        record_all_shown(session, period_of_week(mondays[0], weeks).studies(), identity, user.id)
+    with context.store.read() as session:  # a transaction of its own: the tests take a while
+        answers = count_answers(session, Period().studies()).get(identity, 0)
+        return build_monitor(session, context.store.secret, context.catalogue, identity, answers, mondays, false_alarms)
 
 
 def make_period(first: date | None, last: date | None) -> Period:
