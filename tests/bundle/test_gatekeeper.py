@@ -12,7 +12,7 @@ from bundles import card, write_bundle
 from pneumoscope.bundle.gatekeeper import ANSWERS, BUILTIN_GATEKEEPER, load_gatekeeper
 from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.runtime import load
-from pneumoscope.core.errors import BundleError, MissingBundleError
+from pneumoscope.core.errors import BundleError, MissingBundleError, UsageError
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.imaging.read import Radiograph
 from pneumoscope.inference.journal import Journal
@@ -88,6 +88,12 @@ def test_only_an_explicit_word_turns_the_gatekeeper_off(tmp_path: Path) -> None:
     old = load(write_bundle(tmp_path / "old", companions={}))  # names no companions, and is screened all the same
     assert old.screened and "invert it" in old.predict(inverted)["reason"][0]
     assert not load(write_bundle(tmp_path / "never", companions={"gatekeeper": "none"})).screened
+
+
+@pytest.mark.parametrize("shape", [(0, 0), (0, 5), (5, 0), (1, 5, 5), (5,)])
+def test_an_array_that_is_no_picture_is_named(shape: tuple[int, ...]) -> None:
+    with pytest.raises(UsageError, match=r"has the shape .*; one radiograph is \[H, W\]"):
+        load().screen(np.zeros(shape, np.float32), {})
 
 
 def test_a_files_own_body_part_counts_first() -> None:

@@ -177,6 +177,31 @@ def test_which_part_of_the_body_a_term_names(term: str, part: str) -> None:
     assert body_part_of(term) == part
 
 
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        *((name, "other") for name in ("Hand", "Foot", "Knee", "Skull", "Abdomen", "Pelvis", "Breast", "Shoulder")),
+        *((name, "other") for name in ("ThoracicSpine", "Clavicle", "Humerus", "Finger", "HipJoint", "Mandible")),
+        *((name, "chest") for name in ("Chest", "Rib", "Mediastinum", "ApexOfLung")),
+        *((name, "unknown") for name in ("Heart", "Sternum", "Trachea")),
+    ],
+)
+def test_a_bare_code_is_known_as_the_standard_has_it(name: str, part: str) -> None:
+    """The authority is pydicom's copy of PS3.16 (CID 4031) and its map of SNOMED RT to CT."""
+    concepts = pytest.importorskip("pydicom.sr._concepts_dict").concepts["SCT"]
+    retired = pytest.importorskip("pydicom.sr._snomed_dict").mapping["SRT"]
+    codes = {str(code) for code in concepts[name]}
+    codes |= {old for old, new in retired.items() if new in codes}
+    assert {body_part_of(code) for code in codes} == {part}
+
+
+@pytest.mark.parametrize("term", ["HEART", "Herz", "STERNUM"])
+def test_a_part_inside_the_chest_is_a_warning_and_the_pixels_decide(term: str) -> None:
+    assert judge_facts({"body_part": term}, ADULTS) == []
+    (finding,) = warn_of_facts({"body_part": term})
+    assert finding.code == "body-part"
+
+
 def test_an_unknown_body_part_is_a_warning() -> None:
     assert judge_facts({"body_part": "GRIBS"}, ADULTS) == []
     (finding,) = warn_of_facts({"body_part": "GRIBS"})

@@ -52,9 +52,29 @@ _OTHER = _terms(
     """
 )
 _NEGATION = frozenset({"NOT", "NO", "NON", "NICHT", "KEIN", "KEINE", "PAS", "SIN", "SENZA", "OHNE", "WITHOUT"})
-# Codes of SNOMED RT and SNOMED CT: thorax, lung; head, breast, abdomen, pelvis, spine (PS3.16 Annex L).
-_CHEST_CODES = frozenset({"TD3000", "T28000", "51185008", "39607008"})
-_OTHER_CODES = frozenset({"TD1100", "T04000", "TD4000", "TD6000", "T11500", "69536005", "76752008", "113345001"})
+# Codes of SNOMED RT and SNOMED CT (PS3.16 CID 4031 and Annex L). A code of the heart, of the trachea or of several
+# parts that hold a chest is in neither table: such a file may well be a chest radiograph.
+_CHEST_CODES = _terms(
+    """
+    TD3000 T28000 T280A0 TD3300 T11300 51185008 816094009 39607008 86598002 72410000 113197003
+    """
+)
+_OTHER_CODES = _terms(
+    """
+    TD0300 TD04FF TD0801 TD0821 TD1000 TD1100 TD1213 TD14AE TD1460 TD1600 TD2220 TD2500 TD4000 TD6000 TD8000 TD8200
+    TD8300 TD8500 TD8600 TD8700 TD8800 TD8810 TD9000 TD9100 TD9200 TD9400 TD9700 TD9800
+    T04000 T11011 T11100 T11133 T11149 T11166 T11170 T11180 T11196 T11500 T11501 T11502 T11503 T11AD0 T11BF0 T12280
+    T12310 T12340 T12410 T12700 T12710 T12730 T12740 T12750 T12770 T12980 T15290 T15420 T15430 T15460 T15680 T15710
+    T15750 T15770 T22000 T57000 T58000 T59000 T59300 T63000 T65000 T74000 T92000 TA0100 TAA000
+    66019005 421060004 371398005 371195002 774007 69536005 661005 363654007 42575006 45048000 16982005 29836001
+    113345001 818981001 818982008 12921003 816092008 53120007 40983000 14975008 8205005 85562004 7569003 76505004
+    61685007 68367000 72696002 30021000 56459004 29707007
+    76752008 110517009 89546000 59066005 74386004 13881006 70925003 91609006 91397008 122494005 122495006 122496007
+    1217253001 1217254007 1217256009 1217257000 54735007 64688005 79601000 51299004 22356005 85050009 72001000
+    71341001 64234005 12611008 87342007 80144004 58742003 53620006 85856004 16953009 74670003 39723000 24136001
+    70258002 27949001 2095001 69695003 30315005 14742008 71854001 28231008 15776009 89837001 41216001 12738006 81745001
+    """
+)
 
 
 def body_part_of(term: str) -> BodyPart:
@@ -64,8 +84,9 @@ def body_part_of(term: str) -> BodyPart:
         term: Value of BodyPartExamined, in any case, language and script; empty where the file has none.
 
     Returns:
-        "chest"; "other": another part, spine and breast among them, or a negation; "unknown": the term is in no table;
-        "unspecific": it names no part.
+        "chest"; "other": another part, spine and breast among them, or a negation; "unknown": the term is in no table,
+        or names a part that a chest radiograph shows and may be taken for (heart, sternum, trachea); "unspecific": it
+        names no part.
     """
     text = _fold(term)
     if text in _UNSPECIFIC:

@@ -104,6 +104,9 @@ class Model:
 
         Returns:
             Refusals, warnings and the outlined lungs.
+
+        Raises:
+            UsageError: The pixels are no picture [H, W].
         """
         return builtin_companions().screen(pixels, facts, self.card.population) if self.screened else None
 

@@ -18,6 +18,7 @@ from pneumoscope.bundle.card import Population
 from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
 from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
 from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
+from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import ADULT_AGE
 from pneumoscope.imaging.plane import Metadata
 
@@ -106,7 +107,14 @@ class Companions:
             pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head.
             facts: Of its file, as `imaging.read.Radiograph.metadata` has them; none where there is no file.
             population: What the classifier has met; None: frontal views of adults and children.
+
+        Raises:
+            UsageError: The pixels are no picture [H, W].
         """
+        if pixels.ndim != 2 or not pixels.size:
+            raise UsageError(
+                "pixels", f"has the shape {pixels.shape}; one radiograph is [H, W].", "Give one picture at a time."
+            )
         thresholds = self.gatekeeper.card.thresholds
         answer = self.gatekeeper.answer(pixels)
         stated = judge_facts(facts, population)

@@ -19,6 +19,7 @@ from PIL.WebPImagePlugin import WebPImageFile
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging import png, tiff
+from pneumoscope.imaging.colour import measure_colour
 from pneumoscope.imaging.libtiff import silence_libtiff
 from pneumoscope.imaging.orientation import read_orientation
 from pneumoscope.imaging.plane import (
@@ -37,8 +38,6 @@ _CODING = {(0xE0, b"JFIF\0"): 14, (0xEE, b"Adobe"): 12}
 _XMP_NAMESPACE = b"http://ns.adobe.com/xap/1.0/\0"
 _TWELVE_BITS = 4095
 _HALF_OF_PIXELS = 50_000_000
-_CELLS = 96
-_COLOURED = 24  # of 255: the least difference between red, green and blue that counts as a colour
 
 
 def decode_png(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
@@ -178,7 +177,7 @@ def _grey(image: Image.Image, name: str, bits: int, depth: int | None) -> tuple[
     elif mode == "P":
         image = _convert(image, "RGB")
     alpha = image.getchannel("A") if image.mode in ("LA", "RGBA") else None
-    facts = _colour_facts(image) if image.mode in ("RGB", "RGBA") else {}
+    facts = measure_colour(image) if image.mode in ("RGB", "RGBA") else {}
     values = np.asarray(image if mode == "L" else _convert(image, "L"))
     image.close()
     pixels: NDArray[np.float32] = np.divide(values, np.float32(255), dtype=np.float32)
@@ -189,16 +188,6 @@ def _grey(image: Image.Image, name: str, bits: int, depth: int | None) -> tuple[
         # Pillow widens 2- and 4-bit grey to 8 bits, but not the one transparent grey that belongs to it.
         pixels[values == (transparent * 255 // (2**bits - 1) if mode == "L" else transparent)] = 0
     return pixels, facts
-
-
-def _colour_facts(image: Image.Image) -> Metadata:
-    """Return the share of an image that has a colour; nothing where it has none.
-
-    The image is averaged to 96 x 96 cells first, so that the colour noise of JPEG at the edges of grey is none.
-    """
-    cells = np.asarray(image.resize((_CELLS, _CELLS), Image.Resampling.BOX).convert("RGB"), np.int16)
-    share = float(((cells.max(2) - cells.min(2)) > _COLOURED).mean())
-    return {"colour_share": round(share, 4)} if share else {}
 
 
 def _convert(image: Image.Image, mode: str) -> Image.Image:

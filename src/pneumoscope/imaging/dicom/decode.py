@@ -10,13 +10,24 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pneumoscope.core.errors import ImageError, MissingExtraError
+from pneumoscope.imaging.colour import measure_colour
 from pneumoscope.imaging.dicom.display import DisplayChain, Lut, Rescale, Window
 from pneumoscope.imaging.dicom.file import AGAIN, DicomFile, parse
 from pneumoscope.imaging.dicom.stored_values import Shape, read_stored_values
 from pneumoscope.imaging.dicom.tags import Tags, metadata, show_term, show_uid
-from pneumoscope.imaging.plane import Plane, Turn, check_one_frame, check_size, luma, make_upright, suppress_warnings
+from pneumoscope.imaging.plane import (
+    Metadata,
+    Plane,
+    Turn,
+    check_one_frame,
+    check_size,
+    luma,
+    make_upright,
+    suppress_warnings,
+)
 
 _RADIOGRAPH = "Give a plain radiograph (modality CR or DX)."
 
@@ -59,7 +70,11 @@ def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
             facts["rescale"] = "ignored"
         stored, exact = read_stored_values(file, shape)
     del file, tags  # they hold copies of the pixels
-    pixels = _apply_display(stored, display, exact=exact) if display else _grey_of_colour(stored, shape, exact=exact)
+    if display:
+        pixels = _apply_display(stored, display, exact=exact)
+    else:
+        pixels, colour = _grey_of_colour(stored, shape, exact=exact)
+        facts.update(colour)
     return Plane(make_upright(pixels, turn), shape.bits, facts)
 
 
@@ -258,11 +273,14 @@ def _apply_display(stored: NDArray[np.integer], display: DisplayChain, *, exact:
     return pixels
 
 
-def _grey_of_colour(stored: NDArray[np.integer], shape: Shape, *, exact: bool) -> NDArray[np.float32]:
-    """Return [H, W] float32 in 0..1 of [H, W, 3] unsigned colours, by luma."""
+def _grey_of_colour(stored: NDArray[np.integer], shape: Shape, *, exact: bool) -> tuple[NDArray[np.float32], Metadata]:
+    """Return [H, W] float32 in 0..1 of [H, W, 3] unsigned colours, by luma, and how much of them has a colour."""
     white = 2**shape.bits - 1
-    grey = luma(*np.moveaxis(stored & white if exact else np.minimum(stored, white), -1, 0))
-    return np.divide(grey, np.float32(white), dtype=np.float32)
+    colours = stored & white if exact else np.minimum(stored, white)
+    grey = luma(*np.moveaxis(colours, -1, 0))
+    eight_bits = (colours >> shape.bits - 8 if shape.bits > 8 else colours << 8 - shape.bits).astype(np.uint8)
+    colour = measure_colour(Image.fromarray(eight_bits, "RGB"))
+    return np.divide(grey, np.float32(white), dtype=np.float32), colour
 
 
 def _read_turn(tags: Tags) -> Turn:
