@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +15,11 @@ from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
 
 SCHEMA_VERSION = 1
+
+INSTALL_AGAIN = "Install the package again: `pip install --force-reinstall pneumoscope`."
+"""The way out where a companion of the package itself was altered."""
+
+_PACKAGE = Path(__file__).resolve().parents[1]
 
 
 class CompanionCard(Frozen):
@@ -42,9 +48,11 @@ def read_companion(folder: Path, card_type: type[Card], name: str) -> tuple[Card
         BundleError: It was altered, or its card is of another schema.
     """
     card_path, model_path = folder / "card.json", folder / "model.onnx"
+    own = is_of_package(folder)
     for path in (card_path, model_path):
         if not path.is_file():
-            raise MissingBundleError(str(folder), f"is no {name}: {path.name} is missing.", "Train one.")
+            way_out = INSTALL_AGAIN if own else "Train one."
+            raise MissingBundleError(str(folder), f"is no {name}: {path.name} is missing.", way_out)
     raw = card_path.read_bytes()
     try:
         card = card_type.model_validate_json(raw)
@@ -52,7 +60,9 @@ def read_companion(folder: Path, card_type: type[Card], name: str) -> tuple[Card
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])  # empty where the file is no JSON
         problem = f"{place}: {first['msg']}" if place else first["msg"]
-        raise BundleError(str(card_path), f"is no card of a {name}: {problem}.", f"Name a {name}'s folder.") from error
+        raise BundleError(
+            str(card_path), f"is no card of a {name}: {problem}.", INSTALL_AGAIN if own else f"Name a {name}'s folder."
+        ) from error
     if card.schema_version != SCHEMA_VERSION:
         raise BundleError(
             str(card_path),
@@ -60,5 +70,34 @@ def read_companion(folder: Path, card_type: type[Card], name: str) -> tuple[Card
             "Update the program.",
         )
     if sha256_of(model_path) != card.model_sha256:
-        raise BundleError(str(model_path), "is not the graph that its card was written for.", "Train it again.")
+        way_out = INSTALL_AGAIN if own else "Train it again."
+        raise BundleError(str(model_path), "is not the graph that its card was written for.", way_out)
     return card, identity(raw), open_session(model_path)
+
+
+def is_of_package(folder: Path) -> bool:
+    """Return whether a folder is one of those that ship with the package."""
+    return folder.resolve().is_relative_to(_PACKAGE)
+
+
+def check_outputs(folder: Path, session: Any, output: str, names: Sequence[str], what: str) -> None:
+    """Check that a graph gives one value for each name on its card.
+
+    Args:
+        folder: Of the companion.
+        session: Of its graph.
+        output: The output of the graph, [N, K, ...].
+        names: The K names on the card.
+        what: What they are called, such as "answers".
+
+    Raises:
+        BundleError: The graph has no such output, or another number of values.
+    """
+    shapes = {item.name: item.shape for item in session.get_outputs()}
+    count = shapes[output][1] if output in shapes else 0
+    if count != len(names) and not (output in shapes and isinstance(count, str)):
+        raise BundleError(
+            str(folder / "card.json"),
+            f"names {len(names)} {what} ({', '.join(names)}); its graph gives {count}.",
+            INSTALL_AGAIN if is_of_package(folder) else "Train it again.",
+        )

@@ -7,7 +7,7 @@ not learn from. `bundle.screening` decides what follows from the answers.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pneumoscope.bundle.card import SourceLicence
-from pneumoscope.bundle.companion import CompanionCard, read_companion
+from pneumoscope.bundle.companion import INSTALL_AGAIN, CompanionCard, check_outputs, is_of_package, read_companion
+from pneumoscope.bundle.lung_shape import LungShape
 from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.errors import BundleError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.estimates import Estimate
 
@@ -140,12 +142,23 @@ def load_gatekeeper(folder: str | Path = BUILTIN_GATEKEEPER) -> Gatekeeper:
 
     Raises:
         MissingBundleError: A file of it is missing.
-        BundleError: It was altered, or its card is of another schema.
+        BundleError: It was altered, its card is of another schema, or names other answers or measures than this program
+            knows.
 
     Example:
         >>> ps.load_gatekeeper().answer(ps.read("study.dcm").pixels).likeliest
     """
-    return Gatekeeper(*read_companion(Path(folder), GatekeeperCard, "gatekeeper"))
+    card, identity, session = read_companion(Path(folder), GatekeeperCard, "gatekeeper")
+    way_out = INSTALL_AGAIN if is_of_package(Path(folder)) else "Train it again."
+    for place, names, known in (
+        ("answers", tuple(card.answers), tuple(ANSWERS)),
+        ("thresholds.lungs", tuple(sorted(card.thresholds.lungs)), tuple(field.name for field in fields(LungShape))),
+    ):
+        if (place == "answers" and names != known) or not set(names) <= set(known):
+            problem = f"{place} names {', '.join(names) or 'nothing'}; this program knows {', '.join(known)}."
+            raise BundleError(str(Path(folder) / "card.json"), problem, way_out)
+    check_outputs(Path(folder), session, OUTPUTS[0], tuple(card.answers), "answers")
+    return Gatekeeper(card, identity, session)
 
 
 @cache

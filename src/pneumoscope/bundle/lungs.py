@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from pneumoscope.bundle.card import SourceLicence
-from pneumoscope.bundle.companion import CompanionCard, read_companion
+from pneumoscope.bundle.companion import CompanionCard, check_outputs, read_companion
 from pneumoscope.bundle.inputs import as_radiograph
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import UsageError
@@ -211,12 +211,15 @@ def load_lungs(folder: str | Path = BUILTIN_LUNGS) -> LungModel:
 
     Raises:
         MissingBundleError: A file of it is missing.
-        BundleError: It was altered, or its card is of another schema.
+        BundleError: It was altered, its card is of another schema, or names another number of structures than its graph
+            gives.
 
     Example:
         >>> ps.load_lungs().outline("study.dcm")
     """
-    return LungModel(*read_companion(Path(folder), LungCard, "lungs graph"))
+    card, identity, session = read_companion(Path(folder), LungCard, "lungs graph")
+    check_outputs(Path(folder), session, OUTPUT, tuple(card.structures), "structures")
+    return LungModel(card, identity, session)
 
 
 @cache

@@ -24,7 +24,7 @@ from pneumoscope.bundle.card import OUTPUTS, Card, read_card
 from pneumoscope.bundle.inputs import ImageInput, NamedImage, file_image, named_images
 from pneumoscope.bundle.lungs import LungOutlines, builtin_lungs
 from pneumoscope.bundle.prediction import Observer, Output, Prediction
-from pneumoscope.bundle.screening import Screening, builtin_companions
+from pneumoscope.bundle.screening import NEVER_SCREENED, Screening, builtin_companions
 from pneumoscope.bundle.session import first_line, open_session
 from pneumoscope.bundle.verdict import judge
 from pneumoscope.core.arguments import check_arguments
@@ -41,9 +41,6 @@ T = TypeVar("T")
 LUNGS_INPUT = "lungs"
 """The name of a graph's second input, which few have: [N, 1, S, S] float32, the probability of lung by the lungs graph
 on its own square, stretched over the image."""
-
-NEVER_SCREENED = "none"
-"""In a card, in place of the identity of a gatekeeper: this model is never screened."""
 
 BUILTIN = "builtin"
 """The name, in place of a folder, of the model that ships with the package."""

@@ -7,6 +7,7 @@ disagree, it says so. A refusal ends the prediction; a warning goes with the ans
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -15,12 +16,16 @@ from numpy.typing import NDArray
 
 from pneumoscope.bundle.body_parts import body_part_of
 from pneumoscope.bundle.card import Population
+from pneumoscope.bundle.chest_layout import find_part_of_chest, find_several_chests, measure_layout
 from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
 from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
 from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import ADULT_AGE
 from pneumoscope.imaging.plane import Metadata
+
+NEVER_SCREENED = "none"
+"""In a card, in place of the identity of a gatekeeper: this model is never screened."""
 
 _FRONTAL_ALONE = "this model has met frontal views alone; send the frontal view"
 _WHOLE = "send the whole radiograph"
@@ -125,8 +130,25 @@ class Companions:
         shape = None if outlines is None else measure_lung_shape(outlines.square("lungs"))
         if shape is not None:
             refusals += judge_lungs(shape, thresholds)
+        if outlines is not None and not refusals and answer.likeliest == "frontal":
+            refusals += self._judge_layout(pixels, outlines, answer)
         warnings = [] if refusals else [*warn_of_facts(facts), *warn_of(answer, shape, thresholds)]
         return Screening(tuple(refusals), tuple(warnings), outlines)
+
+    def _judge_layout(
+        self, pixels: NDArray[np.float32], outlines: LungOutlines, answer: GatekeeperAnswer
+    ) -> list[ScreeningFinding]:
+        """Return why a picture does not show one whole chest; nothing where it does."""
+
+        def ask(part: NDArray[np.float32]) -> float:
+            return self.gatekeeper.answer(part).probabilities["frontal"]
+
+        layout, frontal = measure_layout(pixels, outlines), answer.probabilities["frontal"]
+        if why := find_several_chests(layout, frontal, ask, pixels):
+            return [ScreeningFinding("several", f"it seems to show several chests ({why}); send each one by itself")]
+        if why := find_part_of_chest(layout, frontal):
+            return [ScreeningFinding("part", f"it seems to show a part of a chest ({why}); {_WHOLE}")]
+        return []
 
 
 def judge_facts(facts: Metadata, population: Population | None) -> list[ScreeningFinding]:
@@ -260,6 +282,24 @@ OUTSIDE_LUNGS = ScreeningFinding("outside-lungs", "the model is most active outs
 def builtin_companions() -> Companions:
     """Return the gatekeeper and the lungs graph of the package; a process loads them once."""
     return Companions(builtin_gatekeeper(), builtin_lungs())
+
+
+def compare_companions(named: Mapping[str, str]) -> tuple[str, ...]:
+    """Return where a classifier's figures were measured with other companions than those of this package, in words.
+
+    Args:
+        named: Companions of the classifier's card: role -> identity. A role that it does not name is passed over.
+
+    Returns:
+        A sentence for each companion that differs.
+    """
+    own = {"gatekeeper": lambda: builtin_gatekeeper().identity, "lungs": lambda: builtin_lungs().identity}
+    return tuple(
+        f"The card's figures were measured with another {role} ({named[role][:12]}) than that of this package "
+        f"({identity()[:12]}), which screens its images."
+        for role, identity in own.items()
+        if role in named and named[role] not in (NEVER_SCREENED, identity())
+    )
 
 
 def _fill_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

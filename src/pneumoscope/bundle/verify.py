@@ -9,6 +9,7 @@ import numpy as np
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.prediction import Output
 from pneumoscope.bundle.runtime import BUILTIN, Model, ModelInput, model_of
+from pneumoscope.bundle.screening import NEVER_SCREENED, builtin_companions, compare_companions
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError
 from pneumoscope.recipes.recipe import load_recipe
@@ -21,7 +22,7 @@ EXPORT_AGAIN = "Export or fetch the bundle again."
 
 @check_arguments
 def verify(model: ModelInput = BUILTIN) -> list[str]:
-    """Check a bundle: hashes, schema, graph, recipe and evidence.
+    """Check a bundle: hashes, schema, graph, recipe, companions and evidence.
 
     Args:
         model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
@@ -58,6 +59,17 @@ def verify(model: ModelInput = BUILTIN) -> list[str]:
                 EXPORT_AGAIN,
             )
         sentences.append("recipe.yaml is the recipe that the card names.")
+    if model.card.companions.get("gatekeeper") == NEVER_SCREENED:
+        sentences.append("The card says that this model is never screened: it answers about any picture.")
+    else:
+        companions = builtin_companions()  # loading checks their hashes, too
+        names = [f"gatekeeper ({companions.gatekeeper.identity[:12]})"]
+        if companions.lungs is not None:
+            names.append(f"lungs graph ({companions.lungs.identity[:12]})")
+        differences = compare_companions(model.card.companions)
+        named = "" if differences or not model.card.companions else ", as the card names them"
+        sentences.append(f"The companions of the package match their hashes: {' and '.join(names)}{named}.")
+        sentences += differences
     facts = evidence.read(model.folder, model.identity)
     if facts:
         sentences.append(

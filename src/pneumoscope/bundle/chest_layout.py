@@ -1,0 +1,175 @@
+"""Whether a picture shows one whole chest: not several side by side or one above the other, and not a part of one.
+
+The gatekeeper calls most such pictures frontal chests, since they are made of them. The outlines of lungs and heart
+tell them apart: one above the other gives columns with two runs of lung, several side by side give rows with three, a
+part of a chest has its heart at one side, lungs of unequal size, or lungs that an edge cuts off. A limit that would
+refuse real chests too holds only where the gatekeeper itself is less sure (docs/guides/gatekeeper.md has the rates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from pneumoscope.bundle.lung_shape import measure_lung_shape
+from pneumoscope.bundle.lungs import LungOutlines
+
+GAP = 0.03
+"""Of the side: the least gap between two runs of lung."""
+RUN = 0.08
+"""Of the side: the least length of a run in a column."""
+NARROW_RUN = 0.03
+"""Of the side: the least length of a run in a row."""
+
+STACKED = 0.35
+"""Largest share of the columns with lung that hold two runs of it."""
+STACKED_IN_DOUBT = 0.26
+CROSSED = 0.03
+"""Share of the rows with lung that hold three runs or more, above which the halves of a picture are looked at."""
+TWO_CHESTS = 0.92
+"""Least probability of a frontal chest in the left and in the right half of a picture that shows two."""
+LIKENESS = 0.42
+"""Least agreement of the lungs with their mirror image."""
+LIKENESS_IN_DOUBT = 0.5
+HEART_OFFSET = 0.22
+"""Largest distance of the middle of the heart from where it lies in most chests, as a share of the width."""
+HEART_OFFSET_IN_DOUBT = 0.15
+HEART = 0.52
+"""Where the middle of the heart lies in most chests, from the left edge."""
+BALANCE_IN_DOUBT = 0.57
+"""Least area of the smaller lung, divided by that of the larger one."""
+BLACK = 0.14
+"""Largest share of the outlined lungs that is black: an outline in a black border is of no lung."""
+UPPER_EDGE, LOWER_EDGE = 0.47, 0.2
+"""Largest share of the upper and of the lower edge of the picture that lies in lung."""
+
+DOUBT, STRONG_DOUBT = 0.95, 0.85
+"""Probability of a frontal chest below which the limits "in doubt" for several chests and for a part of one hold."""
+
+_CELLS = 48
+_AXES = range(14, 35)  # of 48 columns: where the middle of a chest may lie
+_DARK = 0.012  # 3 of 255
+
+
+@dataclass(frozen=True, slots=True)
+class ChestLayout:
+    """How lungs and heart lie in a picture; all values are shares, 0 to 1.
+
+    Attributes:
+        stacked: Of the columns with lung that hold two runs of it.
+        crossed: Of the rows with lung that hold three runs or more.
+        likeness: Agreement (Dice) of the lungs with their mirror image about the axis that fits best.
+        heart_offset: Distance of the middle of the heart from where it mostly lies; 0 without a heart.
+        balance: Area of the smaller lung divided by that of the larger one.
+        black: Of the lungs that is black in the picture.
+        upper: Of the upper edge of the picture that lies in lung.
+        lower: Of the lower edge.
+    """
+
+    stacked: float
+    crossed: float
+    likeness: float
+    heart_offset: float
+    balance: float
+    black: float
+    upper: float
+    lower: float
+
+
+def measure_layout(pixels: NDArray[np.float32], outlines: LungOutlines) -> ChestLayout:
+    """Return how lungs and heart lie in a picture; one without any lung has a likeness and a balance of 0.
+
+    Args:
+        pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head.
+        outlines: Of the same picture.
+    """
+    lungs = outlines.square("lungs")
+    side = len(lungs)
+    columns, rows = lungs[:, lungs.any(0)].T, lungs[lungs.any(1)]
+    stacked = [_count_runs(line, GAP * side, RUN * side) >= 2 for line in columns]
+    crossed = [_count_runs(line, GAP * side, NARROW_RUN * side) >= 3 for line in rows]
+    cells = _shrink(outlines.probability("lungs"))
+    inside = cells > 0.5
+    across = 0.0
+    if "heart" in outlines.structures and (heart := outlines.square("heart")).any():
+        across = abs(float(np.argwhere(heart)[:, 1].mean()) / side - HEART)
+    return ChestLayout(
+        stacked=float(np.mean(stacked)) if stacked else 0.0,
+        crossed=float(np.mean(crossed)) if crossed else 0.0,
+        likeness=max(_agree(cells, axis) for axis in _AXES) if inside.any() else 0.0,
+        heart_offset=across,
+        balance=measure_lung_shape(lungs).balance,
+        black=float((_shrink(pixels)[inside] < _DARK).mean()) if inside.any() else 0.0,
+        upper=float(lungs[:2].any(0).mean()),
+        lower=float(lungs[-2:].any(0).mean()),
+    )
+
+
+def find_several_chests(
+    layout: ChestLayout, frontal: float, ask: Callable[[NDArray[np.float32]], float], pixels: NDArray[np.float32]
+) -> str:
+    """Return what says that a picture shows several chests, in words; empty where nothing does.
+
+    Args:
+        layout: Of the picture.
+        frontal: Its probability of an upright frontal chest, by the gatekeeper.
+        ask: Returns that probability of another picture.
+        pixels: [H, W] of the picture.
+    """
+    doubt = frontal < DOUBT
+    if layout.stacked > (STACKED_IN_DOUBT if doubt else STACKED):
+        return "lungs lie above each other"
+    width = pixels.shape[1]
+    if layout.crossed > CROSSED and width >= 2:
+        halves = (pixels[:, : width // 2], pixels[:, width - width // 2 :])
+        if all(ask(np.ascontiguousarray(half)) >= TWO_CHESTS for half in halves):
+            return "the left and the right half each show a chest"
+    if layout.likeness < (LIKENESS_IN_DOUBT if doubt else LIKENESS):
+        return "the lungs do not lie on two sides of one middle"
+    return ""
+
+
+def find_part_of_chest(layout: ChestLayout, frontal: float) -> str:
+    """Return what says that a picture shows a part of a chest, in words; empty where nothing does.
+
+    Args:
+        layout: Of the picture.
+        frontal: Its probability of an upright frontal chest, by the gatekeeper.
+    """
+    doubt = frontal < STRONG_DOUBT
+    if layout.heart_offset > (HEART_OFFSET_IN_DOUBT if doubt else HEART_OFFSET):
+        return "the heart lies far from the middle"
+    if doubt and layout.balance < BALANCE_IN_DOUBT:
+        return "one lung is much smaller than the other"
+    if layout.black > BLACK:
+        return "a part of the outlined lungs is black"
+    if layout.upper > UPPER_EDGE:
+        return "the upper edge cuts through the lungs"
+    if layout.lower > LOWER_EDGE:
+        return "the lower edge cuts through the lungs"
+    return ""
+
+
+def _count_runs(line: NDArray[np.bool_], gap: float, least: float) -> int:
+    """Return how many runs of True of a least length a line holds; shorter gaps than ``gap`` are filled."""
+    places = np.flatnonzero(line)
+    breaks = np.flatnonzero(np.diff(places) - 1 >= gap)
+    starts = places[np.concatenate([[0], breaks + 1])]
+    ends = places[np.concatenate([breaks, [len(places) - 1]])]
+    return int((ends - starts + 1 >= least).sum())
+
+
+def _shrink(values: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a picture averaged to 48 x 48 cells."""
+    return np.asarray(Image.fromarray(values).resize((_CELLS, _CELLS), Image.Resampling.BOX))
+
+
+def _agree(cells: NDArray[np.float32], axis: int) -> float:
+    """Return how far a mask agrees with its mirror image about the line before column ``axis``."""
+    width = min(axis, _CELLS - axis)
+    left, right = cells[:, axis - width : axis], cells[:, axis : axis + width][:, ::-1]
+    return float(2 * np.minimum(left, right).sum() / cells.sum())
