@@ -293,12 +293,12 @@ def compare_companions(named: Mapping[str, str]) -> tuple[str, ...]:
     Returns:
         A sentence for each companion that differs.
     """
-    own = {"gatekeeper": lambda: builtin_gatekeeper().identity, "lungs": lambda: builtin_lungs().identity}
+    own = {"gatekeeper": builtin_gatekeeper().identity, "lungs": builtin_lungs().identity}
     return tuple(
         f"The card's figures were measured with another {role} ({named[role][:12]}) than that of this package "
-        f"({identity()[:12]}), which screens its images."
+        f"({identity[:12]}), which screens its images."
         for role, identity in own.items()
-        if role in named and named[role] not in (NEVER_SCREENED, identity())
+        if role in named and named[role] not in (NEVER_SCREENED, identity)
     )
 
 
