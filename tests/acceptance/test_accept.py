@@ -151,6 +151,9 @@ def test_fewer_than_100_of_a_kind_decide_nothing_and_hide_no_earlier_verdict(
     assert few.verdict == "insufficient"
     assert "99 patients with and 120 without" in few.reason
     assert any("Its plan is kept" in line for line in heard.lines)
+    short = next(line for line in heard.lines if "a go at all, with disease" in line)
+    assert "needs 100 patients with disease (here 99, 1 too few)" in short
+    assert heard.lines.index(short) < next(n for n, line in enumerate(heard.lines) if "before any image" in line)
     newest = evidence.latest_acceptance(accepted_bundle, load(accepted_bundle).identity)
     assert newest is not None
     assert (newest.verdict, newest.plan) == ("go", good.plan.number)
@@ -183,11 +186,14 @@ def test_observed_to_expected_is_cases_over_summed_scores(bundle: Path, tmp_path
 
 
 def test_the_verdict_is_shown_where_the_model_is_used(accepted_bundle: Path, good: Acceptance) -> None:
+    from pneumoscope.server.inference.models import InstalledModel, read_acceptance_verdict
     from pneumoscope.workflows.predict import predict
 
     card = (accepted_bundle / "CARD.md").read_text()
     assert "> **Site acceptance: go, on 100 patients with and 100 without disease." in card
     assert "RT-PCR, within 3 days" in card
+    installed = InstalledModel(load(accepted_bundle).identity, accepted_bundle, load(accepted_bundle).card, False)
+    assert read_acceptance_verdict(installed) == "go"
     heard = Lines()
     predict([accepted_bundle.parent / "site" / "9.png"], accepted_bundle, callbacks=heard)
     assert any(line.startswith("Site acceptance: go") for line in heard.lines)
@@ -216,4 +222,4 @@ def test_the_baseline_for_the_monitor_is_kept(accepted_bundle: Path, good: Accep
     assert (baseline.images, baseline.refused, baseline.answered) == (200, 2, 198)
     assert (len(baseline.scores), len(baseline.ood)) == (198, 200)
     assert list(baseline.scores) == sorted(baseline.scores)
-    assert baseline.agreeing == round(98 * (good.at_card.sensitivity_answered.value or 0) + 100)
+    assert baseline.agreeing == round(98 * (good.card_figures.sensitivity_answered.value or 0) + 100)

@@ -118,13 +118,15 @@ def refit_threshold(cases: SiteCases, plan: PlanFact) -> CrossFit | None:
         cases: Of the site.
         plan: With the folds, the seed and the sensitivity to aim at.
     """
-    used = cases.answered
-    if min(cases.patients(used & side) for side in (cases.positive, ~cases.positive)) < max(FEWEST_GROUPS, plan.folds):
+    answered = cases.answered
+    if min(cases.patients(answered & side) for side in (cases.positive, ~cases.positive)) < max(
+        FEWEST_GROUPS, plan.folds
+    ):
         return None
-    group = np.unique(cases.group[used], return_inverse=True)[1].reshape(-1)
+    group = np.unique(cases.group[answered], return_inverse=True)[1].reshape(-1)
     return crossfit_threshold(
-        cases.score[used],
-        cases.positive[used],
+        cases.score[answered],
+        cases.positive[answered],
         group,
         plan.target_sensitivity,
         plan.folds,
@@ -139,9 +141,9 @@ def measure_decisions(cases: SiteCases, called: Bools) -> ThresholdFigures:
         cases: Of the site.
         called: [A] whether each answered image is called positive.
     """
-    used = cases.answered
-    hit, right = np.zeros(len(used), dtype=np.bool_), np.zeros(len(used), dtype=np.bool_)
-    hit[used], right[used] = called, ~called
+    answered = cases.answered
+    hit, right = np.zeros(len(answered), dtype=np.bool_), np.zeros(len(answered), dtype=np.bool_)
+    hit[answered], right[answered] = called, ~called
     diseased, others = cases.positive, ~cases.positive
 
     def share(success: Bools, side: Bools, what: str) -> Estimate:
@@ -150,8 +152,8 @@ def measure_decisions(cases: SiteCases, called: Bools) -> ThresholdFigures:
     return ThresholdFigures(
         sensitivity=share(hit, diseased, "class"),
         specificity=share(right, others, "class of the others"),
-        sensitivity_answered=share(hit, diseased & used, "class, answered"),
-        specificity_answered=share(right, others & used, "class of the others, answered"),
+        sensitivity_answered=share(hit, diseased & answered, "class, answered"),
+        specificity_answered=share(right, others & answered, "class of the others, answered"),
     )
 
 
@@ -161,12 +163,12 @@ def measure_auroc(cases: SiteCases) -> tuple[Estimate, Estimate]:
     Args:
         cases: Of the site.
     """
-    used = cases.answered
-    everyone = np.where(used, cases.score, np.where(cases.positive, _WORST, _BEST))
+    answered = cases.answered
+    everyone = np.where(answered, cases.score, np.where(cases.positive, _WORST, _BEST))
     return (
         estimate_auroc(everyone, cases.positive, cases.group),
-        estimate_auroc(cases.score[used], cases.positive[used], cases.group[used])
-        if used.any()
+        estimate_auroc(cases.score[answered], cases.positive[answered], cases.group[answered])
+        if answered.any()
         else Estimate(value=None, note="no image was answered"),
     )
 
@@ -222,12 +224,12 @@ def conclude(
         )
     if unknown := [one.title for one in criteria if one.holds is None]:
         return "insufficient", f"No interval can be given for: {', '.join(unknown)}."
-    missed = [one for one in criteria if not one.holds]
-    if not missed:
+    misses = [one for one in criteria if not one.holds]
+    if not misses:
         return "go", "Every lower limit reaches its minimum: " + "; ".join(map(_compare, criteria)) + "."
-    doubtful = all(not one.surely_fails for one in missed)
+    doubtful = all(not one.surely_fails for one in misses)
     rest = " More cases may settle it: the minimum lies inside the interval." if doubtful else ""
-    return "no-go", "Not shown: " + "; ".join(map(_compare, missed)) + f".{rest}"
+    return "no-go", "Not shown: " + "; ".join(map(_compare, misses)) + f".{rest}"
 
 
 def _compare(criterion: AcceptanceCriterion) -> str:
@@ -257,9 +259,9 @@ def measure_calibration(cases: SiteCases, plan: PlanFact) -> SiteCalibration:
         cases: Of the site.
         plan: With sampling and seed.
     """
-    used = cases.answered
-    score, positive = cases.score[used], cases.positive[used]
-    group = np.unique(cases.group[used], return_inverse=True)[1].reshape(-1)
+    answered = cases.answered
+    score, positive = cases.score[answered], cases.positive[answered]
+    group = np.unique(cases.group[answered], return_inverse=True)[1].reshape(-1)
     design: Design = "cohort" if plan.sampling == "consecutive" else "case-control"
     truth = np.where(positive, 0, 1).astype(np.intp)
     rng = np.random.default_rng(plan.seed)
@@ -282,8 +284,8 @@ def measure_predictive_values(cases: SiteCases, called: Bools) -> tuple[Estimate
         cases: Of the site, consecutive.
         called: [A] whether each answered image is called positive.
     """
-    used = cases.answered
-    positive, group = cases.positive[used], cases.group[used]
+    answered = cases.answered
+    positive, group = cases.positive[answered], cases.group[answered]
     ppv = estimate_proportion(positive[called], group[called], what="set of images called positive")
     npv = estimate_proportion(~positive[~called], group[~called], what="set of images called negative")
     return ppv, npv
@@ -318,7 +320,7 @@ def describe_baseline(cases: SiteCases, seed: int) -> MonitorBaseline:
     """
     first = np.zeros(len(cases.score), dtype=np.bool_)
     first[np.unique(cases.group, return_index=True)[1]] = True
-    codes, used = np.array(cases.code), cases.answered & first
+    codes, answered = np.array(cases.code), cases.answered & first
     readable = first & (codes != UNREADABLE)
     rng = np.random.default_rng(seed)
 
@@ -331,9 +333,9 @@ def describe_baseline(cases: SiteCases, seed: int) -> MonitorBaseline:
     return MonitorBaseline(
         images=int(readable.sum()),
         refused=int((readable & ~cases.answered).sum()),
-        scores=sample(cases.score[used]),
+        scores=sample(cases.score[answered]),
         # A server runs no model on what the gatekeeper refuses, so that those images have no such score there.
-        ood=sample(cases.ood[used | (readable & (codes == UNLIKE))]),
-        answered=int(used.sum()),
-        agreeing=int((cases.called == cases.positive)[used].sum()),
+        ood=sample(cases.ood[answered | (readable & (codes == UNLIKE))]),
+        answered=int(answered.sum()),
+        agreeing=int((cases.called == cases.positive)[answered].sum()),
     )

@@ -19,8 +19,14 @@ def render_acceptance_page(acceptance: Acceptance) -> str:
         acceptance: What was found.
     """
     points = {
-        "refitted threshold": (acceptance.refitted.sensitivity_answered, acceptance.refitted.specificity_answered),
-        "the card's threshold": (acceptance.at_card.sensitivity_answered, acceptance.at_card.specificity_answered),
+        "refitted threshold": (
+            acceptance.refitted_figures.sensitivity_answered,
+            acceptance.refitted_figures.specificity_answered,
+        ),
+        "the card's threshold": (
+            acceptance.card_figures.sensitivity_answered,
+            acceptance.card_figures.specificity_answered,
+        ),
     }
     thresholds = {"card": acceptance.card_threshold}
     if acceptance.threshold is not None:

@@ -89,8 +89,8 @@ class Acceptance(Frozen):
     threshold: float | None = Field(description="from all answered images, for use; None: too few to set one")
     fold_thresholds: tuple[float, ...]
     card_threshold: float
-    refitted: ThresholdFigures = Field(description="at cross-fitted thresholds")
-    at_card: ThresholdFigures = Field(description="at the card's frozen threshold")
+    refitted_figures: ThresholdFigures = Field(description="at cross-fitted thresholds")
+    card_figures: ThresholdFigures = Field(description="at the card's frozen threshold")
     refused: Estimate = Field(description="share of all images")
     refused_with: Estimate = Field(description="share of the images with disease")
     refused_without: Estimate

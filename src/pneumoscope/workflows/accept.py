@@ -15,7 +15,7 @@ from pneumoscope.acceptance.advice import Expectation, advise, expect_from_card
 from pneumoscope.acceptance.measurement import SiteCases
 from pneumoscope.acceptance.page import describe_size, render_acceptance_page
 from pneumoscope.acceptance.requirements import check_declarations, check_minima, check_parts, check_patients
-from pneumoscope.acceptance.result import Acceptance, EarlierPlan
+from pneumoscope.acceptance.result import Acceptance, EarlierPlan, SampleSize
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.runtime import Model, ModelInput, model_of
 from pneumoscope.core.arguments import check_arguments, check_least
@@ -116,7 +116,7 @@ def accept(
     rows, ignored = select_rows(manifest, part, loaded.card, ignore_other=ignore_other, allow_train=False)
     positive = rows.table["label"].isin(loaded.card.labels[0].members).to_numpy(dtype=np.bool_)
     check_patients(rows, loaded.card, positive)
-    known = evidence.read(loaded.folder, loaded.identity)
+    facts = evidence.read(loaded.folder, loaded.identity)
     plan = evidence.PlanFact(
         bundle=loaded.identity,
         time=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -135,18 +135,22 @@ def accept(
         hashes=tuple(sorted(str(digest)[:_HASH] for digest in rows.table["sha256"])),
         command=command,
     )
-    drawn = bool(rows.table["source"].str.startswith(SYNTHETIC).any())
-    _keep_plan(loaded, plan, folder, callbacks, drawn=drawn)
+    group = group_index(rows.table["group"].to_numpy(dtype=str))
+    patients = len(np.unique(group[positive])), len(np.unique(group[~positive]))
+    before = advise(plan, expect_from_card(loaded.card, plan), *patients)
+    for size in before:
+        if size.needed is None or size.have < size.needed:
+            callbacks.message(f"By what is known before, {size.aim} needs {describe_size(size)}.")
+    synthetic = bool(rows.table["source"].str.startswith(SYNTHETIC).any())
+    _keep_plan(loaded, plan, folder, callbacks, synthetic=synthetic)
     with callbacks.counting("scoring cases", len(rows)) as advance:
         predictions = predict_rows(loaded, rows, workers, lambda done, total: advance(1))
-    cases = measurement.gather_cases(
-        predictions, loaded.card.primary, positive, group_index(rows.table["group"].to_numpy(dtype=str))
-    )
-    result = _measure(loaded, rows, cases, plan, find_earlier(plan, known), ignored, started)
+    cases = measurement.gather_cases(predictions, loaded.card.primary, positive, group)
+    result = _measure(loaded, rows, cases, plan, find_earlier(plan, facts), before, ignored, started)
     if folder is not None:
         write_text(folder / JSON, result.to_json())
         write_text(folder / PAGE, render_acceptance_page(result))
-    if why_not := why_not_kept(result, drawn=drawn):
+    if why_not := why_not_kept(result, synthetic=synthetic):
         callbacks.message(f"The verdict is not kept as evidence about this model: {why_not}")
     else:
         path = evidence.append(loaded.folder, _fact_of(result, cases))
@@ -156,26 +160,26 @@ def accept(
 
 
 def _keep_plan(
-    model: Model, plan: evidence.PlanFact, folder: Path | None, callbacks: Callbacks, *, drawn: bool
+    model: Model, plan: evidence.PlanFact, folder: Path | None, callbacks: Callbacks, *, synthetic: bool
 ) -> None:
     """Write the plan down before the first image is scored."""
     if folder is not None:
         write_text(folder / PLAN, plan.model_dump_json(indent=2) + "\n")
-    if drawn:
+    if synthetic:
         callbacks.message("No plan is kept as evidence about this model: the images are drawn.")
     else:
         path = evidence.append(model.folder, plan)
         callbacks.message(f"What is asked is written down before any image is scored: {path}")
 
 
-def find_earlier(plan: evidence.PlanFact, known: Sequence[tuple[Path, evidence.Fact]]) -> tuple[EarlierPlan, ...]:
+def find_earlier(plan: evidence.PlanFact, facts: Sequence[tuple[Path, evidence.Fact]]) -> tuple[EarlierPlan, ...]:
     """Return the earlier acceptances of a bundle that looked at some of the same images, oldest first.
 
     Args:
         plan: The plan of this acceptance.
-        known: All evidence about the bundle before it.
+        facts: All evidence about the bundle before it.
     """
-    verdicts = {fact.plan: fact.verdict for fact in evidence.acceptances(known)}
+    verdicts = {fact.plan: fact.verdict for fact in evidence.acceptances(facts)}
     return tuple(
         EarlierPlan(
             stated=each.time,
@@ -184,7 +188,7 @@ def find_earlier(plan: evidence.PlanFact, known: Sequence[tuple[Path, evidence.F
             same_minima=each.minima == plan.minima,
             verdict=verdicts.get(each.number, ""),
         )
-        for each in evidence.plans(known)
+        for each in evidence.plans(facts)
         if (shared := len(set(each.hashes) & set(plan.hashes)))
     )
 
@@ -195,27 +199,28 @@ def _measure(
     cases: SiteCases,
     plan: evidence.PlanFact,
     earlier: tuple[EarlierPlan, ...],
+    before: tuple[SampleSize, ...],
     ignored: dict[str, int],
     started: float,
 ) -> Acceptance:
-    card, used = model.card, cases.answered
+    card, answered = model.card, cases.answered
     fit = measurement.refit_threshold(cases, plan)
-    called = cases.called[used] if fit is None else fit.called
-    refitted = measurement.measure_decisions(cases, called)
+    called = cases.called[answered] if fit is None else fit.called
+    refitted_figures = measurement.measure_decisions(cases, called)
     auroc = measurement.measure_auroc(cases)
-    criteria = measurement.list_criteria(plan.minima, refitted, auroc)
+    criteria = measurement.list_criteria(plan.minima, refitted_figures, auroc)
     patients_with, patients_without = cases.patients(cases.positive), cases.patients(~cases.positive)
     verdict, reason = measurement.conclude(plan, criteria, patients_with, patients_without)
     calibration = measurement.measure_calibration(cases, plan)
     refused, refused_with, refused_without, refused_for = measurement.measure_refusals(cases)
     values = measurement.measure_predictive_values(cases, called) if plan.sampling == "consecutive" else (None, None)
-    score = cases.score[used]
-    area, point = auroc[1].value, refitted.specificity.value
+    score = cases.score[answered]
+    area, point = auroc[1].value, refitted_figures.specificity.value
     measured = Expectation(
-        "measured here", 0.5 if area is None else area, refitted.sensitivity.value or 0.0, point, score
+        "measured here", 0.5 if area is None else area, refitted_figures.sensitivity.value or 0.0, point, score
     )
     probability = np.stack([score, 1 - score], axis=1)
-    truth = np.where(cases.positive[used], 0, 1).astype(np.intp)
+    truth = np.where(cases.positive[answered], 0, 1).astype(np.intp)
     return Acceptance(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         model=f"{card.name} {card.version}",
@@ -237,8 +242,8 @@ def _measure(
         threshold=None if fit is None else fit.final,
         fold_thresholds=() if fit is None else fit.thresholds,
         card_threshold=card.operating_point.threshold,
-        refitted=refitted,
-        at_card=measurement.measure_decisions(cases, cases.called[used]),
+        refitted_figures=refitted_figures,
+        card_figures=measurement.measure_decisions(cases, cases.called[answered]),
         refused=refused,
         refused_with=refused_with,
         refused_without=refused_without,
@@ -249,8 +254,8 @@ def _measure(
         calibration_slope=calibration.slope,
         calibration_intercept=calibration.intercept,
         observed_to_expected=calibration.observed_to_expected,
-        plots=compute_curve_points(probability, truth, cases.group[used], (card.primary, "others")),
-        advice_before=advise(plan, expect_from_card(card, plan), patients_with, patients_without),
+        plots=compute_curve_points(probability, truth, cases.group[answered], (card.primary, "others")),
+        advice_before=before,
         advice_after=advise(plan, measured, patients_with, patients_without),
         notes=_notes(model, rows, cases, plan, earlier, ignored, fitted=fit is not None),
         seconds=round(time.perf_counter() - started, 1),
@@ -273,13 +278,13 @@ def _notes(
     if model.card.synthetic or sources.str.startswith(SYNTHETIC).any():
         notes.append("Drawn images, no patients: this page shows how an acceptance works, and nothing about patients.")
     if others := [each for each in earlier if not each.same_minima]:
+        times = "once" if len(others) == 1 else f"{len(others)} times"
         notes.append(
-            f"Other minima were stated for some of these images before, {len(others)} times: see the table of earlier "
-            "acceptances."
+            f"Other minima were stated for some of these images before, {times}; the page and the JSON list them."
         )
-    if learnt := sorted({item.source for item in model.card.licences} & set(sources)):
+    if common := sorted({item.source for item in model.card.licences} & set(sources)):
         notes.append(
-            f"The model learnt from a source of the same name: {', '.join(learnt)}. If it learnt from any of these "
+            f"The model learnt from a source of the same name: {', '.join(common)}. If it learnt from any of these "
             "patients, every figure here is too good."
         )
     if ignored:
@@ -292,14 +297,14 @@ def _notes(
     return tuple(notes)
 
 
-def why_not_kept(result: Acceptance, *, drawn: bool) -> str:
+def why_not_kept(result: Acceptance, *, synthetic: bool) -> str:
     """Return why an acceptance is no evidence about its model, so that it must not hide an earlier one; else empty.
 
     Args:
         result: The acceptance.
-        drawn: Whether an image is drawn.
+        synthetic: Whether an image is drawn.
     """
-    if drawn:
+    if synthetic:
         return "it used drawn images, which say nothing about patients."
     if result.verdict == "insufficient":
         return "it could not decide, which says nothing about the model. Its plan is kept."

@@ -256,8 +256,8 @@ def build_monitor(
             "is no longer on this server, so that there is no baseline.",
             "Put its bundle back, or name another model.",
         )
-    accepted = acceptances(read(installed.folder, installed.identity))
-    baseline = baseline_of_acceptance(accepted[-1]) if accepted else baseline_of_card(installed.card)
+    facts = acceptances(read(installed.folder, installed.identity))
+    baseline = baseline_of_acceptance(facts[-1]) if facts else baseline_of_card(installed.card)
     level = level_of_a_test(false_alarms, max(1, len(baseline.measures)))
     target = make_target(installed.card)
     weeks = tuple(
