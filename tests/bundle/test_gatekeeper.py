@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from bundles import card, write_bundle
+from pneumoscope.bundle.evidence import AuditFact, append
 from pneumoscope.bundle.gatekeeper import ANSWERS, BUILTIN_GATEKEEPER, load_gatekeeper
 from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.runtime import load
@@ -94,6 +95,24 @@ def test_only_an_explicit_word_turns_the_gatekeeper_off(tmp_path: Path) -> None:
 def test_an_array_that_is_no_picture_is_named(shape: tuple[int, ...]) -> None:
     with pytest.raises(UsageError, match=r"has the shape .*; one radiograph is \[H, W\]"):
         load().screen(np.zeros(shape, np.float32), {})
+
+
+def test_a_prediction_says_whether_it_was_screened_and_audited(tmp_path: Path) -> None:
+    model = load()
+    for screened in (True, False):
+        (row,) = (model if screened else model.unscreened()).predict(CHEST).to_dict("records")
+        assert (row["screened"], row["outside_lungs"]) == (screened, False if not screened else row["outside_lungs"])
+        assert row["audit"] == model.audit
+    bundle = write_bundle(tmp_path / "b")
+    assert load(bundle).audit == "not audited"
+    audit = AuditFact(
+        bundle=load(bundle).identity, time="2026-01-01T00:00:00Z", verdict="fail", passed=False, reason="r", data="d",
+        part="validation", images=1, command="c",
+    )  # fmt: skip
+    path = append(bundle, audit)
+    assert load(bundle).predict(CHEST)["audit"].tolist() == ["fail"]
+    path.write_text(path.read_text().replace("fail", "pass"))
+    assert load(bundle).predict(CHEST)["audit"].tolist() == ["unreadable"]
 
 
 def test_a_files_own_body_part_counts_first() -> None:

@@ -21,6 +21,7 @@ from malformed import malformed_files
 from pneumoscope.bundle.prediction import columns
 from pneumoscope.cli.main import app
 from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.inference.journal import JOURNAL_VERSION
 
 # A process that was started in the background may have Ctrl-C ignored, and its children inherit that.
 LISTENING = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
@@ -62,6 +63,19 @@ def test_the_screen_says_what_a_score_meant_and_never_a_bare_normal(bundle: Path
     assert DISCLAIMER in text
 
 
+def test_an_answer_without_gatekeeper_says_so(bundle: Path, studies: Path, tmp_path: Path) -> None:
+    screened = " ".join(predict("--model", write_bundle(tmp_path / "b", companions={}), studies).stdout.split())
+    assert "Not screened" not in screened and "Audit: not audited." in screened
+    table = tmp_path / "t.csv"
+    text = predict("--model", bundle, studies, "--no-gatekeeper", "-o", table).stdout
+    assert "Not screened: no gatekeeper looked at the images" in " ".join(text.split())
+    with table.open() as file:
+        assert {row["screened"] for row in csv.DictReader(file)} == {"false"}
+    document = json.loads(predict("--model", bundle, studies, "--no-gatekeeper", "--json").stdout)
+    assert document["model"]["screened"] is False and document["model"]["audit"] == "not audited"
+    assert {row["screened"] for row in document["predictions"]} == {False}
+
+
 def test_json_is_one_document_on_stdout_with_the_disclaimer_on_stderr(bundle: Path, studies: Path) -> None:
     done = predict("--model", bundle, studies, studies / "none.png", "--json")
     document = json.loads(done.stdout)
@@ -82,7 +96,7 @@ def test_json_is_valid_when_rows_come_from_a_journal(bundle: Path, studies: Path
     identity = whole["model"]["identity"]
     path = studies / "a-positive.png"
     entry = {"row": whole["predictions"][0], "stamp": [path.stat().st_size, path.stat().st_mtime_ns]}
-    header = {"journal": 1, "model": identity, "heatmaps": None}
+    header = {"journal": JOURNAL_VERSION, "model": identity, "heatmaps": None}
     (tmp_path / "out.jsonl.partial").write_text(f"{json.dumps(header)}\n{json.dumps(entry)}\n")
     done = predict("--model", bundle, studies, "-o", output, "--json")
     assert "1 of 3 files were done" in done.stderr

@@ -35,6 +35,8 @@ PLAN = "acceptance-plan"
 ACCEPTANCE = "acceptance"
 NOT_AUDITED = "not audited"
 """Stamp of every card: it was written before any audit."""
+UNREADABLE = "unreadable"
+"""In place of a verdict: the evidence was altered."""
 SUM = "sha256"
 """Key of a fact's own hash: of its JSON with sorted keys, this key left out."""
 SIGNATURE = "signature"
@@ -237,6 +239,28 @@ def latest_acceptance(folder: Path, identity: str) -> AcceptanceFact | None:
     """
     found = acceptances(read(folder, identity))
     return found[-1] if found else None
+
+
+def describe_verdict(folder: Path, identity: str) -> str:
+    """Return the verdict of the newest audit of a bundle in a word; see `AuditFact.verdict`.
+
+    Args:
+        folder: The bundle's folder.
+        identity: SHA-256 of ``card.json``.
+
+    Returns:
+        The verdict; "not audited" without an audit, "unreadable" where the evidence was altered.
+    """
+    try:
+        facts = [fact for _, fact in read(folder, identity)]
+    except BundleError:
+        return UNREADABLE
+    if newest := audits((Path(), fact) for fact in facts):
+        return newest[-1].verdict
+    earlier = [
+        extra["passed"] for fact in facts if "passed" in (extra := fact.model_extra or {}) and fact.kind == AUDIT
+    ]
+    return NOT_AUDITED if not earlier else "pass" if earlier[-1] is True else "fail"
 
 
 def is_audited(facts: Iterable[Fact]) -> bool:

@@ -13,6 +13,9 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.core.labels import result_phrase
 from pneumoscope.imaging.read import Radiograph
 
+OUTSIDE_LUNGS = "outside-lungs"
+"""The code of the warning that the model is most active outside the lungs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Output:
@@ -57,6 +60,10 @@ class Prediction:
     """What to know beside the answer, in words."""
     codes: tuple[str, ...] = ()
     """Why it was refused and what it is warned of, as words for a machine (`ScreeningFinding.code`). No column."""
+    screened: bool = True
+    """Whether gatekeeper and lungs graph looked at the image first; False: the model answers about anything."""
+    audit: str = ""
+    """The verdict of the model's newest audit, in a word."""
     largest_value: int | None = None
     """Of a 16-bit file whose declared depth leaves it nearly black; None where it does not. It is no column."""
     exif_damaged: bool = False
@@ -88,6 +95,9 @@ class Prediction:
             "refused": self.refused,
             "reason": self.reason,
             "warnings": "; ".join(self.warnings),
+            "outside_lungs": OUTSIDE_LUNGS in self.codes,
+            "screened": self.screened,
+            "audit": self.audit,
             "ood": self.ood,
             "model": self.model,
             "sha256": self.sha256,
@@ -110,6 +120,9 @@ def columns(labels: Sequence[str]) -> dict[str, str]:
         "refused": "bool",
         "reason": "string",
         "warnings": "string",
+        "outside_lungs": "bool",
+        "screened": "bool",
+        "audit": "string",
         "ood": "double",
         "model": "string",
         "sha256": "string",

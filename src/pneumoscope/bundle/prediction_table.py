@@ -29,6 +29,10 @@ class PredictionTable(pd.DataFrame):
     - ``decision``: the label that the model decides for; missing where it gives no answer.
     - ``refused``: whether the image is unlike those that the model was calibrated on.
     - ``reason``: why there is no answer; empty where there is one.
+    - ``warnings``: what to know beside the answer; empty where there is nothing.
+    - ``outside_lungs``: whether the model is most active outside the lungs.
+    - ``screened``: whether the gatekeeper looked at the image first; without it a model answers about anything.
+    - ``audit``: the verdict of the model's newest audit: pass, caution, fail, not identifiable, or not audited.
     - ``ood``: the out-of-distribution score; above the card's limit the image is refused.
     - ``model``: the first 12 digits of the bundle's identity.
     - ``sha256``: of the file, 64 hexadecimal digits.

@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import OUTPUTS, Card, read_card
+from pneumoscope.bundle.evidence import describe_verdict
 from pneumoscope.bundle.inputs import ImageInput, NamedImage, file_image, named_images
 from pneumoscope.bundle.lungs import LungOutlines, builtin_lungs
 from pneumoscope.bundle.prediction import Observer, Output, Prediction
@@ -73,6 +74,7 @@ class Model:
         self.identity = identity
         self.screened = screened and card.companions.get("gatekeeper") != NEVER_SCREENED
         self._session = session
+        self._audit: str | None = None
         self._outputs = [name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None]
 
     def __repr__(self) -> str:
@@ -83,6 +85,16 @@ class Model:
     def labels(self) -> tuple[str, ...]:
         """Class names in the order of the probabilities; the first is primary."""
         return self.card.label_names
+
+    @property
+    def audit(self) -> str:
+        """The verdict of the newest audit in a word: pass, caution, fail, not identifiable, or "not audited".
+
+        It is "unreadable" where the evidence was altered, which may have been a failure.
+        """
+        if self._audit is None:
+            self._audit = describe_verdict(self.folder, self.identity)
+        return self._audit
 
     def unscreened(self) -> Model:
         """Return the same model without gatekeeper: it answers about anything, as the graph alone does.
@@ -209,14 +221,14 @@ class Model:
             return Prediction(
                 image.name, (), None, False, "", None, self.identity[:12],
                 sha256 or (None if image.path is None else _sha256_of_file(image.path)),
-                time.perf_counter() - start, str(error),
+                time.perf_counter() - start, str(error), screened=self.screened, audit=self.audit,
             )  # fmt: skip
         verdict = judge(self.card, tuple(_shortest(float(value)) for value in p), ood, screening, output)
         prediction = Prediction(
             image.name, verdict.probabilities, verdict.decision, verdict.refused, verdict.reason,
             _shortest(ood) if math.isfinite(ood) else None, self.identity[:12], sha256,
             time.perf_counter() - start, warnings=tuple(finding.sentence for finding in verdict.warnings),
-            codes=verdict.codes, largest_value=largest_value(radiograph),
+            codes=verdict.codes, screened=self.screened, audit=self.audit, largest_value=largest_value(radiograph),
             exif_damaged=has_damaged_exif(radiograph.metadata),
         )  # fmt: skip
         if observe is not None:

@@ -20,6 +20,7 @@ from pneumoscope.bundle.chest_layout import find_part_of_chest, find_several_che
 from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
 from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
 from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
+from pneumoscope.bundle.prediction import OUTSIDE_LUNGS
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import ADULT_AGE
 from pneumoscope.imaging.plane import Metadata
@@ -275,7 +276,7 @@ def is_active_outside(heat: NDArray[np.float32], outlines: LungOutlines) -> bool
     return bool(active[~inside].sum() > active[inside].sum())
 
 
-OUTSIDE_LUNGS = ScreeningFinding("outside-lungs", "the model is most active outside the lungs: look at the heatmap")
+MOST_ACTIVE_OUTSIDE = ScreeningFinding(OUTSIDE_LUNGS, "the model is most active outside the lungs: look at the heatmap")
 
 
 @cache

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.prediction import Output, decide
-from pneumoscope.bundle.screening import OUTSIDE_LUNGS, Screening, ScreeningFinding, is_active_outside
+from pneumoscope.bundle.screening import MOST_ACTIVE_OUTSIDE, Screening, ScreeningFinding, is_active_outside
 
 UNLIKE = "unlike-training"
 """The code of a refusal by the classifier's own out-of-distribution score."""
@@ -59,5 +59,5 @@ def judge(
     if screening is not None and screening.outlines is not None and output is not None and output.heatmap is not None:
         heat = output.heatmap[card.label_names.index(str(decision))]
         if is_active_outside(heat, screening.outlines):
-            warnings.append(OUTSIDE_LUNGS)
+            warnings.append(MOST_ACTIVE_OUTSIDE)
     return Verdict(tuple(probabilities), decision, "", tuple(warnings), tuple(finding.code for finding in warnings))

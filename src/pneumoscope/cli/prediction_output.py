@@ -22,12 +22,17 @@ BLOCK = 20
 def describe_model(model: Model) -> str:
     """Return what the reader of a result must know about the model, in lines."""
     from pneumoscope.bundle.evidence import list_stamps
+    from pneumoscope.bundle.screening import compare_companions
 
     card = model.card
     looks_for = ", ".join(display_name(name) for name in card.label_names if not is_none_label(name))
     lines = [f"Model {card.name} {card.version} ({model.identity[:12]}). It looks for: {looks_for}."]
     if card.not_looked_for:
         lines.append(f"It does not look for: {', '.join(card.not_looked_for)}.")
+    lines.append(f"Audit: {model.audit}.")
+    if not model.screened:
+        lines.append("Not screened: no gatekeeper looked at the images, so that the model answers about any picture.")
+    lines += compare_companions(card.companions) if model.screened else ()
     lines += [f"Limit: {limit}" for limit in card.limits]
     lines += [f"Stamped: {stamp}" for stamp in list_stamps(model.folder, card, model.identity)]
     if card.synthetic:
@@ -168,6 +173,8 @@ class JsonOutput:
             "limits": card.limits,
             "stamps": list_stamps(self._model.folder, card, self._model.identity),
             "synthetic": card.synthetic,
+            "screened": self._model.screened,
+            "audit": self._model.audit,
         }
         self._write(f'{{"disclaimer": {json.dumps(DISCLAIMER)},\n"model": {json.dumps(about, allow_nan=False)},\n')
         self._write('"predictions": [')

@@ -18,7 +18,7 @@ from pneumoscope.bundle.prediction import printable
 from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import UsageError
 
-JOURNAL_VERSION = 1
+JOURNAL_VERSION = 2
 
 
 class Journal:

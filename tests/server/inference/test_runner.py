@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.runtime import load
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.server.inference.models import Catalogue
@@ -54,6 +55,12 @@ def test_the_server_refuses_as_the_tables_do() -> None:
     hand = runner.run("builtin", chest, {"body_part": "HAND"}).values
     assert hand["codes"] == ["body-part"]
     answered = runner.run("builtin", chest, {"body_part": "CHEST"}).values
+    assert (answered["screened"], answered["audit"]) == (True, load("builtin").audit)
+    assert answered["outside_lungs"] is ("outside-lungs" in answered["codes"])
+    lungs = builtin_lungs().outline(chest).square("lungs")
+    runs = [range(*pair) for pair in zip(*[iter(answered["lungs"]["rows"][100])] * 2, strict=True)]
+    assert [column for run in runs for column in run] == np.flatnonzero(lungs[100]).tolist()
+    assert answered["lungs"]["side"] == len(lungs) == len(answered["lungs"]["rows"])
     assert not answered["refused"] and answered["probabilities"] and isinstance(answered["warnings"], list)
     covered = np.zeros_like(chest)  # a reader's brush is no reason to refuse: the gatekeeper sees what was sent
     assert "other" not in runner.run("builtin", covered, original=chest).values["codes"]

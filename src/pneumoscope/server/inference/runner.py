@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import Card
-from pneumoscope.bundle.prediction import Output, band_of
+from pneumoscope.bundle.lungs import LungOutlines
+from pneumoscope.bundle.prediction import OUTSIDE_LUNGS, Output, band_of
 from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.bundle.screening import Screening
 from pneumoscope.bundle.verdict import judge
@@ -129,6 +130,10 @@ def make_result(model: Model, output: Output | None, screening: Screening | None
         "reason": verdict.reason,
         "warnings": [finding.sentence for finding in verdict.warnings],
         "codes": list(verdict.codes),
+        "screened": model.screened,
+        "outside_lungs": OUTSIDE_LUNGS in verdict.codes,
+        "audit": model.audit,
+        "lungs": None if screening is None or screening.outlines is None else _encode_lungs(screening.outlines),
         "ood": _round_to_float32(ood) if np.isfinite(ood) else None,
         # A band's observed rate holds for images like those of the calibration; a refused image is not one of them.
         "band": dict(band) if not verdict.refused and (band := band_of(card, p[0])) is not None else None,
@@ -137,6 +142,13 @@ def make_result(model: Model, output: Output | None, screening: Screening | None
         "heatmap_shape": None if heatmap is None else list(heatmap.shape),
     }
     return Result(values, None if heatmap is None else heatmap.tobytes())
+
+
+def _encode_lungs(outlines: LungOutlines) -> dict[str, Any]:
+    """Return where the lungs are as runs: for each row of a square, the first column and the one after the last."""
+    square = outlines.square("lungs")
+    steps = np.diff(np.pad(square, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    return {"side": len(square), "rows": [np.flatnonzero(row).tolist() for row in steps]}
 
 
 def _failure(problem: str) -> Result:

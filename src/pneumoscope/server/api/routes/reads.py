@@ -116,7 +116,7 @@ def _what_if_out(
         original=original,
         note=note,
         heatmap=None if heatmap is None else HeatmapOut.of(values["labels"], cells),
-        **{key: values[key] for key in ("labels", "probabilities", "decision", "refused", "reason", "ood")},
+        **{key: values[key] for key in ("labels", "probabilities", "decision", "refused", "reason", "codes", "ood")},
     )
 
 

@@ -120,6 +120,7 @@ class WhatIfOut(BaseModel):
     decision: str | None = Field(description="a label; null where the model gives no answer")
     refused: bool
     reason: str
+    codes: list[str] = Field(description="a code for each reason of a refusal, or for each warning")
     ood: float | None
     heatmap: HeatmapOut | None
     note: str
