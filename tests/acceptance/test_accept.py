@@ -167,6 +167,15 @@ def test_several_images_of_a_patient_are_one_patient(bundle: Path, tmp_path: Pat
     assert (result.verdict, result.patients_with, result.images_with) == ("insufficient", 50, 100)
 
 
+def test_a_model_that_refuses_everything_is_no_go_and_has_a_page(bundle: Path, tmp_path: Path) -> None:
+    cases = write_cases(tmp_path / "site", [0.0] * 100, [0.0] * 100)
+    result = accept(bundle, cases, **DECLARED)
+    assert result.verdict == "no-go"
+    assert [one.figure.value for one in result.criteria] == [0, 0, 0]
+    assert result.threshold is None
+    assert "too few" in render_acceptance_page(result)
+
+
 def test_enriched_sampling_has_no_figure_that_rests_on_the_share_of_disease(bundle: Path, tmp_path: Path) -> None:
     cases = write_cases(tmp_path / "site", greys(0.4, 0.9, 100), greys(0.1, 0.5, 100))
     result = accept(bundle, cases, **(DECLARED | {"sampling": "enriched"}))

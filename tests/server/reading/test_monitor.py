@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -10,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sqlalchemy import update
+from typer.testing import CliRunner
 
 from bundles import card as tiny_card
 from pneumoscope.bundle import evidence
+from pneumoscope.cli.main import app
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.drift_rows import WeekRows, read_week
@@ -173,6 +176,10 @@ def test_it_reads_the_weeks_of_a_server(served: Client, settings: Settings) -> N
     assert "ALARM score" in lines
     assert "at most 1 of 52 weeks" in lines
     assert "no acceptance at this site" in lines
+    options = ["--home", str(settings.home), "--models", str(settings.models), "--weeks", "1", "--json"]
+    run = CliRunner().invoke(app, ["monitor", "--model", model, *options])
+    assert run.exit_code == 0, run.output
+    assert json.loads(run.output)["alarm"] is False
 
 
 def test_what_can_not_be_watched_is_said(store: Store, settings: Settings) -> None:
