@@ -61,6 +61,7 @@ def test_a_training_leaves_a_graph_with_its_figures(tmp_path: Path) -> None:
     assert list(model.card.structures) == ["lungs"]  # nobody drew a heart
     assert "synthetic-a" in model.card.limits[0]
     assert load_lungs(tmp_path / "run").identity == model.identity
+    assert (tmp_path / "run/model.onnx").stat().st_size < 3.5e6  # 1.5 million weights of two bytes each
     messages = MessageLog()
     records = measure_lungs(parted, tmp_path / "run", callbacks=messages)
     assert sum(record.images for record in records) == len(manifest)

@@ -18,6 +18,7 @@ from pydantic import Field
 from pneumoscope.bundle.card import SourceLicence
 from pneumoscope.bundle.companion import CompanionCard, check_outputs, read_companion
 from pneumoscope.bundle.inputs import as_radiograph
+from pneumoscope.bundle.lung_parts import remove_specks
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
@@ -75,7 +76,10 @@ class LungOutlines:
         return f"<LungOutlines of {self.shape[0]} x {self.shape[1]} pixels: {areas}>"
 
     def square(self, structure: str) -> NDArray[np.bool_]:
-        """Return the mask of a structure on the graph's square.
+        """Return where the graph sees a structure on its square, with specks and holes.
+
+        The gatekeeper judges by it whether lungs are plausible: specks speak against them. All that is shown or
+        measured uses `select_parts`.
 
         Args:
             structure: One of ``structures``.
@@ -89,8 +93,22 @@ class LungOutlines:
         inside: NDArray[np.bool_] = self.probability(structure) >= 0.5
         return inside
 
+    def select_parts(self, structure: str) -> NDArray[np.bool_]:
+        """Return the mask of a structure on the graph's square, without specks and with its holes filled.
+
+        Args:
+            structure: One of ``structures``.
+
+        Returns:
+            [S, S] bool, True inside (see `bundle.lung_parts`).
+
+        Raises:
+            UsageError: The graph does not outline it.
+        """
+        return remove_specks(self.square(structure))
+
     def mask(self, structure: str) -> NDArray[np.bool_]:
-        """Return the mask of a structure in the size of the picture.
+        """Return the mask of a structure in the size of the picture, without specks and with its holes filled.
 
         Args:
             structure: One of ``structures``.
@@ -103,7 +121,10 @@ class LungOutlines:
         """
         from PIL import Image
 
-        square = Image.fromarray(self.probability(structure))
+        raw, parts = self.probability(structure), self.select_parts(structure)
+        # A removed speck is far outside and a filled hole far inside, so that no edge of either comes back.
+        tidy = np.where(parts == (raw >= 0.5), raw, parts.astype(np.float32))
+        square = Image.fromarray(tidy)
         height, width = self.shape
         inside: NDArray[np.bool_] = np.asarray(square.resize((width, height), Image.Resampling.BILINEAR)) >= 0.5
         return inside
@@ -117,7 +138,7 @@ class LungOutlines:
         Returns:
             A share, 0 to 1.
         """
-        return float(self.square(structure).mean())
+        return float(self.select_parts(structure).mean())
 
     def probability(self, structure: str) -> NDArray[np.float32]:
         """Return the probability of a structure on the graph's square.
@@ -149,7 +170,7 @@ class LungOutlines:
         """
         if not {"heart", "lungs"} <= set(self.structures):
             return None
-        heart, lungs = self.square("heart"), self.square("lungs")
+        heart, lungs = self.select_parts("heart"), self.select_parts("lungs")
         if not heart.any() or not lungs.any():
             return None
         across_heart, across_lungs = np.flatnonzero(heart.any(0)), np.flatnonzero(lungs.any(0))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from pneumoscope.bundle.lung_parts import remove_specks
 from pneumoscope.bundle.lungs import LungFigures
 from pneumoscope.stats.segmentation import estimate_mean, measure_dice, measure_edge_distances, measure_iou
 from pneumoscope.training.lungs.fit import Outlined
@@ -17,6 +18,8 @@ Outliner = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 def measure_outlines(outline: Outliner, data: Outlined, trained_on: str, measured_on: str) -> tuple[LungFigures, ...]:
     """Return the agreement with the masks of each set and structure.
+
+    Specks are removed and holes filled first, as in every outline that the program shows (`bundle.lung_parts`).
 
     An outline that is absent where a mask was drawn has Dice 0; its edge distance is not defined and is left out of
     the mean, and the interval's note counts it.
@@ -37,7 +40,7 @@ def measure_outlines(outline: Outliner, data: Outlined, trained_on: str, measure
             rows = np.flatnonzero((data.sources == source) & data.drawn[:, index])
             if not len(rows):
                 continue
-            pairs = [(seen[row, index], data.masks[row, index]) for row in rows]
+            pairs = [(remove_specks(seen[row, index]), data.masks[row, index]) for row in rows]
             edges = np.array([measure_edge_distances(*pair, (1.0, 1.0)) for pair in pairs])
             groups, finite = data.groups[rows], np.isfinite(edges).all(1)
             figures = {
