@@ -383,7 +383,7 @@ def render_monitor_lines(report: MonitorReport) -> list[str]:
     lines += ["", *(f"! {TITLES[name]}: not watched, {why}" for name, why in report.not_measured.items())]
     newest = report.weeks[-1]
     lines.append(
-        f"The newest complete week has {len(newest.alarms)} alarms."
+        f"Alarms in the newest complete week: {', '.join(measure.title for measure in newest.alarms)}."
         if newest.alarms
         else "No alarm in the newest complete week. That is no proof that nothing changed: small weeks show little."
     )
