@@ -83,6 +83,32 @@ def test_an_answer_is_told_in_words_with_its_band_and_what_is_not_looked_for(sit
     assert not re.search(r"\bnormal\b|%", said, re.IGNORECASE)
 
 
+def test_an_answer_from_outside_the_lungs_says_so_and_shows_the_lungs(site: Site, page: Page) -> None:
+    """Faults E3 and E4: one statement about the score, the prevalence in sight, and the outline of the lungs."""
+    study = study_of(site, 37)
+    result = {
+        "labels": ["covid-19", "normal"], "probabilities": {"covid-19": 0.6, "normal": 0.4}, "decision": "covid-19",
+        "refused": False, "reason": "", "ood": 0.1, "screened": False, "outside_lungs": True,
+        "codes": ["outside-lungs"], "warnings": ["the model is most active outside the lungs: look at the heatmap"],
+        "lungs": {"side": 8, "rows": [[], [], [1, 3, 5, 7], [1, 3, 5, 7], [1, 3, 5, 7], [], [], []]},
+        "band": {"low": 0, "high": 1, "rate": 0.2, "rate_low": 0.1, "rate_high": 0.3, "n": 93, "groups": 88},
+        "operating_point": {"name": "sensitivity-95", "threshold": 0.25}, "heatmap_shape": None, "seconds": 0.01,
+    }  # fmt: skip
+    answering(page, result=result)
+    open_study(page, site, study)
+    show(page)
+    said = page.locator(".answer").inner_text()
+    assert "The model is most active outside the lungs" in said
+    assert "No gatekeeper looked at this image first" in said
+    assert re.search(r"Of all calibration images, \d+ of 100 had COVID-19", said)  # not folded away
+    expect(page.locator(".rule")).to_have_count(1)
+    expect(page.locator(".view-lungs")).to_have_count(0)
+    page.get_by_label("Outline of the lungs").check()
+    expect(page.locator(".view-lungs")).to_have_attribute("d", re.compile("^M1 2v1"))
+    page.get_by_label("Outline of the lungs").uncheck()
+    expect(page.locator(".view-lungs")).to_have_count(0)
+
+
 def test_a_refusal_says_why_and_hides_its_numbers(site: Site, page: Page) -> None:
     study = study_of(site, 33)
     result = {
@@ -94,6 +120,7 @@ def test_a_refusal_says_why_and_hides_its_numbers(site: Site, page: Page) -> Non
     open_study(page, site, study)
     show(page)
     expect(page.locator(".verdict")).to_have_text("No answer from the model")
+    expect(page.locator(".view-silent")).to_be_visible()  # over the image, where a phone shows it
     expect(page.get_by_text("unlike the images this model was calibrated on")).to_be_visible()
     expect(page.get_by_text("0.71")).to_be_hidden()
     page.get_by_text("Numbers for research, not a result").click()

@@ -330,6 +330,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/monitor/{model}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Show Monitor
+         * @description Compare a model's weeks with its acceptance at this site. It counts as having been shown their answers.
+         */
+        get: operations["show_monitor_api_monitor__model__get"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/patients/find": {
         parameters: {
             query?: never;
@@ -1210,6 +1230,26 @@ export interface components {
             sees_names: boolean;
         };
         /**
+         * ModelCount
+         * @description A model and how often it answered.
+         */
+        ModelCount: {
+            /** Answers */
+            answers: number;
+            /**
+             * Id
+             * @description first 12 digits of the identity
+             */
+            id: string;
+            /**
+             * Name
+             * @description null where the bundle is no longer on this server
+             */
+            name: string | null;
+            /** Version */
+            version: string | null;
+        };
+        /**
          * ModelCountOut
          * @description A model and how often it answered in the period.
          */
@@ -1314,6 +1354,112 @@ export interface components {
             synthetic: boolean;
             /** Version */
             version: string;
+        };
+        /**
+         * MonitorMeasure
+         * @description One measure in one week.
+         */
+        MonitorMeasure: {
+            /** Alarm */
+            alarm: boolean;
+            /** Baseline Patients */
+            baseline_patients: number;
+            /**
+             * Before
+             * @description of the baseline
+             */
+            before: number;
+            /** Name */
+            name: string;
+            /**
+             * Note
+             * @description why it is not tested
+             * @default
+             */
+            note: string;
+            /**
+             * Now
+             * @description share, or median; None where the week has nobody
+             */
+            now: number | null;
+            /**
+             * P Value
+             * @description of no change; None: not tested
+             */
+            p_value: number | null;
+            /** Patients */
+            patients: number;
+            /** Title */
+            title: string;
+        };
+        /**
+         * MonitorReport
+         * @description The weeks of one model at this site.
+         */
+        MonitorReport: {
+            /**
+             * Alarm
+             * @description whether the newest complete week has an alarm
+             */
+            alarm: boolean;
+            /**
+             * Baseline
+             * @description acceptance or card
+             */
+            baseline: string;
+            /** Baseline Words */
+            baseline_words: string;
+            /**
+             * Disclaimer
+             * @default Research software. Not a medical device: not CE-marked, not cleared or approved by the FDA. Do not use it to diagnose, rule out, triage, prioritise or treat. A qualified reader must read every image without it first.
+             */
+            disclaimer: string;
+            /**
+             * False Alarms Per Year
+             * @description expected weeks with a false alarm in 52, at most
+             */
+            false_alarms_per_year: number;
+            /**
+             * Level
+             * @description of each test
+             */
+            level: number;
+            /**
+             * Made
+             * @description UTC, ISO 8601
+             */
+            made: string;
+            model: components["schemas"]["ModelCount"];
+            /**
+             * Not Measured
+             * @description measure -> why the baseline has none
+             */
+            not_measured: {
+                [key: string]: string;
+            };
+            /**
+             * Weeks
+             * @description complete weeks, oldest first
+             */
+            weeks: components["schemas"]["MonitorWeek"][];
+        };
+        /**
+         * MonitorWeek
+         * @description One week, Monday to Sunday, UTC, by receipt.
+         */
+        MonitorWeek: {
+            /**
+             * First Day
+             * Format: date
+             */
+            first_day: string;
+            /** Measures */
+            measures: components["schemas"]["MonitorMeasure"][];
+            /**
+             * Patients
+             * @description with an answer; one image of each counts
+             */
+            patients: number;
         };
         /**
          * OperationsOut
@@ -1909,6 +2055,11 @@ export interface components {
          * @description What a model would have answered with a part of the image covered: not a result, and not kept.
          */
         WhatIfOut: {
+            /**
+             * Codes
+             * @description a code for each reason of a refusal, or for each warning
+             */
+            codes: string[];
             /**
              * Covered
              * @description share of the image's pixels
@@ -4100,6 +4251,143 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["SwitchOut"];
+                };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    show_monitor_api_monitor__model__get: {
+        parameters: {
+            query?: {
+                /** @description complete weeks, the newest last */
+                weeks?: number;
+                /** @description weeks with a false alarm in a year, over all measures */
+                false_alarms?: number;
+            };
+            header?: never;
+            path: {
+                model: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["MonitorReport"];
                 };
             };
             /** @description Bad Request */

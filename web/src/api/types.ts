@@ -19,6 +19,12 @@ export type OcclusionAnswer = Schemas["WhatIfOut"];
 export type Me = Schemas["Me"];
 export type About = Schemas["AboutOut"];
 
+/** Lungs on a square over the whole image: for each row, the first column of a run and the one after its last. */
+export interface LungRuns {
+  side: number;
+  rows: number[][];
+}
+
 /** The content of a prediction. The schema leaves it open, because older predictions hold less. */
 export interface Result {
   error?: string;
@@ -32,6 +38,11 @@ export interface Result {
   reason?: string;
   /** A code for each reason of a refusal, or for each warning, in their order. */
   codes?: string[];
+  /** Whether gatekeeper and lungs graph looked at the image first. Absent in older answers. */
+  screened?: boolean;
+  /** Whether the model is most active outside the lungs. */
+  outside_lungs?: boolean;
+  lungs?: LungRuns | null;
   ood?: number | null;
   /** What was observed among calibration images with such a score: an object of the card's, see card.json. */
   band?: Record<string, unknown> | null;

@@ -12,7 +12,7 @@ const OPACITY = 0.5;
 export function HeatmapSelect({ store, prediction }: { store: StudyStore; prediction: Prediction }) {
   const id = useId();
   const problem = useSignal<unknown>(null);
-  const { overlay } = store.open;
+  const { overlay, outline } = store.open;
   const shape = prediction.result?.heatmap_shape;
   if (!shape) return <p class="small soft">{t("panel.no-heatmap")}</p>;
   const ownOverlay = overlay.value?.prediction === prediction.id ? overlay.value : null;
@@ -29,6 +29,8 @@ export function HeatmapSelect({ store, prediction }: { store: StudyStore; predic
           api.GET("/api/predictions/{prediction}/heatmap", { params: { path: { prediction: prediction.id } } }),
         ));
       overlay.value = { prediction: prediction.id, label, heatmap, opacity: overlay.value?.opacity ?? OPACITY };
+      const lungs = prediction.result?.lungs;
+      if (prediction.result?.outside_lungs && lungs) outline.value = { prediction: prediction.id, lungs };
     } catch (error) {
       problem.value = error;
     }

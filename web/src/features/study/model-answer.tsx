@@ -6,8 +6,9 @@ import { ModelBadges } from "../../components/badge";
 import { findMessage, formatDateTime, formatNumber, language, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { HeatmapSelect } from "./heatmap-select";
+import { LungSwitch } from "./lung-switch";
 import { type Card, cardOf } from "./partial-card";
-import { OperatingPointText, PredictionSetText, ScoreBasis, ScoreEvidence, ScoreTable } from "./score-details";
+import { RuleText, ScoreBasis, ScoreEvidence, ScoreTable } from "./score-details";
 import type { StudyStore } from "./study-store";
 
 type KnownModel = Model | ModelDetail | null | undefined;
@@ -79,6 +80,7 @@ function AnswerBody({
   return (
     <>
       <p class="verdict">{decisionText(result)}</p>
+      {result.screened === false && <p class="note">{t("panel.unscreened")}</p>}
       {result.warnings?.map((warning, place) => (
         <p key={warning} class="note">
           <Finding code={result.codes?.[place]} text={warning} />
@@ -86,10 +88,10 @@ function AnswerBody({
       ))}
       {result.decision === "normal" && <NotLookedFor model={model} open />}
       <ScoreEvidence {...scoreProps} />
-      <OperatingPointText {...scoreProps} />
-      <PredictionSetText {...scoreProps} />
+      <RuleText {...scoreProps} />
       {card.calibrated === false && <p class="note">{t("panel.not-calibrated")}</p>}
       <HeatmapSelect store={store} prediction={prediction} />
+      <LungSwitch store={store} prediction={prediction} />
       {result.decision !== "normal" && <NotLookedFor model={model} />}
       <ScoreBasis {...scoreProps} />
     </>

@@ -1,7 +1,7 @@
 // The state that the viewer and the panel of an open study share. The panel sets the overlay and the brush; the viewer
 // draws them and adds the painted strokes. Neither imports the other.
 import { signal } from "@preact/signals";
-import type { Heatmap, Image, Prediction, Study } from "../../api/types";
+import type { Heatmap, Image, LungRuns, Prediction, Study } from "../../api/types";
 
 export interface Stroke {
   /** In pixels of the stored image, as are the points: x = column, y = row. */
@@ -27,6 +27,8 @@ export function createOpenStudy(study: Study) {
     predictions: signal<Prediction[]>([]),
     /** Null: the image has no overlay, as when the study opens. */
     overlay: signal<Overlay | null>(null),
+    /** The lungs that an answer's companion outlined; null: they are not drawn. */
+    outline: signal<{ prediction: string; lungs: LungRuns } | null>(null),
     /** The brush while the pointer paints: whether it covers or keeps what it paints; null while it does not paint. */
     brush: signal<"exclude" | "include" | null>(null),
     strokes: signal<Stroke[]>([]),

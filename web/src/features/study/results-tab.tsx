@@ -81,7 +81,7 @@ function AnswerList({ store }: { store: StudyStore }) {
     <>
       <h2 class="hidden">{t("panel.answers")}</h2>
       {study.value.images.length > 1 && <ImageButtons store={store} />}
-      {unsuitability && (
+      {unsuitability && newest.some((one) => one.result && !one.result.screened) && (
         <p class="note">
           {t(`panel.unfit-${unsuitability}`, {
             said: (unsuitability === "lateral" ? facts.view : facts.body_part) ?? "",

@@ -29,11 +29,12 @@ export function formatEstimate({ value, low = null, high = null }: Estimate): st
 }
 
 /** The primary label's score on its scale, with the threshold, and the band's observed rate in words. */
-export function ScoreEvidence({ result, primary }: ScoreProps) {
+export function ScoreEvidence({ result, primary, card }: ScoreProps) {
   const score = result.probabilities?.[primary] ?? 0;
   const threshold = result.operating_point?.threshold;
   const band = parseBand(result.band);
   const label = translateTerm("label", primary);
+  const prior = card.class_prior?.[0];
   return (
     <div class="evidence">
       <p class="score">
@@ -55,13 +56,14 @@ export function ScoreEvidence({ result, primary }: ScoreProps) {
               high: Math.ceil(band.rate_high * 100),
             })
           : t("panel.no-band")}
+        {band && prior !== undefined && ` ${t("panel.band-prior", { n: Math.round(prior * 100), label })}`}
       </p>
     </div>
   );
 }
 
-/** The operating point in words: the threshold, whether the score reaches it, and why it was chosen. */
-export function OperatingPointText({ result, primary }: ScoreProps) {
+/** What threshold and prediction set say, as one statement: whether the score reaches it, and what stays possible. */
+export function RuleText({ result, primary, card }: ScoreProps) {
   const point = result.operating_point;
   if (!point) return null;
   const score = result.probabilities?.[primary] ?? 0;
@@ -70,34 +72,30 @@ export function OperatingPointText({ result, primary }: ScoreProps) {
   });
   const target = /^sensitivity-(\d+)$/.exec(point.name)?.[1];
   const label = translateTerm("label", primary);
+  const chosen = target ? t("panel.point-sensitivity", { n: target, label }) : t("panel.point-youden");
   return (
-    <p class="small">
-      {reached} {target ? t("panel.point-sensitivity", { n: target, label }) : t("panel.point-youden")}
+    <p class="small rule">
+      {reached} {chosen} {describeSet(result, card)}
     </p>
   );
 }
 
-/** The labels that can't be ruled out, where the card has prediction sets. */
-export function PredictionSetText({ result, card }: ScoreProps) {
-  const sets = card.prediction_sets;
-  if (!sets || !result.probabilities) return null;
-  const members = findPredictionSet(result.probabilities, sets.thresholds);
-  const names = members.map((label) => translateTerm("label", label));
-  const differs = typeof result.decision === "string" && members.length > 0 && !members.includes(result.decision);
-  return (
-    <p class="small">
-      {names.length > 0 ? t("panel.set", { labels: names.join(t("panel.or")) }) : t("panel.set-empty")}
-      {differs && ` ${t("panel.set-differs")}`}
-    </p>
-  );
+/** What a card's prediction sets leave possible beside the decision; empty where it has none. */
+function describeSet({ probabilities, decision }: Result, { prediction_sets: sets }: Card): string {
+  if (!sets || !probabilities) return "";
+  const members = findPredictionSet(probabilities, sets.thresholds);
+  if (members.length === 0) return t("panel.set-empty");
+  const name = (labels: string[]) => labels.map((label) => translateTerm("label", label)).join(t("panel.or"));
+  if (typeof decision === "string" && !members.includes(decision))
+    return t("panel.set-open", { labels: name(members) });
+  const others = members.filter((label) => label !== decision);
+  return others.length === 0 ? t("panel.set-alone") : t("panel.set-more", { labels: name(others) });
 }
 
 /** The basis of the text above: the number of images, the prevalence among them, the threshold's performance. */
 export function ScoreBasis(props: ScoreProps) {
-  const { result, card, primary } = props;
+  const { result, card } = props;
   const band = parseBand(result.band);
-  const label = translateTerm("label", primary);
-  const prior = card.class_prior?.[0];
   const point = card.operating_points?.find((one) => one.name === result.operating_point?.name);
   const sets = card.prediction_sets;
   return (
@@ -113,7 +111,6 @@ export function ScoreBasis(props: ScoreProps) {
             })}
           </li>
         )}
-        {prior !== undefined && <li>{t("panel.band-prior", { n: Math.round(prior * 100), label })}</li>}
         {point && (
           <li>
             {t("panel.point-measured", {

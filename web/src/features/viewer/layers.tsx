@@ -1,10 +1,11 @@
 // The layers over an image, which follow its pan, zoom and rotation: heatmap, strokes, lengths, sides, a scale bar.
 import { useEffect, useRef } from "preact/hooks";
+import type { LungRuns } from "../../api/types";
 import { formatNumber, t } from "../../i18n";
 import type { Overlay, Stroke } from "../study/open-study";
 import { colour } from "./colour-map";
 import { type Affine, apply, chooseScaleBar, findSides, gridToAffine, measureLength, type Point } from "./geometry";
-import { isLateral } from "./image-facts";
+import { outlineRuns } from "./outline";
 import type { Line, Pane } from "./pane";
 import { HALF } from "./strokes";
 
@@ -47,7 +48,25 @@ export function HeatmapLayer({ pane, overlay }: { pane: Pane; overlay: Overlay }
   );
 }
 
+/** The outline of the lungs, from runs on a square that is stretched over the image. */
+export function LungLayer({ pane, lungs }: { pane: Pane; lungs: LungRuns }) {
+  const affine = pane.affine.value;
+  if (!affine) return null;
+  const { width, height } = pane.box.value;
+  return (
+    <svg class="view-marks" width={width} height={height} aria-hidden="true">
+      <path
+        class="view-lungs"
+        d={outlineRuns(lungs)}
+        transform={matrix(gridToAffine(affine, pane.frame, lungs.side, lungs.side))}
+      />
+    </svg>
+  );
+}
+
 interface MarksProps {
+  /** Whether the image has a left and a right of the patient. */
+  sides: boolean;
   pane: Pane;
   strokes: readonly Stroke[];
   mode: "exclude" | "include";
@@ -56,7 +75,7 @@ interface MarksProps {
 }
 
 /** All layers that are drawn as lines. */
-export function MarkLayer({ pane, strokes, mode, radius }: MarksProps) {
+export function MarkLayer({ pane, strokes, mode, radius, sides }: MarksProps) {
   const affine = pane.affine.value;
   if (!affine) return null;
   const { width, height } = pane.box.value;
@@ -101,7 +120,7 @@ export function MarkLayer({ pane, strokes, mode, radius }: MarksProps) {
       {lines.map((line, i) => (
         <LengthLine key={i} line={line} pane={pane} affine={affine} />
       ))}
-      <Sides pane={pane} />
+      {sides && <Sides pane={pane} />}
       <ScaleBar pane={pane} />
     </svg>
   );
@@ -145,7 +164,7 @@ export function formatLength(pane: Pane, line: Line): string {
 /** R and L stand at the edges of the viewport to which the patient's sides point. A lateral view has none. */
 function Sides({ pane }: { pane: Pane }) {
   const view = pane.view.value;
-  if (!view || isLateral(pane.image)) return null;
+  if (!view) return null;
   const { width, height } = pane.box.value;
   const places = {
     left: [14, height / 2],

@@ -13,9 +13,10 @@ import {
   describeRelation,
   describeTime,
   describeView,
+  isLateral,
 } from "./image-facts";
 import { onViewportKey } from "./keyboard";
-import { formatLength, HeatmapLayer, MarkLayer } from "./layers";
+import { formatLength, HeatmapLayer, LungLayer, MarkLayer } from "./layers";
 import type { Pane } from "./pane";
 import { beginStroke, extendStroke, removeLastStroke } from "./strokes";
 import { brushRadius, type ViewerStore } from "./viewer-store";
@@ -30,6 +31,11 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
   const imageOf = (id: string) => store.open.predictions.value.find((one) => one.id === id)?.image;
   const shownOverlay =
     overlay && !pane.prior && (imageOf(overlay.prediction) ?? pane.image.id) === pane.image.id ? overlay : null;
+  const { outline } = store.open;
+  const shownLungs = outline.value && imageOf(outline.value.prediction) === pane.image.id ? outline.value.lungs : null;
+  const answers = store.open.predictions.value.filter((one) => one.image === pane.image.id && one.result);
+  const lateral = isLateral(pane.image) || answers.some((one) => one.result?.codes?.includes("lateral"));
+  const silent = !pane.prior && answers.length > 0 && answers.every((one) => one.result?.refused);
   const strokes = pane.prior ? [] : store.open.strokes.value;
   const handlers = useMemo(() => handlersOf(store, pane), [store, pane]);
   const focus = () => {
@@ -57,8 +63,11 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
         onKeyDown={(event) => onViewportKey(event, store, pane)}
       >
         {shownOverlay && <HeatmapLayer pane={pane} overlay={shownOverlay} />}
+        {shownLungs && !pane.prior && <LungLayer pane={pane} lungs={shownLungs} />}
+        {silent && <p class="view-caution view-silent">{t("panel.silent")}</p>}
         <MarkLayer
           pane={pane}
+          sides={!lateral}
           strokes={strokes}
           mode={store.open.brushMode.value}
           radius={painting ? brushRadius(store, pane) : null}

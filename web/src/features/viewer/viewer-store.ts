@@ -113,6 +113,8 @@ export function clearOverlays(store: ViewerStore, image: string): void {
   open.strokes.value = [];
   const prediction = open.overlay.value?.prediction;
   if (open.predictions.peek().find((one) => one.id === prediction)?.image !== image) open.overlay.value = null;
+  const outlined = open.outline.value?.prediction;
+  if (open.predictions.peek().find((one) => one.id === outlined)?.image !== image) open.outline.value = null;
   store.onPrior.value = false;
 }
 
