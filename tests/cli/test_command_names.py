@@ -72,7 +72,7 @@ def test_every_command_that_is_named_exists() -> None:
     ("text", "problem"),
     [
         ("pneumoscope models install", "'models' has no command 'install'"),
-        ("run `pneumoscope accept BUNDLE`", "there is no command 'accept'"),
+        ("run `pneumoscope diagnose BUNDLE`", "there is no command 'diagnose'"),
         ("pneumoscope data split m.parquet", None),
         ("pneumoscope predict studies", None),
     ],
