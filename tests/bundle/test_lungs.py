@@ -29,6 +29,12 @@ def test_outlines_follow_lungs_that_it_never_saw() -> None:
     assert np.mean(dices) > 0.95
 
 
+def test_the_graph_of_the_package_is_small_and_was_measured_in_another_hospital() -> None:
+    assert (BUILTIN_LUNGS / "model.onnx").stat().st_size < 6e6
+    ways = {(r.trained_on.split()[0], r.measured_on.split(":")[0]) for r in load_lungs().card.measured}
+    assert {("jsrt", "shenzhen"), ("shenzhen", "jsrt")} <= ways
+
+
 def test_the_ratio_is_that_of_the_widths() -> None:
     probabilities = np.zeros((3, 100, 100), np.float32)
     probabilities[0, 20:80, 10:40] = probabilities[0, 20:80, 60:90] = 1  # from column 10 to column 89
