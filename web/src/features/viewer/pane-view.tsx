@@ -23,6 +23,9 @@ import { brushRadius, type ViewerStore } from "./viewer-store";
 import { Viewport } from "./viewport";
 import { dragWindow } from "./window";
 
+/** Codes of refusals of pictures that have no left and right of one patient. */
+const SIDELESS = ["lateral", "other", "several"];
+
 export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
   const identity = useIdentity(store, pane.study.id);
   const [patient, time] = [describePatient(pane, identity), describeTime(pane, identity)];
@@ -34,7 +37,8 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
   const { outline } = store.open;
   const shownLungs = outline.value && imageOf(outline.value.prediction) === pane.image.id ? outline.value.lungs : null;
   const answers = store.open.predictions.value.filter((one) => one.image === pane.image.id && one.result);
-  const lateral = isLateral(pane.image) || answers.some((one) => one.result?.codes?.includes("lateral"));
+  const sideless =
+    isLateral(pane.image) || answers.some((one) => one.result?.codes?.some((code) => SIDELESS.includes(code)));
   const silent = !pane.prior && answers.length > 0 && answers.every((one) => one.result?.refused);
   const strokes = pane.prior ? [] : store.open.strokes.value;
   const handlers = useMemo(() => handlersOf(store, pane), [store, pane]);
@@ -67,7 +71,7 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
         {silent && <p class="view-caution view-silent">{t("panel.silent")}</p>}
         <MarkLayer
           pane={pane}
-          sides={!lateral}
+          sides={!sideless}
           strokes={strokes}
           mode={store.open.brushMode.value}
           radius={painting ? brushRadius(store, pane) : null}
