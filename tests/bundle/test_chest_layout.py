@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pneumoscope.bundle.chest_layout import find_part_of_chest, find_several_chests, measure_layout
+from pneumoscope.bundle.lung_shape import measure_lung_shape
 from pneumoscope.bundle.lungs import LungOutlines
 from pneumoscope.bundle.screening import builtin_companions
 from pneumoscope.data.phantoms.phantom import draw
@@ -23,7 +24,7 @@ def outlines(*boxes: tuple[int, int, int, int], heart: tuple[int, int] = (46, 62
 
 
 def judge(lungs: LungOutlines, frontal: float = 0.99, half: float = 0.0, pixels: np.ndarray = GREY) -> str:
-    layout = measure_layout(pixels, lungs)
+    layout = measure_layout(pixels, lungs, measure_lung_shape(lungs.square("lungs")))
     several = find_several_chests(layout, frontal, lambda part: half, pixels)
     return several or find_part_of_chest(layout, frontal)
 
@@ -34,7 +35,8 @@ PAIR = ((16, 76, 14, 38), (16, 76, 58, 82))
 def test_one_whole_chest_is_not_refused() -> None:
     assert judge(outlines(*PAIR)) == ""
     assert judge(outlines(*PAIR), frontal=0.6) == ""
-    layout = measure_layout(GREY, outlines(*PAIR))
+    pair = outlines(*PAIR)
+    layout = measure_layout(GREY, pair, measure_lung_shape(pair.square("lungs")))
     assert (layout.stacked, layout.crossed, layout.balance, layout.upper) == (0, 0, 1, 0)
     assert layout.likeness == pytest.approx(1)
 

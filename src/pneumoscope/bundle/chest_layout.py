@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pneumoscope.bundle.lung_shape import measure_lung_shape
+from pneumoscope.bundle.lung_shape import LungShape
 from pneumoscope.bundle.lungs import LungOutlines
 
 GAP = 0.03
@@ -80,29 +80,28 @@ class ChestLayout:
     lower: float
 
 
-def measure_layout(pixels: NDArray[np.float32], outlines: LungOutlines) -> ChestLayout:
+def measure_layout(pixels: NDArray[np.float32], outlines: LungOutlines, shape: LungShape) -> ChestLayout:
     """Return how lungs and heart lie in a picture; one without any lung has a likeness and a balance of 0.
 
     Args:
         pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head.
         outlines: Of the same picture.
+        shape: Of the outlined lungs.
     """
     lungs = outlines.square("lungs")
     side = len(lungs)
     columns, rows = lungs[:, lungs.any(0)].T, lungs[lungs.any(1)]
-    stacked = [_count_runs(line, GAP * side, RUN * side) >= 2 for line in columns]
-    crossed = [_count_runs(line, GAP * side, NARROW_RUN * side) >= 3 for line in rows]
     cells = _shrink(outlines.probability("lungs"))
     inside = cells > 0.5
     across = 0.0
     if "heart" in outlines.structures and (heart := outlines.square("heart")).any():
         across = abs(float(np.argwhere(heart)[:, 1].mean()) / side - HEART)
     return ChestLayout(
-        stacked=float(np.mean(stacked)) if stacked else 0.0,
-        crossed=float(np.mean(crossed)) if crossed else 0.0,
+        stacked=float((_count_runs(columns, GAP * side, RUN * side) >= 2).mean()) if len(columns) else 0.0,
+        crossed=float((_count_runs(rows, GAP * side, NARROW_RUN * side) >= 3).mean()) if len(rows) else 0.0,
         likeness=max(_agree(cells, axis) for axis in _AXES) if inside.any() else 0.0,
         heart_offset=across,
-        balance=measure_lung_shape(lungs).balance,
+        balance=shape.balance,
         black=float((_shrink(pixels)[inside] < _DARK).mean()) if inside.any() else 0.0,
         upper=float(lungs[:2].any(0).mean()),
         lower=float(lungs[-2:].any(0).mean()),
@@ -154,13 +153,21 @@ def find_part_of_chest(layout: ChestLayout, frontal: float) -> str:
     return ""
 
 
-def _count_runs(line: NDArray[np.bool_], gap: float, least: float) -> int:
-    """Return how many runs of True of a least length a line holds; shorter gaps than ``gap`` are filled."""
-    places = np.flatnonzero(line)
+def _count_runs(lines: NDArray[np.bool_], gap: float, least: float) -> NDArray[np.intp]:
+    """Return how many runs of True of a least length each line holds; shorter gaps than ``gap`` are filled.
+
+    Args:
+        lines: [N, S], at least one True in each.
+        gap: Least gap between two runs, in pixels.
+        least: Least length of a run, in pixels.
+    """
+    # The lines one after the other, with a gap between them: one pass over all of them.
+    padded = np.pad(lines, ((0, 0), (0, int(gap) + 1)))
+    places = np.flatnonzero(padded)
     breaks = np.flatnonzero(np.diff(places) - 1 >= gap)
     starts = places[np.concatenate([[0], breaks + 1])]
     ends = places[np.concatenate([breaks, [len(places) - 1]])]
-    return int((ends - starts + 1 >= least).sum())
+    return np.bincount(starts[ends - starts + 1 >= least] // padded.shape[1], minlength=len(lines))
 
 
 def _shrink(values: NDArray[np.float32]) -> NDArray[np.float32]:

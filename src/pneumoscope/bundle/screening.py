@@ -131,20 +131,20 @@ class Companions:
         shape = None if outlines is None else measure_lung_shape(outlines.square("lungs"))
         if shape is not None:
             refusals += judge_lungs(shape, thresholds)
-        if outlines is not None and not refusals and answer.likeliest == "frontal":
-            refusals += self._judge_layout(pixels, outlines, answer)
+        if outlines is not None and shape is not None and not refusals and answer.likeliest == "frontal":
+            refusals += self._judge_layout(pixels, outlines, shape, answer)
         warnings = [] if refusals else [*warn_of_facts(facts), *warn_of(answer, shape, thresholds)]
         return Screening(tuple(refusals), tuple(warnings), outlines)
 
     def _judge_layout(
-        self, pixels: NDArray[np.float32], outlines: LungOutlines, answer: GatekeeperAnswer
+        self, pixels: NDArray[np.float32], outlines: LungOutlines, shape: LungShape, answer: GatekeeperAnswer
     ) -> list[ScreeningFinding]:
         """Return why a picture does not show one whole chest; nothing where it does."""
 
         def ask(part: NDArray[np.float32]) -> float:
             return self.gatekeeper.answer(part).probabilities["frontal"]
 
-        layout, frontal = measure_layout(pixels, outlines), answer.probabilities["frontal"]
+        layout, frontal = measure_layout(pixels, outlines, shape), answer.probabilities["frontal"]
         if why := find_several_chests(layout, frontal, ask, pixels):
             return [ScreeningFinding("several", f"it seems to show several chests ({why}); send each one by itself")]
         if why := find_part_of_chest(layout, frontal):

@@ -204,7 +204,8 @@ def _draft_card(
             "Turned and inverted chests are found at quarter turns; a turn of a few degrees is not looked for.",
             "A mirrored chest is only warned of: an organ that lies on the other side looks the same.",
             "A child is not recognised from pixels: of another hospital's adults up to 40% looked like children, and "
-            "hardly any of its children did. A DICOM file's PatientAge decides; without it no child is refused.",
+            "hardly any of its children did. A DICOM file's PatientAge decides, or PatientBirthDate and StudyDate; "
+            "without them no child is refused.",
         ),
         model_sha256=sha256_of(folder / "model.onnx"),
     )
