@@ -53,7 +53,8 @@ def test_verify_says_what_holds(bundle: Path) -> None:
     assert done.exit_code == 0
     assert "Evidence about this bundle: parity (unsigned)." in done.stdout
     assert load(bundle).identity in done.stdout
-    assert len(json.loads(models("verify", bundle, "--json").stdout)["holds"]) == 3
+    assert "never screened" in done.stdout
+    assert len(json.loads(models("verify", bundle, "--json").stdout)["holds"]) == 4
 
 
 def test_verify_refuses_evidence_about_another_bundle(bundle: Path) -> None:
