@@ -61,6 +61,16 @@ class Network(Frozen):
         exclude_if=lambda rates: not rates,
         description="rate of each dropout layer in a classic trunk, in order; empty: the network's own",
     )
+    stored: Literal["float32", "float16"] = Field(
+        default="float32",
+        exclude_if=lambda stored: stored == "float32",
+        description="type in which a bundle's graph stores the convolutions' weights; it computes in float32",
+    )
+    symmetric: bool = Field(
+        default=False,
+        exclude_if=lambda symmetric: not symmetric,
+        description="the map is the mean of the image's and the mirror image's: no answer tells left from right",
+    )
 
 
 class Head(Frozen):
@@ -73,6 +83,17 @@ class Head(Frozen):
     kind: Literal["linear", "mlp", "flatten-mlp"] = "linear"
     hidden: tuple[int, ...] = ()
     dropout: tuple[Fraction, ...] | Fraction = 0.0
+    # Left out of the YAML where they are the default: recipes written before they were there still compare equal.
+    pool: Literal["mean", "mean-max"] = Field(
+        default="mean",
+        exclude_if=lambda pool: pool == "mean",
+        description="what is taken of each channel of the map; mean-max: its mean and its largest value",
+    )
+    standardise: bool = Field(
+        default=False,
+        exclude_if=lambda standardise: not standardise,
+        description="give each pooled feature mean 0 and variance 1 over the training images",
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Head:
@@ -80,6 +101,8 @@ class Head(Frozen):
             raise ValueError("a linear head has no hidden layers; use kind: mlp")
         if self.kind != "linear" and not self.hidden:
             raise ValueError(f"a {self.kind} head needs hidden: [sizes]")
+        if self.kind == "flatten-mlp" and (self.pool != "mean" or self.standardise):
+            raise ValueError("a flatten-mlp head pools nothing; leave out pool and standardise")
         if isinstance(self.dropout, tuple) and len(self.dropout) != len(self.hidden) + 1:
             raise ValueError(f"dropout needs {len(self.hidden) + 1} rates, one before each dense layer")
         return self
@@ -131,9 +154,13 @@ class Loss(Frozen):
 
 
 class Optimizer(Frozen):
-    """How it is minimised."""
+    """How it is minimised.
 
-    kind: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad"]
+    ``lbfgs`` finds the minimum of a frozen network's head over the whole training part at once: an epoch is up to 50 of
+    its iterations, and ``weight_decay`` is the factor of half the squared weights in the loss.
+    """
+
+    kind: Literal["sgd", "rmsprop", "adam", "adamw", "adagrad", "lbfgs"]
     lr: Positive
     momentum: Fraction = 0.0
     nesterov: bool = False
@@ -213,6 +240,13 @@ class Recipe(Frozen):
             raise ValueError(f"split adds up to {sum(self.split.values()):g}, not 1")
         if len(self.input.mean) not in (1, self.input.channels) or len(self.input.std) not in (1, self.input.channels):
             raise ValueError(f"input.mean and input.std need 1 or {self.input.channels} numbers")
+        if self.head.standardise and not self.network.frozen:
+            raise ValueError("head.standardise needs network.frozen: a trunk that learns has no lasting statistics")
+        if self.optimizer.kind == "lbfgs":
+            if not (self.network.frozen and self.augment.off) or any(self.head.dropout_rates):
+                raise ValueError("optimizer lbfgs needs network.frozen, no augmentation and no dropout: nothing random")
+            if self.optimizer.clip_norm is not None:
+                raise ValueError("optimizer lbfgs takes no clip_norm")
         return self
 
     @staticmethod

@@ -218,7 +218,8 @@ def view_key(model: Classifier, recipe: Recipe, device: str, precision: str) -> 
     """
     network = recipe.network
     padding = network.pretrained.padding if isinstance(network.pretrained, Pretrained) else None
-    parts_of_key = (network.name, padding, recipe.input.size, recipe.input.channels, device, precision)
+    sizes = (recipe.input.size, recipe.input.channels)
+    parts_of_key = (network.name, network.symmetric, padding, *sizes, device, precision)
     digest = hashlib.sha256(repr(parts_of_key).encode())
     for name, tensor in {"mean": model.mean, "std": model.std, **model.trunk.state_dict()}.items():
         digest.update(name.encode())

@@ -1,4 +1,4 @@
-"""Schedules against those of torch."""
+"""Schedules against those of torch, and L-BFGS against scikit-learn's logistic regression."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ import pytest
 torch = pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
-from pneumoscope.recipes.recipe import Schedule  # noqa: E402
-from pneumoscope.training.loop.optim import Plateau, rate_factor  # noqa: E402
+from sklearn.linear_model import LogisticRegression  # noqa: E402
+from sklearn.preprocessing import StandardScaler  # noqa: E402
+
+from pneumoscope.recipes.recipe import (  # noqa: E402
+    Schedule,
+    load_recipe,
+    with_changes,
+)
+from pneumoscope.training.loop.module import loss_of  # noqa: E402
+from pneumoscope.training.loop.optim import Plateau, make_optimizer, penalty, rate_factor  # noqa: E402
+from pneumoscope.training.networks.build import build  # noqa: E402
 
 
 def rates(make: object, steps: int) -> list[float]:
@@ -58,3 +67,32 @@ def test_the_plateau_schedule_survives_a_checkpoint() -> None:
     second.load_state_dict(first.state_dict())
     second.update(0.5)
     assert second.scale == 0.5
+
+
+def test_lbfgs_finds_the_logistic_regression_of_the_pooled_features() -> None:
+    torch.manual_seed(0)
+    pooling = ["head.pool=mean-max", "head.standardise=true", "head.kind=linear", "head.hidden=[]", "head.dropout=0"]
+    learning = ["network.frozen=true", "optimizer.kind=lbfgs", "optimizer.lr=1", "optimizer.weight_decay=0.15"]
+    small = ["network.name=cnn-150", "network.pretrained=null", "input.size=40"]
+    recipe = with_changes(load_recipe("vgg16-binary"), [*pooling, *learning, *small])
+    model = build(recipe).train()
+    with torch.no_grad():
+        maps = 30 * model.features(torch.rand(60, 1, 40, 40) ** torch.linspace(0.5, 2, 60).view(-1, 1, 1, 1))
+    target = (torch.rand(60) < torch.linspace(0.1, 0.9, 60)).long()
+    optimizer = make_optimizer(model, recipe.optimizer)
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = loss_of(recipe, model.to_logits(model.head(maps)), target, None)
+        loss = loss + penalty(model, recipe.optimizer)
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    pooled = StandardScaler().fit_transform(torch.cat((maps.mean((2, 3)), maps.amax((2, 3))), 1).numpy())
+    expected = LogisticRegression(C=1 / (0.15 * 60), tol=1e-8, max_iter=1000).fit(
+        pooled, target.numpy() == model.unit_of
+    )
+    with torch.no_grad():  # in training mode, whose variances are those of scikit-learn
+        scores = model.head(maps)[:, 0].numpy()
+    assert scores == pytest.approx(expected.decision_function(pooled), rel=0.01, abs=0.02)

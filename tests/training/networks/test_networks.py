@@ -42,17 +42,38 @@ def test_cnn_150_has_the_layers_of_its_source() -> None:
     assert count_parameters(model, "keras") - count_parameters(model, "torch") == 1_088
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp", "flatten-mlp"])
-def test_grad_cam_weights_equal_autograd(kind: str) -> None:
+@pytest.mark.parametrize(
+    "recipe",
+    [
+        Head(kind="linear"),
+        Head(kind="mlp", hidden=(7, 5)),
+        Head(kind="flatten-mlp", hidden=(7, 5)),
+        Head(kind="linear", pool="mean-max", standardise=True),
+        Head(kind="mlp", hidden=(7,), pool="mean-max", standardise=True),
+    ],
+)
+def test_grad_cam_weights_equal_autograd(recipe: Head) -> None:
     torch.manual_seed(0)
-    hidden = () if kind == "linear" else (7, 5)
-    head = ClassifierHead(Head(kind=kind, hidden=hidden, dropout=0.0), (6, 3, 4), 3).eval()  # type: ignore[arg-type]
+    head = ClassifierHead(recipe, (6, 3, 4), 3)
+    if head.standardisation is not None:
+        head(3 * torch.randn(20, 6, 3, 4) + 1)  # gives it statistics
+    head.eval()
     features = torch.randn(2, 6, 3, 4, requires_grad=True)
     scores = head(features)
     expected = torch.stack(
         [torch.autograd.grad(scores[:, k].sum(), features, retain_graph=True)[0].mean((2, 3)) for k in range(3)], 1
     )
     torch.testing.assert_close(head.backward_map(features.detach()), expected)
+
+
+def test_a_symmetric_network_cannot_tell_an_image_from_its_mirror_image() -> None:
+    recipe = with_changes(load_recipe("cnn-150"), ["input.size=40", "network.symmetric=true"])
+    model = build(recipe).eval()
+    image = torch.rand(2, 1, 40, 40)
+    with torch.no_grad():
+        here, mirrored = model.features(image), model.features(image.flip(3))
+    torch.testing.assert_close(mirrored.flip(3), here)
+    assert not torch.allclose(mirrored, here)
 
 
 def test_binary_logits_give_the_sigmoid_of_the_named_class() -> None:

@@ -23,7 +23,7 @@ from pneumoscope.stats import metrics
 from pneumoscope.training.distributed.ranks import Ranks
 from pneumoscope.training.input.augment import augment
 from pneumoscope.training.input.dataset import ALONE, Batch
-from pneumoscope.training.loop.optim import Plateau, make_optimizer, rate_factor, trainable
+from pneumoscope.training.loop.optim import Plateau, make_optimizer, penalty, rate_factor, trainable
 from pneumoscope.training.networks.batch_norm import GlobalBatchNorm
 from pneumoscope.training.networks.build import Classifier
 
@@ -99,7 +99,7 @@ class Learner(L.LightningModule):
         steps = steps_an_epoch * recipe.training.epochs
         self._factor = rate_factor(recipe.schedule, steps, steps_an_epoch)
         self._base_rates: list[float] = []
-        self._train: list[tuple[Tensor, Tensor]] = []
+        self._train: dict[int, tuple[Tensor, Tensor]] = {}  # by batch: L-BFGS asks for one several times
         self._validation: list[tuple[Tensor, Tensor]] = []
         self.latest: dict[str, float] = {}
         self.ranks = ranks
@@ -135,7 +135,7 @@ class Learner(L.LightningModule):
         """Return the loss of an augmented batch."""
         with nullcontext() if self.ranks.alone else GlobalBatchNorm():
             logits = self.logits(batch, augmented=True)
-        self._train.append((logits.detach().float().cpu(), batch.target.cpu()))
+        self._train[batch_idx] = (logits.detach().float().cpu(), batch.target.cpu())
         weight = self.class_weight if isinstance(self.class_weight, Tensor) else None
         # This process may have no image of a small last batch: its share is 0 then, and so is its gradient.
         loss = loss_of(self.recipe, logits, batch.target, weight) if len(batch.target) else logits.float().sum()
@@ -148,7 +148,7 @@ class Learner(L.LightningModule):
                 f"the loss is {float(mean_loss)} in epoch {self.current_epoch + 1}, step {batch_idx}"
             )
         self.log("loss", mean_loss, prog_bar=True)
-        return loss
+        return loss + penalty(self.model, self.recipe.optimizer)
 
     def _agree(self, loss: Tensor, weight: Tensor) -> tuple[Tensor, Tensor]:
         """Return the mean loss of all processes' images and the factor for this one's.
@@ -172,12 +172,13 @@ class Learner(L.LightningModule):
     def on_validation_epoch_end(self) -> None:
         """Turn the epoch's logits into figures; training's are of the augmented images, as they were learnt from."""
         self.latest = {"epoch": float(self.current_epoch + 1), "lr": self.trainer.optimizers[0].param_groups[-1]["lr"]}
-        for name, pairs in (("train", self._train), ("validation", self._validation)):
+        for name, pairs in (("train", list(self._train.values())), ("validation", self._validation)):
             logits, target = (self.ranks.gather(torch.cat(parts)) for parts in zip(*pairs, strict=True))
             if name == "train":
                 self.images = len(target)
             self.latest |= {f"{name}_{key}": value for key, value in epoch_metrics(logits, target).items()}
-            pairs.clear()
+        self._train.clear()
+        self._validation.clear()
         if self.recipe.schedule.kind == "plateau":
             self.plateau.update(self.latest[self.recipe.schedule.monitor])
         self.log_dict({key: value for key, value in self.latest.items() if np.isfinite(value)})

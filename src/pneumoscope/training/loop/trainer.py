@@ -48,10 +48,11 @@ def quiet_libraries() -> Iterator[None]:
 def training_batches(part: Part, recipe: Recipe, ranks: Ranks = ALONE) -> DataLoader[Batch]:
     """Return the batches of an epoch as the recipe wants them, in an order that depends on seed and epoch alone."""
     training = recipe.training
+    batch_size = len(part) if recipe.optimizer.kind == "lbfgs" else training.batch_size
     sampler = CountedSampler(part.targets, training.seed, training.sampling == "balanced")
     # A last batch of one image has no batch statistics.
-    drop_last = len(part) > training.batch_size and len(part) % training.batch_size == 1
-    return loader(part, training.batch_size, sampler, drop_last, ranks)
+    drop_last = len(part) > batch_size and len(part) % batch_size == 1
+    return loader(part, batch_size, sampler, drop_last, ranks)
 
 
 def fit_learner(

@@ -62,6 +62,7 @@ class Classifier(nn.Module):
         self.head = head
         self.channels = recipe.input.channels
         self.frozen = recipe.network.frozen
+        self.symmetric = recipe.network.symmetric
         task = recipe.task
         self.unit_of = task.classes.index(task.sigmoid_of or task.classes[0]) if task.kind == "binary" else None
         # Buffers that are not in the state: they belong to the recipe, and Keras-like counts must not see them.
@@ -82,6 +83,9 @@ class Classifier(nn.Module):
         """Return the last feature map [N, D, h, w] of ``image`` [N, 1, S, S]."""
         x = (image.expand(-1, self.channels, -1, -1) - self.mean) / self.std
         result: Tensor = self.trunk(x.contiguous(memory_format=torch.channels_last))
+        if self.symmetric:
+            mirrored: Tensor = self.trunk(x.flip(3).contiguous(memory_format=torch.channels_last))
+            result = (result + mirrored.flip(3)) / 2
         return result
 
     def to_logits(self, scores: Tensor) -> Tensor:

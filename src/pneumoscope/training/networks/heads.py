@@ -28,12 +28,20 @@ class ClassifierHead(nn.Module):
         super().__init__()
         channels, rows, columns = features
         self.flat = recipe.kind == "flatten-mlp"
-        sizes = [channels * rows * columns if self.flat else channels, *recipe.hidden, outputs]
+        self.maximum = recipe.pool == "mean-max"
+        width = channels * rows * columns if self.flat else channels * (1 + self.maximum)
+        self.standardisation = nn.BatchNorm1d(width, affine=False, momentum=None) if recipe.standardise else None
+        sizes = [width, *recipe.hidden, outputs]
         self.dense = nn.ModuleList(nn.Linear(a, b) for a, b in itertools.pairwise(sizes))
         self.dropout = nn.ModuleList(Dropout(rate) for rate in recipe.dropout_rates)
 
     def _start(self, feature_map: Tensor) -> Tensor:
-        return feature_map.flatten(1) if self.flat else feature_map.mean((2, 3))
+        if self.flat:
+            return feature_map.flatten(1)
+        pooled = feature_map.mean((2, 3))
+        if self.maximum:
+            pooled = torch.cat((pooled, feature_map.amax((2, 3))), 1)
+        return pooled if self.standardisation is None else self.standardisation(pooled)
 
     def forward(self, feature_map: Tensor) -> Tensor:
         """Return scores [N, units] of a feature map [N, D, h, w]."""
@@ -59,4 +67,8 @@ class ClassifierHead(nn.Module):
         n, d, h, w = feature_map.shape
         if self.flat:
             return gradient.reshape(n, -1, d, h * w).mean(3)
+        if self.standardisation is not None and self.standardisation.running_var is not None:
+            gradient = gradient / (self.standardisation.running_var + self.standardisation.eps).sqrt()
+        if self.maximum:  # the largest value's derivative is 1 at one place, and so 1 / (h * w) on average too
+            gradient = gradient[..., :d] + gradient[..., d:]
         return gradient.expand(n, -1, -1) / (h * w)  # d mean / d pixel = 1 / (h * w)

@@ -80,7 +80,7 @@ def layers(model: Classifier, size: int, counting: str) -> list[Layer]:
     rest = count_parameters(model.trunk, counting) - sum(layer.parameters for layer in trunk)
     if rest:  # tokens and position embeddings, which belong to no layer
         trunk.append(Layer("", "tokens, positions", (), rest))
-    return [*trunk, *_head(model, shapes[model.trunk], counting)]
+    return [*trunk, *_head(model, counting)]
 
 
 def _shapes_in_order(model: Classifier, size: int) -> dict[nn.Module, tuple[int, ...]]:
@@ -124,11 +124,14 @@ def _does_nothing(module: nn.Module) -> bool:
     return isinstance(module, nn.Identity) or (isinstance(module, nn.Dropout) and module.p == 0)
 
 
-def _head(model: Classifier, before: tuple[int, ...], counting: str) -> Iterator[Layer]:
+def _head(model: Classifier, counting: str) -> Iterator[Layer]:
     """Yield the head's layers, with those that are functions and no modules (flattening, ReLU)."""
     head = model.head
-    width = before[0] * before[1] * before[2] if head.flat else before[0]
-    yield Layer("head", "flatten" if head.flat else "mean of the map", (width,), 0)
+    width = head.dense[0].in_features if isinstance(head.dense[0], nn.Linear) else 0
+    pooling = "mean and largest value of the map" if head.maximum else "mean of the map"
+    yield Layer("head", "flatten" if head.flat else pooling, (width,), 0)
+    if head.standardisation is not None:
+        yield Layer("head.standardisation", "standardisation", (width,), 0)
     last = len(head.dense) - 1
     for index, (dropout, dense) in enumerate(zip(head.dropout, head.dense, strict=True)):
         if not _does_nothing(dropout):
