@@ -21,7 +21,7 @@ from pneumoscope.core.files import write_json, write_text
 from pneumoscope.export.calibrate import Calibration
 from pneumoscope.export.formats import FORMATS
 from pneumoscope.export.graph import BundleGraph
-from pneumoscope.export.onnx import IMAGES, mixed_sizes
+from pneumoscope.export.onnx import HALVED_TOLERANCE, IMAGES, check_parity, halve_weights, mixed_sizes
 from pneumoscope.imaging.read import read
 from pneumoscope.reporting.model_card import render_model_card
 from pneumoscope.training.loop.fit import FittedRun
@@ -79,7 +79,11 @@ def export_graph(
         part = fitted.plan.manifest.part("validation")
         files = list(zip(part.paths(), part.depths(), strict=True))[:IMAGES]
         pixels = [read(path, depth=depth).pixels for path, depth in files]
-        differences = onnx.write(graph, draft / onnx.file, mixed_sizes(pixels))
+        images = mixed_sizes(pixels)
+        differences = onnx.write(graph, draft / onnx.file, images)
+        if fitted.plan.recipe.network.stored == "float16":
+            halve_weights(draft / onnx.file)
+            differences = check_parity(graph, draft / onnx.file, images, HALVED_TOLERANCE)
         with torch.inference_mode():
             heatmap = graph(torch.zeros(1, 1, size, size))[2]
     return ExportedGraph(draft / onnx.file, (int(heatmap.shape[2]), int(heatmap.shape[3])), differences)

@@ -23,6 +23,8 @@ OPSET = 20
 TOLERANCE = 1e-4
 """Largest difference in probability between ONNX Runtime and torch."""
 IMAGES = 32
+HALVED_TOLERANCE = 0.01
+"""The same for a graph whose weights are stored as float16: they are rounded after the batch-norms were folded in."""
 _LEAST_HALVED = 1000  # values: smaller tensors are not worth a node
 
 
@@ -87,21 +89,23 @@ def mixed_sizes(images: Sequence[NDArray[np.float32]], seed: int = 0) -> list[ND
     return result
 
 
-def check_parity(graph: nn.Module, path: Path, images: Sequence[NDArray[np.float32]]) -> dict[str, float]:
+def check_parity(
+    graph: nn.Module, path: Path, images: Sequence[NDArray[np.float32]], tolerance: float = TOLERANCE
+) -> dict[str, float]:
     """Compare ONNX Runtime with torch on images [H, W] of mixed sizes.
 
     Returns:
         The largest absolute difference of each output.
 
     Raises:
-        ParityError: Probabilities differ by more than ``TOLERANCE``.
+        ParityError: Probabilities differ by more than ``tolerance``.
     """
     worst = dict(zip(OUTPUTS, _largest_differences(graph, path, images), strict=True))
-    if not worst["probabilities"] <= TOLERANCE:  # written so that NaN fails too
+    if not worst["probabilities"] <= tolerance:  # written so that NaN fails too
         raise ParityError(
             str(path),
             f"ONNX Runtime and torch differ by {worst['probabilities']:.2e} in probability on {len(images)} images "
-            f"of mixed sizes; the limit is {TOLERANCE:g}.",
+            f"of mixed sizes; the limit is {tolerance:g}.",
             "No bundle was written. Report the network's name and the versions in environment.json.",
         )
     return worst
