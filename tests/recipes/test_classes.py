@@ -45,10 +45,10 @@ def test_weights_of_the_loss_stay_with_their_classes() -> None:
         ("cnn-150", [], {"bacterial-pneumonia": 4, "normal": 4, "covid-19": 1}, "`sets='task.ignore=[covid-19]'`"),
         ("mobilenetv2-flagship", [], {**THREE, "other": 3}, "viral-pneumonia, other]'"),
         (
-            "mobilenetv2-builtin",
+            "mobilenetv2-opacity",
             [],
             {"covid-19": 3, "normal": 3, "pneumonia": 3, "silicosis": 1},
-            "lung-opacity, sil",
+            "nodule, other, sil",
         ),
     ],
 )

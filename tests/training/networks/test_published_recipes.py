@@ -190,7 +190,12 @@ def test_settings_and_figures_are_those_of_the_table(name: str) -> None:
 
 
 def test_every_published_system_has_a_recipe() -> None:
-    assert set(recipe_names()) == {*TABLE, "mobilenetv2-flagship", "mobilenetv2-builtin"}
+    assert set(recipe_names()) == {
+        *TABLE,
+        "mobilenetv2-flagship",
+        "mobilenetv2-opacity",
+        "mobilenetv2-covid",
+    }
 
 
 def test_the_split_of_lenet_is_of_whole_classes() -> None:
