@@ -52,7 +52,7 @@ def families(table: pd.DataFrame) -> dict[str, tuple[pd.Series, pd.Series]]:
         "Shenzhen (adults, China)": (source == "shenzhen", source == "shenzhen"),
         "Kermany (children, China)": (
             source == "kaggle-pneumonia",
-            (source == "kaggle-pneumonia") | normal | archive & (label == "viral-pneumonia"),
+            (source == "kaggle-pneumonia") | normal & ~rsna | archive & (label == "viral-pneumonia"),
         ),
         "ieee8023 (case reports)": (source == "ieee8023", (source == "ieee8023") | archive & (label == "covid-19")),
     }
@@ -114,7 +114,8 @@ def main() -> None:
                 "mirrored_changes": float(changed.mean()),
             }
             write_text(options.out, json.dumps(results, indent=1) + "\n")
-            print(name, {key: round(value, 3) for key, value in results[name].items()}, flush=True)
+            rounded = {key: value if value is None else round(value, 3) for key, value in results[name].items()}
+            print(name, rounded, flush=True)
     counted = [r["auroc"] for r in results.values() if min(r["positive"], r["negative"]) >= FEW]
     print(f"mean over the {len(counted)} sources with {FEW} images of either class: {np.mean(counted):.3f}")
 
