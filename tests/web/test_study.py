@@ -85,7 +85,7 @@ def test_an_answer_is_told_in_words_with_its_band_and_what_is_not_looked_for(sit
 
 def test_an_answer_from_outside_the_lungs_says_so_and_shows_the_lungs(site: Site, page: Page) -> None:
     """Faults E3 and E4: one statement about the score, the prevalence in sight, and the outline of the lungs."""
-    study = study_of(site, 37)
+    study = study_of(site, 58)
     result = {
         "labels": ["covid-19", "normal"], "probabilities": {"covid-19": 0.6, "normal": 0.4}, "decision": "covid-19",
         "refused": False, "reason": "", "ood": 0.1, "screened": False, "outside_lungs": True,
