@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.stats import fisher_exact, ks_2samp
 
 WEEKS_OF_A_YEAR = 52
 
@@ -36,6 +35,8 @@ def compare_shares(hits: int, total: int, hits_before: int, total_before: int) -
         hits_before: Of the baseline.
         total_before: Of the baseline, above 0.
     """
+    from scipy.stats import fisher_exact  # here: scipy.stats takes longer to import than the whole server
+
     table = [[hits, total - hits], [hits_before, total_before - hits_before]]
     return float(fisher_exact(table).pvalue)
 
@@ -49,6 +50,8 @@ def compare_samples(values: ArrayLike, before: ArrayLike) -> float:
         values: [N] of the week.
         before: [M] of the baseline.
     """
+    from scipy.stats import ks_2samp
+
     return float(ks_2samp(values, before, method="exact").pvalue)
 
 
