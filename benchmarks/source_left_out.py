@@ -1,6 +1,6 @@
 """AUROC at a source that a recipe's training never saw, for each source that holds both classes.
 
-    python benchmarks/source_left_out.py merged.parquet --out results.json [--recipe mobilenetv2-opacity] [--root S=DIR]
+    python benchmarks/source_left_out.py merged.parquet --out results.json [--recipe NAME] [--set KEY=VALUE]
 
 The manifest is the one that docs/results.md merges from six sets. For each source all images that share its origin
 leave the training, by any set they came: the RSNA's images are NIH's and are in the Radiography database too, whose

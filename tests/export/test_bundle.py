@@ -19,7 +19,7 @@ from pneumoscope.bundle.runtime import load  # noqa: E402
 from pneumoscope.core.errors import BundleError, ParityError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.export.graph import BundleGraph, fit_feature_space  # noqa: E402
-from pneumoscope.export.onnx import check_parity, export_onnx, mixed_sizes  # noqa: E402
+from pneumoscope.export.onnx import HALVED_TOLERANCE, check_parity, export_onnx, halve_weights, mixed_sizes  # noqa: E402
 from pneumoscope.inference.evaluate import Evaluation, evaluate  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
 from pneumoscope.stats.calibration import Scaling, select_first_half  # noqa: E402
@@ -129,6 +129,18 @@ def test_export_refuses_a_graph_that_differs(fitted_run: FittedRun, tmp_path: Pa
     graph.temperature = 0.5  # the torch model now differs from the exported graph
     with pytest.raises(ParityError, match="differ by"):
         check_parity(graph, tmp_path / "model.onnx", images)
+
+
+def test_halved_weights_take_half_the_place_and_answer_alike(fitted_run: FittedRun, tmp_path: Path) -> None:
+    space = fit_feature_space(np.eye(256, dtype=np.float32)[:6], np.array([0, 1] * 3), 2)
+    graph = BundleGraph(fitted_run.model, 32, Scaling(1.0, (0.0, 0.0)), space).eval()
+    path = tmp_path / "model.onnx"
+    export_onnx(graph, path)
+    before = path.stat().st_size
+    halve_weights(path)
+    assert path.stat().st_size < 0.75 * before  # the head's weights stay as they are
+    images = mixed_sizes([np.random.default_rng(0).random((60, 50), dtype=np.float32)])
+    assert 0 < check_parity(graph, path, images, HALVED_TOLERANCE)["probabilities"] <= HALVED_TOLERANCE
 
 
 def test_a_changed_graph_or_card_is_detected(bundle: Path, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.formatting import print_note, wide_console
+from pneumoscope.cli.formatting import escape_markup, print_note, wide_console
 from pneumoscope.cli.options import AsJson, IgnoreOther, Roots, Workers, command_line, source_roots
 
 if TYPE_CHECKING:
@@ -102,17 +102,17 @@ def show(acceptance: Acceptance) -> None:
         table.add_column(head, overflow="fold")
     for one in acceptance.criteria:
         holds = {True: "yes", False: "no", None: "not known"}[one.holds]
-        table.add_row(one.title, _plain(one.figure), _plain(one.answered), f"{one.minimum:g}", holds)
+        table.add_row(one.title, escape_markup(one.figure), escape_markup(one.answered), f"{one.minimum:g}", holds)
     console.print(table)
     threshold = "too few answers" if acceptance.threshold is None else f"{acceptance.threshold:.4f}"
     console.print(f"Refitted threshold {threshold}; the card's {acceptance.card_threshold:.4f}.", markup=False)
-    reasons = "; ".join(f"{code} {_plain(share)}" for code, share in acceptance.refused_for.items())
-    console.print(f"Refused: {_plain(acceptance.refused)}" + (f"; {reasons}" if reasons else ""), markup=False)
+    reasons = "; ".join(f"{code} {escape_markup(share)}" for code, share in acceptance.refused_for.items())
+    console.print(f"Refused: {escape_markup(acceptance.refused)}" + (f"; {reasons}" if reasons else ""), markup=False)
     slope, intercept = acceptance.calibration_slope, acceptance.calibration_intercept
-    more = f", intercept {_plain(intercept)}" if intercept is not None else ""
-    console.print(f"Calibration: slope {_plain(slope)}{more}", markup=False)
+    more = f", intercept {escape_markup(intercept)}" if intercept is not None else ""
+    console.print(f"Calibration: slope {escape_markup(slope)}{more}", markup=False)
     if acceptance.ppv is not None and acceptance.npv is not None:
-        console.print(f"PPV {_plain(acceptance.ppv)}, NPV {_plain(acceptance.npv)} here.", markup=False)
+        console.print(f"PPV {escape_markup(acceptance.ppv)}, NPV {escape_markup(acceptance.npv)} here.", markup=False)
     else:
         console.print("No PPV and no NPV: enriched sampling has a share of disease that somebody chose.")
     console.print("Patients that each aim needs:")
@@ -120,7 +120,3 @@ def show(acceptance: Acceptance) -> None:
         console.print(f"  {line}", markup=False)
     console.print(acceptance.group_sentence)
     console.print(DISCLAIMER, style="dim")
-
-
-def _plain(estimate: object) -> str:
-    return str(estimate).replace("[", "(").replace("]", ")")

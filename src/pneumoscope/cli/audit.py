@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.formatting import print_note, wide_console
+from pneumoscope.cli.formatting import escape_markup, print_note, wide_console
 from pneumoscope.cli.options import AsJson, Examples, Roots, Workers, command_line, source_roots
 
 if TYPE_CHECKING:
@@ -95,8 +95,9 @@ def show(audit: Audit) -> None:
     for head in ("test", "effect", "", "verdict"):
         table.add_column(head, overflow="fold")
     for test in audit.tests:
-        effect = str(test.effect).replace("[", "(").replace("]", ")")
-        table.add_row(test.title, test.effect_name, effect, f"[{COLOURS[test.verdict]}]{test.verdict}[/]")
+        table.add_row(
+            test.title, test.effect_name, escape_markup(test.effect), f"[{COLOURS[test.verdict]}]{test.verdict}[/]"
+        )
     console.print(table)
     console.print(audit.group_sentence)
     console.print(DISCLAIMER, style="dim")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pneumoscope.cli.formatting import wide_console
+from pneumoscope.cli.formatting import escape_markup, wide_console
 from pneumoscope.cli.options import (
     Allow,
     AsJson,
@@ -133,8 +133,8 @@ def show(comparison: Comparison, console: Console) -> None:
             cost = describe_cost(row)
             shown.add_row(
                 row.name,
-                str(row.figures[comparison.metric]).replace("[", "(").replace("]", ")"),
-                str(row.figures["accuracy"]).replace("[", "(").replace("]", ")"),
+                escape_markup(row.figures[comparison.metric]),
+                escape_markup(row.figures["accuracy"]),
                 format_difference(row.versus_best),
                 format_p_value(row.versus_best),
                 cost["size"],

@@ -33,6 +33,11 @@ def wide_console(width: int) -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else width)
 
 
+def escape_markup(estimate: object) -> str:
+    """Return an estimate as text for a rich table, which would take the brackets of its interval for markup."""
+    return str(estimate).replace("[", "(").replace("]", ")")
+
+
 def print_conflicts(conflicts: Sequence[str]) -> None:
     """Print the first pictures that carry two labels."""
     if conflicts:

@@ -9,9 +9,10 @@ stated number of false alarms in a year.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -314,26 +315,26 @@ def judge_week(first_day: date, rows: WeekRows, baseline: Baseline, level: float
 
 def _measure(name: str, values: Sequence[float], baseline: Baseline, level: float) -> MonitorMeasure:
     now = None if not values else float(np.mean(values) if name in baseline.shares else np.median(values))
+    test: Callable[[], float]
     if name in baseline.shares:
         hits, total = baseline.shares[name]
         before = hits / total
+        test = partial(compare_shares, int(sum(values)), len(values), hits, total)
     elif name in baseline.samples:
-        total, before = len(baseline.samples[name]), float(np.median(baseline.samples[name]))
+        sample = baseline.samples[name]
+        total, before = len(sample), float(np.median(sample))
+        test = partial(compare_samples, values, sample)
     else:
         assert baseline.bands is not None
         edges, counts = baseline.bands
         total = sum(counts)
         before = float(np.interp(total / 2, np.cumsum([0, *counts]), edges))
+        test = partial(compare_bands, values, edges, counts)
     p_value, note = None, ""
     if len(values) < LEAST_PATIENTS:
         note = f"not tested: {len(values)} patients, fewer than {LEAST_PATIENTS}"
-    elif name in baseline.shares:
-        p_value = compare_shares(int(sum(values)), len(values), *baseline.shares[name])
-    elif name in baseline.samples:
-        p_value = compare_samples(values, baseline.samples[name])
     else:
-        assert baseline.bands is not None
-        p_value = compare_bands(values, *baseline.bands)
+        p_value = test()
     return MonitorMeasure(
         name=name,
         title=TITLES[name],
