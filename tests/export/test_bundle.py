@@ -19,7 +19,13 @@ from pneumoscope.bundle.runtime import load  # noqa: E402
 from pneumoscope.core.errors import BundleError, ParityError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.export.graph import BundleGraph, fit_feature_space  # noqa: E402
-from pneumoscope.export.onnx import HALVED_TOLERANCE, check_parity, export_onnx, halve_weights, mixed_sizes  # noqa: E402
+from pneumoscope.export.onnx import (  # noqa: E402
+    HALVED_TOLERANCE,
+    check_parity,
+    export_onnx,
+    halve_weights,
+    mixed_sizes,
+)
 from pneumoscope.inference.evaluate import Evaluation, evaluate  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
 from pneumoscope.stats.calibration import Scaling, select_first_half  # noqa: E402
