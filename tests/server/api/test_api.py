@@ -122,7 +122,12 @@ def test_the_list_is_filtered_and_paged(client: Client, tiny: str) -> None:
     assert len(numbers) == len(set(numbers)) == 6
     assert len(client.get("/api/studies", params={"model": tiny, "state": "queued"})["studies"]) == 2
     (one,) = (study for study in client.get("/api/studies")["studies"] if study["patient"])
-    assert [s["id"] for s in client.get("/api/studies", params={"patient": one["patient"]})["studies"]] == [one["id"]]
+    for patient in (one["patient"], one["patient"][:9]):  # the list shows the beginning
+        assert [s["id"] for s in client.get("/api/studies", params={"patient": patient})["studies"]] == [one["id"]]
+    assert client.get("/api/studies", params={"limit": 4})["total"] == 6
+    reversed_page = client.get("/api/studies", params={"limit": 4, "order": "oldest"})
+    rest = client.get("/api/studies", params={"limit": 4, "order": "oldest", "after": reversed_page["next"]})
+    assert [s["id"] for s in (*reversed_page["studies"], *rest["studies"])] == numbers[::-1]
 
 
 def test_a_full_queue_says_when_to_try_again(settings: Settings) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from sqlalchemy import update
 
 from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.database import open_store
+from pneumoscope.server.storage.tables import StoredPrediction
 from server.client import Client, predict_all, serve_client
 from server.sample_files import png
 
@@ -53,6 +57,37 @@ def test_the_worklist_says_how_far_ones_own_report_is(client: Client, study: str
         assert read(client, study, stage, state) == 201
         assert client.get(f"/api/studies/{study}")["own_read"] == progress
     assert [one["own_read"] for one in client.get("/api/studies")["studies"]] == ["final"]
+
+
+@pytest.mark.parametrize(("code", "before_read"), [("lateral", "lateral"), ("unlike-training", None)])
+def test_the_worklist_says_why_a_model_gave_no_answer(
+    client: Client, settings: Settings, study: str, code: str, before_read: str | None
+) -> None:
+    """Before the own read only a reason that lies in the picture is told: the other one is a score of the model."""
+    refused = {"labels": ["covid-19"], "probabilities": {}, "decision": None, "refused": True, "codes": [code]}
+    with closing(open_store(settings)) as store, store.write() as session:
+        session.execute(update(StoredPrediction).values(result=refused))
+    row = client.get("/api/studies")["studies"][0]["predictions"][0]
+    assert (row["refusal"], row["decision"]) == (before_read, None)
+    assert client.get(f"/api/studies/{study}")["predictions"][0]["refusal"] == before_read
+    assert read(client, study, "unaided", "final") == 201
+    assert client.get("/api/studies")["studies"][0]["predictions"][0]["refusal"] == code
+    assert client.get(f"/api/studies/{study}/predictions")[0]["refusal"] == code
+
+
+def test_the_worklist_has_an_answers_word_once_it_was_shown_and_the_report_is_final(client: Client, study: str) -> None:
+    def decision() -> Any:
+        return client.get("/api/studies")["studies"][0]["predictions"][0]["decision"]
+
+    def unread() -> int:
+        return client.get("/api/studies", params={"unread": True})["total"]
+
+    assert read(client, study, "unaided", "final") == 201
+    client.get(f"/api/studies/{study}/predictions")
+    assert (decision(), unread()) == (None, 1)
+    assert read(client, study, "aided", "final") == 201
+    assert (decision(), unread()) == ("covid-19", 0)
+    assert client.get(f"/api/studies/{study}")["predictions"][0]["decision"] == "covid-19"
 
 
 def test_the_worklist_says_where_an_answer_was_shown_before_any_report(settings: Settings) -> None:

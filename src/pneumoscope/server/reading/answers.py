@@ -5,7 +5,7 @@ Each function records in the transaction that reads; its caller commits before a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sqlalchemy import Row
 
+from pneumoscope.bundle.verdict import UNLIKE
 from pneumoscope.server.errors import ConflictError, ForbiddenError, NotFoundError
 from pneumoscope.server.inference import queue
 from pneumoscope.server.reading import reads
@@ -44,6 +45,22 @@ class Heatmap:
     labels: Sequence[str]
     values: NDArray[np.float32]
     """[C, h, w] in 0..1, one map a label; row 0 = head."""
+
+
+def find_refusal(result: Mapping[str, Any] | None, *, withheld: bool) -> str | None:
+    """Return the code of the first reason why a model gave no answer; None where it gave one.
+
+    Before the reader's own read, only reasons that lie in the picture are given: that an image is unlike the training
+    images is a score of the model.
+
+    Args:
+        result: A stored result; None where there is none yet.
+        withheld: Whether the reader may not see the answer yet.
+    """
+    if result is None or not result.get("refused"):
+        return None
+    code: str = next(iter(result.get("codes", ())), UNLIKE)  # older results have no codes, and only this reason
+    return None if withheld and code == UNLIKE else code
 
 
 def show_predictions(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from sqlalchemy import Row, func, select
+from sqlalchemy.orm import Session
 
 from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.settings import Settings
@@ -96,6 +97,20 @@ def find_displayed(session: Transaction, study: str, reader: str) -> list[str]:
     session.write_appended()
     query = select(Display.prediction).where(Display.study == study, Display.reader == reader).distinct()
     return sorted(session.scalars(query))
+
+
+def find_shown(session: Session, studies: Sequence[str], reader: str) -> set[str]:
+    """Return the predictions about some studies that a reader has been shown.
+
+    Args:
+        session: A session to read with.
+        studies: Numbers of studies.
+        reader: Id of the reader.
+    """
+    if not studies:
+        return set()
+    query = select(Display.prediction).where(Display.study.in_(studies), Display.reader == reader).distinct()
+    return set(session.scalars(query))
 
 
 def list_versions(store: Store, study: str, reader: str) -> list[Read]:

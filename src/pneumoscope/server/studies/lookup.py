@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Row, bindparam, select, tuple_
+from sqlalchemy import Row, Select, bindparam, func, select, tuple_
 from sqlalchemy.orm import Session
 
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Image, StoredPrediction, Study, table_of
+from pneumoscope.server.storage.tables import Image, Read, StoredPrediction, Study, table_of
 
 _PREDICTIONS = table_of(StoredPrediction)
 # Built once: building a statement takes longer than running it.
@@ -29,7 +29,7 @@ class StudyFilter:
     """Which studies are listed; None: all."""
 
     patient: str | None = None
-    """Pseudonym."""
+    """Pseudonym, or its beginning."""
     model: str | None = None
     """Identity of a model that was asked, whole."""
     state: str | None = None
@@ -37,13 +37,62 @@ class StudyFilter:
     received_from: float | None = None
     received_to: float | None = None
     """Seconds since 1970; the end is not included."""
+    unread_by: str | None = None
+    """Id of a reader whose report is not final."""
 
 
-def list_page(session: Session, wanted: StudyFilter, limit: int, after: tuple[float, str] | None) -> list[Study]:
-    """Return at most ``limit`` studies, the newest first, after the one with this time of receipt and number."""
-    query = select(Study).order_by(Study.received.desc(), Study.id.desc()).limit(limit)
-    if wanted.patient is not None:
+COUNT_LIMIT = 10_000
+"""`count_studies` counts no further."""
+_PSEUDONYM_LENGTH = 16
+"""A shorter text is the beginning of a pseudonym."""
+
+
+def list_page(
+    session: Session,
+    wanted: StudyFilter,
+    limit: int,
+    after: tuple[float, str] | None,
+    *,
+    oldest_first: bool = False,
+) -> list[Study]:
+    """Return at most ``limit`` studies by time of receipt.
+
+    Args:
+        session: A session to read with.
+        wanted: Which studies.
+        limit: Number of studies, at most.
+        after: Time of receipt and number of the study before the first one; None: from the start.
+        oldest_first: Instead of the newest.
+    """
+    columns = (Study.received, Study.id)
+    query = _filter(select(Study), wanted).limit(limit)
+    query = query.order_by(*(column if oldest_first else column.desc() for column in columns))
+    if after is not None:
+        query = query.where(tuple_(*columns) > after if oldest_first else tuple_(*columns) < after)
+    return list(session.scalars(query))
+
+
+def count_studies(session: Session, wanted: StudyFilter) -> int:
+    """Return the number of studies, at most `COUNT_LIMIT`.
+
+    Args:
+        session: A session to read with.
+        wanted: Which studies.
+    """
+    some = _filter(select(Study.id), wanted).limit(COUNT_LIMIT).subquery()
+    return session.scalar(select(func.count()).select_from(some)) or 0
+
+
+def _filter(query: Select[Any], wanted: StudyFilter) -> Select[Any]:
+    if wanted.patient is not None and len(wanted.patient) < _PSEUDONYM_LENGTH:
+        query = query.where(Study.patient.startswith(wanted.patient, autoescape=True))
+    elif wanted.patient is not None:
         query = query.where(Study.patient == wanted.patient)
+    if wanted.unread_by is not None:
+        final = select(Read.id).where(
+            Read.study == Study.id, Read.reader == wanted.unread_by, Read.stage == "aided", Read.state == "final"
+        )
+        query = query.where(~final.exists())
     if wanted.received_from is not None:
         query = query.where(Study.received >= wanted.received_from)
     if wanted.received_to is not None:
@@ -55,9 +104,7 @@ def list_page(session: Session, wanted: StudyFilter, limit: int, after: tuple[fl
         if wanted.state is not None:
             inner = inner.where(StoredPrediction.state == wanted.state)
         query = query.where(inner.exists())
-    if after is not None:
-        query = query.where(tuple_(Study.received, Study.id) < after)
-    return list(session.scalars(query))
+    return query
 
 
 def get_study(session: Session, study: str) -> Study:

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
 from sqlalchemy import Row
 
-from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, CurrentUser, commit_audited
+from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser, commit_audited
 from pneumoscope.server.api.schemas.common import (
     Ask,
     ErasedOut,
@@ -28,8 +28,8 @@ from pneumoscope.server.api.schemas.common import (
     as_time,
 )
 from pneumoscope.server.errors import InvalidRequestError
-from pneumoscope.server.reading.answers import Answer, show_heatmap, show_prediction, show_study
-from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress
+from pneumoscope.server.reading.answers import Answer, find_refusal, show_heatmap, show_prediction, show_study
+from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress, find_shown
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.storage.tables import Image, StoredPrediction, Study
 from pneumoscope.server.studies import erasure, lookup, patients
@@ -59,31 +59,39 @@ def create_router() -> APIRouter:
 def list_studies(
     context: AppContext,
     user: CurrentUser,
-    patient: Annotated[str | None, Query(max_length=64)] = None,
+    patient: Annotated[str | None, Query(max_length=64, description="pseudonym, or its beginning")] = None,
     model: Annotated[str | None, Query(max_length=64)] = None,
     state: State | None = None,
     received_from: datetime | None = None,
     received_to: datetime | None = None,
+    unread: Annotated[bool, Query(description="only studies without a final report of your own")] = False,
+    order: Annotated[Literal["newest", "oldest"], Query(description="first, by receipt")] = "newest",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     after: Annotated[str | None, Query(max_length=200, description="the last page's `next`")] = None,
 ) -> StudyPage:
-    """List studies, the newest first."""
+    """List studies by time of receipt."""
     study_filter = lookup.StudyFilter(
         patient=patient,
         model=None if model is None else context.catalogue.get(model).identity,
         state=state,
         received_from=None if received_from is None else _to_seconds(received_from),
         received_to=None if received_to is None else _to_seconds(received_to),
+        unread_by=user.id if unread else None,
     )
+    cursor = None if after is None else _decode_cursor(after)
     with context.store.read() as session:
-        page = lookup.list_page(session, study_filter, limit + 1, None if after is None else _decode_cursor(after))
+        page = lookup.list_page(session, study_filter, limit + 1, cursor, oldest_first=order == "oldest")
+        total = lookup.count_studies(session, study_filter) if cursor is None else None
         more, page = len(page) > limit, page[:limit]
         numbers = [study.id for study in page]
         images = lookup.images_of(session, numbers)
         predictions = lookup.predictions_of(session, numbers)
         own = find_progress(session, numbers, user.id)
-    studies = [_study_out(study, images[study.id], predictions[study.id], own[study.id]) for study in page]
-    return StudyPage(studies=studies, next=_encode_cursor(page[-1]) if more else None)
+        shown = find_shown(session, [study for study in numbers if own[study] == "final"], user.id)
+    studies = [
+        _study_out(context, study, images[study.id], predictions[study.id], own[study.id], shown) for study in page
+    ]
+    return StudyPage(studies=studies, total=total, next=_encode_cursor(page[-1]) if more else None)
 
 
 def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
@@ -92,7 +100,8 @@ def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
         row = lookup.get_study(session, study)
         images, predictions = lookup.images_of(session, [study]), lookup.predictions_of(session, [study])
         own = find_progress(session, [study], user.id)
-    return _study_out(row, images[study], predictions[study], own[study])
+        shown = find_shown(session, [study] if own[study] == "final" else [], user.id)
+    return _study_out(context, row, images[study], predictions[study], own[study], shown)
 
 
 def erase_study(context: AppContext, user: CurrentAdmin, study: Id) -> ErasedOut:
@@ -160,8 +169,9 @@ def get_thumbnail(context: AppContext, user: CurrentUser, image: Id) -> FileResp
 def prediction_out(answer: Answer) -> PredictionOut:
     """Return an answer as it is sent."""
     row = answer.row
+    refusal = find_refusal(row.result, withheld=answer.withheld is not None)
     return PredictionOut(
-        **_state_out(row).model_dump(),
+        **_state_out(row, refusal).model_dump(),
         study=row.study,
         asked=as_time(row.asked),
         finished=None if row.finished is None else as_time(row.finished),
@@ -172,7 +182,20 @@ def prediction_out(answer: Answer) -> PredictionOut:
     )
 
 
-def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Row[Any]], own_read: Progress) -> StudyOut:
+def _study_out(
+    context: Context,
+    study: Study,
+    images: Sequence[Image],
+    predictions: Sequence[Row[Any]],
+    own_read: Progress,
+    shown: Collection[str],
+) -> StudyOut:
+    """Return a study as it is sent: with the decisions that were shown, where the reader's own report is final."""
+    withheld = context.settings.reads_come_first and own_read not in ("unaided", "final")
+    states = [_state_out(row, find_refusal(row.result, withheld=withheld)) for row in predictions]
+    for state, row in zip(states, predictions, strict=True):
+        if row.id in shown and row.result is not None:
+            state.decision = row.result.get("decision")
     return StudyOut(
         id=study.id,
         patient=study.patient,
@@ -181,14 +204,14 @@ def _study_out(study: Study, images: Sequence[Image], predictions: Sequence[Row[
             ImageOut(id=i.id, format=i.format, bits=i.bits, width=i.width, height=i.height, facts=i.facts)
             for i in images
         ],
-        predictions=[_state_out(row) for row in predictions],
+        predictions=states,
         own_read=own_read,
     )
 
 
-def _state_out(row: StoredPrediction | Row[Any]) -> PredictionState:
+def _state_out(row: StoredPrediction | Row[Any], refusal: str | None = None) -> PredictionState:
     return PredictionState.model_validate(
-        {"id": row.id, "image": row.image, "model": row.model[:12], "state": row.state}
+        {"id": row.id, "image": row.image, "model": row.model[:12], "state": row.state, "refusal": refusal}
     )
 
 

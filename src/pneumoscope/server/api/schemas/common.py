@@ -76,6 +76,14 @@ class PredictionState(BaseModel):
     image: str
     model: str = Field(description="first 12 digits of the bundle's identity")
     state: State
+    refusal: str | None = Field(
+        default=None,
+        description="code of the first reason why the model gave no answer; null where it gave one, and, before your "
+        "own read, where the reason is the model's score",
+    )
+    decision: str | None = Field(
+        default=None, description="in lists: of an answer that was shown to you, once your report is final"
+    )
 
 
 class StudyOut(BaseModel):
@@ -92,9 +100,12 @@ class StudyOut(BaseModel):
 
 
 class StudyPage(BaseModel):
-    """A page of studies, the newest first."""
+    """A page of studies, by time of receipt."""
 
     studies: list[StudyOut]
+    total: int | None = Field(
+        default=None, description="studies on all pages, counted up to 10,000; only on the first page"
+    )
     next: str | None = Field(description="cursor of the next page; null on the last")
 
 
