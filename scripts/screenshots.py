@@ -112,7 +112,7 @@ def photograph(page: Page, phone: Page, shown: list[str], out: Path) -> None:
     keep(page.screenshot(), out / "room-whatif.png")
 
     page.goto(f"{URL}/#/models")
-    page.get_by_role("link", name="pneumoscope-builtin 1").click()
+    page.get_by_role("link", name="pneumoscope-opacity 1").click()
     page.get_by_role("heading", name="Does not look for").wait_for()
     keep(page.screenshot(), out / "room-model.png")
 

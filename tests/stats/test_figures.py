@@ -131,7 +131,7 @@ def make_card(**changes):
 
     from pneumoscope.bundle.card import Card, LabelDefinition
 
-    text = files("pneumoscope").joinpath("builtin", "card.json").read_text(encoding="utf-8")
+    text = files("pneumoscope").joinpath("builtin", "opacity", "card.json").read_text(encoding="utf-8")
     labels = tuple(LabelDefinition(name=name, members=(name,), reference_standard="drawn") for name in CLASSES)
     bands = ({"low": 0.0, "high": 0.5, "rate": 0.1, "rate_low": 0.05, "rate_high": 0.2, "n": 90.0, "groups": 90.0},)
     changes = {"labels": labels, "class_prior": (0.3, 0.4, 0.3), "score_bands": bands, **changes}

@@ -47,7 +47,7 @@ class Site:
         assert answer.is_success, answer.text
         return answer.json() if answer.content else None
 
-    def upload(self, *files: bytes, models: tuple[str, ...] = ("builtin",)) -> list[str]:
+    def upload(self, *files: bytes, models: tuple[str, ...] = ("covid",)) -> list[str]:
         """Upload files and wait for the answers; return the studies."""
         parts = [("files", (f"{number}.bin", data)) for number, data in enumerate(files)]
         made = self.api("POST", "/api/studies", files=parts, data={"models": list(models)})

@@ -23,8 +23,8 @@ SCREENS = {"desktop": (DESKTOP, {}), "phone": (PHONE, {"has_touch": True, "is_mo
 
 
 @pytest.fixture(scope="module")
-def two_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    """A server on which the reader reads first, with a second model beside the built-in one."""
+def three_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """A server on which the reader reads first, with a third model beside the built-in ones."""
     pytest.importorskip("onnx", reason="no onnx: pip install 'pneumoscope[dev]'")
     folder = tmp_path_factory.mktemp("journey")
     write_bundle(folder / "models" / "tiny")
@@ -35,9 +35,9 @@ def two_models(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 @pytest.mark.shared
 @pytest.mark.parametrize("screen", SCREENS)
 def test_from_the_upload_to_the_dashboard(
-    two_models: Site, new_page: Callable[..., Page], shared: Path, screen: str
+    three_models: Site, new_page: Callable[..., Page], shared: Path, screen: str
 ) -> None:
-    site = two_models
+    site = three_models
     png = sorted((shared / "data" / COVID).glob("*.png"))[list(SCREENS).index(screen)]
     before = counts(site)
     size, options = SCREENS[screen]
@@ -74,9 +74,9 @@ def test_from_the_upload_to_the_dashboard(
     page.get_by_label("Conclusion").select_option("other")
     lock(page, "Lock my read")
 
-    # Both models' answers, with what they rest on; the heatmap in its true resolution.
-    page.locator(".answer .verdict").nth(1).wait_for()
-    builtin = page.locator(".answer").filter(has_text="pneumoscope-builtin")
+    # All models' answers, with what they rest on; the heatmap in its true resolution.
+    page.locator(".answer .verdict").nth(2).wait_for()
+    builtin = page.locator(".answer").filter(has_text="pneumoscope-covid")
     builtin.get_by_text("Not audited").wait_for()
     heatmap = builtin.get_by_label("Heatmap")
     heatmap.select_option("covid-19")
@@ -87,15 +87,15 @@ def test_from_the_upload_to_the_dashboard(
     # A prior, then a region covered; neither becomes the result.
     answer = {p["id"]: p for p in site.api("GET", f"/api/studies/{study}/predictions")}
     page.get_by_text("Pre-test probability", exact=True).click()
-    page.get_by_label("With COVID-19, before the image").first.fill("10")
-    page.get_by_label("Source").first.fill("prevalence on the ward")
-    page.get_by_role("button", name="Update").first.click()
-    page.get_by_text("not the model's result").first.wait_for()
+    page.get_by_label("With Lung opacity, before the image").fill("10")
+    page.get_by_label("Source").fill("prevalence on the ward")
+    page.get_by_role("button", name="Update").click()
+    page.get_by_text("not the model's result").wait_for()
     page.get_by_text("What if a region were covered?").click()
-    page.get_by_role("button", name="Cover what I paint").first.click()
+    page.get_by_role("button", name="Cover what I paint").click()
     paint(page)
-    page.get_by_role("button", name="Ask the model with this region covered").first.click()
-    page.get_by_text("What-if: not a result, not stored").first.wait_for()
+    page.get_by_role("button", name="Ask the model with this region covered").click()
+    page.get_by_text("What-if: not a result, not stored").wait_for()
     assert {p["id"]: p for p in site.api("GET", f"/api/studies/{study}/predictions")} == answer
 
     # The final read, and what RT-PCR found.
@@ -110,12 +110,12 @@ def test_from_the_upload_to_the_dashboard(
     reads = site.api("GET", f"/api/studies/{study}/reads")
     assert [(one["stage"], one["state"], len(one["displayed"])) for one in reads] == [
         ("unaided", "final", 0),
-        ("aided", "final", 2),
+        ("aided", "final", 3),
     ]
 
     # The model's page, and the dashboard that counts this read.
     page.get_by_role("link", name="Models", exact=True).locator("visible=true").click()
-    page.get_by_role("link", name="pneumoscope-builtin 1").click()
+    page.get_by_role("link", name="pneumoscope-opacity 1").click()
     page.get_by_role("heading", name="Does not look for").wait_for()
     page.get_by_role("link", name="Dashboard", exact=True).locator("visible=true").click()
     page.get_by_role("heading", name="How the server runs").wait_for()

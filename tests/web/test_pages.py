@@ -23,8 +23,8 @@ def test_a_change_of_page_moves_the_focus_to_its_heading_and_names_the_document(
         expect(page).to_have_title(f"{name} · Pneumoscope")
     page.get_by_role("link", name="Models", exact=True).click()
     page.locator(".model-card a").first.click()
-    page.locator("h1:focus", has_text="pneumoscope-builtin").wait_for()
-    expect(page).to_have_title(re.compile("^pneumoscope-builtin"))
+    page.locator("h1:focus", has_text="pneumoscope-opacity").wait_for()
+    expect(page).to_have_title(re.compile("^pneumoscope-opacity"))
 
 
 def test_the_keyboard_reaches_the_content_at_once(site: Site, page: Page) -> None:

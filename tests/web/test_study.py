@@ -78,7 +78,7 @@ def test_an_answer_is_told_in_words_with_its_band_and_what_is_not_looked_for(sit
     assert NO_PATTERN in said
     assert "Of 100 calibration images with such a score, 2 [0, 10] had COVID-19." in said
     assert "Below the threshold of 0.25 (chosen to find 95 of 100 calibration images with COVID-19)." in said
-    assert "Not looked for: pneumothorax" in said
+    assert re.search("Not looked for: .*pneumothorax", said)
     assert "Not audited" in said
     assert not re.search(r"\bnormal\b|%", said, re.IGNORECASE)
 
@@ -182,15 +182,15 @@ def test_the_reader_reads_first_then_with_the_answers_and_nothing_is_overwritten
     page = new_page(DESKTOP)
     study = department_study(department)
     login(page, department, study)
-    expect(page.get_by_label("COVID-19").first).to_have_attribute("aria-valuetext", "not set")
+    expect(page.get_by_role("slider", name="Lung opacity")).to_have_attribute("aria-valuetext", "not set")
     page.get_by_role("tab", name="Model").click()
     page.get_by_text("The answers are withheld").first.wait_for()
     expect(page.locator(".answer")).to_have_count(0)
     page.get_by_role("tab", name="Own read").click()
     expect(page.get_by_role("button", name="Lock my read")).to_be_disabled()
 
-    page.get_by_label("COVID-19").first.press("ArrowRight")
-    page.get_by_label("Conclusion").select_option("covid-19")
+    page.get_by_role("slider", name="Lung opacity").press("ArrowRight")
+    page.get_by_label("Conclusion").select_option("lung-opacity")
     page.get_by_label("Report text").fill("Patchy opacities.")
     page.get_by_role("tab", name="Facts").click()
     page.get_by_role("link", name="Models", exact=True).click()
@@ -218,7 +218,7 @@ def test_the_reader_reads_first_then_with_the_answers_and_nothing_is_overwritten
 
     page.get_by_role("tab", name="Reference").click()
     page.get_by_label("Date of the test").fill("2026-01-02")
-    page.get_by_role("combobox", name="Found").select_option("covid-19")
+    page.get_by_role("combobox", name="Found").select_option("lung-opacity")
     page.get_by_role("button", name="Enter", exact=True).click()
     page.get_by_role("cell", name="RT-PCR").wait_for()
     assert obstacles(page) == []

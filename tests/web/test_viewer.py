@@ -165,7 +165,7 @@ def test_a_fine_pattern_drawn_small_is_its_mean(site: Site, page: Page) -> None:
 
 
 def test_the_heatmap_is_off_and_then_lies_on_the_image(site: Site, page: Page) -> None:
-    [study] = site.upload(drawn(901))
+    [study] = site.upload(drawn(904))
     open_viewer(page, site, study)
     expect(page.locator(".view-heat")).to_have_count(0)
     page.get_by_role("tab", name="Model").click()
@@ -183,7 +183,7 @@ def test_the_heatmap_is_off_and_then_lies_on_the_image(site: Site, page: Page) -
     )
     wanted = [[a * x + c * y + e, b * x + d * y + f] for x, y in ((0, 0), (512, 0), (512, 512), (0, 512))]
     assert np.array(shown) == pytest.approx(np.array(wanted), abs=0.01)
-    page.get_by_label("Opacity").fill("0.25")
+    page.get_by_role("slider", name="Opacity", exact=True).fill("0.25")
     expect(page.locator(".view-heat")).to_have_css("opacity", "0.25")
 
 

@@ -182,15 +182,15 @@ def append(folder: Path, fact: Fact) -> Path:
 def read(folder: Path, identity: str) -> list[tuple[Path, Fact]]:
     """Return all facts about a bundle with their files: from its own folder, the user's, and the package's.
 
-    The built-in bundle also lies in the folder of its training run; a fact about one copy holds for all.
+    A built-in bundle also lies in the folder of its training run; a fact about one copy holds for all.
 
     Raises:
         BundleError: A file in one of them is unreadable, is about another bundle, or was altered.
     """
     places = {(Path(folder) / "evidence").resolve(): None, user_folder(identity): None}
-    shipped = PACKAGE / "builtin"
-    if (shipped / "card.json").is_file() and identity_of((shipped / "card.json").read_bytes()) == identity:
-        places[shipped / "evidence"] = None
+    for card in (PACKAGE / "builtin").glob("*/card.json"):
+        if identity_of(card.read_bytes()) == identity:
+            places[card.parent / "evidence"] = None
     found: dict[str, tuple[Path, Fact]] = {}
     for path in (path for place in places for path in _files(place)):
         fact = _read_one(path, identity)

@@ -10,7 +10,7 @@ from pathlib import Path
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.evidence import Fact
-from pneumoscope.bundle.runtime import BUILTIN, Model, ModelInput, bundle_folder
+from pneumoscope.bundle.runtime import BUILTIN, SHIPPED, Model, ModelInput, bundle_folder
 from pneumoscope.core.arguments import as_tuple, check_arguments
 from pneumoscope.core.errors import BundleError
 
@@ -20,7 +20,7 @@ class BundleEntry:
     """A bundle in a list.
 
     Args:
-        name: What `pneumoscope.load` takes: "builtin", or the folder.
+        name: What `pneumoscope.load` takes: "opacity", "covid", or the folder.
         folder: Where it lies.
         card: What it says about itself.
         identity: SHA-256 of the card, which holds the hash of the graph.
@@ -78,7 +78,7 @@ def describe_bundle(model: ModelInput = BUILTIN) -> BundleDescription:
     """Read what a bundle says about itself and the evidence about it; the graph is hashed, not loaded.
 
     Args:
-        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
 
     Returns:
         The card, the identity and the evidence.
@@ -96,8 +96,9 @@ def describe_bundle(model: ModelInput = BUILTIN) -> BundleDescription:
 
 def _candidates(folders: Sequence[str | Path]) -> Iterator[tuple[str, Path]]:
     """Yield name and folder of everything that may be a bundle."""
-    with suppress(BundleError):
-        yield BUILTIN, bundle_folder(BUILTIN)
+    for name in SHIPPED:
+        with suppress(BundleError):
+            yield name, bundle_folder(name)
     for folder in folders:
         for card in sorted(Path(folder).rglob("card.json")):
             yield str(card.parent), card.parent

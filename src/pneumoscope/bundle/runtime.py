@@ -43,8 +43,11 @@ LUNGS_INPUT = "lungs"
 """The name of a graph's second input, which few have: [N, 1, S, S] float32, the probability of lung by the lungs graph
 on its own square, stretched over the image."""
 
+SHIPPED = ("opacity", "covid")
+"""The names, in place of a folder, of the models that ship with the package."""
+
 BUILTIN = "builtin"
-"""The name, in place of a folder, of the model that ships with the package."""
+"""Another name of the first of them."""
 
 WINDOW_PER_WORKER = 4
 """Files under way per worker: enough that one slow file does not stop the others, few enough to stay small."""
@@ -327,7 +330,7 @@ class Model:
 
 
 ModelInput: TypeAlias = Model | str | Path
-"""A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package."""
+"""A loaded model, the folder of a bundle or of a run, or a model of the package: "builtin", "opacity", "covid"."""
 
 
 @check_arguments
@@ -335,7 +338,8 @@ def load(model: str | Path = BUILTIN, *, gatekeeper: bool = True) -> Model:
     """Load and verify a bundle.
 
     Args:
-        model: The folder of a bundle or of a run; "builtin": the model that ships with the package.
+        model: The folder of a bundle or of a run, or the name of a model that ships with the package: "opacity", which
+            "builtin" means too, or "covid". A folder of such a name is ``./opacity``.
         gatekeeper: Refuse what is no upright frontal chest radiograph; False: the model answers about anything.
 
     Returns:
@@ -379,11 +383,12 @@ def model_of(model: ModelInput) -> Model:
 
 def bundle_folder(path: str | Path = BUILTIN) -> Path:
     """Return the folder of the bundle that ``path`` names; see `load`."""
-    if str(path) == BUILTIN:
-        folder = Path(__file__).parents[1] / "builtin"
+    name = SHIPPED[0] if str(path) == BUILTIN else str(path)
+    if name in SHIPPED:
+        folder = Path(__file__).parents[1] / "builtin" / name
         if not (folder / "card.json").is_file():
             raise BundleError(
-                "the built-in model",
+                f"the built-in model {name}",
                 "is not part of this installation.",
                 "Name the folder of a bundle, or train one with `pneumoscope.train`.",
             )

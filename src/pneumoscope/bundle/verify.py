@@ -25,7 +25,7 @@ def verify(model: ModelInput = BUILTIN) -> list[str]:
     """Check a bundle: hashes, schema, graph, recipe, companions and evidence.
 
     Args:
-        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
 
     Returns:
         What holds, one sentence a fact.

@@ -17,7 +17,9 @@ COLOURS = {"go": "green", "no-go": "red", "insufficient": "yellow"}
 
 
 def accept(
-    bundle: Annotated[str, typer.Argument(help="A bundle's or a run's folder, or: builtin.", metavar="BUNDLE")],
+    bundle: Annotated[
+        str, typer.Argument(help="A bundle's or a run's folder, or: builtin, opacity, covid.", metavar="BUNDLE")
+    ],
     data: Annotated[Path, typer.Option(help="The manifest of the department's cases (Parquet).", metavar="MANIFEST")],
     sampling: Annotated[
         str,

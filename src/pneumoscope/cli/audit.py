@@ -17,7 +17,9 @@ COLOURS = {"pass": "green", "caution": "yellow", "fail": "red", "not identifiabl
 
 
 def audit(
-    bundle: Annotated[str, typer.Argument(help="A bundle's or a run's folder, or: builtin.", metavar="BUNDLE")],
+    bundle: Annotated[
+        str, typer.Argument(help="A bundle's or a run's folder, or: builtin, opacity, covid.", metavar="BUNDLE")
+    ],
     data: Annotated[Path, typer.Option(help="The manifest (Parquet).", metavar="MANIFEST")],
     out: Annotated[
         Path | None, typer.Option("--out", "-o", help="Folder for audit.json, audit.html and answers.")

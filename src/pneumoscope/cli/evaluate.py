@@ -33,7 +33,9 @@ if TYPE_CHECKING:
 
 
 def evaluate(
-    bundle: Annotated[str, typer.Argument(help="A bundle's or a run's folder, or: builtin.", metavar="BUNDLE")],
+    bundle: Annotated[
+        str, typer.Argument(help="A bundle's or a run's folder, or: builtin, opacity, covid.", metavar="BUNDLE")
+    ],
     data: Annotated[Path, typer.Option(help="The manifest (Parquet).", metavar="MANIFEST")],
     split: Part = "validation",
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write the evaluation as JSON.")] = None,

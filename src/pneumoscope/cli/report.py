@@ -11,7 +11,9 @@ from pneumoscope.cli.options import Examples, IgnoreOther, Part, Roots, Workers,
 
 
 def report(
-    run: Annotated[str, typer.Argument(help="A run's or a bundle's folder, or: builtin.", metavar="RUN")],
+    run: Annotated[
+        str, typer.Argument(help="A run's or a bundle's folder, or: builtin, opacity, covid.", metavar="RUN")
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="The page.  [default: report.html in the run, else here]")
     ] = None,

@@ -219,9 +219,8 @@ def plan_entries(
 
 
 def published_recipes() -> list[str]:
-    """Return the recipes of the published systems and the flagship; the others' classes are those of merged sets."""
-    own_classes = ("mobilenetv2-builtin", "mobilenetv2-opacity", "mobilenetv2-covid")
-    return [name for name in recipe_names() if name not in own_classes]
+    """Return the recipes of the published systems and the flagship; the built-in models' have classes of their own."""
+    return [name for name in recipe_names() if name not in ("mobilenetv2-opacity", "mobilenetv2-covid")]
 
 
 def _stem(recipe: Recipe | str | Path) -> str:

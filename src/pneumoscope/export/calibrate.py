@@ -22,7 +22,7 @@ from pneumoscope.stats.thresholds import operating_points
 from pneumoscope.training.loop.fit import FittedRun
 from pneumoscope.training.machine import choose_device
 
-OOD_QUANTILE = 0.98
+OOD_QUANTILE = 0.995
 """Share of calibration images whose out-of-distribution score does not exceed the refusal threshold."""
 
 

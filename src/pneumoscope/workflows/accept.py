@@ -69,7 +69,7 @@ def accept(
     with fewer than 100 patients with, or without, disease. A refused image counts against the model.
 
     Args:
-        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
         data: The manifest or its file, of patients that the model did not learn from. The bundle's primary class is the
             disease; all its other classes are without.
         out: Folder for ``plan.json``, ``acceptance.json`` and ``acceptance.html``; None writes nothing there.

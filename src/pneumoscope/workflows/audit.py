@@ -70,7 +70,7 @@ def audit(
     not identifiable. Images of the part ``test`` are never used. The same call goes on with an audit that was stopped.
 
     Args:
-        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
         data: The manifest or its file. The images should be ones that the model did not learn from.
         out: Folder for ``audit.json``, ``audit.html`` and the answers so far; None writes nothing there.
         part: "validation", "calibration", "train" or "all", which leaves out the part test.

@@ -55,7 +55,7 @@ def evaluate(
     evidence afterwards. An image that cannot be read is named in ``failures`` and is in no figure.
 
     Args:
-        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
         data: The manifest's file. A `Manifest` in memory does too, unless ``part`` holds test images.
         part: "validation", "test", "calibration", "train", or "all" for every row.
         roots: Source -> folder, where a source has moved since the manifest was written.

@@ -45,7 +45,7 @@ def predict(
 
     Args:
         paths: Files and folders: PNG, JPEG, WebP, TIFF and DICOM.
-        model: A loaded model, or the folder of a bundle or of a run; "builtin": the model that ships with the package.
+        model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
         output: File of the table: ``.parquet``, ``.csv`` or ``.jsonl``.
         heatmaps: Folder for an overlay (PNG) of each answered image.
         html: File for a self-contained page with pictures of the first 200 files.

@@ -44,7 +44,7 @@ def report(
     what its card and its evidence say.
 
     Args:
-        model: A loaded model, or the folder of a run or of a bundle; "builtin": the model that ships with the package.
+        model: A loaded model, the folder of a run or of a bundle, or "builtin", "opacity" or "covid" of the package.
         output: The page; None: ``report.html`` in the run's folder, else in the current folder.
         data: File of a manifest to measure on; None keeps the run's own figures.
         part: Of ``data``: "validation", "test" (written to the ledger), "calibration" or "all".

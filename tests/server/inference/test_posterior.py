@@ -79,7 +79,7 @@ def test_a_failed_audit_ends_it_until_a_later_one_passes(tmp_path: Path) -> None
         altered = next(path for path in (folder / "evidence").iterdir() if '"passed": false' in path.read_text())
         altered.write_text(altered.read_text().replace('"passed": false', '"passed": true'))
         assert verdict_and_answer() == ("unreadable", ["its evidence was altered", "confounded"], 409)
-        assert [model["audit"] for model in client.get("/api/models") if model["builtin"]] == ["not audited"]
+        assert {model["audit"] for model in client.get("/api/models") if model["builtin"]}.isdisjoint({"unreadable"})
         (model,) = (model["id"] for model in client.get("/api/models") if not model["builtin"])
         assert client.get(f"/api/models/{model}")["evidence"] == []
 

@@ -16,7 +16,7 @@ from typing import Literal
 
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
-from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
+from pneumoscope.bundle.runtime import BUILTIN, SHIPPED, bundle_folder
 from pneumoscope.core.errors import BundleError
 from pneumoscope.server.errors import NotFoundError
 
@@ -56,7 +56,7 @@ class InstalledModel:
 
 
 class Catalogue:
-    """The built-in model and the models of a folder."""
+    """The built-in models and the models of a folder."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -64,7 +64,7 @@ class Catalogue:
         self._lock = threading.Lock()
 
     def list_models(self) -> dict[str, InstalledModel]:
-        """Return the models that match their own hashes, by identity; the built-in one first."""
+        """Return the models that match their own hashes, by identity; the built-in ones first."""
         models: dict[str, InstalledModel] = {}
         with self._lock:
             for folder, builtin in self._list_folders():
@@ -73,21 +73,22 @@ class Catalogue:
         return models
 
     def get(self, name: str) -> InstalledModel:
-        """Return the model that ``name`` means: ``builtin``, an identity or its first 12 digits.
+        """Return the model that ``name`` means: a name such as ``opacity``, an identity or its first 12 digits.
 
         Raises:
             NotFoundError: No model of this server has that name.
         """
         for identity, model in self.list_models().items():
-            if name in (identity, model.id) or (name == BUILTIN and model.builtin):
+            if name in (identity, model.id) or (model.builtin and name in (BUILTIN, model.folder.name)):
                 return model
         raise NotFoundError("model", "is not on this server.", "GET /api/models lists those that are.")
 
     def _list_folders(self) -> list[tuple[Path, bool]]:
-        """Return the folders of bundles, and for each whether it is the built-in one."""
+        """Return the folders of bundles, and for each whether it is a built-in one."""
         folders: list[tuple[Path, bool]] = []
-        with suppress(BundleError):  # an installation without a built-in model
-            folders.append((bundle_folder(BUILTIN), True))
+        for name in SHIPPED:
+            with suppress(BundleError):  # an installation without built-in models
+                folders.append((bundle_folder(name), True))
         if self._folder is not None and self._folder.is_dir():
             folders += [(card.parent, False) for card in sorted(self._folder.rglob("card.json"))]
         return folders
