@@ -15,6 +15,7 @@ from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.labels import LABELS, PARTS, VIEWS
 from pneumoscope.core.registry import suggestion
+from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.cells import MAX_AGE
 from pneumoscope.data.structures import LUNG_DEFINITIONS
 
@@ -41,6 +42,8 @@ COLUMNS: Mapping[str, str] = {
     "ignore_mask": "path of the mask of pixels to ignore (pacemakers, markings), like lung_mask; null if none",
     "heart_mask": "path of the mask of the heart's shadow, like lung_mask; null if none",
     "lung_definition": f"what lung_mask shows, one of {', '.join(LUNG_DEFINITIONS)}; null if nobody states it",
+    "boxes": "JSON, [[left, top, width, height], ...]: boxes that readers drew around findings, in shares of width and"
+    " height; [] where they looked and drew none; null if nobody looked",
     "split": f"one of {', '.join(PARTS)}; null until split, or left out",
     "width": "columns of the stored image, in pixels",
     "height": "rows of the stored image, in pixels",
@@ -53,7 +56,7 @@ COLUMNS: Mapping[str, str] = {
 """Name -> meaning, in the order of the file."""
 
 _NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int64"}
-_ADDED_LATER = ("heart_mask", "lung_definition")  # manifests of earlier versions have none of these: null
+_ADDED_LATER = ("heart_mask", "lung_definition", "boxes")  # manifests of earlier versions have none of these: null
 _NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
 
 _INSIDE = r"(?!.*(^|[/:])\.\.(/|$))[^\\]+$"
@@ -117,6 +120,7 @@ def _schema() -> pa.DataFrameSchema:
         "ignore_mask": [_relative(rooted=True)],
         "heart_mask": [_relative(rooted=True)],
         "lung_definition": [_among(LUNG_DEFINITIONS)],
+        "boxes": [_boxes()],
         "source": [pa.Check.str_matches(r"^[a-z0-9][a-z0-9._-]*$", error="lower-case letters, digits, '.', '_', '-'")],
         "label": [_among(LABELS)],
         "view": [_among(VIEWS)],
@@ -138,6 +142,22 @@ def _among(allowed: Iterable[str]) -> pa.Check:
 
     names = list(allowed)
     return pa.Check.isin(names, error=f"one of {', '.join(names)}")
+
+
+def _boxes() -> pa.Check:
+    import pandera.pandas as pa
+
+    return pa.Check(
+        _are_boxes, element_wise=True, error="JSON, [[left, top, width, height], ...] in shares of the image"
+    )
+
+
+def _are_boxes(text: str) -> bool:
+    try:
+        parse_boxes(text, "boxes")
+    except ManifestError:
+        return False
+    return True
 
 
 def _relative(rooted: bool = False) -> pa.Check:

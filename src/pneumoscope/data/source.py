@@ -38,6 +38,7 @@ class Row:
     ignore_mask: str | None = None
     heart_mask: str | None = None
     lung_definition: str | None = None
+    boxes: str | None = None
     license: str | None = None
     label_provenance: str | None = None
 

@@ -52,6 +52,16 @@ def test_a_class_of_the_rsna_goes_before_a_finding_of_the_program(folder: Path) 
     assert [row.image for row in only.rows] == ["images_001/images/00000001_000.png"]
 
 
+def test_boxes_of_the_rsna_come_in_as_shares_of_the_image(folder: Path) -> None:
+    table = 'Image Index,rsna_class,boxes_xywh_of_1\n00000001_000.png,Lung Opacity,"[[0.25, 0.5, 0.2, 0.25]]"\n'
+    (folder / "rsna.csv").write_text(table + "00000001_001.png,Normal,[]\n")
+    rows = SOURCES.get("nih").list_images(folder, ImportOptions()).rows
+    assert [row.boxes for row in rows] == ["[[0.25, 0.5, 0.2, 0.25]]", "[]", None]
+    (folder / "rsna.csv").write_text(table.replace("0.2, 0.25", "0.8, 0.25"))
+    with pytest.raises(ManifestError, match=r"row 2, column 'boxes_xywh_of_1'.*inside the image"):
+        SOURCES.get("nih").list_images(folder, ImportOptions())
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

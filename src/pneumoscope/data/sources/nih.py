@@ -4,7 +4,8 @@ Wang et al., CVPR 2017: the findings were mined from the reports by a program. S
 Intelligence 2019: radiologists of the RSNA read a part of the images again, for the Pneumonia Challenge. Layout: the
 table ``Data_Entry_2017*.csv`` or ``findings.csv`` (columns of the publishers), images named by its column ``Image
 Index`` in any folders, and, where the challenge's classes are at hand, ``rsna.csv`` with the columns ``Image Index``
-and ``rsna_class``. A class of the RSNA goes before a finding of the program.
+and ``rsna_class``. A class of the RSNA goes before a finding of the program. Its column ``boxes_xywh_of_1`` may
+hold the boxes that its radiologists drew around opacities.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from types import MappingProxyType
 from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.core.registry import suggestion
+from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.cells import CellReader, cell_text
 from pneumoscope.data.image_index import ImageIndex
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
@@ -39,6 +41,7 @@ RSNA_CLASSES: Mapping[str, str] = MappingProxyType(
 )
 """The RSNA's classes, verbatim -> label. An opacity is one that may be pneumonia."""
 
+_BOXES = "boxes_xywh_of_1"
 _TABLES = ("Data_Entry_2017*.csv", "findings.csv")
 _NEEDED = ("Image Index", "Finding Labels", "Follow-up #", "Patient ID", "Patient Age", "Patient Gender",
            "View Position")  # fmt: skip
@@ -56,7 +59,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         )
     table = read_table(path)
     cells = {name: table.cells(name, f"column {name!r}") for name in _NEEDED}
-    classes = _read_classes(folder / "rsna.csv")
+    classes, boxes = _read_rsna(folder / "rsna.csv")
     terms = [classes.get(image.strip(), found) for image, found in
              zip(cells["Image Index"], cells["Finding Labels"], strict=True)]  # fmt: skip
     _check_choice(options, set(terms), path)
@@ -84,6 +87,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
                 view=reader.view(cell["View Position"], where),
                 sex=reader.sex(cell["Patient Gender"], where),
                 age=reader.age(cell["Patient Age"], where),
+                boxes=boxes.get(name),
                 license=options.license or LICENSE,
                 label_provenance=options.provenance or (RSNA_PROVENANCE if name in classes else PROVENANCE),
             )
@@ -108,10 +112,10 @@ def _label(findings: str, where: str) -> str:
     return "normal" if found == [NO_FINDING] else "pneumonia" if "Pneumonia" in found else "other"
 
 
-def _read_classes(path: Path) -> dict[str, str]:
-    """Return the RSNA's class of each image that it read; none where the table is not there."""
+def _read_rsna(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the RSNA's class and boxes, by image that it read; none where the table is not there."""
     if not path.is_file():
-        return {}
+        return {}, {}
     table = read_table(path)
     images, classes = (table.cells(name, f"column {name!r}") for name in ("Image Index", "rsna_class"))
     for place, term in enumerate(classes):
@@ -121,7 +125,14 @@ def _read_classes(path: Path) -> dict[str, str]:
                 f"has {quote(term)}.{suggestion(term, RSNA_CLASSES)}",
                 f"Classes: {', '.join(RSNA_CLASSES)}.",
             )
-    return {image.strip(): term.strip() for image, term in zip(images, classes, strict=True)}
+    names = [image.strip() for image in images]
+    boxes: dict[str, str] = {}
+    if _BOXES in table.columns:
+        cells = (text.strip() for text in table.cells(_BOXES, f"column {_BOXES!r}"))
+        boxes = {name: text for name, text in zip(names, cells, strict=True) if text}
+        for place, name in enumerate(names):
+            parse_boxes(boxes.get(name, "[]"), f"{table.where(place)}, column {_BOXES!r}")
+    return {name: term.strip() for name, term in zip(names, classes, strict=True)}, boxes
 
 
 def _check_choice(options: ImportOptions, present: set[str], path: Path) -> None:
