@@ -37,3 +37,8 @@ def test_what_cannot_be_audited_is_refused_with_code_2(tmp_path: Path) -> None:
 def test_origins_may_have_semicolons_and_utf_16(tmp_path: Path) -> None:
     (tmp_path / "origins.csv").write_text("file;origin\na;Köln\n", encoding="utf-16")
     assert read_origins(tmp_path / "origins.csv") == {"a": "Köln"}
+
+
+def test_origins_may_be_addresses(tmp_path: Path) -> None:
+    (tmp_path / "origins.csv").write_text("class,file,origin_url\nCOVID,COVID-1,https://example.org\n")
+    assert read_origins(tmp_path / "origins.csv") == {"COVID-1": "https://example.org"}

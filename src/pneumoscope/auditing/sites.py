@@ -233,13 +233,15 @@ def sites_of(rows: Manifest, origins: Mapping[str, str]) -> NDArray[np.str_]:
 
 
 def read_origins(path: Path) -> dict[str, str]:
-    """Return file name -> origin of a CSV file with the columns ``file`` and ``origin``.
+    """Return file name -> origin of a CSV file with the columns ``file`` and ``origin`` or ``origin_url``.
 
     Raises:
         UsageError: It has no such columns.
     """
     table = read_table(path)
-    if not {"file", "origin"} <= {name.casefold() for name in table.columns}:
+    names = {name.casefold() for name in table.columns}
+    column = next((name for name in ("origin", "origin_url") if name in names), None)
+    if "file" not in names or column is None:
         raise UsageError(str(path), "has no columns 'file' and 'origin'.", "Write them in its first line.")
-    pairs = zip(table.cells("file", "file"), table.cells("origin", "origin"), strict=True)
+    pairs = zip(table.cells("file", "file"), table.cells(column, column), strict=True)
     return {file: origin for file, origin in pairs if file and origin}
