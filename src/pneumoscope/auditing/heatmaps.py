@@ -1,4 +1,8 @@
-"""Whether the heatmap lies in the lungs, more than chance and more than that of a network that has learnt nothing."""
+"""Whether the heatmap lies in the lungs, and its hottest place where readers drew a box.
+
+Each is held against chance and against a network that has learnt nothing. The second is the pointing game (Zhang et
+al., Top-down Neural Attention by Excitation Backprop, ECCV 2016), without a tolerance.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +12,10 @@ from pneumoscope.auditing.effects import ratio_of_sums
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.observations import Observations
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
+from pneumoscope.auditing.verdicts import has_limits
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.intervals import estimate_proportion
+from pneumoscope.stats.kernels import Bools
 
 LEAST_RATIO = 1.25
 """Heat in the lungs divided by the lungs' share of the picture, of a model that looks at them."""
@@ -43,7 +50,7 @@ def judge_heatmaps(images: AuditSet, learnt: Observations, untrained: Observatio
         effect=ratio,
         chance=1.0,
         rule=(
-            f"Pass: surely at least {LEAST_RATIO} times chance, and surely more than with random weights. Else caution:"
+            f"Pass: surely at least {LEAST_RATIO} times chance, and surely more with random weights. Else caution."
             " a heatmap is a weak witness and fails no model alone."
         ),
         verdict=verdict,
@@ -52,6 +59,46 @@ def judge_heatmaps(images: AuditSet, learnt: Observations, untrained: Observatio
         groups=len(np.unique(images.group[used])),
         details=details,
     )
+
+
+def judge_pointing(images: AuditSet, learnt: Observations, untrained: Observations | None) -> AuditTest:
+    """Judge how often the hottest cell of the primary label lies in a reader's box, on images of that label.
+
+    Args:
+        images: The images.
+        learnt: Of the model.
+        untrained: Of the same graph with random weights; None where it could not be made.
+    """
+    used = images.positive & np.isfinite(learnt.hit)
+    hits = _share_of_hits(learnt, used, images)
+    chance = float(np.mean(learnt.boxed[used])) if used.any() else 0.0
+    details = {"images that are hit": hits, "share of the picture inside boxes": Estimate(value=chance)}
+    control, floor = "", chance
+    if untrained is not None:
+        there = _share_of_hits(untrained, used & np.isfinite(untrained.hit), images)
+        details["images that are hit with random weights"] = there
+        control, floor = f"; with random weights {there}", max(chance, there.value or 0)
+    verdict: AuditVerdict = "not identifiable"
+    if has_limits(hits):
+        verdict = "pass" if hits.low is not None and hits.low > floor else "caution"
+    return AuditTest(
+        name="pointing",
+        title="Heatmap in the readers' boxes",
+        question="Is the hottest place of the heatmap inside a box that a reader drew around the finding?",
+        effect_name="images whose hottest place lies in a box",
+        effect=hits,
+        chance=chance,
+        rule="Pass: surely above the share of the picture inside boxes, and above random weights. Else caution.",
+        verdict=verdict,
+        sentence=f"The hottest place lies in a box in {hits} of the images; the boxes cover {chance:.2f}{control}.",
+        images=int(used.sum()),
+        groups=len(np.unique(images.group[used])),
+        details=details,
+    )
+
+
+def _share_of_hits(observations: Observations, used: Bools, images: AuditSet) -> Estimate:
+    return estimate_proportion(observations.hit[used] > 0, images.group[used], what="set of boxes")
 
 
 def _verdict(ratio: Estimate, against: Estimate | None) -> AuditVerdict:

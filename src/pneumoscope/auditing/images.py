@@ -13,6 +13,7 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.lungs import LungModel
 from pneumoscope.bundle.runtime import default_workers
 from pneumoscope.core.errors import ManifestError, PneumoscopeError
+from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import read_mask
 from pneumoscope.imaging.read import read
@@ -124,10 +125,14 @@ def read_audit_set(
     if lungs is not None and any(mask is None for mask in masks):
         graph = lungs()
     table = rows.table
-    items = list(zip(rows.paths(), rows.depths(), masks, table["sha256"], table["image"], strict=True))
+    boxes = [
+        parse_boxes(text, f"row {row}, boxes") if isinstance(text, str) else ()
+        for row, text in enumerate(table["boxes"])
+    ]
+    items = list(zip(rows.paths(), rows.depths(), masks, table["sha256"], table["image"], boxes, strict=True))
 
     def load(place: int) -> AuditImage:
-        path, depth, mask, sha256, name = items[place]
+        path, depth, mask, sha256, name, drawn = items[place]
         radiograph = read(path, depth=depth)
         if radiograph.sha256 != sha256:
             raise ManifestError(str(name), "is not the file that was imported.", "Import the data again.")
@@ -143,7 +148,7 @@ def read_audit_set(
         if lungs_here is not None:
             lungs_here = resize(lungs_here.astype(np.float32), height, width) >= 0.5
             lungs_here = lungs_here if lungs_here.mean() >= _LEAST_LUNGS else None
-        return AuditImage(pixels, lungs_here, int(sha256[:8], 16) ^ seed, card.input_size)
+        return AuditImage(pixels, lungs_here, int(sha256[:8], 16) ^ seed, card.input_size, drawn)
 
     images: list[AuditImage] = []
     with ThreadPoolExecutor(workers or default_workers()) as pool:

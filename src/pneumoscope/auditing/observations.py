@@ -6,7 +6,8 @@ architecture, sizes and spreads and has learnt nothing (Adebayo et al., Sanity C
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,7 +22,8 @@ from pneumoscope.bundle.prediction import Output
 from pneumoscope.bundle.runtime import Model, default_workers, graph_inputs
 from pneumoscope.bundle.session import open_session_of
 from pneumoscope.core.errors import BundleError
-from pneumoscope.stats.kernels import Floats
+from pneumoscope.data.boxes import Box
+from pneumoscope.stats.kernels import Bools, Floats
 
 _WEIGHED = {"Conv": 1, "Gemm": 1, "MatMul": 1}
 """Operators that hold learnt weights, and which of their inputs these are."""
@@ -36,12 +38,24 @@ class Observations:
         embedding: [N, D].
         mass: [N] share of the primary label's heat inside the lungs; NaN where there is no heat or no lung.
         area: [N] share of the heatmap's area inside the lungs, which is what chance gives.
+        hit: [N] 1 where the centre of the hottest cell lies in a reader's box, else 0; NaN without heat or boxes.
+        boxed: [N] share of the cells whose centre lies in a box, which is what chance gives; NaN without boxes.
     """
 
     score: Floats
     embedding: Floats
     mass: Floats
     area: Floats
+    hit: Floats
+    boxed: Floats
+
+
+@dataclass(frozen=True)
+class _HeatFigures:
+    mass: float = math.nan
+    area: float = math.nan
+    hit: float = math.nan
+    boxed: float = math.nan
 
 
 def observe(
@@ -58,29 +72,46 @@ def observe(
         workers: Images at a time.
         advance: Called with the number of images that are answered.
     """
-    rows: list[tuple[float, NDArray[np.float32], float, float]] = []
+    scores: list[float] = []
+    embeddings: list[NDArray[np.float32]] = []
+    figures: list[_HeatFigures] = []
     with ThreadPoolExecutor(workers or default_workers()) as pool:
-        for row in pool.map(lambda image: _observe_one(answer(image.pixels), image), images.images):
-            rows.append(row)
+        for output, heat in pool.map(lambda image: _observe_one(answer(image.pixels), image), images.images):
+            scores.append(float(output.probabilities[0]))
+            embeddings.append(output.embedding.ravel())
+            figures.append(heat)
             advance(1)
-    score, embedding, mass, area = zip(*rows, strict=True)
-    return Observations(
-        np.array(score, np.float64),
-        np.stack(embedding).astype(np.float64),
-        np.array(mass, np.float64),
-        np.array(area, np.float64),
-    )
+    columns = {name: np.array([getattr(heat, name) for heat in figures]) for name in ("mass", "area", "hit", "boxed")}
+    return Observations(np.array(scores, np.float64), np.stack(embeddings).astype(np.float64), **columns)
 
 
-def _observe_one(output: Output, image: AuditImage) -> tuple[float, NDArray[np.float32], float, float]:
-    mass = area = float("nan")
-    if output.heatmap is not None and image.lungs is not None:
-        heat = output.heatmap[0].astype(np.float64)
+def _observe_one(output: Output, image: AuditImage) -> tuple[Output, _HeatFigures]:
+    if output.heatmap is None:
+        return output, _HeatFigures()
+    heat = output.heatmap[0].astype(np.float64)
+    seen = bool(np.isfinite(heat).all() and heat.sum() > 0)
+    mass = area = hit = boxed = math.nan
+    if image.lungs is not None:
         inside = resize(image.lungs.astype(np.float32), *heat.shape)  # share of each cell that is lung
         area = float(inside.mean())
-        if np.isfinite(heat).all() and heat.sum() > 0:
-            mass = float((heat * inside).sum() / heat.sum())
-    return float(output.probabilities[0]), output.embedding.ravel(), mass, area
+        mass = float((heat * inside).sum() / heat.sum()) if seen else math.nan
+    if image.boxes:
+        covered = cells_in_boxes(image.boxes, *heat.shape)
+        boxed = float(covered.mean())
+        hit = float(covered.ravel()[heat.argmax()]) if seen else math.nan
+    return output, _HeatFigures(mass, area, hit, boxed)
+
+
+def cells_in_boxes(boxes: Sequence[Box], rows: int, columns: int) -> Bools:
+    """Return [rows, columns] whether the centre of each cell of a heatmap lies in one of the boxes.
+
+    Args:
+        boxes: In shares of width and height.
+        rows: Of the heatmap.
+        columns: Of the heatmap.
+    """
+    top, left = (np.arange(rows) + 0.5) / rows, (np.arange(columns) + 0.5) / columns
+    return np.array([[any(box.contains(x, y) for box in boxes) for x in left] for y in top], dtype=np.bool_)
 
 
 def load_untrained(model: Model, seed: int) -> Callable[[NDArray[np.float32]], Output] | None:

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image
 from scipy import ndimage
 
+from pneumoscope.data.boxes import Box
+
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -37,12 +39,14 @@ class AuditImage:
         lungs: [H, W] True inside the lungs; None where they are not known.
         seed: Decides what is random in a change.
         input_size: Side of the square that the network sees.
+        boxes: The boxes that readers drew around findings; none where nobody drew one.
     """
 
     pixels: Pixels
     lungs: Mask | None
     seed: int
     input_size: int
+    boxes: tuple[Box, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from pneumoscope.auditing.answers import AnswerStore
-from pneumoscope.auditing.heatmaps import judge_heatmaps
+from pneumoscope.auditing.heatmaps import judge_heatmaps, judge_pointing
 from pneumoscope.auditing.images import AuditSet, choose_rows, positives_of, read_audit_set
 from pneumoscope.auditing.markers import BORDER_CELLS, LOCATED_IMAGES, exchange_corners, locate_marker
 from pneumoscope.auditing.observations import Observations, load_untrained, observe
@@ -214,11 +214,10 @@ class _Run:
                 seed=self.seed,
                 advance=advance,
             )
-        return [
-            probed,
-            judge_heatmaps(self.images, learnt, untrained),
-            judge_subgroups(self.images, learnt.score),
-        ]
+        tests = [probed, judge_heatmaps(self.images, learnt, untrained)]
+        if np.isfinite(learnt.boxed[self.images.positive]).any():
+            tests.append(judge_pointing(self.images, learnt, untrained))
+        return [*tests, judge_subgroups(self.images, learnt.score)]
 
     def measure_elsewhere(self, manifest: Manifest, intact: Estimate, limit: int) -> AuditTest:
         rows = choose_rows(manifest, self.model.card, "all", limit, self.seed)
