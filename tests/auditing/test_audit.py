@@ -236,3 +236,20 @@ def test_the_page_says_the_verdict_in_light_and_dark(marked: Audit) -> None:
     assert "prefers-color-scheme: dark" in page
     assert "<script" not in page
     assert marked.disclaimer in page
+
+
+def test_an_outline_that_follows_the_disease_is_caution_where_boxes_hide_it(bundle: Path, tmp_path: Path) -> None:
+    """The outline leaves the middle of a sick lung out, so that black lungs leave it bright; its box does not."""
+    manifest = write_manifest(tmp_path, LUNGS, images=160)
+    mask = np.zeros((SIDE, SIDE), np.bool_)
+    mask[LUNGS] = True
+    mask[15:25, 13:27] = False
+    write_mask(tmp_path / "sick.png", mask)
+    table = manifest.table
+    table.loc[table["label"] == "covid-19", "lung_mask"] = "sick.png"
+    audited = audit(bundle, Manifest(table, manifest.roots), workers=1, keep_evidence=False)
+    outlined, boxed = audited.test("lungs-blacked-out"), audited.test("boxes-blacked-out")
+    assert outlined is not None and boxed is not None
+    assert outlined.effect.value == 1
+    assert (outlined.verdict, boxed.verdict) == ("caution", "pass")
+    assert "outline of the lungs, which follows the disease" in outlined.sentence

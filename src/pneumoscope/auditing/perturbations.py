@@ -202,9 +202,12 @@ def exchange(
     return changed
 
 
+LUNGS, BOXES = "lungs-blacked-out", "boxes-blacked-out"
+"""Names of the two removals of the lungs."""
+
 _PERTURBATIONS = (
     Perturbation(
-        "lungs-blacked-out",
+        LUNGS,
         "Lungs blacked out",
         "Does the model still answer rightly when the lungs are black?",
         "removal",
@@ -214,7 +217,7 @@ _PERTURBATIONS = (
         needs_lungs=True,
     ),
     Perturbation(
-        "boxes-blacked-out",
+        BOXES,
         "Boxes around the lungs blacked out",
         "Does it still answer rightly when not even the outline of the lungs is left?",
         "removal",

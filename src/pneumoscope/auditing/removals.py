@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from pneumoscope.auditing.answers import AnswerStore
 from pneumoscope.auditing.effects import changes
 from pneumoscope.auditing.images import AuditSet
-from pneumoscope.auditing.perturbations import PERTURBATIONS, Perturbation
+from pneumoscope.auditing.perturbations import BOXES, LUNGS, PERTURBATIONS, Perturbation
 from pneumoscope.auditing.result import AuditTest
 from pneumoscope.auditing.verdicts import CHANCE, judge_change, judge_remaining, state_rule
 from pneumoscope.stats.auroc_interval import estimate_auroc
@@ -53,7 +53,28 @@ def run_perturbations(
     for name, change in PERTURBATIONS.items():
         used = lungs if change.needs_lungs else everything
         tests.append(_judge(change, scores[name], intact, images, used, pairs.get(name), threshold))
-    return tests
+    return spare_silhouettes(tests)
+
+
+def spare_silhouettes(tests: Sequence[AuditTest]) -> list[AuditTest]:
+    """Return the tests, the black lungs as "caution" at worst where black boxes around them pass.
+
+    The shape of a black outline shows the disease: an opaque part of a lung lies outside it. Boxes have no such shape.
+    Where they leave nothing, the model had read the outline, which no radiograph has.
+
+    Args:
+        tests: Of the changed images.
+    """
+    boxes = next((test for test in tests if test.name == BOXES), None)
+    if boxes is None or boxes.verdict != "pass":
+        return list(tests)
+    why = "With black boxes nothing remains: the outline of the lungs, which follows the disease, gave the answer."
+    return [
+        test.model_copy(update={"verdict": "caution", "sentence": f"{test.sentence} {why}"})
+        if test.name == LUNGS and test.verdict == "fail"
+        else test
+        for test in tests
+    ]
 
 
 def _applied(
