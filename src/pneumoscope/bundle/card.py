@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field, ValidationError
 
+from pneumoscope.bundle.graph_check import check_links
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError, MissingBundleError
 from pneumoscope.core.files import sha256_of
@@ -238,7 +239,8 @@ def read_card(folder: str | Path) -> tuple[Card, str]:
         The card and the bundle's identity.
 
     Raises:
-        BundleError: A file is missing, the schema is another, or the graph is not the one the card was written for.
+        BundleError: A file is missing or a symbolic link, the schema is another, or the graph is not the one the card
+            was written for.
         MissingBundleError: The folder does not exist or is no folder; a kind of `BundleError`.
     """
     folder = Path(folder)
@@ -250,6 +252,7 @@ def read_card(folder: str | Path) -> tuple[Card, str]:
                 raise BundleError(str(folder), f"is not a bundle: {path.name} is missing.", way_out)
             what = "it is no folder" if folder.exists() else "it is not there"
             raise MissingBundleError(str(folder), f"is not a bundle: {what}.", way_out)
+    check_links(folder)
     raw = card_path.read_bytes()
     try:
         card = Card.model_validate_json(raw)

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pydantic import Field, ValidationError
 
 from pneumoscope.bundle.card import identity
+from pneumoscope.bundle.graph_check import check_links
 from pneumoscope.bundle.session import open_session
 from pneumoscope.core.errors import BundleError, MissingBundleError
 from pneumoscope.core.files import sha256_of
@@ -45,7 +46,7 @@ def read_companion(folder: Path, card_type: type[Card], name: str) -> tuple[Card
 
     Raises:
         MissingBundleError: A file of it is missing.
-        BundleError: It was altered, or its card is of another schema.
+        BundleError: It was altered or holds a symbolic link, or its card is of another schema.
     """
     card_path, model_path = folder / "card.json", folder / "model.onnx"
     own = is_of_package(folder)
@@ -53,6 +54,7 @@ def read_companion(folder: Path, card_type: type[Card], name: str) -> tuple[Card
         if not path.is_file():
             way_out = INSTALL_AGAIN if own else "Train one."
             raise MissingBundleError(str(folder), f"is no {name}: {path.name} is missing.", way_out)
+    check_links(folder)
     raw = card_path.read_bytes()
     try:
         card = card_type.model_validate_json(raw)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from pneumoscope.bundle.graph_check import check_graph
 from pneumoscope.core.errors import BundleError
 
 
@@ -15,7 +16,7 @@ def open_session(path: Path) -> Any:
         path: The graph.
 
     Raises:
-        BundleError: ONNX Runtime cannot load it.
+        BundleError: It reads other bytes than its own (`graph_check`), or ONNX Runtime cannot load it.
     """
     return open_session_of(str(path), path)
 
@@ -28,8 +29,9 @@ def open_session_of(graph: str | bytes, name: Path) -> Any:
         name: What to call it in an error.
 
     Raises:
-        BundleError: ONNX Runtime cannot load it.
+        BundleError: It reads other bytes than its own (`graph_check`), or ONNX Runtime cannot load it.
     """
+    check_graph(graph if isinstance(graph, bytes) else Path(graph), name)
     import onnxruntime as ort
 
     options = ort.SessionOptions()

@@ -49,8 +49,7 @@ def worker_processes() -> list[psutil.Process]:
 def test_a_worker_answers_as_this_process_does(
     pool: WorkerPool, question: Occlusion, store: Store, settings: Settings
 ) -> None:
-    here = WorkerPool(store, replace(settings, workers=0), Catalogue(settings.models))
-    here.start()
+    here = WorkerPool(store, replace(settings, workers=0), Catalogue(settings.models))  # not started
     assert pool.occlude(question) == here.occlude(question)
     for wrong, error in (
         (replace(question, strokes=[BrushStroke(1, [(-50, -50)])]), InvalidRequestError),
@@ -99,3 +98,16 @@ def test_the_end_of_a_worker_ends_the_wait_for_its_answer(pool: WorkerPool, ques
     waiting.join(120)
     assert len(errors) == 1
     assert pool.occlude(question)
+
+
+def test_a_server_without_workers_answers_questions_in_a_process_too(
+    store: Store, settings: Settings, question: Occlusion
+) -> None:
+    pool = WorkerPool(store, replace(settings, workers=0), Catalogue(settings.models))
+    pool.start()
+    try:
+        before = worker_processes()
+        assert pool.occlude(question).covered > 0
+        assert len(worker_processes()) == len(before) + 1
+    finally:
+        pool.stop()

@@ -16,6 +16,7 @@ from typing import Literal
 
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
+from pneumoscope.bundle.graph_check import check_links
 from pneumoscope.bundle.runtime import BUILTIN, SHIPPED, bundle_folder
 from pneumoscope.core.errors import BundleError
 from pneumoscope.server.errors import NotFoundError
@@ -35,8 +36,8 @@ _STATUS: Mapping[str, AuditStatus] = {
 }
 """Verdict of an audit -> the word of this interface, the worst last."""
 
-_Stamp = tuple[tuple[int, int], ...]
-"""Time of change and size of each file that a check depends on."""
+_Stamp = tuple[tuple[int, int, int], ...]
+"""Times of writing and of change (which nobody can set) and size of each file that a check depends on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Catalogue:
         """Return the model of a folder; None where it is not what its hashes say."""
         try:
             stamp = tuple(
-                (status.st_mtime_ns, status.st_size)
+                (status.st_mtime_ns, status.st_ctime_ns, status.st_size)
                 for status in (path.stat() for path in (folder / "card.json", folder / "model.onnx"))
             )
         except OSError:
@@ -117,12 +118,13 @@ class Catalogue:
 
 def list_files(model: InstalledModel) -> Mapping[str, Path]:
     """Return the files of a bundle that may be fetched, by name; no other file of its folder can be."""
+    try:
+        check_links(model.folder)  # again: a link may have been made after the bundle was checked
+    except BundleError as error:
+        _LOG.warning("left out: %s %s", error.thing, error.problem)
+        return {}
     named = [model.folder / name for name in ("card.json", "CARD.md", "recipe.yaml", "model.onnx")]
-    figures = sorted(
-        path
-        for path in (model.folder / "figures").glob("*")
-        if path.suffix in (".png", ".svg") and not path.is_symlink()
-    )
+    figures = sorted(path for path in (model.folder / "figures").glob("*") if path.suffix in (".png", ".svg"))
     return {path.relative_to(model.folder).as_posix(): path for path in [*named, *figures] if path.is_file()}
 
 

@@ -100,7 +100,10 @@ class InferenceRunner:
     def _load(self, model: InstalledModel) -> Model:
         with self._lock:
             if model.identity not in self._loaded:
-                self._loaded[model.identity] = load(model.folder)
+                loaded = load(model.folder)
+                if loaded.identity != model.identity:  # exchanged after the catalogue had checked it
+                    raise BundleError("the model", "is no longer the one that was asked for.", "Ask again.")
+                self._loaded[model.identity] = loaded
                 if len(self._loaded) > MODELS_IN_MEMORY:
                     self._loaded.popitem(last=False)
             self._loaded.move_to_end(model.identity)

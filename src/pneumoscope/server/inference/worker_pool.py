@@ -118,7 +118,11 @@ class _WorkerHandle:
 
 
 class WorkerPool:
-    """The worker processes of one server. Without them, questions are answered in the server's own process."""
+    """The worker processes of one server.
+
+    With no workers in the settings it makes no predictions, and starts one process when the first question about a
+    covered image comes. Before `start`, questions are answered in this process, as tests and tools do.
+    """
 
     def __init__(self, store: Store, settings: Settings, catalogue: Catalogue) -> None:
         self._store = store
@@ -138,10 +142,9 @@ class WorkerPool:
         self._thread = threading.Thread(target=self._run, name="worker pool", daemon=True)
 
     def start(self) -> None:
-        """Start the worker processes and keep them busy; with no workers in the settings nothing is started."""
-        if not self._settings.workers:
-            return
-        queue.requeue_running(self._store)
+        """Start the worker processes and keep them busy; with no workers in the settings none is started yet."""
+        if self._settings.workers:
+            queue.requeue_running(self._store)
         for _ in range(self._settings.workers):
             self._start_worker()
         self._stop_listening = self._store.listen(self._on_events)
@@ -232,7 +235,8 @@ class WorkerPool:
         self._remove_ended()
         self._start_missing()
         self._give_questions()
-        free = [worker for place in range(_PLACES) for worker in self._workers if len(worker.tasks) <= place]
+        predictors = self._workers if self._settings.workers else ()
+        free = [worker for place in range(_PLACES) for worker in predictors if len(worker.tasks) <= place]
         look = free and (woken or self._finished or (not ready and queue.has_claimable(self._store)))
         by_name = {worker.name: worker for worker in self._workers}
         for claim in self._exchange([worker.name for worker in free] if look else []):
@@ -294,7 +298,8 @@ class WorkerPool:
             self._store.commit(change)
 
     def _start_missing(self) -> None:
-        while len(self._workers) < self._settings.workers and monotonic() >= self._no_start_before:
+        wanted = self._settings.workers or len(self._questions)  # without workers: for questions alone
+        while len(self._workers) < min(wanted, max(1, self._settings.workers)) and monotonic() >= self._no_start_before:
             self._start_worker()
 
     def _start_worker(self) -> None:
