@@ -103,7 +103,7 @@ def disable_account(settings: Settings, name: str, *, undo: bool = False) -> Non
 
 @check_arguments
 def set_password(settings: Settings, name: str, password: str) -> None:
-    """Give an account another password; its sessions end, and a lock is lifted.
+    """Give an account another password; its sessions and tokens end, and locks are lifted.
 
     Args:
         settings: Where the server's data are.

@@ -19,7 +19,6 @@ from starlette.concurrency import run_in_threadpool
 
 from pneumoscope.server.errors import UnavailableError
 from pneumoscope.server.security.principal import Principal
-from pneumoscope.server.security.sessions import Sessions
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Event
 
@@ -37,8 +36,8 @@ _BEHIND = 200
 """Batches of events that a slow client may be behind; it is then cut off, and may reconnect with the last number."""
 _KEEP_ALIVE_EVERY = 15.0
 """Seconds without an event after which a comment is sent."""
-_CHECK_SESSION_EVERY = 30.0
-"""Seconds after which the client's session is checked again."""
+_CHECK_ACCESS_EVERY = 2.0
+"""Seconds after which the client's session or token is checked again; one that was ended gets no more than this."""
 
 Batch = Sequence[tuple[int, str]]
 """Numbers and texts of events that were read together."""
@@ -85,7 +84,7 @@ class Streams:
         """End all streams once ``stopping`` returns True: a server that stops waits for its open answers."""
         self._stopping = stopping
 
-    def open(self, store: Store, since: int | None, still_there: Callable[[], bool]) -> AsyncIterator[str]:
+    def open(self, store: Store, since: int | None, may_go_on: Callable[[], bool]) -> AsyncIterator[str]:
         """Return the text of a stream that begins after event ``since`` (None: now).
 
         Raises:
@@ -95,15 +94,15 @@ class Streams:
             raise UnavailableError(
                 "the stream", f"is one too many: {self._limit} are open.", "Ask now and then instead."
             )
-        return self._run(store, since, still_there)
+        return self._run(store, since, may_go_on)
 
-    async def _run(self, store: Store, since: int | None, still_there: Callable[[], bool]) -> AsyncIterator[str]:
+    async def _run(self, store: Store, since: int | None, may_go_on: Callable[[], bool]) -> AsyncIterator[str]:
         self._open += 1
         batches: asyncio.Queue[Batch] = asyncio.Queue(_BEHIND)
         self._readers.add(batches)
         self._start(store)
         try:
-            async for piece in self._follow(store, since, still_there, batches):
+            async for piece in self._follow(store, since, may_go_on, batches):
                 yield piece
         finally:
             self._open -= 1
@@ -127,7 +126,7 @@ class Streams:
             self._task = asyncio.create_task(self._read(store))
 
     async def _follow(
-        self, store: Store, since: int | None, still_there: Callable[[], bool], batches: asyncio.Queue[Batch]
+        self, store: Store, since: int | None, may_go_on: Callable[[], bool], batches: asyncio.Queue[Batch]
     ) -> AsyncIterator[str]:
         """Yield the events since the last number, then the new ones, and a comment after a while without events."""
         yield "retry: 3000\n\n"
@@ -136,23 +135,24 @@ class Streams:
             yield "".join(format_event(row) for row in rows)
             since = rows[-1].id
             sent = {number for number in sent if number > since - 2 * _WINDOW} | {row.id for row in rows}
-        quiet = watched = 0.0
+        clock = asyncio.get_running_loop().time
+        quiet, checked = 0.0, clock()
         while not self._stopping() and batches in self._readers:
             batch: Batch = ()
             with suppress(TimeoutError):
                 batch = await asyncio.wait_for(batches.get(), _EVERY)
+            if clock() - checked >= _CHECK_ACCESS_EVERY:  # also where events come without a pause
+                checked = clock()
+                if not await run_in_threadpool(may_go_on):
+                    return
             if text := "".join(text for number, text in batch if number not in sent):
                 quiet = 0.0
                 yield text
             elif not batch:
-                quiet, watched = quiet + _EVERY, watched + _EVERY
+                quiet += _EVERY
             if quiet >= _KEEP_ALIVE_EVERY:
                 quiet = 0.0
                 yield ": still here\n\n"
-            if watched >= _CHECK_SESSION_EVERY:
-                watched = 0.0
-                if not await run_in_threadpool(still_there):
-                    return
 
     async def _read(self, store: Store) -> None:
         """Read new events for all streams and waiters, until there are none."""
@@ -191,15 +191,21 @@ class Streams:
                 self._readers.discard(batches)
 
 
-def session_check(sessions: Sessions, cookie: str | None, user: Principal) -> Callable[[], bool]:
-    """Return a function that checks whether a user may go on watching: a stream must not outlive its session."""
+def access_check(find: Callable[[], Principal | None], user: Principal) -> Callable[[], bool]:
+    """Return a function that checks whether a user may go on: a stream must not outlive its session or token.
 
-    def still_there() -> bool:
-        if user.via != "session":
+    Args:
+        find: Returns the account that the sender's session or token has now, without keeping a session alive.
+        user: The account that the stream was opened for.
+    """
+
+    def may_go_on() -> bool:
+        if user.via == "local":
             return True
-        return cookie is not None and sessions.find(cookie, keep_alive=False) is not None
+        current = find()
+        return current is not None and (current.id, current.role) == (user.id, user.role)
 
-    return still_there
+    return may_go_on
 
 
 def newest_number(store: Store) -> int:

@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pneumoscope.server.api.dependencies import Context
+from pneumoscope.server.api.events import access_check
 from pneumoscope.server.api.problems import HttpError, Problem, problem_of, problem_response
 from pneumoscope.server.errors import BusyError, ForbiddenError, LoginRequiredError, TooLargeError
 from pneumoscope.server.security import audit_log
@@ -110,6 +111,7 @@ class SecurityMiddleware:
         if principal is not None:
             exchange.principal = principal
             exchange.state["principal"] = principal
+            exchange.state["may_go_on"] = access_check(lambda: self._principal(headers, keep_alive=False), principal)
             if principal.csrf is not None and method not in _SAFE and not login:
                 sent = headers.get("x-csrf-token", "")
                 if not hmac.compare_digest(sent.encode(), principal.csrf.encode()):

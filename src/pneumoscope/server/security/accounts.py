@@ -9,7 +9,7 @@ from pneumoscope.server.security.passwords import Passwords, check_password
 from pneumoscope.server.security.principal import Role
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Account, Login, Token
+from pneumoscope.server.storage.tables import Account, Login, LoginAttempt, Token
 
 
 class Accounts:
@@ -46,7 +46,7 @@ class Accounts:
             return list(session.scalars(select(Account).order_by(Account.name)))
 
     def set_password(self, name: str, password: str) -> None:
-        """Give an account another password; its sessions end, and a lock is lifted.
+        """Give an account another password; its sessions and tokens end, and locks are lifted.
 
         Raises:
             UsageError: There is no such account, or the password is too short.
@@ -55,7 +55,8 @@ class Accounts:
         with self._store.write() as session:
             account = _check_exists(session.scalar(select(Account).where(Account.name == name)), name)
             account.password, account.failures, account.locked_until = digest, 0, 0.0
-            session.execute(delete(Login).where(Login.account == account.id))
+            for table in (Login, Token, LoginAttempt):  # whoever knew the old password may have made tokens with it
+                session.execute(delete(table).where(table.account == account.id))
 
     def disable(self, name: str, *, disabled: bool = True) -> None:
         """Lock an account out, or let it in again; its sessions and tokens end.

@@ -15,9 +15,11 @@ from pneumoscope.server.security.passwords import Passwords
 from pneumoscope.server.security.principal import Principal, principal_of
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import hash_token
-from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Account, Login
 
+_SKEW = 60.0
+"""Seconds that the clocks of two servers of one database may differ; a session from further ahead has ended."""
 _SEEN_EVERY = 10.0
 """Seconds: a session's last use is not written down more often."""
 
@@ -46,19 +48,20 @@ class Sessions:
             # The password is checked against what was read above: a change in between voids the check.
             if current is None or current.password != account.password:
                 raise _login_refused()
-            allowed = not current.disabled and current.locked_until <= now()
+            time = self._store.clock.now()
+            allowed = not current.disabled and current.locked_until <= time
             if right and allowed:
                 current.failures = 0
                 if self._passwords.needs_rehash(current.password):
                     current.password = self._passwords.hash(password)
                 token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
-                session.add(Login(token=hash_token(token), account=current.id, csrf=csrf, created=now(), seen=now()))
-                session.execute(delete(Login).where(Login.created < now() - self._settings.session_longest))
+                session.add(Login(token=hash_token(token), account=current.id, csrf=csrf, created=time, seen=time))
+                session.execute(delete(Login).where(Login.created < time - self._settings.session_longest))
                 return token, principal_of(current, "session", csrf)
             if allowed:
                 current.failures += 1
                 if current.failures >= self._settings.lockout_after:
-                    current.failures, current.locked_until = 0, now() + self._settings.lockout
+                    current.failures, current.locked_until = 0, time + self._settings.lockout
         raise _login_refused()
 
     def logout(self, token: str) -> None:
@@ -69,6 +72,8 @@ class Sessions:
     def find(self, token: str, *, keep_alive: bool) -> Principal | None:
         """Return the account of a session; None where the session has ended or was idle too long.
 
+        A clock that is set back does not lengthen it: see `storage.clock`.
+
         Args:
             token: The cookie's value.
             keep_alive: Whether this use keeps the session alive; a page that watches by itself does not.
@@ -78,8 +83,10 @@ class Sessions:
             account = None if login is None else session.get(Account, login.account)
         if login is None or account is None or account.disabled:
             return None
-        time = now()
-        if time - login.seen > self._settings.session_idle or time - login.created > self._settings.session_longest:
+        time = self._store.clock.now()
+        ahead = max(login.seen, login.created) > time + _SKEW  # the clock was set back while the server was down
+        idle, age = time - login.seen, time - login.created
+        if ahead or idle > self._settings.session_idle or age > self._settings.session_longest:
             self.logout(token)
             return None
         if keep_alive and time - login.seen > min(_SEEN_EVERY, self._settings.session_idle / 4):

@@ -1,16 +1,21 @@
-"""Tokens: keys with which programs act for an account. They are stored as hashes only."""
+"""Tokens: keys with which programs act for an account, for a limited time. They are stored as hashes only."""
 
 from __future__ import annotations
 
 import secrets
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.security.principal import Principal, principal_of
 from pneumoscope.server.storage.crypto import hash_token, new_id
-from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Account, Token
+
+DAY = 24 * 3600.0
+DEFAULT_DAYS = 90
+LONGEST_DAYS = 366
+"""Days that a token may live."""
 
 
 class Tokens:
@@ -20,17 +25,27 @@ class Tokens:
         self._store = store
 
     def find(self, token: str) -> Principal | None:
-        """Return the account of a token; None where there is no such token."""
+        """Return the account of a token; None where there is no such token, or it has expired."""
         with self._store.read() as session:
             row = session.scalar(select(Token).where(Token.token == hash_token(token)))
             account = None if row is None else session.get(Account, row.account)
-        return None if account is None or account.disabled else principal_of(account, "token", None)
+        if row is None or account is None or account.disabled or row.expires <= self._store.clock.now():
+            return None
+        return principal_of(account, "token", None)
 
-    def create(self, account: str, label: str) -> tuple[Token, str]:
-        """Create a token; return its row and the token itself, which is shown this once."""
-        token = "ps_" + secrets.token_urlsafe(32)
-        row = Token(id=new_id(), token=hash_token(token), account=account, label=label, created=now())
+    def create(self, account: str, label: str, days: int = DEFAULT_DAYS) -> tuple[Token, str]:
+        """Create a token; return its row and the token itself, which is shown this once.
+
+        Args:
+            account: Number of the account that it acts for.
+            label: What its owner calls it.
+            days: How long it lives, at most `LONGEST_DAYS`.
+        """
+        token, time = "ps_" + secrets.token_urlsafe(32), self._store.clock.now()
+        end = time + min(days, LONGEST_DAYS) * DAY
+        row = Token(id=new_id(), token=hash_token(token), account=account, label=label, created=time, expires=end)
         with self._store.write() as session:
+            session.execute(delete(Token).where(Token.expires <= time - LONGEST_DAYS * DAY))
             session.add(row)
         return row, token
 

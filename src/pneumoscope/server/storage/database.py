@@ -23,6 +23,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
 from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage.clock import SteadyClock
 from pneumoscope.server.storage.crypto import Secret, load_or_create_secret, new_id
 from pneumoscope.server.storage.group_commit import GroupCommitter
 from pneumoscope.server.storage.tables import StoreSetting
@@ -48,6 +49,8 @@ class Store:
         self._write_lock = threading.Lock() if engine.dialect.name == "sqlite" else None
         self._committer = GroupCommitter(self.write, self.lock_exclusive)
         self._listeners: list[Listener] = []
+        self.clock = SteadyClock()
+        """The time by which sessions, tokens and locks end."""
 
     @property
     def is_postgres(self) -> bool:

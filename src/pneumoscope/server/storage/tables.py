@@ -56,6 +56,19 @@ class Login(Base):
     seen: Mapped[float]
 
 
+class LoginAttempt(Base):
+    """Logins of one account from one address."""
+
+    __tablename__ = "login_attempts"
+    account: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"), primary_key=True)
+    address: Mapped[str] = mapped_column(primary_key=True)
+    failures: Mapped[int] = mapped_column(default=0)
+    """Since the last right password or the last lock."""
+    locked_until: Mapped[float] = mapped_column(default=0.0)
+    known: Mapped[bool] = mapped_column(default=False)
+    """The right password once came from this address."""
+
+
 class Token(Base):
     """A token for programs; it is stored as a hash only."""
 
@@ -65,15 +78,20 @@ class Token(Base):
     account: Mapped[str] = mapped_column(ForeignKey("accounts.id", ondelete="CASCADE"))
     label: Mapped[str]
     created: Mapped[float]
+    expires: Mapped[float]
 
 
 class Identity(Base):
-    """Who a patient is, sealed; found by the HMAC of (issuer, PatientID)."""
+    """Who a patient is, sealed; found by the HMAC of (issuer, PatientID), which several may have."""
 
     __tablename__ = "identities"
     key: Mapped[str] = mapped_column(primary_key=True)
     patient: Mapped[str] = mapped_column(unique=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    number: Mapped[str] = mapped_column(index=True)
+    """HMAC of (issuer, PatientID)."""
+    scope: Mapped[str] = mapped_column(default="")
+    """Account that sent the files, where it may not see names; empty for all others (see `studies.patients`)."""
 
 
 class ExamIdentity(Base):

@@ -2,7 +2,8 @@
 
 First the database is copied as it is at one moment, then the files that its rows name, each checked against its hash.
 What is stored later is not in the copy, and what is erased during the backup is removed from it. The secret is not in
-it either: a backup and the key to the names in it belong in two places.
+it either: a backup and the key to the names in it belong in two places. Sessions and tokens are not in it: one that was
+ended after the backup would live again.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pneumoscope.core.files import write_text
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store, open_store
 from pneumoscope.server.storage.png_codec import sha256_of
-from pneumoscope.server.storage.tables import Image, StoreSetting
+from pneumoscope.server.storage.tables import Image, Login, StoreSetting, Token
 from pneumoscope.server.studies.erasure import erase
 
 DATABASE = "pneumoscope.sqlite"
@@ -48,7 +49,11 @@ def back_up(store: Store, folder: Path) -> int:
         assert isinstance(source, sqlite3.Connection)
         with closing(sqlite3.connect(folder / DATABASE)) as target:
             source.backup(target)
-    with closing(sqlite3.connect(folder / DATABASE)) as copy:
+    with closing(sqlite3.connect(folder / DATABASE, isolation_level=None)) as copy:
+        copy.execute("PRAGMA secure_delete=ON")
+        for table in (Login, Token):
+            copy.execute(f"DELETE FROM {table.__tablename__}")
+        copy.execute("VACUUM")
         images = copy.execute("SELECT id, study, sha256 FROM images").fetchall()
     erased = {study for image, study, sha256 in images if not _copy_pixels(store, folder / "files", image, sha256)}
     write_text(folder / "files" / "store", number)

@@ -161,7 +161,8 @@ class UploadRows:
         """Return the pseudonym of a patient, a new one for a new patient."""
         row = self.session.get(Identity, key)
         if row is None:
-            row = Identity(key=key, patient="p" + new_id(), sealed=self.store.secret.seal(exam.patient_identity(), key))
+            sealed = self.store.secret.seal(exam.patient_identity(), key)
+            row = Identity(key=key, patient="p" + new_id(), sealed=sealed, number=key)
             self.session.add(row)
             self.session.flush()
         return row.patient

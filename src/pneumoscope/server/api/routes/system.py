@@ -10,7 +10,6 @@ from sqlalchemy import text
 
 from pneumoscope import __version__
 from pneumoscope.core.labels import DISCLAIMER
-from pneumoscope.server.api import events
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser, set_audit_subject
 from pneumoscope.server.api.metrics import CONTENT_TYPE
 from pneumoscope.server.api.middleware import cookie_name
@@ -20,6 +19,7 @@ from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.security import audit_log as log
 from pneumoscope.server.security.permissions import check_may_create_token
 from pneumoscope.server.security.principal import Principal
+from pneumoscope.server.storage.tables import Token
 
 
 def create_router() -> APIRouter:
@@ -101,18 +101,16 @@ def show_account(context: AppContext, user: CurrentUser) -> Me:
 
 
 def create_token(request: Request, context: AppContext, user: CurrentUser, sent: TokenIn) -> TokenOut:
-    """Create a token for a program, with this account's rights. A token can't create tokens."""
+    """Create a token for a program, with this account's rights, for some days. A token can't create tokens."""
     check_may_create_token(user)
-    row, token = context.tokens.create(user.id, sent.label)
+    row, token = context.tokens.create(user.id, sent.label, sent.days)
     set_audit_subject(request, row.id)
-    return TokenOut(id=row.id, label=row.label, created=as_time(row.created), token=token)
+    return _token_out(row, token)
 
 
 def list_tokens(context: AppContext, user: CurrentUser) -> list[TokenOut]:
     """List the tokens of this account."""
-    return [
-        TokenOut(id=row.id, label=row.label, created=as_time(row.created)) for row in context.tokens.list_of(user.id)
-    ]
+    return [_token_out(row) for row in context.tokens.list_of(user.id)]
 
 
 def revoke_token(context: AppContext, user: CurrentUser, token: Id) -> None:
@@ -150,11 +148,12 @@ def watch(
     Names: ``study``, ``prediction``, ``read``. Data: ``{"study", "id", "state"}``. After a break, send the last id.
     """
     since = int(last_event_id) if last_event_id and last_event_id.isascii() and last_event_id.isdigit() else None
-    still_there = events.session_check(
-        context.sessions, request.cookies.get(cookie_name(context.settings.encrypted)), user
-    )
-    stream = context.streams.open(context.store, since, still_there)
+    stream = context.streams.open(context.store, since, request.state.may_go_on)
     return StreamingResponse(stream, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+def _token_out(row: Token, token: str | None = None) -> TokenOut:
+    return TokenOut(id=row.id, label=row.label, created=as_time(row.created), expires=as_time(row.expires), token=token)
 
 
 def _me(context: Context, user: Principal) -> Me:

@@ -68,7 +68,9 @@ async def upload(
     if seconds:
         response.headers["Preference-Applied"] = f"wait={seconds}"
         shown_answers = (
-            await _wait_for_answers(context, user, upload_record, seconds) if shown_answers is None else shown_answers
+            await _wait_for_answers(request, context, user, upload_record, seconds)
+            if shown_answers is None
+            else shown_answers
         )
     return UploadOut(
         files=[FileOut.of(outcome) for outcome in upload_record.outcomes],
@@ -82,8 +84,13 @@ def _seconds_to_wait(prefer: str) -> int:
     return min(int(match[1]), _LONGEST_WAIT) if match else 0
 
 
-async def _wait_for_answers(context: Context, user: Principal, stored: StoredUpload, seconds: int) -> list[Answer]:
-    """Wait, then return the answers of the models that were asked, finished or not."""
+async def _wait_for_answers(
+    request: Request, context: Context, user: Principal, stored: StoredUpload, seconds: int
+) -> list[Answer] | None:
+    """Wait, then return the answers of the models that were asked, finished or not.
+
+    None where the sender's session or token ended in the meantime.
+    """
 
     def unfinished() -> set[str]:
         with context.store.read() as session:
@@ -91,6 +98,9 @@ async def _wait_for_answers(context: Context, user: Principal, stored: StoredUpl
 
     async with context.streams.waiting(context.store) as waiter:  # first, so that none is finished unseen
         await waiter.wait_for(await anyio.to_thread.run_sync(unfinished), seconds)
+
+    if not await anyio.to_thread.run_sync(request.state.may_go_on):
+        return None
 
     def show(session: Transaction) -> list[Answer]:
         return answers.show_predictions(session, context.settings, stored.asked_predictions(session), user.id)

@@ -13,6 +13,7 @@ from typing_extensions import TypedDict  # pydantic reads typing's own from Pyth
 
 from pneumoscope.server.inference.models import AuditStatus
 from pneumoscope.server.reading.reads import Progress
+from pneumoscope.server.security.tokens import DEFAULT_DAYS, LONGEST_DAYS
 from pneumoscope.server.studies.erasure import Erasure
 from pneumoscope.server.uploads.outcome import FileOutcome
 
@@ -266,6 +267,7 @@ class TokenIn(Sent):
     """A token for a program."""
 
     label: Annotated[str, Field(min_length=1, max_length=64)]
+    days: Annotated[int, Field(ge=1, le=LONGEST_DAYS, description="how long it lives")] = DEFAULT_DAYS
 
 
 class TokenOut(BaseModel):
@@ -274,6 +276,7 @@ class TokenOut(BaseModel):
     id: str = ID
     label: str
     created: datetime
+    expires: datetime = Field(description="from then on it is refused")
     token: str | None = Field(default=None, description="shown once, when it is created")
 
 
