@@ -119,15 +119,70 @@ def test_the_filter_is_in_the_address_and_can_be_cleared(site: Site, page: Page)
     assert "state" not in page.url
 
 
-def test_a_long_list_comes_in_pages(site: Site, page: Page) -> None:
+def test_a_long_list_comes_in_pages_whose_end_calls_the_next_one(site: Site, page: Page) -> None:
+    asked: list[str] = []
+
     def few(route: Route) -> None:
+        asked.append(route.request.url)
         route.continue_(url=re.sub(r"limit=\d+", "limit=2", route.request.url))
 
     page.route("**/api/studies?*", few)
     opened(page, site)
-    expect(page.locator(".study")).to_have_count(2)
-    page.get_by_role("button", name="Show more").click()
     page.locator(".study").nth(2).wait_for()
+    assert "after=" not in asked[0]
+    assert "after=" in asked[1]
+    expect(page.locator(".work-total")).to_have_text(re.compile(r"^\d+$"))
+
+
+def test_a_refusal_is_a_word_in_the_list_and_unread_studies_can_be_asked_for(site: Site, page: Page) -> None:
+    """Issue 12: a study whose every answer is a refusal is not "done". E17: unread by me, next unread, sorting."""
+
+    def refuse(route: Route) -> None:
+        answer = route.fetch()
+        listed = answer.json()
+        for number, study in enumerate(listed["studies"]):
+            study["own_read"] = "final" if number == 0 else "none"
+            for one in study["predictions"]:
+                one["refusal"] = "lateral" if number == 1 else None
+                one["decision"] = "covid-19" if number == 0 else None
+        route.fulfill(response=answer, json=listed)
+
+    page.route("**/api/studies?*", refuse)
+    opened(page, site)
+    rows = page.locator(".study")
+    expect(rows.nth(1)).to_contain_text("Refused: lateral")
+    expect(rows.nth(0)).to_contain_text("COVID-19")
+    expect(rows.nth(2)).not_to_contain_text("Refused")
+    second = rows.nth(1).locator("a").first.get_attribute("href")
+    expect(page.get_by_role("link", name="Next unread")).to_have_attribute("href", str(second))
+    page.get_by_role("button", name="Your read").click()
+    expect(page.locator(".study").last).to_contain_text("Final")
+    with page.expect_request(lambda request: "unread=true" in request.url):
+        page.get_by_label("Unread by me").check()
+    with page.expect_request(lambda request: "order=oldest" in request.url):
+        page.get_by_role("button", name="Received").click()
+        page.get_by_role("button", name="Received").click()
+    assert all(box["height"] <= 52 for box in [rows.nth(0).bounding_box()] if box)
+
+
+def test_stopping_an_upload_forgets_nothing(site: Site, page: Page) -> None:
+    """Fault E5: what waited can be sent with one button."""
+
+    def hang(route: Route) -> None:
+        if route.request.method != "POST":
+            route.continue_()
+
+    page.route("**/api/studies", hang)
+    opened(page, site)
+    choose(page, *((f"{number}.png", drawn(160, size=64) + bytes([number])) for number in range(20)))
+    page.get_by_role("heading", name="Uploading: 0 of 20").wait_for()
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_role("heading", name="20 not sent").wait_for()
+    expect(page.locator(".tray-list > li")).to_have_count(20)
+    page.unroute("**/api/studies")
+    page.get_by_role("button", name="Send again").click()
+    page.get_by_role("heading", name=re.compile("stored|here already|refused")).wait_for()
+    expect(page.get_by_text("Not sent")).to_have_count(0)
 
 
 def test_a_full_server_is_waited_for_as_long_as_it_says(site: Site, page: Page) -> None:
@@ -192,10 +247,12 @@ def test_an_admin_erases_a_study_after_being_asked(site: Site, page: Page) -> No
     (study,) = site.upload(drawn(150))
     opened(page, site)
     shown = row(page, study)
+    shown.get_by_label("More about").click()
     shown.get_by_role("button", name="Erase").click()
     page.get_by_role("dialog").get_by_role("button", name="Cancel").click()
     page.get_by_role("dialog").wait_for(state="detached")
     expect(shown).to_have_count(1)
+    shown.get_by_label("More about").click()
     shown.get_by_role("button", name="Erase").click()
     page.get_by_role("dialog").get_by_role("button", name="Erase for good").click()
     shown.wait_for(state="detached")

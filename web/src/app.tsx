@@ -20,6 +20,7 @@ import { href, type Route, route } from "./router";
 const StudyPage = lazy(() => import("./features/study/study-page")) as ComponentType<{ id: string }>;
 const Models = lazy(() => import("./features/models/model-list")) as ComponentType;
 const ModelPage = lazy(() => import("./features/models/model-page")) as ComponentType<{ id: string }>;
+const Monitor = lazy(() => import("./features/models/monitor-page")) as ComponentType<{ id: string }>;
 const Dashboard = lazy(() => import("./features/dashboard/dashboard-page")) as ComponentType;
 const Account = lazy(() => import("./features/account/account-page")) as ComponentType;
 const Login = lazy(() => import("./features/account/login-page")) as ComponentType;
@@ -94,6 +95,8 @@ function Page({ route }: { route: Route }) {
       return <Models />;
     case "model":
       return <ModelPage id={route.id} key={route.id} />;
+    case "monitor":
+      return <Monitor id={route.id} key={route.id} />;
     case "dashboard":
       return <Dashboard />;
     case "account":
@@ -122,6 +125,7 @@ const TITLES = {
   study: "frame.study",
   models: "nav.models",
   model: "frame.model",
+  monitor: "frame.model",
   dashboard: "nav.dashboard",
   account: "nav.account",
 } as const satisfies Partial<Record<Route["page"], Key>>;
@@ -129,7 +133,7 @@ const TITLES = {
 function Navigation() {
   const entries = [
     ["worklist", href.worklist(), ["worklist", "study", "login"]],
-    ["models", href.models(), ["models", "model"]],
+    ["models", href.models(), ["models", "model", "monitor"]],
     ["dashboard", href.dashboard(), ["dashboard"]],
     ["account", href.account(), ["account"]],
   ] as const;

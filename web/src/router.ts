@@ -6,6 +6,7 @@ export type Route =
   | { page: "study"; id: string }
   | { page: "models" }
   | { page: "model"; id: string }
+  | { page: "monitor"; id: string }
   | { page: "dashboard" }
   | { page: "account" }
   | { page: "login" }
@@ -14,9 +15,10 @@ export type Route =
 /** Return the page that a hash names. */
 function parse(hash: string): Route {
   const parts = hash.replace(/^#?\/?/, "").split(/[/?]/);
-  const [page = "", id = ""] = parts;
+  const [page = "", id = "", part = ""] = parts;
   if (page === "") return { page: "worklist" };
   if (page === "studies" && id) return { page: "study", id };
+  if (page === "models" && id && part === "monitor") return { page: "monitor", id };
   if (page === "models") return id ? { page: "model", id } : { page: "models" };
   if (page === "dashboard" || page === "account" || page === "login") return { page };
   return { page: "missing" };
@@ -32,6 +34,7 @@ export const href = {
   study: (id: string) => `#/studies/${id}`,
   models: () => "#/models",
   model: (id: string) => `#/models/${id}`,
+  monitor: (id: string) => `#/models/${id}/monitor`,
   dashboard: () => "#/dashboard",
   account: () => "#/account",
 };

@@ -479,7 +479,7 @@ export interface paths {
         };
         /**
          * List Studies
-         * @description List studies, the newest first.
+         * @description List studies by time of receipt.
          */
         get: operations["list_studies_api_studies_get"];
         put?: never;
@@ -1595,6 +1595,11 @@ export interface components {
              * Format: date-time
              */
             asked: string;
+            /**
+             * Decision
+             * @description in lists: of an answer that was shown to you, once your report is final
+             */
+            decision?: string | null;
             /** Finished */
             finished: string | null;
             /**
@@ -1614,6 +1619,11 @@ export interface components {
              * @description the model was switched off since: do not rely on this answer
              */
             model_off: boolean;
+            /**
+             * Refusal
+             * @description code of the first reason why the model gave no answer; null where it gave one, and, before your own read, where the reason is the model's score
+             */
+            refusal?: string | null;
             /** Result */
             result?: {
                 [key: string]: unknown;
@@ -1642,6 +1652,11 @@ export interface components {
          */
         PredictionState: {
             /**
+             * Decision
+             * @description in lists: of an answer that was shown to you, once your report is final
+             */
+            decision?: string | null;
+            /**
              * Id
              * @description opaque; random
              */
@@ -1653,6 +1668,11 @@ export interface components {
              * @description first 12 digits of the bundle's identity
              */
             model: string;
+            /**
+             * Refusal
+             * @description code of the first reason why the model gave no answer; null where it gave one, and, before your own read, where the reason is the model's score
+             */
+            refusal?: string | null;
             /**
              * State
              * @enum {string}
@@ -1910,7 +1930,7 @@ export interface components {
         };
         /**
          * StudyPage
-         * @description A page of studies, the newest first.
+         * @description A page of studies, by time of receipt.
          */
         StudyPage: {
             /**
@@ -1920,6 +1940,11 @@ export interface components {
             next: string | null;
             /** Studies */
             studies: components["schemas"]["StudyOut"][];
+            /**
+             * Total
+             * @description studies on all pages, counted up to 10,000; only on the first page
+             */
+            total?: number | null;
         };
         /**
          * SwitchIn
@@ -5309,11 +5334,16 @@ export interface operations {
     list_studies_api_studies_get: {
         parameters: {
             query?: {
+                /** @description pseudonym, or its beginning */
                 patient?: string | null;
                 model?: string | null;
                 state?: ("queued" | "running" | "done" | "failed") | null;
                 received_from?: string | null;
                 received_to?: string | null;
+                /** @description only studies without a final report of your own */
+                unread?: boolean;
+                /** @description first, by receipt */
+                order?: "newest" | "oldest";
                 limit?: number;
                 /** @description the last page's `next` */
                 after?: string | null;

@@ -3,6 +3,16 @@ import { effect } from "@preact/signals";
 import { me } from "../api/client";
 import { route } from "../router";
 
+/** Return whether an element takes typed text, so that single keys are no shortcuts there. */
+export function isTyping(target: EventTarget | null): boolean {
+  return (
+    target instanceof HTMLElement &&
+    (target.isContentEditable ||
+      target.matches("input:not([type=range], [type=checkbox], [type=radio]), textarea, select") ||
+      target.closest("dialog") !== null)
+  );
+}
+
 /** Milliseconds to wait for a heading; then the main element gets the focus. */
 const PATIENCE = 3000;
 

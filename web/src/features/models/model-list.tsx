@@ -6,6 +6,7 @@ import type { Model } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
 import { findPatterns } from "../../components/model-picker";
 import { ProblemNote } from "../../components/problem";
+import { TermList } from "../../components/term-list";
 import { t } from "../../i18n";
 import { href } from "../../router";
 import "./models.css";
@@ -49,7 +50,9 @@ function ModelCard({ model }: { model: Model }) {
         <dt>{t("model.looks")}</dt>
         <dd>{findPatterns(model).join(", ")}</dd>
         <dt>{t("model.not-looks")}</dt>
-        <dd lang="en">{model.not_looked_for.join("; ")}</dd>
+        <dd>
+          <TermList terms={model.not_looked_for} />
+        </dd>
       </dl>
     </li>
   );

@@ -65,6 +65,11 @@ export default function ModelPage({ id }: { id: string }) {
       <p class="lead" lang="en">
         {detail.summary}
       </p>
+      {me.value?.role === "admin" && (
+        <p>
+          <a href={href.monitor(detail.id)}>{t("monitor.link")}</a>
+        </p>
+      )}
       <ModelWarnings model={detail} card={card} />
       <div class="model-body">
         <SectionLinks />

@@ -3,6 +3,7 @@
 import { modelName, models } from "../../api/models";
 import type { Model, ModelDetail, Prediction, Result } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
+import { TermList } from "../../components/term-list";
 import { findMessage, formatDateTime, formatNumber, language, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { HeatmapSelect } from "./heatmap-select";
@@ -32,12 +33,17 @@ export function ModelAnswer({ store, prediction }: { store: StudyStore; predicti
       <div aria-live="polite">
         <AnswerBody store={store} prediction={prediction} model={model} card={cardOf(detail)} />
       </div>
-      <footer class="small soft">
-        {t("panel.asked-at", { time: formatDateTime(prediction.asked) })}
-        {prediction.result?.seconds !== undefined &&
-          `, ${t("panel.seconds", { seconds: formatNumber(prediction.result.seconds, 2) })}`}
-      </footer>
     </article>
+  );
+}
+
+function AnswerTimes({ prediction }: { prediction: Prediction }) {
+  return (
+    <p class="small soft">
+      {t("panel.asked-at", { time: formatDateTime(prediction.asked) })}
+      {prediction.result?.seconds !== undefined &&
+        `, ${t("panel.seconds", { seconds: formatNumber(prediction.result.seconds, 2) })}`}
+    </p>
   );
 }
 
@@ -68,7 +74,6 @@ function AnswerBody({
     return (
       <>
         {result.refused && <Refusal result={result} card={card} />}
-        <NotLookedFor model={model} />
         {Object.keys(result.probabilities).length > 0 && (
           <details class="research">
             <summary>{t("panel.research")}</summary>
@@ -80,20 +85,26 @@ function AnswerBody({
   return (
     <>
       <p class="verdict">{decisionText(result)}</p>
-      {result.screened === false && <p class="note">{t("panel.unscreened")}</p>}
       {result.warnings?.map((warning, place) => (
-        <p key={warning} class="note">
+        <p key={warning} class="note verdict-warning" data-code={result.codes?.[place]}>
           <Finding code={result.codes?.[place]} text={warning} />
         </p>
       ))}
-      {result.decision === "normal" && <NotLookedFor model={model} open />}
+      {result.screened === false && <p class="note">{t("panel.unscreened")}</p>}
+      {card.calibrated === false && <p class="note">{t("panel.not-calibrated")}</p>}
       <ScoreEvidence {...scoreProps} />
       <RuleText {...scoreProps} />
-      {card.calibrated === false && <p class="note">{t("panel.not-calibrated")}</p>}
-      <HeatmapSelect store={store} prediction={prediction} />
-      <LungSwitch store={store} prediction={prediction} />
-      {result.decision !== "normal" && <NotLookedFor model={model} />}
-      <ScoreBasis {...scoreProps} />
+      <div class="answer-tools">
+        <HeatmapSelect store={store} prediction={prediction} />
+        <LungSwitch store={store} prediction={prediction} />
+      </div>
+      {result.decision === "normal" && <NotLookedFor model={model} />}
+      <details class="research">
+        <summary>{t("panel.more")}</summary>
+        {result.decision !== "normal" && <NotLookedFor model={model} />}
+        <ScoreBasis {...scoreProps} />
+        <AnswerTimes prediction={prediction} />
+      </details>
     </>
   );
 }
@@ -153,18 +164,11 @@ function sentence(text: string): string {
   return text && `${text.charAt(0).toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 }
 
-function NotLookedFor({ model, open }: { model: KnownModel; open?: boolean }) {
+function NotLookedFor({ model }: { model: KnownModel }) {
   if (!model || model.not_looked_for.length === 0) return null;
-  const list = <span lang="en">{model.not_looked_for.join(", ")}</span>;
-  if (open)
-    return (
-      <p class="note">
-        {t("panel.not-looked-for")} {list}
-      </p>
-    );
   return (
     <p class="small soft">
-      {t("panel.not-looked-for")} {list}
+      {t("panel.not-looked-for")} <TermList terms={model.not_looked_for} />
     </p>
   );
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Prediction } from "../../api/types";
-import { splitAnswers } from "./predictions";
+import { compareAnswers, splitAnswers } from "./predictions";
 
 const answer = (id: string, model: string, asked: string, image = "i") => ({ id, model, asked, image }) as Prediction;
 
@@ -14,4 +14,15 @@ test("asking again puts the new answer in the place of the old one, which stays 
   const { newest, older } = splitAnswers(predictions, "i");
   expect(newest.map((one) => one.id)).toEqual(["3", "2"]);
   expect(older.map((one) => one.id)).toEqual(["1"]);
+});
+
+test("several answers agree, differ, or are not given", () => {
+  const given = (decision: string | null) =>
+    ({ state: "done", model_off: false, result: { decision, refused: decision === null } }) as Prediction;
+  const kind = (...decisions: (string | null)[]) => compareAnswers(decisions.map(given));
+  expect(kind("normal", "normal")).toEqual({ kind: "none", answered: 2, silent: 0 });
+  expect(kind("opacity", "opacity").kind).toBe("pattern");
+  expect(kind("opacity", "covid-19").kind).toBe("labels");
+  expect(kind("opacity", "normal", null)).toEqual({ kind: "differ", answered: 2, silent: 1 });
+  expect(kind(null, null)).toMatchObject({ answered: 0, silent: 2 });
 });

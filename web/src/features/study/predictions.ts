@@ -6,6 +6,23 @@ export function isUsable(prediction: Prediction): boolean {
   return prediction.state === "done" && prediction.result?.probabilities !== undefined && !prediction.model_off;
 }
 
+/** How the answers of several models compare: all see a pattern, none does, they differ in it or about it. */
+type Comparison = "pattern" | "none" | "labels" | "differ";
+
+/** Return whether the models that answered agree, how many did, and how many gave no answer. */
+export function compareAnswers(predictions: readonly Prediction[]): {
+  kind: Comparison;
+  answered: number;
+  silent: number;
+} {
+  const given = predictions.filter((one) => one.state === "done" && one.result && !one.model_off);
+  const decisions = given.flatMap(({ result }) => (result?.refused || !result?.decision ? [] : [result.decision]));
+  const patterns = new Set(decisions);
+  const allNone = decisions.every((one) => one === "normal");
+  const kind = allNone ? "none" : patterns.has("normal") ? "differ" : patterns.size === 1 ? "pattern" : "labels";
+  return { kind, answered: decisions.length, silent: given.length - decisions.length };
+}
+
 /** Return each model's newest answer about an image (in the order of the first questions) and the older answers. */
 export function splitAnswers(predictions: readonly Prediction[], image: string | undefined) {
   const ofImage = predictions

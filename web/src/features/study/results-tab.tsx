@@ -2,6 +2,7 @@
 import { useSignal } from "@preact/signals";
 import { modelName } from "../../api/models";
 import { t, translateTerm } from "../../i18n";
+import { AnswerTable } from "./answer-table";
 import { AskModels } from "./ask-models";
 import { ModelAnswer } from "./model-answer";
 import { OcclusionQuestion } from "./occlusion";
@@ -89,6 +90,7 @@ function AnswerList({ store }: { store: StudyStore }) {
         </p>
       )}
       {newest.length === 0 && <p class="soft">{t(store.answersLoaded.value ? "panel.none" : "app.loading")}</p>}
+      {newest.length > 1 && <AnswerTable answers={newest} />}
       <div class="answers" data-several={newest.length > 1}>
         {newest.map((one) => (
           <ModelAnswer key={one.id} store={store} prediction={one} />

@@ -99,8 +99,7 @@ export function ScoreBasis(props: ScoreProps) {
   const point = card.operating_points?.find((one) => one.name === result.operating_point?.name);
   const sets = card.prediction_sets;
   return (
-    <details class="research">
-      <summary>{t("panel.basis")}</summary>
+    <>
       <ul class="small soft">
         {band && (
           <li>
@@ -122,7 +121,7 @@ export function ScoreBasis(props: ScoreProps) {
         {sets && <li>{t("panel.set-words", { n: Math.round((1 - sets.alpha) * 100) })}</li>}
       </ul>
       <ScoreTable {...props} />
-    </details>
+    </>
   );
 }
 

@@ -4,9 +4,10 @@ import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { usePageTitle } from "../../components/page-title";
 import { ProblemNote } from "../../components/problem";
-import { t } from "../../i18n";
+import { formatDateTime, t } from "../../i18n";
 import { href } from "../../router";
 import "./study.css";
+import { patientLabel } from "../worklist/study-row";
 import { useLeaveWarning } from "./leave-warning";
 import { NeighbouringStudies } from "./neighbouring-studies";
 import { StudyPanel } from "./study-panel";
@@ -54,6 +55,7 @@ export default function StudyPage({ id }: { id: string }) {
 }
 
 function Study({ store }: { store: StudyStore }) {
+  const study = store.open.study.value;
   const leaveWarning = useLeaveWarning(store.unsaved);
   if (store.erased.value)
     return (
@@ -72,7 +74,8 @@ function Study({ store }: { store: StudyStore }) {
           {t("panel.back")}
         </a>
         <h1>
-          {t("panel.study")} <span class="mono">{shortId(store.id)}</span>
+          {patientLabel(study.patient)} <span class="reading-date">{formatDateTime(study.received)}</span>{" "}
+          <span class="mono soft small">{shortId(store.id)}</span>
         </h1>
         <NeighbouringStudies id={store.id} />
       </div>

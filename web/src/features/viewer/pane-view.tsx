@@ -26,6 +26,9 @@ import { dragWindow } from "./window";
 /** Codes of refusals of pictures that have no left and right of one patient. */
 const SIDELESS = ["lateral", "other", "several"];
 
+/** Codes of warnings that the reader must weigh while looking at the image. */
+const IMAGE_WARNINGS = ["mirrored", "cropped"] as const;
+
 export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
   const identity = useIdentity(store, pane.study.id);
   const [patient, time] = [describePatient(pane, identity), describeTime(pane, identity)];
@@ -41,6 +44,9 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
     isLateral(pane.image) || answers.some((one) => one.result?.codes?.some((code) => SIDELESS.includes(code)));
   const silent = !pane.prior && answers.length > 0 && answers.every((one) => one.result?.refused);
   const strokes = pane.prior ? [] : store.open.strokes.value;
+  const warned = IMAGE_WARNINGS.filter(
+    (code) => !pane.prior && !silent && answers.some((one) => one.result?.codes?.includes(code)),
+  );
   const handlers = useMemo(() => handlersOf(store, pane), [store, pane]);
   const focus = () => {
     store.onPrior.value = pane.prior;
@@ -69,6 +75,9 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
         {shownOverlay && <HeatmapLayer pane={pane} overlay={shownOverlay} />}
         {shownLungs && !pane.prior && <LungLayer pane={pane} lungs={shownLungs} />}
         {silent && <p class="view-caution view-silent">{t("panel.silent")}</p>}
+        {warned.length > 0 && (
+          <p class="view-caution view-silent">{warned.map((code) => t(`view.warned.${code}`)).join("; ")}</p>
+        )}
         <MarkLayer
           pane={pane}
           sides={!sideless}

@@ -89,6 +89,14 @@ export function Filters({ change }: { change: (filters: Filter) => void }) {
             {t("work.clear")}
           </button>
         )}
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={current.unread !== ""}
+            onChange={(event) => set({ unread: event.currentTarget.checked ? "1" : "" })}
+          />
+          {t("work.unread")}
+        </label>
         {me.value?.sees_names && (
           <label class="check">
             <input

@@ -7,20 +7,29 @@ import type { Study } from "../../api/types";
 export const namesShown = signal(false);
 /** Pseudonym to name. */
 export const names = signal<Record<string, string>>({});
-const requestedPatients = new Set<string>();
+/** Study to date of examination, as DICOM writes it. */
+const exams = signal<Record<string, string>>({});
+const requestedStudies = new Set<string>();
 
 effect(() => {
   if (me.value !== null) return;
   namesShown.value = false;
   names.value = {};
-  requestedPatients.clear();
+  exams.value = {};
+  requestedStudies.clear();
 });
 
-/** Fetch the names of the patients of some studies; each patient once. */
+/** Return the date of a study's examination as an ISO date; empty where it is not known or not shown. */
+export function examDate({ id }: Study): string {
+  const date = namesShown.value ? (exams.value[id] ?? "") : "";
+  return date.replace(/^(\d{4})(\d{2})(\d{2})$/, "$1-$2-$3");
+}
+
+/** Fetch the names and dates of examination of some studies; each study once. */
 export async function fetchNames(studies: Study[]): Promise<void> {
   for (const { id, patient } of studies) {
-    if (patient === null || requestedPatients.has(patient)) continue;
-    requestedPatients.add(patient);
+    if (patient === null || requestedStudies.has(id)) continue;
+    requestedStudies.add(id);
     const account = me.value?.id;
     const identity = await body(api.GET("/api/studies/{study}/identity", { params: { path: { study: id } } })).catch(
       () => null,
@@ -28,7 +37,9 @@ export async function fetchNames(studies: Study[]): Promise<void> {
     if (me.value === null || me.value.id !== account) return;
     const name = identity?.patient?.patient_name;
     if (name) names.value = { ...names.value, [patient]: formatPersonName(name) };
-    else if (identity === null) requestedPatients.delete(patient);
+    const date = identity?.examination?.date;
+    if (date) exams.value = { ...exams.value, [id]: date };
+    if (identity === null) requestedStudies.delete(id);
   }
 }
 

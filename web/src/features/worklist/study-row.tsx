@@ -1,66 +1,111 @@
 // One study of the worklist. The whole row opens it; other actions have their own buttons.
 
+import type { Signal } from "@preact/signals";
+import { memo } from "preact/compat";
+import { me } from "../../api/client";
 import { modelName } from "../../api/models";
 import type { Image, PredictionState, Study } from "../../api/types";
-import { Badge, type Tone } from "../../components/badge";
 import { Icon } from "../../components/icons";
-import { formatDateTime, formatNumber, type Key, t, translateTerm } from "../../i18n";
+import { findMessage, formatDateTime, formatNumber, type Key, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
-import { names, namesShown } from "./patient-names";
+import { examDate, names, namesShown } from "./patient-names";
 import { filterHash, NO_FILTER } from "./study-list";
 
-export function StudyRow({ study, erase }: { study: Study; erase: (() => void) | null }) {
+interface Props {
+  study: Study;
+  /** Set to the study that is to be erased, after a question. */
+  toErase: Signal<Study | null>;
+}
+
+function Row({ study, toErase }: Props) {
   const first = study.images[0];
   const count = study.images.length;
   const patientName = patientLabel(study.patient);
   return (
     <li class="study" data-read={study.own_read}>
       <span class="thumb">
-        {first && <img src={`/api/images/${first.id}/thumbnail`} alt="" width={64} height={64} loading="lazy" />}
+        {first && <img src={`/api/images/${first.id}/thumbnail`} alt="" width={40} height={40} loading="lazy" />}
         {count > 1 && <span class="thumb-count">{count}</span>}
       </span>
-      <div class="study-who">
+      <span class="study-who">
         <a class="study-open" href={href.study(study.id)}>
           {patientName}
-        </a>
-        <span class="soft small">
-          <time dateTime={study.received}>{formatDateTime(study.received)}</time> · <code>{study.id.slice(0, 8)}</code>
-          {count > 1 && ` · ${t("work.images", { count })}`}
-        </span>
-        {study.patient && (
-          <a class="small study-same" href={filterHash({ ...NO_FILTER, patient: study.patient })}>
-            {t("work.same-patient")}
-          </a>
-        )}
-      </div>
-      <Exposure images={study.images} />
-      <ul class="study-models" aria-label={t("work.models")}>
-        {summarizeByModel(study.predictions).map(({ model, state, done, all }) => (
-          <li key={model}>
-            <Badge tone={STATE_TONES[state]}>
-              {translateTerm("state", state)}
-              {all > 1 && done < all && ` ${done}/${all}`}
-            </Badge>{" "}
-            <span class="small">{modelName(model)}</span>
-          </li>
-        ))}
-        {study.predictions.length === 0 && <li class="soft small">{t("work.not-asked")}</li>}
-      </ul>
-      <span class="study-own">
-        <Badge tone={READ_TONES[study.own_read]}>{t(`work.read.${study.own_read}` as Key)}</Badge>
+        </a>{" "}
+        <code class="soft small">{study.id.slice(0, 8)}</code>
+        {count > 1 && <span class="hidden">{t("work.images", { count })}</span>}
       </span>
-      {erase && (
-        <button
-          type="button"
-          class="bare study-erase"
-          aria-label={t("work.erase-of", { who: patientName })}
-          onClick={erase}
-        >
-          <Icon name="erase" />
-        </button>
-      )}
+      {namesShown.value && <span class="study-exam">{examDate(study)}</span>}
+      <Exposure images={study.images} />
+      <time class="study-received small" dateTime={study.received}>
+        {formatDateTime(study.received)}
+      </time>
+      <span class="study-own small" data-own={study.own_read}>
+        {t(`work.read.${study.own_read}` as Key)}
+      </span>
+      <span class="study-models small">
+        <Progress study={study} />
+      </span>
+      <RowMenu study={study} who={patientName} toErase={toErase} />
     </li>
   );
+}
+
+/** A row is drawn again only if its study has changed: a list may have thousands. */
+export const StudyRow = memo(Row, (before, after) => before.study === after.study);
+
+/** What is done about a study besides opening it. */
+function RowMenu({ study, who, toErase }: Props & { who: string }) {
+  const isAdmin = me.value?.role === "admin";
+  if (!study.patient && !isAdmin) return <span />;
+  return (
+    <details class="study-menu" name="study-menu">
+      <summary aria-label={t("work.menu-of", { who })}>⋯</summary>
+      <div class="sheet">
+        {study.patient && <a href={filterHash({ ...NO_FILTER, patient: study.patient })}>{t("work.same-patient")}</a>}
+        {isAdmin && (
+          <button
+            type="button"
+            class="bare"
+            aria-label={t("work.erase-of", { who })}
+            onClick={(event) => {
+              event.currentTarget.closest("details")?.removeAttribute("open");
+              toErase.value = study;
+            }}
+          >
+            <Icon name="erase" /> {t("work.erase")}
+          </button>
+        )}
+      </div>
+    </details>
+  );
+}
+
+/** How far the answers are: one word where all models agree on it, else a word for each group of models. */
+function Progress({ study }: { study: Study }) {
+  const groups = groupByProgress(summarizeByModel(study.predictions));
+  if (groups.length === 0) return <span class="soft">{t("work.not-asked")}</span>;
+  return (
+    <>
+      {groups.map(({ key, models, state, refusal, decision, done, all }) => (
+        <span
+          key={key}
+          class="progress"
+          data-state={refusal ? "refused" : state}
+          title={models.map(modelName).join(", ")}
+        >
+          {decision ? `${models.map(modelName).join(", ")}: ` : ""}
+          {decision ? translateTerm("label", decision) : progressWord(state, refusal)}
+          {all > 1 && done < all && ` ${done}/${all}`}
+        </span>
+      ))}
+    </>
+  );
+}
+
+function progressWord(state: PredictionState["state"], refusal: string | null): string {
+  if (!refusal) return translateTerm("state", state);
+  const reason = findMessage(`refusal.${refusal}`, {});
+  return reason === null ? t("state.refused") : `${t("state.refused")}: ${reason}`;
 }
 
 /** Return a patient's name if names are shown, else the shortened pseudonym, or a text for a file without a patient. */
@@ -70,23 +115,21 @@ export function patientLabel(patient: string | null): string {
   return name ?? t("work.patient-no", { number: patient.slice(0, 9) });
 }
 
-const STATE_TONES: Record<PredictionState["state"], Tone> = {
-  queued: "plain",
-  running: "busy",
-  done: "plain",
-  failed: "bad",
-};
-const READ_TONES: Record<Study["own_read"], Tone> = {
-  none: "plain",
-  shown: "warn",
-  draft: "warn",
-  unaided: "good",
-  final: "good",
-};
 const STATE_ORDER = ["failed", "running", "queued", "done"] as const;
 
+export interface ModelProgress {
+  model: string;
+  state: PredictionState["state"];
+  done: number;
+  all: number;
+  /** The code of the first refusal, where the model has refused every image. */
+  refusal: string | null;
+  /** Its answer, once the reader's own report is final: the newest one about the first image that has one. */
+  decision: string | null;
+}
+
 /** Return the progress of each model over a study's images, with the state that matters most. */
-export function summarizeByModel(predictions: PredictionState[]) {
+export function summarizeByModel(predictions: PredictionState[]): ModelProgress[] {
   const newestAnswers = new Map<string, Map<string, PredictionState>>();
   for (const one of predictions) {
     const images = newestAnswers.get(one.model) ?? new Map();
@@ -94,14 +137,29 @@ export function summarizeByModel(predictions: PredictionState[]) {
     newestAnswers.set(one.model, images);
   }
   return [...newestAnswers].map(([model, images]) => {
-    const states = [...images.values()].map((one) => one.state);
+    const newest = [...images.values()];
+    const states = newest.map((one) => one.state);
     return {
       model,
       state: STATE_ORDER.find((state) => states.includes(state)) ?? "done",
       done: states.filter((state) => state === "done").length,
       all: states.length,
+      refusal: newest.every((one) => one.refusal) ? (newest[0]?.refusal ?? null) : null,
+      decision: newest.find((one) => one.decision)?.decision ?? null,
     };
   });
+}
+
+/** Return models that are equally far as one group. */
+export function groupByProgress(list: ModelProgress[]) {
+  const groups = new Map<string, Omit<ModelProgress, "model"> & { key: string; models: string[] }>();
+  for (const { model, ...progress } of list) {
+    const key = Object.values(progress).join("/");
+    const group = groups.get(key);
+    if (group) group.models.push(model);
+    else groups.set(key, { ...progress, key, models: [model] });
+  }
+  return [...groups.values()];
 }
 
 /** The projection of a study's images and the patient's sex and age, if the files state them. */
@@ -120,12 +178,10 @@ function Exposure({ images }: { images: Image[] }) {
       age === undefined ? undefined : t("work.age", { age: formatNumber(age, age % 1 ? 1 : 0) }),
     ),
   ];
-  const portable = images.some(({ facts }) => facts.portable);
+  const portable = images.some(({ facts }) => facts.portable) && t("work.portable");
   return (
-    <div class="study-facts">
-      <span>{parts.length > 0 ? parts.join(" · ") : t("work.unknown-view")}</span>
-      <span class="soft small">{person.join(", ")}</span>
-      {portable && <Badge>{t("work.portable")}</Badge>}
-    </div>
+    <span class="study-facts small">
+      {[parts.length > 0 ? parts.join(" · ") : t("work.unknown-view"), ...person, portable].filter(Boolean).join(", ")}
+    </span>
   );
 }

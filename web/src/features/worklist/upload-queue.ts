@@ -2,7 +2,7 @@
 // If the server is full, the queue waits as long as the server says. The server stores a repeated file once, so sending
 // again is always safe.
 import { computed, signal } from "@preact/signals";
-import { about, Problem, type Refusal } from "../../api/client";
+import { about, PROBLEM_TYPE_PREFIX, Problem, type Refusal } from "../../api/client";
 import { onDraftsForgotten } from "../../api/drafts";
 import type { Upload } from "../../api/types";
 import { sendFiles, type Transfer } from "../../api/upload";
@@ -33,6 +33,21 @@ export const items = signal<UploadItem[]>([]);
 export const sentShare = signal<number | null>(null);
 /** The time (ms) until which the queue waits for a full server; null otherwise. */
 export const waitingUntil = signal<number | null>(null);
+/** How far the files of the current run are: those that were chosen since the queue was last idle. */
+export const progress = computed(() => countProgress(items.value, firstOfRun.value));
+const firstOfRun = signal(1);
+
+/** Return how many files from a number on there are, and how many of them have their outcome. */
+export function countProgress(list: UploadItem[], first: number): { done: number; all: number } {
+  const run = list.filter(({ number }) => number >= first);
+  return { done: run.filter((item) => !isUnsent(item)).length, all: run.length };
+}
+
+/** Return the files of the current run. */
+export function listRun(): UploadItem[] {
+  return items.value.filter(({ number }) => number >= firstOfRun.value);
+}
+
 /** How many requests have brought studies; it changes when the worklist has something to fetch. */
 export const finishedUploads = signal<number>(0);
 export const busy = computed(() =>
@@ -40,7 +55,8 @@ export const busy = computed(() =>
 );
 
 onDraftsForgotten(() => {
-  stopUploads();
+  current?.stop();
+  waitingUntil.value = null;
   items.value = []; // file names may name patients
 });
 
@@ -52,6 +68,7 @@ let models: string[] = [];
 /** Add files to the queue, with the models to ask about them. */
 export function enqueueFiles(files: File[], chosenModels: string[]): void {
   models = chosenModels;
+  if (!busy.value) firstOfRun.value = count + 1;
   const limits = about.value?.limits ?? {};
   const maxBytes = (file: File) => limits[isArchive(file) ? "request_bytes" : "file_bytes"] ?? Number.POSITIVE_INFINITY;
   const refuse = (code: string, values = {}) => ({ outcome: "refused", problem: createRefusal(code, values) }) as const;
@@ -68,22 +85,38 @@ export function enqueueFiles(files: File[], chosenModels: string[]): void {
 
 /** Send what failed again. */
 export function retryFailed(): void {
+  firstOfRun.value = Math.min(...findNumbers(items.value, "failed"));
   items.value = items.value.map((item) =>
     item.outcome === "failed" ? { ...item, outcome: "waiting", problem: null } : item,
   );
   void run();
 }
 
-/** Stop sending and drop the files that wait. */
+/** Stop sending. The files that wait stay in the list, so that they can be sent again. */
 export function stopUploads(): void {
-  items.value = items.value.filter((item) => item.outcome !== "waiting");
+  const problem = new Problem(-1, "", "stopped", "", { type: `${PROBLEM_TYPE_PREFIX}stopped` });
+  updateItems(findNumbers(items.value, "waiting"), () => ({ outcome: "failed", problem }));
   waitingUntil.value = null;
   current?.stop();
 }
 
-/** Remove finished files from the list. */
+/** Remove finished files from the list. What was not sent stays. */
 export function clearFinished(): void {
-  items.value = items.value.filter((item) => item.outcome === "waiting" || item.outcome === "sending");
+  items.value = items.value.filter(isUnsent);
+}
+
+/** Remove what was not sent: the reader has decided against it. */
+export function discardUnsent(): void {
+  items.value = items.value.filter((item) => item.outcome !== "failed");
+}
+
+/** Return whether the server does not have a file that it could take. */
+export function isUnsent({ outcome }: UploadItem): boolean {
+  return outcome === "waiting" || outcome === "sending" || outcome === "failed";
+}
+
+function findNumbers(list: UploadItem[], outcome: UploadOutcome): Set<number> {
+  return new Set(list.filter((item) => item.outcome === outcome).map((item) => item.number));
 }
 
 /** Return the items of the next request: one archive, or other files up to the limits of a request. */
@@ -166,8 +199,7 @@ function fail(sent: UploadItem[], numbers: Set<number>, problem: Problem): void 
   updateItems(numbers, () => ({ outcome: refused ? "refused" : "failed", problem }));
   if (refused) return;
   // The next request would fail in the same way, so the rest waits for the reader.
-  const rest = items.value.filter((item) => item.outcome === "waiting").map((item) => item.number);
-  updateItems(new Set(rest), () => ({ outcome: "failed", problem }));
+  updateItems(findNumbers(items.value, "waiting"), () => ({ outcome: "failed", problem }));
 }
 
 /** Queue an item for a request of its own, by giving it the size of a full request. */

@@ -13,9 +13,13 @@ import { reload } from "./study-list";
 import {
   busy,
   clearFinished,
+  discardUnsent,
   explainRefusal,
   finishedUploads,
+  isUnsent,
   items,
+  listRun,
+  progress,
   retryFailed,
   sentShare,
   stopUploads,
@@ -71,12 +75,13 @@ export function UploadModels() {
 
 const preventUnload = (event: BeforeUnloadEvent) => event.preventDefault();
 let wasBusy = false;
-// On every page: warn before the app is left during uploads, and show a message when they end.
+// On every page: warn before the app is left while a file is not sent, and show a message when uploads end.
 effect(() => {
   const isBusy = busy.value;
-  if (isBusy) addEventListener("beforeunload", preventUnload);
+  if (items.value.some(isUnsent)) addEventListener("beforeunload", preventUnload);
   else globalThis.removeEventListener?.("beforeunload", preventUnload);
-  if (wasBusy && !isBusy && items.peek().length > 0) showToast(summarize(items.peek()), items.peek().some(hasFailed));
+  const run = listRun();
+  if (wasBusy && !isBusy && run.length > 0) showToast(summarize(run), run.some(hasFailed));
   wasBusy = isBusy;
 });
 
@@ -89,24 +94,32 @@ export function UploadTray() {
     lastSeen.current = finishedUploads.value;
   }, [finishedUploads.value]);
   if (list.length === 0) return null;
-  const failed = list.some(({ outcome: fate }) => fate === "failed");
+  const failed = list.filter(({ outcome }) => outcome === "failed").length;
+  const finished = list.some((item) => !isUnsent(item));
   return (
     <section class="tray sheet" aria-labelledby="tray-head">
       <div class="tray-head">
-        <h2 id="tray-head">{busy.value ? t("work.up.sending") : summarize(list)}</h2>
-        {failed && !busy.value && (
-          <button type="button" onClick={retryFailed}>
-            {t("work.up.again")}
-          </button>
+        <h2 id="tray-head">{busy.value ? t("work.up.progress", progress.value) : summarize(list)}</h2>
+        {failed > 0 && !busy.value && (
+          <>
+            <button type="button" class="primary" onClick={retryFailed}>
+              {t("work.up.again")}
+            </button>
+            <button type="button" onClick={discardUnsent}>
+              {t("work.up.discard", { count: failed })}
+            </button>
+          </>
         )}
         {busy.value ? (
           <button type="button" onClick={stopUploads}>
             {t("work.up.stop")}
           </button>
         ) : (
-          <button type="button" onClick={clearFinished}>
-            {t("work.up.clear")}
-          </button>
+          finished && (
+            <button type="button" onClick={clearFinished}>
+              {t("work.up.clear")}
+            </button>
+          )
         )}
       </div>
       {sentShare.value !== null && <Progress />}
@@ -192,28 +205,28 @@ function UploadRow({ item }: { item: UploadItem }) {
   );
 }
 
-function hasFailed({ outcome: fate, members }: UploadItem): boolean {
-  return fate === "refused" || fate === "failed" || members.some(({ status }) => status === "refused");
+function hasFailed({ outcome, members }: UploadItem): boolean {
+  return outcome === "refused" || outcome === "failed" || members.some(({ status }) => status === "refused");
 }
 
 /** Summarize the outcomes of all files: "5 stored, 1 already here, 2 refused". */
 function summarize(list: UploadItem[]): string {
   return describeCounts(
     countOutcomes(
-      list.flatMap(({ outcome: fate, members }) => (fate === "several" ? members.map((m) => m.status) : [fate])),
+      list.flatMap(({ outcome, members }) => (outcome === "several" ? members.map((m) => m.status) : [outcome])),
     ),
   );
 }
 
 function countOutcomes(outcomes: string[]): Record<string, number> {
   const counts: Record<string, number> = {};
-  for (const fate of outcomes) counts[fate] = (counts[fate] ?? 0) + 1;
+  for (const outcome of outcomes) counts[outcome] = (counts[outcome] ?? 0) + 1;
   return counts;
 }
 
 function describeCounts(counts: Record<string, number>): string {
   return (["accepted", "duplicate", "refused", "failed"] as const)
-    .filter((fate) => counts[fate])
-    .map((fate) => t(`work.up.count.${fate}`, { count: counts[fate] ?? 0 }))
+    .filter((outcome) => counts[outcome])
+    .map((outcome) => t(`work.up.count.${outcome}`, { count: counts[outcome] ?? 0 }))
     .join(", ");
 }

@@ -1,8 +1,18 @@
 import { expect, test } from "vitest";
+import type { Study } from "../../api/types";
 import { formatPersonName } from "./patient-names";
-import { filterHash, filterQuery, NO_FILTER, parseFilter } from "./study-list";
-import { summarizeByModel } from "./study-row";
-import { items, nextBatch, recordOutcomes, type UploadItem } from "./upload-queue";
+import { filterHash, filterQuery, mergePages, NO_FILTER, parseFilter, sortStudies } from "./study-list";
+import { groupByProgress, summarizeByModel } from "./study-row";
+import {
+  clearFinished,
+  countProgress,
+  discardUnsent,
+  items,
+  nextBatch,
+  recordOutcomes,
+  stopUploads,
+  type UploadItem,
+} from "./upload-queue";
 
 function item(number: number, name: string, bytes: number): UploadItem {
   return { number, name, bytes, outcome: "waiting", file: null, study: null, problem: null, members: [] };
@@ -54,6 +64,67 @@ test("a model's state is that of its newest answers about all images of a study"
     state,
   });
   expect(summarizeByModel([answer("a", "failed"), answer("a", "done"), answer("b", "queued")])).toEqual([
-    { model: "m", state: "queued", done: 1, all: 2 },
+    { model: "m", state: "queued", done: 1, all: 2, refusal: null, decision: null },
   ]);
+});
+
+test("models that are equally far share a word, and a refusal of every image is one", () => {
+  const answer = (model: string, refusal: string | null, decision: string | null = null, image = "a") => ({
+    id: `${model}${image}`,
+    image,
+    model,
+    state: "done" as const,
+    refusal,
+    decision,
+  });
+  const groups = groupByProgress(
+    summarizeByModel([
+      answer("m", "lateral"),
+      answer("n", "lateral"),
+      answer("o", "child"),
+      answer("o", null, "x", "b"),
+    ]),
+  );
+  expect(groups.map(({ models, refusal, decision }) => [models, refusal, decision])).toEqual([
+    [["m", "n"], "lateral", null],
+    [["o"], null, "x"],
+  ]);
+});
+
+test("stopping forgets no file, and only the reader discards what was not sent", () => {
+  const sent = { ...item(1, "a.png", 9), outcome: "accepted" as const };
+  items.value = [sent, ...Array.from({ length: 199 }, (_, place) => item(place + 2, `${place}.png`, 9))];
+  expect(countProgress(items.value, 1)).toEqual({ done: 1, all: 200 });
+  expect(countProgress(items.value, 2)).toEqual({ done: 0, all: 199 });
+  stopUploads();
+  expect(items.value.filter(({ outcome }) => outcome === "failed")).toHaveLength(199);
+  clearFinished();
+  expect(items.value).toHaveLength(199);
+  discardUnsent();
+  expect(items.value).toEqual([]);
+});
+
+const study = (id: string, received: string, more: Partial<Study> = {}) =>
+  ({ id, received, patient: id, images: [], predictions: [], own_read: "none", ...more }) as Study;
+
+test("a list that is fetched again keeps what lies beyond its first pages", () => {
+  const known = [study("c", "2026-03"), study("b", "2026-02"), study("a", "2026-01")];
+  const fresh = [study("d", "2026-04"), study("c", "2026-03")];
+  expect(mergePages(fresh, known, false).map(({ id }) => id)).toEqual(["d", "c", "b", "a"]);
+  expect(mergePages([study("b", "2026-02")], known.toReversed(), true).map(({ id }) => id)).toEqual(["b", "c"]);
+  expect(mergePages([], known, false)).toEqual([]);
+});
+
+test("the list sorts by what it shows, and equal studies keep their places", () => {
+  const list = [study("b", "3", { own_read: "final" }), study("a", "2"), study("c", "1")];
+  const sorted = (column: "patient" | "read" | "received", descending = false) =>
+    sortStudies(
+      list,
+      { column, descending },
+      ({ patient }) => patient ?? "",
+      () => "",
+    ).map(({ id }) => id);
+  expect(sorted("patient")).toEqual(["a", "b", "c"]);
+  expect(sorted("read", true)).toEqual(["b", "a", "c"]);
+  expect(sorted("received", true)).toEqual(["b", "a", "c"]);
 });

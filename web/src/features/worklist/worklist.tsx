@@ -1,17 +1,19 @@
 // The worklist: the received studies, newest first, with their progress. It shows no results: the reader reads first.
 import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
-import { me } from "../../api/client";
+import { useEffect, useRef } from "preact/hooks";
 import { defaultModels, loadDefaultModels, modelName } from "../../api/models";
 import type { Study } from "../../api/types";
+import { isTyping } from "../../components/focus";
 import { Icon } from "../../components/icons";
 import { ProblemNote } from "../../components/problem";
-import { t } from "../../i18n";
+import { formatNumber, type Key, t } from "../../i18n";
+import { href } from "../../router";
 import { EraseStudy } from "./erase-study";
 import { FileInput, openFileDialog } from "./file-input";
 import { Filters, hasFilter } from "./filters";
-import { fetchNames, namesShown } from "./patient-names";
+import { examDate, fetchNames, namesShown } from "./patient-names";
 import {
+  type Column,
   filter,
   filterHash,
   followChanges,
@@ -19,14 +21,21 @@ import {
   loadMore,
   NO_FILTER,
   next,
+  order,
   parseFilter,
   problem,
   reload,
+  sortBy,
+  sortStudies,
   studies,
+  total,
 } from "./study-list";
-import { StudyRow } from "./study-row";
+import { patientLabel, StudyRow } from "./study-row";
 import { UploadModels, UploadTray } from "./upload-tray";
 import "./worklist.css";
+
+/** The server counts no further. */
+const COUNT_LIMIT = 10_000;
 
 export function Worklist() {
   const studyToErase = useSignal<Study | null>(null);
@@ -48,11 +57,16 @@ export function Worklist() {
     if (namesShown.value && studies.value) void fetchNames(studies.value);
   }, [namesShown.value, studies.value]);
   const list = studies.value;
+  const end = useEndOfList();
+  const sorted = sortStudies(list ?? [], order.value, ({ patient }) => patientLabel(patient), examDate);
   return (
     <div class="page work">
       <FileInput />
       <div class="work-head">
-        <h1>{t("nav.worklist")}</h1>
+        <h1>
+          {t("nav.worklist")} <Total />
+        </h1>
+        <NextUnread />
         <UploadModels />
         <button type="button" class="primary" onClick={openFileDialog}>
           <Icon name="upload" /> {t("work.upload")}
@@ -76,32 +90,16 @@ export function Worklist() {
       {list?.length === 0 && (hasFilter(filter.value) ? <NoMatches /> : <EmptyWorklist />)}
       {list && list.length > 0 && (
         <>
-          <div class="work-columns soft small" aria-hidden="true">
-            <span />
-            <span>{t("work.patient")}</span>
-            <span>{t("work.exposure")}</span>
-            <span>{t("work.models")}</span>
-            <span>{t("work.own")}</span>
-          </div>
-          <ul class="studies">
-            {list.map((study) => (
-              <StudyRow
-                key={study.id}
-                study={study}
-                erase={
-                  me.value?.role === "admin"
-                    ? () => {
-                        studyToErase.value = study;
-                      }
-                    : null
-                }
-              />
+          <Columns />
+          <ul class="studies" data-exams={namesShown.value}>
+            {sorted.map((study) => (
+              <StudyRow key={study.id} study={study} toErase={studyToErase} />
             ))}
           </ul>
         </>
       )}
       {next.value && (
-        <p class="work-more">
+        <p class="work-more" ref={end}>
           <button type="button" disabled={loading.value} onClick={() => void loadMore()}>
             {t("work.more")}
           </button>
@@ -116,6 +114,85 @@ export function Worklist() {
         />
       )}
     </div>
+  );
+}
+
+/** Load further studies once the end of the list comes into sight. */
+function useEndOfList() {
+  const end = useRef<HTMLParagraphElement>(null);
+  useEffect(() => {
+    if (!end.current) return;
+    const observer = new IntersectionObserver(([entry]) => entry?.isIntersecting && void loadMore(), {
+      rootMargin: "600px",
+    });
+    observer.observe(end.current);
+    return () => observer.disconnect();
+  }, [next.value, studies.value?.length, loading.value]);
+  return end;
+}
+
+function Total() {
+  const [all, loaded] = [total.value, studies.value?.length ?? 0];
+  if (all === null) return null;
+  const written = all >= COUNT_LIMIT ? `${formatNumber(COUNT_LIMIT, 0)}+` : formatNumber(all, 0);
+  const isPartial = next.value !== null && order.value.column !== "received";
+  return (
+    <span class="soft work-total">
+      {isPartial ? t("work.sorted-part", { loaded: formatNumber(loaded, 0), total: written }) : written}
+    </span>
+  );
+}
+
+/** The heads of the columns, which sort the list. */
+function Columns() {
+  const columns: [Column, Key][] = [
+    ["patient", "work.patient"],
+    ...(namesShown.value ? ([["exam", "work.exam"]] as [Column, Key][]) : []),
+    ["view", "work.exposure"],
+    ["received", "work.received"],
+    ["read", "work.own"],
+  ];
+  const { column: sorted, descending } = order.value;
+  return (
+    <div class="work-columns small" data-exams={namesShown.value} role="toolbar" aria-label={t("work.sort")}>
+      <span />
+      {columns.map(([column, name]) => (
+        <button
+          key={column}
+          type="button"
+          class="bare"
+          data-column={column}
+          aria-pressed={sorted === column}
+          title={t("work.sort-by", { column: t(name) })}
+          onClick={() => sortBy(column)}
+        >
+          {t(name)}
+          <span aria-hidden="true">{sorted === column ? (descending ? " ↓" : " ↑") : ""}</span>
+        </button>
+      ))}
+      <span class="soft work-models">{t("work.models")}</span>
+    </div>
+  );
+}
+
+/** A link to the first study of the list that has no final report of one's own; its key is N. */
+function NextUnread() {
+  const study = studies.value?.find(({ own_read }) => own_read !== "final");
+  useEffect(() => {
+    if (!study) return;
+    const onKey = (event: KeyboardEvent) => {
+      if (event.key !== "n" || event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
+      event.preventDefault();
+      location.hash = href.study(study.id);
+    };
+    addEventListener("keydown", onKey);
+    return () => removeEventListener("keydown", onKey);
+  }, [study?.id]);
+  if (!study) return null;
+  return (
+    <a class="work-next" href={href.study(study.id)} aria-keyshortcuts="n" title={`${t("work.next-unread")} (n)`}>
+      {t("work.next-unread")}
+    </a>
   );
 }
 
