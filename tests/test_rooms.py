@@ -100,6 +100,7 @@ def test_imports_follow_the_order_of_rooms(module: str) -> None:
 SERVER_PARTS = (
     "errors",
     "settings",
+    "process_limits",
     "processes",
     "storage",
     "security",

@@ -129,16 +129,36 @@ def check_depth(depth: int | None) -> None:
         raise UsageError(argument("depth", depth), "is not a number of bits.", "Give 1 to 16, or none.")
 
 
-def decode(data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, depth: int | None = None) -> Radiograph:
-    """Decode the bytes of a file, as `read` does; ``name`` stands for it in errors (on a server: an opaque id)."""
+def decode(
+    data: bytes, name: str, *, max_pixels: int = MAX_PIXELS, depth: int | None = None, max_bytes: int = MAX_BYTES
+) -> Radiograph:
+    """Decode the bytes of a file, as `read` does.
+
+    Args:
+        data: The file's bytes.
+        name: Stands for the file in errors; on a server it is an opaque id.
+        max_pixels: As for `read`.
+        depth: As for `read`.
+        max_bytes: Largest size of the file, and largest size to which a deflated DICOM file may inflate.
+
+    Raises:
+        ImageError: As for `read`.
+        MissingExtraError: As for `read`.
+    """
     check_depth(depth)
-    if len(data) > MAX_BYTES:
-        raise _too_large(name, len(data))
+    if len(data) > max_bytes:
+        raise _too_large(name, len(data), max_bytes)
     kind = sniff(data, name)
     try:
-        plane = _DECODERS[kind](data, name, max_pixels, depth)
+        if kind == "dicom":
+            plane = _decode_dicom(data, name, max_pixels, max_bytes)
+        else:
+            plane = _DECODERS[kind](data, name, max_pixels, depth)
     except PneumoscopeError:
         raise
+    except MemoryError as error:
+        problem = "needs more memory than this program may use."
+        raise ImageError(name, problem, "Save it as an 8- or 16-bit greyscale PNG.", code="kills-decoder") from error
     except Exception as error:
         raise ImageError(
             name,
@@ -174,7 +194,7 @@ def _bytes_of(path: str | Path, name: str) -> bytes:
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(name, "is not a regular file.", "Give a file on disk.")
         if status.st_size > MAX_BYTES:
-            raise _too_large(name, status.st_size)
+            raise _too_large(name, status.st_size, MAX_BYTES)
         with path.open("rb", buffering=0) as file:
             return file.readall()
     except (OSError, ValueError) as error:
@@ -182,8 +202,8 @@ def _bytes_of(path: str | Path, name: str) -> bytes:
         raise ImageError(name, f"cannot be read: {reason}.", "Check the path and the permissions.") from error
 
 
-def _too_large(name: str, size: int) -> ImageError:
-    limit = MAX_BYTES // 2**20
+def _too_large(name: str, size: int, max_bytes: int) -> ImageError:
+    limit = max_bytes // 2**20
     return ImageError(
         name,
         f"has {size / 2**20:,.0f} MiB; at most {limit} MiB are read.",
@@ -210,10 +230,10 @@ def _is_text(start: bytes) -> bool:
     return bool(text) and all(character.isprintable() or character in "\t\r\n\f" for character in text)
 
 
-def _decode_dicom(data: bytes, name: str, max_pixels: int, depth: int | None) -> Plane:
+def _decode_dicom(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
     from pneumoscope.imaging.dicom import decode
 
-    return decode.decode(data, name, max_pixels, MAX_BYTES)  # DICOM declares its own depth: BitsStored
+    return decode.decode(data, name, max_pixels, max_bytes)  # DICOM declares its own depth: BitsStored
 
 
 _DECODERS: dict[str, Decoder] = {
@@ -221,7 +241,6 @@ _DECODERS: dict[str, Decoder] = {
     "jpeg": raster.decode_jpeg,
     "webp": raster.decode_webp,
     "tiff": raster.decode_tiff,
-    "dicom": _decode_dicom,
 }
 _LABELS = {"png": "PNG", "jpeg": "JPEG", "webp": "WebP", "tiff": "TIFF", "dicom": "DICOM"}
 

@@ -54,6 +54,10 @@ class Settings:
     max_file_bytes: int = 128 * 2**20
     max_files: int = 500
     max_pixels: int = 50_000_000
+    decoder_memory: int = 800 * 2**20
+    """Bytes that decoding one file may take; the largest image that is taken needs less."""
+    decoder_seconds: float = 30.0
+    """Seconds for which one file may keep a processor busy: a radiograph takes less than one, the largest a few."""
     session_idle: float = 15 * 60
     session_longest: float = 12 * 3600
     lockout_after: int = 5

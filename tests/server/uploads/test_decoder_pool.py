@@ -5,11 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import threading
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
 
 import psutil
 import pytest
+from PIL import Image
 
 from pneumoscope.core.errors import ImageError, MissingExtraError, PneumoscopeError
 from pneumoscope.server.errors import BusyError
@@ -18,7 +23,8 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.failures import disk_is_full
 from pneumoscope.server.uploads import decoder_pool
-from pneumoscope.server.uploads.decoder_pool import Decoder, DecoderPool
+from pneumoscope.server.uploads.decoder_pool import Decoder, DecoderPool, DecoderProtocol
+from pneumoscope.server.uploads.deidentify import deidentify
 from server.sample_files import dicom, png
 
 
@@ -125,3 +131,62 @@ def test_errors_keep_their_fields_between_processes(error: PneumoscopeError) -> 
 
 def test_a_full_disk_is_recognised_from_another_process() -> None:
     assert disk_is_full(pickle.loads(pickle.dumps(OSError(28, "No space left on device", "x.png"))))
+
+
+def _flat_png(side: int) -> bytes:
+    """A white square: small as a file, large when it is decoded."""
+    buffer = BytesIO()
+    Image.new("L", (side, side), 255).save(buffer, "PNG", compress_level=1)
+    return buffer.getvalue()
+
+
+@contextmanager
+def _one_decoder(settings: Settings) -> Iterator[DecoderProtocol]:
+    settings.files.mkdir(parents=True)
+    pool = DecoderPool(settings, Catalogue(settings.models), 1)
+    pool.start()
+    try:
+        with pool.borrow() as decoder:
+            yield decoder
+    finally:
+        pool.stop()
+
+
+def test_a_file_that_needs_more_memory_than_a_decoder_may_take_is_refused(settings: Settings) -> None:
+    with _one_decoder(replace(settings, decoder_memory=30 * 2**20)) as decoder:
+        with pytest.raises(ImageError, match="more memory") as refused:
+            decoder.decode(_flat_png(4000), "file 1", "one")  # 16 million pixels: 61 MiB as float32
+        assert refused.value.code == "kills-decoder"
+        assert decoder.decode(png(0.5), "file 1", "two").width == 40
+
+
+def test_a_file_that_computes_for_longer_than_it_may_is_ended_by_the_system(settings: Settings) -> None:
+    with _one_decoder(replace(settings, decoder_seconds=0.01)) as decoder:
+        with pytest.raises(ImageError, match="seconds to decode") as refused:
+            decoder.decode(_flat_png(7000), "file 1", "one")
+        assert refused.value.code == "takes-too-long"
+
+
+@pytest.mark.parametrize("value_representation", ["UC", "UR", "OB", "OV", "SV", "UN", "UT"])
+def test_every_reader_of_a_deflated_file_inflates_within_the_limit(
+    settings: Settings, value_representation: str
+) -> None:
+    """PS3.5 7.1.2: these take a length of four bytes, and may stand before the transfer syntax (PS3.10 7.1)."""
+    meta = b"\x02\x00\x01\x00OB\0\0\x02\0\0\0\0\1"
+    meta += b"\x02\x00\x09\x00" + value_representation.encode() + b"\0\0\x08\0\0\0" + b"12345678"
+    syntax = b"1.2.840.10008.1.2.1.99"
+    meta += b"\x02\x00\x10\x00UI" + len(syntax).to_bytes(2, "little") + syntax
+    bomb = b"\0" * 128 + b"DICM" + meta + zlib.compress(b"\x09\0\0\0OB\0\0" + bytes(8 * 2**20), 9)[2:-4]
+    decoder = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models), 2**20)
+    with pytest.raises(ImageError, match="inflates to more than 1 MiB"):
+        decoder.decode(bomb, "file 1", "one")
+
+
+def test_who_was_examined_is_read_within_the_limit_too(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("a second parser of the file meta information")
+
+    monkeypatch.setattr("pydicom.dcmread", refuse)
+    decoded, _, _ = deidentify(dicom(), "file 1", settings.max_pixels)
+    assert decoded.exam is not None
+    assert decoded.exam.patient_id == "4711"

@@ -4,8 +4,10 @@ The server speaks HTTP and knows the database, all under one lock of Python's; t
 the other cores. A decoder gets the bytes of a file and a number. It decodes, writes the pixels to the disk under that
 number, synced, and sends back what is known of the file: pixels never travel back. Where the sender waits for answers
 of models, the decoder runs them on the decoded pixels while the disk is busy, so that no worker need read them again.
-It knows no database and no key. A decoder that dies is replaced, and its file tried once more, without models; a file
-that ends a second decoder, or takes minutes, is refused.
+It knows no database and no key.
+
+The system holds each decoder to a limit of memory and of computing time. A decoder that dies is replaced, and its file
+tried once more, without models; a file that ends a second decoder is refused.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ from __future__ import annotations
 import logging
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Protocol
 
 from pneumoscope.core.errors import ImageError, PneumoscopeError
+from pneumoscope.imaging.read import MAX_BYTES
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.runner import InferenceRunner
+from pneumoscope.server.process_limits import OUT_OF_TIME, limit_computing_time, limit_memory
 from pneumoscope.server.processes import start
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
@@ -49,9 +54,27 @@ class DecoderProtocol(Protocol):
 class Decoder:
     """Decodes and stores in this process."""
 
-    def __init__(self, files: Path, max_pixels: int, catalogue: Catalogue) -> None:
+    def __init__(
+        self,
+        files: Path,
+        max_pixels: int,
+        catalogue: Catalogue,
+        max_bytes: int = MAX_BYTES,
+        before_models: Callable[[], object] | None = None,
+    ) -> None:
+        """Create a decoder.
+
+        Args:
+            files: Folder of the pixels.
+            max_pixels: Pixels of the largest image that is decoded.
+            catalogue: The models that may be asked at once.
+            max_bytes: Largest size of a file, and to which a deflated one may inflate.
+            before_models: Called when a file is decoded and models are to be asked.
+        """
         self._files = files
+        self._before_models = before_models
         self._max_pixels = max_pixels
+        self._max_bytes = max_bytes
         self._runner = InferenceRunner(catalogue)
         self._disk = ThreadPoolExecutor(1)
 
@@ -71,10 +94,12 @@ class Decoder:
             ImageError: It is no readable radiograph, or one that may not be stored; nothing was.
             OSError: The disk refused the file.
         """
-        decoded, png, samples = deidentify(data, name, self._max_pixels, depth)
+        decoded, png, samples = deidentify(data, name, self._max_pixels, depth, self._max_bytes)
         if not models:
             blobs.write_pixels(self._files, image, png)
             return decoded
+        if self._before_models is not None:
+            self._before_models()
         write = self._disk.submit(blobs.write_pixels, self._files, image, png)
         answers = {
             model: self._runner.predict(model, lambda: to_pixels(samples), image, decoded.facts) for model in models
@@ -133,15 +158,21 @@ class DecoderProcess:
                 outcome: DecodedUpload | Exception = connection.recv()
                 return outcome
             except (EOFError, OSError):
-                self._replace("died")
+                exit_code = self._replace("died")
+                if exit_code == OUT_OF_TIME:
+                    problem = f"takes more than {self._settings.decoder_seconds:.0f} seconds to decode."
+                    return ImageError(name, problem, _WAY_OUT, code="takes-too-long")
                 return None
             finally:
                 self._receiving.release()
 
-    def _replace(self, how: str) -> None:
+    def _replace(self, how: str) -> int | None:
+        """Start another process in place of this one; return the exit code of this one."""
         self.stop()
-        logging.getLogger(__name__).error("a decoder %s at a file; another takes its place", how)
+        exit_code = self._process.exitcode
+        logging.getLogger(__name__).error("a decoder %s at a file (code %s); another takes its place", how, exit_code)
         self._start()
+        return exit_code
 
     def stop(self) -> None:
         """End the process; the file that it decodes is not stored."""
@@ -165,7 +196,7 @@ class DecoderPool:
         self._idle: queue.SimpleQueue[DecoderProtocol] = queue.SimpleQueue()
         self._processes: list[DecoderProcess] = []
         for _ in range(count):
-            self._idle.put(Decoder(settings.files, settings.max_pixels, catalogue))
+            self._idle.put(Decoder(settings.files, settings.max_pixels, catalogue, settings.max_file_bytes))
 
     def start(self) -> None:
         """Start the processes; from now on they do the work."""
@@ -194,10 +225,19 @@ class DecoderPool:
 
 def _work(settings: Settings, server: Connection[Any, Any]) -> None:
     """Decode what the server sends until the server is gone."""
-    decoder = Decoder(settings.files, settings.max_pixels, Catalogue(settings.models))
+    decoder = Decoder(
+        settings.files,
+        settings.max_pixels,
+        Catalogue(settings.models),
+        settings.max_file_bytes,
+        before_models=_lift_limits,  # models are the keeper's own, and take what they take
+    )
+    _import_libraries()
     while True:
         name, image, models, depth = server.recv()
         data = server.recv_bytes()
+        limit_memory(settings.decoder_memory)
+        limit_computing_time(settings.decoder_seconds)
         try:
             outcome: DecodedUpload | Exception = decoder.decode(data, name, image, models, depth)
         except (PneumoscopeError, OSError, MemoryError) as error:
@@ -206,3 +246,15 @@ def _work(settings: Settings, server: Connection[Any, Any]) -> None:
             logging.getLogger(__name__).error("decoding: %s", type(error).__name__)
             outcome = RuntimeError(type(error).__name__)
         server.send(outcome)
+
+
+def _import_libraries() -> None:
+    """Import what decoding and asking models need: what libraries map counts as memory, and is hardly used."""
+    for module in ("onnxruntime", "pydicom", "pydicom.pixels", "PIL.Image"):
+        with suppress(ImportError):
+            import_module(module)
+
+
+def _lift_limits() -> None:
+    limit_memory(None)
+    limit_computing_time(None)

@@ -11,12 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from io import BytesIO
 from typing import Any
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.plane import Metadata, suppress_warnings
-from pneumoscope.imaging.read import decode
+from pneumoscope.imaging.read import MAX_BYTES, decode
 from pneumoscope.server.inference.runner import Result
 from pneumoscope.server.storage.png_codec import Samples, encode_png, sha256_of, to_samples
 
@@ -83,7 +82,7 @@ class DecodedUpload:
 
 
 def deidentify(
-    data: bytes, name: str, max_pixels: int, depth: int | None = None
+    data: bytes, name: str, max_pixels: int, depth: int | None = None, max_bytes: int = MAX_BYTES
 ) -> tuple[DecodedUpload, bytes, Samples]:
     """Return what is known of a file, and its pixels as they are to be stored: as a PNG, and as its samples [H, W].
 
@@ -92,15 +91,16 @@ def deidentify(
         name: An opaque name for errors.
         max_pixels: Pixels of the largest image that is decoded.
         depth: Bits in use in a 16-bit file, see `imaging.read.read`.
+        max_bytes: Largest size to which a deflated file may inflate.
 
     Raises:
         ImageError: The file is no readable radiograph, or declares names in its pixels.
     """
-    radiograph = decode(data, name, max_pixels=max_pixels, depth=depth)
+    radiograph = decode(data, name, max_pixels=max_pixels, depth=depth, max_bytes=max_bytes)
     facts = allowed_facts(radiograph.metadata)
     exam = None
     if radiograph.format == "dicom":
-        exam, facts["burned_in"] = _read_exam(data, name)
+        exam, facts["burned_in"] = _read_exam(data, name, max_bytes)
     height, width = radiograph.pixels.shape
     samples = to_samples(radiograph.pixels)
     png = encode_png(samples)
@@ -133,12 +133,16 @@ def allowed_facts(metadata: Metadata) -> dict[str, Any]:
     return facts
 
 
-def _read_exam(data: bytes, name: str) -> tuple[Exam, str]:
-    """Return the identity in a DICOM file and what it says about names in its pixels (PS3.3 C.7.6.1)."""
-    import pydicom
+def _read_exam(data: bytes, name: str, max_bytes: int) -> tuple[Exam, str]:
+    """Return the identity in a DICOM file and what it says about names in its pixels (PS3.3 C.7.6.1).
+
+    The parser is the one that the pixels came through: a second one could take another transfer syntax, or inflate
+    without a limit.
+    """
+    from pneumoscope.imaging.dicom.file import parse
 
     with suppress_warnings():
-        tags = pydicom.dcmread(BytesIO(data), stop_before_pixels=True)
+        tags = parse(data, name, max_bytes).tags.dataset
 
         def text(keyword: str) -> str:
             try:
