@@ -18,6 +18,7 @@ from pneumoscope.imaging.plane import Metadata, suppress_warnings
 from pneumoscope.imaging.read import MAX_BYTES, decode
 from pneumoscope.server.inference.runner import Result
 from pneumoscope.server.storage.png_codec import Samples, encode_png, sha256_of, to_samples
+from pneumoscope.server.studies.patients import Person
 
 OLDEST = 90.0
 """Years; ages above are stored as this: the very old are few enough to be known by their age."""
@@ -27,6 +28,7 @@ _ALLOWED = (
     "largest_value", "portable", "depth", "window", "rescale", "lut_bits", "lut_bits_declared", "exif",
     "colour_share",
 )  # fmt: skip
+_UNDECODED = "\N{REPLACEMENT CHARACTER}"
 _LONGEST_FACT = 64
 """Characters."""
 
@@ -43,14 +45,20 @@ class Exam:
     accession: str
     date: str
     time: str
+    issuer_bytes: bytes = b""
+    patient_id_bytes: bytes = b""
+    study_uid_bytes: bytes = b""
+    patient_name_bytes: bytes = b""
+    """These four as they were sent, without the blanks around them."""
 
-    def patient_identity(self) -> dict[str, Any]:
-        """Return what is sealed with the patient."""
-        return {
-            key: value
-            for key, value in asdict(self).items()
-            if key in ("issuer", "patient_id", "patient_name", "birth_date")
-        }
+    def person(self) -> Person | None:
+        """Return who was examined; None where the file has no PatientID."""
+        if not self.patient_id_bytes:
+            return None
+        identity = {name: getattr(self, name) for name in ("issuer", "patient_id", "patient_name", "birth_date")}
+        if _UNDECODED in self.patient_name:
+            identity["patient_name_bytes"] = self.patient_name_bytes.hex()
+        return Person(self.issuer_bytes, self.patient_id_bytes, identity)
 
     def exam_identity(self) -> dict[str, Any]:
         """Return what is sealed with the study."""
@@ -151,6 +159,14 @@ def _read_exam(data: bytes, name: str, max_bytes: int) -> tuple[Exam, str]:
                 problem = f"its DICOM tag {keyword} is malformed."
                 raise ImageError(name, problem, "Correct it at its source.", code="damaged") from error
 
+        def sent(keyword: str) -> bytes:
+            """Return a value before it is decoded; read before `text`, which decodes it in place."""
+            element = tags.get_item(keyword)
+            value = None if element is None else element.value
+            return (value if isinstance(value, bytes) else str(value or "").encode()).strip(b" \0\t\r\n")
+
+        issuer_bytes, patient_id_bytes = sent("IssuerOfPatientID"), sent("PatientID")
+        study_uid_bytes, patient_name_bytes = sent("StudyInstanceUID"), sent("PatientName")
         burned_in = text("BurnedInAnnotation").upper()
         exam = Exam(
             issuer=text("IssuerOfPatientID"),
@@ -161,6 +177,10 @@ def _read_exam(data: bytes, name: str, max_bytes: int) -> tuple[Exam, str]:
             accession=text("AccessionNumber"),
             date=text("AcquisitionDate") or text("StudyDate"),
             time=text("AcquisitionTime") or text("StudyTime"),
+            issuer_bytes=issuer_bytes,
+            patient_id_bytes=patient_id_bytes,
+            study_uid_bytes=study_uid_bytes,
+            patient_name_bytes=patient_name_bytes,
         )
     if burned_in == "YES":
         raise ImageError(

@@ -18,8 +18,8 @@ from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Event, ExamIdentity, Identity, Image, StoredPrediction, Study, table_of
 from pneumoscope.server.storage.transaction import Transaction
-from pneumoscope.server.studies.patients import patient_key
-from pneumoscope.server.uploads.deidentify import DecodedUpload, Exam
+from pneumoscope.server.studies.patients import PersonMatch, join_person, match_person
+from pneumoscope.server.uploads.deidentify import DecodedUpload
 from pneumoscope.server.uploads.outcome import AddedImage
 from pneumoscope.server.uploads.staging import StagedFile
 
@@ -41,6 +41,8 @@ class UploadRows:
     """Identities, whole, of the models to ask."""
     account: str
     """Number of the account that sends the upload."""
+    scope: str = ""
+    """The same number where this account may not see names, see `studies.patients`; else empty."""
 
     def add(self, files: Sequence[StagedFile]) -> list[AddedImage | ImageError]:
         """Add rows for the files and queue their predictions, all or nothing; return what became of each file.
@@ -53,19 +55,20 @@ class UploadRows:
             BusyError: The queue is full.
             ConflictError: A model is switched off.
         """
-        earlier = self.session.connection().execute(_BY_SOURCE, {"sources": [file.source for file in files]})
+        sources = [self._source(file) for file in files]
+        earlier = self.session.connection().execute(_BY_SOURCE, {"sources": sources})
         images = self.session.images
         images |= {source: (image, study) for source, image, study in earlier}
         rows: list[tuple[str, str, bool] | ImageError] = []
-        for file in files:
-            duplicate = file.source in images
+        for file, source in zip(files, sources, strict=True):
+            duplicate = source in images
             try:
                 if not duplicate:
-                    images[file.source] = file.image, self._add_image(file)
+                    images[source] = file.image, self._add_image(file, source)
             except ImageError as error:
                 rows.append(error)
             else:
-                rows.append((*images[file.source], duplicate))
+                rows.append((*images[source], duplicate))
         study_of = {row[0]: row[1] for row in rows if not isinstance(row, ImageError)}
         predictions = self._add_predictions(files, study_of)
         return [
@@ -99,7 +102,13 @@ class UploadRows:
                 predictions[image].append(row)
         return predictions
 
-    def _add_image(self, file: StagedFile) -> str:
+    def _source(self, file: StagedFile) -> str:
+        """Return the key of a file's bytes; with a scope a DICOM file is the same as the sender's own alone."""
+        if not self.scope or file.decoded.exam is None:
+            return file.source
+        return self.store.secret.lookup_key("source-of", self.scope, file.source)
+
+    def _add_image(self, file: StagedFile, source: str) -> str:
         """Add an image, and its study if it is the first of it; return the study.
 
         Raises:
@@ -107,12 +116,15 @@ class UploadRows:
         """
         time, decoded, exam = now(), file.decoded, file.decoded.exam
         secret, session = self.store.secret, self.session
-        key = secret.lookup_key("study", exam.study_uid) if exam and exam.study_uid else None
-        person = patient_key(self.store, exam.issuer, exam.patient_id) if exam and exam.patient_id else None
-        study = self._known_study(decoded, key, person) if key else None
+        key, person = None, exam.person() if exam else None
+        if exam and exam.study_uid_bytes:
+            scope = ("study-of", self.scope) if self.scope else ("study",)
+            key = secret.lookup_key(*scope, exam.study_uid_bytes)
+        match = match_person(self.store, session, person, self.scope) if person else None
+        study = self._known_study(decoded, key, match) if key else None
+        patient = join_person(self.store, session, person, match, self.scope) if person and match else None
         if study is None:
             study = new_id()
-            patient = self._pseudonym(exam, person) if exam and person else None
             session.append(
                 Study, {"id": study, "key": key, "patient": patient, "received": time, "received_by": self.account}
             )
@@ -121,18 +133,18 @@ class UploadRows:
                 sealed = secret.seal(exam.exam_identity(), study)
                 session.append(ExamIdentity, {"study": study, "sealed": sealed})
             if key:
-                session.studies[key] = study, person
+                session.studies[key] = study, match.key if match else None
         session.append(
             Image,
             {
-                **{"id": file.image, "study": study, "source": file.source, "sha256": decoded.png_sha256},
+                **{"id": file.image, "study": study, "source": source, "sha256": decoded.png_sha256},
                 **{"format": decoded.format, "bits": decoded.bits, "width": decoded.width, "height": decoded.height},
                 **{"facts": decoded.facts, "received": time},
             },
         )
         return study
 
-    def _known_study(self, decoded: DecodedUpload, key: str, person: str | None) -> str | None:
+    def _known_study(self, decoded: DecodedUpload, key: str, match: PersonMatch | None) -> str | None:
         """Return the study that a file belongs to; None where the file is the first of its study.
 
         Raises:
@@ -147,22 +159,13 @@ class UploadRows:
                 return None
             studies[key] = row[0], row[1]
         study, examined = studies[key]
-        if examined != person:
+        if examined != (match.key if match else None):
             raise ImageError(
                 decoded.name,
-                "its StudyInstanceUID (0020,000D) is that of a study here, but its PatientID (0010,0020) or "
-                "IssuerOfPatientID (0010,0021) is another: a study has one patient.",
+                "its StudyInstanceUID (0020,000D) is that of a study here, but its PatientID (0010,0020), "
+                "IssuerOfPatientID (0010,0021), PatientName (0010,0010) or PatientBirthDate (0010,0030) is another: "
+                "a study has one patient.",
                 "Correct the wrong one at its source.",
                 code="other-patient",
             )
         return study
-
-    def _pseudonym(self, exam: Exam, key: str) -> str:
-        """Return the pseudonym of a patient, a new one for a new patient."""
-        row = self.session.get(Identity, key)
-        if row is None:
-            sealed = self.store.secret.seal(exam.patient_identity(), key)
-            row = Identity(key=key, patient="p" + new_id(), sealed=sealed, number=key)
-            self.session.add(row)
-            self.session.flush()
-        return row.patient

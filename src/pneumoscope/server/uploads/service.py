@@ -78,12 +78,13 @@ class PendingUpload:
         self._outcomes = outcomes
         self._staged = staged
 
-    def write_rows(self, session: Transaction, account: str) -> StoredUpload:
+    def write_rows(self, session: Transaction, account: str, scope: str = "") -> StoredUpload:
         """Write the rows. When the transaction is committed, give what this returned to `confirm`.
 
         Args:
             session: A transaction that is exclusive (`Store.commit`); it may be undone and this called again.
             account: Number of the account that sends the upload.
+            scope: The same where that account may not see names, see `studies.patients`.
 
         Raises:
             NothingStoredError: No file can be stored.
@@ -91,7 +92,7 @@ class PendingUpload:
             ConflictError: A model is switched off.
         """
         files = self._staged.files
-        added = iter(UploadRows(self._store, session, self._models, account).add(files))
+        added = iter(UploadRows(self._store, session, self._models, account, scope).add(files))
         outcomes = [
             outcome if outcome.refusal is not None else _outcome_of(outcome.file, next(added))
             for outcome in self._outcomes

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request
 from fastapi.responses import FileResponse
 from sqlalchemy import Row
+from sqlalchemy.orm import Session
 
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmin, CurrentUser, commit_audited
 from pneumoscope.server.api.schemas.common import (
@@ -22,6 +23,8 @@ from pneumoscope.server.api.schemas.common import (
     PatientNumber,
     PredictionOut,
     PredictionState,
+    PseudonymsOut,
+    SameNumberOut,
     State,
     StudyOut,
     StudyPage,
@@ -31,8 +34,10 @@ from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.reading.answers import Answer, find_refusal, show_heatmap, show_prediction, show_study
 from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress, find_shown
 from pneumoscope.server.security.permissions import check_sees_names
+from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.tables import Image, StoredPrediction, Study
 from pneumoscope.server.studies import erasure, lookup, patients
+from pneumoscope.server.studies.patients import SameNumberNote
 from pneumoscope.server.studies.predictions import request_predictions
 
 Id = Annotated[str, Path(pattern="^[0-9a-z]{1,64}$")]
@@ -88,8 +93,10 @@ def list_studies(
         predictions = lookup.predictions_of(session, numbers)
         own = find_progress(session, numbers, user.id)
         shown = find_shown(session, [study for study in numbers if own[study] == "final"], user.id)
+        notes = _patient_notes(context, session, page, user)
     studies = [
-        _study_out(context, study, images[study.id], predictions[study.id], own[study.id], shown) for study in page
+        _study_out(context, study, images[study.id], predictions[study.id], own[study.id], shown, notes)
+        for study in page
     ]
     return StudyPage(studies=studies, total=total, next=_encode_cursor(page[-1]) if more else None)
 
@@ -101,7 +108,8 @@ def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
         images, predictions = lookup.images_of(session, [study]), lookup.predictions_of(session, [study])
         own = find_progress(session, [study], user.id)
         shown = find_shown(session, [study] if own[study] == "final" else [], user.id)
-    return _study_out(context, row, images[study], predictions[study], own[study], shown)
+        notes = _patient_notes(context, session, [row], user)
+    return _study_out(context, row, images[study], predictions[study], own[study], shown, notes)
 
 
 def erase_study(context: AppContext, user: CurrentAdmin, study: Id) -> ErasedOut:
@@ -116,16 +124,18 @@ def erase_patient(context: AppContext, user: CurrentAdmin, patient: Id) -> Erase
     return ErasedOut.of(erasure.erase(context.store, patients.studies_of(context.store, patient)))
 
 
-def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -> dict[str, str]:
-    """Find a patient's pseudonym by the number and who issued it."""
-    return {"patient": patients.find_pseudonym(context.store, sent.issuer, sent.patient_id)}
+def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -> PseudonymsOut:
+    """Find a patient's pseudonym by the number and who issued it; several where files of one number differ in name."""
+    pseudonyms = patients.find_pseudonyms(context.store, sent.issuer, sent.patient_id)
+    return PseudonymsOut(patient=pseudonyms[0], patients=pseudonyms)
 
 
 def show_identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
     """Show who was examined and when, to accounts that may see names."""
     check_sees_names(user)
     unsealed = patients.identity_of(context.store, study)
-    return IdentityOut(patient=unsealed.patient, examination=unsealed.examination)
+    same = [SameNumberOut(patient=other.patient, other_name=other.other_name) for other in unsealed.same_number]
+    return IdentityOut(patient=unsealed.patient, examination=unsealed.examination, same_number=same)
 
 
 def ask_models(context: AppContext, user: CurrentUser, study: Id, sent: Ask) -> list[PredictionState]:
@@ -182,6 +192,16 @@ def prediction_out(answer: Answer) -> PredictionOut:
     )
 
 
+def _patient_notes(
+    context: Context, session: Session, studies: Sequence[Study], user: Principal
+) -> dict[str, SameNumberNote]:
+    """Return what to know about the numbers of the studies' patients, by pseudonym; for who may see names alone."""
+    if not user.sees_names:
+        return {}
+    same = patients.find_same_numbers(context.store, session, [study.patient for study in studies if study.patient])
+    return {patient: note for patient, others in same.items() if (note := patients.note_of(others)) is not None}
+
+
 def _study_out(
     context: Context,
     study: Study,
@@ -189,8 +209,19 @@ def _study_out(
     predictions: Sequence[Row[Any]],
     own_read: Progress,
     shown: Collection[str],
+    notes: Mapping[str, SameNumberNote],
 ) -> StudyOut:
-    """Return a study as it is sent: with the decisions that were shown, where the reader's own report is final."""
+    """Return a study as it is sent: with the decisions that were shown, where the reader's own report is final.
+
+    Args:
+        context: The parts of the server.
+        study: The study.
+        images: Of it.
+        predictions: Of it.
+        own_read: How far the asker's own report is.
+        shown: Predictions that were shown to the asker.
+        notes: By pseudonym, see `_patient_notes`.
+    """
     withheld = context.settings.reads_come_first and own_read not in ("unaided", "final")
     states = [_state_out(row, find_refusal(row.result, withheld=withheld)) for row in predictions]
     for state, row in zip(states, predictions, strict=True):
@@ -199,6 +230,7 @@ def _study_out(
     return StudyOut(
         id=study.id,
         patient=study.patient,
+        patient_note=notes.get(study.patient or ""),
         received=as_time(study.received),
         images=[
             ImageOut(id=i.id, format=i.format, bits=i.bits, width=i.width, height=i.height, facts=i.facts)

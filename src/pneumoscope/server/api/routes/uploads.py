@@ -54,7 +54,7 @@ async def upload(
     pending = await anyio.to_thread.run_sync(stage, limiter=context.upload_limiter)
 
     def write(session: Transaction) -> tuple[StoredUpload, list[Answer] | None]:
-        upload_record = pending.write_rows(session, user.id)
+        upload_record = pending.write_rows(session, user.id, "" if user.sees_names else user.id)
         ready = upload_record.ready_answers()
         if ready is None:
             return upload_record, None

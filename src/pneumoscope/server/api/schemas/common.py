@@ -15,6 +15,7 @@ from pneumoscope.server.inference.models import AuditStatus
 from pneumoscope.server.reading.reads import Progress
 from pneumoscope.server.security.tokens import DEFAULT_DAYS, LONGEST_DAYS
 from pneumoscope.server.studies.erasure import Erasure
+from pneumoscope.server.studies.patients import SameNumberNote
 from pneumoscope.server.uploads.outcome import FileOutcome
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -92,6 +93,10 @@ class StudyOut(BaseModel):
 
     id: str = ID
     patient: str | None = Field(description="pseudonym; null where the files name no patient")
+    patient_note: SameNumberNote | None = Field(
+        default=None,
+        description="another patient here has the same PatientID; only for accounts that see names",
+    )
     received: datetime
     images: list[ImageOut]
     predictions: list[PredictionState]
@@ -183,11 +188,19 @@ class HeatmapOut(BaseModel):
         return cls(labels=list(labels), rows=rows, columns=columns, values=rounded)
 
 
+class SameNumberOut(BaseModel):
+    """Another patient with the same PatientID under the same issuer."""
+
+    patient: str = Field(description="pseudonym")
+    other_name: bool = Field(description="name or birth date differ; else only an account without names sent the files")
+
+
 class IdentityOut(BaseModel):
     """Who was examined, and when; as the file says it."""
 
     patient: dict[str, str] | None
     examination: dict[str, str] | None
+    same_number: list[SameNumberOut] = []
 
 
 class ModelOut(BaseModel):
@@ -285,6 +298,13 @@ class PatientNumber(Sent):
 
     patient_id: Annotated[str, Field(min_length=1, max_length=256)]
     issuer: Annotated[str, Field(max_length=256)] = ""
+
+
+class PseudonymsOut(BaseModel):
+    """The pseudonyms of a number."""
+
+    patient: str = Field(description="the first")
+    patients: list[str] = Field(description="all of them; more than one where files of one number differ in name")
 
 
 class ErasedOut(BaseModel):
