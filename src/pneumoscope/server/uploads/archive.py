@@ -1,22 +1,32 @@
 """Files out of an upload: single files as they are, ZIP archives member by member, in memory and within limits.
 
 Nothing is ever written under a name from the archive, so no name can lead out of a folder. What an archive declares is
-checked before anything is unpacked, and what comes out is counted too, since a declaration may lie.
+checked before anything is unpacked, and what comes out is counted too, since a declaration may lie. That begins with
+the directory: an entry of 46 bytes becomes an object of several hundred, so that the directory is bounded before it is
+read. The archive itself is never in memory as a whole.
 """
 
 from __future__ import annotations
 
+import struct
 import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from io import BytesIO
-from typing import BinaryIO
+from typing import IO, BinaryIO, cast
 
 from pneumoscope.core.errors import ImageError, Values
 from pneumoscope.server.errors import InvalidRequestError, TooLargeError
 from pneumoscope.server.settings import Settings
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
+_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""Other methods may claim gigabytes of memory (LZMA's dictionary) before the first byte comes out."""
+_ENTRY_BYTES = 512
+"""Bytes of an entry in the directory: 46, a long name, and the extra fields of common programs (APPNOTE 4.3.12)."""
+_FOLDERS = 4
+"""Entries of a directory for each file that is taken: folders are entries too."""
+_END_RECORD, _END_BYTES = b"PK\x05\x06", 22
+_LONGEST_COMMENT = 2**16
 _MOST_RATIO = 200
 """Radiographs shrink 2 to 4 times, drawn ones some 50 times; a bomb a thousand times."""
 _RATIO_MATTERS_FROM = 2**20
@@ -51,7 +61,7 @@ def read_files(files: Sequence[BinaryIO], settings: Settings) -> Iterator[Upload
     for number, file in enumerate(files, 1):
         name = f"file {number}"
         if is_archive(file):
-            yield from read_members(file.read(), name, settings)
+            yield from read_members(file, name, settings)
             continue
         data = file.read(settings.max_file_bytes + 1)
         if len(data) <= settings.max_file_bytes:
@@ -63,11 +73,11 @@ def read_files(files: Sequence[BinaryIO], settings: Settings) -> Iterator[Upload
         yield UploadedFile(name, b"", refusal)
 
 
-def read_members(data: bytes, name: str, settings: Settings) -> Iterator[UploadedFile]:
+def read_members(file: BinaryIO, name: str, settings: Settings) -> Iterator[UploadedFile]:
     """Yield the files of an archive; a file that can't be unpacked comes with the reason.
 
     Args:
-        data: The archive.
+        file: The archive.
         name: An opaque name for errors.
         settings: Hold the limits.
 
@@ -76,8 +86,15 @@ def read_members(data: bytes, name: str, settings: Settings) -> Iterator[Uploade
         TooLargeError: The archive as a whole breaks a limit.
     """
     try:
-        archive = zipfile.ZipFile(BytesIO(data))
+        _check_end_record(file, name, settings)
+        bounded = _BoundedReader(file, _most_entries(settings) * _ENTRY_BYTES)
+        archive = zipfile.ZipFile(cast(IO[bytes], bounded))
+        bounded.limit = None
         entries = [entry for entry in archive.infolist() if not entry.filename.endswith("/")]
+    except _LongReadError as error:
+        raise _too_many(name, None, settings) from error
+    except TooLargeError:
+        raise
     except Exception as error:  # zipfile reports a damaged directory in many ways
         raise InvalidRequestError(name, "is a damaged ZIP archive.", "Make it again.", code="damaged") from error
     _check_limits(entries, name, settings)
@@ -85,17 +102,72 @@ def read_members(data: bytes, name: str, settings: Settings) -> Iterator[Uploade
         yield _read_member(archive, entry, f"{name}, member {number}", settings)
 
 
+class _LongReadError(Exception):
+    """A read of more bytes than are allowed."""
+
+
+class _BoundedReader:
+    """A file of which no read may return more than so many bytes.
+
+    `zipfile` reads a directory in one piece, as large as the end record says, whatever number of entries is said there.
+    """
+
+    def __init__(self, file: BinaryIO, limit: int) -> None:
+        self._file = file
+        self.limit: int | None = limit
+        self.seek, self.tell, self.seekable = file.seek, file.tell, file.seekable
+
+    def read(self, size: int = -1) -> bytes:
+        """Read as a file does.
+
+        Raises:
+            _LongReadError: There is more than the limit.
+        """
+        if self.limit is None or 0 <= size <= self.limit:
+            return self._file.read(size)
+        data = self._file.read(self.limit + 1)
+        if len(data) > self.limit:
+            raise _LongReadError
+        return data
+
+
+def _check_end_record(file: BinaryIO, name: str, settings: Settings) -> None:
+    """Refuse an archive whose end record (APPNOTE 4.3.16, 4.3.14) counts more entries than may be taken.
+
+    Raises:
+        TooLargeError: It does.
+    """
+    end = file.seek(0, 2)
+    file.seek(max(0, end - _LONGEST_COMMENT - _END_BYTES))
+    tail = file.read()
+    at = tail.rfind(_END_RECORD)
+    file.seek(0)
+    if at < 0 or at + _END_BYTES > len(tail):
+        return  # `zipfile` says what is wrong
+    (number,) = struct.unpack_from("<H", tail, at + 10)
+    large = tail.rfind(b"PK\x06\x06", 0, at)
+    if number == 0xFFFF and large >= 0 and large + 40 <= len(tail):
+        (number,) = struct.unpack_from("<Q", tail, large + 32)
+    if number > _most_entries(settings):
+        raise _too_many(name, number, settings)
+
+
+def _most_entries(settings: Settings) -> int:
+    return _FOLDERS * settings.max_files
+
+
+def _too_many(name: str, number: int | None, settings: Settings) -> TooLargeError:
+    limit = settings.max_files
+    count = "too many files" if number is None else f"{number:,} files"
+    problem = f"holds {count}; at most {limit} are taken at once."
+    return TooLargeError(name, problem, "Send several.", code="too-many", values={"limit": limit})
+
+
 def _check_limits(entries: list[zipfile.ZipInfo], name: str, settings: Settings) -> None:
     if not entries:
         raise InvalidRequestError(name, "is an empty ZIP archive.", "Put files into it.", code="empty")
     if len(entries) > settings.max_files:
-        raise TooLargeError(
-            name,
-            f"holds {len(entries)} files; at most {settings.max_files} are taken at once.",
-            "Send several.",
-            code="too-many",
-            values={"limit": settings.max_files},
-        )
+        raise _too_many(name, len(entries), settings)
     total = sum(entry.file_size for entry in entries)
     if total > settings.max_request_bytes:
         limit = settings.max_request_bytes // 2**20
@@ -116,6 +188,9 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, se
 
     if entry.flag_bits & 1:
         return refuse("is encrypted.", "Pack it without a password.", code="encrypted")
+    if entry.compress_type not in _METHODS:
+        way_out = "Make the archive again, with deflate or without compression."
+        return refuse("is compressed by a method that is not read.", way_out, code="damaged")
     if entry.file_size > settings.max_file_bytes:
         limit = settings.max_file_bytes // 2**20
         problem = f"has {entry.file_size / 2**20:,.0f} MiB; at most {limit} are taken."
