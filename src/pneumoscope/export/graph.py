@@ -1,8 +1,9 @@
 """The one graph: raw grey image of any size in, calibrated probabilities, heatmap, embedding and distance out.
 
 What follows the network is plain tensor arithmetic, so that the graph can be exported and run where torch is not:
-calibration, Grad-CAM by the head's own matrix products (Selvaraju et al., ICCV 2017), and the Mahalanobis distance of
-the pooled features to the nearest class (Lee et al., NeurIPS 2018) in at most 128 principal directions.
+calibration, the heatmap by the head's own matrix products (HiResCAM, Draelos & Carin, arXiv 2011.08891), and the
+Mahalanobis distance of the pooled features to the nearest class (Lee et al., NeurIPS 2018) in at most 128 principal
+directions.
 """
 
 from __future__ import annotations
@@ -92,15 +93,14 @@ class BundleGraph(nn.Module):
         return probabilities, logits, self._heatmap(features), embedding, distance.min(1).values
 
     def _heatmap(self, features: Tensor) -> Tensor:
-        """Return Grad-CAM of each class, scaled so that its largest value is 1; 0 where no region supports it."""
-        channel_weights = self.model.head.backward_map(features)
+        """Return what each place adds to each class, 1 for the largest; 0 where it adds nothing."""
+        parts = self.model.head.attribute(features)
         if self.model.unit_of is not None:  # one unit: evidence against its class is evidence for the other class
-            pair = (channel_weights, -channel_weights)
-            channel_weights = torch.cat(pair if self.model.unit_of == 0 else pair[::-1], dim=1)
-        n, d, h, w = features.shape
-        maps = torch.relu(channel_weights @ features.reshape(n, d, h * w))
-        maps = maps / maps.amax(2, keepdim=True).clamp_min(1e-12)
-        return maps.reshape(n, -1, h, w)
+            pair = (parts, -parts)
+            parts = torch.cat(pair if self.model.unit_of == 0 else pair[::-1], dim=1)
+        maps = torch.relu(parts)
+        scaled: Tensor = maps / maps.amax((2, 3), keepdim=True).clamp_min(1e-12)
+        return scaled
 
 
 def forward_part(model: Classifier, part: Part, device: str = "cpu") -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -52,7 +52,7 @@ def test_cnn_150_has_the_layers_of_its_source() -> None:
         Head(kind="mlp", hidden=(7,), pool="mean-max", standardise=True),
     ],
 )
-def test_grad_cam_weights_equal_autograd(recipe: Head) -> None:
+def test_what_each_place_adds_equals_autograd(recipe: Head) -> None:
     torch.manual_seed(0)
     head = ClassifierHead(recipe, (6, 3, 4), 3)
     if head.standardisation is not None:
@@ -61,9 +61,10 @@ def test_grad_cam_weights_equal_autograd(recipe: Head) -> None:
     features = torch.randn(2, 6, 3, 4, requires_grad=True)
     scores = head(features)
     expected = torch.stack(
-        [torch.autograd.grad(scores[:, k].sum(), features, retain_graph=True)[0].mean((2, 3)) for k in range(3)], 1
+        [(torch.autograd.grad(scores[:, k].sum(), features, retain_graph=True)[0] * features).sum(1) for k in range(3)],
+        1,
     )
-    torch.testing.assert_close(head.backward_map(features.detach()), expected)
+    torch.testing.assert_close(head.attribute(features.detach()), expected.detach())
 
 
 def test_a_symmetric_network_cannot_tell_an_image_from_its_mirror_image() -> None:

@@ -68,7 +68,7 @@ def answer_model_topics(record: Record) -> dict[str, TopicAnswer]:
         "explanation": rule_out("The model explains nothing: it has no heatmap.")
         if card.heatmap_size is None
         else answer_partly(
-            "A heatmap (Grad-CAM) of each class, computed in the graph.",
+            "A heatmap (HiResCAM) of each class, computed in the graph.",
             "model",
             to_add="whether it points at disease: that was not validated",
         ),

@@ -1,7 +1,8 @@
 """Heads: from the last feature map to one score a unit, and from a score back to the map.
 
-``backward_map`` gives the derivative of each unit's score by the feature map as plain matrix products, for Grad-CAM
-(Selvaraju et al., ICCV 2017) inside an exported graph, where automatic differentiation is not at hand.
+``attribute`` gives what each place of the map adds to a score: the derivative by the map times the map (HiResCAM,
+Draelos & Carin, arXiv 2011.08891). It is made of plain matrix products, since an exported graph has no automatic
+differentiation. On a head that takes the mean of the map it is Grad-CAM (Selvaraju et al., ICCV 2017).
 """
 
 from __future__ import annotations
@@ -52,8 +53,8 @@ class ClassifierHead(nn.Module):
                 x = torch.relu(x)
         return x
 
-    def backward_map(self, feature_map: Tensor) -> Tensor:
-        """Return Grad-CAM's channel weights [N, units, D]: each score's derivative, averaged over the map."""
+    def attribute(self, feature_map: Tensor) -> Tensor:
+        """Return [N, units, h, w]: each score's derivative by the map [N, D, h, w] times the map, over all channels."""
         x = self._start(feature_map)
         masks: list[Tensor] = []
         for dense in list(self.dense)[:-1]:
@@ -65,10 +66,14 @@ class ClassifierHead(nn.Module):
         for mask, weight in zip(reversed(masks), reversed(weights[:-1]), strict=True):
             gradient = (gradient * mask.unsqueeze(1)) @ weight
         n, d, h, w = feature_map.shape
+        places = feature_map.reshape(n, d, h * w)
         if self.flat:
-            return gradient.reshape(n, -1, d, h * w).mean(3)
+            parts = (gradient.reshape(gradient.shape[0], -1, d, h * w) * places.unsqueeze(1)).sum(2)
+            return parts.reshape(n, -1, h, w)
         if self.standardisation is not None and self.standardisation.running_var is not None:
             gradient = gradient / (self.standardisation.running_var + self.standardisation.eps).sqrt()
-        if self.maximum:  # the largest value's derivative is 1 at one place, and so 1 / (h * w) on average too
-            gradient = gradient[..., :d] + gradient[..., d:]
-        return gradient.expand(n, -1, -1) / (h * w)  # d mean / d pixel = 1 / (h * w)
+        parts = gradient[..., :d] @ places / (h * w)  # d mean / d pixel = 1 / (h * w)
+        if self.maximum:
+            largest = (places == places.amax(2, keepdim=True)).to(places.dtype)
+            parts = parts + gradient[..., d:] @ (places * largest / largest.sum(2, keepdim=True))
+        return parts.reshape(n, -1, h, w)
