@@ -51,6 +51,10 @@ _OTHER = _terms(
     JOELHO TORNOZELO ГОЛОВА ЧЕРЕП ЖИВОТ ТАЗ КОЛЕНО КИСТЬ РУКА НОГА СТОПА
     """
 )
+_CHEST_NAMES = _terms("CHEST THORAX HEMITHORAX LUNG LUNGS RIB RIBS MEDIASTINUM PLEURA")
+_INSIDE_CHEST = _terms("HEART STERNUM TRACHEA BRONCHUS AORTA DIAPHRAGM ESOPHAGUS")
+UNLISTED = "UNLISTED"
+"""Stands for a term of no table; it is in none itself."""
 _NEGATION = frozenset({"NOT", "NO", "NON", "NICHT", "KEIN", "KEINE", "PAS", "SIN", "SENZA", "OHNE", "WITHOUT"})
 # Codes of SNOMED RT and SNOMED CT (PS3.16 CID 4031 and Annex L). A code of the heart, of the trachea or of several
 # parts that hold a chest is in neither table: such a file may well be a chest radiograph.
@@ -98,6 +102,29 @@ def body_part_of(term: str) -> BodyPart:
     if codes & _CHEST_CODES or words & _CHEST or "胸" in text:  # Chinese and Japanese write no blanks between words
         return "chest"
     return "other" if words & _OTHER else "unknown"
+
+
+def known_part(term: str) -> str:
+    """Return a term by words of the tables alone: whatever else a sender wrote, such as a name, is left out.
+
+    Args:
+        term: As for `body_part_of`.
+
+    Returns:
+        CHEST or a word for a part of it; the words for other parts; `UNLISTED`, or a part in a chest, for a term of no
+        table; empty where the term names no part. `body_part_of` gives the same for it as for the term.
+    """
+    kind, text = body_part_of(term), _fold(term)
+    if kind == "unspecific":
+        return ""
+    if kind == "chest":
+        return text if text in _CHEST_NAMES else "CHEST"
+    if kind == "unknown":
+        return text if text in _INSIDE_CHEST else UNLISTED
+    words = [word for word in re.findall(r"[^\W\d_]+", text) if word in _OTHER | _SPINE_OR_BREAST | _NEGATION]
+    codes = [code for word in text.split() if (code := re.sub(r"[^0-9A-Z]", "", word)) in _OTHER_CODES]
+    known = " ".join(words + codes)
+    return known if body_part_of(known) == "other" else "SPINE"
 
 
 def _is_spine(word: str) -> bool:

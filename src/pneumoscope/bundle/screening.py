@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.bundle.body_parts import body_part_of
+from pneumoscope.bundle.body_parts import UNLISTED, body_part_of
 from pneumoscope.bundle.card import Population
 from pneumoscope.bundle.chest_layout import find_part_of_chest, find_several_chests, measure_layout
 from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
@@ -46,6 +46,8 @@ _LATERAL = frozenset({"L", "LL", "RL", "LAT", "LATERAL", "LLAT", "RLAT", "LEFT L
 _FRONTAL = frozenset({"PA", "AP", "AP SUPINE"})
 _OBLIQUE = frozenset({"RAO", "LAO", "RPO", "LPO", "LLO", "RLO", "OBL", "OBLIQUE"})
 _DECUBITUS = frozenset({"LLD", "RLD", "LLDECUB", "RLDECUB", "DECUB", "DECUBITUS"})
+KNOWN_VIEWS = _LATERAL | _FRONTAL | _OBLIQUE | _DECUBITUS
+"""All values of ViewPosition, in capitals, that make a difference here."""
 _NO_CHEST_MODALITIES = {"MG": "a mammogram", "IO": "a picture from inside the mouth", "PX": "a panorama of the teeth"}
 
 _WORDS = {
@@ -195,7 +197,8 @@ def warn_of_facts(facts: Metadata) -> list[ScreeningFinding]:
     body_part = _text(facts, "body_part")
     if body_part_of(body_part) != "unknown":
         return []
-    sentence = f"the file says body part {body_part[:16]}, which is not known here; the pixels look like a chest"
+    what = "a body part" if body_part == UNLISTED else f"body part {body_part[:16]}"
+    sentence = f"the file says {what}, which is not known here; the pixels look like a chest"
     return [ScreeningFinding("body-part", sentence)]
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from pneumoscope.server.reading.reads import list_versions
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.database import open_store
-from pneumoscope.server.storage.tables import StoredPrediction
+from pneumoscope.server.storage.database import Store, open_store
+from pneumoscope.server.storage.tables import Read, StoredPrediction, Study
 from server.client import Client, predict_all, serve_client
 from server.sample_files import png
 
@@ -113,6 +114,26 @@ def test_versions_stand_beside_each_other_and_say_what_was_shown(client: Client,
     rows = client.get(f"/api/studies/{study}/reads")
     assert [(row["version"], row["text"]) for row in rows] == list(zip([1, 2, 3, 4, 5], "abcde", strict=True))
     assert [row["displayed"] for row in rows] == [[], [], *[[shown["id"]]] * 3]
+
+
+def test_a_draft_is_its_readers_alone(store: Store) -> None:
+    """Others see final reports and addenda after their own unaided read, and a draft never."""
+    with store.write() as session:
+        session.add(Study(id="s", key=None, patient=None, received=0.0, received_by="a"))
+        session.flush()
+        for reader, version, stage, state in [
+            ("a", 1, "unaided", "draft"), ("a", 2, "unaided", "final"), ("a", 3, "aided", "draft"),
+            ("b", 1, "unaided", "draft"), ("b", 2, "unaided", "final"),
+        ]:  # fmt: skip
+            session.add(
+                Read(
+                    id=f"{reader}{version}", study="s", reader=reader, version=version, stage=stage, state=state,
+                    content={}, displayed=[], at=float(version),
+                )
+            )  # fmt: skip
+    assert {row.id for row in list_versions(store, "s", "b")} == {"a2", "b1", "b2"}
+    assert {row.id for row in list_versions(store, "s", "a")} == {"a1", "a2", "a3", "b2"}
+    assert {row.id for row in list_versions(store, "s", "c")} == {"a2", "b2"}  # a server that withholds nothing
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pneumoscope.bundle.body_parts import body_part_of, known_part
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.golden_files import make
 from pneumoscope.imaging.golden_files.encode import chunk, exif
@@ -17,7 +18,7 @@ from pneumoscope.imaging.golden_files.encode import png as encode_png
 from pneumoscope.imaging.read import decode
 from pneumoscope.server.api.schemas.common import Facts
 from pneumoscope.server.storage.png_codec import decode_png, draw_thumbnail
-from pneumoscope.server.uploads.deidentify import _ALLOWED, deidentify
+from pneumoscope.server.uploads.deidentify import _ALLOWED, allowed_facts, deidentify
 from server.sample_files import dicom
 
 
@@ -77,6 +78,58 @@ def test_notes_of_the_reader_are_kept() -> None:
     ):
         facts = deidentify(data, "x", 10**6, depth)[0].facts
         assert expected.items() <= facts.items()
+
+
+NAMED = {
+    "BodyPartExamined": "CHEST OF JANE DOE", "ViewPosition": "PA DOE", "Manufacturer": "Doe Jane",
+    "ManufacturerModelName": "Doe^Jane 4711", "Modality": "DX", "ImageLaterality": "D",
+}  # fmt: skip
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value:UserWarning", "ignore:The value length:UserWarning")
+def test_a_name_in_a_text_of_the_device_is_sealed_and_not_a_fact() -> None:
+    decoded, _, _ = deidentify(dicom(NAMED), "file 1", 10_000)
+    assert decoded.facts.items() >= {"body_part": "CHEST", "modality": "DX"}.items()
+    assert not {"view", "manufacturer", "model", "laterality"} & set(decoded.facts)
+    assert "DOE" not in repr(decoded.facts).upper()
+    assert decoded.exam is not None
+    sealed = decoded.exam.exam_identity()
+    assert (sealed["body_part"], sealed["model"]) == ("CHEST OF JANE DOE", "Doe^Jane 4711")
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "known"),
+    [
+        ("view", "PA", "PA"),
+        ("view", "AP Supine", "AP Supine"),
+        ("view", "MILLER", None),
+        ("body_part", "Chest", "CHEST"),
+        ("body_part", "LONG^MARY", "CHEST"),  # lung in Dutch, and a name
+        ("body_part", "FOOT OF MILLER", "FOOT"),
+        ("body_part", "MILLER", "UNLISTED"),
+        ("body_part", "HEART", "HEART"),
+        ("body_part", "UNKNOWN", None),
+        ("manufacturer", "SIEMENS Healthineers", "Siemens"),
+        ("manufacturer", "FUJIFILM Corporation", "Fujifilm"),
+        ("manufacturer", "GE Healthcare", "GE"),
+        ("manufacturer", "Miller", None),
+        ("modality", "MILLER", None),
+        ("laterality", "U", "U"),
+        ("model", "Miller", None),
+    ],
+)
+def test_texts_are_stored_as_known_terms(key: str, text: str, known: str | None) -> None:
+    assert allowed_facts({key: text}).get(key) == known
+
+
+def test_a_known_part_is_judged_as_the_sent_one() -> None:
+    terms = (
+        "CHEST", "T\xd3RAX", "THORACIC SPINE", "TSPINE", "BRUSTWIRBELS\xc4ULE", "NOT CHEST", "KNEE",
+        "LEFT KNEE OF DOE", "DOE",
+        "T-D3000", "T-D8500", "\u80f8\u90e8", "\u80f8\u690e", "HEART", "", "OTHER", "MAMMA", "NO",
+    )  # fmt: skip
+    for term in terms:
+        assert body_part_of(known_part(term)) == body_part_of(term), term
 
 
 def test_the_api_describes_every_fact_that_is_stored() -> None:

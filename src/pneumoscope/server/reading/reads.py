@@ -116,6 +116,8 @@ def find_shown(session: Session, studies: Sequence[str], reader: str) -> set[str
 def list_versions(store: Store, study: str, reader: str) -> list[Read]:
     """Return the versions of a reader's own report; those of others too once the own unaided read is locked.
 
+    Others' drafts are never among them: a draft is its reader's alone until it is final.
+
     Args:
         store: The store.
         study: Number of the study.
@@ -129,6 +131,8 @@ def list_versions(store: Store, study: str, reader: str) -> list[Read]:
         query = select(Read).where(Read.study == study).order_by(Read.at, Read.version)
         if withheld_reason(session, store.settings, study, reader) is not None:
             query = query.where(Read.reader == reader)
+        else:
+            query = query.where((Read.reader == reader) | (Read.state != "draft"))
         return list(session.scalars(query))
 
 

@@ -3,16 +3,20 @@
 De-identification by construction rather than by removal: nothing of a file is kept but its decoded pixels, written as
 a new greyscale PNG without any chunk of the old one (so no EXIF, no overlay, no private tag), and the facts below. By
 PS3.15 Annex E that is the Basic Application Level Confidentiality Profile with two options: Retain Patient
-Characteristics (E.3.7: sex; age, topped at 90) and Retain Device Identity (E.3.8: manufacturer and model alone). Names
-in the pixels themselves are the sender's to declare: BurnedInAnnotation YES is refused, its absence is noted.
+Characteristics (E.3.7: sex; age, topped at 90) and Retain Device Identity (E.3.8: the manufacturer alone). A sender
+can write anything into a text, a name too, so texts are stored where they are known terms; as they were sent they are
+sealed with the identity. Names in the pixels themselves are the sender's to declare: BurnedInAnnotation YES is refused,
+its absence is noted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pneumoscope.bundle.body_parts import known_part
+from pneumoscope.bundle.screening import KNOWN_VIEWS
 from pneumoscope.core.errors import ImageError
 from pneumoscope.imaging.plane import Metadata, suppress_warnings
 from pneumoscope.imaging.read import MAX_BYTES, decode
@@ -23,14 +27,27 @@ from pneumoscope.server.studies.patients import Person
 OLDEST = 90.0
 """Years; ages above are stored as this: the very old are few enough to be known by their age."""
 _ALLOWED = (
-    "view", "modality", "body_part", "laterality", "sex", "age", "manufacturer", "model",
+    "view", "modality", "body_part", "laterality", "sex", "age", "manufacturer",
     "pixel_spacing_row", "pixel_spacing_col", "pixel_spacing_kind", "pixel_aspect_row", "pixel_aspect_col",
     "largest_value", "portable", "depth", "window", "rescale", "lut_bits", "lut_bits_declared", "exif",
     "colour_share",
 )  # fmt: skip
+_SEALED = ("view", "modality", "body_part", "laterality", "manufacturer", "model")
+"""Facts that are sealed as they were sent."""
+_MODALITIES = frozenset({"CR", "DX", "DR", "RF", "XA", "XC", "MG", "IO", "PX", "RG", "OT"})
+_LATERALITIES = frozenset({"L", "R", "U", "B"})
+_MANUFACTURERS = {
+    "AGFA": "Agfa", "CANON": "Canon", "CARESTREAM": "Carestream", "DRGEM": "DRGEM", "DRTECH": "DRTECH",
+    "FUJI": "Fujifilm", "FUJIFILM": "Fujifilm", "FUJIPHOTO": "Fujifilm", "GE": "GE", "GENERAL ELECTRIC": "GE",
+    "HOLOGIC": "Hologic", "KODAK": "Kodak", "KONICA": "Konica Minolta", "LISTEM": "Listem", "MINDRAY": "Mindray",
+    "PHILIPS": "Philips", "RAYENCE": "Rayence", "SAMSUNG": "Samsung", "SHIMADZU": "Shimadzu", "SIEMENS": "Siemens",
+    "SWISSRAY": "Swissray", "TOSHIBA": "Toshiba", "TRIXELL": "Trixell", "UNITED IMAGING": "United Imaging",
+    "VAREX": "Varex", "VIEWORKS": "Vieworks",
+}  # fmt: skip
+"""First words of a manufacturer's name, in capitals, and the name that is stored for it."""
 _UNDECODED = "\N{REPLACEMENT CHARACTER}"
-_LONGEST_FACT = 64
-"""Characters."""
+_LONGEST_SEALED = 256
+"""Characters of a sealed text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +67,8 @@ class Exam:
     study_uid_bytes: bytes = b""
     patient_name_bytes: bytes = b""
     """These four as they were sent, without the blanks around them."""
+    device: Mapping[str, str] = field(default_factory=dict)
+    """The facts of `_SEALED` as they were sent."""
 
     def person(self) -> Person | None:
         """Return who was examined; None where the file has no PatientID."""
@@ -62,7 +81,7 @@ class Exam:
 
     def exam_identity(self) -> dict[str, Any]:
         """Return what is sealed with the study."""
-        return {key: value for key, value in asdict(self).items() if key in ("study_uid", "accession", "date", "time")}
+        return {name: getattr(self, name) for name in ("study_uid", "accession", "date", "time")} | dict(self.device)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +128,8 @@ def deidentify(
     exam = None
     if radiograph.format == "dicom":
         exam, facts["burned_in"] = _read_exam(data, name, max_bytes)
+        sent = {key: str(radiograph.metadata.get(key) or "")[:_LONGEST_SEALED] for key in _SEALED}
+        exam = replace(exam, device={key: text for key, text in sent.items() if text})
     height, width = radiograph.pixels.shape
     samples = to_samples(radiograph.pixels)
     png = encode_png(samples)
@@ -128,17 +149,29 @@ def deidentify(
 
 
 def allowed_facts(metadata: Metadata) -> dict[str, Any]:
-    """Return the facts that may be stored beside the pixels: a fixed list, short texts, no age above 90."""
+    """Return the facts that may be stored beside the pixels: a fixed list, known terms, no age above 90."""
     facts: dict[str, Any] = {}
     for key in _ALLOWED:
         value = metadata.get(key)
-        if isinstance(value, str):
-            value = "".join(letter for letter in value if letter.isprintable())[:_LONGEST_FACT]
+        if key in _SEALED:
+            value = _known_term(key, str(value or "").strip())
         if value not in (None, ""):
             facts[key] = value
     if "age" in facts:
         facts["age"] = min(float(facts["age"]), OLDEST)
     return facts
+
+
+def _known_term(key: str, text: str) -> str:
+    """Return the known term for a text that a sender wrote; empty where it is none."""
+    upper = text.upper()
+    if key == "body_part":
+        return known_part(text)
+    if key == "manufacturer":
+        words = upper.replace(",", " ").replace("_", " ").split()
+        return _MANUFACTURERS.get(" ".join(words[:2])) or _MANUFACTURERS.get(" ".join(words[:1]), "")
+    known = {"view": KNOWN_VIEWS, "modality": _MODALITIES, "laterality": _LATERALITIES}[key]
+    return text if upper in known else ""
 
 
 def _read_exam(data: bytes, name: str, max_bytes: int) -> tuple[Exam, str]:

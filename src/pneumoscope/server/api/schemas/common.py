@@ -31,7 +31,7 @@ class Sent(BaseModel):
 
 
 class Facts(TypedDict, total=False):
-    """What is stored of a file's metadata; what the file does not say is absent."""
+    """What is stored of a file's metadata, in known terms; what the file does not say in them is absent."""
 
     view: str
     modality: str
@@ -40,7 +40,6 @@ class Facts(TypedDict, total=False):
     sex: str
     age: Annotated[float, Field(description="years, at most 90")]
     manufacturer: str
-    model: str
     pixel_spacing_row: Annotated[float, Field(description="mm between the centres of rows")]
     pixel_spacing_col: Annotated[float, Field(description="mm between the centres of columns")]
     pixel_spacing_kind: Annotated[
