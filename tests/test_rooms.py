@@ -111,6 +111,7 @@ SERVER_PARTS = (
     "administration",
     "api",
     "app",
+    "connections",
     "run",
 )
 """The server's packages and modules in order: each imports only from itself and from those before it."""

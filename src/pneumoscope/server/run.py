@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import errno
 import logging
 import socket
@@ -10,7 +11,8 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, cast
 
 from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import RunError, UsageError
@@ -21,8 +23,6 @@ from pneumoscope.server.settings import Settings
 if TYPE_CHECKING:
     from uvicorn import Server
 
-_MOST_CONNECTIONS = 500
-"""Above it uvicorn answers 503."""
 _SHUTDOWN_SECONDS = 5
 """Seconds that open streams get when the server is stopped."""
 _CHECK_SECONDS = 0.05
@@ -60,6 +60,8 @@ def serve(
     """
     import uvicorn
 
+    from pneumoscope.server.connections import Connections, HttpProtocol, LimitedServer, Listener
+
     logging.basicConfig(level=log_level, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     for handler in logging.getLogger().handlers:
         handler.addFilter(_is_safe)
@@ -69,9 +71,12 @@ def serve(
         raise UsageError(
             "the server", "has no admin yet.", "Add one with `pneumoscope.server.add_account`, as an admin."
         )
-    server = uvicorn.Server(
+    open_connections = Connections(_addresses(settings.proxy))
+    server = LimitedServer(
         uvicorn.Config(
             app,
+            loop="asyncio",  # uvloop accepts connections where no limit can be set
+            http=cast(type[asyncio.Protocol], partial(HttpProtocol, open_connections=open_connections)),
             ssl_certfile=settings.tls_certificate,
             ssl_keyfile=settings.tls_key,
             proxy_headers=settings.proxy is not None,
@@ -79,11 +84,12 @@ def serve(
             server_header=False,
             access_log=False,  # paths hold search terms; who did what is in the audit log
             log_level=log_level,
-            limit_concurrency=_MOST_CONNECTIONS,
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
-        )
+        ),
+        open_connections,
     )
-    with listen(settings.host, settings.port) as listener:
+    with listen(settings.host, settings.port) as plain, Listener(fileno=plain.detach()) as listener:
+        listener.connections = open_connections
         running = RunningServer(context, address_of(settings, listener), lambda: server.should_exit)
         context.streams.end_when(running.stopping)
         threading.Thread(target=_wait_until_up, args=(server, running, on_start), daemon=True).start()
@@ -91,6 +97,11 @@ def serve(
             server.run(sockets=[listener])
     if not server.started:
         raise RunError("the server", "could not start.", "Its log says why.")
+
+
+def _addresses(proxy: str | None) -> tuple[str, ...]:
+    """Return the addresses of the trusted proxies, whose connections are many clients'."""
+    return () if proxy is None else tuple(address.strip() for address in proxy.split(","))
 
 
 def _is_safe(record: logging.LogRecord) -> bool:
