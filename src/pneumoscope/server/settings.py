@@ -75,6 +75,11 @@ class Settings:
         return self.home / "files"
 
     @property
+    def incoming(self) -> Path:
+        """Folder in which uploads lie, encrypted, while they arrive."""
+        return self.home / "incoming"
+
+    @property
     def database_url(self) -> str:
         """URL of the database, with the driver that this package installs."""
         url = self.database or f"sqlite:///{(self.home / 'pneumoscope.sqlite').absolute()}"

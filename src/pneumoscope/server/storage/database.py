@@ -8,11 +8,12 @@ Frequent changes are committed together (`Store.commit`), rare ones by themselve
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import wait
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,6 +34,10 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 T = TypeVar("T")
 Listener = Callable[[frozenset[str]], object]
 """Called with the states of the events that were just committed, from any thread; it should only set a flag."""
+_BUSY_MS = 30_000
+"""Milliseconds that SQLite waits for a lock."""
+_CHECKPOINT_MS, _CHECKPOINTS = 500, 6
+"""Milliseconds that a checkpoint waits for readers, and how often it tries; writers go on in between."""
 _LOCK = 7_041_113
 """PostgreSQL's advisory lock of exclusive transactions and migrations; an arbitrary number."""
 
@@ -125,6 +130,28 @@ class Store:
         if self.is_postgres:
             session.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
 
+    def clear_erased(self) -> None:
+        """Remove from the database's files what was deleted: what a write-ahead log still holds, or dead rows.
+
+        SQLite overwrites deleted rows (`secure_delete`) when its log is written back, which happens now; the log is cut
+        to nothing. PostgreSQL's dead rows are removed by VACUUM; its own write-ahead log keeps them until it is
+        recycled (docs/operations/threats.md).
+        """
+        if self.is_postgres:
+            with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+                connection.exec_driver_sql("VACUUM")
+            return
+        for _ in range(_CHECKPOINTS):
+            with self._write_lock or nullcontext(), self.engine.connect() as connection:
+                connection.exec_driver_sql(f"PRAGMA busy_timeout={_CHECKPOINT_MS}")
+                try:
+                    busy = connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)").one()[0]
+                finally:
+                    connection.exec_driver_sql(f"PRAGMA busy_timeout={_BUSY_MS}")
+            if not busy:
+                return
+        logging.getLogger(__name__).warning("erased rows are still in the write-ahead log, which is being read")
+
     def close(self) -> None:
         """Commit the changes that wait, and close all connections."""
         self._committer.close()
@@ -145,7 +172,8 @@ def open_store(settings: Settings) -> Store:
         RunError: The database can't be reached.
     """
     settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    settings.files.mkdir(exist_ok=True, mode=0o700)
+    for folder in (settings.files, settings.incoming):
+        folder.mkdir(exist_ok=True, mode=0o700)
     secret = load_or_create_secret(settings.secret_file)
     engine = _engine(settings)
     try:
@@ -200,7 +228,7 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         "journal_mode=WAL",
         "synchronous=FULL",  # with a write-ahead log NORMAL could lose the last commits in a power cut
         "foreign_keys=ON",
-        "busy_timeout=30000",
+        f"busy_timeout={_BUSY_MS}",
         "secure_delete=ON",  # what is erased is overwritten
     ):
         connection.execute(f"PRAGMA {pragma}")

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import delete, func, select
+from sqlalchemy.exc import SQLAlchemyError
 
 from pneumoscope.server.storage import blobs, export_ledger
 from pneumoscope.server.storage.database import Store, now
@@ -28,8 +30,8 @@ class Erasure:
 def erase(store: Store, studies: Sequence[str]) -> Erasure:
     """Erase studies with their images, predictions, heatmaps, reads and identities; return what was erased.
 
-    A patient without a further study is forgotten too, and exports that can be reached lose their copies. The audit log
-    keeps the opaque numbers.
+    A patient without a further study is forgotten too, and exports that can be reached lose their copies. What was
+    deleted leaves the database's files as well (`Store.clear_erased`). The audit log keeps the opaque numbers.
     """
     with store.write() as session:
         store.lock_exclusive(session)
@@ -46,6 +48,12 @@ def erase(store: Store, studies: Sequence[str]) -> Erasure:
         session.add_all(Event(kind="study", study=study, subject=study, state="erased", at=now()) for study in studies)
     for image in images:
         blobs.delete(store.settings.files, image)
+    try:
+        store.clear_erased()
+    except SQLAlchemyError as error:  # the rows are gone; a full disk or a busy database must not hide that
+        logging.getLogger(__name__).warning(
+            "erased rows may still be in the database's files: %s", type(error).__name__
+        )
     exports = export_ledger.clear(store)
     return Erasure(len(studies), len(images), predictions or 0, exports.reached, exports.unreached)
 

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Form, Header, Request, Response, UploadFile
 from pneumoscope.server.api.dependencies import AppContext, Context, CurrentUser, commit_audited
 from pneumoscope.server.api.routes.studies import prediction_out
 from pneumoscope.server.api.schemas.common import FileOut, UploadOut
+from pneumoscope.server.api.spooling import SpoolingRoute
 from pneumoscope.server.inference import queue
 from pneumoscope.server.reading import answers
 from pneumoscope.server.reading.answers import Answer
@@ -24,7 +25,7 @@ _LONGEST_WAIT = 60
 
 def create_router() -> APIRouter:
     """Return the router of these endpoints."""
-    router = APIRouter(prefix="/api", tags=["studies"])
+    router = APIRouter(prefix="/api", tags=["studies"], route_class=SpoolingRoute)
     router.post("/studies", status_code=201)(upload)
     return router
 
