@@ -47,7 +47,7 @@ def _server(certificate: Path | None = None) -> Iterator[int]:
         ssl_certfile=certificate,
         http=cast(type[asyncio.Protocol], partial(HttpProtocol, open_connections=open_connections)),
     )
-    server = LimitedServer(config, open_connections)
+    server = LimitedServer(config, open_connections, on_overdue=lambda: None)
     with listen("127.0.0.1", 0) as plain, Listener(fileno=plain.detach()) as listener:
         listener.connections = open_connections
         port = listener.getsockname()[1]
@@ -58,6 +58,7 @@ def _server(certificate: Path | None = None) -> Iterator[int]:
         finally:
             server.should_exit = True
             thread.join()
+            server.cancel_overdue()
 
 
 @pytest.fixture

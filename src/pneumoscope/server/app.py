@@ -16,7 +16,7 @@ from pneumoscope import __version__
 from pneumoscope.bundle.runtime import default_workers
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api import events
-from pneumoscope.server.api.dependencies import Context
+from pneumoscope.server.api.dependencies import AccountLimiters, Context
 from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.middleware import SecurityMiddleware
 from pneumoscope.server.api.pages import Pages
@@ -40,7 +40,7 @@ from pneumoscope.server.uploads.service import UploadService
 REFUSAL_STATUSES = (400, 401, 403, 404, 409, 413, 422, 429, 500, 503, 507)
 
 _UPLOADS = 8
-"""Uploads in memory at once; half of them wait for a decoder where there are two."""
+"""Uploads of an account in memory at once; half of them wait for a decoder where there are two."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -66,7 +66,7 @@ def create_app(settings: Settings) -> FastAPI:
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),
         uploads=UploadService(store, settings, catalogue, decoders),
-        upload_limiter=anyio.CapacityLimiter(_UPLOADS),
+        upload_limiters=AccountLimiters(_UPLOADS),
         decoders=decoders,
         workers=WorkerPool(store, settings, catalogue),
         occlusion_limiter=anyio.CapacityLimiter(occlusion.CONCURRENT),

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, TypeAlias
 
@@ -33,6 +35,9 @@ HEADER_BYTES = 64 * 2**10
 """Bytes of a request's first line and header fields; a browser sends about one thousand."""
 HEADER_FIELDS = 100
 """Header fields of a request, those at the end of its body among them."""
+
+STOP_SECONDS = 8.0
+"""Seconds after which a server that has to stop is ended, whatever still holds it."""
 
 _Peer: TypeAlias = tuple[Any, ...]
 
@@ -247,14 +252,30 @@ class HttpProtocol(HttpToolsProtocol):
 
 
 class LimitedServer(Server):
-    """uvicorn's server, which looks once a second whether a connection keeps it waiting for too long."""
+    """uvicorn's server, which closes connections that keep it waiting for too long, and stops within a time."""
 
-    def __init__(self, config: Config, open_connections: Connections) -> None:
+    def __init__(self, config: Config, open_connections: Connections, on_overdue: Callable[[], object]) -> None:
+        """Create the server.
+
+        Args:
+            config: uvicorn's settings.
+            open_connections: Those of the listener.
+            on_overdue: Called on a thread of its own where the server has not stopped `STOP_SECONDS` after it had to.
+        """
         super().__init__(config)
         self._open_connections = open_connections
+        self._overdue = threading.Timer(STOP_SECONDS, on_overdue)
+        self._overdue.daemon = True
 
     async def on_tick(self, counter: int) -> bool:
         """Do what is due ten times a second; return whether the server has to stop."""
         if counter % 10 == 0:
             self._open_connections.close_overdue()
-        return await super().on_tick(counter)
+        ends = await super().on_tick(counter)
+        if ends and not self._overdue.is_alive():
+            self._overdue.start()
+        return ends
+
+    def cancel_overdue(self) -> None:
+        """Note that the server has stopped in time."""
+        self._overdue.cancel()

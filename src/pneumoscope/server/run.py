@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import multiprocessing
+import os
 import socket
 import threading
 import time
@@ -23,8 +25,8 @@ from pneumoscope.server.settings import Settings
 if TYPE_CHECKING:
     from uvicorn import Server
 
-_SHUTDOWN_SECONDS = 5
-"""Seconds that open streams get when the server is stopped."""
+_SHUTDOWN_SECONDS = 3
+"""Seconds that open requests get when the server is stopped."""
 _CHECK_SECONDS = 0.05
 """Seconds between two checks whether the server has started."""
 
@@ -87,6 +89,7 @@ def serve(
             timeout_graceful_shutdown=_SHUTDOWN_SECONDS,
         ),
         open_connections,
+        on_overdue=_end_anyway,
     )
     with listen(settings.host, settings.port) as plain, Listener(fileno=plain.detach()) as listener:
         listener.connections = open_connections
@@ -95,8 +98,17 @@ def serve(
         threading.Thread(target=_wait_until_up, args=(server, running, on_start), daemon=True).start()
         with suppress(KeyboardInterrupt):  # uvicorn has stopped by then, and passes the signal on
             server.run(sockets=[listener])
+        server.cancel_overdue()
     if not server.started:
         raise RunError("the server", "could not start.", "Its log says why.")
+
+
+def _end_anyway() -> None:
+    """End this process and its children. What was answered is on the disk already, as after a crash."""
+    logging.getLogger(__name__).error("the server does not stop in time and is ended")
+    for process in multiprocessing.active_children():
+        process.kill()
+    os._exit(1)
 
 
 def _addresses(proxy: str | None) -> tuple[str, ...]:

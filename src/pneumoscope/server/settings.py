@@ -56,8 +56,10 @@ class Settings:
     max_pixels: int = 50_000_000
     decoder_memory: int = 800 * 2**20
     """Bytes that decoding one file may take; the largest image that is taken needs less."""
+    decoder_quick_seconds: float = 5.0
+    """Seconds for which a file may keep a processor busy; a radiograph takes less than one, the largest a few."""
     decoder_seconds: float = 30.0
-    """Seconds for which one file may keep a processor busy: a radiograph takes less than one, the largest a few."""
+    """The same for a slow file, which is decoded by itself."""
     session_idle: float = 15 * 60
     session_longest: float = 12 * 3600
     lockout_after: int = 5

@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import pickle
 import threading
+import time
 import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -17,14 +18,15 @@ import pytest
 from PIL import Image
 
 from pneumoscope.core.errors import ImageError, MissingExtraError, PneumoscopeError
-from pneumoscope.server.errors import BusyError
+from pneumoscope.server.errors import BusyError, UnavailableError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.failures import disk_is_full
 from pneumoscope.server.uploads import decoder_pool
-from pneumoscope.server.uploads.decoder_pool import Decoder, DecoderPool, DecoderProtocol
+from pneumoscope.server.uploads.decoder_pool import Decoder, DecoderPool, DecoderProtocol, SlowFileError
 from pneumoscope.server.uploads.deidentify import deidentify
+from pneumoscope.server.uploads.turns import FairTurns
 from server.sample_files import dicom, png
 
 
@@ -161,7 +163,7 @@ def test_a_file_that_needs_more_memory_than_a_decoder_may_take_is_refused(settin
 
 
 def test_a_file_that_computes_for_longer_than_it_may_is_ended_by_the_system(settings: Settings) -> None:
-    with _one_decoder(replace(settings, decoder_seconds=0.01)) as decoder:
+    with _one_decoder(replace(settings, decoder_quick_seconds=0.01, decoder_seconds=0.02)) as decoder:
         with pytest.raises(ImageError, match="seconds to decode") as refused:
             decoder.decode(_flat_png(7000), "file 1", "one")
         assert refused.value.code == "takes-too-long"
@@ -190,3 +192,84 @@ def test_who_was_examined_is_read_within_the_limit_too(settings: Settings, monke
     decoded, _, _ = deidentify(dicom(), "file 1", settings.max_pixels)
     assert decoded.exam is not None
     assert decoded.exam.patient_id == "4711"
+
+
+def test_a_slow_file_is_decoded_by_itself_and_the_others_do_not_wait(settings: Settings) -> None:
+    """The only quick decoder is free again while the slow file is decoded."""
+    settings.files.mkdir(parents=True)
+    pool = DecoderPool(replace(settings, decoder_quick_seconds=0.01), Catalogue(settings.models), 1)
+    pool.start()
+
+    def send(account: str, data: bytes, image: str) -> tuple[int, float]:
+        with pool.borrow(account) as decoder:
+            return decoder.decode(data, "file 1", image).width, time.monotonic()
+
+    try:
+        with ThreadPoolExecutor(3) as threads:
+            slow = threads.submit(send, "ada", _flat_png(7000), "slow")
+            time.sleep(0.1)
+            quick = threads.submit(send, "bob", png(0.5), "quick")
+            assert (slow.result()[0], quick.result()[0]) == (7000, 40)
+            assert quick.result()[1] < slow.result()[1]
+    finally:
+        pool.stop()
+
+
+def test_an_account_that_has_used_up_its_time_for_slow_files_gets_none(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pool = DecoderPool(settings, Catalogue(settings.models), 1)
+    monkeypatch.setattr(Decoder, "decode", _raise_slow)
+    pool._slow_time.spend("ada", 91.0)
+    with pool.borrow("ada") as decoder, pytest.raises(ImageError, match="used up the time"):
+        decoder.decode(png(0.5), "file 1", "one")
+
+
+def _raise_slow(*_: object) -> None:
+    raise SlowFileError
+
+
+def test_a_pool_stops_in_the_middle_of_a_file(settings: Settings) -> None:
+    settings.files.mkdir(parents=True)
+    pool = DecoderPool(settings, Catalogue(settings.models), 1)
+    pool.start()
+    (process,) = multiprocessing.active_children()
+    assert process.pid is not None
+    psutil.Process(process.pid).suspend()  # as if it decoded for minutes
+
+    def send() -> None:
+        with pool.borrow() as decoder:
+            decoder.decode(png(0.5), "file 1", "one")
+
+    with ThreadPoolExecutor(4) as threads:
+        outcomes = [threads.submit(send) for _ in range(4)]
+        began = time.monotonic()
+        time.sleep(0.1)
+        pool.stop()
+        for outcome in outcomes:
+            with pytest.raises(UnavailableError, match="is stopping"):
+                outcome.result()
+    assert time.monotonic() - began < 4
+
+
+def test_the_account_that_holds_fewest_comes_first() -> None:
+    turns: FairTurns[int] = FairTurns([1, 2])
+    order: list[str] = []
+
+    def take(account: str) -> None:
+        item = turns.take(account)
+        order.append(account)
+        if len(order) > 2:
+            turns.give_back(account, item)
+
+    take("ada")
+    take("ada")
+    with ThreadPoolExecutor(8) as threads:
+        for account in ("ada", "ada", "ada", "bob", "cy", "bob"):
+            threads.submit(take, account)
+            time.sleep(0.01)
+        turns.give_back("ada", 1)
+    assert order[2:5] in (["bob", "cy", "bob"], ["bob", "cy", "ada"])
+    turns.close()
+    with pytest.raises(UnavailableError):
+        turns.take("bob")

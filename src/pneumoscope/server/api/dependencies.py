@@ -29,6 +29,20 @@ from pneumoscope.server.uploads.service import UploadService
 T = TypeVar("T")
 
 
+class AccountLimiters:
+    """One limiter for each account: an account that sends much waits for itself."""
+
+    def __init__(self, tokens: int) -> None:
+        self._tokens = tokens
+        self._limiters: dict[str, anyio.CapacityLimiter] = {}
+
+    def of(self, account: str) -> anyio.CapacityLimiter:
+        """Return the limiter of an account."""
+        if account not in self._limiters:
+            self._limiters[account] = anyio.CapacityLimiter(self._tokens)
+        return self._limiters[account]
+
+
 @dataclass(frozen=True, slots=True)
 class Context:
     """The parts of one server."""
@@ -42,8 +56,8 @@ class Context:
     metrics: Metrics
     streams: Streams
     uploads: UploadService
-    upload_limiter: anyio.CapacityLimiter
-    """Uploads that are staged at once; the others wait without holding memory or a thread."""
+    upload_limiters: AccountLimiters
+    """Uploads of each account that are staged at once; the others wait without holding memory or a thread."""
     decoders: DecoderPool
     workers: WorkerPool
     """Run the models."""

@@ -8,13 +8,17 @@ It knows no database and no key.
 
 The system holds each decoder to a limit of memory and of computing time. A decoder that dies is replaced, and its file
 tried once more, without models; a file that ends a second decoder is refused.
+
+Accounts take turns, file by file. A file that is not decoded within a few seconds is tried again by a decoder of its
+own for slow files, one at a time and for longer, so that slow files wait for each other and nobody waits for them. An
+account that has used up its time for slow files gets none for a while.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -34,12 +38,21 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.png_codec import to_pixels
 from pneumoscope.server.uploads.deidentify import DecodedUpload, deidentify
+from pneumoscope.server.uploads.turns import FairTurns, TimeBudget, stopping
 
 LONGEST = 120.0
 """Seconds that one file may take; a decoder that is busy with one for longer hangs, and is killed."""
 _SLOTS = 2
 """Files that a decoder holds at once: the one that it decodes, and the next."""
+_STOP_SECONDS = 2.0
+"""Seconds that decoders get for their files when the server stops."""
+_SLOW_SECONDS, _SLOW_PERIOD = 90.0, 600.0
+"""Seconds for slow files that an account gets in how many seconds."""
 _WAY_OUT = "If it is a good radiograph, save it in another way."
+
+
+class SlowFileError(Exception):
+    """A file was not decoded in the computing time that it got."""
 
 
 class DecoderProtocol(Protocol):
@@ -116,8 +129,16 @@ class DecoderProcess:
     outcomes are received in the order of sending.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, seconds: float) -> None:
+        """Start the process.
+
+        Args:
+            settings: Name the folder of the pixels and the limits.
+            seconds: Computing time that a file gets.
+        """
         self._settings = settings
+        self._seconds = seconds
+        self._stopped = False
         self._sending, self._receiving = threading.Lock(), threading.Lock()
         self._start()
 
@@ -127,9 +148,16 @@ class DecoderProcess:
     def decode(
         self, data: bytes, name: str, image: str, models: Sequence[str] = (), depth: int | None = None
     ) -> DecodedUpload:
-        """Decode a file and store its pixels; see `Decoder.decode`."""
+        """Decode a file and store its pixels; see `Decoder.decode`.
+
+        Raises:
+            SlowFileError: The file was not decoded in the time that it gets here.
+            UnavailableError: The server stops.
+        """
         for model_names in (models, ()):  # it may have died of something else than the file, such as a lack of memory
             outcome = self._exchange(data, name, image, model_names, depth)
+            if isinstance(outcome, SlowFileError):
+                blobs.delete(self._settings.files, image)
             if isinstance(outcome, BaseException):
                 raise outcome
             if outcome is not None:
@@ -145,7 +173,7 @@ class DecoderProcess:
             with self._sending:
                 connection = self._connection
                 with suppress(OSError):  # it is dead, as receiving will show
-                    connection.send((name, image, models, depth))
+                    connection.send((name, image, models, depth, self._seconds))
                     connection.send_bytes(data)
                 self._receiving.acquire()
             try:
@@ -158,17 +186,18 @@ class DecoderProcess:
                 outcome: DecodedUpload | Exception = connection.recv()
                 return outcome
             except (EOFError, OSError):
-                exit_code = self._replace("died")
-                if exit_code == OUT_OF_TIME:
-                    problem = f"takes more than {self._settings.decoder_seconds:.0f} seconds to decode."
-                    return ImageError(name, problem, _WAY_OUT, code="takes-too-long")
+                if self._stopped:
+                    raise stopping() from None
+                if self._replace("died") == OUT_OF_TIME:
+                    return SlowFileError(name)
                 return None
             finally:
                 self._receiving.release()
 
     def _replace(self, how: str) -> int | None:
         """Start another process in place of this one; return the exit code of this one."""
-        self.stop()
+        self._process.kill()
+        self._process.join()
         exit_code = self._process.exitcode
         logging.getLogger(__name__).error("a decoder %s at a file (code %s); another takes its place", how, exit_code)
         self._start()
@@ -176,6 +205,7 @@ class DecoderProcess:
 
     def stop(self) -> None:
         """End the process; the file that it decodes is not stored."""
+        self._stopped = True
         self._process.kill()
         self._process.join()
 
@@ -193,34 +223,97 @@ class DecoderPool:
         """
         self._settings = settings
         self._count = count
-        self._idle: queue.SimpleQueue[DecoderProtocol] = queue.SimpleQueue()
         self._processes: list[DecoderProcess] = []
-        for _ in range(count):
-            self._idle.put(Decoder(settings.files, settings.max_pixels, catalogue, settings.max_file_bytes))
+        self._slow: DecoderProcess | None = None
+        self._slow_time = TimeBudget(_SLOW_SECONDS, _SLOW_PERIOD)
+        local = Decoder(settings.files, settings.max_pixels, catalogue, settings.max_file_bytes)
+        self._turns: FairTurns[DecoderProtocol] = FairTurns([local] * count)
+        self._slow_turns: FairTurns[object] = FairTurns([object()])
 
     def start(self) -> None:
         """Start the processes; from now on they do the work."""
-        for _ in range(self._count):
-            self._idle.get()
-        self._processes = [DecoderProcess(self._settings) for _ in range(self._count)]
-        for process in self._processes * _SLOTS:
-            self._idle.put(process)
+        seconds = min(self._settings.decoder_quick_seconds, self._settings.decoder_seconds)
+        self._processes = [DecoderProcess(self._settings, seconds) for _ in range(self._count)]
+        self._turns = FairTurns(self._processes * _SLOTS)
 
     def stop(self) -> None:
-        """End the processes when they have decoded the files that they hold."""
-        for _ in self._processes * _SLOTS:
-            self._idle.get()
-        for process in self._processes:
+        """End the processes. Files that are nearly decoded are finished; the others are not stored, nor answered so."""
+        self._turns.close()
+        self._slow_turns.close()
+        self._turns.wait_until_idle(_STOP_SECONDS)
+        for process in (*self._processes, *([self._slow] if self._slow else ())):
             process.stop()
 
     @contextmanager
-    def borrow(self) -> Iterator[DecoderProtocol]:
-        """Lend a decoder as soon as one is free."""
-        decoder = self._idle.get()
+    def borrow(self, account: str = "") -> Iterator[DecoderProtocol]:
+        """Lend a decoder for one file, when it is the account's turn.
+
+        Args:
+            account: Number of the account that sends the file.
+
+        Raises:
+            UnavailableError: The server stops.
+        """
+        turn = _Turn(self, account, self._turns.take(account))
         try:
-            yield decoder
+            yield turn
         finally:
-            self._idle.put(decoder)
+            self.give_back(turn)
+
+    def give_back(self, turn: _Turn) -> None:
+        """Take a decoder back, once."""
+        if turn.decoder is not None:
+            decoder, turn.decoder = turn.decoder, None
+            self._turns.give_back(turn.account, decoder)
+
+    def decode_slowly(self, account: str, data: bytes, name: str, image: str, depth: int | None) -> DecodedUpload:
+        """Decode a file that takes long, when it is the account's turn; see `Decoder.decode`.
+
+        Raises:
+            ImageError: It takes too long, or the account has used up its time for such files.
+        """
+        place = self._slow_turns.take(account)
+        try:
+            if self._slow_time.is_spent(account):
+                minutes = _SLOW_PERIOD / 60
+                raise ImageError(
+                    name,
+                    "takes long to decode, and your account's other files have used up the time for such files.",
+                    f"Send it again in {minutes:.0f} minutes. {_WAY_OUT}",
+                    code="takes-too-long",
+                )
+            if self._slow is None:
+                self._slow = DecoderProcess(self._settings, self._settings.decoder_seconds)
+            began = time.monotonic()
+            try:
+                return self._slow.decode(data, name, image, (), depth)
+            except SlowFileError as error:
+                problem = f"takes more than {self._settings.decoder_seconds:.0f} seconds to decode."
+                raise ImageError(name, problem, _WAY_OUT, code="takes-too-long") from error
+            finally:
+                self._slow_time.spend(account, time.monotonic() - began)
+        finally:
+            self._slow_turns.give_back(account, place)
+
+
+class _Turn:
+    """A decoder that is lent for one file."""
+
+    def __init__(self, pool: DecoderPool, account: str, decoder: DecoderProtocol) -> None:
+        self.account = account
+        self.decoder: DecoderProtocol | None = decoder
+        self._pool = pool
+
+    def decode(
+        self, data: bytes, name: str, image: str, models: Sequence[str] = (), depth: int | None = None
+    ) -> DecodedUpload:
+        """Decode a file and store its pixels; see `Decoder.decode`."""
+        assert self.decoder is not None
+        try:
+            return self.decoder.decode(data, name, image, models, depth)
+        except SlowFileError:
+            self._pool.give_back(self)  # the others need not wait
+            return self._pool.decode_slowly(self.account, data, name, image, depth)
 
 
 def _work(settings: Settings, server: Connection[Any, Any]) -> None:
@@ -234,10 +327,10 @@ def _work(settings: Settings, server: Connection[Any, Any]) -> None:
     )
     _import_libraries()
     while True:
-        name, image, models, depth = server.recv()
+        name, image, models, depth, seconds = server.recv()
         data = server.recv_bytes()
         limit_memory(settings.decoder_memory)
-        limit_computing_time(settings.decoder_seconds)
+        limit_computing_time(seconds)
         try:
             outcome: DecodedUpload | Exception = decoder.decode(data, name, image, models, depth)
         except (PneumoscopeError, OSError, MemoryError) as error:

@@ -28,6 +28,9 @@ from pneumoscope.server.uploads.outcome import AddedImage, FileOutcome, NothingS
 from pneumoscope.server.uploads.rows import UploadRows
 from pneumoscope.server.uploads.staging import StagedUpload
 
+_MOST_SLOW = 3
+"""Files of an upload that may take too long; the files after them are not tried."""
+
 
 @dataclass(frozen=True, slots=True)
 class StoredUpload:
@@ -125,6 +128,7 @@ class UploadService:
         self,
         files: Sequence[BinaryIO],
         models: Sequence[str],
+        account: str,
         *,
         depth: int | None = None,
         sender_waits: bool = False,
@@ -134,6 +138,7 @@ class UploadService:
         Args:
             files: Images, DICOM files or ZIP archives, each read from its start.
             models: Names of the models to ask about each image.
+            account: Number of the account that sends the upload.
             depth: Bits in use in 16-bit files, see `imaging.read.read`.
             sender_waits: Whether the sender waits for the answers.
 
@@ -142,6 +147,7 @@ class UploadService:
             TooLargeError: There are too many files, or an archive breaks a limit.
             InvalidRequestError: An archive is damaged or empty.
             NothingStoredError: No file can be stored.
+            UnavailableError: The server stops.
         """
         limit = self._settings.max_files
         if len(files) > limit:
@@ -150,15 +156,20 @@ class UploadService:
         # One image is answered soonest where it is decoded; several are better spread over the workers.
         at_once = identities if sender_waits and len(files) == 1 and not is_archive(files[0]) else ()
         outcomes: list[FileOutcome] = []
-        with ExitStack() as undo, self._decoders.borrow() as decoder:
+        slow = 0
+        with ExitStack() as undo:
             staged = undo.enter_context(StagedUpload(self._store))
             for file in read_files(files, self._settings):
                 try:
                     if file.refusal is not None:
                         raise file.refusal
-                    staged.add(decoder, file, at_once, depth)
+                    if slow >= _MOST_SLOW:
+                        raise _not_tried(file.name)
+                    with self._decoders.borrow(account) as decoder:
+                        staged.add(decoder, file, at_once, depth)
                     outcomes.append(FileOutcome(file.name))
                 except ImageError as error:
+                    slow += error.code == "takes-too-long"
                     outcomes.append(FileOutcome(file.name, refusal=error))
                 if len(outcomes) > limit:
                     raise _too_many(f"has more than {limit} files.", limit)
@@ -173,12 +184,12 @@ class UploadService:
         Args:
             files: As for `stage`.
             models: As for `stage`.
-            account: Number of the account that sends the upload.
+            account: As for `stage`.
 
         Raises:
             RefusalError: As for `stage` and `PendingUpload.write_rows`.
         """
-        with self.stage(files, models) as pending:
+        with self.stage(files, models, account) as pending:
             stored_upload = self._store.commit(lambda session: pending.write_rows(session, account), exclusive=True)
             pending.confirm(stored_upload)
         return stored_upload.outcomes
@@ -186,6 +197,11 @@ class UploadService:
 
 def _outcome_of(file: str, added: AddedImage | ImageError) -> FileOutcome:
     return FileOutcome(file, refusal=added) if isinstance(added, ImageError) else FileOutcome(file, added)
+
+
+def _not_tried(name: str) -> ImageError:
+    problem = f"was not tried: {_MOST_SLOW} files of this upload take too long to decode."
+    return ImageError(name, problem, "Send it without them.", code="takes-too-long")
 
 
 def _too_many(problem: str, limit: int) -> TooLargeError:

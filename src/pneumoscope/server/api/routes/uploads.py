@@ -50,9 +50,9 @@ async def upload(
 
     def stage() -> PendingUpload:
         bodies = [file.file for file in files]
-        return context.uploads.stage(bodies, models or (), depth=depth, sender_waits=seconds > 0)
+        return context.uploads.stage(bodies, models or (), user.id, depth=depth, sender_waits=seconds > 0)
 
-    pending = await anyio.to_thread.run_sync(stage, limiter=context.upload_limiter)
+    pending = await anyio.to_thread.run_sync(stage, limiter=context.upload_limiters.of(user.id))
 
     def write(session: Transaction) -> tuple[StoredUpload, list[Answer] | None]:
         upload_record = pending.write_rows(session, user.id, "" if user.sees_names else user.id)
