@@ -70,12 +70,22 @@ class Secret:
         return mac.hexdigest()
 
 
-def load_or_create_secret(path: Path) -> Secret:
+def load_or_create_secret(path: Path, *, create: bool = True) -> Secret:
     """Return the secret of a file; create the file, readable by its owner alone, where there is none.
 
+    Args:
+        path: The file.
+        create: False: the database has rows that another secret sealed, so that a new one would open none of them.
+
     Raises:
-        UsageError: The file holds fewer than 32 bytes.
+        UsageError: The file holds fewer than 32 bytes, or is missing and must not be created.
     """
+    if not create and not path.exists():
+        raise UsageError(
+            str(path),
+            "is missing: without the key that this database was made with no name in it can be read.",
+            "Restore the file from where it is kept (`secret`). A new key is never made beside sealed rows.",
+        )
     try:
         # O_EXCL: of two servers that start together one creates the file, the other reads it.
         handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

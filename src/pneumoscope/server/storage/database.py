@@ -17,9 +17,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import Engine, create_engine, event, text
+from sqlalchemy import Engine, create_engine, event, select, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.orm import Session
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
@@ -27,7 +28,8 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.clock import SteadyClock
 from pneumoscope.server.storage.crypto import Secret, load_or_create_secret, new_id
 from pneumoscope.server.storage.group_commit import GroupCommitter
-from pneumoscope.server.storage.tables import StoreSetting
+from pneumoscope.server.storage.modes import keep_secret_private, make_private_database, make_private_folders
+from pneumoscope.server.storage.tables import ExamIdentity, Identity, Reference, StoreSetting
 from pneumoscope.server.storage.transaction import Transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -167,25 +169,27 @@ def open_store(settings: Settings) -> Store:
     """Open the database that the settings name, and migrate its tables.
 
     Raises:
-        UsageError: The database's URL is wrong, or the secret or the folder belongs to another database.
+        UsageError: The database's URL is wrong, the secret or the folder belongs to another database, the secret of
+            sealed rows is missing, or others of this machine can read the data.
         MissingExtraError: The driver of PostgreSQL is not installed.
         RunError: The database can't be reached.
     """
-    settings.home.mkdir(parents=True, exist_ok=True, mode=0o700)
-    for folder in (settings.files, settings.incoming):
-        folder.mkdir(exist_ok=True, mode=0o700)
-    secret = load_or_create_secret(settings.secret_file)
+    make_private_folders(settings)
     engine = _engine(settings)
+    if engine.dialect.name == "sqlite" and engine.url.database:
+        make_private_database(Path(engine.url.database))
     try:
         migrate(engine)
+        create = not _has_sealed_rows(engine)
     except SQLAlchemyError as error:
         address = engine.url.render_as_string(hide_password=True)
         reason = str(getattr(error, "orig", None) or error).strip().partition("\n")[0]
         raise RunError(
             argument("database", address), f"can't be used: {reason}.", "Start it, or name another."
         ) from error
-    store = Store(engine, secret, settings)
+    store = Store(engine, load_or_create_secret(settings.secret_file, create=create), settings)
     _check_same_store(store)
+    keep_secret_private(settings.secret_file)
     return store
 
 
@@ -232,6 +236,17 @@ def _prepare_sqlite(connection: Any, _: Any) -> None:
         "secure_delete=ON",  # what is erased is overwritten
     ):
         connection.execute(f"PRAGMA {pragma}")
+
+
+def _has_sealed_rows(engine: Engine) -> bool:
+    """Return whether a database belongs to a secret: it says so, or has rows that only a secret opens."""
+    with Session(engine) as session:
+        if not engine.url.get_backend_name().startswith("postgresql"):
+            session.connection().exec_driver_sql("BEGIN")
+        if session.get(StoreSetting, "secret") is not None:
+            return True
+        columns = Identity.key, ExamIdentity.study, Reference.id
+        return any(session.scalar(select(column).limit(1)) is not None for column in columns)
 
 
 def _check_same_store(store: Store) -> None:
