@@ -31,6 +31,7 @@ def test_a_server_starts_on_a_backup(settings: Settings, tmp_path: Path) -> None
         assert client("GET", f"/api/images/{image}/pixels").status_code == 200
     with pytest.raises(UsageError, match="not the secret"):
         serve_client(replace(copy, secret=None)).__enter__()
+    assert not (tmp_path / "copy" / "secret.key").exists()
 
 
 def test_altered_files_are_reported_and_no_backup_is_replaced(settings: Settings, tmp_path: Path) -> None:

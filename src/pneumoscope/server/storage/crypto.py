@@ -83,8 +83,8 @@ def load_or_create_secret(path: Path, *, create: bool = True) -> Secret:
     if not create and not path.exists():
         raise UsageError(
             str(path),
-            "is missing: without the key that this database was made with no name in it can be read.",
-            "Restore the file from where it is kept (`secret`). A new key is never made beside sealed rows.",
+            "is missing, and a new key is not the secret that this database was made with: it would open no name.",
+            "Restore the file from where it is kept (`secret`).",
         )
     try:
         # O_EXCL: of two servers that start together one creates the file, the other reads it.
