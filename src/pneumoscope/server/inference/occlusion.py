@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from pneumoscope.core.errors import ImageError
 from pneumoscope.server.errors import DamagedError, InvalidRequestError, NotFoundError
 from pneumoscope.server.inference.runner import InferenceRunner, Pixels, Result
 from pneumoscope.server.storage import blobs
-from pneumoscope.server.storage.png_codec import decode_png, sha256_of
 
 FILL = "a smooth continuation of what lies around it"
 CONCURRENT = 2
@@ -91,13 +91,12 @@ def read_pixels(folder: Path, image: str, sha256: str) -> Pixels:
         NotFoundError: They are gone.
         DamagedError: They are not those that were stored.
     """
+    if not blobs.path_of(folder, image).is_file():
+        raise NotFoundError("image")
     try:
-        data = blobs.path_of(folder, image).read_bytes()
-    except FileNotFoundError as error:
-        raise NotFoundError("image") from error
-    if sha256_of(data) != sha256:
-        raise DamagedError("the image", "is not as it was stored.", "Restore it from a backup.")
-    return decode_png(data, image)
+        return blobs.read_pixels(folder, image, sha256)
+    except ImageError as error:
+        raise DamagedError("the image", "is not as it was stored.", "Restore it from a backup.") from error
 
 
 def draw_mask(strokes: Sequence[BrushStroke], mode: Mode, width: int, height: int) -> Mask:

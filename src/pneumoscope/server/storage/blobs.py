@@ -7,6 +7,7 @@ asks for them.
 
 from __future__ import annotations
 
+import hmac
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,8 @@ from pneumoscope.server.storage.png_codec import decode_png, draw_thumbnail, sha
 PIXELS = "png"
 THUMBNAIL = "thumb.png"
 _KINDS = (PIXELS, THUMBNAIL)
+SIGNATURE = 64
+"""Bytes of a thumbnail's signature."""
 
 
 def path_of(folder: Path, image: str, kind: str = PIXELS) -> Path:
@@ -58,6 +61,26 @@ def write_pixels(folder: Path, image: str, content: bytes) -> None:
         _sync_folder(folder)
 
 
+def read_content(folder: Path, image: str, sha256: str) -> bytes:
+    """Return the stored pixels of an image as they lie on the disk: a PNG.
+
+    Args:
+        folder: The store's.
+        image: Number of the image.
+        sha256: Of what was stored.
+
+    Raises:
+        ImageError: They are gone, or not those that were stored.
+    """
+    try:
+        content = path_of(folder, image).read_bytes()
+    except FileNotFoundError as error:
+        raise ImageError(image, "is not in the store.") from error
+    if sha256_of(content) != sha256:
+        raise ImageError(image, "was altered.", "Restore it from a backup.")
+    return content
+
+
 def read_pixels(folder: Path, image: str, sha256: str) -> NDArray[np.float32]:
     """Return the stored pixels of an image: [H, W] float32, 0 = black, 1 = white, row 0 = head.
 
@@ -69,29 +92,36 @@ def read_pixels(folder: Path, image: str, sha256: str) -> NDArray[np.float32]:
     Raises:
         ImageError: They are gone, or not those that were stored.
     """
-    try:
-        data = path_of(folder, image).read_bytes()
-    except FileNotFoundError as error:
-        raise ImageError(image, "is not in the store.") from error
-    if sha256_of(data) != sha256:
-        raise ImageError(image, "was altered.", "Restore it from a backup.")
-    return decode_png(data, image)
+    return decode_png(read_content(folder, image, sha256), image)
 
 
-def write_thumbnail(folder: Path, image: str, sha256: str) -> Path:
-    """Draw the thumbnail of an image if there is none; return its path. It can be drawn again, so it is not synced.
+def read_thumbnail(folder: Path, image: str, sha256: str, sign: Callable[[bytes], bytes]) -> bytes:
+    """Return the thumbnail of an image, a PNG; draw it if there is none, or one that this server has not drawn.
 
-    The caller makes sure that the image has not been erased since.
+    On the disk its signature stands behind it. It can be drawn again, so it is not synced. The caller makes sure that
+    the image has not been erased since.
+
+    Args:
+        folder: The store's.
+        image: Number of the image.
+        sha256: Of its pixels as they were stored.
+        sign: Returns the signature of bytes, `SIGNATURE` bytes long, which nobody without the server's secret can make.
 
     Raises:
         ImageError: The pixels are gone, or not those that were stored.
     """
     path = path_of(folder, image, THUMBNAIL)
-    if not path.is_file():
-        temporary = path.with_name(f".{image}.{new_id()}")
-        temporary.write_bytes(draw_thumbnail(read_pixels(folder, image, sha256)))
+    with suppress(FileNotFoundError):
+        content = path.read_bytes()
+        picture = content[:-SIGNATURE]
+        if hmac.compare_digest(content[-SIGNATURE:], sign(picture)):
+            return picture
+    picture = draw_thumbnail(read_pixels(folder, image, sha256))
+    temporary = path.with_name(f".{image}.{new_id()}")
+    with suppress(OSError):  # on a full disk it is drawn again each time
+        temporary.write_bytes(picture + sign(picture))
         temporary.replace(path)
-    return path
+    return picture
 
 
 def delete(folder: Path, image: str) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from sqlalchemy import Row, Select, bindparam, func, select, tuple_
 from sqlalchemy.orm import Session
 
-from pneumoscope.server.errors import NotFoundError
+from pneumoscope.core.errors import ImageError
+from pneumoscope.server.errors import DamagedError, NotFoundError
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Image, Read, StoredPrediction, Study, table_of
@@ -141,35 +141,51 @@ def predictions_of(session: Session, studies: Sequence[str]) -> dict[str, list[R
     return predictions
 
 
-def pixels_path(store: Store, image: str) -> Path:
-    """Return the file of an image's stored pixels.
+def read_pixels(store: Store, image: str) -> bytes:
+    """Return an image's stored pixels, a PNG, after they were checked against their hash.
 
     Raises:
         NotFoundError: There is no such image.
+        DamagedError: Its pixels are gone, or not those that were stored.
     """
-    with store.read() as session:
-        row = session.get(Image, image)
-    path = blobs.path_of(store.settings.files, image)
-    if row is None or not path.is_file():
-        raise NotFoundError("image")
-    return path
+    row = _get_image(store, image)
+    try:
+        return blobs.read_content(store.settings.files, image, row.sha256)
+    except ImageError as error:
+        raise _damaged() from error
 
 
-def thumbnail_path(store: Store, image: str) -> Path:
-    """Return the file of an image's thumbnail, which is drawn now if there is none yet.
+def read_thumbnail(store: Store, image: str) -> bytes:
+    """Return an image's thumbnail, a PNG, which is drawn now if there is none that this server has drawn.
 
     Raises:
         NotFoundError: There is no such image.
-        ImageError: Its pixels are gone, or not those that were stored.
+        DamagedError: Its pixels are gone, or not those that were stored.
     """
     folder = store.settings.files
-    with store.read() as session:
-        row = session.get(Image, image)
-    if row is None:
-        raise NotFoundError("image")
-    path = blobs.write_thumbnail(folder, image, row.sha256)
+    row = _get_image(store, image)
+
+    def sign(picture: bytes) -> bytes:
+        return store.secret.lookup_key("thumbnail", image, row.sha256, picture).encode()
+
+    try:
+        picture = blobs.read_thumbnail(folder, image, row.sha256, sign)
+    except ImageError as error:
+        raise _damaged() from error
     with store.read() as session:
         if session.get(Image, image) is None:  # erased in between: no picture may outlive that
             blobs.delete(folder, image)
             raise NotFoundError("image")
-    return path
+    return picture
+
+
+def _get_image(store: Store, image: str) -> Image:
+    with store.read() as session:
+        row = session.get(Image, image)
+    if row is None:
+        raise NotFoundError("image")
+    return row
+
+
+def _damaged() -> DamagedError:
+    return DamagedError("the image", "is not as it was stored.", "Restore it from a backup.")

@@ -8,8 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from fastapi import APIRouter, Path, Query, Request
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
@@ -54,8 +53,8 @@ def create_router() -> APIRouter:
     router.get("/studies/{study}/predictions")(list_answers)
     router.get("/predictions/{prediction}")(get_answer)
     router.get("/predictions/{prediction}/heatmap")(get_heatmap)
-    router.get("/images/{image}/pixels", response_class=FileResponse)(get_pixels)
-    router.get("/images/{image}/thumbnail", response_class=FileResponse)(get_thumbnail)
+    router.get("/images/{image}/pixels", response_class=Response)(get_pixels)
+    router.get("/images/{image}/thumbnail", response_class=Response)(get_thumbnail)
     router.delete("/patients/{patient}")(erase_patient)
     router.post("/patients/find")(find_patient)
     return router
@@ -166,14 +165,14 @@ def get_heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> Heatm
     return HeatmapOut.of(heatmap.labels, heatmap.values)
 
 
-def get_pixels(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
-    """Return the stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head."""
-    return FileResponse(lookup.pixels_path(context.store, image), media_type="image/png")
+def get_pixels(context: AppContext, user: CurrentUser, image: Id) -> Response:
+    """Return the stored pixels, checked against their hash: a greyscale PNG, 0 = black, row 0 = head."""
+    return Response(lookup.read_pixels(context.store, image), media_type="image/png")
 
 
-def get_thumbnail(context: AppContext, user: CurrentUser, image: Id) -> FileResponse:
+def get_thumbnail(context: AppContext, user: CurrentUser, image: Id) -> Response:
     """Return a small picture for lists, drawn when it is first asked for."""
-    return FileResponse(lookup.thumbnail_path(context.store, image), media_type="image/png")
+    return Response(lookup.read_thumbnail(context.store, image), media_type="image/png")
 
 
 def prediction_out(answer: Answer) -> PredictionOut:
