@@ -37,6 +37,12 @@ def serve(
     retention: Annotated[
         float | None, typer.Option(help="Erase studies older than so many days.  [default: never]", metavar="DAYS")
     ] = None,
+    retention_confirm: Annotated[
+        bool,
+        typer.Option(
+            "--retention-confirm", help="The clock is right, though far ahead of the newest row: erase by it."
+        ),
+    ] = False,
     queue: Annotated[int, typer.Option(help="Predictions that may wait; more uploads must come later.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
@@ -61,6 +67,7 @@ def serve(
         workers=default_workers() if workers is None else workers,
         queue_limit=queue,
         retention=retention,
+        retention_confirm=retention_confirm,
     )
     typer.echo(DISCLAIMER, err=True)
     serve_until_stopped(settings)

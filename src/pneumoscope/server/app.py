@@ -99,7 +99,11 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
         store, settings = context.store, context.settings
         remove_leftovers(store)
         events.delete_old(store)
-        retention = Retention(store, settings.retention) if settings.retention is not None else None
+        retention = (
+            Retention(store, settings.retention, confirmed=settings.retention_confirm)
+            if settings.retention is not None
+            else None
+        )
         context.decoders.start()
         context.workers.start()
         if retention is not None:

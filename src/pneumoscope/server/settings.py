@@ -50,6 +50,8 @@ class Settings:
     """A prediction during which so many workers ended is given up."""
     retention: float | None = None
     """Days after which a study is erased; None: never."""
+    retention_confirm: bool = False
+    """The clock is right, although it is more than a day ahead of the newest row; erase what is old by it."""
     max_request_bytes: int = 512 * 2**20
     max_file_bytes: int = 128 * 2**20
     max_files: int = 500

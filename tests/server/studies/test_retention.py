@@ -70,3 +70,70 @@ def test_retention_runs_when_the_server_starts(client: Client) -> None:
 def test_an_impossible_number_of_days_is_refused(settings: Settings, days: float) -> None:
     with pytest.raises(UsageError, match="`retention`"):
         replace(settings, retention=days).validate()
+
+
+def add_studies(store: Store, *received: float) -> None:
+    with store.write() as session:
+        for number, moment in enumerate(received):
+            session.add(Study(id=f"s{number}", key=None, patient=None, received=moment, received_by="a"))
+
+
+def count(store: Store) -> int:
+    with store.read() as session:
+        return len(session.scalars(select(Study.id)).all())
+
+
+def set_clock(monkeypatch: pytest.MonkeyPatch, moment: float) -> None:
+    monkeypatch.setattr(time, "time", lambda: moment)
+
+
+def test_a_clock_that_jumped_erases_nothing_until_it_is_confirmed(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    begun = time.time()
+    add_studies(store, begun - 40 * DAY, begun)
+    set_clock(monkeypatch, begun + 400 * DAY)
+    assert Retention(store, 30).look() == 0
+    assert "400.0 days ahead" in caplog.text
+    assert "--retention-confirm" in caplog.text
+    assert count(store) == 2
+    assert Retention(store, 30, confirmed=True).look() == 2
+
+
+def test_a_clock_that_jumps_while_the_server_runs_is_noticed_though_rows_are_written_by_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun = time.time()
+    add_studies(store, begun - 40 * DAY, begun)
+    retention = Retention(store, 30)
+    assert retention.look() == 1
+    set_clock(monkeypatch, begun + 31 * DAY)
+    with store.write() as session:  # a request at the wrong time
+        session.add(Study(id="new", key=None, patient=None, received=time.time(), received_by="a"))
+    assert retention.look() == 0
+    assert count(store) == 2
+
+
+def test_a_clock_that_is_right_needs_no_confirmation(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that ran until yesterday, and one without any row."""
+    begun = time.time()
+    assert Retention(store, 30).look() == 0
+    add_studies(store, begun - 40 * DAY, begun)
+    set_clock(monkeypatch, begun + 0.9 * DAY)
+    assert Retention(store, 30).look() == 1
+
+
+def test_the_last_look_counts_as_a_row(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server that runs for months without an upload or a reader."""
+    begun = time.time()
+    add_studies(store, begun)
+    retention = Retention(store, 30)
+    for day in range(1, 40):
+        steps = day * DAY
+        monkeypatch.setattr(
+            "pneumoscope.server.studies.retention.monotonic", lambda steps=steps: time.monotonic() + steps
+        )
+        set_clock(monkeypatch, begun + steps)
+        retention.look()
+    assert count(store) == 0
+    assert Retention(store, 30).look() == 0

@@ -1,24 +1,28 @@
 """Retention: studies older than a number of days are erased, by one of the servers of a database.
 
-It looks for them when the server starts and then every hour. Each erasure is in the audit log, by ``retention``.
+It looks for them when the server starts and then every hour. Each erasure is in the audit log, by ``retention``. A
+clock that jumped ahead erases nothing: someone has to confirm it.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from time import monotonic
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import StoreSetting, Study
+from pneumoscope.server.storage.tables import Access, Event, Read, StoreSetting, Study
 from pneumoscope.server.studies.erasure import erase
 
 WHO = "retention"
 """Stands in the audit log in place of an account."""
 DAY = 24 * 3600.0
+MOST_AHEAD = DAY
+"""Seconds by which the clock may be ahead of the newest row; a clock that jumped would erase everything."""
 _EVERY = 3600.0
 _AT_ONCE = 100
 """Studies that are erased in one transaction: uploads wait while it runs."""
@@ -27,9 +31,18 @@ _AT_ONCE = 100
 class Retention:
     """Erases old studies every hour, on a thread of its own."""
 
-    def __init__(self, store: Store, days: float) -> None:
+    def __init__(self, store: Store, days: float, *, confirmed: bool = False) -> None:
+        """Create the thread; the newest row is looked up now, before a request adds one at a wrong time.
+
+        Args:
+            store: The store.
+            days: After which a study is erased.
+            confirmed: The first look believes the clock, however far it is ahead.
+        """
         self._store = store
         self._days = days
+        self._confirmed = confirmed
+        self._newest, self._measured = find_newest(store), monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -46,12 +59,37 @@ class Retention:
         log = logging.getLogger(__name__)
         while True:
             try:
-                if claim_turn(self._store, self._days, now()) and (erased := erase_old(self._store, self._days, now())):
+                if erased := self.look():
                     log.info("%s studies were older than %g days and are erased", erased, self._days)
             except Exception as error:  # a database that does not answer for a while; the next look finds them too
                 log.error("retention: %s", type(error).__name__)
             if self._stop.wait(_EVERY):
                 return
+
+    def look(self) -> int:
+        """Erase what is old, if it is this server's turn and the clock can be believed; return how many studies."""
+        time, measured = now(), monotonic()
+        expected = None if self._newest is None else self._newest + measured - self._measured
+        if expected is not None and time > expected + MOST_AHEAD and not self._confirmed:
+            logging.getLogger(__name__).error(
+                "retention: the clock is %.1f days ahead of the newest row, so that nothing is erased; if it is right, "
+                "start the server once with --retention-confirm",
+                (time - expected) / DAY,
+            )
+            return 0
+        self._newest, self._measured, self._confirmed = time, measured, False
+        return erase_old(self._store, self._days, time) if claim_turn(self._store, self._days, time) else 0
+
+
+def find_newest(store: Store) -> float | None:
+    """Return the time of the newest row of a store, in seconds since 1970; None where there is none."""
+    columns = Study.received, Access.at, Event.at, Read.at
+    with store.read() as session:
+        times = [session.scalar(select(func.max(column))) for column in columns]
+        last = session.get(StoreSetting, WHO)
+    if last is not None:
+        times.append(float(last.value.partition(" ")[2]))
+    return max((time for time in times if time is not None), default=None)
 
 
 def claim_turn(store: Store, days: float, time: float) -> bool:
