@@ -27,6 +27,7 @@ from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.login_pool import LoginPool
 from pneumoscope.server.security.passwords import Passwords
 from pneumoscope.server.security.sessions import Sessions
 from pneumoscope.server.security.tokens import Tokens
@@ -62,6 +63,7 @@ def create_app(settings: Settings) -> FastAPI:
         catalogue=catalogue,
         accounts=Accounts(store, passwords),
         sessions=Sessions(store, settings, passwords),
+        logins=LoginPool(),
         tokens=Tokens(store),
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),

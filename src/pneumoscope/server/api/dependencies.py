@@ -16,6 +16,7 @@ from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.login_pool import LoginPool
 from pneumoscope.server.security.permissions import check_admin
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.security.sessions import Sessions
@@ -52,6 +53,7 @@ class Context:
     catalogue: Catalogue
     accounts: Accounts
     sessions: Sessions
+    logins: LoginPool
     tokens: Tokens
     metrics: Metrics
     streams: Streams

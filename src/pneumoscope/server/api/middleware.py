@@ -26,6 +26,7 @@ from pneumoscope.server.security import audit_log
 from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.security.principal import LOCAL, Principal
 from pneumoscope.server.security.rate_limit import RateLimit
+from pneumoscope.server.security.refusals import RefusalSampler
 from pneumoscope.server.storage.crypto import new_id
 
 PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/login")})
@@ -66,6 +67,7 @@ class SecurityMiddleware:
         self._context = context
         self._settings = context.settings
         self._requests = RateLimit(context.settings.requests_per_minute)
+        self._refusals = RefusalSampler()
         self._logins = RateLimit(context.settings.logins_per_minute)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -74,7 +76,7 @@ class SecurityMiddleware:
             if scope["type"] == "lifespan":
                 await self._app(scope, receive, send)
             return  # no websockets here
-        exchange = _Exchange(self._context, scope, receive, send)
+        exchange = _Exchange(self._context, self._refusals, scope, receive, send)
         try:
             await self._admit(exchange)
             await self._app(scope, exchange.receive, exchange.send)
@@ -164,8 +166,9 @@ class SecurityMiddleware:
 class _Exchange:
     """One request and its answer."""
 
-    def __init__(self, context: Context, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(self, context: Context, refusals: RefusalSampler, scope: Scope, receive: Receive, send: Send) -> None:
         self._context = context
+        self._refusals = refusals
         self._scope = scope
         self._receive = receive
         self._send = send
@@ -253,8 +256,14 @@ class _Exchange:
         self._context.metrics.count(_known_method(self.method), route, status, perf_counter() - self._started_at)
         if self.is_page or self.path == "/healthz":
             return  # no patient's data
-        if self.state.get("recorded") != status:
-            await self._context.store.commit_async(lambda session: audit_log.record(session, self._audit_entry(status)))
+        if self.state.get("recorded") == status:
+            return
+        entry = self._audit_entry(status)
+        entries = [entry] if entry.who or status < 400 or self._refusals.admit(self.address) else []
+        if left_out := self._refusals.take_left_out():
+            entries.append(AuditEntry("", f"{left_out} refused requests without a login", status=entry.status))
+        if entries:
+            await self._context.store.commit_async(lambda session: audit_log.record_all(session, entries))
 
     def _audit_entry(self, status: int) -> AuditEntry:
         """Return the entry of the audit log about this request."""

@@ -47,6 +47,12 @@ def record(session: Transaction, entry: AuditEntry) -> None:
     )
 
 
+def record_all(session: Transaction, entries: Sequence[AuditEntry]) -> None:
+    """Write several entries; see `record`."""
+    for entry in entries:
+        record(session, entry)
+
+
 def record_command(store: Store, action: str, subject: str = "") -> None:
     """Write an entry about a command at the machine itself, which passes no server.
 

@@ -6,9 +6,11 @@ nobody learns which names exist. The session's token is stored as a hash only.
 
 from __future__ import annotations
 
+import ipaddress
 import secrets
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
+from sqlalchemy.orm import Session
 
 from pneumoscope.server.errors import CredentialsError
 from pneumoscope.server.security.passwords import Passwords
@@ -16,8 +18,14 @@ from pneumoscope.server.security.principal import Principal, principal_of
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import hash_token
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Account, Login
+from pneumoscope.server.storage.tables import Account, Login, LoginAttempt
 
+_EVERYWHERE = "*"
+"""Stands for all addresses together."""
+_EVERYWHERE_FACTOR = 10
+"""An account is locked for all addresses after so many times the wrong passwords that lock it for one."""
+_MOST_ADDRESSES = 500
+"""Rows of an account; above it those are dropped that are neither locked nor known."""
 _SKEW = 60.0
 """Seconds that the clocks of two servers of one database may differ; a session from further ahead has ended."""
 _SEEN_EVERY = 10.0
@@ -32,8 +40,16 @@ class Sessions:
         self._settings = settings
         self._passwords = passwords or Passwords()
 
-    def login(self, name: str, password: str) -> tuple[str, Principal]:
+    def login(self, name: str, password: str, address: str = "") -> tuple[str, Principal]:
         """Begin a session; return its token and the account.
+
+        Wrong passwords lock an account for the address that they come from, so that a stranger can't lock a colleague
+        out. Many of them, from wherever, lock it for all addresses but those that have had the right password.
+
+        Args:
+            name: Of the account.
+            password: Its password.
+            address: Network address of the sender.
 
         Raises:
             CredentialsError: The login is refused, without saying why.
@@ -49,9 +65,13 @@ class Sessions:
             if current is None or current.password != account.password:
                 raise _login_refused()
             time = self._store.clock.now()
-            allowed = not current.disabled and current.locked_until <= time
+            here = _find_attempts(session, current.id, network_of(address), time)
+            everywhere = _find_attempts(session, current.id, _EVERYWHERE, time)
+            locked = here.locked_until > time or (everywhere.locked_until > time and not here.known)
+            # The account's own time is that of its last lock; an admin who sets it back lifts all of them.
+            allowed = not current.disabled and not (locked and current.locked_until > time)
             if right and allowed:
-                current.failures = 0
+                here.failures, here.known, everywhere.failures, current.failures = 0, True, 0, 0
                 if self._passwords.needs_rehash(current.password):
                     current.password = self._passwords.hash(password)
                 token, csrf = secrets.token_urlsafe(32), secrets.token_urlsafe(32)
@@ -59,9 +79,11 @@ class Sessions:
                 session.execute(delete(Login).where(Login.created < time - self._settings.session_longest))
                 return token, principal_of(current, "session", csrf)
             if allowed:
-                current.failures += 1
-                if current.failures >= self._settings.lockout_after:
-                    current.failures, current.locked_until = 0, time + self._settings.lockout
+                for attempts, limit in ((here, 1), (everywhere, _EVERYWHERE_FACTOR)):
+                    attempts.failures += 1
+                    if attempts.failures >= limit * self._settings.lockout_after:
+                        attempts.failures, attempts.locked_until = 0, time + self._settings.lockout
+                        current.locked_until = attempts.locked_until
         raise _login_refused()
 
     def logout(self, token: str) -> None:
@@ -94,6 +116,32 @@ class Sessions:
                 if (current := session.get(Login, login.token)) is not None:
                     current.seen = time
         return principal_of(account, "session", login.csrf)
+
+
+def network_of(address: str) -> str:
+    """Return the address that logins are counted by: of IPv6 the network of 64 bits, which one sender has whole."""
+    try:
+        parsed = ipaddress.ip_address(address.partition("%")[0])
+    except ValueError:
+        return address[:64]
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((parsed, 64), strict=False))
+
+
+def _find_attempts(session: Session, account: str, address: str, time: float) -> LoginAttempt:
+    """Return the row of an account and an address, a new one where there is none."""
+    row = session.get(LoginAttempt, (account, address))
+    if row is None:
+        of_account = LoginAttempt.account == account
+        if (session.scalar(select(func.count()).select_from(LoginAttempt).where(of_account)) or 0) >= _MOST_ADDRESSES:
+            idle = ~LoginAttempt.known & (LoginAttempt.locked_until <= time) & (LoginAttempt.address != _EVERYWHERE)
+            session.execute(delete(LoginAttempt).where(of_account, idle))
+        row = LoginAttempt(account=account, address=address, failures=0, locked_until=0.0, known=False)
+        session.add(row)
+    return row
 
 
 def _login_refused() -> CredentialsError:

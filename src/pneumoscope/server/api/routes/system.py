@@ -69,11 +69,14 @@ def about_server(context: AppContext, user: CurrentUser) -> AboutOut:
     )
 
 
-def login(request: Request, response: Response, context: AppContext, sent: Credentials) -> Me:
+async def login(request: Request, response: Response, context: AppContext, sent: Credentials) -> Me:
     """Begin a session. The cookie is not for scripts; changes need the answer's ``csrf`` as X-CSRF-Token."""
     if not context.settings.needs_login:
         raise ConflictError("this server", "has no accounts: it answers its own machine alone.")
-    token, principal = context.sessions.login(sent.name, sent.password)
+    address = request.client.host if request.client else ""
+    token, principal = await context.logins.run(
+        address, lambda: context.sessions.login(sent.name, sent.password, address)
+    )
     request.state.principal = principal  # for the audit log
     response.set_cookie(
         cookie_name(context.settings.encrypted),
