@@ -192,6 +192,22 @@ def test_a_server_that_starts_again_need_not_wait_for_leases(store: Store, model
     assert not finish(store, before, {"by": "killed"})
 
 
+def test_a_server_that_is_killed_again_and_again_gives_nothing_up(store: Store, model: str) -> None:
+    add(store, [grey(0.5)], [model], "x")
+    for _ in range(store.settings.attempts + 1):
+        assert len(claim(store, "killed")) == 1
+        queue.requeue_running(store)
+    assert len(claim(store, "alive")) == 1
+
+
+def test_leases_that_run_out_are_no_attempts(shared_store: Store, model: str) -> None:
+    add(shared_store, [grey(0.5)], [model], "x")
+    for number in range(shared_store.settings.attempts + 2):
+        assert len(claim(shared_store, f"server {number}")) == 1
+        with shared_store.write() as session:
+            session.execute(update(StoredPrediction).values(lease=now() - 1))
+
+
 def test_the_queue_is_bounded_and_a_full_one_takes_nothing(settings: Settings, model: str) -> None:
     store = open_store(replace(settings, queue_limit=2))
     add(store, [grey(0.5)], [model], "x")

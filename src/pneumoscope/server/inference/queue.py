@@ -49,7 +49,7 @@ _OLDEST = (
     .with_for_update(skip_locked=True, of=_TABLE)
 )
 _QUEUED, _ABANDONED = _OLDEST.where(_TABLE.c.state == "queued"), _OLDEST.where(_EXPIRED)
-_CLAIM = update(_TABLE).where(_BY_ID).values(attempts=_TABLE.c.attempts + 1)
+_CLAIM = update(_TABLE).where(_BY_ID)
 _FINISH = update(_TABLE).where(_BY_ID, _TABLE.c.worker == bindparam("by"), _TABLE.c.state == "running")
 
 
@@ -136,7 +136,7 @@ def record(session: Transaction, study: str, image: str, model: str, result: Res
     number, time, state = new_id(), now(), "failed" if "error" in result.values else "done"
     values = {
         **{"id": number, "image": image, "study": study, "model": model, "state": state, "asked": time},
-        **{"asked_by": user, "lease": 0.0, "attempts": 1, "finished": time},
+        **{"asked_by": user, "lease": 0.0, "attempts": 0, "finished": time},
         **{"result": result.values, "heatmap": result.heatmap},
     }
     session.append(StoredPrediction, values)
@@ -238,14 +238,15 @@ def release(session: Transaction, claims: Sequence[Claim], *, counted: bool) -> 
     Args:
         session: The transaction.
         claims: The claims that the worker held.
-        counted: Whether the worker crashed at these claims, so that the attempt counts; False where it had not begun.
+        counted: Whether the worker began these claims and crashed at them, so that they have lost an attempt. A claim
+            is none by itself: where a server is killed, or stops, its claims are innocent.
     """
     released = 0
     for each in claims:
         back = update(_TABLE).where(
             _TABLE.c.id == each.prediction, _TABLE.c.worker == each.worker, _TABLE.c.state == "running"
         )
-        attempts = _TABLE.c.attempts if counted else _TABLE.c.attempts - 1
+        attempts = _TABLE.c.attempts + 1 if counted else _TABLE.c.attempts
         done = session.connection().execute(back.values(state="queued", worker=None, lease=0.0, attempts=attempts))
         if done.rowcount == 1:
             released += 1

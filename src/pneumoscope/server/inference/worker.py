@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import NamedTuple
 
 from pneumoscope.core.errors import PneumoscopeError
 from pneumoscope.server.inference.models import Catalogue
@@ -20,8 +21,14 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import blobs
 
 Task = Claim | Occlusion
-Reply = FinishedClaim | OcclusionAnswer | PneumoscopeError
-"""A claim is always finished; an occlusion can also be refused."""
+
+
+class TaskStart(NamedTuple):
+    """A worker begins with its next task; from here on, its end is held against the task."""
+
+
+Reply = TaskStart | FinishedClaim | OcclusionAnswer | PneumoscopeError
+"""Of each task its start and its outcome. A claim is always finished; an occlusion can also be refused."""
 
 
 class Worker:
@@ -43,7 +50,7 @@ class Worker:
         """Answer a question about an image of which a part is covered; see `answer_occlusion` for the errors."""
         return answer_occlusion(question, self._files, self._runner)
 
-    def handle(self, task: Task) -> Reply:
+    def handle(self, task: Task) -> FinishedClaim | OcclusionAnswer | PneumoscopeError:
         """Do a task that the server sent; one task must not end the process."""
         if isinstance(task, Claim):
             return self.predict(task)
@@ -65,4 +72,6 @@ def run_worker(settings: Settings, server: Connection[Reply, Task]) -> None:
     """
     worker = Worker(settings.files, Catalogue(settings.models))
     while True:  # when the server is gone, the claims that this worker held wait in the queue again
-        server.send(worker.handle(server.recv()))
+        task = server.recv()
+        server.send(TaskStart())
+        server.send(worker.handle(task))

@@ -3,7 +3,8 @@
 One thread does this, with one transaction a round: it finishes the results that have come, and claims predictions for
 the free places. A worker has several places, so that the next image is there when the last is done; it runs one at a
 time. The server holds the leases of the claims that its workers have, and renews them while it lives. When a worker
-ends in the middle of its work, only the image that it was working on has lost an attempt.
+ends in the middle of its work, only the image that it was working on has lost an attempt. When a server is killed, no
+image has.
 
 A question about a covered image (`occlusion`) is a task too. It is in no table: the request waits for its answer, for a
 limited time.
@@ -29,7 +30,7 @@ from pneumoscope.server.inference import queue
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.occlusion import Occlusion, OcclusionAnswer
 from pneumoscope.server.inference.queue import Claim, FinishedClaim
-from pneumoscope.server.inference.worker import Reply, Task, Worker, run_worker
+from pneumoscope.server.inference.worker import Reply, Task, TaskStart, Worker, run_worker
 from pneumoscope.server.processes import start
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
@@ -76,6 +77,8 @@ class _WorkerHandle:
     """The tasks that the worker has, the running one first."""
     task_start: float = 0.0
     """Time (monotonic) when the running task began."""
+    has_begun: bool = False
+    """Whether the worker has begun with the first of its tasks; it may have ended before, for reasons of its own."""
 
     def give(self, task: Claim | _PendingOcclusion) -> None:
         """Send the worker a task."""
@@ -91,8 +94,11 @@ class _WorkerHandle:
         with suppress(EOFError, OSError):
             while self.connection.poll():
                 reply = self.connection.recv()
-                task = self.tasks.popleft()
                 self.task_start = monotonic()
+                self.has_begun = isinstance(reply, TaskStart)
+                if isinstance(reply, TaskStart):
+                    continue
+                task = self.tasks.popleft()
                 if isinstance(reply, FinishedClaim):
                     finished.append(reply)
                 elif isinstance(task, _PendingOcclusion):
@@ -288,8 +294,9 @@ class WorkerPool:
             worker.connection.close()
             worker.fail_occlusions()
             self._no_start_before = monotonic() + _POLL  # a worker that ends at once must not be started in a loop
-            running = [task for task in list(worker.tasks)[:1] if isinstance(task, Claim)]
-            waiting = [task for task in list(worker.tasks)[1:] if isinstance(task, Claim)]
+            begun = int(worker.has_begun)
+            running = [task for task in list(worker.tasks)[:begun] if isinstance(task, Claim)]
+            waiting = [task for task in list(worker.tasks)[begun:] if isinstance(task, Claim)]
 
             def change(session: Transaction, running: list[Claim] = running, waiting: list[Claim] = waiting) -> None:
                 queue.release(session, running, counted=True)
