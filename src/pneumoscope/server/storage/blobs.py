@@ -46,12 +46,14 @@ def write_pixels(folder: Path, image: str, content: bytes) -> None:
 
     Raises:
         FileExistsError: The image has pixels already.
+        FileNotFoundError: The folder is gone. It is never made again: its place may be that of a volume, and what
+            is written there would be hidden, or lost, when the volume is back.
         OSError: The disk refused the file.
     """
     path = path_of(folder, image)
     new = not path.parent.is_dir()
     if new:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(exist_ok=True)
     with path.open("xb") as file:
         file.write(content)
         file.flush()
@@ -93,6 +95,30 @@ def read_pixels(folder: Path, image: str, sha256: str) -> NDArray[np.float32]:
         ImageError: They are gone, or not those that were stored.
     """
     return decode_png(read_content(folder, image, sha256), image)
+
+
+def is_whole(folder: Path, image: str, sha256: str) -> bool:
+    """Return whether the pixels of an image are there, as they were stored."""
+    try:
+        return sha256_of(path_of(folder, image).read_bytes()) == sha256
+    except OSError:
+        return False
+
+
+def replace_pixels(folder: Path, image: str, by: str) -> None:
+    """Give the stored pixels of one image to another that has lost its own; durable when this returns.
+
+    Args:
+        folder: The store's.
+        image: Number of the image that has lost its pixels.
+        by: Number under which they are stored now.
+    """
+    path = path_of(folder, image)
+    path.parent.mkdir(exist_ok=True)
+    path_of(folder, by).replace(path)
+    path_of(folder, image, THUMBNAIL).unlink(missing_ok=True)
+    _sync_folder(path.parent)
+    _sync_folder(folder)
 
 
 def read_thumbnail(folder: Path, image: str, sha256: str, sign: Callable[[bytes], bytes]) -> bytes:

@@ -24,12 +24,14 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import MissingExtraError, RunError, UsageError
+from pneumoscope.server.errors import UnavailableError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.clock import SteadyClock
 from pneumoscope.server.storage.crypto import Secret, load_or_create_secret, new_id
+from pneumoscope.server.storage.failures import RETRY_AFTER
 from pneumoscope.server.storage.group_commit import GroupCommitter
 from pneumoscope.server.storage.modes import keep_secret_private, make_private_database, make_private_folders
-from pneumoscope.server.storage.tables import ExamIdentity, Identity, Reference, StoreSetting
+from pneumoscope.server.storage.tables import ExamIdentity, Identity, Image, Reference, StoreSetting
 from pneumoscope.server.storage.transaction import Transaction
 
 MIGRATIONS = Path(__file__).parent / "migrations"
@@ -56,6 +58,8 @@ class Store:
         self._write_lock = threading.Lock() if engine.dialect.name == "sqlite" else None
         self._committer = GroupCommitter(self.write, self.lock_exclusive)
         self._listeners: list[Listener] = []
+        self.number = ""
+        """The number of this store, which its folder of pixels bears too."""
         self.clock = SteadyClock()
         """The time by which sessions, tokens and locks end."""
 
@@ -154,6 +158,25 @@ class Store:
                 return
         logging.getLogger(__name__).warning("erased rows are still in the write-ahead log, which is being read")
 
+    def check_files(self) -> None:
+        """Refuse to go on where the folder of the pixels is away, such as a volume that is mounted no more.
+
+        Raises:
+            UnavailableError: It is away.
+        """
+        try:
+            is_there = _marker_of(self.settings).read_text() == self.number
+        except OSError:
+            is_there = False
+        if not is_there:
+            raise UnavailableError(
+                "the store",
+                "has no folder for the pixels at present: nothing was accepted.",
+                "Send it again when the volume is back.",
+                code="store-away",
+                retry_after=RETRY_AFTER,
+            )
+
     def close(self) -> None:
         """Commit the changes that wait, and close all connections."""
         self._committer.close()
@@ -251,7 +274,7 @@ def _has_sealed_rows(engine: Engine) -> bool:
 
 def _check_same_store(store: Store) -> None:
     """Refuse a secret or a folder that belongs to another database: names would not open, pixels would be missing."""
-    marker = store.settings.files / "store"
+    marker = _marker_of(store.settings)
     with store.write() as session:
         store.lock_exclusive(session)
         fingerprint = session.get(StoreSetting, "secret")
@@ -270,4 +293,17 @@ def _check_same_store(store: Store) -> None:
             raise UsageError(
                 str(store.settings.files), "belongs to another database.", "Servers of one database share one folder."
             )
-        marker.write_text(number)
+        if not marker.is_file():
+            if session.scalar(select(Image.id).limit(1)) is not None:
+                raise UsageError(
+                    str(store.settings.files),
+                    "does not hold the pixels of this database.",
+                    "Mount its volume, or restore the folder from a backup.",
+                )
+            marker.write_text(number)
+        store.number = number
+
+
+def _marker_of(settings: Settings) -> Path:
+    """Return the file that says whose pixels a folder holds."""
+    return settings.files / "store"

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from typing import NamedTuple
 
-from sqlalchemy import select
+from sqlalchemy import select, update
 from sqlalchemy.exc import SQLAlchemyError
 
 from pneumoscope.server.storage import blobs
@@ -41,14 +41,41 @@ class StagedUpload:
     def add(
         self, decoder: DecoderProtocol, file: UploadedFile, models: Sequence[str] = (), depth: int | None = None
     ) -> None:
-        """Decode a file and write its pixels, which are durable when this returns; see `Decoder.decode`."""
+        """Decode a file and write its pixels, which are durable when this returns; see `Decoder.decode`.
+
+        Where the same file was here before and its stored pixels are lost or damaged, it gives them back.
+
+        Raises:
+            UnavailableError: The folder of the pixels is away.
+        """
         image = new_id()
         self._numbers.append(image)
-        decoded = decoder.decode(file.data, file.name, image, models, depth)
+        try:
+            decoded = decoder.decode(file.data, file.name, image, models, depth)
+        except OSError:
+            self._store.check_files()
+            raise
+        self._store.check_files()
         # The same file at another depth has other pixels, so that it is another image.
         content = bytes.fromhex(decoded.data_sha256) + (bytes([decoded.depth]) if decoded.depth else b"")
         source = self._store.secret.lookup_key("source", content)
         self.files.append(StagedFile(decoded, image, source))
+        self._repair(self.files[-1])
+
+    def _repair(self, staged: StagedFile) -> None:
+        """Give the pixels of a file to the image that it is already, if that has lost its own."""
+        folder, query = self._store.settings.files, select(Image.id, Image.sha256).where(Image.source == staged.source)
+        with self._store.read() as session:
+            row = session.execute(query).one_or_none()
+        if row is None or blobs.is_whole(folder, row.id, row.sha256):
+            return
+        sha256, known = staged.decoded.png_sha256, update(Image).where(Image.id == row.id)
+        self._store.commit(lambda session: session.execute(known.values(sha256=sha256)) and None)
+        blobs.replace_pixels(folder, row.id, staged.image)
+        with self._store.read() as session:
+            erased = session.get(Image, row.id) is None
+        if erased:  # in between: no pixels may outlive that
+            blobs.delete(folder, row.id)
 
     def __enter__(self) -> StagedUpload:
         return self
