@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 from sqlalchemy import update
 
+from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.reading.reads import list_versions
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store, open_store
@@ -74,6 +76,27 @@ def test_the_worklist_says_why_a_model_gave_no_answer(
     assert read(client, study, "unaided", "final") == 201
     assert client.get("/api/studies")["studies"][0]["predictions"][0]["refusal"] == code
     assert client.get(f"/api/studies/{study}/predictions")[0]["refusal"] == code
+
+
+def test_the_table_of_results_holds_only_answers_that_were_shown(client: Client, study: str) -> None:
+    """The table is no way around one's own read; a study without answers has a row too."""
+
+    def rows() -> list[dict[str, str]]:
+        lines = client("GET", "/api/results.csv").text.splitlines()
+        assert lines[0] == f"# {DISCLAIMER}"
+        return list(csv.DictReader(lines[1:]))
+
+    client.upload(png(0.4))
+    assert [(row["study"] == study, row["shown"], row["decision"]) for row in rows()] == [
+        (False, "", ""), (True, "no", ""),
+    ]  # fmt: skip
+    assert read(client, study, "unaided", "final", conclusion="normal") == 201
+    (answer,) = client.get(f"/api/studies/{study}/predictions")
+    row = rows()[1]
+    assert (row["shown"], row["decision"], row["own_unaided"], row["own_final"]) == ("yes", "covid-19", "normal", "")
+    assert float(row["score"]) == answer["result"]["probabilities"]["covid-19"]
+    assert (row["model"], row["identity"]) == ("tiny", answer["model"])
+    assert len(client("GET", "/api/results.csv", params={"state": "failed"}).text.splitlines()) == 2
 
 
 def test_the_worklist_has_an_answers_word_once_it_was_shown_and_the_report_is_final(client: Client, study: str) -> None:

@@ -32,6 +32,7 @@ from pneumoscope.server.api.schemas.common import (
 from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.reading.answers import Answer, find_refusal, show_heatmap, show_prediction, show_study
 from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress, find_shown
+from pneumoscope.server.reading.results import write_results
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.tables import Image, StoredPrediction, Study
@@ -46,6 +47,7 @@ def create_router() -> APIRouter:
     """Return the router of these endpoints."""
     router = APIRouter(prefix="/api", tags=["studies"])
     router.get("/studies")(list_studies)
+    router.get("/results.csv", response_class=Response)(export_results)
     router.get("/studies/{study}")(get_study)
     router.delete("/studies/{study}")(erase_study)
     router.get("/studies/{study}/identity")(show_identity)
@@ -74,14 +76,7 @@ def list_studies(
     after: Annotated[str | None, Query(max_length=200, description="the last page's `next`")] = None,
 ) -> StudyPage:
     """List studies by time of receipt."""
-    study_filter = lookup.StudyFilter(
-        patient=patient,
-        model=None if model is None else context.catalogue.get(model).identity,
-        state=state,
-        received_from=None if received_from is None else _to_seconds(received_from),
-        received_to=None if received_to is None else _to_seconds(received_to),
-        unread_by=user.id if unread else None,
-    )
+    study_filter = _make_filter(context, user, patient, model, state, unread, received_from, received_to)
     cursor = None if after is None else _decode_cursor(after)
     with context.store.read() as session:
         page = lookup.list_page(session, study_filter, limit + 1, cursor, oldest_first=order == "oldest")
@@ -98,6 +93,24 @@ def list_studies(
         for study in page
     ]
     return StudyPage(studies=studies, total=total, next=_encode_cursor(page[-1]) if more else None)
+
+
+def export_results(
+    context: AppContext,
+    user: CurrentUser,
+    patient: Annotated[str | None, Query(max_length=64, description="pseudonym, or its beginning")] = None,
+    model: Annotated[str | None, Query(max_length=64)] = None,
+    state: State | None = None,
+    unread: Annotated[bool, Query(description="only studies without a final report of your own")] = False,
+    received_from: datetime | None = None,
+    received_to: datetime | None = None,
+) -> Response:
+    """Return the answers that were shown to you, and your conclusions, as CSV: an answer a row."""
+    wanted = _make_filter(context, user, patient, model, state, unread, received_from, received_to)
+    with context.store.read() as session:
+        table = write_results(session, context.catalogue, wanted, user.id)
+    headers = {"Content-Disposition": 'attachment; filename="results.csv"'}
+    return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
@@ -243,6 +256,26 @@ def _study_out(
 def _state_out(row: StoredPrediction | Row[Any], refusal: str | None = None) -> PredictionState:
     return PredictionState.model_validate(
         {"id": row.id, "image": row.image, "model": row.model[:12], "state": row.state, "refusal": refusal}
+    )
+
+
+def _make_filter(
+    context: Context,
+    user: Principal,
+    patient: str | None,
+    model: str | None,
+    state: str | None,
+    unread: bool,
+    received_from: datetime | None,
+    received_to: datetime | None,
+) -> lookup.StudyFilter:
+    return lookup.StudyFilter(
+        patient=patient,
+        model=None if model is None else context.catalogue.get(model).identity,
+        state=state,
+        received_from=None if received_from is None else _to_seconds(received_from),
+        received_to=None if received_to is None else _to_seconds(received_to),
+        unread_by=user.id if unread else None,
     )
 
 

@@ -1,0 +1,118 @@
+"""The results of many studies as one table: an answer a row, beside what the reader concluded.
+
+An answer that this reader has not been shown is named, and its content is left out: a table must not be a way around
+one's own unaided read.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import Row, select
+from sqlalchemy.orm import Session
+
+from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.reading.answers import find_refusal
+from pneumoscope.server.reading.reads import find_shown
+from pneumoscope.server.storage.tables import Image, Read, Study
+from pneumoscope.server.studies import lookup
+
+COLUMNS = (
+    "study", "patient", "received", "image", "view", "sex", "age", "model", "version", "identity", "state", "shown",
+    "decision", "refusal", "label", "score", "threshold", "own_unaided", "own_final",
+)  # fmt: skip
+MOST_STUDIES = 10_000
+_PAGE = 200
+
+
+def write_results(session: Session, catalogue: Catalogue, wanted: lookup.StudyFilter, reader: str) -> str:
+    """Return the results of studies as CSV (RFC 4180), the newest study first; its first line is the disclaimer.
+
+    Args:
+        session: A session to read with.
+        catalogue: The server's models.
+        wanted: Which studies; at most `MOST_STUDIES` are written.
+        reader: Id of the reader, whose own conclusions are written and whose displays count.
+    """
+    text = io.StringIO()
+    text.write(f"# {DISCLAIMER}\r\n")
+    writer = csv.DictWriter(text, COLUMNS, restval="")
+    writer.writeheader()
+    names = {identity: (model.card.name, model.card.version) for identity, model in catalogue.list_models().items()}
+    for page in _pages(session, wanted):
+        numbers = [study.id for study in page]
+        images = {image.id: image for of in lookup.images_of(session, numbers).values() for image in of}
+        predictions = lookup.predictions_of(session, numbers)
+        shown = find_shown(session, numbers, reader)
+        own = _read_conclusions(session, numbers, reader)
+        for study in page:
+            answers = [_answer_columns(row, names, shown=row.id in shown) for row in predictions[study.id]]
+            rows = zip(answers, [images.get(row.image) for row in predictions[study.id]], strict=True)
+            for answer, image in list(rows) or [({}, None)]:
+                columns = _study_columns(study, image) | answer | own.get(study.id, {})
+                writer.writerow({name: _escape(value) for name, value in columns.items()})
+    return text.getvalue()
+
+
+def _pages(session: Session, wanted: lookup.StudyFilter) -> Iterator[list[Study]]:
+    after = None
+    for _ in range(0, MOST_STUDIES, _PAGE):
+        page = lookup.list_page(session, wanted, _PAGE, after)
+        if not page:
+            return
+        yield page
+        after = page[-1].received, page[-1].id
+
+
+def _study_columns(study: Study, image: Image | None) -> dict[str, Any]:
+    facts = {} if image is None else image.facts
+    return {
+        "study": study.id,
+        "patient": study.patient,
+        "received": datetime.fromtimestamp(study.received, UTC).isoformat(timespec="seconds"),
+        "image": None if image is None else image.id,
+        **{name: facts.get(name) for name in ("view", "sex", "age")},
+    }
+
+
+def _answer_columns(row: Row[Any], names: Mapping[str, tuple[str, str]], *, shown: bool) -> dict[str, Any]:
+    name, version = names.get(row.model, ("", ""))
+    columns = {
+        "model": name,
+        "version": version,
+        "identity": row.model[:12],
+        "state": row.state,
+        "shown": "yes" if shown else "no",
+    }
+    if not shown or row.result is None:
+        return columns
+    result: Mapping[str, Any] = row.result
+    label = next(iter(result.get("labels", ())), None)
+    refusal = find_refusal(result, withheld=False)
+    return columns | {
+        "decision": result.get("decision"),
+        "refusal": refusal,
+        "label": label,
+        "score": None if refusal else result.get("probabilities", {}).get(label),
+        "threshold": (result.get("operating_point") or {}).get("threshold"),
+    }
+
+
+def _read_conclusions(session: Session, studies: Sequence[str], reader: str) -> dict[str, dict[str, str | None]]:
+    """Return the reader's final conclusions, by study."""
+    query = select(Read).where(Read.study.in_(studies), Read.reader == reader, Read.state == "final")
+    own: dict[str, dict[str, str | None]] = {}
+    for row in session.scalars(query.order_by(Read.version)):
+        column = "own_unaided" if row.stage == "unaided" else "own_final"
+        own.setdefault(row.study, {})[column] = row.content.get("conclusion")
+    return own
+
+
+def _escape(value: Any) -> Any:
+    """Return a value so that no spreadsheet takes it for a formula."""
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value
