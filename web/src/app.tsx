@@ -4,12 +4,14 @@ import type { ComponentType } from "preact";
 import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { loadSession, me, Problem } from "./api/client";
+import { watchAnswers } from "./api/notify";
 import { Disclaimer } from "./components/disclaimer";
 import { ErrorBoundary } from "./components/error-boundary";
 import { focusHeading, focusOnChange } from "./components/focus";
 import { Icon } from "./components/icons";
 import { useDefaultTitle } from "./components/page-title";
 import { ProblemNote, problemText } from "./components/problem";
+import { ServerNotice } from "./components/server-notice";
 import { setTheme, theme } from "./components/theme";
 import { showToast, Toasts } from "./components/toast";
 import { IdleWarning } from "./features/account/idle-warning";
@@ -44,6 +46,8 @@ export function App() {
     document.documentElement.lang = language.value;
   }, [language.value]);
   useEffect(() => (sessionLoaded.value ? focusOnChange() : undefined), [sessionLoaded.value]);
+  // One stream on every page: it notices at once when the server is gone.
+  useEffect(() => (me.value ? watchAnswers() : undefined), [me.value?.id]);
   useEffect(() => {
     // Show refusals that no page has handled.
     const onRejection = ({ reason }: PromiseRejectionEvent) => {
@@ -72,6 +76,7 @@ export function App() {
         </div>
       </header>
       <Disclaimer />
+      <ServerNotice />
       <main id="content" tabIndex={-1} data-page={me.value ? route.value.page : "login"}>
         {problem.value !== null && <ProblemNote error={problem.value} onRetry={load} />}
         <ErrorBoundary page={hash}>

@@ -2,6 +2,7 @@
 
 import { signal } from "@preact/signals";
 import createClient from "openapi-fetch";
+import { suspectServer } from "./connection";
 import type { paths } from "./schema";
 import type { About, Me } from "./types";
 
@@ -63,6 +64,7 @@ api.use({
     throw problem;
   },
   onError() {
+    void suspectServer();
     throw new Problem(0, "", "the server can't be reached", "");
   },
 });

@@ -1,4 +1,7 @@
 // The server's stream of changes. It holds kinds and identifiers only; each page fetches what its user may see.
+import { effect } from "@preact/signals";
+import { serverGone, suspectServer } from "./connection";
+
 export interface Change {
   kind: "study" | "prediction" | "read";
   /** Empty after an interruption in which changes may have been missed: reload everything. */
@@ -10,6 +13,14 @@ type Listener = (change: Change) => void;
 
 const listeners = new Set<Listener>();
 let source: EventSource | null = null;
+
+let wasGone = false;
+effect(() => {
+  const isGone = serverGone.value;
+  if (wasGone && !isGone) notify({ kind: "study", study: "", id: "", state: "missed" });
+  wasGone = isGone;
+});
+globalThis.addEventListener?.("offline", () => void suspectServer());
 
 /** Call `listener` at each change until the returned function is called. The stream is open while it has listeners. */
 export function watch(listener: Listener): () => void {
@@ -35,6 +46,7 @@ function openStream(): EventSource {
     });
   }
   stream.onerror = () => {
+    void suspectServer();
     // The browser does not retry a refused stream (for example, one of too many), so we do.
     if (stream.readyState !== EventSource.CLOSED) return;
     setTimeout(() => {

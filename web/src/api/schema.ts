@@ -201,7 +201,7 @@ export interface paths {
         put?: never;
         /**
          * Create Token
-         * @description Create a token for a program, with this account's rights. A token can't create tokens.
+         * @description Create a token for a program, with this account's rights, for some days. A token can't create tokens.
          */
         post: operations["create_token_api_me_tokens_post"];
         delete?: never;
@@ -464,6 +464,26 @@ export interface paths {
          * @description Ask the model again with a part of the image covered. Only the fact that it was shown is stored.
          */
         post: operations["ask_what_if_api_predictions__prediction__what_if_post"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/results.csv": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Export Results
+         * @description Return the answers that were shown to you, and your conclusions, as CSV: an answer a row.
+         */
+        get: operations["export_results_api_results_csv_get"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1978,6 +1998,12 @@ export interface components {
          * @description A token for a program.
          */
         TokenIn: {
+            /**
+             * Days
+             * @description how long it lives
+             * @default 90
+             */
+            days: number;
             /** Label */
             label: string;
         };
@@ -1991,6 +2017,12 @@ export interface components {
              * Format: date-time
              */
             created: string;
+            /**
+             * Expires
+             * Format: date-time
+             * @description from then on it is refused
+             */
+            expires: string;
             /**
              * Id
              * @description opaque; random
@@ -5218,6 +5250,143 @@ export interface operations {
                 content: {
                     "application/json": components["schemas"]["WhatIfOut"];
                 };
+            };
+            /** @description Bad Request */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Unauthorized */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Forbidden */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Not Found */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Conflict */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Request Entity Too Large */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Unprocessable Entity */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Too Many Requests */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Internal Server Error */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Service Unavailable */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+            /** @description Insufficient Storage */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemOut"];
+                    "application/problem+json": unknown;
+                };
+            };
+        };
+    };
+    export_results_api_results_csv_get: {
+        parameters: {
+            query?: {
+                /** @description pseudonym, or its beginning */
+                patient?: string | null;
+                model?: string | null;
+                state?: ("queued" | "running" | "done" | "failed") | null;
+                /** @description only studies without a final report of your own */
+                unread?: boolean;
+                received_from?: string | null;
+                received_to?: string | null;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
             };
             /** @description Bad Request */
             400: {

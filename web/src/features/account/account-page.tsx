@@ -1,5 +1,6 @@
 // The user's account, the appearance of the app and, for admins, patients and the audit log.
 import { about, me } from "../../api/client";
+import { notifying, setNotifying } from "../../api/notify";
 import { logOut } from "../../api/session";
 import { setTheme, type Theme, theme } from "../../components/theme";
 import { LANGUAGES, type Language, language, setLanguage, t } from "../../i18n";
@@ -50,6 +51,22 @@ export default function AccountPage() {
             choose={(chosen) => setLanguage(chosen as Language)}
           />
         </div>
+      </section>
+      <section aria-labelledby="account-notify" class="sheet">
+        <h2 id="account-notify">{t("notify.title")}</h2>
+        <label class="check">
+          <input
+            type="checkbox"
+            checked={notifying.value}
+            onChange={(event) => {
+              const box = event.currentTarget;
+              void setNotifying(box.checked).then(() => {
+                box.checked = notifying.value;
+              });
+            }}
+          />
+          {t("notify.on")}
+        </label>
       </section>
       {hasAccounts && account.csrf && <Tokens />}
       {account.role === "admin" && (

@@ -10,10 +10,14 @@ import { formatDateTime, t } from "../../i18n";
 
 type Token = components["schemas"]["TokenOut"];
 
+/** Days for which a key can live. */
+const LIFETIMES = [7, 30, 90, 365];
+
 export function Tokens() {
   const tokens = useSignal<Token[] | null>(null);
   const newToken = useSignal<Token | null>(null);
   const label = useSignal("");
+  const days = useSignal(90);
   const problem = useSignal<unknown>(null);
   const revoking = useSignal<Token | null>(null);
   const attempt = async (act: () => Promise<void>) => {
@@ -32,7 +36,9 @@ export function Tokens() {
   const make = (event: Event) => {
     event.preventDefault();
     void attempt(async () => {
-      newToken.value = await body(api.POST("/api/me/tokens", { body: { label: label.value.trim() } }));
+      newToken.value = await body(
+        api.POST("/api/me/tokens", { body: { label: label.value.trim(), days: days.value } }),
+      );
       label.value = "";
       await list();
     });
@@ -61,6 +67,21 @@ export function Tokens() {
               label.value = event.currentTarget.value;
             }}
           />
+        </label>
+        <label class="field">
+          <span>{t("account.token-days")}</span>
+          <select
+            value={days.value}
+            onChange={(event) => {
+              days.value = Number(event.currentTarget.value);
+            }}
+          >
+            {LIFETIMES.map((one) => (
+              <option key={one} value={one}>
+                {one}
+              </option>
+            ))}
+          </select>
         </label>
         <button type="submit">{t("account.token-make")}</button>
       </form>

@@ -1,10 +1,11 @@
 // The choice of a heatmap over the image. It is off when a study opens, and the text states its true resolution.
 import { useSignal } from "@preact/signals";
-import { useId } from "preact/hooks";
+import { useEffect, useId } from "preact/hooks";
 import { api, body } from "../../api/client";
 import type { Prediction } from "../../api/types";
 import { ProblemNote } from "../../components/problem";
 import { t, translateTerm } from "../../i18n";
+import { isUsable, splitAnswers } from "./predictions";
 import type { StudyStore } from "./study-store";
 
 const OPACITY = 0.5;
@@ -14,8 +15,6 @@ export function HeatmapSelect({ store, prediction }: { store: StudyStore; predic
   const problem = useSignal<unknown>(null);
   const { overlay, outline } = store.open;
   const shape = prediction.result?.heatmap_shape;
-  if (!shape) return <p class="small soft">{t("panel.no-heatmap")}</p>;
-  const ownOverlay = overlay.value?.prediction === prediction.id ? overlay.value : null;
   const select = async (label: string) => {
     problem.value = null;
     if (label === "") {
@@ -35,6 +34,21 @@ export function HeatmapSelect({ store, prediction }: { store: StudyStore; predic
       problem.value = error;
     }
   };
+  const first = splitAnswers(store.open.predictions.value, prediction.image).newest.find(
+    (one) => isUsable(one) && one.result?.heatmap_shape,
+  );
+  const isFirst = first?.id === prediction.id;
+  useEffect(() => {
+    if (!isFirst) return;
+    const { commands } = store.open;
+    const toggle = () => void select(ownOverlay ? "" : (prediction.result?.labels?.[0] ?? ""));
+    commands.set("heatmap", toggle);
+    return () => {
+      if (commands.get("heatmap") === toggle) commands.delete("heatmap");
+    };
+  });
+  if (!shape) return <p class="small soft">{t("panel.no-heatmap")}</p>;
+  const ownOverlay = overlay.value?.prediction === prediction.id ? overlay.value : null;
   return (
     <div class="heatmap">
       <label for={id}>{t("panel.heatmap")}</label>

@@ -1,6 +1,7 @@
 // The state that the viewer and the panel of an open study share. The panel sets the overlay and the brush; the viewer
 // draws them and adds the painted strokes. Neither imports the other.
 import { signal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import type { Heatmap, Image, LungRuns, Prediction, Study } from "../../api/types";
 
 export interface Stroke {
@@ -15,6 +16,18 @@ export interface Overlay {
   heatmap: Heatmap;
   /** 0..1 */
   opacity: number;
+}
+
+export type Command = "heatmap" | "save" | "lock" | "next";
+
+/** Let a key of the viewer call a function while the calling component is on the page. */
+export function useCommand(open: OpenStudy, name: Command, act: () => void): void {
+  useEffect(() => {
+    open.commands.set(name, act);
+    return () => {
+      if (open.commands.get(name) === act) open.commands.delete(name);
+    };
+  });
 }
 
 /** Create the state of one open study. */
@@ -32,6 +45,10 @@ export function createOpenStudy(study: Study) {
     /** The brush while the pointer paints: whether it covers or keeps what it paints; null while it does not paint. */
     brush: signal<"exclude" | "include" | null>(null),
     strokes: signal<Stroke[]>([]),
+    /** The lengths on the visible image, as the viewer writes them. */
+    lengths: signal<string[]>([]),
+    /** What the keys of the viewer ask of the panel and of the page. */
+    commands: new Map<Command, () => void>(),
     /** Whether the strokes cover or keep, also while the pointer does not paint. */
     brushMode: signal<"exclude" | "include">("exclude"),
   };

@@ -5,6 +5,7 @@ import { t, translateTerm } from "../../i18n";
 import { LikelihoodSlider } from "./likelihood-slider";
 import { type Draft, labelsToRead } from "./reading-phase";
 import type { StudyStore } from "./study-store";
+import { Templates } from "./templates";
 
 /** Return the labels that the reader is asked about: those of the models asked here, else of all models. */
 export function listReadLabels(store: StudyStore): string[] {
@@ -53,6 +54,7 @@ export function ReadForm({ store, onChange }: { store: StudyStore; onChange: (ch
           ))}
         </select>
       </label>
+      <Templates text={form.text} set={(text) => onChange({ text })} />
       <label class="field">
         <span>{t("read.text")}</span>
         <textarea

@@ -7,13 +7,16 @@ import { ProblemNote } from "../../components/problem";
 import { showToast } from "../../components/toast";
 import { t } from "../../i18n";
 import { decisionText } from "./model-answer";
+import { useCommand } from "./open-study";
 import { isUsable, splitAnswers } from "./predictions";
 import { listReadLabels, ReadForm } from "./read-form";
 import { ReadVersions } from "./read-versions";
 import { ReadingOrder } from "./reading-order";
 import { mayShowAnswers } from "./reading-phase";
+import { ReportOut } from "./report-out";
 import { editRead, type StudyStore } from "./study-store";
 import { focusTab } from "./tabs";
+import { addTemplate } from "./templates";
 
 export function ReportTab({ store }: { store: StudyStore }) {
   const phase = store.phase.value;
@@ -25,9 +28,24 @@ export function ReportTab({ store }: { store: StudyStore }) {
       {phase === "choice" && <ReadingOrder store={store} />}
       {(phase === "unaided" || phase === "aided") && <ReportForm store={store} />}
       {phase === "done" && <Addendum store={store} />}
+      <ReportOut store={store} />
       {own.length > 0 && <ReadVersions title={t("read.versions")} reads={own} store={store} />}
       {others.length > 0 && <ReadVersions title={t("read.others")} reads={others} store={store} showReader />}
     </>
+  );
+}
+
+/** Writes the lengths that were measured on the visible image into the report. */
+function MeasurementButton({ store }: { store: StudyStore }) {
+  const lengths = store.open.lengths.value;
+  if (lengths.length === 0) return null;
+  const line = t("read.measured", { lengths: lengths.join("; ") });
+  return (
+    <p>
+      <button type="button" onClick={() => editRead(store, { text: addTemplate(store.form.value.text, line) })}>
+        {t("read.insert-lengths", { count: lengths.length })}
+      </button>
+    </p>
   );
 }
 
@@ -38,8 +56,8 @@ function ReportForm({ store }: { store: StudyStore }) {
   const busy = useSignal(false);
   const form = store.form.value;
   const unset = listReadLabels(store).filter((label) => form.likelihoods[label] === undefined).length;
-  const save = async (event: Event) => {
-    event.preventDefault();
+  const save = async (event?: Event) => {
+    event?.preventDefault();
     busy.value = true;
     problem.value = null;
     try {
@@ -64,12 +82,21 @@ function ReportForm({ store }: { store: StudyStore }) {
     if (stage === "unaided") store.tab.value = "model";
     focusTab();
   };
+  useCommand(store.open, "save", () => {
+    if (store.dirty.value && !busy.value) void save();
+  });
+  useCommand(store.open, "lock", () => {
+    store.tab.value = "read";
+    if (form.conclusion !== null) confirming.value = true;
+    else showToast(t("read.needs"));
+  });
   const free = stage === "unaided" && !about.value?.reads_first;
   return (
     <form class="report" onSubmit={save}>
       <h2>{t(`read.title-${stage}`)}</h2>
       <p class="small soft">{t(`read.words-${stage}`)}</p>
       {stage === "aided" && <AnswerSummary store={store} />}
+      <MeasurementButton store={store} />
       <ReadForm key={stage} store={store} onChange={(change) => editRead(store, change)} />
       {problem.value !== null && <ProblemNote error={problem.value} />}
       <div class="actions">

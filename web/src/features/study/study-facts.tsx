@@ -31,27 +31,44 @@ export function StudyFacts({ store }: { store: StudyStore }) {
 
 function ImageFacts({ image, place }: { image: Image; place: number }) {
   const { facts } = image;
-  const rows: [string, string | undefined][] = [
+  const rows: [string, string | undefined, string?][] = [
     [t("panel.file"), `${image.format}, ${t("panel.bits", { n: image.bits })}, ${image.width} \u00d7 ${image.height}`],
-    [t("panel.view"), facts.view],
+    [t("panel.view"), facts.view, "ViewPosition (0018,5101)"],
     [t("panel.portable"), facts.portable ? t("panel.yes") : undefined],
-    [t("panel.modality"), facts.modality],
-    [t("panel.body-part"), facts.body_part],
-    [t("panel.laterality"), facts.laterality && translateTerm("panel.laterality", facts.laterality)],
-    [t("panel.sex"), facts.sex && translateTerm("panel.sex", facts.sex)],
-    [t("panel.age"), facts.age === undefined ? undefined : t("panel.years", { n: formatNumber(facts.age, 0) })],
-    [t("panel.device"), [facts.manufacturer, facts.model].filter(Boolean).join(" ") || undefined],
-    [t("panel.spacing"), formatSpacing(image)],
+    [t("panel.modality"), facts.modality, "Modality (0008,0060)"],
+    [t("panel.body-part"), facts.body_part, "BodyPartExamined (0018,0015)"],
+    [
+      t("panel.laterality"),
+      facts.laterality && translateTerm("panel.laterality", facts.laterality),
+      "ImageLaterality (0020,0062)",
+    ],
+    [t("panel.sex"), facts.sex && translateTerm("panel.sex", facts.sex), "PatientSex (0010,0040)"],
+    [
+      t("panel.age"),
+      facts.age === undefined ? undefined : t("panel.years", { n: formatNumber(facts.age, 0) }),
+      "PatientAge (0010,1010)",
+    ],
+    [t("panel.device"), facts.manufacturer, "Manufacturer (0008,0070)"],
+    [t("panel.device-model"), facts.model, "ManufacturerModelName (0008,1090)"],
+    [
+      t("panel.spacing"),
+      formatSpacing(image),
+      facts.pixel_spacing_kind === "patient" ? "PixelSpacing (0028,0030)" : "ImagerPixelSpacing (0018,1164)",
+    ],
+    [t("panel.depth"), facts.depth === undefined ? undefined : t("panel.bits", { n: facts.depth })],
   ];
   return (
     <section>
       <h3>{t("panel.image-n", { n: place + 1 })}</h3>
       <dl class="facts">
-        {rows.map(([name, value]) =>
+        {rows.map(([name, value, tag]) =>
           value === undefined ? null : (
             <>
               <dt>{name}</dt>
-              <dd>{value}</dd>
+              <dd>
+                {value}
+                {tag && image.format.toLowerCase() === "dicom" && <span class="soft small tag"> {tag}</span>}
+              </dd>
             </>
           ),
         )}

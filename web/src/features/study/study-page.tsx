@@ -77,7 +77,7 @@ function Study({ store }: { store: StudyStore }) {
           {patientLabel(study.patient)} <span class="reading-date">{formatDateTime(study.received)}</span>{" "}
           <span class="mono soft small">{shortId(store.id)}</span>
         </h1>
-        <NeighbouringStudies id={store.id} />
+        <NeighbouringStudies open={store.open} />
       </div>
       <section class="reading-image" aria-label={t("panel.image")}>
         <Suspense fallback={<p class="soft">{t("app.loading")}</p>}>

@@ -4,7 +4,7 @@ import { fitView, type Point, turnBy, viewToAffine } from "./geometry";
 import { isFitted, type Pane, resetView, screenZoom } from "./pane";
 import { removeLastStroke } from "./strokes";
 import { activePane, currentPane, type ViewerStore, zoomBy } from "./viewer-store";
-import { fullRange, lungContrast, type Window } from "./window";
+import { brightContrast, fullRange, lungContrast, type Window } from "./window";
 
 export type SelectableTool = ViewerStore["tool"]["value"];
 const TOOLS: Record<SelectableTool, Key> = {
@@ -12,6 +12,7 @@ const TOOLS: Record<SelectableTool, Key> = {
   pan: "view.tool.pan",
   zoom: "view.tool.zoom",
   length: "view.tool.length",
+  magnify: "view.tool.magnify",
 };
 
 export function pickTool(store: ViewerStore, tool: SelectableTool): void {
@@ -40,6 +41,11 @@ export function showFullRange(store: ViewerStore): void {
 export function showLungContrast(store: ViewerStore): void {
   const pixels = activePane(store)?.pixels.value;
   if (pixels) showWindow(store, lungContrast(pixels), "view.window.auto");
+}
+
+export function showBrightContrast(store: ViewerStore): void {
+  const pixels = activePane(store)?.pixels.value;
+  if (pixels) showWindow(store, brightContrast(pixels), "view.window.bright");
 }
 
 export function invert(store: ViewerStore): void {
@@ -85,6 +91,22 @@ export function clearLines(store: ViewerStore): void {
   pane.lines.value = [];
   pane.lineStart.value = null;
   store.announcement.value = t("view.length.cleared");
+}
+
+/** Take back the last stroke while there are strokes, else the last length. */
+export function undo(store: ViewerStore): void {
+  const pane = activePane(store);
+  if (store.open.strokes.value.length > 0 || !pane) undoStroke(store);
+  else {
+    pane.lines.value = pane.lines.value.slice(0, -1);
+    store.announcement.value = t("view.length.left", { count: pane.lines.value.length });
+  }
+}
+
+/** Link the two panes in window, zoom and place, or let each go its own way. */
+export function toggleLinked(store: ViewerStore): void {
+  store.linked.value = !store.linked.value;
+  store.announcement.value = t(store.linked.value ? "view.linked.on" : "view.linked.off");
 }
 
 export function undoStroke(store: ViewerStore): void {

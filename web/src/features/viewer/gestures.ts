@@ -1,7 +1,7 @@
 // Translates mouse, pen and touch events to a few gestures: a drag, a pinch of two fingers, a turn of the wheel.
 import type { Point } from "./geometry";
 
-export type Tool = "window" | "pan" | "zoom" | "length" | "paint";
+export type Tool = "window" | "pan" | "zoom" | "length" | "magnify" | "paint";
 export interface Handlers {
   /** What a drag with the main button or one finger does. */
   tool(): Tool;

@@ -114,7 +114,7 @@ function formatName(written: string): string {
 }
 
 /** DICOM's dates (PS3.5 6.2, DA) as ISO dates. */
-function formatDate(date: string): string {
+export function formatDate(date: string): string {
   return date.replace(/^(\d{4})(\d{2})(\d{2})$/, "$1-$2-$3");
 }
 

@@ -1,5 +1,7 @@
 // The keyboard: the table of shortcuts (also shown in the help), and the arrow keys in the viewport.
+import { isTyping } from "../../components/focus";
 import { type Key, t } from "../../i18n";
+import type { Command } from "../study/open-study";
 import * as act from "./actions";
 import { clamp, type Point, panBy } from "./geometry";
 import { describeWindow } from "./image-facts";
@@ -13,6 +15,11 @@ interface Shortcut {
   key: string;
   label: Key;
   act(store: ViewerStore): void;
+}
+
+/** Return the action of a key that the panel or the page answers. */
+function command(name: Command): (store: ViewerStore) => void {
+  return (store) => store.open.commands.get(name)?.();
 }
 
 /** Shortcuts of one character. They are off while the user types, and can be switched off (WCAG 2.2, 2.1.4). */
@@ -33,7 +40,14 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { key: "0", label: "view.reset", act: act.resetPane },
   { key: "v", label: "view.prior.toggle", act: act.togglePrior },
   { key: "f", label: "view.full", act: (store) => toggle(store.fullScreen) },
-  { key: "u", label: "view.brush.undo", act: act.undoStroke },
+  { key: "u", label: "view.undo", act: act.undo },
+  { key: "b", label: "view.window.bright", act: act.showBrightContrast },
+  { key: "m", label: "view.tool.magnify", act: (store) => act.pickTool(store, "magnify") },
+  { key: "c", label: "view.linked", act: act.toggleLinked },
+  { key: "h", label: "view.heat.toggle", act: command("heatmap") },
+  { key: "n", label: "work.next-unread", act: command("next") },
+  { key: "s", label: "read.save", act: command("save") },
+  { key: "k", label: "view.lock", act: command("lock") },
   { key: "?", label: "view.help", act: (store) => toggle(store.helpOpen) },
 ];
 
@@ -52,9 +66,6 @@ const STEP = 24;
 const toggle = (signal: { value: boolean }) => {
   signal.value = !signal.value;
 };
-const isTyping = (target: EventTarget | null) =>
-  target instanceof HTMLElement &&
-  (target.isContentEditable || target.matches("input:not([type=range]), textarea, select"));
 
 /** Act on a key of the page. */
 export function onShortcut(event: KeyboardEvent, store: ViewerStore, on: boolean): void {

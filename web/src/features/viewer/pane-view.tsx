@@ -17,6 +17,7 @@ import {
 } from "./image-facts";
 import { onViewportKey } from "./keyboard";
 import { formatLength, HeatmapLayer, LungLayer, MarkLayer } from "./layers";
+import { describeProbe, Magnifier } from "./magnifier";
 import type { Pane } from "./pane";
 import { beginStroke, extendStroke, removeLastStroke } from "./strokes";
 import { brushRadius, type ViewerStore } from "./viewer-store";
@@ -85,10 +86,18 @@ export function PaneView({ store, pane }: { store: ViewerStore; pane: Pane }) {
           mode={store.open.brushMode.value}
           radius={painting ? brushRadius(store, pane) : null}
         />
-        <p class="view-figures">{pane.affine.value && describeView(pane)}</p>
+        {store.tool.value === "magnify" && <Magnifier pane={pane} />}
+        <p class="view-figures">
+          {pane.affine.value && describeView(pane)} <Probe pane={pane} />
+        </p>
       </Viewport>
     </article>
   );
+}
+
+/** The pixel under the pointer. A component of its own: it alone is drawn again as the pointer moves. */
+function Probe({ pane }: { pane: Pane }) {
+  return <span class="view-probe">{describeProbe(pane)}</span>;
 }
 
 function useIdentity(store: ViewerStore, study: string): Identity | null {
@@ -114,11 +123,13 @@ function handlersOf(store: ViewerStore, pane: Pane): Handlers {
       const point = inImage(at);
       if (!point) return;
       if (tool === "paint") beginStroke(store, pane, point);
+      if (tool === "magnify") pane.pointer.value = at;
       if (tool === "length" && pane.ruler) pane.lines.value = [...pane.lines.value, [point, point]];
     },
     move(tool, from, to) {
       const [view, point] = [pane.view.value, inImage(to)];
       if (!view || !point) return;
+      pane.pointer.value = to;
       const moved: Point = [to[0] - from[0], to[1] - from[1]];
       if (tool === "pan") pane.view.value = panBy(view, pane.frame, moved);
       if (tool === "window") pane.window.value = dragWindow(pane.window.value, moved, pane.pixels.value?.bits ?? 8);
@@ -135,6 +146,7 @@ function handlersOf(store: ViewerStore, pane: Pane): Handlers {
         pane.lines.value = [...pane.lines.value.slice(0, -1), [last[0], point]];
     },
     end(tool, complete) {
+      if (tool === "magnify") pane.pointer.value = null;
       if (tool === "paint" && !complete) removeLastStroke(store);
       if (tool !== "length" || !pane.ruler) return;
       const line = pane.lines.value.at(-1);
@@ -143,6 +155,7 @@ function handlersOf(store: ViewerStore, pane: Pane): Handlers {
       else if (line) store.announcement.value = formatLength(pane, line);
     },
     hover(at) {
+      pane.pointer.value = at;
       const painting = open.brush.value !== null && !pane.prior;
       if (painting) pane.cursor.value = at && inImage(at);
     },

@@ -2,6 +2,7 @@
 // reappears as the reader left it.
 import { type Signal, signal } from "@preact/signals";
 import type { Refusal } from "../../api/client";
+import { openDraft } from "../../api/drafts";
 import type { Image, Study } from "../../api/types";
 import { type Affine, type Box, type Frame, fitView, type Point, type View, viewToAffine } from "./geometry";
 import type { Pixels } from "./pixels";
@@ -29,6 +30,8 @@ export interface Pane {
   window: Signal<Window>;
   invert: Signal<boolean>;
   lines: Signal<Line[]>;
+  /** The pointer's place in the viewport; null while it is elsewhere. */
+  pointer: Signal<Point | null>;
   /** The first end of a length that the keyboard has started. */
   lineStart: Signal<Point | null>;
   /** The keyboard's position in the image while it paints or measures. */
@@ -53,7 +56,8 @@ export function createPane(image: Image, study: Study, prior: boolean): Pane {
     affine: signal(null),
     window: signal(fullRange(8)), // until the pixels are there: the server stores in 8 bits what 8 bits can hold
     invert: signal(false),
-    lines: signal([]),
+    lines: openDraft<Line[]>(`lines/${image.id}`, []), // lengths stay until the user logs out
+    pointer: signal(null),
     lineStart: signal(null),
     cursor: signal(null),
   };

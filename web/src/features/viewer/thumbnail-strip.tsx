@@ -1,9 +1,23 @@
 // Thumbnails of this study's images and of the patient's other studies, for comparison.
+import { signal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { api, body } from "../../api/client";
+import { api, body, me } from "../../api/client";
 import type { Image, Study } from "../../api/types";
 import { formatDateTime, t } from "../../i18n";
+import { togglePrior } from "./actions";
+import { formatDate } from "./image-facts";
 import type { ViewerStore } from "./viewer-store";
+
+const STORAGE_KEY = "pneumoscope.prior";
+/** Whether the newest other study of the patient opens beside this one by itself. */
+const opensPrior = signal(globalThis.localStorage?.getItem(STORAGE_KEY) === "on");
+
+/** Return when another study was examined, if the account may know it, else when it was received. */
+function describePrior(store: ViewerStore, study: Study): string {
+  const date = store.identities.value.get(study.id)?.examination?.date;
+  if (!date) return `${t("view.prior")}, ${t("view.received", { when: formatDateTime(study.received) })}`;
+  return `${t("view.prior")}, ${t("view.examined", { when: formatDate(date) })}`;
+}
 
 /** The most other studies that are offered; the worklist shows all. */
 const MAX_STUDIES = 20;
@@ -40,13 +54,26 @@ export function ThumbnailStrip({ store }: { store: ViewerStore }) {
               <Thumbnail
                 image={image}
                 on={store.prior.value?.image.id === image.id}
-                caption={`${t("view.prior")} ${formatDateTime(one.received)}`}
+                caption={describePrior(store, one)}
                 onClick={() => showBeside(one, image)}
               />
             </li>
           )),
         )}
       </ul>
+      {others.length > 0 && (
+        <label class="check small">
+          <input
+            type="checkbox"
+            checked={opensPrior.value}
+            onChange={(event) => {
+              opensPrior.value = event.currentTarget.checked;
+              localStorage.setItem(STORAGE_KEY, opensPrior.value ? "on" : "off");
+            }}
+          />
+          {t("view.prior.auto")}
+        </label>
+      )}
     </nav>
   );
 }
@@ -60,6 +87,17 @@ function Thumbnail({ image, on, caption, onClick }: { image: Image; on: boolean;
   );
 }
 
+/** Fetch the dates of examination of other studies, for accounts that may know them; each look is logged. */
+async function fetchExams(store: ViewerStore, studies: Study[]): Promise<void> {
+  if (!me.value?.sees_names) return;
+  for (const { id } of studies) {
+    if (store.identities.value.has(id)) continue;
+    const path = { study: id };
+    const identity = await body(api.GET("/api/studies/{study}/identity", { params: { path } })).catch(() => null);
+    if (identity) store.identities.value = new Map(store.identities.value).set(id, identity);
+  }
+}
+
 function useOtherStudies(store: ViewerStore, study: Study): void {
   const { id, patient } = study;
   useEffect(() => {
@@ -68,7 +106,11 @@ function useOtherStudies(store: ViewerStore, study: Study): void {
     let cancelled = false;
     body(api.GET("/api/studies", { params: { query: { patient, limit: MAX_STUDIES } } })).then(
       (page) => {
-        if (!cancelled) store.others.value = page.studies.filter((one) => one.id !== id);
+        if (cancelled) return;
+        const others = page.studies.filter((one) => one.id !== id);
+        store.others.value = others;
+        void fetchExams(store, others);
+        if (opensPrior.value && !store.prior.value && others.length > 0) togglePrior(store);
       },
       () => {
         if (!cancelled) store.others.value = [];

@@ -28,11 +28,18 @@ export function Toolbar({ store }: { store: ViewerStore }) {
       tool("pan", "p"),
       tool("zoom", "z"),
       { ...tool("length", "l"), disabled: !pane?.ruler && "view.ruler.none" },
-      ...(pane?.lines.value.length ? [{ sign: "clear", key: "x" } as const] : []),
+      ...(pane?.lines.value.length
+        ? ([
+            { sign: "undo", key: "u" },
+            { sign: "clear", key: "x" },
+          ] as const)
+        : []),
+      tool("magnify", "m"),
     ],
     [
       { sign: "full", key: "d" },
       { sign: "auto", key: "a" },
+      { sign: "bright", key: "b" },
       { sign: "invert", key: "i", pressed: pane?.invert.value ?? false },
     ],
     [
@@ -46,6 +53,7 @@ export function Toolbar({ store }: { store: ViewerStore }) {
         pressed: store.prior.value !== null,
         disabled: !store.others.value?.length && "view.prior.none",
       },
+      ...(store.prior.value ? [{ sign: "linked", key: "c", pressed: store.linked.value } as const] : []),
       { sign: "screen", key: "f", pressed: store.fullScreen.value },
       { sign: "help", key: "?" },
     ],

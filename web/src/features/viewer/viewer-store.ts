@@ -23,6 +23,8 @@ export interface ViewerStore {
   identities: Signal<ReadonlyMap<string, Identity>>;
   /** The patient's other studies, newest first; null until the server has answered. */
   others: Signal<Study[] | null>;
+  /** Whether the prior follows the current image in window, zoom and place, and the other way round. */
+  linked: Signal<boolean>;
   /** Whether the toolbar and the keys act on the prior image. */
   onPrior: Signal<boolean>;
   /** The brush's radius in pixels of the image; null: chosen by the image's size. */
@@ -56,6 +58,7 @@ export function openViewerStore(open: OpenStudy): ViewerStore {
     prior: signal(null),
     identities: signal(new Map()),
     others: signal(null),
+    linked: signal(false),
     onPrior: signal(false),
     radius: signal(null),
     fullScreen: signal(false),

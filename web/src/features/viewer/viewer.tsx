@@ -5,8 +5,11 @@ import { DISCLAIMER } from "../../disclaimer";
 import { t } from "../../i18n";
 import type { OpenStudy } from "../study/open-study";
 import "./viewer.css";
+import { returnFocus } from "./focus-return";
 import { HelpDialog } from "./help";
 import { onShortcut } from "./keyboard";
+import { formatLength } from "./layers";
+import { linkPane } from "./linked";
 import { BrushBar, HeatmapBar } from "./overlay-bars";
 import { PaneView } from "./pane-view";
 import { ThumbnailStrip } from "./thumbnail-strip";
@@ -44,6 +47,19 @@ export default function Viewer({ open }: { open: OpenStudy }) {
     if (store.fullScreen.value) void root.current?.requestFullscreen?.().catch(() => undefined);
     else if (document.fullscreenElement) void document.exitFullscreen();
   });
+  useSignalEffect(() => {
+    const [current, beside] = [currentPane(store), store.prior.value];
+    if (!store.linked.value || !current || !beside) return;
+    const [from, to] = store.onPrior.value ? [beside, current] : [current, beside];
+    // All that `linkPane` reads of the active pane is followed; the other pane is only written.
+    void [from.view.value, from.window.value, from.invert.value, from.box.value, from.pixels.value, to.pixels.value];
+    untracked(() => linkPane(from, to));
+  });
+  useSignalEffect(() => {
+    const shown = currentPane(store);
+    open.lengths.value = shown?.lines.value.map((line) => formatLength(shown, line)) ?? [];
+  });
+  useEffect(() => (root.current ? returnFocus(root.current) : undefined), []);
   const pane = currentPane(store);
   const prior = store.prior.value;
   return (

@@ -17,8 +17,21 @@ export function fullRange(bits: 8 | 16): Window {
   return { lower: 0, upper: 2 ** bits - 1 };
 }
 
+/** Percentiles for what lies behind the heart and for bone: the bright part. */
+const BRIGHT = { lower: 0.5, upper: 0.995 };
+
+/** Return the window for the lungs. */
+export function lungContrast(pixels: Pixels): Window {
+  return percentileWindow(pixels, DARK, LIGHT);
+}
+
+/** Return the window for mediastinum and bone. */
+export function brightContrast(pixels: Pixels): Window {
+  return percentileWindow(pixels, BRIGHT.lower, BRIGHT.upper);
+}
+
 /** Return a window by percentiles, without pure black and white (collimation, padding, saturated air). */
-export function lungContrast({ values, bits }: Pixels): Window {
+function percentileWindow({ values, bits }: Pixels, from: number, to: number): Window {
   const maximum = 2 ** bits - 1;
   const counts = new Uint32Array(maximum + 1);
   for (const value of values) counts[value] = (counts[value] as number) + 1;
@@ -33,8 +46,8 @@ export function lungContrast({ values, bits }: Pixels): Window {
       return below >= share * exposed;
     });
   };
-  const lower = at(DARK);
-  return { lower, upper: Math.max(at(LIGHT), lower + 1) };
+  const lower = at(from);
+  return { lower, upper: Math.max(at(to), lower + 1) };
 }
 
 /** Return a window after a drag: to the right is wider (less contrast), down is a higher level (darker). */

@@ -6,31 +6,18 @@ import { defaultModels, modelName } from "../../api/models";
 import { t } from "../../i18n";
 import { enqueueFiles } from "./upload-queue";
 
-/** File endings and media types; DICOM files often have neither, so any binary file may be chosen. */
-const ACCEPTED_TYPES = [
-  ".png",
-  ".jpg",
-  ".jpeg",
-  ".webp",
-  ".tif",
-  ".tiff",
-  ".dcm",
-  ".dicom",
-  ".zip",
-  "image/png",
-  "image/jpeg",
-  "image/webp",
-  "image/tiff",
-  "application/dicom",
-  "application/zip",
-  "application/octet-stream",
-];
 const hovering = signal(false);
 let input: HTMLInputElement | null = null;
+let folderInput: HTMLInputElement | null = null;
 
 /** Open the browser's own dialog for files. */
 export function openFileDialog(): void {
   input?.click();
+}
+
+/** Open the browser's own dialog for a folder; all files in it are uploaded. */
+export function openFolderDialog(): void {
+  folderInput?.click();
 }
 
 /** The file input while the worklist is shown. */
@@ -92,10 +79,26 @@ export function FileInput() {
         multiple
         tabIndex={-1}
         aria-label={t("work.choose")}
-        accept={ACCEPTED_TYPES.join()}
         onChange={(event) => {
           uploadFiles([...(event.currentTarget.files ?? [])]);
           event.currentTarget.value = ""; // the same file can be chosen again
+        }}
+      />
+      <input
+        ref={(element) => {
+          folderInput = element;
+          element?.setAttribute("webkitdirectory", "");
+        }}
+        class="hidden"
+        type="file"
+        multiple
+        tabIndex={-1}
+        aria-label={t("work.folder")}
+        data-folder
+        onChange={(event) => {
+          // Files that begin with a point are the system's own.
+          uploadFiles([...(event.currentTarget.files ?? [])].filter(({ name }) => !name.startsWith(".")));
+          event.currentTarget.value = "";
         }}
       />
       {hovering.value && (

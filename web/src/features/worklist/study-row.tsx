@@ -170,7 +170,7 @@ function Exposure({ images }: { images: Image[] }) {
   const parts = [
     ...distinct(({ modality }) => modality),
     ...distinct(({ view }) => view && translateTerm("work.view", view)),
-    ...distinct(({ body_part }) => body_part?.toLowerCase()),
+    ...distinct(({ body_part }) => body_part && translateTerm("work.body", body_part.toLowerCase())),
   ];
   const person = [
     ...distinct(({ sex }) => sex && translateTerm("work.sex", sex)),

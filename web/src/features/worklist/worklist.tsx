@@ -9,13 +9,14 @@ import { ProblemNote } from "../../components/problem";
 import { formatNumber, type Key, t } from "../../i18n";
 import { href } from "../../router";
 import { EraseStudy } from "./erase-study";
-import { FileInput, openFileDialog } from "./file-input";
+import { FileInput, openFileDialog, openFolderDialog } from "./file-input";
 import { Filters, hasFilter } from "./filters";
 import { examDate, fetchNames, namesShown } from "./patient-names";
 import {
   type Column,
   filter,
   filterHash,
+  filterQuery,
   followChanges,
   loading,
   loadMore,
@@ -71,6 +72,19 @@ export function Worklist() {
         <button type="button" class="primary" onClick={openFileDialog}>
           <Icon name="upload" /> {t("work.upload")}
         </button>
+        <button type="button" class="work-folder" onClick={openFolderDialog}>
+          {t("work.folder")}
+        </button>
+        {total.value !== null && total.value > 0 && (
+          <a
+            class="small work-csv"
+            href={`/api/results.csv?${resultsQuery()}`}
+            download="results.csv"
+            title={t("work.csv-note")}
+          >
+            {t("work.csv")}
+          </a>
+        )}
       </div>
       <UploadTray />
       {(list === null || list.length > 0 || hasFilter(filter.value)) && (
@@ -115,6 +129,12 @@ export function Worklist() {
       )}
     </div>
   );
+}
+
+function resultsQuery(): string {
+  return new URLSearchParams(
+    Object.entries(filterQuery(filter.value)).map(([name, value]) => [name, String(value)]),
+  ).toString();
 }
 
 /** Load further studies once the end of the list comes into sight. */
