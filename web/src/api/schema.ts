@@ -361,7 +361,7 @@ export interface paths {
         put?: never;
         /**
          * Find Patient
-         * @description Find a patient's pseudonym by the number and who issued it.
+         * @description Find a patient's pseudonym by the number and who issued it; several where files of one number differ in name.
          */
         post: operations["find_patient_api_patients_find_post"];
         delete?: never;
@@ -1024,7 +1024,7 @@ export interface components {
         };
         /**
          * Facts
-         * @description What is stored of a file's metadata; what the file does not say is absent.
+         * @description What is stored of a file's metadata, in known terms; what the file does not say in them is absent.
          */
         Facts: {
             /**
@@ -1074,8 +1074,6 @@ export interface components {
             manufacturer?: string;
             /** Modality */
             modality?: string;
-            /** Model */
-            model?: string;
             /**
              * Pixel Aspect Col
              * @description width of a pixel in the same unit
@@ -1197,6 +1195,11 @@ export interface components {
             patient: {
                 [key: string]: string;
             } | null;
+            /**
+             * Same Number
+             * @default []
+             */
+            same_number: components["schemas"]["SameNumberOut"][];
         };
         /**
          * ImageOut
@@ -1736,6 +1739,22 @@ export interface components {
             } | null;
         };
         /**
+         * PseudonymsOut
+         * @description The pseudonyms of a number.
+         */
+        PseudonymsOut: {
+            /**
+             * Patient
+             * @description the first
+             */
+            patient: string;
+            /**
+             * Patients
+             * @description all of them; more than one where files of one number differ in name
+             */
+            patients: string[];
+        };
+        /**
          * ReadIn
          * @description A reader's own report.
          */
@@ -1866,6 +1885,22 @@ export interface components {
             standard: string;
         };
         /**
+         * SameNumberOut
+         * @description Another patient with the same PatientID under the same issuer.
+         */
+        SameNumberOut: {
+            /**
+             * Other Name
+             * @description name or birth date differ; else only an account without names sent the files
+             */
+            other_name: boolean;
+            /**
+             * Patient
+             * @description pseudonym
+             */
+            patient: string;
+        };
+        /**
          * SiteFigures
          * @description All figures. A read is positive where its conclusion is the model's primary label.
          */
@@ -1940,6 +1975,11 @@ export interface components {
              * @description pseudonym; null where the files name no patient
              */
             patient: string | null;
+            /**
+             * Patient Note
+             * @description another patient here has the same PatientID; only for accounts that see names
+             */
+            patient_note?: ("same number, other name" | "same number") | null;
             /** Predictions */
             predictions: components["schemas"]["PredictionState"][];
             /**
@@ -4578,9 +4618,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": {
-                        [key: string]: string;
-                    };
+                    "application/json": components["schemas"]["PseudonymsOut"];
                 };
             };
             /** @description Bad Request */

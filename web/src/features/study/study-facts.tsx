@@ -49,7 +49,6 @@ function ImageFacts({ image, place }: { image: Image; place: number }) {
       "PatientAge (0010,1010)",
     ],
     [t("panel.device"), facts.manufacturer, "Manufacturer (0008,0070)"],
-    [t("panel.device-model"), facts.model, "ManufacturerModelName (0008,1090)"],
     [
       t("panel.spacing"),
       formatSpacing(image),

@@ -4,7 +4,7 @@ import { lazy, Suspense } from "preact/compat";
 import { useEffect } from "preact/hooks";
 import { usePageTitle } from "../../components/page-title";
 import { ProblemNote } from "../../components/problem";
-import { formatDateTime, t } from "../../i18n";
+import { formatDateTime, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import "./study.css";
 import { patientLabel } from "../worklist/study-row";
@@ -77,6 +77,7 @@ function Study({ store }: { store: StudyStore }) {
           {patientLabel(study.patient)} <span class="reading-date">{formatDateTime(study.received)}</span>{" "}
           <span class="mono soft small">{shortId(store.id)}</span>
         </h1>
+        {study.patient_note && <strong class="study-note">{translateTerm("work.note", study.patient_note)}</strong>}
         <NeighbouringStudies open={store.open} />
       </div>
       <section class="reading-image" aria-label={t("panel.image")}>

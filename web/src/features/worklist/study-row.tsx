@@ -32,6 +32,7 @@ function Row({ study, toErase }: Props) {
           {patientName}
         </a>{" "}
         <code class="soft small">{study.id.slice(0, 8)}</code>
+        {study.patient_note && <span class="study-note small"> {translateTerm("work.note", study.patient_note)}</span>}
         {count > 1 && <span class="hidden">{t("work.images", { count })}</span>}
       </span>
       {namesShown.value && <span class="study-exam">{examDate(study)}</span>}
