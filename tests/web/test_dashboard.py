@@ -33,7 +33,7 @@ def read(site: Site) -> Site:
 
 def opened(page: Page, site: Site) -> None:
     page.goto(f"{site.url}/#/dashboard")
-    page.get_by_role("heading", name="How the server runs").wait_for()
+    page.get_by_role("link", name="How the server runs").wait_for()
 
 
 def test_the_verified_share_stands_before_any_accuracy(read: Site, page: Page) -> None:

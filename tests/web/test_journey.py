@@ -118,7 +118,7 @@ def test_from_the_upload_to_the_dashboard(
     page.get_by_role("link", name="pneumoscope-opacity 1").click()
     page.get_by_role("heading", name="Does not look for").wait_for()
     page.get_by_role("link", name="Dashboard", exact=True).locator("visible=true").click()
-    page.get_by_role("heading", name="How the server runs").wait_for()
+    page.get_by_role("link", name="How the server runs").wait_for()
     assert counts(site) == [one + 1 for one in before]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
 

@@ -24,6 +24,7 @@ const Models = lazy(() => import("./features/models/model-list")) as ComponentTy
 const ModelPage = lazy(() => import("./features/models/model-page")) as ComponentType<{ id: string }>;
 const Monitor = lazy(() => import("./features/models/monitor-page")) as ComponentType<{ id: string }>;
 const Dashboard = lazy(() => import("./features/dashboard/dashboard-page")) as ComponentType;
+const OperationsPage = lazy(() => import("./features/dashboard/operations-page")) as ComponentType;
 const Account = lazy(() => import("./features/account/account-page")) as ComponentType;
 const Login = lazy(() => import("./features/account/login-page")) as ComponentType;
 
@@ -104,6 +105,8 @@ function Page({ route }: { route: Route }) {
       return <Monitor id={route.id} key={route.id} />;
     case "dashboard":
       return <Dashboard />;
+    case "operations":
+      return <OperationsPage />;
     case "account":
       return <Account />;
     case "missing":
@@ -132,6 +135,7 @@ const TITLES = {
   model: "frame.model",
   monitor: "frame.model",
   dashboard: "nav.dashboard",
+  operations: "dash.operations",
   account: "nav.account",
 } as const satisfies Partial<Record<Route["page"], Key>>;
 
@@ -139,7 +143,7 @@ function Navigation() {
   const entries = [
     ["worklist", href.worklist(), ["worklist", "study", "login"]],
     ["models", href.models(), ["models", "model", "monitor"]],
-    ["dashboard", href.dashboard(), ["dashboard"]],
+    ["dashboard", href.dashboard(), ["dashboard", "operations"]],
     ["account", href.account(), ["account"]],
   ] as const;
   const currentPage = route.value.page;

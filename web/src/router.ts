@@ -8,6 +8,7 @@ export type Route =
   | { page: "model"; id: string }
   | { page: "monitor"; id: string }
   | { page: "dashboard" }
+  | { page: "operations" }
   | { page: "account" }
   | { page: "login" }
   | { page: "missing" };
@@ -20,7 +21,7 @@ function parse(hash: string): Route {
   if (page === "studies" && id) return { page: "study", id };
   if (page === "models" && id && part === "monitor") return { page: "monitor", id };
   if (page === "models") return id ? { page: "model", id } : { page: "models" };
-  if (page === "dashboard" || page === "account" || page === "login") return { page };
+  if (page === "dashboard" || page === "operations" || page === "account" || page === "login") return { page };
   return { page: "missing" };
 }
 
@@ -36,5 +37,6 @@ export const href = {
   model: (id: string) => `#/models/${id}`,
   monitor: (id: string) => `#/models/${id}/monitor`,
   dashboard: () => "#/dashboard",
+  operations: () => "#/operations",
   account: () => "#/account",
 };

@@ -10,6 +10,9 @@ import { t, translateTerm } from "../../i18n";
 type Access = components["schemas"]["AccessOut"];
 const PAGE = 50;
 
+/** What every page asks by itself. Shown only where it was refused. */
+const ROUTINE = new Set(["GET /api/about", "GET /api/me", "GET /api/events"]);
+
 export function AuditLog() {
   const rows = useSignal<Access[] | null>(null);
   const complete = useSignal(false);
@@ -71,7 +74,9 @@ export function AuditLog() {
       </form>
       {problem.value !== null && <ProblemNote error={problem.value} />}
       {rows.value?.length === 0 && <p>{t("account.audit-none")}</p>}
-      {rows.value && rows.value.length > 0 && <AccessTable rows={rows.value} />}
+      {rows.value && rows.value.length > 0 && (
+        <AccessTable rows={rows.value.filter(({ action, status }) => status >= 400 || !ROUTINE.has(action))} />
+      )}
       {rows.value && !complete.value && (
         <button type="button" onClick={() => void fetchPage(rows.value?.at(-1)?.id ?? null)}>
           {t("account.audit-more")}

@@ -4,13 +4,15 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, body, me } from "../../api/client";
 import { ConfirmDialog } from "../../components/dialog";
+import { type Estimate, formatShare } from "../../components/estimate";
 import { ProblemNote } from "../../components/problem";
-import { formatNumber, t, translateTerm } from "../../i18n";
+import { formatNumber, language, t, translateTerm } from "../../i18n";
+import { href } from "../../router";
 import { AccuracyTables, Verification } from "./accuracy";
 import { AgreementTables } from "./agreement";
-import { Operations } from "./operations";
+import { listCaveats } from "./caveats";
 import { ReadChanges, ReaderTable } from "./readers";
-import type { DashboardReport } from "./types";
+import type { DashboardReport, SiteFigures } from "./types";
 import "./dashboard.css";
 
 export default function DashboardPage() {
@@ -112,7 +114,7 @@ export default function DashboardPage() {
       )}
       {problem.value !== null && <ProblemNote error={problem.value} onRetry={() => tries.value++} />}
       {!current && problem.value === null && <p class="soft">{t("app.loading")}</p>}
-      {current && <Report report={current} />}
+      {current && <Report report={current} scope={all.value ? "all" : "own"} />}
     </div>
   );
 }
@@ -126,17 +128,18 @@ function DayField({ label, value, set }: { label: string; value: string; set: (d
   );
 }
 
-function Report({ report }: { report: DashboardReport }) {
+function Report({ report, scope }: { report: DashboardReport; scope: "own" | "all" }) {
   const { figures } = report;
   return (
     <>
       <p class="soft small">
-        <span lang="en">{report.scope_words}</span>{" "}
+        {language.value === "en" ? report.scope_words : t(`dash.scope-${scope}`)}{" "}
         {t("dash.counted", { counted: formatNumber(report.counted, 0), rest: formatNumber(report.not_counted, 0) })}
       </p>
       {figures && figures.counts.studies > 0 ? (
         <>
-          <Warnings warnings={figures.warnings} />
+          <Headline report={report} />
+          <Warnings figures={figures} />
           <section class="sheet" aria-labelledby="dash-accuracy">
             <h2 id="dash-accuracy">{t("dash.accuracy", { label: translateTerm("label", figures.primary) })}</h2>
             <Verification figures={figures} />
@@ -160,18 +163,45 @@ function Report({ report }: { report: DashboardReport }) {
       ) : (
         <p class="empty">{t("dash.none")}</p>
       )}
-      <section class="sheet" aria-labelledby="dash-operations">
-        <h2 id="dash-operations">{t("dash.operations")}</h2>
-        <Operations board={report} />
-      </section>
+      <p>
+        <a href={href.operations()}>{t("dash.operations")}</a>
+      </p>
     </>
   );
 }
 
-function Warnings({ warnings }: { warnings: string[] }) {
-  const [first, ...rest] = warnings;
+/** The four figures to see first. A figure that can't be estimated has no tile. */
+function Headline({ report: { figures, refused } }: { report: DashboardReport }) {
+  if (!figures) return null;
+  const { counts, verification, model_and_unaided: agreement } = figures;
+  const tiles: [string, string, Estimate | null][] = [
+    [t("dash.tile.read"), formatNumber(counts.studies, 0), null],
+    [t("dash.tile.verified"), formatNumber(verification.verified, 0), verification.share],
+    [t("dash.tile.agree"), "", agreement.pairs > 0 ? agreement.observed : null],
+    [t("dash.tile.silent"), "", refused ?? null],
+  ];
   return (
-    <div class="note" lang="en">
+    <dl class="tiles">
+      {tiles
+        .filter(([, text, estimate]) => text !== "" || (estimate !== null && estimate.value !== null))
+        .map(([name, text, estimate]) => (
+          <div key={name}>
+            <dt>
+              {name}
+              {estimate?.value != null && text !== "" && ` (${formatShare(estimate)})`}
+            </dt>
+            <dd>{text || (estimate && formatShare(estimate))}</dd>
+          </div>
+        ))}
+    </dl>
+  );
+}
+
+function Warnings({ figures }: { figures: SiteFigures }) {
+  const translated = language.value === "en" ? null : listCaveats(figures);
+  const [first, ...rest] = translated?.map(({ key, values }) => t(key, values)) ?? figures.warnings;
+  return (
+    <div class="note" lang={translated ? undefined : "en"}>
       {first && (
         <p>
           <strong>{first}</strong>

@@ -29,7 +29,7 @@ export function Operations({ board: { operations, refused, model } }: { board: D
           </div>
         ))}
       </dl>
-      {refused && model && <p>{t("dash.silent", { share: formatShare(refused) })}</p>}
+      {refused && refused.value !== null && model && <p>{t("dash.silent", { share: formatShare(refused) })}</p>}
       {operations.days.length > 0 && <DailyStudies days={operations.days} />}
     </>
   );

@@ -14,6 +14,7 @@ import { Decisions } from "./decisions";
 import { Details, Evidence } from "./evidence";
 import { Figures } from "./figures";
 import { KillSwitch } from "./kill-switch";
+import { ModelSummary } from "./model-summary";
 import { Origin } from "./origin";
 import { Limits, Purpose } from "./purpose";
 import { Scores } from "./scores";
@@ -71,6 +72,7 @@ export default function ModelPage({ id }: { id: string }) {
         </p>
       )}
       <ModelWarnings model={detail} card={card} />
+      <ModelSummary model={detail} card={card} />
       <div class="model-body">
         <SectionLinks />
         <div>

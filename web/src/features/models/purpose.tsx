@@ -3,6 +3,7 @@
 import type { Card } from "../../api/card";
 import type { ModelDetail } from "../../api/types";
 import { findPatterns } from "../../components/model-picker";
+import { TermList } from "../../components/term-list";
 import { t } from "../../i18n";
 
 export function Purpose({ model, card }: { model: ModelDetail; card: Card }) {
@@ -20,9 +21,11 @@ export function Purpose({ model, card }: { model: ModelDetail; card: Card }) {
         </div>
         <div class="sheet">
           <h3>{t("model.not-looks")}</h3>
-          <ul lang="en">
+          <ul>
             {model.not_looked_for.map((finding) => (
-              <li key={finding}>{finding}</li>
+              <li key={finding}>
+                <TermList terms={[finding]} />
+              </li>
             ))}
           </ul>
         </div>

@@ -28,12 +28,7 @@ export function Toolbar({ store }: { store: ViewerStore }) {
       tool("pan", "p"),
       tool("zoom", "z"),
       { ...tool("length", "l"), disabled: !pane?.ruler && "view.ruler.none" },
-      ...(pane?.lines.value.length
-        ? ([
-            { sign: "undo", key: "u" },
-            { sign: "clear", key: "x" },
-          ] as const)
-        : []),
+      ...(pane?.lines.value.length ? [{ sign: "clear", key: "x" } as const] : []),
       tool("magnify", "m"),
     ],
     [

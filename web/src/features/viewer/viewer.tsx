@@ -77,9 +77,11 @@ export default function Viewer({ open }: { open: OpenStudy }) {
         </p>
       )}
       <Toolbar store={store} />
-      <HeatmapBar store={store} />
-      <BrushBar store={store} />
       <div class="view-panes">
+        <div class="view-bars">
+          <HeatmapBar store={store} />
+          <BrushBar store={store} />
+        </div>
         {pane ? <PaneView key={pane.image.id} store={store} pane={pane} /> : <p class="soft">{t("view.empty")}</p>}
         {prior && <PaneView key={prior.image.id} store={store} pane={prior} />}
       </div>

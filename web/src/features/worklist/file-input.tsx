@@ -8,7 +8,6 @@ import { enqueueFiles } from "./upload-queue";
 
 const hovering = signal(false);
 let input: HTMLInputElement | null = null;
-let folderInput: HTMLInputElement | null = null;
 
 /** Open the browser's own dialog for files. */
 export function openFileDialog(): void {
@@ -17,7 +16,13 @@ export function openFileDialog(): void {
 
 /** Open the browser's own dialog for a folder; all files in it are uploaded. */
 export function openFolderDialog(): void {
-  folderInput?.click();
+  const folder = document.createElement("input");
+  folder.type = "file";
+  folder.multiple = true;
+  folder.webkitdirectory = true;
+  // Files that begin with a point are the system's own.
+  folder.onchange = () => uploadFiles([...(folder.files ?? [])].filter(({ name }) => !name.startsWith(".")));
+  folder.click();
 }
 
 /** The file input while the worklist is shown. */
@@ -82,23 +87,6 @@ export function FileInput() {
         onChange={(event) => {
           uploadFiles([...(event.currentTarget.files ?? [])]);
           event.currentTarget.value = ""; // the same file can be chosen again
-        }}
-      />
-      <input
-        ref={(element) => {
-          folderInput = element;
-          element?.setAttribute("webkitdirectory", "");
-        }}
-        class="hidden"
-        type="file"
-        multiple
-        tabIndex={-1}
-        aria-label={t("work.folder")}
-        data-folder
-        onChange={(event) => {
-          // Files that begin with a point are the system's own.
-          uploadFiles([...(event.currentTarget.files ?? [])].filter(({ name }) => !name.startsWith(".")));
-          event.currentTarget.value = "";
         }}
       />
       {hovering.value && (

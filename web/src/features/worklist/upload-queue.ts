@@ -6,6 +6,7 @@ import { about, PROBLEM_TYPE_PREFIX, Problem, type Refusal } from "../../api/cli
 import { onDraftsForgotten } from "../../api/drafts";
 import type { Upload } from "../../api/types";
 import { sendFiles, type Transfer } from "../../api/upload";
+import { readZipNames } from "./zip-names";
 
 type FileOutcome = Upload["files"][number];
 export type UploadOutcome = "waiting" | "sending" | "accepted" | "duplicate" | "refused" | "failed" | "several";
@@ -22,6 +23,8 @@ export interface UploadItem {
   problem: Refusal | null;
   /** The outcome of each file in an archive. */
   members: FileOutcome[];
+  /** The names of these files; they are not sent. */
+  memberNames?: string[];
 }
 
 const MAX_FILES = 16;
@@ -150,6 +153,11 @@ async function run(): Promise<void> {
 async function sendBatch(sent: UploadItem[]): Promise<void> {
   const numbers = new Set(sent.map((item) => item.number));
   updateItems(numbers, () => ({ outcome: "sending" }));
+  const archive = sent.find(isArchive)?.file;
+  if (archive) {
+    const memberNames = await readZipNames(archive).catch(() => []);
+    updateItems(numbers, () => ({ memberNames }));
+  }
   for (let attempt = 1; ; attempt += 1) {
     sentShare.value = 0;
     current = sendFiles(

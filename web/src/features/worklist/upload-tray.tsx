@@ -194,8 +194,7 @@ function UploadRow({ item }: { item: UploadItem }) {
               .filter(({ status }) => status === "refused")
               .map((member) => (
                 <li key={member.file}>
-                  {t("work.up.member", { number: member.file.replace(/^.*member /, "") })}{" "}
-                  <ProblemText refusal={explainRefusal(member)} />
+                  {nameMember(item, member.file)} <ProblemText refusal={explainRefusal(member)} />
                 </li>
               ))}
           </ul>
@@ -203,6 +202,13 @@ function UploadRow({ item }: { item: UploadItem }) {
       )}
     </li>
   );
+}
+
+/** Return the name of a file in an archive, else its number: "file 2, member 7" is the seventh. */
+function nameMember(item: UploadItem, file: string): string {
+  const number = file.replace(/^.*member /, "");
+  const name = item.memberNames?.[Number(number) - 1];
+  return name === undefined ? t("work.up.member", { number }) : `${name}:`;
 }
 
 function hasFailed({ outcome, members }: UploadItem): boolean {
