@@ -95,7 +95,7 @@ export interface paths {
         };
         /**
          * Get Pixels
-         * @description Return the stored pixels: a greyscale PNG of 8 or 16 bits, 0 = black, row 0 = head.
+         * @description Return the stored pixels, checked against their hash: a greyscale PNG, 0 = black, row 0 = head.
          */
         get: operations["get_pixels_api_images__image__pixels_get"];
         put?: never;
