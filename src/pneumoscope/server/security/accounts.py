@@ -55,7 +55,7 @@ class Accounts:
         with self._store.write() as session:
             account = _check_exists(session.scalar(select(Account).where(Account.name == name)), name)
             account.password, account.failures, account.locked_until = digest, 0, 0.0
-            for table in (Login, Token, LoginAttempt):  # whoever knew the old password may have made tokens with it
+            for table in (Login, Token, LoginAttempt):  # who knew the old password may have made a token
                 session.execute(delete(table).where(table.account == account.id))
 
     def disable(self, name: str, *, disabled: bool = True) -> None:

@@ -18,7 +18,7 @@ _AT_ONCE = 2
 _OF_ADDRESS = 4
 """Logins of one address that are under way; a stranger's must not stand before everybody else's."""
 _UNDER_WAY = 64
-"""Logins that are under way; others are told to come later."""
+"""Logins that are under way; those above it have to come later."""
 
 
 class LoginPool:
