@@ -100,6 +100,7 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
         store, settings = context.store, context.settings
         remove_leftovers(store)
+        store.reserve.keep()
         events.delete_old(store)
         retention = (
             Retention(store, settings.retention, confirmed=settings.retention_confirm)

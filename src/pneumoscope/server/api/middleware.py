@@ -110,6 +110,8 @@ class SecurityMiddleware:
                 "POST /api/login, or send a token: Authorization: Bearer TOKEN.",
                 code="login",
             )
+        if (method, path) == ("POST", UPLOAD):
+            self._context.store.reserve.check()  # before the body is written anywhere
         if principal is not None:
             exchange.principal = principal
             exchange.state["principal"] = principal

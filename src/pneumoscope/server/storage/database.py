@@ -28,9 +28,10 @@ from pneumoscope.server.errors import UnavailableError
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.clock import SteadyClock
 from pneumoscope.server.storage.crypto import Secret, load_or_create_secret, new_id
-from pneumoscope.server.storage.failures import RETRY_AFTER
+from pneumoscope.server.storage.failures import RETRY_AFTER, disk_is_full
 from pneumoscope.server.storage.group_commit import GroupCommitter
 from pneumoscope.server.storage.modes import keep_secret_private, make_private_database, make_private_folders
+from pneumoscope.server.storage.reserve import Reserve
 from pneumoscope.server.storage.tables import ExamIdentity, Identity, Image, Reference, StoreSetting
 from pneumoscope.server.storage.transaction import Transaction
 
@@ -60,6 +61,8 @@ class Store:
         self._listeners: list[Listener] = []
         self.number = ""
         """The number of this store, which its folder of pixels bears too."""
+        self.reserve = Reserve(settings.home)
+        """Disk space for what goes on when the disk is full."""
         self.clock = SteadyClock()
         """The time by which sessions, tokens and locks end."""
 
@@ -90,6 +93,15 @@ class Store:
                 yield from self._transaction(durable)
 
     def _transaction(self, durable: bool) -> Iterator[Transaction]:
+        self.reserve.release_if_full()
+        try:
+            yield from self._begin(durable)
+        except SQLAlchemyError as error:
+            if disk_is_full(error):
+                self.reserve.release()
+            raise
+
+    def _begin(self, durable: bool) -> Iterator[Transaction]:
         with Transaction(self.engine) as session, session.begin():
             if self.is_postgres and not durable:
                 session.execute(text("SET LOCAL synchronous_commit = off"))

@@ -1,0 +1,39 @@
+"""A full disk refuses uploads and nothing else."""
+
+from __future__ import annotations
+
+import pytest
+
+from pneumoscope.server.settings import Settings
+from pneumoscope.server.storage import reserve
+from server.client import serve_client
+from server.sample_files import png
+
+
+def test_reading_and_erasing_go_on_when_the_disk_is_full(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reserve, "_BYTES", 2**16)
+    with serve_client(settings) as client:
+        store = client.app.state.context.store
+        store.reserve.keep()
+        file = settings.home / "reserve"
+        assert file.stat().st_size == 2**16
+        first = client.upload(png(0.3)).json()["files"][0]
+        monkeypatch.setattr(reserve, "free_bytes", lambda _: 100)
+        answer = client.upload(png(0.5))
+        assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (507, "store-full")
+        assert not file.exists()  # its space is there for the audit log, sessions and erasures
+        assert client.get("/healthz") == {"status": "ok"}
+        assert client.get(f"/api/studies/{first['study']}")["id"] == first["study"]
+        assert client("DELETE", f"/api/studies/{first['study']}").status_code == 200
+        assert client.upload(png(0.5)).status_code == 507
+        monkeypatch.undo()
+        monkeypatch.setattr(reserve, "_BYTES", 2**16)
+        assert client.upload(png(0.5)).status_code == 201
+        assert file.exists()
+
+
+def test_a_reserve_is_kept_by_servers_alone(settings: Settings) -> None:
+    with serve_client(settings) as client:
+        client.app.state.context.store.reserve.check()
+        assert client.upload(png(0.3)).status_code == 201
+    assert not (settings.home / "reserve").exists()
