@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pneumoscope.core.labels import DISCLAIMER
+from server.sample_files import archive, dicom
 from web.axe import obstacles
 from web.conftest import PHONE, Site, drawn
 from web.waits import expect
@@ -109,3 +110,19 @@ def test_a_phone_gives_the_image_more_than_half_of_its_screen_and_the_sentence_o
         assert line["height"] < 40
         sentence.get_by_role("button", name="Ganzer Satz").tap()
         expect(page.get_by_text(DISCLAIMER)).to_be_visible()
+
+
+def test_files_in_an_archive_are_named_for_their_sender_and_a_refusal_names_the_kind(site: Site, page: Page) -> None:
+    """Fault E7: "This is a CT", and the name in the ZIP, which was not sent."""
+    page.goto(f"{site.url}/#/")
+    page.locator(".study").first.wait_for()
+    packed = archive({"Doe^Jane/head.dcm": dicom({"Modality": "CT"}), "notes.txt": b"no radiograph"})
+    with page.expect_request("**/api/studies") as sent:
+        page.locator("input[type=file]").set_input_files(
+            {"name": "all.zip", "mimeType": "application/zip", "buffer": packed}
+        )
+    assert sent.value.method == "POST"
+    row = page.locator(".tray-list > li").filter(has_text="all.zip")
+    row.get_by_text("Why some were refused").click()
+    expect(row).to_contain_text("Doe^Jane/head.dcm: This is a CT.")
+    expect(row).to_contain_text("notes.txt: This is not an image")

@@ -147,6 +147,37 @@ def test_a_token_works_without_a_cookie_until_it_is_revoked(client: Client) -> N
     assert program("GET", "/api/me").status_code == 401
 
 
+def test_an_own_password_is_changed_by_its_owner_alone_and_ends_what_it_opened(client: Client) -> None:
+    """Fault E16. A wrong present password counts as one at the login."""
+    client.login("reader", PASSWORD)
+    token = client("POST", "/api/me/tokens", json={"label": "script"}).json()["token"]
+    later = "another long password"
+    change = "/api/me/password"
+    assert client("POST", change, json={"old": "wrong", "new": later}).status_code == 401
+    assert client("POST", change, json={"old": PASSWORD, "new": "short"}).status_code == 422
+    assert client("POST", change, json={"old": PASSWORD, "new": later}).status_code == 204
+    assert client("GET", "/api/me").status_code == 401
+    assert client("GET", "/api/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
+    assert client.login("reader", PASSWORD).status_code == 401
+    assert client.login("reader", later).status_code == 200
+
+
+def test_patients_are_searched_by_name_and_number_by_those_who_see_names(client: Client) -> None:
+    """Fault E6. The text is in the body, since addresses are logged."""
+    client.login("admin", PASSWORD)
+    client.upload(dicom({"PatientName": "Doe^Jane", "PatientID": "0815", "StudyInstanceUID": "1.2.7"}))
+
+    def search(text: str) -> list[str]:
+        return [row["name"] for row in client("POST", "/api/patients/search", json={"text": text}).json()]
+
+    assert search("jane") == search("doe, JANE") == search("0815") == ["Doe^Jane"]
+    assert search("081") == search("Roe") == []
+    (person,) = client("POST", "/api/patients/search", json={"text": "doe"}).json()
+    assert client.get("/api/studies", params={"patient": person["patient"]})["total"] == 1
+    client.login("reader", PASSWORD)
+    assert client("POST", "/api/patients/search", json={"text": "doe"}).status_code == 403
+
+
 def test_a_disabled_account_is_locked_out_at_once(client: Client) -> None:
     client.login("reader", PASSWORD)
     client.app.state.context.accounts.disable("reader")

@@ -3,5 +3,10 @@ import { serverGone } from "../api/connection";
 import { t } from "../i18n";
 
 export function ServerNotice() {
-  return <div role="alert">{serverGone.value && <p class="server-gone">{t("frame.server-gone")}</p>}</div>;
+  if (!serverGone.value) return null;
+  return (
+    <p class="server-gone" role="alert">
+      {t("frame.server-gone")}
+    </p>
+  );
 }

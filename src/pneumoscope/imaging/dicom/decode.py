@@ -78,13 +78,20 @@ def decode(data: bytes, name: str, max_pixels: int, max_bytes: int) -> Plane:
     return Plane(make_upright(pixels, turn), shape.bits, facts)
 
 
+_OTHER_KINDS = frozenset({"CT", "MR", "US", "MG", "NM", "PT", "SR"})
+"""Modalities (PS3.3 C.7.3.1.1.1) that a refusal may name: terms of the standard identify nobody."""
+
+
 def _check_kind(file: DicomFile) -> None:
     """Refuse every object but one projection radiograph that is meant for display."""
     tags = file.tags
     modality, sop_class = tags.text("Modality"), tags.text("SOPClassUID")
     if modality not in _MODALITIES:
         problem = f"is {show_term(modality)}: not a projection radiograph."
-        raise tags.wrong("Modality", problem, _RADIOGRAPH, code="not-a-radiograph")
+        error = tags.wrong("Modality", problem, _RADIOGRAPH, code="not-a-radiograph")
+        if modality in _OTHER_KINDS:
+            error.values = {"kind": modality}  # a page says it in its own words: "This is a CT"
+        raise error
     # The terms of PresentationIntentType (C.8.11.1) and the SOP class say the same.
     if tags.text("PresentationIntentType") == "FOR PROCESSING" or sop_class in _FOR_PROCESSING:
         raise tags.wrong(

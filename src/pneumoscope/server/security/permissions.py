@@ -34,6 +34,20 @@ def check_sees_names(user: Principal) -> None:
         raise ForbiddenError("the identity", "is not for this account.", "Ask an admin.")
 
 
+def check_logged_in(user: Principal, what: str) -> None:
+    """Refuse a program, and a server without accounts, where a person has to act.
+
+    Args:
+        user: Who asks.
+        what: What is done, as in "a password is changed".
+
+    Raises:
+        ForbiddenError: The sender has not logged in.
+    """
+    if user.via != "session":
+        raise ForbiddenError(what, "by someone who has logged in.")
+
+
 def check_may_create_token(user: Principal) -> None:
     """Refuse a program that would create a token with its own: a token can't create tokens.
 

@@ -165,6 +165,38 @@ def find_pseudonyms(store: Store, issuer: str, patient_id: str) -> list[str]:
     return pseudonyms
 
 
+MOST_MATCHES = 20
+_MOST_SEARCHED = 50_000
+
+
+def search_patients(store: Store, text: str) -> list[tuple[str, str]]:
+    """Return pseudonym and name of the patients whose name has this text in it, or whose PatientID it is.
+
+    Names are sealed, so that each has to be opened. The caller has checked that the account may see names.
+
+    Args:
+        store: The store.
+        text: Case, and the signs between the parts of a name, do not matter.
+    """
+    wanted = _searchable(text)
+    matches: list[tuple[str, str]] = []
+    with store.read() as session:
+        query = select(Identity.patient, Identity.sealed, Identity.key).limit(_MOST_SEARCHED)
+        for patient, sealed, key in session.execute(query):
+            identity = store.secret.unseal(sealed, key)
+            name = identity.get("patient_name", "")
+            if wanted in _searchable(name) or identity.get("patient_id", "").strip() == text.strip():
+                matches.append((patient, name))
+                if len(matches) == MOST_MATCHES:
+                    break
+    return sorted(matches, key=lambda match: match[1])
+
+
+def _searchable(name: str) -> str:
+    """Return a name in lower case, with one space for each sign between its parts (PS3.5 6.2.1.1)."""
+    return " ".join(name.translate({ord(sign): " " for sign in "^=,"}).casefold().split())
+
+
 def find_same_numbers(store: Store, session: Session, patients: Iterable[str]) -> dict[str, list[SameNumber]]:
     """Return the other patients that have the same number, by pseudonym; those without any are left out.
 

@@ -6,6 +6,7 @@ import { setTheme, type Theme, theme } from "../../components/theme";
 import { LANGUAGES, type Language, language, setLanguage, t } from "../../i18n";
 import "./account.css";
 import { AuditLog } from "./audit-log";
+import { Password } from "./password";
 import { Patients } from "./patients";
 import { Tokens } from "./tokens";
 
@@ -68,6 +69,7 @@ export default function AccountPage() {
           {t("notify.on")}
         </label>
       </section>
+      {hasAccounts && account.csrf && <Password />}
       {hasAccounts && account.csrf && <Tokens />}
       {account.role === "admin" && (
         <>

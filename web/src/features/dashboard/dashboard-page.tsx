@@ -186,14 +186,30 @@ function Headline({ report: { figures, refused } }: { report: DashboardReport })
         .filter(([, text, estimate]) => text !== "" || (estimate !== null && estimate.value !== null))
         .map(([name, text, estimate]) => (
           <div key={name}>
-            <dt>
-              {name}
-              {estimate?.value != null && text !== "" && ` (${formatShare(estimate)})`}
-            </dt>
-            <dd>{text || (estimate && formatShare(estimate))}</dd>
+            <dt>{name}</dt>
+            <dd>
+              {text} <TileShare estimate={estimate} isMain={text === ""} />
+            </dd>
           </div>
         ))}
     </dl>
+  );
+}
+
+/** A share in a tile: its interval is small, and so is a share that stands beside a count. */
+function TileShare({ estimate, isMain }: { estimate: Estimate | null; isMain: boolean }) {
+  if (!estimate || estimate.value === null) return null;
+  const [value, interval] = formatShare(estimate).split(/ (?=\[)/);
+  if (!isMain)
+    return (
+      <span class="small soft">
+        {value} {interval}
+      </span>
+    );
+  return (
+    <>
+      {value} <span class="small soft">{interval}</span>
+    </>
   );
 }
 

@@ -5,6 +5,7 @@ import { me } from "../../api/client";
 import { models } from "../../api/models";
 import { t } from "../../i18n";
 import { namesShown } from "./patient-names";
+import { PersonSearch } from "./person-search";
 import { type Filter, filter, NO_FILTER } from "./study-list";
 
 const TYPING_DELAY = 350;
@@ -97,6 +98,7 @@ export function Filters({ change }: { change: (filters: Filter) => void }) {
           />
           {t("work.unread")}
         </label>
+        {me.value?.sees_names && <PersonSearch choose={(patient) => set({ patient })} />}
         {me.value?.sees_names && (
           <label class="check">
             <input

@@ -62,13 +62,14 @@ def add_reference(context: AppContext, user: CurrentUser, study: Id, sent: Refer
     """Enter what a test other than the radiograph found. A correction is entered beside it."""
     entered = references.NewReference(sent.standard, sent.label, sent.date)
     row = references.add_reference(context.store, study, entered, user.id)
-    return _reference_out(context, row, dates=user.sees_names)
+    return _reference_out(context, row, dates=True)
 
 
 def list_references(context: AppContext, user: CurrentUser, study: Id) -> list[ReferenceOut]:
     """Show the reference results, once your own unaided read is locked."""
     rows = references.list_references(context.store, study, user.id)
-    return [_reference_out(context, row, dates=user.sees_names) for row in rows]
+    # One's own entry has its date for its writer, who knows it.
+    return [_reference_out(context, row, dates=user.sees_names or row.by == user.id) for row in rows]
 
 
 def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: PriorIn) -> PosteriorOut:

@@ -20,6 +20,8 @@ from pneumoscope.server.api.schemas.common import (
     IdentityOut,
     ImageOut,
     PatientNumber,
+    PersonOut,
+    PersonText,
     PredictionOut,
     PredictionState,
     PseudonymsOut,
@@ -59,6 +61,7 @@ def create_router() -> APIRouter:
     router.get("/images/{image}/thumbnail", response_class=Response)(get_thumbnail)
     router.delete("/patients/{patient}")(erase_patient)
     router.post("/patients/find")(find_patient)
+    router.post("/patients/search")(search_patients)
     return router
 
 
@@ -140,6 +143,14 @@ def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -
     """Find a patient's pseudonym by the number and who issued it; several where files of one number differ in name."""
     pseudonyms = patients.find_pseudonyms(context.store, sent.issuer, sent.patient_id)
     return PseudonymsOut(patient=pseudonyms[0], patients=pseudonyms)
+
+
+def search_patients(context: AppContext, user: CurrentUser, sent: PersonText) -> list[PersonOut]:
+    """Search for patients by a part of the name or by PatientID, for accounts that may see names; 20 at most."""
+    check_sees_names(user)
+    return [
+        PersonOut(patient=patient, name=name) for patient, name in patients.search_patients(context.store, sent.text)
+    ]
 
 
 def show_identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:

@@ -14,10 +14,19 @@ from pneumoscope.server.api.dependencies import AppContext, Context, CurrentAdmi
 from pneumoscope.server.api.metrics import CONTENT_TYPE
 from pneumoscope.server.api.middleware import cookie_name
 from pneumoscope.server.api.routes.studies import Id
-from pneumoscope.server.api.schemas.common import AboutOut, AccessOut, Credentials, Me, TokenIn, TokenOut, as_time
+from pneumoscope.server.api.schemas.common import (
+    AboutOut,
+    AccessOut,
+    Credentials,
+    Me,
+    PasswordIn,
+    TokenIn,
+    TokenOut,
+    as_time,
+)
 from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.security import audit_log as log
-from pneumoscope.server.security.permissions import check_may_create_token
+from pneumoscope.server.security.permissions import check_logged_in, check_may_create_token
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.tables import Token
 
@@ -31,6 +40,7 @@ def create_router() -> APIRouter:
     router.post("/api/login")(login)
     router.post("/api/logout", status_code=204)(logout)
     router.get("/api/me")(show_account)
+    router.post("/api/me/password", status_code=204)(change_password)
     router.post("/api/me/tokens", status_code=201)(create_token)
     router.get("/api/me/tokens")(list_tokens)
     router.delete("/api/me/tokens/{token}", status_code=204)(revoke_token)
@@ -101,6 +111,22 @@ def logout(request: Request, response: Response, context: AppContext, user: Curr
 def show_account(context: AppContext, user: CurrentUser) -> Me:
     """Show the account of this request."""
     return _me(context, user)
+
+
+async def change_password(
+    request: Request, response: Response, context: AppContext, user: CurrentUser, sent: PasswordIn
+) -> None:
+    """Change your own password. All your sessions and tokens end, this one too."""
+    check_logged_in(user, "a password is changed")
+    address = request.client.host if request.client else ""
+
+    def change() -> None:
+        context.sessions.login(user.name, sent.old, address)  # a wrong password counts as one at the login
+        context.accounts.set_password(user.name, sent.new)
+
+    await context.logins.run(address, change)
+    name = cookie_name(context.settings.encrypted)
+    response.delete_cookie(name, path="/", secure=context.settings.encrypted, httponly=True, samesite="strict")
 
 
 def create_token(request: Request, context: AppContext, user: CurrentUser, sent: TokenIn) -> TokenOut:

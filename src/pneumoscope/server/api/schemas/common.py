@@ -264,6 +264,13 @@ class Credentials(Sent):
     password: Annotated[str, Field(max_length=256)]
 
 
+class PasswordIn(Sent):
+    """One's own password, and the next one."""
+
+    old: Annotated[str, Field(max_length=256)]
+    new: Annotated[str, Field(min_length=12, max_length=256)]
+
+
 class Me(BaseModel):
     """The account that asks."""
 
@@ -304,6 +311,19 @@ class PseudonymsOut(BaseModel):
 
     patient: str = Field(description="the first")
     patients: list[str] = Field(description="all of them; more than one where files of one number differ in name")
+
+
+class PersonText(Sent):
+    """A part of a patient's name, or a PatientID."""
+
+    text: Annotated[str, Field(min_length=2, max_length=256)]
+
+
+class PersonOut(BaseModel):
+    """A patient who was searched for."""
+
+    patient: str = Field(description="pseudonym")
+    name: str = Field(description="as the file says it")
 
 
 class ErasedOut(BaseModel):
