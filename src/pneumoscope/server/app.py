@@ -69,6 +69,7 @@ def create_app(settings: Settings) -> FastAPI:
         streams=events.Streams(settings.streams),
         uploads=UploadService(store, settings, catalogue, decoders),
         upload_limiters=AccountLimiters(_UPLOADS),
+        health_limiter=anyio.CapacityLimiter(4),
         decoders=decoders,
         workers=WorkerPool(store, settings, catalogue),
         occlusion_limiter=anyio.CapacityLimiter(occlusion.CONCURRENT),

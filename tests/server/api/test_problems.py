@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
+from threading import Event, Timer
+from time import monotonic
 from typing import Any
 
 import httpx
@@ -236,3 +238,15 @@ def test_codes_do_not_change_the_text() -> None:
     assert (bodies[0].pop("type"), bodies[1].pop("type")) == ("about:blank", f"{TYPE}model-off")
     number = "urn:pneumoscope:request:1"
     assert bodies == [{"title": "a", "status": 409, "detail": "b. c.", "instance": number, "at": []}] * 2
+
+
+def test_health_answers_within_two_seconds_where_the_database_is_frozen(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with serve_client(replace(settings, accounts=True)) as client:
+        frozen = Event()
+        monkeypatch.setattr(client.app.state.context.store, "read", lambda: frozen.wait(20))
+        began = monotonic()
+        Timer(1.8, frozen.set).start()  # else the event loop of this test would wait for the thread
+        assert client("GET", "/healthz").status_code == 503
+        assert monotonic() - began < 2.5

@@ -60,6 +60,8 @@ class Context:
     uploads: UploadService
     upload_limiters: AccountLimiters
     """Uploads of each account that are staged at once; the others wait without holding memory or a thread."""
+    health_limiter: anyio.CapacityLimiter
+    """Threads that ask whether the database answers."""
     decoders: DecoderPool
     workers: WorkerPool
     """Run the models."""

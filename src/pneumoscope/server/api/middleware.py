@@ -33,6 +33,7 @@ PUBLIC = frozenset({("GET", "/healthz"), ("HEAD", "/healthz"), ("POST", "/api/lo
 """Methods and paths that answer without a login, beside the web app's own files."""
 UPLOAD = "/api/studies"
 EVENTS = "/api/events"
+HEALTH = "/healthz"
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS"})
 _SMALL_BODY = 2**20
 _UNKNOWN = "(unknown)"
@@ -99,7 +100,9 @@ class SecurityMiddleware:
         if login and (wait := self._logins.wait(exchange.address)):
             raise _too_often(wait, code="locked-out")
         principal: Principal | None = LOCAL
-        if self._settings.needs_login or "authorization" in headers:
+        if path == HEALTH:
+            principal = None  # nobody is looked up: the database may not answer
+        elif self._settings.needs_login or "authorization" in headers:
             principal = await run_in_threadpool(self._principal, headers, keep_alive=path != EVENTS)
         if wait := self._requests.wait(principal.id if principal else exchange.address):
             raise _too_often(wait)
@@ -256,7 +259,7 @@ class _Exchange:
     async def _record(self, status: int) -> None:
         route = _PAGE if self.is_page else getattr(self._scope.get("route"), "path", _UNKNOWN)
         self._context.metrics.count(_known_method(self.method), route, status, perf_counter() - self._started_at)
-        if self.is_page or self.path == "/healthz":
+        if self.is_page or self.path == HEALTH:
             return  # no patient's data
         if self.state.get("recorded") == status:
             return

@@ -138,7 +138,10 @@ class StoredPrediction(Base):
     """One answer of one model about one image. Those that wait or run are the queue."""
 
     __tablename__ = "predictions"
-    __table_args__ = (Index("predictions_by_state", "state", "asked"),)
+    __table_args__ = (
+        Index("predictions_by_state", "state", "asked"),
+        Index("predictions_by_study", "study", "state", "model"),
+    )
     id: Mapped[str] = mapped_column(primary_key=True)
     image: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), index=True)
     study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)

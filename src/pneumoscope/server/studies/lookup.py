@@ -98,12 +98,17 @@ def _filter(query: Select[Any], wanted: StudyFilter) -> Select[Any]:
     if wanted.received_to is not None:
         query = query.where(Study.received < wanted.received_to)
     if wanted.model is not None or wanted.state is not None:
-        inner = select(StoredPrediction.id).where(StoredPrediction.study == Study.id)
+        # Most predictions are done, so that the newest studies are tried one by one. Other states are rare, so that
+        # all their studies are looked up first. The index that names the study is the only good one for the first.
+        common = wanted.state in (None, "done")
+        inner = select(StoredPrediction.study)
+        if common:
+            inner = inner.where(StoredPrediction.study == Study.id)
         if wanted.model is not None:
             inner = inner.where(StoredPrediction.model == wanted.model)
         if wanted.state is not None:
             inner = inner.where(StoredPrediction.state == wanted.state)
-        query = query.where(inner.exists())
+        query = query.where(inner.exists() if common else Study.id.in_(inner))
     return query
 
 

@@ -115,6 +115,4 @@ class TimeBudget:
 
 def stopping() -> UnavailableError:
     """Return the error for an upload that the server can't take any more, because it stops."""
-    return UnavailableError(
-        "this server", "is stopping.", "Send it again later.", code="stopping", retry_after=RETRY_AFTER
-    )
+    return UnavailableError("this server", "is stopping.", "Send it again later.", retry_after=RETRY_AFTER)
