@@ -2,8 +2,8 @@
 
 A patient is found by the number (issuer and PatientID, PS3.3 C.7.1.1), by its bytes as they were sent: text that could
 not be decoded holds replacement characters, and two numbers would look the same. A number can be wrong, so a file whose
-PatientName or PatientBirthDate is another is another patient here, with a pseudonym of its own; who may see names is
-told "same number, other name". What a file does not say contradicts nothing.
+PatientName or PatientBirthDate differs makes another patient here, with a pseudonym of its own; accounts that see names
+read "same number, other name". What a file does not say contradicts nothing.
 
 An account that may not see names could otherwise ask, by uploading, whether a number is known here and under which
 pseudonym. What such an account sends is therefore matched with its own earlier uploads alone: this is the scope.
