@@ -66,7 +66,7 @@ def test_the_worklist_says_how_far_ones_own_report_is(client: Client, study: str
 def test_the_worklist_says_why_a_model_gave_no_answer(
     client: Client, settings: Settings, study: str, code: str, before_read: str | None
 ) -> None:
-    """Before the own read only a reason that lies in the picture is told: the other one is a score of the model."""
+    """Before the own read only a reason that lies in the picture is shown: the other one is a score of the model."""
     refused = {"labels": ["covid-19"], "probabilities": {}, "decision": None, "refused": True, "codes": [code]}
     with closing(open_store(settings)) as store, store.write() as session:
         session.execute(update(StoredPrediction).values(result=refused))

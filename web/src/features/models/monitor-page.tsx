@@ -102,6 +102,7 @@ function MonitorWeeks({ report }: { report: Report }) {
   const newest = report.weeks.at(-1);
   const alarms = newest?.measures.filter((one) => one.alarm) ?? [];
   const series = listMeasures(report.weeks);
+  const fromCard = report.baseline === "card";
   const values = { level: formatNumber(report.level, 4), n: formatNumber(report.false_alarms_per_year, 0) };
   return (
     <>
@@ -111,8 +112,8 @@ function MonitorWeeks({ report }: { report: Report }) {
           : t("monitor.no-alarm")}
       </p>
       <p class="small soft">
-        {t("monitor.rule", values)} {t(report.baseline === "card" ? "monitor.base-card" : "monitor.base-acceptance")}{" "}
-        {report.baseline !== "card" && <span lang="en">({report.baseline_words})</span>}
+        {t("monitor.rule", values)} {t(fromCard ? "monitor.base-card" : "monitor.base-acceptance")}{" "}
+        {!fromCard && <span lang="en">({report.baseline_words})</span>}
       </p>
       <div class="monitor-series">
         {series.map((one) => (
@@ -187,9 +188,10 @@ function Series({ series }: { series: MeasureSeries }) {
 
 function MeasureCell({ measure }: { measure: Measure }) {
   if (measure.now == null) return <span class="soft">–</span>;
+  const value = formatMeasure(measure.name, measure.now);
   return (
     <>
-      {measure.alarm && <Badge tone="bad">{t("monitor.alarm-word")}</Badge>} {formatMeasure(measure.name, measure.now)}{" "}
+      {measure.alarm && <Badge tone="bad">{t("monitor.alarm-word")}</Badge>} {value}{" "}
       <span class="soft small">
         {measure.p_value == null ? t("monitor.untested") : `p ${formatNumber(measure.p_value, 3)}`}
       </span>

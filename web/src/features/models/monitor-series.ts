@@ -24,8 +24,8 @@ export function listMeasures(weeks: readonly Week[]): MeasureSeries[] {
 }
 
 /**
- * Return a series as SVG in a box of 100 by 40: its line (broken where a week has no value), the height of the baseline,
- * and the alarms.
+ * Return a series as SVG in a box of 100 by 40: its line (broken where a week has no value), the height of the
+ * baseline, and the alarms.
  */
 export function sparkline({ before, points }: MeasureSeries): {
   line: string;

@@ -1,5 +1,5 @@
-// Search by a patient's name or PatientID, for accounts that may see names. The text is sent in the body of the request,
-// since addresses are logged; the list is then filtered by the pseudonym.
+// Search by a patient's name or PatientID, for accounts that may see names. The text is sent in the body of the
+// request, since addresses are logged; the list is then filtered by the pseudonym.
 import { useSignal } from "@preact/signals";
 import { api, body } from "../../api/client";
 import type { components } from "../../api/schema";

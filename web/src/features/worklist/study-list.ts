@@ -101,7 +101,7 @@ export function sortStudies(
   return [...list].sort(compare);
 }
 
-/** Return the list after its first pages were fetched again: what lies beyond them stays, so that it keeps its length. */
+/** Return the list after its first pages were fetched again. What lies beyond them stays: the list keeps its length. */
 export function mergePages(fresh: readonly Study[], known: readonly Study[], oldestFirst: boolean): Study[] {
   const last = fresh.at(-1);
   if (!last) return [];
