@@ -14,19 +14,18 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
-from sqlalchemy import func, or_, select
+from sqlalchemy import func, literal, or_, select
 
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.errors import ForbiddenError
 from pneumoscope.server.inference.models import SHORT, Catalogue
-from pneumoscope.server.reading import reads
 from pneumoscope.server.reading.agreement import compute_figures
 from pneumoscope.server.reading.figures import ModelCount, SiteFigures
 from pneumoscope.server.reading.queries import Period, count_answers, find_target, read_rows
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.settings import Settings
-from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Display, Image, Read, Reference, StoredPrediction, Study
+from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.tables import Display, Image, Read, Reference, StoredPrediction, Study, table_of
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import estimate_proportion
@@ -40,6 +39,8 @@ SEED = 1
 """Seed of the bootstrap: the same reads give the same interval, here and in the report."""
 _DAY, _EPOCH = 86_400.0, date(1970, 1, 1)
 """Seconds of a day, and the day (UTC) from which they count."""
+_AT_ONCE = 2_000
+"""Answers whose display one transaction records."""
 _TIMED_ANSWERS = 2_000
 """Newest answers whose computing time counts."""
 
@@ -106,7 +107,7 @@ def build_dashboard(
 
     Args:
         store: The server's store.
-        session: A session of it, to write with where ``scope`` is "all": what is shown is recorded first.
+        session: A session of it to read with, begun after `record_scope`.
         catalogue: The models of the server.
         user: The user who asks.
         model: The model's name as it was sent; None: the model with the most answers in the period.
@@ -117,15 +118,10 @@ def build_dashboard(
         ForbiddenError: A user who is no admin asks for "all".
         NotFoundError: The model is unknown.
     """
-    if scope == "all" and not user.is_admin:
-        raise ForbiddenError(
-            "the figures of all studies", "are for admins.", 'Ask with "scope=own".', code="admins-only"
-        )
+    _check_scope(user, scope)
     studies = period.studies()
     answers = count_answers(session, studies)
     chosen = choose_model(catalogue, answers, model)
-    if scope == "all" and chosen is not None:
-        record_all_shown(session, studies, chosen, user.id)
     counting = select_countable(studies, store.settings, user.id, everything_shown=scope == "all")
     counted = _count(session, counting)
     figures, refused_share = None, None
@@ -188,24 +184,63 @@ def select_countable(studies: Studies, settings: Settings, reader: str, *, every
     return studies.where(or_(*conditions))
 
 
-def record_all_shown(session: Transaction, studies: Studies, model: str, reader: str) -> None:
-    """Record that all answers of a model are shown in sum, each once.
+def record_all_shown(store: Store, studies: Studies, model: str, reader: str) -> None:
+    """Record that all answers of a model are shown in sum, each once; do this before they are shown.
 
     Args:
-        session: A session to write with.
+        store: The server's store. Many answers are recorded in several transactions, so that no other change waits.
         studies: The query for the studies that count.
         model: Identity, whole.
         reader: Account that is shown the sum.
     """
-    displayed = select(Display.prediction).where(Display.reader == reader)
-    query = select(StoredPrediction).where(
-        StoredPrediction.model == model,
-        StoredPrediction.state == "done",
-        StoredPrediction.study.in_(studies.with_only_columns(Study.id)),
-        StoredPrediction.id.not_in(displayed),
+    columns = (StoredPrediction.study, StoredPrediction.id, literal(reader), literal("dashboard"), literal(now()))
+    displayed = select(Display.id).where(Display.prediction == StoredPrediction.id, Display.reader == reader)
+    query = (
+        select(*columns)
+        .where(
+            StoredPrediction.model == model,
+            StoredPrediction.state == "done",
+            StoredPrediction.study.in_(studies.with_only_columns(Study.id)),
+            ~displayed.exists(),
+        )
+        .limit(_AT_ONCE)
     )
-    reads.record_display(session, session.scalars(query).all(), reader, "dashboard")
-    session.write_appended()  # the queries that follow ask what was shown
+    insert = table_of(Display).insert().from_select(["study", "prediction", "reader", "what", "at"], query)
+    while store.commit(lambda session: session.connection().execute(insert).rowcount) == _AT_ONCE:
+        pass
+
+
+def record_scope(
+    store: Store, catalogue: Catalogue, user: Principal, model: str | None, period: Period, scope: Scope
+) -> None:
+    """Record what `build_dashboard` is going to show, where that counts as having been shown answers.
+
+    Args:
+        store: As for `build_dashboard`.
+        catalogue: As for `build_dashboard`.
+        user: As for `build_dashboard`.
+        model: As for `build_dashboard`.
+        period: As for `build_dashboard`.
+        scope: As for `build_dashboard`.
+
+    Raises:
+        ForbiddenError: A user who is no admin asks for "all".
+        NotFoundError: The model is unknown.
+    """
+    if scope != "all":
+        return
+    _check_scope(user, scope)
+    with store.read() as session:
+        chosen = choose_model(catalogue, count_answers(session, period.studies()), model)
+    if chosen is not None:
+        record_all_shown(store, period.studies(), chosen, user.id)
+
+
+def _check_scope(user: Principal, scope: Scope) -> None:
+    if scope == "all" and not user.is_admin:
+        raise ForbiddenError(
+            "the figures of all studies", "are for admins.", 'Ask with "scope=own".', code="admins-only"
+        )
 
 
 def measure_operations(session: Transaction, model: str | None, studies: Studies) -> Operations:

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query
 from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.dashboard import DashboardOut
-from pneumoscope.server.reading.dashboard import Scope, build_dashboard, record_all_shown
+from pneumoscope.server.reading.dashboard import Scope, build_dashboard, record_all_shown, record_scope
 from pneumoscope.server.reading.monitor import (
     FALSE_ALARMS,
     MOST_FALSE_ALARMS,
@@ -42,7 +42,8 @@ def show_dashboard(
 ) -> DashboardOut:
     """Show figures of reads, answers and references, over the studies whose answers this account may know."""
     period = make_period(first, last)
-    with context.store.write() if scope == "all" else context.store.read() as session:
+    record_scope(context.store, context.catalogue, user, model, period, scope)
+    with context.store.read() as session:
         dashboard = build_dashboard(context.store, session, context.catalogue, user, model, period, scope)
     return DashboardOut.model_validate(dashboard, from_attributes=True)
 
@@ -60,8 +61,7 @@ def show_monitor(
     """Compare a model's weeks with its acceptance at this site. It counts as having been shown their answers."""
     identity = context.catalogue.get(model).identity
     mondays = list_mondays(weeks)
-    with context.store.write() as session:
-        record_all_shown(session, period_of_week(mondays[0], weeks).studies(), identity, user.id)
+    record_all_shown(context.store, period_of_week(mondays[0], weeks).studies(), identity, user.id)
     with context.store.read() as session:  # a transaction of its own: the tests take a while
         answers = count_answers(session, Period().studies()).get(identity, 0)
         return build_monitor(session, context.store.secret, context.catalogue, identity, answers, mondays, false_alarms)
