@@ -194,7 +194,8 @@ def record_all_shown(store: Store, studies: Studies, model: str, reader: str) ->
         reader: Account that is shown the sum.
     """
     columns = (StoredPrediction.study, StoredPrediction.id, literal(reader), literal("dashboard"), literal(now()))
-    displayed = select(Display.id).where(Display.prediction == StoredPrediction.id, Display.reader == reader)
+    # An index of all that a reader was shown would be searched once for each answer: the sum hides the column from it.
+    displayed = select(Display.id).where(Display.prediction == StoredPrediction.id, Display.reader + "" == reader)
     query = (
         select(*columns)
         .where(
