@@ -78,7 +78,7 @@ def test_a_german_page_says_in_german_why_a_file_was_refused(site: Site, page: P
     expect(line(page, "nothing.png")).to_contain_text("Die Datei ist leer.")
     packed = line(page, "all.zip")
     packed.get_by_text("Warum einige abgelehnt wurden").click()
-    expect(packed).to_contain_text("Datei 1: Das ist kein Bild")
+    expect(packed).to_contain_text("notes.txt: Das ist kein Bild")
     expect(page.locator(".tray [lang=en]")).to_have_count(0)
 
 
