@@ -43,6 +43,23 @@ def test_a_file_that_cannot_be_read_keeps_its_row(tmp_path: Path) -> None:
     assert second.error is not None and "bad.png" in second.error and second.picture is None
 
 
+def test_a_folder_of_outlines_that_holds_the_radiographs_is_refused(tmp_path: Path) -> None:
+    """Files in it count as earlier outlines, so that none would be outlined."""
+    (path,) = write_set(tmp_path / "set", patients_per_class=1, labels=["normal"], seed=3, size=96).paths()[:1]
+    before = path.read_bytes()
+    for paths, out in (([path], path.parent), ([path.parent], path.parent), ([path.parent], tmp_path)):
+        with pytest.raises(UsageError, match=r"`out=.*holds .*which is to be outlined"):
+            outline_lungs(paths, out)
+    with pytest.raises(UsageError, match="is a file, not a folder"):
+        outline_lungs([path], path)
+    assert path.read_bytes() == before
+    inner = tmp_path / "empty/outlines"
+    inner.mkdir(parents=True)
+    (inner / "a.png").write_bytes(before)
+    with pytest.raises(UsageError, match="holds no radiograph outside"):
+        outline_lungs([tmp_path / "empty"], inner)
+
+
 def test_a_training_leaves_a_graph_with_its_figures(tmp_path: Path) -> None:
     pytest.importorskip("torch", reason="no torch: pip install 'pneumoscope[train]'")
     from pneumoscope.workflows.lungs import measure_lungs, train_lungs

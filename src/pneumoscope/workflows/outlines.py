@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pneumoscope.bundle.lungs import LungModel, LungOutlines, lungs_of
-from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.errors import PneumoscopeError
+from pneumoscope.core.errors import PneumoscopeError, UsageError
 from pneumoscope.core.files import shorten_name
 from pneumoscope.data.masks import write_mask
 from pneumoscope.imaging import overlay
@@ -56,7 +56,7 @@ def outline_lungs(
     Args:
         paths: Files and folders.
         out: Folder for a picture of each file with its outlines, and for ``masks/STRUCTURE/`` (PNG, 255 inside).
-            Files inside it are not outlined.
+            It may lie in a folder of ``paths``: the files in it are then not outlined.
         model: The graph or its folder; the one of the package by default.
         depth: Bits in use in 16-bit PNG and TIFF files, see `pneumoscope.read`.
         callbacks: Receive progress.
@@ -65,17 +65,26 @@ def outline_lungs(
         One row for each file, in order. A file that cannot be read keeps its row, with an ``error``.
 
     Raises:
-        UsageError: A folder holds no image.
+        UsageError: A folder holds no image, or ``out`` is a file or holds a path of ``paths``.
 
     Example:
         >>> for row in ps.outline_lungs("studies", "outlines"):
         ...     print(row.path, row.cardiothoracic_ratio)
     """
     check_depth(depth)
-    files = find_images(paths if isinstance(paths, list) else [paths]).files
+    names = paths if isinstance(paths, list) else [paths]
+    if out is not None:
+        _check_folder(Path(out), names)
+    files = find_images(names).files
     if out is not None:  # the pictures and masks of an earlier call are no radiographs
         own = Path(out).resolve()
         files = [path for path in files if not Path(path).resolve().is_relative_to(own)]
+        if not files:
+            raise UsageError(
+                ", ".join(map(str, names)),
+                f"holds no radiograph outside {argument('out', str(out))}.",
+                "Name a folder with radiographs, or choose another `out`.",
+            )
     chosen, folder, rows = lungs_of(model), None if out is None else Path(out), []
     with callbacks.counting("radiographs", len(files)) as advance:
         for path in files:
@@ -92,6 +101,19 @@ def outline_lungs(
                 rows.append(LungRow(path, areas, ratio, radiograph.sha256 or None, picture))
             advance(1)
     return rows
+
+
+def _check_folder(out: Path, paths: list[str | Path]) -> None:
+    """Refuse a folder that holds the radiographs: what lies in it counts as the outlines of an earlier call."""
+    if out.is_file():
+        raise UsageError(argument("out", str(out)), "is a file, not a folder.", "Choose another `out`.")
+    for path in paths:
+        if Path(path).resolve().is_relative_to(out.resolve()):
+            raise UsageError(
+                argument("out", str(out)),
+                f"holds {path}, which is to be outlined; files in that folder are taken as outlines.",
+                "Choose another `out`, such as a new folder.",
+            )
 
 
 def _write(folder: Path, path: Path, radiograph: Radiograph, outlines: LungOutlines) -> Path:
