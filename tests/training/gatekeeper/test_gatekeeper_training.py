@@ -111,8 +111,15 @@ def test_limits_leave_the_stated_share_outside() -> None:
 )
 def test_a_table_that_is_none_is_named(tmp_path: Path, text: str, problem: str) -> None:
     (tmp_path / "t.csv").write_text(text)
-    with pytest.raises(ManifestError, match=problem):
+    with pytest.raises(ManifestError, match=problem) as raised:
         read_table(tmp_path / "t.csv")
+    assert raised.value.exit_code == 2
+
+
+def test_a_table_without_rows_is_not_measured(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("file,kind,source,group\n")
+    with pytest.raises(ManifestError, match="has no rows"):
+        measure_gatekeeper(tmp_path / "t.csv")
 
 
 def test_the_gatekeeper_of_the_package_is_measured_on_a_table(tmp_path: Path) -> None:

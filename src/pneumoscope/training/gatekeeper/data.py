@@ -23,7 +23,7 @@ from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
 from pneumoscope.bundle.lungs import LungModel, builtin_lungs
 from pneumoscope.bundle.runtime import default_workers
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.errors import ManifestError, UnusableManifestError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.data import source_table
 from pneumoscope.imaging.read import read
@@ -115,22 +115,28 @@ def read_table(table: Path, kinds: Sequence[str] = ("frontal", "other")) -> pd.D
         kinds: Kinds that it must have.
 
     Raises:
-        ManifestError: A column is missing, a kind is unknown, or one that is needed has no row.
+        UnusableManifestError: A column is missing, a kind is unknown, one that is needed has no row, or there is none.
     """
     try:
         found = source_table.read_table(table)
     except ManifestError as error:
-        raise ManifestError(str(table), f"is no table of examples: {error.problem}", error.way_out) from error
+        raise UnusableManifestError(str(table), f"is no table of examples: {error.problem}", error.way_out) from error
     rows = pd.DataFrame({name: found.cells(name, name) for name in found.columns if name}, dtype=str)
     missing = [name for name in _NEEDED if name not in rows.columns]
     if missing:
-        raise ManifestError(str(table), f"has no column {', '.join(missing)}.", f"Columns: {', '.join(_NEEDED)}.")
+        raise UnusableManifestError(
+            str(table), f"has no column {', '.join(missing)}.", f"Columns: {', '.join(_NEEDED)}."
+        )
+    if not len(rows):
+        raise UnusableManifestError(str(table), "has no rows.", "Write one row for each picture.")
     unknown = sorted(set(rows.kind) - set(KINDS))
     if unknown:
-        raise ManifestError(str(table), f"has the kind {unknown[0]!r}.", f"Kinds: {', '.join(KINDS)}.")
+        raise UnusableManifestError(str(table), f"has the kind {unknown[0]!r}.", f"Kinds: {', '.join(KINDS)}.")
     absent = [kind for kind in kinds if kind not in set(rows.kind)]
     if absent:
-        raise ManifestError(str(table), f"has no picture of the kind {absent[0]}.", f"Kinds: {', '.join(KINDS)}.")
+        raise UnusableManifestError(
+            str(table), f"has no picture of the kind {absent[0]}.", f"Kinds: {', '.join(KINDS)}."
+        )
     return rows.reindex(columns=[*_NEEDED, *_OPTIONAL], fill_value="")
 
 
