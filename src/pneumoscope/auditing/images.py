@@ -7,12 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 
 from pneumoscope.auditing.perturbations import AuditImage, Mask, resize
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.lungs import LungModel
 from pneumoscope.bundle.runtime import default_workers
-from pneumoscope.core.errors import ManifestError, PneumoscopeError
+from pneumoscope.core.errors import ManifestError, PneumoscopeError, UnusableManifestError
 from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import read_mask
@@ -53,7 +54,9 @@ class AuditSet:
         return np.array([image.lungs is not None for image in self.images], dtype=np.bool_)
 
 
-def choose_rows(manifest: Manifest, card: Card, part: str, limit: int, seed: int) -> Manifest:
+def choose_rows(
+    manifest: Manifest, card: Card, part: str, limit: int, seed: int, name: str = "the manifest"
+) -> Manifest:
     """Return the rows that an audit uses: of the part, of the model's classes, never of the part test.
 
     Args:
@@ -62,9 +65,10 @@ def choose_rows(manifest: Manifest, card: Card, part: str, limit: int, seed: int
         part: A part, or ``all`` for every row that is not of the part test.
         limit: Most images. Whole groups are left out, so that classes stay as even as they can be.
         seed: Decides which groups.
+        name: Of the manifest, for the error.
 
     Raises:
-        ManifestError: No row is left.
+        UnusableManifestError: No row is left.
     """
     rows = manifest if part == "all" else manifest.part(part)
     known = {member for label in card.labels for member in label.members}
@@ -72,8 +76,11 @@ def choose_rows(manifest: Manifest, card: Card, part: str, limit: int, seed: int
     usable = table["label"].isin(known) & (table["split"] != "test")
     rows = rows.where(usable)
     if not len(rows):
-        raise ManifestError(
-            f"{part} of the manifest", "has no image of this model's classes for an audit.", "Name another part."
+        there = f"Labels there: {_count_labels(table)}; " if len(table) else ""
+        raise UnusableManifestError(
+            f"{name}, part {part}",
+            f"has no image for an audit outside the part test. {there}labels of the model: {', '.join(sorted(known))}.",
+            "Name another part, or import the data with labels of the model.",
         )
     if len(rows) <= limit:
         return rows
@@ -92,6 +99,10 @@ def choose_rows(manifest: Manifest, card: Card, part: str, limit: int, seed: int
                 keep.add(int(number))
                 short -= int(sizes[number])
     return rows.where(np.isin(group, list(keep)))
+
+
+def _count_labels(table: pd.DataFrame) -> str:
+    return ", ".join(f"{label} {count}" for label, count in table["label"].value_counts().items())
 
 
 def positives_of(rows: Manifest, card: Card) -> Bools:

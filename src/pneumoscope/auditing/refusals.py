@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from pneumoscope.auditing.images import positives_of
+from pneumoscope.auditing.sites import has_origin
 from pneumoscope.bundle.card import Card
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UnusableManifestError, UsageError
@@ -55,4 +57,18 @@ def check_external(external: Manifest, audited: Manifest) -> None:
     if shared:
         raise UsageError(
             "`external`", f"shares {shared} images with the audited manifest.", "Name a set that it does not hold."
+        )
+
+
+def check_origins(origins: Mapping[str, str], audited: Manifest) -> None:
+    """Check that a table of origins names at least one image of the audited manifest.
+
+    Raises:
+        UsageError: It names none, so that it would change nothing.
+    """
+    if not has_origin(audited, origins).any():
+        raise UsageError(
+            "`origins`",
+            f"names none of the {len(audited)} images of the manifest, such as {audited.table['image'].iloc[0]}.",
+            "Write the files' names in the column 'file', with or without their endings.",
         )

@@ -81,6 +81,20 @@ def even_out_sites(rows: Manifest, positive: Bools, site: Names, seed: int) -> B
     return chosen
 
 
+def check_recipe(recipe: Recipe) -> None:
+    """Check that the recipe's backbone knows something before it is trained.
+
+    Raises:
+        UsageError: The recipe starts from random weights.
+    """
+    if recipe.network.pretrained is None:
+        raise UsageError(
+            f"recipe {recipe.name}",
+            "starts from random weights, so that features without training say nothing.",
+            "Leave `retrain` out, or train the recipe without each source.",
+        )
+
+
 def pooled_features(recipe: Recipe, rows: Manifest, folder: Path | None, advance: Callable[[int], None]) -> Floats:
     """Return [N, D]: the last feature map of the recipe's backbone, with its starting weights, averaged over places.
 
@@ -91,14 +105,9 @@ def pooled_features(recipe: Recipe, rows: Manifest, folder: Path | None, advance
         advance: Called with the number of images that are done.
 
     Raises:
-        UsageError: The recipe starts from random weights, so that its backbone knows nothing.
+        UsageError: See `check_recipe`.
     """
-    if recipe.network.pretrained is None:
-        raise UsageError(
-            f"recipe {recipe.name}",
-            "starts from random weights, so that features without training say nothing.",
-            "Leave retraining out, or train the recipe without each source.",
-        )
+    check_recipe(recipe)
     hashes = rows.table["sha256"].tolist()
     key = hashlib.sha256(f"{recipe.network} {recipe.input} {' '.join(hashes)}".encode()).hexdigest()[:16]
     path = None if folder is None else folder / f"features-{key}.npy"

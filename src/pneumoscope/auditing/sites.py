@@ -21,7 +21,7 @@ from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.result import AuditTest, AuditVerdict, SitePrediction
 from pneumoscope.auditing.verdicts import INTERNAL_DROP, USEFUL, has_limits
 from pneumoscope.core.counts import format_count
-from pneumoscope.core.errors import UsageError
+from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.source_table import read_table
 from pneumoscope.stats.auroc_interval import estimate_auroc
@@ -225,20 +225,38 @@ def sites_of(rows: Manifest, origins: Mapping[str, str]) -> NDArray[np.str_]:
         rows: The images.
         origins: File name, with or without ending -> origin.
     """
-    names = []
-    for source, image in zip(rows.table["source"], rows.table["image"], strict=True):
-        stem = Path(image).stem
-        names.append(origins.get(Path(image).name) or origins.get(stem) or str(source))
-    return np.array(names, dtype=str)
+    pairs = zip(rows.table["source"], rows.table["image"], strict=True)
+    return np.array([_origin_of(image, origins) or str(source) for source, image in pairs], dtype=str)
+
+
+def has_origin(rows: Manifest, origins: Mapping[str, str]) -> Bools:
+    """Return [N] whether the origin of an image is stated.
+
+    Args:
+        rows: The images.
+        origins: File name, with or without ending -> origin.
+    """
+    return np.array([_origin_of(image, origins) is not None for image in rows.table["image"]], dtype=np.bool_)
+
+
+def _origin_of(image: str, origins: Mapping[str, str]) -> str | None:
+    return origins.get(Path(image).name) or origins.get(Path(image).stem)
 
 
 def read_origins(path: Path) -> dict[str, str]:
     """Return file name -> origin of a CSV file with the columns ``file`` and ``origin`` or ``origin_url``.
 
     Raises:
-        UsageError: It has no such columns.
+        UsageError: It is no table, or has no such columns.
     """
-    table = read_table(path)
+    try:
+        table = read_table(path)
+    except ManifestError as error:
+        raise UsageError(
+            str(path),
+            f"is no table of origins: {error.problem}",
+            "Save it as CSV in UTF-8, with 'file' and 'origin' in its first line and one row for each image.",
+        ) from error
     names = {name.casefold() for name in table.columns}
     column = next((name for name in ("origin", "origin_url") if name in names), None)
     if "file" not in names or column is None:

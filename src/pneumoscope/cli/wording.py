@@ -20,9 +20,9 @@ OPTIONS = {
         "masked", "masks", "metric", "name", "nested", "objective", "open_test", "out", "output", "part", "per_class",
         "port", "proxy", "pruner", "ratio", "repeats", "resamples", "resume", "retention", "sampler", "search",
         "secret", "seed", "seeds", "shortcut", "side", "size", "source", "source_name", "storage", "strict", "target",
-        "test", "tls_certificate", "tls_key", "trials", "validation", "workers", "external", "origins", "sampling",
-        "reference", "window_days", "min_sensitivity", "min_specificity", "min_auroc", "target_sensitivity", "weeks",
-        "false_alarms",
+        "test", "tls_certificate", "tls_key", "trials", "validation", "workers", "external", "origins", "retrain",
+        "sampling", "reference", "window_days", "min_sensitivity", "min_specificity", "min_auroc",
+        "target_sensitivity", "weeks", "false_alarms",
     )
 } | {
     "body_parts": "--body-part",

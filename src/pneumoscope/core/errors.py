@@ -6,7 +6,7 @@
     ├── MissingExtraError           an optional part is not installed
     ├── ImageError                  a file that is not a readable, supported radiograph
     ├── ManifestError               a table of images that breaks its contract
-    │   └── UnusableManifestError   exit code 2   no manifest where one was named, or a damaged one
+    │   └── UnusableManifestError   exit code 2   no manifest, a damaged one, or one without the rows
     ├── LabelError                  a label that no explicit table maps
     │   └── UnknownClassError       exit code 2   a label that is none of the model's classes
     ├── RecipeError                 exit code 2   a recipe that contradicts itself, its network or the data
@@ -103,7 +103,7 @@ class ManifestError(PneumoscopeError):
 
 
 class UnusableManifestError(ManifestError):
-    """No manifest where one was named, or a damaged one."""
+    """No manifest where one was named, a damaged one, or one without the rows that the work needs."""
 
     exit_code = 2
 

@@ -17,7 +17,7 @@ from pneumoscope.auditing.markers import BORDER_CELLS, LOCATED_IMAGES, exchange_
 from pneumoscope.auditing.observations import Observations, load_untrained, observe
 from pneumoscope.auditing.page import draw_pictures, render_audit_page
 from pneumoscope.auditing.perturbations import PERTURBATIONS
-from pneumoscope.auditing.refusals import check_external, check_groups, check_options
+from pneumoscope.auditing.refusals import check_external, check_groups, check_options, check_origins
 from pneumoscope.auditing.removals import run_perturbations
 from pneumoscope.auditing.result import Audit, AuditTest, SitePrediction
 from pneumoscope.auditing.sites import by_site, judge_elsewhere, judge_new_site, predict_from, read_origins, sites_of
@@ -32,7 +32,7 @@ from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import group_sentence
-from pneumoscope.recipes.recipe import load_recipe
+from pneumoscope.recipes.recipe import Recipe, load_recipe
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.estimates import Estimate
@@ -112,18 +112,24 @@ def audit(
     rows = choose_rows(manifest, loaded.card, part, images, seed)
     check_groups(rows, loaded.card)
     table = {} if origins is None else read_origins(Path(origins))
+    if origins is not None:
+        check_origins(table, manifest)
     there = None if external is None else Manifest.read(external, roots)
     if there is not None:
         check_external(there, manifest)
+        there = choose_rows(there, loaded.card, "all", images, seed, "the manifest of `external`")
+    recipe = _recipe_to_retrain(loaded) if retrain else None
+    if folder is not None:
+        folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written shows now, not after the work
     with callbacks.counting("reading images", len(rows)) as advance:
         chosen = read_audit_set(rows, loaded.card, builtin_lungs, seed=seed, workers=workers, advance=advance)
     run = _Run(loaded, chosen, folder, seed, workers, callbacks)
     learnt = run.observe_intact()
     intact = estimate_auroc(learnt.score, chosen.positive, chosen.group)
     tests = [require_signal(test, intact) for test in (*run.change_inputs(learnt), *run.probe(learnt))]
-    prediction = run.retrain(manifest, table) if retrain else run.predict_site(learnt, table)
+    prediction = run.retrain(recipe, manifest, table) if recipe is not None else run.predict_site(learnt, table)
     if there is not None:
-        tests.append(run.measure_elsewhere(there, intact, images))
+        tests.append(run.measure_elsewhere(there, intact))
     tests.append(judge_new_site(prediction, len(chosen), len(np.unique(chosen.group))))
     verdict, reason = conclude(tests, intact)
     result = Audit(
@@ -219,15 +225,14 @@ class _Run:
             tests.append(judge_pointing(self.images, learnt, untrained))
         return [*tests, judge_subgroups(self.images, learnt.score)]
 
-    def measure_elsewhere(self, manifest: Manifest, intact: Estimate, limit: int) -> AuditTest:
-        rows = choose_rows(manifest, self.model.card, "all", limit, self.seed)
+    def measure_elsewhere(self, rows: Manifest, intact: Estimate) -> AuditTest:
         with self.callbacks.counting("another site", len(rows)) as advance:
             there = read_audit_set(rows, self.model.card, None, seed=self.seed, workers=self.workers, advance=advance)
         with self.callbacks.counting("its answers", len(rows)) as advance:
             score = observe(self.model.run, there, self.workers, advance).score
         return judge_elsewhere(estimate_auroc(score, there.positive, there.group), intact, there)
 
-    def retrain(self, manifest: Manifest, origins: Mapping[str, str]) -> SitePrediction | None:
+    def retrain(self, recipe: Recipe, manifest: Manifest, origins: Mapping[str, str]) -> SitePrediction | None:
         from pneumoscope.auditing import retraining  # here: it needs torch
 
         known = manifest.table["label"].isin([m for label in self.model.card.labels for m in label.members])
@@ -235,7 +240,6 @@ class _Run:
         positive, site = positives_of(rows, self.model.card), sites_of(rows, origins)
         used = retraining.even_out_sites(rows, positive, site, self.seed)
         rows, positive, site = rows.where(used), positive[used], site[used]
-        recipe = load_recipe(str(self.model.folder / "recipe.yaml"))
         with self.callbacks.counting("features of the backbone", len(rows)) as advance:
             features = retraining.pooled_features(recipe, rows, self.folder, advance)
         group = group_index(rows.table["group"].to_numpy(dtype=str))
@@ -253,6 +257,14 @@ class _Run:
             "AUROC of this model on images of each source that it did not learn from. It may have learnt from other "
             "images of the same sources, so that the truth is lower.",
         )
+
+
+def _recipe_to_retrain(model: Model) -> Recipe:
+    from pneumoscope.auditing import retraining  # here: it needs torch
+
+    recipe = load_recipe(str(model.folder / "recipe.yaml"))
+    retraining.check_recipe(recipe)
+    return recipe
 
 
 def _fact_of(audited: Audit) -> evidence.AuditFact:
