@@ -70,7 +70,10 @@ def choose_rows(
     Raises:
         UnusableManifestError: No row is left.
     """
-    rows = manifest if part == "all" else manifest.part(part)
+    try:
+        rows = manifest if part == "all" else manifest.part(part)
+    except ManifestError as error:
+        raise UnusableManifestError(error.thing, error.problem, error.way_out) from error
     known = {member for label in card.labels for member in label.members}
     table = rows.table
     usable = table["label"].isin(known) & (table["split"] != "test")
@@ -79,7 +82,8 @@ def choose_rows(
         there = f"Labels there: {_count_labels(table)}; " if len(table) else ""
         raise UnusableManifestError(
             f"{name}, part {part}",
-            f"has no image for an audit outside the part test. {there}labels of the model: {', '.join(sorted(known))}.",
+            "has no image of this model's classes for an audit; images of the part test do not count. "
+            f"{there}labels of the model: {', '.join(sorted(known))}.",
             "Name another part, or import the data with labels of the model.",
         )
     if len(rows) <= limit:

@@ -211,14 +211,14 @@ class Manifest:
 
         Raises:
             UsageError: There is no such part.
-            UnusableManifestError: The part has no rows.
+            ManifestError: The part has no rows.
         """
         if name not in PARTS:
             raise UsageError(f"part {name!r}", f"is unknown.{suggestion(name, PARTS)}", f"Parts: {', '.join(PARTS)}.")
         chosen = self.where(self.table["split"] == name)
         if not len(chosen):
             has = ", ".join(self.parts_present) or "none, it was never split"
-            raise UnusableManifestError(
+            raise ManifestError(
                 f"part {name!r}", f"has no rows; the manifest's parts: {has}.", "Divide it with `pneumoscope.split`."
             )
         return chosen
