@@ -10,7 +10,7 @@ from auditing.test_audit import LUNGS, write_manifest
 from bundles import write_bundle
 from pneumoscope.auditing.refusals import check_external, check_origins
 from pneumoscope.auditing.sites import read_origins
-from pneumoscope.core.errors import PneumoscopeError, UsageError
+from pneumoscope.core.errors import PneumoscopeError, UsageError, WeightsError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.recipes.recipe import load_recipe
 from pneumoscope.workflows.audit import audit
@@ -78,6 +78,10 @@ def test_a_recipe_of_random_weights_is_not_retrained(tmp_path: Path) -> None:
     for image in tmp_path.glob("*.png"):
         image.unlink()
     with pytest.raises(UsageError, match="starts from random weights"):
+        audit(bundle, manifest, retrain=True)
+    recipe = load_recipe("cnn-150", ["network.pretrained={file: absent.safetensors, mean: [0], std: [1]}"])
+    (bundle / "recipe.yaml").write_text(recipe.to_yaml())
+    with pytest.raises(WeightsError, match=r"absent\.safetensors: not found in"):
         audit(bundle, manifest, retrain=True)
 
 

@@ -33,6 +33,7 @@ from pneumoscope.core.files import write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import group_sentence
 from pneumoscope.recipes.recipe import Recipe, load_recipe
+from pneumoscope.recipes.starting_weights import choose_weights
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.estimates import Estimate
@@ -95,6 +96,7 @@ def audit(
 
     Raises:
         UsageError: Fewer than 40 images, or ``retrain`` with a recipe that starts from random weights.
+        WeightsError: ``retrain``, and the recipe's starting weights are not here.
         BundleError: The bundle is incomplete or altered.
         ManifestError: The part has no rows of the model's classes, or an image is not the one that was imported.
 
@@ -264,7 +266,7 @@ def _recipe_to_retrain(model: Model) -> Recipe:
 
     recipe = load_recipe(str(model.folder / "recipe.yaml"))
     retraining.check_recipe(recipe)
-    return recipe
+    return choose_weights(recipe)
 
 
 def _fact_of(audited: Audit) -> evidence.AuditFact:
