@@ -40,6 +40,10 @@ def demo(
 
     drawn = out / "drawn"
     first = not paths and not (out / "pneumoscope.sqlite").exists()
+    if first:
+        out.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if not any(out.iterdir()):
+            out.chmod(0o700)  # the drawn studies come before the server makes its folder private
     # The first start draws at once: on another core, while this process imports and starts the server.
     with draw_studies_in_process(drawn) if first else nullcontext(draw_studies(drawn)) as studies:
         _serve(paths, studies, out, model, port, browser=browser, read_first=read_first)
