@@ -50,7 +50,7 @@ def judge_heatmaps(images: AuditSet, learnt: Observations, untrained: Observatio
         effect=ratio,
         chance=1.0,
         rule=(
-            f"Pass: surely at least {LEAST_RATIO} times chance, and surely more with random weights. Else caution."
+            f"Pass: surely at least {LEAST_RATIO} times chance, and surely more than with random weights. Else caution:"
             " a heatmap is a weak witness and fails no model alone."
         ),
         verdict=verdict,
@@ -88,7 +88,7 @@ def judge_pointing(images: AuditSet, learnt: Observations, untrained: Observatio
         effect_name="images whose hottest place lies in a box",
         effect=hits,
         chance=chance,
-        rule="Pass: surely above the share of the picture inside boxes, and above random weights. Else caution.",
+        rule="Pass: surely above the boxes' share of the picture, and above random weights' hits. Else caution.",
         verdict=verdict,
         sentence=f"The hottest place lies in a box in {hits} of the images; the boxes cover {chance:.2f}{control}.",
         images=int(used.sum()),

@@ -60,7 +60,7 @@ def spare_silhouettes(tests: Sequence[AuditTest]) -> list[AuditTest]:
     """Return the tests, the black lungs as "caution" at worst where black boxes around them pass.
 
     The shape of a black outline shows the disease: an opaque part of a lung lies outside it. Boxes have no such shape.
-    Where they leave nothing, the model had read the outline, which no radiograph has.
+    Where they pass, the model had read the outline, which no radiograph has.
 
     Args:
         tests: Of the changed images.
@@ -68,7 +68,7 @@ def spare_silhouettes(tests: Sequence[AuditTest]) -> list[AuditTest]:
     boxes = next((test for test in tests if test.name == BOXES), None)
     if boxes is None or boxes.verdict != "pass":
         return list(tests)
-    why = "With black boxes nothing remains: the outline of the lungs, which follows the disease, gave the answer."
+    why = f"Black boxes leave {boxes.effect}: the outline of the lungs, which follows the disease, gave the answer."
     return [
         test.model_copy(update={"verdict": "caution", "sentence": f"{test.sentence} {why}"})
         if test.name == LUNGS and test.verdict == "fail"

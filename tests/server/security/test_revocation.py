@@ -20,23 +20,9 @@ from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Account, Event, Login, Token
 from pneumoscope.server.studies.backup import back_up
+from server.stub_passwords import StubPasswords
 
 PASSWORD = "correct horse battery"
-
-
-class StubPasswords:
-    """Passwords without the slow hash."""
-
-    nobody = "nobody"
-
-    def hash(self, password: str) -> str:
-        return f"hash of {password}"
-
-    def verify(self, digest: str, password: str) -> bool:
-        return digest == self.hash(password)
-
-    def needs_rehash(self, digest: str) -> bool:
-        return False
 
 
 @pytest.fixture

@@ -22,25 +22,11 @@ from pneumoscope.server.storage.clock import SteadyClock
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Access, LoginAttempt
 from server.client import Client, serve_client
+from server.stub_passwords import StubPasswords
 
 PASSWORD = "correct horse battery"
 AFTER = 3
 """Wrong passwords that lock."""
-
-
-class StubPasswords:
-    """Passwords without the slow hash."""
-
-    nobody = "nobody"
-
-    def hash(self, password: str) -> str:
-        return f"hash of {password}"
-
-    def verify(self, digest: str, password: str) -> bool:
-        return digest == self.hash(password)
-
-    def needs_rehash(self, digest: str) -> bool:
-        return False
 
 
 @pytest.fixture

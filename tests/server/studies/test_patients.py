@@ -14,16 +14,10 @@ from pneumoscope.server.storage.database import Store
 from pneumoscope.server.studies.patients import find_pseudonyms, is_other_person
 from server.client import Client, serve_client
 from server.sample_files import dicom, png
+from server.stub_passwords import StubPasswords
 
 pytestmark = pytest.mark.filterwarnings("ignore:The value length:UserWarning", "ignore:Invalid value:UserWarning")
 """pydicom warns of what it writes here."""
-
-
-class StubPasswords:
-    """Passwords without the slow hash."""
-
-    def hash(self, password: str) -> str:
-        return password
 
 
 @pytest.fixture
