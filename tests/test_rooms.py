@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from syntax import parse_file
+
 PACKAGE = Path(__file__).parents[1] / "src" / "pneumoscope"
 
 ROOMS = (
@@ -57,7 +59,7 @@ def room_of(module: str) -> int:
 @cache
 def imports(module: str, *, typing_only: bool = True) -> frozenset[str]:
     """Return the full dotted names that a module imports, lazily or not; with ``typing_only`` also those for types."""
-    tree = ast.parse((PACKAGE / Path(*module.split("."))).with_suffix(".py").read_text(encoding="utf-8"))
+    tree = parse_file((PACKAGE / Path(*module.split("."))).with_suffix(".py"))
     skipped_nodes = {
         id(inner)
         for node in ast.walk(tree)

@@ -16,6 +16,7 @@ from pneumoscope.cli.main import COMMANDS, load_command
 from pneumoscope.cli.wording import COMMANDS as FUNCTIONS
 from pneumoscope.cli.wording import OPTIONS, for_command_line
 from pneumoscope.core.arguments import argument
+from syntax import parse_file
 
 PACKAGE = Path(pneumoscope.__file__).parent
 
@@ -72,7 +73,7 @@ def error_texts() -> list[tuple[str, str]]:
     for path in sorted(PACKAGE.rglob("*.py")):
         if PACKAGE / "cli" in path.parents:
             continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parse_file(path)):
             name = ast.unparse(node.func) if isinstance(node, ast.Call) else ""
             if name.endswith("Error") or name == "KeyboardInterrupt":
                 texts += [

@@ -24,6 +24,7 @@ from pneumoscope.server.api.problems import TYPE, Problem, as_problem, problem_r
 from pneumoscope.server.settings import Settings
 from server.client import Client, predict_all, serve_client
 from server.sample_files import archive, dicom, png
+from syntax import parse_file
 
 ROOT = Path(__file__).parents[3]
 PASSWORD = "correct horse battery"
@@ -39,7 +40,7 @@ def table() -> dict[str, str]:
 def trees() -> Iterator[ast.AST]:
     for folder in ("server", "imaging"):
         for path in (ROOT / "src" / "pneumoscope" / folder).rglob("*.py"):
-            yield from ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            yield from ast.walk(parse_file(path))
 
 
 def text_in(node: ast.AST | None) -> set[str]:
