@@ -137,11 +137,14 @@ class Augment(Frozen):
     blur: float = Field(default=0.0, ge=0, description="largest standard deviation of a Gaussian blur, in pixels")
     erase: Fraction = Field(default=0.0, description="probability of a rectangle of noise, to unlearn markers")
     fill: Literal["zeros", "border"] = "zeros"
+    corner_copies: int = Field(
+        default=0, ge=0, le=8, description="copies of each image, made once, with the corners of another image"
+    )
 
     @property
     def off(self) -> bool:
-        """Whether nothing is changed."""
-        return self == Augment(fill=self.fill)
+        """Whether every epoch sees the same pixels."""
+        return self == Augment(fill=self.fill, corner_copies=self.corner_copies)
 
 
 class Loss(Frozen):

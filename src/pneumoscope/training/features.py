@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -250,6 +250,7 @@ class HeadLearner(Learner):
 def learning_parts(
     plan: Plan,
     parts: dict[str, Part],
+    hashes: Mapping[str, Sequence[str]],
     model: Classifier,
     folder: Path,
     *,
@@ -264,6 +265,7 @@ def learning_parts(
     Args:
         plan: Recipe and data.
         parts: Cached images of each part.
+        hashes: A name for each image of ``train`` and ``validation`` that tells its pixels: its SHA-256.
         model: With its starting weights.
         folder: The run's; ``features.json`` there says how long the pass over the images took.
         device: Where the backbone runs.
@@ -286,7 +288,6 @@ def learning_parts(
             callbacks.message(f"note: {each_epoch}: only a process that trains alone keeps feature maps")
         yield parts, Learner
         return
-    hashes = {part: plan.manifest.part(part).table["sha256"].tolist() for part in SEEN}
     with _opened(features) as store:
         model.to(device)
         key = view_key(model, recipe, device, precision)

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.stats.kernels import Floats
+from pneumoscope.training.input.corners import add_corner_copies
 from pneumoscope.training.input.dataset import Part, loader
 from pneumoscope.training.loop.module import Learner
 from pneumoscope.training.loop.trainer import fit_learner, training_batches
@@ -67,7 +68,8 @@ def fit_fold(
     torch.manual_seed(recipe.training.seed)
     model = build(recipe)
     parts = {name: data.part(recipe.input.size, getattr(fold, name)) for name in ("train", "select", "measure")}
-    batches = training_batches(parts["train"], recipe)
+    train = add_corner_copies(parts["train"], recipe.augment.corner_copies, recipe.training.seed)
+    batches = training_batches(train, recipe)
     learner = Learner(model, recipe, data.counts(fold.train), len(batches))
     learner.to(memory_format=torch.channels_last)
     best = BestWeights(recipe, report_epoch)

@@ -23,7 +23,8 @@ from pneumoscope.data.manifest import Manifest, read_manifest, write_manifest
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 from pneumoscope.training.distributed.ranks import Ranks, together
 from pneumoscope.training.distributed.strategy import StopTogether, check_batches
-from pneumoscope.training.features import FeatureStore, learning_parts
+from pneumoscope.training.features import SEEN, FeatureStore, learning_parts
+from pneumoscope.training.input.corners import add_corner_copies, name_corner_copies
 from pneumoscope.training.input.dataset import Part
 from pneumoscope.training.loop.callbacks import ProgressReporter, RunFiles
 from pneumoscope.training.loop.module import Learner
@@ -158,9 +159,12 @@ def fit(
         parts = ranks.in_turn(lambda: load_parts(plan, callbacks))
         last = folder / "last.ckpt"
         if not (last.is_file() and _is_finished(last, recipe)):
+            hashes = {part: plan.manifest.part(part).table["sha256"].tolist() for part in SEEN}
+            copies, seed = recipe.augment.corner_copies, recipe.training.seed
             with learning_parts(
                 plan,
-                parts,
+                parts | {"train": add_corner_copies(parts["train"], copies, seed)},
+                hashes | {"train": name_corner_copies(hashes["train"], copies, seed)},
                 model,
                 folder,
                 device=chosen,
