@@ -15,6 +15,7 @@ from pneumoscope.bundle.screening import (
     judge_answer,
     judge_facts,
     judge_lungs,
+    judge_sides,
     warn_of,
     warn_of_facts,
 )
@@ -104,6 +105,17 @@ def test_a_coloured_picture_is_refused() -> None:
     assert judge_answer(frontal, THRESHOLDS, {"colour_share": 0.02}, None) == []
     (finding,) = judge_answer(frontal, THRESHOLDS, {"colour_share": 0.21}, None)
     assert finding.code == "coloured" and "21%" in finding.sentence
+
+
+@pytest.mark.parametrize(("shape", "words"), [((3000, 50), "60.0 times as high"), ((400, 1001), "2.5 times as wide")])
+def test_a_squeezed_picture_is_refused(shape: tuple[int, int], words: str) -> None:
+    (finding,) = judge_sides(shape)
+    assert finding.code == "sides" and words in finding.sentence
+
+
+@pytest.mark.parametrize("shape", [(1000, 2090), (2500, 1000), (1, 1)])
+def test_the_sides_of_real_radiographs_are_accepted(shape: tuple[int, int]) -> None:
+    assert judge_sides(shape) == []
 
 
 def outlines(mask: np.ndarray) -> LungOutlines:

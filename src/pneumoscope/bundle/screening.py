@@ -28,6 +28,9 @@ from pneumoscope.imaging.plane import Metadata
 NEVER_SCREENED = "none"
 """In a card, in place of the identity of a gatekeeper: this model is never screened."""
 
+LONGEST = 2.5
+"""Most times that one side of a radiograph may be as long as the other; in the sets at hand it is 2.1 at most."""
+
 _FRONTAL_ALONE = "this model has met frontal views alone; send the frontal view"
 _WHOLE = "send the whole radiograph"
 _GREY = "a radiograph is grey: send the radiograph itself, without drawings, heat map or screenshot"
@@ -126,7 +129,7 @@ class Companions:
         thresholds = self.gatekeeper.card.thresholds
         answer = self.gatekeeper.answer(pixels)
         stated = judge_facts(facts, population)
-        refusals = [*stated, *judge_answer(answer, thresholds, facts, population)]
+        refusals = [*stated, *judge_sides(pixels.shape), *judge_answer(answer, thresholds, facts, population)]
         if len(refusals) == len(stated):  # the pixels have nothing against it
             refusals = [_add_disagreement(finding) for finding in stated]
         outlines = None if self.lungs is None or refusals else self.lungs.outline(pixels)
@@ -200,6 +203,20 @@ def warn_of_facts(facts: Metadata) -> list[ScreeningFinding]:
     what = "a body part" if body_part == UNLISTED else f"body part {body_part[:16]}"
     sentence = f"the file says {what}, which is not known here; the pixels look like a chest"
     return [ScreeningFinding("body-part", sentence)]
+
+
+def judge_sides(shape: tuple[int, int]) -> list[ScreeningFinding]:
+    """Return why a picture is too long or too wide to be one radiograph; nothing where it is not.
+
+    Args:
+        shape: Height and width in pixels.
+    """
+    ratio = max(shape) / min(shape)
+    if ratio <= LONGEST:
+        return []
+    long, short = ("high", "wide") if shape[0] > shape[1] else ("wide", "high")
+    sentence = f"it is {ratio:.1f} times as {long} as it is {short}, and a chest is at most {LONGEST}; {_WHOLE}"
+    return [ScreeningFinding("sides", f"{sentence}, with its true proportions")]
 
 
 def judge_answer(
