@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -35,6 +36,10 @@ def test_what_cannot_be_audited_is_refused_with_code_2(tmp_path: Path) -> None:
         assert raised.value.exit_code == 2
     with pytest.raises(UsageError, match="shares 18 images"):
         check_external(manifest, manifest)
+    table = manifest.table.head(1).assign(sha256="0" * 64)  # saved again: another file, the same picture
+    with pytest.raises(UsageError, match="shares 1 image with"):
+        check_external(replace(manifest, table=table), manifest)
+    check_external(replace(manifest, table=table.assign(phash="f" * 16)), manifest)
 
 
 def test_origins_may_have_semicolons_and_utf_16(tmp_path: Path) -> None:
@@ -54,7 +59,7 @@ def test_a_set_without_the_models_classes_is_refused_with_code_2(tmp_path: Path)
     known, other = write_manifest(tmp_path / "a", LUNGS), write_manifest(tmp_path / "b", LUNGS)
     other = Manifest.from_rows(
         [
-            {**row, "label": "lung-opacity", "sha256": f"{number:064x}"}
+            {**row, "label": "lung-opacity", "sha256": f"{number:064x}", "phash": f"{number + 1000:016x}"}
             for number, row in enumerate(other.table.to_dict("records"))
         ],
         other.roots,
