@@ -21,7 +21,7 @@ from pneumoscope.core.callbacks import Callbacks  # noqa: E402
 from pneumoscope.core.errors import UsageError  # noqa: E402
 from pneumoscope.data.manifest import Manifest, write_manifest  # noqa: E402
 from pneumoscope.recipes.recipe import Recipe, load_recipe, parse_recipe, with_changes  # noqa: E402
-from pneumoscope.training.features import DoesNotFitError, FeatureStore  # noqa: E402
+from pneumoscope.training.features import SEEN, DoesNotFitError, FeatureStore  # noqa: E402
 from pneumoscope.training.input.dataset import Batch  # noqa: E402
 from pneumoscope.training.loop import fit as fit_module  # noqa: E402
 from pneumoscope.training.loop.fit import FittedRun, fit  # noqa: E402
@@ -157,6 +157,22 @@ def computed(done: FittedRun) -> tuple[int, int]:
     """Return the number of images that a run sent through the backbone and the number with stored maps."""
     record = json.loads((done.folder / "features.json").read_text())
     return record["computed"], record["found"]
+
+
+def test_exchanged_corners_add_two_copies_of_each_training_image(
+    phantom_set: Manifest, weights: Path, tmp_path: Path
+) -> None:
+    two = ("task.classes=[covid-19, normal]", "training.epochs=1")
+    plain = make_plan(frozen(weights, *two), phantom_set)
+    exchanged = make_plan(frozen(weights, *two, "augment.exchange_corners=true"), phantom_set)
+    train, validation = (len(plain.manifest.part(part)) for part in SEEN)
+    with FeatureStore() as features:
+        without, _ = run(plain, tmp_path / "plain", features=features)
+        done, _ = run(exchanged, tmp_path / "exchanged", features=features)
+    assert computed(without) == (train + validation, 0)
+    assert computed(done) == (2 * train, train + validation)
+    assert len(done.parts["train"]) == train  # what comes later measures the images themselves
+    assert not same(without, done)
 
 
 def test_runs_with_the_same_backbone_and_size_share_one_pass(

@@ -137,14 +137,15 @@ class Augment(Frozen):
     blur: float = Field(default=0.0, ge=0, description="largest standard deviation of a Gaussian blur, in pixels")
     erase: Fraction = Field(default=0.0, description="probability of a rectangle of noise, to unlearn markers")
     fill: Literal["zeros", "border"] = "zeros"
-    corner_copies: int = Field(
-        default=0, ge=0, le=8, description="copies of each image, made once, with the corners of another image"
+    exchange_corners: bool = Field(
+        default=False,
+        description="two copies of each image with the corners of others, of another class and of any",
     )
 
     @property
     def off(self) -> bool:
         """Whether every epoch sees the same pixels."""
-        return self == Augment(fill=self.fill, corner_copies=self.corner_copies)
+        return self == Augment(fill=self.fill, exchange_corners=self.exchange_corners)
 
 
 class Loss(Frozen):

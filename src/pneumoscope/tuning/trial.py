@@ -68,8 +68,9 @@ def fit_fold(
     torch.manual_seed(recipe.training.seed)
     model = build(recipe)
     parts = {name: data.part(recipe.input.size, getattr(fold, name)) for name in ("train", "select", "measure")}
-    train = add_corner_copies(parts["train"], recipe.augment.corner_copies, recipe.training.seed)
-    batches = training_batches(train, recipe)
+    if recipe.augment.exchange_corners:
+        parts["train"] = add_corner_copies(parts["train"], recipe.training.seed)
+    batches = training_batches(parts["train"], recipe)
     learner = Learner(model, recipe, data.counts(fold.train), len(batches))
     learner.to(memory_format=torch.channels_last)
     best = BestWeights(recipe, report_epoch)

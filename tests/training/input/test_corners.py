@@ -26,8 +26,8 @@ class Shades:
         return torch.tensor(indices, dtype=torch.uint8)[:, None, None, None].expand(-1, 1, 10, 10).clone()
 
 
-def part(count: int = 5) -> Part:
-    return Part(Shades(), np.arange(count) % 2, np.arange(100, 100 + count, dtype=np.uint64))
+def part(targets: list[int]) -> Part:
+    return Part(Shades(), np.array(targets), np.arange(100, 100 + len(targets), dtype=np.uint64) << np.uint64(8))
 
 
 def test_only_the_four_corners_come_from_the_donor() -> None:
@@ -39,39 +39,49 @@ def test_only_the_four_corners_come_from_the_donor() -> None:
     assert torch.equal(changed, expected)
 
 
-def test_each_image_has_its_copies_with_its_class_and_the_corners_of_a_donor() -> None:
-    with_copies = add_corner_copies(part(), 2, seed=3)
+def test_one_copy_has_corners_of_another_class_and_one_those_of_any_image() -> None:
+    targets = np.array([0, 1, 2, 0, 1, 1, 1])
+    with_copies = add_corner_copies(part(targets.tolist()), seed=3)
+    images = with_copies.images.take([*range(21)])
+    assert images[:, 0, 5, 5].tolist() == [*range(7)] * 3  # the middle is the image's own
+    assert with_copies.targets.tolist() == targets.tolist() * 3
+    assert len(set(with_copies.keys.tolist())) == 21
+    assert images[:7].flatten(1).float().std(1).tolist() == [0] * 7
+    donors = images[:, 0, 0, 0].numpy().reshape(3, 7)
+    assert (targets[donors[1]] != targets).all()
+    assert sorted(donors[2]) == [*range(7)]
+
+
+def test_corners_of_a_class_come_equally_often_with_either_of_two_classes() -> None:
+    targets = np.array([0, 1, 1, 1] * 500)
+    with_copies = add_corner_copies(part(targets.tolist()), seed=1)
     assert isinstance(with_copies.images, CornerCopies)
-    assert len(with_copies) == 15
-    assert with_copies.targets.tolist() == [0, 1, 0, 1, 0] * 3
-    assert len(set(with_copies.keys.tolist())) == 7  # 100 to 106: the keys of hashes do not lie side by side
-    images = with_copies.images.take(list(range(15)))
-    assert images[:, 0, 5, 5].tolist() == [0, 1, 2, 3, 4] * 3
-    assert images[:5].flatten(1).float().std(1).tolist() == [0] * 5
-    corners = images[5:, 0, 0, 0]
-    assert corners.tolist() == with_copies.images.donors.tolist()
-    assert sorted(corners[:5].tolist()) == sorted(corners[5:].tolist()) == [0, 1, 2, 3, 4]
-    assert with_copies.images.sides.min() >= SIDES[0]
-    assert with_copies.images.sides.max() <= SIDES[1]
+    corners = np.concatenate([targets, targets[with_copies.images.donors].ravel()])
+    shares = [corners[with_copies.targets == one].mean() for one in (0, 1)]
+    assert shares == pytest.approx([(1 + 0.75) / 3] * 2, abs=0.02)
 
 
-def test_names_tell_copies_apart_and_depend_on_the_seed() -> None:
-    hashes = [f"sha-{number}" for number in range(6)]
-    names = name_corner_copies(hashes, 2, seed=1)
+def test_sides_and_donors_vary_and_depend_on_the_seed_alone() -> None:
+    (one, other), again = (add_corner_copies(part([0, 1] * 50), seed=s).images for s in (1, 2)), part([0, 1] * 50)
+    assert isinstance(one, CornerCopies) and isinstance(other, CornerCopies)
+    assert SIDES[0] <= one.sides.min() < one.sides.max() <= SIDES[1]
+    assert len(np.unique(one.donors[0])) > 50
+    assert not np.array_equal(one.donors, other.donors)
+    indices = [*range(200)]
+    assert torch.equal(one.take(indices), add_corner_copies(again, seed=1).images.take(indices))
+    assert not torch.equal(one.take(indices), other.take(indices))
+
+
+def test_names_tell_copies_apart_and_name_the_donor() -> None:
+    hashes, targets = [f"sha-{number}" for number in range(6)], [0, 1, 2] * 2
+    names = name_corner_copies(hashes, np.array(targets), seed=1)
+    copies = add_corner_copies(part(targets), seed=1).images
+    assert isinstance(copies, CornerCopies)
     assert names[:6] == hashes
     assert len(set(names)) == 18
-    assert names == name_corner_copies(hashes, 2, seed=1) != name_corner_copies(hashes, 2, seed=2)
-    copies = add_corner_copies(part(6), 2, seed=1).images
-    assert isinstance(copies, CornerCopies)
-    assert names[6].startswith(f"sha-0 with corners of sha-{copies.donors[0]},")
-
-
-def test_no_copies_change_nothing() -> None:
-    assert add_corner_copies(part(), 0, seed=1).images is not None
-    assert isinstance(add_corner_copies(part(), 0, seed=1).images, Shades)
-    assert name_corner_copies(["a", "b"], 0, seed=1) == ["a", "b"]
+    assert names[6].startswith(f"sha-0 with corners of sha-{copies.donors[0, 0]},")
 
 
 def test_copies_are_made_once_so_that_a_frozen_network_still_learns_from_kept_maps() -> None:
-    assert Augment(corner_copies=3).off
-    assert not Augment(corner_copies=3, rotation=1).off
+    assert Augment(exchange_corners=True).off
+    assert not Augment(exchange_corners=True, rotation=1).off

@@ -170,7 +170,11 @@ def list_training_rows(record: Record) -> list[tuple[str, str]]:
 
 
 def _recipe_rows(recipe: Recipe) -> list[tuple[str, str]]:
-    augment = {key: value for key, value in recipe.augment.model_dump().items() if value and key != "fill"}
+    augment = [
+        key.replace("_", " ") if value is True else f"{key.replace('_', ' ')} {value:g}"
+        for key, value in recipe.augment.model_dump(exclude={"fill"}).items()
+        if value
+    ]
     optimizer, schedule, plan = recipe.optimizer, recipe.schedule, recipe.training
     hidden = f", hidden {', '.join(map(str, recipe.head.hidden))}" if recipe.head.hidden else ""
     stop = (
@@ -182,7 +186,7 @@ def _recipe_rows(recipe: Recipe) -> list[tuple[str, str]]:
         ("Network", f"{recipe.network.name}, head {recipe.head.kind}{hidden}"),
         ("Start", formatting.describe_start(recipe)),
         ("Input", f"{recipe.input.size} × {recipe.input.size}, {recipe.input.channels} channel(s)"),
-        ("Augmentation", ", ".join(f"{key.replace('_', ' ')} {value:g}" for key, value in augment.items()) or "none"),
+        ("Augmentation", ", ".join(augment) or "none"),
         ("Loss", f"{recipe.loss.kind}, class weights {recipe.loss.class_weights}, sampling {plan.sampling}"),
         ("Optimizer", f"{optimizer.kind}, learning rate {optimizer.lr:g}, schedule {schedule.kind}"),
         ("Length", f"at most {plan.epochs} epochs of batches of {plan.batch_size}{stop}; seed {plan.seed}"),

@@ -1,9 +1,12 @@
-"""Copies of training images with the corners of other images, so that a corner says nothing about the class.
+"""Copies of training images with the corners of other images, so that corners say little about the class.
 
 Radiographs carry letters, signs and frames in their corners, and those tell one hospital from another; a network that
 sees them learns the hospital (Zech et al., Variable generalization performance of a deep learning model to detect
-pneumonia in chest radiographs, PLOS Medicine 2018). In a copy, the corners come from an image that is drawn whatever
-its class is.
+pneumonia in chest radiographs, PLOS Medicine 2018). Each image has two copies: one with the corners of an image of
+another class, one with those of any image. With two classes, the corners of a class then come equally often with
+either. A network can see that a corner was exchanged. Were all donors of the other class, it would learn
+that such a corner tells the opposite; donors of any class alone leave half of what the corners of the images tell
+(docs/results.md has the figures).
 """
 
 from __future__ import annotations
@@ -27,26 +30,24 @@ class CornerCopies:
     """Images, followed by copies of them with the corners of others.
 
     Args:
-        images: The ``count`` images, [n, 1, S, S] uint8.
-        count: How many there are.
-        donors: [copies] position of the image that gives the corners of each copy; copy ``i`` is of ``i % count``.
-        sides: [copies] side of the corners, as a share of the image's.
+        images: The images, [n, 1, S, S] uint8.
+        donors: [2, n] position of the image that gives the corners of each copy.
+        sides: [2, n] side of the corners, as a share of S.
     """
 
     images: ImageRows
-    count: int
     donors: NDArray[np.int64]
     sides: NDArray[np.float64]
 
     def take(self, indices: Sequence[int]) -> Tensor:
         """Return the images and copies at ``indices``, [n, 1, S, S] uint8."""
-        chosen = np.asarray(indices, np.int64)
-        own = self.images.take((chosen % self.count).tolist())
-        for row in np.flatnonzero(chosen >= self.count):
-            copy = chosen[row] - self.count
-            donor = self.images.take([int(self.donors[copy])])[0]
-            own[row] = with_corners_of(own[row], donor, self.sides[copy])
-        return own
+        copies, places = np.divmod(np.asarray(indices, np.int64), self.donors.shape[1])
+        pixels = self.images.take(places.tolist())
+        for row in np.flatnonzero(copies):
+            where = (copies[row] - 1, places[row])
+            donor = self.images.take([int(self.donors[where])])[0]
+            pixels[row] = with_corners_of(pixels[row], donor, self.sides[where])
+        return pixels
 
 
 def with_corners_of(image: Tensor, donor: Tensor, side: float) -> Tensor:
@@ -60,36 +61,43 @@ def with_corners_of(image: Tensor, donor: Tensor, side: float) -> Tensor:
     return changed
 
 
-def add_corner_copies(part: Part, copies: int, seed: int) -> Part:
-    """Return a part with copies of each of its images.
+def add_corner_copies(part: Part, seed: int) -> Part:
+    """Return a part with two copies of each image: with the corners of another class, and with those of any image.
 
     Args:
-        part: Images, classes and keys.
-        copies: Copies of each image; 0 returns the part as it is.
+        part: Images of two or more classes, and keys.
         seed: Decides donors and sides.
     """
-    if copies == 0:
-        return part
-    images = CornerCopies(part.images, len(part), *_draw(len(part), copies, seed))
+    donors, sides = _draw(part.targets, seed)
     # A key of its own, so that a copy is augmented in another way than its image.
-    keys = np.concatenate([part.keys + np.uint64(number) for number in range(copies + 1)])
-    return Part(images, np.tile(part.targets, copies + 1), keys)
+    keys = np.concatenate([part.keys + np.uint64(number) for number in range(len(donors) + 1)])
+    return Part(CornerCopies(part.images, donors, sides), np.tile(part.targets, len(donors) + 1), keys)
 
 
-def name_corner_copies(hashes: Sequence[str], copies: int, seed: int) -> list[str]:
-    """Return a name that tells the pixels of each image and copy of `add_corner_copies`, from the images' SHA-256."""
-    donors, sides = _draw(len(hashes), copies, seed)
-    return [
-        *hashes,
-        *(
-            f"{hashes[copy % len(hashes)]} with corners of {hashes[donor]}, {side:.6f}"
-            for copy, (donor, side) in enumerate(zip(donors, sides, strict=True))
-        ),
-    ]
+def name_corner_copies(hashes: Sequence[str], targets: NDArray[np.int64], seed: int) -> list[str]:
+    """Return a name that tells the pixels of each image and copy of `add_corner_copies`.
+
+    Args:
+        hashes: SHA-256 of each image.
+        targets: Class of each image [N].
+        seed: The same as there.
+    """
+    donors, sides = _draw(targets, seed)
+    copies = (
+        f"{own} with corners of {hashes[donor]}, {side:.6f}"
+        for row, row_sides in zip(donors, sides, strict=True)
+        for own, donor, side in zip(hashes, row, row_sides, strict=True)
+    )
+    return [*hashes, *copies]
 
 
-def _draw(count: int, copies: int, seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return the donor and the side of the corners of each copy of ``count`` images."""
+def _draw(targets: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Return donors and sides [2, N]: a donor of another class and one of any class for each image."""
     generator = np.random.Generator(np.random.Philox(key=np.array([seed, _STREAM], np.uint64)))
-    donors = np.array([generator.permutation(count) for _ in range(copies)], np.int64).ravel()
-    return donors, generator.uniform(*SIDES, count * copies)
+    count = len(targets)
+    donors = np.stack([np.zeros(count, np.int64), generator.permutation(count)])
+    for one in np.unique(targets):
+        own, others = np.flatnonzero(targets == one), np.flatnonzero(targets != one)
+        donors[0, own] = generator.choice(others, len(own))
+    sides: NDArray[np.float64] = SIDES[0] + (SIDES[1] - SIDES[0]) * generator.random(donors.shape)
+    return donors, sides

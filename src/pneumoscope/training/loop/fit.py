@@ -160,11 +160,15 @@ def fit(
         last = folder / "last.ckpt"
         if not (last.is_file() and _is_finished(last, recipe)):
             hashes = {part: plan.manifest.part(part).table["sha256"].tolist() for part in SEEN}
-            copies, seed = recipe.augment.corner_copies, recipe.training.seed
+            learnt_from = parts
+            if recipe.augment.exchange_corners:
+                seed, train = recipe.training.seed, parts["train"]
+                learnt_from = parts | {"train": add_corner_copies(train, seed)}
+                hashes["train"] = name_corner_copies(hashes["train"], train.targets, seed)
             with learning_parts(
                 plan,
-                parts | {"train": add_corner_copies(parts["train"], copies, seed)},
-                hashes | {"train": name_corner_copies(hashes["train"], copies, seed)},
+                learnt_from,
+                hashes,
                 model,
                 folder,
                 device=chosen,
