@@ -99,5 +99,4 @@ def _draw(targets: NDArray[np.int64], seed: int) -> tuple[NDArray[np.int64], NDA
     for one in np.unique(targets):
         own, others = np.flatnonzero(targets == one), np.flatnonzero(targets != one)
         donors[0, own] = generator.choice(others, len(own))
-    sides: NDArray[np.float64] = SIDES[0] + (SIDES[1] - SIDES[0]) * generator.random(donors.shape)
-    return donors, sides
+    return donors, generator.uniform(*SIDES, (2, count))
