@@ -12,6 +12,7 @@ import pytest
 from sqlalchemy import update
 
 from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.server.reading import results
 from pneumoscope.server.reading.reads import list_versions
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store, open_store
@@ -97,6 +98,17 @@ def test_the_table_of_results_holds_only_answers_that_were_shown(client: Client,
     assert float(row["score"]) == answer["result"]["probabilities"]["covid-19"]
     assert (row["model"], row["identity"]) == ("tiny", answer["model"])
     assert len(client("GET", "/api/results.csv", params={"state": "failed"}).text.splitlines()) == 2
+
+
+def test_the_table_of_results_holds_every_study_once(
+    client: Client, study: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is written page by page, as long as there are studies."""
+    studies = {study, *(client.upload(png(0.1 * number)).json()["files"][0]["study"] for number in range(1, 5))}
+    for size in (1, 2, 5, 200):
+        monkeypatch.setattr(results, "PAGE", size)
+        lines = client("GET", "/api/results.csv").text.splitlines()
+        assert sorted(row["study"] for row in csv.DictReader(lines[1:])) == sorted(studies)
 
 
 def test_the_worklist_has_an_answers_word_once_it_was_shown_and_the_report_is_final(client: Client, study: str) -> None:

@@ -19,6 +19,7 @@ from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.answers import find_refusal
 from pneumoscope.server.reading.reads import find_shown
+from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Image, Read, Study
 from pneumoscope.server.studies import lookup
 
@@ -26,47 +27,53 @@ COLUMNS = (
     "study", "patient", "received", "image", "view", "sex", "age", "model", "version", "identity", "state", "shown",
     "decision", "refusal", "label", "score", "threshold", "own_unaided", "own_final",
 )  # fmt: skip
-MOST_STUDIES = 10_000
-_PAGE = 200
+PAGE = 200
+"""Studies that are read and written at a time."""
 
 
-def write_results(session: Session, catalogue: Catalogue, wanted: lookup.StudyFilter, reader: str) -> str:
-    """Return the results of studies as CSV (RFC 4180), the newest study first; its first line is the disclaimer.
+def write_results(store: Store, catalogue: Catalogue, wanted: lookup.StudyFilter, reader: str) -> Iterator[str]:
+    """Yield the results of studies as pieces of CSV (RFC 4180), the newest study first.
+
+    The first line is the disclaimer. Each piece is read in a transaction of its own, so that a long table holds nobody
+    up; a study that arrives meanwhile is not in it.
 
     Args:
-        session: A session to read with.
+        store: The server's store.
         catalogue: The server's models.
-        wanted: Which studies; at most `MOST_STUDIES` are written.
+        wanted: Which studies.
         reader: Id of the reader, whose own conclusions are written and whose displays count.
     """
+    names = {identity: (model.card.name, model.card.version) for identity, model in catalogue.list_models().items()}
     text = io.StringIO()
     text.write(f"# {DISCLAIMER}\r\n")
-    writer = csv.DictWriter(text, COLUMNS, restval="")
-    writer.writeheader()
-    names = {identity: (model.card.name, model.card.version) for identity, model in catalogue.list_models().items()}
-    for page in _pages(session, wanted):
-        numbers = [study.id for study in page]
-        images = {image.id: image for of in lookup.images_of(session, numbers).values() for image in of}
-        predictions = lookup.predictions_of(session, numbers)
-        shown = find_shown(session, numbers, reader)
-        own = _read_conclusions(session, numbers, reader)
-        for study in page:
-            answers = [_answer_columns(row, names, shown=row.id in shown) for row in predictions[study.id]]
-            rows = zip(answers, [images.get(row.image) for row in predictions[study.id]], strict=True)
-            for answer, image in list(rows) or [({}, None)]:
-                columns = _study_columns(study, image) | answer | own.get(study.id, {})
-                writer.writerow({name: _escape(value) for name, value in columns.items()})
-    return text.getvalue()
-
-
-def _pages(session: Session, wanted: lookup.StudyFilter) -> Iterator[list[Study]]:
+    csv.DictWriter(text, COLUMNS).writeheader()
     after = None
-    for _ in range(0, MOST_STUDIES, _PAGE):
-        page = lookup.list_page(session, wanted, _PAGE, after)
-        if not page:
+    while True:
+        with store.read() as session:
+            page = lookup.list_page(session, wanted, PAGE, after)
+            _write_page(text, session, names, page, reader)
+        yield text.getvalue()
+        if len(page) < PAGE:
             return
-        yield page
         after = page[-1].received, page[-1].id
+        text = io.StringIO()
+
+
+def _write_page(
+    text: io.StringIO, session: Session, names: Mapping[str, tuple[str, str]], page: Sequence[Study], reader: str
+) -> None:
+    writer = csv.DictWriter(text, COLUMNS, restval="")
+    numbers = [study.id for study in page]
+    images = {image.id: image for of in lookup.images_of(session, numbers).values() for image in of}
+    predictions = lookup.predictions_of(session, numbers)
+    shown = find_shown(session, numbers, reader)
+    own = _read_conclusions(session, numbers, reader)
+    for study in page:
+        answers = [_answer_columns(row, names, shown=row.id in shown) for row in predictions[study.id]]
+        rows = zip(answers, [images.get(row.image) for row in predictions[study.id]], strict=True)
+        for answer, image in list(rows) or [({}, None)]:
+            columns = _study_columns(study, image) | answer | own.get(study.id, {})
+            writer.writerow({name: _escape(value) for name, value in columns.items()})
 
 
 def _study_columns(study: Study, image: Image | None) -> dict[str, Any]:

@@ -6,9 +6,11 @@ import base64
 import binascii
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
+from itertools import chain
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import StreamingResponse
 from sqlalchemy import Row
 from sqlalchemy.orm import Session
 
@@ -110,10 +112,10 @@ def export_results(
 ) -> Response:
     """Return the answers that were shown to you, and your conclusions, as CSV: an answer a row."""
     wanted = _make_filter(context, user, patient, model, state, unread, received_from, received_to)
-    with context.store.read() as session:
-        table = write_results(session, context.catalogue, wanted, user.id)
+    pieces = write_results(context.store, context.catalogue, wanted, user.id)
+    first = next(pieces)  # a failure here is still an answer with its reason
     headers = {"Content-Disposition": 'attachment; filename="results.csv"'}
-    return Response(table, media_type="text/csv; charset=utf-8", headers=headers)
+    return StreamingResponse(chain([first], pieces), media_type="text/csv; charset=utf-8", headers=headers)
 
 
 def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
