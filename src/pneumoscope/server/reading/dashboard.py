@@ -8,9 +8,10 @@ display of the answers, and the admin can no longer read these studies unaided.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -194,21 +195,23 @@ def record_all_shown(store: Store, studies: Studies, model: str, reader: str) ->
         reader: Account that is shown the sum.
     """
     columns = (StoredPrediction.study, StoredPrediction.id, literal(reader), literal("dashboard"), literal(now()))
+    answers = (
+        StoredPrediction.model == model,
+        StoredPrediction.state == "done",
+        StoredPrediction.study.in_(studies.with_only_columns(Study.id)),
+    )
     # An index of all that a reader was shown would be searched once for each answer: the sum hides the column from it.
     displayed = select(Display.id).where(Display.prediction == StoredPrediction.id, Display.reader + "" == reader)
-    query = (
-        select(*columns)
-        .where(
-            StoredPrediction.model == model,
-            StoredPrediction.state == "done",
-            StoredPrediction.study.in_(studies.with_only_columns(Study.id)),
-            ~displayed.exists(),
-        )
-        .limit(_AT_ONCE)
-    )
-    insert = table_of(Display).insert().from_select(["study", "prediction", "reader", "what", "at"], query)
-    while store.commit(lambda session: session.connection().execute(insert).rowcount) == _AT_ONCE:
-        pass
+    with store.read() as session:
+        numbers = list(session.scalars(select(StoredPrediction.id).where(*answers, ~displayed.exists())))
+
+    def record(few: Sequence[str], session: Transaction) -> None:
+        query = select(*columns).where(StoredPrediction.id.in_(few), ~displayed.exists())
+        insert = table_of(Display).insert().from_select(["study", "prediction", "reader", "what", "at"], query)
+        session.connection().execute(insert)
+
+    for start in range(0, len(numbers), _AT_ONCE):
+        store.commit(partial(record, numbers[start : start + _AT_ONCE]))
 
 
 def record_scope(
