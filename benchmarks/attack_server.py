@@ -36,20 +36,29 @@ MOST_SECONDS = 60.0
 
 
 class Target:
-    """A server with accounts, and a watch on what it answers and how large it grows."""
+    """A server with accounts, and a watch on what it answers and how large it grows.
 
-    def __init__(self, home: Path) -> None:
+    Args:
+        home: Its data folder.
+        log: The file that its messages go to.
+    """
+
+    def __init__(self, home: Path, log: Path) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
+        self.home, self.log = home, log
+        self.slowest, self.largest = 0.0, 0
         program = [sys.executable, "-m", "pneumoscope"]
         add = [*program, "users", "add", "chief", "--admin", "--password-stdin", "--home", str(home)]
         subprocess.run(add, input=PASSWORD, text=True, check=True, capture_output=True)
-        serve = ["serve", "--accounts", "--port", str(self.port), "--home", str(home), "--workers", "1"]
-        self.process = subprocess.Popen([*program, *serve], stderr=(home.parent / "log").open("wb"))
+        self.serve = [*program, "serve", "--accounts", "--port", str(self.port), "--home", str(home), "--workers", "1"]
+        self.start()
+
+    def start(self) -> None:
+        """Start the server, and log in when it answers."""
+        self.process = subprocess.Popen(self.serve, stderr=self.log.open("ab"))
         self.client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=100)
-        self.slowest = 0.0
-        self.largest = 0
         for _ in range(600):
             with suppress(httpx.TransportError):
                 if self.client.get("/healthz").status_code == 200:
@@ -138,7 +147,7 @@ def main() -> None:
     """Run all attacks."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     with tempfile.TemporaryDirectory() as folder, ExitStack() as sockets:
-        target = Target(Path(folder) / "home")
+        target = Target(Path(folder) / "home", Path(folder) / "log")
         good = BytesIO()
         Image.fromarray(np.full((64, 64), 90, np.uint8)).save(good, "PNG")
         accepted = [file["study"] for file in target.upload(good.getvalue()).json()["files"]]

@@ -32,6 +32,22 @@ def test_reading_and_erasing_go_on_when_the_disk_is_full(settings: Settings, mon
         assert file.exists()
 
 
+def test_a_data_folder_that_vanishes_is_said_and_work_goes_on_when_it_is_back(settings: Settings) -> None:
+    """Its volume was unmounted, for instance: that is no failure of the server."""
+    with serve_client(settings) as client:
+        client.app.state.context.store.reserve.keep()
+        first = client.upload(png(0.3)).json()["files"][0]
+        elsewhere = settings.home.rename(settings.home.with_name("elsewhere"))
+        for answer in (client.upload(png(0.5)), client("GET", "/api/studies")):
+            assert (answer.status_code, answer.json()["type"].rpartition(":")[2]) == (503, "store-away")
+            assert int(answer.headers["Retry-After"]) > 0
+        assert client.get("/healthz") == {"status": "ok"}
+        assert not settings.home.exists()
+        elsewhere.rename(settings.home)
+        assert client.get(f"/api/studies/{first['study']}")["id"] == first["study"]
+        assert client.upload(png(0.5)).status_code == 201
+
+
 def test_a_reserve_is_kept_by_servers_alone(settings: Settings) -> None:
     with serve_client(settings) as client:
         client.app.state.context.store.reserve.check()

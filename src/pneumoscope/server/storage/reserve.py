@@ -14,7 +14,8 @@ import threading
 from contextlib import suppress
 from pathlib import Path
 
-from pneumoscope.server.errors import StoreFullError
+from pneumoscope.server.errors import StoreFullError, UnavailableError
+from pneumoscope.server.storage.failures import RETRY_AFTER
 
 _BYTES = 64 * 2**20
 """Size of the reserve on a large disk."""
@@ -81,9 +82,27 @@ class Reserve:
             )
 
     def _size(self) -> int:
-        return min(_BYTES, shutil.disk_usage(self._path.parent).total // _SHARE)
+        return min(_BYTES, _disk_usage(self._path.parent).total // _SHARE)
 
 
 def free_bytes(folder: Path) -> int:
-    """Return how many bytes can still be written in a folder."""
-    return shutil.disk_usage(folder).free
+    """Return how many bytes can still be written in a folder.
+
+    Raises:
+        UnavailableError: The folder can't be reached.
+    """
+    return _disk_usage(folder).free
+
+
+def _disk_usage(folder: Path) -> shutil._ntuple_diskusage:
+    try:
+        return shutil.disk_usage(folder)
+    except OSError as error:  # a volume was unmounted, or a network's share is away
+        _LOG.error("the data folder can't be reached: %s", error.strerror)
+        raise UnavailableError(
+            "the data folder",
+            "can't be reached: nothing was accepted.",
+            "Mount its volume again; the server goes on by itself.",
+            code="store-away",
+            retry_after=RETRY_AFTER,
+        ) from error
