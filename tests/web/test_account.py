@@ -134,6 +134,28 @@ def test_the_audit_log_says_in_words_who_did_what(site: Site, page: Page) -> Non
     rows.nth(35).wait_for()
 
 
+def test_an_admin_adds_changes_and_disables_an_account(department: Site, page: Page) -> None:
+    """Fault E16."""
+    log_in(page, department)
+    people = page.locator("section", has=page.get_by_role("heading", name="People"))
+    people.get_by_label("Account name").fill("ann")
+    people.get_by_label("First password").fill(PASSWORD)
+    people.get_by_role("button", name="Add the account").click()
+    row = people.locator("tbody tr", has_text="ann")
+    expect(row).to_contain_text("Sees pseudonyms")
+    expect(people.get_by_role("button", name="Change chief")).to_have_count(0)
+    row.get_by_role("button", name="Change ann").click()
+    dialog = page.get_by_role("dialog")
+    dialog.get_by_label("Role").select_option("admin")
+    dialog.get_by_label("Disabled").check()
+    assert obstacles(page) == []
+    dialog.get_by_role("button", name="Save").click()
+    expect(row).to_contain_text("Admin")
+    expect(row).to_contain_text("Disabled")
+    refused = httpx.post(f"{department.url}/api/login", json={"name": "ann", "password": PASSWORD})
+    assert refused.status_code == 401
+
+
 @pytest.mark.parametrize("size", [None, PHONE])
 def test_nothing_keeps_anyone_out(department: Site, new_page: Callable[..., Page], size: dict[str, int] | None) -> None:
     page = new_page(size) if size else new_page()

@@ -53,7 +53,7 @@ def test_without_a_session_nothing_but_health_and_login_answers(client: Client) 
     assert len(paths) > 20
     for path, methods in [*paths.items(), ("/api/openapi.json", {"get": {}}), ("/nowhere", {"get": {}})]:
         address = path
-        for name in ("study", "prediction", "image", "patient", "model", "token", "name"):
+        for name in ("study", "prediction", "image", "patient", "model", "token", "name", "account"):
             address = address.replace(f"{{{name}}}", "a1")
         for method in methods:
             expected = {("/healthz", "get"): 200, ("/api/login", "post"): 422}.get((path, method), 401)
@@ -160,6 +160,47 @@ def test_an_own_password_is_changed_by_its_owner_alone_and_ends_what_it_opened(c
     assert client("GET", "/api/me", headers={"Authorization": f"Bearer {token}"}).status_code == 401
     assert client.login("reader", PASSWORD).status_code == 401
     assert client.login("reader", later).status_code == 200
+
+
+def test_admins_add_and_change_accounts_of_others(client: Client) -> None:
+    """Fault E16. Rights change at once; a new password and disabling end sessions; nobody changes their own account."""
+    new = {"name": "ann", "password": PASSWORD, "sees_names": True}
+    client.login("reader", PASSWORD)
+    assert client("GET", "/api/accounts").status_code == 403
+    assert client("POST", "/api/accounts", json=new).status_code == 403
+    client.login("admin", PASSWORD)
+    assert [row["name"] for row in client.get("/api/accounts")] == ["admin", "reader"]
+    assert client("POST", "/api/accounts", json={**new, "password": "short"}).status_code == 422
+    answer = client("POST", "/api/accounts", json=new)
+    assert answer.status_code == 201
+    ann = answer.json()
+    assert (ann["role"], ann["sees_names"], ann["disabled"]) == ("reader", True, False)
+    assert PASSWORD not in answer.text and "argon2" not in answer.text
+    assert client("POST", "/api/accounts", json=new).json()["type"].endswith(":name-taken")
+    assert client.get("/api/audit", params={"subject": ann["id"]})[0]["action"] == "POST /api/accounts"
+
+    def change(number: str, **sent: object) -> int:
+        return client("PATCH", f"/api/accounts/{number}", json=sent).status_code
+
+    other = Client(client.app, "https://pneumo.example")
+    assert other.login("ann", PASSWORD).json()["role"] == "reader"
+    assert change(ann["id"], role="admin", sees_names=False) == 200
+    assert (other.get("/api/me")["role"], other.get("/api/me")["sees_names"]) == ("admin", False)
+    later = "another long password"
+    assert change(ann["id"], password=later) == 200
+    assert other("GET", "/api/me").status_code == 401
+    assert other.login("ann", later).status_code == 200
+    assert change(ann["id"], disabled=True) == 200
+    assert other("GET", "/api/me").status_code == 401
+    assert other.login("ann", later).status_code == 401
+    assert change(ann["id"], disabled=False) == 200
+    assert other.login("ann", later).status_code == 200
+    assert change(client.get("/api/me")["id"], disabled=True) == 409
+    assert change("nobody", disabled=True) == 404
+    token = client("POST", "/api/me/tokens", json={"label": "script"}).json()["token"]
+    program = Client(client.app, "https://pneumo.example", Authorization=f"Bearer {token}")
+    assert program("POST", "/api/accounts", json={**new, "name": "eve"}).status_code == 403
+    assert program("PATCH", f"/api/accounts/{ann['id']}", json={"disabled": True}).status_code == 403
 
 
 def test_patients_are_searched_by_name_and_number_by_those_who_see_names(client: Client) -> None:

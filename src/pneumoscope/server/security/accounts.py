@@ -5,6 +5,7 @@ from __future__ import annotations
 from sqlalchemy import delete, func, select
 
 from pneumoscope.core.errors import UsageError
+from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.security.passwords import Passwords, check_password
 from pneumoscope.server.security.principal import Role
 from pneumoscope.server.storage.crypto import new_id
@@ -30,7 +31,7 @@ class Accounts:
         with self._store.write() as session:
             self._store.lock_exclusive(session)
             if session.scalar(select(Account.id).where(Account.name == name)) is not None:
-                raise UsageError(f"the account {name}", "exists already.", "Choose another name.")
+                raise UsageError(f"the account {name}", "exists already.", "Choose another name.", code="name-taken")
             number = new_id()
             session.add(
                 Account(
@@ -44,6 +45,34 @@ class Accounts:
         """Return all accounts, by name."""
         with self._store.read() as session:
             return list(session.scalars(select(Account).order_by(Account.name)))
+
+    def get(self, number: str) -> Account:
+        """Return an account.
+
+        Raises:
+            NotFoundError: There is no account of this number.
+        """
+        with self._store.read() as session:
+            account = session.get(Account, number)
+        if account is None:
+            raise NotFoundError("account")
+        return account
+
+    def set_rights(self, name: str, *, role: Role | None = None, sees_names: bool | None = None) -> None:
+        """Change what an account may do; open sessions and tokens have the new rights at once.
+
+        Args:
+            name: The account's.
+            role: None: as it is.
+            sees_names: Whether it sees who was examined; None: as it is.
+
+        Raises:
+            UsageError: There is no such account.
+        """
+        with self._store.write() as session:
+            account = _check_exists(session.scalar(select(Account).where(Account.name == name)), name)
+            account.role = account.role if role is None else role
+            account.sees_names = account.sees_names if sees_names is None else sees_names
 
     def set_password(self, name: str, password: str) -> None:
         """Give an account another password; its sessions and tokens end, and locks are lifted.

@@ -8,6 +8,7 @@ import "./account.css";
 import { AuditLog } from "./audit-log";
 import { Password } from "./password";
 import { Patients } from "./patients";
+import { People } from "./people";
 import { Tokens } from "./tokens";
 
 export default function AccountPage() {
@@ -73,6 +74,7 @@ export default function AccountPage() {
       {hasAccounts && account.csrf && <Tokens />}
       {account.role === "admin" && (
         <>
+          {hasAccounts && account.csrf && <People />}
           <Patients />
           <AuditLog />
         </>
