@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx
+import psutil
 from fastapi import FastAPI
 
 from pneumoscope.server.app import create_app
@@ -81,3 +82,11 @@ def step(store: Store, catalogue: Catalogue) -> bool:
         finished = Worker(store.settings.files, catalogue).predict(claim)
         store.commit(lambda session, finished=finished: queue.finish(session, finished))
     return bool(claims)
+
+
+def server_processes(server: psutil.Process) -> list[psutil.Process]:
+    """Decoders and workers of a server: not the process that forks them, nor multiprocessing's resource tracker."""
+    families = [(child, " ".join(child.cmdline())) for child in server.children()]
+    spawned = [child for child, command in families if "spawn_main" in command]
+    forked = [grandchild for child, command in families if "forkserver" in command for grandchild in child.children()]
+    return spawned + forked

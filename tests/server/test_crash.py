@@ -19,6 +19,7 @@ import psutil
 import pytest
 
 from pneumoscope.bundle.runtime import default_workers
+from server.client import server_processes
 from server.sample_files import png
 
 UPLOADS = 30
@@ -50,9 +51,8 @@ class Server:
         raise AssertionError(self._log.read_text())
 
     def workers(self) -> list[psutil.Process]:
-        """Its decoders and workers (not multiprocessing's resource tracker)."""
-        children = psutil.Process(self.process.pid).children()
-        return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+        """Its decoders and workers."""
+        return server_processes(psutil.Process(self.process.pid))
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)

@@ -60,6 +60,9 @@ def _serve(
     read_first: bool,
 ) -> None:
     """Run the server; fill an empty worklist with the paths, or with the drawn studies without any."""
+    from pneumoscope.server.processes import prepare
+
+    prepare()  # its imports run beside those of this process
     from pneumoscope.bundle.card import read_card
     from pneumoscope.bundle.runtime import BUILTIN, bundle_folder, default_workers
     from pneumoscope.data.phantoms.demo_studies import STUDIES, has_dicom

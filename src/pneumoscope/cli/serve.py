@@ -46,6 +46,9 @@ def serve(
     queue: Annotated[int, typer.Option(help="Predictions that may wait; more uploads must come later.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
+    from pneumoscope.server.processes import prepare
+
+    prepare()  # its imports run beside those of this process
     from pneumoscope.bundle.runtime import default_workers
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.server import Settings, default_home

@@ -19,6 +19,7 @@ from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.uploads.decoder_pool import Decoder
+from server.client import server_processes
 from server.sample_files import png
 
 STROKE = BrushStroke(5, [(10, 10), (20, 20)])
@@ -42,8 +43,7 @@ def question(settings: Settings) -> Occlusion:
 
 
 def worker_processes() -> list[psutil.Process]:
-    children = psutil.Process().children()
-    return [child for child in children if "spawn_main" in " ".join(child.cmdline())]
+    return server_processes(psutil.Process())
 
 
 def test_a_worker_answers_as_this_process_does(

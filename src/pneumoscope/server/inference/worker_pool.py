@@ -21,7 +21,7 @@ from concurrent.futures import Future, InvalidStateError
 from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from time import monotonic
 from typing import Any
 
@@ -71,7 +71,7 @@ class _WorkerHandle:
     """A worker process as its server sees it."""
 
     name: str
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection[Task, Reply]
     tasks: deque[Claim | _PendingOcclusion] = field(default_factory=deque)
     """The tasks that the worker has, the running one first."""
