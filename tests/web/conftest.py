@@ -24,6 +24,8 @@ import pytest
 
 from pneumoscope.data.phantoms.files import write_png
 from pneumoscope.data.phantoms.phantom import draw
+from pneumoscope.server.administration import add_account
+from pneumoscope.server.settings import Settings
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, Page
@@ -109,8 +111,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 def department(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     """A server that asks for a login and lets the reader read first; its admin is ``chief``, password ``PASSWORD``."""
     home = tmp_path_factory.mktemp("department") / "home"
-    add = [sys.executable, "-m", "pneumoscope", "users", "add", "chief", "--admin", "--sees-names", "--password-stdin"]
-    subprocess.run([*add, "--home", str(home)], input=PASSWORD, text=True, check=True, capture_output=True)
+    add_account(Settings(home=home), "chief", PASSWORD, admin=True, sees_names=True)  # without a second Python
     with running(home, "--accounts") as made:
         yield made
 
