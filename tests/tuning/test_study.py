@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import pickle
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -28,6 +26,7 @@ from pneumoscope.tuning import nested_cv, study  # noqa: E402
 from pneumoscope.tuning.cross_validation import choose_folds, deal_folds, select_data, validation_is_large  # noqa: E402
 from pneumoscope.tuning.storage import SLOT, claim, open_storage  # noqa: E402
 from pneumoscope.tuning.summary import best_recipe, find_best, summarise  # noqa: E402
+from program import Program, environment  # noqa: E402
 
 MakeJob = Callable[..., Any]
 
@@ -134,21 +133,20 @@ def test_a_study_of_another_search_is_not_joined(job: MakeJob, pretend_trials: l
 
 
 def test_another_worker_repeats_the_trial_of_a_killed_worker(
-    job: MakeJob, pretend_trials: list[float], tmp_path: Path
+    job: MakeJob, pretend_trials: list[float], program: Program, tmp_path: Path
 ) -> None:
     search_job = job(heartbeat=1)
     (tmp_path / "job").write_bytes(pickle.dumps(search_job))
     code = (
-        "import pickle, sys, time, pathlib\n"
+        "import os, pickle, signal, sys, pathlib\n"
         "from pneumoscope.tuning import study\n"
-        "study.run_folds = lambda *_: (print('taken', flush=True), time.sleep(600))\n"
+        "study.run_folds = lambda *_: (print('taken', flush=True), os.kill(os.getpid(), signal.SIGKILL))\n"
         "study.work(pickle.loads(pathlib.Path(sys.argv[1]).read_bytes()))\n"
     )
-    command = [sys.executable, "-c", code, str(tmp_path / "job")]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as worker:
-        assert worker.stdout is not None
-        assert worker.stdout.readline() == "taken\n"
-        worker.send_signal(signal.SIGKILL)
+    command = ["python", "-c", code, str(tmp_path / "job")]
+    ended = program.run(command, tmp_path, environment(tmp_path), tmp_path / "output")
+    assert ended == -signal.SIGKILL
+    assert (tmp_path / "output").read_text() == "taken\n"
     session = study.search(search_job, 1)
     assert finished_slots(session) == Counter(range(4))
     lost = session.study.get_trials(states=(TrialState.FAIL,))
