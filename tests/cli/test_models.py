@@ -10,9 +10,11 @@ import pytest
 from typer.testing import CliRunner
 
 from bundles import card, write_bundle
+from pneumoscope.bundle.card import read_card
 from pneumoscope.bundle.runtime import load
 from pneumoscope.cli.main import app
-from pneumoscope.core.files import write_json
+from pneumoscope.core.files import sha256_of, write_json
+from pneumoscope.recipes.recipe import load_recipe
 
 
 @pytest.fixture
@@ -71,6 +73,16 @@ def test_verify_refuses_a_heatmap_of_another_size_than_the_card_names(bundle: Pa
     done = models("verify", bundle)
     assert done.exit_code == 1
     assert "a heatmap that is not 7 x 7 values" in done.stderr
+
+
+def test_verify_accepts_a_recipe_that_was_written_before_a_key_existed(bundle: Path) -> None:
+    lines = load_recipe("lenet-128").to_yaml().splitlines(keepends=True)
+    (bundle / "recipe.yaml").write_text("".join(line for line in lines if "exchange_corners" not in line))
+    own = read_card(bundle)[0].model_copy(update={"recipe_hash": sha256_of(bundle / "recipe.yaml")})
+    (bundle / "card.json").write_text(own.to_json())
+    done = models("verify", bundle)
+    assert done.exit_code == 0, done.stderr
+    assert "recipe.yaml is the recipe that the card names." in done.stdout
 
 
 def test_verify_refuses_another_recipe(bundle: Path) -> None:

@@ -84,13 +84,13 @@ def test_from_the_upload_to_the_dashboard(
     assert obstacles(page) == []
     heatmap.select_option(index=0)
 
-    # A prior, which a model that failed its audit cannot update, then a region covered; neither becomes the result.
+    # A prior, then a region covered; neither becomes the result.
     answer = {p["id"]: p for p in site.api("GET", f"/api/studies/{study}/predictions")}
     page.get_by_text("Pre-test probability", exact=True).click()
     page.get_by_label("With Lung opacity, before the image").fill("10")
     page.get_by_label("Source").fill("prevalence on the ward")
     page.get_by_role("button", name="Update").click()
-    page.get_by_text("its model failed its audit").wait_for()
+    page.get_by_text("not the model's result").wait_for()
     page.get_by_text("What if a region were covered?").click()
     page.get_by_role("button", name="Cover what I paint").click()
     paint(page)
