@@ -1,6 +1,6 @@
 // The worklist: the received studies, newest first, with their progress. It shows no results: the reader reads first.
-import { useSignal } from "@preact/signals";
-import { useEffect, useRef } from "preact/hooks";
+import { type Signal, useSignal } from "@preact/signals";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import { defaultModels, loadDefaultModels, modelName } from "../../api/models";
 import type { Study } from "../../api/types";
 import { isTyping } from "../../components/focus";
@@ -35,6 +35,8 @@ import { patientLabel, StudyRow } from "./study-row";
 import { UploadModels, UploadTray } from "./upload-tray";
 import "./worklist.css";
 
+/** Rows that are laid out, and left out of sight, together. */
+const CHUNK = 50;
 /** The server counts no further. */
 const COUNT_LIMIT = 10_000;
 
@@ -105,11 +107,12 @@ export function Worklist() {
       {list && list.length > 0 && (
         <>
           <Columns />
-          <ul class="studies" data-exams={namesShown.value}>
-            {sorted.map((study) => (
-              <StudyRow key={study.id} study={study} toErase={studyToErase} />
+          <div class="studies" data-exams={namesShown.value}>
+            {chunksOf(sorted, CHUNK).map((chunk, place) => (
+              // Chunks have no names of their own: a new study moves one row from each chunk to the next.
+              <Chunk key={place} studies={chunk} toErase={studyToErase} />
             ))}
-          </ul>
+          </div>
         </>
       )}
       {next.value && (
@@ -129,6 +132,24 @@ export function Worklist() {
       )}
     </div>
   );
+}
+
+/** Some rows. They are drawn again where one of them has changed, not where another chunk has come. */
+function Chunk({ studies, toErase }: { studies: Study[]; toErase: Signal<Study | null> }) {
+  return useMemo(
+    () => (
+      <ul style={{ "--rows": studies.length }}>
+        {studies.map((study) => (
+          <StudyRow key={study.id} study={study} toErase={toErase} />
+        ))}
+      </ul>
+    ),
+    [...studies, toErase],
+  );
+}
+
+function chunksOf<T>(items: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(items.length / size) }, (_, n) => items.slice(n * size, (n + 1) * size));
 }
 
 function resultsQuery(): string {
