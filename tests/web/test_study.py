@@ -79,7 +79,7 @@ def test_an_answer_is_told_in_words_with_its_band_and_what_is_not_looked_for(sit
     assert "Of 100 calibration images with such a score, 2 [0, 10] had COVID-19." in said
     assert "Below the threshold of 0.25 (chosen to find 95 of 100 calibration images with COVID-19)." in said
     assert re.search("Not looked for: .*pneumothorax", said)
-    assert "Audit: caution" in said
+    assert "Failed its audit" in said
     assert not re.search(r"\bnormal\b|%", said, re.IGNORECASE)
 
 
