@@ -43,6 +43,10 @@ def test_a_data_folder_that_vanishes_is_said_and_work_goes_on_when_it_is_back(se
             assert int(answer.headers["Retry-After"]) > 0
         assert client.get("/healthz") == {"status": "ok"}
         assert not settings.home.exists()
+        settings.home.mkdir()  # a mount point without its volume: nothing is written there
+        assert client.upload(png(0.5)).status_code == 503
+        assert list(settings.home.iterdir()) == []
+        settings.home.rmdir()
         elsewhere.rename(settings.home)
         assert client.get(f"/api/studies/{first['study']}")["id"] == first["study"]
         assert client.upload(png(0.5)).status_code == 201

@@ -65,13 +65,17 @@ class Reserve:
                 _LOG.error("the disk is full: the reserve is released, and uploads are refused until space is freed")
 
     def check(self) -> None:
-        """Refuse an upload where the disk is full but for the reserve.
+        """Refuse an upload where the disk is full but for the reserve, or where the data folder is gone.
 
         Raises:
-            StoreFullError: It is.
+            StoreFullError: It is full.
+            UnavailableError: The folder can't be reached, or is empty: its volume is not mounted on it.
         """
         if not self._is_used:
             return
+        _disk_usage(self._path.parent)
+        if not any(self._path.parent.iterdir()):
+            raise _unavailable()
         self.keep()
         if not self._path.exists() or free_bytes(self._path.parent) < self._size() // 2:
             raise StoreFullError(
@@ -99,10 +103,14 @@ def _disk_usage(folder: Path) -> shutil._ntuple_diskusage:
         return shutil.disk_usage(folder)
     except OSError as error:  # a volume was unmounted, or a network's share is away
         _LOG.error("the data folder can't be reached: %s", error.strerror)
-        raise UnavailableError(
-            "the data folder",
-            "can't be reached: nothing was accepted.",
-            "Mount its volume again; the server goes on by itself.",
-            code="store-away",
-            retry_after=RETRY_AFTER,
-        ) from error
+        raise _unavailable() from error
+
+
+def _unavailable() -> UnavailableError:
+    return UnavailableError(
+        "the data folder",
+        "can't be reached: nothing was accepted.",
+        "Mount its volume again; the server goes on by itself.",
+        code="store-away",
+        retry_after=RETRY_AFTER,
+    )
