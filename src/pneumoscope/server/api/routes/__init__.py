@@ -2,5 +2,6 @@
 
 from pneumoscope.server.api.routes import accounts, dashboard, models, reads, studies, system, uploads
 
-ROUTERS = tuple(module.create_router for module in (system, accounts, uploads, studies, reads, models, dashboard))
+_MODULES = (system, accounts, uploads, studies, reads, models, dashboard)
+ROUTERS = tuple(module.create_router for module in _MODULES)
 """Functions that each return one router."""
