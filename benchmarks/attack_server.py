@@ -47,7 +47,7 @@ class Target:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = int(free.getsockname()[1])
-        self.home, self.log = home, log
+        self.log = log
         self.slowest, self.largest = 0.0, 0
         program = [sys.executable, "-m", "pneumoscope"]
         add = [*program, "users", "add", "chief", "--admin", "--password-stdin", "--home", str(home)]

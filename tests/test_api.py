@@ -20,6 +20,7 @@ import pytest
 import pneumoscope as ps
 from pneumoscope.cli.main import COMMANDS, load_command
 from pneumoscope.core.arguments import check_arguments
+from syntax import parse_source
 
 FUNCTIONS = {
     "demo": "server.serve",
@@ -98,7 +99,7 @@ def public_functions() -> dict[str, Callable[..., Any]]:
 
 def raised_names(function: Callable[..., Any]) -> set[str]:
     """Return the errors that a function raises by itself; those of what it calls can't be read from its text."""
-    tree = ast.parse(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
+    tree = parse_source(textwrap.dedent(inspect.getsource(inspect.unwrap(function))))
     calls = [node.exc for node in ast.walk(tree) if isinstance(node, ast.Raise)]
     return {ast.unparse(call.func) for call in calls if isinstance(call, ast.Call)}
 

@@ -16,9 +16,10 @@ import numpy as np
 from pneumoscope.auditing.answers import AnswerStore, Change
 from pneumoscope.auditing.effects import changes
 from pneumoscope.auditing.images import AuditSet, choose_donors
-from pneumoscope.auditing.perturbations import AuditImage, Mask, corner_places, dilate, exchange, resize
+from pneumoscope.auditing.perturbations import AuditImage, Mask, dilate, exchange, resize
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
 from pneumoscope.auditing.verdicts import judge_change
+from pneumoscope.imaging.corners import corner_places
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import TAIL, estimate_proportion
 from pneumoscope.stats.kernels import Ints

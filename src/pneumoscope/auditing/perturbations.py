@@ -19,14 +19,13 @@ from PIL import Image
 from scipy import ndimage
 
 from pneumoscope.data.boxes import Box
+from pneumoscope.imaging.corners import corner_places
 
 Pixels = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 BORDER = 0.10
 """Width of the border, as a share of each side."""
-CORNER = 0.20
-"""Side of a corner, as a share of each side."""
 _MARGIN = 0.04  # by which lungs and their boxes are dilated, as a share of the shorter side
 
 
@@ -135,14 +134,6 @@ def shuffle_pixels(image: AuditImage) -> Pixels:
     flat = np.random.default_rng(image.seed).permutation(image.pixels.ravel())
     shuffled: Pixels = flat.reshape(image.pixels.shape).astype(np.float32)
     return shuffled
-
-
-def corner_places(shape: tuple[int, int]) -> list[tuple[slice, slice]]:
-    """Return the four corners of a picture as slices: top left, top right, bottom left, bottom right."""
-    height, width = shape
-    rows, columns = max(1, round(CORNER * height)), max(1, round(CORNER * width))
-    tops, lefts = (slice(0, rows), slice(height - rows, height)), (slice(0, columns), slice(width - columns, width))
-    return [(top, left) for top in tops for left in lefts]
 
 
 def erase_markers(image: AuditImage) -> Pixels:

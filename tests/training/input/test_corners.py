@@ -14,7 +14,6 @@ from pneumoscope.training.input.corners import (  # noqa: E402
     CornerCopies,
     add_corner_copies,
     name_corner_copies,
-    with_corners_of,
 )
 from pneumoscope.training.input.dataset import Part  # noqa: E402
 
@@ -31,12 +30,13 @@ def part(targets: list[int]) -> Part:
 
 
 def test_only_the_four_corners_come_from_the_donor() -> None:
-    changed = with_corners_of(torch.zeros(1, 10, 10), torch.ones(1, 10, 10), 0.2)[0]
+    copies = CornerCopies(Shades(), np.array([[1, 0], [0, 1]]), np.full((2, 2), 0.2))
     expected = torch.zeros(10, 10)
     for rows in (slice(0, 2), slice(8, 10)):
         for columns in (slice(0, 2), slice(8, 10)):
             expected[rows, columns] = 1
-    assert torch.equal(changed, expected)
+    assert torch.equal(copies.take([2])[0, 0], expected)  # image 0 with the corners of image 1
+    assert torch.equal(copies.take([0])[0, 0], torch.zeros(10, 10))
 
 
 def test_one_copy_has_corners_of_another_class_and_one_those_of_any_image() -> None:

@@ -73,7 +73,7 @@ class Reserve:
         """
         if not self._is_used:
             return
-        _disk_usage(self._path.parent)
+        free_bytes(self._path.parent)  # raises where the folder can't be reached
         if not any(self._path.parent.iterdir()):
             raise _unavailable()
         self.keep()

@@ -4,9 +4,9 @@ Radiographs carry letters, signs and frames in their corners, and those tell one
 sees them learns the hospital (Zech et al., Variable generalization performance of a deep learning model to detect
 pneumonia in chest radiographs, PLOS Medicine 2018). Each image has two copies: one with the corners of an image of
 another class, one with those of any image. With two classes, the corners of a class then come equally often with
-either. A network can see that a corner was exchanged. Were all donors of the other class, it would learn
-that such a corner tells the opposite; donors of any class alone leave half of what the corners of the images tell
-(docs/results.md has the figures).
+either. A network can see that a corner was exchanged. Were all donors of the other class, it would learn that such a
+corner tells the opposite; donors of any class alone leave half of what the corners of the images tell (docs/results.md
+has the figures).
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
+from pneumoscope.imaging.corners import corner_places
 from pneumoscope.training.input.dataset import ImageRows, Part
 
 SIDES = (0.1, 0.3)
@@ -43,22 +44,13 @@ class CornerCopies:
         """Return the images and copies at ``indices``, [n, 1, S, S] uint8."""
         copies, places = np.divmod(np.asarray(indices, np.int64), self.donors.shape[1])
         pixels = self.images.take(places.tolist())
-        for row in np.flatnonzero(copies):
-            where = (copies[row] - 1, places[row])
-            donor = self.images.take([int(self.donors[where])])[0]
-            pixels[row] = with_corners_of(pixels[row], donor, self.sides[where])
+        rows = np.flatnonzero(copies)
+        where = copies[rows] - 1, places[rows]
+        donors = self.images.take(self.donors[where].tolist())
+        for row, donor, side in zip(rows, donors, self.sides[where], strict=True):
+            for place in corner_places((pixels.shape[-2], pixels.shape[-1]), side):
+                pixels[row][:, *place] = donor[:, *place]
         return pixels
-
-
-def with_corners_of(image: Tensor, donor: Tensor, side: float) -> Tensor:
-    """Return ``image`` [1, S, S] with the four corners of ``donor`` [1, S, S]; ``side`` is a share of S."""
-    size = image.shape[-1]
-    width = max(1, round(side * size))
-    middle = slice(width, size - width)
-    changed = donor.clone()
-    changed[:, middle, :] = image[:, middle, :]
-    changed[:, :, middle] = image[:, :, middle]
-    return changed
 
 
 def add_corner_copies(part: Part, seed: int) -> Part:
