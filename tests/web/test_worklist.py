@@ -82,11 +82,28 @@ def test_a_german_page_says_in_german_why_a_file_was_refused(site: Site, page: P
     expect(page.locator(".tray [lang=en]")).to_have_count(0)
 
 
-def test_files_names_are_not_sent(site: Site, page: Page) -> None:
+def test_a_study_is_found_by_its_files_name_and_by_a_label_of_ones_own(site: Site, page: Page) -> None:
+    """Fault E6."""
     opened(page, site)
-    with page.expect_request("**/api/studies") as sent:
-        choose(page, ("Doe^Jane.png", drawn(102)))
-    assert b"Doe" not in (sent.value.post_data_buffer or b"")
+    choose(page, ("ward 7 Roe.png", drawn(102)))
+    line(page, "ward 7 Roe.png").get_by_text("Stored").wait_for()
+    page.locator(".study-open", has_text="ward 7 Roe.png").wait_for()
+    search = page.get_by_label("Search", exact=True)
+    search.fill("WARD 7")
+    search.press("Enter")
+    page.get_by_role("heading", name="ward 7 Roe.png").wait_for()
+    page.get_by_role("tab", name="Facts").click()
+    page.get_by_label("Your own label").fill("For the seminar")
+    page.get_by_role("button", name="Save label").click()
+    expect(page.locator(".reading-bar .label-chip")).to_have_text("For the seminar")
+    page.get_by_role("link", name="Worklist").first.click()
+    page.locator(".study .label-chip", has_text="For the seminar").click()
+    expect(page.locator(".study")).to_have_count(1)
+    expect(page.get_by_label("Own label")).to_have_value(re.compile(".{64}"))
+    search.fill("nothing is called so")
+    search.press("Enter")
+    page.get_by_text("Nothing found").wait_for()
+    assert obstacles(page) == []
 
 
 @pytest.mark.parametrize("how", ["paste", "drop"])

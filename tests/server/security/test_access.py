@@ -17,7 +17,7 @@ from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store, now, open_store
 from pneumoscope.server.storage.tables import Account, Login
 from server.client import Client, serve_client
-from server.sample_files import dicom, png
+from server.sample_files import archive, dicom, png
 
 PASSWORD = "correct horse battery"
 
@@ -203,20 +203,73 @@ def test_admins_add_and_change_accounts_of_others(client: Client) -> None:
     assert program("PATCH", f"/api/accounts/{ann['id']}", json={"disabled": True}).status_code == 403
 
 
+def search(client: Client, text: str) -> list[tuple[str, str]]:
+    """What is found, each by its kind and its text; the text is in the body, since addresses are logged."""
+    answer = client("POST", "/api/search", json={"text": text})
+    assert answer.status_code == 200
+    return [(match["kind"], match["text"]) for match in answer.json()]
+
+
 def test_patients_are_searched_by_name_and_number_by_those_who_see_names(client: Client) -> None:
-    """Fault E6. The text is in the body, since addresses are logged."""
+    """Fault E6."""
     client.login("admin", PASSWORD)
     client.upload(dicom({"PatientName": "Doe^Jane", "PatientID": "0815", "StudyInstanceUID": "1.2.7"}))
-
-    def search(text: str) -> list[str]:
-        return [row["name"] for row in client("POST", "/api/patients/search", json={"text": text}).json()]
-
-    assert search("jane") == search("doe, JANE") == search("0815") == ["Doe^Jane"]
-    assert search("081") == search("Roe") == []
-    (person,) = client("POST", "/api/patients/search", json={"text": "doe"}).json()
+    found = [("patient", "Doe^Jane")]
+    assert search(client, "jane") == search(client, "doe, JANE") == search(client, "0815") == found
+    assert search(client, "081") == search(client, "Roe") == []
+    (person,) = client("POST", "/api/search", json={"text": "doe"}).json()
     assert client.get("/api/studies", params={"patient": person["patient"]})["total"] == 1
+    assert search(client, person["patient"][:9]) == [("patient", person["patient"])]
     client.login("reader", PASSWORD)
-    assert client("POST", "/api/patients/search", json={"text": "doe"}).status_code == 403
+    assert search(client, "doe") == []
+
+
+def test_a_file_name_is_for_the_sender_and_for_those_who_see_names(client: Client, department: Settings) -> None:
+    """Fault E6: a PNG names no patient. Its name is kept as an identity is kept, and gone with the study."""
+    client.login("reader", PASSWORD)
+    zipped = archive({"folder/Roe^Richard 1950.png": png(0.4)})
+    sent = {"files": ("C:\\x-rays\\Doe^Jane.png", png(0.5))}, {"files": ("all.zip", zipped)}
+    study, other = (client("POST", "/api/studies", files=files).json()["files"][0]["study"] for files in sent)
+    assert client.get(f"/api/studies/{study}")["file"] == "Doe^Jane.png"
+    assert client.get(f"/api/studies/{other}")["file"] == "Roe^Richard 1950.png"
+    assert search(client, "ROE^") == [("file", "Roe^Richard 1950.png")]
+    assert client("GET", f"/api/studies/{study}/identity").status_code == 403
+    client.login("admin", PASSWORD)
+    assert client.get(f"/api/studies/{study}")["file"] is None
+    assert client.get(f"/api/studies/{study}/identity")["examination"] == {"file": "Doe^Jane.png"}
+    assert search(client, "jane") == [("file", "Doe^Jane.png")]
+    stored = b"".join(path.read_bytes() for path in department.home.rglob("*") if path.is_file())
+    assert b"Doe^Jane" not in stored
+    assert b"Richard" not in stored
+    assert client("DELETE", f"/api/studies/{study}").status_code == 200
+    assert search(client, "jane") == []
+
+
+def test_a_label_is_its_readers_alone(client: Client) -> None:
+    """Fault E6: lists are filtered by a label of one's own; others neither see nor find it."""
+    client.login("admin", PASSWORD)
+    studies = [client.upload(png(shade)).json()["files"][0]["study"] for shade in (0.2, 0.4, 0.6)]
+
+    def label(study: str, text: str) -> int:
+        return client("PUT", f"/api/studies/{study}/label", json={"text": text}).status_code
+
+    assert [label(study, text) for study, text in zip(studies, ("For  Doe", "for doe", "Later"), strict=True)] == [
+        200
+    ] * 3
+    own = client.get("/api/labels")
+    assert [row["studies"] for row in own] == [2, 1]
+    assert search(client, "FOR D") == [("label", own[0]["text"])]
+    listed = client.get("/api/studies", params={"label": own[0]["key"]})
+    assert {row["id"] for row in listed["studies"]} == set(studies[:2])
+    assert client.get(f"/api/studies/{studies[2]}")["label"]["text"] == "Later"
+    assert label(studies[2], " ") == 200
+    assert client.get(f"/api/studies/{studies[2]}")["label"] is None
+    assert label(studies[0], "two\x00signs") == 422
+    assert label("nobody", "x") == 404
+    client.login("reader", PASSWORD)
+    assert client.get("/api/labels") == search(client, "for doe") == []
+    assert client.get(f"/api/studies/{studies[0]}")["label"] is None
+    assert client.get("/api/studies", params={"label": own[0]["key"]})["studies"] == []
 
 
 def test_a_disabled_account_is_locked_out_at_once(client: Client) -> None:

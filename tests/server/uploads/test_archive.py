@@ -21,6 +21,7 @@ def test_files_of_an_archive_are_named_by_their_place(tmp_path: Path) -> None:
     files = list(read_members(BytesIO(data), "file 2", Settings(home=tmp_path)))
     assert [file.name for file in files] == ["file 2, member 1", "file 2, member 2"]
     assert [file.data for file in files] == [png(0.5), png(0.2)]
+    assert [file.sent_name for file in files] == ["passwd", "Doe^Jane.png"]
 
 
 def test_a_bomb_is_not_unpacked(tmp_path: Path) -> None:

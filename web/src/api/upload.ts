@@ -1,4 +1,4 @@
-// Uploads use XMLHttpRequest because fetch reports no progress. File names are not sent: they may name a patient.
+// Uploads use XMLHttpRequest because fetch reports no progress.
 import { endSession, me, PROBLEM_TYPE_PREFIX, Problem, parseProblem } from "./client";
 import type { Upload } from "./types";
 
@@ -11,12 +11,10 @@ export interface Transfer {
  * Send files, with the models to ask about them.
  * @param progress Called with the share of bytes sent, 0..1; at 1 the server is still reading them.
  */
-export function sendFiles(files: Blob[], models: string[], progress: (share: number) => void): Transfer {
+export function sendFiles(files: File[], models: string[], progress: (share: number) => void): Transfer {
   const request = new XMLHttpRequest();
   const form = new FormData();
-  files.forEach((file, index) => {
-    form.append("files", file, `file-${index + 1}`);
-  });
+  for (const file of files) form.append("files", file, file.name);
   for (const model of models) form.append("models", model);
   request.open("POST", "/api/studies");
   if (me.value?.csrf) request.setRequestHeader("X-CSRF-Token", me.value.csrf);

@@ -95,11 +95,24 @@ class Identity(Base):
 
 
 class ExamIdentity(Base):
-    """When an examination took place and under which numbers, sealed."""
+    """When an examination took place and under which numbers, or the name of a file that says neither, sealed."""
 
     __tablename__ = "exam_identities"
     study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
     sealed: Mapped[bytes] = mapped_column(LargeBinary)
+
+
+class ReaderLabel(Base):
+    """A reader's own label of a study."""
+
+    __tablename__ = "study_labels"
+    __table_args__ = (Index("study_labels_by_key", "reader", "key"),)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), primary_key=True)
+    reader: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    """HMAC of reader and label: the same for equal labels of one reader."""
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    at: Mapped[float]
 
 
 class Study(Base):

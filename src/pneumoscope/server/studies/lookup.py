@@ -13,7 +13,7 @@ from pneumoscope.core.errors import ImageError
 from pneumoscope.server.errors import DamagedError, NotFoundError
 from pneumoscope.server.storage import blobs
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Image, Read, StoredPrediction, Study, table_of
+from pneumoscope.server.storage.tables import Image, Read, ReaderLabel, StoredPrediction, Study, table_of
 
 _PREDICTIONS = table_of(StoredPrediction)
 # Built once: building a statement takes longer than running it.
@@ -39,6 +39,8 @@ class StudyFilter:
     """Seconds since 1970; the end is not included."""
     unread_by: str | None = None
     """Id of a reader whose report is not final."""
+    label: tuple[str, str] | None = None
+    """A reader and the key of this reader's own label."""
 
 
 COUNT_LIMIT = 10_000
@@ -72,6 +74,13 @@ def list_page(
     return list(session.scalars(query))
 
 
+def search_pseudonyms(session: Session, beginning: str, limit: int) -> list[str]:
+    """Return the pseudonyms that begin with a text, at most ``limit``."""
+    patient = Study.patient
+    query = select(patient).where(patient.startswith(beginning, autoescape=True)).distinct().order_by(patient)
+    return [found for found in session.scalars(query.limit(limit)) if found is not None]
+
+
 def count_studies(session: Session, wanted: StudyFilter) -> int:
     """Return the number of studies, at most `COUNT_LIMIT`.
 
@@ -93,6 +102,10 @@ def _filter(query: Select[Any], wanted: StudyFilter) -> Select[Any]:
             Read.study == Study.id, Read.reader == wanted.unread_by, Read.stage == "aided", Read.state == "final"
         )
         query = query.where(~final.exists())
+    if wanted.label is not None:
+        reader, key = wanted.label
+        labelled = select(ReaderLabel.study).where(ReaderLabel.reader == reader, ReaderLabel.key == key)
+        query = query.where(Study.id.in_(labelled))
     if wanted.received_from is not None:
         query = query.where(Study.received >= wanted.received_from)
     if wanted.received_to is not None:

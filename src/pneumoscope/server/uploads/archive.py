@@ -17,6 +17,7 @@ from typing import IO, BinaryIO, cast
 from pneumoscope.core.errors import ImageError, Values
 from pneumoscope.server.errors import InvalidRequestError, TooLargeError
 from pneumoscope.server.settings import Settings
+from pneumoscope.server.studies.file_names import clean_file_name
 
 _MAGIC = (b"PK\x03\x04", b"PK\x05\x06")
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
@@ -38,8 +39,10 @@ class UploadedFile:
     """One file of an upload."""
 
     name: str
-    """Its place in the upload, such as ``file 3`` or ``file 1, member 7``; never the name that was sent."""
+    """Its place in the upload, such as ``file 3`` or ``file 1, member 7``; errors name no other."""
     data: bytes
+    sent_name: str = ""
+    """The name that was sent, cleaned; for what is sealed alone."""
     refusal: ImageError | None = None
     """Why its bytes are not here."""
 
@@ -51,8 +54,13 @@ def is_archive(file: BinaryIO) -> bool:
     return first.startswith(_MAGIC)
 
 
-def read_files(files: Sequence[BinaryIO], settings: Settings) -> Iterator[UploadedFile]:
-    """Yield the files of an upload, those in archives one by one; names that were sent are not looked at.
+def read_files(files: Sequence[BinaryIO], settings: Settings, sent_names: Sequence[str] = ()) -> Iterator[UploadedFile]:
+    """Yield the files of an upload, those in archives one by one; names that were sent decide nothing.
+
+    Args:
+        files: Each is read from its start.
+        settings: Hold the limits.
+        sent_names: One for each file; none where they are not known.
 
     Raises:
         InvalidRequestError: An archive as a whole is damaged or empty.
@@ -60,17 +68,18 @@ def read_files(files: Sequence[BinaryIO], settings: Settings) -> Iterator[Upload
     """
     for number, file in enumerate(files, 1):
         name = f"file {number}"
+        sent_name = clean_file_name(sent_names[number - 1]) if sent_names else ""
         if is_archive(file):
             yield from read_members(file, name, settings)
             continue
         data = file.read(settings.max_file_bytes + 1)
         if len(data) <= settings.max_file_bytes:
-            yield UploadedFile(name, data)
+            yield UploadedFile(name, data, sent_name)
             continue
         limit = settings.max_file_bytes // 2**20
         problem, way_out = f"is larger than {limit} MiB.", "Send one radiograph per file."
         refusal = ImageError(name, problem, way_out, code="too-large", values={"limit_mib": limit})
-        yield UploadedFile(name, b"", refusal)
+        yield UploadedFile(name, b"", refusal=refusal)
 
 
 def read_members(file: BinaryIO, name: str, settings: Settings) -> Iterator[UploadedFile]:
@@ -184,7 +193,7 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, se
     def refuse(
         problem: str, way_out: str = "Send the file by itself.", *, code: str = "", values: Values | None = None
     ) -> UploadedFile:
-        return UploadedFile(name, b"", ImageError(name, problem, way_out, code=code, values=values))
+        return UploadedFile(name, b"", refusal=ImageError(name, problem, way_out, code=code, values=values))
 
     if entry.flag_bits & 1:
         return refuse("is encrypted.", "Pack it without a password.", code="encrypted")
@@ -208,4 +217,4 @@ def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, se
         return refuse("is larger than the archive declares.", "Make the archive again.", code="damaged")
     if data.startswith(_MAGIC):
         return refuse("is an archive in an archive.", "Unpack it first.", code="not-an-image")
-    return UploadedFile(name, data)
+    return UploadedFile(name, data, clean_file_name(entry.filename))

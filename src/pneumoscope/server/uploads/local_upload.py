@@ -37,7 +37,7 @@ def upload_files(
             continue
         while not stopping():
             try:
-                yield path, service.store([BytesIO(data)], models, LOCAL.id)
+                yield path, service.store([BytesIO(data)], models, LOCAL.id, [str(path)])
             except BusyError:
                 time.sleep(_PAUSE)
                 continue

@@ -129,9 +129,9 @@ class UploadRows:
                 Study, {"id": study, "key": key, "patient": patient, "received": time, "received_by": self.account}
             )
             session.append(Event, {"kind": "study", "study": study, "subject": study, "state": "received", "at": time})
-            if exam is not None:
-                sealed = secret.seal(exam.exam_identity(), study)
-                session.append(ExamIdentity, {"study": study, "sealed": sealed})
+            if exam is not None or file.sent_name:
+                identity = {"file": file.sent_name} if exam is None else exam.exam_identity()
+                session.append(ExamIdentity, {"study": study, "sealed": secret.seal(identity, study)})
             if key:
                 session.studies[key] = study, match.key if match else None
         session.append(

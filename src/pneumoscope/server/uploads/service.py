@@ -130,6 +130,7 @@ class UploadService:
         models: Sequence[str],
         account: str,
         *,
+        sent_names: Sequence[str] = (),
         depth: int | None = None,
         sender_waits: bool = False,
     ) -> PendingUpload:
@@ -139,6 +140,7 @@ class UploadService:
             files: Images, DICOM files or ZIP archives, each read from its start.
             models: Names of the models to ask about each image.
             account: Number of the account that sends the upload.
+            sent_names: One for each file; none where they are not known.
             depth: Bits in use in 16-bit files, see `imaging.read.read`.
             sender_waits: Whether the sender waits for the answers.
 
@@ -159,7 +161,7 @@ class UploadService:
         slow = 0
         with ExitStack() as undo:
             staged = undo.enter_context(StagedUpload(self._store))
-            for file in read_files(files, self._settings):
+            for file in read_files(files, self._settings, sent_names):
                 try:
                     if file.refusal is not None:
                         raise file.refusal
@@ -178,18 +180,21 @@ class UploadService:
             undo.pop_all()
         return PendingUpload(self._store, identities, outcomes, staged)
 
-    def store(self, files: Sequence[BinaryIO], models: Sequence[str], account: str) -> Sequence[FileOutcome]:
+    def store(
+        self, files: Sequence[BinaryIO], models: Sequence[str], account: str, sent_names: Sequence[str] = ()
+    ) -> Sequence[FileOutcome]:
         """Store an upload and queue the models that are asked; durable when this returns.
 
         Args:
             files: As for `stage`.
             models: As for `stage`.
             account: As for `stage`.
+            sent_names: As for `stage`.
 
         Raises:
             RefusalError: As for `stage` and `PendingUpload.write_rows`.
         """
-        with self.stage(files, models, account) as pending:
+        with self.stage(files, models, account, sent_names=sent_names) as pending:
             stored_upload = self._store.commit(lambda session: pending.write_rows(session, account), exclusive=True)
             pending.confirm(stored_upload)
         return stored_upload.outcomes

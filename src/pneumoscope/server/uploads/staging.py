@@ -26,6 +26,8 @@ class StagedFile(NamedTuple):
     """Number under which its pixels lie."""
     source: str
     """HMAC of the file as it came."""
+    sent_name: str = ""
+    """Of the file, see `UploadedFile.sent_name`."""
 
 
 class StagedUpload:
@@ -59,7 +61,7 @@ class StagedUpload:
         # The same file at another depth has other pixels, so that it is another image.
         content = bytes.fromhex(decoded.data_sha256) + (bytes([decoded.depth]) if decoded.depth else b"")
         source = self._store.secret.lookup_key("source", content)
-        self.files.append(StagedFile(decoded, image, source))
+        self.files.append(StagedFile(decoded, image, source, file.sent_name))
         self._repair(self.files[-1])
 
     def _repair(self, staged: StagedFile) -> None:

@@ -7,7 +7,7 @@ import type { Read } from "../../api/types";
 import { showToast } from "../../components/toast";
 import { DISCLAIMER } from "../../disclaimer";
 import { formatDateTime, t, translateTerm } from "../../i18n";
-import { patientLabel } from "../worklist/study-row";
+import { studyName } from "../worklist/patient-names";
 import { answerWord } from "./answer-table";
 import { splitAnswers } from "./predictions";
 import { readerTerm } from "./read-form";
@@ -67,7 +67,7 @@ function reportText(store: StudyStore, reads: Read[]): string {
   );
   return formatReport({
     title: t("out.title"),
-    patient: patientLabel(study.patient),
+    patient: studyName(study),
     received: t("view.received", { when: formatDateTime(study.received) }),
     study: `${t("panel.number")}: ${study.id}`,
     image: [

@@ -1,11 +1,14 @@
 // The facts of the study and its images and, for admins, the erasure of the study.
 import { useSignal } from "@preact/signals";
+import { useEffect } from "preact/hooks";
 import { api, body, me } from "../../api/client";
 import type { Image } from "../../api/types";
 import { ConfirmDialog } from "../../components/dialog";
+import { ProblemNote } from "../../components/problem";
 import { showToast } from "../../components/toast";
 import { formatDateTime, formatNumber, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
+import { loadOwnLabels, ownLabels } from "../worklist/own-labels";
 import { EMPTY_REFERENCE, type StudyStore } from "./study-store";
 
 export function StudyFacts({ store }: { store: StudyStore }) {
@@ -13,11 +16,18 @@ export function StudyFacts({ store }: { store: StudyStore }) {
   return (
     <>
       <h2>{t("panel.facts")}</h2>
+      <OwnLabel store={store} />
       <dl class="facts">
         <dt>{t("panel.number")}</dt>
         <dd class="mono">{study.id}</dd>
         <dt>{t("panel.patient")}</dt>
         <dd class="mono">{study.patient ?? t("panel.no-patient")}</dd>
+        {study.file && (
+          <>
+            <dt>{t("panel.file-name")}</dt>
+            <dd>{study.file}</dd>
+          </>
+        )}
         <dt>{t("panel.received")}</dt>
         <dd>{formatDateTime(study.received)}</dd>
       </dl>
@@ -26,6 +36,48 @@ export function StudyFacts({ store }: { store: StudyStore }) {
       ))}
       {me.value?.role === "admin" && <EraseStudy store={store} />}
     </>
+  );
+}
+
+/** A label that the reader gives, to find the study again. */
+function OwnLabel({ store }: { store: StudyStore }) {
+  const study = store.open.study;
+  const problem = useSignal<unknown>(null);
+  const label = study.value.label ?? null;
+  useEffect(() => void loadOwnLabels().catch(() => {}), []); // they are proposals only
+  const save = async (text: string) => {
+    problem.value = null;
+    try {
+      const path = { study: store.id };
+      const saved = await body(api.PUT("/api/studies/{study}/label", { params: { path }, body: { text } }));
+      study.value = { ...study.value, label: saved };
+      showToast(saved ? t("own-label.saved", { label: saved.text }) : t("own-label.removed"));
+      await loadOwnLabels();
+    } catch (error) {
+      problem.value = error;
+    }
+  };
+  return (
+    <form
+      class="own-label"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save(String(new FormData(event.currentTarget).get("text") ?? ""));
+      }}
+    >
+      <label class="field">
+        <span>{t("own-label.own")}</span>
+        <input name="text" key={label?.text} defaultValue={label?.text ?? ""} list="own-labels" maxLength={64} />
+      </label>
+      <datalist id="own-labels">
+        {ownLabels.value.map(({ key, text }) => (
+          <option key={key} value={text} />
+        ))}
+      </datalist>
+      <button type="submit">{t("own-label.save")}</button>
+      <p class="soft small">{t("own-label.note")}</p>
+      {problem.value !== null && <ProblemNote error={problem.value} />}
+    </form>
   );
 }
 

@@ -7,7 +7,7 @@ import { ProblemNote } from "../../components/problem";
 import { formatDateTime, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import "./study.css";
-import { patientLabel } from "../worklist/study-row";
+import { studyName } from "../worklist/patient-names";
 import { useLeaveWarning } from "./leave-warning";
 import { NeighbouringStudies } from "./neighbouring-studies";
 import { StudyPanel } from "./study-panel";
@@ -74,9 +74,10 @@ function Study({ store }: { store: StudyStore }) {
           {t("panel.back")}
         </a>
         <h1>
-          {patientLabel(study.patient)} <span class="reading-date">{formatDateTime(study.received)}</span>{" "}
+          {studyName(study)} <span class="reading-date">{formatDateTime(study.received)}</span>{" "}
           <span class="mono soft small">{shortId(store.id)}</span>
         </h1>
+        {study.label && <span class="label-chip small">{study.label.text}</span>}
         {study.patient_note && <strong class="study-note">{translateTerm("work.note", study.patient_note)}</strong>}
         <NeighbouringStudies open={store.open} />
       </div>

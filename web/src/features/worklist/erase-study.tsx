@@ -4,8 +4,8 @@ import type { Study } from "../../api/types";
 import { ConfirmDialog } from "../../components/dialog";
 import { showToast } from "../../components/toast";
 import { t } from "../../i18n";
+import { studyName } from "./patient-names";
 import { removeStudy } from "./study-list";
-import { patientLabel } from "./study-row";
 
 export function EraseStudy({ study, onClose }: { study: Study; onClose: () => void }) {
   const erase = async () => {
@@ -17,7 +17,7 @@ export function EraseStudy({ study, onClose }: { study: Study; onClose: () => vo
   };
   return (
     <ConfirmDialog title={t("work.erase-title")} confirmLabel={t("work.erase")} onConfirm={erase} onClose={onClose}>
-      <p>{t("work.erase-what", { who: patientLabel(study.patient), count: study.images.length })}</p>
+      <p>{t("work.erase-what", { who: studyName(study), count: study.images.length })}</p>
       <p class="soft">{t("work.erase-stays")}</p>
     </ConfirmDialog>
   );

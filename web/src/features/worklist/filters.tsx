@@ -1,14 +1,11 @@
 // The filters of the worklist. They are part of the page's address, so that bookmarks and the back button keep them.
-import { useSignal } from "@preact/signals";
-import { useEffect } from "preact/hooks";
 import { me } from "../../api/client";
 import { models } from "../../api/models";
 import { t } from "../../i18n";
+import { ownLabels } from "./own-labels";
 import { namesShown } from "./patient-names";
-import { PersonSearch } from "./person-search";
 import { type Filter, filter, NO_FILTER } from "./study-list";
-
-const TYPING_DELAY = 350;
+import { TextSearch } from "./text-search";
 
 export function hasFilter(filters: Filter): boolean {
   return Object.values(filters).some((value) => value !== "");
@@ -16,35 +13,37 @@ export function hasFilter(filters: Filter): boolean {
 
 export function Filters({ change }: { change: (filters: Filter) => void }) {
   const current = filter.value;
-  const patient = useSignal(current.patient);
   const set = (part: Partial<Filter>) => change({ ...filter.value, ...part });
-  useEffect(() => {
-    patient.value = current.patient;
-  }, [current.patient, patient]);
-  useEffect(() => {
-    if (patient.value === filter.value.patient) return;
-    const timer = setTimeout(() => set({ patient: patient.value.trim() }), TYPING_DELAY);
-    return () => clearTimeout(timer);
-  }, [patient.value]);
   const count = Object.values(current).filter((value) => value !== "").length;
   return (
     <details class="filters" open={count > 0 || matchMedia("(min-width: 44rem)").matches}>
       <summary>{count > 0 ? t("work.filtered", { count }) : t("work.filter")}</summary>
       <search class="filter-fields">
-        <label class="field">
-          <span>{t("work.by-patient")}</span>
-          <input
-            type="search"
-            class="mono"
-            spellcheck={false}
-            autocomplete="off"
-            maxLength={64}
-            value={patient.value}
-            onInput={(event) => {
-              patient.value = event.currentTarget.value;
-            }}
-          />
-        </label>
+        <TextSearch set={set} />
+        {current.patient !== "" && (
+          <button
+            type="button"
+            class="bare label-chip"
+            title={t("work.by-patient")}
+            aria-label={t("work.any-patient")}
+            onClick={() => set({ patient: "" })}
+          >
+            {t("work.patient-no", { number: current.patient.slice(0, 9) })} ×
+          </button>
+        )}
+        {(ownLabels.value.length > 0 || current.label !== "") && (
+          <label class="field">
+            <span>{t("work.by-label")}</span>
+            <select value={current.label} onChange={(event) => set({ label: event.currentTarget.value })}>
+              <option value="">{t("work.any")}</option>
+              {ownLabels.value.map(({ key, text, studies }) => (
+                <option key={key} value={key}>
+                  {text} ({studies})
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         <label class="field">
           <span>{t("work.by-model")}</span>
           <select value={current.model} onChange={(event) => set({ model: event.currentTarget.value })}>
@@ -98,7 +97,6 @@ export function Filters({ change }: { change: (filters: Filter) => void }) {
           />
           {t("work.unread")}
         </label>
-        {me.value?.sees_names && <PersonSearch choose={(patient) => set({ patient })} />}
         {me.value?.sees_names && (
           <label class="check">
             <input

@@ -14,8 +14,10 @@ export interface Filter {
   to: string;
   /** "1": only studies without a final report of one's own. */
   unread: string;
+  /** Key of a label of one's own. */
+  label: string;
 }
-export const NO_FILTER: Filter = { patient: "", model: "", state: "", from: "", to: "", unread: "" };
+export const NO_FILTER: Filter = { patient: "", model: "", state: "", from: "", to: "", unread: "", label: "" };
 
 export type Column = "patient" | "exam" | "view" | "received" | "read";
 export interface Order {
@@ -72,6 +74,7 @@ export function filterQuery(filters: Filter) {
     ...(filters.from && { received_from: midnight(filters.from, 0) }),
     ...(filters.to && { received_to: midnight(filters.to, 1) }),
     ...(filters.unread && { unread: true }),
+    ...(filters.label && { label: filters.label }),
   };
 }
 

@@ -8,7 +8,7 @@ import type { Image, PredictionState, Study } from "../../api/types";
 import { Icon } from "../../components/icons";
 import { findMessage, formatDateTime, formatNumber, type Key, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
-import { examDate, names, namesShown } from "./patient-names";
+import { examDate, namesShown, studyName } from "./patient-names";
 import { filterHash, NO_FILTER } from "./study-list";
 
 interface Props {
@@ -20,7 +20,7 @@ interface Props {
 function Row({ study, toErase }: Props) {
   const first = study.images[0];
   const count = study.images.length;
-  const patientName = patientLabel(study.patient);
+  const who = studyName(study);
   return (
     <li class="study" data-read={study.own_read}>
       <span class="thumb">
@@ -29,9 +29,14 @@ function Row({ study, toErase }: Props) {
       </span>
       <span class="study-who">
         <a class="study-open" href={href.study(study.id)}>
-          {patientName}
+          {who}
         </a>{" "}
         <code class="soft small">{study.id.slice(0, 8)}</code>
+        {study.label && (
+          <a class="label-chip small" href={filterHash({ ...NO_FILTER, label: study.label.key })}>
+            {study.label.text}
+          </a>
+        )}
         {study.patient_note && <span class="study-note small"> {translateTerm("work.note", study.patient_note)}</span>}
         {count > 1 && <span class="hidden">{t("work.images", { count })}</span>}
       </span>
@@ -46,7 +51,7 @@ function Row({ study, toErase }: Props) {
       <span class="study-models small">
         <Progress study={study} />
       </span>
-      <RowMenu study={study} who={patientName} toErase={toErase} />
+      <RowMenu study={study} who={who} toErase={toErase} />
     </li>
   );
 }
@@ -107,13 +112,6 @@ function progressWord(state: PredictionState["state"], refusal: string | null): 
   if (!refusal) return translateTerm("state", state);
   const reason = findMessage(`refusal.${refusal}`, {});
   return reason === null ? t("state.refused") : `${t("state.refused")}: ${reason}`;
-}
-
-/** Return a patient's name if names are shown, else the shortened pseudonym, or a text for a file without a patient. */
-export function patientLabel(patient: string | null): string {
-  if (patient === null) return t("work.nobody");
-  const name = namesShown.value ? names.value[patient] : undefined;
-  return name ?? t("work.patient-no", { number: patient.slice(0, 9) });
 }
 
 const STATE_ORDER = ["failed", "running", "queued", "done"] as const;

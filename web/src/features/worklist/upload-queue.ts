@@ -12,7 +12,6 @@ type FileOutcome = Upload["files"][number];
 export type UploadOutcome = "waiting" | "sending" | "accepted" | "duplicate" | "refused" | "failed" | "several";
 export interface UploadItem {
   number: number;
-  /** The file's name; it is not sent. */
   name: string;
   bytes: number;
   outcome: UploadOutcome;
@@ -23,7 +22,7 @@ export interface UploadItem {
   problem: Refusal | null;
   /** The outcome of each file in an archive. */
   members: FileOutcome[];
-  /** The names of these files; they are not sent. */
+  /** The names of these files. */
   memberNames?: string[];
 }
 

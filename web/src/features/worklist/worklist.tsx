@@ -11,7 +11,8 @@ import { href } from "../../router";
 import { EraseStudy } from "./erase-study";
 import { FileInput, openFileDialog, openFolderDialog } from "./file-input";
 import { Filters, hasFilter } from "./filters";
-import { examDate, fetchNames, namesShown } from "./patient-names";
+import { loadOwnLabels } from "./own-labels";
+import { examDate, fetchNames, namesShown, studyName } from "./patient-names";
 import {
   type Column,
   filter,
@@ -31,7 +32,7 @@ import {
   studies,
   total,
 } from "./study-list";
-import { patientLabel, StudyRow } from "./study-row";
+import { StudyRow } from "./study-row";
 import { UploadModels, UploadTray } from "./upload-tray";
 import "./worklist.css";
 
@@ -51,6 +52,7 @@ export function Worklist() {
     addEventListener("hashchange", address);
     const stop = followChanges();
     void loadDefaultModels().catch(() => {}); // the model picker shows the problem
+    void loadOwnLabels().catch(() => {}); // the list shows it
     return () => {
       removeEventListener("hashchange", address);
       stop();
@@ -61,7 +63,7 @@ export function Worklist() {
   }, [namesShown.value, studies.value]);
   const list = studies.value;
   const end = useEndOfList();
-  const sorted = sortStudies(list ?? [], order.value, ({ patient }) => patientLabel(patient), examDate);
+  const sorted = sortStudies(list ?? [], order.value, studyName, examDate);
   return (
     <div class="page work">
       <FileInput />

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, NamedTuple
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -21,9 +21,8 @@ from pneumoscope.server.api.schemas.common import (
     HeatmapOut,
     IdentityOut,
     ImageOut,
+    LabelOut,
     PatientNumber,
-    PersonOut,
-    PersonText,
     PredictionOut,
     PredictionState,
     PseudonymsOut,
@@ -41,10 +40,13 @@ from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.tables import Image, StoredPrediction, Study
 from pneumoscope.server.studies import erasure, lookup, patients
+from pneumoscope.server.studies.file_names import file_names_of
+from pneumoscope.server.studies.labels import OwnLabel, labels_of
 from pneumoscope.server.studies.patients import SameNumberNote
 from pneumoscope.server.studies.predictions import request_predictions
 
 Id = Annotated[str, Path(pattern="^[0-9a-z]{1,64}$")]
+LabelKey = Annotated[str | None, Query(max_length=64, description="key of a label of your own")]
 
 
 def create_router() -> APIRouter:
@@ -63,7 +65,6 @@ def create_router() -> APIRouter:
     router.get("/images/{image}/thumbnail", response_class=Response)(get_thumbnail)
     router.delete("/patients/{patient}")(erase_patient)
     router.post("/patients/find")(find_patient)
-    router.post("/patients/search")(search_patients)
     return router
 
 
@@ -76,12 +77,13 @@ def list_studies(
     received_from: datetime | None = None,
     received_to: datetime | None = None,
     unread: Annotated[bool, Query(description="only studies without a final report of your own")] = False,
+    label: LabelKey = None,
     order: Annotated[Literal["newest", "oldest"], Query(description="first, by receipt")] = "newest",
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
     after: Annotated[str | None, Query(max_length=200, description="the last page's `next`")] = None,
 ) -> StudyPage:
     """List studies by time of receipt."""
-    study_filter = _make_filter(context, user, patient, model, state, unread, received_from, received_to)
+    study_filter = _make_filter(context, user, patient, model, state, unread, label, received_from, received_to)
     cursor = None if after is None else _decode_cursor(after)
     with context.store.read() as session:
         page = lookup.list_page(session, study_filter, limit + 1, cursor, oldest_first=order == "oldest")
@@ -92,9 +94,9 @@ def list_studies(
         predictions = lookup.predictions_of(session, numbers)
         own = find_progress(session, numbers, user.id)
         shown = find_shown(session, [study for study in numbers if own[study] == "final"], user.id)
-        notes = _patient_notes(context, session, page, user)
+        seen = _seen_by(context, session, page, user)
     studies = [
-        _study_out(context, study, images[study.id], predictions[study.id], own[study.id], shown, notes)
+        _study_out(context, study, images[study.id], predictions[study.id], own[study.id], shown, seen)
         for study in page
     ]
     return StudyPage(studies=studies, total=total, next=_encode_cursor(page[-1]) if more else None)
@@ -107,11 +109,12 @@ def export_results(
     model: Annotated[str | None, Query(max_length=64)] = None,
     state: State | None = None,
     unread: Annotated[bool, Query(description="only studies without a final report of your own")] = False,
+    label: LabelKey = None,
     received_from: datetime | None = None,
     received_to: datetime | None = None,
 ) -> Response:
     """Return the answers that were shown to you, and your conclusions, as CSV: an answer a row."""
-    wanted = _make_filter(context, user, patient, model, state, unread, received_from, received_to)
+    wanted = _make_filter(context, user, patient, model, state, unread, label, received_from, received_to)
     pieces = write_results(context.store, context.catalogue, wanted, user.id)
     first = next(pieces)  # a failure here is still an answer with its reason
     headers = {"Content-Disposition": 'attachment; filename="results.csv"'}
@@ -125,8 +128,8 @@ def get_study(context: AppContext, user: CurrentUser, study: Id) -> StudyOut:
         images, predictions = lookup.images_of(session, [study]), lookup.predictions_of(session, [study])
         own = find_progress(session, [study], user.id)
         shown = find_shown(session, [study] if own[study] == "final" else [], user.id)
-        notes = _patient_notes(context, session, [row], user)
-    return _study_out(context, row, images[study], predictions[study], own[study], shown, notes)
+        seen = _seen_by(context, session, [row], user)
+    return _study_out(context, row, images[study], predictions[study], own[study], shown, seen)
 
 
 def erase_study(context: AppContext, user: CurrentAdmin, study: Id) -> ErasedOut:
@@ -145,14 +148,6 @@ def find_patient(context: AppContext, user: CurrentAdmin, sent: PatientNumber) -
     """Find a patient's pseudonym by the number and who issued it; several where files of one number differ in name."""
     pseudonyms = patients.find_pseudonyms(context.store, sent.issuer, sent.patient_id)
     return PseudonymsOut(patient=pseudonyms[0], patients=pseudonyms)
-
-
-def search_patients(context: AppContext, user: CurrentUser, sent: PersonText) -> list[PersonOut]:
-    """Search for patients by a part of the name or by PatientID, for accounts that may see names; 20 at most."""
-    check_sees_names(user)
-    return [
-        PersonOut(patient=patient, name=name) for patient, name in patients.search_patients(context.store, sent.text)
-    ]
 
 
 def show_identity(context: AppContext, user: CurrentUser, study: Id) -> IdentityOut:
@@ -217,14 +212,24 @@ def prediction_out(answer: Answer) -> PredictionOut:
     )
 
 
-def _patient_notes(
-    context: Context, session: Session, studies: Sequence[Study], user: Principal
-) -> dict[str, SameNumberNote]:
-    """Return what to know about the numbers of the studies' patients, by pseudonym; for who may see names alone."""
-    if not user.sees_names:
-        return {}
-    same = patients.find_same_numbers(context.store, session, [study.patient for study in studies if study.patient])
-    return {patient: note for patient, others in same.items() if (note := patients.note_of(others)) is not None}
+class _Seen(NamedTuple):
+    """What this account sees of some studies, and others do not."""
+
+    notes: Mapping[str, SameNumberNote]
+    """What to know about the numbers of patients, by pseudonym; for accounts that may see names."""
+    files: Mapping[str, str]
+    """Names of the files that it sent, by study."""
+    labels: Mapping[str, OwnLabel]
+    """Its own, by study."""
+
+
+def _seen_by(context: Context, session: Session, studies: Sequence[Study], user: Principal) -> _Seen:
+    store, notes = context.store, {}
+    if user.sees_names:
+        same = patients.find_same_numbers(store, session, [study.patient for study in studies if study.patient])
+        notes = {patient: note for patient, others in same.items() if (note := patients.note_of(others)) is not None}
+    files = file_names_of(store, session, studies, user.id)
+    return _Seen(notes, files, labels_of(store, session, [study.id for study in studies], user.id))
 
 
 def _study_out(
@@ -234,7 +239,7 @@ def _study_out(
     predictions: Sequence[Row[Any]],
     own_read: Progress,
     shown: Collection[str],
-    notes: Mapping[str, SameNumberNote],
+    seen: _Seen,
 ) -> StudyOut:
     """Return a study as it is sent: with the decisions that were shown, where the reader's own report is final.
 
@@ -245,8 +250,9 @@ def _study_out(
         predictions: Of it.
         own_read: How far the asker's own report is.
         shown: Predictions that were shown to the asker.
-        notes: By pseudonym, see `_patient_notes`.
+        seen: What the asker alone sees.
     """
+    label = seen.labels.get(study.id)
     withheld = context.settings.reads_come_first and own_read not in ("unaided", "final")
     states = [_state_out(row, find_refusal(row.result, withheld=withheld)) for row in predictions]
     for state, row in zip(states, predictions, strict=True):
@@ -255,7 +261,9 @@ def _study_out(
     return StudyOut(
         id=study.id,
         patient=study.patient,
-        patient_note=notes.get(study.patient or ""),
+        patient_note=seen.notes.get(study.patient or ""),
+        file=seen.files.get(study.id),
+        label=None if label is None else LabelOut(key=label.key, text=label.text),
         received=as_time(study.received),
         images=[
             ImageOut(id=i.id, format=i.format, bits=i.bits, width=i.width, height=i.height, facts=i.facts)
@@ -279,6 +287,7 @@ def _make_filter(
     model: str | None,
     state: str | None,
     unread: bool,
+    label: str | None,
     received_from: datetime | None,
     received_to: datetime | None,
 ) -> lookup.StudyFilter:
@@ -289,6 +298,7 @@ def _make_filter(
         received_from=None if received_from is None else _to_seconds(received_from),
         received_to=None if received_to is None else _to_seconds(received_to),
         unread_by=user.id if unread else None,
+        label=None if label is None else (user.id, label),
     )
 
 

@@ -50,7 +50,10 @@ async def upload(
 
     def stage() -> PendingUpload:
         bodies = [file.file for file in files]
-        return context.uploads.stage(bodies, models or (), user.id, depth=depth, sender_waits=seconds > 0)
+        names = [file.filename or "" for file in files]
+        return context.uploads.stage(
+            bodies, models or (), user.id, sent_names=names, depth=depth, sender_waits=seconds > 0
+        )
 
     pending = await anyio.to_thread.run_sync(stage, limiter=context.upload_limiters.of(user.id))
 

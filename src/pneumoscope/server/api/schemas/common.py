@@ -87,6 +87,13 @@ class PredictionState(BaseModel):
     )
 
 
+class LabelOut(BaseModel):
+    """One's own label of a study."""
+
+    key: str = Field(description="the same for all studies with this label, whatever its case")
+    text: str
+
+
 class StudyOut(BaseModel):
     """One examination."""
 
@@ -96,6 +103,10 @@ class StudyOut(BaseModel):
         default=None,
         description="another patient here has the same PatientID; only for accounts that see names",
     )
+    file: str | None = Field(
+        default=None, description="name of the file; for its sender alone, of a study whose file names no patient"
+    )
+    label: LabelOut | None = Field(default=None, description="the asker's own")
     received: datetime
     images: list[ImageOut]
     predictions: list[PredictionState]
@@ -311,19 +322,6 @@ class PseudonymsOut(BaseModel):
 
     patient: str = Field(description="the first")
     patients: list[str] = Field(description="all of them; more than one where files of one number differ in name")
-
-
-class PersonText(Sent):
-    """A part of a patient's name, or a PatientID."""
-
-    text: Annotated[str, Field(min_length=2, max_length=256)]
-
-
-class PersonOut(BaseModel):
-    """A patient who was searched for."""
-
-    patient: str = Field(description="pseudonym")
-    name: str = Field(description="as the file says it")
 
 
 class ErasedOut(BaseModel):

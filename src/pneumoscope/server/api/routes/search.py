@@ -1,0 +1,56 @@
+"""Searching studies by text, and a reader's own labels, over HTTP. What is searched for stands in no address."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from pneumoscope.server.api.dependencies import AppContext, CurrentUser
+from pneumoscope.server.api.routes.studies import Id
+from pneumoscope.server.api.schemas.common import LabelOut
+from pneumoscope.server.api.schemas.search import LabelIn, MatchOut, OwnLabelOut, SearchText
+from pneumoscope.server.studies import file_names, labels, lookup, patients
+
+
+def create_router() -> APIRouter:
+    """Return the router of these endpoints."""
+    router = APIRouter(prefix="/api", tags=["studies"])
+    router.post("/search")(search)
+    router.get("/labels")(list_labels)
+    router.put("/studies/{study}/label")(set_label)
+    return router
+
+
+def search(context: AppContext, user: CurrentUser, sent: SearchText) -> list[MatchOut]:
+    """Search patients by name, PatientID or the beginning of the pseudonym, studies by file name, and your own labels.
+
+    Names, numbers and all files are for accounts that may see names. Others find the files that they sent. 20 of each
+    kind at most.
+    """
+    store = context.store
+    with store.read() as session:
+        pseudonyms = lookup.search_pseudonyms(session, sent.text.strip(), patients.MOST_MATCHES)
+    people = patients.search_patients(store, sent.text) if user.sees_names else []
+    files = file_names.search_file_names(store, sent.text, None if user.sees_names else user.id)
+    wanted = " ".join(sent.text.split()).casefold()
+    own = [label for label in labels.list_labels(store, user.id) if wanted in label.text.casefold()]
+    return [
+        *(MatchOut(kind="label", text=label.text, label=label.key) for label in own[: patients.MOST_MATCHES]),
+        *(MatchOut(kind="patient", text=name, patient=patient) for patient, name in people),
+        *(MatchOut(kind="patient", text=pseudonym, patient=pseudonym) for pseudonym in pseudonyms),
+        *(MatchOut(kind="file", text=name, study=study) for study, name in files),
+    ]
+
+
+def list_labels(context: AppContext, user: CurrentUser) -> list[OwnLabelOut]:
+    """List your own labels."""
+    return [
+        OwnLabelOut(key=label.key, text=label.text, studies=label.studies)
+        for label in labels.list_labels(context.store, user.id)
+    ]
+
+
+def set_label(context: AppContext, user: CurrentUser, study: Id, sent: LabelIn) -> LabelOut | None:
+    """Give a study your own label, which nobody else sees, in place of the one before."""
+    store = context.store
+    label = store.commit(lambda session: labels.set_label(store, session, study, user.id, sent.text), exclusive=True)
+    return None if label is None else LabelOut(key=label.key, text=label.text)

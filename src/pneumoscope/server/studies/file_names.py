@@ -1,0 +1,77 @@
+"""Names of the files that studies came as: for images that say nothing of whom they show.
+
+A PNG names no patient, so that a list of such studies is a list of numbers. Its file name tells them apart. A name that
+a sender wrote can hold a patient's, so it is kept as the identity is kept: sealed, for accounts that may see names. The
+sender, who wrote it, sees it too.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from pneumoscope.server.storage.database import Store
+from pneumoscope.server.storage.tables import ExamIdentity, Study
+
+_LONGEST = 128
+"""Characters of a name; of a longer one the end is kept, where numbers and the ending stand."""
+_MOST_SEARCHED = 50_000
+MOST_MATCHES = 20
+
+
+def clean_file_name(sent: str) -> str:
+    """Return the last part of a path that a sender wrote, without signs that no one sees."""
+    last = sent.replace("\\", "/").rstrip("/").rpartition("/")[2]
+    visible = "".join(sign for sign in last if unicodedata.category(sign)[0] != "C")  # control and direction marks
+    return " ".join(visible.split())[-_LONGEST:]
+
+
+def file_names_of(store: Store, session: Session, studies: Sequence[Study], sender: str) -> dict[str, str]:
+    """Return the file names of those studies that an account sent itself, by study; others are left out.
+
+    Args:
+        store: The store.
+        session: A session to read with.
+        studies: Of a list.
+        sender: Number of the account that asks.
+    """
+    own = [study.id for study in studies if study.patient is None and study.received_by == sender]
+    if not own:
+        return {}
+    rows = session.execute(select(ExamIdentity.study, ExamIdentity.sealed).where(ExamIdentity.study.in_(own)))
+    names = {study: str(store.secret.unseal(sealed, study).get("file", "")) for study, sealed in rows}
+    return {study: name for study, name in names.items() if name}
+
+
+def search_file_names(store: Store, text: str, sender: str | None) -> list[tuple[str, str]]:
+    """Return study and file name of the newest studies whose file name has this text in it, 20 at most.
+
+    Names are sealed, so that each has to be opened: of the newest 50,000 studies that are no DICOM studies.
+
+    Args:
+        store: The store.
+        text: Case does not matter.
+        sender: Only studies that this account sent; None: all, for an account that may see names.
+    """
+    wanted = " ".join(text.split()).casefold()
+    query = (
+        select(ExamIdentity.study, ExamIdentity.sealed)
+        .join(Study, Study.id == ExamIdentity.study)
+        .where(Study.key.is_(None), Study.patient.is_(None))
+        .order_by(Study.received.desc(), Study.id)
+        .limit(_MOST_SEARCHED)
+    )
+    if sender is not None:
+        query = query.where(Study.received_by == sender)
+    matches: list[tuple[str, str]] = []
+    with store.read() as session:
+        for study, sealed in session.execute(query):
+            name = str(store.secret.unseal(sealed, study).get("file", ""))
+            if wanted in name.casefold():
+                matches.append((study, name))
+                if len(matches) == MOST_MATCHES:
+                    break
+    return matches
