@@ -41,6 +41,10 @@ def test_the_ratio_is_that_of_the_widths() -> None:
     probabilities[1, 50:80, 35:67] = 0.9  # 32 columns
     outlines = LungOutlines(probabilities, NAMES, (200, 400))
     assert outlines.cardiothoracic_ratio == pytest.approx(32 / 80)
+    heart, chest = outlines.cardiothoracic_widths or ()
+    assert (heart.start, heart.end, chest.start, chest.end) == (0.35, 0.67, 0.1, 0.9)
+    assert 0.5 < heart.row < 0.8
+    assert 0.2 < chest.row < 0.8
     assert outlines.area("lungs") == pytest.approx(2 * 60 * 30 / 100**2)
     assert outlines.mask("heart").shape == (200, 400)
     assert outlines.mask("heart").mean() == pytest.approx(outlines.area("heart"), abs=0.01)

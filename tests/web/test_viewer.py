@@ -213,6 +213,63 @@ def test_lengths_hold_where_the_file_says(site: Site, page: Page) -> None:
         expect(page.locator(".view-bar")).to_have_count(1)
 
 
+def drag(page: Page, start: tuple[float, float], end: tuple[float, float]) -> None:
+    """Drag between two points of the viewport, as shares of its width and height."""
+    box = page.locator(".view-screen").bounding_box()
+    assert box is not None
+    (x, y), (to_x, to_y) = [(box["x"] + u * box["width"], box["y"] + v * box["height"]) for u, v in (start, end)]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(to_x, to_y, steps=4)
+    page.mouse.up()
+
+
+def test_an_angle_is_two_drags_and_a_ratio_two_lines_whose_ends_can_be_moved(site: Site, page: Page) -> None:
+    """Fault E19. Neither needs a scale."""
+    [study] = upload(site, rectangle("measured", 29))
+    open_viewer(page, site, study)
+    page.keyboard.press("g")
+    drag(page, (0.4, 0.5), (0.5, 0.5))
+    drag(page, (0.52, 0.52), (0.5, 0.6))
+    texts = page.locator(".view-length text")
+    expect(texts).to_have_text(["90°"])
+    page.keyboard.press("t")
+    drag(page, (0.4, 0.3), (0.5, 0.3))
+    drag(page, (0.3, 0.4), (0.7, 0.4))
+    expect(texts).to_have_text(["90°", "heart / chest 0.25"])
+    drag(page, (0.5, 0.3), (0.6, 0.3))
+    expect(texts).to_have_text(["90°", "heart / chest 0.50"])
+    page.locator(".view-screen").focus()
+    page.keyboard.press("u")
+    expect(texts).to_have_text(["90°"])
+
+
+def test_the_outlines_of_an_answer_propose_a_ratio(site: Site, page: Page) -> None:
+    """Fault E19: it is marked as proposed until the reader has moved an end."""
+    [study] = site.upload(drawn(906))
+    open_viewer(page, site, study)
+    page.get_by_role("tab", name="Model").click()
+    page.get_by_role("button", name="Show the models' answers").locator("visible=true").click()
+    page.locator(".answer").first.wait_for()
+    answers = page.request.get(f"{site.url}/api/studies/{study}/predictions").json()
+    widths = next(one["result"]["cardiothoracic"] for one in answers if one["result"].get("cardiothoracic"))
+    ratio = (widths["heart"][1] - widths["heart"][0]) / (widths["chest"][1] - widths["chest"][0])
+    assert 0.2 < ratio < 0.9
+    page.locator(".view-screen").focus()
+    page.keyboard.press("t")
+    expect(page.locator(".view-length text")).to_have_text(f"heart / chest {ratio:.2f}, proposed")
+    ends = page.locator(".view-length circle")
+    at, screen = ends.first.bounding_box(), page.locator(".view-screen").bounding_box()
+    assert at is not None
+    assert screen is not None
+    page.mouse.move(at["x"] + 3, at["y"] + 3)
+    page.mouse.down()
+    page.mouse.move(at["x"] - 20, at["y"] + 3, steps=3)
+    page.mouse.up()
+    expect(page.locator(".view-length text")).not_to_contain_text("proposed")
+    expect(page.locator(".view-length text")).to_contain_text("heart / chest")
+
+
 def test_painting_by_keyboard_and_pointer_goes_to_the_panel(site: Site, page: Page) -> None:
     [study] = site.upload(drawn(902))
     open_viewer(page, site, study)

@@ -276,6 +276,25 @@ def test_an_admin_erases_a_study_after_being_asked(site: Site, page: Page) -> No
     assert study not in [one["id"] for one in site.api("GET", "/api/studies")["studies"]]
 
 
+def test_an_admin_erases_several_studies_at_once(site: Site, page: Page) -> None:
+    """Fault E19."""
+    kept, *studies = site.upload(drawn(151), drawn(152), drawn(153))
+    opened(page, site)
+    row(page, studies[0]).get_by_label("More about").click()
+    row(page, studies[0]).get_by_role("button", name="Select several").click()
+    for study in studies:
+        row(page, study).get_by_role("checkbox").check()
+    page.get_by_text("Selected: 2").wait_for()
+    assert obstacles(page) == []
+    page.locator(".selection-bar").get_by_role("button", name="Erase").click()
+    page.get_by_role("dialog").get_by_text("Studies: 2").wait_for()
+    page.get_by_role("dialog").get_by_role("button", name="Erase for good").click()
+    for study in studies:
+        row(page, study).wait_for(state="detached")
+    expect(row(page, kept)).to_have_count(1)
+    expect(page.locator(".study-select")).to_have_count(0)
+
+
 def test_nothing_keeps_anyone_out(site: Site, page: Page, phone: Page) -> None:
     for shown in (page, phone):
         opened(shown, site)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,17 @@ class LungCard(CompanionCard):
     measured: tuple[LungFigures, ...]
     licences: tuple[SourceLicence, ...]
     limits: tuple[str, ...]
+
+
+class Width(NamedTuple):
+    """The width of a structure, as shares of the picture, 0 to 1."""
+
+    start: float
+    """Left edge, as a share of the picture's width."""
+    end: float
+    """Right edge."""
+    row: float
+    """Where the structure reaches farthest from side to side, as a share of the picture's height."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -162,19 +173,31 @@ class LungOutlines:
         return values
 
     @property
+    def cardiothoracic_widths(self) -> tuple[Width, Width] | None:
+        """The largest width of the heart, and that from outer edge to outer edge of the lungs; None without both."""
+        if not {"heart", "lungs"} <= set(self.structures):
+            return None
+        heart, lungs = self.select_parts("heart"), self.select_parts("lungs")
+        return (_width_of(heart), _width_of(lungs)) if heart.any() and lungs.any() else None
+
+    @property
     def cardiothoracic_ratio(self) -> float | None:
-        """The largest width of the heart divided by that from outer edge to outer edge of the lungs; None without both.
+        """The heart's width divided by the lungs', see `cardiothoracic_widths`; None without both.
 
         Danzer, American Journal of the Medical Sciences 1919, with the lungs' outer edges in place of the ribs', so
         that it is a little larger than a reader's. It holds for PA views alone: AP magnifies the heart.
         """
-        if not {"heart", "lungs"} <= set(self.structures):
-            return None
-        heart, lungs = self.select_parts("heart"), self.select_parts("lungs")
-        if not heart.any() or not lungs.any():
-            return None
-        across_heart, across_lungs = np.flatnonzero(heart.any(0)), np.flatnonzero(lungs.any(0))
-        return float((np.ptp(across_heart) + 1) / (np.ptp(across_lungs) + 1))
+        widths = self.cardiothoracic_widths
+        return None if widths is None else (widths[0].end - widths[0].start) / (widths[1].end - widths[1].start)
+
+
+def _width_of(mask: NDArray[np.bool_]) -> Width:
+    """Return the width of a mask with any pixel set, at the row where it reaches farthest from side to side."""
+    side = len(mask)
+    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
+    reach = [int(np.ptp(np.flatnonzero(mask[row]))) for row in rows]
+    row = rows[int(np.argmax(reach))]
+    return Width(float(columns[0]) / side, float(columns[-1] + 1) / side, (float(row) + 0.5) / side)
 
 
 class LungModel:

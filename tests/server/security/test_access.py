@@ -245,6 +245,18 @@ def test_a_file_name_is_for_the_sender_and_for_those_who_see_names(client: Clien
     assert search(client, "jane") == []
 
 
+def test_several_studies_are_erased_at_once_by_admins(client: Client) -> None:
+    """Fault E19. One that is gone already is no reason to keep the others."""
+    client.login("reader", PASSWORD)
+    studies = [client.upload(png(shade)).json()["files"][0]["study"] for shade in (0.2, 0.4, 0.6)]
+    chosen = {"studies": [*studies[:2], "gone"]}
+    assert client("POST", "/api/studies/erase", json=chosen).status_code == 403
+    client.login("admin", PASSWORD)
+    assert client("POST", "/api/studies/erase", json=chosen).json()["studies"] == 2
+    assert [study["id"] for study in client.get("/api/studies")["studies"]] == studies[2:]
+    assert client("POST", "/api/studies/erase", json={"studies": []}).status_code == 422
+
+
 def test_a_label_is_its_readers_alone(client: Client) -> None:
     """Fault E6: lists are filtered by a label of one's own; others neither see nor find it."""
     client.login("admin", PASSWORD)

@@ -26,6 +26,12 @@ export interface LungRuns {
 }
 
 /** The content of a prediction. The schema leaves it open, because older predictions hold less. */
+/** The widths of heart and chest by the outlines: first column, last column and row, as shares of the image. */
+export interface CardiothoracicWidths {
+  heart: [from: number, to: number, row: number];
+  chest: [from: number, to: number, row: number];
+}
+
 export interface Result {
   error?: string;
   labels?: string[];
@@ -43,6 +49,7 @@ export interface Result {
   /** Whether the model is most active outside the lungs. */
   outside_lungs?: boolean;
   lungs?: LungRuns | null;
+  cardiothoracic?: CardiothoracicWidths | null;
   ood?: number | null;
   /** What was observed among calibration images with such a score: an object of the card's, see card.json. */
   band?: Record<string, unknown> | null;

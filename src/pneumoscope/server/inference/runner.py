@@ -125,6 +125,7 @@ def make_result(model: Model, output: Output | None, screening: Screening | None
     ood = float("nan") if output is None else output.ood
     verdict = judge(card, p, ood, screening, output)
     heatmap = None if output is None or output.heatmap is None else np.ascontiguousarray(output.heatmap, "<f4")
+    outlines = None if screening is None else screening.outlines
     values = {
         "labels": list(card.label_names),
         "probabilities": dict(zip(card.label_names, p, strict=False)),
@@ -136,7 +137,8 @@ def make_result(model: Model, output: Output | None, screening: Screening | None
         "screened": model.screened,
         "outside_lungs": OUTSIDE_LUNGS in verdict.codes,
         "audit": model.audit,
-        "lungs": None if screening is None or screening.outlines is None else _encode_lungs(screening.outlines),
+        "lungs": None if outlines is None else _encode_lungs(outlines),
+        "cardiothoracic": None if outlines is None else _encode_widths(outlines),
         "ood": _round_to_float32(ood) if np.isfinite(ood) else None,
         # A band's observed rate holds for images like those of the calibration; a refused image is not one of them.
         "band": dict(band) if not verdict.refused and (band := band_of(card, p[0])) is not None else None,
@@ -152,6 +154,14 @@ def _encode_lungs(outlines: LungOutlines) -> dict[str, Any]:
     square = outlines.square("lungs")
     steps = np.diff(np.pad(square, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     return {"side": len(square), "rows": [np.flatnonzero(row).tolist() for row in steps]}
+
+
+def _encode_widths(outlines: LungOutlines) -> dict[str, list[float]] | None:
+    """Return where the widths of heart and chest lie: start, end and row as shares of the image."""
+    widths = outlines.cardiothoracic_widths
+    if widths is None:
+        return None
+    return {name: [round(share, 4) for share in width] for name, width in zip(("heart", "chest"), widths, strict=True)}
 
 
 def _failure(problem: str) -> Result:

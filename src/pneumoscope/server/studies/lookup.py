@@ -137,6 +137,11 @@ def get_study(session: Session, study: str) -> Study:
     return row
 
 
+def find_present(session: Session, studies: Sequence[str]) -> list[str]:
+    """Return those of some numbers that are studies here."""
+    return list(session.scalars(select(Study.id).where(Study.id.in_(studies))))
+
+
 def has_studies(store: Store) -> bool:
     """Return whether a store has any study."""
     with store.read() as session:

@@ -45,8 +45,8 @@ export function createOpenStudy(study: Study) {
     /** The brush while the pointer paints: whether it covers or keeps what it paints; null while it does not paint. */
     brush: signal<"exclude" | "include" | null>(null),
     strokes: signal<Stroke[]>([]),
-    /** The lengths on the visible image, as the viewer writes them. */
-    lengths: signal<string[]>([]),
+    /** What is measured on the visible image, as the viewer writes it. */
+    measurements: signal<string[]>([]),
     /** What the keys of the viewer ask of the panel and of the page. */
     commands: new Map<Command, () => void>(),
     /** Whether the strokes cover or keep, also while the pointer does not paint. */

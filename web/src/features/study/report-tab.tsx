@@ -37,7 +37,7 @@ export function ReportTab({ store }: { store: StudyStore }) {
 
 /** Writes the lengths that were measured on the visible image into the report. */
 function MeasurementButton({ store }: { store: StudyStore }) {
-  const lengths = store.open.lengths.value;
+  const lengths = store.open.measurements.value;
   if (lengths.length === 0) return null;
   const line = t("read.measured", { lengths: lengths.join("; ") });
   return (

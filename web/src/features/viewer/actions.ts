@@ -1,6 +1,9 @@
 // The actions of the toolbar's buttons and of the shortcuts.
+
 import { formatNumber, type Key, t } from "../../i18n";
 import { fitView, type Point, turnBy, viewToAffine } from "./geometry";
+import { dropUnfinished, proposeRatio } from "./measurements";
+import { formatMeasurement } from "./measuring";
 import { isFitted, type Pane, resetView, screenZoom } from "./pane";
 import { removeLastStroke } from "./strokes";
 import { activePane, currentPane, type ViewerStore, zoomBy } from "./viewer-store";
@@ -12,6 +15,8 @@ const TOOLS: Record<SelectableTool, Key> = {
   pan: "view.tool.pan",
   zoom: "view.tool.zoom",
   length: "view.tool.length",
+  angle: "view.tool.angle",
+  ratio: "view.tool.ratio",
   magnify: "view.tool.magnify",
 };
 
@@ -21,9 +26,25 @@ export function pickTool(store: ViewerStore, tool: SelectableTool): void {
     return;
   }
   store.tool.value = tool;
-  for (const pane of [currentPane(store), store.prior.value])
-    if (pane) [pane.lineStart.value, pane.cursor.value] = [null, null];
+  for (const pane of [currentPane(store), store.prior.value]) {
+    if (!pane) continue;
+    pane.cursor.value = null;
+    pane.measurements.value = dropUnfinished(pane.measurements.value);
+  }
   store.announcement.value = t(TOOLS[tool]);
+  if (tool === "ratio") addProposedRatio(store);
+}
+
+/** Add the ratio that an answer's outlines propose, where none is drawn yet; its ends can be moved. */
+function addProposedRatio(store: ViewerStore): void {
+  const pane = activePane(store);
+  if (!pane || pane.prior || pane.measurements.value.some(({ kind }) => kind === "ratio")) return;
+  const answers = store.open.predictions.value.filter(({ image }) => image === pane.image.id);
+  const widths = answers.map(({ result }) => result?.cardiothoracic).findLast((one) => one);
+  if (!widths) return;
+  const proposed = proposeRatio(widths, pane.frame);
+  pane.measurements.value = [...pane.measurements.value, proposed];
+  store.announcement.value = formatMeasurement(pane, proposed);
 }
 
 function showWindow(store: ViewerStore, window: Window, key: Key): void {
@@ -85,21 +106,20 @@ export function resetPane(store: ViewerStore): void {
   store.announcement.value = t("view.reset.done");
 }
 
-export function clearLines(store: ViewerStore): void {
+export function clearMeasurements(store: ViewerStore): void {
   const pane = activePane(store);
   if (!pane) return;
-  pane.lines.value = [];
-  pane.lineStart.value = null;
+  pane.measurements.value = [];
   store.announcement.value = t("view.length.cleared");
 }
 
-/** Take back the last stroke while there are strokes, else the last length. */
+/** Take back the last stroke while there are strokes, else the last measurement. */
 export function undo(store: ViewerStore): void {
   const pane = activePane(store);
   if (store.open.strokes.value.length > 0 || !pane) undoStroke(store);
   else {
-    pane.lines.value = pane.lines.value.slice(0, -1);
-    store.announcement.value = t("view.length.left", { count: pane.lines.value.length });
+    pane.measurements.value = pane.measurements.value.slice(0, -1);
+    store.announcement.value = t("view.length.left", { count: pane.measurements.value.length });
   }
 }
 

@@ -1,7 +1,8 @@
 // Translates mouse, pen and touch events to a few gestures: a drag, a pinch of two fingers, a turn of the wheel.
 import type { Point } from "./geometry";
+import type { MeasureKind } from "./measurements";
 
-export type Tool = "window" | "pan" | "zoom" | "length" | "magnify" | "paint";
+export type Tool = "window" | "pan" | "zoom" | MeasureKind | "magnify" | "paint";
 export interface Handlers {
   /** What a drag with the main button or one finger does. */
   tool(): Tool;

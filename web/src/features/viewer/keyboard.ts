@@ -1,11 +1,13 @@
 // The keyboard: the table of shortcuts (also shown in the help), and the arrow keys in the viewport.
+
 import { isTyping } from "../../components/focus";
 import { type Key, t } from "../../i18n";
 import type { Command } from "../study/open-study";
 import * as act from "./actions";
 import { clamp, type Point, panBy } from "./geometry";
 import { describeWindow } from "./image-facts";
-import { formatLength } from "./layers";
+import { addPoint, type MeasureKind } from "./measurements";
+import { announceMeasurement, measuringTool } from "./measuring";
 import type { Pane } from "./pane";
 import { beginStroke, extendStroke } from "./strokes";
 import { brushRadius, currentPane, type ViewerStore } from "./viewer-store";
@@ -28,7 +30,9 @@ export const SHORTCUTS: readonly Shortcut[] = [
   { key: "p", label: "view.tool.pan", act: (store) => act.pickTool(store, "pan") },
   { key: "z", label: "view.tool.zoom", act: (store) => act.pickTool(store, "zoom") },
   { key: "l", label: "view.tool.length", act: (store) => act.pickTool(store, "length") },
-  { key: "x", label: "view.length.clear", act: act.clearLines },
+  { key: "g", label: "view.tool.angle", act: (store) => act.pickTool(store, "angle") },
+  { key: "t", label: "view.tool.ratio", act: (store) => act.pickTool(store, "ratio") },
+  { key: "x", label: "view.length.clear", act: act.clearMeasurements },
   { key: "d", label: "view.window.full", act: act.showFullRange },
   { key: "a", label: "view.window.auto", act: act.showLungContrast },
   { key: "i", label: "view.invert", act: act.invert },
@@ -92,7 +96,8 @@ function onEscape(event: KeyboardEvent, store: ViewerStore): void {
 export function onViewportKey(event: KeyboardEvent, store: ViewerStore, pane: Pane): void {
   if (event.target !== event.currentTarget || event.ctrlKey || event.metaKey || event.altKey) return;
   const painting = store.open.brush.value !== null && pane === currentPane(store);
-  const measuring = !painting && store.tool.value === "length" && pane.ruler !== null;
+  const kind = painting ? null : measuringTool(store, pane);
+  const measuring = kind !== null;
   const arrow = ARROWS[event.key];
   if (arrow) {
     event.preventDefault();
@@ -110,7 +115,7 @@ export function onViewportKey(event: KeyboardEvent, store: ViewerStore, pane: Pa
     if (painting) {
       beginStroke(store, pane, pane.cursor.value);
       store.announcement.value = t("view.brush.count", { count: store.open.strokes.value.length });
-    } else measure(store, pane, pane.cursor.value);
+    } else if (kind) measure(store, pane, kind, pane.cursor.value);
   }
 }
 
@@ -129,15 +134,8 @@ function moveCursor(store: ViewerStore, pane: Pane, arrow: Point, paint: boolean
   extendStroke(store, to);
 }
 
-/** Set an end of a length: the first point starts the line, the second ends it. */
-function measure(store: ViewerStore, pane: Pane, point: Point): void {
-  const lineStart = pane.lineStart.value;
-  pane.lineStart.value = lineStart ? null : point;
-  if (!lineStart) {
-    store.announcement.value = t("view.length.begun");
-    return;
-  }
-  const line = [lineStart, point] as const;
-  pane.lines.value = [...pane.lines.value, line];
-  store.announcement.value = formatLength(pane, line);
+/** Set the next point of a measurement. */
+function measure(store: ViewerStore, pane: Pane, kind: MeasureKind, point: Point): void {
+  pane.measurements.value = addPoint(pane.measurements.value, kind, point);
+  announceMeasurement(store, pane);
 }

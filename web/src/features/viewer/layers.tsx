@@ -1,13 +1,19 @@
 // The layers over an image, which follow its pan, zoom and rotation: heatmap, strokes, lengths, sides, a scale bar.
+
 import { useEffect, useRef } from "preact/hooks";
 import type { LungRuns } from "../../api/types";
 import { formatNumber, t } from "../../i18n";
 import type { Overlay, Stroke } from "../study/open-study";
 import { colour } from "./colour-map";
-import { type Affine, apply, chooseScaleBar, findSides, gridToAffine, measureLength, type Point } from "./geometry";
+import { type Affine, apply, chooseScaleBar, findSides, gridToAffine, type Point } from "./geometry";
+import { isComplete, type Measurement } from "./measurements";
+import { formatMeasurement } from "./measuring";
 import { outlineRuns } from "./outline";
-import type { Line, Pane } from "./pane";
+import type { Pane } from "./pane";
 import { HALF } from "./strokes";
+
+/** CSS pixels that a measurement's words take. */
+const WORDS = 200;
 
 const matrix = (affine: Affine) => `matrix(${affine.join(",")})`;
 
@@ -80,8 +86,9 @@ export function MarkLayer({ pane, strokes, mode, radius, sides }: MarksProps) {
   if (!affine) return null;
   const { width, height } = pane.box.value;
   const cursor = pane.cursor.value;
-  const lineStart = pane.lineStart.value;
-  const lines: Line[] = lineStart && cursor ? [...pane.lines.value, [lineStart, cursor]] : pane.lines.value;
+  const measurements = pane.measurements.value.map((one) =>
+    cursor && radius === null && !isComplete(one) ? { ...one, points: [...one.points, cursor] } : one,
+  );
   const hatch = `hatch-${pane.image.id}`;
   return (
     <svg class="view-marks" width={width} height={height} aria-hidden="true">
@@ -117,8 +124,8 @@ export function MarkLayer({ pane, strokes, mode, radius, sides }: MarksProps) {
         {radius !== null && cursor && <circle class="view-brush" cx={cursor[0]} cy={cursor[1]} r={radius} />}
       </g>
       {radius === null && cursor && <CursorCross at={apply(affine, cursor)} />}
-      {lines.map((line, i) => (
-        <LengthLine key={i} line={line} pane={pane} affine={affine} />
+      {measurements.map((measurement, i) => (
+        <Measured key={i} measurement={measurement} pane={pane} affine={affine} />
       ))}
       {sides && <Sides pane={pane} />}
       <ScaleBar pane={pane} />
@@ -142,23 +149,28 @@ function CursorCross({ at: [x, y] }: { at: Point }) {
   return <path class="view-cross" d={`M${x - 9} ${y}h18M${x} ${y - 9}v18`} />;
 }
 
-function LengthLine({ line, pane, affine }: { line: Line; pane: Pane; affine: Affine }) {
-  const [from, to] = [apply(affine, line[0]), apply(affine, line[1])];
+/** A measurement: its lines, its points, and its value once it is whole. */
+function Measured({ measurement, pane, affine }: { measurement: Measurement; pane: Pane; affine: Affine }) {
+  const points = measurement.points.map((point) => apply(affine, point));
+  // The two widths of a ratio are two lines; all others are one path.
+  const paths = measurement.kind === "ratio" ? [points.slice(0, 2), points.slice(2)] : [points];
+  const place = points.at(-1);
+  const toTheLeft = place !== undefined && place[0] > pane.box.value.width - WORDS;
   return (
-    <g class="view-length">
-      <line x1={from[0]} y1={from[1]} x2={to[0]} y2={to[1]} />
-      <circle cx={from[0]} cy={from[1]} r="3" />
-      <circle cx={to[0]} cy={to[1]} r="3" />
-      <text x={to[0] + 8} y={to[1] - 8}>
-        {formatLength(pane, line)}
-      </text>
+    <g class="view-length" data-kind={measurement.kind}>
+      {paths.map((ends, i) => (
+        <polyline key={i} fill="none" points={ends.map((end) => end.join(",")).join(" ")} />
+      ))}
+      {points.map(([x, y], i) => (
+        <circle key={i} cx={x} cy={y} r="3" />
+      ))}
+      {place && isComplete(measurement) && (
+        <text x={place[0] + (toTheLeft ? -8 : 8)} y={place[1] - 8} text-anchor={toTheLeft ? "end" : "start"}>
+          {formatMeasurement(pane, measurement)}
+        </text>
+      )}
     </g>
   );
-}
-
-export function formatLength(pane: Pane, line: Line): string {
-  const value = formatNumber(measureLength(pane.frame, line), 1);
-  return t(pane.ruler === "detector" ? "view.mm.detector" : "view.mm", { value });
 }
 
 /** R and L stand at the edges of the viewport to which the patient's sides point. A lateral view has none. */

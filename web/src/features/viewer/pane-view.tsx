@@ -16,8 +16,10 @@ import {
   isLateral,
 } from "./image-facts";
 import { onViewportKey } from "./keyboard";
-import { formatLength, HeatmapLayer, LungLayer, MarkLayer } from "./layers";
+import { HeatmapLayer, LungLayer, MarkLayer } from "./layers";
 import { describeProbe, Magnifier } from "./magnifier";
+import { beginDrag, findGrip, type Grip, isEmpty, isMeasureKind, type Measurement, movePoint } from "./measurements";
+import { announceMeasurement, measuringTool } from "./measuring";
 import type { Pane } from "./pane";
 import { beginStroke, extendStroke, removeLastStroke } from "./strokes";
 import { brushRadius, type ViewerStore } from "./viewer-store";
@@ -26,6 +28,9 @@ import { dragWindow } from "./window";
 
 /** Codes of refusals of pictures that have no left and right of one patient. */
 const SIDELESS = ["lateral", "other", "several"];
+
+/** CSS pixels within which a press takes hold of a measurement's point: a fingertip. */
+const GRIP = 14;
 
 /** Codes of warnings that the reader must weigh while looking at the image. */
 const IMAGE_WARNINGS = ["mirrored", "cropped"] as const;
@@ -116,6 +121,9 @@ function useIdentity(store: ViewerStore, study: string): Identity | null {
 
 function handlersOf(store: ViewerStore, pane: Pane): Handlers {
   const { open } = store;
+  let grip: Grip | null = null;
+  /** The measurements before a drag, which a second finger takes back. */
+  let before: readonly Measurement[] = [];
   const inImage = (at: Point): Point | null => (pane.affine.value ? apply(invertAffine(pane.affine.value), at) : null);
   return {
     tool: () => (open.brush.value !== null && !pane.prior ? "paint" : store.tool.value),
@@ -124,7 +132,11 @@ function handlersOf(store: ViewerStore, pane: Pane): Handlers {
       if (!point) return;
       if (tool === "paint") beginStroke(store, pane, point);
       if (tool === "magnify") pane.pointer.value = at;
-      if (tool === "length" && pane.ruler) pane.lines.value = [...pane.lines.value, [point, point]];
+      const kind = tool === "paint" ? null : measuringTool(store, pane);
+      if (kind !== tool || kind === null) return;
+      before = pane.measurements.value;
+      grip = findGrip(before, pane.frame, point, GRIP / (pane.view.value?.scale ?? 1));
+      if (!grip) ({ list: pane.measurements.value, grip } = beginDrag(before, kind, point));
     },
     move(tool, from, to) {
       const [view, point] = [pane.view.value, inImage(to)];
@@ -141,18 +153,16 @@ function handlersOf(store: ViewerStore, pane: Pane): Handlers {
         extendStroke(store, point);
         pane.cursor.value = point;
       }
-      const last = pane.lines.value.at(-1);
-      if (tool === "length" && last && pane.ruler)
-        pane.lines.value = [...pane.lines.value.slice(0, -1), [last[0], point]];
+      if (grip && isMeasureKind(tool)) pane.measurements.value = movePoint(pane.measurements.value, grip, point);
     },
     end(tool, complete) {
       if (tool === "magnify") pane.pointer.value = null;
       if (tool === "paint" && !complete) removeLastStroke(store);
-      if (tool !== "length" || !pane.ruler) return;
-      const line = pane.lines.value.at(-1);
-      const empty = line && line[0][0] === line[1][0] && line[0][1] === line[1][1];
-      if (line && (empty || !complete)) pane.lines.value = pane.lines.value.slice(0, -1);
-      else if (line) store.announcement.value = formatLength(pane, line);
+      const drawn = grip && pane.measurements.value[grip.measurement];
+      grip = null;
+      if (!drawn || !isMeasureKind(tool)) return;
+      if (isEmpty(drawn) || !complete) pane.measurements.value = [...before];
+      else announceMeasurement(store, pane, drawn);
     },
     hover(at) {
       pane.pointer.value = at;

@@ -5,10 +5,10 @@ import type { Refusal } from "../../api/client";
 import { openDraft } from "../../api/drafts";
 import type { Image, Study } from "../../api/types";
 import { type Affine, type Box, type Frame, fitView, type Point, type View, viewToAffine } from "./geometry";
+import type { Measurement } from "./measurements";
 import type { Pixels } from "./pixels";
 import { fullRange, type Window } from "./window";
 
-export type Line = readonly [Point, Point];
 /** What lengths refer to: the patient, the detector (where the chest is magnified), or nothing. */
 type Ruler = "patient" | "detector" | null;
 
@@ -29,11 +29,9 @@ export interface Pane {
   affine: Signal<Affine | null>;
   window: Signal<Window>;
   invert: Signal<boolean>;
-  lines: Signal<Line[]>;
+  measurements: Signal<Measurement[]>;
   /** The pointer's place in the viewport; null while it is elsewhere. */
   pointer: Signal<Point | null>;
-  /** The first end of a length that the keyboard has started. */
-  lineStart: Signal<Point | null>;
   /** The keyboard's position in the image while it paints or measures. */
   cursor: Signal<Point | null>;
 }
@@ -56,9 +54,8 @@ export function createPane(image: Image, study: Study, prior: boolean): Pane {
     affine: signal(null),
     window: signal(fullRange(8)), // until the pixels are there: the server stores in 8 bits what 8 bits can hold
     invert: signal(false),
-    lines: openDraft<Line[]>(`lines/${image.id}`, []), // lengths stay until the user logs out
+    measurements: openDraft<Measurement[]>(`measurements/${image.id}`, []), // they stay until the user logs out
     pointer: signal(null),
-    lineStart: signal(null),
     cursor: signal(null),
   };
 }

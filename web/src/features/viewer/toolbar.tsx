@@ -28,7 +28,9 @@ export function Toolbar({ store }: { store: ViewerStore }) {
       tool("pan", "p"),
       tool("zoom", "z"),
       { ...tool("length", "l"), disabled: !pane?.ruler && "view.ruler.none" },
-      ...(pane?.lines.value.length ? [{ sign: "clear", key: "x" } as const] : []),
+      tool("angle", "g"),
+      tool("ratio", "t"),
+      { sign: "clear", key: "x", disabled: !pane?.measurements.value.length && "view.length.none" },
       tool("magnify", "m"),
     ],
     [
@@ -53,7 +55,7 @@ export function Toolbar({ store }: { store: ViewerStore }) {
       { sign: "help", key: "?" },
     ],
   ];
-  const isPresent = groups.flat().some(({ key }) => key === focusStop.value); // the clear button comes and goes
+  const isPresent = groups.flat().some(({ key }) => key === focusStop.value); // the link button comes and goes
   const at = isPresent ? focusStop.value : "w";
   const onKeyDown = (event: KeyboardEvent) => {
     const buttons = [...(bar.current?.querySelectorAll<HTMLButtonElement>("button") ?? [])];

@@ -1,15 +1,17 @@
 // The viewer of an open study. Cornerstone3D is a separate chunk, loaded with the first image.
+
 import { untracked, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { DISCLAIMER } from "../../disclaimer";
 import { t } from "../../i18n";
 import type { OpenStudy } from "../study/open-study";
+import { formatMeasurement } from "./measuring";
 import "./viewer.css";
 import { returnFocus } from "./focus-return";
 import { HelpDialog } from "./help";
 import { onShortcut } from "./keyboard";
-import { formatLength } from "./layers";
 import { linkPane } from "./linked";
+import { isComplete } from "./measurements";
 import { BrushBar, HeatmapBar } from "./overlay-bars";
 import { PaneView } from "./pane-view";
 import { ThumbnailStrip } from "./thumbnail-strip";
@@ -57,7 +59,8 @@ export default function Viewer({ open }: { open: OpenStudy }) {
   });
   useSignalEffect(() => {
     const shown = currentPane(store);
-    open.lengths.value = shown?.lines.value.map((line) => formatLength(shown, line)) ?? [];
+    open.measurements.value =
+      shown?.measurements.value.filter(isComplete).map((one) => formatMeasurement(shown, one)) ?? [];
   });
   useEffect(() => (root.current ? returnFocus(root.current) : undefined), []);
   const pane = currentPane(store);

@@ -9,12 +9,13 @@ import { Icon } from "../../components/icons";
 import { findMessage, formatDateTime, formatNumber, type Key, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { examDate, namesShown, studyName } from "./patient-names";
+import { SelectBox, selection } from "./selection";
 import { filterHash, NO_FILTER } from "./study-list";
 
 interface Props {
   study: Study;
-  /** Set to the study that is to be erased, after a question. */
-  toErase: Signal<Study | null>;
+  /** Set to the studies that are to be erased, after a question. */
+  toErase: Signal<Study[]>;
 }
 
 function Row({ study, toErase }: Props) {
@@ -26,6 +27,7 @@ function Row({ study, toErase }: Props) {
       <span class="thumb">
         {first && <img src={`/api/images/${first.id}/thumbnail`} alt="" width={40} height={40} loading="lazy" />}
         {count > 1 && <span class="thumb-count">{count}</span>}
+        <SelectBox study={study} who={who} />
       </span>
       <span class="study-who">
         <a class="study-open" href={href.study(study.id)}>
@@ -72,10 +74,22 @@ function RowMenu({ study, who, toErase }: Props & { who: string }) {
           <button
             type="button"
             class="bare"
+            onClick={(event) => {
+              event.currentTarget.closest("details")?.removeAttribute("open");
+              selection.value = new Set([study.id]);
+            }}
+          >
+            {t("work.select")}
+          </button>
+        )}
+        {isAdmin && (
+          <button
+            type="button"
+            class="bare"
             aria-label={t("work.erase-of", { who })}
             onClick={(event) => {
               event.currentTarget.closest("details")?.removeAttribute("open");
-              toErase.value = study;
+              toErase.value = [study];
             }}
           >
             <Icon name="erase" /> {t("work.erase")}

@@ -8,11 +8,12 @@ import { Icon } from "../../components/icons";
 import { ProblemNote } from "../../components/problem";
 import { formatNumber, type Key, t } from "../../i18n";
 import { href } from "../../router";
-import { EraseStudy } from "./erase-study";
+import { EraseStudies } from "./erase-studies";
 import { FileInput, openFileDialog, openFolderDialog } from "./file-input";
 import { Filters, hasFilter } from "./filters";
 import { loadOwnLabels } from "./own-labels";
 import { examDate, fetchNames, namesShown, studyName } from "./patient-names";
+import { SelectionBar } from "./selection";
 import {
   type Column,
   filter,
@@ -42,7 +43,7 @@ const CHUNK = 50;
 const COUNT_LIMIT = 10_000;
 
 export function Worklist() {
-  const studyToErase = useSignal<Study | null>(null);
+  const toErase = useSignal<Study[]>([]);
   useEffect(() => {
     const address = () => {
       filter.value = parseFilter(location.hash);
@@ -108,11 +109,17 @@ export function Worklist() {
       {list?.length === 0 && (hasFilter(filter.value) ? <NoMatches /> : <EmptyWorklist />)}
       {list && list.length > 0 && (
         <>
+          <SelectionBar
+            listed={list}
+            erase={(chosen) => {
+              toErase.value = chosen;
+            }}
+          />
           <Columns />
           <div class="studies" data-exams={namesShown.value}>
             {chunksOf(sorted, CHUNK).map((chunk, place) => (
               // Chunks have no names of their own: a new study moves one row from each chunk to the next.
-              <Chunk key={place} studies={chunk} toErase={studyToErase} />
+              <Chunk key={place} studies={chunk} toErase={toErase} />
             ))}
           </div>
         </>
@@ -124,11 +131,11 @@ export function Worklist() {
           </button>
         </p>
       )}
-      {studyToErase.value && (
-        <EraseStudy
-          study={studyToErase.value}
+      {toErase.value.length > 0 && (
+        <EraseStudies
+          studies={toErase.value}
           onClose={() => {
-            studyToErase.value = null;
+            toErase.value = [];
           }}
         />
       )}
@@ -137,7 +144,7 @@ export function Worklist() {
 }
 
 /** Some rows. They are drawn again where one of them has changed, not where another chunk has come. */
-function Chunk({ studies, toErase }: { studies: Study[]; toErase: Signal<Study | null> }) {
+function Chunk({ studies, toErase }: { studies: Study[]; toErase: Signal<Study[]> }) {
   return useMemo(
     () => (
       <ul style={{ "--rows": studies.length }}>

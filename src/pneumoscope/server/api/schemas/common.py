@@ -324,6 +324,12 @@ class PseudonymsOut(BaseModel):
     patients: list[str] = Field(description="all of them; more than one where files of one number differ in name")
 
 
+class StudiesToErase(Sent):
+    """Which studies to erase."""
+
+    studies: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(min_length=1, max_length=500)
+
+
 class ErasedOut(BaseModel):
     """What was erased."""
 
