@@ -1,7 +1,8 @@
 """Attack a server on this machine, within bounds of time and count, and see that it goes on for everybody else.
 
-The server is started here, on loopback, in a folder of its own, and nothing else is ever asked. During each attack
-`/healthz` and a login must answer within 2 seconds, and no process may pass 1 GB. At the end SIGTERM must end the
+The server is started here, on loopback, in a folder of its own, and nothing else is ever asked. Each attack runs in a
+process of its own, so that the times are those of the server and not of the attacker. During each attack `/healthz` and
+a login must answer within 2 seconds, and no process may pass 1 GB. At the end SIGTERM must end the
 server within 10 seconds, and all that was accepted must be there.
 
     python benchmarks/attack_server.py
@@ -10,18 +11,20 @@ server within 10 seconds, and all that was accepted must be there.
 from __future__ import annotations
 
 import argparse
+import multiprocessing
+import random
 import signal
 import socket
 import struct
 import subprocess
 import sys
 import tempfile
-import threading
 import time
+import zipfile
 import zlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
@@ -112,6 +115,14 @@ def slow_file(number: int) -> bytes:
     return data.getvalue()
 
 
+def large_member() -> bytes:
+    """A ZIP archive with one member of 127 MiB that is no image."""
+    data = BytesIO()
+    with zipfile.ZipFile(data, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("noise.bin", random.Random(0).randbytes(127 * 2**20))
+    return data.getvalue()
+
+
 def send_headers(port: int, piece: bytes, times: int) -> None:
     """Send a request whose header is long."""
     with socket.create_connection(("127.0.0.1", port), 10) as client, suppress(OSError):
@@ -121,16 +132,17 @@ def send_headers(port: int, piece: bytes, times: int) -> None:
 
 
 def attack(target: Target, name: str, act: Callable[[], object]) -> None:
-    """Do something to the server, and ask for its health all the while."""
+    """Do something to the server in another process, and ask for its health all the while."""
     target.slowest, target.largest = 0.0, 0
-    thread = threading.Thread(target=act, daemon=True)
+    attacker = multiprocessing.get_context("fork").Process(target=act, daemon=True)
     began = time.monotonic()
-    thread.start()
+    attacker.start()
     while True:
         target.probe()
-        if not thread.is_alive() or time.monotonic() - began > MOST_SECONDS:
+        if not attacker.is_alive() or time.monotonic() - began > MOST_SECONDS:
             break
         time.sleep(0.2)
+    attacker.kill()
     began = time.monotonic()
     with httpx.Client(base_url=f"http://127.0.0.1:{target.port}", timeout=30) as client:
         target.login(client)
@@ -146,7 +158,7 @@ def attack(target: Target, name: str, act: Callable[[], object]) -> None:
 def main() -> None:
     """Run all attacks."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    with tempfile.TemporaryDirectory() as folder, ExitStack() as sockets:
+    with tempfile.TemporaryDirectory() as folder:
         target = Target(Path(folder) / "home", Path(folder) / "log")
         good = BytesIO()
         Image.fromarray(np.full((64, 64), 90, np.uint8)).save(good, "PNG")
@@ -157,15 +169,20 @@ def main() -> None:
         attack(target, "a header of 100 MiB", lambda: send_headers(target.port, b"a" * 2**20, 100))
 
         def hold() -> None:
-            for _ in range(520):
-                client = sockets.enter_context(socket.create_connection(("127.0.0.1", target.port), 10))
+            clients = [socket.create_connection(("127.0.0.1", target.port), 10) for _ in range(520)]
+            for client in clients:
                 with suppress(OSError):
                     client.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
+            time.sleep(5)
+
+        def send_together(files: list[bytes]) -> None:
+            with ThreadPoolExecutor(len(files)) as threads:
+                list(threads.map(target.upload, files))
 
         attack(target, "520 half-sent requests", hold)
-        with ThreadPoolExecutor(4) as threads:
-            files = [slow_file(number) for number in range(4)]
-            attack(target, "four slow files", lambda: list(threads.map(target.upload, files)))
+        large, slow = [large_member()] * 8, [slow_file(number) for number in range(4)]
+        attack(target, "8 ZIPs of a 127 MiB member", lambda: send_together(large))
+        attack(target, "four slow files", lambda: send_together(slow))
         for study in accepted:
             assert target.client.get(f"/api/studies/{study}").status_code == 200, "what was accepted is lost"
         began = time.monotonic()

@@ -68,7 +68,7 @@ def add_all(
     decoder = Decoder(store.settings.files, 10_000, Catalogue(store.settings.models))
     with StagedUpload(store) as staged:
         for number, data in enumerate(files, 1):
-            staged.add(decoder, UploadedFile(f"file {number}", data))
+            staged.add(decoder, UploadedFile(f"file {number}", lambda data=data: data))
         added = store.commit(lambda session: UploadRows(store, session, models, who).add(staged.files), exclusive=True)
         staged.named = {image.image for image in added if isinstance(image, AddedImage)}
     return added

@@ -3,15 +3,18 @@
 Nothing is ever written under a name from the archive, so no name can lead out of a folder. What an archive declares is
 checked before anything is unpacked, and what comes out is counted too, since a declaration may lie. That begins with
 the directory: an entry of 46 bytes becomes an object of several hundred, so that the directory is bounded before it is
-read. The archive itself is never in memory as a whole.
+read. The archive itself is never in memory as a whole, and a file is read only when it is asked for: many uploads at
+once must not hold many files at once.
 """
 
 from __future__ import annotations
 
 import struct
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
+from io import SEEK_END, BytesIO
 from typing import IO, BinaryIO, cast
 
 from pneumoscope.core.errors import ImageError, Values
@@ -30,6 +33,8 @@ _END_RECORD, _END_BYTES = b"PK\x05\x06", 22
 _LONGEST_COMMENT = 2**16
 _MOST_RATIO = 200
 """Radiographs shrink 2 to 4 times, drawn ones some 50 times; a bomb a thousand times."""
+_PIECE = 2**20
+"""Bytes that are unpacked at a time."""
 _RATIO_MATTERS_FROM = 2**20
 """Bytes: smaller members may shrink as they like."""
 
@@ -40,11 +45,10 @@ class UploadedFile:
 
     name: str
     """Its place in the upload, such as ``file 3`` or ``file 1, member 7``; errors name no other."""
-    data: bytes
+    read: Callable[[], bytes]
+    """Return its bytes; raise an `ImageError` that says why they are not to be had."""
     sent_name: str = ""
     """The name that was sent, cleaned; for what is sealed alone."""
-    refusal: ImageError | None = None
-    """Why its bytes are not here."""
 
 
 def is_archive(file: BinaryIO) -> bool:
@@ -56,6 +60,8 @@ def is_archive(file: BinaryIO) -> bool:
 
 def read_files(files: Sequence[BinaryIO], settings: Settings, sent_names: Sequence[str] = ()) -> Iterator[UploadedFile]:
     """Yield the files of an upload, those in archives one by one; names that were sent decide nothing.
+
+    Read a file before the next one is asked for.
 
     Args:
         files: Each is read from its start.
@@ -72,18 +78,21 @@ def read_files(files: Sequence[BinaryIO], settings: Settings, sent_names: Sequen
         if is_archive(file):
             yield from read_members(file, name, settings)
             continue
-        data = file.read(settings.max_file_bytes + 1)
-        if len(data) <= settings.max_file_bytes:
-            yield UploadedFile(name, data, sent_name)
-            continue
-        limit = settings.max_file_bytes // 2**20
+        yield UploadedFile(name, partial(_read_file, file, name, settings.max_file_bytes), sent_name)
+
+
+def _read_file(file: BinaryIO, name: str, most: int) -> bytes:
+    size = file.seek(0, SEEK_END)
+    file.seek(0)
+    if size > most:
+        limit = most // 2**20
         problem, way_out = f"is larger than {limit} MiB.", "Send one radiograph per file."
-        refusal = ImageError(name, problem, way_out, code="too-large", values={"limit_mib": limit})
-        yield UploadedFile(name, b"", refusal=refusal)
+        raise ImageError(name, problem, way_out, code="too-large", values={"limit_mib": limit})
+    return file.read(size)  # a read without a size, or of the most, claims memory for more
 
 
 def read_members(file: BinaryIO, name: str, settings: Settings) -> Iterator[UploadedFile]:
-    """Yield the files of an archive; a file that can't be unpacked comes with the reason.
+    """Yield the files of an archive; one that can't be unpacked says so when it is read.
 
     Args:
         file: The archive.
@@ -108,7 +117,10 @@ def read_members(file: BinaryIO, name: str, settings: Settings) -> Iterator[Uplo
         raise InvalidRequestError(name, "is a damaged ZIP archive.", "Make it again.", code="damaged") from error
     _check_limits(entries, name, settings)
     for number, entry in enumerate(entries, 1):
-        yield _read_member(archive, entry, f"{name}, member {number}", settings)
+        member = f"{name}, member {number}"
+        yield UploadedFile(
+            member, partial(_read_member, archive, entry, member, settings), clean_file_name(entry.filename)
+        )
 
 
 class _LongReadError(Exception):
@@ -189,32 +201,34 @@ def _check_limits(entries: list[zipfile.ZipInfo], name: str, settings: Settings)
         )
 
 
-def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, settings: Settings) -> UploadedFile:
+def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, settings: Settings) -> bytes:
     def refuse(
         problem: str, way_out: str = "Send the file by itself.", *, code: str = "", values: Values | None = None
-    ) -> UploadedFile:
-        return UploadedFile(name, b"", refusal=ImageError(name, problem, way_out, code=code, values=values))
+    ) -> ImageError:
+        return ImageError(name, problem, way_out, code=code, values=values)
 
     if entry.flag_bits & 1:
-        return refuse("is encrypted.", "Pack it without a password.", code="encrypted")
+        raise refuse("is encrypted.", "Pack it without a password.", code="encrypted")
     if entry.compress_type not in _METHODS:
         way_out = "Make the archive again, with deflate or without compression."
-        return refuse("is compressed by a method that is not read.", way_out, code="damaged")
+        raise refuse("is compressed by a method that is not read.", way_out, code="damaged")
     if entry.file_size > settings.max_file_bytes:
         limit = settings.max_file_bytes // 2**20
         problem = f"has {entry.file_size / 2**20:,.0f} MiB; at most {limit} are taken."
-        return refuse(problem, code="too-large", values={"limit_mib": limit})
+        raise refuse(problem, code="too-large", values={"limit_mib": limit})
     if entry.file_size > max(_RATIO_MATTERS_FROM, entry.compress_size * _MOST_RATIO):
-        return refuse(f"unpacks to more than {_MOST_RATIO} times its size, as no radiograph does.")
+        raise refuse(f"unpacks to more than {_MOST_RATIO} times its size, as no radiograph does.")
+    data = BytesIO()
     try:
         with archive.open(entry) as file:
-            data = file.read(entry.file_size + 1)
-    except Exception:  # each kind of compression has errors of its own
-        return refuse(
-            "can't be unpacked.", "Make the archive again, with deflate or without compression.", code="damaged"
-        )
-    if len(data) > entry.file_size:
-        return refuse("is larger than the archive declares.", "Make the archive again.", code="damaged")
-    if data.startswith(_MAGIC):
-        return refuse("is an archive in an archive.", "Unpack it first.", code="not-an-image")
-    return UploadedFile(name, data, clean_file_name(entry.filename))
+            # Piece by piece: `read` of the whole holds three times its size.
+            while data.tell() <= entry.file_size and (piece := file.read(_PIECE)):
+                data.write(piece)
+    except Exception as error:  # each kind of compression has errors of its own
+        way_out = "Make the archive again, with deflate or without compression."
+        raise refuse("can't be unpacked.", way_out, code="damaged") from error
+    if data.tell() > entry.file_size:
+        raise refuse("is larger than the archive declares.", "Make the archive again.", code="damaged")
+    if data.getbuffer()[:4] in _MAGIC:
+        raise refuse("is an archive in an archive.", "Unpack it first.", code="not-an-image")
+    return data.getvalue()

@@ -163,8 +163,6 @@ class UploadService:
             staged = undo.enter_context(StagedUpload(self._store))
             for file in read_files(files, self._settings, sent_names):
                 try:
-                    if file.refusal is not None:
-                        raise file.refusal
                     if slow >= _MOST_SLOW:
                         raise _not_tried(file.name)
                     with self._decoders.borrow(account) as decoder:
@@ -172,6 +170,8 @@ class UploadService:
                     outcomes.append(FileOutcome(file.name))
                 except ImageError as error:
                     slow += error.code == "takes-too-long"
+                    # Its frames hold the file, and those of hundreds of refused files would pile up.
+                    error.__traceback__ = error.__cause__ = error.__context__ = None
                     outcomes.append(FileOutcome(file.name, refusal=error))
                 if len(outcomes) > limit:
                     raise _too_many(f"has more than {limit} files.", limit)

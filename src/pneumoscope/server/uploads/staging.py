@@ -53,7 +53,7 @@ class StagedUpload:
         image = new_id()
         self._numbers.append(image)
         try:
-            decoded = decoder.decode(file.data, file.name, image, models, depth)
+            decoded = decoder.decode(file.read(), file.name, image, models, depth)
         except OSError:
             self._store.check_files()
             raise
