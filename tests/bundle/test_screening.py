@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -140,9 +142,16 @@ def test_one_lung_and_no_lung_are_implausible() -> None:
     assert judge_lungs(measure_lung_shape(two_lungs()), THRESHOLDS) == []
     one = two_lungs(right=slice(0, 0))
     assert measure_lung_shape(one).paired == 0
-    for mask in (one, np.zeros((100, 100), np.bool_)):
+    for mask, way_out in ((one, "send the whole radiograph"), (np.zeros((100, 100), np.bool_), "black borders")):
         (finding,) = judge_lungs(measure_lung_shape(mask), THRESHOLDS)
-        assert finding.code == "lungs" and "send the whole radiograph" in finding.sentence
+        assert finding.code == "lungs"
+        assert way_out in finding.sentence
+
+
+def test_a_value_just_beyond_a_limit_does_not_read_as_the_limit() -> None:
+    shape = replace(measure_lung_shape(two_lungs()), area=0.504)
+    (finding,) = judge_lungs(shape, THRESHOLDS)
+    assert "0.504, and one of 0.100 to 0.500 is expected" in finding.sentence
 
 
 def test_mirrored_and_cropped_are_warnings() -> None:

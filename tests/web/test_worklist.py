@@ -287,7 +287,7 @@ def test_an_admin_erases_several_studies_at_once(site: Site, page: Page) -> None
     page.get_by_text("Selected: 2").wait_for()
     assert obstacles(page) == []
     page.locator(".selection-bar").get_by_role("button", name="Erase").click()
-    page.get_by_role("dialog").get_by_text("Studies: 2").wait_for()
+    page.get_by_role("dialog").get_by_text("2 studies with 2 images").wait_for()
     page.get_by_role("dialog").get_by_role("button", name="Erase for good").click()
     for study in studies:
         row(page, study).wait_for(state="detached")

@@ -33,6 +33,7 @@ LONGEST = 2.5
 
 _FRONTAL_ALONE = "this model has met frontal views alone; send the frontal view"
 _WHOLE = "send the whole radiograph"
+_UNFRAMED = "send the radiograph itself, without a frame or black borders around it"
 _GREY = "a radiograph is grey: send the radiograph itself, without drawings, heat map or screenshot"
 _MIRRORED = (
     "it may be mirrored: the heart seems to lie on the right; check the side marker (with the organs mirrored, "
@@ -254,8 +255,13 @@ def judge_lungs(shape: LungShape, thresholds: Thresholds) -> list[ScreeningFindi
     measures = shape.values()
     for name, (low, high) in thresholds.lungs.items():
         if not low <= measures[name] <= high:
-            value = f"{_MEASURES[name]} {measures[name]:.2f}, and one of {low:.2f} to {high:.2f} is expected"
-            return [ScreeningFinding("lungs", f"no plausible pair of lungs was found ({value}); {_WHOLE}")]
+            value = measures[name]
+            # A value just beyond a limit must not read as if it were the limit.
+            digits = 2 if not low <= round(value, 2) <= high else 3
+            limits = f"{low:.{digits}f} to {high:.{digits}f}"
+            reason = f"{_MEASURES[name]} {value:.{digits}f}, and one of {limits} is expected"
+            way_out = _UNFRAMED if name == "area" and value < low else _WHOLE
+            return [ScreeningFinding("lungs", f"no plausible pair of lungs was found ({reason}); {way_out}")]
     return []
 
 

@@ -141,3 +141,14 @@ def test_files_that_were_refused_are_held_no_longer(settings: Settings) -> None:
         peak = tracemalloc.get_traced_memory()[1]
         assert peak < 4 * size
         tracemalloc.stop()
+
+
+def test_a_name_in_utf_8_is_read_though_the_archive_does_not_say_so(tmp_path: Path) -> None:
+    data = archive({"M\u00fcller.png": png(0.5)})
+    said = struct.pack("<H", 0x800)
+    for signature, place in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        at = data.index(signature) + place
+        assert data[at : at + 2] == said
+        data = data[:at] + b"\0\0" + data[at + 2 :]
+    (file,) = read_members(BytesIO(data), "file 1", Settings(home=tmp_path))
+    assert file.sent_name == "M\u00fcller.png"

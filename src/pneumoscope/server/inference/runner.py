@@ -126,6 +126,8 @@ def make_result(model: Model, output: Output | None, screening: Screening | None
     verdict = judge(card, p, ood, screening, output)
     heatmap = None if output is None or output.heatmap is None else np.ascontiguousarray(output.heatmap, "<f4")
     outlines = None if screening is None else screening.outlines
+    # Outlines of what is no frontal chest have widths too, which mean nothing.
+    measured = None if screening is None or screening.refusals else outlines
     values = {
         "labels": list(card.label_names),
         "probabilities": dict(zip(card.label_names, p, strict=False)),
@@ -138,7 +140,7 @@ def make_result(model: Model, output: Output | None, screening: Screening | None
         "outside_lungs": OUTSIDE_LUNGS in verdict.codes,
         "audit": model.audit,
         "lungs": None if outlines is None else _encode_lungs(outlines),
-        "cardiothoracic": None if outlines is None else _encode_widths(outlines),
+        "cardiothoracic": None if measured is None else _encode_widths(measured),
         "ood": _round_to_float32(ood) if np.isfinite(ood) else None,
         # A band's observed rate holds for images like those of the calibration; a refused image is not one of them.
         "band": dict(band) if not verdict.refused and (band := band_of(card, p[0])) is not None else None,

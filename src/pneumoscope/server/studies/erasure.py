@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from sqlalchemy import delete, func, select
 from sqlalchemy.exc import SQLAlchemyError
 
+from pneumoscope.server.security import audit_log
+from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.storage import blobs, export_ledger
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import Event, Identity, Image, StoredPrediction, Study
@@ -27,14 +29,20 @@ class Erasure:
     """Numbers of the exports whose folder could not be reached; every later erasure tries again."""
 
 
-def erase(store: Store, studies: Sequence[str]) -> Erasure:
+def erase(store: Store, studies: Sequence[str], entries: Sequence[AuditEntry] = ()) -> Erasure:
     """Erase studies with their images, predictions, heatmaps, reads and identities; return what was erased.
 
     A patient without a further study is forgotten too, and exports that can be reached lose their copies. What was
     deleted leaves the database's files as well (`Store.clear_erased`). The audit log keeps the opaque numbers.
+
+    Args:
+        store: The store.
+        studies: Their numbers.
+        entries: Lines of the audit log that are written in the same transaction.
     """
     with store.write() as session:
         store.lock_exclusive(session)
+        audit_log.record_all(session, entries)
         images = list(session.scalars(select(Image.id).where(Image.study.in_(studies))))
         predictions = session.scalar(
             select(func.count()).select_from(StoredPrediction).where(StoredPrediction.study.in_(studies))

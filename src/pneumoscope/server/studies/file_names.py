@@ -7,7 +7,6 @@ sender, who wrote it, sees it too.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 
 from sqlalchemy import select
@@ -15,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import ExamIdentity, Study
+from pneumoscope.server.studies.search_text import SHORTEST, clean_text, fold_text
 
 _LONGEST = 128
 """Characters of a name; of a longer one the end is kept, where numbers and the ending stand."""
@@ -24,9 +24,7 @@ MOST_MATCHES = 20
 
 def clean_file_name(sent: str) -> str:
     """Return the last part of a path that a sender wrote, without signs that no one sees."""
-    last = sent.replace("\\", "/").rstrip("/").rpartition("/")[2]
-    visible = "".join(sign for sign in last if unicodedata.category(sign)[0] != "C")  # control and direction marks
-    return " ".join(visible.split())[-_LONGEST:]
+    return clean_text(sent.replace("\\", "/").rstrip("/").rpartition("/")[2])[-_LONGEST:]
 
 
 def file_names_of(store: Store, session: Session, studies: Sequence[Study], sender: str) -> dict[str, str]:
@@ -53,10 +51,12 @@ def search_file_names(store: Store, text: str, sender: str | None) -> list[tuple
 
     Args:
         store: The store.
-        text: Case does not matter.
+        text: Compared by `fold_text`; one that is too short then finds nothing.
         sender: Only studies that this account sent; None: all, for an account that may see names.
     """
-    wanted = " ".join(text.split()).casefold()
+    wanted = fold_text(text)
+    if len(wanted) < SHORTEST:
+        return []
     query = (
         select(ExamIdentity.study, ExamIdentity.sealed)
         .join(Study, Study.id == ExamIdentity.study)
@@ -70,7 +70,7 @@ def search_file_names(store: Store, text: str, sender: str | None) -> list[tuple
     with store.read() as session:
         for study, sealed in session.execute(query):
             name = str(store.secret.unseal(sealed, study).get("file", ""))
-            if wanted in name.casefold():
+            if wanted in fold_text(name):
                 matches.append((study, name))
                 if len(matches) == MOST_MATCHES:
                     break

@@ -7,17 +7,16 @@ lists are filtered.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.storage.database import Store, now
 from pneumoscope.server.storage.tables import ReaderLabel
 from pneumoscope.server.studies.lookup import get_study
+from pneumoscope.server.studies.search_text import SHORTEST, clean_text, fold_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,22 +38,19 @@ def set_label(store: Store, session: Session, study: str, reader: str, text: str
         session: A transaction.
         study: The study.
         reader: Number of the account.
-        text: The label, of one line.
+        text: The label; it becomes one line without signs that no one sees.
 
     Raises:
         NotFoundError: There is no such study.
-        InvalidRequestError: The text has signs that no one sees.
     """
     get_study(session, study)
-    text = unicodedata.normalize("NFC", " ".join(text.split()))
-    if any(unicodedata.category(sign)[0] == "C" for sign in text):
-        raise InvalidRequestError("text", "has control characters.", "Write the label as one line of plain text.")
+    text = clean_text(text)
     row = session.get(ReaderLabel, (study, reader))
     if not text:
         if row is not None:
             session.delete(row)
         return None
-    key = store.secret.lookup_key("label", reader, text.casefold())
+    key = store.secret.lookup_key("label", reader, fold_text(text))
     if row is None:
         row = ReaderLabel(study=study, reader=reader)
         session.add(row)
@@ -77,7 +73,21 @@ def list_labels(store: Store, reader: str) -> list[OwnLabel]:
         query = select(ReaderLabel, groups.c.n).join(groups, ReaderLabel.study == groups.c.study)
         rows = session.execute(query.where(ReaderLabel.reader == reader)).all()
     labels = [OwnLabel(row.key, _text_of(store, row), count) for row, count in rows]
-    return sorted(labels, key=lambda label: label.text.casefold())
+    return sorted(labels, key=lambda label: fold_text(label.text))
+
+
+def search_labels(store: Store, text: str, reader: str) -> list[OwnLabel]:
+    """Return a reader's own labels that have this text in them; a text that is too short finds none.
+
+    Args:
+        store: The store.
+        text: Compared by `fold_text`.
+        reader: Number of the account.
+    """
+    wanted = fold_text(text)
+    if len(wanted) < SHORTEST:
+        return []
+    return [label for label in list_labels(store, reader) if wanted in fold_text(label.text)]
 
 
 def _text_of(store: Store, row: ReaderLabel) -> str:

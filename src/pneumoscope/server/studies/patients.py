@@ -24,6 +24,7 @@ from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import ExamIdentity, Identity, Study
 from pneumoscope.server.studies.lookup import get_study
+from pneumoscope.server.studies.search_text import SHORTEST, fold_text
 
 SameNumberNote = Literal["same number, other name", "same number"]
 
@@ -176,9 +177,11 @@ def search_patients(store: Store, text: str) -> list[tuple[str, str]]:
 
     Args:
         store: The store.
-        text: Case, and the signs between the parts of a name, do not matter.
+        text: Case, and the signs between the parts of a name, do not matter; one that is too short finds nobody.
     """
     wanted = _searchable(text)
+    if len(wanted) < SHORTEST:
+        return []
     matches: list[tuple[str, str]] = []
     with store.read() as session:
         query = select(Identity.patient, Identity.sealed, Identity.key).limit(_MOST_SEARCHED)
@@ -194,7 +197,7 @@ def search_patients(store: Store, text: str) -> list[tuple[str, str]]:
 
 def _searchable(name: str) -> str:
     """Return a name in lower case, with one space for each sign between its parts (PS3.5 6.2.1.1)."""
-    return " ".join(name.translate({ord(sign): " " for sign in "^=,"}).casefold().split())
+    return fold_text(name.translate({ord(sign): " " for sign in "^=,"}))
 
 
 def find_same_numbers(store: Store, session: Session, patients: Iterable[str]) -> dict[str, list[SameNumber]]:

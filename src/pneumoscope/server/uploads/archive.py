@@ -119,7 +119,7 @@ def read_members(file: BinaryIO, name: str, settings: Settings) -> Iterator[Uplo
     for number, entry in enumerate(entries, 1):
         member = f"{name}, member {number}"
         yield UploadedFile(
-            member, partial(_read_member, archive, entry, member, settings), clean_file_name(entry.filename)
+            member, partial(_read_member, archive, entry, member, settings), clean_file_name(_name_of(entry))
         )
 
 
@@ -199,6 +199,16 @@ def _check_limits(entries: list[zipfile.ZipInfo], name: str, settings: Settings)
             code="too-large",
             values={"limit_mib": limit},
         )
+
+
+def _name_of(entry: zipfile.ZipInfo) -> str:
+    """Return a member's name; many programs write UTF-8 without saying so (APPNOTE 4.4.4, bit 11)."""
+    if entry.flag_bits & 0x800:
+        return entry.filename
+    try:
+        return entry.filename.encode("cp437").decode()
+    except UnicodeError:
+        return entry.filename
 
 
 def _read_member(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str, settings: Settings) -> bytes:

@@ -26,20 +26,31 @@ export function pickTool(store: ViewerStore, tool: SelectableTool): void {
     return;
   }
   store.tool.value = tool;
-  for (const pane of [currentPane(store), store.prior.value]) {
-    if (!pane) continue;
-    pane.cursor.value = null;
-    pane.measurements.value = dropUnfinished(pane.measurements.value);
-  }
+  dropBegun(store);
   store.announcement.value = t(TOOLS[tool]);
   if (tool === "ratio") addProposedRatio(store);
+}
+
+/** Drop what is being measured; return whether there was something. */
+export function dropBegun(store: ViewerStore): boolean {
+  let dropped = false;
+  for (const pane of [currentPane(store), store.prior.value]) {
+    if (!pane) continue;
+    const whole = dropUnfinished(pane.measurements.value);
+    dropped ||= whole.length < pane.measurements.value.length;
+    pane.cursor.value = null;
+    pane.measurements.value = whole;
+  }
+  return dropped;
 }
 
 /** Add the ratio that an answer's outlines propose, where none is drawn yet; its ends can be moved. */
 function addProposedRatio(store: ViewerStore): void {
   const pane = activePane(store);
   if (!pane || pane.prior || pane.measurements.value.some(({ kind }) => kind === "ratio")) return;
-  const answers = store.open.predictions.value.filter(({ image }) => image === pane.image.id);
+  const answers = store.open.predictions.value.filter(
+    ({ image, model_off, result }) => image === pane.image.id && !model_off && !result?.refused,
+  );
   const widths = answers.map(({ result }) => result?.cardiothoracic).findLast((one) => one);
   if (!widths) return;
   const proposed = proposeRatio(widths, pane.frame);

@@ -75,8 +75,15 @@ export function listen(element: HTMLElement, handlers: Handlers): () => void {
     const step = event.ctrlKey ? PINCH_STEP : WHEEL_STEP; // browsers send a pinch on a touchpad as a wheel with Ctrl
     handlers.wheel(Math.exp(-event.deltaY * lines * step), place(event));
   };
+  // The browser would give the focus to the canvas below, where keys do nothing.
+  const onPress = (event: MouseEvent) => {
+    if ((event.target as Element).closest("button")) return;
+    event.preventDefault();
+    element.focus({ preventScroll: true });
+  };
   const onMenu = (event: Event) => event.preventDefault(); // the right button zooms
   element.addEventListener("pointerdown", onDown);
+  element.addEventListener("mousedown", onPress);
   element.addEventListener("pointermove", onMove);
   element.addEventListener("pointerup", onUp);
   element.addEventListener("pointercancel", onUp);
@@ -85,6 +92,7 @@ export function listen(element: HTMLElement, handlers: Handlers): () => void {
   element.addEventListener("contextmenu", onMenu);
   return () => {
     element.removeEventListener("pointerdown", onDown);
+    element.removeEventListener("mousedown", onPress);
     element.removeEventListener("pointermove", onMove);
     element.removeEventListener("pointerup", onUp);
     element.removeEventListener("pointercancel", onUp);

@@ -6,7 +6,7 @@ import type { Command } from "../study/open-study";
 import * as act from "./actions";
 import { clamp, type Point, panBy } from "./geometry";
 import { describeWindow } from "./image-facts";
-import { addPoint, type MeasureKind } from "./measurements";
+import { addPoint, isEmpty, type MeasureKind } from "./measurements";
 import { announceMeasurement, measuringTool } from "./measuring";
 import type { Pane } from "./pane";
 import { beginStroke, extendStroke } from "./strokes";
@@ -87,6 +87,7 @@ export function onShortcut(event: KeyboardEvent, store: ViewerStore, on: boolean
 
 function onEscape(event: KeyboardEvent, store: ViewerStore): void {
   if (store.open.brush.value !== null) act.stopPainting(store);
+  else if (act.dropBegun(store)) store.announcement.value = t("view.length.dropped");
   else if (store.fullScreen.value) store.fullScreen.value = false;
   else return;
   event.preventDefault();
@@ -136,6 +137,9 @@ function moveCursor(store: ViewerStore, pane: Pane, arrow: Point, paint: boolean
 
 /** Set the next point of a measurement. */
 function measure(store: ViewerStore, pane: Pane, kind: MeasureKind, point: Point): void {
-  pane.measurements.value = addPoint(pane.measurements.value, kind, point);
+  const list = addPoint(pane.measurements.value, kind, point);
+  const last = list.at(-1);
+  if (last && isEmpty(last)) return; // the cursor has not moved since the point before
+  pane.measurements.value = list;
   announceMeasurement(store, pane);
 }

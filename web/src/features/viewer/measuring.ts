@@ -1,5 +1,5 @@
 // Measuring on a pane: which tool is at work, and what a measurement says.
-import { formatNumber, t } from "../../i18n";
+import { formatNumber, type Key, t } from "../../i18n";
 import { measureLength, type Point } from "./geometry";
 import {
   isComplete,
@@ -19,6 +19,13 @@ export function measuringTool(store: ViewerStore, pane: Pane): MeasureKind | nul
   return tool === "length" && pane.ruler === null ? null : tool;
 }
 
+/** What comes after the first line. */
+const NEXT: Record<MeasureKind, Key> = {
+  length: "view.length.begun",
+  angle: "view.angle.leg",
+  ratio: "view.ratio.chest",
+};
+
 /** Say a measurement's value, or, while it is being drawn, what comes next. */
 export function announceMeasurement(
   store: ViewerStore,
@@ -29,7 +36,7 @@ export function announceMeasurement(
   const { kind, points } = measurement;
   store.announcement.value = isComplete(measurement)
     ? formatMeasurement(pane, measurement)
-    : t(kind === "ratio" && points.length === 2 ? "view.ratio.chest" : "view.length.begun");
+    : t(points.length === 2 ? NEXT[kind] : "view.length.begun");
 }
 
 /** Return a measurement's value with its unit and what limits it. */

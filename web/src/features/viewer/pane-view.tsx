@@ -18,7 +18,16 @@ import {
 import { onViewportKey } from "./keyboard";
 import { HeatmapLayer, LungLayer, MarkLayer } from "./layers";
 import { describeProbe, Magnifier } from "./magnifier";
-import { beginDrag, findGrip, type Grip, isEmpty, isMeasureKind, type Measurement, movePoint } from "./measurements";
+import {
+  beginDrag,
+  findGrip,
+  type Grip,
+  isComplete,
+  isEmpty,
+  isMeasureKind,
+  type Measurement,
+  movePoint,
+} from "./measurements";
 import { announceMeasurement, measuringTool } from "./measuring";
 import type { Pane } from "./pane";
 import { beginStroke, extendStroke, removeLastStroke } from "./strokes";
@@ -134,8 +143,12 @@ function handlersOf(store: ViewerStore, pane: Pane): Handlers {
       if (tool === "magnify") pane.pointer.value = at;
       const kind = tool === "paint" ? null : measuringTool(store, pane);
       if (kind !== tool || kind === null) return;
+      pane.cursor.value = null; // the keyboard's place is no point of what the pointer draws
       before = pane.measurements.value;
-      grip = findGrip(before, pane.frame, point, GRIP / (pane.view.value?.scale ?? 1));
+      const last = before.at(-1);
+      // What is being drawn goes on from here: an angle's second leg may begin at its vertex.
+      const whole = last && !isComplete(last) && last.kind === kind ? before.slice(0, -1) : before;
+      grip = findGrip(whole, pane.frame, point, GRIP / (pane.view.value?.scale ?? 1));
       if (!grip) ({ list: pane.measurements.value, grip } = beginDrag(before, kind, point));
     },
     move(tool, from, to) {

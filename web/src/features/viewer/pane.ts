@@ -5,7 +5,7 @@ import type { Refusal } from "../../api/client";
 import { openDraft } from "../../api/drafts";
 import type { Image, Study } from "../../api/types";
 import { type Affine, type Box, type Frame, fitView, type Point, type View, viewToAffine } from "./geometry";
-import type { Measurement } from "./measurements";
+import { dropUnfinished, type Measurement } from "./measurements";
 import type { Pixels } from "./pixels";
 import { fullRange, type Window } from "./window";
 
@@ -54,10 +54,17 @@ export function createPane(image: Image, study: Study, prior: boolean): Pane {
     affine: signal(null),
     window: signal(fullRange(8)), // until the pixels are there: the server stores in 8 bits what 8 bits can hold
     invert: signal(false),
-    measurements: openDraft<Measurement[]>(`measurements/${image.id}`, []), // they stay until the user logs out
+    measurements: openMeasurements(image.id),
     pointer: signal(null),
     cursor: signal(null),
   };
+}
+
+/** Return an image's measurements, which stay until the user logs out; one that was not finished is dropped. */
+function openMeasurements(image: string): Signal<Measurement[]> {
+  const draft = openDraft<Measurement[]>(`measurements/${image}`, []);
+  draft.value = dropUnfinished(draft.value);
+  return draft;
 }
 
 /** Return the shape of a pixel, 1 wide: its PixelAspectRatio (PS3.3 C.7.6.3.1.7), where no mm are known. */

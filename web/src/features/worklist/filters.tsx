@@ -19,7 +19,7 @@ export function Filters({ change }: { change: (filters: Filter) => void }) {
     <details class="filters" open={count > 0 || matchMedia("(min-width: 44rem)").matches}>
       <summary>{count > 0 ? t("work.filtered", { count }) : t("work.filter")}</summary>
       <search class="filter-fields">
-        <TextSearch set={set} />
+        <TextSearch set={change} />
         {current.patient !== "" && (
           <button
             type="button"

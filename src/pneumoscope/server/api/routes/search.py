@@ -26,17 +26,22 @@ def search(context: AppContext, user: CurrentUser, sent: SearchText) -> list[Mat
     Names, numbers and all files are for accounts that may see names. Others find the files that they sent. 20 of each
     kind at most.
     """
-    store = context.store
+    store, text = context.store, sent.text
+    people = patients.search_patients(store, text) if user.sees_names else []
+    known = {patient for patient, _ in people}
     with store.read() as session:
-        pseudonyms = lookup.search_pseudonyms(session, sent.text.strip(), patients.MOST_MATCHES)
-    people = patients.search_patients(store, sent.text) if user.sees_names else []
-    files = file_names.search_file_names(store, sent.text, None if user.sees_names else user.id)
-    wanted = " ".join(sent.text.split()).casefold()
-    own = [label for label in labels.list_labels(store, user.id) if wanted in label.text.casefold()]
+        beginning = text.strip()
+        pseudonyms = lookup.search_pseudonyms(session, beginning, patients.MOST_MATCHES) if beginning else []
+    files = file_names.search_file_names(store, text, None if user.sees_names else user.id)
+    own = labels.search_labels(store, text, user.id)
     return [
         *(MatchOut(kind="label", text=label.text, label=label.key) for label in own[: patients.MOST_MATCHES]),
         *(MatchOut(kind="patient", text=name, patient=patient) for patient, name in people),
-        *(MatchOut(kind="patient", text=pseudonym, patient=pseudonym) for pseudonym in pseudonyms),
+        *(
+            MatchOut(kind="patient", text=pseudonym, patient=pseudonym)
+            for pseudonym in pseudonyms
+            if pseudonym not in known
+        ),
         *(MatchOut(kind="file", text=name, study=study) for study, name in files),
     ]
 

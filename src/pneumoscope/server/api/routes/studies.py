@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from itertools import chain
 from typing import Annotated, Any, Literal, NamedTuple
@@ -37,6 +38,7 @@ from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.reading.answers import Answer, find_refusal, show_heatmap, show_prediction, show_study
 from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress, find_shown
 from pneumoscope.server.reading.results import write_results
+from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.tables import Image, StoredPrediction, Study
@@ -141,11 +143,13 @@ def erase_study(context: AppContext, user: CurrentAdmin, study: Id) -> ErasedOut
     return ErasedOut.of(erasure.erase(context.store, [study]))
 
 
-def erase_studies(context: AppContext, user: CurrentAdmin, sent: StudiesToErase) -> ErasedOut:
+def erase_studies(request: Request, context: AppContext, user: CurrentAdmin, sent: StudiesToErase) -> ErasedOut:
     """Erase several studies in one transaction, as `erase_study` does; one that is gone already is left out."""
     with context.store.read() as session:
         present = lookup.find_present(session, sent.studies)
-    return ErasedOut.of(erasure.erase(context.store, present))
+    entry: AuditEntry = request.state.audit_entry(200)
+    entries = [replace(entry, action="DELETE /api/studies/{study}", subject=study) for study in present]
+    return ErasedOut.of(erasure.erase(context.store, present, entries))
 
 
 def erase_patient(context: AppContext, user: CurrentAdmin, patient: Id) -> ErasedOut:
