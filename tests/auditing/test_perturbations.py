@@ -114,6 +114,19 @@ def test_half_the_resolution_takes_stripes_of_single_pixels_away() -> None:
     assert np.allclose(change("half-resolution", AuditImage(stripes, None, 0, 32)), 0.5, atol=0.01)
 
 
+def test_another_framing_keeps_the_middle_and_cuts_or_turns_the_rest() -> None:
+    ramp = np.tile(np.linspace(0, 1, 100, dtype=np.float32), (60, 1))
+    cut = PERTURBATIONS["cropped"].apply(AuditImage(ramp, None, 0, 32))
+    assert np.array_equal(cut, ramp[3:57, 5:95])
+    bar = np.zeros((101, 101), np.float32)
+    bar[:, 50] = 1
+    reach = 45 * np.tan(np.radians(5))
+    turned = [change("turned", AuditImage(bar, None, seed, 32)) for seed in (0, 1)]
+    assert [picture.shape for picture in turned] == [bar.shape] * 2
+    tops = sorted(int(picture[5].argmax()) - 50 for picture in turned)
+    assert tops == pytest.approx([-reach, reach], abs=0.6)
+
+
 def test_a_corner_of_another_size_is_stretched() -> None:
     own, donor = np.zeros((10, 10), np.float32), np.ones((40, 20), np.float32)
     changed = exchange(own, donor, [(slice(0, 2), slice(0, 2))], [(slice(0, 8), slice(0, 4))])

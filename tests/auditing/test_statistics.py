@@ -10,7 +10,7 @@ from pneumoscope.auditing.effects import between, ratio_of_sums
 from pneumoscope.auditing.logistic import cross_fit, fit_logistic, predict_logistic, reduce_dimensions
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
 from pneumoscope.auditing.sites import logit_scale, predict_from, predict_new_site
-from pneumoscope.auditing.verdicts import conclude, judge_change, judge_remaining
+from pneumoscope.auditing.verdicts import conclude, judge_change, judge_decisions, judge_remaining
 from pneumoscope.stats.estimates import Estimate
 
 
@@ -48,6 +48,12 @@ def test_what_remains_is_judged_by_its_whole_interval(
 )
 def test_a_loss_is_judged_by_its_whole_interval(change: Estimate, verdict: AuditVerdict) -> None:
     assert judge_change(change, 0.05, decisive=True) == verdict
+
+
+def test_changed_decisions_are_judged_by_the_upper_limit() -> None:
+    verdicts = [judge_decisions(interval(low, high), 0.10) for low, high in ((0.02, 0.09), (0.02, 0.12), (0.3, 0.4))]
+    assert verdicts == ["pass", "caution", "caution"]
+    assert judge_decisions(Estimate(value=0.0), 0.10) == "not identifiable"
 
 
 def one_test(name: str, verdict: AuditVerdict) -> AuditTest:

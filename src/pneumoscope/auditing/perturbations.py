@@ -1,8 +1,10 @@
 """Changes of a radiograph that leave the disease in or take it out: does the answer follow?
 
-Two kinds. A *removal* takes the lungs, or all but a trace of the picture, away: an answer that is still right rests on
-something else (Maguolo & Nanni, Information Fusion 2021; DeGrave et al., Nature Machine Intelligence 2021). A
-*disturbance* leaves the disease as it is: an answer that changes rests on something that does not matter.
+Three kinds. A *removal* takes the lungs, or all but a trace of the picture, away: an answer that is still right rests
+on something else (Maguolo & Nanni, Information Fusion 2021; DeGrave et al., Nature Machine Intelligence 2021). A
+*disturbance* leaves the disease as it is: an answer that changes rests on something that does not matter. A *framing*
+leaves the whole of the lungs in the picture, at another size or angle. All scores may move together then, so that the
+AUROC stays and the decisions change all the same: the decisions are what is measured.
 """
 
 from __future__ import annotations
@@ -26,6 +28,10 @@ Mask = NDArray[np.bool_]
 
 BORDER = 0.10
 """Width of the border, as a share of each side."""
+_CROP = 0.05
+"""What is cut off at each side, as a share of it: films are cut by that much between scanner and archive."""
+_TURN = 5.0
+"""Degrees: patients stand or lie that much askew."""
 _MARGIN = 0.04  # by which lungs and their boxes are dilated, as a share of the shorter side
 
 
@@ -55,9 +61,10 @@ class Perturbation:
     name: str
     title: str
     question: str
-    kind: Literal["removal", "disturbance"]
+    kind: Literal["removal", "disturbance", "framing"]
     apply: Callable[[AuditImage], Pixels]
     margin: float
+    """AUROC; of a framing, the share of the decisions that may change."""
     decisive: bool = False  # whether it alone can fail a model
     needs_lungs: bool = False
 
@@ -156,6 +163,20 @@ def erase_markers(image: AuditImage) -> Pixels:
 def mirror(image: AuditImage) -> Pixels:
     """Return the picture with left and right exchanged."""
     return np.ascontiguousarray(image.pixels[:, ::-1])
+
+
+def crop(image: AuditImage) -> Pixels:
+    """Return the picture without a twentieth of its size at each side."""
+    height, width = image.pixels.shape
+    rows, columns = round(_CROP * height), round(_CROP * width)
+    return np.ascontiguousarray(image.pixels[rows : height - rows, columns : width - columns])
+
+
+def turn(image: AuditImage) -> Pixels:
+    """Return the picture turned by 5 degrees, to the side that its seed decides; what comes into it is black."""
+    degrees = _TURN if image.seed % 2 else -_TURN
+    turned: Pixels = ndimage.rotate(image.pixels, degrees, reshape=False, order=1, cval=0.0)
+    return np.clip(turned, 0, 1)
 
 
 def compress(image: AuditImage) -> Pixels:
@@ -278,6 +299,22 @@ _PERTURBATIONS = (
         "disturbance",
         halve_resolution,
         0.05,
+    ),
+    Perturbation(
+        "cropped",
+        "Cropped by 5% at each side",
+        "Does it decide otherwise about the same chest, a little larger in its picture?",
+        "framing",
+        crop,
+        0.10,
+    ),
+    Perturbation(
+        "turned",
+        "Turned by 5 degrees",
+        "Does it decide otherwise about the same chest, a little askew?",
+        "framing",
+        turn,
+        0.10,
     ),
 )
 

@@ -11,12 +11,14 @@ from pneumoscope.auditing.effects import changes
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import BOXES, LUNGS, PERTURBATIONS, Perturbation
 from pneumoscope.auditing.result import AuditTest
-from pneumoscope.auditing.verdicts import CHANCE, judge_change, judge_remaining, state_rule
+from pneumoscope.auditing.verdicts import CHANCE, judge_change, judge_decisions, judge_remaining, state_rule
 from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.kernels import Bools, Floats
+
+_CHANGED = "decisions that change"
 
 
 def run_perturbations(
@@ -46,7 +48,11 @@ def run_perturbations(
         scores[name] = store.scores(name, _applied(change, images), places, advance)
     pairs: dict[str, Paired] = {}
     for needs_lungs, used in ((True, lungs), (False, everything)):
-        family = {name: scores[name] for name, change in PERTURBATIONS.items() if change.needs_lungs is needs_lungs}
+        family = {
+            name: scores[name]
+            for name, change in PERTURBATIONS.items()
+            if change.needs_lungs is needs_lungs and change.kind != "framing"
+        }
         if used.any():
             pairs |= changes(family, intact[used], images.positive[used], images.group[used], seed)
     tests = []
@@ -106,11 +112,18 @@ def _judge(
         verdict = judge_remaining(remaining, lost, change.margin, decisive=change.decisive)
         sentence = f"{change.title}, the model still has an AUROC of {remaining}; chance is 0.5."
     else:
-        effect, chance, effect_name = lost, 0.0, "change of the AUROC"
-        verdict = judge_change(lost, change.margin, decisive=change.decisive)
         flips = (score >= threshold) != (intact[used] >= threshold)
-        details["decisions that change"] = estimate_proportion(flips, group, what="set")
-        sentence = f"{change.title}, the AUROC changes by {_signed(lost)}."
+        changed = estimate_proportion(flips, group, what="set")
+        if change.kind == "framing":
+            del details["change of the auroc"]
+            effect, chance, effect_name = changed, 0.0, _CHANGED
+            verdict = judge_decisions(changed, change.margin)
+            sentence = f"{change.title}, the share {changed} of all decisions changes."
+        else:
+            effect, chance, effect_name = lost, 0.0, "change of the AUROC"
+            verdict = judge_change(lost, change.margin, decisive=change.decisive)
+            details[_CHANGED] = changed
+            sentence = f"{change.title}, the AUROC changes by {_signed(lost)}."
     return AuditTest(
         name=change.name,
         title=change.title,

@@ -80,8 +80,24 @@ def judge_change(change: Estimate, margin: float, *, decisive: bool) -> AuditVer
     return "pass" if change.low >= -margin else "caution"
 
 
+def judge_decisions(changed: Estimate, most: float) -> AuditVerdict:
+    """Judge how many decisions another framing changes: it alone proves no fault, so that the worst is ``caution``.
+
+    Args:
+        changed: Share of the decisions that change.
+        most: The share that is allowed.
+    """
+    if changed.high is None:
+        return "not identifiable"
+    return "pass" if changed.high <= most else "caution"
+
+
 def state_rule(kind: str, margin: float, *, decisive: bool) -> str:
     """Return the rule of a test in words."""
+    if kind == "framing":
+        return (
+            f"Pass: surely at most {margin:.0%} of the decisions change. Else caution, as this alone proves no fault."
+        )
     worst = "fail" if decisive else "caution, as this alone proves no fault"
     if kind == "removal":
         limit = CHANCE + margin
