@@ -84,17 +84,35 @@ def show_answer(page: Page, study: str) -> Locator:
 
 
 def photograph(page: Page, phone: Page, shown: list[str], out: Path) -> None:
-    """Take six pictures; ``shown``: studies for the worklist, two of which are opened."""
+    """Take ten pictures; ``shown``: studies for the worklist, two of which are opened."""
+    for study, text in zip(shown, ("for the seminar", "ask again"), strict=False):
+        ask("PUT", f"/api/studies/{study}/label", json={"text": text})
     page.goto(URL)
     page.locator(".study img").first.wait_for()
     page.wait_for_timeout(800)
     keep(page.screenshot(), out / "room-worklist.png")
+    phone.goto(URL)
+    phone.locator(".study img").first.wait_for()
+    phone.wait_for_timeout(800)
+    keep(phone.screenshot(), out / "room-phone-worklist.png")
 
     answer = show_answer(page, shown[0])
-    answer.get_by_label("Heatmap").select_option("covid-19")
+    answer.get_by_label("Heatmap").select_option("lung-opacity")
     page.get_by_text("not a localisation").first.wait_for()
     page.wait_for_timeout(800)
     keep(page.screenshot(), out / "room-study.png")
+
+    answer.get_by_label("Heatmap").select_option(index=0)
+    page.locator(".view-screen").focus()
+    page.keyboard.press("t")
+    page.locator(".view-length text").wait_for()
+    keep(page.screenshot(), out / "room-measure.png")
+
+    page.get_by_role("tab", name="Report").click()
+    page.get_by_label("Conclusion").locator("visible=true").select_option("normal")
+    page.get_by_role("button", name="Insert").first.click()
+    page.wait_for_timeout(300)
+    keep(page.screenshot(), out / "room-report.png")
 
     show_answer(page, shown[1])
     page.get_by_text("What if a region were covered?").click()
@@ -117,11 +135,16 @@ def photograph(page: Page, phone: Page, shown: list[str], out: Path) -> None:
     keep(page.screenshot(), out / "room-model.png")
 
     page.goto(f"{URL}/#/dashboard")
-    page.get_by_role("heading", name="How the server runs").wait_for()
-    page.wait_for_timeout(500)
+    page.get_by_role("link", name="How the server runs").wait_for()
+    page.wait_for_timeout(800)
     keep(page.screenshot(), out / "room-dashboard.png")
+    page.get_by_role("link", name="How the server runs").click()
+    page.wait_for_timeout(800)
+    keep(page.screenshot(), out / "room-operations.png")
 
-    show_answer(phone, shown[0])
+    phone.goto(f"{URL}/#/studies/{shown[0]}")
+    phone.locator(".phone-verdict").wait_for()
+    phone.wait_for_timeout(1500)  # the image is drawn
     keep(phone.screenshot(), out / "room-phone.png")
 
 

@@ -79,7 +79,7 @@ def test_a_prediction_of_a_file_has_every_column(model: Model, tmp_path: Path) -
 def test_the_table_has_the_columns_of_the_contract(model: Model, tmp_path: Path) -> None:
     table = model.predict([grey(tmp_path / "a.png", 153), tmp_path / "none.png"])
     assert list(table.columns) == [
-        "path", "p_covid-19", "p_normal", "p_viral-pneumonia", "decision", "refused", "reason", "warnings",
+        "path", "p_covid-19", "p_normal", "p_viral-pneumonia", "decision", "refused", "reason", "code", "warnings",
         "outside_lungs", "screened", "audit", "ood", "model", "sha256", "seconds", "error",
     ]  # fmt: skip
     assert table["decision"][0] == "covid-19"

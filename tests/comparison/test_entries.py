@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
 pytest.importorskip("torch")
 pytestmark = pytest.mark.torch
 
+from pneumoscope.comparison import ranking  # noqa: E402
 from pneumoscope.comparison.entries import fit_task, parse_grid, plan_entries, published_recipes, sets_for  # noqa: E402
+from pneumoscope.comparison.runs import EntryResult  # noqa: E402
 from pneumoscope.core.errors import RecipeError, UsageError, WeightsError  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
@@ -106,3 +111,17 @@ def test_a_network_without_available_weights_is_left_out_with_the_reason(
     assert unavailable.plan is None
     assert "could not be fetched" in unavailable.problem
     assert available.plan is not None
+
+
+def test_networks_with_the_same_classes_in_another_order_stand_in_one_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    def result(*classes: str) -> Any:
+        part = SimpleNamespace(rows_hash=lambda: "rows")
+        plan: Any = SimpleNamespace(
+            recipe=SimpleNamespace(task=SimpleNamespace(classes=classes)), manifest=SimpleNamespace(part=lambda _: part)
+        )
+        return EntryResult(SimpleNamespace(plan=plan), "done", Path())  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ranking, "_table", lambda members, *_: SimpleNamespace(classes=(), rows=members))
+    results = [result("a", "b", "c"), result("a", "c", "b"), result("b", "a", "c"), result("a", "b")]
+    config: Any = None
+    assert [len(table.rows) for table in ranking.rank_networks(results, Path(), config)] == [2, 1, 1]

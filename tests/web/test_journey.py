@@ -11,11 +11,11 @@ import pytest
 
 from bundles import write_bundle
 from web.axe import obstacles
-from web.conftest import DESKTOP, PHONE, Site, running
+from web.conftest import DESKTOP, PHONE, Site, drawn, running
 from web.waits import expect
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Locator, Page
 
 RG1 = "dicom/RG1_J2KI.dcm"
 COVID = "radiography/COVID-19_Radiography_Dataset/COVID/images"
@@ -121,6 +121,53 @@ def test_from_the_upload_to_the_dashboard(
     page.get_by_role("link", name="How the server runs").wait_for()
     assert counts(site) == [one + 1 for one in before]
     assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+
+
+def test_from_the_upload_to_the_report_in_eight_clicks_at_most(site: Site, page: Page) -> None:
+    """A choice from a list counts as one; the browser's own dialog, in which the file is chosen, is not counted."""
+    clicks: list[str] = []
+
+    def click(name: str, target: Locator) -> None:
+        clicks.append(name)
+        target.click()
+
+    page.goto(site.url)
+    with page.expect_file_chooser() as chooser:
+        click("upload", page.get_by_role("button", name="Upload", exact=True))
+    chooser.value.set_files([{"name": "clicks.png", "mimeType": "image/png", "buffer": drawn(960)}])
+    click("study", page.locator(".tray-list > li").filter(has_text="clicks.png").get_by_role("link"))
+    click("answers", page.get_by_role("button", name="Show the models' answers").locator("visible=true"))
+    page.locator(".answer .verdict").first.wait_for()
+    click("report", page.get_by_role("tab", name="Report"))
+    clicks.append("conclusion")
+    page.get_by_label("Conclusion").locator("visible=true").select_option("other")
+    click("final", page.get_by_role("button", name="Make it final"))
+    click("confirmed", page.get_by_role("dialog").get_by_role("button", name="Make it final"))
+    page.get_by_role("button", name="Copy as text").wait_for()
+    assert len(clicks) <= 8
+
+
+def test_from_the_picture_to_the_verdict_in_four_taps_without_scrolling(site: Site, phone: Page) -> None:
+    taps: list[str] = []
+
+    def tap(name: str, target: Locator) -> None:
+        taps.append(name)
+        target.tap()
+
+    phone.goto(site.url)
+    with phone.expect_file_chooser() as chooser:
+        tap("upload", phone.get_by_role("button", name="Upload", exact=True))
+    chooser.value.set_files([{"name": "taps.png", "mimeType": "image/png", "buffer": drawn(961)}])
+    tap("study", phone.locator(".tray-list > li").filter(has_text="taps.png").get_by_role("link"))
+    tap("answers", phone.get_by_role("button", name="Show the models' answers").locator("visible=true"))
+    verdict = phone.locator(".phone-verdict")
+    verdict.wait_for()
+    box = verdict.bounding_box()
+    assert box is not None
+    assert box["y"] >= 0
+    assert box["y"] + box["height"] <= PHONE["height"]
+    assert phone.evaluate("scrollY") == 0
+    assert len(taps) <= 4
 
 
 def counts(site: Site) -> list[int]:

@@ -59,7 +59,7 @@ class Prediction:
     warnings: tuple[str, ...] = ()
     """What to know beside the answer, in words."""
     codes: tuple[str, ...] = ()
-    """Why it was refused and what it is warned of, as words for a machine (`ScreeningFinding.code`). No column."""
+    """Why it was refused and what it is warned of, as words for a machine (`ScreeningFinding.code`)."""
     screened: bool = True
     """Whether gatekeeper and lungs graph looked at the image first; False: the model answers about anything."""
     audit: str = ""
@@ -94,6 +94,7 @@ class Prediction:
             "decision": self.decision,
             "refused": self.refused,
             "reason": self.reason,
+            "code": self.codes[0] if self.refused and self.codes else "",
             "warnings": "; ".join(self.warnings),
             "outside_lungs": OUTSIDE_LUNGS in self.codes,
             "screened": self.screened,
@@ -119,6 +120,7 @@ def columns(labels: Sequence[str]) -> dict[str, str]:
         "decision": "string",
         "refused": "bool",
         "reason": "string",
+        "code": "string",
         "warnings": "string",
         "outside_lungs": "bool",
         "screened": "bool",

@@ -29,6 +29,7 @@ class PredictionTable(pd.DataFrame):
     - ``decision``: the label that the model decides for; missing where it gives no answer.
     - ``refused``: whether the image is unlike those that the model was calibrated on.
     - ``reason``: why there is no answer; empty where there is one.
+    - ``code``: the same as one word for a program, such as ``lateral``; empty where there is an answer.
     - ``warnings``: what to know beside the answer; empty where there is nothing.
     - ``outside_lungs``: whether the model is most active outside the lungs.
     - ``screened``: whether the gatekeeper looked at the image first; without it a model answers about anything.

@@ -117,9 +117,16 @@ def _with_finals(
     plan = runs[names[0]].entry.plan
     assert plan is not None
     test = plan.manifest.part("test").table
+    own = list(plan.recipe.task.classes)
+    truth = np.array([table.classes.index(own[target]) for target in plan.targets("test")], np.int64)
     cards = {name: read_card_of(runs[name].folder)[0] for name in names}
+    # A network may have learnt the same classes in another order than the first one.
+    places = {name: [card.label_names.index(label) for label in table.classes] for name, card in cards.items()}
     scores = {
-        name: Scores(np.array(measured[name]["probabilities"], dtype=np.float64), cards[name].operating_point.threshold)
+        name: Scores(
+            np.array(measured[name]["probabilities"], dtype=np.float64)[:, places[name]],
+            cards[name].operating_point.threshold,
+        )
         for name in names
     }
     complete = all(not evaluation.failures for evaluation in evaluations.values())
@@ -127,7 +134,7 @@ def _with_finals(
         compare_all_paired(
             scores,
             names[0],
-            plan.targets("test"),
+            truth,
             test["group"].to_numpy(dtype=str),
             config.metric,
             rng=np.random.default_rng(0),

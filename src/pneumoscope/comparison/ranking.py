@@ -73,11 +73,13 @@ def rank_networks(
         config: Metric, margin, limits.
         seed: Of the resampling.
     """
-    by_question: dict[tuple[tuple[str, ...], str], list[EntryResult]] = defaultdict(list)
+    # Recipes may name the same classes in another order: behind the target it makes no other question.
+    by_question: dict[tuple[str, frozenset[str], str], list[EntryResult]] = defaultdict(list)
     for result in results:
         if result.status == "done" and result.entry.plan is not None:
             part = result.entry.plan.manifest.part("validation")
-            by_question[result.entry.plan.recipe.task.classes, part.rows_hash()].append(result)
+            classes = result.entry.plan.recipe.task.classes
+            by_question[classes[0], frozenset(classes), part.rows_hash()].append(result)
     tables = [_table(members, root, config, seed) for members in by_question.values()]
     return sorted(tables, key=lambda table: (-len(table.classes), -len(table.rows)))
 
@@ -87,6 +89,7 @@ def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, se
     assert first is not None  # `tables` passes finished runs only
     part = first.manifest.part("validation")
     side = int(np.median(np.maximum(part.table["width"], part.table["height"])))
+    classes = first.recipe.task.classes
     truth = ValidationTruth(first.targets("validation"), part.table["group"].to_numpy(dtype=str))
     hashes = [str(value) for value in part.table["sha256"]]
     scores: dict[str, Scores] = {}
@@ -94,14 +97,14 @@ def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, se
     for result in members:
         card, identity = read_card_of(result.folder)
         entry, recipe, curve = result.entry, result.entry.recipe, read_curve(result.folder)
-        probabilities = read_probabilities(result.folder, card.label_names, hashes)
+        probabilities = read_probabilities(result.folder, classes, hashes)
         scores[entry.name] = Scores(probabilities, card.operating_point.threshold)
         # Computed again for all networks, not read from each run: one version of the statistics for the whole table.
         figures = evaluate_predictions(
             probabilities,
             truth.classes,
             truth.groups,
-            card.label_names,
+            classes,
             thresholds={point.name: point.threshold for point in card.operating_points},
             rng=np.random.default_rng(seed),
             design=part.design,
@@ -130,15 +133,15 @@ def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, se
     )
     rows = {name: rows[name].model_copy(update={"versus_best": tested.get(name)}) for name in order}
     return RankedTable(
-        classes=first.recipe.task.classes,
+        classes=classes,
         kind=first.recipe.task.kind,
         images=len(part),
         groups=len(np.unique(truth.groups)),
-        class_images={name: int((truth.classes == k).sum()) for k, name in enumerate(first.recipe.task.classes)},
+        class_images={name: int((truth.classes == k).sum()) for k, name in enumerate(classes)},
         data=part.rows_hash(),
         group_sentence=group_sentence(part.group_kind),
         rows=tuple(rows.values()),
-        recommendation=_recommendation(rows, order[0], config, truth, first.recipe.task.classes),
+        recommendation=_recommendation(rows, order[0], config, truth, classes),
         seeds=tuple(_seeds(rows, scores, truth, config.metric)),
         finals=(),
     )

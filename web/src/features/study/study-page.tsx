@@ -10,6 +10,7 @@ import "./study.css";
 import { studyName } from "../worklist/patient-names";
 import { useLeaveWarning } from "./leave-warning";
 import { NeighbouringStudies } from "./neighbouring-studies";
+import { PhoneBar } from "./reading-order";
 import { StudyPanel } from "./study-panel";
 import { createStudyStore, type StudyStore } from "./study-store";
 
@@ -89,6 +90,7 @@ function Study({ store }: { store: StudyStore }) {
       <section class="reading-panel" aria-label={t("panel.panel")}>
         <StudyPanel store={store} />
       </section>
+      <PhoneBar store={store} />
       {leaveWarning}
     </div>
   );
