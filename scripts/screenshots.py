@@ -172,7 +172,10 @@ def main(out: Path) -> None:
                     assert server.poll() is None, "the demo did not start"
                 time.sleep(0.5)
             wait_for_answers()
-            phantom_studies = [one["id"] for one in studies() if one["patient"]]
+            named = [one for one in studies() if one["patient"]]
+            # Those that the model answered come first: a refusal has no heatmap.
+            named.sort(key=lambda one: one["predictions"][0]["refusal"] is not None)
+            phantom_studies = [one["id"] for one in named]
             make_up_reads(Path(folder) / "drawn")
             with sync_playwright() as play:
                 browser = play.chromium.launch(executable_path=chromium, args=["--no-sandbox"])

@@ -203,6 +203,7 @@ def test_the_reader_reads_first_then_with_the_answers_and_nothing_is_overwritten
     lock(page, "Lock my read")
 
     page.locator(".answer .verdict").first.wait_for()
+    expect(page.locator(".answer .verdict").first).not_to_have_text(re.compile("Waiting|Running"))
     assert obstacles(page) == []
     page.get_by_role("tab", name="Report").click()
     page.get_by_label("Report text").fill("Patchy opacities, as the model says.")

@@ -113,7 +113,7 @@ function Progress({ study }: { study: Study }) {
           data-state={refusal ? "refused" : state}
           title={models.map(modelName).join(", ")}
         >
-          {decision ? `${models.map(modelName).join(", ")}: ` : ""}
+          {decision && groups.length > 1 ? `${models.map(modelName).join(", ")}: ` : ""}
           {decision ? translateTerm("label", decision) : progressWord(state, refusal)}
           {all > 1 && done < all && ` ${done}/${all}`}
         </span>
