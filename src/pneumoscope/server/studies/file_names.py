@@ -14,12 +14,10 @@ from sqlalchemy.orm import Session
 
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import ExamIdentity, Study
-from pneumoscope.server.studies.search_text import SHORTEST, clean_text, fold_text
+from pneumoscope.server.studies.search_text import MOST_MATCHES, MOST_SEARCHED, SHORTEST, clean_text, fold_text
 
 _LONGEST = 128
 """Characters of a name; of a longer one the end is kept, where numbers and the ending stand."""
-_MOST_SEARCHED = 50_000
-MOST_MATCHES = 20
 
 
 def clean_file_name(sent: str) -> str:
@@ -62,7 +60,7 @@ def search_file_names(store: Store, text: str, sender: str | None) -> list[tuple
         .join(Study, Study.id == ExamIdentity.study)
         .where(Study.key.is_(None), Study.patient.is_(None))
         .order_by(Study.received.desc(), Study.id)
-        .limit(_MOST_SEARCHED)
+        .limit(MOST_SEARCHED)
     )
     if sender is not None:
         query = query.where(Study.received_by == sender)

@@ -24,7 +24,7 @@ from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import ExamIdentity, Identity, Study
 from pneumoscope.server.studies.lookup import get_study
-from pneumoscope.server.studies.search_text import SHORTEST, fold_text
+from pneumoscope.server.studies.search_text import MOST_MATCHES, MOST_SEARCHED, SHORTEST, fold_text
 
 SameNumberNote = Literal["same number, other name", "same number"]
 
@@ -166,10 +166,6 @@ def find_pseudonyms(store: Store, issuer: str, patient_id: str) -> list[str]:
     return pseudonyms
 
 
-MOST_MATCHES = 20
-_MOST_SEARCHED = 50_000
-
-
 def search_patients(store: Store, text: str) -> list[tuple[str, str]]:
     """Return pseudonym and name of the patients whose name has this text in it, or whose PatientID it is.
 
@@ -184,7 +180,7 @@ def search_patients(store: Store, text: str) -> list[tuple[str, str]]:
         return []
     matches: list[tuple[str, str]] = []
     with store.read() as session:
-        query = select(Identity.patient, Identity.sealed, Identity.key).limit(_MOST_SEARCHED)
+        query = select(Identity.patient, Identity.sealed, Identity.key).limit(MOST_SEARCHED)
         for patient, sealed, key in session.execute(query):
             identity = store.secret.unseal(sealed, key)
             name = identity.get("patient_name", "")

@@ -6,6 +6,10 @@ import unicodedata
 
 SHORTEST = 2
 """Signs of a text that is searched for; fewer would match nearly everything."""
+MOST_MATCHES = 20
+"""Matches of one kind that a search returns."""
+MOST_SEARCHED = 50_000
+"""Sealed rows that a search opens: some tenths of a second."""
 _JOINERS = "\N{ZERO WIDTH NON-JOINER}\N{ZERO WIDTH JOINER}"
 """Signs of format that Persian words and some symbols need."""
 

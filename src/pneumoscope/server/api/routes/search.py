@@ -9,6 +9,7 @@ from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.common import LabelOut
 from pneumoscope.server.api.schemas.search import LabelIn, MatchOut, OwnLabelOut, SearchText
 from pneumoscope.server.studies import file_names, labels, lookup, patients
+from pneumoscope.server.studies.search_text import MOST_MATCHES
 
 
 def create_router() -> APIRouter:
@@ -31,11 +32,11 @@ def search(context: AppContext, user: CurrentUser, sent: SearchText) -> list[Mat
     known = {patient for patient, _ in people}
     with store.read() as session:
         beginning = text.strip()
-        pseudonyms = lookup.search_pseudonyms(session, beginning, patients.MOST_MATCHES) if beginning else []
+        pseudonyms = lookup.search_pseudonyms(session, beginning, MOST_MATCHES) if beginning else []
     files = file_names.search_file_names(store, text, None if user.sees_names else user.id)
     own = labels.search_labels(store, text, user.id)
     return [
-        *(MatchOut(kind="label", text=label.text, label=label.key) for label in own[: patients.MOST_MATCHES]),
+        *(MatchOut(kind="label", text=label.text, label=label.key) for label in own[:MOST_MATCHES]),
         *(MatchOut(kind="patient", text=name, patient=patient) for patient, name in people),
         *(
             MatchOut(kind="patient", text=pseudonym, patient=pseudonym)
