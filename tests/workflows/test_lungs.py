@@ -43,6 +43,17 @@ def test_a_file_that_cannot_be_read_keeps_its_row(tmp_path: Path) -> None:
     assert second.error is not None and "bad.png" in second.error and second.picture is None
 
 
+@pytest.mark.shared
+def test_a_lateral_has_no_cardiothoracic_ratio_and_the_row_says_why(shared: Path) -> None:
+    lateral = sorted((shared / "data" / "strangers" / "lateral-chest").iterdir())[0]
+    frontal = shared / "data" / "jsrt" / "images" / "JPCLN001.jpg"
+    one, other = outline_lungs([lateral, frontal])
+    assert one.cardiothoracic_ratio is None
+    assert "lateral" in one.doubt
+    assert other.cardiothoracic_ratio == pytest.approx(0.47, abs=0.02)
+    assert other.doubt == ""
+
+
 def test_a_folder_of_outlines_that_holds_the_radiographs_is_refused(tmp_path: Path) -> None:
     """Files in it count as earlier outlines, so that none would be outlined."""
     (path,) = write_set(tmp_path / "set", patients_per_class=1, labels=["normal"], seed=3, size=96).paths()[:1]

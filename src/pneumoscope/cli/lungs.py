@@ -50,6 +50,7 @@ def outline(
                     "sha256": row.sha256,
                     "picture": None if row.picture is None else str(row.picture),
                     "error": row.error,
+                    "doubt": row.doubt,
                 }
                 for row in rows
             ]
@@ -65,6 +66,9 @@ def outline(
             table.add_row(Text(row.path), *shares, ratio)
         wide_console(140).print(table)
         print_note("Areas are shares of the picture. The ratio holds for PA views; AP magnifies the heart.")
+        for row in rows:
+            if row.doubt:
+                print_note(f"{row.path}: no ratio, {row.doubt}.")
     for row in rows:
         if row.error is not None:
             print_note(row.error, error=True)

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from pneumoscope.bundle.gatekeeper import builtin_gatekeeper
 from pneumoscope.bundle.lungs import LungModel, LungOutlines, lungs_of
+from pneumoscope.bundle.screening import Companions
 from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, UsageError
@@ -28,10 +30,12 @@ class LungRow:
     Args:
         path: The file.
         areas: Structure -> share of the picture, 0 to 1; empty where the file failed.
-        cardiothoracic_ratio: See `LungOutlines.cardiothoracic_ratio`; None without heart or lungs.
+        cardiothoracic_ratio: See `LungOutlines.cardiothoracic_ratio`; None without heart or lungs, and with a doubt.
         sha256: Of the file's bytes; None where it failed.
         picture: The file of the picture; None where none was asked for or the file failed.
         error: Why the file failed; None where it did not.
+        doubt: Why the gatekeeper takes the picture for no upright frontal chest, whose widths would mean nothing;
+            empty where it does not.
     """
 
     path: str
@@ -40,6 +44,7 @@ class LungRow:
     sha256: str | None
     picture: Path | None
     error: str | None = None
+    doubt: str = ""
 
 
 @check_arguments
@@ -86,6 +91,7 @@ def outline_lungs(
                 "Name a folder with radiographs, or choose another `out`.",
             )
     chosen, folder, rows = lungs_of(model), None if out is None else Path(out), []
+    companions = Companions(builtin_gatekeeper(), chosen)
     with callbacks.counting("radiographs", len(files)) as advance:
         for path in files:
             try:
@@ -93,12 +99,13 @@ def outline_lungs(
             except PneumoscopeError as error:
                 rows.append(LungRow(path, {}, None, None, None, str(error)))
             else:
-                outlines = chosen.outline(radiograph)
+                screening = companions.screen(radiograph.pixels, radiograph.metadata)
+                outlines = screening.outlines or chosen.outline(radiograph)
                 picture = None if folder is None else _write(folder, Path(path), radiograph, outlines)
                 areas = {name: round(outlines.area(name), 4) for name in outlines.structures}
-                ratio = outlines.cardiothoracic_ratio
+                ratio = None if screening.refusals else outlines.cardiothoracic_ratio
                 ratio = None if ratio is None else round(ratio, 3)
-                rows.append(LungRow(path, areas, ratio, radiograph.sha256 or None, picture))
+                rows.append(LungRow(path, areas, ratio, radiograph.sha256 or None, picture, doubt=screening.reason))
             advance(1)
     return rows
 
