@@ -44,7 +44,8 @@ def choose(page: Page, *files: tuple[str, bytes]) -> None:
 
 
 def line(page: Page, name: str) -> Any:
-    return page.locator(".tray-list > li").filter(has_text=name)
+    named = page.locator(".tray-name").get_by_text(name, exact=True)  # an archive's line names its members too
+    return page.locator(".tray-list > li").filter(has=named)
 
 
 def row(page: Page, study: str) -> Any:
