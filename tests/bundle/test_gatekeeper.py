@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from bundles import card, write_bundle
+from pneumoscope.bundle import screening
 from pneumoscope.bundle.evidence import AuditFact, append
 from pneumoscope.bundle.gatekeeper import ANSWERS, BUILTIN_GATEKEEPER, load_gatekeeper
 from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.runtime import load
+from pneumoscope.bundle.screening import builtin_companions
 from pneumoscope.core.errors import BundleError, MissingBundleError, UsageError
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.imaging.read import Radiograph
@@ -36,6 +38,17 @@ def test_each_way_to_hold_a_chest_is_named(pixels: np.ndarray, answer: str) -> N
     given = load_gatekeeper().answer(np.ascontiguousarray(pixels))
     assert given.likeliest == answer
     assert sum(given.probabilities.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_turn_that_no_quarter_turn_undoes_is_called_askew(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The way out of a chest at 60 degrees is not "rotate it by 90 degrees"."""
+    companions = builtin_companions()
+    (quarter,) = companions.screen(np.ascontiguousarray(np.rot90(CHEST)), {}).refusals
+    assert quarter.code == "turned-left"
+    monkeypatch.setattr(screening, "judge_answer", lambda *_: [screening.ScreeningFinding("turned-left", "")])
+    (askew,) = companions.screen(CHEST, {}).refusals  # a quarter turn would not make it upright
+    assert askew.code == "askew"
+    assert "turn it upright" in askew.sentence
 
 
 def test_the_card_states_what_the_package_promises() -> None:

@@ -65,6 +65,9 @@ _WORDS = {
     "turned-right": "it is turned to the right; rotate it by 90 degrees counterclockwise and send it again",
     "upside-down": "it is upside down; rotate it by 180 degrees and send it again",
 }
+_UPRIGHT_AGAIN = {"turned-left": 3, "turned-right": 1, "upside-down": 2}
+"""Quarter turns counterclockwise that undo each."""
+_ASKEW = "it is turned, by another angle than 90 or 180 degrees; turn it upright and send it again"
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +134,7 @@ class Companions:
         answer = self.gatekeeper.answer(pixels)
         stated = judge_facts(facts, population)
         refusals = [*stated, *judge_sides(pixels.shape), *judge_answer(answer, thresholds, facts, population)]
+        refusals = [self._check_turn(finding, pixels) for finding in refusals]
         if len(refusals) == len(stated):  # the pixels have nothing against it
             refusals = [_add_disagreement(finding) for finding in stated]
         outlines = None if self.lungs is None or refusals else self.lungs.outline(pixels)
@@ -141,6 +145,16 @@ class Companions:
             refusals += self._judge_layout(pixels, outlines, shape, answer)
         warnings = [] if refusals else [*warn_of_facts(facts), *warn_of(answer, shape, thresholds)]
         return Screening(tuple(refusals), tuple(warnings), outlines)
+
+    def _check_turn(self, finding: ScreeningFinding, pixels: NDArray[np.float32]) -> ScreeningFinding:
+        """Return a finding whose way out is right: a chest at 30 degrees looks like one at 90, which it is not."""
+        turns = _UPRIGHT_AGAIN.get(finding.code)
+        if turns is None:
+            return finding
+        upright = self.gatekeeper.answer(np.ascontiguousarray(np.rot90(pixels, turns)))
+        if upright.probabilities["frontal"] >= self.gatekeeper.card.thresholds.frontal:
+            return finding
+        return ScreeningFinding("askew", _ASKEW)
 
     def _judge_layout(
         self, pixels: NDArray[np.float32], outlines: LungOutlines, shape: LungShape, answer: GatekeeperAnswer
