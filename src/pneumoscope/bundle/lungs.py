@@ -193,11 +193,11 @@ class LungOutlines:
 
 def _width_of(mask: NDArray[np.bool_]) -> Width:
     """Return the width of a mask with any pixel set, at the row where it reaches farthest from side to side."""
-    side = len(mask)
-    columns, rows = np.flatnonzero(mask.any(0)), np.flatnonzero(mask.any(1))
-    reach = [int(np.ptp(np.flatnonzero(mask[row]))) for row in rows]
-    row = rows[int(np.argmax(reach))]
-    return Width(float(columns[0]) / side, float(columns[-1] + 1) / side, (float(row) + 0.5) / side)
+    side, columns = len(mask), np.flatnonzero(mask.any(0))
+    # First and last column of each row; of an empty row they are the wrong way round, and reach nowhere.
+    first = np.where(mask.any(1), mask.argmax(1), side)
+    row = int(np.argmax(side - mask[:, ::-1].argmax(1) - first))
+    return Width(float(columns[0]) / side, float(columns[-1] + 1) / side, (row + 0.5) / side)
 
 
 class LungModel:

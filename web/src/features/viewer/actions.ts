@@ -1,5 +1,4 @@
 // The actions of the toolbar's buttons and of the shortcuts.
-
 import { formatNumber, type Key, t } from "../../i18n";
 import { fitView, type Point, turnBy, viewToAffine } from "./geometry";
 import { dropUnfinished, proposeRatio } from "./measurements";

@@ -1,5 +1,4 @@
 // The keyboard: the table of shortcuts (also shown in the help), and the arrow keys in the viewport.
-
 import { isTyping } from "../../components/focus";
 import { type Key, t } from "../../i18n";
 import type { Command } from "../study/open-study";

@@ -1,5 +1,4 @@
 // The layers over an image, which follow its pan, zoom and rotation: heatmap, strokes, lengths, sides, a scale bar.
-
 import { useEffect, useRef } from "preact/hooks";
 import type { LungRuns } from "../../api/types";
 import { formatNumber, t } from "../../i18n";

@@ -1,5 +1,4 @@
 // One pane: the banner with the patient, the image with its layers, and the pointer's actions.
-
 import { useEffect, useMemo } from "preact/hooks";
 import { api, body, me } from "../../api/client";
 import type { Identity } from "../../api/types";
@@ -141,8 +140,8 @@ function handlersOf(store: ViewerStore, pane: Pane): Handlers {
       if (!point) return;
       if (tool === "paint") beginStroke(store, pane, point);
       if (tool === "magnify") pane.pointer.value = at;
-      const kind = tool === "paint" ? null : measuringTool(store, pane);
-      if (kind !== tool || kind === null) return;
+      const kind = measuringTool(store, pane);
+      if (kind === null || kind !== tool) return;
       pane.cursor.value = null; // the keyboard's place is no point of what the pointer draws
       before = pane.measurements.value;
       const last = before.at(-1);

@@ -1,5 +1,4 @@
 // The viewer of an open study. Cornerstone3D is a separate chunk, loaded with the first image.
-
 import { untracked, useSignal, useSignalEffect } from "@preact/signals";
 import { useEffect, useMemo, useRef } from "preact/hooks";
 import { DISCLAIMER } from "../../disclaimer";
