@@ -195,6 +195,7 @@ def test_every_published_system_has_a_recipe() -> None:
         "mobilenetv2-flagship",
         "mobilenetv2-opacity",
         "mobilenetv2-covid",
+        "mobilenetv2-tb",
     }
 
 
