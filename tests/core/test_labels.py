@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from pneumoscope.core.errors import LabelError
 from pneumoscope.core.labels import LABELS, NO_PATTERN, LabelSet, check_label, display_name, result_phrase
 from pneumoscope.core.task import Task
 
-CATALOGUES = Path(__file__).parents[2] / "web" / "src" / "i18n"
+SCREEN_NAMES = Path(__file__).parents[2] / "web" / "src" / "i18n" / "labels.json"
 
 
 def test_the_built_in_labels_are_those_of_manifests():
@@ -26,21 +27,32 @@ def test_the_built_in_labels_are_those_of_manifests():
         "lung-opacity",
         "tuberculosis",
         "nodule",
+        "atelectasis",
+        "cardiomegaly",
+        "consolidation",
+        "edema",
+        "emphysema",
+        "hernia",
+        "infiltration",
+        "mass",
+        "pleural-effusion",
+        "pleural-thickening",
+        "pneumothorax",
+        "pulmonary-fibrosis",
         "other",
     ]
     assert LABELS["viral-pneumonia"] == "Viral pneumonia"
     assert LabelSet.builtin().none_label == "normal"
 
 
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_names_agree_with_the_web_app(language):
-    if not CATALOGUES.is_dir():
+def test_names_agree_with_the_web_app():
+    if not SCREEN_NAMES.is_file():
         pytest.skip("the sources of the web app are absent")
-    screen_names = json.loads((CATALOGUES / f"{language}.json").read_text(encoding="utf-8"))
-    vocabulary = LabelSet.builtin()
-    for label in vocabulary:
-        if label != vocabulary.none_label:  # a result is never a bare "normal"
-            assert screen_names[f"label.{label}"] == vocabulary.name_of(label, language)
+    screen_names = json.loads(SCREEN_NAMES.read_text(encoding="utf-8"))
+    labels = LabelSet.builtin().values()
+    # A result is never a bare "normal", so that the app has words of its own for it.
+    assert screen_names == {label.identifier: dict(label.names) for label in labels if not label.none}
+    assert all({"en", "de"} <= set(names) for names in screen_names.values())
 
 
 def test_a_whole_name_or_synonym_finds_a_label():
@@ -74,6 +86,63 @@ def test_an_unknown_label_suggests_the_nearest():
 def test_a_broken_vocabulary_is_refused(entries, problem):
     with pytest.raises(LabelError, match=problem):
         LabelSet.from_entries(entries, "labels.yaml")
+
+
+def test_the_findings_of_nih_are_in_the_vocabulary():
+    from pneumoscope.data.sources.nih import FINDINGS
+
+    found = {finding: LabelSet.builtin().find(finding) for finding in FINDINGS}
+    assert None not in found.values()
+    assert len(set(found.values())) == 14
+
+
+def test_a_label_of_ones_own_is_shown_in_its_own_words(tmp_path):
+    path = tmp_path / "labels.yaml"
+    path.write_text(
+        "Плеврит:\n"
+        "  names: {de: Rippenfellentzündung}\n"
+        "  synonyms: [pleurisy]\n"
+        "  parents: [pleural-effusion]\n"
+        "ILD:\n"
+        "normal: {synonyms: [unremarkable]}\n",
+        encoding="utf-8",
+    )
+    labels = LabelSet.read(path)
+    assert [label.identifier for label in labels.own] == ["Плеврит", "ILD"]
+    assert labels.find("PLEURISY") == labels.find("rippenfellentzündung") == "Плеврит"
+    assert labels.find("unremarkable") == "normal"
+    assert labels.name_of("Плеврит", "en") == display_name("Плеврит") == "Плеврит"
+    assert labels.name_of("Плеврит", "de") == "Rippenfellentzündung"
+    assert labels.ancestors("Плеврит") == ("pleural-effusion",)
+    again = LabelSet.builtin().with_entries({label.identifier: label.to_entry() for label in labels.own}, "facts")
+    assert again.own == labels.own
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a/b:", "cannot name a label: it has '/'"),
+        ("refused:", "stands for something else"),
+        ("'42':", "it has no letter"),
+        ("'yes':", "YAML does not read it"),
+        (f"{'x' * 65}:", "more than 64 characters"),
+        ("Effusion:", "means the label 'pleural-effusion' already"),
+        ("ild: {names: {en: Interstitial lung disease}}", "identifier is its English name"),
+        ("ild: {synonyms: tb}", "no list of texts"),
+        ("ild: {synonyms: [TB]}", "'TB' means the label 'tuberculosis' already"),
+        ("ild: {none: true}", "none of these findings is 'normal' here"),
+        ("ild: {parents: [lung-opacty]}", "Did you mean 'lung-opacity'"),
+        ("ild: {parent: [lung-opacity]}", "Did you mean 'parents'"),
+        ("{a1: {parents: [b1]}, b1: {parents: [a1]}}", "is its own ancestor"),
+        ("[", "is no YAML"),
+        ("", "has no entries"),
+    ],
+)
+def test_a_broken_vocabulary_of_ones_own_is_refused(tmp_path, text, problem):
+    path = tmp_path / "labels.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(LabelError, match=re.escape(problem)):
+        LabelSet.read(path)
 
 
 def test_a_result_is_never_a_bare_normal():

@@ -15,7 +15,9 @@ import pandas as pd
 import pytest
 
 from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.labels import LabelSet
 from pneumoscope.data.columns import COLUMNS
+from pneumoscope.data.label_rows import read_label_rows
 from pneumoscope.data.manifest import Manifest, read_manifest, validate, write_manifest
 
 Rows = Callable[..., dict[str, Any]]
@@ -30,6 +32,18 @@ def test_a_written_manifest_is_read_back(tmp_path: Path, make_row: Rows) -> None
     assert list(read_back.table.columns) == list(COLUMNS)
     assert read_back.notes == ("made by hand",)
     assert read_back.table["view"].isna().tolist() == [False, True]
+
+
+def test_labels_of_ones_own_travel_with_the_manifest(tmp_path: Path, make_row: Rows) -> None:
+    labels = LabelSet.builtin().with_entries({"Плеврит": {"names": {"de": "Rippenfellentzündung"}}}, "here")
+    rows = [make_row(1, label="Плеврит"), make_row(2)]
+    write_manifest(Manifest.from_rows(rows, {"here": tmp_path}, labels=labels), tmp_path / "m.parquet")
+    manifest = Manifest.read(tmp_path / "m.parquet")
+    assert manifest.table.label.tolist() == ["Плеврит", "normal"]
+    assert manifest.labels.name_of("Плеврит", "de") == "Rippenfellentzündung"
+    assert read_label_rows(tmp_path / "m.parquet").vocabulary.own == manifest.labels.own == labels.own
+    with pytest.raises(ManifestError, match="label = 'Плеврит': must be one of"):
+        Manifest.from_rows(rows, {})
 
 
 def test_a_root_inside_the_manifests_folder_moves_with_it(tmp_path: Path, make_row: Rows) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.errors import LabelError, ManifestError, UsageError
+from pneumoscope.core.labels import LabelSet
 from pneumoscope.data.importing import import_source
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.merge import merge
@@ -92,6 +93,16 @@ def test_balancing_leaves_out_whole_groups_and_names_them(manifests: tuple[Manif
     assert merge(manifests, balance="covid-19=1,normal=3", seed=1)[1].balanced != report.balanced
     with pytest.raises(UsageError, match=r"label 'viral'.*no image to balance"):
         merge(manifests, balance="viral=1,normal=3")
+
+
+def test_a_merge_has_the_labels_of_all_inputs(manifests: tuple[Manifest, Manifest]) -> None:
+    first, second = manifests
+    labels = [LabelSet.builtin().with_entries(entries, "x") for entries in ({"ILD": {}}, {"Lymphoma": {}})]
+    merged, _ = merge([replace(first, labels=labels[0]), replace(second, labels=labels[1])])
+    assert [label.identifier for label in merged.labels.own] == ["ILD", "Lymphoma"]
+    clash = LabelSet.builtin().with_entries({"Fibrosing disease": {"synonyms": ["ILD"]}}, "x")
+    with pytest.raises(LabelError, match="'ILD' means the label 'ILD' already"):
+        merge([replace(first, labels=labels[0]), replace(second, labels=clash)])
 
 
 def test_a_merge_keeps_a_design_that_all_inputs_have(manifests: tuple[Manifest, Manifest]) -> None:

@@ -69,3 +69,18 @@ def test_the_option_of_the_message_works() -> None:
     fitted = fit_classes(ignoring, {"bacterial-pneumonia": 4, "normal": 4, "covid-19": 1})
     assert fitted.left_out == {"covid-19"}
     assert fitted.notes == ("left out by the recipe: covid-19 (1)",)
+
+
+def test_a_label_of_the_datas_own_is_a_class_like_any_other() -> None:
+    recipe = load_recipe("cnn-150", ["task.classes=[Плеврит, normal]"])
+    labels = {"Плеврит": 4, "normal": 4, "Fluid overload": 2}
+    assert fit_classes(recipe, labels).recipe.task.members("Плеврит") == ("Плеврит",)
+    mapped = load_recipe("lenet-128", ["task.map={Fluid overload: Плеврит}", "task.classes=[Плеврит, normal]"])
+    assert fit_classes(mapped, labels).recipe.task.members("Плеврит") == ("Плеврит", "Fluid overload")
+
+
+@pytest.mark.parametrize("change", ["task.ignore=[Fluid overlod]", "task.map={Fluid overlod: normal}"])
+def test_a_label_that_exists_nowhere_is_misspelt(change: str) -> None:
+    recipe = load_recipe("lenet-128", [change])
+    with pytest.raises(RecipeError, match="Did you mean 'Fluid overload'"):
+        fit_classes(recipe, {"covid-19": 4, "normal": 4, "Fluid overload": 2})

@@ -26,7 +26,7 @@ def test_a_shipped_recipe_survives_its_own_yaml(name: str) -> None:
         ("optimizer.lrr=3", ["optimizer.lrr", "Did you mean 'lr'"]),
         ("optimizer.kind=sdg", ["optimizer.kind", "sdg", "rmsprop"]),
         ("training.epochs=0", ["training.epochs", "0"]),
-        ("task.classes=[cat, dog]", ["cat", "vocabulary"]),
+        ("task.classes=['cat/dog', normal]", ["cat/dog", "cannot name a label or class", "'/'"]),
         ("head.dropout=[0.1]", ["dropout", "2 rates"]),
         ("split={train: 0.5, test: 0.1}", ["0.6, not 1"]),
         ("head.dropout[1]=1.5", ["head.dropout", "1.5", "less than or equal to 1"]),

@@ -72,6 +72,11 @@ class LabelDefinition(Frozen):
     members: tuple[str, ...] = Field(description="labels of the vocabulary that were merged into this class")
     reference_standard: str = Field(description="how the training labels were made, by source")
     images: dict[str, int] = Field(default_factory=dict, description="images by part")
+    names: dict[str, str] = Field(
+        default_factory=dict,
+        exclude_if=lambda names: not names,
+        description="language -> name on screen, of a label that the data brought; the others have theirs built in",
+    )
 
 
 class SourceLicence(Frozen):

@@ -27,6 +27,12 @@ def import_(
     mapping: Annotated[
         list[str] | None, typer.Option("--map", help="Label of a term of the data set.", metavar="TERM=LABEL")
     ] = None,
+    vocabulary: Annotated[
+        Path | None, typer.Option(help="YAML file with labels of your own, and their synonyms.", metavar="FILE")
+    ] = None,
+    keep_terms: Annotated[
+        bool, typer.Option("--keep-terms", help="Make terms without a label labels of your own, in your words.")
+    ] = False,
     images: Annotated[Path | None, typer.Option(help="csv, darwin: folder of the images.  [csv: the table's]")] = None,
     table: Annotated[
         Path | None, typer.Option("--labels", help="dicom: CSV file with the labels.", metavar="FILE")
@@ -114,6 +120,8 @@ def import_(
         output,
         source_name=source_name,
         mapping=pairs(mapping, "--map", "TERM=LABEL", last=True),
+        vocabulary=vocabulary,
+        keep_terms=keep_terms,
         images=images,
         table=table,
         masks=masks,

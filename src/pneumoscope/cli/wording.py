@@ -22,7 +22,7 @@ OPTIONS = {
         "secret", "seed", "seeds", "shortcut", "side", "size", "source", "source_name", "storage", "strict", "target",
         "test", "tls_certificate", "tls_key", "trials", "validation", "workers", "external", "origins", "retrain",
         "sampling", "reference", "window_days", "min_sensitivity", "min_specificity", "min_auroc",
-        "target_sensitivity", "weeks", "false_alarms",
+        "target_sensitivity", "weeks", "false_alarms", "vocabulary", "keep_terms",
     )
 } | {
     "body_parts": "--body-part",

@@ -1,16 +1,18 @@
 """The vocabulary of labels, and the sentences that every screen must show.
 
-The vocabulary is data (``labels.yaml``), so that a new label is a new entry there and no change in code. A source maps
-its own terms to labels by an explicit table in its own module, never by a substring match; the manifest's ``raw_label``
-keeps the verbatim term.
+The vocabulary is data. The package brings ``labels.yaml``, so that a new label is a new entry there and no change in
+code. A user's data may bring labels of their own, in any language: their identifiers are the user's own words, which
+screens show as they are (or in another language, where the user gave a name in it). Manifests, recipes and cards carry
+them. A source maps its own terms to labels by an explicit table in its own module, never by a substring match; the
+manifest's ``raw_label`` keeps the verbatim term.
 """
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -30,6 +32,15 @@ DISCLAIMER = (
     "A qualified reader must read every image without it first."
 )
 
+LONGEST_LABEL = 64
+"""Characters of the longest identifier."""
+
+RESERVED = frozenset({"refused", "others", "macro", "micro", "weighted"})
+"""Words that stand beside labels in tables of figures, so that no label may be one of them."""
+
+_UNFIT = ',;:/\\|[]{}"#=`'  # they divide terms, metric names, paths and YAML lists
+_YAML_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "none", "nan"})  # no text in a YAML list
+
 _SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015]+")
 
 NO_PATTERN = "No pattern that this model looks for"
@@ -45,18 +56,67 @@ def fold_term(term: str) -> str:
     return _SEPARATORS.sub(" ", unicodedata.normalize("NFKC", visible.casefold())).strip()
 
 
+def why_no_identifier(text: str) -> str | None:
+    """Return why a text cannot be a label's identifier, or None if it can.
+
+    An identifier is a user's own words in any script: up to 64 printable characters with a letter among them, a letter
+    or digit first, single blanks inside, and none of the characters that divide lists, paths and names of figures.
+    """
+    bad = sorted({letter for letter in text if letter in _UNFIT or not letter.isprintable()})
+    reasons = (
+        (not text.strip(), "it is blank"),
+        (len(text) > LONGEST_LABEL, f"it has more than {LONGEST_LABEL} characters"),
+        (bool(bad), f"it has {' '.join(ascii(letter) for letter in bad)}"),
+        (text != tidy_term(text), "it has outer or double blanks, or is not in Unicode's composed form"),
+        (not text[:1].isalnum(), "it does not begin with a letter or a digit"),
+        (not any(letter.isalpha() for letter in text), "it has no letter"),
+        (text.casefold() in _YAML_WORDS, "YAML does not read it as a text"),
+        (text.casefold() in RESERVED, "it stands for something else in tables of figures"),
+    )
+    return next((reason for applies, reason in reasons if applies), None)
+
+
+def tidy_term(term: str) -> str:
+    """Return a term with single blanks inside and none outside, in Unicode's composed form (NFC)."""
+    return " ".join(unicodedata.normalize("NFC", term).split())
+
+
 @dataclass(frozen=True, slots=True)
 class Label:
     """One label of a vocabulary."""
 
     identifier: str
-    """As manifests, recipes and cards write it: ``viral-pneumonia``."""
+    """As manifests, recipes and cards write it: ``viral-pneumonia``; a user's own words for a label of the user's."""
     names: Mapping[str, str]
     """Language -> name on screen; English ("en") is always there."""
     synonyms: tuple[str, ...] = ()
     """Other terms that mean exactly this label."""
     none: bool = False
     """Whether it means "none of these findings"."""
+    parents: tuple[str, ...] = ()
+    """Wider labels: an image that has this one has them too."""
+
+    @classmethod
+    def of_words(cls, words: str) -> Label:
+        """Return the label that stands for a user's own words.
+
+        Args:
+            words: See `why_no_identifier`.
+
+        Returns:
+            A label whose identifier and English name are the words.
+        """
+        return cls(words, MappingProxyType({"en": words}))
+
+    def to_entry(self) -> dict[str, Any]:
+        """Return the label as an entry of a vocabulary file.
+
+        Returns:
+            Field -> plain value; empty fields, and an English name that is the identifier, are left out.
+        """
+        names = {language: name for language, name in self.names.items() if (language, name) != ("en", self.identifier)}
+        entry = {"names": names, "synonyms": list(self.synonyms), "none": self.none, "parents": list(self.parents)}
+        return {field: value for field, value in entry.items() if value}
 
 
 class LabelSet(Mapping[str, Label]):
@@ -67,7 +127,8 @@ class LabelSet(Mapping[str, Label]):
         name: What the vocabulary is called in an error message.
 
     Raises:
-        LabelError: A label occurs twice, has no English name, or more than one label means "none of these".
+        LabelError: A label occurs twice, has no English name or a parent that is not there, or more than one label
+            means "none of these".
     """
 
     def __init__(self, labels: Mapping[str, Label] | list[Label], name: str = "vocabulary") -> None:
@@ -81,6 +142,16 @@ class LabelSet(Mapping[str, Label]):
         none = [label.identifier for label in members if label.none]
         if len(none) > 1:
             raise LabelError(name, f"has {len(none)} labels that mean none of these: {', '.join(none)}.", "Keep one.")
+        for label in members:
+            if absent := [parent for parent in label.parents if parent not in self._labels]:
+                raise LabelError(
+                    name,
+                    f"has no label {absent[0]!r}, which {label.identifier!r} names as a parent."
+                    f"{suggestion(absent[0], self._labels)}",
+                    "Add it, or correct the parent.",
+                )
+            if label.identifier in self.ancestors(label.identifier):
+                raise LabelError(name, f"{label.identifier!r} is its own ancestor.", "Take one of the parents away.")
         self._none = none[0] if none else None
         self._terms: dict[str, str] = {}
         for identifier, label in self._labels.items():
@@ -114,16 +185,97 @@ class LabelSet(Mapping[str, Label]):
         Raises:
             LabelError: An entry has no English name, or more than one label means "none of these".
         """
-        labels = [
-            Label(
-                identifier,
-                MappingProxyType(dict(entry.get("names", {}))),
-                tuple(entry.get("synonyms", ())),
-                bool(entry.get("none", False)),
-            )
-            for identifier, entry in entries.items()
-        ]
-        return cls(labels, name)
+        return cls([_parse_entry(identifier, entry, name) for identifier, entry in entries.items()], name)
+
+    @classmethod
+    def read(cls, path: Path | str) -> LabelSet:
+        """Return the built-in vocabulary with the labels of a YAML file.
+
+        Args:
+            path: Of the file: identifier -> ``names`` (language -> name), ``synonyms`` and ``parents``, all optional.
+                The identifier of a new label is its English name. An entry for a label that the package has adds
+                synonyms, and names in further languages.
+
+        Returns:
+            A new vocabulary.
+
+        Raises:
+            LabelError: The file is not there or no YAML, or an entry breaks a rule; it is named.
+
+        Example:
+            >>> labels = ps.LabelSet.read("labels.yaml")
+        """
+        import yaml
+
+        path = Path(path)
+        try:
+            entries = yaml.safe_load(path.read_text(encoding="utf-8"))
+        except (OSError, UnicodeDecodeError) as error:
+            raise LabelError(str(path), "cannot be read.", "Name a YAML file in UTF-8.") from error
+        except yaml.YAMLError as error:
+            raise LabelError(str(path), f"is no YAML ({' '.join(str(error).split())}).", "Correct it.") from error
+        if not isinstance(entries, dict) or not entries:
+            raise LabelError(str(path), "has no entries.", "Write one for each label: 'Pleural effusion: {names: ...}'")
+        return cls.builtin().with_entries(entries, str(path))
+
+    def with_entries(self, entries: Mapping[str, Mapping[str, Any]], name: str) -> LabelSet:
+        """Return this vocabulary with the entries of a file or of a manifest's facts.
+
+        Args:
+            entries: Identifier -> ``names``, ``synonyms`` and ``parents``, as `LabelSet.read` describes them.
+            name: What the entries come from, for an error message.
+
+        Returns:
+            A new vocabulary.
+
+        Raises:
+            LabelError: An entry breaks a rule; see `extended`.
+        """
+        return self.extended([_parse_entry(identifier, entry, name) for identifier, entry in entries.items()], name)
+
+    def extended(self, labels: Iterable[Label], name: str = "vocabulary") -> LabelSet:
+        """Return this vocabulary with further labels, or with further synonyms and names of those that it has.
+
+        Args:
+            labels: The labels. Names that are here already stay.
+            name: What the labels come from, for an error message.
+
+        Returns:
+            A new vocabulary; its own labels come after the others.
+
+        Raises:
+            LabelError: An identifier breaks the rule, a term means another label already, or another label than the
+                one of this vocabulary is to mean "none of these".
+        """
+        members = dict(self._labels)
+        for label in labels:
+            here = members.get(label.identifier)
+            if here is None:
+                label = _checked(label, name)
+            for word in (label.identifier, *label.names.values(), *label.synonyms):
+                if (other := self.find(word)) not in (None, label.identifier):
+                    way_out = f"Leave it out of {label.identifier!r}, or add its other terms to {other!r}."
+                    raise LabelError(name, f"{word!r} means the label {other!r} already.", way_out)
+            if label.none and label.identifier != self._none:
+                way_out = f"Write its terms as synonyms: '{self._none}: {{synonyms: [{label.identifier}]}}'"
+                raise LabelError(name, f"none of these findings is {self._none!r} here.", way_out)
+            members[label.identifier] = label if here is None else _joined(here, label)
+        return LabelSet(members, name)
+
+    def covering(self, identifiers: Iterable[str]) -> LabelSet:
+        """Return this vocabulary with a label in its own words for each identifier that it lacks.
+
+        Args:
+            identifiers: Of labels, such as the classes of a model.
+
+        Returns:
+            A new vocabulary, or this one where it lacks none.
+
+        Raises:
+            LabelError: An identifier breaks the rule; see `why_no_identifier`.
+        """
+        new = [Label.of_words(name) for name in dict.fromkeys(identifiers) if name not in self]
+        return self.extended(new) if new else self
 
     def __getitem__(self, identifier: str) -> Label:
         return self._labels[identifier]
@@ -136,6 +288,30 @@ class LabelSet(Mapping[str, Label]):
 
     def __repr__(self) -> str:
         return f"LabelSet({', '.join(self)})"
+
+    @property
+    def own(self) -> tuple[Label, ...]:
+        """The labels that are not in the built-in vocabulary, in order."""
+        builtin = LabelSet.builtin()
+        return tuple(label for label in self.values() if label.identifier not in builtin)
+
+    def ancestors(self, identifier: str) -> tuple[str, ...]:
+        """Return the wider labels of a label: its parents, and theirs.
+
+        Args:
+            identifier: Of a label; an unknown one has none.
+
+        Returns:
+            Identifiers, the nearest first, each once.
+        """
+        found: dict[str, None] = {}
+        waiting = [*self._labels[identifier].parents] if identifier in self._labels else []
+        while waiting:
+            parent = waiting.pop(0)
+            if parent not in found:
+                found[parent] = None
+                waiting += self._labels[parent].parents
+        return tuple(found)
 
     @property
     def none_label(self) -> str | None:
@@ -193,6 +369,71 @@ class LabelSet(Mapping[str, Label]):
             f"the label {identifier!r} is not in the vocabulary.{suggestion(identifier, self)}",
             f"Labels: {', '.join(self)}.",
         )
+
+
+_FIELDS = ("names", "synonyms", "none", "parents")
+
+
+def _parse_entry(identifier: object, entry: object, where: str) -> Label:
+    """Return the label of one entry of a vocabulary file.
+
+    Raises:
+        LabelError: A field is unknown or of another kind.
+    """
+
+    def refuse(problem: str, way_out: str) -> LabelError:
+        return LabelError(where, f"{identifier!r} {problem}", way_out)
+
+    if not isinstance(identifier, str):
+        raise refuse("is no text.", "Write it in quotation marks.")
+    entry = {} if entry is None else entry
+    if not isinstance(entry, Mapping):
+        raise refuse(f"must have fields, not {entry!r}.", f"Fields: {', '.join(_FIELDS)}.")
+    if unknown := [field for field in entry if field not in _FIELDS]:
+        raise refuse(
+            f"has the field {unknown[0]!r}.{suggestion(str(unknown[0]), _FIELDS)}", f"Fields: {', '.join(_FIELDS)}."
+        )
+    names, none = entry.get("names", {}), entry.get("none", False)
+    if not isinstance(names, Mapping) or not all(isinstance(text, str) and text for text in (*names, *names.values())):
+        raise refuse("has `names` that are not language: name.", "For example: names: {de: Pleuraerguss}")
+    lists: dict[str, tuple[str, ...]] = {}
+    for field in ("synonyms", "parents"):
+        texts = entry.get(field, ())
+        listed = isinstance(texts, Sequence) and not isinstance(texts, str)
+        if not listed or not all(isinstance(text, str) for text in texts):
+            raise refuse(f"has `{field}` that are no list of texts.", f"For example: {field}: [effusion]")
+        lists[field] = tuple(texts)
+    if not isinstance(none, bool):
+        raise refuse("has a `none` that is neither true nor false.", "Write true or false.")
+    return Label(identifier, MappingProxyType(dict(names)), lists["synonyms"], none, lists["parents"])
+
+
+def _checked(label: Label, where: str) -> Label:
+    """Return a label of a user's own, its identifier checked and used as its English name.
+
+    Raises:
+        LabelError: The identifier breaks the rule, or the English name is another.
+    """
+    if reason := why_no_identifier(label.identifier):
+        raise LabelError(where, f"{label.identifier!r} cannot name a label: {reason}.", "Name it otherwise.")
+    english = label.names.get("en", label.identifier)
+    if english != label.identifier:
+        raise LabelError(
+            where,
+            f"{label.identifier!r} has the English name {english!r}; a new label's identifier is its English name.",
+            f"Call it {english!r}.",
+        )
+    return replace(label, names=MappingProxyType({"en": english, **label.names}))
+
+
+def _joined(label: Label, more: Label) -> Label:
+    """Return a label with the synonyms, parents and further names of another one."""
+    return replace(
+        label,
+        names=MappingProxyType({**more.names, **label.names}),
+        synonyms=tuple(dict.fromkeys((*label.synonyms, *more.synonyms))),
+        parents=tuple(dict.fromkeys((*label.parents, *more.parents))),
+    )
 
 
 class _Names(Mapping[str, str]):

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from pneumoscope.core.frozen import Frozen
-from pneumoscope.core.labels import LABELS
+from pneumoscope.core.labels import LABELS, why_no_identifier
 
 
 def _as_tuple(value: Any) -> Any:
@@ -28,12 +28,9 @@ class Task(Frozen):
     def _consistent(self) -> Task:
         if self.kind == "binary" and len(self.classes) != 2:
             raise ValueError(f"a binary task has 2 classes, not {len(self.classes)}")
-        for label in (*self.map, *self.ignore, *self.optional):
-            if label not in LABELS:
-                raise ValueError(f"{label!r} is not in the vocabulary {list(LABELS)}")
-        for name in self.classes:
-            if name not in LABELS and name not in self.map.values():
-                raise ValueError(f"class {name!r} is neither in the vocabulary nor a value of `map`")
+        for name in (*self.classes, *self.map, *self.map.values(), *self.ignore, *self.optional):
+            if name not in LABELS and (reason := why_no_identifier(name)):
+                raise ValueError(f"{name!r} cannot name a label or class: {reason}")
         if self.kind == "binary" and self.sigmoid_of is not None and self.sigmoid_of not in self.classes:
             raise ValueError(f"sigmoid_of {self.sigmoid_of!r} is not one of the classes {list(self.classes)}")
         return self
@@ -43,5 +40,6 @@ class Task(Frozen):
         return None if label in self.ignore else self.map.get(label, label)
 
     def members(self, name: str) -> tuple[str, ...]:
-        """Return the labels of the vocabulary that make up a class."""
-        return tuple(label for label in LABELS if self.class_of(label) == name)
+        """Return the labels that make up a class: those of the vocabulary first, then the data's own."""
+        labels = dict.fromkeys((*LABELS, *self.classes, *self.optional, *self.map))
+        return tuple(label for label in labels if self.class_of(label) == name)

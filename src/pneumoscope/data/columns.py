@@ -13,7 +13,7 @@ import pandas as pd
 
 from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
-from pneumoscope.core.labels import LABELS, PARTS, VIEWS
+from pneumoscope.core.labels import PARTS, VIEWS, LabelSet
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.cells import MAX_AGE
@@ -30,7 +30,7 @@ TEXT = pd.StringDtype(na_value=np.nan)
 COLUMNS: Mapping[str, str] = {
     "image": "path of the image, relative to its source's root, with forward slashes",
     "source": "name of the data set it comes from",
-    "label": f"one of {', '.join(LABELS)}",
+    "label": "identifier of a label: of the built-in vocabulary, or of one that the manifest's own facts hold",
     "raw_label": "the source's own term, verbatim",
     "patient_id": "the source's own patient number; null if unknown",
     "study_id": "the source's own study number; null if unknown",
@@ -66,14 +66,18 @@ RELATIVE_PATH = rf"^(?![/\\]|[A-Za-z]:){_INSIDE}"
 _ROOTED_PATH = rf"^(?![/\\]|[^/]*:/){_INSIDE}"  # NAME:PATH may name the root; NAME:/x is no path in NAME
 
 
-def check_table(table: pd.DataFrame) -> pd.DataFrame:
+def check_table(table: pd.DataFrame, labels: LabelSet | None = None) -> pd.DataFrame:
     """Return a table with its columns in order and of the right type, its contract checked.
+
+    Args:
+        table: Any columns of `COLUMNS`.
+        labels: The vocabulary of the column ``label``; None: the built-in one.
 
     Raises:
         ManifestError: A column or value breaks the contract; the first rows are named.
     """
     result = _cast_columns(table)
-    _check_values(result)
+    _check_values(result, labels or LabelSet.builtin())
     _check_rows(result)
     return result
 
@@ -110,7 +114,7 @@ def _is_number(value: object) -> bool:
     return True
 
 
-def _schema() -> pa.DataFrameSchema:
+def _schema(labels: LabelSet) -> pa.DataFrameSchema:
     """The contract of single values; rules over several rows are in ``_check_rows``."""
     import pandera.pandas as pa  # here: it takes a second to import
 
@@ -122,7 +126,7 @@ def _schema() -> pa.DataFrameSchema:
         "lung_definition": [_among(LUNG_DEFINITIONS)],
         "boxes": [_boxes()],
         "source": [pa.Check.str_matches(r"^[a-z0-9][a-z0-9._-]*$", error="lower-case letters, digits, '.', '_', '-'")],
-        "label": [_among(LABELS)],
+        "label": [_among(labels)],
         "view": [_among(VIEWS)],
         "sex": [_among(("M", "F"))],
         "split": [_among(PARTS)],
@@ -170,11 +174,11 @@ def _relative(rooted: bool = False) -> pa.Check:
     )
 
 
-def _check_values(table: pd.DataFrame) -> None:
+def _check_values(table: pd.DataFrame, labels: LabelSet) -> None:
     import pandera.pandas as pa
 
     try:
-        _schema().validate(table, lazy=True)
+        _schema(labels).validate(table, lazy=True)
     except pa.errors.SchemaErrors as error:
         cases = error.failure_cases
         lines = [

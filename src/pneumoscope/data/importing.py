@@ -7,11 +7,12 @@ patients where they are known and by near-duplicates, so that a split can keep a
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.errors import ImageError, ManifestError
+from pneumoscope.core.labels import LabelSet
 from pneumoscope.data.cells import MAX_AGE, CellReader, view_of_tag
 from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.grouping import group_names
@@ -121,7 +122,7 @@ def import_source(
     reader = CellReader(options.lenient_columns)
     table_rows = [_manifest_row(name, row, picture, reader) for row, picture in zip(rows, pictures, strict=True)]
     listing.notes += reader.finish()
-    manifest, pairs = build_manifest(table_rows, small, roots, (), progress)
+    manifest, pairs = build_manifest(table_rows, small, roots, (), progress, listing.labels)
     conflicts = find_conflicts(manifest, pairs)
     if drop_conflicts and conflicts.rows:
         for row in sorted(conflicts.rows):
@@ -134,7 +135,7 @@ def import_source(
     notes = [f"import {source.name} as {name}: {len(manifest)} images; dropped: {left_out}", *listing.notes]
     if options.design is not None:
         notes.append(f"design: {options.design}")
-    manifest = Manifest(manifest.table, manifest.roots, tuple(notes), options.design)
+    manifest = replace(manifest, notes=tuple(notes), design=options.design)
     report = ImportReport(
         source=name,
         kept={str(label): int(count) for label, count in manifest.table.label.value_counts().items()},
@@ -199,6 +200,7 @@ def build_manifest(
     roots: dict[str, Path],
     together: list[str | None] | tuple[()],
     progress: Progress,
+    labels: LabelSet,
 ) -> tuple[Manifest, list[Pair]]:
     """Find near-duplicates and return the manifest of the rows, each in its group, with the pairs.
 
@@ -208,10 +210,12 @@ def build_manifest(
         roots: Source -> folder.
         together: [N] a name for rows that belong together for another reason, or None; or empty.
         progress: Shows how far it is.
+        labels: The vocabulary of the labels.
     """
     import pandas as pd
 
     pairs = find_near_duplicates(small, progress("comparing images", len(rows)))
     table = pd.DataFrame(rows)
     names = group_names(table, pairs, together)
-    return Manifest.from_rows([{**row, "group": name} for row, name in zip(rows, names, strict=True)], roots), pairs
+    grouped = [{**row, "group": name} for row, name in zip(rows, names, strict=True)]
+    return Manifest.from_rows(grouped, roots, labels=labels), pairs

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.arguments import quote, shorten
-from pneumoscope.core.errors import MissingClassError, UnusableManifestError
+from pneumoscope.core.errors import LabelError, MissingClassError, UnusableManifestError
 from pneumoscope.core.halves import in_first_half
-from pneumoscope.core.labels import display_name
+from pneumoscope.core.labels import LabelSet, display_name
 
 if TYPE_CHECKING:
     import pyarrow
@@ -38,12 +38,14 @@ class LabelRows:
         parts: Part of each image; empty where it is in none.
         groups: Group of each image.
         sources: Names of the sources that the file knows; empty where the rows come from elsewhere.
+        vocabulary: Of the labels: the built-in one, with the labels that the data brought.
     """
 
     labels: list[str]
     parts: list[str]
     groups: list[str]
     sources: tuple[str, ...] = ()
+    vocabulary: LabelSet = field(default_factory=LabelSet.builtin)
 
     @property
     def counts(self) -> Counter[str]:
@@ -66,11 +68,11 @@ def read_label_rows(path: Path) -> LabelRows:
     columns = {name: [value or "" for value in table.column(name).to_pylist()] for name in ("label", "split", "group")}
     if not table.num_rows:
         raise UnusableManifestError(str(path), "has no rows.", "Import a folder that has images.")
-    return LabelRows(columns["label"], columns["split"], columns["group"], tuple(facts["roots"]))
+    return LabelRows(columns["label"], columns["split"], columns["group"], tuple(facts["roots"]), facts["labels"])
 
 
 def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.Table, dict[str, Any]]:
-    """Read a manifest file as an Arrow table, with the facts about itself: version, roots, notes and design.
+    """Read a manifest file as an Arrow table, with its facts: version, roots, notes, design and labels.
 
     Args:
         path: The Parquet file.
@@ -106,8 +108,9 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.
             "roots": {str(name): str(root) for name, root in dict(about["roots"]).items()},
             "notes": [str(note) for note in about["notes"]],
             "design": about.get("design"),
+            "labels": LabelSet.builtin().with_entries(about.get("labels", {}), str(path)),
         }
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, LabelError) as error:
         raise UnusableManifestError(str(path), "is a manifest whose metadata are damaged.", "Import again.") from error
     if facts["schema_version"] != SCHEMA_VERSION:
         version = facts["schema_version"]

@@ -20,7 +20,7 @@ import pandas as pd
 from pneumoscope.core.arguments import argument, check_arguments
 from pneumoscope.core.errors import ManifestError, UnusableManifestError, UsageError
 from pneumoscope.core.files import atomic_path
-from pneumoscope.core.labels import LABELS, PARTS
+from pneumoscope.core.labels import PARTS, LabelSet
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.columns import COLUMNS, TEXT, check_table
 from pneumoscope.data.label_rows import METADATA_KEY, SCHEMA_VERSION, damaged_file, read_parquet
@@ -45,12 +45,14 @@ class Manifest:
         notes: The history of the table, oldest first.
         design: Of the study: ``case-control`` (somebody chose how many images of each class there are) or ``cohort``
             (patients came by chance); None where it is not stated.
+        labels: The vocabulary of the column ``label``: the built-in one, with the labels that the data brought.
     """
 
     table: pd.DataFrame
     roots: dict[str, Path] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     design: Design | None = None
+    labels: LabelSet = field(default_factory=LabelSet.builtin)
 
     def __post_init__(self) -> None:
         if not isinstance(self.table, pd.DataFrame):
@@ -88,12 +90,16 @@ class Manifest:
             numbers = part[chosen.index].value_counts()
             by_part = {name: int(numbers.get(name, 0)) for name in present}
             rows.append({"source": str(source), "label": str(label), **by_part, "all": len(chosen)})
-        order = list(LABELS)
+        order = list(self.labels)
         return sorted(rows, key=lambda row: (row["source"], order.index(str(row["label"]))))
 
     @classmethod
     def from_rows(
-        cls, rows: Iterable[Mapping[str, Any]], roots: Mapping[str, Path], notes: Iterable[str] = ()
+        cls,
+        rows: Iterable[Mapping[str, Any]],
+        roots: Mapping[str, Path],
+        notes: Iterable[str] = (),
+        labels: LabelSet | None = None,
     ) -> Manifest:
         """Build a manifest from rows.
 
@@ -101,6 +107,7 @@ class Manifest:
             rows: Column -> value; a column that a row lacks is null.
             roots: Source -> folder that its ``image`` paths are relative to.
             notes: The history of the table, oldest first.
+            labels: The vocabulary of the column ``label``; None: the built-in one.
 
         Returns:
             The manifest, validated.
@@ -109,7 +116,8 @@ class Manifest:
             ManifestError: A column or value breaks the contract; the first rows are named.
         """
         table = pd.DataFrame(list(rows))
-        return validate(cls(table.reindex(columns=[*table.columns.union([*COLUMNS])]), dict(roots), tuple(notes)))
+        table = table.reindex(columns=[*table.columns.union([*COLUMNS])])
+        return validate(cls(table, dict(roots), tuple(notes), labels=labels or LabelSet.builtin()))
 
     @classmethod
     @check_arguments
@@ -301,7 +309,7 @@ def validate(manifest: Manifest) -> Manifest:
     Raises:
         ManifestError: A column or value breaks the contract; the first rows are named.
     """
-    table = check_table(manifest.table)
+    table = check_table(manifest.table, manifest.labels)
     return replace(manifest, table=table, roots={name: Path(root) for name, root in manifest.roots.items()})
 
 
@@ -323,6 +331,8 @@ def write_manifest(manifest: Manifest, path: Path | str) -> None:
     about = {"schema_version": SCHEMA_VERSION, "roots": roots, "notes": list(manifest.notes)}
     if manifest.design is not None:
         about["design"] = manifest.design
+    if own := manifest.labels.own:
+        about["labels"] = {label.identifier: label.to_entry() for label in own}
     table = pyarrow.Table.from_pandas(manifest.table, preserve_index=False)
     table = table.replace_schema_metadata({**(table.schema.metadata or {}), METADATA_KEY: json.dumps(about).encode()})
     try:
@@ -367,6 +377,6 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
             )
         known[name] = Path(folder).resolve()
     try:
-        return validate(Manifest(frame, known, notes, design))
+        return validate(Manifest(frame, known, notes, design, about["labels"]))
     except ManifestError as error:
         raise UnusableManifestError(f"{path}: {error.thing}", error.problem, error.way_out) from error

@@ -20,6 +20,7 @@ import numpy as np
 import pandas as pd
 
 from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.labels import LabelSet
 from pneumoscope.data.conflicts import conflict_images, find_conflicts
 from pneumoscope.data.image_scan import Progress, imported_thumbnails, silent
 from pneumoscope.data.importing import build_manifest
@@ -177,7 +178,7 @@ def merge(
         together += [f"{number}:{group}" for group in manifest.table.group]
         remaining = manifest.table.drop(columns=["group", "split"])
         rows += [{str(name): value for name, value in row.items()} for row in remaining.to_dict("records")]
-    merged, pairs = build_manifest(rows, small, roots, together, progress)
+    merged, pairs = build_manifest(rows, small, roots, together, progress, _joint_labels(manifests))
 
     table = merged.table
     conflicts = find_conflicts(merged, pairs)
@@ -198,7 +199,7 @@ def merge(
     if stated != {design}:
         names = " and ".join(sorted(name or "not stated" for name in stated))
         notes.append(f"design of the inputs: {names}; of the result: {design or 'not stated'}")
-    merged = Manifest(remaining.reset_index(drop=True), roots, tuple(notes), design)
+    merged = Manifest(remaining.reset_index(drop=True), roots, tuple(notes), design, merged.labels)
     balanced: list[str] = []
     if balance is not None:
         merged, balanced = balance_rows(merged, parse_balance(balance, sorted(set(merged.table.label))), seed)
@@ -223,6 +224,18 @@ def _joint_design(manifests: Sequence[Manifest], *, chosen: bool) -> Design | No
         return "case-control"
     stated = {manifest.design for manifest in manifests}
     return stated.pop() if len(stated) == 1 else None
+
+
+def _joint_labels(manifests: Sequence[Manifest]) -> LabelSet:
+    """Return the vocabulary of all inputs.
+
+    Raises:
+        LabelError: A label of one input is a synonym of another label in another one.
+    """
+    labels = LabelSet.builtin()
+    for manifest in manifests:
+        labels = labels.extended(manifest.labels.own, " + ".join(_sources(manifest)))
+    return labels
 
 
 def _sources(manifest: Manifest) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import ManifestError, UsageError
-from pneumoscope.core.labels import VIEWS, check_label
+from pneumoscope.core.labels import VIEWS, LabelSet
 from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.polygons import Outlines
 from pneumoscope.imaging.files import is_broken_link
@@ -53,13 +53,14 @@ class DroppedFile:
 
 @dataclass
 class Listing:
-    """The content of a source: rows, dropped files, remarks for the manifest's notes, and outlines by image."""
+    """The content of a source: rows, dropped files, remarks for the manifest's notes, outlines by image, vocabulary."""
 
     root: Path
     rows: list[Row] = field(default_factory=list)
     dropped: list[DroppedFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     outlines: dict[str, Outlines] = field(default_factory=dict)
+    labels: LabelSet = field(default_factory=LabelSet.builtin)
 
     def drop(self, file: str, reason: str) -> None:
         """Record a file or row that is left out."""
@@ -73,6 +74,8 @@ class ImportOptions:
     Args:
         source_name: Name in the manifest's ``source`` column; the source's own if None.
         mapping: Verbatim term -> label.
+        vocabulary: The labels that terms can mean.
+        keep_terms: Make a term that means no label a label of its own, in its own words.
         images: Folder of the images, where it is not the table's own.
         columns: Manifest column -> the table's column that holds it.
         license: Licence of the images.
@@ -96,6 +99,8 @@ class ImportOptions:
 
     source_name: str | None = None
     mapping: Mapping[str, str] = field(default_factory=dict)
+    vocabulary: LabelSet = field(default_factory=LabelSet.builtin)
+    keep_terms: bool = False
     images: Path | None = None
     columns: Mapping[str, str] = field(default_factory=dict)
     license: str | None = None
@@ -119,7 +124,7 @@ class ImportOptions:
 
 _SOME_SOURCES = (
     "mapping", "images", "columns", "drop_unmapped", "drop_missing", "findings", "modalities", "masks", "table",
-    "body_parts", "key", "encoding",
+    "body_parts", "key", "encoding", "keep_terms",
 )  # fmt: skip
 """Fields that not every source accepts."""
 
@@ -153,14 +158,17 @@ class Source:
         for name in _SOME_SOURCES:
             if getattr(options, name) and name not in self.options:
                 raise UsageError(f"`{name}`", f"means nothing to the source {self.name!r}.")
-        for label in options.labels:
-            check_label(label, argument("labels", label))
+        if options.vocabulary.own and "mapping" not in self.options:
+            raise UsageError("`vocabulary`", f"means nothing to the source {self.name!r}, whose labels are fixed.")
         for view in options.views:
             if view not in VIEWS:
                 raise UsageError(
                     argument("views", view), f"is unknown.{suggestion(view, VIEWS)}", f"Views: {', '.join(VIEWS)}."
                 )
-        listing = _select(self.scan(path, options), options)
+        listing = self.scan(path, options)
+        for label in options.labels:
+            listing.labels.check(label, argument("labels", label))
+        listing = _select(listing, options)
         if not listing.rows:
             reasons = Counter(dropped.reason for dropped in listing.dropped).most_common(3)
             why = "".join(f"; {count:,}: {reason}" for reason, count in reasons)

@@ -220,6 +220,7 @@ def _warnings_of_few_groups(fitted: FittedRun) -> tuple[str, ...]:
 
 def _labels(fitted: FittedRun) -> tuple[LabelDefinition, ...]:
     task, table = fitted.plan.recipe.task, fitted.plan.manifest.table
+    own = {label.identifier: dict(label.names) for label in fitted.plan.manifest.labels.own}
     definitions = []
     for name in task.classes:
         rows = table[table["label"].map(task.class_of) == name]
@@ -234,6 +235,7 @@ def _labels(fitted: FittedRun) -> tuple[LabelDefinition, ...]:
                     f"{source}: {', '.join(texts) or 'unknown'}" for source, texts in provenance.items()
                 ),
                 images={str(part): int(count) for part, count in rows["split"].value_counts().items()},
+                names=own.get(name, {}),
             )
         )
     return tuple(definitions)

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import pandas as pd
 
 from pneumoscope.bundle.card import PartMetrics
-from pneumoscope.core.labels import LABELS, display_name, is_none_label
+from pneumoscope.core.labels import LabelSet, display_name, is_none_label
 from pneumoscope.core.task import Task
 
 KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
@@ -47,10 +47,6 @@ FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
 
 NEVER = ("any finding on lateral views, CT or other body parts",)
 
-COVERED_BY = MappingProxyType({"viral-pneumonia": "pneumonia", "bacterial-pneumonia": "pneumonia"})
-"""A label -> the wider label: a model that looks for the wider one is not said to overlook the narrower one."""
-
-
 WEAK = 0.7
 """Balanced accuracy on one source's validation images under which its answers there are called close to guessing."""
 
@@ -62,13 +58,14 @@ def not_looked_for(task: Task) -> tuple[str, ...]:
         task: Its classes, and the labels that they merge.
     """
     covered = {*task.classes, *(label for name in task.classes for label in task.members(name))}
+    vocabulary = LabelSet.builtin()
     named = tuple(label for findings in FINDINGS.values() for label in findings)
     labels = [
         _inside_sentence(display_name(label))
-        for label in LABELS
+        for label in vocabulary
         if not is_none_label(label)
         and label not in (*covered, *named, "other")
-        and COVERED_BY.get(label) not in covered
+        and not covered.intersection(vocabulary.ancestors(label))  # who looks for the wider one looks for this one
     ]
     return (*labels, *(finding for finding, names in FINDINGS.items() if not covered & {*names}), *NEVER)
 

@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import RecipeError
-from pneumoscope.core.labels import display_name
+from pneumoscope.core.labels import LABELS, display_name
+from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe, parse_recipe
 
 
@@ -41,9 +42,11 @@ def fit_classes(recipe: Recipe, labels: Mapping[str, int]) -> FittedClasses:
         labels: Label of the manifest -> number of its images.
 
     Raises:
-        RecipeError: A class is missing, or a label is not covered by any class and no change of ``task.classes`` says
+        RecipeError: ``map``, ``ignore`` or ``optional`` name a label that neither the vocabulary nor the data have, a
+            class is missing, or a label is not covered by any class and no change of ``task.classes`` says
             that this is meant. The message ends with the option to add.
     """
+    _check_labels(recipe, labels)
     task, notes = recipe.task, []
     ignored = {label: n for label, n in labels.items() if task.class_of(label) is None}
     if ignored:
@@ -62,6 +65,20 @@ def fit_classes(recipe: Recipe, labels: Mapping[str, int]) -> FittedClasses:
         notes.append(f"left out by a change of task.classes: {_count({name: present[name] for name in extra})}")
     left_out = frozenset(label for label in labels if task.class_of(label) in (None, *extra))
     return FittedClasses(recipe, left_out, tuple(notes))
+
+
+def _check_labels(recipe: Recipe, labels: Mapping[str, int]) -> None:
+    """Refuse labels that a recipe maps, leaves out or adds and that exist nowhere: they are misspelt."""
+    known = dict.fromkeys((*labels, *LABELS))
+    for field in ("map", "ignore", "optional"):
+        for label in getattr(recipe.task, field):
+            if label not in known:
+                raise RecipeError(
+                    recipe.name,
+                    f"`task.{field}` names the label {label!r}, which neither the vocabulary nor the data have."
+                    f"{suggestion(label, known)}",
+                    f"Labels: {', '.join(known)}.",
+                )
 
 
 def _add_optional(recipe: Recipe, present: Mapping[str, int]) -> Recipe:

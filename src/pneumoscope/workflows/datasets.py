@@ -13,7 +13,7 @@ from typing import TypeAlias
 from pneumoscope.core.arguments import argument, as_tuple, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import CheckRefusedError, UsageError
-from pneumoscope.core.labels import PARTS
+from pneumoscope.core.labels import PARTS, LabelSet
 from pneumoscope.data import merge as merging
 from pneumoscope.data.cells import RULES
 from pneumoscope.data.conflicts import conflict_images
@@ -43,6 +43,8 @@ def import_data(
     *,
     source_name: str | None = None,
     mapping: Mapping[str, str] | None = None,
+    vocabulary: LabelSet | str | Path | None = None,
+    keep_terms: bool = False,
     images: str | Path | None = None,
     table: str | Path | None = None,
     masks: str | Path | None = None,
@@ -74,6 +76,9 @@ def import_data(
         output: File that the manifest is written to (``.parquet``); None writes none.
         source_name: Name in the manifest's ``source`` column; None: the layout's name.
         mapping: Term of the data set, as it stands -> label.
+        vocabulary: The labels, or a YAML file with labels of your own (`LabelSet.read`); None: the built-in ones.
+        keep_terms: Make a term that means no label a label of its own, in its own words ("csv", "dicom", "folder");
+            else such terms are an error.
         images: Folder of the images where it is not the table's own ("csv", "darwin").
         table: CSV file with the labels ("dicom").
         masks: Folder for masks drawn from outlines ("darwin"); None: beside ``output``, ``NAME-masks``.
@@ -128,6 +133,8 @@ def import_data(
     options = ImportOptions(
         source_name=source_name,
         mapping=dict(mapping or {}),
+        vocabulary=_as_labels(vocabulary),
+        keep_terms=keep_terms,
         images=None if images is None else Path(images),
         columns=dict(columns or {}),
         license=license,
@@ -160,6 +167,12 @@ def import_data(
     if target is not None:
         manifest.write(target)
     return manifest, report
+
+
+def _as_labels(vocabulary: LabelSet | str | Path | None) -> LabelSet:
+    if vocabulary is None or isinstance(vocabulary, LabelSet):
+        return vocabulary or LabelSet.builtin()
+    return LabelSet.read(vocabulary)
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,6 +41,39 @@ def _text(separator: str, end: str = "\r\n") -> str:
     return end.join(separator.join(row) for row in (HEADER, *ROWS)) + end
 
 
+def test_terms_become_labels_in_their_own_words(tmp_path: Path) -> None:
+    """One label for all spellings of a term; a term with two findings in it, or without a letter, is still refused."""
+    _folder(tmp_path, "a.png", "b.png", "c.png", "d.png")
+    text = "image,label\na.png,Плеврит\nb.png, плеврит\nc.png,Fluid overload\nd.png,TB\n"
+    listing = _scan(tmp_path / "t.csv", text, keep_terms=True, mapping={"Fluid overload": "Overload"})
+    assert [row.label for row in listing.rows] == ["Плеврит", "Плеврит", "Overload", "tuberculosis"]
+    assert [label.identifier for label in listing.labels.own] == ["Overload", "Плеврит"]
+    assert any("плеврит" in note and "is read as Плеврит" in note for note in listing.notes)
+    for term in ("Effusion|Mass", "1"):
+        with pytest.raises(LabelError, match="no label for 1 term"):
+            _scan(tmp_path / "t.csv", f"image,label\na.png,{term}\n", keep_terms=True)
+    with pytest.raises(LabelError, match="`keep_terms=True`"):
+        _scan(tmp_path / "t.csv", text)
+
+
+def test_class_folders_become_labels_in_their_own_words(tmp_path: Path) -> None:
+    folder = _folder(tmp_path, "train/Silicosis/1.png", "train/Silicosis/p2/2.png", "train/Normal/3.png")
+    listing = SOURCES.get("folder").list_images(folder, ImportOptions(keep_terms=True))
+    assert {row.image: row.label for row in listing.rows} == {
+        "train/Silicosis/1.png": "Silicosis",
+        "train/Silicosis/p2/2.png": "Silicosis",
+        "train/Normal/3.png": "normal",
+    }
+
+
+def test_a_source_with_fixed_labels_takes_no_vocabulary(tmp_path: Path) -> None:
+    from pneumoscope.core.labels import LabelSet
+
+    labels = LabelSet.builtin().covering(["Silicosis"])
+    with pytest.raises(UsageError, match="whose labels are fixed"):
+        SOURCES.get("shenzhen").list_images(tmp_path, ImportOptions(vocabulary=labels))
+
+
 @pytest.mark.parametrize(
     "data",
     [

@@ -6,13 +6,24 @@ import json
 import os
 from pathlib import Path
 
+import pytest
+
 from bundles import write_bundle
+from pneumoscope.core.errors import LabelError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.server.inference.models import Catalogue, list_files
 
 
 def tiny(catalogue: Catalogue) -> str:
     return next(model.identity for model in catalogue.list_models().values() if not model.builtin)
+
+
+def test_reads_may_name_the_classes_of_every_model(tmp_path: Path) -> None:
+    write_bundle(tmp_path / "models" / "tiny", labels=("Плеврит", "normal"))
+    vocabulary = Catalogue(tmp_path / "models").vocabulary()
+    assert vocabulary.check("Плеврит", "the read") == "Плеврит"
+    with pytest.raises(LabelError, match="Did you mean 'Плеврит'"):
+        vocabulary.check("Плевриты", "the read")
 
 
 def test_a_link_made_after_the_check_serves_no_file(tmp_path: Path) -> None:

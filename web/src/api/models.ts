@@ -1,5 +1,6 @@
 // The models of this server, fetched once and shared by all pages, and the models that this browser asks by default.
 import { effect, signal } from "@preact/signals";
+import { modelLabels } from "../i18n";
 import { api, body } from "./client";
 import type { Model } from "./types";
 
@@ -15,6 +16,7 @@ export function loadModels(refresh = false): Promise<Model[]> {
   request ??= body(api.GET("/api/models")).then(
     (list) => {
       models.value = list;
+      modelLabels.value = Object.assign({}, ...list.map((model) => model.label_names));
       return list;
     },
     (error) => {

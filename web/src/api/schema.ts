@@ -1585,6 +1585,15 @@ export interface components {
             id: string;
             /** Identity */
             identity: string;
+            /**
+             * Label Names
+             * @description label -> language -> name on screen, of labels that the app does not bring
+             */
+            label_names: {
+                [key: string]: {
+                    [key: string]: string;
+                };
+            };
             /** Labels */
             labels: string[];
             /** Name */
@@ -1624,6 +1633,15 @@ export interface components {
             id: string;
             /** Identity */
             identity: string;
+            /**
+             * Label Names
+             * @description label -> language -> name on screen, of labels that the app does not bring
+             */
+            label_names: {
+                [key: string]: {
+                    [key: string]: string;
+                };
+            };
             /** Labels */
             labels: string[];
             /** Name */

@@ -4,7 +4,7 @@ import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { loadModels, models } from "../api/models";
 import type { Model } from "../api/types";
-import { t, translateTerm } from "../i18n";
+import { labelName, t } from "../i18n";
 import { href } from "../router";
 import { ModelBadges } from "./badge";
 import { ProblemNote } from "./problem";
@@ -71,5 +71,5 @@ function ModelChoice({
 
 /** Return the names of the patterns that a model looks for, without `normal`. */
 export function findPatterns(model: { labels: string[] }): string[] {
-  return model.labels.filter((label) => label !== "normal").map((label) => translateTerm("label", label));
+  return model.labels.filter((label) => label !== "normal").map((label) => labelName(label));
 }

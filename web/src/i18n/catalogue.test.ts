@@ -17,7 +17,7 @@ const sources = Object.entries(
   .join("\n");
 const found = (pattern: RegExp) => [...sources.matchAll(pattern)].map(([, ...groups]) => groups as string[]);
 
-/** Prefixes of built keys, as `read.lock-${stage}` or by translateTerm("label", …): such messages are used. */
+/** Prefixes of built keys, as `read.lock-${stage}` or by translateTerm("state", …): such messages are used. */
 const built = [
   ...found(/`([a-z]\w*\.[^`$]*\$\{[^}]*\}[^`$]*)`/g).map(([template = ""]) => template.replace(/\{.*\}/, "")),
   ...found(/\btranslateTerm\("([^"]+)"/g).map(([group]) => `${group}.$`),

@@ -2,6 +2,7 @@
 import { computed, signal } from "@preact/signals";
 import de from "./de.json";
 import en from "./en.json";
+import labels from "./labels.json";
 
 export type Key = keyof typeof en;
 export const LANGUAGES = { en: "English", de: "Deutsch" } as const;
@@ -26,6 +27,18 @@ export function t(key: Key, values: Record<string, string | number> = {}): strin
 export function translateTerm(group: string, value: string): string {
   const messages: Record<string, string> = catalogue.value;
   return messages[`${group}.${value}`] ?? value;
+}
+
+type Names = Record<string, Record<string, string>>;
+
+/** Names of the labels that the models of this server brought: label -> language -> name. */
+export const modelLabels = signal<Names>({});
+
+/** Return a label's name on screen: in the page's language, else in English, else the user's own words. */
+export function labelName(label: string): string {
+  if (label === "normal") return t("label.normal");
+  const names = (labels as Names)[label] ?? modelLabels.value[label];
+  return names?.[language.value] ?? names?.en ?? label;
 }
 
 /** Return a message by a key that may not exist; null if it does not, or if a placeholder has no value. */

@@ -44,7 +44,8 @@ def scan(path: Path, options: ImportOptions) -> Listing:
     table = read_table(path, options.encoding)
     columns = {"image": "image", "label": "label", **options.columns}
     cells = {name: table.cells(column, argument("columns", {name: column})) for name, column in columns.items()}
-    terms, reader = LabelTerms(options.mapping), CellReader(options.lenient_columns)
+    terms = LabelTerms(options.mapping, options.vocabulary, keep=options.keep_terms)
+    reader = CellReader(options.lenient_columns)
 
     listing = Listing(root=folder, notes=list(table.notes))
     index = ImageIndex(folder, files_under(folder, listing), path)
@@ -95,6 +96,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
     if missing and not options.drop_missing:
         raise _missing_images(path, folder, index, missing)
     listing.notes += terms.notes()
+    listing.labels = terms.labels
     if index.other_case:
         listing.notes.append(f"{index.other_case:,} images are named in other case than their files")
     for file in index.files:
@@ -126,5 +128,5 @@ SOURCE = Source(
     "csv",
     "a CSV file with one row per image; columns named by options",
     scan,
-    options=frozenset({"mapping", "images", "columns", "drop_unmapped", "drop_missing", "encoding"}),
+    options=frozenset({"mapping", "images", "columns", "drop_unmapped", "drop_missing", "encoding", "keep_terms"}),
 )

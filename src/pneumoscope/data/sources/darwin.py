@@ -220,8 +220,8 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         given = argument("images", options.images) if options.images else "darwin"
         raise UsageError(given, "needs the folder of the images.", "Give `images='DIR'`.")
     images = options.images
-    diseases = {**DISEASES, **check_mapping(options.mapping)}
-    listing, reader = Listing(root=images), CellReader(options.lenient_columns)
+    diseases = {**DISEASES, **check_mapping(options.mapping, options.vocabulary)}
+    listing, reader = Listing(images, labels=options.vocabulary), CellReader(options.lenient_columns)
     index = ImageIndex(images, files_under(images, listing))
     annotated: dict[Path, str] = {}
     unknown: Counter[str] = Counter()
@@ -255,7 +255,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         listing.rows.append(_row(relative_name(image, images), annotation, label, terms, options, reader))
         listing.outlines[relative_name(image, images)] = annotation.outlines
     if unknown and not options.drop_unmapped:
-        raise refuse_terms(str(folder), unknown, "tags", diseases)
+        raise refuse_terms(str(folder), unknown, "tags", diseases, options.vocabulary)
     listing.notes += reader.finish()
     for file in index.files:
         if file not in annotated:

@@ -67,7 +67,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             "means nothing to the source 'dicom': the file's tags say it.",
         )
     wanted = _modalities(options)
-    labels = LabelTerms(options.mapping)
+    labels = LabelTerms(options.mapping, options.vocabulary, keep=options.keep_terms)
     table = read_labels(options.table, options)
     terms, reader = table.terms, CellReader(options.lenient_columns)
     listing, seen, key_parts = Listing(root=folder, notes=table.notes), dict[str, str](), []
@@ -98,6 +98,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     if labels.unknown and not options.drop_unmapped:
         raise labels.refuse(str(options.table), "images")
     listing.notes += [*reader.finish(), *labels.notes()]
+    listing.labels = labels.labels
     for uid in terms:
         listing.drop(uid, "no DICOM file has this SOPInstanceUID")
     # Without a user's key the set is its own key: the same files give the same numbers, and nobody without the files
@@ -253,5 +254,7 @@ SOURCE = Source(
     "dicom",
     "a tree of DICOM files, with --labels CSV by SOPInstanceUID",
     scan,
-    options=frozenset({"mapping", "columns", "drop_unmapped", "modalities", "table", "body_parts", "key", "encoding"}),
+    options=frozenset(
+        {"mapping", "columns", "drop_unmapped", "modalities", "table", "body_parts", "key", "encoding", "keep_terms"}
+    ),
 )

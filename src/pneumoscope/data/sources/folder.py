@@ -23,7 +23,7 @@ _NO_CLASSES = frozenset({"train", "training", "test", "testing", "val", "valid",
 
 def scan(folder: Path, options: ImportOptions) -> Listing:
     """List the images in the class folders of ``folder``; the folder nearest to the file that has a label decides."""
-    terms, listing = LabelTerms(options.mapping), Listing(root=folder)
+    terms, listing = LabelTerms(options.mapping, options.vocabulary, keep=options.keep_terms), Listing(root=folder)
     unlabelled: list[tuple[str, tuple[str, ...]]] = []
     for path in files_under(folder, listing):
         name, reason = relative_name(path, folder), why_not_image(path)
@@ -36,20 +36,14 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         if term is None or label is None:
             unlabelled.append((name, places))
             continue
-        listing.rows.append(
-            Row(
-                image=name,
-                label=label,
-                raw_label=term,
-                license=options.license,
-                label_provenance=options.provenance or f"class folder {term!r}",
-            )
-        )
+        listing.rows.append(_row(name, label, term, options))
     above = _common_folders([places for _, places in unlabelled])
     for name, places in unlabelled:
         place = _class_folder(places, above)
-        terms.use(place)
-        if options.drop_unmapped:
+        label = terms.use(place)
+        if label is not None:
+            listing.rows.append(_row(name, label, place, options))
+        elif options.drop_unmapped:
             listing.drop(name, f"folder {place!r} has no label")
     if unused := terms.unused:
         hint = suggestion(unused[0], terms.unknown)
@@ -58,7 +52,18 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     if terms.unknown and not options.drop_unmapped:
         raise terms.refuse(str(folder), "images")
     listing.notes += terms.notes()
+    listing.labels = terms.labels
     return listing
+
+
+def _row(image: str, label: str, term: str, options: ImportOptions) -> Row:
+    return Row(
+        image=image,
+        label=label,
+        raw_label=term,
+        license=options.license,
+        label_provenance=options.provenance or f"class folder {term!r}",
+    )
 
 
 def _common_folders(folders: Sequence[tuple[str, ...]]) -> int:
@@ -79,5 +84,5 @@ SOURCE = Source(
     "folder",
     "class folders of your own, with --map NAME=label",
     scan,
-    options=frozenset({"mapping", "drop_unmapped"}),
+    options=frozenset({"mapping", "drop_unmapped", "keep_terms"}),
 )

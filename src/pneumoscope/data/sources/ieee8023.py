@@ -72,10 +72,11 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
         raise ManifestError(str(folder), "has no metadata.csv.", "Name the folder that holds metadata.csv and images/.")
     table = read_table(path, options.encoding)
     cells = {name: table.cells(name, f"column {name!r}") for name in _NEEDED}
-    findings = {**FINDINGS, **check_mapping(options.mapping)}
+    findings = {**FINDINGS, **check_mapping(options.mapping, options.vocabulary)}
     _check_choice(options, {term.strip() for term in cells["finding"]})
     views = FRONTAL | set(options.views)
-    listing, reader = Listing(root=folder, notes=list(table.notes)), CellReader(options.lenient_columns)
+    listing = Listing(folder, notes=list(table.notes), labels=options.vocabulary)
+    reader = CellReader(options.lenient_columns)
     index = ImageIndex(folder, files_under(folder, listing))
     listed: set[Path | None] = set()
     unknown: dict[str, int] = {}
@@ -110,7 +111,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             )
         )
     if unknown and not options.drop_unmapped:
-        raise refuse_terms(str(path), unknown, "rows", findings)
+        raise refuse_terms(str(path), unknown, "rows", findings, options.vocabulary)
     listing.notes += reader.finish()
     for file in index.files:
         if file not in listed and file != path:

@@ -19,6 +19,7 @@ from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.graph_check import check_links
 from pneumoscope.bundle.runtime import BUILTIN, SHIPPED, bundle_folder
 from pneumoscope.core.errors import BundleError
+from pneumoscope.core.labels import LabelSet, why_no_identifier
 from pneumoscope.server.errors import NotFoundError
 
 _LOG = logging.getLogger(__name__)
@@ -72,6 +73,11 @@ class Catalogue:
                 if (model := self._check(folder, builtin)) is not None:
                     models.setdefault(model.identity, model)
         return models
+
+    def vocabulary(self) -> LabelSet:
+        """Return the labels that reads and references may name: the built-in ones and the classes of all models."""
+        classes = (name for model in self.list_models().values() for name in model.card.label_names)
+        return LabelSet.builtin().covering(name for name in classes if why_no_identifier(name) is None)
 
     def get(self, name: str) -> InstalledModel:
         """Return the model that ``name`` means: a name such as ``opacity``, an identity or its first 12 digits.

@@ -12,7 +12,7 @@ import os
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,7 +23,7 @@ from sqlalchemy.orm import Session
 from pneumoscope import __version__
 from pneumoscope.core.errors import ImageError, RunError, UsageError
 from pneumoscope.core.files import write_json
-from pneumoscope.core.labels import VIEWS
+from pneumoscope.core.labels import VIEWS, LabelSet
 from pneumoscope.server.reading.agreement import find_newest
 from pneumoscope.server.reading.figures import STANDARDS, ReferenceRow
 from pneumoscope.server.security.audit_log import record_command
@@ -197,7 +197,7 @@ def _write_images(
     from pneumoscope.data.conflicts import find_conflicts
     from pneumoscope.data.image_scan import scan_images, silent
     from pneumoscope.data.importing import build_manifest
-    from pneumoscope.data.manifest import Manifest, write_manifest
+    from pneumoscope.data.manifest import write_manifest
 
     (folder / export_ledger.IMAGES).mkdir(parents=True)
     folder.chmod(0o700)
@@ -213,9 +213,12 @@ def _write_images(
         rows.append(_make_row(image, patient, label, path.relative_to(folder).as_posix()) | file_columns)
         small.append(picture.small)
     together: list[str | None] = [image.study for image, _ in images]
-    manifest, pairs = build_manifest(rows, np.stack(small), {export_ledger.SOURCE: folder}, together, silent)
+    vocabulary = LabelSet.builtin().covering(label.label for label in labels.values())
+    manifest, pairs = build_manifest(
+        rows, np.stack(small), {export_ledger.SOURCE: folder}, together, silent, vocabulary
+    )
     notes = (f"reads export: {len(rows)} images; labels by reference standard, else by unaided final reads",)
-    manifest = Manifest(manifest.table, manifest.roots, notes)
+    manifest = replace(manifest, notes=notes)
     write_manifest(manifest, folder / MANIFEST)
     return manifest, list(find_conflicts(manifest, pairs).sentences)
 

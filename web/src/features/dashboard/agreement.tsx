@@ -2,7 +2,7 @@
 
 import { formatEstimate, formatShare, IntervalTable } from "../../components/estimate";
 import { ScrollArea } from "../../components/scroll-area";
-import { formatNumber, t, translateTerm } from "../../i18n";
+import { formatNumber, labelName, t } from "../../i18n";
 import { classLabel } from "../models/figure-names";
 import type { Agreement, SiteFigures } from "./types";
 
@@ -83,7 +83,5 @@ function AgreementTable({ agreement, rows, columns }: { agreement: Agreement; ro
 
 /** Return the name of a label. The labels of a yes-or-no question are for example "covid-19" and "not covid-19". */
 function labelText(label: string): string {
-  return label.startsWith("not ")
-    ? t("dash.not", { label: translateTerm("label", label.slice(4)) })
-    : classLabel(label);
+  return label.startsWith("not ") ? t("dash.not", { label: labelName(label.slice(4)) }) : classLabel(label);
 }

@@ -6,7 +6,7 @@ import { api, body, me } from "../../api/client";
 import { ConfirmDialog } from "../../components/dialog";
 import { type Estimate, formatShare } from "../../components/estimate";
 import { ProblemNote } from "../../components/problem";
-import { formatNumber, language, t, translateTerm } from "../../i18n";
+import { formatNumber, labelName, language, t } from "../../i18n";
 import { href } from "../../router";
 import { AccuracyTables, Verification } from "./accuracy";
 import { AgreementTables } from "./agreement";
@@ -141,7 +141,7 @@ function Report({ report, scope }: { report: DashboardReport; scope: "own" | "al
           <Headline report={report} />
           <Warnings figures={figures} />
           <section class="sheet" aria-labelledby="dash-accuracy">
-            <h2 id="dash-accuracy">{t("dash.accuracy", { label: translateTerm("label", figures.primary) })}</h2>
+            <h2 id="dash-accuracy">{t("dash.accuracy", { label: labelName(figures.primary) })}</h2>
             <Verification figures={figures} />
             <AccuracyTables figures={figures} />
           </section>

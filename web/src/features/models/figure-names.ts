@@ -1,5 +1,5 @@
 // The names of figures and operating points in plain words. The card's own name is the fallback.
-import { t, translateTerm } from "../../i18n";
+import { labelName, t, translateTerm } from "../../i18n";
 
 /** Return the name of a figure: "covid-19/auroc", "sensitivity-95/specificity", "accuracy". */
 export function nameFigure(key: string): string {
@@ -23,10 +23,10 @@ export function explainFigure(key: string): string | undefined {
 
 /** Return the name of a class. "normal" as a class of images has another name than as an answer. */
 export function classLabel(label: string): string {
-  return label === "normal" ? t("model.class-normal") : translateTerm("label", label);
+  return label === "normal" ? t("model.class-normal") : labelName(label);
 }
 
 /** Return a decision in words: never a bare "normal", and "no answer" if the model gave none. */
 export function decisionText(decision: string | null): string {
-  return decision === null ? t("model.kept-silent") : translateTerm("label", decision);
+  return decision === null ? t("model.kept-silent") : labelName(decision);
 }

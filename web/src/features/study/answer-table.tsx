@@ -1,7 +1,7 @@
 // The answers of several models as one compact table, with a line on whether they agree.
 import { modelName } from "../../api/models";
 import type { Prediction } from "../../api/types";
-import { findMessage, t, translateTerm } from "../../i18n";
+import { findMessage, labelName, t, translateTerm } from "../../i18n";
 import { decisionText } from "./model-answer";
 import { compareAnswers } from "./predictions";
 import { formatScore } from "./score-details";
@@ -51,5 +51,5 @@ function answerScore({ result, model_off: off }: Prediction): string {
   const label = result?.labels?.[0];
   const score = label === undefined ? undefined : result?.probabilities?.[label];
   if (off || result?.refused || label === undefined || score === undefined) return "";
-  return `${translateTerm("label", label)} ${formatScore(score, result?.operating_point?.threshold)}`;
+  return `${labelName(label)} ${formatScore(score, result?.operating_point?.threshold)}`;
 }

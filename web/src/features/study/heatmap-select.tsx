@@ -4,7 +4,7 @@ import { useEffect, useId } from "preact/hooks";
 import { api, body } from "../../api/client";
 import type { Prediction } from "../../api/types";
 import { ProblemNote } from "../../components/problem";
-import { t, translateTerm } from "../../i18n";
+import { labelName, t } from "../../i18n";
 import { isUsable, splitAnswers } from "./predictions";
 import type { StudyStore } from "./study-store";
 
@@ -56,7 +56,7 @@ export function HeatmapSelect({ store, prediction }: { store: StudyStore; predic
         <option value="">{t("panel.heatmap-off")}</option>
         {(prediction.result?.labels ?? []).map((label) => (
           <option key={label} value={label}>
-            {translateTerm("label", label)}
+            {labelName(label)}
           </option>
         ))}
       </select>

@@ -4,7 +4,7 @@ import { modelName, models } from "../../api/models";
 import type { Model, ModelDetail, Prediction, Result } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
 import { TermList } from "../../components/term-list";
-import { findMessage, formatDateTime, formatNumber, language, t, translateTerm } from "../../i18n";
+import { findMessage, formatDateTime, formatNumber, labelName, language, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { HeatmapSelect } from "./heatmap-select";
 import { LungSwitch } from "./lung-switch";
@@ -112,9 +112,7 @@ function AnswerBody({
 /** Return a decision in words: never "normal", and a pattern rather than a disease. */
 export function decisionText({ decision }: Pick<Result, "decision">): string {
   if (!decision) return t("panel.silent");
-  return decision === "normal"
-    ? translateTerm("label", decision)
-    : t("panel.pattern", { label: translateTerm("label", decision) });
+  return decision === "normal" ? labelName(decision) : t("panel.pattern", { label: labelName(decision) });
 }
 
 function Refusal({ result, card }: { result: Result; card: Card }) {

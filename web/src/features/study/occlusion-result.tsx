@@ -1,6 +1,6 @@
 // The result of an occlusion: shown beside the original scores and marked as not a result of the model.
 import type { OcclusionAnswer } from "../../api/types";
-import { formatNumber, t, translateTerm } from "../../i18n";
+import { formatNumber, labelName, t } from "../../i18n";
 import { decisionText, RefusalReason } from "./model-answer";
 import { cardOf } from "./partial-card";
 import { formatScore } from "./score-details";
@@ -43,7 +43,7 @@ export function OcclusionResult({
             const [original, occluded] = [occlusion.original[label] ?? 0, occlusion.probabilities[label] ?? 0];
             return (
               <tr key={label}>
-                <th scope="row">{translateTerm("label", label)}</th>
+                <th scope="row">{labelName(label)}</th>
                 <td>{formatScore(original)}</td>
                 <td>{formatScore(occluded)}</td>
                 <td>{formatChange(original, occluded)}</td>

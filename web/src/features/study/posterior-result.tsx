@@ -2,14 +2,14 @@
 
 import type { Estimate, LikelihoodBand } from "../../api/card";
 import type { Posterior } from "../../api/types";
-import { formatNumber, t, translateTerm } from "../../i18n";
+import { formatNumber, labelName, t } from "../../i18n";
 import { formatEstimate } from "./score-details";
 import { chooseDenominator, naturalFrequency } from "./score-format";
 
 export function PosteriorResult({ posterior, band }: { posterior: Posterior; band: LikelihoodBand | undefined }) {
   const of = chooseDenominator(posterior.prior, posterior.probability);
   const formatCount = (share: number) => formatNumber(naturalFrequency(share, of).count, 0);
-  const label = translateTerm("label", posterior.label);
+  const label = labelName(posterior.label);
   const interval =
     posterior.low === null || posterior.high === null
       ? t("panel.no-interval")

@@ -5,7 +5,7 @@ import { api, body, Problem } from "../../api/client";
 import { openDraft } from "../../api/drafts";
 import type { Posterior, Prediction } from "../../api/types";
 import { ProblemNote, ProblemText } from "../../components/problem";
-import { t, translateTerm } from "../../i18n";
+import { labelName, t } from "../../i18n";
 import { cardOf, findRatioBand } from "./partial-card";
 import { PosteriorResult } from "./posterior-result";
 import { parsePercent } from "./score-format";
@@ -22,7 +22,7 @@ export function PretestProbability({ store, prediction }: { store: StudyStore; p
   const share = parsePercent(percentText.value);
   const invalid = percentText.value.trim() !== "" && share === null;
   const ready = share !== null && source.value.trim().length >= 3;
-  const label = translateTerm("label", prediction.result?.labels?.[0] ?? "");
+  const label = labelName(prediction.result?.labels?.[0] ?? "");
   const score = prediction.result?.probabilities?.[prediction.result?.labels?.[0] ?? ""] ?? 0;
   const band = findRatioBand(cardOf(store.details.value[prediction.model]), score);
   const ask = async (event: Event) => {

@@ -1,7 +1,7 @@
 // The form of a read: the likelihood of each pattern, a conclusion and free text. All fields start without a value.
 
 import { models } from "../../api/models";
-import { t, translateTerm } from "../../i18n";
+import { labelName, t } from "../../i18n";
 import { LikelihoodSlider } from "./likelihood-slider";
 import { type Draft, labelsToRead } from "./reading-phase";
 import type { StudyStore } from "./study-store";
@@ -17,7 +17,7 @@ export function listReadLabels(store: StudyStore): string[] {
 
 /** Return the name of a label in a read. `normal` has another name in a model's answer. */
 export function readerTerm(label: string): string {
-  return label === "normal" ? t("read.none") : translateTerm("label", label);
+  return label === "normal" ? t("read.none") : labelName(label);
 }
 
 export function ReadForm({ store, onChange }: { store: StudyStore; onChange: (change: Partial<Draft>) => void }) {

@@ -2,7 +2,7 @@
 
 import type { Estimate } from "../../api/card";
 import type { Result } from "../../api/types";
-import { formatNumber, t, translateTerm } from "../../i18n";
+import { formatNumber, labelName, t } from "../../i18n";
 import type { Card } from "./partial-card";
 import { chooseScoreFormat, findPredictionSet, naturalFrequency, parseBand } from "./score-format";
 
@@ -33,7 +33,7 @@ export function ScoreEvidence({ result, primary, card }: ScoreProps) {
   const score = result.probabilities?.[primary] ?? 0;
   const threshold = result.operating_point?.threshold;
   const band = parseBand(result.band);
-  const label = translateTerm("label", primary);
+  const label = labelName(primary);
   const prior = card.class_prior?.[0];
   return (
     <div class="evidence">
@@ -71,7 +71,7 @@ export function RuleText({ result, primary, card }: ScoreProps) {
     threshold: formatScore(point.threshold, score),
   });
   const target = /^sensitivity-(\d+)$/.exec(point.name)?.[1];
-  const label = translateTerm("label", primary);
+  const label = labelName(primary);
   const chosen = target ? t("panel.point-sensitivity", { n: target, label }) : t("panel.point-youden");
   return (
     <p class="small rule">
@@ -85,7 +85,7 @@ function describeSet({ probabilities, decision }: Result, { prediction_sets: set
   if (!sets || !probabilities) return "";
   const members = findPredictionSet(probabilities, sets.thresholds);
   if (members.length === 0) return t("panel.set-empty");
-  const name = (labels: string[]) => labels.map((label) => translateTerm("label", label)).join(t("panel.or"));
+  const name = (labels: string[]) => labels.map((label) => labelName(label)).join(t("panel.or"));
   if (typeof decision === "string" && !members.includes(decision))
     return t("panel.set-open", { labels: name(members) });
   const others = members.filter((label) => label !== decision);
@@ -133,7 +133,7 @@ export function ScoreTable({ result, labels }: ScoreProps) {
       <tbody>
         {labels.map((label) => (
           <tr key={label}>
-            <th scope="row">{translateTerm("label", label)}</th>
+            <th scope="row">{labelName(label)}</th>
             <td>{formatScore(result.probabilities?.[label] ?? 0)}</td>
           </tr>
         ))}

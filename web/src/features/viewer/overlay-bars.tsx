@@ -1,5 +1,5 @@
 // The bars for overlays: the heatmap's legend and opacity, the brush's size.
-import { formatNumber, t, translateTerm } from "../../i18n";
+import { formatNumber, labelName, t } from "../../i18n";
 import { stopPainting, undoStroke } from "./actions";
 import { GRADIENT } from "./colour-map";
 import type { Pane } from "./pane";
@@ -14,7 +14,7 @@ export function HeatmapBar({ store }: { store: ViewerStore }) {
   };
   return (
     <section class="view-bar-row" aria-label={t("view.heat")}>
-      <strong>{t("view.heat.of", { label: translateTerm("label", label) })}</strong>
+      <strong>{t("view.heat.of", { label: labelName(label) })}</strong>
       <label>
         {t("view.heat.opacity")}
         <input

@@ -222,6 +222,9 @@ class ModelOut(BaseModel):
     version: str
     summary: str
     labels: list[str]
+    label_names: dict[str, dict[str, str]] = Field(
+        description="label -> language -> name on screen, of labels that the app does not bring"
+    )
     not_looked_for: list[str]
     synthetic: bool
     stamps: list[str]

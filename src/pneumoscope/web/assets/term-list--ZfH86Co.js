@@ -1,1 +1,0 @@
-import{R as e,a as t,s as n,u as r}from"./problem-B61k6UZi.js";function i({terms:i}){let a=i.map(e=>n(`term.${e}`,{}));return t(e,{children:i.map((e,n)=>t(`span`,{lang:a[n]===null&&r.value!==`en`?`en`:void 0,children:[n>0&&`, `,a[n]??e]},e))})}export{i as t};
