@@ -17,6 +17,7 @@ from pneumoscope.core.labels import PARTS, VIEWS, LabelSet
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.cells import MAX_AGE
+from pneumoscope.data.findings import parse_findings
 from pneumoscope.data.structures import LUNG_DEFINITIONS
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ COLUMNS: Mapping[str, str] = {
     "image": "path of the image, relative to its source's root, with forward slashes",
     "source": "name of the data set it comes from",
     "label": "identifier of a label: of the built-in vocabulary, or of one that the manifest's own facts hold",
+    "findings": 'JSON, {"label": true or false}: findings that are stated present or absent, any other is unknown; null'
+    " where an image has its one label alone",
     "raw_label": "the source's own term, verbatim",
     "patient_id": "the source's own patient number; null if unknown",
     "study_id": "the source's own study number; null if unknown",
@@ -56,7 +59,12 @@ COLUMNS: Mapping[str, str] = {
 """Name -> meaning, in the order of the file."""
 
 _NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int64"}
-_ADDED_LATER = ("heart_mask", "lung_definition", "boxes")  # manifests of earlier versions have none of these: null
+_ADDED_LATER = (
+    "heart_mask",
+    "lung_definition",
+    "boxes",
+    "findings",
+)  # manifests of earlier versions have none of these: null
 _NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
 
 _INSIDE = r"(?!.*(^|[/:])\.\.(/|$))[^\\]+$"
@@ -127,6 +135,7 @@ def _schema(labels: LabelSet) -> pa.DataFrameSchema:
         "boxes": [_boxes()],
         "source": [pa.Check.str_matches(r"^[a-z0-9][a-z0-9._-]*$", error="lower-case letters, digits, '.', '_', '-'")],
         "label": [_among(labels)],
+        "findings": [_findings(labels)],
         "view": [_among(VIEWS)],
         "sex": [_among(("M", "F"))],
         "split": [_among(PARTS)],
@@ -154,6 +163,24 @@ def _boxes() -> pa.Check:
     return pa.Check(
         _are_boxes, element_wise=True, error="JSON, [[left, top, width, height], ...] in shares of the image"
     )
+
+
+def _findings(labels: LabelSet) -> pa.Check:
+    import pandera.pandas as pa
+
+    def are_findings(texts: pd.Series) -> pd.Series:
+        valid = {text: _is_readable(text, labels) for text in texts.unique()}  # few differ
+        return texts.map(valid).astype(bool)
+
+    return pa.Check(are_findings, error='JSON, {"label": true or false}, of labels other than "none of these"')
+
+
+def _is_readable(text: str, labels: LabelSet) -> bool:
+    try:
+        parse_findings(text, "findings", labels)
+    except ManifestError:
+        return False
+    return True
 
 
 def _are_boxes(text: str) -> bool:

@@ -283,12 +283,13 @@ class Manifest:
         return next((kind for kind in reversed(GROUP_KINDS) if kind in present), GROUP_KINDS[-1])
 
     def rows_hash(self) -> str:
-        """Return the identity of the images and their labels, whatever the order, the paths or the split.
+        """Return the identity of the images, labels and findings, whatever the order, the paths or the split.
 
         Returns:
             SHA-256, 64 hexadecimal digits.
         """
-        return _hash_lines(self.table.sha256 + " " + self.table.label)
+        findings = (" " + self.table.findings).fillna("")
+        return _hash_lines(self.table.sha256 + " " + self.table.label + findings)
 
     def split_hash(self) -> str:
         """Return the identity of the division into parts: which image is in which.

@@ -39,6 +39,7 @@ class Row:
     heart_mask: str | None = None
     lung_definition: str | None = None
     boxes: str | None = None
+    findings: str | None = None
     license: str | None = None
     label_provenance: str | None = None
 

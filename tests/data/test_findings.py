@@ -1,0 +1,88 @@
+"""Several findings an image: what is stated, what follows from it, and what stays unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.labels import LabelSet
+from pneumoscope.data.findings import (
+    finding_targets,
+    label_of,
+    list_findings,
+    parse_findings,
+    stated_findings,
+    write_findings,
+)
+from pneumoscope.data.manifest import Manifest, read_manifest, write_manifest
+
+LABELS = LabelSet.builtin()
+
+
+def test_a_list_states_presence_and_absence() -> None:
+    findings = list_findings(["mass"], ["nodule", "mass"])
+    assert findings == {"nodule": False, "mass": True}
+    assert parse_findings(write_findings(findings), "row 1", LABELS) == findings
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{", "Write JSON"),
+        ("[]", "Write JSON"),
+        ('{"mass": 1}', "present or absent"),
+        ('{"normal": true}', "has the finding 'normal'"),
+        ('{"effusionn": true}', "Did you mean"),
+    ],
+)
+def test_a_broken_cell_is_refused(text: str, problem: str) -> None:
+    with pytest.raises(ManifestError, match=problem):
+        parse_findings(text, "row 1", LABELS)
+
+
+@pytest.mark.parametrize(
+    ("findings", "label"),
+    [
+        ({"mass": True, "nodule": False}, "mass"),
+        ({"mass": True, "nodule": True}, "other"),
+        ({"viral-pneumonia": True, "pneumonia": True, "lung-opacity": True}, "viral-pneumonia"),
+        ({"mass": False}, "normal"),
+        ({}, None),
+    ],
+)
+def test_the_one_label_of_findings(findings: dict[str, bool], label: str | None) -> None:
+    assert label_of(findings, LABELS) == label
+
+
+def test_wider_labels_follow_from_narrower_ones() -> None:
+    stated = stated_findings("viral-pneumonia", None, LABELS)
+    assert stated == {"viral-pneumonia": True, "pneumonia": True, "lung-opacity": True}
+    absent = stated_findings("other", {"pneumonia": False}, LABELS)
+    assert absent == {"pneumonia": False, "viral-pneumonia": False, "bacterial-pneumonia": False}
+    assert not any(stated_findings("normal", None, LABELS).values())
+    assert stated_findings("other", None, LABELS) == {}
+    # What the source states goes before what follows.
+    assert stated_findings("other", {"pneumonia": True, "lung-opacity": False}, LABELS)["lung-opacity"] is False
+
+
+def test_targets_are_present_absent_or_unknown() -> None:
+    rows = [("mass", None), ("normal", None), ("other", '{"mass":false,"nodule":true}')]
+    targets = finding_targets(rows, ["mass", "nodule"], LABELS)
+    assert targets.dtype == np.float32
+    np.testing.assert_array_equal(targets, [[1, np.nan], [0, 0], [0, 1]])
+
+
+def test_findings_travel_with_the_manifest(tmp_path: Path, make_row: Callable[..., dict[str, Any]]) -> None:
+    rows = [make_row(1, label="mass", findings='{"mass":true,"nodule":false}'), make_row(2)]
+    write_manifest(Manifest.from_rows(rows, {"here": tmp_path}), tmp_path / "m.parquet")
+    manifest = read_manifest(tmp_path / "m.parquet")
+    assert manifest.table.findings[0] == rows[0]["findings"]
+    assert manifest.table.findings.isna().tolist() == [False, True]
+    assert manifest.rows_hash() != Manifest.from_rows([make_row(1, label="mass"), make_row(2)], {}).rows_hash()
+    with pytest.raises(ManifestError, match=r"row 0, findings = .*must be JSON"):
+        Manifest.from_rows([make_row(1, findings='{"mass": "yes"}')], {})
