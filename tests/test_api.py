@@ -39,6 +39,7 @@ FUNCTIONS = {
     "evaluate": "evaluate",
     "audit": "audit",
     "accept": "accept",
+    "plan": "plan_study",
     "report": "report",
     "predict": "predict",
     "gatekeeper check": "screen_images",

@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.predict import predict
     from pneumoscope.workflows.report import report
     from pneumoscope.workflows.screening import ScreeningRow, screen_images
+    from pneumoscope.workflows.study_plan import StudyAim, StudyPlan, plan_study
     from pneumoscope.workflows.train import Run, train
     from pneumoscope.workflows.tune import Tuning, tune
 
@@ -113,6 +114,8 @@ _MODULES = {
     "ScreeningRow": "workflows.screening",
     "SitePrediction": "auditing.result",
     "SplitReport": "workflows.datasets",
+    "StudyAim": "workflows.study_plan",
+    "StudyPlan": "workflows.study_plan",
     "TrainingStep": "core.callbacks",
     "Tuning": "workflows.tune",
     "accept": "workflows.accept",
@@ -137,6 +140,7 @@ _MODULES = {
     "measure_lungs": "workflows.lungs",
     "merge": "workflows.datasets",
     "outline_lungs": "workflows.outlines",
+    "plan_study": "workflows.study_plan",
     "predict": "workflows.predict",
     "read": "imaging.read",
     "read_card": "bundle.card",
@@ -192,6 +196,8 @@ __all__ = [
     "ScreeningRow",
     "SitePrediction",
     "SplitReport",
+    "StudyAim",
+    "StudyPlan",
     "TrainingStep",
     "Tuning",
     "__version__",
@@ -217,6 +223,7 @@ __all__ = [
     "measure_lungs",
     "merge",
     "outline_lungs",
+    "plan_study",
     "predict",
     "read",
     "read_card",

@@ -15,6 +15,7 @@ from pneumoscope.stats.sample_size import (
     patients_for_auroc,
     patients_for_least_share,
     patients_for_oe,
+    patients_for_share,
     patients_for_slope,
 )
 
@@ -90,3 +91,15 @@ def test_the_lower_limit_of_a_share_reaches_the_minimum_from_that_number_on(shar
     assert needed is not None
     assert wilson_limits(share, needed, 1.959964)[0] >= least
     assert wilson_limits(share, needed - 1, 1.959964)[0] < least
+
+
+@pytest.mark.parametrize(("share", "width"), [(0.95, 0.1), (0.7, 0.1), (0.5, 0.02), (0.999, 0.05)])
+def test_patients_for_a_share_give_an_interval_so_wide(share: float, width: float) -> None:
+    """The authority is statsmodels' formula of Wilson's interval, written out: at n it fits, at n - 1 it does not."""
+
+    def wide(n: int) -> float:
+        z = 1.959963984540054
+        return float(2 * z / (1 + z * z / n) * np.sqrt(share * (1 - share) / n + z * z / (4 * n * n)))
+
+    needed = patients_for_share(share, width)
+    assert wide(needed) <= width < wide(needed - 1)

@@ -13,6 +13,10 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.evidence import PlanFact
 from pneumoscope.stats.kernels import Floats
 from pneumoscope.stats.sample_size import (
+    COLLINS,
+    OBUCHOWSKI,
+    RILEY,
+    WILSON,
     cases_for_least_auroc,
     expected_linear_predictor,
     patients_for_auroc,
@@ -20,11 +24,6 @@ from pneumoscope.stats.sample_size import (
     patients_for_oe,
     patients_for_slope,
 )
-
-RILEY = "Riley et al., Stat Med 2021"
-OBUCHOWSKI = "Obuchowski, Stat Methods Med Res 1998"
-WILSON = "Wilson, JASA 1927"
-COLLINS = "Collins et al., Stat Med 2016"
 
 _NEAREST_ONE = 1e-6
 _LOWEST, _HIGHEST = 0.55, 0.99

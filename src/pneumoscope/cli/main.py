@@ -39,6 +39,7 @@ COMMANDS = {
     "evaluate": Command("pneumoscope.cli.evaluate:evaluate", "Measure a bundle on a part of a manifest."),
     "audit": Command("pneumoscope.cli.audit:audit", "Find out what a bundle's answers rest on; one verdict."),
     "accept": Command("pneumoscope.cli.accept:accept", "Try a bundle on a department's own cases: go or no-go."),
+    "plan": Command("pneumoscope.cli.plan:plan", "Say how many patients a study of a model needs."),
     "report": Command("pneumoscope.cli.report:report", "Write a run's report: question, data, results, checklists."),
     "predict": Command("pneumoscope.cli.predict:predict", "Predict files and folders with a bundle."),
     "gatekeeper": Command("pneumoscope.cli.gatekeeper:app", "Say what is an upright frontal chest; train and measure."),

@@ -23,6 +23,8 @@ OPTIONS = {
         "test", "tls_certificate", "tls_key", "trials", "validation", "workers", "external", "origins", "retrain",
         "sampling", "reference", "window_days", "min_sensitivity", "min_specificity", "min_auroc",
         "target_sensitivity", "weeks", "false_alarms", "vocabulary", "keep_terms",
+        "auroc", "prevalence", "sensitivity", "specificity", "width", "least_auroc", "least_sensitivity",
+        "least_specificity",
     )
 } | {
     "body_parts": "--body-part",

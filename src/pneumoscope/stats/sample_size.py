@@ -26,6 +26,13 @@ SE_SLOPE = 0.2 / (2 * 1.96)
 SE_AUROC = 0.1 / (2 * 1.96)
 """Standard error of an AUROC whose interval is .1 wide (Riley 2021, 3.3)."""
 POWER = 0.80
+LEAST_PATIENTS = 100
+"""Fewest patients with, and without, disease for any figure (Collins, Ogundimu & Altman, Stat Med 2016: 100 events)."""
+
+RILEY = "Riley et al., Stat Med 2021"
+OBUCHOWSKI = "Obuchowski, Stat Methods Med Res 1998"
+WILSON = "Wilson, JASA 1927"
+COLLINS = "Collins et al., Stat Med 2016"
 
 _MOST = 10_000_000
 _NODES = 64
@@ -161,3 +168,20 @@ def patients_for_least_share(share: float, least: float, *, tail: float = TAIL) 
     if share <= least:
         return None
     return max(1, math.ceil(float(ndtri(1 - tail)) ** 2 * least * (1 - least) / (share - least) ** 2 - 1e-9))
+
+
+def patients_for_share(share: float, width: float) -> int:
+    """Return the patients for a share whose 95% interval by Wilson is at most so wide, if it comes out as expected.
+
+    Wilson's interval is 2 z sqrt(p (1 - p) / n + z^2 / (4 n^2)) / (1 + z^2 / n) wide (JASA 1927). It narrows with n.
+
+    Args:
+        share: What is expected, between 0 and 1.
+        width: From end to end, between 0 and 1.
+    """
+    z = float(ndtri(1 - TAIL))
+
+    def surplus(n: float) -> float:
+        return 2 * z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n) - width
+
+    return math.ceil(float(brentq(surplus, 1e-6, _MOST)) - 1e-6)

@@ -26,10 +26,9 @@ from pneumoscope.inference.evaluate import group_sentence, predict_rows, select_
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.curve_points import compute_curve_points
 from pneumoscope.stats.metrics import group_index
+from pneumoscope.stats.sample_size import LEAST_PATIENTS
 
 JSON, PAGE, PLAN = "acceptance.json", "acceptance.html", "plan.json"
-LEAST_PATIENTS = 100
-"""Fewest patients with, and without, disease for a go (Collins, Ogundimu & Altman, Stat Med 2016: 100 events)."""
 FOLDS = 10
 MIN_SENSITIVITY, MIN_SPECIFICITY, MIN_AUROC = 0.85, 0.60, 0.80
 """Defaults of the lower limits. They are conventions of this program; a department states its own."""
