@@ -124,6 +124,7 @@ async def measure(app: FastAPI, studies: int) -> None:
         "list, a period": "/api/studies?received_to=2100-01-01T00:00:00Z&state=failed",
         "dashboard, own": "/api/dashboard",
         "dashboard, all": "/api/dashboard?scope=all",
+        "dashboard, own, then": "/api/dashboard?",
     }
     async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1:8000", timeout=600) as client:
         for name, path in pages.items():

@@ -29,7 +29,7 @@ from pneumoscope.server.reading.monitor import (
     render_monitor_lines,
     watch,
 )
-from pneumoscope.server.reading.queries import Period
+from pneumoscope.server.reading.period import Period
 from pneumoscope.server.security.accounts import Accounts
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store, open_store

@@ -16,7 +16,7 @@ from sqlalchemy import Row
 from pneumoscope.bundle.verdict import UNLIKE
 from pneumoscope.server.errors import ConflictError, ForbiddenError, NotFoundError
 from pneumoscope.server.inference import queue
-from pneumoscope.server.reading import reads
+from pneumoscope.server.reading import reads, shown
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Image, StoredPrediction
@@ -68,7 +68,7 @@ def show_predictions(
 ) -> list[Answer]:
     """Return predictions as a reader may see them, and record those that are shown."""
     withheld = {study: reads.withheld_reason(session, settings, study, reader) for study in {r.study for r in rows}}
-    reads.record_display(session, [row for row in rows if withheld[row.study] is None], reader, "result")
+    shown.record_display(session, [row for row in rows if withheld[row.study] is None], reader, "result")
     off = {model: queue.is_switched_off(session, model) for model in {row.model for row in rows}}
     return [
         Answer(
@@ -118,7 +118,7 @@ def show_heatmap(store: Store, prediction: str, reader: str) -> Heatmap:
             raise NotFoundError("heatmap")
         if why := reads.withheld_reason(session, store.settings, row.study, reader):
             raise ForbiddenError("the heatmap", f"is withheld: {why}.", code="withheld")
-        reads.record_display(session, [row], reader, "heatmap")
+        shown.record_display(session, [row], reader, "heatmap")
         values = np.frombuffer(row.heatmap, "<f4").reshape(row.result["heatmap_shape"])
         return Heatmap(row.result["labels"], values)
 

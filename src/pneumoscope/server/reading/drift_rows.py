@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 
 from pneumoscope.server.reading.figures import Target
-from pneumoscope.server.reading.queries import Period, read_rows
+from pneumoscope.server.reading.period import Period
+from pneumoscope.server.reading.queries import read_rows
 from pneumoscope.server.storage.tables import StoredPrediction, Study
 
 if TYPE_CHECKING:

@@ -28,7 +28,8 @@ from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.dashboard import choose_model, describe_model
 from pneumoscope.server.reading.drift_rows import WeekRows, read_week
 from pneumoscope.server.reading.figures import ModelCount
-from pneumoscope.server.reading.queries import Period, count_answers, make_target
+from pneumoscope.server.reading.period import Period
+from pneumoscope.server.reading.queries import count_answers, make_target
 from pneumoscope.server.security.audit_log import record_command
 from pneumoscope.server.storage.database import Store
 from pneumoscope.stats.drift import compare_bands, compare_samples, compare_shares, level_of_a_test

@@ -6,40 +6,27 @@ a study is made from the answers about its images.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.figures import ReadRow, ReferenceRow, Target
+from pneumoscope.server.reading.period import is_among
+from pneumoscope.server.reading.shown import find_first_shown
 from pneumoscope.server.storage.crypto import Secret
-from pneumoscope.server.storage.tables import Display, Read, Reference, StoredPrediction, Study
+from pneumoscope.server.storage.tables import Read, Reference, StoredPrediction, Study
 
 if TYPE_CHECKING:
-    from sqlalchemy import Select
+    from pneumoscope.server.reading.period import Studies
 
-    Studies = Select[str, str | None]
-    """A query for (study, patient)."""
-
-
-@dataclass(frozen=True, slots=True)
-class Period:
-    """Studies received in ``start`` <= time < ``end``, in seconds since 1970; None: no limit."""
-
-    start: float | None = None
-    end: float | None = None
-
-    def studies(self) -> Studies:
-        """Return the query for the studies of this period and their patients."""
-        query = select(Study.id, Study.patient)
-        if self.start is not None:
-            query = query.where(Study.received >= self.start)
-        return query if self.end is None else query.where(Study.received < self.end)
+_AT_ONCE = 10_000
+"""Studies that one query names; SQLite takes 32,766."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +44,7 @@ def count_answers(session: Session, studies: Studies) -> dict[str, int]:
     count = func.count()
     query = (
         select(StoredPrediction.model, count)
-        .where(StoredPrediction.state == "done", StoredPrediction.study.in_(studies.with_only_columns(Study.id)))
+        .where(StoredPrediction.state == "done", is_among(StoredPrediction.study, studies))
         .group_by(StoredPrediction.model)
         .order_by(count.desc(), StoredPrediction.model)
     )
@@ -100,25 +87,28 @@ def read_rows(session: Session, secret: Secret, model: str, studies: Studies) ->
     """
     # What nobody has read is in no figure, and may be a hundred times as much.
     read = select(Read.study).where(Read.state == "final")
-    studies = studies.where(Study.id.in_(read))
-    groups = {study: patient or study for study, patient in session.execute(studies)}
-    numbers = studies.with_only_columns(Study.id)
-    answers = session.execute(
-        select(StoredPrediction.id, StoredPrediction.study, StoredPrediction.image, StoredPrediction.result)
-        .where(StoredPrediction.model == model, StoredPrediction.state == "done", StoredPrediction.study.in_(numbers))
-        .order_by(StoredPrediction.finished, StoredPrediction.id)
-    ).all()
-    reads = session.scalars(
-        select(Read).where(Read.state == "final", Read.study.in_(numbers)).order_by(Read.at, Read.version)
-    )
-    display_numbers = {prediction for prediction, *_ in answers}
+    groups = {study: patient or study for study, patient in session.execute(studies.where(Study.id.in_(read)))}
+    # The queries below name the studies: to choose them again can take longer than all the rest.
+    numbers = sorted(groups)
+    answers: list[Row[str, str, str, dict[str, Any] | None]] = []
+    reads: list[Read] = []
+    references: list[ReferenceRow] = []
+    for start in range(0, len(numbers), _AT_ONCE):
+        few = numbers[start : start + _AT_ONCE]
+        done = StoredPrediction.model == model, StoredPrediction.state == "done", StoredPrediction.study.in_(few)
+        columns = StoredPrediction.id, StoredPrediction.study, StoredPrediction.image, StoredPrediction.result
+        answers += session.execute(select(*columns).where(*done).order_by(StoredPrediction.finished, columns[0])).all()
+        reads += session.scalars(select(Read).where(Read.state == "final", Read.study.in_(few)))
+        references += _read_references(session, few)
+    display_numbers = {row.id for row in answers}
     newest: dict[str, dict[str, dict[str, Any]]] = {}
     for _, study, image, result in answers:  # of several answers of a model about one image, the newest counts
         newest.setdefault(study, {})[image] = result or {}
+    reads.sort(key=lambda row: (row.at, row.version))
     return SiteRows(
         reads=_make_read_rows(reads, groups, display_numbers, secret),
         answers={study: combine_decisions(results.values()) for study, results in newest.items()},
-        references=_read_references(session, numbers),
+        references=references,
     )
 
 
@@ -161,11 +151,8 @@ def _make_read_rows(reads: Iterable[Read], groups: Mapping[str, str], shown: set
     ]
 
 
-def _read_references(session: Session, numbers: Select[str]) -> list[ReferenceRow]:
-    shown_at: dict[tuple[str, str], float] = {}
-    query = select(Display.study, Display.reader, func.min(Display.at)).group_by(Display.study, Display.reader)
-    for study, reader, at in session.execute(query.where(Display.study.in_(numbers))):
-        shown_at[study, reader] = at
+def _read_references(session: Session, numbers: Collection[str]) -> list[ReferenceRow]:
+    shown_at = find_first_shown(session, numbers)
     rows = session.scalars(select(Reference).where(Reference.study.in_(numbers)).order_by(Reference.at, Reference.id))
     return [
         ReferenceRow(row.study, row.standard, row.label, row.at, shown_at.get((row.study, row.by), row.at) < row.at)

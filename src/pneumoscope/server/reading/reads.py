@@ -1,4 +1,4 @@
-"""A reader's own report, and the record of the answers that each reader has seen.
+"""A reader's own report, and what it withholds until it is locked.
 
 The rules keep reads apart from echoes of the model. Only a reader who has seen no answer about the study can write an
 unaided read, and it is locked when it is final. What is shown is written down before it is shown. A
@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
-from sqlalchemy import Row, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import func, select
 
 from pneumoscope.server.errors import ConflictError
+from pneumoscope.server.reading.shown import find_displayed, find_shown_studies
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.crypto import new_id
 from pneumoscope.server.storage.database import Store, now
-from pneumoscope.server.storage.tables import Display, Event, Read, StoredPrediction
+from pneumoscope.server.storage.tables import Event, Read
 from pneumoscope.server.storage.transaction import Transaction
 from pneumoscope.server.studies.lookup import get_study
 
@@ -62,8 +62,7 @@ def find_progress(session: Transaction, studies: Sequence[str], reader: str) -> 
     for study, stage, state in session.execute(query):
         steps[study].add((stage, state))
     unread = [study for study, of_study in steps.items() if not of_study]
-    displayed = select(Display.study).where(Display.study.in_(unread), Display.reader == reader).distinct()
-    progress: dict[str, Progress] = dict.fromkeys(session.scalars(displayed) if unread else (), "shown")
+    progress: dict[str, Progress] = dict.fromkeys(find_shown_studies(session, unread, reader), "shown")
     return {study: _furthest(of_study) for study, of_study in steps.items()} | progress
 
 
@@ -80,37 +79,6 @@ def withheld_reason(session: Transaction, settings: Settings, study: str, reader
     if settings.reads_come_first and not has_locked(session, study, reader):
         return WITHHELD
     return None
-
-
-def record_display(session: Transaction, rows: Sequence[StoredPrediction | Row[Any]], reader: str, what: str) -> None:
-    """Write down that answers are shown; the caller commits this before it shows them."""
-    time = now()
-    for row in rows:
-        if row.result is not None:
-            session.append(
-                Display, {"study": row.study, "prediction": row.id, "reader": reader, "what": what, "at": time}
-            )
-
-
-def find_displayed(session: Transaction, study: str, reader: str) -> list[str]:
-    """Return the predictions about a study that a reader has been shown."""
-    session.write_appended()
-    query = select(Display.prediction).where(Display.study == study, Display.reader == reader).distinct()
-    return sorted(session.scalars(query))
-
-
-def find_shown(session: Session, studies: Sequence[str], reader: str) -> set[str]:
-    """Return the predictions about some studies that a reader has been shown.
-
-    Args:
-        session: A session to read with.
-        studies: Numbers of studies.
-        reader: Id of the reader.
-    """
-    if not studies:
-        return set()
-    query = select(Display.prediction).where(Display.study.in_(studies), Display.reader == reader).distinct()
-    return set(session.scalars(query))
 
 
 def list_versions(store: Store, study: str, reader: str) -> list[Read]:

@@ -8,9 +8,9 @@ from sqlalchemy import select
 
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference.models import SHORT, Catalogue
-from pneumoscope.server.reading.reads import record_display
+from pneumoscope.server.reading.shown import find_readers, record_display
 from pneumoscope.server.storage.database import Store
-from pneumoscope.server.storage.tables import Display, StoredPrediction, Study
+from pneumoscope.server.storage.tables import StoredPrediction, Study
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +60,7 @@ def list_answers(store: Store, model: str, reader: str, *, limit: int, offset: i
             .limit(limit)
             .offset(offset)
         ).all()
-        readers: dict[str, set[str]] = {}
-        numbers = [prediction.id for prediction, _ in rows]
-        for display in session.scalars(select(Display).where(Display.prediction.in_(numbers))):
-            readers.setdefault(display.prediction, set()).add(display.reader)
+        readers = find_readers(session, [prediction.id for prediction, _ in rows])
         record_display(session, [prediction for prediction, _ in rows], reader, "list")
     return [
         RecalledAnswer(prediction, patient, tuple(sorted(readers.get(prediction.id, ()))))

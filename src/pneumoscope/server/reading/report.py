@@ -22,7 +22,8 @@ from pneumoscope.server.reading.dashboard import (
     operating_point,
 )
 from pneumoscope.server.reading.figures import Accuracy, ModelCount, SiteFigures
-from pneumoscope.server.reading.queries import Period, count_answers, find_target, read_rows
+from pneumoscope.server.reading.period import Period
+from pneumoscope.server.reading.queries import count_answers, find_target, read_rows
 from pneumoscope.server.security.audit_log import record_command
 from pneumoscope.server.storage.database import Store
 from pneumoscope.stats.agreement import Agreement

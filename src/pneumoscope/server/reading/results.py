@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.answers import find_refusal
-from pneumoscope.server.reading.reads import find_shown
+from pneumoscope.server.reading.shown import find_shown
 from pneumoscope.server.storage.database import Store
 from pneumoscope.server.storage.tables import Image, Read, Study
 from pneumoscope.server.studies import lookup

@@ -217,6 +217,24 @@ class Display(Base):
     at: Mapped[float]
 
 
+class SumDisplay(Base):
+    """A sum over a model's answers was shown to someone: which answers they are is said in `reading.shown`."""
+
+    __tablename__ = "sum_displays"
+    __table_args__ = (Index("sum_displays_by_reader", "reader", "model", "through"),)
+    id: Mapped[int] = mapped_column(Counter, primary_key=True)
+    reader: Mapped[str]
+    model: Mapped[str]
+    """The bundle's identity, whole."""
+    start: Mapped[float | None]
+    """Of the period in which the studies were received; null: no limit."""
+    end: Mapped[float | None]
+    """The first moment after it; null: no limit."""
+    through: Mapped[float]
+    """When the newest of the answers was finished."""
+    at: Mapped[float]
+
+
 class Reference(Base):
     """The finding of a test independent of the radiograph; a correction is a further row."""
 

@@ -10,7 +10,8 @@ from fastapi import APIRouter, Query
 from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, CurrentUser
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.dashboard import DashboardOut
-from pneumoscope.server.reading.dashboard import Scope, build_dashboard, record_all_shown, record_scope
+from pneumoscope.server.reading import dashboard
+from pneumoscope.server.reading.dashboard import Scope
 from pneumoscope.server.reading.monitor import (
     FALSE_ALARMS,
     MOST_FALSE_ALARMS,
@@ -21,7 +22,9 @@ from pneumoscope.server.reading.monitor import (
     list_mondays,
     period_of_week,
 )
-from pneumoscope.server.reading.queries import Period, count_answers
+from pneumoscope.server.reading.period import Period
+from pneumoscope.server.reading.queries import count_answers
+from pneumoscope.server.reading.shown import record_sum
 
 
 def create_router() -> APIRouter:
@@ -41,11 +44,8 @@ def show_dashboard(
     scope: Annotated[Scope, Query(description="all: for admins; counts as having been shown the answers")] = "own",
 ) -> DashboardOut:
     """Show figures of reads, answers and references, over the studies whose answers this account may know."""
-    period = make_period(first, last)
-    record_scope(context.store, context.catalogue, user, model, period, scope)
-    with context.store.read() as session:
-        dashboard = build_dashboard(context.store, session, context.catalogue, user, model, period, scope)
-    return DashboardOut.model_validate(dashboard, from_attributes=True)
+    shown = dashboard.show_dashboard(context.store, context.catalogue, user, model, make_period(first, last), scope)
+    return DashboardOut.model_validate(shown, from_attributes=True)
 
 
 def show_monitor(
@@ -61,10 +61,12 @@ def show_monitor(
     """Compare a model's weeks with its acceptance at this site. It counts as having been shown their answers."""
     identity = context.catalogue.get(model).identity
     mondays = list_mondays(weeks)
-    record_all_shown(context.store, period_of_week(mondays[0], weeks).studies(), identity, user.id)
-    with context.store.read() as session:  # a transaction of its own: the tests take a while
+    store = context.store
+    with store.read() as session:
         answers = count_answers(session, Period().studies()).get(identity, 0)
-        return build_monitor(session, context.store.secret, context.catalogue, identity, answers, mondays, false_alarms)
+        report = build_monitor(session, store.secret, context.catalogue, identity, answers, mondays, false_alarms)
+    record_sum(store, period_of_week(mondays[0], weeks), identity, user.id)
+    return report
 
 
 def make_period(first: date | None, last: date | None) -> Period:

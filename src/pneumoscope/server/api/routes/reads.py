@@ -23,7 +23,7 @@ from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import read_audit_status
 from pneumoscope.server.inference.occlusion import BrushStroke, Occlusion
 from pneumoscope.server.inference.posterior import update_probability
-from pneumoscope.server.reading import reads, references
+from pneumoscope.server.reading import reads, references, shown
 from pneumoscope.server.reading.answers import get_answer, get_answered_image
 from pneumoscope.server.security.principal import Principal
 from pneumoscope.server.storage.tables import Read, Reference
@@ -78,7 +78,7 @@ def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: P
         row, result = get_answer(session, context.settings, prediction, user.id)
         model = context.catalogue.get(row.model)
         updated = update_probability(model.card, result, sent.probability, audit=read_audit_status(model))
-        reads.record_display(session, [row], user.id, "posterior")
+        shown.record_display(session, [row], user.id, "posterior")
     return PosteriorOut(prior=sent.probability, source=sent.source, **updated)
 
 
@@ -95,7 +95,7 @@ def _what_if(context: Context, user: Principal, prediction: str, sent: WhatIfIn)
     answer = context.workers.occlude(Occlusion(image.id, image.sha256, row.model, strokes, sent.mode))
     with context.store.write() as session:  # it may have been switched off or erased by now
         row, _ = get_answer(session, context.settings, prediction, user.id)
-        reads.record_display(session, [row], user.id, "what-if")
+        shown.record_display(session, [row], user.id, "what-if")
     return _what_if_out(row.id, sent.mode, result["probabilities"], answer)
 
 

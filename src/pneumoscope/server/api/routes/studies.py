@@ -36,8 +36,9 @@ from pneumoscope.server.api.schemas.common import (
 )
 from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.reading.answers import Answer, find_refusal, show_heatmap, show_prediction, show_study
-from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress, find_shown
+from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress
 from pneumoscope.server.reading.results import write_results
+from pneumoscope.server.reading.shown import find_shown
 from pneumoscope.server.security.audit_log import AuditEntry
 from pneumoscope.server.security.permissions import check_sees_names
 from pneumoscope.server.security.principal import Principal
