@@ -11,7 +11,7 @@
     ├── UnavailableError         a part of the server can't do this at present
     │   └── BusyError            there is too much to do; sending it again later can succeed
     ├── StoreFullError           the disk or the database is full
-    └── DamagedError             a stored file has changed or is missing
+    └── DamagedError             an image's stored pixels have changed or are missing
 
 Only `server.api.problems` turns them into statuses and answers. A thing is named by an opaque number: never by a path,
 a tag's value or a name that was sent.
@@ -98,4 +98,7 @@ class StoreFullError(RefusalError):
 
 
 class DamagedError(RefusalError):
-    """A stored file has changed or is missing."""
+    """The stored pixels of an image have changed or are missing."""
+
+    def __init__(self) -> None:
+        super().__init__("the image", "is not as it was stored.", "Restore it from a backup.", code="image-altered")

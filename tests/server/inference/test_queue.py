@@ -279,6 +279,10 @@ def test_altered_pixels_are_not_answered(store: Store, model: str, models: Path)
     blobs.path_of(store.settings.files, added.image).write_bytes(png(0.9))
     step(store, Catalogue(models))
     assert states(store) == ["failed"]
+    with store.read() as session:
+        result = session.scalars(select(StoredPrediction.result)).one()
+    assert result is not None
+    assert result["codes"] == ["image-altered"]  # by which a page says it in its own language
 
 
 def test_erasing_leaves_no_trace_of_the_patient(store: Store, model: str, models: Path) -> None:

@@ -45,6 +45,7 @@ def test_altered_or_lost_pixels_are_served_nowhere(
         answer = client("GET", f"{address}/{part}")
         assert answer.status_code == 500
         assert answer.json()["detail"] == "is not as it was stored. Restore it from a backup."
+        assert answer.json()["type"].endswith(":image-altered")
 
 
 @pytest.mark.parametrize("of_another", [False, True])

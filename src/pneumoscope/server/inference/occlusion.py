@@ -96,7 +96,7 @@ def read_pixels(folder: Path, image: str, sha256: str) -> Pixels:
     try:
         return blobs.read_pixels(folder, image, sha256)
     except ImageError as error:
-        raise DamagedError("the image", "is not as it was stored.", "Restore it from a backup.") from error
+        raise DamagedError from error
 
 
 def draw_mask(strokes: Sequence[BrushStroke], mode: Mode, width: int, height: int) -> Mask:

@@ -87,6 +87,7 @@ class InferenceRunner:
             result = self.run(model, read(), facts)
         except ImageError:
             result = _failure("the stored pixels can't be read, or are not those that were stored")
+            result.values["codes"] = ["image-altered"]
         except BundleError:
             result = _failure("the model can't be run on this image")
         except PneumoscopeError:

@@ -175,7 +175,7 @@ def read_pixels(store: Store, image: str) -> bytes:
     try:
         return blobs.read_content(store.settings.files, image, row.sha256)
     except ImageError as error:
-        raise _damaged() from error
+        raise DamagedError from error
 
 
 def read_thumbnail(store: Store, image: str) -> bytes:
@@ -194,7 +194,7 @@ def read_thumbnail(store: Store, image: str) -> bytes:
     try:
         picture = blobs.read_thumbnail(folder, image, row.sha256, sign)
     except ImageError as error:
-        raise _damaged() from error
+        raise DamagedError from error
     with store.read() as session:
         if session.get(Image, image) is None:  # erased in between: no picture may outlive that
             blobs.delete(folder, image)
@@ -208,7 +208,3 @@ def _get_image(store: Store, image: str) -> Image:
     if row is None:
         raise NotFoundError("image")
     return row
-
-
-def _damaged() -> DamagedError:
-    return DamagedError("the image", "is not as it was stored.", "Restore it from a backup.")

@@ -65,7 +65,9 @@ function AnswerBody({
     return (
       <>
         <p class="verdict">{t("panel.failed")}</p>
-        <p lang="en">{result?.error ?? ""}</p>
+        <p>
+          <Finding code={result?.codes?.[0]} text={result?.error ?? ""} />
+        </p>
       </>
     );
   const labels = result.labels ?? Object.keys(result.probabilities);
