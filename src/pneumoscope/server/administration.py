@@ -16,7 +16,7 @@ from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.exports import ReadExport, export_reads
 from pneumoscope.server.reading.monitor import MonitorReport, check_monitor, watch
 from pneumoscope.server.reading.report import SiteReport, make_report
-from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.accounts import AccountChanges, Accounts
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage import export_ledger
 from pneumoscope.server.storage.database import Store, open_store
@@ -93,12 +93,13 @@ def disable_account(settings: Settings, name: str, *, undo: bool = False) -> Non
 
     Raises:
         UsageError: There is no such account.
+        ConflictError: It is the last admin's; give it another password, or add another admin first.
 
     Example:
         >>> ps.server.disable_account(settings, "ada")
     """
     with _existing_accounts(settings) as accounts:
-        accounts.disable(name, disabled=not undo)
+        accounts.change_named(name, AccountChanges(disabled=not undo))
 
 
 @check_arguments
@@ -117,7 +118,7 @@ def set_password(settings: Settings, name: str, password: str) -> None:
         >>> ps.server.set_password(settings, "ada", "another long passphrase")
     """
     with _existing_accounts(settings) as accounts:
-        accounts.set_password(name, password)
+        accounts.change_named(name, AccountChanges(password=password))
 
 
 @check_arguments

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import update
 
 from pneumoscope.core.errors import UsageError
-from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.accounts import AccountChanges, Accounts
 from pneumoscope.server.security.rate_limit import RateLimit
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.storage.database import Store, now, open_store
@@ -289,7 +289,7 @@ def test_a_label_is_its_readers_alone(client: Client) -> None:
 
 def test_a_disabled_account_is_locked_out_at_once(client: Client) -> None:
     client.login("reader", PASSWORD)
-    client.app.state.context.accounts.disable("reader")
+    client.app.state.context.accounts.change_named("reader", AccountChanges(disabled=True))
     assert client("GET", "/api/me").status_code == 401
     assert client.login("reader", PASSWORD).status_code == 401
 

@@ -12,7 +12,7 @@ from sqlalchemy import update
 
 from pneumoscope.server.api import events
 from pneumoscope.server.api.events import Streams, access_check
-from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.accounts import AccountChanges, Accounts
 from pneumoscope.server.security.sessions import Sessions
 from pneumoscope.server.security.tokens import DAY, LONGEST_DAYS, Tokens
 from pneumoscope.server.storage.clock import SteadyClock
@@ -49,7 +49,7 @@ def test_a_new_password_ends_sessions_and_tokens(
     cookie, _ = sessions.login("reader", PASSWORD)
     _, token = Tokens(store).create(reader, "program")
     assert Tokens(store).find(token) is not None
-    accounts.set_password("reader", "another long passphrase")
+    accounts.change_named("reader", AccountChanges(password="another long passphrase"))
     assert sessions.find(cookie, keep_alive=False) is None
     assert Tokens(store).find(token) is None
 
@@ -127,7 +127,7 @@ def test_an_open_stream_ends_soon_after_its_session_or_token(
         async for _ in stream:
             pieces += 1
             if pieces == 1:
-                accounts.disable("reader")
+                accounts.change_named("reader", AccountChanges(disabled=True))
             if busy:
                 with store.write(durable=False) as session:
                     number = new_id()

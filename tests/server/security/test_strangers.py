@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from pneumoscope.server.errors import BusyError, CredentialsError
 from pneumoscope.server.security import login_pool, refusals, sessions
-from pneumoscope.server.security.accounts import Accounts
+from pneumoscope.server.security.accounts import AccountChanges, Accounts
 from pneumoscope.server.security.login_pool import LoginPool
 from pneumoscope.server.security.refusals import RefusalSampler
 from pneumoscope.server.security.sessions import Sessions, network_of
@@ -64,7 +64,7 @@ def test_many_addresses_lock_it_for_all_but_those_that_had_the_right_password(lo
 
 def test_a_new_password_lifts_all_locks(store: Store, logins: Sessions) -> None:
     assert not any(works(logins, "wrong", "10.0.0.5") for _ in range(AFTER))
-    Accounts(store, StubPasswords()).set_password("reader", "another long passphrase")  # type: ignore[arg-type]
+    Accounts(store, StubPasswords()).change_named("reader", AccountChanges(password="another long passphrase"))  # type: ignore[arg-type]
     assert works(logins, "another long passphrase", "10.0.0.5")
 
 

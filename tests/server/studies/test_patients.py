@@ -155,10 +155,10 @@ def test_names_are_compared_by_their_groups(first: str, second: str, other: bool
 def reader(client: Client, settings: Settings) -> Client:
     """A client of the same server that may not see names."""
     store: Store = client.app.state.context.store
-    number = Accounts(store, StubPasswords()).add(  # type: ignore[arg-type]
+    account = Accounts(store, StubPasswords()).add(  # type: ignore[arg-type]
         "reader", "a long passphrase", "reader", sees_names=False
     )
-    _, token = Tokens(store).create(number, "program")
+    _, token = Tokens(store).create(account.id, "program")
     return Client(client.app, Authorization=f"Bearer {token}")
 
 

@@ -1,7 +1,7 @@
 """Accounts over HTTP, for admins who have logged in: list, add and change those who may log in.
 
 A token can't manage accounts: it expires, and an account that it added would not. Nobody changes their own account
-here, so that one admin who may log in always remains.
+here: who takes rights away must keep them.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from pneumoscope.server.api.dependencies import AppContext, CurrentAdmin, set_au
 from pneumoscope.server.api.routes.studies import Id
 from pneumoscope.server.api.schemas.accounts import AccountChange, AccountIn, AccountOut
 from pneumoscope.server.errors import ConflictError
+from pneumoscope.server.security.accounts import AccountChanges
 from pneumoscope.server.security.permissions import check_logged_in
 
 
@@ -35,8 +36,8 @@ async def add_account(request: Request, context: AppContext, user: CurrentAdmin,
     check_logged_in(user, "an account is added")
 
     def add() -> AccountOut:
-        number = context.accounts.add(sent.name, sent.password, sent.role, sees_names=sent.sees_names)
-        return AccountOut.of(context.accounts.get(number))
+        added = context.accounts.add(sent.name, sent.password, sent.role, sees_names=sent.sees_names, by=user.id)
+        return AccountOut.of(added)
 
     added = await context.logins.run(_address_of(request), add)  # it hashes a password
     set_audit_subject(request, added.id)
@@ -52,14 +53,8 @@ async def change_account(
         raise ConflictError("your own account", "is changed by another admin.", code="own-account")
 
     def change() -> AccountOut:
-        name = context.accounts.get(account).name
-        if sent.role is not None or sent.sees_names is not None:
-            context.accounts.set_rights(name, role=sent.role, sees_names=sent.sees_names)
-        if sent.disabled is not None:
-            context.accounts.disable(name, disabled=sent.disabled)
-        if sent.password is not None:
-            context.accounts.set_password(name, sent.password)
-        return AccountOut.of(context.accounts.get(account))
+        changes = AccountChanges(sent.role, sent.sees_names, sent.disabled, sent.password)
+        return AccountOut.of(context.accounts.change(account, changes, by=user.id))
 
     if sent.password is None:
         return await run_in_threadpool(change)

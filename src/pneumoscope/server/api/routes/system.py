@@ -135,8 +135,9 @@ async def change_password(
     address = request.client.host if request.client else ""
 
     def change() -> None:
-        context.sessions.login(user.name, sent.old, address)  # a wrong password counts as one at the login
-        context.accounts.set_password(user.name, sent.new)
+        # A wrong password counts as one at the login.
+        token, _ = context.sessions.login(user.name, sent.old, address)
+        context.accounts.change_own_password(token, sent.new)
 
     await context.logins.run(address, change)
     name = cookie_name(context.settings.encrypted)
