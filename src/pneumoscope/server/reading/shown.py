@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Row, and_, func, or_, select, union_all
+from sqlalchemy import Row, and_, exists, func, or_, select, union_all
 from sqlalchemy.orm import Session, aliased
 
 from pneumoscope.server.reading.period import Period, is_among
@@ -114,7 +114,7 @@ def was_shown(reader: str) -> ColumnElement[bool]:
     # A query that says nothing of the outer row runs once, which 100,000 looks into an index outlast in PostgreSQL.
     answered = aliased(Study)
     in_sum = select(answered.id).join(StoredPrediction, StoredPrediction.study == answered.id)
-    in_sum = in_sum.join(latest, _names(latest.c, answered.received))
+    in_sum = in_sum.where(exists().where(_names(latest.c, answered.received)))
     alone = select(Display.study).where(Display.reader == reader)
     return or_(Study.id.in_(alone), Study.id.in_(in_sum))
 
