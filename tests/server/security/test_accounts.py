@@ -122,7 +122,7 @@ def test_a_change_is_made_whole_or_not_at_all(store: Store, accounts: Accounts) 
 
 
 def test_a_password_that_an_admin_sets_meanwhile_stands(store: Store, accounts: Accounts) -> None:
-    """Whoever knows the old password does not win against the admin who has just taken it away."""
+    """A thief of the old password does not win against the admin who has just taken it away."""
     sessions = Sessions(store, store.settings, StubPasswords())  # type: ignore[arg-type]
     token, _ = sessions.login("bob", PASSWORD)
     accounts.change(find(accounts, "bob").id, AccountChanges(password=ANOTHER), by=find(accounts, "ann").id)

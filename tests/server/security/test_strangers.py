@@ -64,7 +64,8 @@ def test_many_addresses_lock_it_for_all_but_those_that_had_the_right_password(lo
 
 def test_a_new_password_lifts_all_locks(store: Store, logins: Sessions) -> None:
     assert not any(works(logins, "wrong", "10.0.0.5") for _ in range(AFTER))
-    Accounts(store, StubPasswords()).change_named("reader", AccountChanges(password="another long passphrase"))  # type: ignore[arg-type]
+    accounts = Accounts(store, StubPasswords())  # type: ignore[arg-type]
+    accounts.change_named("reader", AccountChanges(password="another long passphrase"))
     assert works(logins, "another long passphrase", "10.0.0.5")
 
 

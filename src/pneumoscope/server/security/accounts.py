@@ -182,7 +182,7 @@ def _apply(session: Session, account: Account, changes: AccountChanges, digest: 
 
 
 def _check_still_admin(session: Session, by: str | None) -> None:
-    """Refuse whoever was an admin when the request came and is none any more; None: the machine itself."""
+    """Refuse an account that is no admin any more, since the request came; None: the machine itself asks."""
     actor = None if by is None else session.get(Account, by)
     if by is not None and (actor is None or actor.role != "admin" or actor.disabled):
         raise ForbiddenError("this change", "is for admins.", "Ask one of them.", code="admins-only")
