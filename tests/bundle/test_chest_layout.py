@@ -1,16 +1,20 @@
-"""One whole chest, several, or a part of one: outlines drawn by hand, and phantoms put together."""
+"""One whole upright chest, several, a part of one or a turned one: outlines drawn by hand, phantoms put together."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
+from scipy.ndimage import rotate
 
-from pneumoscope.bundle.chest_layout import find_part_of_chest, find_several_chests, measure_layout
+from pneumoscope.bundle.chest_layout import find_part_of_chest, find_several_chests, measure_layout, measure_turn
 from pneumoscope.bundle.lung_shape import measure_lung_shape
 from pneumoscope.bundle.lungs import LungOutlines
 from pneumoscope.bundle.screening import builtin_companions
 from pneumoscope.data.phantoms.phantom import draw
 
+Boxes = tuple[tuple[int, int, int, int], ...]
 GREY = np.full((100, 100), 0.5, np.float32)
 
 
@@ -23,13 +27,21 @@ def outlines(*boxes: tuple[int, int, int, int], heart: tuple[int, int] = (46, 62
     return LungOutlines(np.stack([lungs, hearts]), ("lungs", "heart"), (100, 100))
 
 
-def judge(lungs: LungOutlines, frontal: float = 0.99, half: float = 0.0, pixels: np.ndarray = GREY) -> str:
-    layout = measure_layout(pixels, lungs, measure_lung_shape(lungs.square("lungs")))
-    several = find_several_chests(layout, frontal, lambda part: half, pixels)
+def judge(
+    lungs: LungOutlines,
+    frontal: float = 0.99,
+    halves: tuple[tuple[float, float], tuple[float, float]] = ((0.0, 0.0), (0.0, 0.0)),
+    pixels: np.ndarray = GREY,
+) -> str:
+    """Return what is wrong, where the halves have these probabilities of a frontal and of a lateral chest."""
+    layout, answers = measure_layout(pixels, lungs, measure_lung_shape(lungs.square("lungs"))), iter(halves)
+    several = find_several_chests(layout, frontal, lambda part: next(answers), pixels)
     return several or find_part_of_chest(layout, frontal)
 
 
 PAIR = ((16, 76, 14, 38), (16, 76, 58, 82))
+FOUR = ((16, 76, 6, 18), (16, 76, 28, 40), (16, 76, 56, 68), (16, 76, 78, 90))
+FRONTAL, LATERAL, NEITHER = (0.95, 0.0), (0.02, 0.6), (0.9, 0.1)
 
 
 def test_one_whole_chest_is_not_refused() -> None:
@@ -45,21 +57,67 @@ def test_one_whole_chest_is_not_refused() -> None:
     ("boxes", "options", "words"),
     [
         (((6, 40, 14, 38), (6, 40, 58, 82), (54, 90, 14, 38), (54, 90, 58, 82)), {}, "lungs lie above each other"),
-        (((16, 76, 6, 18), (16, 76, 28, 40), (16, 76, 56, 68), (16, 76, 78, 90)), {"half": 0.95}, "each show a chest"),
+        (FOUR, {"halves": (FRONTAL, FRONTAL)}, "each show a chest"),
+        (FOUR, {"halves": (FRONTAL, LATERAL)}, "one half shows a frontal view, the other a lateral one"),
+        (FOUR, {"halves": (LATERAL, FRONTAL)}, "one half shows a frontal view, the other a lateral one"),
         (((6, 34, 0, 24), (40, 90, 72, 96)), {}, "two sides of one middle"),
         (((0, 76, 4, 46), (0, 76, 50, 92)), {}, "upper edge cuts"),
         (((16, 96, 14, 38), (16, 96, 58, 82)), {}, "lower edge cuts"),
+        (((16, 76, 0, 40), (16, 76, 56, 96)), {}, "left and the right edge cut"),
         ((PAIR[0], (16, 76, 58, 70)), {"frontal": 0.8}, "one lung is much smaller"),
     ],
 )
-def test_several_chests_and_parts_are_named(
-    boxes: tuple[tuple[int, int, int, int], ...], options: dict[str, float], words: str
-) -> None:
+def test_several_chests_and_parts_are_named(boxes: Boxes, options: dict[str, Any], words: str) -> None:
     assert words in judge(outlines(*boxes), **options)
 
 
 def test_four_runs_of_lung_are_one_chest_where_its_halves_are_none() -> None:
-    assert judge(outlines((16, 76, 6, 18), (16, 76, 28, 40), (16, 76, 56, 68), (16, 76, 78, 90)), half=0.9) == ""
+    for halves in ((NEITHER, NEITHER), (FRONTAL, NEITHER), (LATERAL, NEITHER), (NEITHER, FRONTAL)):
+        assert judge(outlines(*FOUR), halves=halves) == ""
+
+
+def test_an_edge_may_cut_one_lung_off() -> None:
+    assert judge(outlines((16, 76, 0, 36), PAIR[1])) == ""
+
+
+def turned(degrees: float, shape: tuple[int, int] = (96, 96), boxes: Boxes = PAIR) -> LungOutlines:
+    """Return two lungs in boxes of a picture of that shape, turned to the left, on the graph's square."""
+    height, width = shape
+    lungs = outlines(*boxes).probability("lungs")
+    stretched = lungs[(np.arange(height) * 96) // height][:, (np.arange(width) * 96) // width]
+    askew = rotate(stretched, degrees, reshape=False, order=1)
+    square = askew[(np.arange(96) * height) // 96][:, (np.arange(96) * width) // 96]
+    return LungOutlines(square[None], ("lungs",), shape)
+
+
+@pytest.mark.parametrize("degrees", [-40, -20, 0, 20, 40])
+@pytest.mark.parametrize("shape", [(96, 96), (300, 200)])
+def test_the_turn_of_a_chest_is_measured_in_its_true_proportions(degrees: float, shape: tuple[int, int]) -> None:
+    assert measure_turn(turned(degrees, shape)) == pytest.approx(degrees, abs=2)
+
+
+def test_a_chest_without_two_lungs_is_not_turned() -> None:
+    assert measure_turn(outlines()) == 0
+    assert measure_turn(outlines((16, 76, 14, 38))) == 0
+    assert measure_turn(outlines(PAIR[0], (70, 76, 58, 62))) == 0
+
+
+def test_lungs_that_lean_at_one_height_are_not_turned() -> None:
+    """Ill lungs may lean; in a turned chest one lies higher too."""
+    leaning = np.zeros((96, 96), np.float32)
+    for row in range(16, 76):
+        for left in (14, 58):
+            leaning[row, left + (76 - row) // 3 : left + 14 + (76 - row) // 3] = 1
+    assert measure_turn(LungOutlines(leaning[None], ("lungs",), (96, 96))) == 0
+
+
+def test_turned_lungs_are_not_called_several_chests() -> None:
+    """They are unlike their mirror image, which alone would say so."""
+    lungs = turned(25, boxes=((6, 90, 26, 38), (6, 90, 58, 70)))
+    layout = measure_layout(GREY, lungs, measure_lung_shape(lungs.square("lungs")))
+    assert layout.is_turned
+    assert layout.likeness < 0.5
+    assert judge(lungs, frontal=0.9) == ""
 
 
 def test_a_smaller_lung_is_refused_only_where_the_gatekeeper_is_in_doubt() -> None:
@@ -92,9 +150,21 @@ OTHER = draw(41, 1, "normal", (300, 280)).pixels
         (np.vstack([np.hstack([CHEST, OTHER])] * 2), {"several", "other", "lungs"}),
         (np.where(np.arange(280) < 140, CHEST, 0), {"part", "other", "lungs"}),
         (CHEST[:, 140:], {"part", "other", "lungs"}),
+        (CHEST[:, 70:210], {"part", "other", "lungs"}),
+        (rotate(CHEST, 5, reshape=False, order=1), set()),
+        (rotate(CHEST, 20, reshape=False, order=1), {"askew"}),
+        (rotate(CHEST, -30, reshape=False, order=1), {"askew"}),
+        (np.pad(CHEST, 110, constant_values=1), {"framed"}),
     ],
 )
-def test_phantoms_put_together_or_cut_are_refused(pixels: np.ndarray, codes: set[str]) -> None:
-    refusals = builtin_companions().screen(np.ascontiguousarray(pixels), {}).refusals
+def test_phantoms_put_together_cut_turned_or_framed_are_refused(pixels: np.ndarray, codes: set[str]) -> None:
+    refusals = builtin_companions().screen(np.clip(pixels, 0, 1), {}).refusals
     assert bool(refusals) is bool(codes)
     assert {finding.code for finding in refusals} <= codes
+
+
+@pytest.mark.parametrize(("degrees", "words"), [(25, "to the left by about"), (-25, "to the right by about")])
+def test_the_way_out_of_a_turned_chest_names_the_direction(degrees: int, words: str) -> None:
+    (finding,) = builtin_companions().screen(np.clip(rotate(CHEST, degrees, reshape=False, order=1), 0, 1), {}).refusals
+    assert words in finding.sentence
+    assert ("counterclockwise" in finding.sentence) is (degrees < 0)

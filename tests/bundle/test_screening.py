@@ -18,6 +18,7 @@ from pneumoscope.bundle.screening import (
     judge_facts,
     judge_lungs,
     judge_sides,
+    trim_frame,
     warn_of,
     warn_of_facts,
 )
@@ -107,6 +108,21 @@ def test_a_coloured_picture_is_refused() -> None:
     assert judge_answer(frontal, THRESHOLDS, {"colour_share": 0.02}, None) == []
     (finding,) = judge_answer(frontal, THRESHOLDS, {"colour_share": 0.21}, None)
     assert finding.code == "coloured" and "21%" in finding.sentence
+    assert "crop away a coloured frame or window" in finding.sentence
+    (finding,) = judge_answer(frontal, THRESHOLDS, {"colour_share": 0.9}, None)
+    assert "convert a scan that is tinted as a whole" in finding.sentence
+
+
+@pytest.mark.parametrize("value", [0.0, 0.4, 1.0])
+def test_a_frame_is_trimmed_and_nothing_else(value: float) -> None:
+    inside = np.random.default_rng(0).random((60, 50), np.float32)
+    assert trim_frame(inside).shape == (60, 50)
+    assert np.array_equal(trim_frame(np.pad(inside, 10, constant_values=value)), inside)
+    assert np.array_equal(trim_frame(np.pad(inside, ((0, 0), (6, 12)), constant_values=value)), inside)
+    for sides in ((1, 1), (50, 0), (50, 10)):  # hardly any, half a picture, nearly that
+        whole = np.pad(inside, (sides, (0, 0)), constant_values=value)
+        assert trim_frame(whole).shape == whole.shape
+    assert trim_frame(np.full((9, 7), value, np.float32)).shape == (9, 7)
 
 
 @pytest.mark.parametrize(("shape", "words"), [((3000, 50), "60.0 times as high"), ((400, 1001), "2.5 times as wide")])

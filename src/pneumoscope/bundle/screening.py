@@ -13,10 +13,17 @@ from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from pneumoscope.bundle.body_parts import UNLISTED, body_part_of
 from pneumoscope.bundle.card import Population
-from pneumoscope.bundle.chest_layout import find_part_of_chest, find_several_chests, measure_layout
+from pneumoscope.bundle.chest_layout import (
+    TURN,
+    find_part_of_chest,
+    find_several_chests,
+    measure_layout,
+    measure_turn,
+)
 from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
 from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
 from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
@@ -34,7 +41,12 @@ LONGEST = 2.5
 _FRONTAL_ALONE = "this model has met frontal views alone; send the frontal view"
 _WHOLE = "send the whole radiograph"
 _UNFRAMED = "send the radiograph itself, without a frame or black borders around it"
-_GREY = "a radiograph is grey: send the radiograph itself, without drawings, heat map or screenshot"
+_GREY = "a radiograph is grey: crop away a coloured frame or window, or send the original, without drawings"
+_TINTED = (
+    "a radiograph is grey: convert a scan that is tinted as a whole (sepia, blue) to grey and send it again; of a heat "
+    "map or a photograph send the original"
+)
+_MOSTLY = 0.5  # share of a picture with a colour from which on a tint is likelier than a window or drawings
 _MIRRORED = (
     "it may be mirrored: the heart seems to lie on the right; check the side marker (with the organs mirrored, "
     "dextrocardia, this is right)"
@@ -58,7 +70,7 @@ _WORDS = {
     "lateral": f"it looks like a lateral chest radiograph: {_FRONTAL_ALONE}",
     "other": (
         "it does not look like a frontal chest radiograph, or is spoilt (a collage, a photograph of a screen, a part "
-        "of a chest); send the radiograph itself, whole"
+        "of a chest); send the radiograph itself, whole, without a frame or the window of a program around it"
     ),
     "inverted": "black and white are exchanged; invert it, so that bone is white, and send it again",
     "turned-left": "it is turned to the left; rotate it by 90 degrees clockwise and send it again",
@@ -68,6 +80,9 @@ _WORDS = {
 _UPRIGHT_AGAIN = {"turned-left": 3, "turned-right": 1, "upside-down": 2}
 """Quarter turns counterclockwise that undo each."""
 _ASKEW = "it is turned, by another angle than 90 or 180 degrees; turn it upright and send it again"
+_FRAMED = "a frame or an empty border lies around the radiograph; crop it away and send the radiograph again"
+_MAY_BE_FRAMED = frozenset({"other", "lungs", "several", "part"})
+_MAY_BE_TURNED = frozenset({"other", "lungs"})  # where the layout was judged, a turn was looked for
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +158,8 @@ class Companions:
             refusals += judge_lungs(shape, thresholds)
         if outlines is not None and shape is not None and not refusals and answer.likeliest == "frontal":
             refusals += self._judge_layout(pixels, outlines, shape, answer)
+        if len(refusals) == 1 and not stated:
+            refusals = [self._find_way_out(refusals[0], pixels, outlines)]
         warnings = [] if refusals else [*warn_of_facts(facts), *warn_of(answer, shape, thresholds)]
         return Screening(tuple(refusals), tuple(warnings), outlines)
 
@@ -151,22 +168,43 @@ class Companions:
         turns = _UPRIGHT_AGAIN.get(finding.code)
         if turns is None:
             return finding
-        upright = self.gatekeeper.answer(np.ascontiguousarray(np.rot90(pixels, turns)))
-        if upright.probabilities["frontal"] >= self.gatekeeper.card.thresholds.frontal:
-            return finding
-        return ScreeningFinding("askew", _ASKEW)
+        return finding if self._is_frontal(np.rot90(pixels, turns)) else ScreeningFinding("askew", _ASKEW)
+
+    def _find_way_out(
+        self, finding: ScreeningFinding, pixels: NDArray[np.float32], outlines: LungOutlines | None
+    ) -> ScreeningFinding:
+        """Return that a refused picture is framed or turned, where it would be a frontal chest without that."""
+        if finding.code in _MAY_BE_FRAMED:
+            inside = trim_frame(pixels)
+            if inside.shape != pixels.shape and not self.screen(inside, {}).refusals:
+                return ScreeningFinding("framed", _FRAMED)
+        if finding.code in _MAY_BE_TURNED and self.lungs is not None:
+            degrees = measure_turn(outlines or self.lungs.outline(pixels))
+            if abs(degrees) > TURN:
+                upright = Image.fromarray(pixels).rotate(-degrees, Image.Resampling.BILINEAR)
+                return _name_turn(degrees) if self._is_frontal(np.asarray(upright)) else finding
+        return finding
+
+    def _is_frontal(self, pixels: NDArray[np.float32]) -> bool:
+        answer = self.gatekeeper.answer(np.ascontiguousarray(pixels))
+        return answer.probabilities["frontal"] >= self.gatekeeper.card.thresholds.frontal
 
     def _judge_layout(
         self, pixels: NDArray[np.float32], outlines: LungOutlines, shape: LungShape, answer: GatekeeperAnswer
     ) -> list[ScreeningFinding]:
-        """Return why a picture does not show one whole chest; nothing where it does."""
+        """Return why a picture does not show one whole upright chest; nothing where it does."""
 
-        def ask(part: NDArray[np.float32]) -> float:
-            return self.gatekeeper.answer(part).probabilities["frontal"]
+        def ask(part: NDArray[np.float32]) -> tuple[float, float]:
+            probabilities = self.gatekeeper.answer(part).probabilities
+            return probabilities["frontal"], probabilities["lateral"]
 
         layout, frontal = measure_layout(pixels, outlines, shape), answer.probabilities["frontal"]
         if why := find_several_chests(layout, frontal, ask, pixels):
-            return [ScreeningFinding("several", f"it seems to show several chests ({why}); send each one by itself")]
+            return [
+                ScreeningFinding("several", f"it seems to show several chests ({why}); send each frontal one by itself")
+            ]
+        if layout.is_turned:
+            return [_name_turn(layout.turn)]
         if why := find_part_of_chest(layout, frontal):
             return [ScreeningFinding("part", f"it seems to show a part of a chest ({why}); {_WHOLE}")]
         return []
@@ -255,7 +293,8 @@ def judge_answer(
         findings.append(ScreeningFinding(code, _WORDS[code] + _contradicted(facts, code)))
     colour = facts.get("colour_share")
     if isinstance(colour, int | float) and colour > thresholds.colour:
-        findings.append(ScreeningFinding("coloured", f"{colour:.0%} of it has a colour, and {_GREY}"))
+        way_out = _TINTED if colour > _MOSTLY else _GREY
+        findings.append(ScreeningFinding("coloured", f"{colour:.0%} of it has a colour, and {way_out}"))
     return findings
 
 
@@ -340,6 +379,39 @@ def compare_companions(named: Mapping[str, str]) -> tuple[str, ...]:
         f"({identity[:12]}), which screens its images."
         for role, identity in own.items()
         if role in named and named[role] not in (NEVER_SCREENED, identity)
+    )
+
+
+def trim_frame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return a picture without the frame around it: rows of one grey above and below, columns left and right.
+
+    Nothing goes where only one of two sides is of one grey, or one is much wider: that is half a picture, no frame.
+
+    Args:
+        pixels: [H, W] in 0..1.
+    """
+    for _ in range(2):  # the rows, then the columns: what lies left and right shows in one grey without a bar above
+        height = len(pixels)
+        low, high = np.quantile(pixels, (_DUST, 1 - _DUST), axis=1)
+        varied = np.flatnonzero(high - low > _ONE_GREY)
+        if len(varied):
+            above, below = int(varied[0]), height - 1 - int(varied[-1])
+            if above + below >= _FRAME * height and max(above, below) <= _LOPSIDED * min(above, below):
+                pixels = pixels[above : height - below]
+        pixels = pixels.T
+    return pixels
+
+
+_ONE_GREY, _DUST = 0.03, 0.01  # a row is of one grey if all but a hundredth at either end differ by no more
+_FRAME, _LOPSIDED = 0.05, 3  # the least share of both sides together, and the most that one is wider than the other
+
+
+def _name_turn(degrees: float) -> ScreeningFinding:
+    """Return that a chest is turned, positive to the left."""
+    side, back = ("left", "clockwise") if degrees > 0 else ("right", "counterclockwise")
+    about = 5 * round(abs(degrees) / 5)
+    return ScreeningFinding(
+        "askew", f"it is turned to the {side} by about {about} degrees; rotate it {back} until it is upright"
     )
 
 
