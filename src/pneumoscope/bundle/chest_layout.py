@@ -51,7 +51,7 @@ BLACK = 0.14
 """Largest share of the outlined lungs that is black: an outline in a black border is of no lung."""
 UPPER_EDGE, LOWER_EDGE = 0.47, 0.2
 """Largest share of the upper and of the lower edge of the picture that lies in lung."""
-BOTH_SIDES = 0.1
+BOTH_SIDES = 0.12
 """Largest share of the left and of the right edge that lies in lung, where both do."""
 TURN = 15.0
 """Largest angle by which the long axes of both lungs may lean to one side, in degrees."""

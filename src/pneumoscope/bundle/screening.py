@@ -145,6 +145,15 @@ class Companions:
             raise UsageError(
                 "pixels", f"has the shape {pixels.shape}; one radiograph is [H, W].", "Give one picture at a time."
             )
+        found = self._screen(pixels, facts, population)
+        if len(found.refusals) != 1 or judge_facts(facts, population):
+            return found
+        (refusal,) = found.refusals
+        named = self._find_way_out(refusal, pixels, found.outlines)
+        return found if named is refusal else Screening((named,), (), found.outlines)
+
+    def _screen(self, pixels: NDArray[np.float32], facts: Metadata, population: Population | None) -> Screening:
+        """Return what is known of a picture, without a search for what would free it of a refusal."""
         thresholds = self.gatekeeper.card.thresholds
         answer = self.gatekeeper.answer(pixels)
         stated = judge_facts(facts, population)
@@ -158,8 +167,6 @@ class Companions:
             refusals += judge_lungs(shape, thresholds)
         if outlines is not None and shape is not None and not refusals and answer.likeliest == "frontal":
             refusals += self._judge_layout(pixels, outlines, shape, answer)
-        if len(refusals) == 1 and not stated:
-            refusals = [self._find_way_out(refusals[0], pixels, outlines)]
         warnings = [] if refusals else [*warn_of_facts(facts), *warn_of(answer, shape, thresholds)]
         return Screening(tuple(refusals), tuple(warnings), outlines)
 
@@ -176,7 +183,7 @@ class Companions:
         """Return that a refused picture is framed or turned, where it would be a frontal chest without that."""
         if finding.code in _MAY_BE_FRAMED:
             inside = trim_frame(pixels)
-            if inside.shape != pixels.shape and not self.screen(inside, {}).refusals:
+            if inside.shape != pixels.shape and not self._screen(inside, {}, None).refusals:
                 return ScreeningFinding("framed", _FRAMED)
         if finding.code in _MAY_BE_TURNED and self.lungs is not None:
             degrees = measure_turn(outlines or self.lungs.outline(pixels))
@@ -391,8 +398,9 @@ def trim_frame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
         pixels: [H, W] in 0..1.
     """
     for _ in range(2):  # the rows, then the columns: what lies left and right shows in one grey without a bar above
-        height = len(pixels)
-        low, high = np.quantile(pixels, (_DUST, 1 - _DUST), axis=1)
+        height, width = pixels.shape
+        some = pixels[:, :: max(1, width // _PLACES)]
+        low, high = np.quantile(some, (_DUST, 1 - _DUST), axis=1)
         varied = np.flatnonzero(high - low > _ONE_GREY)
         if len(varied):
             above, below = int(varied[0]), height - 1 - int(varied[-1])
@@ -403,6 +411,7 @@ def trim_frame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 _ONE_GREY, _DUST = 0.03, 0.01  # a row is of one grey if all but a hundredth at either end differ by no more
+_PLACES = 200  # of a row that are looked at, at least
 _FRAME, _LOPSIDED = 0.05, 3  # the least share of both sides together, and the most that one is wider than the other
 
 

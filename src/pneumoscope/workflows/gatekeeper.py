@@ -201,7 +201,7 @@ def _draft_card(
         ),
         limits=(
             "A chest that is cropped, drawn on or shown on a film is found less often than a hand or a photograph.",
-            "Turned and inverted chests are found at quarter turns; smaller turns are left to the outline of the lungs.",
+            "Turned and inverted chests are found at quarter turns; smaller turns are left to the lungs' outline.",
             "A mirrored chest is only warned of: an organ that lies on the other side looks the same.",
             "A child is not recognised from pixels: of another hospital's adults up to 40% looked like children, and "
             "hardly any of its children did. A DICOM file's PatientAge decides, or PatientBirthDate and StudyDate; "
