@@ -66,6 +66,16 @@ def test_weighted_kernels_agree_with_repeated_images(study):
         assert shift == pytest.approx(metrics.calibration_intercept(score[repeat], positive[repeat]), abs=1e-6)
 
 
+def test_observed_to_expected_counts_repeated_images(study):
+    p, truth = study
+    weight = np.random.default_rng(1).integers(0, 4, size=(5, len(p))).astype(float)
+    score, positive = metrics.class_scores(p, truth, 1)
+    for row, ratio in zip(weight, kernels.observed_to_expected(score, positive, weight), strict=True):
+        repeat = np.repeat(np.arange(len(p)), row.astype(int))
+        assert ratio == pytest.approx(positive[repeat].sum() / score[repeat].sum())
+    assert not np.isfinite(kernels.observed_to_expected(np.zeros(2), np.array([True, False]), np.ones((1, 2))))
+
+
 def test_calibration_line_agrees_with_statsmodels(study):
     sm = pytest.importorskip("statsmodels.api")
     p, truth = study

@@ -26,7 +26,11 @@ from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import FEWEST_GROUPS, estimate_proportion
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 from pneumoscope.stats.metric_registry import AllClasses
-from pneumoscope.stats.metric_table import class_calibration_intercept, class_calibration_slope, resampled
+from pneumoscope.stats.metric_table import (
+    class_calibration_intercept,
+    class_calibration_slope,
+    class_observed_to_expected,
+)
 
 UNREADABLE = "unreadable"
 """The code of an image that could not be read."""
@@ -270,11 +274,7 @@ def measure_calibration(cases: SiteCases, plan: PlanFact) -> SiteCalibration:
     slope = class_calibration_slope(images)
     if plan.sampling == "enriched":
         return SiteCalibration(slope, None, None)
-
-    def ratio(weight: Floats) -> Floats:
-        return np.asarray((weight @ positive) / (weight @ score), dtype=np.float64)
-
-    return SiteCalibration(slope, class_calibration_intercept(images), resampled(images, ratio))
+    return SiteCalibration(slope, class_calibration_intercept(images), class_observed_to_expected(images))
 
 
 def measure_predictive_values(cases: SiteCases, called: Bools) -> tuple[Estimate, Estimate]:

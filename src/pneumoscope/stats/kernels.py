@@ -170,6 +170,16 @@ def _damped(z: Floats, y: Floats, weight: Floats) -> Floats:
     return np.asarray(np.copysign(np.inf, theta), dtype=np.float64)
 
 
+def observed_to_expected(probability: Floats, positive: Bools, weight: Floats) -> Floats:
+    """Return the positive images over the sum of the probabilities; 1 is perfect, above 1 they are too low.
+
+    Where the probabilities add up to 0 there is no finite value. Collins et al., BMJ 2024;384:e074820.
+    """
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratio: Floats = (weight @ positive.astype(np.float64)) / (weight @ probability)
+    return ratio
+
+
 def calibration_intercept(probability: Floats, positive: Bools, weight: Floats) -> Floats:
     """Return a of logit P(positive) = a + logit(p), the slope held at 1 (calibration in the large).
 

@@ -137,6 +137,14 @@ def class_calibration_intercept(images: OneClass) -> Estimate:
 
 
 @CLASS_METRICS.metric(
+    "observed_to_expected", title="Observed to expected cases", better="near 1", interval=BOOTSTRAP, by_design=True
+)
+def class_observed_to_expected(images: OneClass) -> Estimate:
+    """The images of the class over the sum of their probabilities; above 1 the probabilities are too low."""
+    return resampled(images, lambda weight: kernels.observed_to_expected(images.score, images.positive, weight))
+
+
+@CLASS_METRICS.metric(
     "calibration_error", title="Calibration error (debiased)", better="lower", interval=BOOTSTRAP, by_design=True
 )
 def class_calibration_error(images: OneClass) -> Estimate:
