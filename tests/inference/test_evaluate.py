@@ -175,6 +175,18 @@ def test_the_same_seed_gives_the_same_figures(model, tmp_path):
     assert one.figures == two.figures
 
 
+def test_recalibrated_figures_stand_beside_those_of_the_frozen_model(model, tmp_path):
+    manifest = draw(tmp_path, 24)
+    plain, both = (evaluate(model, manifest, resamples=200, recalibrate=asked) for asked in (False, True))
+    assert plain.recalibrated is None
+    assert both.figures == plain.figures
+    slope = both.recalibrated.by_class["covid-19"]["calibration_slope"].value
+    before = both.figures.by_class["covid-19"]["calibration_slope"].value
+    assert abs(slope - 1) < abs(before - 1)
+    few = manifest.where(np.arange(len(manifest)) % 4 == 0)
+    assert evaluate(model, few, resamples=200, recalibrate=True).recalibrated is None
+
+
 def test_an_opening_of_test_is_recorded_before_the_first_image(model, tmp_path):
     manifest = draw(tmp_path, part="test")
     with pytest.raises(UsageError, match="no ledger"):
@@ -211,7 +223,9 @@ def test_the_command_prints_figures_with_intervals_and_the_disclaimer(model, tmp
     manifest = draw(tmp_path)
     write_manifest(manifest, tmp_path / "m.parquet")
     out, page = tmp_path / "e.json", tmp_path / "e.html"
-    result = run(model.folder, "--data", tmp_path / "m.parquet", "-o", out, "--html", page, "--resamples", 200)
+    result = run(
+        model.folder, "--data", tmp_path / "m.parquet", "-o", out, "--html", page, "--resamples", 200, "--recalibrate"
+    )
     assert result.exit_code == 0, result.output
     evaluation = Evaluation.model_validate_json(out.read_text())
     accuracy = evaluation.figures.overall["accuracy"]

@@ -47,6 +47,9 @@ def evaluate(
         bool, typer.Option("--allow-train", help="Measure training images; the result says so.")
     ] = False,
     design: DesignOption = None,
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="Give figures of recalibrated probabilities too (another site).")
+    ] = False,
     resamples: Annotated[int, typer.Option(min=LEAST_RESAMPLES, help="Draws of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap.")] = 0,
     workers: Workers = None,
@@ -74,6 +77,7 @@ def evaluate(
         ignore_other=ignore_other,
         allow_train=allow_train,
         design=design,
+        recalibrate=recalibrate,
         resamples=resamples,
         seed=seed,
         workers=workers,
@@ -87,6 +91,8 @@ def evaluate(
         typer.echo(evaluation.to_json(), nl=False)
     else:
         show(evaluation, model.card.default_operating_point)
+    if recalibrate and evaluation.recalibrated is None:
+        print_note("Not recalibrated: fewer than 10 groups of the first class, or of the others.")
     for failure in evaluation.failures:
         print_note(f"{failure.image}: {failure.error}", error=True)
     for path in filter(None, (output, html)):
@@ -97,6 +103,7 @@ def evaluate(
 
 def show(evaluation: Evaluation, default_point: str) -> None:
     """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
+    from pneumoscope.inference.evaluate import calibration_figures
     from pneumoscope.reporting.formatting import name_figure, name_point
     from pneumoscope.stats.design import design_sentence
 
@@ -133,6 +140,13 @@ def show(evaluation: Evaluation, default_point: str) -> None:
         name = name_point(point.name) + (" (default)" if point.name == default_point else "")
         table.add_row(name, f"{point.threshold:.4f}", _cell(point.sensitivity), _cell(point.specificity))
     console.print(table)
+
+    if evaluation.recalibrated is not None:
+        before, after = figures.flat(), evaluation.recalibrated.flat()
+        table = _table("Recalibrated on these images, each patient by the others", "", "as it is", "recalibrated")
+        for key in calibration_figures(figures):
+            table.add_row(name_figure(key), _cell(before[key]), _cell(after[key]))
+        console.print(table)
 
     columns = list(next(iter(evaluation.decisions.values())))
     heads = [name if name not in figures.classes else result_phrase(name) for name in columns]

@@ -32,6 +32,7 @@ from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.kernels import Bools
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.stats.plain_language import above_threshold
+from pneumoscope.stats.recalibration import crossfit_scaling
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.prediction import Prediction
@@ -63,6 +64,13 @@ RecordOpening = Callable[["OpenedImages", str], int]
 returns the number of earlier openings that included any of these images."""
 
 
+def calibration_figures(figures: Figures) -> tuple[str, ...]:
+    """Return the figures, as `Figures.flat` names them, that a recalibration moves; ranks stay nearly as they are."""
+    primary = figures.classes[0]
+    names = ("calibration_slope", "calibration_intercept", "observed_to_expected", "brier")
+    return ("log_loss", *(f"{primary}/{name}" for name in names))
+
+
 class SourceFigures(Frozen):
     """The figures of the images of one source: they show how a model differs between archives."""
 
@@ -78,6 +86,11 @@ class Measurement(Frozen):
 
     figures: Figures = Field(description="of all readable images, refused ones included")
     answered: Figures | None = Field(description="of the images that were not refused; None where none was refused")
+    recalibrated: Figures | None = Field(
+        default=None,
+        description="of all readable images, with temperature and class bias fitted to these images, each patient's to "
+        "the other patients; None where nobody asked, or with fewer than 10 groups on either side",
+    )
     refused: int
     refused_share: Estimate
     refused_for: dict[str, int] = Field(
@@ -152,6 +165,7 @@ def evaluate(
     ignore_other: bool = False,
     allow_train: bool = False,
     design: Design | None = None,
+    recalibrate: bool = False,
     record: RecordOpening | None = None,
     workers: int | None = None,
     seed: int = 0,
@@ -168,6 +182,7 @@ def evaluate(
         ignore_other: Leave out, and count, images whose label is in none of the model's classes, else an error.
         allow_train: Allow training images; the evaluation is then stamped.
         design: Of the study; None: as the manifest states.
+        recalibrate: Give the figures of recalibrated probabilities too; the thresholds stay frozen.
         record: Records openings of test images; needed where the part has any.
         workers: Images read and run at a time.
         seed: Seed of the bootstrap.
@@ -213,7 +228,7 @@ def evaluate(
         resamples=resamples,
         design=design,
         design_sentence=design_sentence(design),
-        **dict(_measure(model.card, read, answers, seed, resamples, design)),
+        **dict(_measure(model.card, read, answers, seed, resamples, design, recalibrate=recalibrate)),
         failures=failures,
         ignored=ignored,
         earlier_openings=earlier,
@@ -323,7 +338,14 @@ def predict_rows(
 
 
 def _measure(
-    card: Card, read: Manifest, answers: Sequence[Prediction], seed: int, resamples: int, design: Design | None
+    card: Card,
+    read: Manifest,
+    answers: Sequence[Prediction],
+    seed: int,
+    resamples: int,
+    design: Design | None,
+    *,
+    recalibrate: bool,
 ) -> Measurement:
     index = {member: k for k, label in enumerate(card.labels) for member in label.members}
     names = card.label_names
@@ -359,6 +381,14 @@ def _measure(
             },
         )
 
+    recalibrated = None
+    if recalibrate:
+        rng = np.random.default_rng([seed, 1])
+        fitted = crossfit_scaling(probabilities, truth.astype(np.intp), group_index(groups), rng)
+        if fitted is not None:
+            recalibrated = evaluate_predictions(
+                fitted, truth, groups, names, rng=np.random.default_rng(seed), resamples=resamples, design=design
+            )
     answer_counts = Counter((names[k], a.decision or REFUSED) for k, a in zip(truth, answers, strict=True))
     all_figures = figures(np.ones(len(truth), dtype=np.bool_), resamples, with_promises=True)
     return Measurement(
@@ -375,6 +405,7 @@ def _measure(
             )
             for point in all_figures.operating
         },
+        recalibrated=recalibrated,
         answered=figures(~refused, resamples) if refused.any() else None,
         refused=int(refused.sum()),
         refused_share=estimate_proportion(refused, group_index(groups), what="set of images"),

@@ -40,6 +40,7 @@ def evaluate(
     ignore_other: bool = False,
     allow_train: bool = False,
     design: str | None = None,
+    recalibrate: bool = False,
     resamples: int = 2000,
     seed: int = 0,
     workers: int | None = None,
@@ -63,6 +64,8 @@ def evaluate(
         allow_train: Measure training images; the evaluation is then stamped.
         design: "case-control" (somebody chose how many images of each class there are) or "cohort" (patients came by
             chance, each with a class of chance); None: as the manifest states, else the wider of both intervals.
+        recalibrate: Give the figures of recalibrated probabilities too, each patient's from the other patients. The
+            model and its thresholds stay as they are.
         resamples: Of the bootstrap, 200 or more.
         seed: Of the bootstrap.
         workers: Images read and run at a time; None: the cores that this process may use.
@@ -106,6 +109,7 @@ def evaluate(
         ignore_other=ignore_other,
         allow_train=allow_train,
         design=stated,
+        recalibrate=recalibrate,
         resamples=resamples,
         seed=seed,
         workers=workers,
@@ -150,6 +154,7 @@ def measure(
     ignore_other: bool,
     allow_train: bool = False,
     design: Design | None = None,
+    recalibrate: bool = False,
     resamples: int = 2000,
     seed: int = 0,
     workers: int | None,
@@ -166,6 +171,7 @@ def measure(
         ignore_other: Leave out labels that are none of the model's classes.
         allow_train: Measure training images.
         design: Of the study; None: as the manifest states.
+        recalibrate: Give the figures of recalibrated probabilities too.
         resamples: Of the bootstrap.
         seed: Of the bootstrap.
         workers: Images at a time.
@@ -209,6 +215,7 @@ def measure(
             ignore_other=ignore_other,
             allow_train=allow_train,
             design=design,
+            recalibrate=recalibrate,
             record=record,
             workers=workers,
             seed=seed,

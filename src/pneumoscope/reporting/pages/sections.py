@@ -6,7 +6,7 @@ from typing import Any
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.core.labels import display_name, result_phrase
-from pneumoscope.inference.evaluate import ALL, REFUSED, Evaluation
+from pneumoscope.inference.evaluate import ALL, REFUSED, Evaluation, calibration_figures
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import performance as charts
 from pneumoscope.reporting.charts.figure import to_svg
@@ -64,6 +64,12 @@ def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
         "risk_chart": to_svg(charts.draw_risk_coverage(figures.risk_coverage)) if figures.risk_coverage else "",
         "trust_words": TRUST,
         "class_figures": list(primary),
+        "recalibrated": []
+        if evaluation.recalibrated is None
+        else [
+            (formatting.name_figure(key), figures.flat()[key], evaluation.recalibrated.flat()[key])
+            for key in calibration_figures(figures)
+        ],
         "source_figures": list(next(iter(evaluation.by_source.values())).metrics),
         "decision_columns": [*figures.classes, REFUSED],
         "name_decision": lambda name: "No answer" if name == REFUSED else result_phrase(name),
