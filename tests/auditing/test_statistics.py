@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
-from pneumoscope.auditing.effects import between, ratio_of_sums
+from pneumoscope.auditing.effects import ratio_of_sums
 from pneumoscope.auditing.logistic import cross_fit, fit_logistic, predict_logistic, reduce_dimensions
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
 from pneumoscope.auditing.sites import logit_scale, predict_from, predict_new_site
 from pneumoscope.auditing.verdicts import conclude, judge_change, judge_decisions, judge_remaining
+from pneumoscope.stats.comparison.unpaired import compare_subsets
 from pneumoscope.stats.estimates import Estimate
 
 
@@ -134,7 +135,7 @@ def test_the_difference_between_subgroups_by_hand() -> None:
     """Perfect order inside, reversed order outside: 1 - 0."""
     score = np.concatenate([np.linspace(0, 1, 40), np.linspace(1, 0, 40)])
     positive = np.tile(np.arange(40) >= 20, 2)
-    one, other, gap, _ = between(score, positive, np.arange(80), np.arange(80) < 40)
+    one, other, gap, _ = compare_subsets(score, positive, np.arange(80), np.arange(80) < 40)
     assert (one.value, other.value, gap.value) == (1, 0, 1)
     assert gap.low is not None
     assert gap.low > 0.6

@@ -1,4 +1,4 @@
-"""Effects of an audit with their intervals: AUROCs and their differences, paired by group."""
+"""Effects of an audit with their intervals: differences of AUROCs, paired by group, and ratios of sums."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import math
 from collections.abc import Mapping
 
 import numpy as np
-from scipy.special import ndtr, stdtrit
+from scipy.special import stdtrit
 
-from pneumoscope.stats.auroc_interval import AUROC_SCORE, estimate_auroc, obuchowski_variance
 from pneumoscope.stats.comparison.paired import Paired, Scores, compare_all_paired
 from pneumoscope.stats.estimates import Estimate, with_limits
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few
@@ -40,47 +39,6 @@ def changes(
     rng = np.random.default_rng(seed)
     truth = np.where(positive, 0, 1).astype(np.intp)
     return compare_all_paired(everything, "intact", truth, group, "auroc", rng=rng, resamples=_RESAMPLES)
-
-
-def between(
-    score: Floats, positive: Bools, group: Ints, inside: Bools
-) -> tuple[Estimate, Estimate, Estimate, float | None]:
-    """Return the AUROC of some images, of the others, their difference, and the p-value of no difference.
-
-    Args:
-        score: [N].
-        positive: [N].
-        group: [N].
-        inside: [N] which images are the first set.
-    """
-    one, other = (estimate_auroc(score[side], positive[side], group[side]) for side in (inside, ~inside))
-    gap = subtract(one, other, f"{AUROC_SCORE}, combined (Zou & Donner 2008)")
-    if gap.value is None or gap.low is None:
-        return one, other, gap, None
-    variance = sum(obuchowski_variance(score[side], positive[side], group[side]) for side in (inside, ~inside))
-    # Where both are 1, nothing varies: the limits then say more than a normal test could.
-    p_value = float(2 * ndtr(-abs(gap.value) / math.sqrt(variance))) if variance > 0 else None
-    return one, other, gap, p_value
-
-
-def subtract(one: Estimate, other: Estimate, method: str) -> Estimate:
-    """Return one - other of different images, its limits combined from those of both.
-
-    Zou and Donner, Statistics in Medicine 2008.
-
-    Args:
-        one: With or without limits.
-        other: With or without limits.
-        method: How to name it.
-    """
-    if one.value is None or other.value is None:
-        return Estimate(value=None, note=one.note or other.note)
-    value = one.value - other.value
-    if one.low is None or one.high is None or other.low is None or other.high is None:
-        return Estimate(value=value, note=one.note or other.note)
-    low = value - math.hypot(one.value - one.low, other.high - other.value)
-    high = value + math.hypot(one.high - one.value, other.value - other.low)
-    return with_limits(value, low, high, method)
 
 
 def ratio_of_sums(numerator: Floats, denominator: Floats, group: Ints) -> Estimate:

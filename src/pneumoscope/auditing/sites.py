@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit, ndtr
 
-from pneumoscope.auditing.effects import subtract
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.result import AuditTest, AuditVerdict, SitePrediction
 from pneumoscope.auditing.verdicts import INTERNAL_DROP, USEFUL, has_limits
@@ -25,6 +24,7 @@ from pneumoscope.core.errors import ManifestError, UsageError
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.source_table import read_table
 from pneumoscope.stats.auroc_interval import estimate_auroc
+from pneumoscope.stats.comparison.unpaired import subtract
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 

@@ -2,39 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
-import pandas as pd
 
-from pneumoscope.auditing.effects import between
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
 from pneumoscope.auditing.verdicts import INTERNAL_DROP
+from pneumoscope.data.subgroups import subgroups_of
 from pneumoscope.stats.comparison.paired import holm
+from pneumoscope.stats.comparison.unpaired import compare_subsets
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.kernels import Bools, Floats
+from pneumoscope.stats.kernels import Floats
 
 ALPHA = 0.05
-_AGES = ((0, 18, "children"), (18, 40, "18 to 39 years"), (40, 65, "40 to 64 years"), (65, 200, "65 years and more"))
-_PORTABLE = ("AP", "AP Supine")
-
-
-def subgroups_of(table: pd.DataFrame) -> Iterator[tuple[str, Bools, Bools]]:
-    """Yield each subgroup's name, [N] who is in it and [N] who is known to be in it or not.
-
-    Args:
-        table: Rows of a manifest.
-    """
-    age = table["age"].to_numpy(dtype=np.float64)
-    for low, high, name in _AGES:
-        yield f"age: {name}", (age >= low) & (age < high), ~np.isnan(age)
-    for column in ("sex", "view", "source"):
-        known = table[column].notna().to_numpy(dtype=np.bool_)
-        for value in sorted(table[column].dropna().unique()):
-            yield f"{column}: {value}", (table[column] == value).to_numpy(dtype=np.bool_), known
-    known = table["view"].notna().to_numpy(dtype=np.bool_)
-    yield "portable exposure (AP)", table["view"].isin(_PORTABLE).to_numpy(dtype=np.bool_), known
 
 
 def judge_subgroups(images: AuditSet, score: Floats) -> AuditTest:
@@ -51,7 +30,7 @@ def judge_subgroups(images: AuditSet, score: Floats) -> AuditTest:
     for name, inside, known in subgroups_of(images.rows.table):
         if not (inside & known).any() or not (known & ~inside).any():
             continue
-        one, other, gap, p = between(score[known], images.positive[known], images.group[known], inside[known])
+        one, other, gap, p = compare_subsets(score[known], images.positive[known], images.group[known], inside[known])
         details |= {f"{name}: AUROC": one, f"{name}: others": other, f"{name}: difference": gap}
         if gap.low is None:
             unclear.append(name)

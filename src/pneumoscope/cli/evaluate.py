@@ -161,6 +161,15 @@ def show(evaluation: Evaluation, default_point: str) -> None:
         for name, source in evaluation.by_source.items():
             table.add_row(name, str(source.images), *(_cell(source.metrics[key]) for key in keys))
         console.print(table)
+    if evaluation.by_subgroup:
+        columns = ["images", f"of {primary}", "AUROC", "less the others'", "p (Holm)", "sensitivity", "specificity"]
+        table = _table("By subgroup, at the default threshold", "", *columns)
+        for one in evaluation.by_subgroup:
+            p = "–" if one.p_value is None else f"{one.p_value:.3f}"
+            counts = (str(one.images), str(one.positives))
+            rates = (_cell(one.sensitivity), _cell(one.specificity))
+            table.add_row(one.name, *counts, _cell(one.auroc), _cell(one.difference), p, *rates)
+        wide_console(180).print(table)
     console.print(DISCLAIMER, style="dim")
 
 

@@ -25,6 +25,7 @@ from pneumoscope.core.errors import ManifestError, UnknownClassError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, PARTS
 from pneumoscope.data.opened_images import read_opened_images
+from pneumoscope.inference.subgroups import SubgroupFigures, measure_subgroups
 from pneumoscope.stats.design import Design, design_sentence
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import Figures, evaluate_predictions
@@ -100,6 +101,9 @@ class Measurement(Frozen):
         description=f"true class -> what the screen would have said ({REFUSED!r}: refused) -> images"
     )
     by_source: dict[str, SourceFigures]
+    by_subgroup: tuple[SubgroupFigures, ...] = Field(
+        default=(), description="by age, sex, view, portable exposure and source, where some images are not of it"
+    )
     meaning: dict[str, str] = Field(
         default_factory=dict, description="operating point -> what its threshold did on these images, in words"
     )
@@ -411,6 +415,9 @@ def _measure(
         refused_share=estimate_proportion(refused, group_index(groups), what="set of images"),
         refused_for=dict(Counter(answer.codes[0] for answer in answers if answer.refused)),
         decisions={name: {to: answer_counts[name, to] for to in (*names, REFUSED)} for name in names},
+        by_subgroup=measure_subgroups(
+            read.table, probabilities[:, 0], truth == 0, group_index(groups), card.operating_point.threshold
+        ),
         by_source={name: of_source(name) for name in sorted(set(sources))},
     )
 
