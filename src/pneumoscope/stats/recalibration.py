@@ -1,4 +1,4 @@
-"""Probabilities fitted anew to a site's images, and tried on patients that had no part in the fit.
+"""Probabilities fitted to a site's images, and tried on patients that had no part in the fit.
 
 A frozen model often ranks well at another site while its probabilities are off: the disease is rarer there, or the
 pictures are harder. Temperature and class bias (`calibration.fit_scaling`) mend that. A fit to all images would be

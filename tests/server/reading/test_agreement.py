@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from pneumoscope.server.reading.agreement import compute_figures, find_newest, find_truth
+from pneumoscope.server.reading.agreement import compare_readers, compute_figures, find_newest, find_truth
 from pneumoscope.server.reading.figures import Accuracy, ReadRow, ReferenceRow, SiteFigures, Target
 from pneumoscope.server.reading.queries import combine_decisions
 
@@ -186,3 +186,27 @@ def test_agreement_by_class_merges_labels_as_the_card_does() -> None:
     classes = [[merged.class_of(label) for label in labels] for labels in (before, after)]
     assert figures.unaided_and_aided_labels.kappa.value == pytest.approx(cohen_kappa_score(*classes))
     assert figures.unaided_and_aided_labels.kappa.value != pytest.approx(cohen_kappa_score(before, after))
+
+
+def _rated(study: int, reader: str, before: float, after: float) -> ReadRow:
+    return ReadRow(f"s{study}", f"p{study}", reader, COVID, COVID, {COVID: before}, {COVID: after})
+
+
+def test_readers_are_compared_on_the_studies_that_all_of_them_rated_twice() -> None:
+    truth = {f"s{number}": number % 2 == 0 for number in range(24)}
+    rng = np.random.default_rng(0)
+    rows = [
+        _rated(number, reader, rng.random(), 0.5 * truth[f"s{number}"] + rng.random())
+        for reader in ("a", "b", "c")
+        for number in range(24)
+    ]
+    rows.append(_rated(0, "newcomer", 0.5, 0.5))  # with this reader one study would be left
+    rows.append(ReadRow("s99", "p99", "a", COVID, COVID, {COVID: 0.1}, {COVID: 0.1}))  # not verified
+    study = compare_readers(rows, truth, COVID)
+    assert study is not None
+    assert (study.readers, study.cases, study.positives) == (3, 24, 12)
+    assert study.difference.value is not None
+    assert study.difference.value > 0
+    assert study.p_value is not None
+    assert compare_readers(rows[:1], truth, COVID) is None
+    assert compare_readers(rows, truth, NORMAL) is None

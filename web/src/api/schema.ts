@@ -2137,6 +2137,16 @@ export interface components {
             version: number;
         };
         /**
+         * ReaderAreas
+         * @description One reader's AUROC in the two modes.
+         */
+        ReaderAreas: {
+            /** First */
+            first: number;
+            /** Second */
+            second: number;
+        };
+        /**
          * ReaderFigures
          * @description The figures of one reader.
          */
@@ -2147,6 +2157,35 @@ export interface components {
             reader: string;
             unaided: components["schemas"]["Accuracy"];
             with_model: components["schemas"]["Agreement"];
+        };
+        /**
+         * ReaderStudy
+         * @description Readers' AUROCs in two modes, and the difference for other readers and other cases.
+         */
+        ReaderStudy: {
+            /** By Reader */
+            by_reader: components["schemas"]["ReaderAreas"][];
+            /** Cases */
+            cases: number;
+            /** @description second less first */
+            difference: components["schemas"]["Estimate"];
+            /** @description AUROC of the first mode, mean over readers */
+            first: components["schemas"]["Estimate"];
+            /**
+             * Freedom
+             * @description degrees of freedom of the difference
+             */
+            freedom: number | null;
+            /**
+             * P Value
+             * @description of no difference; None where it cannot be given
+             */
+            p_value: number | null;
+            /** Positives */
+            positives: number;
+            /** Readers */
+            readers: number;
+            second: components["schemas"]["Estimate"];
         };
         /**
          * ReferenceIn
@@ -2240,6 +2279,8 @@ export interface components {
             primary: string;
             /** Reader Pairs */
             reader_pairs: number;
+            /** @description AUROC of the likelihoods of the primary label, unaided and aided, of the verified studies that the same readers rated both times (multi-reader multi-case); null where there are none of either class */
+            reader_study?: components["schemas"]["ReaderStudy"] | null;
             /** @description row = unaided, column = aided, of the same reader */
             unaided_and_aided: components["schemas"]["Agreement"];
             unaided_and_aided_labels: components["schemas"]["Agreement"];

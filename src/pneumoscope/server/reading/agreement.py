@@ -33,6 +33,10 @@ from pneumoscope.stats.comparison.paired import Paired, Scores, compare_paired
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.metrics import group_index
+from pneumoscope.stats.reader_study import ReaderStudy, compare_modes
+
+MOST_READERS = 20
+"""In the comparison over readers and cases, whose cost grows with the square of their number."""
 
 
 def compute_figures(
@@ -71,6 +75,9 @@ def compute_figures(
         "aided": _compute_accuracy(_aided(reads), truth, target),
     }
     pairs = _reader_pairs(reads)
+    study = compare_readers(reads, truth, target.primary)
+    if study is not None and not single_readers:
+        study = study.model_copy(update={"by_reader": ()})
     return SiteFigures(
         primary=target.primary,
         counts=counts,
@@ -83,6 +90,7 @@ def compute_figures(
         reader_pairs=len({row[3] for row in pairs}),
         changes=changes,
         accuracy=accuracy,
+        reader_study=study,
         by_reader=tuple(
             ReaderFigures(
                 reader=reader,
@@ -95,6 +103,40 @@ def compute_figures(
         ),
         warnings=write_caveats(counts, verification, target.primary, known=sum(s != g for s, g in groups.items())),
     )
+
+
+def compare_readers(reads: Sequence[ReadRow], truth: Mapping[str, bool], primary: str) -> ReaderStudy | None:
+    """Compare the readers' likelihoods before and after the model's answer, over readers and cases.
+
+    The analysis needs every case read by every reader both times. Of the readers, those with the most such reads are
+    taken as long as readers times common cases grows.
+
+    Args:
+        reads: Final reads.
+        truth: Study -> whether it is positive by reference.
+        primary: The model's primary label.
+
+    Returns:
+        The comparison; None where no verified case of either class was rated both times.
+    """
+    rated: dict[str, dict[str, tuple[float, float]]] = {}
+    groups: dict[str, str] = {}
+    for row in reads:
+        if row.study in truth and primary in row.unaided_likelihoods and primary in row.aided_likelihoods:
+            pair = row.unaided_likelihoods[primary], row.aided_likelihoods[primary]
+            rated.setdefault(row.reader, {})[row.study] = pair
+            groups[row.study] = row.group
+    readers = sorted(rated, key=lambda reader: (-len(rated[reader]), reader))[:MOST_READERS]
+    best: tuple[int, list[str], list[str]] = (0, [], [])
+    for number in range(1, len(readers) + 1):
+        common = sorted(set.intersection(*(set(rated[reader]) for reader in readers[:number])))
+        if len({truth[study] for study in common}) == 2 and number * len(common) > best[0]:
+            best = number * len(common), readers[:number], common
+    _, chosen, cases = best
+    if not chosen:
+        return None
+    scores = [[[rated[reader][case][mode] for case in cases] for reader in chosen] for mode in (0, 1)]
+    return compare_modes(scores, [truth[case] for case in cases], [groups[case] for case in cases])
 
 
 def find_newest(references: Iterable[ReferenceRow]) -> dict[str, dict[str, ReferenceRow]]:

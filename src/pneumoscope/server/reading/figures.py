@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import Field
 
@@ -11,6 +11,7 @@ from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats.agreement import Agreement
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.reader_study import ReaderStudy
 
 STANDARDS = ("rt-pcr", "ct", "follow-up", "other")
 """Kinds of reference standard; where several agree, the first of these names it."""
@@ -29,6 +30,10 @@ class ReadRow:
     """Conclusion, written before any answer was shown; None where there is none."""
     aided: str | None
     """Conclusion of the final report that saw this model's answer; None where there is none."""
+    unaided_likelihoods: Mapping[str, float] = field(default_factory=dict)
+    """Label -> how likely the reader found it, before any answer was shown."""
+    aided_likelihoods: Mapping[str, float] = field(default_factory=dict)
+    """The same in the final report that saw this model's answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +159,11 @@ class SiteFigures(Frozen):
     changes: Changes
     accuracy: dict[str, Accuracy] = Field(
         description="model (refused answers left out), model_refused_negative (counted as not positive), unaided, aided"
+    )
+    reader_study: ReaderStudy | None = Field(
+        default=None,
+        description="AUROC of the likelihoods of the primary label, unaided and aided, of the verified studies that "
+        "the same readers rated both times (multi-reader multi-case); null where there are none of either class",
     )
     by_reader: tuple[ReaderFigures, ...]
     warnings: tuple[str, ...]

@@ -138,17 +138,28 @@ def make_pseudonym(secret: Secret, reader: str) -> str:
 
 def _make_read_rows(reads: Iterable[Read], groups: Mapping[str, str], shown: set[str], secret: Secret) -> list[ReadRow]:
     """Return the final conclusions by study and reader; an aided read counts if it saw this model's answer."""
-    conclusions: dict[tuple[str, str], dict[str, str | None]] = {}
+    contents: dict[tuple[str, str], dict[str, Mapping[str, Any]]] = {}
     for row in reads:
-        by_stage = conclusions.setdefault((row.study, row.reader), {})
+        by_stage = contents.setdefault((row.study, row.reader), {})
         if row.stage == "unaided" and not row.displayed:
-            by_stage["unaided"] = row.content.get("conclusion")
+            by_stage["unaided"] = row.content
         elif row.stage == "aided" and shown.intersection(row.displayed):
-            by_stage["aided"] = row.content.get("conclusion")
-    return [
-        ReadRow(study, groups[study], make_pseudonym(secret, reader), by_stage.get("unaided"), by_stage.get("aided"))
-        for (study, reader), by_stage in conclusions.items()
-    ]
+            by_stage["aided"] = row.content
+    rows = []
+    for (study, reader), by_stage in contents.items():
+        unaided, aided = by_stage.get("unaided", {}), by_stage.get("aided", {})
+        rows.append(
+            ReadRow(
+                study,
+                groups[study],
+                make_pseudonym(secret, reader),
+                unaided.get("conclusion"),
+                aided.get("conclusion"),
+                unaided.get("likelihoods") or {},
+                aided.get("likelihoods") or {},
+            )
+        )
+    return rows
 
 
 def _read_references(session: Session, numbers: Collection[str]) -> list[ReferenceRow]:

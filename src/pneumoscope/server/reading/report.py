@@ -28,6 +28,7 @@ from pneumoscope.server.security.audit_log import record_command
 from pneumoscope.server.storage.database import Store
 from pneumoscope.stats.agreement import Agreement
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.reader_study import ReaderStudy
 
 STANDARDS: Mapping[str, str] = MappingProxyType(
     {"rt-pcr": "RT-PCR", "ct": "CT", "follow-up": "Follow-up", "other": "Other"}
@@ -101,6 +102,7 @@ def render_lines(report: SiteReport) -> list[str]:
         f"{changes.better} for the better, {changes.worse} for the worse.",
         f"  the same {changes.verified_pairs} verified reads, after minus before: sensitivity "
         f"{changes.sensitivity.difference}, specificity {changes.specificity.difference}",
+        *_describe_reader_study(figures.reader_study),
         "",
         "Against the reference standard",
         *(_describe_accuracy(name, accuracy) for name, accuracy in figures.accuracy.items()),
@@ -108,6 +110,16 @@ def render_lines(report: SiteReport) -> list[str]:
     if figures.verification.conflicting:
         lines.append(f"  left out, contradictory: {', '.join(figures.verification.conflicting)}")
     return [*lines, "", *(f"! {warning}" for warning in figures.warnings), "", report.disclaimer]
+
+
+def _describe_reader_study(study: ReaderStudy | None) -> list[str]:
+    if study is None:
+        return []
+    p = "" if study.p_value is None else f", p {study.p_value:.3f}"
+    return [
+        f"  likelihoods of {study.readers} readers about the same {study.cases} verified studies ({study.positives} "
+        f"positive): AUROC unaided {study.first}, after {study.second}; difference {study.difference}{p}"
+    ]
 
 
 def render_page(report: SiteReport) -> str:
