@@ -37,6 +37,8 @@ def test_a_list_states_presence_and_absence() -> None:
         ("[]", "Write JSON"),
         ('{"mass": 1}', "present or absent"),
         ('{"normal": true}', "has the finding 'normal'"),
+        ('{"other": true}', "has the finding 'other'"),
+        ('{"mass": true, "mass": false}', "Write JSON"),
         ('{"effusionn": true}', "Did you mean"),
     ],
 )
@@ -86,3 +88,14 @@ def test_findings_travel_with_the_manifest(tmp_path: Path, make_row: Callable[..
     assert manifest.rows_hash() != Manifest.from_rows([make_row(1, label="mass"), make_row(2)], {}).rows_hash()
     with pytest.raises(ManifestError, match=r"row 0, findings = .*must be JSON"):
         Manifest.from_rows([make_row(1, findings='{"mass": "yes"}')], {})
+
+
+@pytest.mark.parametrize(
+    ("label", "findings"), [("normal", '{"nodule":true}'), ("covid-19", '{"covid-19":false,"nodule":true}')]
+)
+def test_a_label_and_its_findings_must_agree(
+    label: str, findings: str, make_row: Callable[..., dict[str, Any]]
+) -> None:
+    rows = [make_row(0), make_row(1, label=label, findings=findings)]
+    with pytest.raises(ManifestError, match=f"row 1, label {label}, findings .* must agree"):
+        Manifest.from_rows(rows, {})

@@ -39,7 +39,7 @@ def test_areas_are_those_of_each_reader() -> None:
     scores, truth = _study(4, 80, 0.4, 1)
     study = compare_modes(scores, truth, np.arange(80))
     areas = np.array([[roc_auc_score(truth, one) for one in mode] for mode in scores])
-    assert np.array([[one.first, one.second] for one in study.by_reader]).T == pytest.approx(areas)
+    assert pytest.approx(areas) == np.array([[one.first, one.second] for one in study.by_reader]).T
     assert study.first.value == pytest.approx(areas[0].mean())
     assert study.difference.value == pytest.approx(areas[1].mean() - areas[0].mean())
     assert (study.readers, study.cases, study.positives) == (4, 80, 40)

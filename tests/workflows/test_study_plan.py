@@ -33,11 +33,23 @@ def test_what_cannot_be_met_has_no_number() -> None:
 @pytest.mark.parametrize(
     ("values", "problem"),
     [
-        ({"auroc": 0.5}, "above 0.5"),
-        ({"prevalence": 20.0}, "below 1"),
+        ({"auroc": 0.5}, "must be 0.501 to 0.9999"),
+        ({"prevalence": 20.0}, "must be 0.0001 to 0.9999"),
+        ({"width": 1e-6}, "must be 0.001"),
+        ({"sensitivity": float("nan")}, "must be 0.001"),
         ({"least_specificity": 0.6}, "needs the expected specificity"),
     ],
 )
 def test_a_value_out_of_range_is_named(values: dict[str, float], problem: str) -> None:
     with pytest.raises(UsageError, match=problem):
         plan_study(**{"auroc": 0.8, "prevalence": 0.5, **values})
+
+
+@pytest.mark.parametrize("auroc", [0.501, 0.85, 0.995, 0.9999])
+@pytest.mark.parametrize("prevalence", [0.0001, 0.3, 0.9999])
+@pytest.mark.parametrize("width", [0.001, 0.2, 0.999])
+def test_every_value_in_range_has_a_number(auroc: float, prevalence: float, width: float) -> None:
+    plan = plan_study(auroc=auroc, prevalence=prevalence, width=width, sensitivity=0.999, specificity=0.001)
+    assert plan.total is not None
+    assert plan.total >= 100 / min(prevalence, 1 - prevalence)
+    assert all(aim.needed is not None and aim.needed >= 1 for aim in plan.aims)

@@ -63,5 +63,5 @@ def plan(
     if study.total is None:
         console.print("No number of patients meets all aims: what is expected must exceed each least value.")
     else:
-        console.print(f"All aims need {study.total:,} patients, of whom {prevalence:.0%} have the disease.")
+        console.print(f"All aims need {study.total:,} patients, of whom {100 * prevalence:.4g}% have the disease.")
     console.print("They are independent patients with one image each: more images of a patient add less than patients.")

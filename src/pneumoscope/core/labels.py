@@ -38,7 +38,8 @@ LONGEST_LABEL = 64
 RESERVED = frozenset({"refused", "others", "macro", "micro", "weighted"})
 """Words that stand beside labels in tables of figures, so that no label may be one of them."""
 
-_UNFIT = ',;:/\\|[]{}"#=`'  # they divide terms, metric names, paths and YAML lists
+_UNFIT = ',;:/\\|[]{}"#=`<>'  # they divide terms, metric names, paths, YAML lists and marked text
+_NOT = "not "  # tables of a yes-or-no question name the other side so
 _YAML_WORDS = frozenset({"true", "false", "yes", "no", "on", "off", "null", "none", "nan"})  # no text in a YAML list
 
 _SEPARATORS = re.compile(r"[\s_\-\u2010-\u2015]+")
@@ -62,7 +63,7 @@ def why_no_identifier(text: str) -> str | None:
     An identifier is a user's own words in any script: up to 64 printable characters with a letter among them, a letter
     or digit first, single blanks inside, and none of the characters that divide lists, paths and names of figures.
     """
-    bad = sorted({letter for letter in text if letter in _UNFIT or not letter.isprintable()})
+    bad = sorted({letter for letter in _without_joiners(text) if letter in _UNFIT or not letter.isprintable()})
     reasons = (
         (not text.strip(), "it is blank"),
         (len(text) > LONGEST_LABEL, f"it has more than {LONGEST_LABEL} characters"),
@@ -70,10 +71,26 @@ def why_no_identifier(text: str) -> str | None:
         (text != tidy_term(text), "it has outer or double blanks, or is not in Unicode's composed form"),
         (not text[:1].isalnum(), "it does not begin with a letter or a digit"),
         (not any(letter.isalpha() for letter in text), "it has no letter"),
-        (text.casefold() in _YAML_WORDS, "YAML does not read it as a text"),
+        (text.casefold() in _YAML_WORDS or _is_number(text), "YAML does not read it as a text"),
+        (text.casefold().startswith(_NOT), "'not ' names the other side of a label"),
         (text.casefold() in RESERVED, "it stands for something else in tables of figures"),
     )
     return next((reason for applies, reason in reasons if applies), None)
+
+
+def _without_joiners(text: str) -> str:
+    """Return a text without the joiners that Persian and Indian words are written with; they are not printable."""
+    return text.replace("\u200c", "").replace("\u200d", "")
+
+
+def _is_number(text: str) -> bool:
+    for kind in (float, lambda digits: int(digits, 0)):
+        try:
+            kind(text)
+        except ValueError:
+            continue
+        return True
+    return False
 
 
 def tidy_term(term: str) -> str:
@@ -150,6 +167,12 @@ class LabelSet(Mapping[str, Label]):
                     f"{suggestion(absent[0], self._labels)}",
                     "Add it, or correct the parent.",
                 )
+            if label.parents and ({label.identifier, *label.parents} & set(none)):
+                raise LabelError(
+                    name,
+                    f"{label.identifier!r} has a parent, and none of these has no wider or narrower label.",
+                    "Take the parent away.",
+                )
             if label.identifier in self.ancestors(label.identifier):
                 raise LabelError(name, f"{label.identifier!r} is its own ancestor.", "Take one of the parents away.")
         self._none = none[0] if none else None
@@ -194,7 +217,7 @@ class LabelSet(Mapping[str, Label]):
         Args:
             path: Of the file: identifier -> ``names`` (language -> name), ``synonyms`` and ``parents``, all optional.
                 The identifier of a new label is its English name. An entry for a label that the package has adds
-                synonyms, and names in further languages.
+                synonyms alone, for this import.
 
         Returns:
             A new vocabulary.
@@ -212,6 +235,8 @@ class LabelSet(Mapping[str, Label]):
             entries = yaml.safe_load(path.read_text(encoding="utf-8"))
         except (OSError, UnicodeDecodeError) as error:
             raise LabelError(str(path), "cannot be read.", "Name a YAML file in UTF-8.") from error
+        except RecursionError as error:
+            raise LabelError(str(path), "is nested too deeply.", "Write one entry for each label.") from error
         except yaml.YAMLError as error:
             raise LabelError(str(path), f"is no YAML ({' '.join(str(error).split())}).", "Correct it.") from error
         if not isinstance(entries, dict) or not entries:
@@ -234,26 +259,30 @@ class LabelSet(Mapping[str, Label]):
         return self.extended([_parse_entry(identifier, entry, name) for identifier, entry in entries.items()], name)
 
     def extended(self, labels: Iterable[Label], name: str = "vocabulary") -> LabelSet:
-        """Return this vocabulary with further labels, or with further synonyms and names of those that it has.
+        """Return this vocabulary with further labels, or with further synonyms of those that it has.
 
         Args:
-            labels: The labels. Names that are here already stay.
+            labels: The labels; one that is here already may bring synonyms, and names that are here stay.
             name: What the labels come from, for an error message.
 
         Returns:
             A new vocabulary; its own labels come after the others.
 
         Raises:
-            LabelError: An identifier breaks the rule, a term means another label already, or another label than the
-                one of this vocabulary is to mean "none of these".
+            LabelError: An identifier breaks the rule, a term means another label already, a label of the package is to
+                have other names or parents, or another label than the one of this vocabulary is to mean "none of
+                these".
         """
-        members = dict(self._labels)
+        members, terms = dict(self._labels), dict(self._terms)
         for label in labels:
             here = members.get(label.identifier)
             if here is None:
                 label = _checked(label, name)
+            elif label.identifier in LabelSet.builtin() and (label.parents or label.names):
+                way_out = "Leave names and parents out; synonyms may be added."
+                raise LabelError(name, f"{label.identifier!r} is a label of the package.", way_out)
             for word in (label.identifier, *label.names.values(), *label.synonyms):
-                if (other := self.find(word)) not in (None, label.identifier):
+                if (other := terms.setdefault(fold_term(word), label.identifier)) != label.identifier:
                     way_out = f"Leave it out of {label.identifier!r}, or add its other terms to {other!r}."
                     raise LabelError(name, f"{word!r} means the label {other!r} already.", way_out)
             if label.none and label.identifier != self._none:
@@ -263,19 +292,22 @@ class LabelSet(Mapping[str, Label]):
         return LabelSet(members, name)
 
     def covering(self, identifiers: Iterable[str]) -> LabelSet:
-        """Return this vocabulary with a label in its own words for each identifier that it lacks.
+        """Return this vocabulary with a label in its own words for each term that means none of its labels.
 
         Args:
-            identifiers: Of labels, such as the classes of a model.
+            identifiers: Of labels, such as the classes of models; `find` gives the label of each.
 
         Returns:
             A new vocabulary, or this one where it lacks none.
 
         Raises:
-            LabelError: An identifier breaks the rule; see `why_no_identifier`.
+            LabelError: A term breaks the rule of identifiers; see `why_no_identifier`.
         """
-        new = [Label.of_words(name) for name in dict.fromkeys(identifiers) if name not in self]
-        return self.extended(new) if new else self
+        new: dict[str, Label] = {}
+        for term in identifiers:
+            if self.find(term) is None:
+                new.setdefault(fold_term(term), Label.of_words(term))
+        return self.extended(new.values()) if new else self
 
     def __getitem__(self, identifier: str) -> Label:
         return self._labels[identifier]
@@ -374,6 +406,15 @@ class LabelSet(Mapping[str, Label]):
 _FIELDS = ("names", "synonyms", "none", "parents")
 
 
+_NAME_RULE = f"printable and of at most {LONGEST_LABEL} characters"
+
+
+def _is_name(text: object) -> bool:
+    """Return whether a value of a vocabulary file can be a name or a synonym."""
+    fits = isinstance(text, str) and len(text) <= LONGEST_LABEL
+    return fits and _without_joiners(str(text)).isprintable() and fold_term(str(text)) != ""
+
+
 def _parse_entry(identifier: object, entry: object, where: str) -> Label:
     """Return the label of one entry of a vocabulary file.
 
@@ -394,14 +435,16 @@ def _parse_entry(identifier: object, entry: object, where: str) -> Label:
             f"has the field {unknown[0]!r}.{suggestion(str(unknown[0]), _FIELDS)}", f"Fields: {', '.join(_FIELDS)}."
         )
     names, none = entry.get("names", {}), entry.get("none", False)
-    if not isinstance(names, Mapping) or not all(isinstance(text, str) and text for text in (*names, *names.values())):
-        raise refuse("has `names` that are not language: name.", "For example: names: {de: Pleuraerguss}")
+    if not isinstance(names, Mapping) or not all(map(_is_name, (*names, *names.values()))):
+        raise refuse(
+            f"has `names` that are not language: name, {_NAME_RULE}.", "For example: names: {de: Pleuraerguss}"
+        )
     lists: dict[str, tuple[str, ...]] = {}
     for field in ("synonyms", "parents"):
         texts = entry.get(field, ())
         listed = isinstance(texts, Sequence) and not isinstance(texts, str)
-        if not listed or not all(isinstance(text, str) for text in texts):
-            raise refuse(f"has `{field}` that are no list of texts.", f"For example: {field}: [effusion]")
+        if not listed or not all(map(_is_name, texts)):
+            raise refuse(f"has `{field}` that are no list of texts, {_NAME_RULE}.", f"For example: {field}: [effusion]")
         lists[field] = tuple(texts)
     if not isinstance(none, bool):
         raise refuse("has a `none` that is neither true nor false.", "Write true or false.")

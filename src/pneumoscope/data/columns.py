@@ -17,7 +17,7 @@ from pneumoscope.core.labels import PARTS, VIEWS, LabelSet
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.cells import MAX_AGE
-from pneumoscope.data.findings import parse_findings
+from pneumoscope.data.findings import contradicts, parse_findings
 from pneumoscope.data.structures import LUNG_DEFINITIONS
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ def check_table(table: pd.DataFrame, labels: LabelSet | None = None) -> pd.DataF
     """
     result = _cast_columns(table)
     _check_values(result, labels or LabelSet.builtin())
-    _check_rows(result)
+    _check_rows(result, labels or LabelSet.builtin())
     return result
 
 
@@ -216,8 +216,8 @@ def _check_values(table: pd.DataFrame, labels: LabelSet) -> None:
         raise ManifestError("manifest", _many(lines, len(cases)), "Correct the rows.") from error
 
 
-def _check_rows(table: pd.DataFrame) -> None:
-    """Rules over several rows: an image occurs once per source, and a group lies in one part."""
+def _check_rows(table: pd.DataFrame, labels: LabelSet) -> None:
+    """Rules over several cells: an image occurs once per source, a group lies in one part, findings fit the label."""
     if table.empty:
         raise ManifestError("manifest", "has no rows.", "Import a folder that has images.")
     twice = table[table.duplicated(["source", "image"], keep=False)]
@@ -225,6 +225,16 @@ def _check_rows(table: pd.DataFrame) -> None:
         groups = twice.groupby(["source", "image"]).groups
         lines = [f"rows {_rows(rows)}, image {_join(key)}" for key, rows in groups.items()]
         raise ManifestError("manifest", _many(lines, len(lines)), "An image may occur once per source.")
+    stated = table[["label", "findings"]].dropna()
+    wrong = {
+        (label, text)
+        for label, text in set(zip(stated["label"], stated["findings"], strict=True))
+        if contradicts(label, parse_findings(text, "findings", labels), labels)
+    }
+    if wrong:
+        pairs = zip(stated.index, stated["label"], stated["findings"], strict=True)
+        lines = [f"row {row}, label {label}, findings {text}" for row, label, text in pairs if (label, text) in wrong]
+        raise ManifestError("manifest", _many(lines, len(lines)), "An image's label and its findings must agree.")
     parts = table.groupby("group")["split"].nunique()
     torn = table[table.group.isin(parts.index[parts > 1])]
     if len(torn):

@@ -40,17 +40,36 @@ def parse_findings(text: str, where: str, labels: LabelSet) -> dict[str, bool]:
         ManifestError: It is no such object, or names a label that is unknown or means "none of these".
     """
     try:
-        findings = json.loads(text)
+        findings = json.loads(text, object_pairs_hook=_without_repeats)
     except (ValueError, RecursionError):
         findings = None
     if not isinstance(findings, dict) or not all(isinstance(value, bool) for value in findings.values()):
         raise ManifestError(where, f"has {quote(text)}.", f"Write {_FORM}: present or absent.")
     for name in findings:
-        if name not in labels or name == labels.none_label:
+        if name not in labels or name in (labels.none_label, SEVERAL):
             raise ManifestError(
                 where, f"has the finding {quote(name)}.{suggestion(name, labels)}", f"Labels: {', '.join(labels)}."
             )
     return findings
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    if len({name for name, _ in pairs}) < len(pairs):
+        raise ValueError("a finding is named twice")
+    return dict(pairs)
+
+
+def contradicts(label: str, findings: Mapping[str, bool], labels: LabelSet) -> bool:
+    """Return whether an image's one label and its findings exclude each other.
+
+    Args:
+        label: Its one label.
+        findings: Label -> present or absent.
+        labels: The vocabulary.
+    """
+    if label == labels.none_label:
+        return any(findings.values())
+    return findings.get(label) is False
 
 
 def write_findings(findings: Mapping[str, bool]) -> str:

@@ -59,7 +59,7 @@ def refuse_terms(
         lines.append(
             f"  {number:7,}  {quote(term)}{hint}" if term.strip() else f"  {number:7,}  blank: no label at all"
         )
-        if term.strip() and len(term) <= _LONGEST_TERM:
+        if term.strip() and term.isprintable() and len(term) <= _LONGEST_TERM:
             mapping[term] = terms[near[0]] if near else "LABEL"
     plural = "terms" if len(unknown) > 1 else "term"
     ways = ["leave them out: `drop_unmapped=True`"]

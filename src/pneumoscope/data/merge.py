@@ -91,6 +91,8 @@ def join_same_files(
         images.append(f"{row['source']}/{row['image']}, as {remaining['source']}/{remaining['image']}")
         for column in FILLED:
             value = row[column]
+            if column == "findings" and row["label"] == LabelSet.builtin().none_label:
+                continue  # without findings of its own, such an image has none of any: a list would say less
             if _known(value) and not _known(remaining[column]):
                 remaining[column] = _qualify(value, row["source"], roots) if column in MASKS else value
                 filled[column] += 1

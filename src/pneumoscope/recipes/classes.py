@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import RecipeError
-from pneumoscope.core.labels import LABELS, display_name
+from pneumoscope.core.labels import LABELS, LabelSet, display_name
 from pneumoscope.core.registry import suggestion
 from pneumoscope.recipes.recipe import Recipe, parse_recipe
 
@@ -70,6 +70,9 @@ def fit_classes(recipe: Recipe, labels: Mapping[str, int]) -> FittedClasses:
 def _check_labels(recipe: Recipe, labels: Mapping[str, int]) -> None:
     """Refuse labels that a recipe maps, leaves out or adds and that exist nowhere: they are misspelt."""
     known = dict.fromkeys((*labels, *LABELS))
+    for name in (*recipe.task.classes, *recipe.task.map.values()):
+        if (meant := LabelSet.builtin().find(name)) not in (None, name) and name not in labels:
+            raise RecipeError(recipe.name, f"the class {name!r} is the label {meant!r}.", f"Write {meant!r}.")
     for field in ("map", "ignore", "optional"):
         for label in getattr(recipe.task, field):
             if label not in known:

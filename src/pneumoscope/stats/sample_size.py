@@ -9,6 +9,7 @@ less than as many patients.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -63,7 +64,7 @@ def patients_for_slope(linear_predictor: ArrayLike, weight: ArrayLike | None = N
         se: Aimed standard error of the slope.
 
     Returns:
-        The number; the largest that is ever given, ten million, where the scores do not vary.
+        The number; ten million where the scores do not vary, so that no number suffices.
     """
     x = np.asarray(linear_predictor, dtype=np.float64)
     w = np.ones_like(x) if weight is None else np.asarray(weight, dtype=np.float64)
@@ -73,7 +74,7 @@ def patients_for_slope(linear_predictor: ArrayLike, weight: ArrayLike | None = N
     determinant = i00 * i11 - i01**2
     if determinant <= 1e-12 * i00**2:
         return _MOST
-    return min(_MOST, math.ceil(i00 / (se**2 * determinant) - 1e-9))
+    return math.ceil(i00 / (se**2 * determinant) - 1e-9)
 
 
 def patients_for_auroc(auroc: float, prevalence: float, se: float = SE_AUROC) -> int:
@@ -90,7 +91,17 @@ def patients_for_auroc(auroc: float, prevalence: float, se: float = SE_AUROC) ->
     def surplus(n: float) -> float:
         return math.sqrt(newcombe_variance(auroc, n * prevalence, n * (1 - prevalence))) - se
 
-    return math.ceil(float(brentq(surplus, 2.0, _MOST)) - 1e-6)
+    return _first_number(surplus, 2.0)
+
+
+def _first_number(surplus: Callable[[float], float], least: float) -> int:
+    """Return the first whole number from ``least`` on at which a falling function is no longer above 0."""
+    if surplus(least) <= 0:
+        return math.ceil(least)
+    most = least
+    while surplus(most) > 0:
+        most *= 10
+    return math.ceil(float(brentq(surplus, least, most, xtol=1e-9, rtol=1e-14)) - 1e-6)
 
 
 def expected_linear_predictor(auroc: float, prevalence: float) -> tuple[Floats, Floats]:
@@ -184,4 +195,4 @@ def patients_for_share(share: float, width: float) -> int:
     def surplus(n: float) -> float:
         return 2 * z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n) - width
 
-    return math.ceil(float(brentq(surplus, 1e-6, _MOST)) - 1e-6)
+    return _first_number(surplus, 1.0)

@@ -90,12 +90,12 @@ def plan_study(
     """Say how many patients a validation of a model needs.
 
     Args:
-        auroc: What is expected, between .5 and 1.
-        prevalence: Share of patients with the disease as they will be recruited, between 0 and 1; .5 for a study of as
+        auroc: What is expected, .501 to .9999.
+        prevalence: Share of patients with the disease as they will be recruited, .0001 to .9999; .5 for a study of as
             many with as without.
         sensitivity: What is expected at the threshold; None: no aim for it.
         specificity: What is expected at the threshold; None: no aim for it.
-        width: Of the 95% intervals of AUROC, sensitivity and specificity, from end to end.
+        width: Of the 95% intervals of AUROC, sensitivity and specificity, from end to end, from .001 on.
         least_auroc: What the lower limit of the AUROC must exceed, with a power of 80%; None: no such aim.
         least_sensitivity: What the lower limit of the sensitivity must reach if it comes out as expected; None: none.
         least_specificity: The same of the specificity.
@@ -110,20 +110,19 @@ def plan_study(
         >>> ps.plan_study(auroc=0.85, prevalence=0.2, sensitivity=0.95, least_sensitivity=0.9).total
         2185
     """
-    _check_ranges(
-        {"auroc": (auroc, 0.5), "prevalence": (prevalence, 0), "width": (width, 0)}
-        | {
-            name: (value, low)
-            for name, value, low in (
-                ("sensitivity", sensitivity, 0.0),
-                ("specificity", specificity, 0.0),
-                ("least_auroc", least_auroc, 0.5),
-                ("least_sensitivity", least_sensitivity, 0.0),
-                ("least_specificity", least_specificity, 0.0),
-            )
-            if value is not None
-        }
-    )
+    ranges = {
+        "auroc": (auroc, 0.501, 0.9999),
+        "prevalence": (prevalence, 0.0001, 0.9999),
+        "width": (width, 0.001, 0.999),
+        "sensitivity": (sensitivity, 0.001, 0.999),
+        "specificity": (specificity, 0.001, 0.999),
+        "least_auroc": (least_auroc, 0.5, 0.9999),
+        "least_sensitivity": (least_sensitivity, 0.001, 0.999),
+        "least_specificity": (least_specificity, 0.001, 0.999),
+    }
+    for name, (value, low, high) in ranges.items():
+        if value is not None and not low <= value <= high:
+            raise UsageError(argument(name, value), f"must be {low:g} to {high:g}.", "Write a share, such as 0.9.")
 
     def aim(words: str, needed: int | None, of: Literal["with", "without", "all"], source: str) -> StudyAim:
         share = {"with": prevalence, "without": 1 - prevalence, "all": 1.0}[of]
@@ -167,9 +166,3 @@ def plan_study(
             words = f"a lower limit of the {name} of {least:g}, if it comes out as {expected:g}"
             aims.append(aim(words, patients_for_least_share(expected, least), of, WILSON))
     return StudyPlan(prevalence, tuple(aims))
-
-
-def _check_ranges(values: dict[str, tuple[float, float]]) -> None:
-    for name, (value, low) in values.items():
-        if not low < value < 1:
-            raise UsageError(argument(name, value), f"must be above {low:g} and below 1.", "Write a share, such as .9.")

@@ -20,10 +20,12 @@ def tiny(catalogue: Catalogue) -> str:
 
 def test_reads_may_name_the_classes_of_every_model(tmp_path: Path) -> None:
     write_bundle(tmp_path / "models" / "tiny", labels=("Плеврит", "normal"))
-    vocabulary = Catalogue(tmp_path / "models").vocabulary()
-    assert vocabulary.check("Плеврит", "the read") == "Плеврит"
+    write_bundle(tmp_path / "models" / "odd", labels=("Foo", "Normal"))  # no name of a class stands in the way
+    catalogue = Catalogue(tmp_path / "models")
+    for label in ("Плеврит", "Normal", "covid-19", "normal"):
+        catalogue.check_label(label, "the read")
     with pytest.raises(LabelError, match="Did you mean 'Плеврит'"):
-        vocabulary.check("Плевриты", "the read")
+        catalogue.check_label("Плевриты", "the read")
 
 
 def test_a_link_made_after_the_check_serves_no_file(tmp_path: Path) -> None:

@@ -18,8 +18,9 @@ from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.graph_check import check_links
 from pneumoscope.bundle.runtime import BUILTIN, SHIPPED, bundle_folder
-from pneumoscope.core.errors import BundleError
-from pneumoscope.core.labels import LabelSet, why_no_identifier
+from pneumoscope.core.errors import BundleError, LabelError
+from pneumoscope.core.labels import LabelSet
+from pneumoscope.core.registry import suggestion
 from pneumoscope.server.errors import NotFoundError
 
 _LOG = logging.getLogger(__name__)
@@ -74,10 +75,25 @@ class Catalogue:
                     models.setdefault(model.identity, model)
         return models
 
-    def vocabulary(self) -> LabelSet:
-        """Return the labels that reads and references may name: the built-in ones and the classes of all models."""
+    def check_label(self, label: str, where: str) -> None:
+        """Check that a read or a reference may name a label: a built-in one, or a class of any model.
+
+        Args:
+            label: As it is sent.
+            where: What an error calls the place that names it.
+
+        Raises:
+            LabelError: There is no such label.
+        """
+        # Classes are taken as the cards have them: no bundle, however it names them, may stand in the way of a read.
         classes = (name for model in self.list_models().values() for name in model.card.label_names)
-        return LabelSet.builtin().covering(name for name in classes if why_no_identifier(name) is None)
+        known = dict.fromkeys((*LabelSet.builtin(), *classes))
+        if label not in known:
+            raise LabelError(
+                where,
+                f"the label {label!r} is neither in the vocabulary nor a class of a model.{suggestion(label, known)}",
+                f"Labels: {', '.join(known)}.",
+            )
 
     def get(self, name: str) -> InstalledModel:
         """Return the model that ``name`` means: a name such as ``opacity``, an identity or its first 12 digits.

@@ -204,16 +204,17 @@ def _write_images(
     paths = [folder / export_ledger.IMAGES / f"{image.id}.png" for image, _ in images]
     for (image, _), path in zip(images, paths, strict=True):
         _copy(store, image, path)
+    vocabulary = LabelSet.builtin().covering(label.label for label in labels.values())
     rows, small = [], []
     for (image, patient), path, picture in zip(images, paths, scan_images(paths), strict=True):
         if isinstance(picture, ImageError) or picture.sha256 != image.sha256:
             raise RunError(f"the image {image.id}", "was altered on the disk.", "Restore it from a backup.")
         label = labels[image.study]
+        label = replace(label, label=vocabulary.find(label.label) or label.label)
         file_columns = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
         rows.append(_make_row(image, patient, label, path.relative_to(folder).as_posix()) | file_columns)
         small.append(picture.small)
     together: list[str | None] = [image.study for image, _ in images]
-    vocabulary = LabelSet.builtin().covering(label.label for label in labels.values())
     manifest, pairs = build_manifest(
         rows, np.stack(small), {export_ledger.SOURCE: folder}, together, silent, vocabulary
     )

@@ -8,7 +8,6 @@ from datetime import date
 
 from sqlalchemy import select
 
-from pneumoscope.core.labels import LabelSet
 from pneumoscope.server.errors import ForbiddenError
 from pneumoscope.server.reading.reads import withheld_reason
 from pneumoscope.server.storage.crypto import new_id
@@ -26,14 +25,12 @@ class NewReference:
     date: date
 
 
-def add_reference(store: Store, study: str, entered: NewReference, account: str, vocabulary: LabelSet) -> Reference:
+def add_reference(store: Store, study: str, entered: NewReference, account: str) -> Reference:
     """Add a reference result; its date is stored sealed. A correction is entered beside what it corrects.
 
     Raises:
-        LabelError: The label is not in the vocabulary.
         NotFoundError: There is no such study.
     """
-    vocabulary.check(entered.label, "the reference result")
     number = new_id()
     row = Reference(
         id=number,

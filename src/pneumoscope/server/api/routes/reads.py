@@ -44,9 +44,8 @@ def create_router() -> APIRouter:
 
 def add_read(context: AppContext, user: CurrentUser, study: Id, sent: ReadIn) -> ReadOut:
     """Add a version of your own report: first unaided, then with the models' answers."""
-    vocabulary = context.catalogue.vocabulary()
     for label in [*sent.likelihoods, *([sent.conclusion] if sent.conclusion else [])]:
-        vocabulary.check(label, "the read")
+        context.catalogue.check_label(label, "the read")
     with context.store.write() as session:
         get_study(session, study)
         row = reads.add_version(context.store, session, study, user.id, sent.to_version())
@@ -61,7 +60,8 @@ def list_reads(context: AppContext, user: CurrentUser, study: Id) -> list[ReadOu
 def add_reference(context: AppContext, user: CurrentUser, study: Id, sent: ReferenceIn) -> ReferenceOut:
     """Enter what a test other than the radiograph found. A correction is entered beside it."""
     entered = references.NewReference(sent.standard, sent.label, sent.date)
-    row = references.add_reference(context.store, study, entered, user.id, context.catalogue.vocabulary())
+    context.catalogue.check_label(sent.label, "the reference result")
+    row = references.add_reference(context.store, study, entered, user.id)
     return _reference_out(context, row, dates=True)
 
 
