@@ -39,6 +39,11 @@ def test_the_built_in_labels_are_those_of_manifests():
         "pleural-thickening",
         "pneumothorax",
         "pulmonary-fibrosis",
+        "enlarged-cardiomediastinum",
+        "lung-lesion",
+        "pleural-other",
+        "fracture",
+        "support-devices",
         "other",
     ]
     assert LABELS["viral-pneumonia"] == "Viral pneumonia"

@@ -21,7 +21,10 @@ KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
             "of children from the Kaggle pneumonia set, its normal and COVID-19 images mostly those of adults."
         ),
         "kaggle-pneumonia": "The Kaggle pneumonia set shows children of one to five years of one hospital (Guangzhou).",
-        "nih": "NIH ChestX-ray14 comes from one hospital in the USA; its labels were mined from reports by a program.",
+        **dict.fromkeys(
+            ("nih", "nih-chestxray14"),
+            "NIH ChestX-ray14 comes from one hospital in the USA; its labels were mined from reports by a program.",
+        ),
         "ieee8023": (
             "The covid-chestxray-dataset collects figures of publications and web pages: striking cases, rescaled and "
             "recompressed."
@@ -29,14 +32,14 @@ KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-ADULT_DISEASE_SOURCES = ("nih", "ieee8023", "shenzhen", "jsrt")
+ADULT_DISEASE_SOURCES = ("nih", "nih-chestxray14", "ieee8023", "shenzhen", "jsrt")
 """Sources with adults who have a lung disease other than COVID-19."""
 
 FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
         "pneumothorax": ("pneumothorax",),
         "pleural effusion": ("pleural-effusion", "effusion"),
-        "nodules and masses": ("nodule", "mass"),
+        "nodules and masses": ("nodule", "mass", "lung-lesion"),
         "tuberculosis": ("tuberculosis",),
         "heart failure and oedema": ("edema", "oedema", "cardiomegaly"),
         "fractures": ("fracture",),
