@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import codecs
 import csv
+import gzip
 import io
 import re
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -113,7 +115,7 @@ def read_table(path: Path, encoding: str | None = None) -> SourceTable:
     """Read a CSV file with any of the usual separators and encodings.
 
     Args:
-        path: The file.
+        path: The file; one whose name ends in ``.gz`` is unpacked, as PhysioNet and BIMCV publish their tables.
         encoding: Its encoding; None finds it: a byte order mark, else UTF-16 by its zero bytes, else UTF-8, else
             Windows' code page cp1252, which a note then says.
 
@@ -125,9 +127,18 @@ def read_table(path: Path, encoding: str | None = None) -> SourceTable:
         data = path.read_bytes()
     except OSError as error:
         raise ManifestError(str(path), f"cannot be read: {error.strerror}.", "Name a CSV file.") from error
+    if path.suffix.lower() == ".gz" and data.startswith(b"\x1f\x8b"):
+        data = _unpack(data, path)
     text, notes = _decode(data, path, encoding)
     separator, records = _split(text, path)
     return _check_shape(path, records, separator, notes)
+
+
+def _unpack(data: bytes, path: Path) -> bytes:
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ManifestError(str(path), "is a damaged gzip archive.", "Download it again.") from error
 
 
 def _names(columns: Sequence[str]) -> str:

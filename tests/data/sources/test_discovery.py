@@ -17,6 +17,7 @@ def test_every_module_of_the_folder_is_a_source():
         "jsrt",
         "kaggle-pneumonia",
         "nih",
+        "nih-chestxray14",
         "radiography",
         "shenzhen",
     ]

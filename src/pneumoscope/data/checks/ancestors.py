@@ -73,7 +73,14 @@ DISPLAY = {
     "darwin": "V7 COVID-19 X-ray dataset",
 }
 
-_OTHER_NAMES = {"v7": "darwin", "v7-darwin": "darwin", "kaggle": "kaggle-pneumonia", "chestx-ray14": "nih"}
+_OTHER_NAMES = {
+    "v7": "darwin",
+    "v7-darwin": "darwin",
+    "kaggle": "kaggle-pneumonia",
+    "chestx-ray14": "nih",
+    "nih-chestxray14": "nih",
+    "rsna-pneumonia": "rsna",
+}
 
 CHILDREN: dict[tuple[str, str | None], str] = {
     ("kaggle-pneumonia", None): "children of one to five years (Kermany, Cell 2018)",

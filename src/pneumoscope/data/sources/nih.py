@@ -10,7 +10,8 @@ hold the boxes that its radiologists drew around opacities.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 
@@ -21,7 +22,7 @@ from pneumoscope.data.boxes import parse_boxes
 from pneumoscope.data.cells import CellReader, cell_text
 from pneumoscope.data.image_index import ImageIndex
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
-from pneumoscope.data.source_table import read_table
+from pneumoscope.data.source_table import SourceTable, read_table
 from pneumoscope.imaging.files import why_not_image
 
 LICENSE = "public; cite Wang 2017 (and Shih 2019 for the RSNA's classes)"
@@ -52,55 +53,106 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
 
     ``options.findings`` are whole terms: a class of the RSNA, or a cell of ``Finding Labels`` as it stands.
     """
+    table = read_entries(folder)
+    classes, boxes = _read_rsna(folder / "rsna.csv")
+    cells = zip(table.names, table.cells["Finding Labels"], strict=True)
+    _check_choice(options, {classes.get(name, found) for name, found in cells}, table.path)
+
+    def describe(name: str, found: str, where: str) -> Row | str:
+        term = classes.get(name, found)
+        if options.findings and term not in options.findings:
+            return f"{quote(term)}, not among those asked for"
+        return Row(
+            image="",
+            label=RSNA_CLASSES[term] if name in classes else _label(term, where),
+            raw_label=term,
+            boxes=boxes.get(name),
+            license=options.license or LICENSE,
+            label_provenance=options.provenance or (RSNA_PROVENANCE if name in classes else PROVENANCE),
+        )
+
+    return list_entries(folder, options, table, describe)
+
+
+@dataclass(frozen=True)
+class NihEntries:
+    """The publishers' table: the image of each row, and the cells of each column, in the order of the rows."""
+
+    table: SourceTable
+    cells: Mapping[str, list[str]]
+
+    @property
+    def path(self) -> Path:
+        """The table's file."""
+        return self.table.path
+
+    @property
+    def names(self) -> list[str]:
+        """The image that each row names."""
+        return [name.strip() for name in self.cells["Image Index"]]
+
+
+def read_entries(folder: Path) -> NihEntries:
+    """Read the publishers' table ``Data_Entry_2017*.csv``, or ``findings.csv`` with the same columns."""
     path = next((match for pattern in _TABLES for match in sorted(folder.glob(pattern))), None)
     if path is None:
         raise ManifestError(
             str(folder), "has neither Data_Entry_2017*.csv nor findings.csv.", "Name the folder that holds the table."
         )
     table = read_table(path)
-    cells = {name: table.cells(name, f"column {name!r}") for name in _NEEDED}
-    classes, boxes = _read_rsna(folder / "rsna.csv")
-    terms = [classes.get(image.strip(), found) for image, found in
-             zip(cells["Image Index"], cells["Finding Labels"], strict=True)]  # fmt: skip
-    _check_choice(options, set(terms), path)
-    listing, reader = Listing(root=folder, notes=list(table.notes)), CellReader(options.lenient_columns)
+    return NihEntries(table, {name: table.cells(name, f"column {name!r}") for name in _NEEDED})
+
+
+def list_entries(
+    folder: Path, options: ImportOptions, entries: NihEntries, describe: Callable[[str, str, str], Row | str]
+) -> Listing:
+    """List the images of the publishers' table, each with its patient, follow-up, age, sex and view.
+
+    Args:
+        folder: The folder of the images.
+        options: Of the import.
+        entries: The table.
+        describe: From an image's name, its cell of ``Finding Labels`` and its place: its label and what else is known,
+            or why it is dropped.
+    """
+    table, listing = entries.table, Listing(root=folder, notes=list(entries.table.notes))
+    reader = CellReader(options.lenient_columns)
     index = ImageIndex(folder, files_under(folder, listing))
     listed: set[Path | None] = set()
-    for place, term in enumerate(terms):
-        cell = {name: values[place] for name, values in cells.items()}
-        name, where = cell["Image Index"].strip(), table.where(place)
+    for place, name in enumerate(entries.names):
+        cell = {column: values[place] for column, values in entries.cells.items()}
+        where = table.where(place)
         image = index.find(name, where)
         listed.add(image)
-        if image is None or (options.findings and term not in options.findings):
-            listing.drop(
-                name, "its image is not here" if image is None else f"{quote(term)}, not among those asked for"
-            )
+        row = "its image is not here" if image is None else describe(name, cell["Finding Labels"], where)
+        if image is None or isinstance(row, str):
+            listing.drop(name, str(row))
             continue
         patient, follow_up = cell_text(cell["Patient ID"]), cell_text(cell["Follow-up #"])
         listing.rows.append(
-            Row(
+            replace(
+                row,
                 image=relative_name(image, folder),
-                label=RSNA_CLASSES[term] if name in classes else _label(term, where),
-                raw_label=term,
                 patient_id=patient,
                 study_id=f"{patient}, follow-up {follow_up}" if patient and follow_up else None,
                 view=reader.view(cell["View Position"], where),
                 sex=reader.sex(cell["Patient Gender"], where),
                 age=reader.age(cell["Patient Age"], where),
-                boxes=boxes.get(name),
-                license=options.license or LICENSE,
-                label_provenance=options.provenance or (RSNA_PROVENANCE if name in classes else PROVENANCE),
             )
         )
     listing.notes += reader.finish()
     for file in index.files:
         if file not in listed and file.suffix.lower() != ".csv":
-            listing.drop(relative_name(file, folder), why_not_image(file) or f"no row in {path.name}")
+            listing.drop(relative_name(file, folder), why_not_image(file) or f"no row in {entries.path.name}")
     return listing
 
 
-def _label(findings: str, where: str) -> str:
-    """Return the label of a cell of ``Finding Labels``: normal, pneumonia where it is one of them, else other."""
+def read_terms(findings: str, where: str) -> list[str]:
+    """Return the findings of a cell of ``Finding Labels``, none for `NO_FINDING`.
+
+    Raises:
+        ManifestError: A finding is not one of `FINDINGS`, or `NO_FINDING` stands beside one.
+    """
     found = [finding.strip() for finding in findings.split("|")]
     for finding in found:
         if finding not in FINDINGS and found != [NO_FINDING]:
@@ -109,7 +161,13 @@ def _label(findings: str, where: str) -> str:
                 f"has {quote(finding)}.{suggestion(finding, FINDINGS)}",
                 f"Findings: {', '.join(FINDINGS)}, or {NO_FINDING} alone.",
             )
-    return "normal" if found == [NO_FINDING] else "pneumonia" if "Pneumonia" in found else "other"
+    return [] if found == [NO_FINDING] else found
+
+
+def _label(findings: str, where: str) -> str:
+    """Return the label of a cell of ``Finding Labels``: normal, pneumonia where it is one of them, else other."""
+    found = read_terms(findings, where)
+    return "pneumonia" if "Pneumonia" in found else "other" if found else "normal"
 
 
 def _read_rsna(path: Path) -> tuple[dict[str, str], dict[str, str]]:

@@ -1,0 +1,121 @@
+"""What sources of several findings an image share: the one label of the row, findings that agree, boxes in pixels."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Collection, Mapping
+
+from pneumoscope.core.arguments import quote
+from pneumoscope.core.errors import ManifestError
+from pneumoscope.core.labels import LabelSet
+from pneumoscope.core.registry import several
+from pneumoscope.data.findings import SEVERAL, label_of
+
+NOTHING_STATED = "nothing is stated about its findings"
+
+
+def stated_label(findings: Mapping[str, bool], labels: LabelSet, *, normal: bool) -> str:
+    """Return the one label of an image whose findings are stated.
+
+    Args:
+        findings: Label -> present or absent; not empty.
+        labels: The vocabulary.
+        normal: Whether the source says that nothing was found. Otherwise an image without a present finding is no
+            normal one: it may have a finding that is uncertain, or that the vocabulary lacks.
+
+    Returns:
+        As `label_of` says, and `SEVERAL` for an image that is neither normal nor has a present finding.
+    """
+    label = label_of(findings, labels)
+    return SEVERAL if label is None or (label == labels.none_label and not normal) else label
+
+
+def without_contradictions(
+    findings: Mapping[str, bool], uncertain: Collection[str], labels: LabelSet
+) -> dict[str, bool]:
+    """Return findings without the absent ones that contradict a narrower finding.
+
+    Who has, or may have, pneumonia does not surely have no opacity of the lung. The narrower statement counts, since
+    from an absent opacity the manifest would conclude that pneumonia is absent.
+
+    Args:
+        findings: Label -> present or absent.
+        uncertain: Labels that the source calls uncertain.
+        labels: The vocabulary.
+    """
+    possible = {*uncertain, *(name for name, present in findings.items() if present)}
+    wider = {parent for name in possible for parent in labels.ancestors(name)}
+    return {name: present for name, present in findings.items() if present or name not in wider}
+
+
+class PixelBoxes:
+    """Boxes by image, as a table gives them in pixels; a manifest holds them in shares of the image."""
+
+    def __init__(self) -> None:
+        self._boxes: dict[str, list[tuple[float, float, float, float]]] = {}
+        self._clipped = 0
+
+    def __contains__(self, image: str) -> bool:
+        return image in self._boxes
+
+    def look(self, image: str) -> None:
+        """Record that somebody looked at an image, and perhaps drew no box."""
+        self._boxes.setdefault(image, [])
+
+    def add(self, image: str, cells: tuple[str, str, str, str], where: str) -> None:
+        """Record a box.
+
+        Args:
+            image: The image that the table names.
+            cells: Left, top, width and height in pixels.
+            where: The file and row, for the error.
+
+        Raises:
+            ManifestError: A cell is no number, or the box has no area.
+        """
+        try:
+            left, top, width, height = (float(cell) for cell in cells)
+        except ValueError as error:
+            raise ManifestError(
+                where, f"has the box {quote(', '.join(cells))}.", "Write left, top, width and height in pixels."
+            ) from error
+        if not (math.isfinite(left + top + width + height) and width > 0 and height > 0):
+            raise ManifestError(where, f"has the box {quote(', '.join(cells))}.", "A box has an area, in pixels.")
+        self._boxes.setdefault(image, []).append((left, top, width, height))
+
+    def fit(self, image: str, width: float, height: float) -> bool:
+        """Return whether the boxes of an image lie inside it; a pixel may be rounded."""
+        return all(
+            left >= -1 and top >= -1 and left + wide <= width + 1 and top + high <= height + 1
+            for left, top, wide, high in self._boxes.get(image, ())
+        )
+
+    def cell(self, image: str, width: float, height: float) -> str | None:
+        """Return the cell ``boxes`` of an image of this size, what leaves the image cut off; None if nobody looked."""
+        if image not in self._boxes:
+            return None
+        shares = []
+        for left, top, wide, high in self._boxes[image]:
+            right, bottom = left + wide, top + high
+            self._clipped += not (left >= 0 and top >= 0 and right <= width and bottom <= height)
+            # The corners are rounded, not the sides: a box then ends inside the image.
+            x, y = (round(max(start, 0) / side, 6) for start, side in ((left, width), (top, height)))
+            far, low = (round(min(end, side) / side, 6) for end, side in ((right, width), (bottom, height)))
+            if far > x and low > y:
+                shares.append([x, y, round(far - x, 6), round(low - y, 6)])
+        return json.dumps(shares)
+
+    def notes(self, table: str, images: Collection[str]) -> list[str]:
+        """Return remarks: boxes that were cut, and boxes of images that no row names.
+
+        Args:
+            table: Name of the table of boxes.
+            images: All images that have a row.
+        """
+        notes = []
+        if self._clipped:
+            notes.append(f"{self._clipped:,} boxes of {table} leave the image: what is outside is cut off")
+        if absent := [image for image in self._boxes if image not in images]:
+            notes.append(f"{table} has boxes of {len(absent):,} images without a row: {several(absent)}")
+        return notes
