@@ -67,6 +67,13 @@ def import_(
         list[str] | None,
         typer.Option("--finding", help="ieee8023: only this finding, as it stands; may be repeated.", metavar="TERM"),
     ] = None,
+    uncertain: Annotated[
+        str | None,
+        typer.Option(
+            help="chexpert, mimic-cxr-jpg: count uncertain findings as unknown, absent or present.  [ignore]",
+            metavar="ignore|zeros|ones",
+        ),
+    ] = None,
     modalities: Annotated[
         list[str] | None, typer.Option("--modality", help="ieee8023, dicom: only this modality; may be repeated.")
     ] = None,
@@ -129,6 +136,7 @@ def import_(
         labels=labels or (),
         views=views or (),
         findings=findings or (),
+        uncertain=uncertain,
         modalities=modalities or (),
         body_parts=body_parts or (),
         key=read_secret(key) if key else b"",

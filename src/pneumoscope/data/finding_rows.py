@@ -59,6 +59,10 @@ class PixelBoxes:
     def __contains__(self, image: str) -> bool:
         return image in self._boxes
 
+    def has_boxes(self, image: str) -> bool:
+        """Return whether an image has a box."""
+        return bool(self._boxes.get(image))
+
     def look(self, image: str) -> None:
         """Record that somebody looked at an image, and perhaps drew no box."""
         self._boxes.setdefault(image, [])
@@ -83,13 +87,6 @@ class PixelBoxes:
         if not (math.isfinite(left + top + width + height) and width > 0 and height > 0):
             raise ManifestError(where, f"has the box {quote(', '.join(cells))}.", "A box has an area, in pixels.")
         self._boxes.setdefault(image, []).append((left, top, width, height))
-
-    def fit(self, image: str, width: float, height: float) -> bool:
-        """Return whether the boxes of an image lie inside it; a pixel may be rounded."""
-        return all(
-            left >= -1 and top >= -1 and left + wide <= width + 1 and top + high <= height + 1
-            for left, top, wide, high in self._boxes.get(image, ())
-        )
 
     def cell(self, image: str, width: float, height: float) -> str | None:
         """Return the cell ``boxes`` of an image of this size, what leaves the image cut off; None if nobody looked."""

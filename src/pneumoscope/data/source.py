@@ -96,6 +96,7 @@ class ImportOptions:
         depth: Bits in use in 16-bit PNG and TIFF files, see `imaging.read.read`.
         lenient_columns: Columns (``age``, ``sex``, ``view``) whose bad values count as unknown, without an error.
         design: Of the study, case-control or cohort; None where nobody states it.
+        uncertain: What findings that a source calls uncertain count as, one of `UNCERTAIN`; None: unknown.
     """
 
     source_name: str | None = None
@@ -121,11 +122,15 @@ class ImportOptions:
     depth: int | None = None
     lenient_columns: frozenset[str] = frozenset()
     design: Design | None = None
+    uncertain: str | None = None
 
+
+UNCERTAIN = ("ignore", "zeros", "ones")
+"""What an uncertain finding counts as: unknown, absent or present. Irvin 2019 calls them U-Ignore, -Zeros and -Ones."""
 
 _SOME_SOURCES = (
     "mapping", "images", "columns", "drop_unmapped", "drop_missing", "findings", "modalities", "masks", "table",
-    "body_parts", "key", "encoding", "keep_terms",
+    "body_parts", "key", "encoding", "keep_terms", "uncertain",
 )  # fmt: skip
 """Fields that not every source accepts."""
 
@@ -161,6 +166,12 @@ class Source:
                 raise UsageError(f"`{name}`", f"means nothing to the source {self.name!r}.")
         if options.vocabulary.own and "mapping" not in self.options:
             raise UsageError("`vocabulary`", f"means nothing to the source {self.name!r}, whose labels are fixed.")
+        if options.uncertain is not None and options.uncertain not in UNCERTAIN:
+            raise UsageError(
+                argument("uncertain", options.uncertain),
+                f"is unknown.{suggestion(options.uncertain, UNCERTAIN)}",
+                f"Say one of {', '.join(UNCERTAIN)}.",
+            )
         for view in options.views:
             if view not in VIEWS:
                 raise UsageError(

@@ -52,6 +52,7 @@ def import_data(
     labels: Sequence[str] = (),
     views: Sequence[str] = (),
     findings: Sequence[str] = (),
+    uncertain: str | None = None,
     modalities: Sequence[str] = (),
     body_parts: Sequence[str] = (),
     key: bytes = b"",
@@ -71,7 +72,8 @@ def import_data(
     """Make a manifest from a data set: list its images, read each once, find near-duplicates, form groups.
 
     Args:
-        source: The layout: "csv", "darwin", "dicom", "folder", "ieee8023", "kaggle-pneumonia" or "radiography".
+        source: The layout: "csv", "folder", "dicom", or that of a public set, such as "chexpert", "nih" or "shenzhen";
+            an unknown one is an error that lists all.
         path: The folder of the data set; for "csv" the table.
         output: File that the manifest is written to (``.parquet``); None writes none.
         source_name: Name in the manifest's ``source`` column; None: the layout's name.
@@ -85,7 +87,9 @@ def import_data(
         columns: Column of the manifest -> column of the table ("csv", "dicom").
         labels: Keep only these labels; empty keeps all.
         views: Keep only these views; empty keeps what the layout keeps by itself.
-        findings: Keep only these terms, as they stand ("ieee8023").
+        findings: Keep only these terms, as they stand ("ieee8023", "nih").
+        uncertain: What findings count as that the publisher calls uncertain ("chexpert", "mimic-cxr-jpg"): "ignore"
+            (unknown, as None), "zeros" (absent) or "ones" (present).
         modalities: Keep only these modalities ("ieee8023", "dicom").
         body_parts: Further names of the chest ("dicom").
         key: Secret of 16 bytes or more; the same key gives a patient the same number in every import ("dicom").
@@ -144,6 +148,7 @@ def import_data(
         labels=tuple(labels),
         views=tuple(views),
         findings=tuple(findings),
+        uncertain=uncertain,
         modalities=tuple(modalities),
         min_side=min_side,
         depth=depth,

@@ -9,6 +9,7 @@ from pneumoscope.data.sources import SOURCES
 def test_every_module_of_the_folder_is_a_source():
     assert list(SOURCES) == source_names()
     assert list(SOURCES) == [
+        "chexpert",
         "csv",
         "darwin",
         "dicom",
@@ -16,9 +17,12 @@ def test_every_module_of_the_folder_is_a_source():
         "ieee8023",
         "jsrt",
         "kaggle-pneumonia",
+        "mimic-cxr-jpg",
         "nih",
         "nih-chestxray14",
+        "padchest",
         "radiography",
+        "rsna-pneumonia",
         "shenzhen",
     ]
 
