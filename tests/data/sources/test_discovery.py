@@ -18,6 +18,7 @@ def test_every_module_of_the_folder_is_a_source():
         "jsrt",
         "kaggle-pneumonia",
         "mimic-cxr-jpg",
+        "montgomery",
         "nih",
         "nih-chestxray14",
         "padchest",
