@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from PIL import Image, ImageOps
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
+from pneumoscope.data import similarity
+from pneumoscope.data.evened import WHOLE, even_out
 from pneumoscope.data.fingerprint import distance, perceptual_hash, thumbnail
 from pneumoscope.data.grouping import find_component_roots
 from pneumoscope.data.image_scan import scan_image
@@ -20,7 +23,6 @@ from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.similarity import (
     NEAR,
     SAME,
-    _even_out,
     _fine_similarity,
     _Spectra,
     find_mirrored,
@@ -52,6 +54,11 @@ COPIES: dict[str, Callable[[Image.Image], Image.Image]] = {
     "equalised": ImageOps.equalize,
     "shifted": _shift,
     "cropped by 6% left and right": lambda picture: picture.crop((8, 0, 120, 128)),
+    "cropped by 10% on each side": lambda picture: picture.crop((13, 13, 115, 115)),
+    "a border of 10%": lambda picture: ImageOps.expand(picture, 13, 0),
+    "turned by 5 degrees": lambda picture: picture.rotate(5, Image.Resampling.BICUBIC),
+    "turned by -3 degrees": lambda picture: picture.rotate(-3, Image.Resampling.BICUBIC),
+    "inverted": ImageOps.invert,
     "resized, brighter and JPEG": lambda picture: _jpeg(picture.resize((100, 100)).point(lambda v: v * 1.1), 60),
 }
 
@@ -108,6 +115,45 @@ def test_mirrored_copies_are_found_and_no_others(chests: list[Image.Image]) -> N
     assert find_mirrored(small[:PATIENTS]) == []
 
 
+def test_all_pairs_of_a_cluster_are_found(chests: list[Image.Image]) -> None:
+    """There are more copies than candidates that are compared together."""
+    copies = [_jpeg(chests[0].point(lambda v, by=by: min(255, v + by)), 90 - by) for by in range(45)]
+    small = np.stack([_small(picture) for picture in [*copies, *chests[1:]]])
+    pairs = {(pair.first, pair.second) for pair in find_near_duplicates(small)}
+    assert pairs == {(i, j) for j in range(45) for i in range(j)}
+
+
+def test_pairs_depend_on_neither_the_processors_nor_the_room_for_spectra(
+    chests: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = np.stack([_small(picture) for picture in [*chests, *map(COPIES["shifted"], chests)]])
+    expected = find_near_duplicates(small)
+    assert len(expected) == PATIENTS
+    monkeypatch.setattr(os, "cpu_count", lambda: 3)
+    monkeypatch.setattr(similarity, "_STORED", 24)
+    monkeypatch.setattr(similarity, "_COMPARED", 8)
+    assert [(pair.first, pair.second) for pair in find_near_duplicates(small)] == [
+        (pair.first, pair.second) for pair in expected
+    ]
+
+
+def test_progress_reaches_the_end_and_an_interruption_ends_the_search(
+    chests: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(similarity, "_BLOCK", 16)
+    small = np.stack([_small(picture) for picture in chests])
+    ticks: list[int] = []
+    find_near_duplicates(small, ticks.append)
+    assert ticks == sorted(ticks)
+    assert ticks[-1] == PATIENTS
+
+    def interrupt(done: int) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        find_near_duplicates(small, interrupt)
+
+
 def test_fewer_than_two_pictures_have_no_pair() -> None:
     assert find_near_duplicates(np.zeros((1, 64, 64), dtype=np.float32)) == []
     assert find_near_duplicates(np.zeros((0, 64, 64), dtype=np.float32)) == []
@@ -116,7 +162,7 @@ def test_fewer_than_two_pictures_have_no_pair() -> None:
 def test_similarity_is_the_best_correlation_over_shifts(chests: list[Image.Image]) -> None:
     small = np.stack([_small(chests[0]), _small(_shift(chests[0])), _small(chests[1])])
     taper = np.hanning(66)[1:-1] ** 0.25
-    detail = _even_out(small, blur=2.0) * np.outer(taper, taper)
+    detail = even_out(small, blur=2.0) * np.outer(taper, taper)
     detail -= detail.mean(axis=(1, 2), keepdims=True)
     detail /= np.sqrt((detail**2).sum(axis=(1, 2), keepdims=True))
 
@@ -126,7 +172,7 @@ def test_similarity_is_the_best_correlation_over_shifts(chests: list[Image.Image
 
     pairs = [(0, 1), (0, 2), (1, 2)]
     expected = [by_hand(detail[i], detail[j]) for i, j in pairs]
-    assert _fine_similarity(_Spectra(small), np.array(pairs), (0.0, 0.0)) == pytest.approx(expected, abs=1e-4)
+    assert _fine_similarity(_Spectra(small), np.array(pairs), WHOLE) == pytest.approx(expected, abs=1e-4)
     assert expected[0] >= NEAR > expected[1]
 
 
