@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -119,6 +120,7 @@ def test_a_label_of_ones_own_is_shown_in_its_own_words(tmp_path):
     assert labels.name_of("Плеврит", "en") == display_name("Плеврит") == "Плеврит"
     assert labels.name_of("Плеврит", "de") == "Rippenfellentzündung"
     assert labels.ancestors("Плеврит") == ("pleural-effusion",)
+    assert pickle.loads(pickle.dumps(labels)).own == labels.own  # a process of a search gets the manifest
     again = LabelSet.builtin().with_entries({label.identifier: label.to_entry() for label in labels.own}, "facts")
     assert again.own == labels.own
 

@@ -11,6 +11,7 @@ import pytest
 
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.labels import LabelSet
+from pneumoscope.data.describe import describe
 from pneumoscope.data.findings import (
     finding_targets,
     label_of,
@@ -77,6 +78,15 @@ def test_targets_are_present_absent_or_unknown() -> None:
     targets = finding_targets(rows, ["mass", "nodule"], LABELS)
     assert targets.dtype == np.float32
     np.testing.assert_array_equal(targets, [[1, np.nan], [0, 0], [0, 1]])
+
+
+def test_findings_are_counted(make_row: Callable[..., dict[str, Any]]) -> None:
+    cells = ['{"mass":true,"nodule":false}', '{"mass":true,"nodule":false}', '{"nodule":true}', None]
+    rows = [make_row(number, label="other" if cell else "normal", findings=cell) for number, cell in enumerate(cells)]
+    assert describe(Manifest.from_rows(rows, {}))["findings"] == {
+        "nodule": {"present": 1, "absent": 2},
+        "mass": {"present": 2, "absent": 0},
+    }
 
 
 def test_findings_travel_with_the_manifest(tmp_path: Path, make_row: Callable[..., dict[str, Any]]) -> None:

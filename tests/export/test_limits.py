@@ -5,8 +5,9 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 
+from pneumoscope.core.labels import LabelSet
 from pneumoscope.core.task import Task
-from pneumoscope.export.limits import limits
+from pneumoscope.export.limits import limits, not_looked_for
 
 TASK = Task(kind="binary", classes=("lung-opacity", "normal"), map={"tuberculosis": "lung-opacity"}, ignore=("nodule",))
 
@@ -25,3 +26,16 @@ def test_whether_a_model_has_met_adults_with_another_disease(source: str, label:
     train = pd.DataFrame({"source": ["radiography", source], "label": ["normal", label], "age": 40.0, "view": "PA"})
     sentences = limits(train, TASK, "patient", {})
     assert ("It has met no adult with a lung disease other than COVID-19." in sentences) is not met
+
+
+def test_nothing_is_said_of_patients_whom_nobody_described() -> None:
+    train = pd.DataFrame({"source": ["folder"] * 2, "label": ["normal", "lung-opacity"], "age": 40.0, "view": "PA"})
+    assert not any("no adult" in sentence for sentence in limits(train, TASK, "patient", {}))
+
+
+def test_a_label_of_ones_own_is_not_said_to_be_overlooked() -> None:
+    """Its wider label stands in a group of findings that is then not said to be looked for by nobody."""
+    labels = LabelSet.builtin().with_entries({"Heart failure": {"parents": ["edema"]}}, "x")
+    task = Task(kind="binary", classes=("Heart failure", "normal"))
+    assert "heart failure and oedema" not in not_looked_for(task, labels)
+    assert "heart failure and oedema" in not_looked_for(TASK, labels)

@@ -270,6 +270,8 @@ def _print_counts(facts: dict[str, Any]) -> None:
         typer.echo(f"{row['source']:{wide}}{row['label']:{deep}}" + "".join(f"{row.get(p, 0):13,}" for p in parts))
     total = {name: sum(row.get(name, 0) for row in rows) for name in parts}
     typer.echo(f"{'all':{wide}}{'':{deep}}" + "".join(f"{total[name]:13,}" for name in parts))
+    for name, numbers in facts["findings"].items():
+        typer.echo(f"  finding {name}: present {numbers['present']:,}, absent {numbers['absent']:,}")
     groups = {**facts["groups_by_part"], "all": sum(facts["groups"].values())}
     typer.echo(f"{'groups':{wide}}{'':{deep}}" + "".join(f"{groups.get(name, 0):13,}" for name in parts))
     typer.echo(f"Groups: {group_counts(facts['groups'])}; the largest has {facts['largest_group']} images.")

@@ -20,7 +20,9 @@ def plan(
     specificity: Annotated[
         float | None, typer.Option(help="Specificity that is expected at the threshold.", metavar="SHARE")
     ] = None,
-    width: Annotated[float, typer.Option(help="Width of a 95% interval that suffices.", metavar="SHARE")] = 0.1,
+    width: Annotated[
+        float, typer.Option(help="Width of the 95% intervals of AUROC, sensitivity, specificity.", metavar="SHARE")
+    ] = 0.1,
     least_auroc: Annotated[
         float | None, typer.Option(help="What the AUROC's lower limit must exceed.", metavar="SHARE")
     ] = None,

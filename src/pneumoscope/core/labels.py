@@ -15,7 +15,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from pneumoscope.core.errors import LabelError
@@ -123,7 +122,7 @@ class Label:
         Returns:
             A label whose identifier and English name are the words.
         """
-        return cls(words, MappingProxyType({"en": words}))
+        return cls(words, {"en": words})
 
     def to_entry(self) -> dict[str, Any]:
         """Return the label as an entry of a vocabulary file.
@@ -448,7 +447,7 @@ def _parse_entry(identifier: object, entry: object, where: str) -> Label:
         lists[field] = tuple(texts)
     if not isinstance(none, bool):
         raise refuse("has a `none` that is neither true nor false.", "Write true or false.")
-    return Label(identifier, MappingProxyType(dict(names)), lists["synonyms"], none, lists["parents"])
+    return Label(identifier, dict(names), lists["synonyms"], none, lists["parents"])
 
 
 def _checked(label: Label, where: str) -> Label:
@@ -466,14 +465,14 @@ def _checked(label: Label, where: str) -> Label:
             f"{label.identifier!r} has the English name {english!r}; a new label's identifier is its English name.",
             f"Call it {english!r}.",
         )
-    return replace(label, names=MappingProxyType({"en": english, **label.names}))
+    return replace(label, names={"en": english, **label.names})
 
 
 def _joined(label: Label, more: Label) -> Label:
     """Return a label with the synonyms, parents and further names of another one."""
     return replace(
         label,
-        names=MappingProxyType({**more.names, **label.names}),
+        names={**more.names, **label.names},
         synonyms=tuple(dict.fromkeys((*label.synonyms, *more.synonyms))),
         parents=tuple(dict.fromkeys((*label.parents, *more.parents))),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pneumoscope.core.labels import PARTS
+from pneumoscope.data.findings import parse_findings
 from pneumoscope.data.manifest import NO_PART
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ def describe(manifest: Manifest) -> dict[str, Any]:
         "largest_group": int(sizes.max()),
         "groups_by_part": {name: int(in_parts[name]) for name in (*PARTS, NO_PART) if name in in_parts.index},
         "counts": manifest.counts(),
+        "findings": count_findings(manifest),
         "sources": {
             str(source): {
                 "root": str(manifest.roots.get(str(source), "unknown")),
@@ -52,6 +54,23 @@ def describe(manifest: Manifest) -> dict[str, Any]:
         "split_hash": manifest.split_hash() if manifest.parts_present else None,
         "notes": list(manifest.notes),
     }
+
+
+def count_findings(manifest: Manifest) -> dict[str, dict[str, int]]:
+    """Return how many images state each finding of the column ``findings`` present or absent.
+
+    Args:
+        manifest: Any.
+
+    Returns:
+        Label -> "present" and "absent" -> images, in the order of the vocabulary; empty where the column is.
+    """
+    numbers: dict[str, dict[str, int]] = {}
+    for text, images in manifest.table["findings"].value_counts().items():
+        for name, present in parse_findings(str(text), "column 'findings'", manifest.labels).items():
+            counts = numbers.setdefault(name, {"present": 0, "absent": 0})
+            counts["present" if present else "absent"] += int(images)
+    return {name: numbers[name] for name in manifest.labels if name in numbers}
 
 
 def _ages(rows: pd.DataFrame) -> list[float] | None:

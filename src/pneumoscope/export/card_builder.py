@@ -69,7 +69,7 @@ def draft_card(
         summary=_summary(fitted, parameters),
         intended_use=INTENDED_USE,
         limits=(),
-        not_looked_for=not_looked_for(recipe.task),
+        not_looked_for=not_looked_for(recipe.task, manifest.labels),
         labels=_labels(fitted),
         kind=recipe.task.kind,
         input_size=recipe.input.size,

@@ -32,7 +32,7 @@ KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-ADULT_DISEASE_SOURCES = ("nih", "nih-chestxray14", "ieee8023", "shenzhen", "jsrt")
+ADULT_DISEASE_SOURCES = ("nih", "nih-chestxray14", "rsna-pneumonia", "ieee8023", "shenzhen", "montgomery", "jsrt")
 """Sources with adults who have a lung disease other than COVID-19."""
 
 FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -54,23 +54,24 @@ WEAK = 0.7
 """Balanced accuracy on one source's validation images under which its answers there are called close to guessing."""
 
 
-def not_looked_for(task: Task) -> tuple[str, ...]:
+def not_looked_for(task: Task, vocabulary: LabelSet) -> tuple[str, ...]:
     """Return what a model does not look for: the vocabulary and the usual findings without its classes.
 
     Args:
         task: Its classes, and the labels that they merge.
+        vocabulary: Of the data: the built-in one, with the labels that the data brought.
     """
     covered = {*task.classes, *(label for name in task.classes for label in task.members(name))}
-    vocabulary = LabelSet.builtin()
+    touched = covered.union(*(vocabulary.ancestors(label) for label in covered))
     named = tuple(label for findings in FINDINGS.values() for label in findings)
     labels = [
         _inside_sentence(display_name(label))
-        for label in vocabulary
+        for label in LabelSet.builtin()
         if not is_none_label(label)
         and label not in (*covered, *named, "other")
         and not covered.intersection(vocabulary.ancestors(label))  # who looks for the wider one looks for this one
     ]
-    return (*labels, *(finding for finding, names in FINDINGS.items() if not covered & {*names}), *NEVER)
+    return (*labels, *(finding for finding, names in FINDINGS.items() if not touched & {*names}), *NEVER)
 
 
 def _inside_sentence(name: str) -> str:
@@ -103,7 +104,8 @@ def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[
     if len(sources) == 1:
         sentences.append("One source only: whether it recognises the disease or the archive's habits is not known.")
     diseased = ~train["label"].isin(["normal", "covid-19"])
-    if not (train["source"].isin(ADULT_DISEASE_SOURCES) & diseased).any():
+    known = train["source"].isin([*KNOWN_SOURCES, *ADULT_DISEASE_SOURCES]).all()  # of others nobody said whom they show
+    if known and not (train["source"].isin(ADULT_DISEASE_SOURCES) & diseased).any():
         sentences.append("It has met no adult with a lung disease other than COVID-19.")
     if train["age"].isna().mean() > 0.5:
         sentences.append("The age of most training patients is unknown: it may tell children from adults by the class.")

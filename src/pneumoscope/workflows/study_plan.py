@@ -158,7 +158,8 @@ def plan_study(
         if expected is None:
             if least is not None:
                 problem = f"needs the expected {name} beside it."
-                raise UsageError(argument(f"least_{name}", least), problem, f"Add {argument(name, 0.9)}.")
+                likely = round((1 + least) / 2, 3)
+                raise UsageError(argument(f"least_{name}", least), problem, f"For example {argument(name, likely)}.")
             continue
         words = f"an interval of the {name} {width:g} wide around {expected:g}"
         aims.append(aim(words, patients_for_share(expected, width), of, WILSON))

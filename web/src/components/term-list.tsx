@@ -1,8 +1,8 @@
 // Terms of the server, such as what a model does not look for: in the page's language where it knows them.
-import { findMessage, language } from "../i18n";
+import { findTerm, language } from "../i18n";
 
 export function TermList({ terms }: { terms: readonly string[] }) {
-  const translated = terms.map((term) => findMessage(`term.${term}`, {}));
+  const translated = terms.map(findTerm);
   return (
     <>
       {terms.map((term, place) => (

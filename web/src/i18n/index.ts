@@ -41,6 +41,13 @@ export function labelName(label: string): string {
   return names?.[language.value] ?? names?.en ?? label;
 }
 
+/** Return a term of the server in the page's language: its own message, or a label's name; null without either. */
+export function findTerm(term: string): string | null {
+  const inside = (name: string) => (/^\p{Lu}{2}/u.test(name) ? name : name.charAt(0).toLowerCase() + name.slice(1));
+  const names = Object.values(labels as Names).find(({ en }) => en !== undefined && inside(en) === term);
+  return findMessage(`term.${term}`, {}) ?? names?.[language.value] ?? null;
+}
+
 /** Return a message by a key that may not exist; null if it does not, or if a placeholder has no value. */
 export function findMessage(key: string, values: Record<string, unknown>): string | null {
   const messages: Record<string, string> = catalogue.value;

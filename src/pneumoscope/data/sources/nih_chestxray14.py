@@ -19,7 +19,7 @@ from pneumoscope.data.finding_rows import PixelBoxes, stated_label
 from pneumoscope.data.findings import list_findings, write_findings
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source
 from pneumoscope.data.source_table import read_table
-from pneumoscope.data.sources.nih import FINDINGS, LICENSE, PROVENANCE, list_entries, read_entries, read_terms
+from pneumoscope.data.sources.nih import FINDINGS, PROVENANCE, list_entries, read_entries, read_terms
 
 LABELS = MappingProxyType(
     {
@@ -61,7 +61,7 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             raw_label=found,
             boxes=boxes.cell(name, _SIDE, _SIDE),
             findings=write_findings(findings),
-            license=options.license or LICENSE,
+            license=options.license or "public; cite Wang 2017",
             label_provenance=options.provenance or PROVENANCE,
         )
 

@@ -1,1 +1,0 @@
-import{B as e,a as t,d as n,s as r}from"./problem-BflRVNQX.js";function i({terms:i}){let a=i.map(e=>r(`term.${e}`,{}));return t(e,{children:i.map((e,r)=>t(`span`,{lang:a[r]===null&&n.value!==`en`?`en`:void 0,children:[r>0&&`, `,a[r]??e]},e))})}export{i as t};
