@@ -45,7 +45,8 @@ export function labelName(label: string): string {
 export function findTerm(term: string): string | null {
   const inside = (name: string) => (/^\p{Lu}{2}/u.test(name) ? name : name.charAt(0).toLowerCase() + name.slice(1));
   const names = Object.values(labels as Names).find(({ en }) => en !== undefined && inside(en) === term);
-  return findMessage(`term.${term}`, {}) ?? names?.[language.value] ?? null;
+  // An English term stays as the card writes it, inside a sentence.
+  return findMessage(`term.${term}`, {}) ?? (language.value === "en" ? null : (names?.[language.value] ?? null));
 }
 
 /** Return a message by a key that may not exist; null if it does not, or if a placeholder has no value. */
