@@ -31,7 +31,7 @@ def import_(
         Path | None, typer.Option(help="YAML file with labels of your own, and their synonyms.", metavar="FILE")
     ] = None,
     keep_terms: Annotated[
-        bool, typer.Option("--keep-terms", help="Make terms without a label labels of your own, in your words.")
+        bool, typer.Option("--keep-terms", help="csv, dicom, folder: make labels of terms without one.")
     ] = False,
     images: Annotated[Path | None, typer.Option(help="csv, darwin: folder of the images.  [csv: the table's]")] = None,
     table: Annotated[
