@@ -9,16 +9,16 @@ import pytest
 
 from pneumoscope.bundle.body_parts import body_part_of
 from pneumoscope.bundle.card import Population
+from pneumoscope.bundle.frame import trim_frame
 from pneumoscope.bundle.gatekeeper import ANSWERS, GatekeeperAnswer, Thresholds
+from pneumoscope.bundle.heat import is_active_outside
 from pneumoscope.bundle.lung_shape import measure_lung_shape
 from pneumoscope.bundle.lungs import LungOutlines
 from pneumoscope.bundle.screening import (
-    is_active_outside,
     judge_answer,
     judge_facts,
     judge_lungs,
     judge_sides,
-    trim_frame,
     warn_of,
     warn_of_facts,
 )

@@ -24,6 +24,7 @@ from pneumoscope.bundle.chest_layout import (
     measure_layout,
     measure_turn,
 )
+from pneumoscope.bundle.frame import trim_frame
 from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
 from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
 from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
@@ -341,27 +342,6 @@ def warn_of(answer: GatekeeperAnswer, shape: LungShape | None, thresholds: Thres
     return findings
 
 
-def is_active_outside(heat: NDArray[np.float32], outlines: LungOutlines) -> bool:
-    """Return whether more of a heatmap's upper half lies outside the lungs than inside.
-
-    Inside is what lies between the outer edges of the lungs, row by row, so that hilum and mediastinum belong to it,
-    widened by a twentieth of the picture.
-
-    Args:
-        heat: [h, w] in 0..1 of one label, stretched over the picture.
-        outlines: Of the same picture.
-    """
-    lungs = outlines.square("lungs")
-    if not lungs.any() or not heat.max() > 0:
-        return False
-    inside = _widen(_fill_rows(lungs), round(0.05 * len(lungs)))
-    rows = (np.arange(len(lungs)) * heat.shape[0]) // len(lungs)
-    columns = (np.arange(len(lungs)) * heat.shape[1]) // len(lungs)
-    stretched = heat[rows][:, columns]
-    active = np.where(stretched >= stretched.max() / 2, stretched, 0)
-    return bool(active[~inside].sum() > active[inside].sum())
-
-
 MOST_ACTIVE_OUTSIDE = ScreeningFinding(OUTSIDE_LUNGS, "the model is most active outside the lungs: look at the heatmap")
 
 
@@ -389,32 +369,6 @@ def compare_companions(named: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def trim_frame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return a picture without the frame around it: rows of one grey above and below, columns left and right.
-
-    Nothing goes where only one of two sides is of one grey, or one is much wider: that is half a picture, no frame.
-
-    Args:
-        pixels: [H, W] in 0..1.
-    """
-    for _ in range(2):  # the rows, then the columns: what lies left and right shows in one grey without a bar above
-        height, width = pixels.shape
-        some = pixels[:, :: max(1, width // _PLACES)]
-        low, high = np.quantile(some, (_DUST, 1 - _DUST), axis=1)
-        varied = np.flatnonzero(high - low > _ONE_GREY)
-        if len(varied):
-            above, below = int(varied[0]), height - 1 - int(varied[-1])
-            if above + below >= _FRAME * height and max(above, below) <= _LOPSIDED * min(above, below):
-                pixels = pixels[above : height - below]
-        pixels = pixels.T
-    return pixels
-
-
-_ONE_GREY, _DUST = 0.03, 0.01  # a row is of one grey if all but a hundredth at either end differ by no more
-_PLACES = 200  # of a row that are looked at, at least
-_FRAME, _LOPSIDED = 0.05, 3  # the least share of both sides together, and the most that one is wider than the other
-
-
 def _name_turn(degrees: float) -> ScreeningFinding:
     """Return that a chest is turned, positive to the left."""
     side, back = ("left", "clockwise") if degrees > 0 else ("right", "counterclockwise")
@@ -422,21 +376,6 @@ def _name_turn(degrees: float) -> ScreeningFinding:
     return ScreeningFinding(
         "askew", f"it is turned to the {side} by about {about} degrees; rotate it {back} until it is upright"
     )
-
-
-def _fill_rows(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Return a mask with each row filled from its first to its last True."""
-    return np.logical_or.accumulate(mask, 1) & np.logical_or.accumulate(mask[:, ::-1], 1)[:, ::-1]
-
-
-def _widen(mask: NDArray[np.bool_], pixels: int) -> NDArray[np.bool_]:
-    """Return a mask widened by so many pixels in each of four directions."""
-    for axis in (0, 1):
-        padded = np.pad(mask, [(pixels, pixels) if axis == where else (0, 0) for where in (0, 1)])
-        sums = np.cumsum(np.insert(padded.astype(np.int32), 0, 0, axis=axis), axis=axis)
-        span = 2 * pixels + 1
-        mask = np.take(sums, range(span, sums.shape[axis]), axis) > np.take(sums, range(sums.shape[axis] - span), axis)
-    return mask
 
 
 def _text(facts: Metadata, name: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.heat import is_active_outside
 from pneumoscope.bundle.prediction import Output, decide
-from pneumoscope.bundle.screening import MOST_ACTIVE_OUTSIDE, Screening, ScreeningFinding, is_active_outside
+from pneumoscope.bundle.screening import MOST_ACTIVE_OUTSIDE, Screening, ScreeningFinding
 
 UNLIKE = "unlike-training"
 """The code of a refusal by the classifier's own out-of-distribution score."""

@@ -103,9 +103,9 @@ def evaluate(
 
 def show(evaluation: Evaluation, default_point: str) -> None:
     """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
-    from pneumoscope.inference.evaluate import calibration_figures
     from pneumoscope.reporting.formatting import name_figure, name_point
     from pneumoscope.stats.design import design_sentence
+    from pneumoscope.stats.recalibration import calibration_figures
 
     figures = evaluation.figures
     console = wide_console(120)  # the width that the tables need, so that no figure is cut
@@ -144,7 +144,7 @@ def show(evaluation: Evaluation, default_point: str) -> None:
     if evaluation.recalibrated is not None:
         before, after = figures.flat(), evaluation.recalibrated.flat()
         table = _table("Recalibrated on these images, each patient by the others", "", "as it is", "recalibrated")
-        for key in calibration_figures(figures):
+        for key in calibration_figures(figures.classes[0]):
             table.add_row(name_figure(key), _cell(before[key]), _cell(after[key]))
         console.print(table)
 

@@ -7,7 +7,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from pneumoscope.core.frozen import Frozen
-from pneumoscope.core.labels import LABELS, why_no_identifier
+from pneumoscope.core.label_rules import why_no_identifier
+from pneumoscope.core.labels import LABELS
 
 
 def _as_tuple(value: Any) -> Any:

@@ -59,12 +59,7 @@ COLUMNS: Mapping[str, str] = {
 """Name -> meaning, in the order of the file."""
 
 _NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int64"}
-_ADDED_LATER = (
-    "heart_mask",
-    "lung_definition",
-    "boxes",
-    "findings",
-)  # manifests of earlier versions have none of these: null
+_ADDED_LATER = ("heart_mask", "lung_definition", "boxes", "findings")  # manifests of earlier versions: null
 _NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
 
 _INSIDE = r"(?!.*(^|[/:])\.\.(/|$))[^\\]+$"

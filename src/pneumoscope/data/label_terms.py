@@ -14,7 +14,8 @@ from difflib import get_close_matches
 
 from pneumoscope.core.arguments import argument, quote
 from pneumoscope.core.errors import LabelError
-from pneumoscope.core.labels import Label, LabelSet, fold_term, tidy_term, why_no_identifier
+from pneumoscope.core.label_rules import fold_term, tidy_term, why_no_identifier
+from pneumoscope.core.labels import Label, LabelSet
 
 _LONGEST_TERM = 80  # a longer one is hardly a term, and nobody would paste it
 _CERTAIN = 0.8  # likeness to a known term from which the line to paste proposes its label

@@ -30,17 +30,8 @@ from pneumoscope.data.splits import balance_rows, parse_balance
 from pneumoscope.stats.design import Design
 
 FILLED = (
-    "view",
-    "sex",
-    "age",
-    "lung_mask",
-    "ignore_mask",
-    "heart_mask",
-    "lung_definition",
-    "boxes",
-    "findings",
-    "license",
-)
+    "view", "sex", "age", "lung_mask", "ignore_mask", "heart_mask", "lung_definition", "boxes", "findings", "license",
+)  # fmt: skip
 """Columns that the other row fills in. Patient and study numbers are not among them: each source has its own."""
 MASKS = ("lung_mask", "ignore_mask", "heart_mask")
 _COMPARED = ("view", "sex", "age")

@@ -11,7 +11,7 @@ from __future__ import annotations
 import datetime
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,13 +19,14 @@ from pydantic import Field
 
 from pneumoscope import __version__
 from pneumoscope.bundle.card import Card
-from pneumoscope.bundle.evidence import list_stamps
 from pneumoscope.core.arguments import argument
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import ManifestError, UnknownClassError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, PARTS
 from pneumoscope.data.opened_images import read_opened_images
 from pneumoscope.inference.subgroups import SubgroupFigures, measure_subgroups
+from pneumoscope.inference.warnings import list_warnings
 from pneumoscope.stats.design import Design, design_sentence
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import Figures, evaluate_predictions
@@ -63,13 +64,6 @@ class Failure(Frozen):
 RecordOpening = Callable[["OpenedImages", str], int]
 """Called with the test images and the model's identity before the first image is measured. It records this opening and
 returns the number of earlier openings that included any of these images."""
-
-
-def calibration_figures(figures: Figures) -> tuple[str, ...]:
-    """Return the figures, as `Figures.flat` names them, that a recalibration moves; ranks stay nearly as they are."""
-    primary = figures.classes[0]
-    names = ("calibration_slope", "calibration_intercept", "observed_to_expected", "brier")
-    return ("log_loss", *(f"{primary}/{name}" for name in names))
 
 
 class SourceFigures(Frozen):
@@ -236,7 +230,14 @@ def evaluate(
         failures=failures,
         ignored=ignored,
         earlier_openings=earlier,
-        stamps=_stamps(model, manifest, chosen, len(failures), ignored, earlier or 0),
+        stamps=list_warnings(
+            model,
+            chosen,
+            len(failures),
+            ignored,
+            earlier or 0,
+            other_division=_other_division(model, manifest),
+        ),
         seconds=round(seconds, 3),
         images_per_second=round(len(predictions) / max(seconds, 1e-9), 1),
     )
@@ -298,7 +299,8 @@ def _open_test(chosen: Manifest, model: Model, part: str, record: RecordOpening 
     if record is None:
         raise UsageError(
             argument("part", part),
-            f"holds {_count(int(test.sum()))} of the test part, and no ledger was given that records this opening.",
+            f"holds {format_count(int(test.sum()), 'image')} of the test part, and no ledger was given that records "
+            "this opening.",
             "Use `pneumoscope.evaluate`, which records it.",
         )
     return record(read_opened_images(chosen.where(test)), model.identity)
@@ -430,39 +432,3 @@ def _other_division(model: Model, manifest: Manifest) -> bool:
     card = model.card
     shared = {item.source for item in card.licences} & set(manifest.table["source"])
     return bool(shared) and rows_of(manifest, ALL, card).split_hash() != card.split_hash
-
-
-def _stamps(
-    model: Model, manifest: Manifest, chosen: Manifest, failures: int, ignored: Mapping[str, int], earlier: int
-) -> tuple[str, ...]:
-    """Return the warnings that must stand beside the figures."""
-    card = model.card
-    stamps = list(list_stamps(model.folder, card, model.identity))
-    if _other_division(model, manifest):
-        stamps.append(
-            "not the division of the data that the model was trained with: "
-            "it may have been trained on some of these images"
-        )
-    parts = chosen.table["split"]
-    if (parts == "train").any():
-        stamps.append("measured on training images: this says nothing about new ones")
-    if (parts == "calibration").any():
-        stamps.append("measured on calibration images, on which thresholds and temperature were chosen: optimistic")
-    if (parts == "validation").any():
-        stamps.append("validation images chose the epoch and the settings: expect a little less on new ones")
-    if earlier:
-        times = "once" if earlier == 1 else f"{earlier} times"
-        stamps.append(f"test images opened {times} before: what was chosen since then has seen them")
-    if parts.isna().any():
-        stamps.append("images without a part: whether the model was trained on them is not known")
-    if card.synthetic or chosen.table["source"].str.startswith("synthetic").any():
-        stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
-    if failures:
-        stamps.append(f"could not be read and are in no figure: {_count(failures)}")
-    if ignored:
-        stamps.append(f"left out, since the model does not know their labels: {_count(sum(ignored.values()))}")
-    return tuple(stamps)
-
-
-def _count(images: int) -> str:
-    return "1 image" if images == 1 else f"{images} images"

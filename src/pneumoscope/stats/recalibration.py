@@ -43,3 +43,9 @@ def crossfit_scaling(probability: Floats, truth: Ints, group: Ints, rng: np.rand
         if here.any():
             fitted[here] = fit_scaling(logits[~here], truth[~here]).apply(logits[here])
     return fitted
+
+
+def calibration_figures(primary: str) -> tuple[str, ...]:
+    """Return the figures, as `Figures.flat` names them, that a recalibration moves; ranks stay nearly as they are."""
+    names = ("calibration_slope", "calibration_intercept", "observed_to_expected", "brier")
+    return ("log_loss", *(f"{primary}/{name}" for name in names))

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import LabelError
-from pneumoscope.core.labels import fold_term
+from pneumoscope.core.label_rules import fold_term
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.label_terms import LabelTerms
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name

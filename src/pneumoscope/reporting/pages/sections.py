@@ -6,11 +6,12 @@ from typing import Any
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.core.labels import display_name, result_phrase
-from pneumoscope.inference.evaluate import ALL, REFUSED, Evaluation, calibration_figures
+from pneumoscope.inference.evaluate import ALL, REFUSED, Evaluation
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import performance as charts
 from pneumoscope.reporting.charts.figure import to_svg
 from pneumoscope.stats.predictive_values import NOT_STATED, OPTIMISTIC
+from pneumoscope.stats.recalibration import calibration_figures
 
 TRUST = {
     "confidence": "the model's own confidence",
@@ -68,7 +69,7 @@ def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
         if evaluation.recalibrated is None
         else [
             (formatting.name_figure(key), figures.flat()[key], evaluation.recalibrated.flat()[key])
-            for key in calibration_figures(figures)
+            for key in calibration_figures(card.primary)
         ],
         "source_figures": list(next(iter(evaluation.by_source.values())).metrics),
         "decision_columns": [*figures.classes, REFUSED],

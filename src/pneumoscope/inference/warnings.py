@@ -1,0 +1,56 @@
+"""What a reader must know beside the figures of an evaluation: which images they rest on, and what the model is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from pneumoscope.bundle.evidence import list_stamps
+from pneumoscope.core.counts import format_count
+
+if TYPE_CHECKING:
+    from pneumoscope.bundle.runtime import Model
+    from pneumoscope.data.manifest import Manifest
+
+
+def list_warnings(
+    model: Model, chosen: Manifest, failures: int, ignored: Mapping[str, int], earlier: int, *, other_division: bool
+) -> tuple[str, ...]:
+    """Return the warnings that must stand beside the figures.
+
+    Args:
+        model: That was measured.
+        chosen: The rows that were measured.
+        failures: Images that could not be read or run.
+        ignored: Label that the model does not know -> images.
+        earlier: Evaluations before this one that saw any of these test images.
+        other_division: Whether the parts are not those that the model was trained with.
+    """
+    card = model.card
+    stamps = list(list_stamps(model.folder, card, model.identity))
+    if other_division:
+        stamps.append(
+            "not the division of the data that the model was trained with: "
+            "it may have been trained on some of these images"
+        )
+    parts = chosen.table["split"]
+    if (parts == "train").any():
+        stamps.append("measured on training images: this says nothing about new ones")
+    if (parts == "calibration").any():
+        stamps.append("measured on calibration images, on which thresholds and temperature were chosen: optimistic")
+    if (parts == "validation").any():
+        stamps.append("validation images chose the epoch and the settings: expect a little less on new ones")
+    if earlier:
+        times = "once" if earlier == 1 else f"{earlier} times"
+        stamps.append(f"test images opened {times} before: what was chosen since then has seen them")
+    if parts.isna().any():
+        stamps.append("images without a part: whether the model was trained on them is not known")
+    if card.synthetic or chosen.table["source"].str.startswith("synthetic").any():
+        stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
+    if failures:
+        stamps.append(f"could not be read and are in no figure: {format_count(failures, 'image')}")
+    if ignored:
+        stamps.append(
+            f"left out, since the model does not know their labels: {format_count(sum(ignored.values()), 'image')}"
+        )
+    return tuple(stamps)
