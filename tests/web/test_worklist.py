@@ -107,6 +107,35 @@ def test_a_study_is_found_by_its_files_name_and_by_a_label_of_ones_own(site: Sit
     assert obstacles(page) == []
 
 
+def test_an_answer_from_before_a_label_of_ones_own_does_not_remove_it(site: Site, page: Page) -> None:
+    study = site.upload(drawn(104))[0]
+    held: list[Any] = []
+
+    def hold(route: Route) -> None:
+        if held:
+            route.continue_()
+        else:
+            held.append((route, route.fetch()))
+
+    page.goto(f"{site.url}/#/studies/{study}")
+    page.get_by_role("tab", name="Facts").click()
+    page.route(re.compile(f"/api/studies/{study}$"), hold)
+    read = {"stage": "unaided", "state": "draft", "likelihoods": {}, "conclusion": None, "text": "seen"}
+    site.api("POST", f"/api/studies/{study}/reads", json=read)  # the page hears of it and fetches the study again
+    for _ in range(200):
+        if held:
+            break
+        page.wait_for_timeout(50)
+    page.get_by_label("Your own label").fill("For the seminar")
+    page.get_by_role("button", name="Save label").click()
+    expect(page.locator(".reading-bar .label-chip")).to_have_text("For the seminar")
+    route, answer = held[0]
+    route.fulfill(response=answer)
+    page.wait_for_timeout(300)
+    expect(page.locator(".reading-bar .label-chip")).to_have_text("For the seminar")
+    expect(page.get_by_label("Your own label")).to_have_value("For the seminar")
+
+
 @pytest.mark.parametrize("how", ["paste", "drop"])
 def test_a_picture_can_be_pasted_or_dropped_anywhere(site: Site, page: Page, how: str) -> None:
     opened(page, site)

@@ -45,6 +45,8 @@ function openStream(): EventSource {
       notify({ kind, ...JSON.parse((event as MessageEvent<string>).data) } as Change);
     });
   }
+  // Changes may have come between what the page fetched and the opening of the stream.
+  stream.addEventListener("open", () => notify({ kind: "study", study: "", id: "", state: "missed" }), { once: true });
   stream.onerror = () => {
     void suspectServer();
     // The browser does not retry a refused stream (for example, one of too many), so we do.
@@ -52,7 +54,6 @@ function openStream(): EventSource {
     setTimeout(() => {
       if (source !== stream) return;
       source = openStream();
-      notify({ kind: "study", study: "", id: "", state: "missed" });
     }, RETRY_DELAY);
   };
   return stream;

@@ -41,16 +41,18 @@ export function StudyFacts({ store }: { store: StudyStore }) {
 
 /** A label that the reader gives, to find the study again. */
 function OwnLabel({ store }: { store: StudyStore }) {
-  const study = store.open.study;
   const problem = useSignal<unknown>(null);
-  const label = study.value.label ?? null;
+  const typed = useSignal<string | null>(null);
+  const label = store.open.study.value.label ?? null;
+  const text = typed.value ?? label?.text ?? "";
   useEffect(() => void loadOwnLabels().catch(() => {}), []); // they are proposals only
-  const save = async (text: string) => {
+  const save = async () => {
     problem.value = null;
     try {
       const path = { study: store.id };
       const saved = await body(api.PUT("/api/studies/{study}/label", { params: { path }, body: { text } }));
-      study.value = { ...study.value, label: saved };
+      await store.refresh(); // an answer that was on its way since before this label must not remove it
+      typed.value = null;
       showToast(saved ? t("own-label.saved", { label: saved.text }) : t("own-label.removed"));
       await loadOwnLabels();
     } catch (error) {
@@ -62,12 +64,19 @@ function OwnLabel({ store }: { store: StudyStore }) {
       class="own-label"
       onSubmit={(event) => {
         event.preventDefault();
-        void save(String(new FormData(event.currentTarget).get("text") ?? ""));
+        void save();
       }}
     >
       <label class="field">
         <span>{t("own-label.own")}</span>
-        <input name="text" key={label?.text} defaultValue={label?.text ?? ""} list="own-labels" maxLength={64} />
+        <input
+          value={text}
+          onInput={(event) => {
+            typed.value = event.currentTarget.value;
+          }}
+          list="own-labels"
+          maxLength={64}
+        />
       </label>
       <datalist id="own-labels">
         {ownLabels.value.map(({ key, text }) => (
