@@ -127,19 +127,19 @@ def test_the_distance_of_unreduced_features_is_the_mahalanobis_distance() -> Non
 
 def test_export_refuses_a_graph_that_differs(fitted_run: FittedRun, tmp_path: Path) -> None:
     space = fit_feature_space(np.eye(256, dtype=np.float32)[:6], np.array([0, 1] * 3), 2)
-    graph = BundleGraph(fitted_run.model, 32, Scaling(1.0, (0.0, 0.0)), space).eval()
+    graph = BundleGraph(fitted_run.model, 32, [Scaling(1.0, (0.0, 0.0))], space).eval()
     export_onnx(graph, tmp_path / "model.onnx")
     images = mixed_sizes([np.random.default_rng(0).random((60, 50), dtype=np.float32)])
     assert len({image.shape for image in images}) == 32
     assert check_parity(graph, tmp_path / "model.onnx", images)["probabilities"] < 1e-4
-    graph.temperature = 0.5  # the torch model now differs from the exported graph
+    graph.temperature = torch.tensor([0.5])  # the torch model now differs from the exported graph
     with pytest.raises(ParityError, match="differ by"):
         check_parity(graph, tmp_path / "model.onnx", images)
 
 
 def test_halved_weights_take_half_the_place_and_answer_alike(fitted_run: FittedRun, tmp_path: Path) -> None:
     space = fit_feature_space(np.eye(256, dtype=np.float32)[:6], np.array([0, 1] * 3), 2)
-    graph = BundleGraph(fitted_run.model, 32, Scaling(1.0, (0.0, 0.0)), space).eval()
+    graph = BundleGraph(fitted_run.model, 32, [Scaling(1.0, (0.0, 0.0))], space).eval()
     path = tmp_path / "model.onnx"
     export_onnx(graph, path)
     before = path.stat().st_size

@@ -12,13 +12,15 @@ import hashlib
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from pneumoscope.bundle.graph_check import check_links
-from pneumoscope.core.arguments import check_arguments
-from pneumoscope.core.errors import BundleError, MissingBundleError
+from pneumoscope.core.arguments import argument, check_arguments
+from pneumoscope.core.errors import BundleError, MissingBundleError, UsageError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.frozen import Frozen
+from pneumoscope.core.labels import absent_name
+from pneumoscope.core.registry import suggestion
 from pneumoscope.stats.design import Design
 from pneumoscope.stats.estimates import Estimate, LikelihoodBand, OperatingPoint, PredictionSets, Promises
 
@@ -118,8 +120,28 @@ class CheckSummary(Frozen):
     findings: tuple[CheckNote, ...]
 
 
+class FindingFacts(Frozen):
+    """What a multi-label model's calibration part set for one finding, and the finding's figures."""
+
+    name: str
+    temperature: float
+    bias: float = Field(description="added to the scaled logit, before the sigmoid")
+    prior: float = Field(description="share of the images that have it, of those of the calibration part that state it")
+    absent: dict[str, int] = Field(description="images by part in which it is stated absent")
+    operating_points: tuple[OperatingPoint, ...]
+    score_bands: tuple[dict[str, float], ...] = ()
+    likelihood_ratios: tuple[LikelihoodBand, ...] = ()
+    prediction_sets: PredictionSets | None = None
+    metrics: tuple[PartMetrics, ...] = ()
+    metrics_by_source: dict[str, tuple[PartMetrics, ...]] = Field(default_factory=dict)
+
+
 class Card(Frozen):
-    """A bundle's description of itself. ``labels`` gives the order of the graph's outputs; the first is primary."""
+    """A bundle's description of itself. ``labels`` gives the order of the graph's outputs; the first is primary.
+
+    A multi-label model answers about each finding by itself: thresholds, bands and figures are in ``findings``, and
+    `view` gives the card of one finding as that of a binary model.
+    """
 
     schema_version: int = SCHEMA_VERSION
     name: str
@@ -131,7 +153,12 @@ class Card(Frozen):
     limits: tuple[str, ...]
     not_looked_for: tuple[str, ...]
     labels: tuple[LabelDefinition, ...]
-    kind: Literal["binary", "multiclass"]
+    kind: Literal["binary", "multiclass", "multilabel"]
+    findings: tuple[FindingFacts, ...] = Field(
+        default=(),
+        exclude_if=lambda findings: not findings,
+        description="of a multi-label model: thresholds and figures of each label, in the order of ``labels``",
+    )
     input_size: int = Field(description="side of the square that the graph resizes to, in pixels")
     heatmap_size: tuple[int, int] | None = Field(description="rows, columns of the heatmap; None where there is none")
     temperature: float
@@ -154,6 +181,11 @@ class Card(Frozen):
     recipe_hash: str
     data_hash: str
     split_hash: str
+    images_by_part: dict[str, int] = Field(
+        default_factory=dict,
+        exclude_if=lambda images: not images,
+        description="of a multi-label model, whose images may count for several labels, or for none",
+    )
     group_kind: str
     metrics: tuple[PartMetrics, ...]
     metrics_by_source: dict[str, tuple[PartMetrics, ...]] = Field(default_factory=dict)
@@ -173,6 +205,56 @@ class Card(Frozen):
     model_sha256: str
     model_bytes: int
 
+    @model_validator(mode="after")
+    def _consistent(self) -> Card:
+        if tuple(facts.name for facts in self.findings) != (self.label_names if self.multilabel else ()):
+            raise ValueError("findings must be the labels of a multi-label model, in their order, and of no other")
+        return self
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether the model answers about each label by itself."""
+        return self.kind == "multilabel"
+
+    def view(self, finding: str) -> Card:
+        """Return the card of one finding of a multi-label model, as that of a binary model.
+
+        Args:
+            finding: One of its labels.
+
+        Returns:
+            A card whose classes are the finding and its absence (`core.labels.absent_name`).
+
+        Raises:
+            UsageError: The model is not multi-label, or does not know the finding.
+        """
+        if finding not in self.label_names or not self.multilabel:
+            what = "it gives one answer about an image" if not self.multilabel else "it does not know this finding"
+            raise UsageError(
+                argument("finding", finding),
+                f"is no finding of {self.name}: {what}.{suggestion(finding, self.label_names)}",
+                f"Findings: {', '.join(self.label_names)}." if self.multilabel else "Leave this out.",
+            )
+        place = self.label_names.index(finding)
+        facts, label = self.findings[place], self.labels[place]
+        absent = LabelDefinition(
+            name=absent_name(finding),
+            members=(absent_name(finding),),
+            reference_standard=label.reference_standard,
+            images=facts.absent,
+        )
+        return self.model_copy(
+            update={
+                "kind": "binary",
+                "labels": (label.model_copy(update={"members": (finding,)}), absent),
+                "findings": (),
+                "temperature": facts.temperature,
+                "class_bias": (facts.bias / 2, -facts.bias / 2),
+                "class_prior": (facts.prior, 1 - facts.prior),
+                **{name: getattr(facts, name) for name in _OF_A_FINDING},
+            }
+        )
+
     @property
     def label_names(self) -> tuple[str, ...]:
         """Class names in the order of the graph's outputs."""
@@ -180,7 +262,7 @@ class Card(Frozen):
 
     @property
     def primary(self) -> str:
-        """The label whose probability has the operating points."""
+        """The label whose probability has the operating points; of a multi-label model the first of its findings."""
         return self.labels[0].name
 
     @property
@@ -195,7 +277,7 @@ class Card(Frozen):
 
     @property
     def operating_point(self) -> OperatingPoint:
-        """The default operating point."""
+        """The default operating point; a multi-label model has one for each finding, see `view`."""
         return next(point for point in self.operating_points if point.name == self.default_operating_point)
 
     def _repr_html_(self) -> str:
@@ -209,10 +291,27 @@ class Card(Frozen):
             (part.part, part.images, *(part.metrics.get(key, "not measured") for key in keys)) for part in self.metrics
         ]
         head = ("part", "images", "accuracy", f"AUROC of {display_name(self.primary)}", "sensitivity", "specificity")
+        verb = "Tells apart"
+        if self.multilabel:
+            verb = "Looks for, each by itself"
+            head = ("finding", "part", "images", "AUROC", "sensitivity", "specificity")
+            accuracies = [
+                (
+                    display_name(finding.name),
+                    part.part,
+                    part.images,
+                    *(
+                        part.metrics.get(key, "not measured")
+                        for key in (f"{finding.name}/auroc", f"{point}/sensitivity", f"{point}/specificity")
+                    ),
+                )
+                for finding in self.findings
+                for part in finding.metrics
+            ]
         return (
             html_heading(f"{self.name} {self.version}")
             + html_text(self.summary)
-            + html_text(f"Tells apart: {', '.join(display_name(name) for name in self.label_names)}.")
+            + html_text(f"{verb}: {', '.join(display_name(name) for name in self.label_names)}.")
             + html_text(f"Intended use: {self.intended_use}")
             + html_table(head, accuracies)
             + html_list((*self.stamps, *self.limits))
@@ -226,6 +325,12 @@ class Card(Frozen):
             Indented JSON with a line end.
         """
         return self.model_dump_json(indent=2) + "\n"
+
+
+_OF_A_FINDING = (
+    "operating_points", "score_bands", "likelihood_ratios", "prediction_sets", "metrics", "metrics_by_source",
+)  # fmt: skip
+"""Fields that a card and the facts of one of its findings share."""
 
 
 def identity(card_json: bytes) -> str:

@@ -10,8 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import Card
-from pneumoscope.core.labels import result_phrase
+from pneumoscope.core.labels import LabelSet, absent_name, result_phrase
 from pneumoscope.imaging.read import Radiograph
+
+_BETWEEN_FINDINGS = "; "  # no label holds a semicolon
 
 OUTSIDE_LUNGS = "outside-lungs"
 """The code of the warning that the model is most active outside the lungs."""
@@ -22,7 +24,7 @@ class Output:
     """The graph's outputs for one image; C classes in the order of the card."""
 
     probabilities: NDArray[np.float32]
-    """[C], calibrated, sum 1."""
+    """[C], calibrated, sum 1; of a multi-label model each by itself."""
     logits: NDArray[np.float32]
     """[C]."""
     heatmap: NDArray[np.float32] | None
@@ -44,7 +46,7 @@ class Prediction:
     probabilities: tuple[float, ...]
     """In the order of the card's labels; empty where the file failed, or was refused before the model saw it."""
     decision: str | None
-    """A label; None where the model gives no answer or the file failed."""
+    """A label; of a multi-label model its findings, see `split_decision`. None: no answer, or the file failed."""
     refused: bool
     reason: str
     """Why it was refused, in words; empty where it was not."""
@@ -76,6 +78,22 @@ class Prediction:
             A prediction whose path and error have no control characters and no halves of characters.
         """
         return replace(self, path=printable(self.path), error=None if self.error is None else printable(self.error))
+
+    def about(self, finding: str, place: int) -> Prediction:
+        """Return the answer of a multi-label model about one finding, as a binary model's.
+
+        Args:
+            finding: One of the model's labels.
+            place: Its place among them.
+
+        Returns:
+            A prediction with the probabilities of the finding and of its absence.
+        """
+        p = self.probabilities[place : place + 1]
+        decision = None
+        if self.decision is not None:
+            decision = finding if finding in split_decision(self.decision) else absent_name(finding)
+        return replace(self, probabilities=tuple(x for value in p for x in (value, 1 - value)), decision=decision)
 
     def row(self, labels: Sequence[str]) -> dict[str, Any]:
         """Return the prediction as one row of the table.
@@ -138,11 +156,21 @@ def printable(text: str) -> str:
     return text.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
+def split_decision(decision: str) -> tuple[str, ...]:
+    """Return the labels of a decision: one, or the findings of a multi-label model that reach their thresholds.
+
+    Args:
+        decision: As in a table of predictions; the label for "none of these" where no finding does.
+    """
+    return tuple(decision.split(_BETWEEN_FINDINGS))
+
+
 def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str | None, str]:
     """Return the decision and, where the model gives no answer, the reason.
 
     The decision is the primary label if its probability reaches the default operating point, else the largest of the
-    rest: the threshold, not the maximum, has the promised sensitivity.
+    rest: the threshold, not the maximum, has the promised sensitivity. A multi-label model names all findings that
+    reach theirs, or says "none of these".
 
     Args:
         card: The card of the model.
@@ -156,6 +184,13 @@ def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str 
             f"unlike the images this model was calibrated on: its out-of-distribution score {ood:.4g} exceeds the "
             f"limit {limit:.4g}, which {card.refusal.ood_quantile:.1%} of them keep"
         )
+    if card.multilabel:
+        found = [
+            name
+            for name, p in zip(card.label_names, probabilities, strict=True)
+            if p >= card.view(name).operating_point.threshold
+        ]
+        return _BETWEEN_FINDINGS.join(found) or str(LabelSet.builtin().none_label), ""
     if probabilities[0] >= card.operating_point.threshold:
         return card.primary, ""
     rest = max(range(1, len(probabilities)), key=lambda k: probabilities[k])
@@ -179,4 +214,6 @@ def result_words(decision: str | None, error: str | None) -> str:
     """
     if error is not None:
         return "Failed"
-    return "No answer" if decision is None else result_phrase(decision)
+    if decision is None:
+        return "No answer"
+    return ", ".join(result_phrase(name) for name in split_decision(decision))

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.heat import is_active_outside
-from pneumoscope.bundle.prediction import Output, decide
+from pneumoscope.bundle.prediction import Output, decide, split_decision
 from pneumoscope.bundle.screening import MOST_ACTIVE_OUTSIDE, Screening, ScreeningFinding
 
 UNLIKE = "unlike-training"
@@ -20,7 +20,7 @@ class Verdict:
 
     Attributes:
         probabilities: In the order of the card's labels; empty where the classifier did not run.
-        decision: A label; None where it is refused.
+        decision: A label, or the findings of a multi-label model; None where it is refused.
         reason: Why it is refused, in words; empty where it is not.
         warnings: What to know beside the answer.
         codes: Of the refusals and the warnings.
@@ -58,7 +58,7 @@ def judge(
         return Verdict(tuple(probabilities), None, reason, (), (UNLIKE,))
     warnings = [] if screening is None else list(screening.warnings)
     if screening is not None and screening.outlines is not None and output is not None and output.heatmap is not None:
-        heat = output.heatmap[card.label_names.index(str(decision))]
-        if is_active_outside(heat, screening.outlines):
+        places = [card.label_names.index(name) for name in split_decision(str(decision)) if name in card.label_names]
+        if any(is_active_outside(output.heatmap[place], screening.outlines) for place in places):
             warnings.append(MOST_ACTIVE_OUTSIDE)
     return Verdict(tuple(probabilities), decision, "", tuple(warnings), tuple(finding.code for finding in warnings))

@@ -26,9 +26,10 @@ MAY_BE_SHORT = "may be too short"
 """In the note of an interval that is known not to hold 95 times in 100 (`stats.bootstrap`)."""
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
-    from pneumoscope.inference.evaluate import Evaluation
+    from pneumoscope.inference.evaluate import Evaluation, EvaluationFacts, FindingsEvaluation
     from pneumoscope.stats.estimates import Estimate
 
 
@@ -53,6 +54,9 @@ def evaluate(
     resamples: Annotated[int, typer.Option(min=LEAST_RESAMPLES, help="Draws of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap.")] = 0,
     workers: Workers = None,
+    finding: Annotated[
+        str | None, typer.Option(help="Of a multi-label model: print the figures of this finding.", metavar="LABEL")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a bundle on a part of a manifest, torch-free, every figure with its 95% interval.
@@ -66,9 +70,12 @@ def evaluate(
     check_evaluation(bundle, data, split)
     from pneumoscope.bundle.runtime import load
     from pneumoscope.cli.callbacks import RichCallbacks
+    from pneumoscope.inference.evaluate import Evaluation
     from pneumoscope.workflows.evaluate import evaluate as evaluate_bundle
 
     model = load(bundle)
+    if finding is not None:
+        model.card.view(finding)  # refuses one that it does not know, before the work
     evaluation = evaluate_bundle(
         model,
         data,
@@ -90,8 +97,14 @@ def evaluate(
     if as_json:
         typer.echo(evaluation.to_json(), nl=False)
     else:
-        show(evaluation, model.card.default_operating_point)
-    if recalibrate and evaluation.recalibrated is None:
+        point = model.card.default_operating_point
+        if isinstance(evaluation, Evaluation):
+            show(evaluation, point)
+        elif finding is not None:
+            show(evaluation.of(finding), point)
+        else:
+            show_findings(evaluation, point)
+    if recalibrate and isinstance(evaluation, Evaluation) and evaluation.recalibrated is None:
         print_note("Not recalibrated: fewer than 10 groups of the first class, or of the others.")
     for failure in evaluation.failures:
         print_note(f"{failure.image}: {failure.error}", error=True)
@@ -101,22 +114,53 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def show(evaluation: Evaluation, default_point: str) -> None:
-    """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
+def show_findings(evaluation: FindingsEvaluation, default_point: str) -> None:
+    """Print an evaluation of a multi-label model: a row for each finding, the averages, the disclaimer."""
     from pneumoscope.reporting.formatting import name_figure, name_point
-    from pneumoscope.stats.design import design_sentence
-    from pneumoscope.stats.recalibration import calibration_figures
 
-    figures = evaluation.figures
-    console = wide_console(120)  # the width that the tables need, so that no figure is cut
-    console.print(
-        f"[bold]{evaluation.model}[/] ({evaluation.identity[:12]}) on {evaluation.part}: {figures.images} images"
-    )
+    console = wide_console(160)
+    _print_facts(console, evaluation, evaluation.images)
+    heads = ("present", "absent", "AUROC", "average precision", "sensitivity", "specificity", "slope")
+    table = _table(f"Every finding, at its threshold for {name_point(default_point)}", "", *heads)
+    for name, measured in evaluation.findings.items():
+        figures, of_finding = measured.figures, measured.figures.by_class[name]
+        point = next(one for one in figures.operating if one.name == default_point)
+        present = figures.class_images[name]
+        estimates = (of_finding["auroc"], of_finding["auprc"], point.sensitivity, point.specificity)
+        cells = (str(present), str(figures.images - present), *map(_cell, estimates))
+        table.add_row(display_name(name), *cells, _cell(of_finding["calibration_slope"]))
+    console.print(table)
+    for name, why in evaluation.not_measured.items():
+        console.print(f"{display_name(name)} was not measured: {why}.")
+    table = _table("Over all findings", "", "")
+    for key, estimate in evaluation.averages.items():
+        table.add_row(name_figure(key), _cell(estimate))
+    console.print(table)
+    share = evaluation.refused_share
+    console.print(f"No answer: {evaluation.refused} of {evaluation.images} images, share {_cell(share)}.")
+    console.print("The figures of one finding in full: --finding LABEL; of all: --html PAGE.")
+    console.print(DISCLAIMER, style="dim")
+
+
+def _print_facts(console: Console, evaluation: EvaluationFacts, images: int) -> None:
+    """Print what was measured, and the warnings."""
+    from pneumoscope.stats.design import design_sentence
+
+    console.print(f"[bold]{evaluation.model}[/] ({evaluation.identity[:12]}) on {evaluation.part}: {images} images")
     console.print(evaluation.group_sentence)
     console.print(design_sentence(evaluation.design))
     for stamp in evaluation.stamps:
         console.print(f"Warning: {stamp}.", style="yellow")
 
+
+def show(evaluation: Evaluation, default_point: str) -> None:
+    """Print an evaluation: what was measured, warnings, figures, decisions, sources, the disclaimer."""
+    from pneumoscope.reporting.formatting import name_figure, name_point
+    from pneumoscope.stats.recalibration import calibration_figures
+
+    figures = evaluation.figures
+    console = wide_console(120)  # the width that the tables need, so that no figure is cut
+    _print_facts(console, evaluation, figures.images)
     table = _table("All classes together", "", "all images", *(["answered only"] if evaluation.answered else []))
     for key, estimate in figures.overall.items():
         answered = [evaluation.answered.overall[key]] if evaluation.answered else []

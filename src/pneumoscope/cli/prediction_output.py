@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 BLOCK = 20
 """Rows that are printed at once."""
 
+_FINDING_WIDTH = 24  # characters: a finding's name and its score
+
 
 def describe_model(model: Model) -> str:
     """Return what the reader of a result must know about the model, in lines."""
@@ -63,6 +65,22 @@ def describe_score(card: Card, p: float) -> tuple[str, str]:
     return score, f"{round(band['rate'] * n)} of {n} were {display_name(card.primary)}"
 
 
+def _describe_answer(card: Card, row: Mapping[str, Any]) -> tuple[str, str, str]:
+    """Return the result of a row, its score and what the score meant, in words; of findings those that it names."""
+    from pneumoscope.bundle.prediction import result_words, split_decision
+
+    result = result_words(row["decision"], None)
+    if not card.multilabel:
+        return result, *describe_score(card, row[f"p_{card.primary}"])
+    scores = {
+        name: describe_score(card.view(name), row[f"p_{name}"])
+        for name in split_decision(row["decision"])
+        if name in card.label_names
+    }
+    listed = ", ".join(f"{display_name(name)} {score}" for name, (score, _) in scores.items())
+    return result, listed, "; ".join(meaning for _, meaning in scores.values() if meaning)
+
+
 class TableOutput:
     """Rows as a table on stdout, in blocks, so that the memory does not grow with the number of rows.
 
@@ -103,21 +121,20 @@ class TableOutput:
             return
         card = self._model.card
         table = Table(box=box.SIMPLE, show_header=self._shown == 0, expand=True, show_edge=False, pad_edge=False)
-        heading = f"{display_name(card.primary)} score"
+        heading = "scores" if card.multilabel else f"{display_name(card.primary)} score"
         width = max(20, (self._console.width - len(heading)) // 3)
         table.add_column("file", width=width, no_wrap=True)
         least = len(NO_PATTERN) if self._console.width >= 140 else None
         table.add_column("result", ratio=2, overflow="fold", min_width=least)
-        table.add_column(heading, width=len(heading))
+        table.add_column(heading, width=_FINDING_WIDTH if card.multilabel else len(heading), overflow="fold")
         table.add_column("what such a score meant", ratio=3, overflow="fold")
         for row in self._rows:
-            p = row[f"p_{card.primary}"]
             if row["error"] is not None:
                 result, score, meaning = "failed", "", row["error"].removeprefix(f"{row['path']}: ")
             elif row["refused"]:
                 result, score, meaning = "no answer", "", row["reason"]
             else:
-                result, (score, meaning) = result_phrase(row["decision"]), describe_score(card, p)
+                result, score, meaning = _describe_answer(card, row)
                 meaning = "; ".join(filter(None, [meaning, row["warnings"] and f"warning: {row['warnings']}"]))
             table.add_row(*(Text(cell) for cell in (_tail(row["path"], width), result, score, meaning)))
         self._console.print(table)
@@ -134,7 +151,9 @@ class TableOutput:
         for name, path in written.items():
             out(f"{name.capitalize()}: {path}")
         card = self._model.card
-        if card.score_bands:
+        if card.multilabel:
+            out("A finding is named where its score reaches its own threshold; the other scores are in the table.")
+        elif card.score_bands:
             out(
                 f"What a score meant: what the model's own calibration images in the same band of scores were. "
                 f"Of all, {card.class_prior[0]:.0%} were {display_name(card.primary)}: where it is rarer, so are these."

@@ -48,11 +48,6 @@ def train(
         strict=strict,
         callbacks=callbacks,
     )
-    figures = run.evaluation.figures
-    primary = figures.classes[0]
-    callbacks.message(
-        f"validation ({figures.images} images): accuracy {figures.overall['accuracy']}, "
-        f"AUROC of {primary} {figures.by_class[primary]['auroc']}. {run.evaluation.group_sentence}"
-    )
+    callbacks.message(f"{run.evaluation.summary} {run.evaluation.group_sentence}")
     callbacks.message(f"kept epoch {run.kept_epoch}; bundle {run.bundle}; report {out / 'report.html'}")
     callbacks.console.print(DISCLAIMER, style="dim")

@@ -116,8 +116,7 @@ def tune(
     else:
         _print_summary(tuning.summary, out)
     if tuning.run is not None:
-        accuracy = tuning.run.evaluation.figures.overall["accuracy"]
-        callbacks.message(f"run of the best: {out / 'best'}; validation accuracy {accuracy}")
+        callbacks.message(f"run of the best: {out / 'best'}; {tuning.run.evaluation.summary}")
     callbacks.console.print(DISCLAIMER, style="dim")
 
 

@@ -30,6 +30,11 @@ DISCLAIMER = (
     "A qualified reader must read every image without it first."
 )
 
+_ABSENT = "not "  # `label_rules` keeps users' labels from beginning so
+
+SEVERAL = "other"
+"""The one label of an image that has several findings, or one that the vocabulary lacks."""
+
 NO_PATTERN = "No pattern that this model looks for"
 """What a screen says instead of a bare "normal"."""
 
@@ -431,7 +436,21 @@ def check_label(label: str, where: str) -> str:
 
 def display_name(label: str) -> str:
     """Return a label's English name on screen; a class that a recipe merged or named itself stays as it is."""
-    return LabelSet.builtin().name_of(label)
+    builtin = LabelSet.builtin()
+    finding = label.removeprefix(_ABSENT)
+    if finding != label and label not in builtin and finding in builtin:
+        return f"No {inside_sentence(builtin.name_of(finding))}"
+    return builtin.name_of(label)
+
+
+def inside_sentence(name: str) -> str:
+    """Return a name as it stands inside a sentence: "Lung opacity" as "lung opacity", "COVID-19" as it is."""
+    return name if name[:2].isupper() else name[:1].lower() + name[1:]
+
+
+def absent_name(finding: str) -> str:
+    """Return the name of the class "this finding is absent", which is not the same as "none of these"."""
+    return f"{_ABSENT}{finding}"
 
 
 def is_none_label(label: str) -> bool:

@@ -8,9 +8,9 @@ from collections.abc import Collection, Mapping
 
 from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
-from pneumoscope.core.labels import LabelSet
+from pneumoscope.core.labels import SEVERAL, LabelSet
 from pneumoscope.core.registry import several
-from pneumoscope.data.findings import SEVERAL, label_of
+from pneumoscope.data.findings import label_of
 
 NOTHING_STATED = "nothing is stated about its findings"
 

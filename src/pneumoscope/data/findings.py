@@ -16,14 +16,11 @@ import numpy as np
 
 from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
-from pneumoscope.core.labels import LabelSet
+from pneumoscope.core.labels import SEVERAL, LabelSet
 from pneumoscope.core.registry import suggestion
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-SEVERAL = "other"
-"""The one label of an image that has several findings."""
 
 _FORM = 'JSON, {"label": true or false}'
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from pneumoscope.core.halves import in_first_half
 from pneumoscope.core.labels import LabelSet, display_name
 
 if TYPE_CHECKING:
+    import numpy as np
     import pyarrow
+    from numpy.typing import NDArray
 
     from pneumoscope.core.task import Task
 
@@ -27,6 +30,8 @@ METADATA_KEY = b"pneumoscope"
 
 LEARNING_PARTS = ("train", "validation", "calibration")
 """The parts that a training may see. The test part is not even decoded."""
+
+_CHOOSING_HALF = "the half of the calibration part that chooses thresholds"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +44,7 @@ class LabelRows:
         groups: Group of each image.
         sources: Names of the sources that the file knows; empty where the rows come from elsewhere.
         vocabulary: Of the labels: the built-in one, with the labels that the data brought.
+        findings: The cell of the column ``findings`` of each image; empty where no image has one.
     """
 
     labels: list[str]
@@ -46,6 +52,33 @@ class LabelRows:
     groups: list[str]
     sources: tuple[str, ...] = ()
     vocabulary: LabelSet = field(default_factory=LabelSet.builtin)
+    findings: list[str | None] = field(default_factory=list)
+
+    def targets(self, classes: Sequence[str]) -> NDArray[np.float32]:
+        """Return what each image states of each finding.
+
+        Args:
+            classes: C labels.
+
+        Returns:
+            [N, C] float32: 1 present, 0 absent, NaN unknown.
+        """
+        from pneumoscope.data.findings import finding_targets
+
+        cells = self.findings or [None] * len(self.labels)
+        return finding_targets(zip(self.labels, cells, strict=True), classes, self.vocabulary)
+
+    def places(self) -> dict[str, list[int]]:
+        """Return the rows of each part that a training needs, and of the half of it that chooses thresholds.
+
+        Returns:
+            The place's name, for an error -> positions of its rows; one place, all images, where none is in a part.
+        """
+        if not self.has_parts:
+            return {"the manifest": list(range(len(self.labels)))}
+        by_part = {part: [i for i, name in enumerate(self.parts) if name == part] for part in LEARNING_PARTS}
+        half = [i for i in by_part["calibration"] if in_first_half(self.groups[i])]
+        return {f"the {part} part": rows for part, rows in by_part.items()} | {_CHOOSING_HALF: half}
 
     @property
     def counts(self) -> Counter[str]:
@@ -64,19 +97,25 @@ def read_label_rows(path: Path) -> LabelRows:
     Raises:
         UnusableManifestError: There is no such file, it is no manifest, is damaged, or is of another version.
     """
-    table, facts = read_parquet(path, ["label", "split", "group"])
+    table, facts = read_parquet(path, ["label", "split", "group"], optional=("findings",))
     columns = {name: [value or "" for value in table.column(name).to_pylist()] for name in ("label", "split", "group")}
     if not table.num_rows:
         raise UnusableManifestError(str(path), "has no rows.", "Import a folder that has images.")
-    return LabelRows(columns["label"], columns["split"], columns["group"], tuple(facts["roots"]), facts["labels"])
+    findings = table.column("findings").to_pylist() if "findings" in table.column_names else []
+    return LabelRows(
+        columns["label"], columns["split"], columns["group"], tuple(facts["roots"]), facts["labels"], findings
+    )
 
 
-def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.Table, dict[str, Any]]:
+def read_parquet(
+    path: Path, columns: list[str] | None = None, optional: Sequence[str] = ()
+) -> tuple[pyarrow.Table, dict[str, Any]]:
     """Read a manifest file as an Arrow table, with its facts: version, roots, notes, design and labels.
 
     Args:
         path: The Parquet file.
         columns: Only these columns; None: all.
+        optional: Columns to read too, where the file has them: those of earlier versions lack some.
 
     Raises:
         UnusableManifestError: There is no such file, it is no manifest, is damaged, or is of another version.
@@ -92,7 +131,7 @@ def read_parquet(path: Path, columns: list[str] | None = None) -> tuple[pyarrow.
     try:
         with pyarrow.parquet.ParquetFile(path) as file:  # `read_table` imports pandas
             raw = (file.schema_arrow.metadata or {}).get(METADATA_KEY)
-            table = None if raw is None else file.read(columns=columns)
+            table = None if raw is None else file.read(columns=columns and [*columns, *optional])
         if table is not None:
             table.validate(full=True)  # damaged text is not UTF-8, and fails only where it is used
     except (pyarrow.ArrowException, OSError, ValueError, KeyError, TypeError) as error:
@@ -147,25 +186,39 @@ def check_learning_parts(task: Task, rows: LabelRows) -> None:
     Raises:
         MissingClassError: A class has no image in a part.
     """
+    if task.multilabel:
+        _check_findings(task.classes, rows)
+        return
     known = set(task.classes)
     classes = [name if (name := task.class_of(label)) in known else None for label in rows.labels]
-    for part in LEARNING_PARTS:
-        _check(task, f"the {part} part", [c for c, p in zip(classes, rows.parts, strict=True) if p == part], "")
-    where = "the half of the calibration part that chooses thresholds"
-    half = [
-        name
-        for name, part, group in zip(classes, rows.parts, rows.groups, strict=True)
-        if part == "calibration" and in_first_half(group)
-    ]
-    _check(task, where, half, "`calibration=0.2` gives it more, another `seed` other groups. ")
+    for where, chosen in rows.places().items():
+        _check(task, where, [classes[i] for i in chosen])
 
 
-def _check(task: Task, where: str, classes: list[str | None], hint: str) -> None:
+def _check_findings(findings: Sequence[str], rows: LabelRows) -> None:
+    targets = rows.targets(findings)
+    for where, chosen in rows.places().items():
+        for name, column in zip(findings, targets[chosen].T, strict=True):
+            for state, value in (("present", 1), ("absent", 0)):
+                if not (column == value).any():
+                    raise MissingClassError(
+                        where,
+                        f"has no image in which {display_name(name)} is stated {state} ({len(chosen)} images in all).",
+                        f"Divide the data again (`pneumoscope.split`). {_hint(where)}Or leave this finding out.",
+                    )
+
+
+def _hint(where: str) -> str:
+    half = where == _CHOOSING_HALF
+    return "`calibration=0.2` gives it more, another `seed` other groups. " if half else ""
+
+
+def _check(task: Task, where: str, classes: list[str | None]) -> None:
     empty = [name for name in task.classes if name not in classes]
     if empty:
         raise MissingClassError(
             where,
             f"has no image of {', '.join(map(display_name, empty))} ({sum(c is not None for c in classes)} images "
             "in all).",
-            f"Divide the data again (`pneumoscope.split`). {hint}Or add images.",
+            f"Divide the data again (`pneumoscope.split`). {_hint(where)}Or add images.",
         )

@@ -75,7 +75,7 @@ def export_graph(
     size = fitted.plan.recipe.input.size
     onnx = FORMATS.get("onnx")
     with callbacks.counting("exporting"):
-        graph = BundleGraph(fitted.model, size, calibration.scaling, calibration.space).eval()
+        graph = BundleGraph(fitted.model, size, [one.scaling for one in calibration.scores], calibration.space).eval()
         part = fitted.plan.manifest.part("validation")
         files = list(zip(part.paths(), part.depths(), strict=True))[:IMAGES]
         pixels = [read(path, depth=depth).pixels for path, depth in files]

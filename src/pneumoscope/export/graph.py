@@ -8,6 +8,7 @@ directions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -41,8 +42,8 @@ def fit_feature_space(features: NDArray[np.float32], targets: NDArray[np.int64],
 
     Args:
         features: [N, D] of the training part, without augmentation.
-        targets: [N] in 0..classes-1.
-        classes: C.
+        targets: [N] in 0..classes-1; of a multi-label model, whose classes do not exclude each other, all 0.
+        classes: C; of a multi-label model 1.
     """
     x = features.astype(np.float64)
     centre = x.mean(0)
@@ -66,16 +67,28 @@ class BundleGraph(nn.Module):
     """A calibrated classifier as one graph; outputs as in `pneumoscope.bundle.card.OUTPUTS`."""
 
     bias: Tensor
+    temperature: Tensor
     centre: Tensor
     directions: Tensor
     means: Tensor
 
-    def __init__(self, model: Classifier, size: int, scaling: Scaling, space: FeatureSpace) -> None:
+    def __init__(self, model: Classifier, size: int, scalings: Sequence[Scaling], space: FeatureSpace) -> None:
+        """Calibrate a classifier.
+
+        Args:
+            model: The classifier.
+            size: Side of its square, in pixels.
+            scalings: One; of a multi-label model one for each finding, of the pair (present, absent).
+            space: Where the training images lie.
+        """
         super().__init__()
         self.model = model
         self.size = size
-        self.temperature = float(scaling.temperature)
-        self.register_buffer("bias", torch.tensor(scaling.bias, dtype=torch.float32))
+        self.multilabel = model.multilabel
+        biases = [one.bias[0] - one.bias[1] for one in scalings] if self.multilabel else scalings[0].bias
+        temperatures = [one.temperature for one in scalings]
+        self.register_buffer("bias", torch.tensor(biases, dtype=torch.float32))
+        self.register_buffer("temperature", torch.tensor(temperatures, dtype=torch.float32))
         for name in ("centre", "directions", "means"):
             self.register_buffer(name, getattr(space, name))
 
@@ -87,7 +100,8 @@ class BundleGraph(nn.Module):
         """
         features = self.model.features(resize_square(image, self.size)).contiguous()
         logits = self.model.to_logits(self.model.head(features))
-        probabilities = torch.softmax(logits / self.temperature + self.bias, dim=1)
+        scaled = logits / self.temperature + self.bias
+        probabilities = torch.sigmoid(scaled) if self.multilabel else torch.softmax(scaled, dim=1)
         embedding = (features.mean((2, 3)) - self.centre) @ self.directions
         distance = ((embedding[:, None] - self.means) ** 2).mean(2)
         return probabilities, logits, self._heatmap(features), embedding, distance.min(1).values

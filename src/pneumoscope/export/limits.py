@@ -5,14 +5,17 @@ The table of known sources holds facts from their papers and from comparing thei
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 import pandas as pd
 
 from pneumoscope.bundle.card import PartMetrics
-from pneumoscope.core.labels import LabelSet, display_name, is_none_label
+from pneumoscope.core.labels import LabelSet, display_name, inside_sentence, is_none_label
 from pneumoscope.core.task import Task
+from pneumoscope.data.finding_cases import manifest_targets
+from pneumoscope.data.manifest import Manifest
+from pneumoscope.stats.estimates import Estimate
 
 KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
     {
@@ -65,18 +68,13 @@ def not_looked_for(task: Task, vocabulary: LabelSet) -> tuple[str, ...]:
     touched = covered.union(*(vocabulary.ancestors(label) for label in covered))
     named = tuple(label for findings in FINDINGS.values() for label in findings)
     labels = [
-        _inside_sentence(display_name(label))
+        inside_sentence(display_name(label))
         for label in LabelSet.builtin()
         if not is_none_label(label)
         and label not in (*covered, *named, "other")
         and not covered.intersection(vocabulary.ancestors(label))  # who looks for the wider one looks for this one
     ]
     return (*labels, *(finding for finding, names in FINDINGS.items() if not touched & {*names}), *NEVER)
-
-
-def _inside_sentence(name: str) -> str:
-    """Return a name as it stands inside a sentence: "Lung opacity" as "lung opacity", "COVID-19" as it is."""
-    return name if name[:2].isupper() else name[:1].lower() + name[1:]
 
 
 def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[str, PartMetrics]) -> tuple[str, ...]:
@@ -88,18 +86,73 @@ def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[
         group_kind: Of the manifest's groups.
         by_source: Figures on the validation images of each source.
     """
+    classes = train["label"].map(task.class_of)
+    counts = {
+        str(name): {str(source): int(n) for source, n in row.items() if n}
+        for name, row in pd.crosstab(classes, train["source"]).iterrows()
+    }
+    weak = []
+    for source, part in by_source.items():
+        accuracy = part.metrics["balanced_accuracy"]
+        if accuracy.value is not None and accuracy.value < WEAK:
+            weak.append(
+                f"On the {part.images} validation images of {source} its balanced accuracy is {accuracy}: "
+                "among images like those its answers are close to guessing."
+            )
+    return _say_limits(train, group_kind, counts, weak)
+
+
+def count_stated_by_source(train: Manifest, findings: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return how many images of each source have each finding.
+
+    Args:
+        train: The rows that a model was trained on.
+        findings: C labels.
+
+    Returns:
+        Finding -> source -> images in which it is stated present.
+    """
+    present = manifest_targets(train, findings) == 1
+    sources = train.table["source"]
+    return {
+        name: {str(source): int(n) for source, n in sources[present[:, k]].value_counts().items()}
+        for k, name in enumerate(findings)
+    }
+
+
+def limits_of_findings(
+    train: pd.DataFrame, group_kind: str, counts: Mapping[str, Mapping[str, int]], areas: Mapping[str, Estimate]
+) -> tuple[str, ...]:
+    """Return the limits of a multi-label model, in sentences.
+
+    Args:
+        train: The rows of the manifest that it was trained on.
+        group_kind: Of the manifest's groups.
+        counts: Finding -> source -> training images that have it.
+        areas: Finding -> AUROC on the validation part.
+    """
+    guessed = [
+        f"{inside_sentence(display_name(name))} {area}"
+        for name, area in areas.items()
+        if area.low is None or area.low < WEAK
+    ]
+    weak = [f"Its AUROC on the validation images may be under {WEAK:g}, close to guessing, for {'; '.join(guessed)}."]
+    return _say_limits(train, group_kind, counts, weak if guessed else [])
+
+
+def _say_limits(
+    train: pd.DataFrame, group_kind: str, counts: Mapping[str, Mapping[str, int]], weak: Sequence[str]
+) -> tuple[str, ...]:
     sentences = []
     sources = train["source"].value_counts()
     named = ", ".join(f"{name} ({count} images)" for name, count in sources.items())
     sentences.append(f"Trained on {named}; never measured at your site. Expect worse there, often much worse.")
-    classes = train["label"].map(task.class_of)
-    spread = pd.crosstab(classes, train["source"])
-    for name, row in spread.iterrows():
-        present = [source for source, count in row.items() if count]
-        if len(present) == 1 and len(sources) > 1:
+    for name, by_source in counts.items():
+        if len(by_source) == 1 and len(sources) > 1:
+            ((source, images),) = by_source.items()
             sentences.append(
-                f"All {int(row.sum())} training images of {display_name(str(name))} come from one source "
-                f"({present[0]}): the model may recognise the archive instead of the disease."
+                f"All {images} training images of {display_name(name)} come from one source "
+                f"({source}): the model may recognise the archive instead of the disease."
             )
     if len(sources) == 1:
         sentences.append("One source only: whether it recognises the disease or the archive's habits is not known.")
@@ -111,13 +164,7 @@ def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[
         sentences.append("The age of most training patients is unknown: it may tell children from adults by the class.")
     if train["view"].isna().mean() > 0.5:
         sentences.append("The view (PA, AP, supine) of most training images is unknown.")
-    for source, part in by_source.items():
-        accuracy = part.metrics["balanced_accuracy"]
-        if accuracy.value is not None and accuracy.value < WEAK:
-            sentences.append(
-                f"On the {part.images} validation images of {source} its balanced accuracy is {accuracy}: "
-                "among images like those its answers are close to guessing."
-            )
+    sentences += weak
     if group_kind != "patient":
         sentences.append(
             f"Patients are not known for all images (independent unit: {group_kind}): the same person may be on both "

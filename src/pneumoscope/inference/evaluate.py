@@ -10,9 +10,8 @@ from __future__ import annotations
 
 import datetime
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from pydantic import Field
@@ -24,17 +23,17 @@ from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import ManifestError, UnknownClassError, UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, PARTS
+from pneumoscope.core.registry import suggestion
+from pneumoscope.data.finding_cases import manifest_targets, select_cases
 from pneumoscope.data.opened_images import read_opened_images
-from pneumoscope.inference.subgroups import SubgroupFigures, measure_subgroups
+from pneumoscope.inference.measurement import Measurement, measure_answers
 from pneumoscope.inference.warnings import list_warnings
 from pneumoscope.stats.design import Design, design_sentence
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.figures import Figures, evaluate_predictions
+from pneumoscope.stats.finding_averages import average_findings
 from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.kernels import Bools
 from pneumoscope.stats.metrics import group_index
-from pneumoscope.stats.plain_language import above_threshold
-from pneumoscope.stats.recalibration import crossfit_scaling
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.prediction import Prediction
@@ -42,13 +41,10 @@ if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
     from pneumoscope.data.opened_images import OpenedImages
 
-__all__ = ["Evaluation", "evaluate", "evaluate_predictions", "group_sentence"]
+__all__ = ["Evaluation", "FindingsEvaluation", "evaluate", "group_sentence"]
 
 ALL = "all"
 """Instead of a part: every row of the manifest, for data that was never split, such as another site's."""
-
-REFUSED = "no answer"
-"""Instead of a decision: the model refused."""
 
 Progress = Callable[[int, int], None]
 """Called with the images done and the images in all."""
@@ -66,45 +62,8 @@ RecordOpening = Callable[["OpenedImages", str], int]
 returns the number of earlier openings that included any of these images."""
 
 
-class SourceFigures(Frozen):
-    """The figures of the images of one source: they show how a model differs between archives."""
-
-    images: int
-    groups: int
-    class_images: dict[str, int]
-    refused: int
-    metrics: dict[str, Estimate]
-
-
-class Measurement(Frozen):
-    """The figures of an evaluation."""
-
-    figures: Figures = Field(description="of all readable images, refused ones included")
-    answered: Figures | None = Field(description="of the images that were not refused; None where none was refused")
-    recalibrated: Figures | None = Field(
-        default=None,
-        description="of all readable images, with temperature and class bias fitted to these images, each patient's to "
-        "the other patients; None where nobody asked, or with fewer than 10 groups on either side",
-    )
-    refused: int
-    refused_share: Estimate
-    refused_for: dict[str, int] = Field(
-        default_factory=dict, description="first reason of a refusal, as a word -> images"
-    )
-    decisions: dict[str, dict[str, int]] = Field(
-        description=f"true class -> what the screen would have said ({REFUSED!r}: refused) -> images"
-    )
-    by_source: dict[str, SourceFigures]
-    by_subgroup: tuple[SubgroupFigures, ...] = Field(
-        default=(), description="by age, sex, view, portable exposure and source, where some images are not of it"
-    )
-    meaning: dict[str, str] = Field(
-        default_factory=dict, description="operating point -> what its threshold did on these images, in words"
-    )
-
-
-class Evaluation(Measurement):
-    """The figures of one model on one part of one manifest, with all facts that a reader needs beside them."""
+class EvaluationFacts(Frozen):
+    """All facts that a reader needs beside the figures of one model on one part of one manifest."""
 
     schema_version: int = 1
     disclaimer: str = DISCLAIMER
@@ -130,10 +89,6 @@ class Evaluation(Measurement):
     seconds: float
     images_per_second: float
 
-    def __repr__(self) -> str:
-        accuracy = self.figures.overall["accuracy"]
-        return f"<Evaluation of {self.model} on {self.part}: {self.figures.images:,} images, accuracy {accuracy}>"
-
     def to_json(self) -> str:
         """Return the evaluation as JSON.
 
@@ -141,6 +96,79 @@ class Evaluation(Measurement):
             Indented JSON with a line end, as in ``evaluation.json``.
         """
         return self.model_dump_json(indent=2) + "\n"
+
+
+class Evaluation(Measurement, EvaluationFacts):
+    """The figures of one model on one part of one manifest, with all facts that a reader needs beside them."""
+
+    @property
+    def summary(self) -> str:
+        """The figures that one quotes first, in a line."""
+        primary = self.figures.classes[0]
+        return (
+            f"{self.part} ({self.figures.images} images): accuracy {self.figures.overall['accuracy']}, "
+            f"AUROC of {primary} {self.figures.by_class[primary]['auroc']}."
+        )
+
+    def __repr__(self) -> str:
+        accuracy = self.figures.overall["accuracy"]
+        return f"<Evaluation of {self.model} on {self.part}: {self.figures.images:,} images, accuracy {accuracy}>"
+
+
+class FindingsEvaluation(EvaluationFacts):
+    """The figures of a multi-label model: those of each finding by itself, and averages over them.
+
+    An image counts only with the findings that are stated of it.
+    """
+
+    images: int
+    groups: int
+    findings: dict[str, Measurement] = Field(
+        description="finding -> its figures as those of a binary model, on the images that state it; without those "
+        "that no image states both present and absent"
+    )
+    not_measured: dict[str, str] = Field(default_factory=dict, description="finding without figures -> why")
+    averages: dict[str, Estimate] = Field(description="over all findings, by names of `stats.finding_averages`")
+    refused: int = Field(description="images; they are in all figures, as elsewhere")
+    refused_share: Estimate
+
+    @property
+    def summary(self) -> str:
+        """The figures that one quotes first, in a line."""
+        return (
+            f"{self.part} ({self.images} images): AUROC, mean of {len(self.findings)} findings, "
+            f"{self.averages['macro/auroc']}."
+        )
+
+    def __repr__(self) -> str:
+        area = self.averages["macro/auroc"]
+        return (
+            f"<Evaluation of {self.model} on {self.part}: {self.images:,} images, {len(self.findings)} findings, "
+            f"mean AUROC {area}>"
+        )
+
+    def of(self, finding: str) -> Evaluation:
+        """Return the figures of one finding as an evaluation of a binary model.
+
+        Args:
+            finding: One of `findings`.
+
+        Raises:
+            UsageError: The finding was not measured.
+        """
+        if finding not in self.findings:
+            why = self.not_measured.get(finding, "the model does not know it")
+            raise UsageError(
+                argument("finding", finding),
+                f"was not measured: {why}.{suggestion(finding, self.findings)}",
+                f"Findings: {', '.join(self.findings)}.",
+            )
+        facts = {name: getattr(self, name) for name in EvaluationFacts.model_fields}
+        return Evaluation(**facts, **dict(self.findings[finding]))
+
+
+AnyEvaluation: TypeAlias = Evaluation | FindingsEvaluation
+"""What `evaluate` returns: figures of the classes, or of each finding of a multi-label model."""
 
 
 def group_sentence(kind: str) -> str:
@@ -170,7 +198,7 @@ def evaluate(
     resamples: int = 2000,
     progress: Progress | None = None,
     keep: Callable[[Prediction], None] | None = None,
-) -> Evaluation:
+) -> AnyEvaluation:
     """Measure a bundle on a part of a manifest.
 
     Args:
@@ -213,7 +241,7 @@ def evaluate(
             f"{part} of the manifest", f"none of its {len(chosen)} images could be read.", failures[0].error
         )
     read, answers = chosen.where(readable), [p for p in predictions if p.error is None]
-    return Evaluation(
+    facts: dict[str, Any] = dict(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         model=f"{model.card.name} {model.card.version}",
         identity=model.identity,
@@ -226,7 +254,6 @@ def evaluate(
         resamples=resamples,
         design=design,
         design_sentence=design_sentence(design),
-        **dict(_measure(model.card, read, answers, seed, resamples, design, recalibrate=recalibrate)),
         failures=failures,
         ignored=ignored,
         earlier_openings=earlier,
@@ -241,13 +268,70 @@ def evaluate(
         seconds=round(seconds, 3),
         images_per_second=round(len(predictions) / max(seconds, 1e-9), 1),
     )
+    if model.card.multilabel:
+        return FindingsEvaluation(
+            **facts, **_measure_findings(model.card, read, answers, seed, resamples, design, recalibrate=recalibrate)
+        )
+    measured = measure_answers(model.card, read, answers, seed, resamples, design, recalibrate=recalibrate)
+    return Evaluation(**facts, **dict(measured))
+
+
+def _measure_findings(
+    card: Card,
+    read: Manifest,
+    answers: Sequence[Prediction],
+    seed: int,
+    resamples: int,
+    design: Design | None,
+    *,
+    recalibrate: bool,
+) -> dict[str, Any]:
+    """Return the figures of a multi-label model, by the names of `FindingsEvaluation`."""
+    names = card.label_names
+    targets = manifest_targets(read, names)
+    refused = np.array([answer.refused for answer in answers], dtype=np.bool_)
+    measured, unmeasured = {}, {}
+    for place, name in enumerate(names):
+        sides = [state for state, value in (("present", 1), ("absent", 0)) if not (targets[:, place] == value).any()]
+        if sides:
+            unmeasured[name] = f"none of these images states it {' or '.join(sides)}"
+            continue
+        cases, stated = select_cases(read, name)
+        views = [answer.about(name, place) for answer, is_stated in zip(answers, stated, strict=True) if is_stated]
+        measured[name] = measure_answers(
+            card.view(name), cases, views, seed, resamples, design, recalibrate=recalibrate
+        )
+    groups = read.table["group"].to_numpy(dtype=str)
+    return {
+        "images": len(read),
+        "groups": len(np.unique(groups)),
+        "findings": measured,
+        "not_measured": unmeasured,
+        "averages": average_findings(
+            np.array([answer.probabilities for answer in answers], dtype=np.float64),
+            targets,
+            [card.view(name).operating_point.threshold for name in names],
+            groups,
+            np.random.default_rng(seed),
+            resamples,
+        ),
+        "refused": int(refused.sum()),
+        "refused_share": estimate_proportion(refused, group_index(groups), what="set of images"),
+    }
 
 
 def rows_of(manifest: Manifest, part: str, card: Card) -> Manifest:
     """Return the rows of a part whose labels a model knows: those that `evaluate` predicts, in their order."""
     chosen = manifest if part == ALL else manifest.part(part)
-    known_labels = {member for label in card.labels for member in label.members}
-    return chosen.where(chosen.table["label"].isin(known_labels))
+    return chosen.where(_is_known(chosen, card))
+
+
+def _is_known(rows: Manifest, card: Card) -> Bools:
+    """Return [N] whether a row's label is in one of the model's classes, or it states one of its findings."""
+    if card.multilabel:
+        return np.asarray(~np.isnan(manifest_targets(rows, card.label_names)).all(1))
+    members = {member for label in card.labels for member in label.members}
+    return rows.table["label"].isin(members).to_numpy(dtype=np.bool_)
 
 
 def select_rows(
@@ -275,10 +359,11 @@ def select_rows(
             f"{training} of its {len(chosen)} images are training images: figures on them say nothing about new ones.",
             f"Choose one of {', '.join(PARTS[1:])}, or add `allow_train=True` to have them stamped.",
         )
-    known_labels = {member for label in card.labels for member in label.members}
-    unknown_rows = ~chosen.table["label"].isin(known_labels)
+    unknown_rows = ~_is_known(chosen, card)
     ignored = {str(name): int(n) for name, n in chosen.table["label"][unknown_rows].value_counts().items()}
-    if ignored and not ignore_other:
+    # A multi-label model measures what is stated of each image, and the images that state nothing are counted.
+    if ignored and not ignore_other and not card.multilabel:
+        known_labels = {member for label in card.labels for member in label.members}
         listed = ", ".join(f"{name} ({n} images)" for name, n in ignored.items())
         raise UnknownClassError(
             f"{part} of the manifest",
@@ -341,87 +426,6 @@ def predict_rows(
         if progress is not None:
             progress(len(predictions), len(chosen))
     return predictions
-
-
-def _measure(
-    card: Card,
-    read: Manifest,
-    answers: Sequence[Prediction],
-    seed: int,
-    resamples: int,
-    design: Design | None,
-    *,
-    recalibrate: bool,
-) -> Measurement:
-    index = {member: k for k, label in enumerate(card.labels) for member in label.members}
-    names = card.label_names
-    probabilities = np.array([a.probabilities for a in answers], dtype=np.float64)
-    truth = read.table["label"].map(index).to_numpy(dtype=np.intp)
-    groups, sources = read.table["group"].to_numpy(dtype=str), read.table["source"].to_numpy(dtype=str)
-    refused = np.array([a.refused for a in answers], dtype=np.bool_)
-    thresholds: dict[str, float] = {point.name: point.threshold for point in card.operating_points}
-
-    ood = np.array([a.ood for a in answers], dtype=np.float64)
-
-    def figures(mask: Bools, resamples: int, *, with_promises: bool = False) -> Figures:
-        return evaluate_predictions(
-            probabilities[mask], truth[mask], groups[mask], names,
-            thresholds=thresholds, rng=np.random.default_rng(seed), resamples=resamples, design=design,
-            promises=card.promises if with_promises else None, ood=ood[mask] if with_promises else None,
-        )  # fmt: skip
-
-    def of_source(name: str) -> SourceFigures:
-        here = sources == name
-        source_figures = figures(here, 0)
-        point = next(p for p in source_figures.operating if p.name == card.default_operating_point)
-        return SourceFigures(
-            images=source_figures.images,
-            groups=source_figures.groups,
-            class_images=source_figures.class_images,
-            refused=int(refused[here].sum()),
-            metrics={
-                "accuracy": source_figures.overall["accuracy"],
-                f"{card.primary}/auroc": source_figures.by_class[card.primary]["auroc"],
-                f"{point.name}/sensitivity": point.sensitivity,
-                f"{point.name}/specificity": point.specificity,
-            },
-        )
-
-    recalibrated = None
-    if recalibrate:
-        rng = np.random.default_rng([seed, 1])
-        fitted = crossfit_scaling(probabilities, truth.astype(np.intp), group_index(groups), rng)
-        if fitted is not None:
-            recalibrated = evaluate_predictions(
-                fitted, truth, groups, names, rng=np.random.default_rng(seed), resamples=resamples, design=design
-            )
-    answer_counts = Counter((names[k], a.decision or REFUSED) for k, a in zip(truth, answers, strict=True))
-    all_figures = figures(np.ones(len(truth), dtype=np.bool_), resamples, with_promises=True)
-    return Measurement(
-        figures=all_figures,
-        meaning={
-            point.name: above_threshold(
-                "these data",
-                sorted(set(sources)),
-                card.primary,
-                (int((truth == 0).sum()), int((truth != 0).sum())),
-                point.sensitivity,
-                point.specificity,
-                ending="",
-            )
-            for point in all_figures.operating
-        },
-        recalibrated=recalibrated,
-        answered=figures(~refused, resamples) if refused.any() else None,
-        refused=int(refused.sum()),
-        refused_share=estimate_proportion(refused, group_index(groups), what="set of images"),
-        refused_for=dict(Counter(answer.codes[0] for answer in answers if answer.refused)),
-        decisions={name: {to: answer_counts[name, to] for to in (*names, REFUSED)} for name in names},
-        by_subgroup=measure_subgroups(
-            read.table, probabilities[:, 0], truth == 0, group_index(groups), card.operating_point.threshold
-        ),
-        by_source={name: of_source(name) for name in sorted(set(sources))},
-    )
 
 
 def _other_division(model: Model, manifest: Manifest) -> bool:

@@ -8,18 +8,23 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.evidence import Opening
 from pneumoscope.data.ledger import KnownOpening
 from pneumoscope.data.opened_images import OpenedImages
-from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.inference.evaluate import AnyEvaluation, FindingsEvaluation
 from pneumoscope.stats.estimates import Estimate
 
 
-def headline(evaluation: Evaluation, card: Card) -> dict[str, Estimate]:
+def headline(evaluation: AnyEvaluation, card: Card) -> dict[str, Estimate]:
     """Return the few figures of an evaluation that reports always quote, by their names in a card."""
+    if isinstance(evaluation, FindingsEvaluation):
+        areas = {f"{name}/auroc": one.figures.by_class[name]["auroc"] for name, one in evaluation.findings.items()}
+        return {"macro/auroc": evaluation.averages["macro/auroc"]} | areas
     point, figures = card.default_operating_point, evaluation.figures.flat()
     wanted = ("accuracy", "balanced_accuracy", f"{card.primary}/auroc", f"{point}/sensitivity", f"{point}/specificity")
     return {key: figures[key] for key in wanted}
 
 
-def build_opening(evaluation: Evaluation, card: Card, images: OpenedImages, command: str, number: str = "") -> Opening:
+def build_opening(
+    evaluation: AnyEvaluation, card: Card, images: OpenedImages, command: str, number: str = ""
+) -> Opening:
     """Return the fact that an evaluation opened test images.
 
     Args:

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pneumoscope import __version__
-from pneumoscope.bundle.prediction import Observer, Output, Prediction, columns, printable
+from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.prediction import Observer, Output, Prediction, columns, printable, split_decision
 from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import PneumoscopeError, UsageError
 from pneumoscope.core.files import shorten_name
@@ -73,7 +74,7 @@ class PredictionSummary:
         elif row["refused"]:
             self.refused += 1
         else:
-            self.decisions[row["decision"]] += 1
+            self.decisions.update(split_decision(row["decision"]))
 
 
 def predict_files(
@@ -186,10 +187,11 @@ def heatmap_writer(folder: Path, model: Model, on_note: Callable[[str], None] | 
         if prediction.refused or output is None or output.heatmap is None:
             return
         # The hash separates files of the same name, and links the picture to its row.
-        ending = f"-{radiograph.sha256[:12]}-{model.card.primary}.png"
+        place = heat_place(model.card, prediction)
+        ending = f"-{radiograph.sha256[:12]}-{model.card.label_names[place]}.png"
         name = shorten_name(Path(printable(prediction.path)).stem, ending)
         try:
-            overlay.write_png(folder / name, _over(radiograph, output.heatmap, OVERLAY_SIDE))
+            overlay.write_png(folder / name, _over(radiograph, output.heatmap[place], OVERLAY_SIDE))
         except OSError as error:
             if error.errno in STOPS_EVERY_FILE:
                 raise
@@ -214,7 +216,7 @@ def page_items(
         plain = overlay.encode_rgb(overlay.to_rgb(_reduce(radiograph.pixels, PAGE_SIDE)))
         heat = None
         if output is not None and output.heatmap is not None and not prediction.refused:
-            heat = overlay.encode_rgb(_over(radiograph, output.heatmap, PAGE_SIDE))
+            heat = overlay.encode_rgb(_over(radiograph, output.heatmap[heat_place(model.card, prediction)], PAGE_SIDE))
         pictures[prediction.path] = plain, heat
 
     return [
@@ -223,8 +225,26 @@ def page_items(
     ]
 
 
+def heat_place(card: Card, prediction: Prediction) -> int:
+    """Return whose heatmap a picture shows: the primary label's; of a multi-label model that of the highest score.
+
+    Findings that reach their thresholds come first.
+
+    Args:
+        card: Of the model.
+        prediction: An answer, with probabilities.
+
+    Returns:
+        Its place among the card's labels.
+    """
+    if not card.multilabel:
+        return 0
+    named = {card.label_names.index(x) for x in split_decision(prediction.decision or "") if x in card.label_names}
+    return max(named or range(len(card.labels)), key=lambda place: prediction.probabilities[place])
+
+
 def _over(radiograph: Radiograph, heatmap: NDArray[np.float32], longest: int) -> overlay.RGB:
-    return overlay.overlay_heat(_reduce(radiograph.pixels, longest), heatmap[0])
+    return overlay.overlay_heat(_reduce(radiograph.pixels, longest), heatmap)
 
 
 def _reduce(pixels: NDArray[np.float32], longest: int) -> NDArray[np.float32]:

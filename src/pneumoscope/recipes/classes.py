@@ -31,6 +31,67 @@ class FittedClasses(NamedTuple):
     notes: tuple[str, ...]
 
 
+class StatedCounts(NamedTuple):
+    """How many images state a finding.
+
+    Args:
+        present: Images that have it.
+        absent: Images that are said not to have it.
+        fewest_present: Images that have it, in the part that training needs and that has the fewest.
+        fewest_absent: Images that are said not to have it, in the part that has the fewest.
+    """
+
+    present: int
+    absent: int
+    fewest_present: int
+    fewest_absent: int
+
+
+def fit_findings(recipe: Recipe, stated: Mapping[str, StatedCounts], labels: Mapping[str, int]) -> FittedClasses:
+    """Fit the findings of a multi-label recipe to those that the data state.
+
+    A finding that is not stated both present and absent in each part that a training needs is left out, as long as one
+    remains and no change of ``task.classes`` asked for it.
+
+    Args:
+        recipe: Its task is multi-label.
+        stated: Finding -> images, for all of its classes.
+        labels: Label of the manifest -> number of its images.
+
+    Raises:
+        RecipeError: No finding can be learnt, or one that was asked for cannot.
+    """
+    _check_labels(recipe, labels)
+    task = recipe.task
+    missing = {name: counts for name, counts in stated.items() if not (counts.fewest_present and counts.fewest_absent)}
+    remaining = [name for name in task.classes if name not in missing]
+    left_out = frozenset(label for label in labels if label in task.ignore)
+    notes = [f"left out by the recipe: {_count({name: labels[name] for name in left_out})}"] if left_out else []
+    if not missing:
+        return FittedClasses(recipe, left_out, tuple(notes))
+    listed = "; ".join(f"{name} ({_say_counts(counts)})" for name, counts in missing.items())
+    if not remaining or any(change.startswith("task.classes") for change in recipe.changes):
+        way_out = "Add such images, or divide the data otherwise (`pneumoscope.split`)."
+        if remaining:
+            chosen = argument("sets", f"task.classes=[{', '.join(remaining)}]")
+            way_out += f" Or train on the others: {chosen}"
+        raise RecipeError(recipe.name, f"the data do not state enough of {listed}.", way_out)
+    weights = recipe.loss.class_weights
+    if isinstance(weights, tuple):
+        weights = tuple(weight for name, weight in zip(task.classes, weights, strict=True) if name in remaining)
+    lines = [f"finding {name} left out: {_say_counts(counts)}" for name, counts in missing.items()]
+    return FittedClasses(
+        _with_classes(recipe, remaining, lines, {"loss": {"class_weights": weights}}), left_out, tuple(notes)
+    )
+
+
+def _say_counts(counts: StatedCounts) -> str:
+    present = f"present in {counts.present} images, absent in {counts.absent}"
+    if counts.present and counts.absent:
+        present += f"; in one part {counts.fewest_present} and {counts.fewest_absent}"
+    return present
+
+
 def fit_classes(recipe: Recipe, labels: Mapping[str, int]) -> FittedClasses:
     """Fit a recipe's classes to the labels of a manifest.
 

@@ -149,12 +149,28 @@ class Augment(Frozen):
 
 
 class Loss(Frozen):
-    """What is minimised."""
+    """What is minimised.
 
-    kind: Literal["cross-entropy", "nll", "bce", "focal"] = "cross-entropy"
+    In a multi-label task ``class_weights`` are the weights of present findings against absent ones; ``balanced`` gives
+    each finding the number of absent images over that of present ones.
+    """
+
+    kind: Literal["cross-entropy", "nll", "bce", "focal", "asymmetric"] = "cross-entropy"
     class_weights: Literal["none", "balanced"] | tuple[Positive, ...] = "none"
     label_smoothing: Fraction = 0.0
     focal_gamma: float = Field(default=2.0, ge=0)
+    # Left out of the YAML where they are the default: recipes written before they were there still compare equal.
+    negative_gamma: float = Field(
+        default=4.0,
+        ge=0,
+        exclude_if=lambda value: value == 4.0,
+        description="asymmetric: the exponent that makes easy absent findings count less; present ones have none",
+    )
+    clip: Fraction = Field(
+        default=0.05,
+        exclude_if=lambda value: value == 0.05,
+        description="asymmetric: probability of an absent finding under which it counts as learnt",
+    )
 
 
 class Optimizer(Frozen):
@@ -236,7 +252,11 @@ class Recipe(Frozen):
 
     @model_validator(mode="after")
     def _consistent(self) -> Recipe:
-        if (self.loss.kind == "bce") != (self.task.kind == "binary"):
+        if self.task.multilabel:
+            self._check_multilabel()
+        elif self.loss.kind == "asymmetric":
+            raise ValueError("loss asymmetric is for multilabel tasks")
+        elif (self.loss.kind == "bce") != (self.task.kind == "binary"):
             raise ValueError("loss bce and a binary task go together (one sigmoid output)")
         if isinstance(self.loss.class_weights, tuple) and len(self.loss.class_weights) != len(self.task.classes):
             raise ValueError(f"loss.class_weights needs {len(self.task.classes)} numbers, one for each class")
@@ -252,6 +272,16 @@ class Recipe(Frozen):
             if self.optimizer.clip_norm is not None:
                 raise ValueError("optimizer lbfgs takes no clip_norm")
         return self
+
+    def _check_multilabel(self) -> None:
+        if self.loss.kind not in ("bce", "focal", "asymmetric"):
+            raise ValueError(
+                f"loss {self.loss.kind} is for one class an image; a multilabel task takes bce, focal or asymmetric"
+            )
+        if self.training.sampling != "shuffle":
+            raise ValueError("sampling balanced needs one class an image; weigh the findings by loss.class_weights")
+        if self.augment.exchange_corners:
+            raise ValueError("augment.exchange_corners needs one class an image")
 
     @staticmethod
     def names() -> list[str]:

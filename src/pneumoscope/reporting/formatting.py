@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 from pneumoscope.bundle.card import Card, CheckNote
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening
-from pneumoscope.core.labels import display_name
+from pneumoscope.core.labels import display_name, inside_sentence
 from pneumoscope.recipes.recipe import Pretrained, Recipe
 from pneumoscope.stats.estimates import Estimate
 
@@ -33,7 +33,11 @@ def name_metric(name: str) -> str:
 
 
 def name_figure(key: str) -> str:
-    """Return the name of a metric on screen, of ``accuracy``, ``covid-19/auroc`` or ``youden/sensitivity``."""
+    """Return the name of a metric on screen, of ``accuracy``, ``covid-19/auroc``, ``youden/sensitivity``."""
+    from pneumoscope.stats.finding_averages import TITLES
+
+    if key in TITLES:
+        return TITLES[key]
     owner, _, figure = key.rpartition("/")
     name = name_metric(figure)
     if not owner:
@@ -99,14 +103,27 @@ def list_sources(card: Card) -> list[str]:
 
 def describe_question(card: Card) -> tuple[str, ...]:
     """Return the purpose of a model and the limits of its answers, in sentences. Report and card share them."""
-    others = join_names([display_name(name) for name in card.label_names[1:]], "or")
+    if card.multilabel:
+        task = (
+            f"tell of each of these findings whether a frontal chest radiograph is labelled with it, by its pixels "
+            f"alone: {join_names([inside_sentence(display_name(name)) for name in card.label_names])}?"
+        )
+    else:
+        task = _ask_of_classes(card)
     images = "drawn images (phantoms)" if card.synthetic else "images"
     return (
-        f"Among {images} like those of {join_names(list_sources(card))}: can a network tell a frontal chest radiograph "
-        f"labelled {display_name(card.primary)} from one labelled {others}, by its pixels alone?",
+        f"Among {images} like those of {join_names(list_sources(card))}: can a network {task}",
         "The model is developed and measured on parts of the same data, kept apart by groups "
         f"({describe_groups(card.group_kind)}). This says nothing about another site, another device, another time "
         "or another mix of patients, and nothing about whether it helps a reader.",
+    )
+
+
+def _ask_of_classes(card: Card) -> str:
+    others = join_names([display_name(name) for name in card.label_names[1:]], "or")
+    return (
+        f"tell a frontal chest radiograph labelled {display_name(card.primary)} from one labelled {others}, by its "
+        "pixels alone?"
     )
 
 
@@ -160,8 +177,8 @@ def describe_checks(findings: Sequence[CheckNote] | None) -> str:
 
 def count_by_part(card: Card) -> dict[str, int]:
     """Return part -> number of images, in the order of the parts."""
-    parts: dict[str, int] = {}
-    for label in card.labels:
+    parts = dict(card.images_by_part)
+    for label in () if parts else card.labels:
         for part, count in label.images.items():
             parts[part] = parts.get(part, 0) + count
     order = ("train", "validation", "calibration", "test")
@@ -183,3 +200,39 @@ def describe_start(recipe: Recipe) -> str:
 def describe_network(recipe: Recipe | None) -> str:
     """Return the network and head of a recipe."""
     return "a convolutional network" if recipe is None else f"network {recipe.network.name}, head {recipe.head.kind}"
+
+
+def describe_calibration(card: Card) -> str:
+    """Return how a model's scores were calibrated, in a few words."""
+    if not card.calibrated:
+        return "none"
+    if card.multilabel:
+        return "one temperature and one bias per finding"
+    return f"temperature {card.temperature:.3f}, one bias per class"
+
+
+FINDING_COLUMNS = (
+    "finding", "present in calibration", "threshold", "sensitivity there", "specificity there", "AUROC on validation",
+    "sensitivity on validation", "specificity on validation",
+)  # fmt: skip
+"""Heads of `finding_rows`."""
+
+
+def finding_rows(card: Card) -> list[tuple[str, ...]]:
+    """Return a row for each finding of a multi-label card, at its default threshold; columns as `FINDING_COLUMNS`."""
+    rows = []
+    for finding in card.findings:
+        point = next(one for one in finding.operating_points if one.name == card.default_operating_point)
+        metrics = next((part.metrics for part in finding.metrics if part.part == "validation"), {})
+        keys = (f"{finding.name}/auroc", f"{point.name}/sensitivity", f"{point.name}/specificity")
+        rows.append(
+            (
+                display_name(finding.name),
+                f"{finding.prior:.1%}",
+                f"{point.threshold:.4f}",
+                str(point.sensitivity),
+                str(point.specificity),
+                *(str(metrics.get(key, "not measured")) for key in keys),
+            )
+        )
+    return rows

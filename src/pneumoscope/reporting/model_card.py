@@ -10,13 +10,16 @@ from collections.abc import Iterable, Sequence
 from pneumoscope.bundle.card import Card, PartMetrics
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening, filter_stamps
 from pneumoscope.bundle.signatures import UNSIGNED
-from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, display_name
+from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, absent_name, display_name
 from pneumoscope.reporting.formatting import (
+    FINDING_COLUMNS,
     describe_acceptance,
     describe_audit,
+    describe_calibration,
     describe_groups,
     describe_openings,
     describe_question,
+    finding_rows,
     format_bytes,
     format_time,
     name_figure,
@@ -81,16 +84,22 @@ def _list_details(card: Card, identity: str) -> list[str]:
                 ("Graph (SHA-256 of model.onnx)", f"`{card.model_sha256}`, {format_bytes(card.model_bytes)}"),
                 ("Created", f"{card.created}, with " + ", ".join(f"{k} {v}" for k, v in card.software.items())),
                 ("Recipe", f"{card.recipe_name} (`{card.recipe_hash[:12]}`); changes: {changes}"),
-                ("Task", f"{card.kind}, {len(card.labels)} classes, primary: {display_name(card.primary)}"),
+                ("Task", _describe_task(card)),
                 (
                     "Input",
                     f"one frontal radiograph of any size, resized inside to {card.input_size} x {card.input_size}",
                 ),
                 ("Parameters", f"{card.parameters:,}"),
-                ("Calibrated", f"temperature {card.temperature:.3f}, one bias per class" if card.calibrated else "no"),
+                ("Calibrated", describe_calibration(card)),
             ],
         ),
     ]
+
+
+def _describe_task(card: Card) -> str:
+    if card.multilabel:
+        return f"multi-label, {len(card.labels)} findings, each answered by itself"
+    return f"{card.kind}, {len(card.labels)} classes, primary: {display_name(card.primary)}"
 
 
 def _data(card: Card) -> list[str]:
@@ -127,6 +136,15 @@ def _checks(card: Card) -> list[str]:
 
 
 def _decisions(card: Card) -> list[str]:
+    if card.multilabel:
+        return [
+            "## Decisions",
+            "A finding is named where its score reaches its own default threshold, which was chosen on the calibration "
+            "part; its sensitivity and specificity there come from the same images and are optimistic. `card.json` has "
+            "the other thresholds, the observed shares by score and the prediction sets of each finding.",
+            _table(FINDING_COLUMNS, finding_rows(card)),
+            _describe_refusal(card),
+        ]
     points = [
         (
             name_point(point.name) + (" (default)" if point.name == card.default_operating_point else ""),
@@ -164,11 +182,14 @@ def _decisions(card: Card) -> list[str]:
             blocks.append(f"**{name_point(point.name).capitalize()}.** {point.meaning}")
     if card.prediction_sets is not None:
         blocks += _sets(card.prediction_sets)
-    blocks.append(
+    return [*blocks, _describe_refusal(card)]
+
+
+def _describe_refusal(card: Card) -> str:
+    return (
         f"The model gives no answer where the out-of-distribution score exceeds {card.refusal.ood_threshold:.4g}. "
         f"{1 - card.refusal.ood_quantile:.1%} of the calibration images exceed it."
     )
-    return blocks
 
 
 def _sets(sets: PredictionSets) -> list[str]:
@@ -202,6 +223,13 @@ def _sets(sets: PredictionSets) -> list[str]:
 
 def _figures(card: Card) -> list[str]:
     blocks = ["## Figures, with 95% intervals"]
+    if card.multilabel:
+        for finding in card.findings:
+            for part in finding.metrics:
+                shown = {key: value for key, value in part.metrics.items() if not key.startswith(absent_name(""))}
+                heading = f"### {display_name(finding.name)}, {part.part}"
+                blocks += [heading, _describe_part(part), _table(("figure", "value [95% interval]"), _rows(shown))]
+        return blocks
     if not card.metrics:
         return [*blocks, "No figures were measured."]
     for part in card.metrics:

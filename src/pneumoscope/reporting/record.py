@@ -20,7 +20,7 @@ from pneumoscope.bundle.evidence import Fact, Opening
 from pneumoscope.bundle.runtime import bundle_folder
 from pneumoscope.core.errors import RunError
 from pneumoscope.data.checks.findings import CheckReport
-from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation, FindingsEvaluation
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 
 
@@ -51,7 +51,7 @@ class Record:
     seconds: float | None = None
     data: Mapping[str, Any] | None = None
     checks: CheckReport | None = None
-    evaluation: Evaluation | None = None
+    evaluation: AnyEvaluation | None = None
     examples: bool = False
 
     @property
@@ -114,7 +114,8 @@ def _with_run(record: Record, folder: Path) -> Record:
     manifest, checks = folder / "manifest.parquet", folder / "gate.json"
     evaluation_file, timing = folder / "evaluation.json", folder / "timing.json"
     try:
-        evaluation = Evaluation.model_validate_json(evaluation_file.read_bytes()) if evaluation_file.is_file() else None
+        kind = FindingsEvaluation if record.card.multilabel else Evaluation
+        evaluation = kind.model_validate_json(evaluation_file.read_bytes()) if evaluation_file.is_file() else None
         return replace(
             record,
             environment=json.loads((folder / "environment.json").read_text(encoding="utf-8")),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
 
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import RunError
-from pneumoscope.data.label_rows import LEARNING_PARTS, LabelRows, check_learning_parts
+from pneumoscope.data.finding_cases import label_rows, manifest_targets
+from pneumoscope.data.fitting import fit_recipe
+from pneumoscope.data.label_rows import LEARNING_PARTS, check_learning_parts
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import assign_parts
-from pneumoscope.recipes.classes import fit_classes
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.training.input.cache import open_cache
-from pneumoscope.training.input.dataset import Part, keys_of
+from pneumoscope.training.input.dataset import Part, Targets, keys_of
 
 __all__ = ["LEARNING_PARTS", "Plan", "load_part", "make_plan"]
 
@@ -34,15 +35,23 @@ class Plan:
     manifest: Manifest
     notes: tuple[str, ...]
 
-    def targets(self, part: str) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the class index of each row of a part [N]."""
-        classes = list(self.recipe.task.classes)
-        labels = self.manifest.part(part).table.label
-        return np.array([classes.index(str(self.recipe.task.class_of(label))) for label in labels], np.int64)
+    def targets(self, part: str) -> Targets:
+        """Return the class index of each row of a part [N] int64.
+
+        Of a multi-label task: what each row states of each finding [N, C] float32, 1 present, 0 absent, NaN unknown.
+        """
+        task, chosen = self.recipe.task, self.manifest.part(part)
+        if task.multilabel:
+            return manifest_targets(chosen, task.classes)
+        classes = list(task.classes)
+        return np.array([classes.index(str(task.class_of(label))) for label in chosen.table.label], np.int64)
 
     def counts(self, part: str) -> list[int]:
-        """Return the number of images of each class in a part."""
-        return [int(n) for n in np.bincount(self.targets(part), minlength=len(self.recipe.task.classes))]
+        """Return the number of images of each class in a part; of a multi-label task those with each finding."""
+        targets = self.targets(part)
+        if self.recipe.task.multilabel:
+            return [int(n) for n in (targets == 1).sum(0)]
+        return [int(n) for n in np.bincount(targets, minlength=len(self.recipe.task.classes))]
 
 
 def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
@@ -52,10 +61,16 @@ def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
         RecipeError: A class is missing or extra, and no change of ``task.classes`` says that this is meant.
         RunError: A class has no image in a part that training needs.
     """
-    recipe, left_out, class_notes = fit_classes(recipe, Counter(str(label) for label in manifest.table.label))
+    recipe, left_out, class_notes = fit_recipe(recipe, label_rows(manifest))
     notes = list(class_notes)
     if left_out:
         manifest = manifest.where(~manifest.table.label.isin(left_out))
+    if recipe.task.multilabel:
+        stated = ~np.isnan(manifest_targets(manifest, recipe.task.classes)).all(1)
+        if not stated.all():
+            silent = format_count(int((~stated).sum()), "image")
+            notes.append(f"left out, since nothing is stated about the recipe's findings: {silent}")
+            manifest = manifest.where(stated)
     if not manifest.parts_present:
         if recipe.split is None:
             raise RunError(
@@ -68,11 +83,11 @@ def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
             "the manifest had no parts: split by the recipe into "
             + ", ".join(f"{part} {share:g}" for part, share in recipe.split.items())
         )
-    training_plan = Plan(recipe, manifest, tuple(notes))
-    table = manifest.table
-    rows = LabelRows(table.label.tolist(), table["split"].fillna("").tolist(), table.group.tolist())
+    rows = label_rows(manifest)
+    if recipe.task.multilabel:  # parts that were just made may lack a finding
+        recipe = fit_recipe(recipe, rows).recipe
     check_learning_parts(recipe.task, rows)
-    return training_plan
+    return Plan(recipe, manifest, tuple(notes))
 
 
 def load_part(

@@ -71,7 +71,7 @@ def fit_fold(
     if recipe.augment.exchange_corners:
         parts["train"] = add_corner_copies(parts["train"], recipe.training.seed)
     batches = training_batches(parts["train"], recipe)
-    learner = Learner(model, recipe, data.counts(fold.train), len(batches))
+    learner = Learner(model, recipe, data.targets[fold.train], len(batches))
     learner.to(memory_format=torch.channels_last)
     best = BestWeights(recipe, report_epoch)
     precision = choose_precision(device)

@@ -16,8 +16,8 @@ from pneumoscope.core.errors import MissingClassError, PneumoscopeError, UsageEr
 from pneumoscope.core.labels import PARTS
 from pneumoscope.core.registry import check_name, suggestion
 from pneumoscope.core.run_folder import check_run_folder, free_folder
+from pneumoscope.data.fitting import fit_recipe
 from pneumoscope.data.label_rows import LabelRows, check_learning_parts, read_label_rows
-from pneumoscope.recipes.classes import fit_classes
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 from pneumoscope.recipes.starting_weights import choose_weights
 
@@ -51,7 +51,7 @@ def check_recipe(recipe: Recipe, rows: LabelRows) -> None:
         MissingClassError: A class has no image in a part that training needs.
         WeightsError: The weights are not available.
     """
-    fitted = fit_classes(recipe, rows.counts)
+    fitted = fit_recipe(recipe, rows)
     if rows.has_parts:
         check_learning_parts(fitted.recipe.task, rows)
     elif recipe.split is None:
@@ -185,7 +185,7 @@ def check_comparison(
     chosen = choose_recipes(recipes, rows.counts, target, has_parts=rows.has_parts, sets=sets, grid=values, seeds=seeds)
     for entry in chosen:
         try:
-            check_learning_parts(fit_classes(entry.recipe, rows.counts).recipe.task, rows)
+            check_learning_parts(fit_recipe(entry.recipe, rows).recipe.task, rows)
         except PneumoscopeError as error:
             raise type(error)(f"{entry.name}: {error.thing}", error.problem, error.way_out) from error
     return values

@@ -20,7 +20,7 @@ from pneumoscope.core.files import check_new_file, write_text
 from pneumoscope.data.ledger import ledger_path, new_number, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages
-from pneumoscope.inference.evaluate import Evaluation, rows_of
+from pneumoscope.inference.evaluate import AnyEvaluation, rows_of
 from pneumoscope.inference.evaluate import evaluate as evaluate_part
 from pneumoscope.inference.opening import build_opening, known_openings, unnamed_openings
 from pneumoscope.inference.predict import page_items
@@ -49,7 +49,7 @@ def evaluate(
     examples: int | None = None,
     command: str = "pneumoscope.evaluate",
     callbacks: Callbacks = SILENT,
-) -> Evaluation:
+) -> AnyEvaluation:
     """Measure a bundle on a part of a manifest, every figure with its 95% interval.
 
     Test images are written to the ledger beside the manifest before the first one is measured, and to the bundle's
@@ -100,6 +100,12 @@ def evaluate(
         raise UsageError(argument("resamples", resamples), f"is below {LEAST_RESAMPLES}.", "The default is 2000.")
     stated = check_design(design)
     model = model_of(model)
+    if examples is not None and model.card.multilabel:
+        raise UsageError(
+            argument("examples", examples),
+            "are of models with one answer about an image, and this one answers about each finding.",
+            "Leave it out; `predict --html` shows images with all findings.",
+        )
     manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
     measurement = measure(
         model,
@@ -140,7 +146,7 @@ class MeasuredPart:
         predictions: Of these rows, in their order.
     """
 
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
     rows: Manifest
     predictions: Sequence[Prediction]
 

@@ -13,7 +13,7 @@ from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.export.calibrate import calibrate
 from pneumoscope.export.card_builder import draft_card
 from pneumoscope.export.draft import draft_bundle, export_graph, write_bundle_files
-from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation
 from pneumoscope.training.distributed.ranks import Ranks
 from pneumoscope.training.features import FeatureStore
 from pneumoscope.training.loop.fit import fit
@@ -37,11 +37,18 @@ class Run:
 
     folder: Path
     bundle: Path
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
     kept_epoch: int
 
     def __repr__(self) -> str:
         """Return where the run is and how good it is."""
+        if not isinstance(self.evaluation, Evaluation):
+            mean = self.evaluation.averages["macro/auroc"]
+            return (
+                f"Run({str(self.folder)!r}: {self.evaluation.model}, kept epoch {self.kept_epoch}; "
+                f"validation, {self.evaluation.images} images: {len(self.evaluation.findings)} findings, "
+                f"mean AUROC {mean})"
+            )
         figures = self.evaluation.figures
         primary = figures.classes[0]
         return (

@@ -16,7 +16,7 @@ from pneumoscope.core.files import write_text
 from pneumoscope.core.tables import write_table
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.card_builder import with_figures
-from pneumoscope.inference.evaluate import Evaluation, evaluate
+from pneumoscope.inference.evaluate import AnyEvaluation, evaluate
 from pneumoscope.reporting.charts.training_curves import write_training_curves
 from pneumoscope.reporting.pages.run_report import REPORT, render_run_page
 from pneumoscope.reporting.record import read_record
@@ -33,7 +33,7 @@ class ValidationFigures:
         predictions: One for each row, in their order.
     """
 
-    evaluation: Evaluation
+    evaluation: AnyEvaluation
     rows: Manifest
     predictions: tuple[Prediction, ...]
 
@@ -67,12 +67,12 @@ def add_figures(card: Card, fitted: FittedRun, validation: ValidationFigures) ->
     readable = [prediction for prediction in validation.predictions if prediction.error is None]
     good = np.array([prediction.error is None for prediction in validation.predictions], np.bool_)
     probabilities = np.array([prediction.probabilities for prediction in readable], np.float64)
-    return with_figures(card, fitted, validation.rows.where(good), probabilities, validation.evaluation.figures)
+    return with_figures(card, fitted, validation.rows.where(good), probabilities, validation.evaluation)
 
 
 def write_results(
     folder: Path, card: Card, identity: str, validation: ValidationFigures, *, kept_epoch: int
-) -> Evaluation:
+) -> AnyEvaluation:
     """Write the results into the run's folder: figures, predictions, report and curves.
 
     The files are ``predictions.parquet``, ``evaluation.json``, ``report.html`` and ``curves.png``.

@@ -11,11 +11,13 @@ from pneumoscope.reporting.record import Record
 def answer_purpose_topics(record: Record) -> dict[str, TopicAnswer]:
     """Return the topics of title, objectives and intended use."""
     card, network = record.card, formatting.describe_network(record.recipe)
+    names = [display_name(name) for name in card.label_names]
+    outcome = f"the labels {formatting.join_names(names)}" if card.multilabel else f"the label {names[0]}"
     kind = f"A deep-learning classifier of chest radiographs ({network})."
     return {
         "identification": answer(kind, "question"),
         "identification-tripod": answer_partly(
-            f"Development of a diagnostic model; outcome: the label {display_name(card.primary)}.",
+            f"Development of a diagnostic model; outcome: {outcome}.",
             "question",
             to_add="the target population",
         ),

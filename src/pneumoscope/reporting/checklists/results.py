@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pneumoscope.reporting.checklists.answer import TopicAnswer, answer, answer_partly, leave_open
+from pneumoscope.reporting.formatting import list_sources
 from pneumoscope.reporting.record import Record
 
 
@@ -10,8 +11,8 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
     """Return the topics of the figures, the tests and the limits."""
     card, evaluation = record.card, record.evaluation
     kinds = {fact.kind for fact in record.facts}
-    has_figures = evaluation is not None or bool(card.metrics)
-    several = len(card.metrics_by_source) > 1
+    has_figures = evaluation is not None or bool(card.metrics or card.findings)
+    several = len(list_sources(card)) > 1
     performance = (
         answer("All figures with 95% intervals.", "results")
         if has_figures

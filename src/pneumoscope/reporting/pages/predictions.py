@@ -14,7 +14,7 @@ from typing import Any
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.prediction import band_of, result_words
 from pneumoscope.core.labels import NO_PATTERN, display_name, is_none_label
-from pneumoscope.inference.predict import PageItem
+from pneumoscope.inference.predict import PageItem, heat_place
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts.gauges import render_score_gauge
 from pneumoscope.reporting.examples import Example
@@ -48,7 +48,9 @@ def render_predictions_page(
         looks_for=" and ".join(filter(None, [", ".join(looked_for[:-1]), looked_for[-1]])),
         stamps=stamps,
         counts=[(name, n) for name, n in results.most_common()],
-        threshold_words=f"{card.operating_point.threshold:.3f}, {formatting.name_point(card.operating_point.name)}",
+        threshold_words=""
+        if card.multilabel
+        else f"{card.operating_point.threshold:.3f}, {formatting.name_point(card.operating_point.name)}",
         studies=[_describe_study(item, card, synthetic=False) for item in items],
         heatmaps=any(overlay for _, _, overlay in items),
         bands=card.score_bands,
@@ -82,7 +84,7 @@ def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str,
     prediction, thumbnail, overlay = item
     has_answer = prediction.error is None and not prediction.refused
     kind = "failed" if prediction.error is not None else "silent" if prediction.refused else ""
-    if has_answer and prediction.decision == card.primary:
+    if has_answer and not _is_none(prediction.decision) and (card.multilabel or prediction.decision == card.primary):
         kind = "primary"
     fields: dict[str, Any] = {
         "kind": kind,
@@ -95,7 +97,13 @@ def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str,
         "thumbnail": _encode_data_url(thumbnail),
         "overlay": _encode_data_url(overlay) if has_answer else None,
     }
-    if has_answer:
+    if has_answer and card.multilabel:
+        fields["findings"] = [
+            _describe_finding(card.view(name), p)
+            for name, p in zip(card.label_names, prediction.probabilities, strict=True)
+        ]
+        fields["heat_of"] = display_name(card.label_names[heat_place(card, prediction)])
+    elif has_answer:
         p = prediction.probabilities[0]
         others = zip(card.label_names[1:], prediction.probabilities[1:], strict=True)
         fields |= {
@@ -105,6 +113,22 @@ def _describe_study(item: PageItem, card: Card, *, synthetic: bool) -> dict[str,
             "others": ", ".join(f"{_describe_class(name)} {_format_score(q)}" for name, q in others),
         }
     return fields
+
+
+def _describe_finding(view: Card, p: float) -> dict[str, Any]:
+    """Return the values of one finding of a study, by the template's names."""
+    threshold = view.operating_point.threshold
+    return {
+        "name": display_name(view.primary),
+        "found": p >= threshold,
+        "score": _format_score(p),
+        "gauge": render_score_gauge(p, threshold),
+        "band": _describe_band(view, p),
+    }
+
+
+def _is_none(decision: str | None) -> bool:
+    return decision is None or is_none_label(decision)
 
 
 def _describe_class(name: str) -> str:

@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 from pneumoscope.bundle import evidence
-from pneumoscope.bundle.card import read_card
+from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.core.files import write_text
 from pneumoscope.core.labels import NO_PATTERN, display_name
+from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation, FindingsEvaluation
 from pneumoscope.inference.opening import headline
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.reporting import formatting
@@ -25,6 +26,7 @@ from pneumoscope.reporting.model_card import render_model_card
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates
 from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, render_numbers_chart
+from pneumoscope.reporting.pages.findings import build_findings_context
 from pneumoscope.reporting.pages.predictions import build_example_context
 from pneumoscope.reporting.record import Record, find_run_folder, read_record
 from pneumoscope.stats.figures import BY_CLASS, OVERALL
@@ -33,6 +35,7 @@ SECTIONS: Mapping[str, str] = {
     "question": "Question",
     "data": "Data and checks",
     "training": "Training",
+    "findings": "Findings",
     "results": "Results",
     "calibration": "Calibration",
     "use": "Use",
@@ -59,10 +62,17 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
     card, evaluation = record.card, record.evaluation
     missing = {"use", "intervals"} if evaluation is None else set()
     missing |= set() if examples else {"examples"}
-    figures: dict[str, Any] = {"evaluation": None} if evaluation is None else sections.build_context(evaluation, card)
+    if card.multilabel:
+        missing |= {"results", "calibration", "use", "examples", "intervals"}
+    else:
+        missing |= {"findings"}
+    figures = _figures_of(evaluation, card)
     validation = next((part for part in card.metrics if part.part == "validation"), None)
-    keys = ["accuracy", f"{card.primary}/auroc"]
-    keys += [f"{card.default_operating_point}/{side}" for side in ("sensitivity", "specificity")]
+    # The card of a multi-label model has its figures in the table of findings.
+    keys = [] if card.multilabel else ["accuracy", f"{card.primary}/auroc"]
+    keys += (
+        [] if card.multilabel else [f"{card.default_operating_point}/{side}" for side in ("sensitivity", "specificity")]
+    )
     if evaluation is not None:
         chosen, where = headline(evaluation, card), sections.name_part(evaluation.part)
     else:
@@ -72,7 +82,6 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
     page: str = load_templates().get_template("run.html").render(
         **figures,
         **build_example_context(examples, card),
-        **({} if evaluation is not None else {"card": card, "primary": display_name(card.primary)}),
         title=f"{card.name}, version {card.version}",
         identity=record.identity,
         stamps=_stamps(record),
@@ -85,6 +94,8 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         checks=record.checks,
         says=SEVERITY_NAMES,
         render_numbers_chart=render_numbers_chart,
+        finding_columns=formatting.FINDING_COLUMNS,
+        finding_lines=formatting.finding_rows(card),
         headline=chosen,
         headline_part=where,
         headline_keys=keys,
@@ -106,6 +117,15 @@ def render_run_page(record: Record, examples: Sequence[Example] = ()) -> str:
         statuses=STATUSES,
     )  # fmt: skip
     return page
+
+
+def _figures_of(evaluation: AnyEvaluation | None, card: Card) -> dict[str, Any]:
+    """Return the values of an evaluation, by the templates' names, or those of the card where there is none."""
+    if evaluation is None:
+        return {"evaluation": None, "card": card, "primary": display_name(card.primary)}
+    if isinstance(evaluation, FindingsEvaluation):
+        return build_findings_context(evaluation, card)
+    return sections.build_context(evaluation, card)
 
 
 def rewrite_reports(bundle: Path) -> list[Path]:
@@ -158,9 +178,10 @@ def list_training_rows(record: Record) -> list[tuple[str, str]]:
         duration = "" if record.seconds is None else f", {formatting.format_duration(record.seconds)}"
         rows.append(("Epochs run", f"{len(record.curve)}{duration}" + ("" if epoch is None else f"; kept: {epoch}")))
     rows.append(
-        ("Calibration", f"temperature {card.temperature:.3f}, one bias per class, on unresampled calibration images")
-        if card.calibrated
-        else ("Calibration", "none")
+        (
+            "Calibration",
+            formatting.describe_calibration(card) + (", on unresampled calibration images" if card.calibrated else ""),
+        )
     )
     if machine is not None:
         named = (str(machine[key]) for key in ("processor", "device", "precision", "system"))
@@ -208,7 +229,8 @@ def _stamps(record: Record) -> list[str]:
     evaluation = record.evaluation
     stamps = list(record.card.stamps)
     if evaluation is not None:
-        stamps += [*evaluation.stamps, *evaluation.figures.warnings]
+        measured = [evaluation] if isinstance(evaluation, Evaluation) else evaluation.findings.values()
+        stamps += [*evaluation.stamps, *(text for one in measured for text in one.figures.warnings)]
     if record.card.synthetic:
         stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
     return list(dict.fromkeys(evidence.filter_stamps(stamps, audited=evidence.is_audited(record.facts))))

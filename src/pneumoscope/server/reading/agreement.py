@@ -14,6 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
+from pneumoscope.core.labels import absent_name
 from pneumoscope.server.reading.caveats import write_caveats
 from pneumoscope.server.reading.figures import (
     STANDARDS,
@@ -206,7 +207,7 @@ class _PairComparison:
     resamples: int
 
     def binary(self, rows: Sequence[_Pair], pairs: Sequence[str] | None = None) -> Agreement:
-        names = (self.target.primary, f"not {self.target.primary}")
+        names = (self.target.primary, absent_name(self.target.primary))
 
         def name(label: str) -> str:
             return names[0] if self.target.is_positive(label) else names[1]

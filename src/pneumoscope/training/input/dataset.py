@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from pneumoscope.training.distributed.ranks import Ranks
 
 ALONE = Ranks()
 
+Targets: TypeAlias = NDArray[Any]
+"""The class of each image [N] int64, or what is stated of each finding [N, C] float32: 1, 0, NaN where unknown."""
+
 
 class ImageRows(Protocol):
     """Images or their feature maps: ``take`` returns those at some positions as one tensor [n, ...]."""
@@ -25,7 +28,7 @@ class ImageRows(Protocol):
 
 
 class Batch(NamedTuple):
-    """Images [N, 1, S, S] uint8 (a frozen backbone: its feature maps), classes [N] int64, and numbers [N].
+    """Images [N, 1, S, S] uint8 (a frozen backbone: its feature maps), targets as in a part, and numbers [N].
 
     The number of an image is for the counter-based randomness.
     """
@@ -37,10 +40,10 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class Part:
-    """One part of the data: images (or kept feature maps), class indices [N] and keys [N] (from the images' hashes)."""
+    """One part of the data: images (or kept feature maps), targets and keys [N] (from the images' hashes)."""
 
     images: ImageRows
-    targets: NDArray[np.int64]
+    targets: Targets
     keys: NDArray[np.uint64]
 
     def __len__(self) -> int:
@@ -82,7 +85,7 @@ class CountedSampler(Sampler[int]):
         balanced: Draw with replacement so that all classes are equally frequent; else each image comes once.
     """
 
-    def __init__(self, targets: NDArray[np.int64], seed: int, balanced: bool) -> None:
+    def __init__(self, targets: Targets, seed: int, balanced: bool) -> None:
         self.targets, self.seed, self.balanced = targets, seed, balanced
         self.epoch = 0
 

@@ -204,7 +204,7 @@ def _fit(
     epochs = recipe.training.epochs
     files, last = RunFiles(folder, recipe), folder / "last.ckpt"
     batches = training_batches(parts["train"], recipe, ranks)
-    learner = learner_type(model, recipe, plan.counts("train"), len(batches), ranks)
+    learner = learner_type(model, recipe, plan.targets("train"), len(batches), ranks)
     learner.to(memory_format=torch.channels_last)
     try:
         interrupted = fit_learner(

@@ -22,7 +22,8 @@ from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.stats import metrics
 from pneumoscope.training.distributed.ranks import Ranks
 from pneumoscope.training.input.augment import augment
-from pneumoscope.training.input.dataset import ALONE, Batch
+from pneumoscope.training.input.dataset import ALONE, Batch, Targets
+from pneumoscope.training.loop.finding_loss import finding_loss, finding_metrics, positive_weights
 from pneumoscope.training.loop.optim import Plateau, make_optimizer, penalty, rate_factor, trainable
 from pneumoscope.training.networks.batch_norm import GlobalBatchNorm
 from pneumoscope.training.networks.build import Classifier
@@ -30,12 +31,18 @@ from pneumoscope.training.networks.build import Classifier
 METRICS = ("loss", "accuracy", "balanced_accuracy", "auroc")
 
 
-def class_weights(recipe: Recipe, counts: list[int]) -> Tensor | None:
-    """Return the loss's weight of each class, of mean 1 over the images; None if all are alike."""
+def class_weights(recipe: Recipe, targets: Targets) -> Tensor | None:
+    """Return the loss's weight of each class, of mean 1 over the training images; None if all are alike.
+
+    Of a multi-label task: the weight of each present finding against an absent one.
+    """
+    if recipe.task.multilabel:
+        return positive_weights(recipe.loss, torch.from_numpy(targets))
     given = recipe.loss.class_weights
     if given == "none":
         return None
     if given == "balanced":
+        counts = np.bincount(targets, minlength=len(recipe.task.classes)).tolist()
         return torch.tensor([sum(counts) / (len(counts) * count) for count in counts])
     return torch.tensor([float(value) for value in given])
 
@@ -46,6 +53,8 @@ def loss_of(recipe: Recipe, logits: Tensor, target: Tensor, weight: Tensor | Non
     The binary logits are (z, 0), so cross-entropy is the binary one; ``nll`` on log-softmax is cross-entropy too.
     ``focal`` after Lin et al., ICCV 2017.
     """
+    if recipe.task.multilabel:
+        return finding_loss(recipe.loss, logits, target, weight)
     logits = logits.float()
     smoothing = recipe.loss.label_smoothing
     if recipe.loss.kind == "focal":
@@ -56,14 +65,25 @@ def loss_of(recipe: Recipe, logits: Tensor, target: Tensor, weight: Tensor | Non
 
 
 def loss_weight(recipe: Recipe, target: Tensor, weight: Tensor | None) -> Tensor:
-    """Return what the mean of `loss_of` divides by: the images, or with class weights the sum of theirs."""
+    """Return what the mean of `loss_of` divides by: the images, or with class weights the sum of theirs.
+
+    Of a multi-label task: the number of findings that are stated, over all images.
+    """
+    if recipe.task.multilabel:
+        return target.isfinite().sum().float()
     if weight is None or recipe.loss.kind == "focal":
         return torch.tensor(float(len(target)), device=target.device)
     return weight[target].sum()
 
 
 def epoch_metrics(logits: Tensor, target: Tensor) -> dict[str, float]:
-    """Return loss, accuracy, balanced accuracy and the primary class's AUROC of logits [N, C]; nan if undefined."""
+    """Return loss, accuracy, balanced accuracy and the primary class's AUROC of logits [N, C]; nan if undefined.
+
+    Of findings (``target`` [N, C] float): all four over the findings that are stated, balanced accuracy and AUROC as
+    the mean over the findings that have both answers.
+    """
+    if target.ndim == 2:
+        return finding_metrics(logits, target)
     logits = logits.float()
     probability = logits.softmax(1).numpy()
     truth = target.numpy()
@@ -82,20 +102,20 @@ class Learner(L.LightningModule):
     Args:
         model: The classifier.
         recipe: How it learns.
-        counts: Training images of each class.
+        targets: Of the training part.
         steps_an_epoch: Optimizer steps in an epoch.
         ranks: The processes that share each batch.
     """
 
     def __init__(
-        self, model: Classifier, recipe: Recipe, counts: list[int], steps_an_epoch: int, ranks: Ranks = ALONE
+        self, model: Classifier, recipe: Recipe, targets: Targets, steps_an_epoch: int, ranks: Ranks = ALONE
     ) -> None:
         super().__init__()
         self.model = model
         self.recipe = recipe
         self.steps_an_epoch = steps_an_epoch
         self.plateau = Plateau(recipe.schedule)
-        self.register_buffer("class_weight", class_weights(recipe, counts), persistent=False)
+        self.register_buffer("class_weight", class_weights(recipe, targets), persistent=False)
         steps = steps_an_epoch * recipe.training.epochs
         self._factor = rate_factor(recipe.schedule, steps, steps_an_epoch)
         self._base_rates: list[float] = []

@@ -48,7 +48,7 @@ class Classifier(nn.Module):
 
     ``forward`` takes ``image`` [N, 1, S, S] float, 0 = black, 1 = white, and returns logits [N, C]. A binary recipe
     has one output unit z = logit of the class ``sigmoid_of``; its two logits are z for that class and 0 for the other,
-    so that softmax gives sigmoid(z).
+    so that softmax gives sigmoid(z). The logits of a multi-label recipe are the findings', each for a sigmoid.
     """
 
     mean: Tensor
@@ -64,6 +64,7 @@ class Classifier(nn.Module):
         self.frozen = recipe.network.frozen
         self.symmetric = recipe.network.symmetric
         task = recipe.task
+        self.multilabel = task.multilabel
         self.unit_of = task.classes.index(task.sigmoid_of or task.classes[0]) if task.kind == "binary" else None
         # Buffers that are not in the state: they belong to the recipe, and Keras-like counts must not see them.
         self.register_buffer("mean", torch.tensor(mean).view(1, -1, 1, 1), persistent=False)

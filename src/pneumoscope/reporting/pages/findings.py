@@ -1,0 +1,46 @@
+"""The figures of a multi-label model on pages: one table of all findings, then each finding as a binary model's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from markupsafe import Markup
+
+from pneumoscope.bundle.card import Card
+from pneumoscope.core.labels import display_name
+from pneumoscope.inference.evaluate import FindingsEvaluation
+from pneumoscope.reporting.formatting import name_figure
+from pneumoscope.reporting.pages import sections
+from pneumoscope.reporting.pages.base import load_templates
+
+
+def build_findings_context(evaluation: FindingsEvaluation, card: Card) -> dict[str, Any]:
+    """Return the values of a multi-label evaluation, by the templates' names."""
+    details = load_templates().get_template("sections/finding.html")
+    rows = []
+    for name, measured in evaluation.findings.items():
+        figures = measured.figures
+        point = next(p for p in figures.operating if p.name == card.default_operating_point)
+        context = sections.build_context(evaluation.of(name), card.view(name))
+        rows.append(
+            {
+                "name": display_name(name),
+                "present": figures.class_images[name],
+                "absent": figures.images - figures.class_images[name],
+                "auroc": figures.by_class[name]["auroc"],
+                "auprc": figures.by_class[name]["auprc"],
+                "slope": figures.by_class[name]["calibration_slope"],
+                "point": point,
+                "details": Markup(details.render(**context)),  # rendered, and so escaped, by the same environment
+            }
+        )
+    return {
+        "evaluation": evaluation,
+        "e": evaluation,
+        "card": card,
+        "finding_rows": rows,
+        "not_measured": {display_name(name): why for name, why in evaluation.not_measured.items()},
+        "averages": [(name_figure(key), estimate) for key, estimate in evaluation.averages.items()],
+        "part_words": sections.name_part(evaluation.part),
+        "warnings": tuple(sorted({text for one in evaluation.findings.values() for text in one.figures.warnings})),
+    }
