@@ -54,7 +54,7 @@ if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
     from pneumoscope.data.merge import MergeReport
     from pneumoscope.imaging.read import Radiograph, read
-    from pneumoscope.inference.evaluate import Evaluation
+    from pneumoscope.inference.evaluate import Evaluation, FindingsEvaluation
     from pneumoscope.inference.predict import PredictionSummary
     from pneumoscope.recipes.recipe import Recipe
     from pneumoscope.workflows.accept import accept
@@ -87,6 +87,7 @@ _MODULES = {
     "DISCLAIMER": "core.labels",
     "EpochEnd": "core.callbacks",
     "Evaluation": "inference.evaluate",
+    "FindingsEvaluation": "inference.evaluate",
     "Gatekeeper": "bundle.gatekeeper",
     "GatekeeperAnswer": "bundle.gatekeeper",
     "GatekeeperCard": "bundle.gatekeeper",
@@ -169,6 +170,7 @@ __all__ = [
     "Comparison",
     "EpochEnd",
     "Evaluation",
+    "FindingsEvaluation",
     "Gatekeeper",
     "GatekeeperAnswer",
     "GatekeeperCard",

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import AuditImage, resize
 from pneumoscope.bundle.prediction import Output
-from pneumoscope.bundle.runtime import Model, default_workers, graph_inputs
+from pneumoscope.bundle.runtime import Model, default_workers, graph_inputs, take_finding
 from pneumoscope.bundle.session import open_session_of
 from pneumoscope.core.errors import BundleError
 from pneumoscope.data.boxes import Box
@@ -161,6 +161,7 @@ class UntrainedModel:
     """
 
     def __init__(self, model: Model, graph: bytes) -> None:
+        self._place = model.place
         self._heatmap = model.card.heatmap_size is not None
         self._session = open_session_of(graph, Path(model.folder) / "model.onnx")
 
@@ -179,5 +180,7 @@ class UntrainedModel:
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
             raise BundleError("the graph with random weights", f"could not be run: {str(error)[:200]}") from error
         found = dict(zip(names, (value[0] for value in values), strict=True))
+        if self._place is not None:
+            found = take_finding(found, self._place)
         heatmap = found.get("heatmap")
         return Output(found["probabilities"], found["logits"], heatmap, found["embedding"], float(found["ood"]))

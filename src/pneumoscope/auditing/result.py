@@ -61,6 +61,7 @@ class Audit(Frozen):
     command: str
     model: str
     identity: str = Field(description="SHA-256 of the bundle's card")
+    finding: str = Field(default="", description="of a multi-label model: the one that was audited")
     classes: tuple[str, ...] = Field(description="the first one is separated from all others together")
     part: str
     data: str = Field(description="hash of the images and labels that were used")

@@ -85,6 +85,11 @@ class AuditFact(Fact):
     data: str = Field(description="hash of the images and labels that were used")
     part: str
     images: int
+    finding: str = Field(
+        default="",
+        exclude_if=lambda finding: not finding,
+        description="of a multi-label model: the one that was audited",
+    )
     tests: dict[str, str] = Field(default_factory=dict, description="test -> verdict")
     effects: dict[str, Estimate] = Field(default_factory=dict, description="test -> effect")
     command: str
@@ -145,6 +150,9 @@ class AcceptanceFact(Fact):
     verdict: Literal["go", "no-go"]
     passed: bool = Field(description="whether the verdict is go")
     reason: str
+    finding: str = Field(
+        default="", exclude_if=lambda finding: not finding, description="of a multi-label model: the one it is about"
+    )
     sampling: str
     reference: str
     window_days: int
@@ -241,21 +249,32 @@ def latest_acceptance(folder: Path, identity: str) -> AcceptanceFact | None:
     return found[-1] if found else None
 
 
-def describe_verdict(folder: Path, identity: str) -> str:
+_BADNESS = ("pass", "caution", "not identifiable", "fail")
+
+
+def describe_verdict(folder: Path, identity: str, findings: Sequence[str] = ()) -> str:
     """Return the verdict of the newest audit of a bundle in a word; see `AuditFact.verdict`.
 
     Args:
         folder: The bundle's folder.
         identity: SHA-256 of ``card.json``.
+        findings: Of a multi-label model: the worst verdict of these counts.
 
     Returns:
-        The verdict; "not audited" without an audit, "unreadable" where the evidence was altered.
+        The verdict; "not audited" without an audit, or where one of the findings has none and no other failed;
+        "unreadable" where the evidence was altered.
     """
     try:
         facts = [fact for _, fact in read(folder, identity)]
     except BundleError:
         return UNREADABLE
-    if newest := audits((Path(), fact) for fact in facts):
+    newest = audits((Path(), fact) for fact in facts)
+    if findings:
+        verdicts = {audit.finding: audit.verdict for audit in newest if audit.finding in findings}
+        if "fail" in verdicts.values() or len(verdicts) == len(set(findings)):
+            return max(verdicts.values(), key=_BADNESS.index)
+        return NOT_AUDITED
+    if newest:
         return newest[-1].verdict
     earlier = [
         extra["passed"] for fact in facts if "passed" in (extra := fact.model_extra or {}) and fact.kind == AUDIT

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import repeat
 from pathlib import Path
@@ -68,14 +68,18 @@ class Model:
         identity: SHA-256 of the card, which holds the hash of the graph.
         folder: Where the bundle lies.
         screened: Whether the gatekeeper and the lungs graph look at an image before this model does.
+        place: Of a model that answers about one finding (`about`): the finding's place in the graph's outputs.
     """
 
     @check_arguments
-    def __init__(self, folder: Path, card: Card, identity: str, session: Any, *, screened: bool = True) -> None:
+    def __init__(
+        self, folder: Path, card: Card, identity: str, session: Any, *, screened: bool = True, place: int | None = None
+    ) -> None:
         self.folder = folder
         self.card = card
         self.identity = identity
         self.screened = screened and card.companions.get("gatekeeper") != NEVER_SCREENED
+        self.place = place
         self._session = session
         self._audit: str | None = None
         self._outputs = [name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None]
@@ -96,7 +100,8 @@ class Model:
         It is "unreadable" where the evidence was altered, which may have been a failure.
         """
         if self._audit is None:
-            self._audit = describe_verdict(self.folder, self.identity)
+            about = self.labels if self.card.multilabel else self.labels[:1] if self.place is not None else ()
+            self._audit = describe_verdict(self.folder, self.identity, about)
         return self._audit
 
     def unscreened(self) -> Model:
@@ -105,7 +110,26 @@ class Model:
         Returns:
             A model that shares the graph with this one.
         """
-        return Model(self.folder, self.card, self.identity, self._session, screened=False)
+        return Model(self.folder, self.card, self.identity, self._session, screened=False, place=self.place)
+
+    def about(self, finding: str) -> Model:
+        """Return a multi-label model as a binary model of one finding: what one can do with such a model works then.
+
+        Args:
+            finding: One of its labels.
+
+        Returns:
+            A model that shares the graph with this one; its classes are the finding and its absence.
+
+        Raises:
+            UsageError: The model is not multi-label, or does not know the finding.
+
+        Example:
+            >>> ps.load("runs/findings").about("pleural-effusion").predict("studies/")
+        """
+        view = self.card.view(finding)
+        place = self.labels.index(finding)
+        return Model(self.folder, view, self.identity, self._session, screened=self.screened, place=place)
 
     def screen(self, pixels: NDArray[np.float32], facts: Metadata) -> Screening | None:
         """Return what gatekeeper and lungs graph say of an image; None where this model is not screened.
@@ -178,7 +202,7 @@ class Model:
                 "its graph answered with probabilities that are not numbers.",
                 "Check it with `pneumoscope.verify`.",
             )
-        return outputs
+        return outputs if self.place is None else take_finding(outputs, self.place)
 
     def predict_file(
         self,
@@ -327,6 +351,27 @@ class Model:
 
         rows = [prediction.row(self.labels) for prediction in self._in_order(images, answer, workers)]
         return PredictionTable.of(rows, self.card)
+
+
+def take_finding(outputs: Mapping[str, NDArray[np.float32]], place: int) -> dict[str, Any]:
+    """Return a multi-label graph's outputs for one image as those of a binary model of one finding.
+
+    Args:
+        outputs: Name -> values, without the axis of the images.
+        place: The finding's place.
+
+    Returns:
+        Probabilities, logits and heatmap of the finding and of its absence; the other outputs as they are.
+    """
+    taken: dict[str, Any] = dict(outputs)
+    p = outputs["probabilities"][place]
+    taken["probabilities"] = np.array([p, 1 - p], np.float32)
+    if "logits" in outputs:
+        taken["logits"] = np.array([outputs["logits"][place], 0], np.float32)
+    if "heatmap" in outputs:
+        heat = outputs["heatmap"][place]
+        taken["heatmap"] = np.stack([heat, np.zeros_like(heat)])  # nothing in the graph argues for an absence alone
+    return taken
 
 
 ModelInput: TypeAlias = Model | str | Path

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli.formatting import escape_markup, print_note, wide_console
-from pneumoscope.cli.options import AsJson, IgnoreOther, Roots, Workers, command_line, source_roots
+from pneumoscope.cli.options import AsJson, Finding, IgnoreOther, Roots, Workers, command_line, source_roots
 
 if TYPE_CHECKING:
     from pneumoscope.acceptance.result import Acceptance
@@ -39,6 +39,7 @@ def accept(
     roots: Roots = None,
     seed: Annotated[int, typer.Option(min=0, help="Deals patients to folds.")] = 0,
     workers: Workers = None,
+    finding: Finding = None,
     as_json: AsJson = False,
 ) -> None:
     """Find out on a department's own labelled cases whether a bundle does what the department asks of it.
@@ -64,6 +65,7 @@ def accept(
         target_sensitivity=target_sensitivity,
         part=split,
         ignore_other=ignore_other,
+        finding=finding,
         roots=source_roots(roots),
         seed=seed,
         workers=workers,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli.formatting import escape_markup, print_note, wide_console
-from pneumoscope.cli.options import AsJson, Examples, Roots, Workers, command_line, source_roots
+from pneumoscope.cli.options import AsJson, Examples, Finding, Roots, Workers, command_line, source_roots
 
 if TYPE_CHECKING:
     from pneumoscope.auditing.result import Audit
@@ -39,6 +39,7 @@ def audit(
         Path | None, typer.Option(help="CSV (file, origin): where images of a compiled archive came from.")
     ] = None,
     external: Annotated[Path | None, typer.Option(help="Manifest of a site that the bundle has not seen.")] = None,
+    finding: Finding = None,
     as_json: AsJson = False,
 ) -> None:
     """Find out what a bundle's answers rest on: the lungs, or the border, a marker, the source.
@@ -65,6 +66,7 @@ def audit(
         retrain=retrain,
         origins=origins,
         external=external,
+        finding=finding,
         command=command_line(),
         callbacks=RichCallbacks(),
     )

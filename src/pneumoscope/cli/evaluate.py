@@ -12,6 +12,7 @@ from pneumoscope.cli.options import (
     AsJson,
     DesignOption,
     Examples,
+    Finding,
     IgnoreOther,
     Part,
     Roots,
@@ -54,9 +55,7 @@ def evaluate(
     resamples: Annotated[int, typer.Option(min=LEAST_RESAMPLES, help="Draws of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap.")] = 0,
     workers: Workers = None,
-    finding: Annotated[
-        str | None, typer.Option(help="Of a multi-label model: print the figures of this finding.", metavar="LABEL")
-    ] = None,
+    finding: Finding = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a bundle on a part of a manifest, torch-free, every figure with its 95% interval.

@@ -23,6 +23,8 @@ Database = Annotated[str | None, typer.Option(help="The server's database, as fo
 DropConflicts = Annotated[
     bool, typer.Option("--drop-conflicts", help="Leave out every image whose picture carries another label elsewhere.")
 ]
+Finding = Annotated[str | None, typer.Option(help="Of a multi-label model: the finding to ask about.", metavar="LABEL")]
+
 Examples = Annotated[
     int | None, typer.Option(min=1, help="Show so many images of each kind. They are patients' radiographs.")
 ]

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import PneumoscopeError, UsageError, WeightsError
 from pneumoscope.core.labels import LABELS, is_none_label
+from pneumoscope.recipes.classes import require_classes
 from pneumoscope.recipes.recipe import Recipe, load_recipe, recipe_names, with_changes
 from pneumoscope.recipes.starting_weights import choose_weights
 
@@ -220,7 +221,10 @@ def plan_entries(
 
 def published_recipes() -> list[str]:
     """Return the recipes of the published systems and the flagship; the built-in models' have classes of their own."""
-    return [name for name in recipe_names() if name not in ("mobilenetv2-opacity", "mobilenetv2-covid")]
+    return [name for name in recipe_names() if name not in _OF_OTHER_QUESTIONS]
+
+
+_OF_OTHER_QUESTIONS = ("mobilenetv2-opacity", "mobilenetv2-covid", "mobilenetv2-tb", "mobilenetv2-findings")
 
 
 def _stem(recipe: Recipe | str | Path) -> str:
@@ -239,6 +243,7 @@ def _choose_recipe(
     number: int,
 ) -> ChosenRecipe:
     recipe = name if isinstance(name, Recipe) else load_recipe(str(name))
+    require_classes(recipe, "a comparison ranks networks")
     changes = [] if any(text.startswith("task.") for text in sets) else fit_task(recipe, target, present)
     changes += [*sets, *(f"{key}={value}" for key, value in settings.items() if value != AS_PUBLISHED)]
     if number:

@@ -31,6 +31,24 @@ class FittedClasses(NamedTuple):
     notes: tuple[str, ...]
 
 
+def require_classes(recipe: Recipe, doing: str) -> None:
+    """Refuse a multi-label recipe where one answer an image is needed.
+
+    Args:
+        recipe: The recipe.
+        doing: What needs it, such as "a search ranks settings".
+
+    Raises:
+        RecipeError: The recipe is multi-label.
+    """
+    if recipe.task.multilabel:
+        raise RecipeError(
+            recipe.name,
+            f"answers about each finding by itself, and {doing} by one answer about an image.",
+            "Train it with `pneumoscope.train`, and compare its findings with `pneumoscope.evaluate`.",
+        )
+
+
 class StatedCounts(NamedTuple):
     """How many images state a finding.
 

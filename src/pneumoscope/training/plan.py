@@ -46,13 +46,6 @@ class Plan:
         classes = list(task.classes)
         return np.array([classes.index(str(task.class_of(label))) for label in chosen.table.label], np.int64)
 
-    def counts(self, part: str) -> list[int]:
-        """Return the number of images of each class in a part; of a multi-label task those with each finding."""
-        targets = self.targets(part)
-        if self.recipe.task.multilabel:
-            return [int(n) for n in (targets == 1).sum(0)]
-        return [int(n) for n in np.bincount(targets, minlength=len(self.recipe.task.classes))]
-
 
 def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
     """Fit recipe and manifest to each other.

@@ -27,6 +27,7 @@ from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.curve_points import compute_curve_points
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.stats.sample_size import LEAST_PATIENTS
+from pneumoscope.workflows.findings import cases_of, choose_finding, finding_of
 
 JSON, PAGE, PLAN = "acceptance.json", "acceptance.html", "plan.json"
 FOLDS = 10
@@ -54,6 +55,7 @@ def accept(
     target_sensitivity: float = TARGET_SENSITIVITY,
     part: str = "all",
     ignore_other: bool = False,
+    finding: str | None = None,
     roots: Mapping[str, str | Path] | None = None,
     seed: int = 0,
     workers: int | None = None,
@@ -82,6 +84,7 @@ def accept(
         target_sensitivity: What the threshold is refitted to; above ``min_sensitivity``.
         part: "all", "validation" or "calibration"; the parts train and test are refused.
         ignore_other: Leave out, and count, images whose label is none of the model's classes; else they are an error.
+        finding: Of a multi-label model: the label to ask about, on the cases of which it is stated.
         roots: Source -> folder, where a source has moved since the manifest was written.
         seed: Deals patients to folds, and of the bootstrap.
         workers: Images at a time; None: the cores that this process may use.
@@ -92,7 +95,7 @@ def accept(
         The verdict, its reason, and every figure.
 
     Raises:
-        UsageError: A declaration, a minimum or a part is impossible.
+        UsageError: A declaration, a minimum or a part is impossible, or a multi-label model has no ``finding``.
         BundleError: The bundle is incomplete or altered.
         ManifestError: A class has fewer than 10 patients, an image is not the one that was imported, or none could be
             read.
@@ -109,8 +112,8 @@ def accept(
     minima = evidence.AcceptanceMinima(sensitivity=min_sensitivity, specificity=min_specificity, auroc=min_auroc)
     check_minima(minima, target_sensitivity)
     started = time.perf_counter()
-    loaded = model_of(model)
-    manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
+    loaded = choose_finding(model_of(model), finding)
+    manifest = cases_of(data if isinstance(data, Manifest) else Manifest.read(data, roots), loaded)
     check_parts(manifest, part)
     rows, ignored = select_rows(manifest, part, loaded.card, ignore_other=ignore_other, allow_train=False)
     positive = rows.table["label"].isin(loaded.card.labels[0].members).to_numpy(dtype=np.bool_)
@@ -152,7 +155,7 @@ def accept(
     if why_not := why_not_kept(result, synthetic=synthetic):
         callbacks.message(f"The verdict is not kept as evidence about this model: {why_not}")
     else:
-        path = evidence.append(loaded.folder, _fact_of(result, cases))
+        path = evidence.append(loaded.folder, _fact_of(result, cases, finding_of(loaded)))
         callbacks.message(f"The verdict is evidence about this model: {path}")
         rewrite_reports(loaded.folder)
     return result
@@ -310,7 +313,7 @@ def why_not_kept(result: Acceptance, *, synthetic: bool) -> str:
     return ""
 
 
-def _fact_of(result: Acceptance, cases: SiteCases) -> evidence.AcceptanceFact:
+def _fact_of(result: Acceptance, cases: SiteCases, finding: str) -> evidence.AcceptanceFact:
     plan = result.plan
     return evidence.AcceptanceFact(
         bundle=plan.bundle,
@@ -319,6 +322,7 @@ def _fact_of(result: Acceptance, cases: SiteCases) -> evidence.AcceptanceFact:
         verdict="go" if result.verdict == "go" else "no-go",
         passed=result.verdict == "go",
         reason=result.reason,
+        finding=finding,
         sampling=plan.sampling,
         reference=plan.reference,
         window_days=plan.window_days,

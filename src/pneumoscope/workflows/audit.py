@@ -38,6 +38,7 @@ from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.auroc_interval import estimate_auroc
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.metrics import group_index
+from pneumoscope.workflows.findings import cases_of, choose_finding, finding_of
 
 LEAST_IMAGES = 40
 PERMUTATIONS = 99
@@ -61,6 +62,7 @@ def audit(
     retrain: bool = False,
     origins: str | Path | None = None,
     external: str | Path | None = None,
+    finding: str | None = None,
     keep_evidence: bool = True,
     command: str = "pneumoscope.audit",
     callbacks: Callbacks = SILENT,
@@ -86,6 +88,7 @@ def audit(
         origins: CSV file with the columns ``file`` and ``origin``: where images of a compiled archive came from. An
             origin is a site, as is a source.
         external: Manifest of another site, which the model has not seen; its part test is left out.
+        finding: Of a multi-label model: the label to audit, on the images of which it is stated.
         keep_evidence: Add the verdict to the evidence about the bundle, and to its ``CARD.md`` and report. An audit
             that is "not identifiable" or that used drawn images is never kept: it says nothing about the model.
         command: How the audit was asked for, for the record.
@@ -95,7 +98,8 @@ def audit(
         The verdict, its reason, and every test.
 
     Raises:
-        UsageError: Fewer than 40 images, or ``retrain`` with a recipe that starts from random weights.
+        UsageError: Fewer than 40 images, ``retrain`` with a recipe that starts from random weights, or a multi-label
+            model without ``finding``.
         WeightsError: ``retrain``, and the recipe's starting weights are not here.
         BundleError: The bundle is incomplete or altered.
         ManifestError: The part has no rows of the model's classes, or an image is not the one that was imported.
@@ -109,14 +113,14 @@ def audit(
     folder = None if out is None else Path(out)
     check_options(part, folder, None if origins is None else Path(origins))
     started = time.perf_counter()
-    loaded = model_of(model)
-    manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
+    loaded = choose_finding(model_of(model), finding)
+    manifest = cases_of(data if isinstance(data, Manifest) else Manifest.read(data, roots), loaded)
     rows = choose_rows(manifest, loaded.card, part, images, seed)
     check_groups(rows, loaded.card)
     table = {} if origins is None else read_origins(Path(origins))
     if origins is not None:
         check_origins(table, manifest)
-    there = None if external is None else Manifest.read(external, roots)
+    there = None if external is None else cases_of(Manifest.read(external, roots), loaded)
     if there is not None:
         check_external(there, manifest)
         there = choose_rows(there, loaded.card, "all", images, seed, "the manifest of `external`")
@@ -139,6 +143,7 @@ def audit(
         command=command,
         model=f"{loaded.card.name} {loaded.card.version}",
         identity=loaded.identity,
+        finding=finding_of(loaded),
         classes=loaded.labels,
         part=part,
         data=rows.rows_hash(),
@@ -280,6 +285,7 @@ def _fact_of(audited: Audit) -> evidence.AuditFact:
         data=audited.data,
         part=audited.part,
         images=audited.images,
+        finding=audited.finding,
         tests={test.name: test.verdict for test in audited.tests},
         effects={test.name: test.effect for test in audited.tests},
         command=audited.command,

@@ -18,6 +18,7 @@ from pneumoscope.core.registry import check_name, suggestion
 from pneumoscope.core.run_folder import check_run_folder, free_folder
 from pneumoscope.data.fitting import fit_recipe
 from pneumoscope.data.label_rows import LabelRows, check_learning_parts, read_label_rows
+from pneumoscope.recipes.classes import require_classes
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 from pneumoscope.recipes.starting_weights import choose_weights
 
@@ -284,6 +285,7 @@ def check_tuning(recipe: Recipe, data: Path, roots: Mapping[str, str]) -> None:
         MissingClassError: A class has no image in a part.
         WeightsError: The weights that the recipe starts from are not available.
     """
+    require_classes(recipe, "a search ranks settings")
     rows = read_label_rows(data)
     check_roots(roots, rows)
     check_recipe(recipe, rows)

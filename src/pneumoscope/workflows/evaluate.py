@@ -20,7 +20,7 @@ from pneumoscope.core.files import check_new_file, write_text
 from pneumoscope.data.ledger import ledger_path, new_number, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages
-from pneumoscope.inference.evaluate import AnyEvaluation, rows_of
+from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation, FindingsEvaluation, rows_of
 from pneumoscope.inference.evaluate import evaluate as evaluate_part
 from pneumoscope.inference.opening import build_opening, known_openings, unnamed_openings
 from pneumoscope.inference.predict import page_items
@@ -49,7 +49,7 @@ def evaluate(
     examples: int | None = None,
     command: str = "pneumoscope.evaluate",
     callbacks: Callbacks = SILENT,
-) -> AnyEvaluation:
+) -> Evaluation | FindingsEvaluation:
     """Measure a bundle on a part of a manifest, every figure with its 95% interval.
 
     Test images are written to the ledger beside the manifest before the first one is measured, and to the bundle's
@@ -76,7 +76,8 @@ def evaluate(
         callbacks: Receive the progress and each opening.
 
     Returns:
-        The evaluation: figures with intervals, decisions, figures by source, warnings.
+        The evaluation: figures with intervals, decisions, figures by source, warnings. That of a multi-label model has
+        all this for each finding, and averages over them.
 
     Raises:
         UsageError: Fewer than 200 resamples or one worker, training images without ``allow_train``, test images of a

@@ -10,6 +10,7 @@ from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
+from pneumoscope.recipes.classes import require_classes
 from pneumoscope.training.plan import make_plan
 from pneumoscope.tuning.cross_validation import choose_folds
 from pneumoscope.tuning.nested_cv import compare_nested, compare_repeated
@@ -121,6 +122,7 @@ def tune(
     check_least(2, folds=folds, nested=nested)
     check_least(0, seed=seed)
     folder, allowed, chosen = Path(out), reasons_of(allow), recipe_of(recipe, sets)
+    require_classes(chosen, "a search ranks settings")
     options = SearchOptions(
         search=search,
         storage=storage,
