@@ -12,6 +12,7 @@ from pneumoscope.inference.evaluate import FindingsEvaluation
 from pneumoscope.reporting.formatting import name_figure
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates
+from pneumoscope.stats.plain_language import few_groups
 
 
 def build_findings_context(evaluation: FindingsEvaluation, card: Card) -> dict[str, Any]:
@@ -42,5 +43,11 @@ def build_findings_context(evaluation: FindingsEvaluation, card: Card) -> dict[s
         "not_measured": {display_name(name): why for name, why in evaluation.not_measured.items()},
         "averages": [(name_figure(key), estimate) for key, estimate in evaluation.averages.items()],
         "part_words": sections.name_part(evaluation.part),
-        "warnings": tuple(sorted({text for one in evaluation.findings.values() for text in one.figures.warnings})),
+        "warnings": warn_of_few(evaluation),
     }
+
+
+def warn_of_few(evaluation: FindingsEvaluation) -> tuple[str, ...]:
+    """Return the warning of findings that few groups show, in one sentence; none where all have enough."""
+    counts = {name: one.figures.class_groups[name] for name, one in evaluation.findings.items()}
+    return few_groups(counts, "these images")

@@ -123,8 +123,17 @@ def _describe_finding(view: Card, p: float) -> dict[str, Any]:
         "found": p >= threshold,
         "score": _format_score(p),
         "gauge": render_score_gauge(p, threshold),
-        "band": _describe_band(view, p),
+        "band": _say_band(view, p),
     }
+
+
+def _say_band(view: Card, p: float) -> str:
+    """Return what a score meant, as short as a cell of a table."""
+    band = band_of(view, p)
+    if band is None:
+        return ""
+    rate, low, high = (f"{100 * band[key]:.0f}%" for key in ("rate", "rate_low", "rate_high"))
+    return f"{rate} ({low} to {high}) of {band['n']:.0f} had it"
 
 
 def _is_none(decision: str | None) -> bool:

@@ -14,7 +14,7 @@ from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.core.files import write_text
 from pneumoscope.core.labels import NO_PATTERN, display_name
-from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation, FindingsEvaluation
+from pneumoscope.inference.evaluate import AnyEvaluation, FindingsEvaluation
 from pneumoscope.inference.opening import headline
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.reporting import formatting
@@ -26,7 +26,7 @@ from pneumoscope.reporting.model_card import render_model_card
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates
 from pneumoscope.reporting.pages.checks import SEVERITY_NAMES, render_numbers_chart
-from pneumoscope.reporting.pages.findings import build_findings_context
+from pneumoscope.reporting.pages.findings import build_findings_context, warn_of_few
 from pneumoscope.reporting.pages.predictions import build_example_context
 from pneumoscope.reporting.record import Record, find_run_folder, read_record
 from pneumoscope.stats.figures import BY_CLASS, OVERALL
@@ -229,8 +229,8 @@ def _stamps(record: Record) -> list[str]:
     evaluation = record.evaluation
     stamps = list(record.card.stamps)
     if evaluation is not None:
-        measured = [evaluation] if isinstance(evaluation, Evaluation) else evaluation.findings.values()
-        stamps += [*evaluation.stamps, *(text for one in measured for text in one.figures.warnings)]
+        few = warn_of_few(evaluation) if isinstance(evaluation, FindingsEvaluation) else evaluation.figures.warnings
+        stamps += [*evaluation.stamps, *few]
     if record.card.synthetic:
         stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
     return list(dict.fromkeys(evidence.filter_stamps(stamps, audited=evidence.is_audited(record.facts))))

@@ -141,7 +141,7 @@ def _head(model: Classifier, counting: str) -> Iterator[Layer]:
         yield Layer(f"head.dense.{index}", kind_of(dense), (width,), count_parameters(dense, counting))
         if index < last:
             yield Layer("", "ReLU", (width,), 0)
-    yield Layer("", "sigmoid" if model.unit_of is not None else "softmax", (width,), 0)
+    yield Layer("", "sigmoid" if model.multilabel or model.unit_of is not None else "softmax", (width,), 0)
 
 
 def kind_of(module: nn.Module) -> str:
