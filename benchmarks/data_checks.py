@@ -28,8 +28,9 @@ from PIL import Image
 
 from pneumoscope.data.checks.context import build_context
 from pneumoscope.data.checks.runner import run_checks
-from pneumoscope.data.image_scan import ScannedImage, scan_images
+from pneumoscope.data.image_scan import scan_files
 from pneumoscope.data.manifest import Manifest, read_manifest
+from pneumoscope.data.scan_shards import temporary_shards
 from pneumoscope.imaging.read import read
 from pneumoscope.stats.intervals import estimate_proportion
 
@@ -77,10 +78,11 @@ def plant(manifest: Manifest, images: int, planted: int, folder: Path) -> tuple[
         CHANGES[change](Image.fromarray(pixels), folder / f"copy-{number:05}", random)
         rows.append((next(folder.glob(f"copy-{number:05}.*")), place, change))
     table = []
-    pictures = scan_images([path for path, _, _ in rows])
-    for number, ((path, place, _), picture) in enumerate(zip(rows, pictures, strict=True)):
-        assert isinstance(picture, ScannedImage)
-        facts = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
+    with temporary_shards() as shards:
+        scan = scan_files([path for path, _, _ in rows], shards=shards)
+    assert not scan.errors
+    measured = scan.table[["width", "height", "bits", "sha256", "phash"]].to_dict("records")
+    for number, ((path, place, _), facts) in enumerate(zip(rows, measured, strict=True)):
         label = manifest.table.label.iloc[place]
         # Every copy is in the test part and its original in train: all that is planted must be found as a leak.
         part = "test" if number >= len(chosen) else "train"

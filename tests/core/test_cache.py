@@ -21,6 +21,7 @@ def folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name, size in (
         ("cache/shard.npy", 5000),
         ("cache/features/a.maps", 300),
+        ("cache/imports/ab/1.npy", 70),
         ("cache/checks/a.json", 20),
         ("cache/checks/a.npz", 10),
         ("home/evidence/identity/opening.json", 7),
@@ -38,6 +39,7 @@ def test_the_list_has_every_kind_with_files_and_bytes() -> None:
     assert kinds == {
         "images": (1, 5000, True),
         "features": (1, 300, True),
+        "imports": (1, 70, True),
         "checks": (2, 30, True),
         "evidence": (1, 7, False),
         "ledger": (1, 6, False),
@@ -47,7 +49,7 @@ def test_the_list_has_every_kind_with_files_and_bytes() -> None:
 
 def test_clearing_deletes_caches_and_leaves_records(folders: Path) -> None:
     assert clear_cache(["checks"]) == 30
-    assert clear_cache() == 5300
+    assert clear_cache() == 5370
     assert not [path for path in (folders / "cache").rglob("*") if path.is_file()]
     assert len([path for path in (folders / "home").rglob("*") if path.is_file()]) == 3
 
@@ -71,7 +73,7 @@ def test_the_command_shows_sizes_and_folders(folders: Path) -> None:
 def test_the_command_asks_before_it_deletes(folders: Path) -> None:
     declined = CliRunner().invoke(app, ["cache", "clear"], input="n\n")
     assert (declined.exit_code, clear_cache(["features"])) == (1, 300)
-    assert "Delete 5 kB (images 5 kB, features 300 B, checks 30 B)?" in declined.stdout
+    assert "Delete 5 kB (images 5 kB, features 300 B, imports 70 B, checks 30 B)?" in declined.stdout
     assert CliRunner().invoke(app, ["cache", "clear", "checks", "--yes"]).stdout == "Freed 30 B.\n"
     assert CliRunner().invoke(app, ["cache", "clear", "checks", "--yes"]).stdout == "There is nothing to clear.\n"
     assert (folders / "cache" / "shard.npy").is_file()

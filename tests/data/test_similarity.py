@@ -18,7 +18,6 @@ from pneumoscope.data import similarity
 from pneumoscope.data.evened import WHOLE, even_out
 from pneumoscope.data.fingerprint import distance, perceptual_hash, thumbnail
 from pneumoscope.data.grouping import find_component_roots
-from pneumoscope.data.image_scan import scan_image
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.similarity import (
     NEAR,
@@ -28,6 +27,7 @@ from pneumoscope.data.similarity import (
     find_mirrored,
     find_near_duplicates,
 )
+from pneumoscope.imaging.read import read
 
 PATIENTS = 40
 
@@ -198,5 +198,5 @@ def test_the_perceptual_hash_differs_little_between_copies_and_much_between_pict
 @pytest.mark.shared
 @pytest.mark.parametrize(("one", "other"), REAL, ids=lambda path: Path(path).name)
 def test_copies_between_real_sets_are_found(shared: Path, one: str, other: str) -> None:
-    small = np.stack([scan_image(shared / "data" / name).small for name in (one, other)])
+    small = np.stack([thumbnail(read(shared / "data" / name).pixels) for name in (one, other)])
     assert [pair.similarity >= NEAR for pair in find_near_duplicates(small)] == [True]

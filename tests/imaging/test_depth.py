@@ -15,7 +15,8 @@ from bundles import write_bundle
 from pneumoscope.cli.main import app
 from pneumoscope.core.callbacks import Callbacks
 from pneumoscope.core.errors import UsageError
-from pneumoscope.data.image_scan import scan_image
+from pneumoscope.core.files import sha256_of
+from pneumoscope.data.scan_worker import FileToRead, scan_chunk
 from pneumoscope.imaging.golden_files import make
 from pneumoscope.imaging.golden_files.encode import dicom, png, tiff
 from pneumoscope.imaging.read import decode
@@ -99,7 +100,8 @@ def test_import_keeps_the_depth_for_everything_that_reads_the_manifest(studies: 
     dim, deep = ps.Manifest.read(tmp_path / "dim.parquet"), ps.Manifest.read(tmp_path / "deep.parquet")
     assert (dim.table.bits.tolist(), dim.depths()) == ([16, 16], [None, None])
     assert (deep.table.bits.tolist(), deep.depths()) == ([12, 12], [12, 12])
-    assert scan_image(deep.paths()[0], 12).small.mean() == pytest.approx(0.6, abs=1e-3)
+    small = scan_chunk([FileToRead(str(deep.paths()[0]), 12)]).small
+    assert small.mean() / 65_535 == pytest.approx(0.6, abs=1e-3)
 
 
 def test_the_training_cache_reads_each_depth(studies: Path, tmp_path: Path) -> None:
@@ -107,7 +109,7 @@ def test_the_training_cache_reads_each_depth(studies: Path, tmp_path: Path) -> N
     from pneumoscope.training.input.cache import open_cache
 
     path = studies / "normal/a.png"
-    sha256 = scan_image(path).sha256
+    sha256 = sha256_of(path)
     for depth, level in ((None, 10), (12, 153), (None, 10)):
         images = open_cache([path], [sha256], 16, depths=[depth], folder=tmp_path / "cache")
         assert int(images.take([0]).max()) == level

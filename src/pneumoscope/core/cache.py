@@ -1,8 +1,9 @@
 """What the package keeps outside the folders that a user names: caches that may go, and records that must stay.
 
-Caches only save time: decoded training images, feature maps of a running training, reports of the data checks. They lie
-in the cache folder (``PNEUMOSCOPE_CACHE`` moves it). Records lie in the data folder (``PNEUMOSCOPE_HOME`` moves it):
-evidence about bundles that must not be written, the ledger of test images, and a server's data.
+Caches only save time: decoded training images, feature maps of a running training, what an unfinished import has read,
+reports of the data checks. They lie in the cache folder (``PNEUMOSCOPE_CACHE`` moves it). Records lie in the data
+folder (``PNEUMOSCOPE_HOME`` moves it): evidence about bundles that must not be written, the ledger of test images, and
+a server's data.
 """
 
 from __future__ import annotations
@@ -56,6 +57,7 @@ def _kinds() -> tuple[_Kind, ...]:
     return (
         _Kind("images", "decoded training images", cache, ("*.npy", ".*.tmp.npy")),
         _Kind("features", "feature maps of trainings that run or were killed", cache / "features", ("*.maps",)),
+        _Kind("imports", "what unfinished imports and merges have read", cache / "imports", ("*/*",)),
         _Kind("checks", "measurements and reports of the data checks", cache / "checks", ("*.npz", "*.json")),
         _Kind("evidence", "evidence about bundles that must not be written", data / "evidence", ("**/*",), False),
         _Kind("ledger", "openings of test images", data, ("*.jsonl",), False),
@@ -83,10 +85,10 @@ def list_cache() -> list[CacheEntry]:
 def clear_cache(names: Sequence[str] = ()) -> int:
     """Delete caches; the next training or data check takes longer, and nothing else changes.
 
-    Don't clear "images" while a training runs: it reads them.
+    Don't clear "images" while a training runs, nor "imports" while an import or a merge does: they read them.
 
     Args:
-        names: "images", "features" or "checks"; empty clears all three.
+        names: "images", "features", "imports" or "checks"; empty clears all.
 
     Returns:
         The number of bytes that were freed.

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from pneumoscope.data.evened import WHOLE, Change, change_pictures, even_out, in_threads, unit
+from pneumoscope.data.thumbnails import Pictures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,7 +29,7 @@ _SAMPLE = 20_000  # pictures that directions and centres are learnt from
 _SHRINKAGE = 300  # a set of so few pictures knows half of its directions' spread, a larger one more
 _FLOOR = 1e-3  # of the largest spread: smaller ones are noise
 _PER_LIST = 220  # pictures, on average
-_LISTS = 16  # that a query is compared with: all lists up to 3,500 pictures, a thirtieth of them at 112,000
+_LISTS = 32  # that a query is compared with: all lists up to 7,000 pictures, a sixteenth of them at 112,000
 _ROUNDS = 6  # of k-means; more change little
 
 
@@ -50,10 +51,10 @@ class CandidateIndex:
     """The whole pictures of a set, to be searched by changed and shifted ones.
 
     Args:
-        thumbnails: [N, 64, 64] float32, 0 = black, 1 = white.
+        thumbnails: [N, 64, 64], 0 = black, 1 = white.
     """
 
-    def __init__(self, thumbnails: NDArray[np.float32]) -> None:
+    def __init__(self, thumbnails: Pictures) -> None:
         self._thumbnails = thumbnails
         sample = _spread_out(len(thumbnails), _SAMPLE)
         self._directions = _whiten(_windows(thumbnails[sample], WHOLE, (_SHIFT,))[0])

@@ -77,7 +77,7 @@ def drop_conflicts(manifest: Manifest, progress: Progress = silent) -> tuple[Man
     Raises:
         ManifestError: An image is absent or is not the one that was imported.
     """
-    thumbnails = imported_thumbnails(manifest, progress)
+    thumbnails = imported_thumbnails([manifest], progress)
     pairs = find_near_duplicates(thumbnails, progress("comparing images", len(manifest)))
     conflicts = find_conflicts(manifest, pairs)
     return (without_conflicts(manifest, conflicts) if conflicts.rows else manifest), conflicts

@@ -18,20 +18,21 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-def find_component_roots(size: int, links: Iterable[tuple[int, int]]) -> NDArray[np.intp]:
-    """Return [N] the smallest position that each position is linked to, directly or through others (union-find)."""
-    parent = np.arange(size)
+def find_component_roots(size: int, links: Iterable[tuple[int, int]] | NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return [N] the smallest position that each position is linked to, directly or through others.
 
-    def root(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = int(parent[place])
-        return place
+    Args:
+        size: N.
+        links: [L, 2] positions that belong together.
+    """
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
 
-    for one, other in links:
-        low, high = sorted((root(one), root(other)))
-        parent[high] = low
-    return np.array([root(place) for place in range(size)], dtype=np.intp)
+    ends = (links if isinstance(links, np.ndarray) else np.array(list(links), dtype=np.intp)).reshape(-1, 2)
+    graph = coo_array((np.ones(len(ends), dtype=np.bool_), (ends[:, 0], ends[:, 1])), shape=(size, size))
+    component = connected_components(graph, directed=False)[1]
+    roots: NDArray[np.intp] = np.unique(component, return_index=True)[1][component]
+    return roots
 
 
 def plausible_pairs(table: pd.DataFrame, pairs: Iterable[Pair]) -> list[Pair]:
@@ -44,14 +45,17 @@ def plausible_pairs(table: pd.DataFrame, pairs: Iterable[Pair]) -> list[Pair]:
         table: Columns ``source``, ``patient_id``.
         pairs: Near-duplicates, by position.
     """
-    numbered = [
-        ("synthetic" if source.startswith("synthetic") else source, patient) if isinstance(patient, str) else None
-        for source, patient in zip(table.source, table.patient_id, strict=True)
-    ]
+    sources, patients = (table[name].to_numpy(dtype=object) for name in ("source", "patient_id"))
 
     def apart(pair: Pair) -> bool:
-        one, other = numbered[pair.first], numbered[pair.second]
-        return one is not None and other is not None and one[0] == other[0] and one != other
+        one, other = patients[pair.first], patients[pair.second]
+        if not (isinstance(one, str) and isinstance(other, str)):
+            return False
+        numbering = {
+            "synthetic" if name.startswith("synthetic") else name
+            for name in (sources[pair.first], sources[pair.second])
+        }
+        return len(numbering) == 1 and one != other
 
     return [pair for pair in pairs if pair.similarity >= SAME or not apart(pair)]
 
@@ -68,24 +72,38 @@ def group_names(table: pd.DataFrame, pairs: Iterable[Pair], together: Sequence[s
         pairs: Near-duplicates, by position.
         together: [N] a name for rows that belong together for another reason, or None.
     """
-    patients = [
-        f"patient:{source}/{patient}" if isinstance(patient, str) else None
-        for source, patient in zip(table.source, table.patient_id, strict=True)
-    ]
-    digests = table.sha256.tolist()
-    links = [(pair.first, pair.second) for pair in pairs]
-    for names in (patients, digests, together):
-        first: dict[str, int] = {}
-        links += [(first.setdefault(name, place), place) for place, name in enumerate(names) if name is not None]
+    import pandas as pd
 
-    members: dict[int, list[int]] = {}
-    for place, root in enumerate(find_component_roots(len(table), links)):
-        members.setdefault(int(root), []).append(place)
-    groups = [""] * len(table)
-    for places in members.values():
-        named = sorted(name for name in (patients[place] for place in places) if name is not None)
-        kind = "cluster" if len(places) > 1 else "image"
-        name = named[0] if named else f"{kind}:{min(digests[place] for place in places)[:16]}"
-        for place in places:
-            groups[place] = name
+    count = len(table)
+    text = pd.StringDtype(na_value=np.nan)
+    patients = "patient:" + table["source"].astype(text) + "/" + table["patient_id"].astype(text)
+    patient, patient_names = pd.factorize(patients, sort=True)
+    digest, digests = pd.factorize(table["sha256"], sort=True)
+    other = pd.factorize(pd.Series(list(together), dtype=text))[0] if len(together) else np.full(count, -1)
+    links = [np.array([(pair.first, pair.second) for pair in pairs], dtype=np.intp).reshape(-1, 2)]
+    links += [_link_equal(codes) for codes in (patient, digest, other)]
+    root = find_component_roots(count, np.concatenate(links))
+
+    # The smallest of each component, by the root's position; a code that no component has stays above all others.
+    first_patient, first_digest = np.full(count, len(patient_names)), np.full(count, len(digests))
+    known = patient >= 0
+    np.minimum.at(first_patient, root[known], patient[known])
+    np.minimum.at(first_digest, root, digest)
+    sizes = np.bincount(root, minlength=count)
+    names = np.empty(count, dtype=object)
+    for place in np.flatnonzero(sizes).tolist():
+        if first_patient[place] < len(patient_names):
+            names[place] = patient_names[first_patient[place]]
+        else:
+            kind = "cluster" if sizes[place] > 1 else "image"
+            names[place] = f"{kind}:{digests[first_digest[place]][:16]}"
+    groups: list[str] = names[root].tolist()
     return groups
+
+
+def _link_equal(codes: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Return [L, 2] links of each position with the first one of the same code; -1 is no code."""
+    places = np.flatnonzero(codes >= 0)
+    first = np.zeros(int(codes.max(initial=-1)) + 1, dtype=np.intp)
+    first[codes[places[::-1]]] = places[::-1]
+    return np.stack([first[codes[places]], places], axis=1)

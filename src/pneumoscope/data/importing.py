@@ -7,23 +7,28 @@ patients where they are known and by near-duplicates, so that a split can keep a
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.labels import LabelSet
 from pneumoscope.data.cells import MAX_AGE, CellReader, view_of_tag
 from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.grouping import group_names
-from pneumoscope.data.image_scan import Progress, ScannedImage, scan_images, silent
-from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.image_scan import Progress, Scan, scan_files, silent
+from pneumoscope.data.manifest import Manifest, validate, with_all_columns
 from pneumoscope.data.masks import describe_stretched_masks, draw_masks
+from pneumoscope.data.scan_shards import ScanShards, temporary_shards
 from pneumoscope.data.similarity import Pair, find_near_duplicates
 from pneumoscope.data.source import DroppedFile, ImportOptions, Listing, Row, Source
+from pneumoscope.data.thumbnails import Pictures
 
 if TYPE_CHECKING:
-    import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
 
@@ -81,6 +86,9 @@ def import_source(
     drop_unreadable: bool = False,
     drop_conflicts: bool = False,
     progress: Progress = silent,
+    shards: ScanShards | None = None,
+    workers: int | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> tuple[Manifest, ImportReport]:
     """List, read and group the images of a source.
 
@@ -91,38 +99,57 @@ def import_source(
         drop_unreadable: List unreadable images as dropped, instead of refusing.
         drop_conflicts: List every image that is the same picture as another with a different label as dropped.
         progress: Shows how far it is.
+        shards: Where what was read goes, and where that of an interrupted import is; None: nothing is kept.
+        workers: Processes that read, see `scan_files`.
+        say: Receives a sentence where an interrupted import goes on.
 
     Raises:
         UsageError, LabelError, ManifestError: As the source says.
         ImageError: Images cannot be read; the message names all.
     """
-    import numpy as np
+    from pneumoscope.imaging.read import describe_damaged_exif, describe_low_values
 
-    from pneumoscope.imaging.read import describe_damaged_exif, describe_low_values, has_damaged_exif
-
+    if shards is None:
+        with temporary_shards() as own:
+            return import_source(
+                source,
+                path,
+                options,
+                drop_unreadable=drop_unreadable,
+                drop_conflicts=drop_conflicts,
+                progress=progress,
+                shards=own,
+                workers=workers,
+                say=say,
+            )
     listing = source.list_images(path, options)
     name = options.source_name or source.name
-    results = scan_images(
+    tick = progress("reading images", len(listing.rows))
+    scan = scan_files(
         [listing.root / row.image for row in listing.rows],
-        progress("reading images", len(listing.rows)),
+        tick,
         options.depth,
+        shards=shards,
+        workers=workers,
+        say=say,
     )
-    rows, pictures = _readable(listing, results, drop_unreadable, options.min_side)
+    kept = _readable(listing, scan, drop_unreadable, options.min_side)
+    rows, files = [listing.rows[place] for place in kept.tolist()], scan.table.iloc[kept].reset_index(drop=True)
+    sizes = list(zip(files["width"].astype(int), files["height"].astype(int), strict=True))
     roots = {name: listing.root.resolve()}
-    listing.notes += describe_stretched_masks(rows, pictures, listing.root)
+    listing.notes += describe_stretched_masks(rows, sizes, listing.root)
     if options.masks is not None and listing.outlines:
         roots[f"{name}-masks"] = options.masks.resolve()
-        rows, remarks = draw_masks(rows, pictures, listing.outlines, options.masks, f"{name}-masks")
+        rows, remarks = draw_masks(rows, sizes, listing.outlines, options.masks, f"{name}-masks")
         listing.notes += remarks
-    if low := sum(isinstance(picture.facts.get("largest_value"), int) for picture in pictures):
+    if low := int(files["largest_value"].notna().sum()):
         listing.notes.append(describe_low_values(low))
-    if damaged := sum(has_damaged_exif(picture.facts) for picture in pictures):
+    if damaged := int((files["exif"] == "damaged").sum()):
         listing.notes.append(describe_damaged_exif(damaged))
-    small = np.stack([picture.small for picture in pictures])
     reader = CellReader(options.lenient_columns)
-    table_rows = [_manifest_row(name, row, picture, reader) for row, picture in zip(rows, pictures, strict=True)]
+    table = _manifest_table(name, rows, files, reader)
     listing.notes += reader.finish()
-    manifest, pairs = build_manifest(table_rows, small, roots, (), progress, listing.labels)
+    manifest, pairs = build_manifest(table, scan.thumbnails(kept), roots, (), progress, listing.labels)
     conflicts = find_conflicts(manifest, pairs)
     if drop_conflicts and conflicts.rows:
         for row in sorted(conflicts.rows):
@@ -148,74 +175,69 @@ def import_source(
     return manifest, report
 
 
-def _readable(
-    listing: Listing, results: list[ScannedImage | ImageError], drop: bool, min_side: int
-) -> tuple[list[Row], list[ScannedImage]]:
-    """Return the rows with a readable image that is large enough; drop unreadable ones, or refuse them together."""
-    failed = [
-        (row, result) for row, result in zip(listing.rows, results, strict=True) if isinstance(result, ImageError)
-    ]
+def _readable(listing: Listing, scan: Scan, drop: bool, min_side: int) -> NDArray[np.intp]:
+    """Return the places of rows with a readable image of that size; drop unreadable ones, or refuse them together."""
+    failed = [(listing.rows[place], error) for place, error in sorted(scan.errors.items())]
     if failed and not drop:
         lines = "\n".join(f"  {row.image}: {error.problem}" for row, error in failed)
         raise ImageError(
-            f"{len(failed)} of {len(results)} images",
+            f"{len(failed)} of {len(scan)} images",
             f"cannot be read:\n{lines}\n",
             "Repair them, or drop them: `drop_unreadable=True`.",
         )
     for row, error in failed:
         listing.drop(row.image, f"unreadable: {error.problem}")
-    readable = [
-        (row, result) for row, result in zip(listing.rows, results, strict=True) if isinstance(result, ScannedImage)
-    ]
-    kept = [(row, result) for row, result in readable if min(result.width, result.height) >= min_side]
-    for row, result in readable:
-        if min(result.width, result.height) < min_side:
-            listing.drop(row.image, f"a side of less than {min_side} pixels")
-    if not kept:
+    side = scan.table[["width", "height"]].min(axis=1)  # null where it could not be read
+    for place in np.flatnonzero((side < min_side).to_numpy()).tolist():
+        listing.drop(listing.rows[place].image, f"a side of less than {min_side} pixels")
+    kept = np.flatnonzero((side >= min_side).to_numpy())
+    if not len(kept):
         raise ManifestError(
             str(listing.root), "has no readable image" + (f" of {min_side} pixels or more." if min_side else ".")
         )
-    return [row for row, _ in kept], [picture for _, picture in kept]
+    return kept
 
 
-def _manifest_row(source: str, row: Row, picture: ScannedImage, reader: CellReader) -> dict[str, Any]:
-    """Combine the facts of the source and of the file; where both state one, the source's table wins."""
-    file_facts = picture.facts
-    values = {name: getattr(row, name) for name in Row.__slots__}
-    values["view"] = row.view or view_of_tag(file_facts.get("view"))
-    values["sex"] = row.sex or (file_facts.get("sex") if file_facts.get("sex") in ("M", "F") else None)
-    values["age"], age = row.age, file_facts.get("age")
-    if row.age is None and isinstance(age, int | float):
+def _manifest_table(source: str, rows: list[Row], files: pd.DataFrame, reader: CellReader) -> pd.DataFrame:
+    """Combine the facts of the source and of the files; where both state one, the source's table wins."""
+    import pandas as pd
+
+    columns: dict[str, Any] = {name: [getattr(row, name) for row in rows] for name in Row.__slots__}
+    stated = {name: files[name].astype(object).where(files[name].notna(), None) for name in ("view", "sex", "age")}
+    columns["view"] = [own or view_of_tag(tag) for own, tag in zip(columns["view"], stated["view"], strict=True)]
+    columns["sex"] = [
+        own or (tag if tag in ("M", "F") else None) for own, tag in zip(columns["sex"], stated["sex"], strict=True)
+    ]
+    for place, age in enumerate(stated["age"]):
+        if age is None or columns["age"][place] is not None:
+            continue
         if age <= MAX_AGE:
-            values["age"] = age
+            columns["age"][place] = age
         else:
-            reader.add_bad("age", f"{age:g} years", row.image)
-    measured = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
-    return {**values, **measured, "source": source}
+            reader.add_bad("age", f"{age:g} years", rows[place].image)
+    measured = {name: files[name].astype(np.int64) for name in ("width", "height", "bits")}
+    hashes = {name: files[name] for name in ("sha256", "phash")}
+    return pd.DataFrame({**columns, **measured, **hashes, "source": source})
 
 
 def build_manifest(
-    rows: list[dict[str, Any]],
-    small: NDArray[np.float32],
+    table: pd.DataFrame,
+    small: Pictures,
     roots: dict[str, Path],
-    together: list[str | None] | tuple[()],
+    together: Sequence[str | None],
     progress: Progress,
     labels: LabelSet,
 ) -> tuple[Manifest, list[Pair]]:
     """Find near-duplicates and return the manifest of the rows, each in its group, with the pairs.
 
     Args:
-        rows: Rows without ``group``.
-        small: [N, 64, 64] float32 thumbnails, in the same order.
+        table: Rows without ``group``; a column of the manifest that it lacks is null.
+        small: [N, 64, 64] thumbnails, in the same order.
         roots: Source -> folder.
         together: [N] a name for rows that belong together for another reason, or None; or empty.
         progress: Shows how far it is.
         labels: The vocabulary of the labels.
     """
-    import pandas as pd
-
-    pairs = find_near_duplicates(small, progress("comparing images", len(rows)))
-    table = pd.DataFrame(rows)
-    names = group_names(table, pairs, together)
-    grouped = [{**row, "group": name} for row, name in zip(rows, names, strict=True)]
-    return Manifest.from_rows(grouped, roots, labels=labels), pairs
+    pairs = find_near_duplicates(small, progress("comparing images", len(table)))
+    grouped = table.assign(group=group_names(table, pairs, together))
+    return validate(Manifest(with_all_columns(grouped), roots, labels=labels)), pairs

@@ -115,8 +115,7 @@ class Manifest:
         Raises:
             ManifestError: A column or value breaks the contract; the first rows are named.
         """
-        table = pd.DataFrame(list(rows))
-        table = table.reindex(columns=[*table.columns.union([*COLUMNS])])
+        table = with_all_columns(pd.DataFrame(list(rows)))
         return validate(cls(table, dict(roots), tuple(notes), labels=labels or LabelSet.builtin()))
 
     @classmethod
@@ -302,6 +301,11 @@ class Manifest:
 
 def _hash_lines(lines: pd.Series[str]) -> str:
     return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def with_all_columns(table: pd.DataFrame) -> pd.DataFrame:
+    """Return a table with each column of the contract; one that it lacks is null. What else it has stays."""
+    return table.reindex(columns=[*table.columns.union([*COLUMNS])])
 
 
 def validate(manifest: Manifest) -> Manifest:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.files import atomic_path
-from pneumoscope.data.image_scan import ScannedImage
 from pneumoscope.data.polygons import Outlines, union_mask
 from pneumoscope.data.source import Row
 
@@ -95,18 +94,18 @@ def _read_greys(path: Path) -> NDArray[Any]:
         ) from error
 
 
-def describe_stretched_masks(rows: Sequence[Row], pictures: Sequence[ScannedImage], root: Path) -> list[str]:
+def describe_stretched_masks(rows: Sequence[Row], sizes: Sequence[tuple[int, int]], root: Path) -> list[str]:
     """Return a remark where masks have other proportions than their images; they are stretched over the whole image.
 
     Args:
         rows: Of a source; masks of other roots are left out.
-        pictures: The images as read, in the same order.
+        sizes: Width and height of each image, in pixels, in the same order.
         root: Folder of the images and masks.
     """
     from PIL import Image, UnidentifiedImageError
 
     stretched = []
-    for row, picture in zip(rows, pictures, strict=True):
+    for row, (across, down) in zip(rows, sizes, strict=True):
         for name in (row.lung_mask, row.heart_mask, row.ignore_mask):
             if name is None or not (root / name).is_file():
                 continue
@@ -115,8 +114,8 @@ def describe_stretched_masks(rows: Sequence[Row], pictures: Sequence[ScannedImag
                     width, height = mask.size
             except (OSError, UnidentifiedImageError):
                 continue  # the reader of the mask reports it
-            if abs(picture.width * height / (picture.height * width) - 1) > _SAME_SHAPE:
-                stretched.append(f"{name} ({width}x{height}) over {picture.width}x{picture.height}")
+            if abs(across * height / (down * width) - 1) > _SAME_SHAPE:
+                stretched.append(f"{name} ({width}x{height}) over {across}x{down}")
     if not stretched:
         return []
     more = f" and {len(stretched) - 3:,} more" if len(stretched) > 3 else ""
@@ -136,7 +135,7 @@ def write_mask(path: Path, mask: NDArray[np.bool_]) -> None:
 
 
 def draw_masks(
-    rows: Sequence[Row], pictures: Sequence[ScannedImage], outlines: dict[str, Outlines], folder: Path, root: str
+    rows: Sequence[Row], sizes: Sequence[tuple[int, int]], outlines: dict[str, Outlines], folder: Path, root: str
 ) -> tuple[list[Row], list[str]]:
     """Draw the outlines, in the size of each image, into ``folder/lung`` and ``folder/ignore``.
 
@@ -144,7 +143,7 @@ def draw_masks(
 
     Args:
         rows: The rows of the source.
-        pictures: The images as read, in the same order.
+        sizes: Width and height of each image, in pixels, in the same order.
         outlines: Image -> its outlines.
         folder: The folder of the masks.
         root: Name of that folder among the manifest's roots.
@@ -156,21 +155,21 @@ def draw_masks(
         ManifestError: The masks of two images would have one name.
     """
     masked_rows, notes, names = [], [], set()
-    for row, picture in zip(rows, pictures, strict=True):
+    for row, (across, down) in zip(rows, sizes, strict=True):
         outline = outlines.get(row.image)
         if outline is None:
             masked_rows.append(row)
             continue
-        scale = (picture.width / outline.width, picture.height / outline.height)
+        scale = (across / outline.width, down / outline.height)
         if scale != (1, 1):
-            notes.append(_describe_stretch(row.image, picture, outline))
+            notes.append(_describe_stretch(row.image, (across, down), outline))
         name = f"{row.image.replace('/', '_')}.png"  # with the image's own ending: a.jpg and a.png are two images
         if name in names:
             raise ManifestError(row.image, f"has a mask of the same name as another image's ({name}).", "Rename one.")
         names.add(name)
         masks: dict[str, str] = {}
         for kind in KINDS:
-            mask = union_mask(getattr(outline, kind), picture.width, picture.height, scale)
+            mask = union_mask(getattr(outline, kind), across, down, scale)
             if mask.any():
                 write_mask(folder / kind / name, mask)
                 masks[kind] = f"{root}:{kind}/{name}"
@@ -183,10 +182,11 @@ def draw_masks(
     return masked_rows, notes
 
 
-def _describe_stretch(image: str, picture: ScannedImage, outline: Outlines) -> str:
-    across, down = picture.width / outline.width, picture.height / outline.height
+def _describe_stretch(image: str, size: tuple[int, int], outline: Outlines) -> str:
+    width, height = size
+    across, down = width / outline.width, height / outline.height
     remark = (
-        f"{image}: outlined at {outline.width}x{outline.height}, the image has {picture.width}x{picture.height}; "
+        f"{image}: outlined at {outline.width}x{outline.height}, the image has {width}x{height}; "
         f"stretched by {across:.3f} across and {down:.3f} down"
     )
     difference = abs(across / down - 1)

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -25,9 +25,13 @@ from pneumoscope.data.conflicts import conflict_images, find_conflicts
 from pneumoscope.data.image_scan import Progress, imported_thumbnails, silent
 from pneumoscope.data.importing import build_manifest
 from pneumoscope.data.manifest import Manifest, validate
+from pneumoscope.data.scan_shards import ScanShards
 from pneumoscope.data.similarity import Pair
 from pneumoscope.data.splits import balance_rows, parse_balance
 from pneumoscope.stats.design import Design
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 FILLED = (
     "view", "sex", "age", "lung_mask", "ignore_mask", "heart_mask", "lung_definition", "boxes", "findings", "license",
@@ -53,7 +57,7 @@ class SameFiles:
 
 
 def join_same_files(
-    table: pd.DataFrame, origin: Sequence[int], roots: Mapping[str, Path]
+    table: pd.DataFrame, origin: Sequence[int] | NDArray[np.intp], roots: Mapping[str, Path]
 ) -> tuple[pd.DataFrame, SameFiles]:
     """Return the table with one row for each file that several manifests have under the same label.
 
@@ -68,17 +72,20 @@ def join_same_files(
     Returns:
         The table, rows in the same order and with their old index, and the report.
     """
-    first: dict[tuple[str, str], int] = {}
-    removed: list[int] = []
+    names = list(zip(table["sha256"], table["label"], strict=True))
+    code = pd.factorize(pd.MultiIndex.from_tuples(names))[0]
+    first = np.full(len(table), -1)
+    first[code[::-1]] = np.arange(len(table))[::-1]
+    numbers = np.asarray(origin)
+    removed = np.flatnonzero(numbers[first[code]] != numbers)
+    remaining_rows = first[code][removed]
     images, disagreements = [], []
     filled = dict.fromkeys(FILLED, 0)
-    rows = table.to_dict("records")
-    for place, row in enumerate(rows):
-        first_place = first.setdefault((row["sha256"], row["label"]), place)
-        if origin[first_place] == origin[place]:
-            continue
-        remaining = rows[first_place]
-        removed.append(place)
+    # Only the rows of a file that occurs twice are looked at one by one.
+    places = np.union1d(removed, remaining_rows)
+    rows = dict(zip(places.tolist(), table.iloc[places].to_dict("records"), strict=True))
+    for place, first_place in zip(removed.tolist(), remaining_rows.tolist(), strict=True):
+        row, remaining = rows[place], rows[first_place]
         images.append(f"{row['source']}/{row['image']}, as {remaining['source']}/{remaining['image']}")
         for column in FILLED:
             value = row[column]
@@ -93,8 +100,10 @@ def join_same_files(
                     f"{row['source']} says {value}"
                 )
     result = table.copy()
-    for column in FILLED:
-        result[column] = [row[column] for row in rows]
+    for column in (name for name in FILLED if filled[name]):
+        values = table[column].to_numpy(dtype=object)
+        values[remaining_rows] = [rows[place][column] for place in remaining_rows.tolist()]
+        result[column] = pd.Series(values, index=table.index, dtype=table[column].dtype)
     counts = {column: number for column, number in filled.items() if number}
     return result.drop(index=result.index[removed]), SameFiles(tuple(images), counts, tuple(disagreements))
 
@@ -153,6 +162,7 @@ def merge(
     balance: str | None = None,
     seed: int = 0,
     progress: Progress = silent,
+    shards: ScanShards | None = None,
 ) -> tuple[Manifest, MergeReport]:
     """Join manifests; groups are formed over all images, and parts are removed.
 
@@ -165,6 +175,7 @@ def merge(
         balance: Ratio of the labels of the whole result, ``1:1`` or ``covid-19=1,normal=2``; None keeps all images.
         seed: Decides which groups stay, where ``balance`` leaves some out.
         progress: Shows how far it is.
+        shards: Where what was read goes, and where that of an interrupted merge is; None: nothing is kept.
 
     Raises:
         UsageError: Fewer than two manifests, or an invalid ratio.
@@ -173,16 +184,12 @@ def merge(
     if len(manifests) < (1 if drop_conflicts else 2):
         raise UsageError("merge", "needs two or more manifests.", "Of a single one it only leaves out conflicts.")
     roots = _roots(manifests)
-    small = np.concatenate([imported_thumbnails(manifest, progress) for manifest in manifests])
-    rows: list[dict[str, Any]] = []
-    together: list[str | None] = []
-    origin: list[int] = []
-    for number, manifest in enumerate(manifests):
-        origin += [number] * len(manifest)
-        together += [f"{number}:{group}" for group in manifest.table.group]
-        remaining = manifest.table.drop(columns=["group", "split"])
-        rows += [{str(name): value for name, value in row.items()} for row in remaining.to_dict("records")]
-    merged, pairs = build_manifest(rows, small, roots, together, progress, _joint_labels(manifests))
+    small = imported_thumbnails(manifests, progress, shards)
+    origin = np.repeat(np.arange(len(manifests)), [len(manifest) for manifest in manifests])
+    joined = pd.concat([manifest.table for manifest in manifests], ignore_index=True)
+    together = pd.Series(origin).astype(str) + ":" + joined["group"]
+    rows = joined.drop(columns=["group", "split"])
+    merged, pairs = build_manifest(rows, small, roots, together.tolist(), progress, _joint_labels(manifests))
 
     table = merged.table
     conflicts = find_conflicts(merged, pairs)

@@ -12,6 +12,7 @@ The thresholds were set on real sets whose patients are known, and by eye; docs/
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -22,6 +23,7 @@ from pneumoscope.data.borders import agree_inside
 from pneumoscope.data.candidates import CandidateIndex
 from pneumoscope.data.evened import WHOLE, Change, change_pictures, even_out, in_threads, unit
 from pneumoscope.data.fingerprint import SIDE
+from pneumoscope.data.thumbnails import Pictures
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -82,14 +84,14 @@ class Pair:
     similarity: float
 
 
-def find_near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], None] = lambda _: None) -> list[Pair]:
+def find_near_duplicates(thumbnails: Pictures, tick: Callable[[int], None] = lambda _: None) -> list[Pair]:
     """Return all pairs of near-duplicates, in order.
 
     The search is approximate: a weak pair that the index does not meet is missed (docs/guides/data.md says how many).
     The same pictures in the same order give the same pairs.
 
     Args:
-        thumbnails: [N, 64, 64] float32, 0 = black, 1 = white.
+        thumbnails: [N, 64, 64], 0 = black, 1 = white.
         tick: Called with the number of pictures compared so far, 0 to N.
     """
     identical = dict.fromkeys(_find_identical(thumbnails), 1.0)
@@ -97,20 +99,20 @@ def find_near_duplicates(thumbnails: NDArray[np.float32], tick: Callable[[int], 
     return [Pair(i, j, value) for (i, j), value in sorted(similarities.items())]
 
 
-def find_mirrored(thumbnails: NDArray[np.float32]) -> list[Pair]:
+def find_mirrored(thumbnails: Pictures) -> list[Pair]:
     """Return the pairs of which one picture is the other one's mirror image, left for right, from `SAME` on.
 
     Whole pictures are compared at small shifts; mirrored crops are not looked for.
 
     Args:
-        thumbnails: [N, 64, 64] float32, 0 = black, 1 = white.
+        thumbnails: [N, 64, 64], 0 = black, 1 = white.
     """
     similarities = _search(thumbnails, (_MIRRORED,))
     return [Pair(i, j, value) for (i, j), value in sorted(similarities.items())]
 
 
 def _search(
-    thumbnails: NDArray[np.float32], passes: tuple[_Pass, ...], tick: Callable[[int], None] = lambda _: None
+    thumbnails: Pictures, passes: tuple[_Pass, ...], tick: Callable[[int], None] = lambda _: None
 ) -> dict[tuple[int, int], float]:
     """Return the similarity of the pairs that any pass finds."""
     if len(thumbnails) < 2:
@@ -209,10 +211,10 @@ class _Spectra:
     """The Fourier transforms of the pictures' evened detail; those of whole pictures are stored for later calls.
 
     Args:
-        thumbnails: [N, 64, 64] float32.
+        thumbnails: [N, 64, 64].
     """
 
-    def __init__(self, thumbnails: NDArray[np.float32]) -> None:
+    def __init__(self, thumbnails: Pictures) -> None:
         self._thumbnails = thumbnails
         self._place = np.full(len(thumbnails), -1, dtype=np.intp)
         span = SIDE + 2 * _FINE_SHIFT
@@ -286,10 +288,11 @@ def _spectrum(pictures: NDArray[np.float32]) -> NDArray[np.complex64]:
     return spectrum
 
 
-def _find_identical(thumbnails: NDArray[np.float32]) -> Iterable[tuple[int, int]]:
+def _find_identical(thumbnails: Pictures) -> Iterable[tuple[int, int]]:
     """Yield pairs of identical thumbnails, blank ones included; each with the first of its kind."""
     first: dict[bytes, int] = {}
-    for place, picture in enumerate(thumbnails):
-        earlier = first.setdefault(picture.tobytes(), place)
-        if earlier != place:
-            yield earlier, place
+    for start in range(0, len(thumbnails), _BLOCK):
+        for place, picture in enumerate(thumbnails[start : start + _BLOCK], start=start):
+            earlier = first.setdefault(hashlib.sha256(picture.tobytes()).digest(), place)
+            if earlier != place:
+                yield earlier, place

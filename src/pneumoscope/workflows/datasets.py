@@ -21,6 +21,7 @@ from pneumoscope.data.conflicts import drop_conflicts as without_conflicts
 from pneumoscope.data.importing import ImportReport, import_source
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.merge import MergeReport
+from pneumoscope.data.scan_shards import resumable_shards
 from pneumoscope.data.source import ImportOptions
 from pneumoscope.data.sources import SOURCES
 from pneumoscope.data.splits import assign_parts, balance_train, describe_gaps, parse_balance, parse_ratio
@@ -67,9 +68,13 @@ def import_data(
     drop_missing: bool = False,
     drop_unreadable: bool = False,
     drop_conflicts: bool = False,
+    workers: int | None = None,
     callbacks: Callbacks = SILENT,
 ) -> tuple[Manifest, ImportReport]:
     """Make a manifest from a data set: list its images, read each once, find near-duplicates, form groups.
+
+    What was read is kept in the cache folder until the import ends well. One that was interrupted, killed or refused
+    goes on where it stopped, by the same call; a file whose size or time of change is another is read again.
 
     Args:
         source: The layout: "csv", "folder", "dicom", or that of a public set, such as "chexpert", "nih" or "shenzhen";
@@ -107,6 +112,8 @@ def import_data(
         drop_missing: Leave out rows without an image ("csv"); else they are an error.
         drop_unreadable: Leave out images that cannot be read; else they are an error.
         drop_conflicts: Leave out every image whose picture carries another label elsewhere.
+        workers: Processes that read images, 0 for threads of this one; None: a process for each core, threads for few
+            images. The result is the same.
         callbacks: Receive the progress.
 
     Returns:
@@ -160,17 +167,22 @@ def import_data(
         lenient_columns=frozenset(lenient),
         design=check_design(design),
     )
-    with task_starter(callbacks) as progress:
-        manifest, report = import_source(
-            layout,
-            Path(path),
-            options,
-            drop_unreadable=drop_unreadable,
-            drop_conflicts=drop_conflicts,
-            progress=progress,
-        )
-    if target is not None:
-        manifest.write(target)
+    folders = [str(Path(folder).resolve()) for folder in (path, *([images] if images is not None else []))]
+    with resumable_shards("import", layout.name, *folders) as shards:
+        with task_starter(callbacks) as progress:
+            manifest, report = import_source(
+                layout,
+                Path(path),
+                options,
+                drop_unreadable=drop_unreadable,
+                drop_conflicts=drop_conflicts,
+                progress=progress,
+                shards=shards,
+                workers=workers,
+                say=callbacks.message,
+            )
+        if target is not None:
+            manifest.write(target)
     return manifest, report
 
 
@@ -331,12 +343,14 @@ def merge(
             raise UsageError(argument("roots", {name: str(folder)}), "is not a source of these manifests.")
         for manifest in concerned:
             manifest.roots[name] = Path(folder).resolve()
-    with task_starter(callbacks) as progress:
-        merged, report = merging.merge(
-            manifests, drop_conflicts=drop_conflicts, balance=balance, seed=seed, progress=progress
-        )
-    if target is not None:
-        merged.write(target)
+    folders = [str(folder) for manifest in manifests for folder in manifest.roots.values()]
+    with resumable_shards("merge", *folders) as shards:
+        with task_starter(callbacks) as progress:
+            merged, report = merging.merge(
+                manifests, drop_conflicts=drop_conflicts, balance=balance, seed=seed, progress=progress, shards=shards
+            )
+        if target is not None:
+            merged.write(target)
     return merged, report
 
 

@@ -21,7 +21,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pneumoscope import __version__
-from pneumoscope.core.errors import ImageError, RunError, UsageError
+from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_json
 from pneumoscope.core.labels import VIEWS, LabelSet
 from pneumoscope.server.reading.agreement import find_newest
@@ -192,12 +192,13 @@ def _write_images(
     store: Store, folder: Path, images: Sequence[tuple[Image, str | None]], labels: Mapping[str, StudyLabel]
 ) -> tuple[Manifest, list[str]]:
     """Copy the pixels and write the manifest; return it, with pictures that stand under two labels, in words."""
-    import numpy as np
+    import pandas as pd
 
     from pneumoscope.data.conflicts import find_conflicts
-    from pneumoscope.data.image_scan import scan_images, silent
+    from pneumoscope.data.image_scan import scan_files, silent
     from pneumoscope.data.importing import build_manifest
     from pneumoscope.data.manifest import write_manifest
+    from pneumoscope.data.scan_shards import temporary_shards
 
     (folder / export_ledger.IMAGES).mkdir(parents=True)
     folder.chmod(0o700)
@@ -205,19 +206,21 @@ def _write_images(
     for (image, _), path in zip(images, paths, strict=True):
         _copy(store, image, path)
     vocabulary = LabelSet.builtin().covering(label.label for label in labels.values())
-    rows, small = [], []
-    for (image, patient), path, picture in zip(images, paths, scan_images(paths), strict=True):
-        if isinstance(picture, ImageError) or picture.sha256 != image.sha256:
-            raise RunError(f"the image {image.id}", "was altered on the disk.", "Restore it from a backup.")
+    with temporary_shards() as shards:
+        scan = scan_files(paths, shards=shards, workers=0)  # threads: the server's cores have other work
+        for (image, _), sha256 in zip(images, scan.table["sha256"], strict=True):
+            if sha256 != image.sha256:
+                raise RunError(f"the image {image.id}", "was altered on the disk.", "Restore it from a backup.")
+        small = scan.thumbnails()
+    rows = []
+    for (image, patient), path in zip(images, paths, strict=True):
         label = labels[image.study]
         label = replace(label, label=vocabulary.find(label.label) or label.label)
-        file_columns = {name: getattr(picture, name) for name in ("width", "height", "bits", "sha256", "phash")}
-        rows.append(_make_row(image, patient, label, path.relative_to(folder).as_posix()) | file_columns)
-        small.append(picture.small)
+        rows.append(_make_row(image, patient, label, path.relative_to(folder).as_posix()))
+    measured = scan.table[["width", "height", "bits", "sha256", "phash"]]
+    table = pd.concat([pd.DataFrame(rows), measured], axis="columns")
     together: list[str | None] = [image.study for image, _ in images]
-    manifest, pairs = build_manifest(
-        rows, np.stack(small), {export_ledger.SOURCE: folder}, together, silent, vocabulary
-    )
+    manifest, pairs = build_manifest(table, small, {export_ledger.SOURCE: folder}, together, silent, vocabulary)
     notes = (f"reads export: {len(rows)} images; labels by reference standard, else by unaided final reads",)
     manifest = replace(manifest, notes=notes)
     write_manifest(manifest, folder / MANIFEST)
