@@ -38,7 +38,10 @@ def import_(
         Path | None, typer.Option("--labels", help="dicom: CSV file with the labels.", metavar="FILE")
     ] = None,
     masks: Annotated[
-        Path | None, typer.Option(help="darwin: folder for the masks.  [default: OUTPUT-masks]", metavar="DIR")
+        Path | None,
+        typer.Option(
+            help="darwin, jsrt, montgomery, shenzhen: folder for masks that are made.  [OUTPUT-masks]", metavar="DIR"
+        ),
     ] = None,
     image_column: Annotated[
         str | None, typer.Option(help="csv: column of the image [image]; dicom: of the UID [SOPInstanceUID].")

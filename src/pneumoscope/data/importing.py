@@ -21,7 +21,7 @@ from pneumoscope.data.conflicts import find_conflicts, without_conflicts
 from pneumoscope.data.grouping import group_names
 from pneumoscope.data.image_scan import Progress, Scan, scan_files, silent
 from pneumoscope.data.manifest import Manifest, validate, with_all_columns
-from pneumoscope.data.masks import describe_stretched_masks, draw_masks
+from pneumoscope.data.masks import describe_stretched_masks, draw_masks, join_masks
 from pneumoscope.data.scan_shards import ScanShards, temporary_shards
 from pneumoscope.data.similarity import Pair, find_near_duplicates
 from pneumoscope.data.source import DroppedFile, ImportOptions, Listing, Row, Source
@@ -137,10 +137,12 @@ def import_source(
     rows, files = [listing.rows[place] for place in kept.tolist()], scan.table.iloc[kept].reset_index(drop=True)
     sizes = list(zip(files["width"].astype(int), files["height"].astype(int), strict=True))
     roots = {name: listing.root.resolve()}
-    listing.notes += describe_stretched_masks(rows, sizes, listing.root)
-    if options.masks is not None and listing.outlines:
-        roots[f"{name}-masks"] = options.masks.resolve()
-        rows, remarks = draw_masks(rows, sizes, listing.outlines, options.masks, f"{name}-masks")
+    listing.notes += describe_stretched_masks(rows, sizes, listing.root, listing.mask_parts)
+    if options.masks is not None and (listing.outlines or listing.mask_parts):
+        root = f"{name}-masks"
+        roots[root] = options.masks.resolve()
+        rows, remarks = draw_masks(rows, sizes, listing.outlines, options.masks, root)
+        rows = join_masks(rows, listing.mask_parts, options.masks, root)
         listing.notes += remarks
     if low := int(files["largest_value"].notna().sum()):
         listing.notes.append(describe_low_values(low))

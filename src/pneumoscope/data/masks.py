@@ -1,4 +1,4 @@
-"""Mask files: an import draws them from outlines; displays and trainings read them.
+"""Mask files: an import draws them from outlines or joins them; displays and trainings read them.
 
 A mask is an 8-bit PNG, 255 inside and 0 outside. Masks from here never go into a publisher's folder: they lie in a
 folder of their own, which is a further root of the manifest (``manifest.Manifest.mask_paths``).
@@ -6,7 +6,7 @@ folder of their own, which is a further root of the manifest (``manifest.Manifes
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.data.polygons import Outlines, union_mask
-from pneumoscope.data.source import Row
+from pneumoscope.data.source import Row, relative_name
 
 KINDS = ("lung", "ignore")
 _MOST_BETWEEN = 0.2  # of a mask's pixels: the blurred edge of a small mask takes a tenth, a radiograph far more
+_MOST_SHARED = 0.1  # of the smaller lung's pixels: outlines of two lungs may touch at the mediastinum
 _SAME_SHAPE = 0.02  # sizes that differ by rounding alone differ by less in their proportions
 
 
@@ -94,27 +95,32 @@ def _read_greys(path: Path) -> NDArray[Any]:
         ) from error
 
 
-def describe_stretched_masks(rows: Sequence[Row], sizes: Sequence[tuple[int, int]], root: Path) -> list[str]:
+def describe_stretched_masks(
+    rows: Sequence[Row], sizes: Sequence[tuple[int, int]], root: Path, parts: Mapping[str, Sequence[Path]]
+) -> list[str]:
     """Return a remark where masks have other proportions than their images; they are stretched over the whole image.
 
     Args:
         rows: Of a source; masks of other roots are left out.
         sizes: Width and height of each image, in pixels, in the same order.
         root: Folder of the images and masks.
+        parts: Image -> masks of its single lungs.
     """
     from PIL import Image, UnidentifiedImageError
 
     stretched = []
     for row, (across, down) in zip(rows, sizes, strict=True):
-        for name in (row.lung_mask, row.heart_mask, row.ignore_mask):
-            if name is None or not (root / name).is_file():
+        names = [name for name in (row.lung_mask, row.heart_mask, row.ignore_mask) if name is not None]
+        for file in (*(root / name for name in names), *parts.get(row.image, ())):
+            if not file.is_file():
                 continue
             try:
-                with Image.open(root / name) as mask:  # its header alone
+                with Image.open(file) as mask:  # its header alone
                     width, height = mask.size
             except (OSError, UnidentifiedImageError):
                 continue  # the reader of the mask reports it
             if abs(across * height / (down * width) - 1) > _SAME_SHAPE:
+                name = relative_name(file, root)
                 stretched.append(f"{name} ({width}x{height}) over {across}x{down}")
     if not stretched:
         return []
@@ -163,7 +169,7 @@ def draw_masks(
         scale = (across / outline.width, down / outline.height)
         if scale != (1, 1):
             notes.append(_describe_stretch(row.image, (across, down), outline))
-        name = f"{row.image.replace('/', '_')}.png"  # with the image's own ending: a.jpg and a.png are two images
+        name = _mask_name(row.image)
         if name in names:
             raise ManifestError(row.image, f"has a mask of the same name as another image's ({name}).", "Rename one.")
         names.add(name)
@@ -180,6 +186,51 @@ def draw_masks(
             replace(row, lung_mask=masks.get("lung"), ignore_mask=masks.get("ignore"), lung_definition=definition)
         )
     return masked_rows, notes
+
+
+def join_masks(rows: Sequence[Row], parts: Mapping[str, Sequence[Path]], folder: Path, root: str) -> list[Row]:
+    """Join masks of single lungs into one mask of both, in ``folder/lung``.
+
+    Args:
+        rows: The rows of the source.
+        parts: Image -> masks of its lungs, one each, in one size.
+        folder: The folder of the masks.
+        root: Name of that folder among the manifest's roots.
+
+    Returns:
+        The rows, those of ``parts`` with their joined mask.
+
+    Raises:
+        ManifestError: A part is no mask (see `check_mask`), two parts differ in size, or they share pixels, as two
+            masks of one lung do.
+        ImageError: A part cannot be read.
+    """
+    joined_rows = []
+    for row in rows:
+        files = parts.get(row.image)
+        if files is None:
+            joined_rows.append(row)
+            continue
+        for file in files:
+            if (fault := check_mask(file)) is not None:
+                raise ManifestError(str(file), f"{fault}.", "Repair the mask, or take it out of the folder.")
+        masks = [read_mask(file) for file in files]
+        names = " and ".join(str(file) for file in files)
+        if len(sizes := {mask.shape for mask in masks}) > 1:
+            shown = ", ".join(f"{width}x{height}" for height, width in sorted(sizes))
+            raise ManifestError(names, f"are of different sizes ({shown}).", "Both show the whole image.")
+        shared = int(np.all(masks, axis=0).sum())
+        if shared > _MOST_SHARED * min(int(mask.sum()) for mask in masks):
+            raise ManifestError(names, f"share {shared:,} pixels.", "One shows the left lung, the other the right one.")
+        name = _mask_name(row.image)
+        write_mask(folder / "lung" / name, np.any(masks, axis=0))
+        joined_rows.append(replace(row, lung_mask=f"{root}:lung/{name}"))
+    return joined_rows
+
+
+def _mask_name(image: str) -> str:
+    """Return the name of an image's mask, which keeps the image's ending: a.jpg and a.png are two images."""
+    return f"{image.replace('/', '_')}.png"
 
 
 def _describe_stretch(image: str, size: tuple[int, int], outline: Outlines) -> str:

@@ -54,13 +54,24 @@ class DroppedFile:
 
 @dataclass
 class Listing:
-    """The content of a source: rows, dropped files, remarks for the manifest's notes, outlines by image, vocabulary."""
+    """The content of a source.
+
+    Args:
+        root: Folder of the images.
+        rows: Of the images that it keeps.
+        dropped: The files and rows that it leaves out.
+        notes: Remarks for the manifest's notes.
+        outlines: Image -> outlines that masks are drawn from.
+        mask_parts: Image -> masks of its single lungs, which are joined to one.
+        labels: The vocabulary.
+    """
 
     root: Path
     rows: list[Row] = field(default_factory=list)
     dropped: list[DroppedFile] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     outlines: dict[str, Outlines] = field(default_factory=dict)
+    mask_parts: dict[str, tuple[Path, ...]] = field(default_factory=dict)
     labels: LabelSet = field(default_factory=LabelSet.builtin)
 
     def drop(self, file: str, reason: str) -> None:
@@ -88,7 +99,7 @@ class ImportOptions:
         findings: Keep only these verbatim terms; empty keeps all that have a label.
         modalities: Keep only these modalities; empty keeps what the source keeps by itself.
         min_side: Least shorter side of an image, in pixels.
-        masks: Folder that masks drawn from outlines are written to.
+        masks: Folder that masks drawn from outlines, or joined from single lungs, are written to.
         table: CSV file with the labels, where the images lie in a tree of their own.
         body_parts: Names of the chest beside those that the source knows.
         key: Secret that makes patient numbers unguessable; the same key gives the same numbers.

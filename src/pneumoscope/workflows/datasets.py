@@ -88,7 +88,8 @@ def import_data(
             else such terms are an error.
         images: Folder of the images where it is not the table's own ("csv", "darwin").
         table: CSV file with the labels ("dicom").
-        masks: Folder for masks drawn from outlines ("darwin"); None: beside ``output``, ``NAME-masks``.
+        masks: Folder for masks drawn from outlines ("darwin") or joined from single lungs ("jsrt", "montgomery",
+            "shenzhen"); None: beside ``output``, ``NAME-masks``.
         columns: Column of the manifest -> column of the table ("csv", "dicom").
         labels: Keep only these labels; empty keeps all.
         views: Keep only these views; empty keeps what the layout keeps by itself.

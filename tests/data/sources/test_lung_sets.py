@@ -83,6 +83,17 @@ def test_jsrt_tells_lungs_from_heart(tmp_path: Path) -> None:
     assert len(listing.dropped) == 2
 
 
+def test_jsrt_joins_the_publishers_masks_of_single_lungs(tmp_path: Path) -> None:
+    halves = [f"fold1/masks/{side} lung/JPCLN001.gif" for side in ("left", "right")]
+    _files(tmp_path, "images/JPCLN001.png", "fold1/masks/heart/JPCLN001.png", *halves)
+    listing = SOURCES.get("jsrt").list_images(tmp_path, ImportOptions(masks=tmp_path / "joined"))
+    assert listing.mask_parts == {"images/JPCLN001.png": tuple(tmp_path / half for half in halves)}
+    assert [(row.lung_definition, row.heart_mask) for row in listing.rows] == [
+        ("lungs", "fold1/masks/heart/JPCLN001.png")
+    ]
+    assert not listing.dropped
+
+
 def test_a_manifest_of_an_earlier_version_has_no_hearts(make_row: object) -> None:
     row = make_row(0)  # type: ignore[operator]
     table = pd.DataFrame([row]).drop(columns=["heart_mask", "lung_definition"], errors="ignore")

@@ -4,7 +4,7 @@ Shiraishi et al., Development of a Digital Image Database for Chest Radiographs 
 2000; masks by van Ginneken et al., Medical Image Analysis 2006. Layout: images named ``JPCLNnnn`` (with a nodule) or
 ``JPCNNnnn`` (without) in any folders, as PNG, JPEG or TIFF (the publishers' raw ``.IMG`` must be converted first). A
 mask has its image's name and lies in a folder called ``lungs`` or ``heart``, or whose name holds ``mask`` and one of
-them.
+them. The publishers' masks of one lung (``left lung``, ``right lung``, as GIF or any image) are joined.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from pneumoscope.data.masked_images import MaskedImages, Structure
+from pneumoscope.data.masked_images import MaskedImages, Side, Structure
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.imaging.files import why_not_image
 
@@ -32,11 +32,15 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
     files = MaskedImages()
     for path in files_under(folder, listing):
         name, places = relative_name(path, folder), path.relative_to(folder).parts[:-1]
-        match = _NAME.fullmatch(path.stem)
-        if match is None or (reason := why_not_image(path)) is not None:
-            listing.drop(name, "its name is not JPCLNnnn or JPCNNnnn" if match is None else reason or "")
-        elif any(_HALF.search(place) or "clavicle" in place.lower() for place in places):
-            listing.drop(name, "the mask of one side or of a clavicle; join both lungs in lung_masks/")
+        side = _side(places)
+        if _NAME.fullmatch(path.stem) is None:
+            listing.drop(name, "its name is not JPCLNnnn or JPCNNnnn")
+        elif any("clavicle" in place.lower() for place in places):
+            listing.drop(name, "the mask of a clavicle")
+        elif (reason := why_not_image(path)) and not (side and path.suffix.lower() == ".gif"):
+            listing.drop(name, reason)
+        elif side:
+            files.halves[side][path.stem.upper()] = path
         elif kind := _mask_kind(places):
             files.masks[kind][path.stem.upper()] = path
         else:
@@ -50,6 +54,14 @@ def _facts(key: str) -> Row:
     """Return what the file name says about an image."""
     label, raw_label = _LABELS[key[3:5]]
     return Row(image="", label=label, raw_label=raw_label, patient_id=key)  # one image for each patient
+
+
+def _side(places: Sequence[str]) -> Side | None:
+    """Return whose lung a folder below the root holds masks of."""
+    for place in places:
+        if match := _HALF.search(place):
+            return "left" if (match[1] or match[2]).lower() == "left" else "right"
+    return None
 
 
 def _mask_kind(places: Sequence[str]) -> Structure | None:
@@ -68,4 +80,9 @@ def _structure(text: str) -> Structure | None:
     return "lung" if "lung" in lower else "heart" if "heart" in lower else None
 
 
-SOURCE = Source("jsrt", "JSRT, Shiraishi 2000: lung nodule or normal, PA, with masks of lungs and heart (SCR)", scan)
+SOURCE = Source(
+    "jsrt",
+    "JSRT, Shiraishi 2000: lung nodule or normal, PA, with masks of lungs and heart (SCR)",
+    scan,
+    options=frozenset({"masks"}),
+)
