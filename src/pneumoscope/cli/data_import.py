@@ -77,6 +77,13 @@ def import_(
             metavar="ignore|zeros|ones",
         ),
     ] = None,
+    readers: Annotated[
+        str | None,
+        typer.Option(
+            help="vindr-cxr: present is what most readers say, what one says, or what all say.  [majority]",
+            metavar="majority|any|unanimous",
+        ),
+    ] = None,
     modalities: Annotated[
         list[str] | None, typer.Option("--modality", help="ieee8023, dicom: only this modality; may be repeated.")
     ] = None,
@@ -140,6 +147,7 @@ def import_(
         views=views or (),
         findings=findings or (),
         uncertain=uncertain,
+        readers=readers,
         modalities=modalities or (),
         body_parts=body_parts or (),
         key=read_secret(key) if key else b"",

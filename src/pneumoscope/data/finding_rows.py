@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 
 from pneumoscope.core.arguments import quote
 from pneumoscope.core.errors import ManifestError
@@ -78,23 +78,39 @@ class PixelBoxes:
         Raises:
             ManifestError: A cell is no number, or the box has no area.
         """
-        try:
-            left, top, width, height = (float(cell) for cell in cells)
-        except ValueError as error:
-            raise ManifestError(
-                where, f"has the box {quote(', '.join(cells))}.", "Write left, top, width and height in pixels."
-            ) from error
-        if not (math.isfinite(left + top + width + height) and width > 0 and height > 0):
+        left, top, width, height = _numbers(cells, where)
+        self._add(image, (left, top, left + width, top + height), cells, where)
+
+    def add_corners(self, image: str, cells: tuple[str, str, str, str], where: str) -> None:
+        """Record a box by its corners.
+
+        Args:
+            image: The image that the table names.
+            cells: Left, top, right and bottom in pixels.
+            where: The file and row, for the error.
+
+        Raises:
+            ManifestError: A cell is no number, or the box has no area.
+        """
+        self._add(image, _numbers(cells, where), cells, where)
+
+    def _add(self, image: str, corners: tuple[float, float, float, float], cells: Sequence[str], where: str) -> None:
+        left, top, right, bottom = corners
+        if not (math.isfinite(sum(corners)) and right > left and bottom > top):
             raise ManifestError(where, f"has the box {quote(', '.join(cells))}.", "A box has an area, in pixels.")
-        self._boxes.setdefault(image, []).append((left, top, width, height))
+        self._boxes.setdefault(image, []).append(corners)
+
+    def extent(self, image: str) -> tuple[float, float]:
+        """Return how far to the right and down the boxes of an image reach, in pixels; 0, 0 without a box."""
+        boxes = self._boxes.get(image, ())
+        return max((box[2] for box in boxes), default=0), max((box[3] for box in boxes), default=0)
 
     def cell(self, image: str, width: float, height: float) -> str | None:
         """Return the cell ``boxes`` of an image of this size, what leaves the image cut off; None if nobody looked."""
         if image not in self._boxes:
             return None
         shares = []
-        for left, top, wide, high in self._boxes[image]:
-            right, bottom = left + wide, top + high
+        for left, top, right, bottom in self._boxes[image]:
             self._clipped += not (left >= 0 and top >= 0 and right <= width and bottom <= height)
             # The corners are rounded, not the sides: a box then ends inside the image.
             x, y = (round(max(start, 0) / side, 6) for start, side in ((left, width), (top, height)))
@@ -116,3 +132,13 @@ class PixelBoxes:
         if absent := [image for image in self._boxes if image not in images]:
             notes.append(f"{table} has boxes of {len(absent):,} images without a row: {several(absent)}")
         return notes
+
+
+def _numbers(cells: tuple[str, str, str, str], where: str) -> tuple[float, float, float, float]:
+    try:
+        first, second, third, fourth = (float(cell) for cell in cells)
+    except ValueError as error:
+        raise ManifestError(
+            where, f"has the box {quote(', '.join(cells))}.", "Write four numbers, in pixels."
+        ) from error
+    return first, second, third, fourth

@@ -108,6 +108,7 @@ class ImportOptions:
         lenient_columns: Columns (``age``, ``sex``, ``view``) whose bad values count as unknown, without an error.
         design: Of the study, case-control or cohort; None where nobody states it.
         uncertain: What findings that a source calls uncertain count as, one of `UNCERTAIN`; None: unknown.
+        readers: How the findings of several readers of one image become one, one of `READER_RULES`; None: majority.
     """
 
     source_name: str | None = None
@@ -134,14 +135,18 @@ class ImportOptions:
     lenient_columns: frozenset[str] = frozenset()
     design: Design | None = None
     uncertain: str | None = None
+    readers: str | None = None
 
 
 UNCERTAIN = ("ignore", "zeros", "ones")
 """What an uncertain finding counts as: unknown, absent or present. Irvin 2019 calls them U-Ignore, -Zeros and -Ones."""
 
+READER_RULES = ("majority", "any", "unanimous")
+"""When a finding counts as present where several read an image, see `reader_votes.combine_readings`."""
+
 _SOME_SOURCES = (
     "mapping", "images", "columns", "drop_unmapped", "drop_missing", "findings", "modalities", "masks", "table",
-    "body_parts", "key", "encoding", "keep_terms", "uncertain",
+    "body_parts", "key", "encoding", "keep_terms", "uncertain", "readers",
 )  # fmt: skip
 """Fields that not every source accepts."""
 
@@ -177,12 +182,14 @@ class Source:
                 raise UsageError(f"`{name}`", f"means nothing to the source {self.name!r}.")
         if options.vocabulary.own and "mapping" not in self.options:
             raise UsageError("`vocabulary`", f"means nothing to the source {self.name!r}, whose labels are fixed.")
-        if options.uncertain is not None and options.uncertain not in UNCERTAIN:
-            raise UsageError(
-                argument("uncertain", options.uncertain),
-                f"is unknown.{suggestion(options.uncertain, UNCERTAIN)}",
-                f"Say one of {', '.join(UNCERTAIN)}.",
-            )
+        for name, choices in (("uncertain", UNCERTAIN), ("readers", READER_RULES)):
+            value = getattr(options, name)
+            if value is not None and value not in choices:
+                raise UsageError(
+                    argument(name, value),
+                    f"is unknown.{suggestion(value, choices)}",
+                    f"Say one of {', '.join(choices)}.",
+                )
         for view in options.views:
             if view not in VIEWS:
                 raise UsageError(

@@ -54,6 +54,7 @@ def import_data(
     views: Sequence[str] = (),
     findings: Sequence[str] = (),
     uncertain: str | None = None,
+    readers: str | None = None,
     modalities: Sequence[str] = (),
     body_parts: Sequence[str] = (),
     key: bytes = b"",
@@ -96,6 +97,8 @@ def import_data(
         findings: Keep only these terms, as they stand ("ieee8023", "nih").
         uncertain: What findings count as that the publisher calls uncertain ("chexpert", "mimic-cxr-jpg"): "ignore"
             (unknown, as None), "zeros" (absent) or "ones" (present).
+        readers: When a finding counts as present where several read an image ("vindr-cxr"): "majority" (of the readers,
+            as None), "any" (one of them) or "unanimous" (all; unknown where they differ).
         modalities: Keep only these modalities ("ieee8023", "dicom").
         body_parts: Further names of the chest ("dicom").
         key: Secret of 16 bytes or more; the same key gives a patient the same number in every import ("dicom").
@@ -157,6 +160,7 @@ def import_data(
         views=tuple(views),
         findings=tuple(findings),
         uncertain=uncertain,
+        readers=readers,
         modalities=tuple(modalities),
         min_side=min_side,
         depth=depth,

@@ -21,10 +21,12 @@ def test_every_module_of_the_folder_is_a_source():
         "montgomery",
         "nih",
         "nih-chestxray14",
+        "openi",
         "padchest",
         "radiography",
         "rsna-pneumonia",
         "shenzhen",
+        "vindr-cxr",
     ]
 
 
