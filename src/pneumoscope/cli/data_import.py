@@ -68,7 +68,11 @@ def import_(
     ] = None,
     findings: Annotated[
         list[str] | None,
-        typer.Option("--finding", help="ieee8023: only this finding, as it stands; may be repeated.", metavar="TERM"),
+        typer.Option(
+            "--finding",
+            help="covidgr, ieee8023, nih: only this finding, as it stands; may be repeated.",
+            metavar="TERM",
+        ),
     ] = None,
     uncertain: Annotated[
         str | None,

@@ -35,7 +35,10 @@ KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
     }
 )
 
-ADULT_DISEASE_SOURCES = ("nih", "nih-chestxray14", "rsna-pneumonia", "ieee8023", "shenzhen", "montgomery", "jsrt")
+ADULT_DISEASE_SOURCES = (
+    "nih", "nih-chestxray14", "chexpert", "mimic-cxr-jpg", "padchest", "rsna-pneumonia", "vindr-cxr", "openi",
+    "bimcv", "ieee8023", "shenzhen", "montgomery", "jsrt",
+)  # fmt: skip
 """Sources with adults who have a lung disease other than COVID-19."""
 
 FINDINGS: Mapping[str, tuple[str, ...]] = MappingProxyType(

@@ -94,7 +94,7 @@ def import_data(
         columns: Column of the manifest -> column of the table ("csv", "dicom").
         labels: Keep only these labels; empty keeps all.
         views: Keep only these views; empty keeps what the layout keeps by itself.
-        findings: Keep only these terms, as they stand ("ieee8023", "nih").
+        findings: Keep only these terms, as they stand ("covidgr", "ieee8023", "nih").
         uncertain: What findings count as that the publisher calls uncertain ("chexpert", "mimic-cxr-jpg"): "ignore"
             (unknown, as None), "zeros" (absent) or "ones" (present).
         readers: When a finding counts as present where several read an image ("vindr-cxr"): "majority" (of the readers,

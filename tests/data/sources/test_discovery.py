@@ -9,7 +9,9 @@ from pneumoscope.data.sources import SOURCES
 def test_every_module_of_the_folder_is_a_source():
     assert list(SOURCES) == source_names()
     assert list(SOURCES) == [
+        "bimcv",
         "chexpert",
+        "covidgr",
         "csv",
         "darwin",
         "dicom",

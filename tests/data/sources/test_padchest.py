@@ -10,9 +10,9 @@ import pytest
 
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.labels import LabelSet
+from pneumoscope.data.padchest_terms import LABELS, UNCLEAR
 from pneumoscope.data.source import ImportOptions, Listing
 from pneumoscope.data.sources import SOURCES
-from pneumoscope.data.sources.padchest import LABELS, UNCLEAR
 
 NAME = "PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv"
 TABLE = """,ImageID,StudyDate_DICOM,StudyID,PatientID,PatientBirth,PatientSex_DICOM,Projection,MethodLabel,Labels
@@ -27,13 +27,14 @@ TABLE = """,ImageID,StudyDate_DICOM,StudyID,PatientID,PatientBirth,PatientSex_DI
 8,9.png,20140915,s9,p8,1990.0,F,PA,RNN_model,nan
 9,absent.png,20140915,s9,p8,1990.0,F,PA,RNN_model,['normal']
 10,10.png,20140915,s9,p8,1990.0,F,COSTAL,RNN_model,['normal']
+11,11.png,20140915,s9,p8,1990.0,F,UNK,RNN_model,['normal']
 """
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "0").mkdir()
-    for number in range(1, 12):
+    for number in range(1, 13):
         (tmp_path / f"0/{number}.png").touch()
     (tmp_path / NAME).write_text(TABLE)
     return tmp_path
@@ -71,7 +72,8 @@ def test_findings_patients_and_ages(folder: Path) -> None:
         "9.png": "nothing is stated about its findings",
         "absent.png": "its image is not here",
         "10.png": "projection 'COSTAL', not frontal",
-        "0/11.png": f"no row in {NAME}",
+        "11.png": "projection 'UNK', not frontal",
+        "0/12.png": f"no row in {NAME}",
     }
     assert [row.view for row in _scan(folder, views=("L",)).rows] == ["L"]
 

@@ -4,14 +4,13 @@ Bustos et al., PadChest: A large chest x-ray image dataset with multi-label anno
 2020. Layout: the table ``PADCHEST_chest_x_ray_images_labels_160K_01.02.19.csv`` (packed as ``.csv.gz`` or not, of any
 date) and the images, named by its column ``ImageID`` in any folders. ``Labels`` is a list as Python writes it:
 ``['pleural effusion', 'cardiomegaly']``. Physicians labelled 27% of the reports, and a network that learned from them
-the rest (``MethodLabel``). The table below gives terms a label; the others stay in ``raw_label``.
+the rest (``MethodLabel``). `padchest_terms` gives terms a label; the others stay in ``raw_label``.
 """
 
 from __future__ import annotations
 
-import ast
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
@@ -20,8 +19,9 @@ from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.cells import MAX_AGE, CellReader, cell_text
 from pneumoscope.data.finding_rows import NOTHING_STATED, stated_label
-from pneumoscope.data.findings import list_findings, write_findings
+from pneumoscope.data.findings import write_findings
 from pneumoscope.data.image_index import ImageIndex
+from pneumoscope.data.padchest_terms import EXCLUDED, LABELS, NORMAL, UNCHANGED, UNCLEAR, find_findings, read_terms
 from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_under, relative_name
 from pneumoscope.data.source_table import read_table
 from pneumoscope.imaging.files import why_not_image
@@ -35,57 +35,10 @@ PROVENANCE = MappingProxyType(
 )
 """The column ``MethodLabel``, verbatim -> how the labels were made."""
 
-_DEVICES = (
-    "pacemaker", "dual chamber device", "single chamber device", "dai", "electrical device", "endotracheal tube",
-    "nsg tube", "tracheostomy tube", "chest drain tube", "catheter", "central venous catheter",
-    "central venous catheter via jugular vein", "central venous catheter via subclavian vein",
-    "central venous catheter via umbilical vein", "reservoir central venous catheter", "gastrostomy tube",
-    "nephrostomy tube", "ventriculoperitoneal drain tube",
-)  # fmt: skip
-LABELS: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {
-        **dict.fromkeys(
-            ("atelectasis", "atelectasis basal", "laminar atelectasis", "lobar atelectasis", "round atelectasis",
-             "segmental atelectasis", "total atelectasis"),
-            ("atelectasis",),
-        ),
-        "cardiomegaly": ("cardiomegaly",),
-        "consolidation": ("consolidation",),
-        "pulmonary edema": ("edema",),
-        "emphysema": ("emphysema",),
-        "hiatal hernia": ("hernia",),
-        "infiltrates": ("infiltration",),
-        "pulmonary mass": ("mass",),
-        **dict.fromkeys(("nodule", "multiple nodules"), ("nodule",)),
-        **dict.fromkeys(("pleural effusion", "loculated pleural effusion"), ("pleural-effusion",)),
-        **dict.fromkeys(
-            ("pleural thickening", "apical pleural thickening", "calcified pleural thickening"),
-            ("pleural-thickening",),
-        ),
-        **dict.fromkeys(("pneumonia", "atypical pneumonia"), ("pneumonia",)),
-        "pneumothorax": ("pneumothorax",),
-        "hydropneumothorax": ("pneumothorax", "pleural-effusion"),
-        "pulmonary fibrosis": ("pulmonary-fibrosis",),
-        "tuberculosis": ("tuberculosis",),
-        **dict.fromkeys(
-            ("fracture", "rib fracture", "clavicle fracture", "humeral fracture", "vertebral fracture"), ("fracture",)
-        ),
-        **dict.fromkeys(_DEVICES, ("support-devices",)),
-    }
-)  # fmt: skip
-"""Term in lower case -> labels."""
-
-UNCLEAR: Mapping[str, str] = MappingProxyType(
-    {"callus rib fracture": "fracture", "tuberculosis sequelae": "tuberculosis", "pseudonodule": "nodule"}
-)
-"""Term that makes a label neither present nor surely absent."""
-
 VIEWS = MappingProxyType({"PA": "PA", "AP": "AP", "AP_horizontal": "AP Supine", "L": "L"})
 """The column ``Projection``, verbatim -> view of the manifest."""
 
-OTHER_PROJECTIONS = frozenset({"COSTAL", "EXCLUDE", ""})
-_NORMAL, _EXCLUDED, _UNCHANGED = "normal", "exclude", "unchanged"
-_LOOKED_FOR = tuple(dict.fromkeys(label for labels in LABELS.values() for label in labels))
+OTHER_PROJECTIONS = frozenset({"COSTAL", "EXCLUDE", "UNK", ""})
 _NEEDED = ("ImageID", "Labels", "Projection", "PatientID", "StudyID", "PatientSex_DICOM", "PatientBirth",
            "StudyDate_DICOM", "MethodLabel")  # fmt: skip
 _OTHER_SEX = "O"  # DICOM's "other", PS3.3 C.7.1.1
@@ -112,21 +65,21 @@ def scan(folder: Path, options: ImportOptions) -> Listing:
             raise ManifestError(where, f"names the image {quote(name)} again.", "Keep one row for each image.")
         if image is not None:
             listed.add(image)
-        terms = _read_terms(cell["Labels"], where)
-        findings = _find_findings(terms)
+        terms = read_terms(cell["Labels"], where)
+        findings = find_findings(terms)
         if view is None or (view == "L" and "L" not in options.views):
             listing.drop(name, f"projection {quote(cell['Projection'])}, not frontal")
         elif image is None:
             listing.drop(name, "its image is not here")
-        elif _EXCLUDED in terms or not findings:
-            listing.drop(name, "the publishers exclude it" if _EXCLUDED in terms else NOTHING_STATED)
+        elif EXCLUDED in terms or not findings:
+            listing.drop(name, "the publishers exclude it" if EXCLUDED in terms else NOTHING_STATED)
         else:
-            without_label.update({*terms} - {_NORMAL, _UNCHANGED, *LABELS, *UNCLEAR})
+            without_label.update({*terms} - {NORMAL, UNCHANGED, *LABELS, *UNCLEAR})
             sex = cell["PatientSex_DICOM"]
             listing.rows.append(
                 Row(
                     image=relative_name(image, folder),
-                    label=stated_label(findings, listing.labels, normal=_NORMAL in terms),
+                    label=stated_label(findings, listing.labels, normal=NORMAL in terms),
                     raw_label=cell["Labels"],
                     patient_id=cell_text(cell["PatientID"]),
                     study_id=cell_text(cell["StudyID"]),
@@ -157,33 +110,6 @@ def _find(term: str, table: Mapping[str, str], column: str, where: str) -> str |
     raise ManifestError(
         f"{where}, column {column!r}", f"has {quote(term)}.{suggestion(term, table)}", f"Terms: {', '.join(table)}."
     )
-
-
-def _read_terms(text: str, where: str) -> list[str]:
-    """Return the terms of a cell of ``Labels`` in lower case; a blank cell has none."""
-    if cell_text(text) is None:
-        return []
-    try:
-        terms = ast.literal_eval(text)
-    except (ValueError, SyntaxError, RecursionError, MemoryError):
-        terms = None
-    if not isinstance(terms, list) or not all(isinstance(term, str) for term in terms):
-        raise ManifestError(f"{where}, column 'Labels'", f"has {quote(text)}.", "Write a list: ['term', 'term'].")
-    return [term.strip().lower() for term in terms if term.strip()]
-
-
-def _find_findings(terms: Iterable[str]) -> dict[str, bool]:
-    """Return the findings that terms state.
-
-    Who labelled a report looked for all terms, so that what is not named is absent. "Unchanged" refers to an earlier
-    report, which may have named more.
-    """
-    terms = list(terms)
-    present = [label for term in terms for label in LABELS.get(term, ())]
-    if not terms or _UNCHANGED in terms:
-        return dict.fromkeys(present, True)
-    unclear = {UNCLEAR[term] for term in terms if term in UNCLEAR}
-    return list_findings(present, (label for label in _LOOKED_FOR if label not in unclear))
 
 
 def _age(birth: str, date: str, where: str, reader: CellReader) -> float | None:

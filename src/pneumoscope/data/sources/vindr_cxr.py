@@ -83,7 +83,7 @@ _BEYOND = 1.01  # boxes may end outside by rounding; those of a larger image end
 
 
 @dataclass
-class Part:
+class ReaderTables:
     """The readings of one table of images.
 
     Args:
@@ -132,12 +132,12 @@ def _table(folder: Path, name: str) -> SourceTable | None:
     return next((read_table(path) for path in (folder / name, folder / "annotations" / name) if path.is_file()), None)
 
 
-def _read_part(folder: Path, name: str) -> Part | None:
+def _read_part(folder: Path, name: str) -> ReaderTables | None:
     """Return a part in PhysioNet's layout; None where its table of findings is not there."""
     table = _table(folder, f"image_labels_{name}.csv")
     if table is None:
         return None
-    part = Part(table, _table(folder, f"annotations_{name}.csv"))
+    part = ReaderTables(table, _table(folder, f"annotations_{name}.csv"))
     terms = [column for column in table.columns if column not in ("image_id", "rad_id")]
     for term in terms:
         _check_term(term, f"{table.path.name}, column {term!r}")
@@ -156,9 +156,9 @@ def _read_part(folder: Path, name: str) -> Part | None:
     return part
 
 
-def _read_kaggle(table: SourceTable) -> Part:
+def _read_kaggle(table: SourceTable) -> ReaderTables:
     """Return the training part in Kaggle's layout: what a reader drew no box around, they did not find."""
-    part = Part(table, table)
+    part = ReaderTables(table, table)
     columns = (table.cells(name, f"column {name!r}") for name in ("image_id", "rad_id", "class_name"))
     for place, (image, reader, term) in enumerate(zip(*columns, strict=True)):
         where, term = table.where(place), term.strip()
@@ -189,7 +189,7 @@ def _read_value(cell: str, where: str) -> bool | None:
 
 def _add_rows(
     listing: Listing,
-    part: Part,
+    part: ReaderTables,
     options: ImportOptions,
     index: ImageIndex,
     sizes: Mapping[str, tuple[int, int]],
@@ -275,7 +275,7 @@ def _provenance(readings: Mapping[str, object], rule: str) -> str:
     return f"{len(readings)} radiologists apart: {_RULES[rule]} (Nguyen 2022)"
 
 
-def _read_boxes(part: Part, findings: Mapping[str, Mapping[str, bool]], listing: Listing) -> PixelBoxes:
+def _read_boxes(part: ReaderTables, findings: Mapping[str, Mapping[str, bool]], listing: Listing) -> PixelBoxes:
     """Return the boxes of the findings that count as present, by any of their readers.
 
     A box does not say what it is around. One around an enlarged aorta must not speak for another finding of the image.
