@@ -83,6 +83,61 @@ def assign_parts(manifest: Manifest, fractions: Mapping[str, float], seed: int) 
     return manifest.with_split(manifest.table.group.map(parts_of_groups), f"split: {description}; seed {seed}")
 
 
+def deal_rows(manifest: Manifest, count: int, seed: int) -> list[NDArray[np.intp]]:
+    """Return the rows of each of ``count`` folds, by whole groups, alike in label and source.
+
+    Args:
+        manifest: Any manifest; its parts do not matter.
+        count: Number of folds, 2 or more.
+        seed: Another seed gives another division.
+
+    Returns:
+        Row numbers, rising, for each fold; each row is in one fold.
+    """
+    left = np.arange(len(manifest))
+    folds = []
+    for remaining in range(count, 1, -1):
+        mask = np.zeros(len(manifest), np.bool_)
+        mask[left] = True
+        dealt = assign_parts(manifest.where(mask), {"validation": 1 / remaining}, seed)
+        held = left[(dealt.table["split"] == "validation").to_numpy()]
+        folds.append(held)
+        left = np.setdiff1d(left, held)
+    return [*folds, left]
+
+
+def nested_subsets(manifest: Manifest, shares: Sequence[float], seed: int) -> list[NDArray[np.bool_]]:
+    """Return growing subsets of the training part by whole groups, each holding the ones before it.
+
+    Groups of the same labels and sources are ordered by a hash of the seed and their name, and the first ones of each
+    kind are taken: at least one.
+
+    Args:
+        manifest: A manifest with a training part.
+        shares: Share of the groups of each kind, over 0 to 1.
+        seed: Another seed gives other subsets.
+
+    Returns:
+        For each share [N] whether the row is kept; rows of other parts always are.
+
+    Raises:
+        ManifestError: There is no training part.
+    """
+    manifest.part("train")
+    kinds: dict[tuple[str, ...], list[str]] = {}
+    rows = manifest.table[manifest.table["split"] == "train"]
+    strata = (rows.label + " " + rows.source).groupby(rows.group).agg(lambda names: tuple(sorted(set(names))))
+    for group, kind in strata.items():
+        kinds.setdefault(kind, []).append(str(group))
+    ordered = [sorted(groups, key=lambda group: _order(group, seed)) for groups in kinds.values()]
+    kept = []
+    for share in shares:
+        chosen = {group for groups in ordered for group in groups[: max(1, round(share * len(groups)))]}
+        others = (manifest.table["split"] != "train").fillna(True)  # rows in no part stay too
+        kept.append((others | manifest.table.group.isin(chosen)).to_numpy(dtype=np.bool_))
+    return kept
+
+
 def describe_gaps(manifest: Manifest, parts: Sequence[str]) -> tuple[str, ...]:
     """Return, in sentences, what a division lacks because the groups do not allow more.
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from pneumoscope.core.errors import RunError
 from pneumoscope.core.labels import display_name
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.data.splits import assign_parts
+from pneumoscope.data.splits import assign_parts, deal_rows
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.training.input.cache import CachedImages, open_cache
 from pneumoscope.training.input.dataset import Part, keys_of
@@ -139,7 +139,7 @@ def deal_folds(data: CrossValidationData, count: int, seed: int) -> tuple[Fold, 
     else:
         folds = tuple(
             Fold(*_choose_epoch(data, np.setdiff1d(np.arange(len(data)), held), seed), held)
-            for held in _deal(data, count, seed)
+            for held in deal_rows(data.manifest, count, seed)
         )
     for number, fold in enumerate(folds):
         for use, rows in (("trains", fold.train), ("chooses the epoch", fold.select), ("is measured", fold.measure)):
@@ -151,17 +151,6 @@ def deal_folds(data: CrossValidationData, count: int, seed: int) -> tuple[Fold, 
                     "Take fewer `folds`, another `seed`, or more images.",
                 )
     return folds
-
-
-def _deal(data: CrossValidationData, count: int, seed: int) -> list[Rows]:
-    """Return the rows of each of ``count`` folds, by whole groups, alike in label and source."""
-    left = np.arange(len(data))
-    dealt = []
-    for remaining in range(count, 1, -1):
-        held = _share(data, left, 1 / remaining, seed)
-        dealt.append(held)
-        left = np.setdiff1d(left, held)
-    return [*dealt, left]
 
 
 def _choose_epoch(data: CrossValidationData, rows: Rows, seed: int) -> tuple[Rows, Rows]:
