@@ -126,9 +126,8 @@ def nested_subsets(manifest: Manifest, shares: Sequence[float], seed: int) -> li
     manifest.part("train")
     kinds: dict[tuple[str, ...], list[str]] = {}
     rows = manifest.table[manifest.table["split"] == "train"]
-    strata = (rows.label + " " + rows.source).groupby(rows.group).agg(lambda names: tuple(sorted(set(names))))
-    for group, kind in strata.items():
-        kinds.setdefault(kind, []).append(str(group))
+    for group, names in (rows.label + " " + rows.source).groupby(rows.group):
+        kinds.setdefault(tuple(sorted(set(names))), []).append(str(group))
     ordered = [sorted(groups, key=lambda group: _order(group, seed)) for groups in kinds.values()]
     kept = []
     for share in shares:

@@ -22,12 +22,16 @@ FEWEST_FIGURES = 3
 """Figures that an interval needs; from two, its limits would be the reach of Student's distribution alone."""
 
 
-def corrected_mean(figures: ArrayLike, ratio: float, tail: float = TAIL) -> Estimate:
+def corrected_mean(
+    figures: ArrayLike, ratio: float, *, least: float = -math.inf, most: float = math.inf, tail: float = TAIL
+) -> Estimate:
     """Return the mean of the figures of all folds with its interval.
 
     Args:
         figures: [J] one for each fold of each repeat.
         ratio: Images that are measured over images that are learnt from, in a fold; 1 / (k - 1) with k folds.
+        least: The least value that the figure can have, which no limit passes.
+        most: The largest one.
         tail: Probability outside each limit.
     """
     values = np.asarray(figures, dtype=np.float64)
@@ -37,7 +41,7 @@ def corrected_mean(figures: ArrayLike, ratio: float, tail: float = TAIL) -> Esti
     if len(values) < FEWEST_FIGURES:
         return Estimate(value=mean, method=METHOD, note=f"interval not estimable: {len(values)} figures")
     reach = float(stdtrit(len(values) - 1, 1 - tail)) * _error(values, ratio)
-    return with_limits(mean, mean - reach, mean + reach, METHOD)
+    return with_limits(mean, max(least, mean - reach), min(most, mean + reach), METHOD)
 
 
 def compare_resampled(a: ArrayLike, b: ArrayLike, ratio: float, metric: str) -> Paired:
