@@ -35,6 +35,8 @@ FUNCTIONS = {
     "recipes show": "Recipe.load",
     "train": "train",
     "compare": "compare",
+    "cross-validate": "cross_validate",
+    "learning-curve": "learning_curve",
     "tune": "tune",
     "evaluate": "evaluate",
     "audit": "audit",

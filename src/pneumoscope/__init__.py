@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from pneumoscope.bundle.runtime import Model, load
     from pneumoscope.bundle.screening import Screening, ScreeningFinding
     from pneumoscope.bundle.verify import verify
+    from pneumoscope.comparison.cross_validation import CrossValidation
+    from pneumoscope.comparison.learning_curve import LearningCurve
     from pneumoscope.comparison.result import Comparison
     from pneumoscope.core import errors
     from pneumoscope.core.cache import CacheEntry, clear_cache, list_cache
@@ -60,10 +62,12 @@ if TYPE_CHECKING:
     from pneumoscope.workflows.accept import accept
     from pneumoscope.workflows.audit import audit
     from pneumoscope.workflows.compare import compare
+    from pneumoscope.workflows.cross_validate import cross_validate
     from pneumoscope.workflows.datasets import SplitReport, drop_conflicts, import_data, merge, split
     from pneumoscope.workflows.evaluate import evaluate
     from pneumoscope.workflows.gatekeeper import measure_gatekeeper, train_gatekeeper
     from pneumoscope.workflows.inspection import check, describe, draw_contact_sheet, draw_phantoms
+    from pneumoscope.workflows.learning_curve import learning_curve
     from pneumoscope.workflows.lungs import measure_lungs, train_lungs
     from pneumoscope.workflows.outlines import LungRow, outline_lungs
     from pneumoscope.workflows.predict import predict
@@ -84,6 +88,7 @@ _MODULES = {
     "Card": "bundle.card",
     "CheckReport": "data.checks.findings",
     "Comparison": "comparison.result",
+    "CrossValidation": "comparison.cross_validation",
     "DISCLAIMER": "core.labels",
     "EpochEnd": "core.callbacks",
     "Evaluation": "inference.evaluate",
@@ -95,6 +100,7 @@ _MODULES = {
     "ImportReport": "data.importing",
     "Label": "core.labels",
     "LabelSet": "core.labels",
+    "LearningCurve": "comparison.learning_curve",
     "LungCard": "bundle.lungs",
     "LungFigures": "bundle.lungs",
     "LungModel": "bundle.lungs",
@@ -124,6 +130,7 @@ _MODULES = {
     "check": "workflows.inspection",
     "clear_cache": "core.cache",
     "compare": "workflows.compare",
+    "cross_validate": "workflows.cross_validate",
     "describe": "workflows.inspection",
     "describe_bundle": "bundle.listing",
     "draw_contact_sheet": "workflows.inspection",
@@ -132,6 +139,7 @@ _MODULES = {
     "errors": "core",
     "evaluate": "workflows.evaluate",
     "import_data": "workflows.datasets",
+    "learning_curve": "workflows.learning_curve",
     "list_bundles": "bundle.listing",
     "list_cache": "core.cache",
     "load": "bundle.runtime",
@@ -168,6 +176,7 @@ __all__ = [
     "Card",
     "CheckReport",
     "Comparison",
+    "CrossValidation",
     "EpochEnd",
     "Evaluation",
     "FindingsEvaluation",
@@ -178,6 +187,7 @@ __all__ = [
     "ImportReport",
     "Label",
     "LabelSet",
+    "LearningCurve",
     "LungCard",
     "LungFigures",
     "LungModel",
@@ -208,6 +218,7 @@ __all__ = [
     "check",
     "clear_cache",
     "compare",
+    "cross_validate",
     "describe",
     "describe_bundle",
     "draw_contact_sheet",
@@ -216,6 +227,7 @@ __all__ = [
     "errors",
     "evaluate",
     "import_data",
+    "learning_curve",
     "list_bundles",
     "list_cache",
     "load",

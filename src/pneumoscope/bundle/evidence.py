@@ -69,6 +69,7 @@ class Opening(Fact):
     command: str
     note: str = ""
     opening: str = Field(default="", description="its random number, which the ledger's line holds too")
+    claim: str = Field(default="", description="what was to be shown, with its margin, stated before; empty: nothing")
     pixels: tuple[str, ...] = Field(default=(), description="what the decoded images are recognised by")
     fingerprints: tuple[str, ...] = Field(default=(), description="their perceptual hashes, 64 bits each")
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from pneumoscope.inference.evaluate import Evaluation, EvaluationFacts, FindingsEvaluation
+    from pneumoscope.stats.comparison.noninferiority import NonInferiority
     from pneumoscope.stats.estimates import Estimate
 
 
@@ -52,6 +53,16 @@ def evaluate(
     recalibrate: Annotated[
         bool, typer.Option("--recalibrate", help="Give figures of recalibrated probabilities too (another site).")
     ] = False,
+    reference: Annotated[
+        str | None, typer.Option(help="Compare with this bundle on the same images.", metavar="BUNDLE")
+    ] = None,
+    non_inferiority_margin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="How much worse than the reference it may be: 0.02 (AUROC), or sensitivity=0.05; may be repeated.",
+            metavar="MARGIN",
+        ),
+    ] = None,
     resamples: Annotated[int, typer.Option(min=LEAST_RESAMPLES, help="Draws of the bootstrap.")] = 2000,
     seed: Annotated[int, typer.Option(min=0, help="Draws of the bootstrap.")] = 0,
     workers: Workers = None,
@@ -67,6 +78,8 @@ def evaluate(
 
     folders = source_roots(roots)
     check_evaluation(bundle, data, split)
+    if reference is not None:
+        check_evaluation(reference, None, split)
     from pneumoscope.bundle.runtime import load
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.inference.evaluate import Evaluation
@@ -84,6 +97,8 @@ def evaluate(
         allow_train=allow_train,
         design=design,
         recalibrate=recalibrate,
+        reference=reference,
+        non_inferiority_margin=non_inferiority_margin or (),
         resamples=resamples,
         seed=seed,
         workers=workers,
@@ -204,6 +219,7 @@ def show(evaluation: Evaluation, default_point: str) -> None:
         for name, source in evaluation.by_source.items():
             table.add_row(name, str(source.images), *(_cell(source.metrics[key]) for key in keys))
         console.print(table)
+        _show_sites(evaluation, console)
     if evaluation.by_subgroup:
         columns = ["images", f"of {primary}", "AUROC", "less the others'", "p (Holm)", "sensitivity", "specificity"]
         table = _table("By subgroup, at the default threshold", "", *columns)
@@ -213,7 +229,44 @@ def show(evaluation: Evaluation, default_point: str) -> None:
             rates = (_cell(one.sensitivity), _cell(one.specificity))
             table.add_row(one.name, *counts, _cell(one.auroc), _cell(one.difference), p, *rates)
         wide_console(180).print(table)
+    if evaluation.non_inferiority is not None:
+        _show_reference(evaluation.non_inferiority, console)
     console.print(DISCLAIMER, style="dim")
+
+
+def _show_sites(evaluation: Evaluation, console: Console) -> None:
+    """Print the figures over all sources: the mean, and what a new one may have."""
+    from pneumoscope.reporting.formatting import name_figure
+
+    table = _table(
+        "Over the sources (random effects)", "", "pooled", "mean", "a new site", "tau", "I2", "p of no difference"
+    )
+    for one in evaluation.by_site:
+        pooled = sum(site.weight is not None for site in one.sites.values())
+        spread = ["–"] * 3
+        if one.tau is not None and one.i_squared is not None and one.p_value is not None:
+            spread = [f"{one.tau:.3f} ({one.scale})", f"{100 * one.i_squared:.0f}%", f"{one.p_value:.3f}"]
+        limits = (one.prediction.low, one.prediction.high)
+        new_site = "–" if limits[0] is None or limits[1] is None else f"{limits[0]:.3f} to {limits[1]:.3f}"
+        table.add_row(name_figure(one.figure), f"{pooled} of {len(one.sites)}", _cell(one.mean), new_site, *spread)
+    console.print(table)
+    reasons = {name: site.note for one in evaluation.by_site for name, site in one.sites.items() if site.note}
+    for name, why in reasons.items():
+        console.print(f"Not pooled, {name}: {why}.", markup=False)
+
+
+def _show_reference(compared: NonInferiority, console: Console) -> None:
+    """Print the differences from the reference, with the verdicts on stated margins."""
+    from pneumoscope.reporting.formatting import name_figure
+
+    title = f"Less the reference, {compared.reference} ({compared.reference_identity[:12]}): {compared.images} images"
+    table = _table(title, "", "difference", "margin", "verdict")
+    for one in compared.results:
+        margin = "–" if one.margin is None else f"{one.margin:g}"
+        table.add_row(name_figure(one.figure), _cell(one.difference), margin, one.verdict)
+    console.print(table)
+    if compared.claim:
+        console.print(compared.stated)
 
 
 def _table(title: str, *heads: str) -> Table:

@@ -35,6 +35,12 @@ COMMANDS = {
     "recipes": Command("pneumoscope.cli.recipes:app", "List the recipes and show one."),
     "train": Command("pneumoscope.cli.train:train", "Train a recipe on a manifest; leaves a run with a bundle."),
     "compare": Command("pneumoscope.cli.compare:compare", "Train many recipes on the same images: which is best?"),
+    "cross-validate": Command(
+        "pneumoscope.cli.cross_validate:cross_validate", "Train recipes in folds by patient; test their differences."
+    ),
+    "learning-curve": Command(
+        "pneumoscope.cli.learning_curve:learning_curve", "Train on growing shares: what would more patients bring?"
+    ),
     "tune": Command("pneumoscope.cli.tune:tune", "Search a recipe's settings; leaves the best as a recipe and a run."),
     "evaluate": Command("pneumoscope.cli.evaluate:evaluate", "Measure a bundle on a part of a manifest."),
     "audit": Command("pneumoscope.cli.audit:audit", "Find out what a bundle's answers rest on; one verdict."),

@@ -24,7 +24,7 @@ OPTIONS = {
         "sampling", "reference", "window_days", "min_sensitivity", "min_specificity", "min_auroc",
         "target_sensitivity", "weeks", "false_alarms", "vocabulary", "keep_terms",
         "auroc", "prevalence", "sensitivity", "specificity", "width", "least_auroc", "least_sensitivity",
-        "least_specificity", "uncertain",
+        "least_specificity", "uncertain", "sizes", "times", "non_inferiority_margin",
     )
 } | {
     "body_parts": "--body-part",

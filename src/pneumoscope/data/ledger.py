@@ -45,10 +45,12 @@ class KnownOpening:
     Args:
         number: Its random number, which the ledger's line holds too; "" where it was written before there was one.
         images: The images that were opened.
+        claim: What was to be shown, stated with the opening; "" where nothing was.
     """
 
     number: str
     images: OpenedImages
+    claim: str = ""
 
 
 def new_number() -> str:
@@ -69,6 +71,30 @@ def openings(
     Raises:
         ManifestError: A ledger has an unreadable line.
     """
+    return len(_earlier(manifest_path, images, known))
+
+
+def openings_without(
+    manifest_path: Path | str, images: OpenedImages, claim: str, known: Iterable[KnownOpening] = ()
+) -> int:
+    """Return how many earlier openings share images with these and did not state a claim: it may be an afterthought.
+
+    Args:
+        manifest_path: The manifest; all ledgers beside it and the user's own count.
+        images: The images.
+        claim: What is to be shown.
+        known: Openings in the bundle's evidence.
+
+    Raises:
+        ManifestError: A ledger has an unreadable line.
+    """
+    return sum(opening.claim != claim for opening in _earlier(manifest_path, images, known))
+
+
+def _earlier(
+    manifest_path: Path | str, images: OpenedImages | Iterable[str], known: Iterable[KnownOpening]
+) -> list[KnownOpening]:
+    """Return the openings on record that share images with these, each once."""
     wanted = images if isinstance(images, OpenedImages) else OpenedImages.of(images)
     beside = sorted(Path(manifest_path).resolve().parent.glob(f"*{SUFFIX}"))
     own = [own_ledger()] if own_ledger().is_file() else []
@@ -76,7 +102,7 @@ def openings(
     entries = dict(entry for ledger in (*beside, *own) for entry in _read(ledger))
     numbers = {entry.number for entry in entries.values()}
     elsewhere = [opening for opening in known if not opening.number or opening.number not in numbers]
-    return sum(wanted.overlaps(entry.images) for entry in (*entries.values(), *elsewhere))
+    return [entry for entry in (*entries.values(), *elsewhere) if wanted.overlaps(entry.images)]
 
 
 def record_opening(
@@ -87,6 +113,7 @@ def record_opening(
     *,
     known: Iterable[KnownOpening] = (),
     number: str = "",
+    claim: str = "",
 ) -> int:
     """Append an opening and return how many earlier ones share images with it.
 
@@ -97,6 +124,7 @@ def record_opening(
         command: The command line, for a later reader.
         known: Openings in the bundle's evidence.
         number: The opening's random number, for the evidence to name.
+        claim: What is to be shown on these images, with its margin; stated before the first one is measured.
     """
     opened = images if isinstance(images, OpenedImages) else OpenedImages.of(images)
     earlier = openings(manifest_path, opened, known)
@@ -109,6 +137,8 @@ def record_opening(
     }
     if number:
         entry["opening"] = number
+    if claim:
+        entry["claim"] = claim
     if opened.pixels:
         entry |= {"pixels": sorted(opened.pixels), "fingerprints": sorted(opened.fingerprints)}
     line = (json.dumps(entry) + "\n").encode()
@@ -134,7 +164,7 @@ def _read(path: Path) -> Iterable[tuple[str, KnownOpening]]:
         try:
             entry = json.loads(line)
             images = OpenedImages.of(entry["images"], entry.get("pixels", ()), entry.get("fingerprints", ()))
-            opening = KnownOpening(str(entry.get("opening", "")), images)
+            opening = KnownOpening(str(entry.get("opening", "")), images, str(entry.get("claim", "")))
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
                 f"{path}, line {number}",

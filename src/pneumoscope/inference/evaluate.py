@@ -28,6 +28,7 @@ from pneumoscope.data.finding_cases import manifest_targets, select_cases
 from pneumoscope.data.opened_images import read_opened_images
 from pneumoscope.inference.measurement import Measurement, measure_answers
 from pneumoscope.inference.warnings import list_warnings
+from pneumoscope.stats.comparison.noninferiority import NonInferiority
 from pneumoscope.stats.design import Design, design_sentence
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.finding_averages import average_findings
@@ -100,6 +101,8 @@ class EvaluationFacts(Frozen):
 
 class Evaluation(Measurement, EvaluationFacts):
     """The figures of one model on one part of one manifest, with all facts that a reader needs beside them."""
+
+    non_inferiority: NonInferiority | None = Field(default=None, description="None where no reference was given")
 
     @property
     def summary(self) -> str:

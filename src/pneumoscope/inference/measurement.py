@@ -15,6 +15,7 @@ from pneumoscope.inference.subgroups import SubgroupFigures, measure_subgroups
 from pneumoscope.stats.design import Design
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import Figures, evaluate_predictions
+from pneumoscope.stats.heterogeneity import PooledFigure, compare_sites
 from pneumoscope.stats.intervals import estimate_proportion
 from pneumoscope.stats.kernels import Bools
 from pneumoscope.stats.metrics import group_index
@@ -60,6 +61,9 @@ class Measurement(Frozen):
     by_source: dict[str, SourceFigures]
     by_subgroup: tuple[SubgroupFigures, ...] = Field(
         default=(), description="by age, sex, view, portable exposure and source, where some images are not of it"
+    )
+    by_site: tuple[PooledFigure, ...] = Field(
+        default=(), description="AUROC, calibration slope and O:E of the primary class, by source and over all sources"
     )
     meaning: dict[str, str] = Field(
         default_factory=dict, description="operating point -> what its threshold did on these images, in words"
@@ -155,4 +159,5 @@ def measure_answers(
             read.table, probabilities[:, 0], truth == 0, group_index(groups), card.operating_point.threshold
         ),
         by_source={name: of_source(name) for name in sorted(set(sources))},
+        by_site=compare_sites(probabilities[:, 0], truth == 0, group_index(groups), sources),
     )

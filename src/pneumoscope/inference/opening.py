@@ -23,7 +23,7 @@ def headline(evaluation: AnyEvaluation, card: Card) -> dict[str, Estimate]:
 
 
 def build_opening(
-    evaluation: AnyEvaluation, card: Card, images: OpenedImages, command: str, number: str = ""
+    evaluation: AnyEvaluation, card: Card, images: OpenedImages, command: str, number: str = "", claim: str = ""
 ) -> Opening:
     """Return the fact that an evaluation opened test images.
 
@@ -33,6 +33,7 @@ def build_opening(
         images: The test images among the measured ones.
         command: The command line.
         number: The opening's number in the ledger.
+        claim: What was to be shown, as the ledger has it.
     """
     return Opening(
         bundle=evaluation.identity,
@@ -45,6 +46,7 @@ def build_opening(
         headline=headline(evaluation, card),
         command=command,
         opening=number,
+        claim=claim,
         pixels=tuple(sorted(images.pixels)),
         fingerprints=tuple(sorted(images.fingerprints)),
     )
@@ -56,7 +58,11 @@ def known_openings(openings: Iterable[Opening]) -> list[KnownOpening]:
     Evidence that was written before it named its images has none, and overlaps with nothing (`unnamed_openings`).
     """
     return [
-        KnownOpening(opening.opening, OpenedImages.of(pixels=opening.pixels, fingerprints=opening.fingerprints))
+        KnownOpening(
+            opening.opening,
+            OpenedImages.of(pixels=opening.pixels, fingerprints=opening.fingerprints),
+            opening.claim,
+        )
         for opening in openings
     ]
 

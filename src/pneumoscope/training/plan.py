@@ -35,6 +35,10 @@ class Plan:
     manifest: Manifest
     notes: tuple[str, ...]
 
+    def counts(self, part: str) -> list[int]:
+        """Return the number of images of each class in a part; the recipe is not multi-label."""
+        return [int(n) for n in np.bincount(self.targets(part), minlength=len(self.recipe.task.classes))]
+
     def targets(self, part: str) -> Targets:
         """Return the class index of each row of a part [N] int64.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.bundle.runtime import Model, ModelInput, model_of
-from pneumoscope.core.arguments import argument, check_arguments, check_least
+from pneumoscope.core.arguments import argument, as_tuple, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import check_new_file, write_text
@@ -27,7 +27,15 @@ from pneumoscope.inference.predict import page_items
 from pneumoscope.reporting.examples import Example, add_pictures, choose_examples
 from pneumoscope.reporting.pages.evaluation_page import render_evaluation_page
 from pneumoscope.reporting.pages.run_report import rewrite_reports
+from pneumoscope.stats.comparison.noninferiority import describe_claim, parse_margins
 from pneumoscope.stats.design import LEAST_RESAMPLES, Design, check_design
+from pneumoscope.workflows.findings import cases_of
+from pneumoscope.workflows.reference import (
+    NO_LEDGER,
+    check_reference,
+    compare_with_reference,
+    describe_statement,
+)
 
 
 @check_arguments
@@ -41,6 +49,8 @@ def evaluate(
     allow_train: bool = False,
     design: str | None = None,
     recalibrate: bool = False,
+    reference: ModelInput | None = None,
+    non_inferiority_margin: Sequence[str] = (),
     resamples: int = 2000,
     seed: int = 0,
     workers: int | None = None,
@@ -66,6 +76,10 @@ def evaluate(
             chance, each with a class of chance); None: as the manifest states, else the wider of both intervals.
         recalibrate: Give the figures of recalibrated probabilities too, each patient's from the other patients. The
             model and its thresholds stay as they are.
+        reference: Another model of the same classes that this one is compared with, on the same images.
+        non_inferiority_margin: How much worse than the reference the model may be: "0.02" of the AUROC, or
+            "sensitivity=0.05", "specificity=..." or "accuracy=...". It is written to ledger and evidence before the
+            first test image is measured.
         resamples: Of the bootstrap, 200 or more.
         seed: Of the bootstrap.
         workers: Images read and run at a time; None: the cores that this process may use.
@@ -81,7 +95,8 @@ def evaluate(
 
     Raises:
         UsageError: Fewer than 200 resamples or one worker, training images without ``allow_train``, test images of a
-            manifest in memory, an unknown design, or ``examples`` without ``html``.
+            manifest in memory, an unknown design, ``examples`` without ``html``, a margin without a reference, or a
+            reference of other classes.
         BundleError: The bundle is incomplete or altered.
         ManifestError: The part has no rows, an image is not the one that was imported, or no image could be read.
         LabelError: A label is none of the model's classes.
@@ -99,31 +114,57 @@ def evaluate(
         raise UsageError(argument("examples", examples), "needs a page to show them on.", "Add `html='PAGE'`.")
     if resamples < LEAST_RESAMPLES:
         raise UsageError(argument("resamples", resamples), f"is below {LEAST_RESAMPLES}.", "The default is 2000.")
-    stated = check_design(design)
+    stated, margins = check_design(design), parse_margins(as_tuple(non_inferiority_margin))
+    if margins and reference is None:
+        raise UsageError("`non_inferiority_margin`", "needs a model to compare with.", "Add `reference='BUNDLE'`.")
     model = model_of(model)
-    if examples is not None and model.card.multilabel:
-        raise UsageError(
-            argument("examples", examples),
-            "are of models with one answer about an image, and this one answers about each finding.",
-            "Leave it out; `predict --html` shows images with all findings.",
+    if model.card.multilabel:
+        _refuse_findings(examples, reference)
+    other = None if reference is None else model_of(reference)
+    manifest = cases_of(data if isinstance(data, Manifest) else Manifest.read(data, roots), model)
+    path = None if isinstance(data, Manifest) else Path(data)
+    claim = ""
+    statement: tuple[bool | None, str] = (None, NO_LEDGER)
+    if other is not None:
+        check_reference(model, other)
+        claim = describe_claim(model.identity, other.identity, margins) if margins else ""
+        statement = describe_statement(model, other, manifest, path, part, claim)
+
+    def measure_one(one: Model, *, recalibrate: bool) -> MeasuredPart:
+        return measure(
+            one,
+            manifest,
+            path,
+            part,
+            ignore_other=ignore_other,
+            allow_train=allow_train,
+            design=stated,
+            recalibrate=recalibrate,
+            resamples=resamples,
+            seed=seed,
+            workers=workers,
+            command=command,
+            claim=claim,
+            callbacks=callbacks,
         )
-    manifest = data if isinstance(data, Manifest) else Manifest.read(data, roots)
-    measurement = measure(
-        model,
-        manifest,
-        None if isinstance(data, Manifest) else Path(data),
-        part,
-        ignore_other=ignore_other,
-        allow_train=allow_train,
-        design=stated,
-        recalibrate=recalibrate,
-        resamples=resamples,
-        seed=seed,
-        workers=workers,
-        command=command,
-        callbacks=callbacks,
-    )
+
+    measurement = measure_one(model, recalibrate=recalibrate)
     evaluation = measurement.evaluation
+    if other is not None:
+        compared = compare_with_reference(
+            model,
+            other,
+            measurement.rows,
+            measurement.predictions,
+            measure_one(other, recalibrate=False).predictions,
+            margins,
+            claim=claim,
+            statement=statement,
+            design=stated,
+            seed=seed,
+            resamples=resamples,
+        )
+        evaluation = evaluation.model_copy(update={"non_inferiority": compared})
     if output is not None:
         write_text(Path(output), evaluation.to_json())
     if html is not None:
@@ -135,6 +176,17 @@ def evaluate(
             Path(html), render_evaluation_page(evaluation, model.card, openings=openings, examples=chosen_examples)
         )
     return evaluation
+
+
+def _refuse_findings(examples: int | None, reference: ModelInput | None) -> None:
+    """Refuse what needs one answer about an image."""
+    why = "needs one answer about an image, and this model answers about each finding by itself."
+    if examples is not None:
+        raise UsageError(
+            argument("examples", examples), why, "Leave it out; `predict --html` shows images with all findings."
+        )
+    if reference is not None:
+        raise UsageError("`reference`", why, "Compare `ps.load(BUNDLE).about(FINDING)` of both models.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +218,7 @@ def measure(
     seed: int = 0,
     workers: int | None,
     command: str,
+    claim: str = "",
     callbacks: Callbacks = SILENT,
 ) -> MeasuredPart:
     """Measure a bundle on a part; an opening of test images goes to the ledger first and to the evidence afterwards.
@@ -183,6 +236,7 @@ def measure(
         seed: Of the bootstrap.
         workers: Images at a time.
         command: How the evaluation was asked for.
+        claim: What is to be shown, with its margins, for ledger and evidence.
         callbacks: Receive the progress and each opening.
 
     Raises:
@@ -202,7 +256,7 @@ def measure(
             )
         opened = images
         known = known_openings(on_record)
-        earlier = record_opening(path, images, identity, command, known=known, number=number)
+        earlier = record_opening(path, images, identity, command, known=known, number=number, claim=claim)
         callbacks.message(
             f"Opening {len(images)} test images; written to {ledger_path(path)}; earlier openings: {earlier}."
         )
@@ -231,7 +285,7 @@ def measure(
             keep=predictions.append,
         )
     if len(opened):
-        fact = build_opening(evaluation, model.card, opened, command, number)
+        fact = build_opening(evaluation, model.card, opened, command, number, claim)
         callbacks.message(f"The opening is evidence about this model: {evidence.append(model.folder, fact)}")
         rewrite_reports(model.folder)
     return MeasuredPart(evaluation, rows_of(manifest, part, model.card), predictions)

@@ -20,6 +20,7 @@ from pneumoscope.core.files import write_json, write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import nested_subsets
 from pneumoscope.inference.evaluate import group_sentence
+from pneumoscope.recipes.classes import require_classes
 from pneumoscope.recipes.recipe import with_changes
 from pneumoscope.stats.bootstrap import resample
 from pneumoscope.stats.comparison.paired import Scores
@@ -116,6 +117,7 @@ def learning_curve(
     if not manifest.parts_present:
         raise UsageError("the manifest", "has no parts.", "Divide it with `pneumoscope.split`.")
     whole = prepare_plan(recipe, manifest, sets=sets, callbacks=callbacks)
+    require_classes(whole.recipe, "a learning curve measures")
     folder = Path(out)
     entries = _plan_sizes(whole, shares, repeats, seed)
     _claim(folder, whole, seed)
