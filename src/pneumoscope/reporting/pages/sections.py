@@ -11,6 +11,7 @@ from pneumoscope.inference.measurement import REFUSED
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import performance as charts
 from pneumoscope.reporting.charts.figure import to_svg
+from pneumoscope.reporting.charts.forest import draw_forest
 from pneumoscope.stats.predictive_values import NOT_STATED, OPTIMISTIC
 from pneumoscope.stats.recalibration import calibration_figures
 
@@ -71,6 +72,11 @@ def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
         else [
             (formatting.name_figure(key), figures.flat()[key], evaluation.recalibrated.flat()[key])
             for key in calibration_figures(card.primary)
+        ],
+        "forests": [
+            to_svg(draw_forest(one))
+            for one in evaluation.by_site
+            if one.mean.value is not None and one.figure == "auroc"
         ],
         "source_figures": list(next(iter(evaluation.by_source.values())).metrics),
         "decision_columns": [*figures.classes, REFUSED],
