@@ -14,9 +14,10 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.lungs import LungModel
 from pneumoscope.bundle.runtime import default_workers
 from pneumoscope.core.errors import ManifestError, PneumoscopeError, UnusableManifestError
-from pneumoscope.data.boxes import parse_boxes
+from pneumoscope.data.boxes import Box, parse_boxes
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import read_mask
+from pneumoscope.imaging.border import NO_BORDER, Border, find_border
 from pneumoscope.imaging.read import read
 from pneumoscope.stats.kernels import Bools, Ints
 from pneumoscope.stats.metrics import group_index
@@ -151,10 +152,13 @@ def read_audit_set(
         radiograph = read(path, depth=depth)
         if radiograph.sha256 != sha256:
             raise ManifestError(str(name), "is not the file that was imported.", "Import the data again.")
-        pixels = np.asarray(radiograph.pixels, np.float32)
-        lungs_here: Mask | None = None if mask is None else read_mask(mask)
+        whole = np.asarray(radiograph.pixels, np.float32)
+        # All changes are made inside the border: a cut after them would undo some, such as a black surrounding.
+        border = find_border(whole) if card.borders == "cut" else NO_BORDER
+        pixels = np.ascontiguousarray(border.cut(whole))
+        lungs_here = None if mask is None else _cut_mask(read_mask(mask), border, whole.shape)
         if lungs_here is None and graph is not None:
-            lungs_here = graph.outline(radiograph).square("lungs")
+            lungs_here = graph.outline(pixels).square("lungs")
         height, width = pixels.shape
         scale = min(1.0, _DETAIL * card.input_size / min(height, width))
         if scale < 1:
@@ -163,7 +167,8 @@ def read_audit_set(
         if lungs_here is not None:
             lungs_here = resize(lungs_here.astype(np.float32), height, width) >= 0.5
             lungs_here = lungs_here if lungs_here.mean() >= _LEAST_LUNGS else None
-        return AuditImage(pixels, lungs_here, int(sha256[:8], 16) ^ seed, card.input_size, drawn)
+        inside = tuple(_move_box(box, border, whole.shape) for box in drawn)
+        return AuditImage(pixels, lungs_here, int(sha256[:8], 16) ^ seed, card.input_size, inside)
 
     images: list[AuditImage] = []
     with ThreadPoolExecutor(workers or default_workers()) as pool:
@@ -177,6 +182,26 @@ def read_audit_set(
     group = group_index(table["group"].to_numpy(dtype=str))
     outlined = sum(mask is not None for mask in masks)
     return AuditSet(rows, tuple(images), positives_of(rows, card), group, outlined)
+
+
+def _cut_mask(mask: Mask, border: Border, shape: tuple[int, int]) -> Mask:
+    """Return what of a mask, which is stretched over a picture of a shape, lies inside the picture's border."""
+    if border == NO_BORDER:
+        return mask
+    inside: Mask = border.cut(resize(mask.astype(np.float32), *shape)) >= 0.5
+    return inside
+
+
+def _move_box(box: Box, border: Border, shape: tuple[int, int]) -> Box:
+    """Return a box in shares of what lies inside a border; it may reach beyond."""
+    height, width = shape
+    inner_height, inner_width = height - border.top - border.bottom, width - border.left - border.right
+    return Box(
+        (box.left * width - border.left) / inner_width,
+        (box.top * height - border.top) / inner_height,
+        box.width * width / inner_width,
+        box.height * height / inner_height,
+    )
 
 
 def choose_donors(images: AuditSet, *, same_class: bool, seed: int) -> Ints:

@@ -18,8 +18,9 @@ from numpy.typing import NDArray
 
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import AuditImage, resize
+from pneumoscope.bundle.graph_inputs import graph_inputs
 from pneumoscope.bundle.prediction import Output
-from pneumoscope.bundle.runtime import Model, default_workers, graph_inputs, take_finding
+from pneumoscope.bundle.runtime import Model, default_workers, take_finding
 from pneumoscope.bundle.session import open_session_of
 from pneumoscope.core.errors import BundleError
 from pneumoscope.data.boxes import Box

@@ -93,7 +93,11 @@ class Refusal(Frozen):
     """When the model gives no answer: thresholds chosen on the calibration part."""
 
     ood_threshold: float = Field(description="a study whose out-of-distribution score exceeds this is refused")
-    ood_quantile: float = Field(description="the share of calibration images at or under the threshold")
+    ood_quantile: float = Field(description="the share of calibration images that was to be at or under the threshold")
+    images: int | None = Field(
+        default=None, description="calibration images that chose the threshold; None on cards of earlier versions"
+    )
+    kept: int | None = Field(default=None, description="of them at or under the threshold")
 
 
 class Population(Frozen):
@@ -199,6 +203,11 @@ class Card(Frozen):
         description="role (gatekeeper, lungs) -> identity of the companion bundle that the figures were measured with; "
         "'none': this model is never screened",
     )
+    borders: Literal["kept", "cut"] = Field(
+        default="kept",
+        description="cut: flat borders are cut off before the graph looks, and were so in its training and figures; "
+        "kept: made before that, and it sees them",
+    )
     population: Population | None = Field(
         default=None, description="None: unknown, taken as frontal views of adults and children"
     )
@@ -259,6 +268,11 @@ class Card(Frozen):
     def label_names(self) -> tuple[str, ...]:
         """Class names in the order of the graph's outputs."""
         return tuple(label.name for label in self.labels)
+
+    @property
+    def calibration_images(self) -> int:
+        """Number of images of the calibration part; 0 where the card does not say."""
+        return sum(label.images.get("calibration", 0) for label in self.labels)
 
     @property
     def primary(self) -> str:

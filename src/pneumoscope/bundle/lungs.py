@@ -23,6 +23,7 @@ from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
+from pneumoscope.imaging.border import NO_BORDER, Border
 from pneumoscope.imaging.read import Radiograph
 from pneumoscope.imaging.read import read as read_radiograph
 from pneumoscope.stats.estimates import Estimate
@@ -73,18 +74,30 @@ class LungOutlines:
     """Where a graph sees the structures of one radiograph.
 
     Args:
-        probabilities: [K, S, S] float32 on the graph's square, which is stretched over the whole picture.
+        probabilities: [K, S, S] float32 on the graph's square, which is stretched over all that lies inside the border.
         structures: The K names.
         shape: Height and width of the picture, in pixels.
+        border: The flat border of the picture, which was cut off before the graph looked. All that is asked of these
+            outlines is about the whole picture.
     """
 
     probabilities: NDArray[np.float32]
     structures: tuple[str, ...]
     shape: tuple[int, int]
+    border: Border = NO_BORDER
 
     def __repr__(self) -> str:
         areas = ", ".join(f"{name} {self.area(name):.0%}" for name in self.structures)
         return f"<LungOutlines of {self.shape[0]} x {self.shape[1]} pixels: {areas}>"
+
+    @property
+    def inside(self) -> LungOutlines:
+        """The same outlines as those of the picture without its border."""
+        if self.border == NO_BORDER:
+            return self
+        top, bottom, left, right = self.border
+        height, width = self.shape
+        return LungOutlines(self.probabilities, self.structures, (height - top - bottom, width - left - right))
 
     def square(self, structure: str) -> NDArray[np.bool_]:
         """Return where the graph sees a structure on its square, with specks and holes.
@@ -152,7 +165,7 @@ class LungOutlines:
         return float(self.select_parts(structure).mean())
 
     def probability(self, structure: str) -> NDArray[np.float32]:
-        """Return the probability of a structure on the graph's square.
+        """Return the probability of a structure on a square that is stretched over the whole picture.
 
         Args:
             structure: One of ``structures``.
@@ -170,7 +183,7 @@ class LungOutlines:
                 f"Structures: {', '.join(self.structures)}.",
             )
         values: NDArray[np.float32] = self.probabilities[self.structures.index(structure)]
-        return values
+        return values if self.border == NO_BORDER else self.border.spread(values, self.shape, values.shape)
 
     @property
     def cardiothoracic_widths(self) -> tuple[Width, Width] | None:
@@ -217,11 +230,12 @@ class LungModel:
         return f"<LungModel {self.card.name}: {', '.join(self.card.structures)}; {self.identity[:12]}>"
 
     @check_arguments
-    def outline(self, image: str | Path | Radiograph | NDArray[np.float32]) -> LungOutlines:
+    def outline(self, image: str | Path | Radiograph | NDArray[np.float32], border: Border = NO_BORDER) -> LungOutlines:
         """Return the outlines of one radiograph.
 
         Args:
             image: A file, a `Radiograph`, or pixels [H, W] (float, 0 = black, 1 = white, row 0 = head).
+            border: Is cut off before the graph looks; see `imaging.border.find_border`.
 
         Returns:
             The outlines; where it sees no lung, their masks are empty.
@@ -237,10 +251,10 @@ class LungModel:
         if isinstance(image, str | Path):
             image = read_radiograph(image)
         pixels = (image if isinstance(image, Radiograph) else as_radiograph(image, "image")).pixels
-        batch = np.ascontiguousarray(pixels, np.float32)[None, None]  # [H, W] -> [1, 1, H, W]
+        batch = np.ascontiguousarray(border.cut(pixels), np.float32)[None, None]  # [H, W] -> [1, 1, H, W]
         (masks,) = self._session.run([OUTPUT], {"image": batch})
         height, width = pixels.shape
-        return LungOutlines(masks[0], tuple(self.card.structures), (height, width))
+        return LungOutlines(masks[0], tuple(self.card.structures), (height, width), border)
 
 
 @check_arguments

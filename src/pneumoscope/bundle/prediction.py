@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.card import Card, Refusal
 from pneumoscope.core.labels import LabelSet, absent_name, result_phrase
 from pneumoscope.imaging.read import Radiograph
+from pneumoscope.stats.plain_language import describe_share
 
 _BETWEEN_FINDINGS = "; "  # no label holds a semicolon
 
@@ -182,7 +183,7 @@ def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str 
     if not ood <= limit:
         return None, (
             f"unlike the images this model was calibrated on: its out-of-distribution score {ood:.4g} exceeds the "
-            f"limit {limit:.4g}, which {card.refusal.ood_quantile:.1%} of them keep"
+            f"limit {limit:.4g}{_who_keeps(card.refusal)}"
         )
     if card.multilabel:
         found = [
@@ -195,6 +196,13 @@ def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str 
         return card.primary, ""
     rest = max(range(1, len(probabilities)), key=lambda k: probabilities[k])
     return card.label_names[rest], ""
+
+
+def _who_keeps(refusal: Refusal) -> str:
+    """Return how many calibration images keep the limit; nothing where the card does not count them."""
+    if refusal.images is None or refusal.kept is None:
+        return ""
+    return f", which {describe_share(refusal.kept, refusal.images)} keep"
 
 
 def band_of(card: Card, p: float) -> Mapping[str, float] | None:

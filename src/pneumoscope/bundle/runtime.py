@@ -21,16 +21,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import OUTPUTS, Card, read_card
+from pneumoscope.bundle.companion_differences import NEVER_SCREENED
 from pneumoscope.bundle.evidence import describe_verdict
+from pneumoscope.bundle.graph_inputs import check_signature, graph_inputs
 from pneumoscope.bundle.inputs import ImageInput, NamedImage, file_image, named_images
-from pneumoscope.bundle.lungs import LungOutlines, builtin_lungs
+from pneumoscope.bundle.lungs import LungOutlines
 from pneumoscope.bundle.prediction import Observer, Output, Prediction
-from pneumoscope.bundle.screening import NEVER_SCREENED, Screening, builtin_companions
+from pneumoscope.bundle.screening import Screening, builtin_companions
 from pneumoscope.bundle.session import first_line, open_session
 from pneumoscope.bundle.verdict import judge
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError, PneumoscopeError
 from pneumoscope.core.files import sha256_of
+from pneumoscope.imaging.border import NO_BORDER, Border, find_border
 from pneumoscope.imaging.plane import Metadata
 from pneumoscope.imaging.read import check_depth, has_damaged_exif, largest_value
 
@@ -39,15 +42,14 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-LUNGS_INPUT = "lungs"
-"""The name of a graph's second input, which few have: [N, 1, S, S] float32, the probability of lung by the lungs graph
-on its own square, stretched over the image."""
-
 SHIPPED = ("opacity", "covid")
 """The names, in place of a folder, of the models that ship with the package."""
 
 BUILTIN = "builtin"
 """Another name of the first of them."""
+
+_FINER = 4
+"""Cells of a bordered image's heatmap for each of the graph's, along one side: the border cuts through some."""
 
 WINDOW_PER_WORKER = 4
 """Files under way per worker: enough that one slow file does not stop the others, few enough to stay small."""
@@ -144,26 +146,48 @@ class Model:
         Raises:
             UsageError: The pixels are no picture [H, W].
         """
-        return builtin_companions().screen(pixels, facts, self.card.population) if self.screened else None
+        if not self.screened:
+            return None
+        return builtin_companions().screen(pixels, facts, self.card.population, cut_border=self.card.borders == "cut")
 
-    def run(self, pixels: NDArray[np.float32], outlines: LungOutlines | None = None) -> Output:
+    def find_border(self, pixels: NDArray[np.float32], screening: Screening | None = None) -> Border:
+        """Return the flat border of an image that this model must not see; none where it was made to see borders.
+
+        Args:
+            pixels: [H, W] float32, 0 = black.
+            screening: Of the same image, which has found it already; None where there was none.
+
+        Returns:
+            What to give `run`.
+        """
+        if screening is not None:
+            return screening.border
+        return find_border(pixels) if self.card.borders == "cut" else NO_BORDER
+
+    def run(
+        self, pixels: NDArray[np.float32], outlines: LungOutlines | None = None, border: Border = NO_BORDER
+    ) -> Output:
         """Run the graph on one image.
 
         Args:
             pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
             outlines: Its lungs, for a graph that has an input for them; None: they are outlined where it needs them.
+            border: Is cut off before the graph looks, see `find_border`; by default it sees all of the pixels.
 
         Returns:
-            Probabilities, heatmap, embedding and the other outputs of the graph.
+            Probabilities, heatmap (of the whole image), embedding and the other outputs of the graph.
 
         Raises:
             BundleError: The graph fails on it, or gives values that are not numbers.
         """
-        values = self._fetch(pixels, self._outputs, outlines)
+        values = self._fetch(pixels, self._outputs, outlines, border)
+        heat = values.get("heatmap")
+        if heat is not None and border != NO_BORDER:
+            heat = border.spread(heat, pixels.shape, (_FINER * heat.shape[1], _FINER * heat.shape[2]))
         return Output(
             probabilities=values["probabilities"],
             logits=values["logits"],
-            heatmap=values.get("heatmap"),
+            heatmap=heat,
             embedding=values["embedding"],
             ood=float(values["ood"]),
         )
@@ -184,9 +208,13 @@ class Model:
         return values
 
     def _fetch(
-        self, pixels: NDArray[np.float32], names: Sequence[str], outlines: LungOutlines | None = None
+        self,
+        pixels: NDArray[np.float32],
+        names: Sequence[str],
+        outlines: LungOutlines | None = None,
+        border: Border = NO_BORDER,
     ) -> dict[str, Any]:
-        inputs = graph_inputs(self._session, pixels, outlines)
+        inputs = graph_inputs(self._session, border.cut(pixels), None if outlines is None else outlines.inside)
         try:
             values = self._session.run(list(names), inputs)
         except Exception as error:  # ONNX Runtime's exceptions have no common base of their own
@@ -235,14 +263,15 @@ class Model:
             sha256 = radiograph.sha256 or None
             screening = self.screen(radiograph.pixels, radiograph.metadata)
             output: Output | None = None
+            border = self.find_border(radiograph.pixels, screening)
             p, ood = np.empty(0, np.float32), math.nan
             if screening is None or score_refused or not screening.refusals:
                 outlines = None if screening is None else screening.outlines
                 if observe is None and outlines is None:  # nobody looks at the heatmap
-                    values = self._fetch(radiograph.pixels, ("probabilities", "ood"))
+                    values = self._fetch(radiograph.pixels, ("probabilities", "ood"), border=border)
                     p, ood = values["probabilities"], float(values["ood"])
                 else:
-                    output = self.run(radiograph.pixels, outlines)
+                    output = self.run(radiograph.pixels, outlines, border)
                     p, ood = output.probabilities, output.ood
         except PneumoscopeError as error:
             return Prediction(
@@ -250,7 +279,7 @@ class Model:
                 sha256 or (None if image.path is None else _sha256_of_file(image.path)),
                 time.perf_counter() - start, str(error), screened=self.screened, audit=self.audit,
             )  # fmt: skip
-        verdict = judge(self.card, tuple(_shortest(float(value)) for value in p), ood, screening, output)
+        verdict = judge(self.card, tuple(_shortest(float(value)) for value in p), ood, screening, output, border)
         prediction = Prediction(
             image.name, verdict.probabilities, verdict.decision, verdict.refused, verdict.reason,
             _shortest(ood) if math.isfinite(ood) else None, self.identity[:12], sha256,
@@ -401,26 +430,6 @@ def load(model: str | Path = BUILTIN, *, gatekeeper: bool = True) -> Model:
     return Model(folder, card, identity, _session(folder, card), screened=gatekeeper)
 
 
-def graph_inputs(
-    session: Any, pixels: NDArray[np.float32], outlines: LungOutlines | None = None
-) -> dict[str, NDArray[np.float32]]:
-    """Return the inputs of a classifier's graph for one image.
-
-    Args:
-        session: Of the graph.
-        pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head, any size.
-        outlines: Its lungs, for a graph that has an input for them; None: they are outlined where it needs them.
-
-    Returns:
-        ``image`` [1, 1, H, W] and, where the graph takes it, ``lungs`` [1, 1, S, S].
-    """
-    inputs = {"image": np.ascontiguousarray(pixels, np.float32)[None, None]}
-    if any(item.name == LUNGS_INPUT for item in session.get_inputs()):
-        outlines = outlines or builtin_lungs().outline(pixels)
-        inputs[LUNGS_INPUT] = outlines.probability("lungs")[None, None]
-    return inputs
-
-
 def model_of(model: ModelInput) -> Model:
     """Return the model itself, or load it; see `load`."""
     return model if isinstance(model, Model) else load(model)
@@ -447,28 +456,8 @@ def bundle_folder(path: str | Path = BUILTIN) -> Path:
 def _session(folder: Path, card: Card) -> Any:
     path = folder / "model.onnx"
     session = open_session(path)
-    _check_signature(path, card, session)
+    check_signature(path, card, session)
     return session
-
-
-def _check_signature(path: Path, card: Card, session: Any) -> None:
-    inputs = {item.name for item in session.get_inputs()}
-    outputs = {item.name: item.shape for item in session.get_outputs()}
-    required = {name for name in OUTPUTS if name != "heatmap" or card.heatmap_size is not None}
-    if inputs - {LUNGS_INPUT} != {"image"} or required - set(outputs):
-        raise BundleError(
-            str(path),
-            f"has inputs {sorted(inputs)} and outputs {sorted(outputs)}; a bundle's graph takes image (and "
-            f"lungs) and gives {sorted(required)}.",
-            "Export it again.",
-        )
-    classes = outputs["probabilities"][1]
-    if isinstance(classes, int) and classes != len(card.labels):
-        raise BundleError(
-            str(path),
-            f"gives {classes} probabilities; the card names {len(card.labels)} labels.",
-            "Export it again.",
-        )
 
 
 def _shortest(value: float) -> float:

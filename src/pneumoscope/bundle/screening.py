@@ -7,8 +7,7 @@ disagree, it says so. A refusal ends the prediction; a warning goes with the ans
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -31,10 +30,8 @@ from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
 from pneumoscope.bundle.prediction import OUTSIDE_LUNGS
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import ADULT_AGE
+from pneumoscope.imaging.border import NO_BORDER, Border, find_border
 from pneumoscope.imaging.plane import Metadata
-
-NEVER_SCREENED = "none"
-"""In a card, in place of the identity of a gatekeeper: this model is never screened."""
 
 LONGEST = 2.5
 """Most times that one side of a radiograph may be as long as the other; in the sets at hand it is 2.1 at most."""
@@ -82,6 +79,8 @@ _UPRIGHT_AGAIN = {"turned-left": 3, "turned-right": 1, "upside-down": 2}
 """Quarter turns counterclockwise that undo each."""
 _ASKEW = "it is turned, by another angle than 90 or 180 degrees; turn it upright and send it again"
 _FRAMED = "a frame or an empty border lies around the radiograph; crop it away and send the radiograph again"
+_CUT = "a flat border was cut off before the model looked ({})"
+_LEFT = "a flat border lies around the radiograph ({}), and this model was made without cutting it off: crop it away"
 _MAY_BE_FRAMED = frozenset({"other", "lungs", "several", "part"})
 _MAY_BE_TURNED = frozenset({"other", "lungs"})  # where the layout was judged, a turn was looked for
 
@@ -106,12 +105,14 @@ class Screening:
     Attributes:
         refusals: Why no classifier may judge it; empty where it may.
         warnings: What to know beside its answer.
-        outlines: Lungs and heart; None where the lungs companion did not run.
+        outlines: Lungs and heart, of the whole picture; None where the lungs companion did not run.
+        border: The flat border that was cut off before anything looked, which the classifier must not see either.
     """
 
     refusals: tuple[ScreeningFinding, ...]
     warnings: tuple[ScreeningFinding, ...]
     outlines: LungOutlines | None = None
+    border: Border = NO_BORDER
 
     @property
     def reason(self) -> str:
@@ -131,13 +132,21 @@ class Companions:
     gatekeeper: Gatekeeper
     lungs: LungModel | None
 
-    def screen(self, pixels: NDArray[np.float32], facts: Metadata, population: Population | None = None) -> Screening:
-        """Return what is known of a picture.
+    def screen(
+        self,
+        pixels: NDArray[np.float32],
+        facts: Metadata,
+        population: Population | None = None,
+        *,
+        cut_border: bool = True,
+    ) -> Screening:
+        """Return what is known of a picture, of which only the inside of a flat border is looked at.
 
         Args:
             pixels: [H, W] float32, 0 = black, 1 = white, row 0 = head.
             facts: Of its file, as `imaging.read.Radiograph.metadata` has them; none where there is no file.
             population: What the classifier has met; None: frontal views of adults and children.
+            cut_border: False: the classifier was made to see borders, so that they are looked at, and warned of.
 
         Raises:
             UsageError: The pixels are no picture [H, W].
@@ -146,6 +155,21 @@ class Companions:
             raise UsageError(
                 "pixels", f"has the shape {pixels.shape}; one radiograph is [H, W].", "Give one picture at a time."
             )
+        border = find_border(pixels)
+        if not cut_border:
+            found = self._screen_inside(pixels, facts, population)
+            if found.refusals or border == NO_BORDER:
+                return found
+            return _add_warning(found, warn_of_border(border, cut=False))
+        found = self._screen_inside(np.ascontiguousarray(border.cut(pixels)), facts, population)
+        if border == NO_BORDER:
+            return found
+        outlines = None if found.outlines is None else replace(found.outlines, shape=pixels.shape, border=border)
+        found = replace(found, outlines=outlines, border=border)
+        return found if found.refusals else _add_warning(found, warn_of_border(border))
+
+    def _screen_inside(self, pixels: NDArray[np.float32], facts: Metadata, population: Population | None) -> Screening:
+        """Return what is known of a picture without a border."""
         found = self._screen(pixels, facts, population)
         if len(found.refusals) != 1 or judge_facts(facts, population):
             return found
@@ -216,6 +240,21 @@ class Companions:
         if why := find_part_of_chest(layout, frontal):
             return [ScreeningFinding("part", f"it seems to show a part of a chest ({why}); {_WHOLE}")]
         return []
+
+
+def _add_warning(found: Screening, finding: ScreeningFinding) -> Screening:
+    return replace(found, warnings=(*found.warnings, finding))
+
+
+def warn_of_border(border: Border, *, cut: bool = True) -> ScreeningFinding:
+    """Return that a picture has a flat border, and whether it was cut off before a model looked.
+
+    Args:
+        border: Of the picture.
+        cut: False: the model was made to see borders.
+    """
+    sentence = (_CUT if cut else _LEFT).format(border)
+    return ScreeningFinding("bordered", sentence) if cut else ScreeningFinding("border-kept", sentence)
 
 
 def judge_facts(facts: Metadata, population: Population | None) -> list[ScreeningFinding]:
@@ -349,24 +388,6 @@ MOST_ACTIVE_OUTSIDE = ScreeningFinding(OUTSIDE_LUNGS, "the model is most active 
 def builtin_companions() -> Companions:
     """Return the gatekeeper and the lungs graph of the package; a process loads them once."""
     return Companions(builtin_gatekeeper(), builtin_lungs())
-
-
-def compare_companions(named: Mapping[str, str]) -> tuple[str, ...]:
-    """Return where a classifier's figures were measured with other companions than those of this package, in words.
-
-    Args:
-        named: Companions of the classifier's card: role -> identity. A role that it does not name is passed over.
-
-    Returns:
-        A sentence for each companion that differs.
-    """
-    own = {"gatekeeper": builtin_gatekeeper().identity, "lungs": builtin_lungs().identity}
-    return tuple(
-        f"The card's figures were measured with another {role} ({named[role][:12]}) than that of this package "
-        f"({identity[:12]}), which screens its images."
-        for role, identity in own.items()
-        if role in named and named[role] not in (NEVER_SCREENED, identity)
-    )
 
 
 def _name_turn(degrees: float) -> ScreeningFinding:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.heat import is_active_outside
 from pneumoscope.bundle.prediction import Output, decide, split_decision
-from pneumoscope.bundle.screening import MOST_ACTIVE_OUTSIDE, Screening, ScreeningFinding
+from pneumoscope.bundle.screening import MOST_ACTIVE_OUTSIDE, Screening, ScreeningFinding, warn_of_border
+from pneumoscope.imaging.border import NO_BORDER, Border
 
 UNLIKE = "unlike-training"
 """The code of a refusal by the classifier's own out-of-distribution score."""
@@ -39,7 +40,12 @@ class Verdict:
 
 
 def judge(
-    card: Card, probabilities: Sequence[float], ood: float, screening: Screening | None, output: Output | None
+    card: Card,
+    probabilities: Sequence[float],
+    ood: float,
+    screening: Screening | None,
+    output: Output | None,
+    border: Border = NO_BORDER,
 ) -> Verdict:
     """Return the outcome of a prediction.
 
@@ -49,6 +55,7 @@ def judge(
         ood: Its out-of-distribution score.
         screening: Of gatekeeper and lungs; None where they did not run.
         output: All outputs of the classifier; None where nobody asked for the heatmap.
+        border: What was cut off before the classifier looked; a screening warns of it by itself.
     """
     if screening is not None and screening.refusals:
         codes = tuple(finding.code for finding in screening.refusals)
@@ -56,7 +63,10 @@ def judge(
     decision, reason = decide(card, probabilities, ood)
     if reason:
         return Verdict(tuple(probabilities), None, reason, (), (UNLIKE,))
-    warnings = [] if screening is None else list(screening.warnings)
+    if screening is not None:
+        warnings = list(screening.warnings)
+    else:
+        warnings = [warn_of_border(border)] if border != NO_BORDER else []
     if screening is not None and screening.outlines is not None and output is not None and output.heatmap is not None:
         places = [card.label_names.index(name) for name in split_decision(str(decision)) if name in card.label_names]
         if any(is_active_outside(output.heatmap[place], screening.outlines) for place in places):

@@ -7,9 +7,10 @@ import math
 import numpy as np
 
 from pneumoscope.bundle import evidence
+from pneumoscope.bundle.companion_differences import NEVER_SCREENED, compare_companions
 from pneumoscope.bundle.prediction import Output
 from pneumoscope.bundle.runtime import BUILTIN, Model, ModelInput, model_of
-from pneumoscope.bundle.screening import NEVER_SCREENED, builtin_companions, compare_companions
+from pneumoscope.bundle.screening import builtin_companions
 from pneumoscope.core.arguments import check_arguments
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import sha256_of

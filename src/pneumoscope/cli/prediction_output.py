@@ -23,8 +23,8 @@ _FINDING_WIDTH = 24  # characters: a finding's name and its score
 
 def describe_model(model: Model) -> str:
     """Return what the reader of a result must know about the model, in lines."""
+    from pneumoscope.bundle.companion_differences import compare_companions
     from pneumoscope.bundle.evidence import list_stamps
-    from pneumoscope.bundle.screening import compare_companions
 
     card = model.card
     looks_for = ", ".join(display_name(name) for name in card.label_names if not is_none_label(name))
@@ -156,7 +156,9 @@ class TableOutput:
         elif card.score_bands:
             out(
                 f"What a score meant: what the model's own calibration images in the same band of scores were. "
-                f"Of all, {card.class_prior[0]:.0%} were {display_name(card.primary)}: where it is rarer, so are these."
+                f"Of all {card.calibration_images or ''}".rstrip()
+                + f", {card.class_prior[0]:.0%} were "
+                f"{display_name(card.primary)}: where it is rarer, so are these."
             )
         out(describe_model(self._model))
 

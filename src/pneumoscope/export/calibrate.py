@@ -57,11 +57,15 @@ class Calibration:
         scores: One; of a multi-label model one for each finding, in the order of its classes.
         space: Where the training images lie, for the out-of-distribution score.
         ood_threshold: A study whose out-of-distribution score exceeds this is refused.
+        ood_images: Images that chose it.
+        ood_kept: Of them at or under it.
     """
 
     scores: tuple[ScoreCalibration, ...]
     space: FeatureSpace
     ood_threshold: float
+    ood_images: int
+    ood_kept: int
 
 
 def calibrate(fitted: FittedRun, *, device: str = "auto", callbacks: Callbacks = SILENT) -> Calibration:
@@ -89,10 +93,14 @@ def calibrate(fitted: FittedRun, *, device: str = "auto", callbacks: Callbacks =
         else:
             space = fit_feature_space(train_features, known.astype(np.int64), len(task.classes))
             scores = (_calibrate_score(task.classes, logits, truth.astype(np.int64), groups, [seed, 1]),)
+        ood = _distance(features[half], space)
+        ood_threshold = float(np.quantile(ood, OOD_QUANTILE, method="higher"))
         return Calibration(
             scores=scores,
             space=space,
-            ood_threshold=float(np.quantile(_distance(features[half], space), OOD_QUANTILE, method="higher")),
+            ood_threshold=ood_threshold,
+            ood_images=len(ood),
+            ood_kept=int((ood <= ood_threshold).sum()),
         )
 
 

@@ -91,7 +91,12 @@ def draft_card(
         # At 95% sensitivity each of many findings is named on most images, and the answer says little.
         default_operating_point="youden" if recipe.task.multilabel else "sensitivity-95",
         **_scores(calibration, multilabel=recipe.task.multilabel),
-        refusal=Refusal(ood_threshold=calibration.ood_threshold, ood_quantile=OOD_QUANTILE),
+        refusal=Refusal(
+            ood_threshold=calibration.ood_threshold,
+            ood_quantile=OOD_QUANTILE,
+            images=calibration.ood_images,
+            kept=calibration.ood_kept,
+        ),
         recipe_name=recipe.name,
         recipe_changes=recipe.changes,
         recipe_hash=recipe.hash(),
@@ -108,6 +113,7 @@ def draft_card(
         synthetic=bool(manifest.table["source"].str.startswith("synthetic").all()),
         parameters=parameters,
         companions={"gatekeeper": builtin_gatekeeper().identity, "lungs": builtin_lungs().identity},
+        borders="cut",
         population=count_population(manifest.part("train").table),
         model_sha256=sha256_of(exported.path),
         model_bytes=exported.path.stat().st_size,

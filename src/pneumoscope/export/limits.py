@@ -16,6 +16,7 @@ from pneumoscope.core.task import Task
 from pneumoscope.data.finding_cases import manifest_targets
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.plain_language import ENOUGH_FOR_SHARE
 
 KNOWN_SOURCES: Mapping[str, str] = MappingProxyType(
     {
@@ -100,7 +101,11 @@ def limits(train: pd.DataFrame, task: Task, group_kind: str, by_source: Mapping[
         if accuracy.value is not None and accuracy.value < WEAK:
             weak.append(
                 f"On the {part.images} validation images of {source} its balanced accuracy is {accuracy}: "
-                "among images like those its answers are close to guessing."
+                + (
+                    "among images like those its answers are close to guessing."
+                    if part.images >= ENOUGH_FOR_SHARE
+                    else "too few to say how its answers are among images like those."
+                )
             )
     return _say_limits(train, group_kind, counts, weak)
 

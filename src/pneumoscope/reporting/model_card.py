@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from pneumoscope.bundle.card import Card, PartMetrics
+from pneumoscope.bundle.card import Card, PartMetrics, Refusal
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening, filter_stamps
 from pneumoscope.bundle.signatures import UNSIGNED
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, absent_name, display_name
@@ -26,6 +26,13 @@ from pneumoscope.reporting.formatting import (
     name_point,
 )
 from pneumoscope.stats.estimates import Estimate, PredictionSets
+from pneumoscope.stats.plain_language import describe_share
+
+BORDERS = {
+    "cut": "cut off before the graph looks, in its training and its figures too",
+    "kept": "not cut off: the graph sees them, and its figures are of images with their borders",
+}
+"""What a card says of flat borders -> in words."""
 
 
 def render_model_card(
@@ -89,6 +96,7 @@ def _list_details(card: Card, identity: str) -> list[str]:
                     "Input",
                     f"one frontal radiograph of any size, resized inside to {card.input_size} x {card.input_size}",
                 ),
+                ("Flat borders", BORDERS[card.borders]),
                 ("Parameters", f"{card.parameters:,}"),
                 ("Calibrated", describe_calibration(card)),
             ],
@@ -162,7 +170,8 @@ def _decisions(card: Card) -> list[str]:
         f"The thresholds are for the score of {display_name(card.primary)}. They were chosen on the calibration part. "
         "These figures come from the same images and are optimistic:",
         _table(("operating point", "threshold", "sensitivity", "specificity"), points),
-        f"Classes of the calibration part: {prior}. At another prevalence the same score means another risk.",
+        f"Classes of the calibration part ({card.calibration_images or 'an unknown number of'} images): {prior}. "
+        "At another prevalence the same score means another risk.",
     ]
     if card.score_bands:
         bands = [
@@ -187,9 +196,16 @@ def _decisions(card: Card) -> list[str]:
 
 def _describe_refusal(card: Card) -> str:
     return (
-        f"The model gives no answer where the out-of-distribution score exceeds {card.refusal.ood_threshold:.4g}. "
-        f"{1 - card.refusal.ood_quantile:.1%} of the calibration images exceed it."
+        f"The model gives no answer where the out-of-distribution score exceeds {card.refusal.ood_threshold:.4g}."
+        + _who_exceeds(card.refusal)
     )
+
+
+def _who_exceeds(refusal: Refusal) -> str:
+    if refusal.images is None or refusal.kept is None:
+        return " The card does not say how many calibration images chose it."
+    exceed = describe_share(refusal.images - refusal.kept, refusal.images)
+    return f" Of the calibration images that chose it, {exceed} exceed it."
 
 
 def _sets(sets: PredictionSets) -> list[str]:

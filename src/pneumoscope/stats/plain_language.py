@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from pneumoscope.core.labels import display_name
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.intervals import estimate_proportion
 
 ENOUGH_GROUPS = 100
 """Fewer groups in a class than this: a warning. With 100, a sensitivity of .9 is known to 6 points either way."""
+
+ENOUGH_FOR_SHARE = 30
+"""Fewer images than this: a count and no share. Where all of 30 keep a limit, one other in nine may not (Wilson)."""
 
 NOT_YOURS = "not measured at your site"
 
@@ -21,6 +27,24 @@ def of_100(share: float) -> str:
     if 99.5 < percent < 100:
         return "more than 99"
     return f"{percent:.0f}"
+
+
+def describe_share(count: int, images: int) -> str:
+    """Return a count with the share and its interval; below `ENOUGH_FOR_SHARE` images the count alone.
+
+    Args:
+        count: Images of which something holds.
+        images: All images, each of which counts as independent.
+
+    Returns:
+        Such as "294 of 295 (99.7% [98.1%, 99.9%])", or "6 of 6, too few for a share".
+    """
+    if images < ENOUGH_FOR_SHARE:
+        return f"{count} of {images}, too few for a share"
+    share = estimate_proportion(np.arange(images) < count, np.arange(images), what="set of images")
+    if share.value is None or share.low is None or share.high is None:
+        return f"{count} of {images}"
+    return f"{count} of {images} ({share.value:.1%} [{share.low:.1%}, {share.high:.1%}])"
 
 
 def _of_100_with_interval(estimate: Estimate) -> str:

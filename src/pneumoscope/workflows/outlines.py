@@ -100,7 +100,7 @@ def outline_lungs(
                 rows.append(LungRow(path, {}, None, None, None, str(error)))
             else:
                 screening = companions.screen(radiograph.pixels, radiograph.metadata)
-                outlines = screening.outlines or chosen.outline(radiograph)
+                outlines = screening.outlines or chosen.outline(radiograph, screening.border)
                 picture = None if folder is None else _write(folder, Path(path), radiograph, outlines)
                 areas = {name: round(outlines.area(name), 4) for name in outlines.structures}
                 ratio = None if screening.refusals else outlines.cardiothoracic_ratio

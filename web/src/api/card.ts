@@ -86,7 +86,9 @@ export interface Card {
   score_bands?: Band[];
   likelihood_ratios?: LikelihoodBand[];
   prediction_sets?: PredictionSets | null;
-  refusal: { ood_threshold: number; ood_quantile: number };
+  refusal: { ood_threshold: number; ood_quantile: number; images?: number | null; kept?: number | null };
+  /** Whether flat borders are cut off before the graph looks; absent: they are not. */
+  borders?: "kept" | "cut";
   recipe_name: string;
   recipe_changes?: string[];
   recipe_hash: string;

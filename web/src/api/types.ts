@@ -44,6 +44,8 @@ export interface Result {
   reason?: string;
   /** A code for each reason of a refusal, or for each warning, in their order. */
   codes?: string[];
+  /** The flat border that was cut off before the model looked, in pixels of the image. Absent in older answers. */
+  border?: { top: number; bottom: number; left: number; right: number } | null;
   /** Whether gatekeeper and lungs graph looked at the image first. Absent in older answers. */
   screened?: boolean;
   /** Whether the model is most active outside the lungs. */

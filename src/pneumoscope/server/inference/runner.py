@@ -24,6 +24,7 @@ from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.bundle.screening import Screening
 from pneumoscope.bundle.verdict import judge
 from pneumoscope.core.errors import BundleError, ImageError, PneumoscopeError
+from pneumoscope.imaging.border import NO_BORDER, Border
 from pneumoscope.imaging.plane import Metadata
 from pneumoscope.server.inference.models import Catalogue, InstalledModel
 
@@ -66,10 +67,12 @@ class InferenceRunner:
             BundleError: The model can't be run on this image.
         """
         loaded = self._load(self._catalogue.get(model))
-        screening = loaded.screen(pixels if original is None else original, facts)
+        whole = pixels if original is None else original
+        screening = loaded.screen(whole, facts)
         if screening is not None and screening.refusals:
             return make_result(loaded, None, screening)
-        return make_result(loaded, loaded.run(pixels, None if screening is None else screening.outlines), screening)
+        outlines, border = None if screening is None else screening.outlines, loaded.find_border(whole, screening)
+        return make_result(loaded, loaded.run(pixels, outlines, border), screening, border)
 
     def predict(
         self, model: str, read: Callable[[], Pixels], image: str, facts: Metadata = MappingProxyType({})
@@ -111,7 +114,9 @@ class InferenceRunner:
             return self._loaded[model.identity]
 
 
-def make_result(model: Model, output: Output | None, screening: Screening | None = None) -> Result:
+def make_result(
+    model: Model, output: Output | None, screening: Screening | None = None, border: Border = NO_BORDER
+) -> Result:
     """Return a model's output in the form that is stored.
 
     The values are plain numbers by label, the score's band, and the decision or the reason for its absence.
@@ -120,11 +125,12 @@ def make_result(model: Model, output: Output | None, screening: Screening | None
         model: The model.
         output: What its graph gave; None where the gatekeeper refused the image, which then has no probabilities.
         screening: What gatekeeper and lungs graph said; None where the model is not screened.
+        border: What was cut off before the model looked, in pixels.
     """
     card = model.card
     p = [] if output is None else [_round_to_float32(value) for value in output.probabilities]
     ood = float("nan") if output is None else output.ood
-    verdict = judge(card, p, ood, screening, output)
+    verdict = judge(card, p, ood, screening, output, border)
     heatmap = None if output is None or output.heatmap is None else np.ascontiguousarray(output.heatmap, "<f4")
     outlines = None if screening is None else screening.outlines
     # Outlines of what is no frontal chest have widths too, which mean nothing.
@@ -137,6 +143,7 @@ def make_result(model: Model, output: Output | None, screening: Screening | None
         "reason": verdict.reason,
         "warnings": [finding.sentence for finding in verdict.warnings],
         "codes": list(verdict.codes),
+        "border": None if border == NO_BORDER else border._asdict(),
         "screened": model.screened,
         "outside_lungs": OUTSIDE_LUNGS in verdict.codes,
         "audit": model.audit,

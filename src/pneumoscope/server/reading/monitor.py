@@ -153,7 +153,11 @@ def baseline_of_card(card: Card) -> Baseline:
     total = sum(images)
     shares, missing = {}, {"ood": "the card holds one quantile of it, which the refusals show"}
     if total:
-        shares["refusals"] = (round((1 - card.refusal.ood_quantile) * total), total)
+        refusal = card.refusal
+        if refusal.images is not None and refusal.kept is not None:
+            shares["refusals"] = (refusal.images - refusal.kept, refusal.images)
+        else:
+            shares["refusals"] = (round((1 - refusal.ood_quantile) * total), total)
         point = card.operating_point
         if point.sensitivity.value is not None and point.specificity.value is not None:
             right = point.sensitivity.value * images[0] + point.specificity.value * images[1]

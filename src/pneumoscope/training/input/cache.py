@@ -22,6 +22,7 @@ from torch import Tensor
 
 from pneumoscope.core.errors import ImageError
 from pneumoscope.core.files import atomic_path, cache_folder
+from pneumoscope.imaging.border import find_border
 from pneumoscope.imaging.read import read
 
 SHARD = 512
@@ -56,7 +57,7 @@ class CachedImages:
         return torch.from_numpy(out)
 
 
-def _decode(path: Path, sha256: str, size: int, depth: int | None) -> NDArray[np.uint8]:
+def _decode(path: Path, sha256: str, size: int, depth: int | None, *, cut_borders: bool) -> NDArray[np.uint8]:
     radiograph = read(path, depth=depth)
     if radiograph.sha256 != sha256:
         raise ImageError(
@@ -64,7 +65,10 @@ def _decode(path: Path, sha256: str, size: int, depth: int | None) -> NDArray[np
             f"has changed since the import: SHA-256 {radiograph.sha256[:12]}… instead of {sha256[:12]}….",
             "Import the data again.",
         )
-    tensor = torch.from_numpy(radiograph.pixels)[None, None]
+    pixels = radiograph.pixels
+    if cut_borders:
+        pixels = np.ascontiguousarray(find_border(pixels).cut(pixels))
+    tensor = torch.from_numpy(pixels)[None, None]
     return (resize_square(tensor, size)[0, 0] * 255).round().clamp(0, 255).to(torch.uint8).numpy()
 
 
@@ -87,6 +91,7 @@ def open_cache(
     size: int,
     *,
     depths: Sequence[int | None] | None = None,
+    cut_borders: bool = True,
     folder: Path | None = None,
     advance: Callable[[int], None] = lambda _: None,
 ) -> CachedImages:
@@ -97,6 +102,7 @@ def open_cache(
         hashes: Their SHA-256, which is their identity.
         size: Side of the square, in pixels.
         depths: Bits in use in 16-bit files, see `imaging.read.read`; None for every file where it is None.
+        cut_borders: Cut off flat borders, as before a classifier looks; False: the images go with masks of their size.
         folder: The cache; the user's by default.
         advance: Called with the number of images that have become ready.
 
@@ -115,14 +121,17 @@ def open_cache(
             names = order[start : start + SHARD]
             # The depth decides about the pixels of a 16-bit file, so that it is part of the key.
             contents = " ".join(f"{name}/{depth}" if (depth := path_of[name][1]) else name for name in names)
-            key = hashlib.sha256(f"{VERSION} {size} {contents}".encode()).hexdigest()[:32]
+            inside = " inside borders" if cut_borders else ""
+            key = hashlib.sha256(f"{VERSION} {size}{inside} {contents}".encode()).hexdigest()[:32]
             path = folder / f"{key}.npy"
             if path.is_file():
                 os.utime(path)
                 advance(len(names))
             else:
                 images = np.empty((len(names), size, size), np.uint8)
-                decoded = pool.map(lambda name: _decode(path_of[name][0], name, size, path_of[name][1]), names)
+                decoded = pool.map(
+                    lambda name: _decode(path_of[name][0], name, size, path_of[name][1], cut_borders=cut_borders), names
+                )
                 for row, image in enumerate(decoded):
                     images[row] = image
                     advance(1)

@@ -43,7 +43,7 @@ def read_outlined(manifest: Manifest, *, callbacks: Callbacks = SILENT) -> Outli
     drawn = np.zeros((len(chosen), len(names)), np.bool_)
     with callbacks.counting("images", len(chosen)) as advance:
         hashes = chosen.table.sha256.tolist()
-        images = open_cache(chosen.paths(), hashes, SIDE, depths=chosen.depths(), advance=advance)
+        images = open_cache(chosen.paths(), hashes, SIDE, depths=chosen.depths(), cut_borders=False, advance=advance)
     paths = {column: chosen.mask_paths(column) for column in ("lung_mask", "heart_mask")}
     definitions = chosen.table.lung_definition
     with callbacks.counting("masks", len(chosen)) as advance:

@@ -3,7 +3,7 @@
 import type { Card } from "../../api/card";
 import { Badge } from "../../components/badge";
 import { formatEstimate } from "../../components/estimate";
-import { formatNumber, t, translateTerm } from "../../i18n";
+import { findMessage, formatNumber, t, translateTerm } from "../../i18n";
 import { classLabel } from "./figure-names";
 
 export function Decisions({ card }: { card: Card }) {
@@ -31,8 +31,8 @@ export function Decisions({ card }: { card: Card }) {
       <p>
         {t("model.silent-how", {
           threshold: formatNumber(card.refusal.ood_threshold, 3),
-          share: formatNumber(100 * (1 - card.refusal.ood_quantile), 0),
-        })}
+        })}{" "}
+        {findMessage("model.silent-counted", { kept: card.refusal.kept, images: card.refusal.images })}
       </p>
     </>
   );

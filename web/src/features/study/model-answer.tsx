@@ -89,7 +89,7 @@ function AnswerBody({
       <p class="verdict">{decisionText(result)}</p>
       {result.warnings?.map((warning, place) => (
         <p key={warning} class="note verdict-warning" data-code={result.codes?.[place]}>
-          <Finding code={result.codes?.[place]} text={warning} />
+          <Finding code={result.codes?.[place]} text={warning} values={result.border ?? {}} />
         </p>
       ))}
       {result.screened === false && <p class="note">{t("panel.unscreened")}</p>}
@@ -138,8 +138,8 @@ export function RefusalReason({ result, card }: { result: Pick<Result, "codes" |
         {t("panel.unlike", {
           score: formatNumber(ood, 2),
           limit: formatNumber(refusal.ood_threshold, 2),
-          n: Math.round(refusal.ood_quantile * 100),
-        })}
+        })}{" "}
+        {findMessage("panel.unlike-counted", { kept: refusal.kept, images: refusal.images })}
       </>
     );
   const { codes = [], reason = "" } = result;
@@ -149,8 +149,16 @@ export function RefusalReason({ result, card }: { result: Pick<Result, "codes" |
 }
 
 /** What gatekeeper or lungs say of an image: the server's sentence, or its code's message in other languages. */
-function Finding({ code, text }: { code?: string | undefined; text: string }) {
-  const translated = code === undefined || language.value === "en" ? null : findingMessage(code);
+function Finding({
+  code,
+  text,
+  values = {},
+}: {
+  code?: string | undefined;
+  text: string;
+  values?: Record<string, number>;
+}) {
+  const translated = code === undefined || language.value === "en" ? null : findMessage(`finding.${code}`, values);
   return translated === null ? <span lang="en">{sentence(text)}</span> : translated;
 }
 

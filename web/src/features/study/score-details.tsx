@@ -3,7 +3,7 @@
 import type { Estimate } from "../../api/card";
 import type { Result } from "../../api/types";
 import { formatNumber, labelName, t } from "../../i18n";
-import type { Card } from "./partial-card";
+import { type Card, countCalibration } from "./partial-card";
 import { chooseScoreFormat, findPredictionSet, naturalFrequency, parseBand } from "./score-format";
 
 interface ScoreProps {
@@ -56,7 +56,9 @@ export function ScoreEvidence({ result, primary, card }: ScoreProps) {
               high: Math.ceil(band.rate_high * 100),
             })
           : t("panel.no-band")}
-        {band && prior !== undefined && ` ${t("panel.band-prior", { n: Math.round(prior * 100), label })}`}
+        {band &&
+          prior !== undefined &&
+          ` ${t("panel.band-prior", { n: Math.round(prior * 100), images: countCalibration(card), label })}`}
       </p>
     </div>
   );
