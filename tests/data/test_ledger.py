@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import re
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
 from pneumoscope.core.errors import ManifestError
-from pneumoscope.data.ledger import ledger_path, openings, record_opening
+from pneumoscope.data.ledger import KnownOpening, find_openings, ledger_path, openings, record_opening
+from pneumoscope.data.opened_images import OpenedImages
 
 
 @pytest.fixture(autouse=True)
@@ -20,21 +22,21 @@ def _temporary_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_any_overlap_counts_as_an_opening(tmp_path: Path) -> None:
     manifest = tmp_path / "m.parquet"
     assert openings(manifest, ["a"]) == 0
-    assert record_opening(manifest, ["a", "b"], "model", "evaluate") == 0
-    assert record_opening(manifest, ["b", "c"], "model", "evaluate") == 1
+    assert len(record_opening(manifest, ["a", "b"], "model", "evaluate")) == 0
+    assert len(record_opening(manifest, ["b", "c"], "model", "evaluate")) == 1
     assert [openings(manifest, [image]) for image in "abcd"] == [1, 2, 1, 0]
 
 
 def test_openings_count_for_another_manifest_in_the_folder(tmp_path: Path) -> None:
     record_opening(tmp_path / "m.parquet", ["a"], "model", "evaluate")
-    assert record_opening(tmp_path / "renamed.parquet", ["a"], "model", "evaluate") == 1
+    assert len(record_opening(tmp_path / "renamed.parquet", ["a"], "model", "evaluate")) == 1
     assert openings(tmp_path / "third.parquet", ["a"]) == 2
 
 
 def test_openings_count_for_a_manifest_in_another_folder(tmp_path: Path) -> None:
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
-    assert record_opening(tmp_path / "here" / "m.parquet", ["there:a"], "model", "evaluate") == 0
+    assert len(record_opening(tmp_path / "here" / "m.parquet", ["there:a"], "model", "evaluate")) == 0
     assert openings(tmp_path / "there" / "m.parquet", ["there:a"]) == 1
     assert openings(tmp_path / "here" / "m.parquet", ["there:a"]) == 1  # two ledgers record one opening
 
@@ -49,6 +51,16 @@ def test_lines_have_time_model_and_images_and_are_appended(tmp_path: Path) -> No
     entry = json.loads(first)
     assert (entry["by"], entry["command"], entry["images"]) == ("1234", "pneumoscope evaluate x", ["a", "b"])
     assert entry["time"].endswith("+00:00")
+
+
+def test_an_opening_says_when_and_by_which_model(tmp_path: Path) -> None:
+    record_opening(tmp_path / "m.parquet", ["a"], "ab" * 32, "evaluate runs/x")
+    record_opening(tmp_path / "m.parquet", ["a"], "finalists x 1234", "compare")
+    known = [KnownOpening("", OpenedImages.of(["a"]))]
+    oldest, first, second = find_openings(tmp_path / "m.parquet", ["a"], known)
+    assert str(oldest) == "at an unknown time by an unknown model"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d UTC by model abababababab", str(first))
+    assert str(second).endswith(" UTC by finalists x 1234") and first.command == "evaluate runs/x"
 
 
 def test_simultaneous_openings_are_all_recorded(tmp_path: Path) -> None:

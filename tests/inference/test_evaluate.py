@@ -14,6 +14,7 @@ from scipy.special import softmax
 from pneumoscope.core.errors import LabelError, ManifestError, UsageError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.data.ledger import KnownOpening
 from pneumoscope.data.manifest import Manifest, write_manifest
 from pneumoscope.inference.evaluate import Evaluation, evaluate
 
@@ -197,7 +198,8 @@ def test_an_opening_of_test_is_recorded_before_the_first_image(model, tmp_path):
         assert images.files == set(manifest.table["sha256"])
         assert len(images) == len(manifest)
         identities.append(identity)
-        return len(identities) - 1
+        opened = [KnownOpening("", images, "2026-03-04T05:06:07+00:00", one, "evaluate x") for one in identities]
+        return opened[:-1]
 
     def progress(done, of):
         assert identities  # the opening was recorded before the first image
@@ -207,7 +209,9 @@ def test_an_opening_of_test_is_recorded_before_the_first_image(model, tmp_path):
     assert not any("before" in stamp for stamp in first.stamps)
     second = evaluate(model, manifest, "all", record=record, resamples=0)
     assert second.earlier_openings == 1
-    assert any("opened once before" in stamp for stamp in second.stamps)
+    said = f"2026-03-04 05:06 UTC by model {model.identity[:12]}"
+    assert any(f"opened once before ({said}): " in stamp for stamp in second.stamps)
+    assert (first.opened_by, second.opened_by) == ((), (f"{said}: evaluate x",))
     assert identities == [model.identity] * 2
 
 

@@ -22,6 +22,7 @@ from pneumoscope.comparison.page import draw_figures, render_comparison_page  # 
 from pneumoscope.comparison.ranking import RankingConfig  # noqa: E402
 from pneumoscope.comparison.result import Comparison  # noqa: E402
 from pneumoscope.core.errors import UsageError, WeightsError  # noqa: E402
+from pneumoscope.data.ledger import KnownOpening  # noqa: E402
 from pneumoscope.data.manifest import Manifest  # noqa: E402
 from pneumoscope.data.opened_images import OpenedImages  # noqa: E402
 from pneumoscope.data.phantoms.dataset import write_set  # noqa: E402
@@ -37,10 +38,10 @@ class Ledger:
     def __init__(self) -> None:
         self.openings: list[tuple[list[str], str]] = []
 
-    def __call__(self, images: OpenedImages, by: str, number: str) -> int:
+    def __call__(self, images: OpenedImages, by: str, number: str) -> list[KnownOpening]:
         assert len(number) == 32
         self.openings.append((sorted(images.files), by))
-        return len(self.openings) - 1
+        return [KnownOpening("", images)] * (len(self.openings) - 1)
 
 
 @pytest.fixture(scope="module")

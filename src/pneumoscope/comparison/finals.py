@@ -16,7 +16,7 @@ from pneumoscope.comparison.result import FinalistResult, RankedTable, select_fi
 from pneumoscope.comparison.runs import EntryResult, read_card_of
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_json
-from pneumoscope.data.ledger import new_number
+from pneumoscope.data.ledger import KnownOpening, new_number
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages, read_opened_images
 from pneumoscope.inference.evaluate import Evaluation, evaluate
@@ -26,8 +26,8 @@ from pneumoscope.stats.comparison.paired import Scores, compare_all_paired
 
 FILE = "finals.json"
 
-Record = Callable[[OpenedImages, str, str], int]
-"""Called once with all test images, what opens them and the number of the opening; returns how many earlier openings
+Record = Callable[[OpenedImages, str, str], Sequence[KnownOpening]]
+"""Called once with all test images, what opens them and the number of the opening; returns the earlier openings that
 saw any."""
 
 
@@ -80,7 +80,7 @@ def open_test(
                     load(runs[name].folder / "bundle"),
                     manifest,
                     "test",
-                    record=lambda *_, n=earlier: n,
+                    record=lambda *_, known=earlier: known,
                     keep=answers.append,
                 )
             bundle = runs[name].folder / "bundle"
@@ -91,10 +91,11 @@ def open_test(
                 "evaluation": evaluation.model_dump(mode="json"),
                 "probabilities": [list(answer.probabilities) for answer in answers],
             }
-        record_of_test = {"identities": identities, "images": len(images), "earlier": earlier, "measured": measured}
+        counts = {"images": len(images), "earlier": len(earlier)}
+        record_of_test = {"identities": identities, **counts, "measured": measured}
         write_json(path, record_of_test)
-    earlier = int(record_of_test["earlier"])
-    before = "the first opening of these images" if not earlier else f"earlier openings of these images: {earlier}"
+    times = int(record_of_test["earlier"])
+    before = f"earlier openings of these images: {times}" if times else "the first opening of these images"
     what = "1 finalist" if len(names) == 1 else f"{len(names)} finalists"
     note = f"Test was opened once, for {what}, {record_of_test['images']} images; {before}."
     return [_with_finals(table, record_of_test["measured"], runs, config, count) for table in tables], note

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import time
 import uuid
 from collections.abc import Iterable
@@ -23,6 +24,7 @@ from pneumoscope.core.files import data_folder
 from pneumoscope.data.opened_images import OpenedImages
 
 SUFFIX = ".ledger.jsonl"
+_IDENTITY = re.compile("[0-9a-f]{64}")
 _WRITING = 2.0
 """Seconds that another process has to finish its line; a line that still has no end was cut off."""
 
@@ -40,17 +42,28 @@ def ledger_path(manifest_path: Path | str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class KnownOpening:
-    """An opening that stands elsewhere than in a ledger: in the evidence of the bundle that was measured.
+    """An opening that stands in a ledger, or elsewhere: in the evidence of the bundle that was measured.
 
     Args:
         number: Its random number, which the ledger's line holds too; "" where it was written before there was one.
         images: The images that were opened.
         claim: What was to be shown, stated with the opening; "" where nothing was.
+        time: UTC, ISO 8601; "" where it is not known.
+        by: What was measured: the identity of a bundle, or a comparison.
+        command: The command line.
     """
 
     number: str
     images: OpenedImages
     claim: str = ""
+    time: str = ""
+    by: str = ""
+    command: str = ""
+
+    def __str__(self) -> str:
+        when = f"{self.time[:16].replace('T', ' ')} UTC" if self.time else "at an unknown time"
+        who = f"model {self.by[:12]}" if _IDENTITY.fullmatch(self.by) else self.by or "an unknown model"
+        return f"{when} by {who}"
 
 
 def new_number() -> str:
@@ -61,7 +74,14 @@ def new_number() -> str:
 def openings(
     manifest_path: Path | str, images: OpenedImages | Iterable[str], known: Iterable[KnownOpening] = ()
 ) -> int:
-    """Return how many earlier openings share images with these.
+    """Return how many earlier openings share images with these; see `find_openings`."""
+    return len(find_openings(manifest_path, images, known))
+
+
+def find_openings(
+    manifest_path: Path | str, images: OpenedImages | Iterable[str], known: Iterable[KnownOpening] = ()
+) -> list[KnownOpening]:
+    """Return the earlier openings that share images with these, oldest first.
 
     Args:
         manifest_path: The manifest; all ledgers beside it and the user's own count.
@@ -71,7 +91,15 @@ def openings(
     Raises:
         ManifestError: A ledger has an unreadable line.
     """
-    return len(_earlier(manifest_path, images, known))
+    wanted = images if isinstance(images, OpenedImages) else OpenedImages.of(images)
+    beside = sorted(Path(manifest_path).resolve().parent.glob(f"*{SUFFIX}"))
+    own = [own_ledger()] if own_ledger().is_file() else []
+    # An opening stands in both kinds of ledger with the same words; it counts once.
+    entries = dict(entry for ledger in (*beside, *own) for entry in _read(ledger))
+    numbers = {entry.number for entry in entries.values()}
+    elsewhere = [opening for opening in known if not opening.number or opening.number not in numbers]
+    found = [entry for entry in (*entries.values(), *elsewhere) if wanted.overlaps(entry.images)]
+    return sorted(found, key=lambda opening: opening.time)
 
 
 def openings_without(
@@ -88,21 +116,7 @@ def openings_without(
     Raises:
         ManifestError: A ledger has an unreadable line.
     """
-    return sum(opening.claim != claim for opening in _earlier(manifest_path, images, known))
-
-
-def _earlier(
-    manifest_path: Path | str, images: OpenedImages | Iterable[str], known: Iterable[KnownOpening]
-) -> list[KnownOpening]:
-    """Return the openings on record that share images with these, each once."""
-    wanted = images if isinstance(images, OpenedImages) else OpenedImages.of(images)
-    beside = sorted(Path(manifest_path).resolve().parent.glob(f"*{SUFFIX}"))
-    own = [own_ledger()] if own_ledger().is_file() else []
-    # An opening stands in both kinds of ledger with the same words; it counts once.
-    entries = dict(entry for ledger in (*beside, *own) for entry in _read(ledger))
-    numbers = {entry.number for entry in entries.values()}
-    elsewhere = [opening for opening in known if not opening.number or opening.number not in numbers]
-    return [entry for entry in (*entries.values(), *elsewhere) if wanted.overlaps(entry.images)]
+    return sum(opening.claim != claim for opening in find_openings(manifest_path, images, known))
 
 
 def record_opening(
@@ -114,8 +128,8 @@ def record_opening(
     known: Iterable[KnownOpening] = (),
     number: str = "",
     claim: str = "",
-) -> int:
-    """Append an opening and return how many earlier ones share images with it.
+) -> list[KnownOpening]:
+    """Append an opening and return the earlier ones that share images with it, oldest first.
 
     Args:
         manifest_path: The manifest; its ledger lies beside it.
@@ -127,12 +141,12 @@ def record_opening(
         claim: What is to be shown on these images, with its margin; stated before the first one is measured.
     """
     opened = images if isinstance(images, OpenedImages) else OpenedImages.of(images)
-    earlier = openings(manifest_path, opened, known)
+    earlier = find_openings(manifest_path, opened, known)
     entry: dict[str, object] = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "by": by,
         "command": command,
-        "earlier_openings": earlier,
+        "earlier_openings": len(earlier),
         "images": sorted(opened.files),
     }
     if number:
@@ -164,7 +178,8 @@ def _read(path: Path) -> Iterable[tuple[str, KnownOpening]]:
         try:
             entry = json.loads(line)
             images = OpenedImages.of(entry["images"], entry.get("pixels", ()), entry.get("fingerprints", ()))
-            opening = KnownOpening(str(entry.get("opening", "")), images, str(entry.get("claim", "")))
+            said = {key: str(entry.get(key, "")) for key in ("claim", "time", "by", "command")}
+            opening = KnownOpening(str(entry.get("opening", "")), images, **said)
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
                 f"{path}, line {number}",

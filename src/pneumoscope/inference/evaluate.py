@@ -39,6 +39,7 @@ from pneumoscope.stats.metrics import group_index
 if TYPE_CHECKING:
     from pneumoscope.bundle.prediction import Prediction
     from pneumoscope.bundle.runtime import Model
+    from pneumoscope.data.ledger import KnownOpening
     from pneumoscope.data.manifest import Manifest
     from pneumoscope.data.opened_images import OpenedImages
 
@@ -58,9 +59,9 @@ class Failure(Frozen):
     error: str
 
 
-RecordOpening = Callable[["OpenedImages", str], int]
+RecordOpening = Callable[["OpenedImages", str], "Sequence[KnownOpening]"]
 """Called with the test images and the model's identity before the first image is measured. It records this opening and
-returns the number of earlier openings that included any of these images."""
+returns the earlier openings that included any of these images, oldest first."""
 
 
 class EvaluationFacts(Frozen):
@@ -85,6 +86,9 @@ class EvaluationFacts(Frozen):
     ignored: dict[str, int] = Field(description="labels that the model does not know -> images left out")
     earlier_openings: int | None = Field(
         description="evaluations before this one that saw any of these test images; None where none is a test image"
+    )
+    opened_by: tuple[str, ...] = Field(
+        default=(), description="when and by which model each of them was, oldest first, with the command where known"
     )
     stamps: tuple[str, ...] = Field(description="warnings that a reader must see beside the figures")
     seconds: float
@@ -259,13 +263,14 @@ def evaluate(
         design_sentence=design_sentence(design),
         failures=failures,
         ignored=ignored,
-        earlier_openings=earlier,
+        earlier_openings=None if earlier is None else len(earlier),
+        opened_by=tuple(f"{opening}: {opening.command}".removesuffix(": ") for opening in earlier or ()),
         stamps=list_warnings(
             model,
             chosen,
             len(failures),
             ignored,
-            earlier or 0,
+            earlier or (),
             other_division=_other_division(model, manifest),
         ),
         seconds=round(seconds, 3),
@@ -379,8 +384,10 @@ def select_rows(
     return chosen, ignored
 
 
-def _open_test(chosen: Manifest, model: Model, part: str, record: RecordOpening | None) -> int | None:
-    """Record that test images are opened, before they are; return the number of earlier openings."""
+def _open_test(
+    chosen: Manifest, model: Model, part: str, record: RecordOpening | None
+) -> Sequence[KnownOpening] | None:
+    """Record that test images are opened, before they are; return the earlier openings, None without test images."""
     test = chosen.table["split"] == "test"
     if not test.any():
         return None

@@ -62,6 +62,9 @@ def known_openings(openings: Iterable[Opening]) -> list[KnownOpening]:
             opening.opening,
             OpenedImages.of(pixels=opening.pixels, fingerprints=opening.fingerprints),
             opening.claim,
+            opening.time,
+            opening.bundle,
+            opening.command,
         )
         for opening in openings
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pneumoscope.bundle.evidence import list_stamps
@@ -10,11 +10,18 @@ from pneumoscope.core.counts import format_count
 
 if TYPE_CHECKING:
     from pneumoscope.bundle.runtime import Model
+    from pneumoscope.data.ledger import KnownOpening
     from pneumoscope.data.manifest import Manifest
 
 
 def list_warnings(
-    model: Model, chosen: Manifest, failures: int, ignored: Mapping[str, int], earlier: int, *, other_division: bool
+    model: Model,
+    chosen: Manifest,
+    failures: int,
+    ignored: Mapping[str, int],
+    earlier: Sequence[KnownOpening],
+    *,
+    other_division: bool,
 ) -> tuple[str, ...]:
     """Return the warnings that must stand beside the figures.
 
@@ -23,7 +30,7 @@ def list_warnings(
         chosen: The rows that were measured.
         failures: Images that could not be read or run.
         ignored: Label that the model does not know -> images.
-        earlier: Evaluations before this one that saw any of these test images.
+        earlier: Openings before this one that saw any of these test images, oldest first.
         other_division: Whether the parts are not those that the model was trained with.
     """
     card = model.card
@@ -41,8 +48,9 @@ def list_warnings(
     if (parts == "validation").any():
         stamps.append("validation images chose the epoch and the settings: expect a little less on new ones")
     if earlier:
-        times = "once" if earlier == 1 else f"{earlier} times"
-        stamps.append(f"test images opened {times} before: what was chosen since then has seen them")
+        times = "once" if len(earlier) == 1 else f"{len(earlier)} times"
+        when = f"first {earlier[0]}, last {earlier[-1]}" if len(earlier) > 1 else f"{earlier[0]}"
+        stamps.append(f"test images opened {times} before ({when}): what was chosen since then has seen them")
     if parts.isna().any():
         stamps.append("images without a part: whether the model was trained on them is not known")
     if card.synthetic or chosen.table["source"].str.startswith("synthetic").any():

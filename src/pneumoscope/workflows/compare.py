@@ -17,7 +17,7 @@ from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import PneumoscopeError, RunError, UsageError
 from pneumoscope.core.files import atomic_path, write_text
 from pneumoscope.data.checks.findings import CheckReport
-from pneumoscope.data.ledger import ledger_path, record_opening
+from pneumoscope.data.ledger import KnownOpening, ledger_path, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages
 from pneumoscope.reporting.charts.figure import to_png
@@ -106,11 +106,11 @@ def compare(
     allowed = reasons_of(allow)
     manifest = manifest_of(data, roots)
 
-    def record(images: OpenedImages, by: str, number: str) -> int:
+    def record(images: OpenedImages, by: str, number: str) -> list[KnownOpening]:
         assert not isinstance(data, Manifest)  # refused above
         earlier = record_opening(Path(data), images, by, command, number=number)
         where = ledger_path(Path(data))
-        callbacks.message(f"{len(images)} test images opened; written to {where}; earlier openings: {earlier}")
+        callbacks.message(f"{len(images)} test images opened; written to {where}; earlier openings: {len(earlier)}")
         return earlier
 
     return run_comparison(

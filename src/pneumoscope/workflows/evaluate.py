@@ -17,7 +17,7 @@ from pneumoscope.core.arguments import argument, as_tuple, check_arguments, chec
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import check_new_file, write_text
-from pneumoscope.data.ledger import ledger_path, new_number, record_opening
+from pneumoscope.data.ledger import KnownOpening, ledger_path, new_number, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages
 from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation, FindingsEvaluation, rows_of
@@ -246,7 +246,7 @@ def measure(
     number = new_number()
     on_record = evidence.openings(evidence.read(model.folder, model.identity))
 
-    def record(images: OpenedImages, identity: str) -> int:
+    def record(images: OpenedImages, identity: str) -> list[KnownOpening]:
         nonlocal opened
         if path is None:
             raise UsageError(
@@ -258,7 +258,7 @@ def measure(
         known = known_openings(on_record)
         earlier = record_opening(path, images, identity, command, known=known, number=number, claim=claim)
         callbacks.message(
-            f"Opening {len(images)} test images; written to {ledger_path(path)}; earlier openings: {earlier}."
+            f"Opening {len(images)} test images; written to {ledger_path(path)}; earlier openings: {len(earlier)}."
         )
         if unnamed := unnamed_openings(on_record):
             callbacks.message(
