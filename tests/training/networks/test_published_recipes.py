@@ -43,6 +43,26 @@ def resnet18() -> int:
     return total
 
 
+def densenet121() -> int:
+    """Huang et al., CVPR 2017, table 1: blocks of 6, 12, 24 and 16 layers that each add 32 channels."""
+    total, width = conv(3, 64, 7, bias=False) + 2 * 64, 64
+    for place, count in enumerate((6, 12, 24, 16)):
+        for _ in range(count):
+            total += 2 * width + conv(width, 128, 1, bias=False) + 2 * 128 + conv(128, 32, bias=False)
+            width += 32
+        if place < 3:
+            total += 2 * width + conv(width, width // 2, 1, bias=False)
+            width //= 2
+    return total + 2 * width
+
+
+def test_chexnet_is_a_densenet_with_a_score_for_each_finding() -> None:
+    recipe = load_recipe("densenet121-chexnet")
+    assert recipe.expects is not None
+    assert recipe.expects.parameters == densenet121() + dense(1024, 14)
+    assert set(recipe.reported["auroc"]) == set(recipe.task.classes)
+
+
 VALID = conv(3, 32) + conv(32, 64) + conv(64, 128)
 
 
