@@ -38,7 +38,7 @@ from pneumoscope.export.draft import ExportedGraph
 from pneumoscope.export.limits import count_stated_by_source, limits, limits_of_findings, not_looked_for
 from pneumoscope.export.population import count_population
 from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation, FindingsEvaluation
-from pneumoscope.recipes.recipe import Pretrained
+from pneumoscope.recipes.pretrained import Pretrained
 from pneumoscope.stats.estimates import OperatingPoint
 from pneumoscope.stats.figures import Figures, evaluate_predictions
 from pneumoscope.stats.plain_language import above_threshold, few_groups
@@ -329,7 +329,8 @@ def _licences(fitted: FittedRun) -> tuple[SourceLicence, ...]:
         by_source.append(SourceLicence(source=str(source), licence=listed or "unknown", images=len(rows)))
     pretrained = fitted.plan.recipe.network.pretrained
     if isinstance(pretrained, Pretrained):
-        by_source.append(SourceLicence(source=f"starting weights {pretrained.file}", licence=pretrained.licence))
+        weights = f"starting weights {pretrained.file}" + (f", {pretrained.scaling}" if pretrained.scaling else "")
+        by_source.append(SourceLicence(source=weights, licence=pretrained.licence))
     elif pretrained is not None:
         by_source.append(
             SourceLicence(source=f"starting weights timm/{fitted.plan.recipe.network.name}", licence="see timm")

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from pneumoscope.core.labels import display_name
-from pneumoscope.recipes.recipe import Augment, Loss, Optimizer, Pretrained, Recipe, Schedule
+from pneumoscope.recipes.pretrained import Pretrained
+from pneumoscope.recipes.recipe import Augment, Loss, Optimizer, Recipe, Schedule
 
 
 def name_start(recipe: Recipe) -> str:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from pneumoscope.core.arguments import argument, as_tuple, check_arguments
 from pneumoscope.core.errors import ChangeError, RecipeError, UsageError
@@ -24,27 +24,11 @@ from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.overrides import parse_change, put
 from pneumoscope.core.registry import suggestion
 from pneumoscope.core.task import Task
+from pneumoscope.recipes.pretrained import Pretrained, parse_pretrained
 from pneumoscope.recipes.selection import Selection
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
-
-
-class Pretrained(Frozen):
-    """Weights to start from: a safetensors file with the normalisation and padding that it was trained with."""
-
-    file: str = Field(description="file name, looked for in the weights folders, or a path")
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    std: tuple[float, ...] = (0.5, 0.5, 0.5)
-    padding: Literal["same", "symmetric"] = "symmetric"
-    sha256: str | None = None
-    licence: str = "unknown"
-    # Left out of the YAML where it is empty: recipes written before it was there still compare equal.
-    hub: str | None = Field(
-        default=None,
-        exclude_if=lambda name: name is None,
-        description="timm's name of the hub's weights that stand in where the file is in no weights folder",
-    )
 
 
 class Network(Frozen):
@@ -71,6 +55,11 @@ class Network(Frozen):
         exclude_if=lambda symmetric: not symmetric,
         description="the map is the mean of the image's and the mirror image's: no answer tells left from right",
     )
+
+    @field_validator("pretrained", mode="before")
+    @classmethod
+    def _parse_pretrained(cls, value: Any) -> Any:
+        return parse_pretrained(value)
 
 
 class Head(Frozen):
@@ -363,7 +352,8 @@ def parse_recipe(data: Any, where: str) -> Recipe:
         return Recipe.model_validate(data)
     except ValidationError as error:
         first = error.errors()[0]
-        path = [step for step in first["loc"] if not (isinstance(step, str) and step[:1].isupper())]
+        # Steps into one kind of a union are named by its class, or by its validator: ``function-after[...]``.
+        path = [step for step in first["loc"] if not (isinstance(step, str) and (step[:1].isupper() or "[" in step))]
         key = ".".join(str(step) for step in path)
         if first["type"] == "extra_forbidden":
             known = _known_keys(Recipe, path[:-1])

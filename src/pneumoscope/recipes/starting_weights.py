@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from pneumoscope.core.errors import WeightsError
 from pneumoscope.core.files import sha256_of
-from pneumoscope.recipes.recipe import Pretrained, Recipe, parse_recipe
+from pneumoscope.recipes.pretrained import Pretrained, describe_conversion
+from pneumoscope.recipes.recipe import Recipe, parse_recipe
 
 HUB = "https://huggingface.co"
 
@@ -42,7 +43,9 @@ def find_weights(pretrained: Pretrained) -> Path:
         raise WeightsError(
             pretrained.file,
             f"not found in {', '.join(str(place.parent) for place in places)}.",
-            "Put it there, name its folder in PNEUMOSCOPE_WEIGHTS, or start from the hub's weights with "
+            describe_conversion(pretrained.file)
+            if pretrained.layout == "xrv"
+            else "Put it there, name its folder in PNEUMOSCOPE_WEIGHTS, or start from the hub's weights with "
             "`sets='network.pretrained=imagenet'` (other weights: another result), or from none with "
             "`sets='network.pretrained=null'`.",
         )

@@ -8,7 +8,8 @@ from types import MappingProxyType
 from pneumoscope.bundle.card import Card, CheckNote
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening
 from pneumoscope.core.labels import display_name, inside_sentence
-from pneumoscope.recipes.recipe import Pretrained, Recipe
+from pneumoscope.recipes.pretrained import Pretrained
+from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.stats.estimates import Estimate
 
 POINTS: Mapping[str, str] = MappingProxyType(
@@ -190,7 +191,8 @@ def describe_start(recipe: Recipe) -> str:
     network = recipe.network
     if isinstance(network.pretrained, Pretrained):
         frozen = ", the trunk kept frozen" if network.frozen else ", fine-tuned"
-        return f"Trunk from {network.pretrained.file} ({network.pretrained.licence}){frozen}; head at random."
+        scaled = f", {network.pretrained.scaling}" if network.pretrained.scaling else ""
+        return f"Trunk from {network.pretrained.file} ({network.pretrained.licence}){frozen}{scaled}; head at random."
     if network.pretrained is not None:
         frozen = "frozen" if network.frozen else "fine-tuned"
         return f"Trunk from {network.pretrained} weights, {frozen}; head at random."

@@ -28,7 +28,8 @@ from torch import Tensor
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.files import cache_folder, write_json
-from pneumoscope.recipes.recipe import Pretrained, Recipe
+from pneumoscope.recipes.pretrained import Pretrained
+from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.training.distributed.ranks import Ranks
 from pneumoscope.training.input.dataset import Batch, ImageRows, Part
 from pneumoscope.training.loop.module import Learner

@@ -10,11 +10,12 @@ from torch import Tensor, nn
 
 from pneumoscope.core.errors import RecipeError, UsageError
 from pneumoscope.core.registry import suggestion
-from pneumoscope.recipes.recipe import Network, Pretrained, Recipe
+from pneumoscope.recipes.pretrained import XRV_NETWORK, XRV_OUTPUTS, XRV_SIZE, Pretrained
+from pneumoscope.recipes.recipe import Network, Recipe
 from pneumoscope.recipes.starting_weights import find_hub_file, find_weights, missing_hub_error, require_hub
 from pneumoscope.training.networks import classic
 from pneumoscope.training.networks.heads import ClassifierHead
-from pneumoscope.training.networks.weights import load_into, load_tensors
+from pneumoscope.training.networks.weights import load_into, load_tensors, load_xrv_tensors
 
 
 class TimmTrunk(nn.Module):
@@ -118,6 +119,8 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
     local = pretrained if isinstance(pretrained, Pretrained) else None
     options: dict[str, Any] = {"in_chans": channels}
     tagged = network.name
+    if local is not None and local.layout == "xrv":
+        _check_xrv(base, size, channels)
     if network.drop_path:
         options["drop_path_rate"] = network.drop_path
     if local is not None and local.padding == "same":
@@ -151,8 +154,9 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
     if local is not None:
         classifier = config["classifier"]
         spare = (classifier,) if isinstance(classifier, str) else tuple(classifier)
-        tensors = load_tensors(find_weights(local))
-        if channels == 1:  # the sum over colours of a grey image, as timm does it
+        path = find_weights(local)
+        tensors = load_xrv_tensors(path, XRV_OUTPUTS) if local.layout == "xrv" else load_tensors(path)
+        if channels == 1 and local.layout == "timm":  # the sum over colours of a grey image, as timm does it
             first = config["first_conv"] + ".weight"
             if first in tensors:
                 tensors[first] = tensors[first].sum(1, keepdim=True)
@@ -164,6 +168,20 @@ def _timm_trunk(network: Network, size: int, channels: int) -> tuple[nn.Module, 
     if channels == 1:
         mean, std = mean[:1], std[:1]
     return TimmTrunk(model, getattr(model, "output_fmt", "NCHW") == "NHWC"), mean, std
+
+
+def _check_xrv(base: str, size: int, channels: int) -> None:
+    """Refuse a recipe whose network or input is not that of TorchXRayVision's weights, before they are looked for."""
+    given, needed = (base, size, channels), (XRV_NETWORK, XRV_SIZE, 1)
+    if given != needed:
+        names = ("network.name", "input.size", "input.channels")
+        pairs = [pair for pair in zip(names, given, needed, strict=True) if pair[1] != pair[2]]
+        wrong = "; ".join(f"{name} is {value} and must be {right}" for name, value, right in pairs)
+        raise RecipeError(
+            "network.pretrained",
+            f"weights of TorchXRayVision are those of a DenseNet-121 for {XRV_SIZE} x {XRV_SIZE} grey pixels: {wrong}.",
+            "Set them in the recipe.",
+        )
 
 
 def build(recipe: Recipe) -> Classifier:

@@ -13,7 +13,8 @@ import timm
 import torch
 from torch import Tensor, nn
 
-from pneumoscope.recipes.recipe import Pretrained, Recipe
+from pneumoscope.recipes.pretrained import Pretrained
+from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.training.networks.build import Classifier, build, count_parameters
 
 PAGE = 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from pneumoscope.core.errors import WeightsError
+from pneumoscope.recipes.pretrained import describe_conversion
 
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
@@ -26,6 +28,44 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         }
     except (SafetensorError, OSError) as error:
         raise WeightsError(str(path), f"is not a readable safetensors file: {error}.", "Fetch it again.") from error
+
+
+def load_xrv_tensors(path: Path, outputs: int) -> dict[str, Tensor]:
+    """Read the tensors of TorchXRayVision's DenseNet-121, without its classifier and thresholds.
+
+    TorchXRayVision publishes whole models as pickles, which run any code when they are opened. Only a safetensors file
+    or a plain state dict is read, the latter with ``weights_only``.
+
+    Args:
+        path: The file.
+        outputs: Findings that its classifier must have.
+
+    Raises:
+        WeightsError: It is a whole model, damaged, no state dict, or another network's.
+    """
+    way_out = f"{describe_conversion(path.stem)}."
+    if path.suffix.lower() == ".safetensors":
+        tensors = load_tensors(path)
+    else:
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except pickle.UnpicklingError as error:
+            raise WeightsError(
+                str(path),
+                "is a whole pickled model or damaged, and no state dict: opening it would run its code.",
+                way_out,
+            ) from error
+        except (RuntimeError, EOFError, OSError) as error:
+            raise WeightsError(str(path), f"cannot be read: {str(error).splitlines()[0]}", way_out) from error
+        if not isinstance(state, Mapping) or not all(isinstance(value, Tensor) for value in state.values()):
+            raise WeightsError(str(path), "holds something else than a state dict of tensors.", way_out)
+        tensors = {str(key): value.float() if value.is_floating_point() else value for key, value in state.items()}
+    head = tensors.get("classifier.weight")
+    if head is None or head.shape[0] != outputs:
+        has = "no classifier" if head is None else f"a classifier of {head.shape[0]} findings"
+        raise WeightsError(str(path), f"has {has}; TorchXRayVision's DenseNet-121 has one of {outputs}.", way_out)
+    # The thresholds of its operating points belong to a classifier that is replaced.
+    return {key: value for key, value in tensors.items() if key != "op_threshs"}
 
 
 def load_into(module: nn.Module, tensors: Mapping[str, Tensor], name: str, *, spare: tuple[str, ...] = ()) -> None:
