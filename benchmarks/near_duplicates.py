@@ -6,7 +6,7 @@ The originals are the images of MANIFEST, or 600 drawn phantoms without one. Cop
 many. Each set is filled up to its size with pictures that are nobody's copy: sums of all originals' thumbnails about
 their mean with random weights, so that the fillers differ in as many directions as the originals do, and by as much.
 With --exhaustive the index compares all with all, which says what it costs to be approximate. Each size runs in a
-process of its own, whose largest memory is printed; it holds the thumbnails as well, 16 kB each.
+process of its own, whose largest memory is printed; the part of the thumbnails' file that is mapped counts, 8 kB each.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ from pneumoscope.data.fingerprint import thumbnail
 from pneumoscope.data.manifest import read_manifest
 from pneumoscope.data.phantoms.phantom import draw
 from pneumoscope.data.similarity import find_mirrored, find_near_duplicates
+from pneumoscope.data.thumbnails import Thumbnails, to_integers
 from pneumoscope.imaging.read import read
 
 SEED = 14
@@ -140,15 +141,15 @@ def measure(path: Path, images: int, exhaustive: bool) -> dict[str, Any]:
         rest = random.permutation(rest)[: max(0, images - (len(kinds) + 1) * planted)]
         chosen = np.concatenate([copied, rest])
         rows, patients, copied = originals[chosen], patients[chosen], np.arange(planted)
-    small = np.empty((max(images, len(rows) + copies_end), 64, 64), dtype=np.float32)
-    small[: len(rows)] = rows
+    small = Thumbnails(max(images, len(rows) + copies_end))
+    small.put(slice(0, len(rows)), to_integers(rows))
     first_filler = len(rows) + copies_end
-    small[len(rows) : first_filler] = copies.reshape(-1, 64, 64)
+    small.put(slice(len(rows), first_filler), to_integers(copies.reshape(-1, 64, 64)))
     mean = originals.mean(axis=0)
     centred = (originals - mean).reshape(len(originals), -1) / np.sqrt(len(originals)).astype(np.float32)
     for start in range(first_filler, len(small), 2000):
         weights = random.standard_normal((min(2000, len(small) - start), len(centred)), dtype=np.float32)
-        small[start : start + len(weights)] = np.clip(mean + (weights @ centred).reshape(-1, 64, 64), 0, 1)
+        small.put(slice(start, start + len(weights)), to_integers(mean + (weights @ centred).reshape(-1, 64, 64)))
     del originals, centred, rows
     before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     pairs = find_near_duplicates(small)

@@ -112,9 +112,15 @@ def import_(
     drop_missing: Annotated[bool, typer.Option("--drop-missing", help="csv: leave out rows without image.")] = False,
     drop_unreadable: Annotated[bool, typer.Option("--drop-unreadable", help="Leave out unreadable images.")] = False,
     drop_conflicts: DropConflicts = False,
+    workers: Annotated[
+        int | None, typer.Option(min=0, help="Processes that read images; 0: threads of one.  [default: the cores]")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a manifest from a data set, and say what was kept and dropped and why."""
+    """Make a manifest from a data set, and say what was kept and dropped and why.
+
+    An import that was stopped goes on where it was, by the same command.
+    """
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.workflows.datasets import import_data
 
@@ -166,6 +172,7 @@ def import_(
         drop_missing=drop_missing,
         drop_unreadable=drop_unreadable,
         drop_conflicts=drop_conflicts,
+        workers=workers,
         callbacks=RichCallbacks(),
     )
     if as_json:

@@ -5,7 +5,8 @@ pandera checks single values. A broken table is refused with the names of its ro
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import re
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -62,11 +63,16 @@ _NUMBERS = {"age": "float64", "width": "int64", "height": "int64", "bits": "int6
 _ADDED_LATER = ("heart_mask", "lung_definition", "boxes", "findings")  # manifests of earlier versions: null
 _NEVER_NULL = {"image", "source", "label", "raw_label", "group", "width", "height", "bits", "sha256", "phash"}
 
-_INSIDE = r"(?!.*(^|[/:])\.\.(/|$))[^\\]+$"
-RELATIVE_PATH = rf"^(?![/\\]|[A-Za-z]:){_INSIDE}"
-"""A regular expression: a path that stays inside its root on every system."""
+_UPWARDS = r"\\|(^|[/:])\.\.(/|$)"
+_OUTSIDE = rf"^/|^[A-Za-z]:|{_UPWARDS}"
+"""A regular expression: found in each path that does not stay inside its root on every system."""
 
-_ROOTED_PATH = rf"^(?![/\\]|[^/]*:/){_INSIDE}"  # NAME:PATH may name the root; NAME:/x is no path in NAME
+_OUTSIDE_ROOTS = rf"^/|^[^/]*:/|{_UPWARDS}"  # NAME:PATH may name the root; NAME:/x is no path in NAME
+
+
+def is_inside_root(path: str) -> bool:
+    """Return whether a path is relative, and stays inside its root on every system."""
+    return bool(path) and not re.search(_OUTSIDE, path)
 
 
 def check_table(table: pd.DataFrame, labels: LabelSet | None = None) -> pd.DataFrame:
@@ -99,9 +105,10 @@ def _cast_columns(table: pd.DataFrame) -> pd.DataFrame:
             raise ManifestError(f"column {quote(name)}", "is missing.", "Import the data again with this version.")
     result = {}
     for name in COLUMNS:
-        column = table[name].reset_index(drop=True)
+        column, kind = table[name].reset_index(drop=True), _NUMBERS.get(name, TEXT)
         try:
-            result[name] = pd.Series(column.to_numpy(), dtype=_NUMBERS.get(name, TEXT))
+            # A million texts in Python take seconds: a column of the right type stays as it is.
+            result[name] = column if column.dtype == kind else pd.Series(column.to_numpy(), dtype=kind)
         except (TypeError, ValueError) as error:
             bad = column[~column.map(_is_number)].head(_SHOWN)
             lines = [f"row {row}, {name} = {quote(value)}: must be a number" for row, value in bad.items()]
@@ -128,7 +135,7 @@ def _schema(labels: LabelSet) -> pa.DataFrameSchema:
         "heart_mask": [_relative(rooted=True)],
         "lung_definition": [_among(LUNG_DEFINITIONS)],
         "boxes": [_boxes()],
-        "source": [pa.Check.str_matches(r"^[a-z0-9][a-z0-9._-]*$", error="lower-case letters, digits, '.', '_', '-'")],
+        "source": [_matching(r"^[a-z0-9][a-z0-9._-]*$", "lower-case letters, digits, '.', '_', '-'")],
         "label": [_among(labels)],
         "findings": [_findings(labels)],
         "view": [_among(VIEWS)],
@@ -138,8 +145,8 @@ def _schema(labels: LabelSet) -> pa.DataFrameSchema:
         "width": [pa.Check.gt(0, error="at least 1")],
         "height": [pa.Check.gt(0, error="at least 1")],
         "bits": [pa.Check.in_range(1, 64, error="1 to 64")],
-        "sha256": [pa.Check.str_matches(r"^[0-9a-f]{64}$", error="64 lower-case hexadecimal digits")],
-        "phash": [pa.Check.str_matches(r"^[0-9a-f]{16}$", error="16 lower-case hexadecimal digits")],
+        "sha256": [_matching(r"^[0-9a-f]{64}$", "64 lower-case hexadecimal digits")],
+        "phash": [_matching(r"^[0-9a-f]{16}$", "16 lower-case hexadecimal digits")],
     }
     columns = {name: pa.Column(checks=rules.get(name), nullable=name not in _NEVER_NULL) for name in COLUMNS}
     return pa.DataFrameSchema(columns, strict=True)
@@ -152,22 +159,47 @@ def _among(allowed: Iterable[str]) -> pa.Check:
     return pa.Check.isin(names, error=f"one of {', '.join(names)}")
 
 
-def _boxes() -> pa.Check:
+def _matching(pattern: str, error: str, unlike: str = "") -> pa.Check:
+    """Return a check of texts by regular expressions of RE2, which reads a million of them in a fifth of a second.
+
+    Args:
+        pattern: A text must match it somewhere.
+        error: What a text must be, in words.
+        unlike: A text must match this nowhere.
+    """
+    import pandera.pandas as pa
+    import pyarrow
+    import pyarrow.compute
+
+    def match(texts: pd.Series) -> pd.Series:
+        array = pyarrow.array(texts, from_pandas=True)
+        good = pyarrow.compute.match_substring_regex(array, pattern)
+        if unlike:
+            good = pyarrow.compute.and_not(good, pyarrow.compute.match_substring_regex(array, unlike))
+        return pd.Series(np.asarray(good.fill_null(False)), index=texts.index)
+
+    return pa.Check(match, error=error)
+
+
+def _of_each_text(is_good: Callable[[str], bool], error: str) -> pa.Check:
+    """Return a check that a function makes, once for each text that differs from the others: few do."""
     import pandera.pandas as pa
 
-    return pa.Check(
-        _are_boxes, element_wise=True, error="JSON, [[left, top, width, height], ...] in shares of the image"
-    )
+    def check(texts: pd.Series) -> pd.Series:
+        codes, different = pd.factorize(texts)
+        return pd.Series(np.array([is_good(text) for text in different], dtype=np.bool_)[codes], index=texts.index)
+
+    return pa.Check(check, error=error)
+
+
+def _boxes() -> pa.Check:
+    return _of_each_text(_are_boxes, "JSON, [[left, top, width, height], ...] in shares of the image")
 
 
 def _findings(labels: LabelSet) -> pa.Check:
-    import pandera.pandas as pa
-
-    def are_findings(texts: pd.Series) -> pd.Series:
-        valid = {text: _is_readable(text, labels) for text in texts.unique()}  # few differ
-        return texts.map(valid).astype(bool)
-
-    return pa.Check(are_findings, error='JSON, {"label": true or false}, of labels other than "none of these"')
+    return _of_each_text(
+        lambda text: _is_readable(text, labels), 'JSON, {"label": true or false}, of labels other than "none of these"'
+    )
 
 
 def _is_readable(text: str, labels: LabelSet) -> bool:
@@ -188,11 +220,8 @@ def _are_boxes(text: str) -> bool:
 
 def _relative(rooted: bool = False) -> pa.Check:
     """A path that stays inside its root on every system; ``rooted`` ones may name the root, ``NAME:PATH``."""
-    import pandera.pandas as pa
-
-    return pa.Check.str_matches(
-        _ROOTED_PATH if rooted else RELATIVE_PATH,
-        error="a relative path with forward slashes, without '..'",
+    return _matching(
+        "(?s)^.", "a relative path with forward slashes, without '..'", _OUTSIDE_ROOTS if rooted else _OUTSIDE
     )
 
 
@@ -230,8 +259,9 @@ def _check_rows(table: pd.DataFrame, labels: LabelSet) -> None:
         pairs = zip(stated.index, stated["label"], stated["findings"], strict=True)
         lines = [f"row {row}, label {label}, findings {text}" for row, label, text in pairs if (label, text) in wrong]
         raise ManifestError("manifest", _many(lines, len(lines)), "An image's label and its findings must agree.")
-    parts = table.groupby("group")["split"].nunique()
-    torn = table[table.group.isin(parts.index[parts > 1])]
+    placed = table[["group", "split"]].dropna()
+    divided = placed.drop_duplicates()["group"]
+    torn = placed[placed["group"].isin(divided[divided.duplicated()])]
     if len(torn):
         parts_of = {name: " and ".join(sorted(set(rows["split"].dropna()))) for name, rows in torn.groupby("group")}
         lines = [

@@ -19,9 +19,9 @@ def label_rows(manifest: Manifest) -> LabelRows:
     """Return the columns of a manifest that decide what a recipe can learn from it."""
     table = manifest.table
     return LabelRows(
-        table.label.tolist(),
+        table["label"].tolist(),
         table["split"].fillna("").tolist(),
-        table.group.tolist(),
+        table["group"].tolist(),
         vocabulary=manifest.labels,
         findings=[None if pd.isna(cell) else str(cell) for cell in table.findings],
     )

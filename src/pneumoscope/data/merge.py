@@ -72,8 +72,8 @@ def join_same_files(
     Returns:
         The table, rows in the same order and with their old index, and the report.
     """
-    names = list(zip(table["sha256"], table["label"], strict=True))
-    code = pd.factorize(pd.MultiIndex.from_tuples(names))[0]
+    label, labels = pd.factorize(table["label"])
+    code = pd.factorize(pd.factorize(table["sha256"])[0] * len(labels) + label)[0]
     first = np.full(len(table), -1)
     first[code[::-1]] = np.arange(len(table))[::-1]
     numbers = np.asarray(origin)

@@ -7,7 +7,6 @@ and grouping are the same for all sources and happen in ``data/importing.py``.
 from __future__ import annotations
 
 import os
-import re
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -227,9 +226,9 @@ def _select(listing: Listing, options: ImportOptions) -> Listing:
 
 def _check_names(listing: Listing) -> None:
     """Refuse names that a manifest cannot hold, before any image is read."""
-    from pneumoscope.data.columns import RELATIVE_PATH
+    from pneumoscope.data.columns import is_inside_root
 
-    bad = [row.image for row in listing.rows if not re.match(RELATIVE_PATH, row.image) or not _is_unicode(row.image)]
+    bad = [row.image for row in listing.rows if not is_inside_root(row.image) or not _is_unicode(row.image)]
     if bad:
         raise ManifestError(
             str(listing.root),

@@ -9,7 +9,6 @@ on every machine, in whatever order the files were found.
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -181,17 +180,19 @@ def _assign_groups(table: pd.DataFrame, share: Mapping[str, float], seed: int) -
     import pandas as pd
 
     parts, fraction = list(share), np.array(list(share.values()))
+    group, names = pd.factorize(table["group"], sort=True)
     levels = {
-        "label and source": table.label + " " + table.source,
-        "label": table.label,
-        "all": table.label.str.slice(0, 0),
+        "label and source": table["label"] + " " + table["source"],
+        "label": table["label"],
+        "all": pd.Series("", index=table.index),
     }
     counts, weights = [], []
     for level, keys in levels.items():
-        count = pd.crosstab(table.group, keys)
-        counts.append(count.to_numpy(dtype=float))
-        weights.append(np.full(count.shape[1], _WEIGHTS[level]))
-    groups, amount, weight = [str(group) for group in count.index], np.hstack(counts), np.concatenate(weights)
+        stratum, strata = pd.factorize(keys, sort=True)
+        count = np.bincount(group * len(strata) + stratum, minlength=len(names) * len(strata))
+        counts.append(count.reshape(len(names), len(strata)).astype(np.float64))
+        weights.append(np.full(len(strata), _WEIGHTS[level]))
+    groups, amount, weight = [str(name) for name in names], np.hstack(counts), np.concatenate(weights)
     size = amount[:, -1]
 
     total = np.zeros(amount.shape[1])
@@ -258,7 +259,10 @@ def _groups_to_drop(table: pd.DataFrame, ratio: Mapping[str, float], seed: int) 
 
     kept = {label: int(have[label]) for label in ratio}
     left: dict[str, int] = dict.fromkeys(ratio, 0)
-    by_group = {str(name): Counter(rows) for name, rows in table.groupby("group")["label"]}
+    sizes = table.groupby(["group", "label"]).size()
+    by_group: dict[str, dict[str, int]] = {}
+    for (name, label), number in zip(sizes.index.tolist(), sizes.tolist(), strict=True):
+        by_group.setdefault(name, {})[label] = number
     out: set[str] = set()
     for name in sorted(by_group, key=lambda group: _order(group, seed)):
         count = by_group[name]

@@ -251,7 +251,7 @@ class HeadLearner(Learner):
 def learning_parts(
     plan: Plan,
     parts: dict[str, Part],
-    hashes: Mapping[str, Sequence[str]],
+    name_images: Callable[[], Mapping[str, Sequence[str]]],
     model: Classifier,
     folder: Path,
     *,
@@ -266,7 +266,8 @@ def learning_parts(
     Args:
         plan: Recipe and data.
         parts: Cached images of each part.
-        hashes: A name for each image of ``train`` and ``validation`` that tells its pixels: its SHA-256.
+        name_images: Returns a name for each image of ``train`` and ``validation`` that tells its pixels: its SHA-256.
+            It is called where feature maps are kept.
         model: With its starting weights.
         folder: The run's; ``features.json`` there says how long the pass over the images took.
         device: Where the backbone runs.
@@ -291,7 +292,7 @@ def learning_parts(
         return
     with _opened(features) as store:
         model.to(device)
-        key = view_key(model, recipe, device, precision)
+        key, hashes = view_key(model, recipe, device, precision), name_images()
         every = [name for part in SEEN for name in hashes[part]]
         todo, started = store.missing(key, every), time.perf_counter()
         try:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
+import pandas as pd
 
 from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import RunError
@@ -48,7 +49,8 @@ class Plan:
         if task.multilabel:
             return manifest_targets(chosen, task.classes)
         classes = list(task.classes)
-        return np.array([classes.index(str(task.class_of(label))) for label in chosen.table.label], np.int64)
+        codes, labels = pd.factorize(chosen.table["label"])
+        return np.array([classes.index(str(task.class_of(label))) for label in labels], np.int64)[codes]
 
 
 def make_plan(recipe: Recipe, manifest: Manifest) -> Plan:
@@ -95,7 +97,7 @@ def load_part(
     targets = training_plan.targets(part)
     if limit is not None:
         chosen, targets = replace(chosen, table=chosen.table.head(limit)), targets[:limit]
-    hashes = chosen.table.sha256.tolist()
     size = training_plan.recipe.input.size
-    images = open_cache(chosen.paths(), hashes, size, depths=chosen.depths(), advance=advance)
+    hashes = chosen.table["sha256"].tolist()
+    images = open_cache(chosen.lazy_paths(), hashes, size, depths=chosen.depths(), advance=advance)
     return Part(images, targets, keys_of(hashes))

@@ -24,19 +24,18 @@ PARTLY = f"partly {INFERRED}"
 def find_children(context: CheckContext) -> tuple[list[bool | None], list[str]]:
     """Return [N] whether each image shows a child (None: unknown), and [N] the basis of that."""
     table = context.table
-    stated = [None if np.isnan(age) else bool(age < ADULT_AGE) for age in table.age]
-    inferred: list[bool | None] = []
-    for source, label in zip(table.source, table.label, strict=True):
+    stated = [None if np.isnan(age) else bool(age < ADULT_AGE) for age in table["age"].tolist()]
+    meant: dict[tuple[str, str], bool | None] = {}
+    for source, label in set(zip(table["source"].tolist(), table["label"].tolist(), strict=True)):
         keys = ((canonical_name(source), label), (canonical_name(source), None))
-        if any(key in CHILDREN for key in keys):
-            inferred.append(True)
-        else:
-            inferred.append(False if any(key in ADULTS for key in keys) else None)
+        adults = False if any(key in ADULTS for key in keys) else None
+        meant[source, label] = True if any(key in CHILDREN for key in keys) else adults
+    sources = table["source"].tolist()
+    inferred = [meant[key] for key in zip(sources, table["label"].tolist(), strict=True)]
+    whole_sources = {source: _whole_source(source) for source in set(sources)}
     # A copy with a stated age, or from a source of children only, settles what a table only infers.
     copied: dict[int, bool] = {}
-    whole = [
-        stated[row] if stated[row] is not None else _whole_source(table.source.iloc[row]) for row in range(len(table))
-    ]
+    whole = [whole_sources[source] if known is None else known for known, source in zip(stated, sources, strict=True)]
     for pair in context.exposures:
         for here, there in ((pair.first, pair.second), (pair.second, pair.first)):
             is_child = whole[there]

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from pneumoscope.data.image_scan import Progress
 
 _KEPT = 64  # measurements and reports in the cache folder
-VERSION = 3  # of the measurements: raise it when facts or similarity change
+VERSION = 4  # of the measurements: raise it when facts or similarity change
 
 
 def silent(what: str, total: int) -> Callable[[int], None]:
@@ -113,10 +113,10 @@ def build_context(
     if cached is None:
         facts, small, vectors = measure_all(paths, progress("reading images", len(paths)), manifest.depths())
         readable = np.flatnonzero(facts.error == "")
-        alike = find_near_duplicates(small[readable], progress("comparing images", len(readable)))
-        measured = Measurements(
-            facts, _at_rows(alike, readable), _at_rows(find_mirrored(small[readable]), readable), vectors
-        )
+        pictures = small if len(readable) == len(small) else small.take(readable)
+        alike = find_near_duplicates(pictures, progress("comparing images", len(readable)))
+        mirrored = find_mirrored(pictures)
+        measured = Measurements(facts, _at_rows(alike, readable), _at_rows(mirrored, readable), vectors)
         _save(folder, files, measured)
     else:
         measured = cached

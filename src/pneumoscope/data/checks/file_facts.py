@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from pneumoscope.core.errors import ImageError, MissingExtraError
 from pneumoscope.data.checks.pixel_facts import SIZES, measure_pixels
 from pneumoscope.data.fingerprint import SIDE, thumbnail
+from pneumoscope.data.thumbnails import Thumbnails, to_integers
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,6 +29,8 @@ DARK = 0.04
 """A line of pixels belongs to a dark border if 98 of 100 of them are darker."""
 
 _LIGHT = 0.75  # a line of pixels is a light frame if 98 of 100 are brighter
+
+_BLOCK = 1024  # files
 
 # The luminance table that quality 50 stands for (ITU-T T.81, table K.1), in zigzag order as a file stores it.
 _LUMINANCE_SUM = 3688
@@ -127,20 +130,26 @@ def measure_all(
     paths: Sequence[Path],
     tick: Callable[[int], None] = lambda _: None,
     depths: Sequence[int | None] | None = None,
-) -> tuple[pd.DataFrame, NDArray[np.float32], NDArray[np.float32]]:
+) -> tuple[pd.DataFrame, Thumbnails, NDArray[np.float32]]:
     """Read many files.
 
     Returns:
-        A table with a row each, columns as in `FileFacts`; thumbnails [N, 64, 64]; vectors [N, D].
+        A table with a row each, columns as in `FileFacts`; thumbnails, black for unreadable files; vectors [N, D].
     """
     import pandas as pd
 
-    rows: list[dict[str, Any]] = []
-    small = np.zeros((len(paths), SIDE, SIDE), dtype=np.float32)
+    columns: dict[str, list[Any]] = {field.name: [] for field in fields(FileFacts)}
+    small = Thumbnails(len(paths))
     vectors = np.zeros((len(paths), sum(SIZES.values())), dtype=np.float32)
-    with ThreadPoolExecutor(max_workers=min(8, os.cpu_count() or 1)) as pool:
-        for place, (facts, picture, vector) in enumerate(pool.map(measure, paths, depths or [None] * len(paths))):
-            rows.append({field.name: getattr(facts, field.name) for field in fields(FileFacts)})
-            small[place], vectors[place] = picture, vector
-            tick(place + 1)
-    return pd.DataFrame(rows, columns=[field.name for field in fields(FileFacts)]), small, vectors
+    each = depths or [None] * len(paths)
+    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
+        # Block by block: the pool would keep the results of all files until the slowest one is read.
+        for start in range(0, len(paths), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            for place, (facts, picture, vector) in enumerate(pool.map(measure, paths[block], each[block]), start):
+                for name, column in columns.items():
+                    column.append(getattr(facts, name))
+                small.put(slice(place, place + 1), to_integers(picture[None]))
+                vectors[place] = vector
+                tick(place + 1)
+    return pd.DataFrame(columns), small, vectors

@@ -52,9 +52,9 @@ def patient_in_name(image: str) -> str | None:
 def find_shared_file_names(context: CheckContext) -> list[str | None]:
     """Return [N] a name that an image shares with one of Cohen's set in another source, else None."""
     table = context.table
-    stems = [image.rpartition("/")[2].rpartition(".")[0].lower() for image in table.image]
+    stems = [image.rpartition("/")[2].rpartition(".")[0].lower() for image in table["image"].tolist()]
     sources: dict[str, set[str]] = {}
-    for stem, source in zip(stems, table.source, strict=True):
+    for stem, source in zip(stems, table["source"].tolist(), strict=True):
         sources.setdefault(stem, set()).add(source)
     shared = {
         stem
@@ -69,10 +69,14 @@ def find_links_by_name(context: CheckContext) -> list[tuple[int, int, str]]:
     table = context.table
     numbers = [
         f"patient {patient} of {source}" if isinstance(patient, str) else None
-        for source, patient in zip(table.source, table.patient_id, strict=True)
+        for source, patient in zip(table["source"].tolist(), table["patient_id"].tolist(), strict=True)
     ]
     links = []
-    for names in (numbers, [patient_in_name(image) for image in table.image], find_shared_file_names(context)):
+    for names in (
+        numbers,
+        [patient_in_name(image) for image in table["image"].tolist()],
+        find_shared_file_names(context),
+    ):
         rows: dict[str, list[int]] = {}
         for row, name in enumerate(names):
             if name is not None:

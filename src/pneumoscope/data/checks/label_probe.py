@@ -20,7 +20,11 @@ Ints: TypeAlias = NDArray[np.intp]
 
 FOLDS = 5
 PERMUTATIONS = 199
+MOST = 50_000
+"""Images that a probe looks at: of more, as many of each label, drawn by whole groups. Its interval is narrow then."""
+
 _RIDGE = 1.0  # as if each category had occurred once more without any label
+_DRAW_SEED = 1
 _ROWS_OF_A_FEATURE = 12  # categories of a number: more values are cut at quantiles
 
 
@@ -89,6 +93,33 @@ def guess_labels(
         name: Guess(hits[back], scores[name], (1 + reached[name]) / (1 + permutations))
         for name, hits in observed.items()
     }
+
+
+def draw_images(label: Ints, group: Ints, rows: NDArray[np.bool_], most: int = MOST) -> NDArray[np.bool_]:
+    """Return [N] which images a probe looks at: all of ``rows``, or about ``most`` of them.
+
+    Of each label the images of randomly drawn groups are taken, up to an equal share of ``most``: the labels weigh the
+    same in what is reported. A label with fewer images keeps all.
+
+    Args:
+        label: [N] in 0..K-1.
+        group: [N] in 0..G-1.
+        rows: [N] images to choose from.
+        most: Number of images.
+    """
+    if int(rows.sum()) <= most:
+        return rows
+    rank = np.random.default_rng(_DRAW_SEED).permutation(int(group.max()) + 1)[group]
+    present = np.unique(label[rows])
+    chosen = np.zeros_like(rows)
+    for one in present:
+        places = np.flatnonzero(rows & (label == one))
+        ranks = rank[places]
+        quota = max(1, most // len(present))
+        if len(places) > quota:  # whole groups, of which the last one is the one that fills the share
+            places = places[ranks <= np.partition(ranks, quota - 1)[quota - 1]]
+        chosen[places] = True
+    return chosen
 
 
 def _dense(values: Ints) -> Ints:

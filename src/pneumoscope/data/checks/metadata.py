@@ -14,7 +14,14 @@ import pandas as pd
 
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Clear, Finding
-from pneumoscope.data.checks.label_probe import PERMUTATIONS, Guess, Ints, cut_into_categories, guess_labels
+from pneumoscope.data.checks.label_probe import (
+    PERMUTATIONS,
+    Guess,
+    Ints,
+    cut_into_categories,
+    draw_images,
+    guess_labels,
+)
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.intervals import mean_of_proportions
 
@@ -65,7 +72,7 @@ def guess_label_from_metadata(context: CheckContext) -> Finding | Clear:
     labels, index = np.unique(np.array(context.labels), return_inverse=True)
     groups = np.unique(context.table.group.to_numpy(dtype=str), return_inverse=True)[1]
     usable = [k for k in range(len(labels)) if len(np.unique(groups[index == k])) >= 2]
-    rows = np.isin(index, usable) & (context.facts.error == "").to_numpy()
+    rows = draw_images(index, groups, np.isin(index, usable) & (context.facts.error == "").to_numpy())
     if len(usable) < 2:
         return Clear(name=NAME, sentence="Fewer than two labels have two groups: nothing to compare.", applicable=False)
     varying = {name: values[rows] for name, values in list_clues(context).items() if len(np.unique(values[rows])) > 1}

@@ -13,7 +13,7 @@ import numpy as np
 
 from pneumoscope.data.checks.context import CheckContext
 from pneumoscope.data.checks.findings import Clear, Finding
-from pneumoscope.data.checks.label_probe import Guess, Ints
+from pneumoscope.data.checks.label_probe import Guess, Ints, draw_images
 from pneumoscope.data.checks.metadata import P, describe_estimate, estimate_hits, skill
 from pneumoscope.data.checks.pixel_facts import LOOKS, split_vectors
 from pneumoscope.data.checks.pixel_probe import alone, guess_from_vectors
@@ -42,7 +42,7 @@ def guess_label(context: CheckContext) -> Finding | Clear:
     usable = [k for k in range(len(labels)) if len(np.unique(groups[readable & (index == k)])) >= FEWEST]
     if context.vectors is None or len(usable) < 2:
         return Clear(name=NAME, sentence=f"Fewer than two labels have {FEWEST} groups.", applicable=False)
-    rows = readable & np.isin(index, usable)
+    rows = draw_images(index, groups, readable & np.isin(index, usable))
     truth = np.unique(index[rows], return_inverse=True)[1]
     dense = np.unique(groups[rows], return_inverse=True)[1]
     vectors = split_vectors(context.vectors[rows])

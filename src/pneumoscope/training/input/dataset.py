@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -50,9 +50,10 @@ class Part:
         return len(self.targets)
 
 
-def keys_of(hashes: Sequence[str]) -> NDArray[np.uint64]:
+def keys_of(hashes: Iterable[str]) -> NDArray[np.uint64]:
     """Return a 64-bit number for each SHA-256: its first half is as random as any."""
-    return np.array([int(text[:16], 16) for text in hashes], np.uint64)
+    first = bytes.fromhex("".join(text[:16] for text in hashes))
+    return np.frombuffer(first, ">u8").astype(np.uint64)
 
 
 class PartDataset(Dataset[Batch]):
@@ -146,7 +147,8 @@ def loader(
 ) -> DataLoader[Batch]:
     """Return a loader of this process's share of whole batches, in the part's order if no ``sampler`` is given.
 
-    The images are read in this process: they are memory-mapped, and worker processes would only copy them.
+    The images are read in this process: they are memory-mapped, and worker processes would only copy them. For a
+    million images a part holds 32 bytes each: class, key and place.
     """
     order = range(len(part)) if sampler is None else sampler
     batches = SharedBatches(order, batch_size, drop_last, ranks)

@@ -159,16 +159,20 @@ def fit(
         parts = ranks.in_turn(lambda: load_parts(plan, callbacks))
         last = folder / "last.ckpt"
         if not (last.is_file() and _is_finished(last, recipe)):
-            hashes = {part: plan.manifest.part(part).table["sha256"].tolist() for part in SEEN}
-            learnt_from = parts
+            learnt_from, seed = parts, recipe.training.seed
             if recipe.augment.exchange_corners:
-                seed, train = recipe.training.seed, parts["train"]
-                learnt_from = parts | {"train": add_corner_copies(train, seed)}
-                hashes["train"] = name_corner_copies(hashes["train"], train.targets, seed)
+                learnt_from = parts | {"train": add_corner_copies(parts["train"], seed)}
+
+            def name_images() -> dict[str, list[str]]:
+                hashes = {part: plan.manifest.part(part).table["sha256"].tolist() for part in SEEN}
+                if recipe.augment.exchange_corners:
+                    hashes["train"] = name_corner_copies(hashes["train"], parts["train"].targets, seed)
+                return hashes
+
             with learning_parts(
                 plan,
                 learnt_from,
-                hashes,
+                name_images,
                 model,
                 folder,
                 device=chosen,
