@@ -183,16 +183,16 @@ STEPS: dict[str, Callable[[Path], Callable[[], Any]]] = {
 def measure(path: Path, step: str) -> dict[str, float]:
     """Run one step; return its seconds, and the largest memory of its process in GB with what was there before."""
     work = STEPS[step](path)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    started = time.perf_counter()
+    before, started = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
     result = work()
     seconds = time.perf_counter() - started
+    after = resource.getrusage(resource.RUSAGE_SELF)
     del result
-    after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return {
         "seconds": round(seconds, 2),
-        "largest memory, GB": round(after / 1e6, 2),
-        "before, GB": round(before / 1e6, 2),
+        "processor seconds": round(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, 2),
+        "largest memory, GB": round(after.ru_maxrss / 1e6, 2),
+        "before, GB": round(before.ru_maxrss / 1e6, 2),
     }
 
 
