@@ -28,6 +28,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pneumoscope.bundle.runtime import Model, load
+from pneumoscope.bundle.screening import builtin_companions
 from pneumoscope.data.manifest import Manifest, read_manifest
 from pneumoscope.imaging.border import NO_BORDER, find_border
 from pneumoscope.imaging.read import read
@@ -102,6 +103,9 @@ def measure_real(manifest: Manifest, models: list[Model], console: Console) -> N
         border = find_border(pixels)
         seconds += time.perf_counter() - started
         table.loc[row, "bordered"] = border != NO_BORDER
+        for name, cut in (("refused", False), ("refused inside", True)):
+            found = builtin_companions().screen(pixels, {}, cut_border=cut) if border != NO_BORDER else None
+            table.loc[row, name] = found is not None and bool(found.refusals)
         changed = [False] * len(models)
         if border != NO_BORDER:
             pairs = zip(decide(models, pixels, cut=False), decide(models, pixels, cut=True), strict=True)
@@ -109,11 +113,19 @@ def measure_real(manifest: Manifest, models: list[Model], console: Console) -> N
         for model, one in zip(models, changed, strict=True):
             table.loc[row, model.card.name] = one
     names = [model.card.name for model in models]
-    out = Table("source", "images", "with a border", "%", *(f"{name}: decisions that change" for name in names))
+    out = Table(
+        "source",
+        "images",
+        "with a border",
+        "%",
+        "refused, left",
+        "cut off",
+        *(f"{name}: decisions that change" for name in names),
+    )
     for source, part in [("all", table), *table.groupby("source")]:
         groups = group_index(part["group"].to_numpy(str))
         bordered = part["bordered"].astype(bool)
-        changes = [str(int(part[name].sum())) for name in names]
+        changes = [str(int(part[name].sum())) for name in ("refused", "refused inside", *names)]
         out.add_row(str(source), str(len(part)), str(bordered.sum()), percent(bordered.tolist(), groups), *changes)
     console.print(out)
     console.print(f"The search for a border took {1000 * seconds / len(table):.2f} ms an image.")

@@ -163,6 +163,26 @@ def test_phantoms_put_together_cut_turned_or_framed_are_refused(pixels: np.ndarr
     assert {finding.code for finding in refusals} <= codes
 
 
+def test_a_part_is_not_called_several_chests() -> None:
+    """The middle of a chest: an edge cuts through lungs, of which pieces lie above each other."""
+    pieces = np.zeros((100, 100), np.float32)
+    for rows in (slice(0, 30), slice(60, 100)):
+        pieces[rows, 5:45] = pieces[rows, 55:95] = 1
+    cut = LungOutlines(np.stack([pieces, np.zeros_like(pieces)]), ("lungs", "heart"), (100, 100))
+    moved = np.pad(cut.probabilities[:, 10:90], ((0, 0), (10, 10), (0, 0)))
+    inside = LungOutlines(moved, ("lungs", "heart"), (100, 100))
+    assert "the upper edge cuts through" in judge(cut)
+    assert "lungs lie above each other" in judge(inside)
+
+
+@pytest.mark.parametrize(("degrees", "side"), [(45, "left"), (-45, "right"), (30, "left"), (-30, "right")])
+def test_a_chest_turned_on_a_larger_canvas_is_called_turned(degrees: int, side: str) -> None:
+    chest = draw(43, 1, "normal", (300, 280)).pixels
+    turned = np.clip(rotate(chest, degrees, reshape=True, order=1), 0, 1)
+    (finding,) = builtin_companions().screen(turned, {}).refusals
+    assert finding.code == "askew" and f"turned to the {side}" in finding.sentence
+
+
 @pytest.mark.parametrize(("degrees", "words"), [(25, "to the left by about"), (-25, "to the right by about")])
 def test_the_way_out_of_a_turned_chest_names_the_direction(degrees: int, words: str) -> None:
     (finding,) = builtin_companions().screen(np.clip(rotate(CHEST, degrees, reshape=False, order=1), 0, 1), {}).refusals

@@ -17,6 +17,7 @@ import pytest
 from PIL import Image
 
 from bundles import THRESHOLD, card, write_bundle
+from pneumoscope.bundle.card import Refusal
 from pneumoscope.bundle.prediction import band_of, columns, decide, result_words
 from pneumoscope.bundle.runtime import Model, bundle_folder, load
 from pneumoscope.core.errors import BundleError, PneumoscopeError, UsageError
@@ -106,7 +107,7 @@ def test_the_operating_point_determines_the_decision(
 def test_an_image_out_of_distribution_is_refused_with_the_reason(model: Model, ood: float) -> None:
     decision, reason = decide(model.card, (0.9, 0.05, 0.05), ood)
     assert decision is None
-    assert "exceeds the limit 3.5, which 99.0% of them keep" in reason
+    assert reason.endswith("exceeds the limit 3.5")  # the card does not count the images that chose it
 
 
 def test_a_refused_file_keeps_its_probabilities_and_gets_no_decision(model: Model, tmp_path: Path) -> None:
@@ -277,3 +278,12 @@ def test_the_html_of_a_card_shows_its_limits(model: Model) -> None:
     html = model.card._repr_html_()
     assert model.card.limits[0] in html
     assert escape(DISCLAIMER) in html
+
+
+def test_a_refusal_names_the_images_that_chose_its_limit(model: Model) -> None:
+    def reason(images: int, kept: int) -> str:
+        refusal = Refusal(ood_threshold=3.5, ood_quantile=0.995, images=images, kept=kept)
+        return decide(model.card.model_copy(update={"refusal": refusal}), (0.9, 0.05, 0.05), 9.0)[1]
+
+    assert reason(6, 6).endswith("the limit 3.5, which 6 of 6, too few for a share, keep")
+    assert "which 294 of 295 (99.7% [98." in reason(295, 294)

@@ -123,6 +123,7 @@ def read_audit_set(
     seed: int,
     workers: int | None,
     advance: Callable[[int], None],
+    cut_borders: bool = False,
 ) -> AuditSet:
     """Read the images and outline their lungs.
 
@@ -133,6 +134,7 @@ def read_audit_set(
         seed: Of what is random in changes.
         workers: Images at a time.
         advance: Called with the number of images that are read.
+        cut_borders: Cut off flat borders, as before the model looks; changes are made inside.
 
     Raises:
         ManifestError: An image cannot be read, or is not the one that was imported.
@@ -154,7 +156,7 @@ def read_audit_set(
             raise ManifestError(str(name), "is not the file that was imported.", "Import the data again.")
         whole = np.asarray(radiograph.pixels, np.float32)
         # All changes are made inside the border: a cut after them would undo some, such as a black surrounding.
-        border = find_border(whole) if card.borders == "cut" else NO_BORDER
+        border = find_border(whole) if cut_borders else NO_BORDER
         pixels = np.ascontiguousarray(border.cut(whole))
         lungs_here = None if mask is None else _cut_mask(read_mask(mask), border, whole.shape)
         if lungs_here is None and graph is not None:

@@ -109,7 +109,7 @@ def pooled_features(recipe: Recipe, rows: Manifest, folder: Path | None, advance
     """
     check_recipe(recipe)
     hashes = rows.table["sha256"].tolist()
-    key = hashlib.sha256(f"{recipe.network} {recipe.input} {' '.join(hashes)}".encode()).hexdigest()[:16]
+    key = hashlib.sha256(f"{recipe.network} {recipe.input} inside borders {' '.join(hashes)}".encode()).hexdigest()[:16]
     path = None if folder is None else folder / f"features-{key}.npy"
     if path is not None and path.is_file():
         advance(len(rows))

@@ -181,12 +181,14 @@ def find_several_chests(
         pixels: [H, W] of the picture.
     """
     doubt = frontal < DOUBT
-    if layout.stacked > (STACKED_IN_DOUBT if doubt else STACKED):
+    # In a part of a chest lungs lie in pieces too, and an edge says so.
+    cut = layout.upper > UPPER_EDGE or layout.lower > LOWER_EDGE
+    if not cut and layout.stacked > (STACKED_IN_DOUBT if doubt else STACKED):
         return "lungs lie above each other"
     if (layout.crossed > CROSSED or layout.likeness < ONE_SIDED) and (why := _find_two_views(ask, pixels)):
         return why
     # Turned lungs are unlike their mirror image too, and have a reason of their own.
-    if not layout.is_turned and layout.likeness < (LIKENESS_IN_DOUBT if doubt else LIKENESS):
+    if not cut and not layout.is_turned and layout.likeness < (LIKENESS_IN_DOUBT if doubt else LIKENESS):
         return "the lungs do not lie on two sides of one middle"
     return ""
 

@@ -1,10 +1,14 @@
-"""The frame around a picture: black bars, an empty border, the rim of a viewer."""
+"""What lies around a picture: a frame, the rim of a viewer, the corners of a canvas on which it was turned."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
+from PIL import Image
+
+from pneumoscope.imaging.border import find_border
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -12,6 +16,10 @@ if TYPE_CHECKING:
 _ONE_GREY, _DUST = 0.03, 0.01  # a row is of one grey if all but a hundredth at either end differ by no more
 _PLACES = 200  # of a row that are looked at, at least
 _FRAME, _LOPSIDED = 0.05, 3  # the least share of both sides together, and the most that one is wider than the other
+
+_CORNER = 0.04  # share of the side in which the corners of an enlarged canvas are of one grey
+_DEGREES = (20, 35, 50)  # a chest that is turned by ten degrees more or less still looks like one to the gatekeeper
+_SMALL = 256  # pixels of the longer side: the gatekeeper sees less
 
 
 def trim_frame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -33,3 +41,28 @@ def trim_frame(pixels: NDArray[np.float32]) -> NDArray[np.float32]:
                 pixels = pixels[above : height - below]
         pixels = pixels.T
     return pixels
+
+
+def turn_back(pixels: NDArray[np.float32]) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """Yield a picture turned back by several angles, if its four corners are those of an enlarged canvas.
+
+    Args:
+        pixels: [H, W] in 0..1.
+
+    Yields:
+        By how many degrees it would have been turned to the left, and what then lies inside the canvas.
+    """
+    height, width = pixels.shape
+    rows, columns = max(1, round(_CORNER * height)), max(1, round(_CORNER * width))
+    places = [
+        (top, left) for top in (slice(rows), slice(-rows, None)) for left in (slice(columns), slice(-columns, None))
+    ]
+    corners = np.concatenate([pixels[place].ravel() for place in places])
+    low, high = np.quantile(corners, (_DUST, 1 - _DUST))
+    if high - low > _ONE_GREY:
+        return
+    scale = min(1.0, _SMALL / max(height, width))
+    small = Image.fromarray(pixels).resize((max(1, round(scale * width)), max(1, round(scale * height))))
+    for degrees in (sign * size for size in _DEGREES for sign in (1, -1)):
+        turned = np.asarray(small.rotate(-degrees, Image.Resampling.BILINEAR, fillcolor=float(low)))
+        yield degrees, find_border(turned).cut(turned)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pneumoscope.bundle.card import Card, Refusal
 from pneumoscope.core.labels import LabelSet, absent_name, result_phrase
 from pneumoscope.imaging.read import Radiograph
-from pneumoscope.stats.plain_language import describe_share
+from pneumoscope.stats.plain_language import ENOUGH_FOR_SHARE, describe_share
 
 _BETWEEN_FINDINGS = "; "  # no label holds a semicolon
 
@@ -202,7 +202,8 @@ def _who_keeps(refusal: Refusal) -> str:
     """Return how many calibration images keep the limit; nothing where the card does not count them."""
     if refusal.images is None or refusal.kept is None:
         return ""
-    return f", which {describe_share(refusal.kept, refusal.images)} keep"
+    comma = "," if refusal.images < ENOUGH_FOR_SHARE else ""
+    return f", which {describe_share(refusal.kept, refusal.images)}{comma} keep"
 
 
 def band_of(card: Card, p: float) -> Mapping[str, float] | None:

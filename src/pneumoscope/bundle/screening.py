@@ -23,7 +23,7 @@ from pneumoscope.bundle.chest_layout import (
     measure_layout,
     measure_turn,
 )
-from pneumoscope.bundle.frame import trim_frame
+from pneumoscope.bundle.frame import trim_frame, turn_back
 from pneumoscope.bundle.gatekeeper import Gatekeeper, GatekeeperAnswer, Thresholds, builtin_gatekeeper
 from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
 from pneumoscope.bundle.lungs import LungModel, LungOutlines, builtin_lungs
@@ -78,6 +78,7 @@ _WORDS = {
 _UPRIGHT_AGAIN = {"turned-left": 3, "turned-right": 1, "upside-down": 2}
 """Quarter turns counterclockwise that undo each."""
 _ASKEW = "it is turned, by another angle than 90 or 180 degrees; turn it upright and send it again"
+_ON_CANVAS = "it is turned to the {}, by another angle than 90 degrees; rotate it {} until it is upright and cut it out"
 _FRAMED = "a frame or an empty border lies around the radiograph; crop it away and send the radiograph again"
 _CUT = "a flat border was cut off before the model looked ({})"
 _LEFT = "a flat border lies around the radiograph ({}), and this model was made without cutting it off: crop it away"
@@ -215,6 +216,10 @@ class Companions:
             if abs(degrees) > TURN:
                 upright = Image.fromarray(pixels).rotate(-degrees, Image.Resampling.BILINEAR)
                 return _name_turn(degrees) if self._is_frontal(np.asarray(upright)) else finding
+        if finding.code == "other":  # turned so far on a larger canvas that no lungs are found
+            turns = (degrees for degrees, inside in turn_back(pixels) if self._is_frontal(inside))
+            if (side := next(turns, None)) is not None:
+                return ScreeningFinding("askew", _ON_CANVAS.format(*_side_of(side)))
         return finding
 
     def _is_frontal(self, pixels: NDArray[np.float32]) -> bool:
@@ -390,9 +395,14 @@ def builtin_companions() -> Companions:
     return Companions(builtin_gatekeeper(), builtin_lungs())
 
 
+def _side_of(degrees: float) -> tuple[str, str]:
+    """Return to which side a chest is turned, and which way back."""
+    return ("left", "clockwise") if degrees > 0 else ("right", "counterclockwise")
+
+
 def _name_turn(degrees: float) -> ScreeningFinding:
     """Return that a chest is turned, positive to the left."""
-    side, back = ("left", "clockwise") if degrees > 0 else ("right", "counterclockwise")
+    side, back = _side_of(degrees)
     about = 5 * round(abs(degrees) / 5)
     return ScreeningFinding(
         "askew", f"it is turned to the {side} by about {about} degrees; rotate it {back} until it is upright"

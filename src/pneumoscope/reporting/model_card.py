@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from pneumoscope.bundle.card import Card, PartMetrics, Refusal
 from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening, filter_stamps
+from pneumoscope.bundle.flat_borders import describe_borders
 from pneumoscope.bundle.signatures import UNSIGNED
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, absent_name, display_name
 from pneumoscope.reporting.formatting import (
@@ -27,12 +28,6 @@ from pneumoscope.reporting.formatting import (
 )
 from pneumoscope.stats.estimates import Estimate, PredictionSets
 from pneumoscope.stats.plain_language import describe_share
-
-BORDERS = {
-    "cut": "cut off before the graph looks, in its training and its figures too",
-    "kept": "not cut off: the graph sees them, and its figures are of images with their borders",
-}
-"""What a card says of flat borders -> in words."""
 
 
 def render_model_card(
@@ -96,7 +91,7 @@ def _list_details(card: Card, identity: str) -> list[str]:
                     "Input",
                     f"one frontal radiograph of any size, resized inside to {card.input_size} x {card.input_size}",
                 ),
-                ("Flat borders", BORDERS[card.borders]),
+                ("Flat borders", describe_borders(card, identity)),
                 ("Parameters", f"{card.parameters:,}"),
                 ("Calibrated", describe_calibration(card)),
             ],

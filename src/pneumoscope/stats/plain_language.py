@@ -8,7 +8,6 @@ import numpy as np
 
 from pneumoscope.core.labels import display_name
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.intervals import estimate_proportion
 
 ENOUGH_GROUPS = 100
 """Fewer groups in a class than this: a warning. With 100, a sensitivity of .9 is known to 6 points either way."""
@@ -41,6 +40,8 @@ def describe_share(count: int, images: int) -> str:
     """
     if images < ENOUGH_FOR_SHARE:
         return f"{count} of {images}, too few for a share"
+    from pneumoscope.stats.intervals import estimate_proportion  # SciPy: a prediction that is not refused needs none
+
     share = estimate_proportion(np.arange(images) < count, np.arange(images), what="set of images")
     if share.value is None or share.low is None or share.high is None:
         return f"{count} of {images}"

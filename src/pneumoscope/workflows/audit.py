@@ -128,7 +128,15 @@ def audit(
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written shows now, not after the work
     with callbacks.counting("reading images", len(rows)) as advance:
-        chosen = read_audit_set(rows, loaded.card, builtin_lungs, seed=seed, workers=workers, advance=advance)
+        chosen = read_audit_set(
+            rows,
+            loaded.card,
+            builtin_lungs,
+            seed=seed,
+            workers=workers,
+            advance=advance,
+            cut_borders=loaded.cuts_borders,
+        )
     run = _Run(loaded, chosen, folder, seed, workers, callbacks)
     learnt = run.observe_intact()
     intact = estimate_auroc(learnt.score, chosen.positive, chosen.group)
@@ -234,7 +242,15 @@ class _Run:
 
     def measure_elsewhere(self, rows: Manifest, intact: Estimate) -> AuditTest:
         with self.callbacks.counting("another site", len(rows)) as advance:
-            there = read_audit_set(rows, self.model.card, None, seed=self.seed, workers=self.workers, advance=advance)
+            there = read_audit_set(
+                rows,
+                self.model.card,
+                None,
+                seed=self.seed,
+                workers=self.workers,
+                advance=advance,
+                cut_borders=self.model.cuts_borders,
+            )
         with self.callbacks.counting("its answers", len(rows)) as advance:
             score = observe(self.model.run, there, self.workers, advance).score
         return judge_elsewhere(estimate_auroc(score, there.positive, there.group), intact, there)
