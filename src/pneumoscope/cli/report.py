@@ -28,6 +28,9 @@ def report(
     ] = False,
     roots: Roots = None,
     ignore_other: IgnoreOther = False,
+    recalibrate: Annotated[
+        bool, typer.Option("--recalibrate", help="Give figures of recalibrated probabilities too (another site).")
+    ] = False,
     workers: Workers = None,
 ) -> None:
     """Write the report of a run: question, data, training, results, calibration, limits, checklists; one file.
@@ -51,6 +54,7 @@ def report(
         check_data=check_data,
         roots=folders,
         ignore_other=ignore_other,
+        recalibrate=recalibrate,
         workers=workers,
         command=command_line(),
         callbacks=RichCallbacks(),

@@ -30,7 +30,7 @@ FARTHEST = 2.0
 FEWEST_SIZES = 4
 """Sizes that a curve of three numbers needs."""
 METHOD = "patients of the validation part and repeats drawn again, percentiles"
-_EXPONENTS = np.geomspace(0.05, 3.0, 80)
+_EXPONENTS = np.geomspace(0.05, 3.0, 600)
 
 
 class PowerLaw(Frozen):

@@ -34,6 +34,7 @@ def report(
     check_data: bool = False,
     roots: Mapping[str, str | Path] | None = None,
     ignore_other: bool = False,
+    recalibrate: bool = False,
     workers: int | None = None,
     command: str = "pneumoscope.report",
     callbacks: Callbacks = SILENT,
@@ -52,6 +53,7 @@ def report(
         check_data: Run the data checks on all images of ``data``, for the page.
         roots: Source -> folder, where a source has moved since the manifest was written.
         ignore_other: Leave out, and count, images whose label is none of the model's classes.
+        recalibrate: Give the figures of recalibrated probabilities too, as `evaluate` does; needs ``data``.
         workers: Images at a time; None: the cores that this process may use.
         command: How the report was asked for, for the ledger.
         callbacks: Receive the progress, each opening, and a line where the page shows patients' radiographs.
@@ -60,7 +62,7 @@ def report(
         The page.
 
     Raises:
-        UsageError: ``check_data``, another ``part`` or ``examples`` without images to show.
+        UsageError: ``check_data``, ``recalibrate``, another ``part`` or ``examples`` without images.
         RunError: The predictions of the run are not those of its bundle.
         BundleError: The bundle or its evidence is incomplete or altered.
         ManifestError, LabelError: See `pneumoscope.evaluate`.
@@ -68,8 +70,9 @@ def report(
     Example:
         >>> ps.report("runs/flagship")
     """
-    if data is None and (check_data or part != "validation"):
-        cause = "`check_data=True`" if check_data else argument("part", part)
+    if data is None and (check_data or recalibrate or part != "validation"):
+        flag = "`check_data=True`" if check_data else "`recalibrate=True`"
+        cause = flag if check_data or recalibrate else argument("part", part)
         raise UsageError(cause, "needs the images.", "Name their manifest with `data`.")
     place = model.folder if isinstance(model, Model) else model
     folder = find_run_folder(place)
@@ -84,6 +87,7 @@ def report(
             Path(data),
             part,
             ignore_other=ignore_other,
+            recalibrate=recalibrate,
             workers=workers,
             command=command,
             callbacks=callbacks,

@@ -52,7 +52,13 @@ def answer_model_topics(record: Record) -> dict[str, TopicAnswer]:
             "results",
             "calibration",
         ),
-        "updating": rule_out("The model was not changed after its evaluation: its identity is a hash."),
+        "updating": answer(
+            "Model and thresholds are frozen; beside them stand the figures of recalibrated probabilities, each "
+            "patient's fitted to the others.",
+            "calibration",
+        )
+        if record.evaluation is not None and record.evaluation.recalibrated is not None
+        else rule_out("The model was not changed after its evaluation: its identity is a hash."),
         "technical": answer_partly(
             "The resolved recipe and the hashes of data and division.", "training", to_add="the protocol"
         ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pneumoscope.reporting.checklists.answer import TopicAnswer, answer, answer_partly, leave_open
-from pneumoscope.reporting.formatting import list_sources
+from pneumoscope.reporting.formatting import join_names, list_sources, new_sources
 from pneumoscope.reporting.record import Record
 
 
@@ -18,6 +18,8 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
         if has_figures
         else leave_open("figures: none were measured")
     )
+    pooled = evaluation is not None and any(one.mean.value is not None for one in evaluation.by_site)
+    unseen = [] if evaluation is None else new_sources(evaluation, card)
     tested = bool(record.openings) or (evaluation is not None and evaluation.earlier_openings is not None)
 
     return {
@@ -38,10 +40,17 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
         ),
         "external": answer("A site's acceptance is on record.", "openings")
         if "acceptance" in kinds
+        else answer(
+            f"Figures of {join_names(unseen)}, whose images trained nothing; model and thresholds frozen.",
+            "results",
+        )
+        if unseen and evaluation is not None and len(unseen) == len(evaluation.by_source)
         else leave_open("figures on images of another site"),
         "performance": performance,
         "performance-subgroups": performance
         if not has_figures
+        else answer_partly("With 95% intervals; by source and by subgroup.", "results", to_add="figures by origin")
+        if evaluation is not None and evaluation.by_subgroup
         else answer_partly("With 95% intervals; by source.", "results", to_add="figures by sex, age and origin"),
         "failures": answer("Confusion matrix, and examples by fixed rules.", "results", "examples")
         if record.examples
@@ -50,7 +59,12 @@ def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
             "results",
             to_add="examples of errors in their clinical context (--examples)",
         ),
-        "heterogeneity": answer_partly("Figures by source.", "results", to_add="a model of the spread between sites")
+        "heterogeneity": answer(
+            "Figures by source; their random-effects mean, deviation and prediction interval for a new source.",
+            "results",
+        )
+        if pooled
+        else answer_partly("Figures by source.", "results", to_add="a model of the spread between sites")
         if several
         else leave_open("figures by centre", "One source only."),
         "limitations": answer("See the limits.", "limits"),

@@ -73,6 +73,7 @@ def build_context(evaluation: Evaluation, card: Card) -> dict[str, Any]:
             (formatting.name_figure(key), figures.flat()[key], evaluation.recalibrated.flat()[key])
             for key in calibration_figures(card.primary)
         ],
+        "new_sources": formatting.new_sources(evaluation, card),
         "forests": [
             to_svg(draw_forest(one))
             for one in evaluation.by_site
