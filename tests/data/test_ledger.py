@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from pneumoscope.core.errors import ManifestError
-from pneumoscope.data.ledger import KnownOpening, find_openings, ledger_path, openings, record_opening
+from pneumoscope.data.ledger import (
+    KnownOpening,
+    find_openings,
+    ledger_path,
+    openings,
+    openings_without,
+    record_opening,
+)
 from pneumoscope.data.opened_images import OpenedImages
 
 
@@ -79,3 +86,14 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
         file.write('{"images": \n')
     with pytest.raises(ManifestError, match=r"m\.ledger\.jsonl, line 2: is not an opening"):
         openings(tmp_path / "m.parquet", ["a"])
+
+
+def test_an_opening_that_stated_the_claim_is_no_reason_to_doubt_it(tmp_path: Path) -> None:
+    manifest, images = tmp_path / "m.parquet", OpenedImages.of(["a", "b"])
+    assert openings_without(manifest, images, "margin .02") == 0
+    record_opening(manifest, ["a"], "model", "evaluate", claim="margin .02")
+    assert openings_without(manifest, images, "margin .02") == 0
+    assert openings_without(manifest, images, "margin .05") == 1
+    record_opening(manifest, ["b"], "model", "evaluate")
+    assert openings_without(manifest, images, "margin .02") == 1
+    assert openings_without(manifest, OpenedImages.of(["c"]), "margin .02") == 0

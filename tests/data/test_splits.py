@@ -12,7 +12,15 @@ import pytest
 
 from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.data.splits import assign_parts, balance_train, parse_balance, parse_ratio, shares
+from pneumoscope.data.splits import (
+    assign_parts,
+    balance_train,
+    deal_rows,
+    nested_subsets,
+    parse_balance,
+    parse_ratio,
+    shares,
+)
 from pneumoscope.workflows.datasets import split
 
 FRACTIONS = {"test": 0.2, "validation": 0.1, "calibration": 0.1}
@@ -176,3 +184,24 @@ def test_a_share_is_stated_once(cohort: Manifest, ratio: str, share: str) -> Non
         0.2 if share == "test" else 0.15, abs=0.01
     )
     assert "calibration" not in divided.parts_present
+
+
+def test_each_row_is_dealt_into_one_fold_and_each_group_with_it(cohort: Manifest) -> None:
+    folds = deal_rows(cohort, 4, seed=0)
+    assert sorted(np.concatenate(folds)) == list(range(len(cohort)))
+    groups = [set(cohort.table.group.iloc[rows]) for rows in folds]
+    assert sum(map(len, groups)) == cohort.table.group.nunique()
+    assert [list(rows) for rows in deal_rows(cohort, 4, seed=1)] != [list(rows) for rows in folds]
+
+
+def test_subsets_grow_by_whole_groups_of_every_kind_and_leave_the_other_parts(cohort: Manifest) -> None:
+    parts = assign_parts(cohort, FRACTIONS, seed=0)
+    table, train = parts.table, (parts.table["split"] == "train").to_numpy()
+    half, most, every = nested_subsets(parts, [0.5, 0.8, 1.0], seed=2)
+    assert every.all()
+    assert half[~train].all()
+    assert (half <= most).all()
+    assert half.sum() < most.sum() < len(table)
+    assert not set(table.group[half & train]) & set(table.group[~half])
+    kinds = table.label + " " + table.source
+    assert set(kinds[half & train]) == set(kinds[train])

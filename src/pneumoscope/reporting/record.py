@@ -55,6 +55,13 @@ class Record:
     examples: bool = False
 
     @property
+    def measured(self) -> Evaluation | None:
+        """The figures of one answer: of a multi-label model those of its first finding, which has the same sections."""
+        if isinstance(self.evaluation, FindingsEvaluation):
+            return next((self.evaluation.of(name) for name in self.evaluation.findings), None)
+        return self.evaluation
+
+    @property
     def openings(self) -> list[Opening]:
         """Openings of test images, oldest first."""
         return sorted((f for f in self.facts if isinstance(f, Opening)), key=lambda opening: opening.time)

@@ -57,7 +57,7 @@ def answer_model_topics(record: Record) -> dict[str, TopicAnswer]:
             "patient's fitted to the others.",
             "calibration",
         )
-        if record.evaluation is not None and record.evaluation.recalibrated is not None
+        if record.measured is not None and record.measured.recalibrated is not None
         else rule_out("The model was not changed after its evaluation: its identity is a hash."),
         "technical": answer_partly(
             "The resolved recipe and the hashes of data and division.", "training", to_add="the protocol"

@@ -9,7 +9,7 @@ from pneumoscope.reporting.record import Record
 
 def answer_result_topics(record: Record) -> dict[str, TopicAnswer]:
     """Return the topics of the figures, the tests and the limits."""
-    card, evaluation = record.card, record.evaluation
+    card, evaluation = record.card, record.measured
     kinds = {fact.kind for fact in record.facts}
     has_figures = evaluation is not None or bool(card.metrics or card.findings)
     several = len(list_sources(card)) > 1
