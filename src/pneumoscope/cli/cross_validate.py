@@ -99,7 +99,8 @@ def show(result: CrossValidation, console: Console) -> None:
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.reporting.formatting import name_figure
 
-    title = f"{result.folds} folds, {result.repeats} times: {result.images} images in {result.groups} groups"
+    dealt = "once" if result.repeats == 1 else f"{result.repeats} times"
+    title = f"{result.folds} folds, dealt {dealt}: {result.images} images in {result.groups} groups"
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
     for head in ("recipe", name_figure(result.metric), "accuracy", "minus the best", "p (Holm)"):
         table.add_column(head, overflow="fold")

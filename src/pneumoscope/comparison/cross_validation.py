@@ -1,7 +1,7 @@
 """A cross-validation of recipes: figures of images that no fold's network has met, over folds and repeats.
 
 These records are stored as ``cross-validation.json``. A comparison judges networks on one validation part, which also
-chose their epochs. Here each recipe is trained anew in each fold, with its own validation and calibration images, and
+chose their epochs. Here each recipe is trained in each fold, with its own validation and calibration images, and
 measured on the images that were held out; so that recipes are judged, over the chance of the division and the seed.
 """
 

@@ -33,8 +33,8 @@ def test_with_five_folds_twice_the_statistic_is_that_of_bouckaert_and_frank() ->
     assert "9 degrees of freedom" in result.test
 
 
-def test_a_mean_has_an_interval_from_three_figures_on() -> None:
-    assert corrected_mean(A[:2], 0.25).low is None
+def test_a_mean_has_an_interval_from_five_figures_on() -> None:
+    assert corrected_mean(A[:4], 0.25).low is None
     mean = corrected_mean(A, 0.25)
     assert mean.value == pytest.approx(A.mean())
     assert mean.high - mean.value == pytest.approx(stats.t.ppf(0.975, 9) * math.sqrt(0.35) * A.std(ddof=1))

@@ -18,8 +18,8 @@ from pneumoscope.stats.estimates import Estimate, with_limits
 from pneumoscope.stats.intervals import TAIL
 
 METHOD = "corrected resampled t (Nadeau & Bengio 2003)"
-FEWEST_FIGURES = 3
-"""Figures that an interval needs; from two, its limits would be the reach of Student's distribution alone."""
+FEWEST_FIGURES = 5
+"""Figures that an interval needs, as seeds are (`seeds.FEWEST_SEEDS`): the spread of three is mostly chance."""
 
 
 def corrected_mean(
@@ -39,7 +39,11 @@ def corrected_mean(
         return Estimate(value=None, note="a fold has no such figure")
     mean = float(values.mean())
     if len(values) < FEWEST_FIGURES:
-        return Estimate(value=mean, method=METHOD, note=f"interval not estimable: {len(values)} figures")
+        return Estimate(
+            value=mean,
+            method=METHOD,
+            note=f"interval not estimable: {len(values)} figures, fewer than {FEWEST_FIGURES}",
+        )
     reach = float(stdtrit(len(values) - 1, 1 - tail)) * _error(values, ratio)
     return with_limits(mean, max(least, mean - reach), min(most, mean + reach), METHOD)
 
