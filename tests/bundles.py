@@ -3,6 +3,9 @@
 On an image where every pixel is ``v``, the logit of the first label is ``10 (v - 0.5)``, that of the second
 ``5 (0.5 - v)`` and that of every other label 0. The embedding is 16 times ``v``. The out-of-distribution score is
 ``16 (v - 0.5)^2``; the model refuses above 3.5 (``v`` under 0.032 or over 0.968). The heatmap is ``v`` everywhere.
+
+A multi-label one has a sigmoid of each logit, of which the third is ``10 (v - 0.75)``. With the thresholds of
+`FINDING_THRESHOLDS` it names the first finding from 0.46 on, the second up to 0.41, the third from 0.75 on.
 """
 
 from __future__ import annotations
@@ -13,12 +16,15 @@ from typing import Any
 
 import numpy as np
 
-from pneumoscope.bundle.card import Card, LabelDefinition, Refusal, SourceLicence
+from pneumoscope.bundle.card import Card, FindingFacts, LabelDefinition, PartMetrics, Refusal, SourceLicence
 from pneumoscope.core.files import sha256_of, write_text
-from pneumoscope.stats.estimates import Estimate, OperatingPoint
+from pneumoscope.core.labels import absent_name
+from pneumoscope.stats.estimates import Estimate, LikelihoodBand, OperatingPoint, PredictionSets
 
 OOD_THRESHOLD = 3.5
 THRESHOLD = 0.4
+FINDINGS = ("pneumonia", "pleural-effusion", "nodule")
+FINDING_THRESHOLDS = (0.4, 0.6, 0.5)
 
 
 def write_bundle(
@@ -34,7 +40,78 @@ def write_bundle(
     return folder
 
 
-def graph(classes: int) -> Any:
+def write_findings_bundle(folder: Path, **changes: Any) -> Path:
+    """Write a multi-label bundle of `FINDINGS` into ``folder``; ``changes`` replace fields of its card."""
+    import onnx
+
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "model.onnx"
+    onnx.save(graph(len(FINDINGS), multilabel=True), path)
+    write_text(folder / "card.json", card(path, FINDINGS, **{**findings_of_a_card(), **changes}).to_json())
+    return folder
+
+
+def findings_of_a_card() -> dict[str, Any]:
+    """Return the fields of a card that make it that of a multi-label model of `FINDINGS`."""
+    estimate = Estimate(value=0.9, low=0.8, high=0.95, method="Wilson")
+    ratios = (
+        LikelihoodBand(low=0, high=0.5, ratio=Estimate(value=0.25, low=0.1, high=0.6), positives=10, negatives=40),
+        LikelihoodBand(low=0.5, high=1, ratio=Estimate(value=9.0, low=3.0, high=27.0), positives=40, negatives=5),
+    )
+    findings = tuple(
+        FindingFacts(
+            name=name,
+            temperature=1.0,
+            bias=0.0,
+            prior=0.2,
+            absent={"calibration": 48},
+            operating_points=(
+                OperatingPoint(name="sensitivity-95", threshold=threshold, sensitivity=estimate, specificity=estimate),
+            ),
+            score_bands=(
+                {"low": 0.0, "high": 0.5, "rate": 0.1, "rate_low": 0.02, "rate_high": 0.3, "n": 40},
+                {"low": 0.5, "high": 1.0, "rate": 0.9, "rate_low": 0.7, "rate_high": 0.98, "n": 20},
+            ),
+            likelihood_ratios=ratios,
+            prediction_sets=PredictionSets(
+                alpha=0.1,
+                thresholds={name: 0.3, absent_name(name): 0.3},
+                groups={name: 12, absent_name(name): 48},
+                expected={name: (0.8, 1.0), absent_name(name): (0.85, 0.95)},
+                method="split conformal",
+            ),
+            metrics=(
+                PartMetrics(
+                    part="validation",
+                    data="0" * 64,
+                    images=60,
+                    groups=60,
+                    group_kind="patient",
+                    metrics={
+                        f"{name}/auroc": estimate,
+                        "sensitivity-95/sensitivity": estimate,
+                        "sensitivity-95/specificity": estimate,
+                    },
+                ),
+            ),
+        )
+        for name, threshold in zip(FINDINGS, FINDING_THRESHOLDS, strict=True)
+    )
+    return {
+        "name": "findings",
+        "kind": "multilabel",
+        "labels": tuple(
+            LabelDefinition(name=name, members=(name,), reference_standard="none: drawn", images={"calibration": 12})
+            for name in FINDINGS
+        ),
+        "findings": findings,
+        "operating_points": (),
+        "score_bands": (),
+        "images_by_part": {"calibration": 60, "validation": 60},
+    }
+
+
+def graph(classes: int, *, multilabel: bool = False) -> Any:
     """Return the graph as an ``onnx.ModelProto``: every output of a bundle, dynamic N, H and W."""
     from onnx import TensorProto, checker, helper, numpy_helper
 
@@ -42,6 +119,8 @@ def graph(classes: int) -> Any:
     weights[:, 0], weights[:, 1] = 10 / 16, -5 / 16
     bias = np.zeros(classes, np.float32)
     bias[:2] = -5, 2.5
+    if multilabel:
+        weights[:, 2], bias[2] = 10 / 16, -7.5
     constants: dict[str, Any] = {
         "size": np.array([32, 32], np.int64),
         "flat": np.array([-1, 16], np.int64),
@@ -57,7 +136,9 @@ def graph(classes: int) -> Any:
         node("AveragePool", ["small"], ["pooled"], kernel_shape=[8, 8], strides=[8, 8]),
         node("Reshape", ["pooled", "flat"], ["embedding"]),
         node("Gemm", ["embedding", "weights", "bias"], ["logits"]),
-        node("Softmax", ["logits"], ["probabilities"], axis=1),
+        node("Sigmoid", ["logits"], ["probabilities"])
+        if multilabel
+        else node("Softmax", ["logits"], ["probabilities"], axis=1),
         node("Mul", ["pooled", "ones"], ["heatmap"]),
         node("Sub", ["embedding", "half"], ["centred"]),
         node("ReduceSumSquare", ["centred", "axis"], ["ood"], keepdims=0),
@@ -83,7 +164,7 @@ def graph(classes: int) -> Any:
     return proto
 
 
-def card(model: Path, labels: Sequence[str], **changes: Any) -> Card:
+def card(model: Path, labels: Sequence[str], /, **changes: Any) -> Card:
     """Return a valid card for the graph at ``model``."""
     estimate = Estimate(value=0.95, low=0.9, high=0.98, method="Wilson")
     fields: dict[str, Any] = {

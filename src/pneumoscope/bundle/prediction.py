@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -166,6 +166,11 @@ def split_decision(decision: str) -> tuple[str, ...]:
     return tuple(decision.split(_BETWEEN_FINDINGS))
 
 
+def join_findings(findings: Iterable[str]) -> str:
+    """Return findings as one decision, as `split_decision` takes it apart."""
+    return _BETWEEN_FINDINGS.join(findings)
+
+
 def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str | None, str]:
     """Return the decision and, where the model gives no answer, the reason.
 
@@ -191,7 +196,7 @@ def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str 
             for name, p in zip(card.label_names, probabilities, strict=True)
             if p >= card.view(name).operating_point.threshold
         ]
-        return _BETWEEN_FINDINGS.join(found) or str(LabelSet.builtin().none_label), ""
+        return join_findings(found) or str(LabelSet.builtin().none_label), ""
     if probabilities[0] >= card.operating_point.threshold:
         return card.primary, ""
     rest = max(range(1, len(probabilities)), key=lambda k: probabilities[k])

@@ -19,6 +19,9 @@ def monitor(
     false_alarms: Annotated[
         float, typer.Option(help="Weeks with a false alarm in a year, at most, over all measures.")
     ] = 1.0,
+    finding: Annotated[
+        str | None, typer.Option(help="Of a multi-label model: the finding to watch.  [default: its first]")
+    ] = None,
     as_json: AsJson = False,
     home: Home = None,
     database: Database = None,
@@ -33,7 +36,7 @@ def monitor(
     from pneumoscope.server.reading.monitor import render_monitor_lines
 
     settings = Settings(home=home or default_home(), database=database, secret=secret, models=models)
-    report = monitor_model(settings, model, weeks=weeks, false_alarms=false_alarms)
+    report = monitor_model(settings, model, weeks=weeks, false_alarms=false_alarms, finding=finding)
     typer.echo(report.model_dump_json(indent=2) if as_json else "\n".join(render_monitor_lines(report)))
     if report.alarm:
         raise typer.Exit(3)

@@ -23,6 +23,9 @@ def report(
         str | None, typer.Option(help="Its number, or: builtin.  [default: the one with the most answers]")
     ] = None,
     models: Annotated[Path | None, typer.Option(help="The server's folder of bundles, as for serve.")] = None,
+    finding: Annotated[
+        str | None, typer.Option(help="Of a multi-label model: the finding to report.  [default: its first]")
+    ] = None,
     as_json: AsJson = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Write a self-contained page.")] = None,
     home: Home = None,
@@ -37,7 +40,7 @@ def report(
     from pneumoscope.server import report_reads
     from pneumoscope.server.reading.report import render_lines, render_page
 
-    figures = report_reads(_settings(home, database, secret, models), model)
+    figures = report_reads(_settings(home, database, secret, models), model, finding=finding)
     if output is not None:
         write_text(output, render_page(figures))
         print_note(f"Wrote {output}.")
@@ -57,6 +60,7 @@ def export(
     A read that saw a model's answer is never a label. Erasing a patient on the server reaches the folder while it stays
     where it is.
     """
+    from pneumoscope.bundle.prediction import split_decision
     from pneumoscope.core.labels import display_name
     from pneumoscope.server import export_site
     from pneumoscope.server.reading.exports import MANIFEST
@@ -74,7 +78,7 @@ def export(
         return
     typer.echo(f"Images: {result.images}, of studies: {result.studies}. Manifest: {folder / MANIFEST}")
     for label, number in result.labels.items():
-        typer.echo(f"  {display_name(label)}: {number}")
+        typer.echo(f"  {', '.join(map(display_name, split_decision(label)))}: {number}")
     for where, number in result.provenance.items():
         typer.echo(f"  label from {where}: {number}")
     for why, number in result.left_out.items():

@@ -146,7 +146,7 @@ def back_up(settings: Settings, folder: str | Path) -> int:
 
 
 @check_arguments
-def report_reads(settings: Settings, model: str | None = None) -> SiteReport:
+def report_reads(settings: Settings, model: str | None = None, *, finding: str | None = None) -> SiteReport:
     """Report the agreement of model and readers, and the accuracy against the reference standards that were entered.
 
     The report shows answers about studies that you may not have read yet.
@@ -154,12 +154,13 @@ def report_reads(settings: Settings, model: str | None = None) -> SiteReport:
     Args:
         settings: Where the server's data are; ``models`` is its folder of bundles.
         model: Its number, or "builtin"; None: the one with the most answers.
+        finding: Which of a multi-label model's findings the figures are about; None: its first.
 
     Returns:
         The figures of one model at this site.
 
     Raises:
-        UsageError: ``home`` is not a server's folder.
+        UsageError: ``home`` is not a server's folder, or the model has no such finding.
         RunError: No model has answered yet.
         NotFoundError: The model is not on this server.
 
@@ -167,12 +168,17 @@ def report_reads(settings: Settings, model: str | None = None) -> SiteReport:
         >>> ps.server.report_reads(ps.server.Settings(home=Path("server"))).figures.counts
     """
     with _existing_store(settings) as store:
-        return make_report(store, Catalogue(settings.models), model)
+        return make_report(store, Catalogue(settings.models), model, finding)
 
 
 @check_arguments
 def monitor_model(
-    settings: Settings, model: str | None = None, *, weeks: int = 12, false_alarms: float = 1.0
+    settings: Settings,
+    model: str | None = None,
+    *,
+    weeks: int = 12,
+    false_alarms: float = 1.0,
+    finding: str | None = None,
 ) -> MonitorReport:
     """Compare a model's last weeks on a server with its acceptance at this site, or else with its card.
 
@@ -183,12 +189,13 @@ def monitor_model(
         model: Its number, or "builtin"; None: the one with the most answers.
         weeks: Complete weeks to look at, the newest last.
         false_alarms: Weeks with a false alarm in a year, at most, over all measures together.
+        finding: Which of a multi-label model's findings to watch; None: its first.
 
     Returns:
         Refusals, scores, out-of-distribution scores and agreement of readers by week, with alarms.
 
     Raises:
-        UsageError: ``home`` is not a server's folder, or a number is out of range.
+        UsageError: ``home`` is not a server's folder, a number is out of range, or the model has no such finding.
         RunError: No model has answered yet, or the model's bundle is no longer here.
         NotFoundError: The model is not on this server.
         BundleError: The evidence about the model was altered.
@@ -198,7 +205,8 @@ def monitor_model(
     """
     check_monitor(weeks, false_alarms)
     with _existing_store(settings) as store:
-        return watch(store, Catalogue(settings.models), model, weeks=weeks, false_alarms=false_alarms)
+        catalogue = Catalogue(settings.models)
+        return watch(store, catalogue, model, weeks=weeks, false_alarms=false_alarms, finding=finding)
 
 
 @check_arguments

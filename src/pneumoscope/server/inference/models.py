@@ -17,6 +17,7 @@ from typing import Literal
 from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.bundle.graph_check import check_links
+from pneumoscope.bundle.prediction import split_decision
 from pneumoscope.bundle.runtime import BUILTIN, SHIPPED, bundle_folder
 from pneumoscope.core.errors import BundleError, LabelError
 from pneumoscope.core.labels import LabelSet
@@ -94,6 +95,25 @@ class Catalogue:
                 f"the label {label!r} is neither in the vocabulary nor a class of a model.{suggestion(label, known)}",
                 f"Labels: {', '.join(known)}.",
             )
+
+    def check_conclusion(self, conclusion: str, where: str) -> None:
+        """Check that a read or a reference may conclude so: a label, or several findings joined by "; ".
+
+        Args:
+            conclusion: As it is sent.
+            where: What an error calls the place that names it.
+
+        Raises:
+            LabelError: A label is unknown, is named twice, or excludes the others.
+        """
+        labels = split_decision(conclusion)
+        for label in labels:
+            self.check_label(label, where)
+        if len(set(labels)) < len(labels):
+            raise LabelError(where, f"the conclusion {conclusion!r} names a label twice.", "Name each once.")
+        none = LabelSet.builtin().none_label
+        if len(labels) > 1 and none in labels:
+            raise LabelError(where, f"the conclusion {conclusion!r} names findings and {none!r}.", "Send one of both.")
 
     def get(self, name: str) -> InstalledModel:
         """Return the model that ``name`` means: a name such as ``opacity``, an identity or its first 12 digits.

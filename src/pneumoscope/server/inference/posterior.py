@@ -9,19 +9,23 @@ from __future__ import annotations
 from typing import Any
 
 from pneumoscope.bundle.card import Card
+from pneumoscope.core.errors import UsageError
 from pneumoscope.server.errors import ConflictError
 from pneumoscope.server.inference.models import AuditStatus
 from pneumoscope.stats.prevalence import at_prior, post_test, primary_prior, ratio_of
 
 
-def update_probability(card: Card, result: dict[str, Any], prevalence: float, *, audit: AuditStatus) -> dict[str, Any]:
-    """Return the post-test probability of the card's primary label, in two ways, with what they rest on.
+def update_probability(
+    card: Card, result: dict[str, Any], prevalence: float, *, audit: AuditStatus, finding: str | None = None
+) -> dict[str, Any]:
+    """Return the post-test probability of the card's primary label or of a finding, in two ways, with their bases.
 
     Args:
         card: Card of the model that answered.
         result: The stored result.
         prevalence: Pre-test probability of the primary label, 0 < p < 1.
         audit: The verdict of the model's newest audit.
+        finding: Which of a multi-label model's findings; None for any other model.
 
     Returns:
         ``label``, ``probability`` with ``low`` and ``high`` (by the likelihood ratio), ``ratio``, and ``moved``: the
@@ -29,7 +33,18 @@ def update_probability(card: Card, result: dict[str, Any], prevalence: float, *,
 
     Raises:
         ConflictError: The answer or the card can't support an update.
+        UsageError: A multi-label model's finding is not named, or it is none of them, or the model has none.
     """
+    if finding is not None:
+        view = card.view(finding)
+    elif card.multilabel:
+        raise UsageError(
+            "the pre-test probability",
+            f"must say which finding it is about: {card.name} answers about each by itself.",
+            f"Send one as finding: {', '.join(card.label_names)}.",
+        )
+    else:
+        view = card
     if result.get("decision") is None:
         raise _refusal("no-answer", "the model gave no answer on this image.")
     if audit == "failed":
@@ -38,23 +53,27 @@ def update_probability(card: Card, result: dict[str, Any], prevalence: float, *,
         raise _refusal(
             "evidence-altered", "the evidence about its model was altered: the model may have failed its audit."
         )
-    if not card.calibrated:
+    if not view.calibrated:
         raise _refusal("uncalibrated", "its card says that its probabilities are not calibrated.")
-    if any(share <= 0 for share in card.class_prior):
+    if any(share <= 0 for share in view.class_prior):
         raise _refusal("no-prior", "its card has no prior of every class.")
-    probabilities = [result["probabilities"][label] for label in card.label_names]
-    ratio = ratio_of(card.likelihood_ratios, probabilities[0])
+    if finding is None:
+        probabilities = [result["probabilities"][label] for label in view.label_names]
+    else:
+        score = result["probabilities"][finding]
+        probabilities = [score, 1 - score]
+    ratio = ratio_of(view.likelihood_ratios, probabilities[0])
     if ratio is None or ratio.value is None:
         raise _refusal("no-ratio", "its card has no likelihood ratio for this score.")
-    moved = at_prior([probabilities], card.class_prior, primary_prior(card.class_prior, prevalence))[0]
+    moved = at_prior([probabilities], view.class_prior, primary_prior(view.class_prior, prevalence))[0]
     limits = [None if limit is None else post_test(limit, prevalence) for limit in (ratio.low, ratio.high)]
     return {
-        "label": card.primary,
+        "label": view.primary,
         "probability": post_test(ratio.value, prevalence),
         "low": limits[0],
         "high": limits[1],
         "ratio": ratio.model_dump(mode="json"),
-        "moved": dict(zip(card.label_names, (float(p) for p in moved), strict=True)),
+        "moved": dict(zip(view.label_names, (float(p) for p in moved), strict=True)),
     }
 
 

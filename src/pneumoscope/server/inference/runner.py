@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.lungs import LungOutlines
-from pneumoscope.bundle.prediction import OUTSIDE_LUNGS, Output, band_of
+from pneumoscope.bundle.prediction import OUTSIDE_LUNGS, Output, band_of, split_decision
 from pneumoscope.bundle.runtime import Model, load
 from pneumoscope.bundle.screening import Screening
 from pneumoscope.bundle.verdict import judge
@@ -119,7 +119,9 @@ def make_result(
 ) -> Result:
     """Return a model's output in the form that is stored.
 
-    The values are plain numbers by label, the score's band, and the decision or the reason for its absence.
+    The values are plain numbers by label, the score's band, and the decision or the reason for its absence. A
+    multi-label model has threshold, band and prediction set of each finding in ``findings``, and none of its own; its
+    decision is that of tables of predictions: the findings that it names, joined by "; ".
 
     Args:
         model: The model.
@@ -150,13 +152,37 @@ def make_result(
         "lungs": None if outlines is None else _encode_lungs(outlines),
         "cardiothoracic": None if measured is None else _encode_widths(measured),
         "ood": _round_to_float32(ood) if np.isfinite(ood) else None,
-        # A band's observed rate holds for images like those of the calibration; a refused image is not one of them.
-        "band": dict(band) if not verdict.refused and (band := band_of(card, p[0])) is not None else None,
-        "prediction_set": _prediction_set(card, p) if not verdict.refused else None,
-        "operating_point": {"name": card.operating_point.name, "threshold": card.operating_point.threshold},
+        **(_NO_SCORE if card.multilabel else _score_values(card, p, refused=verdict.refused)),
         "heatmap_shape": None if heatmap is None else list(heatmap.shape),
     }
+    if card.multilabel:
+        named = () if verdict.decision is None else split_decision(verdict.decision)
+        values["findings"] = [
+            {
+                "label": label,
+                "probability": score,
+                "named": label in named,
+                **_score_values(card.view(label), (score, 1 - score), refused=verdict.refused),
+            }
+            for label, score in zip(card.label_names, p, strict=False)
+        ]
     return Result(values, None if heatmap is None else heatmap.tobytes())
+
+
+_NO_SCORE: Mapping[str, None] = MappingProxyType({"band": None, "prediction_set": None, "operating_point": None})
+"""What `_score_values` says of one score, where there are several."""
+
+
+def _score_values(card: Card, p: Sequence[float], *, refused: bool) -> dict[str, Any]:
+    """Return what a card says of the primary label's score: its band, the prediction set and the threshold."""
+    point = card.operating_point
+    # A band's observed rate holds for images like those of the calibration; a refused image is not one of them.
+    band = None if refused else band_of(card, p[0])
+    return {
+        "band": None if band is None else dict(band),
+        "prediction_set": None if refused else _prediction_set(card, p),
+        "operating_point": {"name": point.name, "threshold": point.threshold},
+    }
 
 
 def _encode_lungs(outlines: LungOutlines) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from itertools import combinations
 
 import numpy as np
 
+from pneumoscope.bundle.prediction import split_decision
 from pneumoscope.core.labels import absent_name
 from pneumoscope.server.reading.caveats import write_caveats
 from pneumoscope.server.reading.figures import (
@@ -21,6 +22,7 @@ from pneumoscope.server.reading.figures import (
     Accuracy,
     Changes,
     Counts,
+    FindingCount,
     ReaderFigures,
     ReadRow,
     ReferenceRow,
@@ -90,6 +92,7 @@ def compute_figures(
         between_readers=compare.binary([row[:3] for row in pairs], [row[3] for row in pairs]),
         reader_pairs=len({row[3] for row in pairs}),
         changes=changes,
+        by_finding=tuple(_count_finding(label, reads, answers, newest) for label in target.findings),
         accuracy=accuracy,
         reader_study=study,
         by_reader=tuple(
@@ -257,6 +260,25 @@ def _count(reads: Sequence[ReadRow], answers: Mapping[str, str | None]) -> Count
     )
 
 
+def _count_finding(
+    label: str,
+    reads: Sequence[ReadRow],
+    answers: Mapping[str, str | None],
+    newest: Mapping[str, Mapping[str, ReferenceRow]],
+) -> FindingCount:
+    def count(conclusions: Iterable[str | None]) -> int:
+        return sum(label in split_decision(conclusion) for conclusion in conclusions if conclusion is not None)
+
+    studies = {row.study for row in reads}
+    return FindingCount(
+        label=label,
+        answers=count(answers.get(study) for study in studies),
+        unaided=count(row.unaided for row in reads),
+        aided=count(row.aided for row in reads),
+        verified=sum(count(row.label for row in rows.values()) > 0 for rows in newest.values()),
+    )
+
+
 def _compute_verification(
     groups: Mapping[str, str],
     answers: Mapping[str, str | None],
@@ -289,7 +311,7 @@ def _compute_changes(
 ) -> Changes:
     is_positive = compare.target.is_positive
     both = [row for row in reads if row.unaided is not None and row.aided is not None]
-    changed = [row.unaided != row.aided for row in both]
+    changed = [set(split_decision(str(row.unaided))) != set(split_decision(str(row.aided))) for row in both]
     turned = [row for row in both if is_positive(row.unaided) != is_positive(row.aided)]
     with_answer = [row for row in turned if answers.get(row.study) is not None]
     towards = sum(is_positive(row.aided) == is_positive(answers[row.study]) for row in with_answer)

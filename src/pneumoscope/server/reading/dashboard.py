@@ -87,6 +87,8 @@ class Dashboard:
     counted: int
     not_counted: int
     model: ModelCount | None
+    findings: tuple[str, ...]
+    """Of a multi-label model: the findings that may be asked about."""
     operating_point: str | None
     models: list[ModelCount]
     operations: Operations
@@ -95,7 +97,13 @@ class Dashboard:
 
 
 def show_dashboard(
-    store: Store, catalogue: Catalogue, user: Principal, model: str | None, period: Period, scope: Scope
+    store: Store,
+    catalogue: Catalogue,
+    user: Principal,
+    model: str | None,
+    period: Period,
+    scope: Scope,
+    finding: str | None = None,
 ) -> Dashboard:
     """Return the dashboard; where it tells answers, it is recorded as a display of them.
 
@@ -106,10 +114,12 @@ def show_dashboard(
         model: The model's name as it was sent; None: the model with the most answers in the period.
         period: When the studies were received.
         scope: "own", or for admins "all".
+        finding: Which of a multi-label model's findings the figures are about; None: its first.
 
     Raises:
         ForbiddenError: A user who is no admin asks for "all".
         NotFoundError: The model is unknown.
+        UsageError: The model has no such finding.
     """
     _check_scope(user, scope)
     with store.read() as session:
@@ -119,13 +129,14 @@ def show_dashboard(
         counting = select_countable(studies, store.settings, user.id, shown_model=chosen if scope == "all" else None)
         counted = _count(session, counting)
         figures, refused_share = None, None
-        if chosen is not None:
+        target = None if chosen is None else find_target(catalogue, chosen, session, finding)
+        if chosen is not None and target is not None:
             rows = read_rows(session, store.secret, chosen, counting)
             figures = compute_figures(
                 rows.reads,
                 rows.answers,
                 rows.references,
-                find_target(catalogue, chosen, session),
+                target,
                 rng=np.random.default_rng(SEED),
                 single_readers=user.is_admin,
             )
@@ -138,6 +149,7 @@ def show_dashboard(
             counted=counted,
             not_counted=_count(session, studies) - counted,
             model=None if chosen is None else describe_model(catalogue, chosen, answers.get(chosen, 0)),
+            findings=() if target is None else target.findings,
             operating_point=None if chosen is None else operating_point(catalogue, chosen),
             models=[describe_model(catalogue, identity, number) for identity, number in answers.items()],
             operations=measure_operations(session, chosen, studies),
@@ -250,7 +262,7 @@ def describe_model(catalogue: Catalogue, identity: str, answers: int) -> ModelCo
 def operating_point(catalogue: Catalogue, identity: str) -> str | None:
     """Return the name of the operating point at which a model decides; None where its bundle is gone."""
     model = catalogue.list_models().get(identity)
-    return None if model is None else model.card.operating_point.name
+    return None if model is None else model.card.default_operating_point
 
 
 def _received(studies: Studies) -> Any:

@@ -68,7 +68,7 @@ def read_week(session: Session, secret: Secret, model: str, target: Target, peri
             pairs.setdefault(row.group, target.is_positive(row.unaided) == target.is_positive(answer))
     return WeekRows(
         refused=[bool(result.get("refused")) for result in first.values()],
-        scores=[result["probabilities"][result["labels"][0]] for result in answered],
+        scores=[result["probabilities"][target.primary] for result in answered],
         ood=[result["ood"] for result in first.values() if result.get("ood") is not None],
         agreeing=list(pairs.values()),
     )

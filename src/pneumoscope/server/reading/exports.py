@@ -21,9 +21,10 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from pneumoscope import __version__
+from pneumoscope.bundle.prediction import join_findings, split_decision
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_json
-from pneumoscope.core.labels import VIEWS, LabelSet
+from pneumoscope.core.labels import SEVERAL, VIEWS, LabelSet
 from pneumoscope.server.reading.agreement import find_newest
 from pneumoscope.server.reading.figures import STANDARDS, ReferenceRow
 from pneumoscope.server.security.audit_log import record_command
@@ -50,6 +51,7 @@ class StudyLabel:
     """The label of a study, and where it comes from."""
 
     label: str
+    """A label, or several findings joined by "; ", in the order of the alphabet."""
     provenance: str
 
 
@@ -87,13 +89,13 @@ def choose_label(reads: FinalReads, references: Mapping[str, ReferenceRow]) -> S
         reads: Its final reads.
         references: Standard -> its newest result.
     """
-    reference_labels = {row.label for row in references.values()}
+    reference_labels = {_sort_findings(row.label) for row in references.values()}
     if len(reference_labels) > 1:
         return REFERENCES
     if reference_labels:
         standards = [standard for standard in STANDARDS if standard in references]
         return StudyLabel(reference_labels.pop(), f"reference: {' + '.join(standards)}")
-    conclusions = [label for label in reads.unaided if label is not None]
+    conclusions = [_sort_findings(label) for label in reads.unaided if label is not None]
     if len(set(conclusions)) > 1:
         return READERS
     if conclusions:
@@ -103,6 +105,11 @@ def choose_label(reads: FinalReads, references: Mapping[str, ReferenceRow]) -> S
     if reads.unaided:
         return NO_CONCLUSION
     return AIDED if reads.aided else NOTHING
+
+
+def _sort_findings(conclusion: str) -> str:
+    """Return a conclusion as it is compared with others: the order in which findings were named says nothing."""
+    return join_findings(sorted(split_decision(conclusion)))
 
 
 def export_reads(store: Store, folder: Path) -> ReadExport:
@@ -205,7 +212,7 @@ def _write_images(
     paths = [folder / export_ledger.IMAGES / f"{image.id}.png" for image, _ in images]
     for (image, _), path in zip(images, paths, strict=True):
         _copy(store, image, path)
-    vocabulary = LabelSet.builtin().covering(label.label for label in labels.values())
+    vocabulary = LabelSet.builtin().covering(name for label in labels.values() for name in split_decision(label.label))
     with temporary_shards() as shards:
         scan = scan_files(paths, shards=shards, workers=0)  # threads: the server's cores have other work
         for (image, _), sha256 in zip(images, scan.table["sha256"], strict=True):
@@ -215,7 +222,8 @@ def _write_images(
     rows = []
     for (image, patient), path in zip(images, paths, strict=True):
         label = labels[image.study]
-        label = replace(label, label=vocabulary.find(label.label) or label.label)
+        named = (vocabulary.find(name) or name for name in split_decision(label.label))
+        label = replace(label, label=join_findings(named))
         rows.append(_make_row(image, patient, label, path.relative_to(folder).as_posix()))
     measured = scan.table[["width", "height", "bits", "sha256", "phash"]]
     table = pd.concat([pd.DataFrame(rows), measured], axis="columns")
@@ -238,11 +246,16 @@ def _copy(store: Store, image: Image, path: Path) -> None:
 
 def _make_row(image: Image, patient: str | None, label: StudyLabel, path: str) -> dict[str, Any]:
     """Return what a manifest says of an image beyond its pixels."""
+    from pneumoscope.data.findings import write_findings
+
     facts = image.facts
+    several = split_decision(label.label)
     return {
         "image": path,
         "source": export_ledger.SOURCE,
-        "label": label.label,
+        # Nobody said of the other findings that they are absent.
+        "label": label.label if len(several) == 1 else SEVERAL,
+        "findings": None if len(several) == 1 else write_findings(dict.fromkeys(several, True)),
         "raw_label": label.label,
         "patient_id": patient,
         "study_id": image.study,

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 
 from pydantic import Field
 
+from pneumoscope.bundle.prediction import join_findings, split_decision
 from pneumoscope.core.frozen import Frozen
+from pneumoscope.core.labels import absent_name
 from pneumoscope.stats.agreement import Agreement
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.estimates import Estimate
@@ -43,14 +45,19 @@ class Target:
     primary: str
     classes: Mapping[str, str]
     """Label -> the model's class that it belongs to; one that is missing stands for itself."""
+    findings: tuple[str, ...] = ()
+    """Of a multi-label model: all its findings. ``primary`` is the one that the figures are about."""
 
-    def class_of(self, label: str) -> str:
-        """Return the model's class of a label."""
-        return self.classes.get(label, label)
+    def class_of(self, conclusion: str) -> str:
+        """Return the model's class of a conclusion: a label, or several findings joined by "; "."""
+        classes = dict.fromkeys(self.classes.get(label, label) for label in split_decision(conclusion))
+        if self.primary in classes:
+            return self.primary
+        return absent_name(self.primary) if self.findings else join_findings(classes)
 
-    def is_positive(self, label: str | None) -> bool:
-        """Return whether a label is what the model looks for; no label (a refused answer) is not."""
-        return label is not None and self.class_of(label) == self.primary
+    def is_positive(self, conclusion: str | None) -> bool:
+        """Return whether a conclusion names what the model looks for; none (a refused answer) does not."""
+        return conclusion is not None and self.class_of(conclusion) == self.primary
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +141,16 @@ class Accuracy(Frozen):
     specificity: Estimate
 
 
+class FindingCount(Frozen):
+    """In how many of the studies read a finding was named, by whom."""
+
+    label: str
+    answers: int = Field(description="studies in which the model named it")
+    unaided: int = Field(description="unaided conclusions that name it")
+    aided: int = Field(description="conclusions after the model's answer that name it")
+    verified: int = Field(description="studies in which a reference result names it")
+
+
 class ReaderFigures(Frozen):
     """The figures of one reader."""
 
@@ -164,6 +181,9 @@ class SiteFigures(Frozen):
         default=None,
         description="AUROC of the likelihoods of the primary label, unaided and aided, of the verified studies that "
         "the same readers rated both times (multi-reader multi-case); null where there are none of either class",
+    )
+    by_finding: tuple[FindingCount, ...] = Field(
+        default=(), description="of a multi-label model: each of its findings; empty for any other model"
     )
     by_reader: tuple[ReaderFigures, ...]
     warnings: tuple[str, ...]

@@ -23,7 +23,7 @@ from pneumoscope.bundle.evidence import AcceptanceFact, acceptances, read
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.frozen import Frozen
-from pneumoscope.core.labels import DISCLAIMER
+from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.dashboard import choose_model, describe_model
 from pneumoscope.server.reading.drift_rows import WeekRows, read_week
@@ -87,6 +87,8 @@ class MonitorReport(Frozen):
     disclaimer: str = DISCLAIMER
     made: str = Field(description="UTC, ISO 8601")
     model: ModelCount
+    findings: tuple[str, ...] = Field(default=(), description="of a multi-label model: those that may be watched")
+    finding: str | None = Field(default=None, description="of a multi-label model: the one watched here")
     baseline: str = Field(description="acceptance or card")
     baseline_words: str
     not_measured: dict[str, str] = Field(description="measure -> why the baseline has none")
@@ -190,6 +192,7 @@ def watch(
     weeks: int = WEEKS,
     false_alarms: float = FALSE_ALARMS,
     today: date | None = None,
+    finding: str | None = None,
 ) -> MonitorReport:
     """Return the last complete weeks of a model, asked for at the machine itself.
 
@@ -200,9 +203,10 @@ def watch(
         weeks: Number of weeks.
         false_alarms: Weeks with a false alarm in a year, at most, over all measures.
         today: None: today, UTC.
+        finding: Which of a multi-label model's findings; None: its first.
 
     Raises:
-        UsageError: ``weeks`` or ``false_alarms`` is out of range.
+        UsageError: ``weeks`` or ``false_alarms`` is out of range, or the model has no such finding.
         RunError: No model has answered yet, or the model's bundle is no longer here.
         NotFoundError: The model is not here.
         BundleError: Its evidence was altered.
@@ -215,7 +219,14 @@ def watch(
         if chosen is None:
             raise RunError("the monitor", "has nothing to watch: no model has answered yet.", "Upload studies first.")
         return build_monitor(
-            session, store.secret, catalogue, chosen, answers.get(chosen, 0), list_mondays(weeks, today), false_alarms
+            session,
+            store.secret,
+            catalogue,
+            chosen,
+            answers.get(chosen, 0),
+            list_mondays(weeks, today),
+            false_alarms,
+            finding,
         )
 
 
@@ -239,6 +250,7 @@ def build_monitor(
     answers: int,
     mondays: Sequence[date],
     false_alarms: float,
+    finding: str | None = None,
 ) -> MonitorReport:
     """Return some weeks of a model.
 
@@ -250,10 +262,12 @@ def build_monitor(
         answers: Number of its answers.
         mondays: First days of the weeks, oldest first.
         false_alarms: Weeks with a false alarm in a year, at most, over all measures.
+        finding: Which of a multi-label model's findings; None: its first.
 
     Raises:
         RunError: The model's bundle is no longer here.
         BundleError: Its evidence was altered.
+        UsageError: The model has no such finding.
     """
     installed = catalogue.list_models().get(model)
     if installed is None:
@@ -262,10 +276,12 @@ def build_monitor(
             "is no longer on this server, so that there is no baseline.",
             "Put its bundle back, or name another model.",
         )
+    target = make_target(installed.card, finding)
     facts = acceptances(read(installed.folder, installed.identity))
-    baseline = baseline_of_acceptance(facts[-1]) if facts else baseline_of_card(installed.card)
+    card = installed.card.view(target.primary) if target.findings else installed.card
+    # A site accepts a model by one label's scores, which are not those of another finding.
+    baseline = baseline_of_acceptance(facts[-1]) if facts and not target.findings else baseline_of_card(card)
     level = level_of_a_test(false_alarms, max(1, len(baseline.measures)))
-    target = make_target(installed.card)
     weeks = tuple(
         judge_week(day, read_week(session, secret, model, target, period_of_week(day)), baseline, level)
         for day in mondays
@@ -273,6 +289,8 @@ def build_monitor(
     return MonitorReport(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         model=describe_model(catalogue, model, answers),
+        findings=target.findings,
+        finding=target.primary if target.findings else None,
         baseline=baseline.kind,
         baseline_words=baseline.words,
         not_measured=baseline.missing,
@@ -371,8 +389,9 @@ def render_monitor_lines(report: MonitorReport) -> list[str]:
         report: To print.
     """
     name = f"{report.model.name} {report.model.version}" if report.model.name else "a model"
+    about = "" if report.finding is None else f" Finding: {display_name(report.finding)}."
     lines = [
-        f"Model {name} ({report.model.id}), {report.model.answers} answers. Baseline: {report.baseline_words}.",
+        f"Model {name} ({report.model.id}), {report.model.answers} answers.{about} Baseline: {report.baseline_words}.",
         f"An alarm is p <= {report.level:.2g} of a measure in a week. Where nothing changes, at most "
         f"{report.false_alarms_per_year:g} of 52 weeks have one, over all measures (Bonferroni); exact tests.",
     ]

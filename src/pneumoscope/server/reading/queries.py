@@ -14,6 +14,11 @@ from sqlalchemy import Row, func, select
 from sqlalchemy.orm import Session
 
 from pneumoscope.bundle.card import Card
+from pneumoscope.bundle.prediction import join_findings, split_decision
+from pneumoscope.core.arguments import argument
+from pneumoscope.core.errors import UsageError
+from pneumoscope.core.labels import LabelSet
+from pneumoscope.core.registry import suggestion
 from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.reading.figures import ReadRow, ReferenceRow, Target
@@ -51,15 +56,22 @@ def count_answers(session: Session, studies: Studies) -> dict[str, int]:
     return {model: number for model, number in session.execute(query)}
 
 
-def find_target(catalogue: Catalogue, model: str, session: Session) -> Target:
+def find_target(catalogue: Catalogue, model: str, session: Session, finding: str | None = None) -> Target:
     """Return what a model looks for: by its card, or, where the bundle is gone, by the labels of its answers.
+
+    Args:
+        catalogue: The models of the server.
+        model: Identity, whole.
+        session: A session to read with.
+        finding: Which of a multi-label model's findings; None: its first, or what another model looks for.
 
     Raises:
         NotFoundError: There is neither.
+        UsageError: The model has no such finding.
     """
     installed = catalogue.list_models().get(model)
     if installed is not None:
-        return make_target(installed.card)
+        return make_target(installed.card, finding)
     query = (
         select(StoredPrediction.result)
         .where(StoredPrediction.model == model, StoredPrediction.state == "done")
@@ -68,12 +80,36 @@ def find_target(catalogue: Catalogue, model: str, session: Session) -> Target:
     last = session.scalar(query)
     if last is None:
         raise NotFoundError("model", "is not on this server, and has answered nothing.", "")
-    return Target(primary=last["labels"][0], classes={})
+    findings = tuple(entry["label"] for entry in last.get("findings", ()))
+    if finding is not None and finding not in findings:
+        raise UsageError(
+            argument("finding", finding),
+            f"is no finding of this model.{suggestion(finding, findings)}",
+            f"Findings: {', '.join(findings)}." if findings else "Leave this out: it gives one answer about an image.",
+        )
+    return _target_of_finding(finding or findings[0], findings) if findings else Target(last["labels"][0], {})
 
 
-def make_target(card: Card) -> Target:
-    """Return what a card's model looks for, with the labels that were merged into each class."""
+def make_target(card: Card, finding: str | None = None) -> Target:
+    """Return what a card's model looks for, with the labels that were merged into each class.
+
+    Args:
+        card: Of the model.
+        finding: Which of a multi-label model's findings; None: its first, or what another model looks for.
+
+    Raises:
+        UsageError: The model has no such finding.
+    """
+    if card.multilabel or finding is not None:
+        return _target_of_finding(card.view(finding or card.primary).primary, card.label_names)
     return Target(card.primary, {member: label.name for label in card.labels for member in label.members})
+
+
+def _target_of_finding(finding: str, findings: tuple[str, ...]) -> Target:
+    """Return one finding as a target: who names a narrower one, such as viral pneumonia, names it too."""
+    vocabulary = LabelSet.builtin()
+    narrower = {label: finding for label in vocabulary if finding in vocabulary.ancestors(label)}
+    return Target(finding, narrower, findings)
 
 
 def read_rows(session: Session, secret: Secret, model: str, studies: Studies) -> SiteRows:
@@ -115,7 +151,8 @@ def read_rows(session: Session, secret: Secret, model: str, studies: Studies) ->
 def combine_decisions(results: Iterable[Mapping[str, Any]]) -> str | None:
     """Return the answer about a study of one or more images; None where the model refused all of them.
 
-    It is the primary label if that is the decision about any image, else the likeliest of the images' decisions.
+    It is the primary label if that is the decision about any image, else the likeliest of the images' decisions. A
+    multi-label model names all findings that it names in any image.
 
     Args:
         results: The stored results, one of each image; their first label is the primary one.
@@ -123,6 +160,10 @@ def combine_decisions(results: Iterable[Mapping[str, Any]]) -> str | None:
     decided = [result for result in results if result.get("decision") is not None]
     if not decided:
         return None
+    if "findings" in decided[0]:
+        named = {label for result in decided for label in split_decision(result["decision"])}
+        found = [label for label in decided[0]["labels"] if label in named]
+        return join_findings(found) if found else str(decided[0]["decision"])
     primary: str = decided[0]["labels"][0]
     decisions: list[str] = [result["decision"] for result in decided]
     if primary in decisions:

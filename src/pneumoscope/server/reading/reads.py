@@ -43,7 +43,7 @@ class NewRead:
     likelihoods: Mapping[str, float] = field(default_factory=dict)
     """Label -> how likely the reader finds it, 0..1."""
     conclusion: str | None = None
-    """A label."""
+    """A label, or several findings joined by "; "."""
     text: str = ""
 
 

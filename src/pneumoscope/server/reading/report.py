@@ -42,23 +42,26 @@ class SiteReport(Frozen):
     disclaimer: str = DISCLAIMER
     made: str = Field(description="UTC, ISO 8601")
     model: ModelCount
+    findings: tuple[str, ...] = Field(default=(), description="of a multi-label model: those that may be reported")
     operating_point: str | None
     models: tuple[ModelCount, ...] = Field(description="all that answered here")
     refused: Estimate = Field(description="share of the answered images that the model refused")
     figures: SiteFigures
 
 
-def make_report(store: Store, catalogue: Catalogue, model: str | None) -> SiteReport:
+def make_report(store: Store, catalogue: Catalogue, model: str | None, finding: str | None = None) -> SiteReport:
     """Return the report on all studies of a store.
 
     Args:
         store: The server's store.
         catalogue: The server's models.
         model: Name of a model; None: the model with the most answers.
+        finding: Which of a multi-label model's findings; None: its first.
 
     Raises:
         RunError: No model has answered yet.
         NotFoundError: The model is not here.
+        UsageError: The model has no such finding.
     """
     record_command(store, "reads report")
     studies = Period().studies()
@@ -68,11 +71,12 @@ def make_report(store: Store, catalogue: Catalogue, model: str | None) -> SiteRe
         if chosen is None:
             raise RunError("the report", "has nothing to report: no model has answered yet.", "Upload studies first.")
         rows = read_rows(session, store.secret, chosen, studies)
-        target = find_target(catalogue, chosen, session)
+        target = find_target(catalogue, chosen, session, finding)
         refused_share = compute_refused_share(session, chosen, studies)
     return SiteReport(
         made=datetime.now(UTC).isoformat(timespec="seconds"),
         model=describe_model(catalogue, chosen, answers.get(chosen, 0)),
+        findings=target.findings,
         operating_point=operating_point(catalogue, chosen),
         models=tuple(describe_model(catalogue, identity, number) for identity, number in answers.items()),
         refused=refused_share,
@@ -107,6 +111,15 @@ def render_lines(report: SiteReport) -> list[str]:
         "Against the reference standard",
         *(_describe_accuracy(name, accuracy) for name, accuracy in figures.accuracy.items()),
     ]
+    if figures.by_finding:
+        lines += [
+            "",
+            "Studies read in which each finding was named: by the model, unaided, after the answer, by reference",
+        ]
+        lines += [
+            f"  {display_name(row.label)}: {row.answers}, {row.unaided}, {row.aided}, {row.verified}"
+            for row in figures.by_finding
+        ]
     if figures.verification.conflicting:
         lines.append(f"  left out, contradictory: {', '.join(figures.verification.conflicting)}")
     return [*lines, "", *(f"! {warning}" for warning in figures.warnings), "", report.disclaimer]

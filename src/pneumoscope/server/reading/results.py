@@ -1,5 +1,7 @@
 """The results of many studies as one table: an answer a row, beside what the reader concluded.
 
+An answer of a multi-label model has a row for each of its findings, with the finding's score and threshold.
+
 An answer that this reader has not been shown is named, and its content is left out: a table must not be a way around
 one's own unaided read.
 """
@@ -69,9 +71,12 @@ def _write_page(
     shown = find_shown(session, numbers, reader)
     own = _read_conclusions(session, numbers, reader)
     for study in page:
-        answers = [_answer_columns(row, names, shown=row.id in shown) for row in predictions[study.id]]
-        rows = zip(answers, [images.get(row.image) for row in predictions[study.id]], strict=True)
-        for answer, image in list(rows) or [({}, None)]:
+        rows = [
+            (answer, images.get(row.image))
+            for row in predictions[study.id]
+            for answer in _answer_rows(row, names, shown=row.id in shown)
+        ]
+        for answer, image in rows or [({}, None)]:
             columns = _study_columns(study, image) | answer | own.get(study.id, {})
             writer.writerow({name: _escape(value) for name, value in columns.items()})
 
@@ -87,7 +92,8 @@ def _study_columns(study: Study, image: Image | None) -> dict[str, Any]:
     }
 
 
-def _answer_columns(row: Row[Any], names: Mapping[str, tuple[str, str]], *, shown: bool) -> dict[str, Any]:
+def _answer_rows(row: Row[Any], names: Mapping[str, tuple[str, str]], *, shown: bool) -> list[dict[str, Any]]:
+    """Return the columns of an answer: one row, or one for each finding of a multi-label model."""
     name, version = names.get(row.model, ("", ""))
     columns = {
         "model": name,
@@ -97,17 +103,27 @@ def _answer_columns(row: Row[Any], names: Mapping[str, tuple[str, str]], *, show
         "shown": "yes" if shown else "no",
     }
     if not shown or row.result is None:
-        return columns
+        return [columns]
     result: Mapping[str, Any] = row.result
     label = next(iter(result.get("labels", ())), None)
     refusal = find_refusal(result, withheld=False)
-    return columns | {
-        "decision": result.get("decision"),
-        "refusal": refusal,
-        "label": label,
-        "score": None if refusal else result.get("probabilities", {}).get(label),
-        "threshold": (result.get("operating_point") or {}).get("threshold"),
-    }
+    columns |= {"decision": result.get("decision"), "refusal": refusal}
+    scores = result.get("findings") or [
+        {
+            "label": label,
+            "probability": result.get("probabilities", {}).get(label),
+            "operating_point": result.get("operating_point"),
+        }
+    ]
+    return [
+        columns
+        | {
+            "label": score["label"],
+            "score": None if refusal else score["probability"],
+            "threshold": (score["operating_point"] or {}).get("threshold"),
+        }
+        for score in scores
+    ]
 
 
 def _read_conclusions(session: Session, studies: Sequence[str], reader: str) -> dict[str, dict[str, str | None]]:

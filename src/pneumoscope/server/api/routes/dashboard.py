@@ -42,9 +42,13 @@ def show_dashboard(
     first: Annotated[date | None, Query(alias="from", description="first day (UTC) of receipt")] = None,
     last: Annotated[date | None, Query(alias="to", description="last day (UTC) of receipt")] = None,
     scope: Annotated[Scope, Query(description="all: for admins; counts as having been shown the answers")] = "own",
+    finding: Annotated[
+        str | None, Query(max_length=64, description="of a multi-label model; default: its first finding")
+    ] = None,
 ) -> DashboardOut:
     """Show figures of reads, answers and references, over the studies whose answers this account may know."""
-    shown = dashboard.show_dashboard(context.store, context.catalogue, user, model, make_period(first, last), scope)
+    period = make_period(first, last)
+    shown = dashboard.show_dashboard(context.store, context.catalogue, user, model, period, scope, finding)
     return DashboardOut.model_validate(shown, from_attributes=True)
 
 
@@ -57,6 +61,9 @@ def show_monitor(
         float,
         Query(gt=0, le=MOST_FALSE_ALARMS, description="weeks with a false alarm in a year, over all measures"),
     ] = FALSE_ALARMS,
+    finding: Annotated[
+        str | None, Query(max_length=64, description="of a multi-label model; default: its first finding")
+    ] = None,
 ) -> MonitorReport:
     """Compare a model's weeks with its acceptance at this site. It counts as having been shown their answers."""
     identity = context.catalogue.get(model).identity
@@ -64,7 +71,9 @@ def show_monitor(
     store = context.store
     with store.read() as session:
         answers = count_answers(session, Period().studies()).get(identity, 0)
-        report = build_monitor(session, store.secret, context.catalogue, identity, answers, mondays, false_alarms)
+        report = build_monitor(
+            session, store.secret, context.catalogue, identity, answers, mondays, false_alarms, finding
+        )
     record_sum(store, period_of_week(mondays[0], weeks), identity, user.id)
     return report
 

@@ -116,6 +116,7 @@ def _model_out(context: Context, entry: InstalledModel) -> ModelOut:
         name=card.name,
         version=card.version,
         summary=card.summary,
+        kind=card.kind,
         labels=list(card.label_names),
         label_names={label.name: label.names for label in card.labels if label.names},
         not_looked_for=list(card.not_looked_for),

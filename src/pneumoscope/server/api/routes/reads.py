@@ -44,8 +44,10 @@ def create_router() -> APIRouter:
 
 def add_read(context: AppContext, user: CurrentUser, study: Id, sent: ReadIn) -> ReadOut:
     """Add a version of your own report: first unaided, then with the models' answers."""
-    for label in [*sent.likelihoods, *([sent.conclusion] if sent.conclusion else [])]:
+    for label in sent.likelihoods:
         context.catalogue.check_label(label, "the read")
+    if sent.conclusion:
+        context.catalogue.check_conclusion(sent.conclusion, "the read")
     with context.store.write() as session:
         get_study(session, study)
         row = reads.add_version(context.store, session, study, user.id, sent.to_version())
@@ -60,7 +62,7 @@ def list_reads(context: AppContext, user: CurrentUser, study: Id) -> list[ReadOu
 def add_reference(context: AppContext, user: CurrentUser, study: Id, sent: ReferenceIn) -> ReferenceOut:
     """Enter what a test other than the radiograph found. A correction is entered beside it."""
     entered = references.NewReference(sent.standard, sent.label, sent.date)
-    context.catalogue.check_label(sent.label, "the reference result")
+    context.catalogue.check_conclusion(sent.label, "the reference result")
     row = references.add_reference(context.store, study, entered, user.id)
     return _reference_out(context, row, dates=True)
 
@@ -77,7 +79,8 @@ def update_prior(context: AppContext, user: CurrentUser, prediction: Id, sent: P
     with context.store.write() as session:
         row, result = get_answer(session, context.settings, prediction, user.id)
         model = context.catalogue.get(row.model)
-        updated = update_probability(model.card, result, sent.probability, audit=read_audit_status(model))
+        audit = read_audit_status(model)
+        updated = update_probability(model.card, result, sent.probability, audit=audit, finding=sent.finding)
         shown.record_display(session, [row], user.id, "posterior")
     return PosteriorOut(prior=sent.probability, source=sent.source, **updated)
 

@@ -83,7 +83,9 @@ class PredictionState(BaseModel):
         "own read, where the reason is the model's score",
     )
     decision: str | None = Field(
-        default=None, description="in lists: of an answer that was shown to you, once your report is final"
+        default=None,
+        description="in lists: of an answer that was shown to you, once your report is final; a label, or the findings "
+        'of a multi-label model, joined by "; "',
     )
 
 
@@ -221,6 +223,9 @@ class ModelOut(BaseModel):
     name: str
     version: str
     summary: str
+    kind: Literal["binary", "multiclass", "multilabel"] = Field(
+        description="multilabel: it answers about each label by itself"
+    )
     labels: list[str]
     label_names: dict[str, dict[str, str]] = Field(
         description="label -> language -> name on screen, of labels that the app does not bring"

@@ -50,6 +50,7 @@ class DashboardOut(BaseModel):
     counted: int = Field(description="studies that count")
     not_counted: int = Field(description="studies of the period that do not, since the asker has yet to read them")
     model: ModelCountOut | None = Field(description="the one that the figures are about; null where none answered")
+    findings: tuple[str, ...] = Field(description="of a multi-label model: what `finding` may ask about; else empty")
     operating_point: str | None = Field(description="at which its decisions are made, as its card names it")
     models: list[ModelCountOut]
     operations: OperationsOut

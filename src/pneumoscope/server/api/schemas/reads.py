@@ -11,6 +11,8 @@ from pneumoscope.server.api.schemas.common import ID, HeatmapOut, Probability, S
 from pneumoscope.server.inference.occlusion import Mode
 from pneumoscope.server.reading.reads import NewRead, ReadState, Stage
 
+LONGEST_CONCLUSION = 20 * 66
+"""Characters: 20 labels."""
 Coordinate = Annotated[float, Field(ge=-100_000, le=100_000, allow_inf_nan=False)]
 STROKES, POINTS = 200, 5000
 """Limits of one what-if: more than a hand paints, and few enough for a quick answer."""
@@ -24,7 +26,9 @@ class ReadIn(Sent):
     likelihoods: dict[Annotated[str, Field(max_length=64)], Probability] = Field(
         default_factory=dict, max_length=20, description="label -> how likely the reader finds it"
     )
-    conclusion: Annotated[str, Field(max_length=64)] | None = Field(default=None, description="a label")
+    conclusion: Annotated[str, Field(max_length=LONGEST_CONCLUSION)] | None = Field(
+        default=None, description='a label, or several findings joined by "; "'
+    )
     text: str = Field(default="", max_length=10_000)
 
     def to_version(self) -> NewRead:
@@ -41,7 +45,7 @@ class ReadOut(BaseModel):
     stage: Stage
     state: ReadState
     likelihoods: dict[str, float]
-    conclusion: str | None
+    conclusion: str | None = Field(description='a label, or several findings joined by "; "')
     text: str
     displayed: list[str] = Field(description="predictions that this reader had been shown when it was written")
     at: datetime
@@ -51,7 +55,9 @@ class ReferenceIn(Sent):
     """What a test other than the radiograph found."""
 
     standard: Literal["rt-pcr", "ct", "follow-up", "other"]
-    label: Annotated[str, Field(max_length=64)]
+    label: Annotated[str, Field(max_length=LONGEST_CONCLUSION)] = Field(
+        description='a label, or several findings joined by "; "'
+    )
     date: date
 
 
@@ -60,7 +66,7 @@ class ReferenceOut(BaseModel):
 
     id: str = ID
     standard: str
-    label: str
+    label: str = Field(description='a label, or several findings joined by "; "')
     date: date | None
     by: str
     at: datetime
@@ -71,6 +77,9 @@ class PriorIn(Sent):
 
     probability: Annotated[float, Field(gt=0, lt=1)]
     source: Annotated[str, Field(min_length=3, max_length=200)]
+    finding: Annotated[str, Field(max_length=64)] | None = Field(
+        default=None, description="of a multi-label model: which of its findings the probability is about"
+    )
 
 
 class PosteriorOut(BaseModel):
@@ -117,7 +126,9 @@ class WhatIfOut(BaseModel):
     labels: list[str]
     probabilities: dict[str, float] = Field(description="by label, with the part covered")
     original: dict[str, float] = Field(description="by label, of the answer itself")
-    decision: str | None = Field(description="a label; null where the model gives no answer")
+    decision: str | None = Field(
+        description='a label, or the findings of a multi-label model, joined by "; "; null where it gives no answer'
+    )
     refused: bool
     reason: str
     codes: list[str] = Field(description="a code for each reason of a refusal, or for each warning")
