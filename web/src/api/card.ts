@@ -67,6 +67,20 @@ export interface Finding {
   sentence: string;
   because?: string | null;
 }
+/** What the calibration part set for one finding of a multi-label model, and the finding's figures. */
+export interface FindingFacts {
+  name: string;
+  temperature: number;
+  prior: number;
+  /** Images by part in which it is stated absent. */
+  absent: Record<string, number>;
+  operating_points: OperatingPoint[];
+  score_bands: Band[];
+  likelihood_ratios: LikelihoodBand[];
+  prediction_sets: PredictionSets | null;
+  metrics: PartMetrics[];
+  metrics_by_source: Record<string, PartMetrics[]>;
+}
 export interface Card {
   created: string;
   software: Record<string, string>;
@@ -76,6 +90,8 @@ export interface Card {
   not_looked_for: string[];
   labels: Label[];
   kind: string;
+  /** Of a multi-label model, in the order of its labels. */
+  findings?: FindingFacts[];
   input_size: number;
   heatmap_size: [number, number] | null;
   temperature: number;
@@ -103,6 +119,14 @@ export interface Card {
   companions?: Record<string, string>;
   model_sha256: string;
   model_bytes: number;
+}
+
+/** Return the card of one finding of a multi-label model, as that of a model of this finding and its absence. */
+export function viewOfFinding<C extends Partial<Card>>(card: C, finding: string): C {
+  const facts = card.findings?.find((one) => one.name === finding);
+  const label = card.labels?.find((one) => one.name === finding);
+  if (!facts || !label) return card;
+  return { ...card, ...facts, labels: [label], class_prior: [facts.prior], findings: [] };
 }
 
 export function cardOf(model: ModelDetail): Card {

@@ -1141,6 +1141,11 @@ export interface components {
             disclaimer: string;
             /** @description by_reader is empty but for admins */
             figures: components["schemas"]["SiteFigures"] | null;
+            /**
+             * Findings
+             * @description of a multi-label model: what `finding` may ask about; else empty
+             */
+            findings: string[];
             /** @description the one that the figures are about; null where none answered */
             model: components["schemas"]["ModelCountOut"] | null;
             /** Models */
@@ -1377,6 +1382,34 @@ export interface components {
             } | null;
         };
         /**
+         * FindingCount
+         * @description In how many of the studies read a finding was named, by whom.
+         */
+        FindingCount: {
+            /**
+             * Aided
+             * @description conclusions after the model's answer that name it
+             */
+            aided: number;
+            /**
+             * Answers
+             * @description studies in which the model named it
+             */
+            answers: number;
+            /** Label */
+            label: string;
+            /**
+             * Unaided
+             * @description unaided conclusions that name it
+             */
+            unaided: number;
+            /**
+             * Verified
+             * @description studies in which a reference result names it
+             */
+            verified: number;
+        };
+        /**
          * HeatmapOut
          * @description Where a model looked: row 0 = head. It is not a localisation.
          */
@@ -1586,6 +1619,12 @@ export interface components {
             /** Identity */
             identity: string;
             /**
+             * Kind
+             * @description multilabel: it answers about each label by itself
+             * @enum {string}
+             */
+            kind: "binary" | "multiclass" | "multilabel";
+            /**
              * Label Names
              * @description label -> language -> name on screen, of labels that the app does not bring
              */
@@ -1633,6 +1672,12 @@ export interface components {
             id: string;
             /** Identity */
             identity: string;
+            /**
+             * Kind
+             * @description multilabel: it answers about each label by itself
+             * @enum {string}
+             */
+            kind: "binary" | "multiclass" | "multilabel";
             /**
              * Label Names
              * @description label -> language -> name on screen, of labels that the app does not bring
@@ -1723,6 +1768,17 @@ export interface components {
              * @description expected weeks with a false alarm in 52, at most
              */
             false_alarms_per_year: number;
+            /**
+             * Finding
+             * @description of a multi-label model: the one watched here
+             */
+            finding?: string | null;
+            /**
+             * Findings
+             * @description of a multi-label model: those that may be watched
+             * @default []
+             */
+            findings: string[];
             /**
              * Level
              * @description of each test
@@ -1926,7 +1982,7 @@ export interface components {
             asked: string;
             /**
              * Decision
-             * @description in lists: of an answer that was shown to you, once your report is final
+             * @description in lists: of an answer that was shown to you, once your report is final; a label, or the findings of a multi-label model, joined by "; "
              */
             decision?: string | null;
             /** Finished */
@@ -1982,7 +2038,7 @@ export interface components {
         PredictionState: {
             /**
              * Decision
-             * @description in lists: of an answer that was shown to you, once your report is final
+             * @description in lists: of an answer that was shown to you, once your report is final; a label, or the findings of a multi-label model, joined by "; "
              */
             decision?: string | null;
             /**
@@ -2013,6 +2069,11 @@ export interface components {
          * @description A pre-test probability and where it comes from; one, so that the same fact is not counted twice.
          */
         PriorIn: {
+            /**
+             * Finding
+             * @description of a multi-label model: which of its findings the probability is about
+             */
+            finding?: string | null;
             /** Probability */
             probability: number;
             /** Source */
@@ -2067,7 +2128,7 @@ export interface components {
         ReadIn: {
             /**
              * Conclusion
-             * @description a label
+             * @description a label, or several findings joined by "; "
              */
             conclusion?: string | null;
             /**
@@ -2103,7 +2164,10 @@ export interface components {
              * Format: date-time
              */
             at: string;
-            /** Conclusion */
+            /**
+             * Conclusion
+             * @description a label, or several findings joined by "; "
+             */
             conclusion: string | null;
             /**
              * Displayed
@@ -2197,7 +2261,10 @@ export interface components {
              * Format: date
              */
             date: string;
-            /** Label */
+            /**
+             * Label
+             * @description a label, or several findings joined by "; "
+             */
             label: string;
             /**
              * Standard
@@ -2224,7 +2291,10 @@ export interface components {
              * @description opaque; random
              */
             id: string;
-            /** Label */
+            /**
+             * Label
+             * @description a label, or several findings joined by "; "
+             */
             label: string;
             /** Standard */
             standard: string;
@@ -2267,6 +2337,12 @@ export interface components {
             };
             /** @description unaided reads of the same study, in the order of pseudonyms */
             between_readers: components["schemas"]["Agreement"];
+            /**
+             * By Finding
+             * @description of a multi-label model: each of its findings; empty for any other model
+             * @default []
+             */
+            by_finding: components["schemas"]["FindingCount"][];
             /** By Reader */
             by_reader: components["schemas"]["ReaderFigures"][];
             changes: components["schemas"]["Changes"];
@@ -2534,7 +2610,7 @@ export interface components {
             covered: number;
             /**
              * Decision
-             * @description a label; null where the model gives no answer
+             * @description a label, or the findings of a multi-label model, joined by "; "; null where it gives no answer
              */
             decision: string | null;
             /**
@@ -3264,6 +3340,8 @@ export interface operations {
                 to?: string | null;
                 /** @description all: for admins; counts as having been shown the answers */
                 scope?: "own" | "all";
+                /** @description of a multi-label model; default: its first finding */
+                finding?: string | null;
             };
             header?: never;
             path?: never;
@@ -5501,6 +5579,8 @@ export interface operations {
                 weeks?: number;
                 /** @description weeks with a false alarm in a year, over all measures */
                 false_alarms?: number;
+                /** @description of a multi-label model; default: its first finding */
+                finding?: string | null;
             };
             header?: never;
             path: {

@@ -32,11 +32,22 @@ export interface CardiothoracicWidths {
   chest: [from: number, to: number, row: number];
 }
 
+/** What a multi-label model says of one of its findings. */
+export interface FindingAnswer {
+  label: string;
+  probability: number;
+  /** Whether the score reaches the threshold. Of an image that is refused nothing is named. */
+  named: boolean;
+  band: Record<string, unknown> | null;
+  prediction_set: { labels: string[]; coverage: number } | null;
+  operating_point: { name: string; threshold: number };
+}
+
 export interface Result {
   error?: string;
   labels?: string[];
   probabilities?: Record<string, number>;
-  /** A label, or null where the model refuses to answer. */
+  /** A label, or several findings (api/decision.ts), or null where the model refuses to answer. */
   decision?: string | null;
   refused?: boolean;
   /** What to know beside the answer, in words. */
@@ -57,7 +68,9 @@ export interface Result {
   band?: Record<string, unknown> | null;
   /** Labels that the card can’t rule out; such sets aim to hold the true one for `coverage` of the images. */
   prediction_set?: { labels: string[]; coverage: number } | null;
-  operating_point?: { name: string; threshold: number };
+  operating_point?: { name: string; threshold: number } | null;
+  /** Of a multi-label model, in the order of its card; other models have band, set and threshold above. */
+  findings?: FindingAnswer[];
   heatmap_shape?: [number, number, number] | null;
   seconds?: number;
 }

@@ -1,5 +1,6 @@
 // One catalogue of messages per language. The English keys are the type of all keys; a test compares the catalogues.
 import { computed, signal } from "@preact/signals";
+import { splitDecision } from "../api/decision";
 import de from "./de.json";
 import en from "./en.json";
 import labels from "./labels.json";
@@ -39,6 +40,11 @@ export function labelName(label: string): string {
   if (label === "normal") return t("label.normal");
   const names = (labels as Names)[label] ?? modelLabels.value[label];
   return names?.[language.value] ?? names?.en ?? label;
+}
+
+/** Return the names of a decision's or conclusion's labels: of one, or of several findings. */
+export function decisionLabels(decision: string): string {
+  return splitDecision(decision).map(labelName).join(", ");
 }
 
 /** Return a term of the server in the page's language: its own message, or a label's name; null without either. */

@@ -11,6 +11,7 @@ import { href } from "../../router";
 import { AccuracyTables, Verification } from "./accuracy";
 import { AgreementTables } from "./agreement";
 import { listCaveats } from "./caveats";
+import { FindingCounts } from "./finding-counts";
 import { ReadChanges, ReaderTable } from "./readers";
 import type { DashboardReport, SiteFigures } from "./types";
 import "./dashboard.css";
@@ -19,6 +20,7 @@ export default function DashboardPage() {
   const report = useSignal<DashboardReport | null>(null);
   const problem = useSignal<unknown>(null);
   const model = useSignal("");
+  const finding = useSignal("");
   const from = useSignal("");
   const to = useSignal("");
   const all = useSignal(false);
@@ -28,6 +30,7 @@ export default function DashboardPage() {
     let cancelled = false;
     const query = {
       ...(model.value && { model: model.value }),
+      ...(finding.value && { finding: finding.value }),
       ...(from.value && { from: from.value }),
       ...(to.value && { to: to.value }),
       scope: all.value ? ("all" as const) : ("own" as const),
@@ -45,7 +48,7 @@ export default function DashboardPage() {
     return () => {
       cancelled = true;
     };
-  }, [model.value, from.value, to.value, all.value, tries.value]);
+  }, [model.value, finding.value, from.value, to.value, all.value, tries.value]);
   const current = report.value;
   return (
     <div class="page dash">
@@ -57,6 +60,7 @@ export default function DashboardPage() {
             value={model.value || current?.model?.id || ""}
             onChange={(event) => {
               model.value = event.currentTarget.value;
+              finding.value = "";
             }}
           >
             {current?.models.length === 0 && <option value="">{t("dash.no-model")}</option>}
@@ -67,6 +71,23 @@ export default function DashboardPage() {
             ))}
           </select>
         </label>
+        {current && current.findings.length > 0 && (
+          <label class="field">
+            <span>{t("panel.finding")}</span>
+            <select
+              value={current.figures?.primary ?? ""}
+              onChange={(event) => {
+                finding.value = event.currentTarget.value;
+              }}
+            >
+              {current.findings.map((label) => (
+                <option key={label} value={label}>
+                  {labelName(label)}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         <DayField
           label={t("work.from")}
           value={from.value}
@@ -153,6 +174,12 @@ function Report({ report, scope }: { report: DashboardReport; scope: "own" | "al
             <h2 id="dash-changes">{t("dash.changes")}</h2>
             <ReadChanges figures={figures} />
           </section>
+          {figures.by_finding && figures.by_finding.length > 0 && (
+            <section class="sheet" aria-labelledby="dash-findings">
+              <h2 id="dash-findings">{t("dash.by-finding")}</h2>
+              <FindingCounts figures={figures} />
+            </section>
+          )}
           {figures.by_reader.length > 0 && (
             <section class="sheet" aria-labelledby="dash-readers">
               <h2 id="dash-readers">{t("dash.by-reader")}</h2>

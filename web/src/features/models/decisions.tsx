@@ -10,7 +10,7 @@ export function Decisions({ card }: { card: Card }) {
   const primary = classLabel(card.labels[0]?.name ?? "");
   return (
     <>
-      <p>{t("model.decides", { label: primary })}</p>
+      <p>{t(card.kind === "multilabel" ? "model.finding-decides" : "model.decides", { label: primary })}</p>
       {card.operating_points.map((point) => (
         <div key={point.name} class="sheet point">
           <h3>

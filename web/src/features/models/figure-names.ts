@@ -1,5 +1,7 @@
 // The names of figures and operating points in plain words. The card's own name is the fallback.
-import { labelName, t, translateTerm } from "../../i18n";
+import { decisionLabels, labelName, t, translateTerm } from "../../i18n";
+
+const ABSENT = "not "; // as the server names the absence of a finding (core/labels.py)
 
 /** Return the name of a figure: "covid-19/auroc", "sensitivity-95/specificity", "accuracy". */
 export function nameFigure(key: string): string {
@@ -23,10 +25,12 @@ export function explainFigure(key: string): string | undefined {
 
 /** Return the name of a class. "normal" as a class of images has another name than as an answer. */
 export function classLabel(label: string): string {
-  return label === "normal" ? t("model.class-normal") : labelName(label);
+  if (label === "normal") return t("model.class-normal");
+  const finding = label.startsWith(ABSENT) ? label.slice(ABSENT.length) : label;
+  return finding === label ? labelName(label) : t("model.not", { label: labelName(finding) });
 }
 
 /** Return a decision in words: never a bare "normal", and "no answer" if the model gave none. */
 export function decisionText(decision: string | null): string {
-  return decision === null ? t("model.kept-silent") : labelName(decision);
+  return decision === null ? t("model.kept-silent") : decisionLabels(decision);
 }

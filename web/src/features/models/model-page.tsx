@@ -1,7 +1,7 @@
 // The page of one model, from its card and its evidence, for students and radiologists alike.
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
-import { cardOf } from "../../api/card";
+import { cardOf, viewOfFinding } from "../../api/card";
 import { api, body, me } from "../../api/client";
 import { loadModels } from "../../api/models";
 import type { ModelDetail } from "../../api/types";
@@ -13,6 +13,7 @@ import { href } from "../../router";
 import { Decisions } from "./decisions";
 import { Details, Evidence } from "./evidence";
 import { Figures } from "./figures";
+import { FindingsOverview } from "./findings-overview";
 import { KillSwitch } from "./kill-switch";
 import { ModelSummary } from "./model-summary";
 import { Origin } from "./origin";
@@ -25,6 +26,8 @@ import "./models.css";
 export default function ModelPage({ id }: { id: string }) {
   const model = useSignal<ModelDetail | null>(null);
   const problem = useSignal<unknown>(null);
+  /** Of a multi-label model: the finding that figures, decisions and scores are shown of. */
+  const finding = useSignal<string | null>(null);
   const load = async () => {
     try {
       model.value = await body(api.GET("/api/models/{model}", { params: { path: { model: id } } }));
@@ -49,7 +52,10 @@ export default function ModelPage({ id }: { id: string }) {
         </p>
       </div>
     );
-  const card = cardOf(detail);
+  const whole = cardOf(detail);
+  const several = (whole.findings ?? []).length > 0;
+  const shown = finding.value ?? whole.findings?.[0]?.name ?? "";
+  const card = several ? viewOfFinding(whole, shown) : whole;
   const reload = async () => {
     await load();
     await loadModels(true);
@@ -71,18 +77,27 @@ export default function ModelPage({ id }: { id: string }) {
           <a href={href.monitor(detail.id)}>{t("monitor.link")}</a>
         </p>
       )}
-      <ModelWarnings model={detail} card={card} />
-      <ModelSummary model={detail} card={card} />
+      <ModelWarnings model={detail} card={whole} />
+      <ModelSummary model={detail} card={whole} />
       <div class="model-body">
         <SectionLinks />
         <div>
           <ModelSection id="purpose" title={t("model.sec.purpose")}>
-            <Purpose model={detail} card={card} />
+            <Purpose model={detail} card={whole} />
           </ModelSection>
           <ModelSection id="limits" title={t("model.sec.limits")}>
-            <Limits card={card} />
+            <Limits card={whole} />
           </ModelSection>
           <ModelSection id="figures" title={t("model.sec.figures")}>
+            {several && (
+              <FindingsOverview
+                card={whole}
+                shown={shown}
+                onShow={(name) => {
+                  finding.value = name;
+                }}
+              />
+            )}
             <Figures model={detail} card={card} />
           </ModelSection>
           <ModelSection id="decisions" title={t("model.sec.decisions")}>
@@ -92,13 +107,13 @@ export default function ModelPage({ id }: { id: string }) {
             <Scores card={card} />
           </ModelSection>
           <ModelSection id="origin" title={t("model.sec.origin")}>
-            <Origin card={card} />
+            <Origin card={whole} />
           </ModelSection>
           <ModelSection id="evidence" title={t("model.sec.evidence")}>
             <Evidence model={detail} />
           </ModelSection>
           <ModelSection id="details" title={t("model.sec.details")}>
-            <Details model={detail} card={card} />
+            <Details model={detail} card={whole} />
           </ModelSection>
           {me.value?.role === "admin" && (
             <ModelSection id="switch" title={t("model.sec.switch")}>

@@ -12,7 +12,7 @@ const FIGURES = 3;
 
 export function ModelSummary({ model, card }: { model: ModelDetail; card: Card }) {
   const opening = listOpenings(model).at(-1);
-  const part = opening ?? card.metrics.at(-1);
+  const part = opening ?? card.metrics.at(-1) ?? card.findings?.[0]?.metrics.at(-1);
   const figures = opening?.headline ?? card.metrics.at(-1)?.metrics ?? {};
   const [limit] = card.limits;
   return (

@@ -3,13 +3,13 @@
 import { useSignal } from "@preact/signals";
 import { useEffect } from "preact/hooks";
 import { api, body, me } from "../../api/client";
-import { loadModels, modelName } from "../../api/models";
+import { loadModels, modelName, models } from "../../api/models";
 import type { components } from "../../api/schema";
 import { Badge } from "../../components/badge";
 import { usePageTitle } from "../../components/page-title";
 import { ProblemNote } from "../../components/problem";
 import { ScrollArea } from "../../components/scroll-area";
-import { formatNumber, language, t, translateTerm } from "../../i18n";
+import { formatNumber, labelName, language, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { listMeasures, type MeasureSeries, sparkline } from "./monitor-series";
 import "./models.css";
@@ -28,6 +28,8 @@ export default function MonitorPage({ id }: { id: string }) {
   const busy = useSignal(false);
   const weeks = useSignal(12);
   const falseAlarms = useSignal(1);
+  const finding = useSignal("");
+  const model = models.value?.find((one) => one.id === id);
   useEffect(() => {
     loadModels().catch((error: unknown) => {
       problem.value = error;
@@ -39,7 +41,11 @@ export default function MonitorPage({ id }: { id: string }) {
     problem.value = null;
     busy.value = true;
     try {
-      const query = { weeks: weeks.value, false_alarms: falseAlarms.value };
+      const query = {
+        weeks: weeks.value,
+        false_alarms: falseAlarms.value,
+        ...(finding.value && { finding: finding.value }),
+      };
       report.value = await body(api.GET("/api/monitor/{model}", { params: { path: { model: id }, query } }));
     } catch (error) {
       problem.value = error;
@@ -66,6 +72,23 @@ export default function MonitorPage({ id }: { id: string }) {
         >
           <NumberSelect label={t("monitor.weeks")} values={WEEKS} value={weeks} />
           <NumberSelect label={t("monitor.false-alarms")} values={FALSE_ALARMS} value={falseAlarms} />
+          {model?.kind === "multilabel" && (
+            <label class="field">
+              <span>{t("panel.finding")}</span>
+              <select
+                value={finding.value || (model.labels[0] ?? "")}
+                onChange={(event) => {
+                  finding.value = event.currentTarget.value;
+                }}
+              >
+                {model.labels.map((label) => (
+                  <option key={label} value={label}>
+                    {labelName(label)}
+                  </option>
+                ))}
+              </select>
+            </label>
+          )}
           <button type="submit" class="primary" disabled={busy.value}>
             {t("monitor.show")}
           </button>

@@ -52,11 +52,11 @@ export function Origin({ card }: { card: Card }) {
             </tr>
           </thead>
           <tbody>
-            {card.labels.map((label) => (
-              <tr key={label.name}>
-                <th scope="row">{classLabel(label.name)}</th>
+            {listCounts(card).map(({ name, images }) => (
+              <tr key={name}>
+                <th scope="row">{name}</th>
                 {PARTS.map((part) => (
-                  <td key={part}>{label.images[part] === undefined ? "–" : formatNumber(label.images[part], 0)}</td>
+                  <td key={part}>{images[part] === undefined ? "–" : formatNumber(images[part], 0)}</td>
                 ))}
               </tr>
             ))}
@@ -98,4 +98,16 @@ export function Origin({ card }: { card: Card }) {
       )}
     </>
   );
+}
+
+/** Images by part of each class; of a multi-label model those in which each finding is stated present, and absent. */
+function listCounts(card: Card): { name: string; images: Record<string, number> }[] {
+  if (!card.findings?.length) return card.labels.map(({ name, images }) => ({ name: classLabel(name), images }));
+  return card.labels.flatMap(({ name, images }) => [
+    { name: t("model.stated-present", { label: classLabel(name) }), images },
+    {
+      name: t("model.stated-absent", { label: classLabel(name) }),
+      images: card.findings?.find((facts) => facts.name === name)?.absent ?? {},
+    },
+  ]);
 }

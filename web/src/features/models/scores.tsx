@@ -34,13 +34,16 @@ export function Scores({ card }: { card: Card }) {
       )}
       <h3>{t("model.prior")}</h3>
       <p>
-        {t("model.prior-lead", {
-          shares: card.labels
-            .map(
-              (label, index) => `${classLabel(label.name)} ${formatNumber(100 * (card.class_prior[index] ?? 0), 0)}%`,
-            )
-            .join(", "),
-        })}
+        {card.kind === "multilabel"
+          ? t("model.finding-prior", { n: formatNumber(100 * (card.class_prior[0] ?? 0), 0), label: primary })
+          : t("model.prior-lead", {
+              shares: card.labels
+                .map(
+                  (label, index) =>
+                    `${classLabel(label.name)} ${formatNumber(100 * (card.class_prior[index] ?? 0), 0)}%`,
+                )
+                .join(", "),
+            })}
       </p>
       {ratios.length > 0 && (
         <>

@@ -1,6 +1,6 @@
 // The answers of several models as one compact table, with a line on whether they agree.
 import { modelName } from "../../api/models";
-import type { Prediction } from "../../api/types";
+import type { FindingAnswer, Prediction } from "../../api/types";
 import { findMessage, labelName, t, translateTerm } from "../../i18n";
 import { decisionText } from "./model-answer";
 import { compareAnswers } from "./predictions";
@@ -46,10 +46,21 @@ export function answerWord({ state, result, withheld, model_off: off }: Predicti
   return reason === null ? t("panel.silent") : `${t("panel.silent")}: ${reason}`;
 }
 
-/** Return the score of the label that a model's threshold is about; empty where it gave no answer. */
+/** Return a finding's name with its score. */
+function writeFinding({ label, probability, operating_point: point }: FindingAnswer): string {
+  return `${labelName(label)} ${formatScore(probability, point.threshold)}`;
+}
+
+/** Return the score of the label that a model's threshold is about, or of the findings that it names; empty if silent. */
 function answerScore({ result, model_off: off }: Prediction): string {
+  if (off || result?.refused) return "";
+  if (result?.findings)
+    return result.findings
+      .filter(({ named }) => named)
+      .map(writeFinding)
+      .join(", ");
   const label = result?.labels?.[0];
   const score = label === undefined ? undefined : result?.probabilities?.[label];
-  if (off || result?.refused || label === undefined || score === undefined) return "";
+  if (label === undefined || score === undefined) return "";
   return `${labelName(label)} ${formatScore(score, result?.operating_point?.threshold)}`;
 }

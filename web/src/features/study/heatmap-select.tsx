@@ -5,16 +5,16 @@ import { api, body } from "../../api/client";
 import type { Prediction } from "../../api/types";
 import { ProblemNote } from "../../components/problem";
 import { labelName, t } from "../../i18n";
-import { isUsable, splitAnswers } from "./predictions";
+import { isUsable, mainLabel, splitAnswers } from "./predictions";
 import type { StudyStore } from "./study-store";
 
 const OPACITY = 0.5;
 
-export function HeatmapSelect({ store, prediction }: { store: StudyStore; prediction: Prediction }) {
-  const id = useId();
+/** Lay an answer's heatmaps over the image. `select` takes a label, or "" for none; a key of the viewer toggles one. */
+export function useHeatmap(store: StudyStore, prediction: Prediction) {
   const problem = useSignal<unknown>(null);
   const { overlay, outline } = store.open;
-  const shape = prediction.result?.heatmap_shape;
+  const ownOverlay = overlay.value?.prediction === prediction.id ? overlay.value : null;
   const select = async (label: string) => {
     problem.value = null;
     if (label === "") {
@@ -41,14 +41,20 @@ export function HeatmapSelect({ store, prediction }: { store: StudyStore; predic
   useEffect(() => {
     if (!isFirst) return;
     const { commands } = store.open;
-    const toggle = () => void select(ownOverlay ? "" : (prediction.result?.labels?.[0] ?? ""));
+    const toggle = () => void select(ownOverlay ? "" : (mainLabel(prediction.result ?? {}) ?? ""));
     commands.set("heatmap", toggle);
     return () => {
       if (commands.get("heatmap") === toggle) commands.delete("heatmap");
     };
   });
+  return { select, ownOverlay, problem };
+}
+
+export function HeatmapSelect({ store, prediction }: { store: StudyStore; prediction: Prediction }) {
+  const id = useId();
+  const shape = prediction.result?.heatmap_shape;
+  const { select, ownOverlay, problem } = useHeatmap(store, prediction);
   if (!shape) return <p class="small soft">{t("panel.no-heatmap")}</p>;
-  const ownOverlay = overlay.value?.prediction === prediction.id ? overlay.value : null;
   return (
     <div class="heatmap">
       <label for={id}>{t("panel.heatmap")}</label>
@@ -60,12 +66,17 @@ export function HeatmapSelect({ store, prediction }: { store: StudyStore; predic
           </option>
         ))}
       </select>
-      {ownOverlay && (
-        <p class="small soft" role="status">
-          {t("panel.heatmap-words", { rows: shape[1], columns: shape[2] })}
-        </p>
-      )}
+      {ownOverlay && <HeatmapWords shape={shape} />}
       {problem.value !== null && <ProblemNote error={problem.value} />}
     </div>
+  );
+}
+
+/** What a heatmap is and is not, with its true resolution. */
+export function HeatmapWords({ shape }: { shape: [number, number, number] }) {
+  return (
+    <p class="small soft" role="status">
+      {t("panel.heatmap-words", { rows: shape[1], columns: shape[2] })}
+    </p>
   );
 }

@@ -1,11 +1,22 @@
 // One model's answer about one image. The decision comes first, or the reason if the model gave none.
 
+import { splitDecision } from "../../api/decision";
 import { modelName, models } from "../../api/models";
 import type { Model, ModelDetail, Prediction, Result } from "../../api/types";
 import { ModelBadges } from "../../components/badge";
 import { TermList } from "../../components/term-list";
-import { findMessage, formatDateTime, formatNumber, labelName, language, t, translateTerm } from "../../i18n";
+import {
+  decisionLabels,
+  findMessage,
+  formatDateTime,
+  formatNumber,
+  labelName,
+  language,
+  t,
+  translateTerm,
+} from "../../i18n";
 import { href } from "../../router";
+import { FindingBasis, FindingTable } from "./finding-table";
 import { HeatmapSelect } from "./heatmap-select";
 import { LungSwitch } from "./lung-switch";
 import { type Card, cardOf } from "./partial-card";
@@ -86,7 +97,7 @@ function AnswerBody({
     );
   return (
     <>
-      <p class="verdict">{decisionText(result)}</p>
+      {!(result.findings && result.decision !== "normal") && <p class="verdict">{decisionText(result)}</p>}
       {result.warnings?.map((warning, place) => (
         <p key={warning} class="note verdict-warning" data-code={result.codes?.[place]}>
           <Finding code={result.codes?.[place]} text={warning} values={result.border ?? {}} />
@@ -94,17 +105,23 @@ function AnswerBody({
       ))}
       {result.screened === false && <p class="note">{t("panel.unscreened")}</p>}
       {card.calibrated === false && <p class="note">{t("panel.not-calibrated")}</p>}
-      <ScoreEvidence {...scoreProps} />
-      <RuleText {...scoreProps} />
+      {result.findings ? (
+        <FindingTable store={store} prediction={prediction} findings={result.findings} />
+      ) : (
+        <>
+          <ScoreEvidence {...scoreProps} />
+          <RuleText {...scoreProps} />
+        </>
+      )}
       <div class="answer-tools">
-        <HeatmapSelect store={store} prediction={prediction} />
+        {!result.findings && <HeatmapSelect store={store} prediction={prediction} />}
         <LungSwitch store={store} prediction={prediction} />
       </div>
       {result.decision === "normal" && <NotLookedFor model={model} />}
       <details class="research">
         <summary>{t("panel.more")}</summary>
         {result.decision !== "normal" && <NotLookedFor model={model} />}
-        <ScoreBasis {...scoreProps} />
+        {result.findings ? <FindingBasis findings={result.findings} card={card} /> : <ScoreBasis {...scoreProps} />}
         <AnswerTimes prediction={prediction} />
       </details>
     </>
@@ -114,7 +131,9 @@ function AnswerBody({
 /** Return a decision in words: never "normal", and a pattern rather than a disease. */
 export function decisionText({ decision }: Pick<Result, "decision">): string {
   if (!decision) return t("panel.silent");
-  return decision === "normal" ? labelName(decision) : t("panel.pattern", { label: labelName(decision) });
+  if (decision === "normal") return labelName(decision);
+  const several = splitDecision(decision).length > 1;
+  return t(several ? "panel.patterns" : "panel.pattern", { label: decisionLabels(decision) });
 }
 
 function Refusal({ result, card }: { result: Result; card: Card }) {

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Prediction } from "../../api/types";
-import { compareAnswers, splitAnswers } from "./predictions";
+import { compareAnswers, mainLabel, splitAnswers } from "./predictions";
 
 const answer = (id: string, model: string, asked: string, image = "i") => ({ id, model, asked, image }) as Prediction;
 
@@ -24,5 +24,19 @@ test("several answers agree, differ, or are not given", () => {
   expect(kind("opacity", "opacity").kind).toBe("pattern");
   expect(kind("opacity", "covid-19").kind).toBe("labels");
   expect(kind("opacity", "normal", null)).toEqual({ kind: "differ", answered: 2, silent: 1 });
+  expect(kind("mass; nodule", "nodule; mass").kind).toBe("pattern");
+  expect(kind("mass; nodule", "nodule").kind).toBe("labels");
   expect(kind(null, null)).toMatchObject({ answered: 0, silent: 2 });
+});
+
+test("an answer is mainly about the finding of the highest score, those named first", () => {
+  const finding = (label: string, probability: number, named: boolean) => ({
+    ...{ label, probability, named, band: null, prediction_set: null },
+    operating_point: { name: "youden", threshold: 0.5 },
+  });
+  const labels = ["mass", "nodule", "edema"];
+  const named = [finding("mass", 0.2, true), finding("nodule", 0.6, false), finding("edema", 0.3, true)];
+  expect(mainLabel({ labels, findings: named })).toBe("edema");
+  expect(mainLabel({ labels, findings: named.map((one) => ({ ...one, named: false })) })).toBe("nodule");
+  expect(mainLabel({ labels })).toBe("mass");
 });

@@ -1,9 +1,17 @@
 // Sorts the answers of a study: the newest of each model, the older ones, and those that can be used further.
-import type { Prediction } from "../../api/types";
+import { splitDecision } from "../../api/decision";
+import type { Prediction, Result } from "../../api/types";
 
 /** Return whether an answer can be used further: it is complete and its model is on. */
 export function isUsable(prediction: Prediction): boolean {
   return prediction.state === "done" && prediction.result?.probabilities !== undefined && !prediction.model_off;
+}
+
+/** Return the label that an answer is mainly about: the primary one, or the finding of the highest score, named first. */
+export function mainLabel({ labels, findings }: Result): string | undefined {
+  const named = findings?.filter((one) => one.named) ?? [];
+  const highest = [...(named.length > 0 ? named : (findings ?? []))].sort((a, b) => b.probability - a.probability)[0];
+  return highest?.label ?? labels?.[0];
 }
 
 /** How the answers of several models compare: all see a pattern, none does, they differ in it or about it. */
@@ -16,7 +24,9 @@ export function compareAnswers(predictions: readonly Prediction[]): {
   silent: number;
 } {
   const given = predictions.filter((one) => one.state === "done" && one.result && !one.model_off);
-  const decisions = given.flatMap(({ result }) => (result?.refused || !result?.decision ? [] : [result.decision]));
+  const decisions = given.flatMap(({ result }) =>
+    result?.refused || !result?.decision ? [] : [splitDecision(result.decision).sort().join()],
+  );
   const patterns = new Set(decisions);
   const allNone = decisions.every((one) => one === "normal");
   const kind = allNone ? "none" : patterns.has("normal") ? "differ" : patterns.size === 1 ? "pattern" : "labels";

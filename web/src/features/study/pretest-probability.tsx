@@ -1,6 +1,7 @@
 // Updates the reader's own pre-test probability by the answer. The result is the reader's number, not the model's.
 import { useSignal } from "@preact/signals";
 import { useId } from "preact/hooks";
+import { viewOfFinding } from "../../api/card";
 import { api, body, Problem } from "../../api/client";
 import { openDraft } from "../../api/drafts";
 import type { Posterior, Prediction } from "../../api/types";
@@ -8,6 +9,7 @@ import { ProblemNote, ProblemText } from "../../components/problem";
 import { labelName, t } from "../../i18n";
 import { cardOf, findRatioBand } from "./partial-card";
 import { PosteriorResult } from "./posterior-result";
+import { mainLabel } from "./predictions";
 import { parsePercent } from "./score-format";
 import type { StudyStore } from "./study-store";
 
@@ -22,9 +24,11 @@ export function PretestProbability({ store, prediction }: { store: StudyStore; p
   const share = parsePercent(percentText.value);
   const invalid = percentText.value.trim() !== "" && share === null;
   const ready = share !== null && source.value.trim().length >= 3;
-  const label = labelName(prediction.result?.labels?.[0] ?? "");
-  const score = prediction.result?.probabilities?.[prediction.result?.labels?.[0] ?? ""] ?? 0;
-  const band = findRatioBand(cardOf(store.details.value[prediction.model]), score);
+  const findings = prediction.result?.findings ?? [];
+  const finding = useSignal(mainLabel(prediction.result ?? {}) ?? "");
+  const label = labelName(finding.value);
+  const score = prediction.result?.probabilities?.[finding.value] ?? 0;
+  const band = findRatioBand(viewOfFinding(cardOf(store.details.value[prediction.model]), finding.value), score);
   const ask = async (event: Event) => {
     event.preventDefault();
     if (share === null) return;
@@ -33,7 +37,11 @@ export function PretestProbability({ store, prediction }: { store: StudyStore; p
       posterior.value = await body(
         api.POST("/api/predictions/{prediction}/posterior", {
           params: { path: { prediction: prediction.id } },
-          body: { probability: share, source: source.value.trim() },
+          body: {
+            probability: share,
+            source: source.value.trim(),
+            ...(findings.length > 0 && { finding: finding.value }),
+          },
         }),
       );
     } catch (error) {
@@ -45,6 +53,25 @@ export function PretestProbability({ store, prediction }: { store: StudyStore; p
       <summary>{t("prior.title")}</summary>
       <form onSubmit={ask}>
         <p class="small soft">{t("prior.words")}</p>
+        {findings.length > 0 && (
+          <label class="field" for={`${id}-f`}>
+            <span>{t("panel.finding")}</span>
+            <select
+              id={`${id}-f`}
+              value={finding.value}
+              onChange={(event) => {
+                finding.value = event.currentTarget.value;
+                [posterior.value, problem.value] = [null, null];
+              }}
+            >
+              {findings.map((one) => (
+                <option key={one.label} value={one.label}>
+                  {labelName(one.label)}
+                </option>
+              ))}
+            </select>
+          </label>
+        )}
         <div class="pair prior-pair">
           <label class="field" for={`${id}-p`}>
             <span>{t("prior.probability", { label })}</span>

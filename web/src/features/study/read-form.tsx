@@ -1,23 +1,30 @@
 // The form of a read: the likelihood of each pattern, a conclusion and free text. All fields start without a value.
 
 import { models } from "../../api/models";
-import { labelName, t } from "../../i18n";
+import type { Model } from "../../api/types";
+import { t } from "../../i18n";
+import { ConclusionField } from "./conclusion-field";
 import { LikelihoodSlider } from "./likelihood-slider";
+import { readerTerm } from "./reader-term";
 import { type Draft, labelsToRead } from "./reading-phase";
 import type { StudyStore } from "./study-store";
 import { Templates } from "./templates";
 
 /** Return the labels that the reader is asked about: those of the models asked here, else of all models. */
 export function listReadLabels(store: StudyStore): string[] {
+  return labelsToRead(listStudyModels(store));
+}
+
+/** Return whether a model that was asked here, else any model, answers about several findings. */
+export function asksForFindings(store: StudyStore): boolean {
+  return listStudyModels(store).some((model) => model.kind === "multilabel");
+}
+
+function listStudyModels(store: StudyStore): Model[] {
   const all = models.value ?? [];
   const askedModels = new Set(store.open.study.value.predictions.map((one) => one.model));
   const studyModels = all.filter((model) => askedModels.has(model.id));
-  return labelsToRead(studyModels.length > 0 ? studyModels : all);
-}
-
-/** Return the name of a label in a read. `normal` has another name in a model's answer. */
-export function readerTerm(label: string): string {
-  return label === "normal" ? t("read.none") : labelName(label);
+  return studyModels.length > 0 ? studyModels : all;
 }
 
 export function ReadForm({ store, onChange }: { store: StudyStore; onChange: (change: Partial<Draft>) => void }) {
@@ -40,20 +47,13 @@ export function ReadForm({ store, onChange }: { store: StudyStore; onChange: (ch
           />
         ))}
       </fieldset>
-      <label class="field">
-        <span>{t("read.conclusion")}</span>
-        <select
-          value={form.conclusion ?? ""}
-          onChange={(event) => onChange({ conclusion: event.currentTarget.value || null })}
-        >
-          <option value="">{t("read.choose")}</option>
-          {[...new Set([...labels, ...(form.conclusion ? [form.conclusion] : []), "other", "normal"])].map((label) => (
-            <option key={label} value={label}>
-              {readerTerm(label)}
-            </option>
-          ))}
-        </select>
-      </label>
+      <ConclusionField
+        title={t("read.conclusion")}
+        labels={labels}
+        several={asksForFindings(store)}
+        value={form.conclusion}
+        onChange={(conclusion) => onChange({ conclusion })}
+      />
       <Templates text={form.text} set={(text) => onChange({ text })} />
       <label class="field">
         <span>{t("read.text")}</span>

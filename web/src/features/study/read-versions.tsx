@@ -3,7 +3,7 @@
 import { modelName } from "../../api/models";
 import type { Read } from "../../api/types";
 import { formatDateTime, t } from "../../i18n";
-import { readerTerm } from "./read-form";
+import { readerTerm } from "./reader-term";
 import type { StudyStore } from "./study-store";
 
 interface Props {

@@ -6,7 +6,9 @@ import type { Reference, ReferenceDraft } from "../../api/types";
 import { ProblemNote } from "../../components/problem";
 import { showToast } from "../../components/toast";
 import { formatDateTime, language, t, translateTerm } from "../../i18n";
-import { listReadLabels, readerTerm } from "./read-form";
+import { ConclusionField } from "./conclusion-field";
+import { asksForFindings, listReadLabels } from "./read-form";
+import { readerTerm } from "./reader-term";
 import { mayShowAnswers } from "./reading-phase";
 import { EMPTY_REFERENCE, type StudyStore } from "./study-store";
 
@@ -80,7 +82,6 @@ function ReferenceForm({ store, onEntered }: { store: StudyStore; onEntered: () 
     draft.value = { ...draft.value, ...to };
   };
   const problem = useSignal<unknown>(null);
-  const labels = [...new Set([...listReadLabels(store), "other", "normal"])];
   const enter = async (event: Event) => {
     event.preventDefault();
     problem.value = null;
@@ -124,17 +125,13 @@ function ReferenceForm({ store, onEntered }: { store: StudyStore; onEntered: () 
           />
         </label>
       </div>
-      <label class="field">
-        <span>{t("panel.found")}</span>
-        <select required value={label} onChange={(event) => change({ label: event.currentTarget.value })}>
-          <option value="">{t("read.choose")}</option>
-          {labels.map((one) => (
-            <option key={one} value={one}>
-              {readerTerm(one)}
-            </option>
-          ))}
-        </select>
-      </label>
+      <ConclusionField
+        title={t("panel.found")}
+        labels={listReadLabels(store)}
+        several={asksForFindings(store)}
+        value={label}
+        onChange={(found) => change({ label: found ?? "" })}
+      />
       {problem.value !== null && <ProblemNote error={problem.value} />}
       <div class="actions">
         <button type="submit" disabled={label === "" || date === ""}>

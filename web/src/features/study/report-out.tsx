@@ -3,16 +3,17 @@
 import { useSignal } from "@preact/signals";
 import { me } from "../../api/client";
 import { modelName } from "../../api/models";
-import type { Read } from "../../api/types";
+import type { Prediction, Read } from "../../api/types";
 import { showToast } from "../../components/toast";
 import { DISCLAIMER } from "../../disclaimer";
-import { formatDateTime, t, translateTerm } from "../../i18n";
+import { formatDateTime, labelName, t, translateTerm } from "../../i18n";
 import { studyName } from "../worklist/patient-names";
 import { answerWord } from "./answer-table";
 import { splitAnswers } from "./predictions";
-import { readerTerm } from "./read-form";
+import { readerTerm } from "./reader-term";
 import { mayShowAnswers } from "./reading-phase";
 import { formatReport } from "./report-text";
+import { formatScore } from "./score-details";
 import type { StudyStore } from "./study-store";
 
 export function ReportOut({ store }: { store: StudyStore }) {
@@ -60,9 +61,9 @@ function reportText(store: StudyStore, reads: Read[]): string {
   const facts = study.images[0]?.facts ?? {};
   const answers = mayShowAnswers(store.phase.value) ? store.open.predictions.value : [];
   const lines = study.images.flatMap((image, place) =>
-    splitAnswers(answers, image.id).newest.map((one) => {
+    splitAnswers(answers, image.id).newest.flatMap((one) => {
       const of = study.images.length > 1 ? `${t("panel.image-n", { n: place + 1 })}, ` : "";
-      return `${of}${modelName(one.model)}: ${answerWord(one)}`;
+      return [`${of}${modelName(one.model)}: ${answerWord(one)}`, ...listFindings(one)];
     }),
   );
   return formatReport({
@@ -88,5 +89,14 @@ function reportText(store: StudyStore, reads: Read[]): string {
       { heading: t("out.models"), lines },
     ],
     disclaimer: DISCLAIMER,
+  });
+}
+
+/** A line for each finding of a multi-label model's answer; none where it gave no answer. */
+function listFindings({ result, model_off: off }: Prediction): string[] {
+  if (off || result?.refused) return [];
+  return (result?.findings ?? []).map(({ label, probability, named, operating_point: { threshold } }) => {
+    const values = { score: formatScore(probability, threshold), threshold: formatScore(threshold, probability) };
+    return `  ${labelName(label)}: ${t(named ? "out.named" : "out.not-named", values)}`;
   });
 }

@@ -1,6 +1,6 @@
 // The score with what was measured at such scores: never a percentage by itself.
 
-import type { Estimate } from "../../api/card";
+import type { Band, Estimate } from "../../api/card";
 import type { Result } from "../../api/types";
 import { formatNumber, labelName, t } from "../../i18n";
 import { type Card, countCalibration } from "./partial-card";
@@ -40,13 +40,7 @@ export function ScoreEvidence({ result, primary, card }: ScoreProps) {
       <p class="score">
         {t("panel.score", { label })} <strong>{formatScore(score, threshold)}</strong>
       </p>
-      <div class="scale" aria-hidden="true">
-        {band && (
-          <span class="scale-band" style={{ left: toPercent(band.low), width: toPercent(band.high - band.low) }} />
-        )}
-        {threshold !== undefined && <span class="scale-limit" style={{ left: toPercent(threshold) }} />}
-        <span class="scale-score" style={{ left: toPercent(score) }} />
-      </div>
+      <ScoreScale score={score} threshold={threshold} band={band} />
       <p>
         {band
           ? t("panel.band", {
@@ -60,6 +54,27 @@ export function ScoreEvidence({ result, primary, card }: ScoreProps) {
           prior !== undefined &&
           ` ${t("panel.band-prior", { n: Math.round(prior * 100), images: countCalibration(card), label })}`}
       </p>
+    </div>
+  );
+}
+
+/** A score on a line from 0 to 1, with its band and its threshold. */
+export function ScoreScale({
+  score,
+  threshold,
+  band,
+}: {
+  score: number;
+  threshold: number | undefined;
+  band: Band | null;
+}) {
+  return (
+    <div class="scale" aria-hidden="true">
+      {band && (
+        <span class="scale-band" style={{ left: toPercent(band.low), width: toPercent(band.high - band.low) }} />
+      )}
+      {threshold !== undefined && <span class="scale-limit" style={{ left: toPercent(threshold) }} />}
+      <span class="scale-score" style={{ left: toPercent(score) }} />
     </div>
   );
 }

@@ -6,7 +6,7 @@ import { me } from "../../api/client";
 import { modelName } from "../../api/models";
 import type { Image, PredictionState, Study } from "../../api/types";
 import { Icon } from "../../components/icons";
-import { findMessage, formatDateTime, formatNumber, type Key, labelName, t, translateTerm } from "../../i18n";
+import { decisionLabels, findMessage, formatDateTime, formatNumber, type Key, t, translateTerm } from "../../i18n";
 import { href } from "../../router";
 import { examDate, namesShown, studyName } from "./patient-names";
 import { SelectBox, selection } from "./selection";
@@ -114,7 +114,7 @@ function Progress({ study }: { study: Study }) {
           title={models.map(modelName).join(", ")}
         >
           {decision && groups.length > 1 ? `${models.map(modelName).join(", ")}: ` : ""}
-          {decision ? labelName(decision) : progressWord(state, refusal)}
+          {decision ? decisionLabels(decision) : progressWord(state, refusal)}
           {all > 1 && done < all && ` ${done}/${all}`}
         </span>
       ))}

@@ -1,1 +1,0 @@
-function e(e){return e.card}export{e as t};

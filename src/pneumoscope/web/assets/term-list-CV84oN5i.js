@@ -1,1 +1,0 @@
-import{V as e,a as t,c as n,f as r}from"./problem-D2PNoOgC.js";function i({terms:i}){let a=i.map(n);return t(e,{children:i.map((e,n)=>t(`span`,{lang:a[n]===null&&r.value!==`en`?`en`:void 0,children:[n>0&&`, `,a[n]??e]},e))})}export{i as t};
