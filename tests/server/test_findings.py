@@ -210,7 +210,7 @@ def test_commands_report_and_export_findings(tmp_path: Path, findings_models: Pa
     assert watched.exit_code == 0 and "Finding: Lung nodule." in watched.output
     page = tmp_path / "report.html"
     assert CliRunner().invoke(app, ["reads", "report", "-o", str(page), *options]).exit_code == 0
-    assert "not Pneumonia" in page.read_text()
+    assert "not Pneumonia" in page.read_text() and "<h2>Every finding</h2>" in page.read_text()
     exported = CliRunner().invoke(app, ["reads", "export", str(tmp_path / "export"), "--home", str(home)])
     assert exported.exit_code == 0, exported.output
     assert "Lung nodule, Pneumonia: 1" in exported.output
