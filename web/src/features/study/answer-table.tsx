@@ -51,7 +51,7 @@ function writeFinding({ label, probability, operating_point: point }: FindingAns
   return `${labelName(label)} ${formatScore(probability, point.threshold)}`;
 }
 
-/** Return the score of the label that a model's threshold is about, or of the findings that it names; empty if silent. */
+/** Return the score of the label that a model's threshold is about, or of the findings that it names; else nothing. */
 function answerScore({ result, model_off: off }: Prediction): string {
   if (off || result?.refused) return "";
   if (result?.findings)

@@ -7,7 +7,7 @@ export function isUsable(prediction: Prediction): boolean {
   return prediction.state === "done" && prediction.result?.probabilities !== undefined && !prediction.model_off;
 }
 
-/** Return the label that an answer is mainly about: the primary one, or the finding of the highest score, named first. */
+/** Return what an answer is mainly about: the primary label, or the finding of the highest score, named ones first. */
 export function mainLabel({ labels, findings }: Result): string | undefined {
   const named = findings?.filter((one) => one.named) ?? [];
   const highest = [...(named.length > 0 ? named : (findings ?? []))].sort((a, b) => b.probability - a.probability)[0];
