@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from bundles import write_bundle
+from bundles import FINDING_THRESHOLDS, FINDINGS, write_bundle, write_findings_bundle
 from malformed import malformed_files
 from pneumoscope.bundle.prediction import columns
 from pneumoscope.cli.main import app
@@ -88,6 +88,16 @@ def test_json_is_one_document_on_stdout_with_the_disclaimer_on_stderr(bundle: Pa
     assert document["disclaimer"] == DISCLAIMER
     assert DISCLAIMER in done.stderr
     assert done.exit_code == 1  # one file failed
+
+
+def test_json_of_a_multi_label_model_has_the_threshold_of_each_finding(studies: Path, tmp_path: Path) -> None:
+    bundle = write_findings_bundle(tmp_path / "findings")
+    document = json.loads(predict("--model", bundle, studies, "--json").stdout)
+    points = document["model"]["operating_points"]
+    assert [points[name]["threshold"] for name in FINDINGS] == list(FINDING_THRESHOLDS)
+    assert "operating_point" not in document["model"]
+    decisions = [row["decision"] for row in document["predictions"]]
+    assert decisions == ["pneumonia", "pleural-effusion", None]
 
 
 def test_json_is_valid_when_rows_come_from_a_journal(bundle: Path, studies: Path, tmp_path: Path) -> None:

@@ -168,6 +168,17 @@ def _tail(path: str, width: int) -> str:
     return path if len(path) <= width else "…" + path[1 - width :]
 
 
+def _name_points(card: Card) -> dict[str, Any]:
+    """Return the threshold of a card's decisions; of a multi-label model that of each finding."""
+
+    def name(view: Card) -> dict[str, Any]:
+        return {"name": view.operating_point.name, "threshold": view.operating_point.threshold}
+
+    if card.multilabel:
+        return {"operating_points": {finding: name(card.view(finding)) for finding in card.label_names}}
+    return {"operating_point": name(card)}
+
+
 class JsonOutput:
     """Rows as one JSON document on stdout, written as the rows come.
 
@@ -189,7 +200,7 @@ class JsonOutput:
             "version": card.version,
             "identity": self._model.identity,
             "labels": card.label_names,
-            "operating_point": {"name": card.operating_point.name, "threshold": card.operating_point.threshold},
+            **_name_points(card),
             "not_looked_for": card.not_looked_for,
             "limits": card.limits,
             "stamps": list_stamps(self._model.folder, card, self._model.identity),
