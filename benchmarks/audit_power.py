@@ -33,6 +33,7 @@ from pneumoscope.auditing.perturbations import AuditImage
 from pneumoscope.auditing.removals import run_perturbations
 from pneumoscope.auditing.verdicts import conclude
 from pneumoscope.bundle.runtime import load
+from pneumoscope.core.engines.local import LocalEngine
 from pneumoscope.core.files import write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.phantoms.phantom import draw
@@ -157,7 +158,7 @@ def audit_one(number: int, patients: int, correlation: float, place: str) -> dic
         )
         table = pd.DataFrame({"sha256": [f"{number}-{each}" for each in range(patients)]})
         chosen = AuditSet(Manifest(table), images, positive[held], np.arange(patients), patients)
-        store = AnswerStore(model, chosen, None, 1)
+        store = AnswerStore(model, chosen, None, LocalEngine(1))
         intact = np.array([float(model.probabilities(image.pixels)[0]) for image in images])
         tests = run_perturbations(store, chosen, intact, threshold=0.5, seed=0, advance=lambda _: None)
         tests.append(exchange_corners(store, chosen, seed=0, advance=lambda _: None))

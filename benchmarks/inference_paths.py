@@ -26,7 +26,7 @@ from typing import Any
 from serve_files import choose
 from serve_load import HERE, Server, percentiles, upload
 
-from pneumoscope.bundle.runtime import default_workers
+from pneumoscope.core.engine import default_workers
 from pneumoscope.core.files import write_json
 from pneumoscope.server.settings import Settings
 from pneumoscope.server.uploads import archive

@@ -27,7 +27,8 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from PIL import Image
 
-from pneumoscope.bundle.runtime import bundle_folder, default_workers, load
+from pneumoscope.bundle.runtime import bundle_folder, load
+from pneumoscope.core.engine import default_workers
 from pneumoscope.imaging.files import find_images
 from pneumoscope.imaging.read import read
 

@@ -43,7 +43,8 @@ from PIL import Image
 from serve_client import BOUNDARY, multipart
 from serve_files import choose
 
-from pneumoscope.bundle.runtime import default_workers, load
+from pneumoscope.bundle.runtime import load
+from pneumoscope.core.engine import default_workers
 from pneumoscope.core.files import write_json
 from pneumoscope.imaging.read import read
 

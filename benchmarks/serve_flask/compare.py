@@ -21,7 +21,8 @@ from statistics import median
 from typing import Any
 
 from pneumoscope.bundle.card import read_card
-from pneumoscope.bundle.runtime import bundle_folder, default_workers
+from pneumoscope.bundle.runtime import bundle_folder
+from pneumoscope.core.engine import default_workers
 from pneumoscope.core.files import write_json
 
 HERE = Path(__file__).resolve().parent

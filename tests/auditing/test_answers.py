@@ -13,6 +13,7 @@ import pytest
 from pneumoscope.auditing.answers import AnswerStore
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import AuditImage
+from pneumoscope.core.engines.local import LocalEngine
 
 
 class Counter:
@@ -38,8 +39,8 @@ def image_set(level: float = 0.5, lungs: bool = True) -> AuditSet:
 
 
 def ask(model: Counter, images: AuditSet, folder: Path) -> np.ndarray[Any, Any]:
-    store = AnswerStore(cast("Any", model), images, folder, 1)
-    return store.scores("same", lambda place: images.images[place].pixels, np.arange(2), lambda _: None)
+    store = AnswerStore(cast("Any", model), images, folder, LocalEngine(1))
+    return store.scores("same", lambda place: lambda: images.images[place].pixels, np.arange(2), lambda _: None)
 
 
 def test_the_same_images_are_asked_once(tmp_path: Path) -> None:

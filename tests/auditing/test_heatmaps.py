@@ -16,6 +16,7 @@ from pneumoscope.auditing.images import read_audit_set
 from pneumoscope.auditing.observations import cells_in_boxes, observe
 from pneumoscope.bundle.prediction import Output
 from pneumoscope.bundle.runtime import load
+from pneumoscope.core.engines.local import LocalEngine
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.data.boxes import Box, parse_boxes
 from pneumoscope.data.manifest import Manifest
@@ -48,9 +49,9 @@ def test_hits_are_held_against_the_share_of_the_boxes(tmp_path: Path, points: bo
     boxes = [json.dumps([BOX])] * len(manifest)
     manifest = Manifest.from_rows(manifest.table.assign(boxes=boxes).to_dict("records"), manifest.roots)
     card = load(write_bundle(tmp_path / "bundle", ("covid-19", "normal"))).card
-    images = read_audit_set(manifest, card, None, seed=0, workers=1, advance=silent)
-    learnt = observe(make_network(points), images, 1, silent)
-    test = judge_pointing(images, learnt, observe(make_network(False), images, 1, silent))
+    images = read_audit_set(manifest, card, None, seed=0, engine=LocalEngine(1), advance=silent)
+    learnt = observe(make_network(points), images, LocalEngine(1), silent)
+    test = judge_pointing(images, learnt, observe(make_network(False), images, LocalEngine(1), silent))
     assert learnt.boxed.tolist() == [4 / GRID**2] * 120
     assert test.verdict == verdict
     assert test.images == 60

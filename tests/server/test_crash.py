@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 
-from pneumoscope.bundle.runtime import default_workers
+from pneumoscope.core.engine import default_workers
 from server.client import server_processes
 from server.sample_files import png
 

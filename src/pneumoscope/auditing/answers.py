@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,8 @@ from numpy.typing import NDArray
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import Pixels
 from pneumoscope.bundle.lungs import builtin_lungs
-from pneumoscope.bundle.runtime import Model, default_workers
+from pneumoscope.bundle.runtime import Model
+from pneumoscope.core.engine import Engine
 from pneumoscope.core.files import atomic_path
 
 _BLOCK = 64
@@ -21,8 +24,18 @@ _BLOCK = 64
 _VERSION = 3
 """Of the changes: raise it where one of them gives other pixels."""
 
-Change = Callable[[int], Pixels]
-"""Place of an image -> its changed pixels."""
+Change = Callable[[int], Callable[[], Pixels]]
+"""Place of an image -> what makes its changed pixels, with all that it needs, so that another process can call it."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ask:
+    """Makes changed pixels and asks the model about them, in whatever process an engine calls it."""
+
+    model: Model
+
+    def __call__(self, change: Callable[[], Pixels]) -> float:
+        return float(self.model.probabilities(change())[0])
 
 
 class AnswerStore:
@@ -32,12 +45,11 @@ class AnswerStore:
         model: The loaded bundle.
         images: The images of the audit.
         folder: Where answers are kept; None keeps none.
-        workers: Images at a time.
+        engine: Where the model runs.
     """
 
-    def __init__(self, model: Model, images: AuditSet, folder: Path | None, workers: int | None) -> None:
-        self._model, self._images = model, images
-        self._folder, self._workers = folder, workers or default_workers()
+    def __init__(self, model: Model, images: AuditSet, folder: Path | None, engine: Engine) -> None:
+        self._ask, self._folder, self._engine = _Ask(model), folder, engine
         # A model may have the outlines of the lungs graph as a second input.
         self._key = f"{_VERSION} {model.identity} {builtin_lungs().identity} {_hash_of(images)}"
 
@@ -48,7 +60,7 @@ class AnswerStore:
 
         Args:
             name: Of the change; it must name all that decides its pixels.
-            change: Returns the changed pixels of an image.
+            change: Returns what makes the changed pixels of an image.
             places: [n] which images.
             advance: Called with the number of images that are answered.
 
@@ -56,25 +68,24 @@ class AnswerStore:
             [n] probabilities.
         """
         key = hashlib.sha256(f"{self._key} {name} {places.tolist()}".encode()).hexdigest()[:20]
+        blocks = [places[start : start + _BLOCK] for start in range(0, len(places), _BLOCK)]
+        paths = [self._folder and self._folder / f"{name}-{key}-{k * _BLOCK}.npy" for k in range(len(blocks))]
+        stored = [
+            None if path is None else _read_block(path, len(block)) for path, block in zip(paths, blocks, strict=True)
+        ]
+        missing = (int(place) for block, known in zip(blocks, stored, strict=True) if known is None for place in block)
         answers: list[NDArray[np.float64]] = []
-        with ThreadPoolExecutor(self._workers) as pool:
-            for start in range(0, len(places), _BLOCK):
-                some = places[start : start + _BLOCK]
-                path = None if self._folder is None else self._folder / f"{name}-{key}-{start}.npy"
-                stored = None if path is None else _read_block(path, len(some))
-                if stored is not None:
-                    block = stored
-                else:
-                    block = np.array(list(pool.map(lambda place: self._ask(change(int(place))), some)), np.float64)
+        # All blocks in one call, so that no worker waits at the end of each.
+        with closing(self._engine.map(self._ask, (change(place) for place in missing))) as fresh:
+            for path, block, known in zip(paths, blocks, stored, strict=True):
+                if known is None:
+                    known = np.array(list(islice(fresh, len(block))), np.float64)
                     if path is not None:
                         with atomic_path(path) as temporary, temporary.open("wb") as file:
-                            np.save(file, block)
-                answers.append(block)
-                advance(len(some))
+                            np.save(file, known)
+                answers.append(known)
+                advance(len(block))
         return np.concatenate(answers) if answers else np.empty(0)
-
-    def _ask(self, pixels: Pixels) -> float:
-        return float(self._model.probabilities(pixels)[0])
 
 
 def _hash_of(images: AuditSet) -> str:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,8 +14,8 @@ import pandas as pd
 from pneumoscope.auditing.perturbations import AuditImage, Mask, resize
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.lungs import LungModel
-from pneumoscope.bundle.runtime import default_workers
-from pneumoscope.core.errors import ManifestError, PneumoscopeError, UnusableManifestError
+from pneumoscope.core.engine import Engine
+from pneumoscope.core.errors import ManifestError, UnusableManifestError
 from pneumoscope.data.boxes import Box, parse_boxes
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.masks import read_mask
@@ -121,7 +123,7 @@ def read_audit_set(
     lungs: Callable[[], LungModel] | None,
     *,
     seed: int,
-    workers: int | None,
+    engine: Engine,
     advance: Callable[[int], None],
     cut_borders: bool = False,
 ) -> AuditSet:
@@ -132,55 +134,24 @@ def read_audit_set(
         card: Of the model.
         lungs: Returns the graph for images without a mask in the manifest; None: they stay without lungs.
         seed: Of what is random in changes.
-        workers: Images at a time.
+        engine: Where it is done.
         advance: Called with the number of images that are read.
         cut_borders: Cut off flat borders, as before the model looks; changes are made inside.
 
     Raises:
         ManifestError: An image cannot be read, or is not the one that was imported.
     """
-    masks, graph = rows.mask_paths("lung_mask"), None
-    if lungs is not None and any(mask is None for mask in masks):
-        graph = lungs()
-    table = rows.table
+    masks, table = rows.mask_paths("lung_mask"), rows.table
     boxes = [
         parse_boxes(text, f"row {row}, boxes") if isinstance(text, str) else ()
         for row, text in enumerate(table["boxes"])
     ]
-    items = list(zip(rows.paths(), rows.depths(), masks, table["sha256"], table["image"], boxes, strict=True))
-
-    def load(place: int) -> AuditImage:
-        path, depth, mask, sha256, name, drawn = items[place]
-        radiograph = read(path, depth=depth)
-        if radiograph.sha256 != sha256:
-            raise ManifestError(str(name), "is not the file that was imported.", "Import the data again.")
-        whole = np.asarray(radiograph.pixels, np.float32)
-        # All changes are made inside the border: a cut after them would undo some, such as a black surrounding.
-        border = find_border(whole) if cut_borders else NO_BORDER
-        pixels = np.ascontiguousarray(border.cut(whole))
-        lungs_here = None if mask is None else _cut_mask(read_mask(mask), border, whole.shape)
-        if lungs_here is None and graph is not None:
-            lungs_here = graph.outline(pixels).square("lungs")
-        height, width = pixels.shape
-        scale = min(1.0, _DETAIL * card.input_size / min(height, width))
-        if scale < 1:
-            height, width = max(1, round(scale * height)), max(1, round(scale * width))
-            pixels = resize(pixels, height, width)
-        if lungs_here is not None:
-            lungs_here = resize(lungs_here.astype(np.float32), height, width) >= 0.5
-            lungs_here = lungs_here if lungs_here.mean() >= _LEAST_LUNGS else None
-        inside = tuple(_move_box(box, border, whole.shape) for box in drawn)
-        return AuditImage(pixels, lungs_here, int(sha256[:8], 16) ^ seed, card.input_size, inside)
-
+    items = zip(rows.paths(), rows.depths(), masks, table["sha256"], table["image"], boxes, strict=True)
     images: list[AuditImage] = []
-    with ThreadPoolExecutor(workers or default_workers()) as pool:
-        try:
-            for image in pool.map(load, range(len(items))):
-                images.append(image)
-                advance(1)
-        except PneumoscopeError:
-            pool.shutdown(cancel_futures=True)
-            raise
+    with closing(engine.map(_ReadImage(lungs, seed, card.input_size, cut_borders), map(_Item._make, items))) as results:
+        for image in results:
+            images.append(image)
+            advance(1)
     group = group_index(table["group"].to_numpy(dtype=str))
     outlined = sum(mask is not None for mask in masks)
     return AuditSet(rows, tuple(images), positives_of(rows, card), group, outlined)
@@ -204,6 +175,49 @@ def _move_box(box: Box, border: Border, shape: tuple[int, int]) -> Box:
         box.width * width / inner_width,
         box.height * height / inner_height,
     )
+
+
+class _Item(NamedTuple):
+    """What the manifest says of one image."""
+
+    path: Path
+    depth: int | None
+    mask: Path | None
+    sha256: str
+    name: str
+    boxes: tuple[Box, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _ReadImage:
+    """Reads one image and outlines its lungs, in whatever process an engine calls it."""
+
+    lungs: Callable[[], LungModel] | None
+    seed: int
+    input_size: int
+    cut_borders: bool
+
+    def __call__(self, item: _Item) -> AuditImage:
+        radiograph = read(item.path, depth=item.depth)
+        if radiograph.sha256 != item.sha256:
+            raise ManifestError(str(item.name), "is not the file that was imported.", "Import the data again.")
+        whole = np.asarray(radiograph.pixels, np.float32)
+        # All changes are made inside the border: a cut after them would undo some, such as a black surrounding.
+        border = find_border(whole) if self.cut_borders else NO_BORDER
+        pixels = np.ascontiguousarray(border.cut(whole))
+        lungs: Mask | None = None if item.mask is None else _cut_mask(read_mask(item.mask), border, whole.shape)
+        if lungs is None and self.lungs is not None:
+            lungs = self.lungs().outline(pixels).square("lungs")
+        height, width = pixels.shape
+        scale = min(1.0, _DETAIL * self.input_size / min(height, width))
+        if scale < 1:
+            height, width = max(1, round(scale * height)), max(1, round(scale * width))
+            pixels = resize(pixels, height, width)
+        if lungs is not None:
+            lungs = resize(lungs.astype(np.float32), height, width) >= 0.5
+            lungs = lungs if lungs.mean() >= _LEAST_LUNGS else None
+        inside = tuple(_move_box(box, border, whole.shape) for box in item.boxes)
+        return AuditImage(pixels, lungs, int(item.sha256[:8], 16) ^ self.seed, self.input_size, inside)
 
 
 def choose_donors(images: AuditSet, *, same_class: bool, seed: int) -> Ints:

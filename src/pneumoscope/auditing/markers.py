@@ -8,6 +8,7 @@ The same is done with each cell along the border, and the strongest one names th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -16,7 +17,7 @@ import numpy as np
 from pneumoscope.auditing.answers import AnswerStore, Change
 from pneumoscope.auditing.effects import changes
 from pneumoscope.auditing.images import AuditSet, choose_donors
-from pneumoscope.auditing.perturbations import AuditImage, Mask, dilate, exchange, resize
+from pneumoscope.auditing.perturbations import AuditImage, Mask, Pixels, dilate, exchange, resize
 from pneumoscope.auditing.result import AuditTest, AuditVerdict
 from pneumoscope.auditing.verdicts import judge_change
 from pneumoscope.imaging.corners import corner_places
@@ -197,6 +198,12 @@ def _some_places(images: AuditSet, seed: int) -> Ints:
     return np.sort(np.concatenate(chosen))
 
 
+def _exchange_cell(own: AuditImage, other: AuditImage, cell: Callable[[tuple[int, int]], Places]) -> Pixels:
+    """Return an image with a cell of another one, outside the lungs of either."""
+    changed = exchange(own.pixels, other.pixels, cell(own.pixels.shape), cell(other.pixels.shape))
+    return np.where(_lungs_of_both(own, other), own.pixels, changed)
+
+
 def _donor_effect(
     store: AnswerStore,
     images: AuditSet,
@@ -210,12 +217,7 @@ def _donor_effect(
     """Return what the class of the donor changes: donors of the other class against donors of the same class."""
 
     def from_donors(donors: Ints) -> Change:
-        def change(place: int) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
-            own, other = images.images[place], images.images[donors[place]]
-            changed = exchange(own.pixels, other.pixels, cell(own.pixels.shape), cell(other.pixels.shape))
-            return np.where(_lungs_of_both(own, other), own.pixels, changed)
-
-        return change
+        return lambda place: partial(_exchange_cell, images.images[place], images.images[donors[place]], cell)
 
     scores = {}
     for same_class in (True, False):

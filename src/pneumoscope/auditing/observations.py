@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import AuditImage, resize
 from pneumoscope.bundle.graph_inputs import graph_inputs
 from pneumoscope.bundle.prediction import Output
-from pneumoscope.bundle.runtime import Model, default_workers, take_finding
+from pneumoscope.bundle.runtime import Model, take_finding
 from pneumoscope.bundle.session import open_session_of
+from pneumoscope.core.engine import Engine
 from pneumoscope.core.errors import BundleError
 from pneumoscope.data.boxes import Box
 from pneumoscope.stats.kernels import Bools, Floats
@@ -62,7 +63,7 @@ class _HeatFigures:
 def observe(
     answer: Callable[[NDArray[np.float32]], Output],
     images: AuditSet,
-    workers: int | None,
+    engine: Engine,
     advance: Callable[[int], None],
 ) -> Observations:
     """Run a graph on every image.
@@ -70,25 +71,36 @@ def observe(
     Args:
         answer: Runs it on [H, W] float32, such as `Model.run`.
         images: The images.
-        workers: Images at a time.
+        engine: Where it runs.
         advance: Called with the number of images that are answered.
     """
     scores: list[float] = []
     embeddings: list[NDArray[np.float32]] = []
     figures: list[_HeatFigures] = []
-    with ThreadPoolExecutor(workers or default_workers()) as pool:
-        for output, heat in pool.map(lambda image: _observe_one(answer(image.pixels), image), images.images):
-            scores.append(float(output.probabilities[0]))
-            embeddings.append(output.embedding.ravel())
+    with closing(engine.map(_Observe(answer), images.images)) as observed:
+        for score, embedding, heat in observed:
+            scores.append(score)
+            embeddings.append(embedding)
             figures.append(heat)
             advance(1)
     columns = {name: np.array([getattr(heat, name) for heat in figures]) for name in ("mass", "area", "hit", "boxed")}
     return Observations(np.array(scores, np.float64), np.stack(embeddings).astype(np.float64), **columns)
 
 
-def _observe_one(output: Output, image: AuditImage) -> tuple[Output, _HeatFigures]:
+@dataclass(frozen=True, slots=True)
+class _Observe:
+    """Runs a graph on one image and keeps what an audit uses, in whatever process an engine calls it."""
+
+    answer: Callable[[NDArray[np.float32]], Output]
+
+    def __call__(self, image: AuditImage) -> tuple[float, NDArray[np.float32], _HeatFigures]:
+        output = self.answer(image.pixels)
+        return float(output.probabilities[0]), output.embedding.ravel(), _measure_heat(output, image)
+
+
+def _measure_heat(output: Output, image: AuditImage) -> _HeatFigures:
     if output.heatmap is None:
-        return output, _HeatFigures()
+        return _HeatFigures()
     heat = output.heatmap[0].astype(np.float64)
     seen = bool(np.isfinite(heat).all() and heat.sum() > 0)
     mass = area = hit = boxed = math.nan
@@ -100,7 +112,7 @@ def _observe_one(output: Output, image: AuditImage) -> tuple[Output, _HeatFigure
         covered = cells_in_boxes(image.boxes, *heat.shape)
         boxed = float(covered.mean())
         hit = float(covered.ravel()[heat.argmax()]) if seen else math.nan
-    return output, _HeatFigures(mass, area, hit, boxed)
+    return _HeatFigures(mass, area, hit, boxed)
 
 
 def cells_in_boxes(boxes: Sequence[Box], rows: int, columns: int) -> Bools:
@@ -162,9 +174,14 @@ class UntrainedModel:
     """
 
     def __init__(self, model: Model, graph: bytes) -> None:
+        self._model, self._graph = model, graph
         self._place = model.place
         self._heatmap = model.card.heatmap_size is not None
         self._session = open_session_of(graph, Path(model.folder) / "model.onnx")
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross to another process with the graph."""
+        return UntrainedModel, (self._model, self._graph)
 
     def run(self, pixels: NDArray[np.float32]) -> Output:
         """Run it on one image.

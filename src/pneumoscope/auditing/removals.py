@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
-from pneumoscope.auditing.answers import AnswerStore
+from pneumoscope.auditing.answers import AnswerStore, Change
 from pneumoscope.auditing.effects import changes
 from pneumoscope.auditing.images import AuditSet
 from pneumoscope.auditing.perturbations import BOXES, LUNGS, PERTURBATIONS, Perturbation
@@ -83,10 +84,8 @@ def spare_silhouettes(tests: Sequence[AuditTest]) -> list[AuditTest]:
     ]
 
 
-def _applied(
-    change: Perturbation, images: AuditSet
-) -> Callable[[int], np.ndarray[tuple[int, ...], np.dtype[np.float32]]]:
-    return lambda place: change.apply(images.images[place])
+def _applied(change: Perturbation, images: AuditSet) -> Change:
+    return lambda place: partial(change.apply, images.images[place])
 
 
 def _judge(

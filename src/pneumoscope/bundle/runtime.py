@@ -7,15 +7,15 @@ and from a bounded window, so that 100,000 files need no more memory than 100.
 
 from __future__ import annotations
 
+import hashlib
 import math
 import os
+import platform
 import time
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Generator, Iterable, Mapping, Sequence
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,9 +29,10 @@ from pneumoscope.bundle.inputs import ImageInput, NamedImage, file_image, named_
 from pneumoscope.bundle.lungs import LungOutlines
 from pneumoscope.bundle.prediction import Observer, Output, Prediction
 from pneumoscope.bundle.screening import Screening, builtin_companions
-from pneumoscope.bundle.session import first_line, open_session
+from pneumoscope.bundle.session import first_line, open_session, open_session_of
 from pneumoscope.bundle.verdict import judge
 from pneumoscope.core.arguments import check_arguments
+from pneumoscope.core.engines.local import LocalEngine
 from pneumoscope.core.errors import BundleError, PneumoscopeError
 from pneumoscope.core.files import sha256_of
 from pneumoscope.imaging.border import NO_BORDER, Border, find_border
@@ -41,7 +42,6 @@ from pneumoscope.imaging.read import check_depth, has_damaged_exif, largest_valu
 if TYPE_CHECKING:
     from pneumoscope.bundle.prediction_table import PredictionTable
 
-T = TypeVar("T")
 
 SHIPPED = ("opacity", "covid")
 """The names, in place of a folder, of the models that ship with the package."""
@@ -51,16 +51,6 @@ BUILTIN = "builtin"
 
 _FINER = 4
 """Cells of a bordered image's heatmap for each of the graph's, along one side: the border cuts through some."""
-
-WINDOW_PER_WORKER = 4
-"""Files under way per worker: enough that one slow file does not stop the others, few enough to stay small."""
-
-
-def default_workers() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 class Model:
@@ -92,6 +82,13 @@ class Model:
     def __repr__(self) -> str:
         name = f"{self.card.name} {self.card.version}"
         return f"<Model {name}: {', '.join(self.labels)}; {self.identity[:12]}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Cross to another process or machine with the graph itself: the bundle's folder need not be there."""
+        graph = (self.folder / "model.onnx").read_bytes()
+        companions = builtin_companions().identities if self.screened else {}
+        about = (self.folder, self.card, self.identity)
+        return _unpack, (*about, graph, self.screened, self.audit, companions, self.place)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -321,24 +318,7 @@ class Model:
         def answer(item: tuple[str | Path, int | None]) -> Prediction:
             return self.predict_file(item[0], observe, item[1], score_refused=score_refused)
 
-        return self._in_order(items, answer, workers)
-
-    def _in_order(
-        self, items: Iterable[T], answer: Callable[[T], Prediction], workers: int | None
-    ) -> Generator[Prediction, None, None]:
-        """Yield the answer to each item, in the order given, from a bounded window of items under way."""
-        workers = workers or default_workers()
-        pool = ThreadPoolExecutor(workers, thread_name_prefix="predict")
-        window: deque[Future[Prediction]] = deque()
-        try:
-            for item in items:
-                window.append(pool.submit(answer, item))
-                if len(window) >= workers * WINDOW_PER_WORKER:
-                    yield window.popleft().result()
-            while window:
-                yield window.popleft().result()
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+        return LocalEngine(workers).map(answer, items)
 
     @check_arguments
     def predict(
@@ -381,7 +361,7 @@ class Model:
         def answer(image: NamedImage) -> Prediction:
             return self._answer(image, score_refused=score_refused)
 
-        rows = [prediction.row(self.labels) for prediction in self._in_order(images, answer, workers)]
+        rows = [prediction.row(self.labels) for prediction in LocalEngine(workers).map(answer, images)]
         return PredictionTable.of(rows, self.card)
 
 
@@ -454,6 +434,34 @@ def bundle_folder(path: str | Path = BUILTIN) -> Path:
     if not (folder / "card.json").is_file() and (folder / "bundle" / "card.json").is_file():
         return folder / "bundle"
     return folder
+
+
+def _unpack(
+    folder: Path,
+    card: Card,
+    identity: str,
+    graph: bytes,
+    screened: bool,
+    audit: str,
+    companions: dict[str, str],
+    place: int | None,
+) -> Model:
+    """Return the model that `Model.__reduce__` packed in another process.
+
+    Raises:
+        BundleError: The graph was exchanged on disk since the model was loaded, or the companions differ here.
+    """
+    if hashlib.sha256(graph).hexdigest() != card.model_sha256:
+        raise BundleError(str(folder / "model.onnx"), "was changed since the model was loaded.", "Start again.")
+    if screened and (own := builtin_companions().identities) != companions:
+        raise BundleError(
+            f"gatekeeper and lungs graph on {platform.node()}",
+            f"are {own}; where the work began they are {companions}.",
+            "Install the same version on each machine.",
+        )
+    model = Model(folder, card, identity, open_session_of(graph, folder / "model.onnx"), screened=screened, place=place)
+    model._audit = audit
+    return model
 
 
 def _session(folder: Path, card: Card) -> Any:

@@ -133,6 +133,12 @@ class Companions:
     gatekeeper: Gatekeeper
     lungs: LungModel | None
 
+    @property
+    def identities(self) -> dict[str, str]:
+        """Role -> identity of the graphs."""
+        graphs = {"gatekeeper": self.gatekeeper, "lungs": self.lungs}
+        return {role: graph.identity for role, graph in graphs.items() if graph is not None}
+
     def screen(
         self,
         pixels: NDArray[np.float32],

@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from pneumoscope.cli.formatting import escape_markup, print_note, wide_console
-from pneumoscope.cli.options import AsJson, Examples, Finding, Roots, Workers, command_line, source_roots
+from pneumoscope.cli.options import (
+    Address,
+    AsJson,
+    EngineName,
+    Examples,
+    Finding,
+    Roots,
+    Workers,
+    command_line,
+    source_roots,
+)
 
 if TYPE_CHECKING:
     from pneumoscope.auditing.result import Audit
@@ -40,6 +50,8 @@ def audit(
     ] = None,
     external: Annotated[Path | None, typer.Option(help="Manifest of a site that the bundle has not seen.")] = None,
     finding: Finding = None,
+    engine: EngineName = "local",
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Find out what a bundle's answers rest on: the lungs, or the border, a marker, the source.
@@ -67,6 +79,8 @@ def audit(
         origins=origins,
         external=external,
         finding=finding,
+        engine=engine,
+        address=address,
         command=command_line(),
         callbacks=RichCallbacks(),
     )

@@ -9,7 +9,16 @@ from typing import Annotated
 import typer
 
 from pneumoscope.cli.formatting import group_counts, print_conflicts, print_json
-from pneumoscope.cli.options import AsJson, Depth, DesignOption, DropConflicts, pairs, read_secret
+from pneumoscope.cli.options import (
+    Address,
+    AsJson,
+    Depth,
+    DesignOption,
+    DropConflicts,
+    EngineName,
+    pairs,
+    read_secret,
+)
 from pneumoscope.cli.wording import for_command_line
 from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import UsageError
@@ -112,6 +121,8 @@ def import_(
     drop_missing: Annotated[bool, typer.Option("--drop-missing", help="csv: leave out rows without image.")] = False,
     drop_unreadable: Annotated[bool, typer.Option("--drop-unreadable", help="Leave out unreadable images.")] = False,
     drop_conflicts: DropConflicts = False,
+    engine: EngineName = "local",
+    address: Address = None,
     workers: Annotated[
         int | None, typer.Option(min=0, help="Processes that read images; 0: threads of one.  [default: the cores]")
     ] = None,
@@ -172,6 +183,8 @@ def import_(
         drop_missing=drop_missing,
         drop_unreadable=drop_unreadable,
         drop_conflicts=drop_conflicts,
+        engine=engine,
+        address=address,
         workers=workers,
         callbacks=RichCallbacks(),
     )

@@ -64,7 +64,8 @@ def _serve(
 
     prepare()  # its imports run beside those of this process
     from pneumoscope.bundle.card import read_card
-    from pneumoscope.bundle.runtime import BUILTIN, bundle_folder, default_workers
+    from pneumoscope.bundle.runtime import BUILTIN, bundle_folder
+    from pneumoscope.core.engine import default_workers
     from pneumoscope.data.phantoms.demo_studies import STUDIES, has_dicom
     from pneumoscope.imaging.files import find_images
     from pneumoscope.server.run import serve

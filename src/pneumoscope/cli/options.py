@@ -12,6 +12,10 @@ import typer
 
 from pneumoscope.core.errors import UsageError
 
+Address = Annotated[
+    str | None,
+    typer.Option(help="ray: a cluster's address, or auto on one of its machines.  [this machine]", metavar="HOST:PORT"),
+]
 Allow = Annotated[
     list[str] | None, typer.Option("--allow", help="Accept this finding of the data checks.", metavar="NAME")
 ]
@@ -25,6 +29,9 @@ DropConflicts = Annotated[
 ]
 Finding = Annotated[str | None, typer.Option(help="Of a multi-label model: the finding to ask about.", metavar="LABEL")]
 
+EngineName = Annotated[
+    str, typer.Option("--engine", help="Where it runs: threads here, or Ray's processes.", metavar="local|ray")
+]
 Examples = Annotated[
     int | None, typer.Option(min=1, help="Show so many images of each kind. They are patients' radiographs.")
 ]

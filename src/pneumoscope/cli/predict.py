@@ -9,12 +9,15 @@ from typing import Annotated, Any
 import typer
 
 from pneumoscope.cli.formatting import print_note
-from pneumoscope.cli.options import AsJson, Depth, Workers
+from pneumoscope.cli.options import Address, AsJson, Depth, EngineName, Workers
 from pneumoscope.cli.prediction_output import JsonOutput, TableOutput, describe_model, describe_summary
 
 
 def predict(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Images, DICOM files and folders.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="PATH...", help="Images, DICOM files, folders, or their s3:// or gs:// URLs"),
+    ],
     model: Annotated[str, typer.Option(help="A bundle's folder.", metavar="BUNDLE")] = "builtin",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="Write the table: .parquet, .csv or .jsonl.")
@@ -34,6 +37,8 @@ def predict(
     score_refused: Annotated[
         bool, typer.Option("--score-refused", help="Give the scores of images that the gatekeeper refuses, too.")
     ] = False,
+    engine: EngineName = "local",
+    address: Address = None,
     as_json: AsJson = False,
 ) -> None:
     """Predict radiographs: PNG, JPEG, WebP, TIFF and DICOM, in files and folders.
@@ -43,11 +48,13 @@ def predict(
     """
     from pneumoscope.bundle.runtime import load
     from pneumoscope.cli.callbacks import RichCallbacks
+    from pneumoscope.core.engines import check_engine
     from pneumoscope.core.tables import check_format
     from pneumoscope.workflows.predict import predict as predict_paths
 
     if output is not None:
         check_format(output)  # before the model is loaded
+    check_engine(engine, address)
     loaded = load(model, gatekeeper=gatekeeper)
     screen = JsonOutput(loaded) if as_json else TableOutput(loaded, limit=None if output is None else 20)
     callbacks = RichCallbacks()
@@ -76,6 +83,8 @@ def predict(
         workers=workers,
         depth=depth,
         score_refused=score_refused,
+        engine=engine,
+        address=address,
         on_row=show,
         callbacks=callbacks,
     )

@@ -49,7 +49,7 @@ def serve(
     from pneumoscope.server.processes import prepare
 
     prepare()  # its imports run beside those of this process
-    from pneumoscope.bundle.runtime import default_workers
+    from pneumoscope.core.engine import default_workers
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.server import Settings, default_home
     from pneumoscope.server import serve as serve_until_stopped

@@ -11,7 +11,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pneumoscope.core.engine import Engine
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.registry import several
 from pneumoscope.data.scan_shards import ScanShards, copy_thumbnails, temporary_shards
@@ -82,6 +83,7 @@ def scan_files(
     *,
     shards: ScanShards,
     workers: int | None = None,
+    engine: Engine | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Scan:
     """Read many images; those that the shards hold already are not read again.
@@ -92,6 +94,7 @@ def scan_files(
         depths: Bits in use in 16-bit files, see `imaging.read.read`: one for all files, or one for each.
         shards: Where the results go, and where those of an interrupted scan are.
         workers: Processes that read; 0: threads of this one; None: a process for each core, threads for few files.
+        engine: Reads in place of processes and threads here.
         say: Receives a sentence where an interrupted scan goes on.
 
     Raises:
@@ -113,7 +116,7 @@ def scan_files(
         chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
         done = resumed
         try:
-            for places, chunk in _read(chunks, files, workers):
+            for places, chunk in _read(chunks, files, workers, engine):
                 for place, result, small in zip(places, chunk.results, chunk.small, strict=True):
                     if isinstance(result, ImageError):
                         errors[place] = result
@@ -132,9 +135,14 @@ def scan_files(
 
 
 def _read(
-    chunks: Sequence[list[int]], files: Sequence[FileToRead], workers: int | None
+    chunks: Sequence[list[int]], files: Sequence[FileToRead], workers: int | None, engine: Engine | None
 ) -> Iterator[tuple[list[int], ScannedChunk]]:
     """Yield the places of each chunk and what was read, in order; only some chunks are under way at any time."""
+    if engine is not None:
+        groups = ([files[place] for place in places] for places in chunks)
+        with closing(engine.map(scan_chunk, groups)) as results:
+            yield from zip(chunks, results, strict=True)
+        return
     cores = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
     if workers is None:
         workers = cores if len(chunks) * _CHUNK >= _FEW and cores > 1 else 0

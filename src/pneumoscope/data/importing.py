@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pneumoscope.core.engine import Engine
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.labels import LabelSet
 from pneumoscope.data.cells import MAX_AGE, CellReader, view_of_tag
@@ -85,6 +86,7 @@ def import_source(
     *,
     drop_unreadable: bool = False,
     drop_conflicts: bool = False,
+    engine: Engine | None = None,
     progress: Progress = silent,
     shards: ScanShards | None = None,
     workers: int | None = None,
@@ -98,6 +100,7 @@ def import_source(
         options: The user's options.
         drop_unreadable: List unreadable images as dropped, instead of refusing.
         drop_conflicts: List every image that is the same picture as another with a different label as dropped.
+        engine: Where the images are read; processes and threads of this machine by default.
         progress: Shows how far it is.
         shards: Where what was read goes, and where that of an interrupted import is; None: nothing is kept.
         workers: Processes that read, see `scan_files`.
@@ -117,6 +120,7 @@ def import_source(
                 options,
                 drop_unreadable=drop_unreadable,
                 drop_conflicts=drop_conflicts,
+                engine=engine,
                 progress=progress,
                 shards=own,
                 workers=workers,
@@ -131,6 +135,7 @@ def import_source(
         options.depth,
         shards=shards,
         workers=workers,
+        engine=engine,
         say=say,
     )
     kept = _readable(listing, scan, drop_unreadable, options.min_side)

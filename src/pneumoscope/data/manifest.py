@@ -24,6 +24,7 @@ from pneumoscope.core.labels import PARTS, LabelSet
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.columns import COLUMNS, TEXT, check_table
 from pneumoscope.data.label_rows import METADATA_KEY, SCHEMA_VERSION, damaged_file, read_parquet
+from pneumoscope.imaging.remote import address_of
 from pneumoscope.stats.design import Design, check_design
 
 if TYPE_CHECKING:
@@ -214,7 +215,7 @@ class Manifest:
 
     def _root(self, source: str) -> Path:
         root = self.roots.get(source)
-        if root is None or not root.is_dir():
+        if root is None or not (address_of(root) or root.is_dir()):
             found = "has no folder in this manifest" if root is None else f"should be in {root}, which is not a folder"
             raise ManifestError(
                 f"source {source!r}", f"{found}.", f"Say where it is: {argument('roots', {source: 'DIR'})}."
@@ -368,6 +369,9 @@ def write_manifest(manifest: Manifest, path: Path | str) -> None:
     home = path.parent.resolve()
     roots = {}
     for name, root in sorted(manifest.roots.items()):
+        if address := address_of(root):
+            roots[name] = address
+            continue
         full = Path(root).resolve()
         roots[name] = (full.relative_to(home) if full.is_relative_to(home) else full).as_posix()
     about = {"schema_version": SCHEMA_VERSION, "roots": roots, "notes": list(manifest.notes)}
@@ -404,7 +408,9 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
         frame = table.to_pandas()
     except (pyarrow.ArrowException, ValueError, KeyError, TypeError) as error:
         raise damaged_file(path, error) from error
-    known = {name: path.parent.resolve() / root for name, root in about["roots"].items()}
+    known = {
+        name: Path(root) if address_of(root) else path.parent.resolve() / root for name, root in about["roots"].items()
+    }
     notes = tuple(about["notes"])
     try:
         design = check_design(about["design"])
@@ -417,7 +423,7 @@ def read_manifest(path: Path | str, roots: Mapping[str, Path] | None = None) -> 
                 f"is not a source of {path}.{suggestion(name, known)}",
                 f"Sources: {', '.join(known)}.",
             )
-        known[name] = Path(folder).resolve()
+        known[name] = folder if address_of(folder) else Path(folder).resolve()
     try:
         return validate(Manifest(frame, known, notes, design, about["labels"]))
     except ManifestError as error:

@@ -6,6 +6,7 @@ folder of their own, which is a further root of the manifest (``manifest.Manifes
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,8 @@ from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.data.polygons import Outlines, union_mask
 from pneumoscope.data.source import Row, relative_name
+from pneumoscope.imaging.read import MAX_BYTES
+from pneumoscope.imaging.remote import address_of, read_bytes
 
 KINDS = ("lung", "ignore")
 _MOST_BETWEEN = 0.2  # of a mask's pixels: the blurred edge of a small mask takes a tenth, a radiograph far more
@@ -80,7 +83,8 @@ def _read_greys(path: Path) -> NDArray[Any]:
     from PIL import Image, UnidentifiedImageError
 
     try:
-        with Image.open(path) as image:
+        address = address_of(path)
+        with Image.open(path if address is None else io.BytesIO(read_bytes(address, MAX_BYTES))) as image:
             if image.mode in ("P", "PA", "RGB", "RGBA", "LA"):
                 colours = np.asarray(image.convert("RGBA"))
                 opaque: NDArray[np.bool_] = colours[..., 3] >= 128

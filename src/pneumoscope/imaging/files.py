@@ -9,9 +9,10 @@ import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pneumoscope.core.errors import UsageError
+from pneumoscope.imaging.remote import address_of, list_files
 
 IMAGE_ENDINGS = frozenset({".png", ".jpg", ".jpeg", ".jfif", ".webp", ".tif", ".tiff", ".dcm", ".dicom", ".dic"})
 """Endings of names that are worth opening. A file with another ending counts if its first bytes are DICOM's."""
@@ -73,16 +74,19 @@ def find_images(paths: Iterable[str | Path]) -> ImageFiles:
     folders, links to folders, broken links and files that are no images (`why_not_image`) are passed over and counted.
 
     Args:
-        paths: Files and folders.
+        paths: Files and folders, or their addresses as texts (`imaging.remote`); at an address the ending alone says
+            which files of a folder are images.
 
     Raises:
-        UsageError: There is no file to read.
+        UsageError: There is no file to read, or an address cannot be listed.
     """
     files: list[str] = []
     passed_over: Counter[str] = Counter()
     names = [os.fspath(path) for path in paths]
     for name in names:
-        if Path(name).is_dir():
+        if (address := address_of(name)) is not None:
+            files.extend(_images_at(address, passed_over))
+        elif Path(name).is_dir():
             files.extend(_images_in(name, passed_over))
         else:
             files.append(name)
@@ -124,6 +128,21 @@ def _images_in(folder: str, passed_over: Counter[str]) -> Iterator[str]:
             yield entry.path
         else:
             passed_over[Path(entry.name).suffix.lower() or "without an ending"] += 1
+
+
+def _images_at(address: str, passed_over: Counter[str]) -> Iterator[str]:
+    files = list_files(address)
+    if files is None:
+        yield address
+        return
+    for file in files:
+        inner = file[len(address.rstrip("/")) :].split("/")
+        if any(part.startswith(".") for part in inner):
+            passed_over["hidden"] += 1
+        elif (ending := PurePosixPath(file).suffix.lower()) in IMAGE_ENDINGS:
+            yield file
+        else:
+            passed_over[ending or "without an ending"] += 1
 
 
 def _looks_like_image(path: Path) -> bool:

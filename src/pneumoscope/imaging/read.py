@@ -23,6 +23,7 @@ from pneumoscope.core.errors import ImageError, PneumoscopeError, UsageError
 from pneumoscope.imaging import raster
 from pneumoscope.imaging.files import BROKEN_LINK, MAGIC_BYTES, format_of, is_broken_link
 from pneumoscope.imaging.plane import Metadata, Plane
+from pneumoscope.imaging.remote import address_of, read_bytes
 
 MAX_PIXELS = 100_000_000
 MAX_BYTES = 512 * 2**20
@@ -80,7 +81,7 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, depth: int | None = 
     """Read a PNG, JPEG, WebP, TIFF or DICOM file.
 
     Args:
-        path: The file.
+        path: The file, or its address as a text: ``s3://bucket/a.dcm``, ``gs://...``.
         max_pixels: Largest number of pixels that is decoded.
         depth: Bits in use in a 16-bit greyscale PNG or TIFF, where they are fewer than 16: white is then 2**depth - 1.
             Other files declare their depth.
@@ -90,7 +91,7 @@ def read(path: str | Path, *, max_pixels: int = MAX_PIXELS, depth: int | None = 
 
     Raises:
         ImageError: The file is not a readable, supported radiograph.
-        MissingExtraError: It is DICOM, and the extra ``dicom`` is not installed.
+        MissingExtraError: It is DICOM, and the extra ``dicom`` is not installed; or ``remote`` for an address.
     """
     name = str(path)
     return decode(_bytes_of(path, name), name, max_pixels=max_pixels, depth=depth)
@@ -183,7 +184,12 @@ def sniff(data: bytes, name: str) -> str:
 
 
 def _bytes_of(path: str | Path, name: str) -> bytes:
-    """Return the whole content of a regular file within the size limit."""
+    """Return the whole content of a regular file, or of one at an address, within the size limit."""
+    if (address := address_of(path)) is not None:
+        content = read_bytes(address, MAX_BYTES)
+        if len(content) > MAX_BYTES:
+            raise _too_large(name, len(content), MAX_BYTES)
+        return content
     try:
         path = Path(path)
         if is_broken_link(path):

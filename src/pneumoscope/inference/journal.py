@@ -17,6 +17,7 @@ from pneumoscope.bundle.gatekeeper import builtin_gatekeeper
 from pneumoscope.bundle.prediction import printable
 from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import UsageError
+from pneumoscope.imaging.remote import address_of, stamp_of
 
 JOURNAL_VERSION = 2
 
@@ -79,7 +80,7 @@ class Journal:
             if entry is None or "row" not in entry:
                 break
             row: dict[str, Any] = entry["row"]
-            if row["path"] != printable(path) or entry["stamp"] != _stamp(path):
+            if row["path"] != printable(path) or entry["stamp"] != stamp(path):
                 problem = f"; from {row['path']} on the files are others or were changed, so these are predicted again"
                 break
             done, good = done + 1, self._file.tell()
@@ -88,9 +89,9 @@ class Journal:
         if done or problem:
             self.note = f"Continuing {self.path.name}: {done} of {len(files)} files were done{problem}."
 
-    def append(self, row: dict[str, Any], path: str) -> None:
-        """Add the row of the file at ``path``."""
-        self._write({"row": row, "stamp": _stamp(path)})
+    def append(self, row: dict[str, Any], stamp: list[Any] | None) -> None:
+        """Add the row of a file with the file's `stamp`."""
+        self._write({"row": row, "stamp": stamp})
 
     def rows(self) -> Iterator[dict[str, Any]]:
         """Yield all rows."""
@@ -134,8 +135,10 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     return value if isinstance(value, dict) and ("journal" in value or {"row", "stamp"} <= value.keys()) else None
 
 
-def _stamp(path: str) -> list[int] | None:
+def stamp(path: str) -> list[Any] | None:
     """Return size in bytes and time of change in ns, cheap for 100,000 files; None if the file is not there."""
+    if (address := address_of(path)) is not None:
+        return stamp_of(address)
     try:
         status = Path(path).stat()
     except (OSError, ValueError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import errno
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,13 +23,15 @@ from pneumoscope import __version__
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.prediction import Observer, Output, Prediction, columns, printable, split_decision
 from pneumoscope.bundle.runtime import Model
+from pneumoscope.core.engine import Engine
+from pneumoscope.core.engines.local import LocalEngine
 from pneumoscope.core.errors import PneumoscopeError, UsageError
 from pneumoscope.core.files import shorten_name
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.core.tables import check_format, write_table
 from pneumoscope.imaging import overlay
 from pneumoscope.imaging.read import Radiograph
-from pneumoscope.inference.journal import Journal
+from pneumoscope.inference.journal import Journal, stamp
 
 OVERLAY_SIDE = 2048
 PAGE_SIDE = 256
@@ -83,7 +85,7 @@ def predict_files(
     *,
     output: Path | None = None,
     heatmaps: Path | None = None,
-    workers: int | None = None,
+    engine: Engine | None = None,
     depth: int | None = None,
     score_refused: bool = False,
     on_row: OnRow | None = None,
@@ -96,7 +98,7 @@ def predict_files(
         files: Paths, as `imaging.files.find_images` returns them.
         output: ``.parquet``, ``.csv`` or ``.jsonl``; the journal lies beside it, with ``.partial`` at its end.
         heatmaps: Folder for one overlay per answered image (PNG).
-        workers: Threads; the cores by default.
+        engine: Where it runs; threads of this process by default.
         depth: Bits in use in 16-bit files, see `imaging.read.read`.
         score_refused: Give probabilities of images that the gatekeeper refuses, too.
         on_row: Called with each row in order, rows of the journal too.
@@ -106,35 +108,40 @@ def predict_files(
         PneumoscopeError: The output cannot be written. The journal stays.
     """
     summary = PredictionSummary(len(files))
+    engine, note = engine or LocalEngine(), on_note or (lambda _: None)
 
     def take(row: dict[str, Any], resumed: bool) -> None:
         summary.count(row)
         if on_row is not None:
             on_row(row, resumed)
 
+    def answers(rest: Sequence[str]) -> Generator[tuple[dict[str, Any], list[Any] | None], None, None]:
+        with closing(engine.map(FileAnswer(model, heatmaps, depth, score_refused), rest)) as results:
+            for prediction, stamped, notes in results:
+                for sentence in notes:
+                    note(sentence)
+                summary.low_values += prediction.largest_value is not None
+                summary.damaged_exif += prediction.exif_damaged
+                yield prediction.row(model.labels), stamped
+
     try:
-        observe = None if heatmaps is None else heatmap_writer(heatmaps, model, on_note)
+        if heatmaps is not None:
+            heatmap_writer(heatmaps, model)  # a model without heatmaps, or a folder that cannot be made, shows now
         if output is None:
-            with closing(model.stream(files, workers, observe, depth, score_refused=score_refused)) as stream:
-                for prediction in stream:
-                    summary.low_values += prediction.largest_value is not None
-                    summary.damaged_exif += prediction.exif_damaged
-                    take(prediction.row(model.labels), False)
+            with closing(answers(files)) as rows:
+                for row, _ in rows:
+                    take(row, False)
             return summary
         check_format(output)
         with Journal(output, model, heatmaps, depth, score_refused=score_refused) as journal:
             for row in journal.resume(files):
                 summary.resumed += 1
                 take(row, True)
-            if journal.note and on_note is not None:
-                on_note(journal.note)
-            rest = files[summary.resumed :]
-            with closing(model.stream(rest, workers, observe, depth, score_refused=score_refused)) as stream:
-                for path, prediction in zip(rest, stream, strict=True):
-                    summary.low_values += prediction.largest_value is not None
-                    summary.damaged_exif += prediction.exif_damaged
-                    row = prediction.row(model.labels)
-                    journal.append(row, path)
+            if journal.note:
+                note(journal.note)
+            with closing(answers(files[summary.resumed :])) as rows:
+                for row, stamped in rows:
+                    journal.append(row, stamped)
                     take(row, False)
             write_table(journal.rows(), output, columns(model.labels), _facts(model))
             journal.remove()
@@ -147,6 +154,33 @@ def predict_files(
             "Make room or choose another place; with `output`, the same call then continues where it stopped.",
         ) from error
     return summary
+
+
+@dataclass(frozen=True, slots=True)
+class FileAnswer:
+    """The answer of a model for one file, with what the journal and the user learn of it.
+
+    It can be pickled, so that an engine can run it in another process.
+
+    Args:
+        model: The model.
+        heatmaps: Folder for the overlay of an answered image; None writes none.
+        depth: Bits in use in a 16-bit file, see `imaging.read.read`.
+        score_refused: Give probabilities of an image that the gatekeeper refuses, too.
+    """
+
+    model: Model
+    heatmaps: Path | None
+    depth: int | None
+    score_refused: bool
+
+    def __call__(self, path: str) -> tuple[Prediction, list[Any] | None, list[str]]:
+        """Return the prediction, the stamp of its file (`journal.stamp`) and notes for the user."""
+        notes: list[str] = []
+        observe = None if self.heatmaps is None else heatmap_writer(self.heatmaps, self.model, notes.append)
+        before = stamp(path)
+        prediction = self.model.predict_file(path, observe, self.depth, score_refused=self.score_refused)
+        return prediction, before, notes
 
 
 def _facts(model: Model) -> dict[str, str]:

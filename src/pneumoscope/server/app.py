@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from pneumoscope import __version__
-from pneumoscope.bundle.runtime import default_workers
+from pneumoscope.core.engine import default_workers
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api import events
 from pneumoscope.server.api.dependencies import AccountLimiters, Context

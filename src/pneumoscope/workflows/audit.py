@@ -29,6 +29,8 @@ from pneumoscope.bundle.lungs import builtin_lungs
 from pneumoscope.bundle.runtime import Model, ModelInput, model_of
 from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.engine import Engine
+from pneumoscope.core.engines import check_engine, open_engine
 from pneumoscope.core.files import write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluate import group_sentence
@@ -64,6 +66,8 @@ def audit(
     external: str | Path | None = None,
     finding: str | None = None,
     keep_evidence: bool = True,
+    engine: str = "local",
+    address: str | None = None,
     command: str = "pneumoscope.audit",
     callbacks: Callbacks = SILENT,
 ) -> Audit:
@@ -91,6 +95,9 @@ def audit(
         finding: Of a multi-label model: the label to audit, on the images of which it is stated.
         keep_evidence: Add the verdict to the evidence about the bundle, and to its ``CARD.md`` and report. An audit
             that is "not identifiable" or that used drawn images is never kept: it says nothing about the model.
+        engine: "local": threads of this process; "ray": processes of this machine or of a cluster, each with its own
+            model. Either goes on where the other was stopped.
+        address: Of a Ray cluster, see `pneumoscope.predict`.
         command: How the audit was asked for, for the record.
         callbacks: Receive the progress.
 
@@ -110,6 +117,7 @@ def audit(
     check_least(LEAST_IMAGES, images=images)
     check_least(1, workers=workers, examples=examples)
     check_least(0, seed=seed)
+    check_engine(engine, address)
     folder = None if out is None else Path(out)
     check_options(part, folder, None if origins is None else Path(origins))
     started = time.perf_counter()
@@ -127,24 +135,25 @@ def audit(
     recipe = _recipe_to_retrain(loaded) if retrain else None
     if folder is not None:
         folder.mkdir(parents=True, exist_ok=True)  # a folder that cannot be written shows now, not after the work
-    with callbacks.counting("reading images", len(rows)) as advance:
-        chosen = read_audit_set(
-            rows,
-            loaded.card,
-            builtin_lungs,
-            seed=seed,
-            workers=workers,
-            advance=advance,
-            cut_borders=loaded.cuts_borders,
-        )
-    run = _Run(loaded, chosen, folder, seed, workers, callbacks)
-    learnt = run.observe_intact()
-    intact = estimate_auroc(learnt.score, chosen.positive, chosen.group)
-    tests = [require_signal(test, intact) for test in (*run.change_inputs(learnt), *run.probe(learnt))]
-    prediction = run.retrain(recipe, manifest, table) if recipe is not None else run.predict_site(learnt, table)
-    if there is not None:
-        tests.append(run.measure_elsewhere(there, intact))
-    tests.append(judge_new_site(prediction, len(chosen), len(np.unique(chosen.group))))
+    with open_engine(engine, workers=workers, address=address, on_note=callbacks.message) as machines:
+        with callbacks.counting("reading images", len(rows)) as advance:
+            chosen = read_audit_set(
+                rows,
+                loaded.card,
+                builtin_lungs,
+                seed=seed,
+                engine=machines,
+                advance=advance,
+                cut_borders=loaded.cuts_borders,
+            )
+        run = _Run(loaded, chosen, folder, seed, machines, callbacks)
+        learnt = run.observe_intact()
+        intact = estimate_auroc(learnt.score, chosen.positive, chosen.group)
+        tests = [require_signal(test, intact) for test in (*run.change_inputs(learnt), *run.probe(learnt))]
+        prediction = run.retrain(recipe, manifest, table) if recipe is not None else run.predict_site(learnt, table)
+        if there is not None:
+            tests.append(run.measure_elsewhere(there, intact))
+        tests.append(judge_new_site(prediction, len(chosen), len(np.unique(chosen.group))))
     verdict, reason = conclude(tests, intact)
     result = Audit(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -189,15 +198,15 @@ class _Run:
     images: AuditSet
     folder: Path | None
     seed: int
-    workers: int | None
+    engine: Engine
     callbacks: Callbacks
 
     def observe_intact(self) -> Observations:
         with self.callbacks.counting("intact images", len(self.images)) as advance:
-            return observe(self.model.run, self.images, self.workers, advance)
+            return observe(self.model.run, self.images, self.engine, advance)
 
     def change_inputs(self, learnt: Observations) -> list[AuditTest]:
-        store = AnswerStore(self.model, self.images, self.folder and self.folder / "answers", self.workers)
+        store = AnswerStore(self.model, self.images, self.folder and self.folder / "answers", self.engine)
         count = len(self.images)
         lungs = int(self.images.with_lungs.sum())
         total = sum(lungs if change.needs_lungs else count for change in PERTURBATIONS.values()) + 2 * count
@@ -222,7 +231,7 @@ class _Run:
         untrained = None
         if (answer := load_untrained(self.model, self.seed)) is not None:
             with self.callbacks.counting("random weights", len(self.images)) as advance:
-                untrained = observe(answer, self.images, self.workers, advance)
+                untrained = observe(answer, self.images, self.engine, advance)
         names, source = np.unique(self.images.rows.table["source"].to_numpy(dtype=str), return_inverse=True)
         with self.callbacks.counting("permutations", PERMUTATIONS) as advance:
             probed = judge_sources(
@@ -247,12 +256,12 @@ class _Run:
                 self.model.card,
                 None,
                 seed=self.seed,
-                workers=self.workers,
+                engine=self.engine,
                 advance=advance,
                 cut_borders=self.model.cuts_borders,
             )
         with self.callbacks.counting("its answers", len(rows)) as advance:
-            score = observe(self.model.run, there, self.workers, advance).score
+            score = observe(self.model.run, there, self.engine, advance).score
         return judge_elsewhere(estimate_auroc(score, there.positive, there.group), intact, there)
 
     def retrain(self, recipe: Recipe, manifest: Manifest, origins: Mapping[str, str]) -> SitePrediction | None:

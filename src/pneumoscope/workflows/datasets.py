@@ -6,12 +6,14 @@ Each function is one command. A manifest comes as a file or in memory; a file is
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from pneumoscope.core.arguments import argument, as_tuple, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.engines import check_engine, open_engine
 from pneumoscope.core.errors import CheckRefusedError, UsageError
 from pneumoscope.core.labels import PARTS, LabelSet
 from pneumoscope.data import merge as merging
@@ -69,6 +71,8 @@ def import_data(
     drop_missing: bool = False,
     drop_unreadable: bool = False,
     drop_conflicts: bool = False,
+    engine: str = "local",
+    address: str | None = None,
     workers: int | None = None,
     callbacks: Callbacks = SILENT,
 ) -> tuple[Manifest, ImportReport]:
@@ -116,8 +120,11 @@ def import_data(
         drop_missing: Leave out rows without an image ("csv"); else they are an error.
         drop_unreadable: Leave out images that cannot be read; else they are an error.
         drop_conflicts: Leave out every image whose picture carries another label elsewhere.
+        engine: "local": processes of this machine; "ray": those of a Ray cluster, see `pneumoscope.predict`. Either
+            goes on where the other was stopped, and the result is the same.
+        address: Of a Ray cluster.
         workers: Processes that read images, 0 for threads of this one; None: a process for each core, threads for few
-            images. The result is the same.
+            images.
         callbacks: Receive the progress.
 
     Returns:
@@ -135,6 +142,8 @@ def import_data(
         >>> report.reasons
     """
     check_depth(depth)
+    check_least(1, workers=workers)
+    check_engine(engine, address)
     target = None if output is None else _manifest_path(output)
     layout = SOURCES.get(source)
     lenient = (lenient_columns,) if isinstance(lenient_columns, str) else tuple(lenient_columns)
@@ -173,7 +182,13 @@ def import_data(
         design=check_design(design),
     )
     folders = [str(Path(folder).resolve()) for folder in (path, *([images] if images is not None else []))]
-    with resumable_shards("import", layout.name, *folders) as shards:
+    with ExitStack() as stack:
+        machines = None
+        if engine != "local":
+            machines = stack.enter_context(
+                open_engine(engine, workers=workers or None, address=address, on_note=callbacks.message)
+            )
+        shards = stack.enter_context(resumable_shards("import", layout.name, *folders))
         with task_starter(callbacks) as progress:
             manifest, report = import_source(
                 layout,
@@ -181,6 +196,7 @@ def import_data(
                 options,
                 drop_unreadable=drop_unreadable,
                 drop_conflicts=drop_conflicts,
+                engine=machines,
                 progress=progress,
                 shards=shards,
                 workers=workers,

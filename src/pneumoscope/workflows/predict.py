@@ -10,6 +10,7 @@ from pneumoscope.bundle.evidence import latest_acceptance, latest_audit, list_st
 from pneumoscope.bundle.runtime import BUILTIN, Model, ModelInput, model_of
 from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.engines import check_engine, open_engine
 from pneumoscope.core.errors import BundleError
 from pneumoscope.core.files import check_new_file, write_text
 from pneumoscope.core.tables import check_format
@@ -34,6 +35,8 @@ def predict(
     depth: int | None = None,
     gatekeeper: bool = True,
     score_refused: bool = False,
+    engine: str = "local",
+    address: str | None = None,
     on_row: OnRow | None = None,
     callbacks: Callbacks = SILENT,
 ) -> PredictionSummary:
@@ -44,7 +47,8 @@ def predict(
     ``error``.
 
     Args:
-        paths: Files and folders: PNG, JPEG, WebP, TIFF and DICOM.
+        paths: Files and folders: PNG, JPEG, WebP, TIFF and DICOM; or their addresses as texts, such as
+            ``s3://bucket/studies``.
         model: A loaded model, the folder of a bundle or of a run, or "builtin", "opacity" or "covid" of the package.
         output: File of the table: ``.parquet``, ``.csv`` or ``.jsonl``.
         heatmaps: Folder for an overlay (PNG) of each answered image.
@@ -53,6 +57,10 @@ def predict(
         depth: Bits in use in 16-bit PNG and TIFF files, where they are fewer than 16; see `pneumoscope.read`.
         gatekeeper: Refuse what is no upright frontal chest radiograph; False: the model answers about anything.
         score_refused: Give probabilities of images that the gatekeeper refuses, too; they stay refused.
+        engine: "local": threads of this process; "ray": processes of this machine or of a cluster, each with its own
+            model. The rows are the same, and either goes on where the other was stopped.
+        address: Of a Ray cluster: ``HOST:PORT``, or "auto" on one of its machines. Its machines must reach the files
+            and ``heatmaps`` under the same paths.
         on_row: Called with each row (see `pneumoscope.bundle.prediction.columns`) in the order of the files, and
             whether the row comes from the journal of a stopped run.
         callbacks: Receive notes and the number of files that are done.
@@ -62,7 +70,8 @@ def predict(
 
     Raises:
         UsageError: ``output`` is no table format or has no folder, a folder holds no image, there is no worker, or the
-            model has no heatmap.
+            model has no heatmap; or there is no such engine.
+        MissingExtraError: Ray, or the library for an address, is not installed.
         BundleError: The bundle is incomplete or altered.
         PneumoscopeError: A file cannot be written; the journal stays.
         KeyboardInterrupt: The user stopped it; the message says how many files were done and how to go on.
@@ -74,6 +83,7 @@ def predict(
     if output is not None:
         check_format(Path(output))  # before the folders are walked and the model is loaded
     check_least(1, workers=workers)
+    check_engine(engine, address)
     if html is not None:
         check_new_file(Path(html))
     check_depth(depth)
@@ -84,7 +94,10 @@ def predict(
     if images.passed_over:
         callbacks.message(f"Passed over in folders: {describe_passed_over(images.passed_over)}.")
     files, done = images.files, 0
-    with callbacks.counting("predicting", len(files)) as advance:
+    with (
+        open_engine(engine, workers=workers, address=address, on_note=callbacks.message) as machines,
+        callbacks.counting("predicting", len(files)) as advance,
+    ):
 
         def pass_on(row: dict[str, Any], resumed: bool) -> None:
             nonlocal done
@@ -99,7 +112,7 @@ def predict(
                 files,
                 output=None if output is None else Path(output),
                 heatmaps=None if heatmaps is None else Path(heatmaps),
-                workers=workers,
+                engine=machines,
                 depth=depth,
                 score_refused=score_refused,
                 on_row=pass_on,

@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 from pneumoscope.bundle.lung_shape import LungShape, measure_lung_shape
 from pneumoscope.bundle.lungs import LungModel, builtin_lungs
-from pneumoscope.bundle.runtime import default_workers
 from pneumoscope.core.callbacks import SILENT, Callbacks
+from pneumoscope.core.engine import default_workers
 from pneumoscope.core.errors import ManifestError, UnusableManifestError
 from pneumoscope.core.files import atomic_path
 from pneumoscope.data import source_table
