@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import psutil
 import pyarrow.parquet as pq
 import pytest
@@ -29,8 +30,9 @@ from pneumoscope.core.engine import Engine
 from pneumoscope.core.engines import open_engine
 from pneumoscope.core.engines.local import LocalEngine
 from pneumoscope.core.errors import ImageError, MissingExtraError, PneumoscopeError, UsageError
-from pneumoscope.data.image_scan import scan_images
+from pneumoscope.data.image_scan import scan_files
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.scan_shards import temporary_shards
 from pneumoscope.inference.predict import predict_files
 
 
@@ -189,16 +191,17 @@ def test_overlays_and_imports_are_the_same_on_a_cluster(engine: Engine, tmp_path
     files = [*images(tmp_path / "in", 20), str(tmp_path / "none.png")]
     predict_files(model, files, heatmaps=tmp_path / "local")
     predict_files(model, files, heatmaps=tmp_path / "ray", engine=engine)
-    scanned = scan_images([Path(path) for path in files], engine=engine)
     pictures = {path.name: path.read_bytes() for path in (tmp_path / "local").iterdir()}
     assert pictures
     assert {path.name: path.read_bytes() for path in (tmp_path / "ray").iterdir()} == pictures
-    for here, there in zip(scan_images([Path(path) for path in files]), scanned, strict=True):
-        if isinstance(here, ImageError) or isinstance(there, ImageError):
-            assert str(here) == str(there)
-        else:
-            assert (here.sha256, here.phash, here.facts) == (there.sha256, there.phash, there.facts)
-            np.testing.assert_array_equal(here.small, there.small)
+    paths = [Path(path) for path in files]
+    with temporary_shards() as own, temporary_shards() as other:
+        here, there = scan_files(paths, shards=own, workers=0), scan_files(paths, shards=other, engine=engine)
+        pd.testing.assert_frame_equal(here.table, there.table)
+        assert {place: str(error) for place, error in here.errors.items()} == {
+            place: str(error) for place, error in there.errors.items()
+        }
+        assert list(here.errors) == [20]
 
 
 def test_the_scores_of_an_audit_are_the_same_on_a_cluster(
