@@ -131,7 +131,7 @@ def test_every_public_name_is_there_and_documented(name: str) -> None:
 def test_what_a_function_returns_is_public(name: str) -> None:
     annotation = str(inspect.signature(public_functions()[name]).return_annotation)
     classes = set(re.findall(r"\b[A-Z]\w+", annotation)) - {"None", *typing.__all__}
-    assert classes <= {*ps.__all__, *ps.server.__all__, "Path", "Output", "Finding", "BundleError", "NDArray"}
+    assert classes <= {*ps.__all__, *ps.server.__all__, "Path", "Output", "Border", "Finding", "BundleError", "NDArray"}
 
 
 @pytest.mark.parametrize(

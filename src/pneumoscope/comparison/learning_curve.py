@@ -73,7 +73,11 @@ class LearningCurve(Frozen):
         return "".join([table, *map(html_text, self.sentences()), html_disclaimer()])
 
     def sentences(self) -> tuple[str, ...]:
-        """Return what the curve says about more patients, and what it leaves out."""
+        """Return what the curve says about more patients, and what it leaves out.
+
+        Returns:
+            Sentences, those of the forecasts first.
+        """
         said = []
         for one in self.forecasts:
             low, high = one.gain.low, one.gain.high

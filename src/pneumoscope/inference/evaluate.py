@@ -160,6 +160,9 @@ class FindingsEvaluation(EvaluationFacts):
         Args:
             finding: One of `findings`.
 
+        Returns:
+            An evaluation whose classes are the finding and its absence.
+
         Raises:
             UsageError: The finding was not measured.
         """

@@ -129,6 +129,11 @@ function MonitorWeeks({ report }: { report: Report }) {
   const values = { level: formatNumber(report.level, 4), n: formatNumber(report.false_alarms_per_year, 0) };
   return (
     <>
+      {report.finding && (
+        <p>
+          {t("panel.finding")}: <strong>{labelName(report.finding)}</strong>
+        </p>
+      )}
       <p class={alarms.length > 0 ? "problem" : "monitor-calm"} role="status">
         {alarms.length > 0
           ? t("monitor.alarm", { measures: alarms.map((one) => measureTitle(one.name)).join(", ") })
