@@ -56,7 +56,7 @@ if TYPE_CHECKING:
     from pneumoscope.data.manifest import Manifest
     from pneumoscope.data.merge import MergeReport
     from pneumoscope.imaging.read import Radiograph, read
-    from pneumoscope.inference.evaluate import Evaluation, FindingsEvaluation
+    from pneumoscope.inference.evaluation import Evaluation, FindingsEvaluation
     from pneumoscope.inference.predict import PredictionSummary
     from pneumoscope.recipes.recipe import Recipe
     from pneumoscope.workflows.accept import accept
@@ -91,8 +91,8 @@ _MODULES = {
     "CrossValidation": "comparison.cross_validation",
     "DISCLAIMER": "core.labels",
     "EpochEnd": "core.callbacks",
-    "Evaluation": "inference.evaluate",
-    "FindingsEvaluation": "inference.evaluate",
+    "Evaluation": "inference.evaluation",
+    "FindingsEvaluation": "inference.evaluation",
     "Gatekeeper": "bundle.gatekeeper",
     "GatekeeperAnswer": "bundle.gatekeeper",
     "GatekeeperCard": "bundle.gatekeeper",

@@ -26,7 +26,8 @@ from pneumoscope.export.onnx import (  # noqa: E402
     halve_weights,
     mixed_sizes,
 )
-from pneumoscope.inference.evaluate import Evaluation, evaluate  # noqa: E402
+from pneumoscope.inference.evaluate import evaluate  # noqa: E402
+from pneumoscope.inference.evaluation import Evaluation  # noqa: E402
 from pneumoscope.recipes.recipe import load_recipe, with_changes  # noqa: E402
 from pneumoscope.stats.calibration import Scaling, select_first_half  # noqa: E402
 from pneumoscope.training.loop.fit import FittedRun, fit, read_run_manifest  # noqa: E402

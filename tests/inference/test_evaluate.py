@@ -16,7 +16,8 @@ from pneumoscope.core.files import sha256_of
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.data.ledger import KnownOpening
 from pneumoscope.data.manifest import Manifest, write_manifest
-from pneumoscope.inference.evaluate import Evaluation, evaluate
+from pneumoscope.inference.evaluate import evaluate
+from pneumoscope.inference.evaluation import Evaluation
 
 pytest.importorskip("onnx")
 bundles = pytest.importorskip("bundles")

@@ -22,7 +22,7 @@ from pneumoscope.core.labels import absent_name, display_name  # noqa: E402
 from pneumoscope.data.columns import TEXT  # noqa: E402
 from pneumoscope.data.finding_cases import manifest_targets, select_cases  # noqa: E402
 from pneumoscope.data.manifest import Manifest, validate, write_manifest  # noqa: E402
-from pneumoscope.inference.evaluate import FindingsEvaluation  # noqa: E402
+from pneumoscope.inference.evaluation import FindingsEvaluation  # noqa: E402
 from pneumoscope.recipes.recipe import Recipe, load_recipe, parse_recipe  # noqa: E402
 from pneumoscope.reporting.pages.evaluation_page import render_evaluation_page  # noqa: E402
 from pneumoscope.workflows.audit import audit  # noqa: E402

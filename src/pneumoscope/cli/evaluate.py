@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
-    from pneumoscope.inference.evaluate import Evaluation, EvaluationFacts, FindingsEvaluation
+    from pneumoscope.inference.evaluation import Evaluation, EvaluationFacts, FindingsEvaluation
     from pneumoscope.stats.comparison.noninferiority import NonInferiority
     from pneumoscope.stats.estimates import Estimate
 
@@ -82,7 +82,7 @@ def evaluate(
         check_evaluation(reference, None, split)
     from pneumoscope.bundle.runtime import load
     from pneumoscope.cli.callbacks import RichCallbacks
-    from pneumoscope.inference.evaluate import Evaluation
+    from pneumoscope.inference.evaluation import Evaluation
     from pneumoscope.workflows.evaluate import evaluate as evaluate_bundle
 
     model = load(bundle)

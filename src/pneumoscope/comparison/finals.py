@@ -19,7 +19,8 @@ from pneumoscope.core.files import write_json
 from pneumoscope.data.ledger import KnownOpening, new_number
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages, read_opened_images
-from pneumoscope.inference.evaluate import Evaluation, evaluate
+from pneumoscope.inference.evaluate import evaluate
+from pneumoscope.inference.evaluation import Evaluation
 from pneumoscope.inference.opening import build_opening
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.comparison.paired import Scores, compare_all_paired

@@ -25,7 +25,7 @@ from pneumoscope.core.arguments import argument
 from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import display_name
-from pneumoscope.inference.evaluate import group_sentence
+from pneumoscope.inference.evaluation import group_sentence
 from pneumoscope.stats.comparison.paired import Paired, Scores, compare_all_paired
 from pneumoscope.stats.comparison.recommendation import Candidate, Recommendation, recommend
 from pneumoscope.stats.comparison.seeds import compare_all_across_seeds

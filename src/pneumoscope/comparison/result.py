@@ -14,7 +14,7 @@ from pneumoscope import __version__
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.core.notebook import html_disclaimer, html_heading, html_table, html_text
-from pneumoscope.inference.evaluate import Evaluation
+from pneumoscope.inference.evaluation import Evaluation
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.comparison.recommendation import Recommendation
 from pneumoscope.stats.estimates import Estimate

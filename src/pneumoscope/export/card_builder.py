@@ -37,7 +37,7 @@ from pneumoscope.export.calibrate import OOD_QUANTILE, Calibration
 from pneumoscope.export.draft import ExportedGraph
 from pneumoscope.export.limits import count_stated_by_source, limits, limits_of_findings, not_looked_for
 from pneumoscope.export.population import count_population
-from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation, FindingsEvaluation
+from pneumoscope.inference.evaluation import AnyEvaluation, Evaluation, FindingsEvaluation
 from pneumoscope.recipes.pretrained import Pretrained
 from pneumoscope.stats.estimates import OperatingPoint
 from pneumoscope.stats.figures import Figures, evaluate_predictions

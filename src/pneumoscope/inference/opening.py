@@ -8,7 +8,7 @@ from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.evidence import Opening
 from pneumoscope.data.ledger import KnownOpening
 from pneumoscope.data.opened_images import OpenedImages
-from pneumoscope.inference.evaluate import AnyEvaluation, FindingsEvaluation
+from pneumoscope.inference.evaluation import AnyEvaluation, FindingsEvaluation
 from pneumoscope.stats.estimates import Estimate
 
 

@@ -14,7 +14,7 @@ from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.stats.estimates import Estimate
 
 if TYPE_CHECKING:
-    from pneumoscope.inference.evaluate import Evaluation
+    from pneumoscope.inference.evaluation import Evaluation
 
 POINTS: Mapping[str, str] = MappingProxyType(
     {

@@ -20,7 +20,7 @@ from pneumoscope.bundle.evidence import Fact, Opening
 from pneumoscope.bundle.runtime import bundle_folder
 from pneumoscope.core.errors import RunError
 from pneumoscope.data.checks.findings import CheckReport
-from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation, FindingsEvaluation
+from pneumoscope.inference.evaluation import AnyEvaluation, Evaluation, FindingsEvaluation
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 
 

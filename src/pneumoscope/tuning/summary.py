@@ -11,7 +11,7 @@ import optuna
 import torch
 from optuna.trial import FrozenTrial, TrialState
 
-from pneumoscope.inference.evaluate import group_sentence
+from pneumoscope.inference.evaluation import group_sentence
 from pneumoscope.recipes.recipe import Recipe, parse_recipe, with_changes
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.training.machine import choose_device, choose_precision, environment

@@ -22,7 +22,8 @@ from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.inference.evaluate import group_sentence, predict_rows, select_rows
+from pneumoscope.inference.evaluate import predict_rows, select_rows
+from pneumoscope.inference.evaluation import group_sentence
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.curve_points import compute_curve_points
 from pneumoscope.stats.metrics import group_index

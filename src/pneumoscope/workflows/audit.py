@@ -33,7 +33,7 @@ from pneumoscope.core.engine import Engine
 from pneumoscope.core.engines import check_engine, open_engine
 from pneumoscope.core.files import write_text
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.inference.evaluate import group_sentence
+from pneumoscope.inference.evaluation import group_sentence
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 from pneumoscope.recipes.starting_weights import choose_weights
 from pneumoscope.reporting.pages.run_report import rewrite_reports

@@ -22,7 +22,8 @@ from pneumoscope.core.errors import MissingClassError, RunError, UsageError
 from pneumoscope.core.files import write_json, write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import assign_parts, deal_rows
-from pneumoscope.inference.evaluate import group_sentence, predict_rows
+from pneumoscope.inference.evaluate import predict_rows
+from pneumoscope.inference.evaluation import group_sentence
 from pneumoscope.recipes.recipe import with_changes
 from pneumoscope.stats.figures import evaluate_predictions
 from pneumoscope.training.plan import Plan

@@ -20,8 +20,9 @@ from pneumoscope.core.files import check_new_file, write_text
 from pneumoscope.data.ledger import KnownOpening, ledger_path, new_number, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages
-from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation, FindingsEvaluation, rows_of
 from pneumoscope.inference.evaluate import evaluate as evaluate_part
+from pneumoscope.inference.evaluate import rows_of
+from pneumoscope.inference.evaluation import AnyEvaluation, Evaluation, FindingsEvaluation
 from pneumoscope.inference.opening import build_opening, known_openings, unnamed_openings
 from pneumoscope.inference.predict import page_items
 from pneumoscope.reporting.examples import Example, add_pictures, choose_examples

@@ -19,7 +19,7 @@ from pneumoscope.core.errors import MissingClassError, RunError, UsageError
 from pneumoscope.core.files import write_json, write_text
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import nested_subsets
-from pneumoscope.inference.evaluate import group_sentence
+from pneumoscope.inference.evaluation import group_sentence
 from pneumoscope.recipes.classes import require_classes
 from pneumoscope.recipes.recipe import with_changes
 from pneumoscope.stats.bootstrap import resample

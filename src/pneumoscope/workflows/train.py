@@ -13,7 +13,7 @@ from pneumoscope.data.checks.findings import CheckReport
 from pneumoscope.export.calibrate import calibrate
 from pneumoscope.export.card_builder import draft_card
 from pneumoscope.export.draft import draft_bundle, export_graph, write_bundle_files
-from pneumoscope.inference.evaluate import AnyEvaluation, Evaluation
+from pneumoscope.inference.evaluation import AnyEvaluation, Evaluation
 from pneumoscope.training.distributed.ranks import Ranks
 from pneumoscope.training.features import FeatureStore
 from pneumoscope.training.loop.fit import fit

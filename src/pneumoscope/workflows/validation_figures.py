@@ -16,7 +16,8 @@ from pneumoscope.core.files import write_text
 from pneumoscope.core.tables import write_table
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.export.card_builder import with_figures
-from pneumoscope.inference.evaluate import AnyEvaluation, evaluate
+from pneumoscope.inference.evaluate import evaluate
+from pneumoscope.inference.evaluation import AnyEvaluation
 from pneumoscope.reporting.charts.training_curves import write_training_curves
 from pneumoscope.reporting.pages.run_report import REPORT, render_run_page
 from pneumoscope.reporting.record import read_record

@@ -14,7 +14,7 @@ from PIL import Image
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN
-from pneumoscope.inference.evaluate import Evaluation, Failure, group_sentence
+from pneumoscope.inference.evaluation import Evaluation, Failure, group_sentence
 from pneumoscope.inference.measurement import SourceFigures
 from pneumoscope.reporting.pages.evaluation_page import render_evaluation_page
 from pneumoscope.reporting.pages.predictions import render_predictions_page

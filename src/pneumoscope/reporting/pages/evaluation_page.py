@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.bundle.evidence import Opening
-from pneumoscope.inference.evaluate import AnyEvaluation, FindingsEvaluation
+from pneumoscope.inference.evaluation import AnyEvaluation, FindingsEvaluation
 from pneumoscope.reporting.examples import Example
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates

@@ -8,7 +8,7 @@ from markupsafe import Markup
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.core.labels import display_name
-from pneumoscope.inference.evaluate import FindingsEvaluation
+from pneumoscope.inference.evaluation import FindingsEvaluation
 from pneumoscope.reporting.formatting import name_figure
 from pneumoscope.reporting.pages import sections
 from pneumoscope.reporting.pages.base import load_templates

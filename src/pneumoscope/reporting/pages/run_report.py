@@ -14,7 +14,7 @@ from pneumoscope.bundle import evidence
 from pneumoscope.bundle.card import Card, read_card
 from pneumoscope.core.files import write_text
 from pneumoscope.core.labels import NO_PATTERN, display_name
-from pneumoscope.inference.evaluate import AnyEvaluation, FindingsEvaluation
+from pneumoscope.inference.evaluation import AnyEvaluation, FindingsEvaluation
 from pneumoscope.inference.opening import headline
 from pneumoscope.recipes.recipe import Recipe
 from pneumoscope.reporting import formatting

@@ -6,7 +6,8 @@ from typing import Any
 
 from pneumoscope.bundle.card import Card
 from pneumoscope.core.labels import display_name, result_phrase
-from pneumoscope.inference.evaluate import ALL, Evaluation
+from pneumoscope.inference.evaluate import ALL
+from pneumoscope.inference.evaluation import Evaluation
 from pneumoscope.inference.measurement import REFUSED
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts import performance as charts
