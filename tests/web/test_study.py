@@ -100,7 +100,7 @@ def test_an_answer_from_outside_the_lungs_says_so_and_shows_the_lungs(site: Site
     said = page.locator(".answer").inner_text()
     assert "The model is most active outside the lungs" in said
     assert "No gatekeeper looked at this image first" in said
-    assert re.search(r"Of all calibration images, \d+ of 100 had COVID-19", said)  # not folded away
+    assert re.search(r"Of all [\d,]+ calibration images, \d+ of 100 had COVID-19", said)  # not folded away
     expect(page.locator(".rule")).to_have_count(1)
     expect(page.locator(".view-lungs")).to_have_count(0)
     page.get_by_label("Outline of the lungs").check()

@@ -47,18 +47,18 @@ class KnownOpening:
     Args:
         number: Its random number, which the ledger's line holds too; "" where it was written before there was one.
         images: The images that were opened.
-        claim: What was to be shown, stated with the opening; "" where nothing was.
         time: UTC, ISO 8601; "" where it is not known.
         by: What was measured: the identity of a bundle, or a comparison.
         command: The command line.
+        claim: What was to be shown, stated with the opening; "" where nothing was.
     """
 
     number: str
     images: OpenedImages
-    claim: str = ""
     time: str = ""
     by: str = ""
     command: str = ""
+    claim: str = ""
 
     def __str__(self) -> str:
         when = f"{self.time[:16].replace('T', ' ')} UTC" if self.time else "at an unknown time"

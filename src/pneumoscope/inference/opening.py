@@ -61,10 +61,10 @@ def known_openings(openings: Iterable[Opening]) -> list[KnownOpening]:
         KnownOpening(
             opening.opening,
             OpenedImages.of(pixels=opening.pixels, fingerprints=opening.fingerprints),
-            opening.claim,
             opening.time,
             opening.bundle,
             opening.command,
+            opening.claim,
         )
         for opening in openings
     ]

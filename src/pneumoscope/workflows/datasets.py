@@ -142,7 +142,7 @@ def import_data(
         >>> report.reasons
     """
     check_depth(depth)
-    check_least(1, workers=workers)
+    check_least(0 if engine == "local" else 1, workers=workers)
     check_engine(engine, address)
     target = None if output is None else _manifest_path(output)
     layout = SOURCES.get(source)

@@ -184,7 +184,9 @@ def _refuse_findings(examples: int | None, reference: ModelInput | None) -> None
     why = "needs one answer about an image, and this model answers about each finding by itself."
     if examples is not None:
         raise UsageError(
-            argument("examples", examples), why, "Leave it out; `predict --html` shows images with all findings."
+            argument("examples", examples),
+            why,
+            "Leave it out; the page of `pneumoscope.predict` shows images with all findings.",
         )
     if reference is not None:
         raise UsageError("`reference`", why, "Compare `ps.load(BUNDLE).about(FINDING)` of both models.")

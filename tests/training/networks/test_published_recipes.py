@@ -212,6 +212,8 @@ def test_settings_and_figures_are_those_of_the_table(name: str) -> None:
 def test_every_published_system_has_a_recipe() -> None:
     assert set(recipe_names()) == {
         *TABLE,
+        "densenet121-chexnet",
+        "mobilenetv2-findings",
         "mobilenetv2-flagship",
         "mobilenetv2-opacity",
         "mobilenetv2-covid",
