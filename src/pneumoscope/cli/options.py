@@ -30,7 +30,7 @@ DropConflicts = Annotated[
 Finding = Annotated[str | None, typer.Option(help="Of a multi-label model: the finding to ask about.", metavar="LABEL")]
 
 EngineName = Annotated[
-    str, typer.Option("--engine", help="Where it runs: threads here, or Ray's processes.", metavar="local|ray")
+    str, typer.Option("--engine", help="Where it runs: on this machine, or on Ray's workers.", metavar="local|ray")
 ]
 Examples = Annotated[
     int | None, typer.Option(min=1, help="Show so many images of each kind. They are patients' radiographs.")

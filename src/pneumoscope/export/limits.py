@@ -139,13 +139,19 @@ def limits_of_findings(
         counts: Finding -> source -> training images that have it.
         areas: Finding -> AUROC on the validation part.
     """
-    guessed = [
-        f"{inside_sentence(display_name(name))} {area}"
-        for name, area in areas.items()
-        if area.low is None or area.low < WEAK
-    ]
-    weak = [f"Its AUROC on the validation images may be under {WEAK:g}, close to guessing, for {'; '.join(guessed)}."]
-    return _say_limits(train, group_kind, counts, weak if guessed else [])
+    named = {name: f"{inside_sentence(display_name(name))} {area}" for name, area in areas.items()}
+    poor = [named[name] for name, area in areas.items() if area.low is not None and area.low < WEAK]
+    unknown = [named[name] for name, area in areas.items() if area.low is None]
+    weak = []
+    if poor:
+        weak.append(
+            f"Its AUROC on the validation images may be under {WEAK:g}, close to guessing, for {'; '.join(poor)}."
+        )
+    if unknown:
+        weak.append(
+            f"How well it tells these findings is not known, since too few images have them: {'; '.join(unknown)}."
+        )
+    return _say_limits(train, group_kind, counts, weak)
 
 
 def _say_limits(

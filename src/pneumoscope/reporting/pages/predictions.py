@@ -12,7 +12,7 @@ from pathlib import PurePath
 from typing import Any
 
 from pneumoscope.bundle.card import Card
-from pneumoscope.bundle.prediction import band_of, result_words
+from pneumoscope.bundle.prediction import band_of, result_words, split_decision
 from pneumoscope.core.labels import NO_PATTERN, display_name, is_none_label
 from pneumoscope.inference.predict import PageItem, heat_place
 from pneumoscope.reporting import formatting
@@ -34,7 +34,9 @@ def render_predictions_page(
         title: The title of the page.
         stamps: Those that hold today; None: the card's.
     """
-    results = Counter(result_words(prediction.decision, prediction.error) for prediction, _, _ in items)
+    results = Counter(
+        words for prediction, _, _ in items for words in _count_words(prediction.decision, prediction.error)
+    )
     looked_for = [display_name(name) for name in card.label_names if not is_none_label(name)]
     stamps = list(card.stamps if stamps is None else stamps)
     if card.synthetic:
@@ -56,6 +58,13 @@ def render_predictions_page(
         bands=card.score_bands,
         no_pattern=NO_PATTERN,
     )  # fmt: skip
+
+
+def _count_words(decision: str | None, error: str | None) -> list[str]:
+    """Return the words under which a study is counted: one, or each finding that a multi-label model names."""
+    if decision is None or error is not None:
+        return [result_words(decision, error)]
+    return [result_words(name, None) for name in split_decision(decision)]
 
 
 def build_example_context(examples: Sequence[Example], card: Card) -> dict[str, Any]:
@@ -133,7 +142,10 @@ def _say_band(view: Card, p: float) -> str:
     if band is None:
         return ""
     rate, low, high = (f"{100 * band[key]:.0f}%" for key in ("rate", "rate_low", "rate_high"))
-    return f"{rate} ({low} to {high}) of {band['n']:.0f} had it"
+    which = (
+        "all " if band["low"] == 0 and band["high"] == 1 else ""
+    )  # too few images for bands: the score tells nothing
+    return f"{rate} ({low} to {high}) of {which}{band['n']:.0f} had it"
 
 
 def _is_none(decision: str | None) -> bool:
