@@ -69,8 +69,10 @@ def test_wider_labels_follow_from_narrower_ones() -> None:
     assert absent == {"pneumonia": False, "viral-pneumonia": False, "bacterial-pneumonia": False}
     assert not any(stated_findings("normal", None, LABELS).values())
     assert stated_findings("other", None, LABELS) == {}
-    # What the source states goes before what follows.
-    assert stated_findings("other", {"pneumonia": True, "lung-opacity": False}, LABELS)["lung-opacity"] is False
+    # Where they contradict each other, the narrower statement counts.
+    both = stated_findings("other", {"pneumonia": True, "lung-opacity": False}, LABELS)
+    assert both["lung-opacity"] is True
+    assert both["pneumonia"] is True
 
 
 def test_targets_are_present_absent_or_unknown() -> None:

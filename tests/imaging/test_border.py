@@ -87,3 +87,13 @@ def test_a_map_is_spread_to_the_place_where_it_was_measured() -> None:
 def test_a_border_in_words() -> None:
     assert str(Border(0, 0, 32, 31)) == "32 pixels at the left, 31 at the right"
     assert str(Border(1, 0, 0, 0)) == "1 pixel at the top"
+
+
+def test_flat_parts_that_meet_are_no_border() -> None:
+    halves = np.zeros((200, 200), np.float32)
+    halves[:, 100:] = 1
+    bars = np.zeros((200, 200), np.float32)
+    bars[:50] = 0.8
+    smooth = np.repeat(np.linspace(0.5, 0.55, 200, dtype=np.float32)[:, None], 200, axis=1)
+    for picture in (halves, bars, smooth):
+        assert find_border(picture) == find_border(picture.T) == NO_BORDER

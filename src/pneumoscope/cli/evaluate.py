@@ -86,8 +86,11 @@ def evaluate(
     from pneumoscope.workflows.evaluate import evaluate as evaluate_bundle
 
     model = load(bundle)
+    other = None if reference is None else load(reference)
     if finding is not None:
         model.card.view(finding)  # refuses one that it does not know, before the work
+        if other is not None:
+            model, other = model.about(finding), other.about(finding)
     evaluation = evaluate_bundle(
         model,
         data,
@@ -97,7 +100,7 @@ def evaluate(
         allow_train=allow_train,
         design=design,
         recalibrate=recalibrate,
-        reference=reference,
+        reference=other,
         non_inferiority_margin=non_inferiority_margin or (),
         resamples=resamples,
         seed=seed,

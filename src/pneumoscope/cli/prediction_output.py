@@ -44,11 +44,13 @@ def describe_model(model: Model) -> str:
 
 def describe_summary(summary: PredictionSummary) -> str:
     """Return the counts of a run in one line."""
+    answered = summary.files - summary.refused - summary.failed
     parts = [f"{count} {result_phrase(label)}" for label, count in summary.decisions.most_common()]
     parts += [f"{summary.refused} no answer"] * bool(summary.refused) + [f"{summary.failed} failed"] * bool(
         summary.failed
     )
-    return f"{summary.files} files: {', '.join(parts)}."
+    several = " An image counts with each of its findings." if sum(summary.decisions.values()) > answered else ""
+    return f"{summary.files} files: {', '.join(parts)}.{several}"
 
 
 def describe_score(card: Card, p: float) -> tuple[str, str]:

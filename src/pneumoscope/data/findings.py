@@ -123,7 +123,7 @@ def stated_findings(label: str, findings: Mapping[str, bool] | None, labels: Lab
     for name, present in findings.items():
         if present:
             for parent in labels.ancestors(name):
-                stated.setdefault(parent, True)
+                stated[parent] = True  # the narrower statement counts, also where the wider one is said to be absent
     absent = {name for name, present in stated.items() if not present}
     for name in labels:
         if absent.intersection(labels.ancestors(name)):

@@ -116,7 +116,7 @@ def _measure_pair(pixels: NDArray[np.float32]) -> tuple[int, int]:
     height, width = pixels.shape
     some = pixels[:, :: max(1, width // _PLACES)]
     (first, first_grey), (last, last_grey) = _count_flat(some), _count_flat(some[::-1])
-    if first >= height or last >= height:  # a picture of one grey has no border
+    if first + last >= height:  # two flat parts that meet are the picture itself, as is one grey
         return 0, 0
     black_first, black_last = first_grey <= _BLACK, last_grey <= _BLACK
     if black_first and black_last:
@@ -124,10 +124,9 @@ def _measure_pair(pixels: NDArray[np.float32]) -> tuple[int, int]:
         first = last = common if common >= _LEAST * height else 0
     first = first if not black_first or last else 0
     last = last if not black_last or first else 0
-    return (
-        _add_ringing(some, first, first_grey) if first >= _LEAST * height else 0,
-        _add_ringing(some[::-1], last, last_grey) if last >= _LEAST * height else 0,
-    )
+    first = _add_ringing(some, first, first_grey) if first >= _LEAST * height else 0
+    last = _add_ringing(some[::-1], last, last_grey) if last >= _LEAST * height else 0
+    return (first, last) if first + last < height else (0, 0)
 
 
 def _count_flat(lines: NDArray[np.float32]) -> tuple[int, float]:
