@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from pneumoscope.core.errors import ManifestError
 from pneumoscope.core.labels import LabelSet
@@ -21,6 +22,7 @@ from pneumoscope.data.findings import (
     write_findings,
 )
 from pneumoscope.data.manifest import Manifest, read_manifest, write_manifest
+from pneumoscope.workflows.datasets import import_data
 
 LABELS = LabelSet.builtin()
 
@@ -111,3 +113,21 @@ def test_a_label_and_its_findings_must_agree(
     rows = [make_row(0), make_row(1, label=label, findings=findings)]
     with pytest.raises(ManifestError, match=f"row 1, label {label}, findings .* must agree"):
         Manifest.from_rows(rows, {})
+
+
+def test_a_table_of_ones_own_states_several_findings(tmp_path: Path) -> None:
+    for number in range(3):
+        pixels = np.random.default_rng(number).integers(0, 255, (90, 80), np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    table = tmp_path / "table.csv"
+    rows = [
+        '0.png,normal,"{""nodule"": false}"',
+        '1.png,other,"{""nodule"": true, ""mass"": true}"',
+        "2.png,pneumonia,",
+    ]
+    table.write_text("\n".join(["image,label,found", *rows]))
+    manifest, _ = import_data("csv", table, columns={"findings": "found"})
+    assert manifest.table.findings.fillna("").tolist() == ['{"nodule":false}', '{"mass":true,"nodule":true}', ""]
+    table.write_text("\n".join(["image,label,found", rows[0], '1.png,other,"{""mas"": true}"']))
+    with pytest.raises(ManifestError, match="Did you mean 'mass'"):
+        import_data("csv", table, columns={"findings": "found"})

@@ -56,6 +56,9 @@ def import_(
         str | None, typer.Option(help="csv: column of the image [image]; dicom: of the UID [SOPInstanceUID].")
     ] = None,
     label_column: Annotated[str | None, typer.Option(help="csv, dicom: column of the label.  [label]")] = None,
+    findings_column: Annotated[
+        str | None, typer.Option(help='csv: column of several findings, {"label": true or false}.')
+    ] = None,
     patient_column: Annotated[str | None, typer.Option(help="csv: column of the patient number.")] = None,
     study_column: Annotated[str | None, typer.Option(help="csv: column of the study number.")] = None,
     view_column: Annotated[str | None, typer.Option(help="csv: column of the view.")] = None,
@@ -138,6 +141,7 @@ def import_(
     columns = {
         "image": image_column,
         "label": label_column,
+        "findings": findings_column,
         "patient_id": patient_column,
         "study_id": study_column,
         "view": view_column,

@@ -10,8 +10,10 @@ from pathlib import Path
 
 from pneumoscope.core.arguments import argument, quote, shorten
 from pneumoscope.core.errors import ManifestError, UsageError
+from pneumoscope.core.labels import LabelSet
 from pneumoscope.core.registry import several, suggestion
 from pneumoscope.data.cells import CellReader, cell_text
+from pneumoscope.data.findings import parse_findings, write_findings
 from pneumoscope.data.image_index import ImageIndex, is_address, is_foreign
 from pneumoscope.data.label_terms import LabelTerms
 from pneumoscope.data.mask_columns import MASK_COLUMNS, MaskColumns
@@ -19,7 +21,9 @@ from pneumoscope.data.source import ImportOptions, Listing, Row, Source, files_u
 from pneumoscope.data.source_table import read_table
 from pneumoscope.imaging.files import why_not_image
 
-COLUMNS = ("image", "label", "patient_id", "study_id", "view", "sex", "age", *MASK_COLUMNS, "lung_definition")
+COLUMNS = (
+    "image", "label", "findings", "patient_id", "study_id", "view", "sex", "age", *MASK_COLUMNS, "lung_definition",
+)  # fmt: skip
 """Manifest columns that a table's column can fill; the first two are needed."""
 
 
@@ -77,6 +81,7 @@ def scan(path: Path, options: ImportOptions) -> Listing:
                     image=relative_name(image, folder),
                     label=label,
                     raw_label=raw,
+                    findings=_read_findings(cell.get("findings", ""), where, options.vocabulary),
                     patient_id=cell_text(cell.get("patient_id", "")),
                     study_id=cell_text(cell.get("study_id", "")),
                     view=reader.view(cell.get("view", ""), where),
@@ -103,6 +108,11 @@ def scan(path: Path, options: ImportOptions) -> Listing:
         if file not in rows_of and file not in masks.files and file != path:
             listing.drop(relative_name(file, folder), why_not_image(file) or "no row in the table")
     return listing
+
+
+def _read_findings(text: str, where: str, labels: LabelSet) -> str | None:
+    """Return a cell of findings as a manifest holds it; None where it is blank."""
+    return write_findings(parse_findings(text, where, labels)) if text.strip() else None
 
 
 def _missing_images(path: Path, folder: Path, index: ImageIndex, missing: list[str]) -> ManifestError:
