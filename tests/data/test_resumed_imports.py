@@ -57,6 +57,7 @@ from pneumoscope.core.callbacks import Callbacks
 from pneumoscope.data import scan_shards
 
 scan_shards.MOST_FILES = 7
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background process ignores it
 
 class Killer(Callbacks):
     def progress(self, task, done, total):
