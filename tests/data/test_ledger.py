@@ -14,7 +14,6 @@ from pneumoscope.data.ledger import (
     KnownOpening,
     find_openings,
     ledger_path,
-    openings,
     openings_without,
     record_opening,
 )
@@ -28,24 +27,24 @@ def _temporary_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_any_overlap_counts_as_an_opening(tmp_path: Path) -> None:
     manifest = tmp_path / "m.parquet"
-    assert openings(manifest, ["a"]) == 0
+    assert len(find_openings(manifest, ["a"])) == 0
     assert len(record_opening(manifest, ["a", "b"], "model", "evaluate")) == 0
     assert len(record_opening(manifest, ["b", "c"], "model", "evaluate")) == 1
-    assert [openings(manifest, [image]) for image in "abcd"] == [1, 2, 1, 0]
+    assert [len(find_openings(manifest, [image])) for image in "abcd"] == [1, 2, 1, 0]
 
 
 def test_openings_count_for_another_manifest_in_the_folder(tmp_path: Path) -> None:
     record_opening(tmp_path / "m.parquet", ["a"], "model", "evaluate")
     assert len(record_opening(tmp_path / "renamed.parquet", ["a"], "model", "evaluate")) == 1
-    assert openings(tmp_path / "third.parquet", ["a"]) == 2
+    assert len(find_openings(tmp_path / "third.parquet", ["a"])) == 2
 
 
 def test_openings_count_for_a_manifest_in_another_folder(tmp_path: Path) -> None:
     for name in ("here", "there"):
         (tmp_path / name).mkdir()
     assert len(record_opening(tmp_path / "here" / "m.parquet", ["there:a"], "model", "evaluate")) == 0
-    assert openings(tmp_path / "there" / "m.parquet", ["there:a"]) == 1
-    assert openings(tmp_path / "here" / "m.parquet", ["there:a"]) == 1  # two ledgers record one opening
+    assert len(find_openings(tmp_path / "there" / "m.parquet", ["there:a"])) == 1
+    assert len(find_openings(tmp_path / "here" / "m.parquet", ["there:a"])) == 1  # two ledgers record one opening
 
 
 def test_lines_have_time_model_and_images_and_are_appended(tmp_path: Path) -> None:
@@ -77,7 +76,7 @@ def test_simultaneous_openings_are_all_recorded(tmp_path: Path) -> None:
                 lambda n: record_opening(tmp_path / "m.parquet", [f"{n}:{i}" for i in range(500)], "m", ""), range(16)
             )
         )
-    assert sum(openings(tmp_path / "m.parquet", [f"{n}:0"]) for n in range(16)) == 16
+    assert sum(len(find_openings(tmp_path / "m.parquet", [f"{n}:0"])) for n in range(16)) == 16
 
 
 def test_a_damaged_line_is_named(tmp_path: Path) -> None:
@@ -85,7 +84,7 @@ def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     with ledger_path(tmp_path / "m.parquet").open("a") as file:
         file.write('{"images": \n')
     with pytest.raises(ManifestError, match=r"m\.ledger\.jsonl, line 2: is not an opening"):
-        openings(tmp_path / "m.parquet", ["a"])
+        find_openings(tmp_path / "m.parquet", ["a"])
 
 
 def test_an_opening_that_stated_the_claim_is_no_reason_to_doubt_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image, PngImagePlugin
 
 from pneumoscope.data.fingerprint import perceptual_hash, thumbnail
-from pneumoscope.data.ledger import KnownOpening, ledger_path, openings, record_opening
+from pneumoscope.data.ledger import KnownOpening, find_openings, ledger_path, record_opening
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages, pixels_hash, read_opened_images
 from pneumoscope.imaging.read import read
@@ -84,8 +84,8 @@ def test_a_picture_in_another_file_is_the_same_image(tmp_path: Path, write: Call
     assert plain.overlaps(changed) and changed.overlaps(plain)
     assert not plain.overlaps(strangers)
     record_opening(tmp_path / "m.parquet", plain, "model", "evaluate")
-    assert openings(tmp_path / "m.parquet", changed) == 1
-    assert openings(tmp_path / "m.parquet", strangers) == 0
+    assert len(find_openings(tmp_path / "m.parquet", changed)) == 1
+    assert len(find_openings(tmp_path / "m.parquet", strangers)) == 0
 
 
 def test_pixels_are_hashed_with_their_size() -> None:
@@ -114,7 +114,7 @@ def test_openings_that_only_the_evidence_knows_count_once(tmp_path: Path) -> Non
     images = OpenedImages.of(["f" * 64], ["aa"])
     record_opening(tmp_path / "m.parquet", images, "model", "evaluate", number="one")
     known = [KnownOpening("one", images), KnownOpening("two", images), KnownOpening("", OpenedImages())]
-    assert openings(tmp_path / "m.parquet", OpenedImages.of(["0" * 64], ["aa"]), known) == 2
+    assert len(find_openings(tmp_path / "m.parquet", OpenedImages.of(["0" * 64], ["aa"]), known)) == 2
     entry = json.loads(ledger_path(tmp_path / "m.parquet").read_text())
     assert (entry["opening"], entry["pixels"]) == ("one", ["aa"])
 
@@ -122,4 +122,4 @@ def test_openings_that_only_the_evidence_knows_count_once(tmp_path: Path) -> Non
 def test_lines_of_an_earlier_version_are_read(tmp_path: Path) -> None:
     line = {"time": "2026-01-01T00:00:00+00:00", "by": "m", "command": "", "earlier_openings": 0, "images": ["a"]}
     ledger_path(tmp_path / "m.parquet").write_text(json.dumps(line) + "\n")
-    assert openings(tmp_path / "m.parquet", OpenedImages.of(["a"], ["aa"])) == 1
+    assert len(find_openings(tmp_path / "m.parquet", OpenedImages.of(["a"], ["aa"]))) == 1

@@ -15,6 +15,7 @@ torch = pytest.importorskip("torch")
 from sklearn.metrics import f1_score, roc_auc_score  # noqa: E402
 
 from pneumoscope.bundle.card import Card, read_card  # noqa: E402
+from pneumoscope.bundle.evidence import AuditFact, is_audited  # noqa: E402
 from pneumoscope.bundle.prediction import decide, split_decision  # noqa: E402
 from pneumoscope.bundle.runtime import Model, load  # noqa: E402
 from pneumoscope.core.errors import RecipeError, UsageError  # noqa: E402
@@ -24,6 +25,7 @@ from pneumoscope.data.finding_cases import manifest_targets, select_cases  # noq
 from pneumoscope.data.manifest import Manifest, validate, write_manifest  # noqa: E402
 from pneumoscope.inference.evaluation import FindingsEvaluation  # noqa: E402
 from pneumoscope.recipes.recipe import Recipe, load_recipe, parse_recipe  # noqa: E402
+from pneumoscope.reporting.model_card import render_model_card  # noqa: E402
 from pneumoscope.reporting.pages.evaluation_page import render_evaluation_page  # noqa: E402
 from pneumoscope.workflows.audit import audit  # noqa: E402
 from pneumoscope.workflows.evaluate import evaluate  # noqa: E402
@@ -203,6 +205,24 @@ def test_an_audit_asks_about_one_finding(run: Run, manifest: Manifest) -> None:
     result = audit(run.bundle, undivided, part="all", images=40, finding="covid-19", keep_evidence=False)
     assert result.finding == "covid-19"
     assert result.classes == ("covid-19", absent_name("covid-19"))
+
+
+def test_a_model_is_audited_once_each_of_its_findings_is(model: Model) -> None:
+    def fact(finding: str) -> AuditFact:
+        return AuditFact.model_validate(
+            {
+                "bundle": model.identity, "time": "2026-01-01T00:00:00+00:00", "verdict": "pass", "passed": True,
+                "reason": "No test failed.", "data": "0", "part": "all", "images": 40, "command": "audit",
+                "finding": finding,
+            }
+        )  # fmt: skip
+
+    one, both = [fact("pneumonia")], [fact("pneumonia"), fact("covid-19")]
+    assert not is_audited(one, model.card.asked_findings)
+    assert is_audited(both, model.card.asked_findings)
+    assert "Warning: not audited" in render_model_card(model.card, model.identity, audits=one)
+    assert "Audit of pneumonia: pass." in render_model_card(model.card, model.identity, audits=one)
+    assert "Warning: not audited" not in render_model_card(model.card, model.identity, audits=both)
 
 
 def test_cases_are_the_images_that_state_a_finding(manifest: Manifest) -> None:

@@ -290,6 +290,19 @@ class Card(Frozen):
         )
 
     @property
+    def asked_findings(self) -> tuple[str, ...]:
+        """What an audit of the whole model must have asked about: each finding of a multi-label model, else nothing."""
+        return tuple(facts.name for facts in self.findings)
+
+    @property
+    def finding_points(self) -> tuple[OperatingPoint, ...]:
+        """The default operating point of each finding of a multi-label model, in the order of ``labels``."""
+        return tuple(
+            next(point for point in facts.operating_points if point.name == self.default_operating_point)
+            for facts in self.findings
+        )
+
+    @property
     def operating_point(self) -> OperatingPoint:
         """The default operating point; a multi-label model has one for each finding, see `view`."""
         return next(point for point in self.operating_points if point.name == self.default_operating_point)

@@ -283,8 +283,15 @@ def describe_verdict(folder: Path, identity: str, findings: Sequence[str] = ()) 
     return NOT_AUDITED if not earlier else "pass" if earlier[-1] is True else "fail"
 
 
-def is_audited(facts: Iterable[Fact]) -> bool:
-    """Return whether any fact is an audit with a verdict; those of earlier versions hold ``passed`` alone."""
+def is_audited(facts: Iterable[Fact], findings: Sequence[str] = ()) -> bool:
+    """Return whether any fact is an audit with a verdict; those of earlier versions hold ``passed`` alone.
+
+    Args:
+        facts: Of a bundle.
+        findings: Of a multi-label model: each of them needs an audit.
+    """
+    if findings:
+        return {*findings} <= {fact.finding for fact in facts if isinstance(fact, AuditFact)}
     return any(
         isinstance(fact, AuditFact) or (fact.kind == AUDIT and isinstance((fact.model_extra or {}).get("passed"), bool))
         for fact in facts
@@ -313,7 +320,7 @@ def list_stamps(folder: Path, card: Card, identity: str) -> tuple[str, ...]:
         identity: SHA-256 of ``card.json``.
     """
     try:
-        audited = is_audited(fact for _, fact in read(folder, identity))
+        audited = is_audited((fact for _, fact in read(folder, identity)), card.asked_findings)
     except BundleError:
         audited = True
     return filter_stamps(card.stamps, audited=audited)

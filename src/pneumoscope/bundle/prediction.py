@@ -191,11 +191,8 @@ def decide(card: Card, probabilities: Sequence[float], ood: float) -> tuple[str 
             f"limit {limit:.4g}{_who_keeps(card.refusal)}"
         )
     if card.multilabel:
-        found = [
-            name
-            for name, p in zip(card.label_names, probabilities, strict=True)
-            if p >= card.view(name).operating_point.threshold
-        ]
+        answers = zip(card.label_names, card.finding_points, probabilities, strict=True)
+        found = [name for name, point, p in answers if p >= point.threshold]
         return join_findings(found) or str(LabelSet.builtin().none_label), ""
     if probabilities[0] >= card.operating_point.threshold:
         return card.primary, ""

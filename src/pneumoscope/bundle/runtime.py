@@ -102,7 +102,7 @@ class Model:
         It is "unreadable" where the evidence was altered, which may have been a failure.
         """
         if self._audit is None:
-            about = self.labels if self.card.multilabel else self.labels[:1] if self.place is not None else ()
+            about = self.card.asked_findings if self.place is None else self.labels[:1]
             self._audit = describe_verdict(self.folder, self.identity, about)
         return self._audit
 

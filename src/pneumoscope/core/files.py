@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from pneumoscope.core.errors import UsageError
 
@@ -104,3 +104,22 @@ def data_folder() -> Path:
         return Path.home() / "Library" / "Application Support" / "pneumoscope"
     base = os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else os.environ.get("XDG_DATA_HOME")
     return (Path(base) if base else Path.home() / ".local" / "share") / "pneumoscope"
+
+
+def lock_file(file: IO[Any]) -> bool:
+    """Lock an open file against a second run, as long as it is open.
+
+    Returns:
+        Whether this run has it; True too where the system has no such lock.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return True
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # some network file systems have none
+        return True
+    return True

@@ -7,7 +7,6 @@ processes.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pneumoscope.core.engine import Engine
+from pneumoscope.core.engine import Engine, default_workers
 from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.registry import several
 from pneumoscope.data.scan_shards import ScanShards, copy_thumbnails, temporary_shards
@@ -143,7 +142,7 @@ def _read(
         with closing(engine.map(scan_chunk, groups)) as results:
             yield from zip(chunks, results, strict=True)
         return
-    cores = max(1, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    cores = default_workers()
     if workers is None:
         workers = cores if len(chunks) * _CHUNK >= _FEW and cores > 1 else 0
     with ExitStack() as stack:

@@ -71,13 +71,6 @@ def new_number() -> str:
     return uuid.uuid4().hex
 
 
-def openings(
-    manifest_path: Path | str, images: OpenedImages | Iterable[str], known: Iterable[KnownOpening] = ()
-) -> int:
-    """Return how many earlier openings share images with these; see `find_openings`."""
-    return len(find_openings(manifest_path, images, known))
-
-
 def find_openings(
     manifest_path: Path | str, images: OpenedImages | Iterable[str], known: Iterable[KnownOpening] = ()
 ) -> list[KnownOpening]:

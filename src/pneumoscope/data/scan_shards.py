@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pneumoscope import __version__
-from pneumoscope.core.files import atomic_path, cache_folder
+from pneumoscope.core.files import atomic_path, cache_folder, lock_file
 from pneumoscope.data.fingerprint import SIDE
 from pneumoscope.data.scan_worker import FACTS, FileToRead, ScannedFile
 
@@ -202,7 +202,7 @@ def resumable_shards(*purpose: str) -> Iterator[ScanShards]:
             folder.mkdir(parents=True, exist_ok=True)
             lock = stack.enter_context((folder / ".lock").open("w"))
             os.utime(lock.fileno())
-            locked = _lock(lock)
+            locked = lock_file(lock)
         yield ScanShards(folder) if locked else stack.enter_context(temporary_shards())
         if locked:
             shutil.rmtree(folder, ignore_errors=True)
@@ -219,18 +219,3 @@ def _delete_abandoned(folder: Path) -> None:
     for path in folder.glob("*/.lock"):
         if time.time() - path.stat().st_mtime > _ABANDONED:
             shutil.rmtree(path.parent, ignore_errors=True)
-
-
-def _lock(file: Any) -> bool:
-    """Lock a file against a second run; True where the system has no such lock."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network file systems have none
-        return True
-    return True

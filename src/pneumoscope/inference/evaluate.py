@@ -178,7 +178,7 @@ def _measure_findings(
         "averages": average_findings(
             np.array([answer.probabilities for answer in answers], dtype=np.float64),
             targets,
-            [card.view(name).operating_point.threshold for name in names],
+            [point.threshold for point in card.finding_points],
             groups,
             np.random.default_rng(seed),
             resamples,

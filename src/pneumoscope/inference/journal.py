@@ -17,6 +17,7 @@ from pneumoscope.bundle.gatekeeper import builtin_gatekeeper
 from pneumoscope.bundle.prediction import printable
 from pneumoscope.bundle.runtime import Model
 from pneumoscope.core.errors import UsageError
+from pneumoscope.core.files import lock_file
 from pneumoscope.imaging.remote import address_of, stamp_of
 
 JOURNAL_VERSION = 2
@@ -54,7 +55,7 @@ class Journal:
     def __enter__(self) -> Journal:
         self.path.parent.mkdir(parents=True, exist_ok=True)
         self._file = self.path.open("a+b")
-        if not _lock(self._file):
+        if not lock_file(self._file):
             self._file.close()
             raise UsageError(str(self.path), "is being written by another run.", "Wait for it, or name another output.")
         return self
@@ -144,18 +145,3 @@ def stamp(path: str) -> list[Any] | None:
     except (OSError, ValueError):
         return None
     return [status.st_size, status.st_mtime_ns]
-
-
-def _lock(file: BinaryIO) -> bool:
-    """Lock ``file`` against a second run; True where the system has no such lock."""
-    try:
-        import fcntl
-    except ImportError:  # Windows
-        return True
-    try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    except OSError:  # some network file systems have none
-        return True
-    return True

@@ -144,14 +144,20 @@ def format_duration(seconds: float, digits: int = 0) -> str:
 
 def describe_audit(audit: AuditFact) -> str:
     """Return an audit in a line or two: its verdict, why, and what to expect at another site."""
-    return " ".join(filter(None, [f"Audit: {audit.verdict}. {audit.reason}", audit.new_site]))
+    what = f"Audit{_about(audit.finding)}: {audit.verdict}. {audit.reason}"
+    return " ".join(filter(None, [what, audit.new_site]))
+
+
+def _about(finding: str) -> str:
+    """Return which finding of a multi-label model a fact is about; nothing for other models."""
+    return f" of {inside_sentence(display_name(finding))}" if finding else ""
 
 
 def describe_acceptance(acceptance: AcceptanceFact) -> str:
     """Return a site's acceptance in a line or two: its verdict, on what cases, and why."""
     return (
-        f"Site acceptance: {acceptance.verdict}, on {acceptance.patients_with} patients with and "
-        f"{acceptance.patients_without} without disease. {acceptance.reason}"
+        f"Site acceptance{_about(acceptance.finding)}: {acceptance.verdict}, on {acceptance.patients_with} patients "
+        f"with and {acceptance.patients_without} without disease. {acceptance.reason}"
     )
 
 
@@ -232,8 +238,7 @@ FINDING_COLUMNS = (
 def finding_rows(card: Card) -> list[tuple[str, ...]]:
     """Return a row for each finding of a multi-label card, at its default threshold; columns as `FINDING_COLUMNS`."""
     rows = []
-    for finding in card.findings:
-        point = next(one for one in finding.operating_points if one.name == card.default_operating_point)
+    for finding, point in zip(card.findings, card.finding_points, strict=True):
         metrics = next((part.metrics for part in finding.metrics if part.part == "validation"), {})
         keys = (f"{finding.name}/auroc", f"{point.name}/sensitivity", f"{point.name}/specificity")
         rows.append(

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from pneumoscope.bundle.card import Card, PartMetrics, Refusal
-from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening, filter_stamps
+from pneumoscope.bundle.evidence import AcceptanceFact, AuditFact, Opening, filter_stamps, is_audited
 from pneumoscope.bundle.flat_borders import describe_borders
 from pneumoscope.bundle.signatures import UNSIGNED
 from pneumoscope.core.labels import DISCLAIMER, NO_PATTERN, absent_name, display_name
@@ -49,7 +49,10 @@ def render_model_card(
     blocks = [
         f"# {card.name} {card.version}",
         f"> **{DISCLAIMER}**",
-        *(f"> **Warning: {stamp}.**" for stamp in filter_stamps(card.stamps, audited=bool(audits))),
+        *(
+            f"> **Warning: {stamp}.**"
+            for stamp in filter_stamps(card.stamps, audited=is_audited(audits, card.asked_findings))
+        ),
         *(["> **Trained on drawn images (phantoms): for demonstration only.**"] if card.synthetic else []),
         *([f"> **{describe_audit(audits[-1])}**"] if audits else []),
         *([f"> **{describe_acceptance(acceptances[-1])}**"] if acceptances else []),

@@ -233,4 +233,5 @@ def _stamps(record: Record) -> list[str]:
         stamps += [*evaluation.stamps, *few]
     if record.card.synthetic:
         stamps.append("synthetic: drawn images, no patients; the figures say nothing about radiographs")
-    return list(dict.fromkeys(evidence.filter_stamps(stamps, audited=evidence.is_audited(record.facts))))
+    audited = evidence.is_audited(record.facts, record.card.asked_findings)
+    return list(dict.fromkeys(evidence.filter_stamps(stamps, audited=audited)))
