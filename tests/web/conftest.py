@@ -13,8 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -138,11 +138,29 @@ def browser() -> Iterator[Browser]:
         opened.close()
 
 
+SEEN = pytest.StashKey[list[tuple["Page", list[str]]]]()
+"""The pages of a test, each with what its console said and which of its requests failed."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Generator[None, Any, Any]:
+    """Say what the pages of a failed test showed: where a test waited in vain, the page says why."""
+    report = yield
+    if call.when == "call" and report.failed:
+        for page, said in item.stash.get(SEEN, []):
+            with suppress(Exception):  # a page that is closed or hangs has nothing to say
+                page.set_default_timeout(5000)
+                shown = page.locator("body").inner_text()
+                report.sections.append((f"Page {page.url}", "\n".join([shown, "", "The console and requests:", *said])))
+    return report
+
+
 @pytest.fixture
-def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
+def new_page(browser: Browser, request: pytest.FixtureRequest) -> Iterator[Callable[..., Page]]:
     """Make pages whose consoles must stay silent."""
     contexts: list[BrowserContext] = []
     complaints: list[str] = []
+    seen = request.node.stash.setdefault(SEEN, [])
 
     def make(size: dict[str, int] = DESKTOP, **options: Any) -> Page:
         context = browser.new_context(
@@ -156,6 +174,11 @@ def new_page(browser: Browser) -> Iterator[Callable[..., Page]]:
         page.set_default_timeout(PATIENCE)
         page.on("console", lambda said: complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
+        said: list[str] = []
+        seen.append((page, said))
+        page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
+        page.on("requestfailed", lambda sent: said.append(f"no answer ({sent.failure}): {sent.method} {sent.url}"))
+        page.on("response", lambda got: said.append(f"{got.status}: {got.url}") if got.status >= 400 else None)
         return page
 
     yield make
