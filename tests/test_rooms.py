@@ -110,6 +110,7 @@ SERVER_PARTS = (
     "studies",
     "uploads",
     "reading",
+    "dicom",
     "administration",
     "api",
     "app",
@@ -135,7 +136,9 @@ def test_imports_within_the_server_follow_the_order_of_its_parts() -> None:
     assert not later, f"(module, module of a later part): {sorted(later)}"
 
 
-DOMAIN = tuple(f"server.{part}." for part in ("storage", "security", "uploads", "studies", "inference", "reading"))
+DOMAIN = tuple(
+    f"server.{part}." for part in ("storage", "security", "uploads", "studies", "inference", "reading", "dicom")
+)
 """The sub-packages of the server that do not import HTTP libraries."""
 
 

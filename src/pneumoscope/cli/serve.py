@@ -43,6 +43,36 @@ def serve(
             "--retention-confirm", help="The clock is right, though far ahead of the newest row: erase by it."
         ),
     ] = False,
+    dicom: Annotated[
+        bool,
+        typer.Option("--dicom", help="Take radiographs from modalities and PACS too (C-STORE)."),
+    ] = False,
+    dicom_host: Annotated[
+        str,
+        typer.Option(help="Address of the DICOM node. Any but this machine's own needs peers."),
+    ] = "127.0.0.1",
+    dicom_port: Annotated[int, typer.Option(help="Its port.", min=0, max=65535)] = 11112,
+    dicom_title: Annotated[str, typer.Option(help="Its AE title.")] = "PNEUMOSCOPE",
+    dicom_peers: Annotated[
+        list[str] | None,
+        typer.Option("--dicom-peer", help="A peer that may send, repeatable.", metavar="TITLE@IP"),
+    ] = None,
+    dicom_models: Annotated[
+        list[str] | None,
+        typer.Option("--dicom-model", help="A model to ask about each radiograph, repeatable.  [default: opacity]"),
+    ] = None,
+    dicom_certificate: Annotated[Path | None, typer.Option(help="Certificate chain of the DICOM node (PEM).")] = None,
+    dicom_key: Annotated[Path | None, typer.Option(help="Its key (PEM).")] = None,
+    dicom_authorities: Annotated[
+        Path | None, typer.Option(help="Authorities (PEM) of the peers' own certificates.")
+    ] = None,
+    dicom_in_the_clear: Annotated[
+        bool,
+        typer.Option(
+            "--dicom-in-the-clear",
+            help="Other machines may send without encryption: the network is the hospital's own.",
+        ),
+    ] = False,
     queue: Annotated[int, typer.Option(help="Predictions that may wait; more uploads must come later.", min=1)] = 1000,
 ) -> None:
     """Serve studies, predictions and reads over HTTP. Without options: for this machine alone, without a login."""
@@ -51,7 +81,7 @@ def serve(
     prepare()  # its imports run beside those of this process
     from pneumoscope.core.engine import default_workers
     from pneumoscope.core.labels import DISCLAIMER
-    from pneumoscope.server import Settings, default_home
+    from pneumoscope.server import DicomSettings, Settings, default_home
     from pneumoscope.server import serve as serve_until_stopped
 
     settings = Settings(
@@ -69,8 +99,30 @@ def serve(
         read_first=read_first,
         workers=default_workers() if workers is None else workers,
         queue_limit=queue,
+        dicom=DicomSettings(
+            title=dicom_title,
+            host=dicom_host,
+            port=dicom_port,
+            peers=tuple(_read_peer(text) for text in dicom_peers or ()),
+            models=tuple(dicom_models or ("opacity",)),
+            tls_certificate=dicom_certificate,
+            tls_key=dicom_key,
+            tls_peers=dicom_authorities,
+            in_the_clear=dicom_in_the_clear,
+        )
+        if dicom
+        else None,
         retention=retention,
         retention_confirm=retention_confirm,
     )
     typer.echo(DISCLAIMER, err=True)
     serve_until_stopped(settings)
+
+
+def _read_peer(text: str) -> tuple[str, str]:
+    from pneumoscope.core.errors import UsageError
+
+    title, at, address = text.rpartition("@")
+    if not at:
+        raise UsageError(f"peer `{text}`", "names no address.", "Give it as TITLE@IP, such as ORTHANC@192.0.2.7.")
+    return title, address

@@ -5,7 +5,7 @@ stored image), `inference.queue` (which prediction is made next), `security.perm
 
 Domain code knows nothing of HTTP and raises the errors of `errors`; `api` turns requests into calls and errors into
 answers. A package imports only from itself and from packages before it in this order: `storage`, `security`,
-`inference`, `studies`, `uploads`, `reading`, `api`.
+`inference`, `studies`, `uploads`, `reading`, `dicom`, `api`.
 
 What an administrator does at the machine is in `administration`; those functions and `serve` can be imported from here.
 """
@@ -32,11 +32,12 @@ if TYPE_CHECKING:
     from pneumoscope.server.reading.monitor import MonitorReport
     from pneumoscope.server.reading.report import SiteReport
     from pneumoscope.server.run import RunningServer, serve
-    from pneumoscope.server.settings import Settings, default_home
+    from pneumoscope.server.settings import DicomSettings, Settings, default_home
     from pneumoscope.server.storage.export_ledger import ExportRecord
 
 _MODULES = {
     "AccountEntry": "administration",
+    "DicomSettings": "settings",
     "ExportRecord": "storage.export_ledger",
     "MonitorReport": "reading.monitor",
     "ReadExport": "reading.exports",
@@ -59,6 +60,7 @@ _MODULES = {
 
 __all__ = [
     "AccountEntry",
+    "DicomSettings",
     "ExportRecord",
     "MonitorReport",
     "ReadExport",

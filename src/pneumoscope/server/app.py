@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 
 from pneumoscope import __version__
 from pneumoscope.core.engine import default_workers
+from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.server.api import events
 from pneumoscope.server.api.dependencies import AccountLimiters, Context
@@ -23,6 +24,9 @@ from pneumoscope.server.api.pages import Pages
 from pneumoscope.server.api.problems import Problem, problem_response
 from pneumoscope.server.api.routes import ROUTERS
 from pneumoscope.server.api.schemas.common import ProblemOut
+from pneumoscope.server.dicom.node import DicomNode
+from pneumoscope.server.dicom.receive import Receiver
+from pneumoscope.server.errors import NotFoundError
 from pneumoscope.server.inference import occlusion
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.worker_pool import WorkerPool
@@ -57,6 +61,8 @@ def create_app(settings: Settings) -> FastAPI:
     settings = settings.validate()
     store, catalogue = open_store(settings), Catalogue(settings.models)
     passwords, decoders = Passwords(), DecoderPool(settings, catalogue, default_workers())
+    _check_models(catalogue, () if settings.dicom is None else settings.dicom.models)
+    uploads = UploadService(store, settings, catalogue, decoders)
     context = Context(
         settings=settings,
         store=store,
@@ -67,11 +73,14 @@ def create_app(settings: Settings) -> FastAPI:
         tokens=Tokens(store),
         metrics=Metrics(store),
         streams=events.Streams(settings.streams),
-        uploads=UploadService(store, settings, catalogue, decoders),
+        uploads=uploads,
         upload_limiters=AccountLimiters(_UPLOADS),
         health_limiter=anyio.CapacityLimiter(4),
         decoders=decoders,
         workers=WorkerPool(store, settings, catalogue),
+        node=None
+        if settings.dicom is None
+        else DicomNode(settings.dicom, Receiver(store, uploads, settings.dicom.models), settings.max_file_bytes),
         occlusion_limiter=anyio.CapacityLimiter(occlusion.CONCURRENT),
         pages=Pages(),
     )
@@ -96,6 +105,18 @@ def create_app(settings: Settings) -> FastAPI:
     return app
 
 
+def _check_models(catalogue: Catalogue, names: Sequence[str]) -> None:
+    """Check that the models for objects of peers are here: now, and not at the first object."""
+    for name in names:
+        try:
+            catalogue.get(name)
+        except NotFoundError as error:
+            known = ", ".join(
+                model.folder.name if model.builtin else model.id for model in catalogue.list_models().values()
+            )
+            raise UsageError(f"model `{name}`", "is not on this server.", f"There are: {known}.") from error
+
+
 def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: FastAPI) -> AsyncIterator[None]:
@@ -112,9 +133,13 @@ def _lifespan(context: Context) -> Callable[[FastAPI], AbstractAsyncContextManag
         context.workers.start()
         if retention is not None:
             retention.start()
+        if context.node is not None:
+            context.node.start()
         try:
             yield
         finally:
+            if context.node is not None:
+                context.node.stop()
             if retention is not None:
                 retention.stop()
             context.workers.stop()

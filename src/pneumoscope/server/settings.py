@@ -18,6 +18,67 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "[::1]")
 
 
 @dataclass(frozen=True, slots=True)
+class DicomSettings:
+    """The server as a node of a DICOM network."""
+
+    title: str = "PNEUMOSCOPE"
+    """Its AE title, by which peers call it."""
+    host: str = "127.0.0.1"
+    port: int = 11112
+    """The registered port of DICOM; 0 takes any free one."""
+    peers: tuple[tuple[str, str], ...] = ()
+    """AE title and address (IP) of each peer that may send; empty: any program of this machine."""
+    models: tuple[str, ...] = ()
+    """Names of the models that are asked about each image."""
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_peers: Path | None = None
+    """Certificates (PEM) of the authorities that the peers' certificates must come from; None: peers show none."""
+    in_the_clear: bool = False
+    """Other machines may send without encryption: the network is the hospital's own."""
+
+    def validate(self) -> None:
+        """Check that these settings are safe together.
+
+        Raises:
+            UsageError: An AE title or address is none, or other machines could send unnamed or, unsaid, in the clear.
+        """
+        for title in (self.title, *(title for title, _ in self.peers)):
+            if not 1 <= len(title.strip()) <= LONGEST_TITLE or not title.isascii() or "\\" in title:
+                raise UsageError(
+                    f"AE title `{title}`", "is none.", f"Give 1 to {LONGEST_TITLE} ASCII characters (PS3.5 6.2)."
+                )
+        for title, address in self.peers:
+            try:
+                ipaddress.ip_address(address)
+            except ValueError as error:
+                raise UsageError(
+                    f"peer `{title}@{address}`", "has no IP address.", f"Give it as {title}@192.0.2.7."
+                ) from error
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise UsageError("the certificate of the DICOM node", "and its key belong together.", "Give both.")
+        if self.tls_peers is not None and self.tls_certificate is None:
+            raise UsageError("the peers' certificates", "are checked only with TLS.", "Give a certificate and its key.")
+        if is_loopback(self.host):
+            return
+        where = argument("dicom_host", self.host)
+        if not self.peers:
+            raise UsageError(
+                where, "can be reached by other machines, and no peer is named.", "Name those that may send."
+            )
+        if self.tls_certificate is None and not self.in_the_clear:
+            raise UsageError(
+                where,
+                "can be reached by other machines, and names of patients would travel in the clear.",
+                "Give a certificate and its key, or say that the network is the hospital's own.",
+            )
+
+
+LONGEST_TITLE = 16
+"""Characters of an AE title (PS3.5 6.2)."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings of a server. Sizes in bytes, times in seconds, unless the name says otherwise."""
 
@@ -72,6 +133,8 @@ class Settings:
     """Of each address."""
     streams: int = 100
     """Event streams open at once."""
+    dicom: DicomSettings | None = None
+    """None: the server is no DICOM node."""
 
     @property
     def files(self) -> Path:
@@ -145,6 +208,8 @@ class Settings:
         for name in ("workers", "queue_limit", "max_files", "max_pixels", "max_file_bytes", "max_request_bytes"):
             if getattr(self, name) < (0 if name == "workers" else 1):
                 raise UsageError(f"`{name}`", f"is {getattr(self, name)}.", "Give a positive number.")
+        if self.dicom is not None:
+            self.dicom.validate()
         if self.retention is not None and not self.retention > 0:
             raise UsageError("`retention`", f"is {self.retention:g} days.", "Give a positive number, or nothing.")
         return self

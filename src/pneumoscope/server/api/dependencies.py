@@ -12,6 +12,7 @@ from fastapi import Depends, Request
 from pneumoscope.server.api.events import Streams
 from pneumoscope.server.api.metrics import Metrics
 from pneumoscope.server.api.pages import Pages
+from pneumoscope.server.dicom.node import DicomNode
 from pneumoscope.server.inference.models import Catalogue
 from pneumoscope.server.inference.worker_pool import WorkerPool
 from pneumoscope.server.security import audit_log
@@ -65,6 +66,8 @@ class Context:
     decoders: DecoderPool
     workers: WorkerPool
     """Run the models."""
+    node: DicomNode | None
+    """Takes objects from peers; None: the server is no DICOM node."""
     occlusion_limiter: anyio.CapacityLimiter
     """Questions about covered images that are answered at once."""
     pages: Pages

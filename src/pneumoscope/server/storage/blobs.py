@@ -23,7 +23,9 @@ from pneumoscope.server.storage.png_codec import decode_png, draw_thumbnail, sha
 
 PIXELS = "png"
 THUMBNAIL = "thumb.png"
-_KINDS = (PIXELS, THUMBNAIL)
+SEALED = "sealed"
+"""An object in quarantine, encrypted."""
+_KINDS = (PIXELS, THUMBNAIL, SEALED)
 SIGNATURE = 64
 """Bytes of a thumbnail's signature."""
 
@@ -34,15 +36,21 @@ def path_of(folder: Path, image: str, kind: str = PIXELS) -> Path:
     Args:
         folder: The store's.
         image: Number of the image, as `new_id` makes it; never a name that was sent.
-        kind: `PIXELS` or `THUMBNAIL`.
+        kind: `PIXELS`, `THUMBNAIL` or `SEALED`.
     """
     if not image.isalnum():
         raise ValueError("an identifier has letters and digits only")
     return folder / image[:2] / f"{image}.{kind}"
 
 
-def write_pixels(folder: Path, image: str, content: bytes) -> None:
+def write_pixels(folder: Path, image: str, content: bytes, kind: str = PIXELS) -> None:
     """Write the pixels of a new image so that they survive a power cut: the content is synced, then the name.
+
+    Args:
+        folder: The store's.
+        image: Number of the image, or of an object in quarantine.
+        content: The whole file.
+        kind: `PIXELS` or `SEALED`.
 
     Raises:
         FileExistsError: The image has pixels already.
@@ -50,7 +58,7 @@ def write_pixels(folder: Path, image: str, content: bytes) -> None:
             is written there would be hidden, or lost, when the volume is back.
         OSError: The disk refused the file.
     """
-    path = path_of(folder, image)
+    path = path_of(folder, image, kind)
     new = not path.parent.is_dir()
     if new:
         path.parent.mkdir(exist_ok=True)

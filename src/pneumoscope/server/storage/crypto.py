@@ -40,8 +40,7 @@ class Secret:
 
     def seal(self, value: dict[str, Any], row: str) -> bytes:
         """Return ``value`` encrypted and bound to ``row``, the key of the row that it belongs to."""
-        nonce = os.urandom(_NONCE)
-        return nonce + self._sealing.encrypt(nonce, json.dumps(value).encode(), row.encode())
+        return self.seal_bytes(json.dumps(value).encode(), row)
 
     def unseal(self, sealed: bytes, row: str) -> dict[str, Any]:
         """Return the value that `seal` encrypted.
@@ -49,12 +48,24 @@ class Secret:
         Raises:
             RunError: The value was sealed with another secret, or for another row, or was altered.
         """
-        try:
-            plain = self._sealing.decrypt(sealed[:_NONCE], sealed[_NONCE:], row.encode())
-        except InvalidTag as error:
-            raise RunError("a sealed identity", "does not open with this server's secret.") from error
-        value: dict[str, Any] = json.loads(plain)
+        value: dict[str, Any] = json.loads(self.unseal_bytes(sealed, row))
         return value
+
+    def seal_bytes(self, value: bytes, row: str) -> bytes:
+        """Return ``value`` encrypted and bound to ``row``, see `seal`."""
+        nonce = os.urandom(_NONCE)
+        return nonce + self._sealing.encrypt(nonce, value, row.encode())
+
+    def unseal_bytes(self, sealed: bytes, row: str) -> bytes:
+        """Return the bytes that `seal_bytes` encrypted.
+
+        Raises:
+            RunError: They were sealed with another secret, or for another row, or were altered.
+        """
+        try:
+            return self._sealing.decrypt(sealed[:_NONCE], sealed[_NONCE:], row.encode())
+        except InvalidTag as error:
+            raise RunError("a sealed value", "does not open with this server's secret.") from error
 
     def lookup_key(self, purpose: str, *parts: str | bytes) -> str:
         """Return the key of a row: an HMAC of what identifies it, each part with its length before it.

@@ -276,6 +276,38 @@ class Access(Base):
     request: Mapped[str]
 
 
+class ArchivedObject(Base):
+    """An image that came as a DICOM object, with what its header said, sealed: results go back with those tags."""
+
+    __tablename__ = "archived_objects"
+    key: Mapped[str] = mapped_column(primary_key=True)
+    """HMAC of the SOPInstanceUID: an object is one job, however often it is sent."""
+    content: Mapped[str]
+    """HMAC of the object as it came."""
+    image: Mapped[str] = mapped_column(ForeignKey("images.id", ondelete="CASCADE"), index=True)
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    sealed: Mapped[bytes] = mapped_column(LargeBinary)
+    sender: Mapped[str]
+    """The peer, as ``dicom:TITLE``."""
+    received: Mapped[float]
+
+
+class QuarantinedObject(Base):
+    """An object with other pixels under the SOPInstanceUID of an object here; its bytes lie in a sealed file."""
+
+    __tablename__ = "quarantined_objects"
+    __table_args__ = (UniqueConstraint("key", "content"),)
+    id: Mapped[str] = mapped_column(primary_key=True)
+    key: Mapped[str]
+    """Of the object that was here first, see `ArchivedObject`."""
+    content: Mapped[str]
+    """HMAC of the object as it came: sent again, it is kept once."""
+    study: Mapped[str] = mapped_column(ForeignKey("studies.id", ondelete="CASCADE"), index=True)
+    """Of the object that was here first."""
+    sender: Mapped[str]
+    received: Mapped[float]
+
+
 class Export(Base):
     """A folder to which images were exported, so that erasing a patient can reach it."""
 

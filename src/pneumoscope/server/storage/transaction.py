@@ -35,6 +35,8 @@ class Transaction(Session):
         """Image and study of each source (see `tables.Image.source`) that was looked up or is added."""
         self.studies: dict[str, tuple[str, str | None]] = {}
         """Study and patient's key of each study key (see `tables.Study.key`) that was looked up or is added."""
+        self.objects: dict[str, tuple[str, str]] = {}
+        """Study and hash of the pixels of each object (by `tables.ArchivedObject.key`) that this transaction adds."""
         self._rows: dict[_Group, list[Mapping[str, object]]] = {}
 
     def append(self, table: type[Base], values: Mapping[str, object]) -> None:

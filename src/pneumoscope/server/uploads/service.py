@@ -81,6 +81,11 @@ class PendingUpload:
         self._outcomes = outcomes
         self._staged = staged
 
+    @property
+    def pixel_hashes(self) -> list[str]:
+        """SHA-256 of the pixels of each file that can be stored, as they are stored."""
+        return [file.decoded.png_sha256 for file in self._staged.files]
+
     def write_rows(self, session: Transaction, account: str, scope: str = "") -> StoredUpload:
         """Write the rows. When the transaction is committed, give what this returned to `confirm`.
 

@@ -1,0 +1,168 @@
+"""The server's node on a DICOM network: C-ECHO and C-STORE for peers that are named (PS3.4 A and B, PS3.8).
+
+The protocol is pynetdicom's. An association is taken from a peer only whose AE title and address are both named; AE
+titles alone are no protection, since anyone may claim one. An object is answered with success when it is on the disk.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import ssl
+from typing import TYPE_CHECKING, Any
+
+from pneumoscope.core.arguments import argument
+from pneumoscope.core.errors import MissingExtraError, UsageError
+from pneumoscope.server.dicom.objects import ANALYSED
+from pneumoscope.server.dicom.receive import FAILED, Receiver, Sender
+from pneumoscope.server.settings import DicomSettings
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+    from pynetdicom.events import Event
+    from pynetdicom.transport import ThreadedAssociationServer
+
+_SYNTAXES = (
+    "1.2.840.10008.1.2.1",  # explicit, little endian
+    "1.2.840.10008.1.2",  # implicit, little endian: every peer has it (PS3.5 10.1)
+    "1.2.840.10008.1.2.4.50",  # JPEG baseline
+    "1.2.840.10008.1.2.4.51",  # JPEG extended, 12 bits
+    "1.2.840.10008.1.2.4.57",  # JPEG lossless
+    "1.2.840.10008.1.2.4.70",  # JPEG lossless, first-order prediction
+    "1.2.840.10008.1.2.4.80",  # JPEG-LS lossless
+    "1.2.840.10008.1.2.4.81",  # JPEG-LS near-lossless
+    "1.2.840.10008.1.2.4.90",  # JPEG 2000 lossless
+    "1.2.840.10008.1.2.4.91",  # JPEG 2000
+    "1.2.840.10008.1.2.5",  # RLE
+)
+"""Transfer syntaxes that are taken; the imaging room decodes all of them."""
+_VERIFICATION = "1.2.840.10008.1.1"
+_ASSOCIATIONS = 10
+"""Peers at once; a modality opens one, a PACS some."""
+_SECONDS = 30
+"""Seconds without a word after which an association ends."""
+_LONGEST_COMMENT = 64
+"""Characters of an ErrorComment (0000,0902), a LO."""
+
+
+class DicomNode:
+    """Listens for associations from its creation's `start` until `stop`."""
+
+    def __init__(self, settings: DicomSettings, receiver: Receiver, max_object_bytes: int) -> None:
+        """Create the node; it listens only after `start`.
+
+        Args:
+            settings: Title, address, peers.
+            receiver: Takes the objects.
+            max_object_bytes: Larger objects end their association.
+        """
+        self._settings = settings
+        self._receiver = receiver
+        self._max_object_bytes = max_object_bytes
+        self._server: ThreadedAssociationServer | None = None
+        self._peers = [(title, ipaddress.ip_address(address)) for title, address in settings.peers]
+
+    @property
+    def port(self) -> int:
+        """The port it listens at."""
+        assert self._server is not None
+        return int(self._server.server_address[1])
+
+    def start(self) -> None:
+        """Listen on threads of pynetdicom's own.
+
+        Raises:
+            MissingExtraError: pynetdicom is not installed.
+            UsageError: The address can't be used.
+        """
+        try:
+            from pynetdicom import AE, evt
+        except ImportError as error:
+            raise MissingExtraError("a DICOM node", "pacs") from error
+        entity = AE(ae_title=self._settings.title)
+        entity.require_called_aet = True
+        entity.maximum_associations = _ASSOCIATIONS
+        entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = _SECONDS
+        entity.add_supported_context(_VERIFICATION)
+        for sop_class in ANALYSED:
+            entity.add_supported_context(sop_class, list(_SYNTAXES))
+        handlers: list[Any] = [
+            (evt.EVT_REQUESTED, self._check_peer),
+            (evt.EVT_DATA_RECV, self._count),
+            (evt.EVT_C_ECHO, lambda event: 0x0000),
+            (evt.EVT_C_STORE, self._store),
+        ]
+        where = (self._settings.host, self._settings.port)
+        try:
+            self._server = entity.start_server(
+                where, block=False, evt_handlers=handlers, ssl_context=self._encryption()
+            )
+        except OSError as error:
+            raise UsageError(
+                f"{argument('dicom_host', where[0])} {argument('dicom_port', where[1])}",
+                f"can't be used for DICOM: {error.strerror}.",
+                "Name another.",
+            ) from error
+        logging.getLogger(__name__).info("DICOM node %s answers at %s:%s", self._settings.title, where[0], self.port)
+
+    def stop(self) -> None:
+        """End all associations; what was not answered is sent again by its peer."""
+        if self._server is not None:
+            self._server.shutdown()
+            self._server = None
+
+    def _encryption(self) -> ssl.SSLContext | None:
+        if self._settings.tls_certificate is None:
+            return None
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self._settings.tls_certificate, self._settings.tls_key)
+        if self._settings.tls_peers is not None:  # PS3.15 B.1: both sides show a certificate
+            context.verify_mode = ssl.CERT_REQUIRED
+            context.load_verify_locations(self._settings.tls_peers)
+        return context
+
+    def _check_peer(self, event: Event) -> None:
+        """Reject an association of a peer that is not named."""
+        request = event.assoc.requestor.primitive
+        title = "" if request is None else str(request.calling_ae_title).strip()
+        address = ipaddress.ip_address(event.assoc.requestor.address)
+        if self._is_known(title, address):
+            return
+        logging.getLogger(__name__).warning("an association was rejected: its peer is not named")
+        # PS3.8 9.3.4: permanent, by the service user, the calling AE title is not recognised.
+        event.assoc.acse.send_reject(0x01, 0x01, 0x03)
+        event.assoc.kill()
+
+    def _is_known(self, title: str, address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> bool:
+        if not self._peers:  # this machine alone can reach it, see `Settings.validate`
+            return address.is_loopback
+        return any(title == known and address == where for known, where in self._peers)
+
+    def _count(self, event: Event) -> None:
+        """End an association whose object is larger than any radiograph, before it fills the memory."""
+        message = event.assoc.dimse.message
+        body = None if message is None else message.data_set
+        if body is not None and body.tell() > self._max_object_bytes:
+            logging.getLogger(__name__).warning("an association was ended: its object is too large")
+            event.assoc.abort()
+
+    def _store(self, event: Event) -> int | Dataset:
+        sender = Sender(str(event.assoc.requestor.ae_title).strip(), str(event.assoc.requestor.address))
+        try:
+            receipt = self._receiver.receive(event.encoded_dataset(), sender)
+        except Exception as error:  # a failure must not look like success, nor end the node
+            logging.getLogger(__name__).error("an object could not be received: %s", type(error).__name__)
+            return FAILED
+        return _answer(receipt.status, receipt.comment)
+
+
+def _answer(status: int, comment: str) -> int | Any:
+    """Return the answer to C-STORE, with the reason where there is one."""
+    if not comment:
+        return status
+    from pydicom import Dataset
+
+    answer = Dataset()
+    answer.Status = status
+    answer.ErrorComment = comment.encode("ascii", "replace").decode()[:_LONGEST_COMMENT]
+    return answer

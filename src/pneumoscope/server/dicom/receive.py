@@ -1,0 +1,216 @@
+"""What becomes of an object that a peer sends: stored and queued, known already, kept apart, or refused.
+
+An object is known by its SOPInstanceUID. The same object again is one job, whatever its transfer syntax; other pixels
+under the same UID are a fault of the sender, and are kept apart for a person to look at. Every answer but a success
+leaves the object with its sender.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from io import BytesIO
+
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError, SQLAlchemyError
+
+from pneumoscope.core.errors import ImageError, PneumoscopeError
+from pneumoscope.server.dicom.objects import ObjectHeader, read_header
+from pneumoscope.server.errors import StoreFullError, TooLargeError, UnavailableError
+from pneumoscope.server.security import audit_log
+from pneumoscope.server.security.audit_log import AuditEntry
+from pneumoscope.server.storage import blobs
+from pneumoscope.server.storage.crypto import new_id
+from pneumoscope.server.storage.database import Store, now
+from pneumoscope.server.storage.failures import as_refusal
+from pneumoscope.server.storage.tables import ArchivedObject, Image, QuarantinedObject
+from pneumoscope.server.storage.transaction import Transaction
+from pneumoscope.server.uploads.outcome import NothingStoredError
+from pneumoscope.server.uploads.service import PendingUpload, StoredUpload, UploadService
+
+# Statuses of C-STORE (PS3.4 B.2.3, PS3.7 C.5). Within a range the last digits are ours to choose.
+SUCCESS = 0x0000
+OUT_OF_RESOURCES = 0xA700
+"""The disk is full."""
+TOO_BUSY = 0xA701
+NO_SUCH_CLASS = 0x0122
+NO_IMAGE = 0xC001
+"""The pixels can't be read, or there are too many of them."""
+NAMES_IN_PIXELS = 0xC002
+OTHER_PATIENT = 0xC003
+NEVER_ANALYSED = 0xC004
+"""A derived picture, or a result."""
+NO_IDENTITY = 0xC005
+"""The object has no SOPInstanceUID."""
+OTHER_PIXELS = 0xC006
+"""Another object here has the same SOPInstanceUID; this one is kept apart."""
+FAILED = 0xC010
+_OF_CODE = {"burned-in": NAMES_IN_PIXELS, "other-patient": OTHER_PATIENT}
+_HTTP = {SUCCESS: 201, OUT_OF_RESOURCES: 507, TOO_BUSY: 503, FAILED: 500}
+"""Statuses as the audit log has them; all others are refusals (422)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """What became of an object."""
+
+    status: int
+    """Of C-STORE."""
+    comment: str = ""
+    """Why it was not stored; names no patient."""
+    study: str = ""
+    """Number of the study, where it is stored."""
+    known: bool = False
+    """The object was here already."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The peer that sends."""
+
+    title: str
+    address: str
+
+    @property
+    def account(self) -> str:
+        """What stands in place of an account in rows and in the audit log."""
+        return f"dicom:{self.title}"
+
+
+class Receiver:
+    """Takes objects into the store of a server."""
+
+    def __init__(self, store: Store, uploads: UploadService, models: Sequence[str]) -> None:
+        """Set where objects go.
+
+        Args:
+            store: Of the server.
+            uploads: Of the same server.
+            models: Names of the models that are asked about each image.
+        """
+        self._store = store
+        self._uploads = uploads
+        self._models = models
+
+    def receive(self, data: bytes, sender: Sender) -> Receipt:
+        """Store an object and queue its predictions; a success is durable when this returns.
+
+        Args:
+            data: The object as a file (PS3.10).
+            sender: The peer.
+        """
+        try:
+            receipt = self._store_object(data, sender)
+        except Exception as error:
+            receipt = _refuse(error)
+            if receipt.status == FAILED:
+                logging.getLogger(__name__).error("an object could not be stored: %s", type(error).__name__)
+        if receipt.status != SUCCESS:
+            self._record_refusal(sender, receipt)
+        return receipt
+
+    def _store_object(self, data: bytes, sender: Sender) -> Receipt:
+        header = read_header(data, "the object", self._store.settings.max_file_bytes)
+        if not header.sop_uid:
+            return Receipt(NO_IDENTITY, "It has no SOPInstanceUID (0008,0018).")
+        if reason := header.find_unsuitability():
+            return Receipt(NEVER_ANALYSED, f"It {reason}")
+        secret = self._store.secret
+        key, content = secret.lookup_key("object", header.sop_uid), secret.lookup_key("object-content", data)
+        with self._store.read() as session:
+            known = session.get(ArchivedObject, key)
+        if known is not None and known.content == content:
+            return Receipt(SUCCESS, study=known.study, known=True)
+        with self._uploads.stage([BytesIO(data)], self._models, sender.account) as pending:
+            write = partial(self._write_rows, pending=pending, header=header, key=key, content=content, sender=sender)
+            receipt, stored = self._store.commit(write, exclusive=True)
+            if stored is not None:
+                pending.confirm(stored)
+        if receipt.status == OTHER_PIXELS:
+            self._keep_apart(data, key, content, receipt.study, sender)
+        return receipt
+
+    def _write_rows(
+        self,
+        session: Transaction,
+        *,
+        pending: PendingUpload,
+        header: ObjectHeader,
+        key: str,
+        content: str,
+        sender: Sender,
+    ) -> tuple[Receipt, StoredUpload | None]:
+        """Write the rows of a new object; of a known one say whether it is the same."""
+        (pixels,) = pending.pixel_hashes
+        if (known := _find_known(session, key)) is not None:
+            study, known_pixels = known
+            if known_pixels == pixels:
+                return Receipt(SUCCESS, study=study, known=True), None
+            return Receipt(OTHER_PIXELS, "Another object here has its SOPInstanceUID (0008,0018).", study), None
+        stored = pending.write_rows(session, sender.account)
+        (image,) = stored.images
+        time = now()
+        session.append(
+            ArchivedObject,
+            {
+                **{"key": key, "content": content, "image": image.image, "study": image.study},
+                **{"sealed": self._store.secret.seal_bytes(header.json.encode(), key), "sender": sender.account},
+                "received": time,
+            },
+        )
+        session.objects[key] = image.study, pixels
+        audit_log.record(
+            session, AuditEntry(sender.account, "C-STORE", image.study, sender.address, status=201, at=time)
+        )
+        return Receipt(SUCCESS, study=image.study, known=image.duplicate), stored
+
+    def _keep_apart(self, data: bytes, key: str, content: str, study: str, sender: Sender) -> None:
+        """Put an object into quarantine: its bytes, encrypted, and a row. Sent again, it is kept once."""
+        number = new_id()
+        blobs.write_pixels(
+            self._store.settings.files, number, self._store.secret.seal_bytes(data, number), kind=blobs.SEALED
+        )
+        row = {"id": number, "key": key, "content": content, "study": study, "sender": sender.account}
+        try:
+            with self._store.write() as session:
+                session.add(QuarantinedObject(**row, received=now()))
+        except IntegrityError:  # it is here, or the study was erased meanwhile
+            blobs.delete(self._store.settings.files, number)
+
+    def _record_refusal(self, sender: Sender, receipt: Receipt) -> None:
+        """Write a refusal to the audit log; where that fails too, the peer still gets its answer."""
+        entry = AuditEntry(
+            sender.account, "C-STORE", receipt.study, sender.address, status=_HTTP.get(receipt.status, 422)
+        )
+        with suppress(SQLAlchemyError, OSError):
+            self._store.commit(lambda session: audit_log.record(session, entry))
+
+
+def _find_known(session: Transaction, key: str) -> tuple[str, str] | None:
+    """Return the study of an object and the hash of its pixels; None where it was never received."""
+    if key in session.objects:
+        return session.objects[key]
+    query = select(ArchivedObject.study, Image.sha256).join(Image, Image.id == ArchivedObject.image)
+    row = session.execute(query.where(ArchivedObject.key == key)).one_or_none()
+    return None if row is None else (row[0], row[1])
+
+
+def _refuse(error: Exception) -> Receipt:
+    """Return the answer to an error."""
+    if isinstance(error, NothingStoredError):
+        refusals = [outcome.refusal for outcome in error.outcomes if outcome.refusal is not None]
+        error = refusals[0] if refusals else error
+    refusal = error if isinstance(error, PneumoscopeError) else as_refusal(error)
+    if refusal is None:
+        return Receipt(FAILED, "It could not be stored; the server's log says why.")
+    words = f"{refusal.problem} {refusal.way_out}".strip()
+    if isinstance(refusal, StoreFullError):
+        return Receipt(OUT_OF_RESOURCES, words)
+    if isinstance(refusal, UnavailableError):
+        return Receipt(TOO_BUSY, words)
+    if isinstance(refusal, ImageError | TooLargeError):
+        return Receipt(_OF_CODE.get(refusal.code, NO_IMAGE), words)
+    return Receipt(FAILED, words)
