@@ -34,6 +34,7 @@ from pneumoscope.server.api.schemas.common import (
     StudyPage,
     as_time,
 )
+from pneumoscope.server.dicom.results import export_report
 from pneumoscope.server.errors import InvalidRequestError
 from pneumoscope.server.reading.answers import Answer, find_refusal, show_heatmap, show_prediction, show_study
 from pneumoscope.server.reading.reads import READ_FIRST, Progress, find_progress
@@ -66,6 +67,7 @@ def create_router() -> APIRouter:
     router.get("/studies/{study}/predictions")(list_answers)
     router.get("/predictions/{prediction}")(get_answer)
     router.get("/predictions/{prediction}/heatmap")(get_heatmap)
+    router.get("/predictions/{prediction}/report.dcm", response_class=Response)(get_report)
     router.get("/images/{image}/pixels", response_class=Response)(get_pixels)
     router.get("/images/{image}/thumbnail", response_class=Response)(get_thumbnail)
     router.delete("/patients/{patient}")(erase_patient)
@@ -198,6 +200,14 @@ def get_heatmap(context: AppContext, user: CurrentUser, prediction: Id) -> Heatm
     """Show where a model looked, after the display was recorded."""
     heatmap = show_heatmap(context.store, prediction, user.id)
     return HeatmapOut.of(heatmap.labels, heatmap.values)
+
+
+def get_report(context: AppContext, user: CurrentUser, prediction: Id) -> Response:
+    """Return an answer about an object that a peer sent as a DICOM structured report (TID 1500)."""
+    check_sees_names(user)
+    report = export_report(context.store, context.catalogue, prediction, user.id)
+    headers = {"Content-Disposition": f'attachment; filename="{prediction}.dcm"'}
+    return Response(report, media_type="application/dicom", headers=headers)
 
 
 def get_pixels(context: AppContext, user: CurrentUser, image: Id) -> Response:

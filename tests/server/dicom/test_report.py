@@ -1,0 +1,139 @@
+"""Answers as DICOM structured reports, read back by highdicom and by dcmtk's dsrdump."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import pydicom
+import pytest
+
+from pneumoscope.server.dicom.objects import SERIES
+from pneumoscope.server.dicom.receive import SUCCESS, Sender
+from pneumoscope.server.dicom.report import derive_uid
+from pneumoscope.server.inference.models import Catalogue
+from pneumoscope.server.settings import DicomSettings, Settings
+from server.client import Client, predict_all, serve_client
+from server.sample_files import dicom
+
+pytest.importorskip("pynetdicom", reason="no pynetdicom: pip install 'pneumoscope[pacs]'")
+pytest.importorskip("highdicom", reason="no highdicom: pip install 'pneumoscope[pacs]'")
+
+TAGS = {
+    "PatientName": "Müller^Jürgen",
+    "SpecificCharacterSet": "ISO_IR 100",
+    "AccessionNumber": "A7",
+    "PatientSex": "M",
+    "StudyTime": "101112",
+    "ReferringPhysicianName": "Ward^Anne",
+}
+
+
+def ask(client: Client, data: bytes) -> tuple[pydicom.Dataset, dict[str, Any], bytes]:
+    """Send an object, let the model answer, fetch the report; return the object, the answer and the report."""
+    receiver = client.app.state.context.node._receiver
+    taken = receiver.receive(data, Sender("CR1", "127.0.0.1"))
+    assert taken.status == SUCCESS
+    predict_all(client)
+    (answer,) = client.get(f"/api/studies/{taken.study}/predictions")
+    sent = client("GET", f"/api/predictions/{answer['id']}/report.dcm")
+    assert sent.status_code == 200, sent.text
+    assert sent.headers["content-type"] == "application/dicom"
+    return pydicom.dcmread(BytesIO(data)), answer, sent.content
+
+
+@pytest.fixture
+def node_settings(settings: Settings) -> Settings:
+    (tiny,) = (model.id for model in Catalogue(settings.models).list_models().values() if not model.builtin)
+    return replace(settings, dicom=DicomSettings(port=0, models=(tiny,)))
+
+
+def test_a_report_says_what_the_answer_says(node_settings: Settings, tmp_path: Path) -> None:
+    import highdicom
+
+    with serve_client(node_settings) as client:
+        source, answer, data = ask(client, dicom(TAGS))
+    report = highdicom.sr.srread(BytesIO(data))
+    for keyword in (
+        *("PatientName", "PatientID", "PatientBirthDate", "PatientSex"),
+        *("StudyInstanceUID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
+    ):
+        assert report[keyword].value == source[keyword].value, keyword
+    assert report.SeriesInstanceUID != source.SeriesInstanceUID
+    assert report.SeriesDescription == SERIES
+    assert (report.PreliminaryFlag, report.VerificationFlag) == ("PRELIMINARY", "UNVERIFIED")
+    (group,) = report.content.get_image_measurement_groups()
+    result = answer["result"]
+    assert {one.name.meaning.removeprefix("Score of "): one.value for one in group.get_measurements()} == pytest.approx(
+        result["probabilities"]
+    )
+    referenced = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    assert referenced.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+    if shutil.which("dsrdump") is None:
+        pytest.skip("no dsrdump: apt-get install dcmtk")
+    (tmp_path / "report.dcm").write_bytes(data)
+    read = subprocess.run(["dsrdump", str(tmp_path / "report.dcm")], capture_output=True, text=True)
+    assert read.returncode == 0
+    assert "Algorithm Version" in read.stdout
+    assert "error" not in read.stderr.lower()
+
+
+def test_the_same_answer_is_the_same_object(node_settings: Settings) -> None:
+    with serve_client(node_settings) as client:
+        _, answer, first = ask(client, dicom(TAGS))
+        second = client("GET", f"/api/predictions/{answer['id']}/report.dcm").content
+    assert pydicom.dcmread(BytesIO(first)).SOPInstanceUID == pydicom.dcmread(BytesIO(second)).SOPInstanceUID
+
+
+def test_a_derived_uid_is_one() -> None:
+    assert derive_uid("a", "b") == derive_uid("a", "b") != derive_uid("ab")
+    assert pydicom.uid.UID(derive_uid("a", "b")).is_valid
+
+
+def test_an_image_that_no_peer_sent_has_no_report(node_settings: Settings) -> None:
+    with serve_client(node_settings) as client:
+        model = node_settings.dicom.models[0] if node_settings.dicom else ""
+        assert client.upload(dicom(), models=(model,)).status_code == 201
+        predict_all(client)
+        (study,) = client.get("/api/studies")["studies"]
+        asked = client("GET", f"/api/predictions/{study['predictions'][0]['id']}/report.dcm")
+        assert asked.status_code == 404
+        assert "serve --dicom" in asked.text
+
+
+def test_no_report_before_the_own_read(node_settings: Settings) -> None:
+    with serve_client(replace(node_settings, read_first=True)) as client:
+        taken = client.app.state.context.node._receiver.receive(dicom(TAGS), Sender("CR1", "127.0.0.1"))
+        predict_all(client)
+        (study,) = client.get("/api/studies")["studies"]
+        assert study["id"] == taken.study
+        asked = client("GET", f"/api/predictions/{study['predictions'][0]['id']}/report.dcm")
+        assert asked.status_code == 403
+
+
+def test_a_refusal_is_a_result_too(node_settings: Settings) -> None:
+    import highdicom
+
+    from pneumoscope.server.dicom.objects import load_header, read_header
+    from pneumoscope.server.dicom.report import write_report
+
+    (model,) = (model for model in Catalogue(node_settings.models).list_models().values() if not model.builtin)
+    header = load_header(read_header(dicom(TAGS), "drawn", 2**20).json)
+    result = {
+        "labels": ["normal"],
+        "probabilities": {},
+        "refused": True,
+        "reason": "it is a lateral",
+        "codes": ["lateral"],
+    }
+    report = highdicom.sr.srread(BytesIO(write_report(header, model.card, model.identity, result, "00")))
+    (group,) = report.content.get_image_measurement_groups()
+    assert not group.get_measurements()
+    said = {one.name.meaning: one.value for one in group.get_qualitative_evaluations()}
+    reason = said["Reason for no answer"]
+    assert (reason.value, reason.meaning) == ("lateral", "it is a lateral")
+    assert "Decision" not in said
