@@ -41,7 +41,7 @@ def make_recipe(*classes: str, **loss: object) -> Recipe:
     data |= {"name": "small-findings", "expects": None, "loss": {"kind": "bce", **loss}}
     data["task"] = {"kind": "multilabel", "classes": list(classes)}
     data["input"] |= {"size": 32}
-    data["training"] |= {"epochs": 2, "batch_size": 16, "sampling": "shuffle"}
+    data["training"] |= {"epochs": 2, "batch_size": 16, "sampling": "shuffle", "fewest_groups": 2}
     return parse_recipe(data, "small-findings")
 
 
@@ -67,12 +67,19 @@ def model(run: Run) -> Model:
     return load(run.bundle, gatekeeper=False)
 
 
-def test_a_finding_that_the_data_cannot_teach_is_left_out_and_the_card_says_so(model: Model) -> None:
+def test_a_finding_that_the_data_cannot_teach_is_left_out_and_the_card_says_so(
+    model: Model, run: Run, manifest: Manifest
+) -> None:
     card = model.card
     assert card.label_names == ("covid-19", "pneumonia")
     assert [facts.name for facts in card.findings] == ["covid-19", "pneumonia"]
     (line,) = [change for change in card.recipe_changes if "pleural-effusion" in change]
-    assert "present in 1 images" in line
+    without = manifest.part("validation").table.query("label == 'normal'").group.nunique()
+    assert line.startswith(
+        "finding pleural-effusion left out, too few: the validation part has it in 0 groups and is said not to have it "
+        f"in {without}, of at least 1 each (present in 1 image, absent in "
+    )
+    assert line in (run.bundle / "CARD.md").read_text(encoding="utf-8")
     assert "Pleural effusion" not in " ".join(card.limits)
     assert "pleural effusion" in card.not_looked_for
 
@@ -229,7 +236,7 @@ def test_cases_are_the_images_that_state_a_finding(manifest: Manifest) -> None:
     cases, stated = select_cases(manifest, "covid-19")
     assert set(cases.table.label) == {"covid-19", absent_name("covid-19")}
     assert stated.sum() == len(cases) == (manifest.table.label != "other").sum() - 1  # one viral picture says nothing
-    with pytest.raises(RecipeError, match=r"covid-19 \(present in 22 images, absent in 0\)"):
+    with pytest.raises(RecipeError, match=r"covid-19 \(present in 22 images, absent in 0\): the train part"):
         train(make_recipe("covid-19"), cases.where(cases.table.label == "covid-19"), "never", device="cpu")
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from pneumoscope.data.label_rows import LabelRows
-from pneumoscope.recipes.classes import FittedClasses, StatedCounts, fit_classes, fit_findings
+import numpy as np
+
+from pneumoscope.data.label_rows import TRAIN, WHOLE, LabelRows
+from pneumoscope.recipes.classes import FittedClasses, PlaceCounts, StatedCounts, fit_classes, fit_findings
 from pneumoscope.recipes.recipe import Recipe
 
 
@@ -12,31 +14,35 @@ def fit_recipe(recipe: Recipe, rows: LabelRows) -> FittedClasses:
 
     Args:
         recipe: The recipe.
-        rows: Of the manifest; with parts, a finding must be stated present and absent in each that a training needs.
+        rows: Of the manifest; with parts, enough groups of each that a training needs must state a finding.
 
     Raises:
         RecipeError: A class or finding is missing, and no change of ``task.classes`` says that this is meant.
     """
     if recipe.task.multilabel:
-        return fit_findings(recipe, count_stated(recipe.task.classes, rows), rows.counts)
+        return fit_findings(recipe, count_stated(recipe, rows), rows.counts)
     return fit_classes(recipe, rows.counts)
 
 
-def count_stated(findings: tuple[str, ...], rows: LabelRows) -> dict[str, StatedCounts]:
-    """Return how often each finding is stated present and absent, over all and where that is least.
+def count_stated(recipe: Recipe, rows: LabelRows) -> dict[str, StatedCounts]:
+    """Return how often each finding of a recipe is stated present and absent, over all and in each place.
 
     Args:
-        findings: The labels.
+        recipe: Its task is multi-label.
         rows: Of the manifest.
     """
+    findings, training = recipe.task.classes, recipe.training
     targets = rows.targets(findings)
-    places = [targets[chosen] for chosen in rows.places().values()]
+    numbers: dict[str, int] = {}
+    groups = np.array([numbers.setdefault(group, len(numbers)) for group in rows.groups])
+    places: dict[str, list[PlaceCounts]] = {name: [] for name in findings}
+    for place, chosen in rows.places().items():
+        least = training.fewest_groups if place in (TRAIN, WHOLE) else training.fewest_groups_beside
+        stated, group = targets[chosen], groups[chosen]
+        for k, name in enumerate(findings):
+            present, absent = (len(np.unique(group[stated[:, k] == state])) for state in (1, 0))
+            places[name].append(PlaceCounts(place, present, absent, least))
     return {
-        name: StatedCounts(
-            present=int((targets[:, k] == 1).sum()),
-            absent=int((targets[:, k] == 0).sum()),
-            fewest_present=min(int((place[:, k] == 1).sum()) for place in places),
-            fewest_absent=min(int((place[:, k] == 0).sum()) for place in places),
-        )
+        name: StatedCounts(int((targets[:, k] == 1).sum()), int((targets[:, k] == 0).sum()), tuple(places[name]))
         for k, name in enumerate(findings)
     }

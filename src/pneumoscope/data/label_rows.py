@@ -31,6 +31,12 @@ METADATA_KEY = b"pneumoscope"
 LEARNING_PARTS = ("train", "validation", "calibration")
 """The parts that a training may see. The test part is not even decoded."""
 
+WHOLE = "the manifest"
+"""The one place of a manifest that is in no parts."""
+
+TRAIN = "the train part"
+"""The place that the weights are learnt from."""
+
 _CHOOSING_HALF = "the half of the calibration part that chooses thresholds"
 
 
@@ -75,7 +81,7 @@ class LabelRows:
             The place's name, for an error -> positions of its rows; one place, all images, where none is in a part.
         """
         if not self.has_parts:
-            return {"the manifest": list(range(len(self.labels)))}
+            return {WHOLE: list(range(len(self.labels)))}
         by_part = {part: [i for i, name in enumerate(self.parts) if name == part] for part in LEARNING_PARTS}
         half = [i for i in by_part["calibration"] if in_first_half(self.groups[i])]
         return {f"the {part} part": rows for part, rows in by_part.items()} | {_CHOOSING_HALF: half}

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from pneumoscope.core.arguments import argument
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import RecipeError
 from pneumoscope.core.labels import LABELS, LabelSet, display_name
 from pneumoscope.core.registry import suggestion
@@ -49,27 +50,61 @@ def require_classes(recipe: Recipe, doing: str) -> None:
         )
 
 
+class PlaceCounts(NamedTuple):
+    """How many groups of a part, or of a half of one, state a finding.
+
+    Args:
+        place: Its name, such as "the train part".
+        present: Groups with an image that has the finding.
+        absent: Groups with an image that is said not to have it.
+        least: Groups that must be in each of the two.
+    """
+
+    place: str
+    present: int
+    absent: int
+    least: int
+
+    @property
+    def share(self) -> float:
+        """What is there of what must be, at the rarer of the two answers; under 1 is too few."""
+        return min(self.present, self.absent) / self.least
+
+    def __str__(self) -> str:
+        return (
+            f"{self.place} has it in {format_count(self.present, 'group')} and is said not to have it in "
+            f"{self.absent:,}, of at least {self.least} each"
+        )
+
+
 class StatedCounts(NamedTuple):
-    """How many images state a finding.
+    """How often a finding is stated.
 
     Args:
         present: Images that have it.
         absent: Images that are said not to have it.
-        fewest_present: Images that have it, in the part that training needs and that has the fewest.
-        fewest_absent: Images that are said not to have it, in the part that has the fewest.
+        places: Groups, in each place that a training needs.
     """
 
     present: int
     absent: int
-    fewest_present: int
-    fewest_absent: int
+    places: tuple[PlaceCounts, ...]
+
+    @property
+    def shortage(self) -> PlaceCounts | None:
+        """The place that lacks the most; None where each has enough."""
+        worst = min(self.places, key=lambda place: place.share)
+        return worst if worst.share < 1 else None
+
+    def __str__(self) -> str:
+        return f"present in {format_count(self.present, 'image')}, absent in {self.absent:,}"
 
 
 def fit_findings(recipe: Recipe, stated: Mapping[str, StatedCounts], labels: Mapping[str, int]) -> FittedClasses:
     """Fit the findings of a multi-label recipe to those that the data state.
 
-    A finding that is not stated both present and absent in each part that a training needs is left out, as long as one
-    remains and no change of ``task.classes`` asked for it.
+    A finding that too few groups have, or are said not to have, in a part that a training needs is left out, as long as
+    one remains and no change of ``task.classes`` asked for it. How many are enough says ``training.fewest_groups``.
 
     Args:
         recipe: Its task is multi-label.
@@ -81,33 +116,33 @@ def fit_findings(recipe: Recipe, stated: Mapping[str, StatedCounts], labels: Map
     """
     _check_labels(recipe, labels)
     task = recipe.task
-    missing = {name: counts for name, counts in stated.items() if not (counts.fewest_present and counts.fewest_absent)}
-    remaining = [name for name in task.classes if name not in missing]
+    rare = {name: (counts, short) for name, counts in stated.items() if (short := counts.shortage) is not None}
+    remaining = [name for name in task.classes if name not in rare]
     left_out = frozenset(label for label in labels if label in task.ignore)
     notes = [f"left out by the recipe: {_count({name: labels[name] for name in left_out})}"] if left_out else []
-    if not missing:
+    if not rare:
         return FittedClasses(recipe, left_out, tuple(notes))
-    listed = "; ".join(f"{name} ({_say_counts(counts)})" for name, counts in missing.items())
     if not remaining or any(change.startswith("task.classes") for change in recipe.changes):
-        way_out = "Add such images, or divide the data otherwise (`pneumoscope.split`)."
-        if remaining:
-            chosen = argument("sets", f"task.classes=[{', '.join(remaining)}]")
-            way_out += f" Or train on the others: {chosen}"
-        raise RecipeError(recipe.name, f"the data do not state enough of {listed}.", way_out)
+        listed = "; ".join(f"{name} ({counts}): {short}" for name, (counts, short) in rare.items())
+        raise RecipeError(recipe.name, f"the data state too little of {listed}.", _ways_to_findings(recipe, remaining))
     weights = recipe.loss.class_weights
     if isinstance(weights, tuple):
         weights = tuple(weight for name, weight in zip(task.classes, weights, strict=True) if name in remaining)
-    lines = [f"finding {name} left out: {_say_counts(counts)}" for name, counts in missing.items()]
+    lines = [f"finding {name} left out, too few: {short} ({counts})" for name, (counts, short) in rare.items()]
     return FittedClasses(
         _with_classes(recipe, remaining, lines, {"loss": {"class_weights": weights}}), left_out, tuple(notes)
     )
 
 
-def _say_counts(counts: StatedCounts) -> str:
-    present = f"present in {counts.present} images, absent in {counts.absent}"
-    if counts.present and counts.absent:
-        present += f"; in one part {counts.fewest_present} and {counts.fewest_absent}"
-    return present
+def _ways_to_findings(recipe: Recipe, remaining: Sequence[str]) -> str:
+    ways = "Add such images, or divide the data otherwise (`pneumoscope.split`)."
+    if recipe.training.fewest_groups > 1:
+        ways += f" Or ask for fewer groups than {recipe.training.fewest_groups}: "
+        ways += argument("sets", "training.fewest_groups=2")
+    if remaining:
+        chosen = argument("sets", f"task.classes=[{', '.join(remaining)}]")
+        ways += f" Or train on the others: {chosen}"
+    return ways
 
 
 def fit_classes(recipe: Recipe, labels: Mapping[str, int]) -> FittedClasses:

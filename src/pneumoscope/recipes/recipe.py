@@ -207,6 +207,19 @@ class Training(Frozen):
     seed: int = Field(default=0, ge=0)
     sampling: Literal["shuffle", "balanced"] = "shuffle"
     early_stopping: EarlyStopping | None = None
+    # Left out of the YAML where it is the default: recipes written before it was there still compare equal.
+    fewest_groups: int = Field(
+        default=10,
+        ge=1,
+        exclude_if=lambda number: number == 10,
+        description="multilabel: groups of train that must have a finding, and as many that must not; half as many in "
+        "each other part; a finding with fewer is left out",
+    )
+
+    @property
+    def fewest_groups_beside(self) -> int:
+        """The same for validation, calibration, and its half that chooses thresholds."""
+        return (self.fewest_groups + 1) // 2
 
 
 class Expects(Frozen):
