@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -205,3 +206,68 @@ def test_subsets_grow_by_whole_groups_of_every_kind_and_leave_the_other_parts(co
     assert not set(table.group[half & train]) & set(table.group[~half])
     kinds = table.label + " " + table.source
     assert set(kinds[half & train]) == set(kinds[train])
+
+
+def make_cohort_of_findings(make_row: Callable[..., dict[str, Any]], groups: int = 400) -> Manifest:
+    """Return patients with 1 to 4 images and findings from 1 of 40 patients to 1 of 3, which come together."""
+    rng = np.random.default_rng(5)
+    rates = {"hernia": 0.025, "mass": 0.05, "edema": 0.05, "pleural-effusion": 0.15, "infiltration": 0.33}
+    rows = []
+    for patient in range(groups):
+        ill = rng.random() < 0.5
+        for _ in range(rng.integers(1, 5)):
+            found = {name: bool(ill and rng.random() < 2 * rate) for name, rate in rates.items()}
+            if patient % 3 == 0:
+                del found["mass"]  # nobody looked for it
+            row = make_row(len(rows), patient_id=f"p{patient}", findings=json.dumps(found))
+            present = [name for name, value in found.items() if value]
+            row["label"] = "normal" if not present else present[0] if len(present) == 1 else "other"
+            rows.append(row)
+    return Manifest.from_rows(rows, {})
+
+
+def distribution_error(parts: pd.Series[str], present: pd.DataFrame) -> float:
+    """Return LD of Sechidis 2011, equation 4: how far the odds of each finding in a part are from those of all."""
+    odds = present.mean() / (1 - present.mean())
+    in_part = present.groupby(parts.to_numpy()).mean()
+    return float(((in_part / (1 - in_part)) - odds).abs().mean().mean())
+
+
+def test_rare_findings_are_divided_in_the_shares(make_row: Callable[..., dict[str, Any]]) -> None:
+    manifest = make_cohort_of_findings(make_row)
+    stated = pd.DataFrame([json.loads(text) for text in manifest.table.findings])
+    errors = []
+    for seed in range(3):
+        table = assign_parts(manifest, FRACTIONS, seed).table
+        assert (table.groupby("group")["split"].nunique() == 1).all()
+        for state in (True, False):
+            counts = stated.eq(state).groupby(table["split"].to_numpy()).sum()
+            for part, share in shares(FRACTIONS).items():
+                assert (counts.loc[part] - share * counts.sum()).abs().max() <= 6  # a group has up to 4 images
+        by_label = assign_parts(Manifest.from_rows([*map(without_findings, rows_of(manifest))], {}), FRACTIONS, seed)
+        present = stated.eq(True)
+        errors.append([distribution_error(each["split"], present) for each in (table, by_label.table)])
+    by_finding, one_pass = np.mean(errors, axis=0)
+    assert by_finding < 0.75 * one_pass
+
+
+def rows_of(manifest: Manifest) -> list[dict[str, Any]]:
+    """Return the rows of a manifest as its maker gave them."""
+    return manifest.table.drop(columns=["split"]).to_dict("records")
+
+
+def without_findings(row: dict[str, Any]) -> dict[str, Any]:
+    """Return a row that has its label alone."""
+    return row | {"findings": None}
+
+
+def test_a_finding_that_a_part_lacks_is_named(make_row: Callable[..., dict[str, Any]]) -> None:
+    rows = [
+        make_row(number, label="other", findings=json.dumps({"hernia": number < 2, "mass": True, "nodule": True}))
+        for number in range(20)
+    ]
+    _, report = split(Manifest.from_rows(rows, {}))
+    (warning,) = report.warnings
+    assert warning.startswith("hernia has 2 images in 2 groups: ")
+    with pytest.raises(CheckRefusedError, match="hernia"):
+        split(Manifest.from_rows(rows, {}), strict=True)

@@ -50,12 +50,12 @@ def split(
     again: Annotated[bool, typer.Option("--again", help="Replace parts that the manifest has already.")] = False,
     drop_conflicts: DropConflicts = False,
     strict: Annotated[
-        bool, typer.Option("--strict", help="Exit 3, writing nothing, where a part lacks images or a label.")
+        bool, typer.Option("--strict", help="Exit 3, writing nothing, where a part lacks images, a label or a finding.")
     ] = False,
     roots: Roots = None,
     as_json: AsJson = False,
 ) -> None:
-    """Divide a manifest into parts by whole groups, stratified by label and source."""
+    """Divide a manifest into parts by whole groups, stratified by label, source and finding."""
     from pneumoscope.cli.callbacks import RichCallbacks
     from pneumoscope.workflows.datasets import split as split_manifest
     from pneumoscope.workflows.inspection import describe as describe_manifest
@@ -260,23 +260,33 @@ def show(
 
 
 def _print_counts(facts: dict[str, Any]) -> None:
-    """Print the table label by source by part."""
-    rows = facts["counts"]
+    """Print the table label by source by part, and the findings by part."""
+    rows, by_part = facts["counts"], {**facts["findings_by_part"], "all": facts["findings"]}
     parts = [name for name in (*PARTS, "no part") if any(name in row for row in rows)] + ["all"]
+    findings = {
+        name: {part: _state(by_part[part].get(name)) for part in parts if part in by_part} for name in facts["findings"]
+    }
     wide = max(len("source"), *(len(row["source"]) for row in rows)) + 2
-    deep = max(len(label) for label in LABELS) + 2
-    typer.echo(f"{'source':{wide}}{'label':{deep}}" + "".join(f"{name:>13}" for name in parts))
+    deep = max(len(label) for label in (*LABELS, *(row["label"] for row in rows), *findings)) + 2
+    cell = max(13, *(len(text) + 1 for cells in findings.values() for text in cells.values()), 0)
+    typer.echo(f"{'source':{wide}}{'label':{deep}}" + "".join(f"{name:>{cell}}" for name in parts))
     for row in rows:
-        typer.echo(f"{row['source']:{wide}}{row['label']:{deep}}" + "".join(f"{row.get(p, 0):13,}" for p in parts))
+        typer.echo(f"{row['source']:{wide}}{row['label']:{deep}}" + "".join(f"{row.get(p, 0):{cell},}" for p in parts))
     total = {name: sum(row.get(name, 0) for row in rows) for name in parts}
-    typer.echo(f"{'all':{wide}}{'':{deep}}" + "".join(f"{total[name]:13,}" for name in parts))
-    for name, numbers in facts["findings"].items():
-        typer.echo(f"  finding {name}: present {numbers['present']:,}, absent {numbers['absent']:,}")
+    typer.echo(f"{'all':{wide}}{'':{deep}}" + "".join(f"{total[name]:{cell},}" for name in parts))
     groups = {**facts["groups_by_part"], "all": sum(facts["groups"].values())}
-    typer.echo(f"{'groups':{wide}}{'':{deep}}" + "".join(f"{groups.get(name, 0):13,}" for name in parts))
+    typer.echo(f"{'groups':{wide}}{'':{deep}}" + "".join(f"{groups.get(name, 0):{cell},}" for name in parts))
+    if findings:
+        typer.echo("Findings, images with / said to be without:")
+    for name, cells in findings.items():
+        typer.echo(f"{'':{wide}}{name:{deep}}" + "".join(f"{cells.get(part, ''):>{cell}}" for part in parts))
     typer.echo(f"Groups: {group_counts(facts['groups'])}; the largest has {facts['largest_group']} images.")
     if facts["group_kind"] != "patient":
         typer.echo(f"Some groups are known by {facts['group_kind']} only: true intervals are wider than they seem.")
+
+
+def _state(numbers: dict[str, int] | None) -> str:
+    return f"{numbers['present']:,} / {numbers['absent']:,}" if numbers else "0 / 0"
 
 
 def _tally(counts: dict[str, int]) -> str:

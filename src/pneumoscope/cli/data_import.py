@@ -198,6 +198,10 @@ def import_(
     typer.echo(f"{format_count(len(manifest), 'image')} of {report.source} in {output}")
     for label, number in report.kept.items():
         typer.echo(f"  {number:7,}  {label}")
+    if report.findings:
+        typer.echo("Findings, images with / said to be without:")
+    for name, numbers in report.findings.items():
+        typer.echo(f"  {numbers['present']:7,} / {numbers['absent']:,}  {name}")
     dropped = report.reasons
     typer.echo(
         f"Dropped: {format_count(sum(dropped.values()), 'file or row', 'files or rows')}"

@@ -33,6 +33,7 @@ def describe(manifest: Manifest) -> dict[str, Any]:
         "groups_by_part": {name: int(in_parts[name]) for name in (*PARTS, NO_PART) if name in in_parts.index},
         "counts": manifest.counts(),
         "findings": count_findings(manifest),
+        "findings_by_part": count_findings_by_part(manifest) if manifest.parts_present else {},
         "sources": {
             str(source): {
                 "root": str(manifest.roots.get(str(source), "unknown")),
@@ -71,6 +72,20 @@ def count_findings(manifest: Manifest) -> dict[str, dict[str, int]]:
             counts = numbers.setdefault(name, {"present": 0, "absent": 0})
             counts["present" if present else "absent"] += int(images)
     return {name: numbers[name] for name in manifest.labels if name in numbers}
+
+
+def count_findings_by_part(manifest: Manifest) -> dict[str, dict[str, dict[str, int]]]:
+    """Return how many images of each part state each finding of the column ``findings`` present or absent.
+
+    Args:
+        manifest: Any.
+
+    Returns:
+        Part, or ``no part`` -> label -> "present" and "absent" -> images. A part without any is there, and empty.
+    """
+    part = manifest.table["split"].fillna(NO_PART)
+    names = [name for name in (*PARTS, NO_PART) if (part == name).any()]
+    return {name: count_findings(manifest.where(part == name)) for name in names}
 
 
 def _ages(rows: pd.DataFrame) -> list[float] | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from pneumoscope.core.errors import ImageError, ManifestError
 from pneumoscope.core.labels import LabelSet
 from pneumoscope.data.cells import MAX_AGE, CellReader, view_of_tag
 from pneumoscope.data.conflicts import find_conflicts, without_conflicts
+from pneumoscope.data.describe import count_findings
 from pneumoscope.data.grouping import group_names
 from pneumoscope.data.image_scan import Progress, Scan, scan_files, silent
 from pneumoscope.data.manifest import Manifest, validate, with_all_columns
@@ -45,6 +46,7 @@ class ImportReport:
         groups: Kind of group -> number of groups.
         conflicts: The same picture under different labels, in words.
         notes: Remarks.
+        findings: Label -> "present" and "absent" -> images that state it; empty where the source states none.
     """
 
     source: str
@@ -54,6 +56,7 @@ class ImportReport:
     groups: dict[str, int]
     conflicts: tuple[str, ...]
     notes: tuple[str, ...]
+    findings: dict[str, dict[str, int]] = field(default_factory=dict)
 
     @property
     def reasons(self) -> dict[str, int]:
@@ -70,6 +73,7 @@ class ImportReport:
             "source": self.source,
             "images": sum(self.kept.values()),
             "kept": self.kept,
+            "findings": self.findings,
             "dropped": self.reasons,
             "dropped_files": [{"file": dropped.file, "reason": dropped.reason} for dropped in self.dropped],
             "near_duplicate_pairs": self.pairs,
@@ -178,6 +182,7 @@ def import_source(
         groups={str(kind): int(count) for kind, count in manifest.kinds.value_counts().items()},
         conflicts=conflicts.sentences,
         notes=tuple(listing.notes),
+        findings=count_findings(manifest),
     )
     return manifest, report
 

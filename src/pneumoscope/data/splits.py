@@ -1,14 +1,11 @@
 """Split a manifest into parts, so that no patient or picture is on two sides.
 
-Whole groups go to the parts, one after another, each to the part that is furthest behind its share of the group's label
-and source (stratified like Sechidis, Tsoumakas and Vlahavas, On the Stratification of Multi-Label Data,
-2011). The order of the groups comes from a hash of the seed and the group's name: the same images give the same parts
-on every machine, in whatever order the files were found.
+Whole groups go to the parts, so that each part has its share of every label, source and finding (`stratification`). The
+same images give the same parts on every machine, in whatever order the files were found.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -19,14 +16,11 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.core.labels import PARTS
 from pneumoscope.core.registry import suggestion
 from pneumoscope.data.manifest import Manifest
+from pneumoscope.data.stratification import assign_groups, find_holders, order_key
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
-
-# The weight of a deficit at each level. The coarser levels only break near ties within a stratum, so that the rounding
-# of many small strata does not leave a small part empty.
-_WEIGHTS = {"label and source": 1.0, "label": 0.3, "all": 0.1}
 
 
 def parse_ratio(text: str) -> dict[str, float]:
@@ -77,13 +71,14 @@ def assign_parts(manifest: Manifest, fractions: Mapping[str, float], seed: int) 
         seed: Another seed gives another division of the same shares.
     """
     share = shares(fractions)
-    parts_of_groups = _assign_groups(manifest.table, {name: value for name, value in share.items() if value > 0}, seed)
+    used = {name: value for name, value in share.items() if value > 0}
+    parts_of_groups = assign_groups(manifest.table, used, seed, manifest.labels)
     description = ", ".join(f"{name} {value:.3g}" for name, value in share.items() if value > 0)
     return manifest.with_split(manifest.table.group.map(parts_of_groups), f"split: {description}; seed {seed}")
 
 
 def deal_rows(manifest: Manifest, count: int, seed: int) -> list[NDArray[np.intp]]:
-    """Return the rows of each of ``count`` folds, by whole groups, alike in label and source.
+    """Return the rows of each of ``count`` folds, by whole groups, alike in label, source and finding.
 
     Args:
         manifest: Any manifest; its parts do not matter.
@@ -127,7 +122,7 @@ def nested_subsets(manifest: Manifest, shares: Sequence[float], seed: int) -> li
     rows = manifest.table[manifest.table["split"] == "train"]
     for group, names in (rows.label + " " + rows.source).groupby(rows.group):
         kinds.setdefault(tuple(sorted(set(names))), []).append(str(group))
-    ordered = [sorted(groups, key=lambda group: _order(group, seed)) for groups in kinds.values()]
+    ordered = [sorted(groups, key=lambda group: order_key(group, seed)) for groups in kinds.values()]
     kept = []
     for share in shares:
         chosen = {group for groups in ordered for group in groups[: max(1, round(share * len(groups)))]}
@@ -145,7 +140,8 @@ def describe_gaps(manifest: Manifest, parts: Sequence[str]) -> tuple[str, ...]:
 
     Returns:
         A sentence for each part without an image, for each group that holds more than half of all images, and for each
-        label that is not in every part. Where none is returned, every part has images of every label.
+        label, and each finding that is present anywhere, that is not in every part. Where none is returned, every part
+        has images of every label and with every such finding.
     """
     table = manifest.table
     gaps = [f"{part} has no image." for part in parts if not (table["split"] == part).any()]
@@ -155,58 +151,25 @@ def describe_gaps(manifest: Manifest, parts: Sequence[str]) -> tuple[str, ...]:
             f"The group {sizes.index[0]!r} holds {sizes.iloc[0]:,} of {len(table):,} images, and a group is in one "
             "part. If its patient number stands for many patients (such as ANONYMOUS), import without that column."
         )
-    for label, rows in table.groupby("label"):
-        absent = [part for part in parts if not (rows["split"] == part).any()]
-        if absent:
-            groups = rows.group.nunique()
-            only = f"one group ({rows.group.iloc[0]!r})" if groups == 1 else f"{groups:,} groups"
-            gaps.append(f"{label} has {len(rows):,} images in {only}: {', '.join(absent)} {_has(absent)} none of them.")
-    return tuple(gaps)
+    gaps += [_gap(str(label), rows, parts) for label, rows in table.groupby("label")]
+    for name, holders in find_holders(table, manifest.labels).items():
+        if not (table["label"] == name).any():  # else its label says as much
+            gaps.append(_gap(name, table[holders], parts))
+    return tuple(gap for gap in gaps if gap)
+
+
+def _gap(name: str, rows: pd.DataFrame, parts: Sequence[str]) -> str:
+    """Return which parts lack a label or finding, as a sentence about its images; empty where none does."""
+    absent = [part for part in parts if not (rows["split"] == part).any()]
+    if not absent:
+        return ""
+    groups = rows.group.nunique()
+    only = f"one group ({rows.group.iloc[0]!r})" if groups == 1 else f"{groups:,} groups"
+    return f"{name} has {len(rows):,} images in {only}: {', '.join(absent)} {_has(absent)} none of them."
 
 
 def _has(parts: Sequence[str]) -> str:
     return "has" if len(parts) == 1 else "have"
-
-
-def _order(group: str, seed: int) -> bytes:
-    return hashlib.sha256(f"{seed}|{group}".encode()).digest()
-
-
-def _assign_groups(table: pd.DataFrame, share: Mapping[str, float], seed: int) -> dict[str, str]:
-    """Return the part of each group.
-
-    A part's target is its share of all groups so far, so that each prefix of the order is divided in proportion.
-    """
-    import pandas as pd
-
-    parts, fraction = list(share), np.array(list(share.values()))
-    group, names = pd.factorize(table["group"], sort=True)
-    levels = {
-        "label and source": table["label"] + " " + table["source"],
-        "label": table["label"],
-        "all": pd.Series("", index=table.index),
-    }
-    counts, weights = [], []
-    for level, keys in levels.items():
-        stratum, strata = pd.factorize(keys, sort=True)
-        count = np.bincount(group * len(strata) + stratum, minlength=len(names) * len(strata))
-        counts.append(count.reshape(len(names), len(strata)).astype(np.float64))
-        weights.append(np.full(len(strata), _WEIGHTS[level]))
-    groups, amount, weight = [str(name) for name in names], np.hstack(counts), np.concatenate(weights)
-    size = amount[:, -1]
-
-    total = np.zeros(amount.shape[1])
-    assigned: NDArray[np.float64] = np.zeros((len(parts), amount.shape[1]))
-    parts_of_groups: dict[str, str] = {}
-    for row in sorted(
-        range(len(groups)), key=lambda i: (-size[i], _order(groups[i], seed))
-    ):  # the large ones while there is room
-        total += amount[row]
-        deficit = fraction[:, None] * total - assigned  # [parts, strata], in images
-        chosen = int(np.argmax(deficit @ (weight * amount[row])))
-        assigned[chosen] += amount[row]
-        parts_of_groups[groups[row]] = parts[chosen]
-    return parts_of_groups
 
 
 def balance_train(manifest: Manifest, ratio: Mapping[str, float], seed: int) -> tuple[Manifest, dict[str, int]]:
@@ -264,7 +227,7 @@ def _groups_to_drop(table: pd.DataFrame, ratio: Mapping[str, float], seed: int) 
     for (name, label), number in zip(sizes.index.tolist(), sizes.tolist(), strict=True):
         by_group.setdefault(name, {})[label] = number
     out: set[str] = set()
-    for name in sorted(by_group, key=lambda group: _order(group, seed)):
+    for name in sorted(by_group, key=lambda group: order_key(group, seed)):
         count = by_group[name]
         # A group goes only if each of its labels can spare it.
         if all(label in kept and kept[label] - number >= target[label] for label, number in count.items()):

@@ -220,7 +220,7 @@ class SplitReport:
     Args:
         left_out: Label -> images of the training part that are in no part, for balance; empty without ``balance``.
         conflicts: Images that lost their row, since one picture carries two labels (``source/image``).
-        warnings: A sentence for each part without images, or without images of a label, and for the reason.
+        warnings: A sentence for each part without images, or without images of a label or with a finding.
     """
 
     left_out: Mapping[str, int]
@@ -249,7 +249,7 @@ def split(
     roots: Roots | None = None,
     callbacks: Callbacks = SILENT,
 ) -> tuple[Manifest, SplitReport]:
-    """Divide a manifest into parts by whole groups, stratified by label and source.
+    """Divide a manifest into parts by whole groups, stratified by label, source and finding.
 
     Without ``output`` the result is returned and nothing is written: the manifest's file keeps its parts.
 
@@ -266,7 +266,7 @@ def split(
         seed: Another seed gives another division of the same shares.
         again: Replace the parts that the manifest has; else they are an error.
         drop_conflicts: Leave out every image whose picture carries another label elsewhere; the images are read.
-        strict: Refuse, and write nothing, where a part gets no image or no image of a label.
+        strict: Refuse, and write nothing, where a part gets no image, or none of a label or with a finding.
         roots: Source -> folder, where a source has moved.
         callbacks: Receive the progress.
 
