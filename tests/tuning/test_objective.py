@@ -110,3 +110,36 @@ def test_a_comparison_of_different_images_is_an_error() -> None:
 def test_an_unknown_objective_suggests_the_nearest(name: str) -> None:
     with pytest.raises(UsageError, match="Did you mean"):
         find_objective(name)
+
+
+def draw_findings(signal: float, seed: int) -> HeldOutPredictions:
+    """Two images a group and three findings, one in ten of the answers unknown."""
+    rng = np.random.default_rng(5)
+    truth = np.where(rng.random((160, 3)) < 0.1, np.nan, (rng.random((160, 3)) < 0.4).astype(float))
+    noise = np.random.default_rng(seed).normal(size=truth.shape)
+    score = 1 / (1 + np.exp(-(signal * (np.nan_to_num(truth) - 0.5) + noise)))
+    return HeldOutPredictions(score, truth, np.repeat(np.arange(80), 2))
+
+
+def test_objectives_of_findings_agree_with_scikit_learn_over_what_is_stated() -> None:
+    of = draw_findings(2.0, 1)
+    known = np.isfinite(of.stated)
+    areas = [sk.roc_auc_score(of.stated[k, i], of.probability[k, i]) for i, k in enumerate(known.T)]
+    area, loss = (find_objective(name, multilabel=True) for name in ("auroc", "log-loss"))
+    assert area.value(of) == pytest.approx(np.mean(areas))
+    assert loss.value(of) == pytest.approx(sk.log_loss(of.stated[known], of.probability[known]))
+    assert (area.goal, loss.goal) == ("maximize", "minimize")
+    estimate = area.estimate(of)
+    assert estimate.low is not None and estimate.low < np.mean(areas) < (estimate.high or 0)
+    with pytest.raises(UsageError, match="Objectives: auroc, log-loss"):
+        find_objective("balanced-accuracy", multilabel=True)
+
+
+def test_settings_for_findings_are_compared_without_a_precision() -> None:
+    before, after = draw_findings(1.0, 1), draw_findings(3.0, 2)
+    objective = find_objective("auroc", multilabel=True)
+    result = compare_predictions(before, after, objective, "how", "caution")
+    assert result.at_precision == ()
+    assert result.difference.value == pytest.approx(objective.value(after) - objective.value(before))
+    assert result.difference.low is not None and result.difference.low > 0
+    assert set(result.before) == {"auroc", "log-loss"}

@@ -119,14 +119,16 @@ def show(comparison: Comparison, console: Console) -> None:
     from rich import box
     from rich.table import Table
 
-    from pneumoscope.comparison.page import describe_cost, format_difference, format_p_value, name_question
+    from pneumoscope.comparison.page import describe_cost, format_difference, format_p_value
+    from pneumoscope.comparison.result import name_question
     from pneumoscope.core.labels import DISCLAIMER
     from pneumoscope.reporting.formatting import name_figure
 
     for table in comparison.tables:
         title = f"{name_question(table)}: validation, {table.images} images"
         shown = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-        heads = ("network", name_figure(comparison.metric), "accuracy", "minus the best", "p (Holm)")
+        second = table.second_figure
+        heads = ("network", name_figure(comparison.metric), name_figure(second), "minus the best", "p (Holm)")
         for head in (*heads, "model", "latency", "training"):
             shown.add_column(head, overflow="fold")
         for row in table.rows:
@@ -134,7 +136,7 @@ def show(comparison: Comparison, console: Console) -> None:
             shown.add_row(
                 row.name,
                 escape_markup(row.figures[comparison.metric]),
-                escape_markup(row.figures["accuracy"]),
+                escape_markup(row.figures[second]),
                 format_difference(row.versus_best),
                 format_p_value(row.versus_best),
                 cost["size"],
@@ -145,8 +147,8 @@ def show(comparison: Comparison, console: Console) -> None:
         for sentence in table.recommendation.sentences:
             console.print(sentence, markup=False)
         for final in table.finals:
-            figures = ", ".join(f"{name_figure(k)} {final.figures[k]}" for k in (comparison.metric, "accuracy"))
-            console.print(f"test, {final.name} ({final.evaluation.figures.images} images): {figures}", markup=False)
+            figures = ", ".join(f"{name_figure(k)} {final.figures[k]}" for k in (comparison.metric, second))
+            console.print(f"test, {final.name} ({final.images} images): {figures}", markup=False)
         console.print()
     for left_out in comparison.not_run:
         console.print(f"{left_out.name}: {left_out.status}. {left_out.reason}", markup=False)

@@ -102,13 +102,14 @@ def show(result: CrossValidation, console: Console) -> None:
     dealt = "once" if result.repeats == 1 else f"{result.repeats} times"
     title = f"{result.folds} folds, dealt {dealt}: {result.images} images in {result.groups} groups"
     table = Table(title=title, title_justify="left", title_style="bold", box=box.SIMPLE_HEAD, pad_edge=False)
-    for head in ("recipe", name_figure(result.metric), "accuracy", "minus the best", "p (Holm)"):
+    second = name_figure(result.second_figure)
+    for head in ("recipe", name_figure(result.metric), second, "minus the best", "p (Holm)"):
         table.add_column(head, overflow="fold")
     for one in result.recipes:
         table.add_row(
             one.name,
             escape_markup(one.figures[result.metric]),
-            escape_markup(one.figures["accuracy"]),
+            escape_markup(one.figures[result.second_figure]),
             format_difference(one.versus_best),
             format_p_value(one.versus_best),
         )

@@ -18,9 +18,9 @@ from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER
 from pneumoscope.core.notebook import html_disclaimer, html_table, html_text
 from pneumoscope.stats.comparison.paired import Paired, adjust
+from pneumoscope.stats.comparison.ranked_figures import is_better_smaller
 from pneumoscope.stats.comparison.resampled import compare_resampled, corrected_mean
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.metric_table import COMPARED, compared_metric
 
 
 class FoldResult(Frozen):
@@ -55,7 +55,8 @@ class CrossValidation(Frozen):
     program: str = Field(default_factory=lambda: f"pneumoscope {__version__}")
     created: str
     command: str
-    target: str
+    target: str = Field(description="the class that is looked for; of several findings an image, the first one")
+    findings: tuple[str, ...] = Field(default=(), description="of recipes of several findings an image")
     metric: str
     folds: int
     repeats: int
@@ -70,6 +71,11 @@ class CrossValidation(Frozen):
     notes: tuple[str, ...]
     not_run: tuple[NotRun, ...]
 
+    @property
+    def second_figure(self) -> str:
+        """The figure that stands beside the one that ranks, in a short table."""
+        return "macro/f1" if self.findings else "accuracy"
+
     def __repr__(self) -> str:
         """Return how many recipes were compared, and the best."""
         best = f"{self.recipes[0].name} {self.recipes[0].figures[self.metric]}"
@@ -82,12 +88,12 @@ class CrossValidation(Frozen):
             (
                 one.name,
                 one.figures[self.metric],
-                one.figures["accuracy"],
+                one.figures[self.second_figure],
                 "reference" if one.versus_best is None else one.versus_best.difference,
             )
             for one in self.recipes
         ]
-        table = html_table(("recipe", self.metric, "accuracy", "minus the best"), rows)
+        table = html_table(("recipe", self.metric, self.second_figure, "minus the best"), rows)
         return "".join([table, *(html_text(sentence) for sentence in self.notes), html_disclaimer()])
 
     def to_json(self) -> str:
@@ -119,8 +125,11 @@ def rank_recipes(
     def values(name: str, key: str) -> list[float]:
         return [np.nan if (value := fold.figures[key]) is None else value for fold in folds[name]]
 
-    means = {name: {key: corrected_mean(values(name, key), ratio, **_range(key)) for key in COMPARED} for name in folds}
-    sign = 1 if compared_metric(metric).smaller_is_better else -1
+    means = {
+        name: {key: corrected_mean(values(name, key), ratio, **_range(key)) for key in many[0].figures}
+        for name, many in folds.items()
+    }
+    sign = 1 if is_better_smaller(metric) else -1
 
     def rank(name: str) -> float:
         value = means[name][metric].value
@@ -145,4 +154,4 @@ def rank_recipes(
 
 def _range(metric: str) -> dict[str, float]:
     """Return the least and the largest value that a metric can have; a loss has no largest one."""
-    return {"least": 0.0} if compared_metric(metric).smaller_is_better else {"least": 0.0, "most": 1.0}
+    return {"least": 0.0} if is_better_smaller(metric) else {"least": 0.0, "most": 1.0}

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 
 from pneumoscope.comparison.cross_validation import CrossValidation
 from pneumoscope.comparison.page import format_difference, format_p_value
-from pneumoscope.comparison.result import RANKING
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting.charts.figure import ACCENT, SOFT, add_interval, add_mark, new_figure, styled, to_svg
 from pneumoscope.reporting.formatting import name_figure
@@ -15,10 +15,12 @@ from pneumoscope.reporting.pages.base import load_templates
 
 def render_cross_validation_page(result: CrossValidation) -> str:
     """Return the self-contained HTML page of a cross-validation."""
+    target = format_count(len(result.findings), "finding") if result.findings else display_name(result.target)
     return load_templates().get_template("cross_validation.html").render(
-        title=f"Cross-validation: {display_name(result.target)}",
+        title=f"Cross-validation: {target}",
         c=result,
-        ranking=RANKING,
+        target=target,
+        ranking=tuple(result.recipes[0].figures),
         figure=to_svg(draw_folds(result, "Figures of the folds")),
         difference=format_difference,
         p_value=format_p_value,

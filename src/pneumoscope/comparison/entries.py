@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import PneumoscopeError, UsageError, WeightsError
 from pneumoscope.core.labels import LABELS, is_none_label
-from pneumoscope.recipes.classes import require_classes
 from pneumoscope.recipes.recipe import Recipe, load_recipe, recipe_names, with_changes
 from pneumoscope.recipes.starting_weights import choose_weights
 
@@ -92,6 +91,25 @@ def sets_for(name: str, sets: Sequence[str]) -> list[str]:
     return chosen
 
 
+def check_changes(recipes: Sequence[Recipe | str | Path], sets: Sequence[str]) -> None:
+    """Check that each change applies to one recipe or more.
+
+    Args:
+        recipes: Recipes, their names or YAML files.
+        sets: Changes, as `sets_for` reads them.
+
+    Raises:
+        UsageError: A change applies to none.
+    """
+    unused = [text for text in sets if not any(sets_for(_stem(name), [text]) for name in recipes)]
+    if unused:
+        raise UsageError(
+            argument("sets", unused[0]),
+            "applies to none of the recipes.",
+            f"They are: {', '.join(map(_stem, recipes))}.",
+        )
+
+
 def fit_task(recipe: Recipe, target: str, present: Counter[str]) -> list[str]:
     """Return the changes that make a recipe ask the comparison's question of these data.
 
@@ -139,7 +157,7 @@ def choose_recipes(
     Args:
         names: As in `plan_entries`.
         labels: Label of the manifest -> number of its images.
-        target: The class that is looked for.
+        target: The class that is looked for; recipes of several findings an image have none.
         has_parts: Whether the manifest is in parts.
         sets: Changes, as `sets_for` reads them.
         grid: Setting -> values, as `parse_grid` returns them.
@@ -149,7 +167,11 @@ def choose_recipes(
         UsageError: An unknown recipe, one that comes twice, a target that the data have no image of, or no parts.
         RecipeError: A recipe that contradicts itself.
     """
-    if target not in labels:
+    chosen: list[Recipe | str | Path] = []
+    for name in names:
+        chosen += published_recipes() if name == "all" else [name]
+    loaded = [name if isinstance(name, Recipe) else load_recipe(str(name)) for name in chosen]
+    if target not in labels and not all(recipe.task.multilabel for recipe in loaded):
         named = ", ".join(f"{label} ({n})" for label, n in labels.items())
         likely = [label for label in labels if label not in NONE_LABELS] or list(labels)
         near = get_close_matches(target, likely, n=1, cutoff=0.5) or likely
@@ -164,16 +186,7 @@ def choose_recipes(
             "has no parts; each recipe would split it in its own way.",
             "Divide it with `pneumoscope.split`.",
         )
-    chosen: list[Recipe | str | Path] = []
-    for name in names:
-        chosen += published_recipes() if name == "all" else [name]
-    unused = [text for text in sets if not any(sets_for(_stem(name), [text]) for name in chosen)]
-    if unused:
-        raise UsageError(
-            argument("sets", unused[0]),
-            "applies to none of the recipes.",
-            f"They are: {', '.join(map(_stem, chosen))}.",
-        )
+    check_changes(chosen, sets)
     by_name: dict[str, ChosenRecipe] = {}
     for name in chosen:
         for values in itertools.product(*(grid or {}).values()):
@@ -245,15 +258,15 @@ def _choose_recipe(
     number: int,
 ) -> ChosenRecipe:
     recipe = name if isinstance(name, Recipe) else load_recipe(str(name))
-    require_classes(recipe, "a comparison ranks networks")
-    changes = [] if any(text.startswith("task.") for text in sets) else fit_task(recipe, target, present)
+    asked = recipe.task.multilabel or any(text.startswith("task.") for text in sets)
+    changes = [] if asked else fit_task(recipe, target, present)
     changes += [*sets, *(f"{key}={value}" for key, value in settings.items() if value != AS_PUBLISHED)]
     if number:
         changes.append(f"training.seed={recipe.training.seed + number}")
     recipe = with_changes(recipe, changes)
     parts = [_stem(name), *(f"{key.rpartition('.')[2]}={value}" for key, value in settings.items())]
     slug = _UNSAFE.sub("_", "+".join(parts)) + (f".seed{recipe.training.seed}" if number else "")
-    if recipe.task.classes[0] != target:
+    if recipe.task.classes[0] != target and not recipe.task.multilabel:
         raise UsageError(
             slug, f"looks first for {recipe.task.classes[0]}, the comparison for {target}.", "Name the target first."
         )

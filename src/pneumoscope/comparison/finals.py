@@ -11,19 +11,22 @@ import numpy as np
 from pneumoscope.bundle.evidence import append
 from pneumoscope.bundle.prediction import Prediction
 from pneumoscope.bundle.runtime import load
+from pneumoscope.comparison.finding_figures import figures_of, scores_of
 from pneumoscope.comparison.ranking import RankingConfig
 from pneumoscope.comparison.result import FinalistResult, RankedTable, select_figures
 from pneumoscope.comparison.runs import EntryResult, read_card_of
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_json
+from pneumoscope.data.finding_cases import manifest_targets
 from pneumoscope.data.ledger import KnownOpening, new_number
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.opened_images import OpenedImages, read_opened_images
 from pneumoscope.inference.evaluate import evaluate
-from pneumoscope.inference.evaluation import Evaluation
+from pneumoscope.inference.evaluation import Evaluation, FindingsEvaluation
 from pneumoscope.inference.opening import build_opening
 from pneumoscope.reporting.pages.run_report import rewrite_reports
 from pneumoscope.stats.comparison.paired import Scores, compare_all_paired
+from pneumoscope.stats.comparison.paired_findings import compare_all_findings
 
 FILE = "finals.json"
 
@@ -115,9 +118,11 @@ def _with_finals(
     count: int,
 ) -> RankedTable:
     names = choose_finalists(table, count)
-    evaluations = {name: Evaluation.model_validate(measured[name]["evaluation"]) for name in names}
     plan = runs[names[0]].entry.plan
     assert plan is not None
+    if plan.recipe.task.multilabel:
+        return _with_finals_of_findings(table, measured, runs, names)
+    evaluations = {name: Evaluation.model_validate(measured[name]["evaluation"]) for name in names}
     test = plan.manifest.part("test").table
     own = list(plan.recipe.task.classes)
     truth = np.array([table.classes.index(own[target]) for target in plan.targets("test")], np.int64)
@@ -150,6 +155,42 @@ def _with_finals(
             name=name,
             evaluation=evaluations[name],
             figures=select_figures(evaluations[name].figures, cards[name].default_operating_point),
+            versus_first=tested.get(name),
+        )
+        for name in names
+    )
+    return table.model_copy(update={"finals": finals})
+
+
+def _with_finals_of_findings(
+    table: RankedTable,
+    measured: Mapping[str, dict[str, object]],
+    runs: Mapping[str, EntryResult],
+    names: Sequence[str],
+) -> RankedTable:
+    evaluations = {name: FindingsEvaluation.model_validate(measured[name]["evaluation"]) for name in names}
+    part = _manifest_of(runs[names[0]]).part("test")
+    scores = {}
+    for name in names:
+        card, _ = read_card_of(runs[name].folder)
+        # A network may have learnt the same findings in another order than the first one.
+        places = [card.label_names.index(label) for label in table.classes]
+        probabilities = np.array(measured[name]["probabilities"], dtype=np.float64)[:, places]
+        scores[name] = scores_of(card, probabilities, table.classes)
+    tested = {}
+    if len(names) > 1 and all(not evaluation.failures for evaluation in evaluations.values()):
+        tested = compare_all_findings(
+            scores,
+            names[0],
+            manifest_targets(part, table.classes),
+            part.table["group"].to_numpy(dtype=str),
+            rng=np.random.default_rng(0),
+        )
+    finals = tuple(
+        FinalistResult(
+            name=name,
+            evaluation=evaluations[name],
+            figures=figures_of(evaluations[name], table.classes),
             versus_first=tested.get(name),
         )
         for name in names

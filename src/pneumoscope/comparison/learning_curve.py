@@ -26,6 +26,7 @@ from pneumoscope.reporting.charts.figure import (
 from pneumoscope.reporting.formatting import name_figure
 from pneumoscope.reporting.pages.base import load_templates
 from pneumoscope.stats.learning_curve import FARTHEST, CurvePoint, Forecast, PowerLaw
+from pneumoscope.stats.metric_names import MEAN_AREA
 
 CAUTION = (
     "The validation part also chose the epochs: expect slightly lower figures on new images. The curve is a guess "
@@ -102,7 +103,7 @@ def render_learning_curve_page(result: LearningCurve) -> str:
     return load_templates().get_template("learning_curve.html").render(
         title=f"Learning curve: {result.recipe}",
         c=result,
-        target=display_name(result.target),
+        target="" if result.metric == MEAN_AREA else f" of {display_name(result.target)}",
         figure=to_svg(draw_learning_curve(result, "Figure by the number of training patients")),
     )  # fmt: skip
 

@@ -11,7 +11,8 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from pneumoscope.comparison import charts
-from pneumoscope.comparison.result import RANKING, Comparison, NetworkRow, RankedTable
+from pneumoscope.comparison.result import Comparison, NetworkRow, RankedTable, name_question
+from pneumoscope.core.counts import format_count
 from pneumoscope.core.labels import display_name
 from pneumoscope.reporting import formatting
 from pneumoscope.reporting.charts.figure import to_svg
@@ -48,9 +49,9 @@ def render_comparison_page(comparison: Comparison, figures: Mapping[str, Figure]
         figures: Its figures, as `draw_figures` returns them.
     """
     return load_templates().get_template("comparison.html").render(
-        title=f"Comparison: {display_name(comparison.target)}",
+        title=f"Comparison: {name_target(comparison)}",
         c=comparison,
-        ranking=RANKING,
+        target=name_target(comparison),
         figures={name: to_svg(figure) for name, figure in figures.items()},
         question=name_question,
         difference=format_difference,
@@ -61,9 +62,12 @@ def render_comparison_page(comparison: Comparison, figures: Mapping[str, Figure]
     )  # fmt: skip
 
 
-def name_question(table: RankedTable) -> str:
-    """Return the question that a table's networks answer."""
-    return " or ".join(display_name(name) for name in table.classes)
+def name_target(comparison: Comparison) -> str:
+    """Return what the networks look for, in a few words."""
+    table = comparison.tables[0]
+    if table.kind == "multilabel":
+        return format_count(len(table.classes), "finding")
+    return display_name(comparison.target)
 
 
 def format_difference(paired: Paired | None) -> str:
@@ -112,7 +116,7 @@ def render_leaderboard(comparison: Comparison) -> str:
     """Return all networks of all tables as CSV, one row each: figures with their intervals, cost, test."""
     file = io.StringIO()
     heads = ["question", "name", "recipe", "seed", "changes", "part", "images"]
-    for name in RANKING:
+    for name in dict.fromkeys(name for table in comparison.tables for name in table.figure_names):
         heads += [name, f"{name}_low", f"{name}_high"]
     heads += ["difference", "adjusted_p", "recommended", "training_seconds", "parameters", "operations"]
     heads += ["model_bytes", "latency", "memory_bytes", "identity"]
@@ -123,8 +127,7 @@ def render_leaderboard(comparison: Comparison) -> str:
             writer.writerow(_line(table, row, "validation", table.images, row.figures, row.versus_best))
         rows = {row.name: row for row in table.rows}
         for final in table.finals:
-            images = final.evaluation.figures.images
-            writer.writerow(_line(table, rows[final.name], "test", images, final.figures, final.versus_first))
+            writer.writerow(_line(table, rows[final.name], "test", final.images, final.figures, final.versus_first))
     return file.getvalue()
 
 
@@ -144,7 +147,7 @@ def _line(
         "recommended": row.name == table.recommendation.chosen,
         "identity": row.identity,
     }
-    for name in RANKING:
+    for name in table.figure_names:
         line |= {name: figures[name].value, f"{name}_low": figures[name].low, f"{name}_high": figures[name].high}
     cost = row.cost
     return line | {

@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from pneumoscope.comparison.finding_figures import measure_findings, scores_of
 from pneumoscope.comparison.result import NetworkRow, RankedTable, SeedSummary, select_figures
 from pneumoscope.comparison.runs import (
     EntryResult,
@@ -24,14 +25,18 @@ from pneumoscope.comparison.runs import (
 from pneumoscope.core.arguments import argument
 from pneumoscope.core.counts import format_count
 from pneumoscope.core.errors import UsageError
-from pneumoscope.core.labels import display_name
+from pneumoscope.core.labels import absent_name, display_name
+from pneumoscope.data.finding_cases import manifest_targets
+from pneumoscope.data.manifest import Manifest
 from pneumoscope.inference.evaluation import group_sentence
 from pneumoscope.stats.comparison.paired import Paired, Scores, compare_all_paired
+from pneumoscope.stats.comparison.paired_findings import FindingScores, compare_all_findings
+from pneumoscope.stats.comparison.ranked_figures import is_better_smaller
 from pneumoscope.stats.comparison.recommendation import Candidate, Recommendation, recommend
 from pneumoscope.stats.comparison.seeds import compare_all_across_seeds
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import evaluate_predictions
-from pneumoscope.stats.metric_table import compared_metric
+from pneumoscope.training.plan import Plan
 
 FEWEST_GROUPS = 50
 """Groups that each class needs in the validation part for a recommendation: with fewer, chance decides the ranking."""
@@ -42,7 +47,7 @@ class RankingConfig:
     """How to rank and what to recommend.
 
     Args:
-        metric: One of `pneumoscope.stats.comparison.paired.METRICS`.
+        metric: One of `pneumoscope.stats.comparison.paired.METRICS`; ``macro/auroc`` of several findings an image.
         margin: How much worse than the best a recommended network may be, in the metric's unit.
         minimum_sensitivity: What the recommended network must reach at its default threshold, or None.
         latency_budget: Seconds for one image that it may take, or None.
@@ -79,24 +84,36 @@ def rank_networks(
         if result.status == "done" and result.entry.plan is not None:
             part = result.entry.plan.manifest.part("validation")
             classes = result.entry.plan.recipe.task.classes
-            by_question[classes[0], frozenset(classes), part.rows_hash()].append(result)
-    tables = [_table(members, root, config, seed) for members in by_question.values()]
+            first = "" if result.entry.plan.recipe.task.multilabel else classes[0]  # no finding is the primary one
+            by_question[first, frozenset(classes), part.rows_hash()].append(result)
+    tables = [
+        (_findings_table if _plan_of(members[0]).recipe.task.multilabel else _table)(members, root, config, seed)
+        for members in by_question.values()
+    ]
     return sorted(tables, key=lambda table: (-len(table.classes), -len(table.rows)))
 
 
+def _plan_of(result: EntryResult) -> Plan:
+    assert result.entry.plan is not None  # `rank_networks` passes finished runs only
+    return result.entry.plan
+
+
+def _side(part: Manifest) -> int:
+    """Return the side of a usual image, in pixels."""
+    return int(np.median(np.maximum(part.table["width"], part.table["height"])))
+
+
 def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, seed: int) -> RankedTable:
-    first = members[0].entry.plan
-    assert first is not None  # `tables` passes finished runs only
+    first = _plan_of(members[0])
     part = first.manifest.part("validation")
-    side = int(np.median(np.maximum(part.table["width"], part.table["height"])))
-    classes = first.recipe.task.classes
+    side, classes = _side(part), first.recipe.task.classes
     truth = ValidationTruth(first.targets("validation"), part.table["group"].to_numpy(dtype=str))
     hashes = [str(value) for value in part.table["sha256"]]
     scores: dict[str, Scores] = {}
     rows: dict[str, NetworkRow] = {}
     for result in members:
-        card, identity = read_card_of(result.folder)
-        entry, recipe, curve = result.entry, result.entry.recipe, read_curve(result.folder)
+        card, _ = read_card_of(result.folder)
+        entry = result.entry
         probabilities = read_probabilities(result.folder, classes, hashes)
         scores[entry.name] = Scores(probabilities, card.operating_point.threshold)
         # Computed again for all networks, not read from each run: one version of the statistics for the whole table.
@@ -109,22 +126,8 @@ def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, se
             rng=np.random.default_rng(seed),
             design=part.design,
         )
-        rows[entry.name] = NetworkRow(
-            name=entry.name,
-            recipe=recipe.name,
-            settings=dict(entry.settings),
-            seed=recipe.training.seed,
-            changes=recipe.changes,
-            identity=identity,
-            run=result.folder.relative_to(root).as_posix(),
-            kept_epoch=recipe.selection.best_epoch(curve) or 0,
-            figures=select_figures(figures, card.default_operating_point),
-            confusion=figures.confusion,
-            classes=figures.classes,
-            cost=measure_cost(result, side),
-            curve=curve,
-            reported=dict(recipe.reported),
-            versus_best=None,
+        rows[entry.name] = _row(result, root, side, select_figures(figures, card.default_operating_point)).model_copy(
+            update={"confusion": figures.confusion, "classes": figures.classes}
         )
     order = rank_names({name: row.figures for name, row in rows.items()}, config.metric)
     rng = np.random.default_rng(seed)
@@ -141,8 +144,72 @@ def _table(members: Sequence[EntryResult], root: Path, config: RankingConfig, se
         data=part.rows_hash(),
         group_sentence=group_sentence(part.group_kind),
         rows=tuple(rows.values()),
-        recommendation=_recommendation(rows, order[0], config, truth, classes),
+        recommendation=_recommendation(
+            rows,
+            order[0],
+            config,
+            {name: len(np.unique(truth.groups[truth.classes == k])) for k, name in enumerate(classes)},
+        ),
         seeds=tuple(_seeds(rows, scores, truth, config.metric)),
+        finals=(),
+    )
+
+
+def _row(result: EntryResult, root: Path, side: int, figures: Mapping[str, Estimate]) -> NetworkRow:
+    """Return the row of a finished run, without its comparison with the best."""
+    entry, recipe, curve = result.entry, result.entry.recipe, read_curve(result.folder)
+    return NetworkRow(
+        name=entry.name,
+        recipe=recipe.name,
+        settings=dict(entry.settings),
+        seed=recipe.training.seed,
+        changes=recipe.changes,
+        identity=read_card_of(result.folder)[1],
+        run=result.folder.relative_to(root).as_posix(),
+        kept_epoch=recipe.selection.best_epoch(curve) or 0,
+        figures=dict(figures),
+        confusion=(),
+        classes=recipe.task.classes,
+        cost=measure_cost(result, side),
+        curve=curve,
+        reported=dict(recipe.reported),
+        versus_best=None,
+    )
+
+
+def _findings_table(members: Sequence[EntryResult], root: Path, config: RankingConfig, seed: int) -> RankedTable:
+    """Return the table of networks that answer about several findings, ranked by the mean AUROC."""
+    first = _plan_of(members[0])
+    part = first.manifest.part("validation")
+    findings, groups = first.recipe.task.classes, part.table["group"].to_numpy(dtype=str)
+    stated, side = manifest_targets(part, findings), _side(part)
+    hashes = [str(value) for value in part.table["sha256"]]
+    scores: dict[str, FindingScores] = {}
+    rows: dict[str, NetworkRow] = {}
+    for result in members:
+        name, (card, _) = result.entry.name, read_card_of(result.folder)
+        scores[name] = scores_of(card, read_probabilities(result.folder, findings, hashes), findings)
+        figures = measure_findings(scores[name], stated, groups, findings, seed=seed)
+        rows[name] = _row(result, root, side, figures)
+    order = rank_names({name: row.figures for name, row in rows.items()}, config.metric)
+    tested = compare_all_findings(scores, order[0], stated, groups, rng=np.random.default_rng(seed))
+    rows = {name: rows[name].model_copy(update={"versus_best": tested.get(name)}) for name in order}
+    sides = {
+        name_of(finding): len(np.unique(groups[stated[:, k] == value]))
+        for k, finding in enumerate(findings)
+        for name_of, value in ((str, 1), (absent_name, 0))
+    }
+    return RankedTable(
+        classes=findings,
+        kind="multilabel",
+        images=len(part),
+        groups=len(np.unique(groups)),
+        class_images={name: int((stated[:, k] == 1).sum()) for k, name in enumerate(findings)},
+        data=part.rows_hash(),
+        group_sentence=group_sentence(part.group_kind),
+        rows=tuple(rows.values()),
+        recommendation=_recommendation(rows, order[0], config, sides),
+        seeds=tuple(_seeds_of_findings(rows, config.metric)),
         finals=(),
     )
 
@@ -158,7 +225,7 @@ def rank_names(figures: Mapping[str, Mapping[str, Estimate]], metric: str) -> li
         value = figures[name][metric].value
         if value is None:
             return True, 0.0
-        return False, value if compared_metric(metric).smaller_is_better else -value
+        return False, value if is_better_smaller(metric) else -value
 
     order = sorted(figures, key=key)
     if figures[order[0]][metric].value is None:
@@ -169,9 +236,9 @@ def rank_names(figures: Mapping[str, Mapping[str, Estimate]], metric: str) -> li
 
 
 def _recommendation(
-    rows: Mapping[str, NetworkRow], best: str, config: RankingConfig, truth: ValidationTruth, classes: Sequence[str]
+    rows: Mapping[str, NetworkRow], best: str, config: RankingConfig, groups: Mapping[str, int]
 ) -> Recommendation:
-    groups = {name: len(np.unique(truth.groups[truth.classes == k])) for k, name in enumerate(classes)}
+    """Return which network to take, if each class, or finding and its absence, has enough groups."""
     few = [
         f"{format_count(count, 'group')} of {display_name(name)}"
         for name, count in groups.items()
@@ -190,7 +257,7 @@ def _recommendation(
             name=row.name,
             size=row.cost.model_bytes,
             latency=row.cost.latency,
-            sensitivity=row.figures["sensitivity"],
+            sensitivity=row.figures.get("sensitivity"),
             versus_best=row.versus_best or _itself(config.metric),
         )
         for row in rows.values()
@@ -213,29 +280,61 @@ def _seeds(
     rows: Mapping[str, NetworkRow], scores: Mapping[str, Scores], truth: ValidationTruth, metric: str
 ) -> list[SeedSummary]:
     """Return each recipe (with its settings) over its seeds; tested against the best one from five seeds on."""
+    repeated = _families(rows)
+    summaries = _summarise_seeds(rows, repeated, metric)
+    if not summaries:
+        return []
+    best = summaries[0].name
+    of_family = {one.name: [scores[name] for name in repeated[one.name]] for one in summaries}
+    tested = compare_all_across_seeds(of_family, best, truth.classes, truth.groups, metric)
+    return [one.model_copy(update={"versus_best": tested.get(one.name)}) for one in summaries]
+
+
+def _seeds_of_findings(rows: Mapping[str, NetworkRow], metric: str) -> list[SeedSummary]:
+    """Return each recipe over its seeds, with the difference from the best one, which is not tested."""
+    summaries = _summarise_seeds(rows, _families(rows), metric)
+    note = "recipes of several findings are not tested across seeds; `cross-validate` tests them"
+    return [
+        one
+        if place == 0
+        else one.model_copy(
+            update={
+                "versus_best": Paired(
+                    metric=metric, difference=Estimate(value=one.mean - summaries[0].mean, note=note), note=note
+                )
+            }
+        )
+        for place, one in enumerate(summaries)
+    ]
+
+
+def _families(rows: Mapping[str, NetworkRow]) -> dict[str, list[str]]:
+    """Return each recipe with its settings that came with several seeds, and the names of its networks."""
     families: dict[str, list[str]] = defaultdict(list)
     for name, row in rows.items():
         settings = "".join(f"+{key}={value}" for key, value in row.settings.items())
         families[row.recipe + settings].append(name)
-    repeated = {family: names for family, names in families.items() if len(names) > 1}
+    return {family: names for family, names in families.items() if len(names) > 1}
+
+
+def _summarise_seeds(
+    rows: Mapping[str, NetworkRow], families: Mapping[str, Sequence[str]], metric: str
+) -> list[SeedSummary]:
+    """Return each recipe over its seeds, the best first, without tests; one without any value is left out."""
     values = {
         family: np.array([value for name in names if (value := rows[name].figures[metric].value) is not None])
-        for family, names in repeated.items()
+        for family, names in families.items()
     }
-    sign = 1 if compared_metric(metric).smaller_is_better else -1
-    order = sorted((family for family in repeated if len(values[family])), key=lambda f: sign * values[f].mean())
-    if not order:
-        return []
-    of_family = {family: [scores[name] for name in repeated[family]] for family in order}
-    tested = compare_all_across_seeds(of_family, order[0], truth.classes, truth.groups, metric)
+    sign = 1 if is_better_smaller(metric) else -1
+    order = sorted((family for family in families if len(values[family])), key=lambda f: sign * values[f].mean())
     return [
         SeedSummary(
             name=family,
-            seeds=len(repeated[family]),
+            seeds=len(families[family]),
             mean=float(values[family].mean()),
             low=float(values[family].min()),
             high=float(values[family].max()),
-            versus_best=tested.get(family),
+            versus_best=None,
         )
         for family in order
     ]

@@ -14,7 +14,7 @@ from pneumoscope import __version__
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.labels import DISCLAIMER, display_name
 from pneumoscope.core.notebook import html_disclaimer, html_heading, html_table, html_text
-from pneumoscope.inference.evaluation import Evaluation
+from pneumoscope.inference.evaluation import Evaluation, FindingsEvaluation
 from pneumoscope.stats.comparison.paired import Paired
 from pneumoscope.stats.comparison.recommendation import Recommendation
 from pneumoscope.stats.estimates import Estimate
@@ -48,7 +48,7 @@ class NetworkRow(Frozen):
     run: str = Field(description="folder, relative to the comparison's")
     kept_epoch: int
     figures: dict[str, Estimate] = Field(description="on validation; see ``select_figures``")
-    confusion: tuple[tuple[int, ...], ...]
+    confusion: tuple[tuple[int, ...], ...] = Field(description="empty for several findings an image")
     classes: tuple[str, ...]
     cost: Cost
     curve: tuple[dict[str, float], ...] = Field(description="metrics.csv, a row an epoch")
@@ -60,9 +60,15 @@ class FinalistResult(Frozen):
     """A finalist on the test part."""
 
     name: str
-    evaluation: Evaluation
+    evaluation: Evaluation | FindingsEvaluation
     figures: dict[str, Estimate]
     versus_first: Paired | None = Field(description="this finalist minus the first one; None for that one")
+
+    @property
+    def images(self) -> int:
+        """The images that were measured."""
+        evaluation = self.evaluation
+        return evaluation.images if isinstance(evaluation, FindingsEvaluation) else evaluation.figures.images
 
 
 class SeedSummary(Frozen):
@@ -80,16 +86,26 @@ class RankedTable(Frozen):
     """Networks that answer one question on the same images, the best first."""
 
     classes: tuple[str, ...]
-    kind: Literal["binary", "multiclass"]
+    kind: Literal["binary", "multiclass", "multilabel"]
     images: int
     groups: int
-    class_images: dict[str, int]
+    class_images: dict[str, int] = Field(description="of several findings an image: images that have the finding")
     data: str = Field(description="hash of the validation rows")
     group_sentence: str
     rows: tuple[NetworkRow, ...]
     recommendation: Recommendation
     seeds: tuple[SeedSummary, ...]
     finals: tuple[FinalistResult, ...]
+
+    @property
+    def second_figure(self) -> str:
+        """The figure that stands beside the one that ranks, in a short table."""
+        return "macro/f1" if self.kind == "multilabel" else "accuracy"
+
+    @property
+    def figure_names(self) -> tuple[str, ...]:
+        """The figures that a long table shows, in their order."""
+        return tuple(self.rows[0].figures) if self.kind == "multilabel" else RANKING
 
 
 class NotRun(Frozen):
@@ -110,7 +126,7 @@ class Comparison(Frozen):
     program: str = Field(default_factory=lambda: f"pneumoscope {__version__}")
     created: str
     command: str
-    target: str
+    target: str = Field(description="the class that is looked for; of several findings an image, the first one")
     metric: str
     data: str = Field(description="hash of the manifest's rows")
     split: str = Field(description="hash of their division into parts")
@@ -131,19 +147,20 @@ class Comparison(Frozen):
         """Return the tables in short, for a notebook: figures on validation, differences, recommendations."""
         parts = []
         for table in self.tables:
-            classes = " or ".join(display_name(name) for name in table.classes)
+            classes = name_question(table)
             rows = [
                 (
                     row.name,
                     row.figures[self.metric],
-                    row.figures["accuracy"],
+                    row.figures[table.second_figure],
                     "reference" if row.versus_best is None else row.versus_best.difference,
                     f"{row.cost.model_bytes / 1e6:.1f} MB",
                 )
                 for row in table.rows
             ]
             parts.append(html_heading(f"{classes}: validation, {table.images} images"))
-            parts.append(html_table(("network", self.metric, "accuracy", "minus the best", "model"), rows))
+            heads = ("network", self.metric, table.second_figure, "minus the best", "model")
+            parts.append(html_table(heads, rows))
             parts += [html_text(sentence) for sentence in table.recommendation.sentences]
         parts += [html_text(f"{entry.name}: {entry.status}. {entry.reason}") for entry in self.not_run]
         return "".join([*parts, html_text(self.test_note), html_disclaimer()])
@@ -155,6 +172,12 @@ class Comparison(Frozen):
             Indented JSON with a line end, as in ``comparison.json``.
         """
         return self.model_dump_json(indent=2) + "\n"
+
+
+def name_question(table: RankedTable) -> str:
+    """Return the question that a table's networks answer."""
+    names = [display_name(name) for name in table.classes]
+    return ", ".join(names) if table.kind == "multilabel" else " or ".join(names)
 
 
 RANKING = tuple(COMPARED)

@@ -55,9 +55,9 @@ def assign_groups(table: pd.DataFrame, share: Mapping[str, float], seed: int, la
     if table["findings"].notna().any():
         chosen = _deal_by_finding(_count_columns(table, group, len(groups), labels), size, order, fraction)
     else:
-        chosen = _deal_by_label(table, group, len(groups), order, fraction)
+        chosen = np.array(_deal_by_label(table, group, len(groups), order, fraction))
     parts = list(share)
-    return {name: parts[place] for name, place in zip(groups, chosen, strict=True)}
+    return {name: parts[place] for name, place in zip(groups, chosen.tolist(), strict=True)}
 
 
 def _count_strata(table: pd.DataFrame, group: NDArray[np.intp], groups: int) -> dict[str, NDArray[np.int32]]:

@@ -32,24 +32,6 @@ class FittedClasses(NamedTuple):
     notes: tuple[str, ...]
 
 
-def require_classes(recipe: Recipe, doing: str) -> None:
-    """Refuse a multi-label recipe where one answer an image is needed.
-
-    Args:
-        recipe: The recipe.
-        doing: What needs it, such as "a search ranks settings".
-
-    Raises:
-        RecipeError: The recipe is multi-label.
-    """
-    if recipe.task.multilabel:
-        raise RecipeError(
-            recipe.name,
-            f"answers about each finding by itself, and {doing} by one answer about an image.",
-            "Train it with `pneumoscope.train`, and compare its findings with `pneumoscope.evaluate`.",
-        )
-
-
 class PlaceCounts(NamedTuple):
     """How many groups of a part, or of a half of one, state a finding.
 
@@ -125,13 +107,22 @@ def fit_findings(recipe: Recipe, stated: Mapping[str, StatedCounts], labels: Map
     if not remaining or any(change.startswith("task.classes") for change in recipe.changes):
         listed = "; ".join(f"{name} ({counts}): {short}" for name, (counts, short) in rare.items())
         raise RecipeError(recipe.name, f"the data state too little of {listed}.", _ways_to_findings(recipe, remaining))
+    lines = [f"finding {name} left out, too few: {short} ({counts})" for name, (counts, short) in rare.items()]
+    return FittedClasses(keep_classes(recipe, remaining, lines), left_out, tuple(notes))
+
+
+def keep_classes(recipe: Recipe, remaining: Sequence[str], lines: Sequence[str]) -> Recipe:
+    """Return a recipe with some of its classes; weights of the loss stay with theirs.
+
+    Args:
+        recipe: The recipe.
+        remaining: Those of its classes that stay, in its order.
+        lines: What is noted in ``changes``.
+    """
     weights = recipe.loss.class_weights
     if isinstance(weights, tuple):
-        weights = tuple(weight for name, weight in zip(task.classes, weights, strict=True) if name in remaining)
-    lines = [f"finding {name} left out, too few: {short} ({counts})" for name, (counts, short) in rare.items()]
-    return FittedClasses(
-        _with_classes(recipe, remaining, lines, {"loss": {"class_weights": weights}}), left_out, tuple(notes)
-    )
+        weights = tuple(weight for name, weight in zip(recipe.task.classes, weights, strict=True) if name in remaining)
+    return _with_classes(recipe, remaining, lines, {"loss": {"class_weights": weights}})
 
 
 def _ways_to_findings(recipe: Recipe, remaining: Sequence[str]) -> str:
@@ -216,10 +207,7 @@ def _leave_out_missing(recipe: Recipe, present: Mapping[str, int], chosen_by_use
     if task.kind == "binary" or chosen_by_user or task.classes[0] in missing or len(remaining) < 2:
         raise _missing_classes(recipe, missing, present)
     lines = [f"class {name} left out: the data have no image of it" for name in missing]
-    weights = recipe.loss.class_weights
-    if isinstance(weights, tuple):
-        weights = tuple(weight for name, weight in zip(task.classes, weights, strict=True) if name in remaining)
-    return _with_classes(recipe, remaining, lines, {"loss": {"class_weights": weights}})
+    return keep_classes(recipe, remaining, lines)
 
 
 def _with_classes(

@@ -30,6 +30,11 @@ TITLES: Mapping[str, str] = {
 }
 """Name -> name on a page, of the figures that `average_findings` gives."""
 
+SMALLER_IS_BETTER = ("hamming-loss",)
+"""Those of `TITLES` that are better when smaller."""
+
+UNMEASURED = "no finding is stated both present and absent in these images"
+
 _CELLS = 4_000_000  # weights of pairs of image and finding in memory at a time
 
 
@@ -56,15 +61,61 @@ def average_findings(
         average of AUROC and precision.
     """
     p, t = np.asarray(probabilities, np.float64), np.asarray(stated, np.float64)
-    called, group = p >= np.asarray(thresholds, np.float64), group_index(groups)
+    called = p >= np.asarray(thresholds, np.float64)
     known, present = np.isfinite(t), t == 1
-    measured = [k for k in range(t.shape[1]) if present[:, k].any() and (known & ~present)[:, k].any()]
+    measured = measured_findings(t)
     if not measured:
-        note = "no finding is stated both present and absent in these images"
-        return {name: Estimate(value=None, note=note) for name in TITLES}
+        return {name: Estimate(value=None, note=UNMEASURED) for name in TITLES}
     statistics = _statistics(p, present, known, called, measured)
-    sample = _resample(present, known, group, measured, rng, resamples) if resamples else None
+    sample = resample_findings(t, group_index(groups), rng, resamples) if resamples else None
     return {name: _estimate(statistic, sample, len(p)) for name, statistic in statistics.items()}
+
+
+def measured_findings(stated: Floats) -> list[int]:
+    """Return the places of the findings [N, C] that are stated both present and absent."""
+    return [k for k, column in enumerate(stated.T) if (column == 1).any() and (column == 0).any()]
+
+
+def resample_findings(stated: Floats, group: Ints, rng: np.random.Generator, resamples: int) -> Resampling:
+    """Draw groups as they come: no one class can be the stratum. The rarest answer says whether that can carry.
+
+    Args:
+        stated: [N, C] 1 present, 0 absent, NaN unknown; one finding or more is both.
+        group: [N] integer group of each image.
+        rng: Source of the randomness.
+        resamples: Number of resamples.
+    """
+    sample = resample(np.zeros(len(group), np.intp), group, 1, rng, resamples, "cohort")
+    sides = [stated[:, k] == side for k in measured_findings(stated) for side in (1, 0)]
+    return replace(sample, fewest=min(len(np.unique(group[side])) for side in sides))
+
+
+def mean_area(probabilities: Floats, stated: Floats) -> Callable[[Floats], Floats]:
+    """Return the mean AUROC of the findings that are stated both ways, as a function of weights [B, N] -> [B].
+
+    Args:
+        probabilities: [N, C].
+        stated: [N, C] 1 present, 0 absent, NaN unknown.
+    """
+    known, measured = np.isfinite(stated), measured_findings(stated)
+
+    def statistic(weight: Floats) -> Floats:
+        areas = [
+            kernels.auroc(probabilities[known[:, k], k], stated[known[:, k], k] == 1, weight[:, known[:, k]])
+            for k in measured
+        ]
+        return np.asarray(np.mean(areas, axis=0), dtype=np.float64)
+
+    return statistic
+
+
+def mean_log_loss(probabilities: Floats, stated: Floats) -> Callable[[Floats], Floats]:
+    """Return the mean binary log-loss over all stated pairs of image and finding, as `mean_area` does."""
+    known = np.isfinite(stated)
+    p = np.clip(probabilities, 1e-12, 1 - 1e-12)
+    loss = np.where(known, -np.log(np.where(stated == 1, p, 1 - p)), 0.0).sum(axis=1)
+    pairs = known.sum(axis=1).astype(np.float64)
+    return lambda weight: np.asarray((weight @ loss) / (weight @ pairs), dtype=np.float64)
 
 
 def _estimate(statistic: Callable[[Floats], Floats], sample: Resampling | None, images: int) -> Estimate:
@@ -72,15 +123,6 @@ def _estimate(statistic: Callable[[Floats], Floats], sample: Resampling | None, 
         return bootstrap(statistic, sample)
     value = float(statistic(np.ones((1, images)))[0])
     return Estimate(value=value if np.isfinite(value) else None, note="interval left out: no resamples were asked for")
-
-
-def _resample(
-    present: Bools, known: Bools, group: Ints, measured: list[int], rng: np.random.Generator, resamples: int
-) -> Resampling:
-    """Draw groups as they come: no one class can be the stratum. The rarest answer says whether that can carry."""
-    sample = resample(np.zeros(len(group), np.intp), group, 1, rng, resamples, "cohort")
-    sides = [known[:, k] & (present[:, k] == side) for k in measured for side in (True, False)]
-    return replace(sample, fewest=min(len(np.unique(group[side])) for side in sides))
 
 
 def _statistics(

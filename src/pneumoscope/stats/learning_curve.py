@@ -9,7 +9,7 @@ than twice the patients that were measured.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from pydantic import Field
@@ -18,12 +18,12 @@ from pneumoscope.core.arguments import argument
 from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.stats import kernels
-from pneumoscope.stats.bootstrap import Resampling
+from pneumoscope.stats.bootstrap import Resampling, Statistic
 from pneumoscope.stats.comparison.paired import Scores, is_area, parts_of, values_of
+from pneumoscope.stats.comparison.ranked_figures import is_better_smaller
 from pneumoscope.stats.estimates import Estimate, with_limits
 from pneumoscope.stats.intervals import FEWEST_GROUPS, TAIL, describe_too_few
 from pneumoscope.stats.kernels import Floats, Ints
-from pneumoscope.stats.metric_table import compared_metric
 
 FARTHEST = 2.0
 """How many times the largest measured number of patients a curve may be asked about."""
@@ -127,7 +127,7 @@ class Forecast(Frozen):
 
 
 def measure_repeats(
-    scores: Sequence[Sequence[Scores]], truth: Ints, metric: str, sample: Resampling, rng: np.random.Generator
+    statistics: Sequence[Sequence[Statistic]], sample: Resampling, rng: np.random.Generator
 ) -> tuple[Floats, Floats]:
     """Return the mean figure of each size and its draws.
 
@@ -135,25 +135,23 @@ def measure_repeats(
     repeats' deviations are stretched by R / (R - 1) in variance, since R draws of R vary too little.
 
     Args:
-        scores: For each of P sizes, one network for each of its R repeats.
-        truth: [N] class of each validation image.
-        metric: One of `paired.METRICS`.
+        statistics: For each of P sizes and each of its R repeats, the figure of its network under weights of the
+            validation images [B, N] -> [B]; see `figure_under`.
         sample: Draws of the validation images.
         rng: Source of the randomness of the repeats.
 
     Returns:
         Means [P] and draws [B, P].
     """
-    ones = np.ones((1, len(truth)))
+    ones = np.ones((1, len(sample.group)))
     means, columns = [], []
-    for repeats in scores:
-        kernels_of = [_statistic(one, truth, metric) for one in repeats]
+    for kernels_of in statistics:
         means.append(float(np.mean([statistic(ones)[0] for statistic in kernels_of])))
         drawn = np.array([np.concatenate([s(weight) for weight in sample.blocks()]) for s in kernels_of])  # [R, B]
-        if len(repeats) > 1:
-            stretch = math.sqrt(len(repeats) / (len(repeats) - 1))
+        if len(kernels_of) > 1:
+            stretch = math.sqrt(len(kernels_of) / (len(kernels_of) - 1))
             centre = drawn.mean(axis=0)
-            chosen = rng.integers(0, len(repeats), drawn.shape)
+            chosen = rng.integers(0, len(kernels_of), drawn.shape)
             drawn = centre + stretch * (np.take_along_axis(drawn, chosen, axis=0) - centre)
         columns.append(drawn.mean(axis=0))
     return np.array(means), np.column_stack(columns)
@@ -178,7 +176,7 @@ def forecast(
     """
     for value in times:
         check_reach(value)
-    falling = compared_metric(metric).smaller_is_better
+    falling = is_better_smaller(metric)
     finite = draws[np.isfinite(draws).all(axis=1)]
     curve, *curves = fit_power_law(
         patients, np.vstack([means, finite]), rising=not falling, best=0.0 if falling else 1.0
@@ -208,8 +206,14 @@ def percentiles(value: float, draws: Floats, sample: Resampling) -> Estimate:
     return with_limits(value, low, high, METHOD)
 
 
-def _statistic(one: Scores, truth: Ints, metric: str) -> Callable[[Floats], Floats]:
-    """Return the metric of one network as a function of weights [B, N] -> [B]."""
+def figure_under(one: Scores, truth: Ints, metric: str) -> Statistic:
+    """Return the metric of one network as a function of weights [B, N] -> [B].
+
+    Args:
+        one: Its answers.
+        truth: [N] class of each image.
+        metric: One of `paired.METRICS`.
+    """
     probability = np.asarray(one.probabilities, dtype=np.float64)
     if is_area(metric):
         return lambda weight: kernels.auroc(probability[:, 0], truth == 0, weight)

@@ -10,6 +10,9 @@ import ast
 from functools import cache
 from importlib.resources import files
 
+MEAN_AREA = "macro/auroc"
+"""The figure by which models of several findings are compared, by its name in `stats.finding_averages`."""
+
 _LAST = ("lower",)
 """Metrics that are better when smaller come last, as in the table."""
 

@@ -14,12 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pneumoscope.core.errors import RunError
-from pneumoscope.core.labels import display_name
+from pneumoscope.core.labels import absent_name, display_name
+from pneumoscope.data.finding_cases import manifest_targets
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import assign_parts, deal_rows
 from pneumoscope.stats.metrics import group_index
 from pneumoscope.training.input.cache import CachedImages, open_cache
-from pneumoscope.training.input.dataset import Part, keys_of
+from pneumoscope.training.input.dataset import Part, Targets, keys_of
 from pneumoscope.training.plan import Plan
 from pneumoscope.tuning.options import check_part
 
@@ -51,13 +52,13 @@ class CrossValidationData:
     Args:
         manifest: Without test rows.
         classes: The recipe's.
-        targets: [N] class index.
+        targets: [N] class index; of several findings an image [N, C] 1 present, 0 absent, NaN unknown.
         groups: [N] integer group.
     """
 
     manifest: Manifest
     classes: tuple[str, ...]
-    targets: NDArray[np.int64]
+    targets: Targets
     groups: Rows
     _images: dict[int, CachedImages] = field(default_factory=dict, repr=False, compare=False)
 
@@ -74,9 +75,28 @@ class CrossValidationData:
         keys = keys_of(hashes)[rows]
         return Part(CachedImages(size, cached.shards, cached.place[rows]), self.targets[rows], keys)
 
+    @property
+    def answers(self) -> dict[str, NDArray[np.bool_]]:
+        """What must be in every part, in words -> [N] which images show it: classes, or both answers to a finding."""
+        if self.targets.ndim == 1:
+            return {display_name(name): self.targets == k for k, name in enumerate(self.classes)}
+        return {
+            word: self.targets[:, k] == value
+            for k, name in enumerate(self.classes)
+            for word, value in ((display_name(name), 1), (display_name(absent_name(name)), 0))
+        }
+
     def counts(self, rows: Rows) -> list[int]:
-        """Return the number of images of each class among some rows."""
-        return [int(n) for n in np.bincount(self.targets[rows], minlength=len(self.classes))]
+        """Return the number of images of each class, or with each finding, among some rows."""
+        return [int(self.shows(k)[rows].sum()) for k in range(len(self.classes))]
+
+    def shows(self, place: int) -> NDArray[np.bool_]:
+        """Return which images are of a class, or have a finding [N]; ``place`` is its own among ``classes``."""
+        return np.asarray(self.targets == place if self.targets.ndim == 1 else self.targets[:, place] == 1)
+
+    def lacks(self, rows: Rows) -> list[str]:
+        """Return which of `answers` no image of some rows shows."""
+        return [word for word, shown in self.answers.items() if not shown[rows].any()]
 
     def only(self, rows: Rows) -> CrossValidationData:
         """Return some of the rows as data of their own."""
@@ -89,17 +109,19 @@ def select_data(plan: Plan) -> CrossValidationData:
     """Return what a search may use of a plan: every row that is in a part, but for the test part."""
     parts = plan.manifest.table["split"]
     manifest = plan.manifest.where(parts.notna() & (parts != "test"))
-    classes = list(plan.recipe.task.classes)
-    targets = np.array([classes.index(str(plan.recipe.task.class_of(x))) for x in manifest.table.label], np.int64)
+    task, classes = plan.recipe.task, list(plan.recipe.task.classes)
+    targets: Targets = (
+        manifest_targets(manifest, classes)
+        if task.multilabel
+        else np.array([classes.index(str(task.class_of(x))) for x in manifest.table.label], np.int64)
+    )
     return CrossValidationData(manifest, tuple(classes), targets, group_index(manifest.table.group.to_numpy()))
 
 
 def validation_is_large(data: CrossValidationData) -> bool:
     """Return whether each class has enough groups in the validation part to rank settings on it."""
     chosen = (data.manifest.table["split"] == "validation").to_numpy()
-    return all(
-        len(np.unique(data.groups[chosen & (data.targets == k)])) >= LARGE_ENOUGH for k in range(len(data.classes))
-    )
+    return all(len(np.unique(data.groups[chosen & shown])) >= LARGE_ENOUGH for shown in data.answers.values())
 
 
 def choose_folds(plan: Plan, folds: int | None, split: str | None) -> int:
@@ -143,11 +165,10 @@ def deal_folds(data: CrossValidationData, count: int, seed: int) -> tuple[Fold, 
         )
     for number, fold in enumerate(folds):
         for use, rows in (("trains", fold.train), ("chooses the epoch", fold.select), ("is measured", fold.measure)):
-            empty = [data.classes[k] for k, n in enumerate(data.counts(rows)) if n == 0]
-            if empty:
+            if empty := data.lacks(rows):
                 raise RunError(
                     f"fold {number + 1} of {count}" if count else "the validation part",
-                    f"what {use} has no image of {', '.join(map(display_name, empty))} ({len(rows)} images).",
+                    f"what {use} has no image of {', '.join(empty)} ({len(rows)} images).",
                     "Take fewer `folds`, another `seed`, or more images.",
                 )
     return folds
@@ -158,7 +179,7 @@ def _choose_epoch(data: CrossValidationData, rows: Rows, seed: int) -> tuple[Row
     for share in CHOOSES_EPOCH:
         select = _share(data, rows, share, seed)
         train = np.setdiff1d(rows, select)
-        if min(*data.counts(select), *data.counts(train)) > 0:
+        if not data.lacks(select) and not data.lacks(train):
             break
     return train, select
 

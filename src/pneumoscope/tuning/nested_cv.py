@@ -21,7 +21,7 @@ from pneumoscope.tuning.cross_validation import deal_folds
 from pneumoscope.tuning.objective import HeldOutPredictions, Objective, find_objective, resample_groups
 from pneumoscope.tuning.result import AtPrecision, TuningComparison
 from pneumoscope.tuning.space import Point, changes_of
-from pneumoscope.tuning.study import ALSO, SearchJob, StudySession, drop_fold, search
+from pneumoscope.tuning.study import SearchJob, StudySession, drop_fold, figures_beside, search
 from pneumoscope.tuning.trial import run_folds
 
 PRECISIONS = (0.8, 0.9, 0.95)
@@ -78,7 +78,7 @@ def compare_nested(job: SearchJob, count: int, workers: int, callbacks: Callback
         workers: Processes of each search.
         callbacks: Receive a line for each fold.
     """
-    data, objective = job.data(), find_objective(job.objective)
+    data, objective = job.data(), find_objective(job.objective, multilabel=job.plan.recipe.task.multilabel)
     device = choose_device(job.device)
     pairs: list[list[HeldOutPredictions]] = []
     chosen: list[Point] = []
@@ -98,7 +98,7 @@ def compare_nested(job: SearchJob, count: int, workers: int, callbacks: Callback
 def _pooled(parts: Sequence[HeldOutPredictions]) -> HeldOutPredictions:
     return HeldOutPredictions(
         np.concatenate([part.probability for part in parts]),
-        np.concatenate([part.truth for part in parts]),
+        np.concatenate([part.targets for part in parts]),
         np.concatenate([part.group for part in parts]),
     )
 
@@ -121,18 +121,22 @@ def compare_predictions(
         caution: What it does not show.
         chosen: Nested: the setting of each outer fold.
     """
-    if not (np.array_equal(before.truth, after.truth) and np.array_equal(before.group, after.group)):
+    same = np.array_equal(before.targets, after.targets, equal_nan=True) and np.array_equal(before.group, after.group)
+    if not same:
         raise ValueError("the two predictions are not of the same images in the same order")
-    names = dict.fromkeys((objective.name, *ALSO))
+    multilabel = before.multilabel
+    names = dict.fromkeys((objective.name, *figures_beside(multilabel=multilabel)))
+    objectives = {name: find_objective(name, multilabel=multilabel) for name in names}
     sample = resample_groups(before)
-    own = _precision(before)
-    levels = sorted({*PRECISIONS, *([] if own is None else [round(own, 4)])})
+    own = None if multilabel else _precision(before)
+    # A precision is that of one answer: with several findings there is none to hold.
+    levels = [] if multilabel else sorted({*PRECISIONS, *([] if own is None else [round(own, 4)])})
     return TuningComparison(
         how=how,
         caution=caution,
-        positives=int(before.positive.sum()),
-        before={name: find_objective(name).estimate(before) for name in names},
-        after={name: find_objective(name).estimate(after) for name in names},
+        positives=int((before.stated == 1).sum() if multilabel else before.positive.sum()),
+        before={name: one.estimate(before) for name, one in objectives.items()},
+        after={name: one.estimate(after) for name, one in objectives.items()},
         difference=_difference(before, after, objective, sample),
         at_precision=tuple(_at_precision(before, after, level, sample) for level in levels),
         chosen=tuple(chosen),

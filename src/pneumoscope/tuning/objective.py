@@ -17,6 +17,7 @@ import numpy as np
 from pneumoscope.stats import kernels
 from pneumoscope.stats.bootstrap import Resampling, bootstrap, resample
 from pneumoscope.stats.estimates import Estimate
+from pneumoscope.stats.finding_averages import mean_area, mean_log_loss, resample_findings
 from pneumoscope.stats.kernels import Bools, Floats, Ints
 from pneumoscope.stats.metric_registry import AllClasses, Metric, OneClass, PairedMean
 from pneumoscope.stats.metric_table import CLASS_METRICS, OVERALL_METRICS
@@ -29,11 +30,32 @@ HULL = "hull of Wilson at the threshold and of the group bootstrap, which choose
 
 @dataclass(frozen=True)
 class HeldOutPredictions:
-    """Predictions of images that took no part in the training: ``probability`` [N, C], ``truth`` and ``group`` [N]."""
+    """Predictions of images that took no part in the training.
+
+    Args:
+        probability: [N, C].
+        targets: [N] class of each image; of several findings an image [N, C] 1 present, 0 absent, NaN unknown.
+        group: [N].
+    """
 
     probability: Floats
-    truth: Ints
+    targets: Ints | Floats
     group: Ints
+
+    @property
+    def multilabel(self) -> bool:
+        """Whether they are of several findings an image."""
+        return self.targets.ndim == 2
+
+    @property
+    def truth(self) -> Ints:
+        """The class of each image [N]."""
+        return np.asarray(self.targets, dtype=np.intp)
+
+    @property
+    def stated(self) -> Floats:
+        """What is stated of each finding [N, C]: 1 present, 0 absent, NaN unknown."""
+        return np.asarray(self.targets, dtype=np.float64)
 
     @property
     def score(self) -> Floats:
@@ -68,7 +90,7 @@ class Objective:
 
     def value(self, of: HeldOutPredictions) -> float:
         """Return the figure alone; NaN where it is not defined."""
-        return float(self.under(of, np.ones((1, len(of.truth))))[0])
+        return float(self.under(of, np.ones((1, len(of.targets))))[0])
 
     def estimate(self, of: HeldOutPredictions) -> Estimate:
         """Return the figure with its 95% interval."""
@@ -79,7 +101,10 @@ class Objective:
 
 def resample_groups(of: HeldOutPredictions) -> Resampling:
     """Return resamples of the groups, the same for every figure of the same images."""
-    return resample(of.truth, of.group, of.probability.shape[1], np.random.default_rng(0), RESAMPLES)
+    rng = np.random.default_rng(0)
+    if of.multilabel:
+        return resample_findings(of.stated, of.group, rng, RESAMPLES)
+    return resample(of.truth, of.group, of.probability.shape[1], rng, RESAMPLES)
 
 
 def sensitivity_at_specificity(score: Floats, positive: Bools, least: float, weight: Floats) -> Floats:
@@ -183,13 +208,39 @@ def _objective(
     )
 
 
-def find_objective(name: str) -> Objective:
+def _over_findings(
+    figure: Callable[[Floats, Floats], Callable[[Floats], Floats]], of: HeldOutPredictions, weight: Floats
+) -> Floats:
+    return figure(of.probability, of.stated)(weight)
+
+
+_OF_FINDINGS = {
+    "auroc": Objective(
+        "auroc", "mean AUROC of the findings", "maximize", "validation_auroc", partial(_over_findings, mean_area)
+    ),
+    "log-loss": Objective(
+        "log-loss",
+        "mean log-loss over all pairs of image and finding",
+        "minimize",
+        "validation_loss",
+        partial(_over_findings, mean_log_loss),
+    ),
+}
+
+
+def find_objective(name: str, *, multilabel: bool = False) -> Objective:
     """Return an objective by its name; ``sensitivity-at-specificity-90`` takes any two digits.
 
+    Args:
+        name: As the option takes it.
+        multilabel: Whether the recipe answers about several findings an image.
+
     Raises:
-        UsageError: There is none of that name.
+        UsageError: There is none of that name, or none of several findings.
     """
-    check_objective(name)
+    check_objective(name, multilabel=multilabel)
+    if multilabel:
+        return _OF_FINDINGS[name]
     if (match := AT.fullmatch(name)) is None:
         return _from_metric(name.replace("-", "_"))
     wanted, given = match[1].split("-at-")

@@ -43,11 +43,11 @@ class TuningComparison(Frozen):
 
     how: str
     caution: str
-    positives: int = Field(description="predictions of images of the primary class")
+    positives: int = Field(description="predictions of images of the primary class; of findings that are present")
     before: dict[str, Estimate]
     after: dict[str, Estimate]
     difference: Estimate = Field(description="of the objective, after minus before, paired by group")
-    at_precision: tuple[AtPrecision, ...]
+    at_precision: tuple[AtPrecision, ...] = Field(description="empty for several findings an image")
     chosen: tuple[dict[str, Scalar], ...] = Field(default=(), description="nested: what each outer fold's search chose")
 
 

@@ -31,6 +31,7 @@ from pneumoscope.training.machine import choose_device, keep_freed_memory
 from pneumoscope.training.plan import Plan
 from pneumoscope.tuning.cross_validation import CrossValidationData, Fold, deal_folds, select_data
 from pneumoscope.tuning.objective import Objective, find_objective
+from pneumoscope.tuning.objective_names import OF_FINDINGS
 from pneumoscope.tuning.sampling import DistinctSampler, make_pruner, plan_points
 from pneumoscope.tuning.space import Point, SearchSpace, changes_of
 from pneumoscope.tuning.storage import (
@@ -53,7 +54,13 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerContext, SpawnContext
 
 ALSO = ("auroc", "sensitivity-at-specificity-90", "balanced-accuracy", "log-loss")
-"""Figures that each trial keeps beside its objective."""
+"""Figures that each trial of a recipe with one answer an image keeps beside its objective."""
+
+
+def figures_beside(*, multilabel: bool) -> tuple[str, ...]:
+    """Return the names of the figures that each trial keeps beside its objective."""
+    return OF_FINDINGS if multilabel else ALSO
+
 
 FIGURES, EPOCHS, SECONDS, WHERE, DATA = "figures", "epochs", "seconds", "where", "data"
 
@@ -140,7 +147,7 @@ def open_job(job: SearchJob) -> StudySession:
     Raises:
         PneumoscopeError: A fault that would fail every trial.
     """
-    objective = find_objective(job.objective)
+    objective = find_objective(job.objective, multilabel=job.plan.recipe.task.multilabel)
     data = job.data()
     folds = deal_folds(data, job.folds, job.seed)
     make_pruner(job.pruner, 1)
@@ -227,7 +234,8 @@ def _run(session: StudySession, trial_id: int, frozen: FrozenTrial, device: str,
             requeue(study, session.storage.get_trial(trial_id), lost=False)
         raise
     else:
-        others = tuple(find_objective(name) for name in ALSO)
+        multilabel = job.plan.recipe.task.multilabel
+        others = tuple(find_objective(name, multilabel=multilabel) for name in figures_beside(multilabel=multilabel))
         trial_figures = estimate_figures(result.measured, session.objective, others)
         trial.set_user_attr(FIGURES, trial_figures)
         trial.set_user_attr(EPOCHS, list(result.epochs))

@@ -48,7 +48,7 @@ def summarise(session: StudySession, comparison: TuningComparison | None = None)
     best = find_best(session)
     counts = data.counts(np.arange(len(data)))
     sources = {
-        name: {str(k): int(n) for k, n in table["source"][data.targets == index].value_counts().items()}
+        name: {str(k): int(n) for k, n in table["source"][data.shows(index)].value_counts().items()}
         for index, name in enumerate(data.classes)
     }
     return StudySummary(

@@ -87,8 +87,9 @@ def predict_part(model: Classifier, part: Part, device: str) -> Floats:
     """Return the uncalibrated probabilities [n, C] of a part, in float32 arithmetic."""
     model.eval().float()
     with torch.inference_mode():
-        pieces = [model(batch.image.to(device).float() / 255).softmax(1).cpu() for batch in loader(part, 64)]
-    return np.asarray(torch.cat(pieces).double().numpy())
+        pieces = [model(batch.image.to(device).float() / 255).cpu() for batch in loader(part, 64)]
+    logits = torch.cat(pieces)
+    return np.asarray((logits.sigmoid() if model.multilabel else logits.softmax(1)).double().numpy())
 
 
 @dataclass(frozen=True)
@@ -126,7 +127,9 @@ def run_folds(
         pieces.append(fold_probabilities)
         epochs.append(epoch)
         done = np.concatenate([done, fold.measure])
-        measured = HeldOutPredictions(np.concatenate(pieces), data.targets[done].astype(np.intp), data.groups[done])
+        known = data.targets[done]
+        truth = known.astype(np.intp) if known.ndim == 1 else known.astype(np.float64)
+        measured = HeldOutPredictions(np.concatenate(pieces), truth, data.groups[done])
         if len(folds) > 1 and np.isfinite(value := objective.value(measured)):
             report(number, value)
     return TrialResult(measured, tuple(epochs))

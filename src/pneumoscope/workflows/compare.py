@@ -9,6 +9,7 @@ from pathlib import Path
 from pneumoscope.comparison.entries import ComparisonEntry, plan_entries
 from pneumoscope.comparison.finals import Record, open_test
 from pneumoscope.comparison.page import draw_figures, render_comparison_page, render_leaderboard
+from pneumoscope.comparison.ranked_metric import choose_metric, refuse_sensitivity
 from pneumoscope.comparison.ranking import RankingConfig, count_sources, rank_networks
 from pneumoscope.comparison.result import Comparison, NotRun
 from pneumoscope.comparison.runs import EntryResult, is_finished
@@ -63,11 +64,12 @@ def compare(
         recipes: Recipes, names of shipped ones or paths of YAML files; "all" stands for every published one.
         data: The manifest in parts, or the path of its file. One in memory cannot be used with ``open_test``.
         out: The comparison's folder.
-        target: The class that is looked for.
+        target: The class that is looked for. Recipes of several findings an image have none, and this is not used.
         sets: Changes of all recipes (``key=value``) or of some (``cnn-*:key=value``).
         grid: Setting -> values: every recipe is trained with each; the value "recipe" leaves the recipe's own.
         seeds: Runs of each, from its own seed upwards.
-        metric: The figure to rank by, one of `pneumoscope.stats.comparison.paired.METRICS`.
+        metric: The figure to rank by, one of `pneumoscope.stats.comparison.paired.METRICS`. Recipes of several findings
+            an image are ranked by the mean of the findings' AUROC ("auroc").
         margin: How much worse than the best the recommended network may be, in the metric's unit.
         minimum_sensitivity: What the recommended network must reach at its default threshold, 0 to 1.
         latency_budget: Seconds for one image that the recommended network may take.
@@ -113,12 +115,16 @@ def compare(
         callbacks.message(f"{len(images)} test images opened; written to {where}; earlier openings: {len(earlier)}")
         return earlier
 
+    entries = plan_entries(recipes, manifest, target, sets=sets, grid=grid, seeds=seeds)
+    chosen = [entry.recipe for entry in entries]
+    figure = choose_metric(metric, chosen)
+    refuse_sensitivity(minimum_sensitivity, chosen)
     return run_comparison(
-        plan_entries(recipes, manifest, target, sets=sets, grid=grid, seeds=seeds),
+        entries,
         manifest,
         Path(out),
-        target=target,
-        config=RankingConfig(metric, margin, minimum_sensitivity, latency_budget),
+        target=chosen[0].task.classes[0],
+        config=RankingConfig(figure, margin, minimum_sensitivity, latency_budget),
         grid=grid or {},
         command=command,
         device=device,

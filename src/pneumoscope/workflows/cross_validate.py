@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,15 +12,16 @@ import numpy as np
 from pneumoscope.bundle.runtime import load
 from pneumoscope.comparison.cross_validation import CrossValidation, FoldResult, mean_ratio, rank_recipes
 from pneumoscope.comparison.cross_validation_page import render_cross_validation_page
-from pneumoscope.comparison.entries import ComparisonEntry, plan_entries, published_recipes
+from pneumoscope.comparison.entries import check_changes, published_recipes, sets_for
+from pneumoscope.comparison.finding_figures import measure_findings, scores_of
+from pneumoscope.comparison.ranked_metric import choose_metric
 from pneumoscope.comparison.result import NotRun, select_figures
 from pneumoscope.comparison.runs import EntryResult, read_card_of
 from pneumoscope.core.arguments import argument, as_tuple, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
-from pneumoscope.core.errors import MissingClassError, RunError, UsageError
+from pneumoscope.core.errors import RunError, UsageError
 from pneumoscope.core.files import write_json, write_text
 from pneumoscope.data.manifest import Manifest
-from pneumoscope.data.splits import assign_parts, deal_rows
 from pneumoscope.inference.evaluate import predict_rows
 from pneumoscope.inference.evaluation import group_sentence
 from pneumoscope.recipes.recipe import with_changes
@@ -30,11 +30,10 @@ from pneumoscope.training.plan import Plan
 from pneumoscope.workflows.compare import check_entries, run_all
 from pneumoscope.workflows.datasets import ManifestInput, Roots, manifest_of
 from pneumoscope.workflows.early_checks import check_metric
+from pneumoscope.workflows.folds import FoldJob, learning_rows, plan_folds, plan_folds_of_findings
 from pneumoscope.workflows.inputs import RecipeInput, reasons_of, recipe_of
 from pneumoscope.workflows.progress import NewMessages
 
-SHARES = ((0.15, 0.15), (0.2, 0.25), (0.25, 0.35))
-"""Shares of a fold's learning images that choose the epoch, and that calibrate; more where that has not all classes."""
 HELD_OUT = "held-out.json"
 
 
@@ -69,9 +68,10 @@ def cross_validate(
         out: The folder; each network's run is in its ``folds``.
         folds: 2 or more.
         repeats: Divisions into folds, 1 or more.
-        target: The class that is looked for.
+        target: The class that is looked for. Recipes of several findings an image have none, and this is not used.
         sets: Changes of all recipes (``key=value``) or of some (``cnn-*:key=value``).
-        metric: The figure to rank and to test by, one of `pneumoscope.stats.comparison.paired.METRICS`.
+        metric: The figure to rank and to test by, one of `pneumoscope.stats.comparison.paired.METRICS`. Recipes of
+            several findings an image are ranked by the mean of the findings' AUROC ("auroc").
         seed: Of the divisions.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         allow: Name of a data check -> why its finding is accepted.
@@ -101,9 +101,17 @@ def cross_validate(
     check_least(1, repeats=repeats)
     check_least(0, seed=seed)
     allowed = reasons_of(allow)
-    manifest, closed = _learning_rows(manifest_of(data, roots))
+    manifest, closed = learning_rows(manifest_of(data, roots))
     names = [each for name in recipes for each in (published_recipes() if name == "all" else [name])]
-    jobs = list(_plan_folds(names, manifest, folds, repeats, target, sets, seed))
+    loaded = [recipe_of(name) for name in names]
+    check_changes(loaded, sets)
+    chosen = [with_changes(one, sets_for(one.name, sets)) for one in loaded]
+    metric = choose_metric(metric, chosen)
+    findings: tuple[str, ...] = ()
+    if chosen[0].task.multilabel:
+        jobs, findings, left_out = plan_folds_of_findings(chosen, manifest, folds, repeats, seed)
+    else:
+        jobs, left_out = list(plan_folds(names, manifest, folds, repeats, target, sets, seed)), ()
     folder = Path(out)
     _claim(folder, manifest, folds, repeats, seed)
     once = NewMessages(callbacks)
@@ -128,7 +136,8 @@ def cross_validate(
     outcome = CrossValidation(
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         command=command,
-        target=target,
+        target=jobs[0].entries[0].recipe.task.classes[0],
+        findings=findings,
         metric=metric,
         folds=folds,
         repeats=repeats,
@@ -142,67 +151,12 @@ def cross_validate(
         recipes=tuple(
             rank_recipes(complete, {name: (first[name].name, first[name].changes) for name in complete}, metric)
         ),
-        notes=_notes(manifest, closed, len(jobs)),
+        notes=(*_notes(manifest, closed, len(jobs)), *left_out),
         not_run=tuple(_not_run(result) for result in failed.values()),
     )
     write_text(folder / "cross-validation.json", outcome.to_json())
     write_text(folder / "cross-validation.html", render_cross_validation_page(outcome))
     return outcome
-
-
-@dataclass(frozen=True, slots=True)
-class FoldJob:
-    """A fold of a repeat: its manifest in parts, of which ``test`` is held out, and the recipes to train in it."""
-
-    repeat: int
-    fold: int
-    held: Manifest
-    entries: Sequence[ComparisonEntry]
-
-
-def _learning_rows(manifest: Manifest) -> tuple[Manifest, int]:
-    """Return the rows that may be dealt into folds, and the number of test images that stay closed."""
-    if not manifest.parts_present:
-        return manifest, 0
-    parts = manifest.table["split"]
-    return manifest.where(parts.notna() & (parts != "test")), int((parts == "test").sum())
-
-
-def _plan_folds(
-    names: Sequence[RecipeInput],
-    manifest: Manifest,
-    folds: int,
-    repeats: int,
-    target: str,
-    sets: Sequence[str],
-    seed: int,
-) -> Iterator[FoldJob]:
-    """Yield the folds with their plans; what does not fit is an error before the first training."""
-    for repeat in range(repeats):
-        chosen = [recipe_of(name) for name in names]
-        if repeat:
-            chosen = [with_changes(one, [f"training.seed={one.training.seed + repeat}"]) for one in chosen]
-        for fold, held in enumerate(deal_rows(manifest, folds, seed + repeat), start=1):
-            mask = np.zeros(len(manifest), np.bool_)
-            mask[held] = True
-            note = f"fold {fold} of {folds}, seed {seed + repeat}; test: held out"
-            for validation, calibration in SHARES:
-                parts = np.full(len(manifest), "test", dtype=object)
-                shares = {"validation": validation, "calibration": calibration}
-                parts[~mask] = assign_parts(manifest.where(~mask), shares, seed + repeat).table["split"].to_numpy()
-                try:
-                    entries = plan_entries(chosen, manifest.with_split(parts, note), target, sets=sets)
-                except MissingClassError as error:
-                    missing = error
-                    continue
-                yield FoldJob(repeat + 1, fold, manifest.where(mask), entries)
-                break
-            else:
-                raise RunError(
-                    f"repeat {repeat + 1}, fold {fold} of {folds}",
-                    f"has too few patients: {missing.problem}",
-                    "Take fewer `folds`, another `seed`, or more images.",
-                ) from missing
 
 
 def _claim(folder: Path, manifest: Manifest, folds: int, repeats: int, seed: int) -> None:
@@ -244,15 +198,22 @@ def _measure(job: FoldJob, result: EntryResult, folder: Path, callbacks: Callbac
             "probabilities": [list(answer.probabilities) for answer in answers],
         }
         write_json(path, saved)
-    figures = evaluate_predictions(
-        np.array(saved["probabilities"], dtype=np.float64),
-        plan.targets("test"),
-        held.table["group"].to_numpy(dtype=str),
-        card.label_names,
-        thresholds={point.name: point.threshold for point in card.operating_points},
-        rng=np.random.default_rng(0),
-        resamples=0,
-    )
+    probabilities = np.array(saved["probabilities"], dtype=np.float64)
+    groups = held.table["group"].to_numpy(dtype=str)
+    if card.multilabel:
+        scores = scores_of(card, probabilities, card.label_names)
+        chosen = measure_findings(scores, plan.targets("test"), groups, card.label_names, resamples=0)
+    else:
+        figures = evaluate_predictions(
+            probabilities,
+            plan.targets("test"),
+            groups,
+            card.label_names,
+            thresholds={point.name: point.threshold for point in card.operating_points},
+            rng=np.random.default_rng(0),
+            resamples=0,
+        )
+        chosen = select_figures(figures, card.default_operating_point)
     return FoldResult(
         repeat=job.repeat,
         fold=job.fold,
@@ -261,7 +222,7 @@ def _measure(job: FoldJob, result: EntryResult, folder: Path, callbacks: Callbac
         images=len(held),
         groups=held.table.group.nunique(),
         learnt=_learnt(plan),
-        figures={name: value.value for name, value in select_figures(figures, card.default_operating_point).items()},
+        figures={name: value.value for name, value in chosen.items()},
     )
 
 

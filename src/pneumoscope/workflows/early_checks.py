@@ -18,7 +18,6 @@ from pneumoscope.core.registry import check_name, suggestion
 from pneumoscope.core.run_folder import check_run_folder, free_folder
 from pneumoscope.data.fitting import fit_recipe
 from pneumoscope.data.label_rows import LabelRows, check_learning_parts, read_label_rows
-from pneumoscope.recipes.classes import require_classes
 from pneumoscope.recipes.recipe import Recipe, load_recipe
 from pneumoscope.recipes.starting_weights import choose_weights
 
@@ -177,6 +176,7 @@ def check_comparison(
     check_metric(metric)
     check_device(device)
     from pneumoscope.comparison.entries import choose_recipes, parse_grid
+    from pneumoscope.comparison.ranked_metric import choose_metric
 
     values = parse_grid(grid)
     check_new_folder(out)
@@ -184,6 +184,7 @@ def check_comparison(
     rows = read_label_rows(data)
     check_roots(roots, rows)
     chosen = choose_recipes(recipes, rows.counts, target, has_parts=rows.has_parts, sets=sets, grid=values, seeds=seeds)
+    choose_metric(metric, [entry.recipe for entry in chosen])
     for entry in chosen:
         try:
             check_learning_parts(fit_recipe(entry.recipe, rows).recipe.task, rows)
@@ -266,13 +267,15 @@ def check_search(recipe: Recipe, folder: Path, options: SearchOptions) -> None:
     check_part(options.split, options.folds)
     check_pruner(options.pruner)
     if options.objective is not None:
-        check_objective(options.objective)
+        check_objective(options.objective, multilabel=recipe.task.multilabel)
     check_new_folder(folder)
     if options.storage is None:
         check_search_folder(folder, resume=options.resume)
     else:
         check_storage(options.storage)
     space = load_search(options.search, recipe)
+    if options.objective is None:
+        check_objective(space.objective, multilabel=recipe.task.multilabel)
     check_sampler(options.sampler or space.sampler, space)
 
 
@@ -285,7 +288,6 @@ def check_tuning(recipe: Recipe, data: Path, roots: Mapping[str, str]) -> None:
         MissingClassError: A class has no image in a part.
         WeightsError: The weights that the recipe starts from are not available.
     """
-    require_classes(recipe, "a search ranks settings")
     rows = read_label_rows(data)
     check_roots(roots, rows)
     check_recipe(recipe, rows)

@@ -4,39 +4,48 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
+from pneumoscope.bundle.card import Card
 from pneumoscope.comparison.entries import ComparisonEntry
+from pneumoscope.comparison.finding_figures import measure_findings, scores_of
 from pneumoscope.comparison.learning_curve import CAUTION, ONE_REPEAT, LearningCurve, render_learning_curve_page
+from pneumoscope.comparison.ranked_metric import choose_metric
 from pneumoscope.comparison.result import select_figures
 from pneumoscope.comparison.runs import EntryResult, read_card_of, read_probabilities
 from pneumoscope.core.arguments import argument, as_tuple, check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.errors import MissingClassError, RunError, UsageError
 from pneumoscope.core.files import write_json, write_text
+from pneumoscope.core.labels import display_name
 from pneumoscope.data.manifest import Manifest
 from pneumoscope.data.splits import nested_subsets
 from pneumoscope.inference.evaluation import group_sentence
-from pneumoscope.recipes.classes import require_classes
 from pneumoscope.recipes.recipe import with_changes
-from pneumoscope.stats.bootstrap import resample
+from pneumoscope.stats.bootstrap import Resampling, Statistic, resample
 from pneumoscope.stats.comparison.paired import Scores
+from pneumoscope.stats.design import Design
 from pneumoscope.stats.estimates import Estimate
 from pneumoscope.stats.figures import evaluate_predictions
+from pneumoscope.stats.finding_averages import mean_area, resample_findings
 from pneumoscope.stats.learning_curve import (
     FEWEST_SIZES,
     CurvePoint,
     Forecast,
     PowerLaw,
     check_reach,
+    figure_under,
     forecast,
     measure_repeats,
     percentiles,
 )
 from pneumoscope.stats.metrics import group_index
+from pneumoscope.training.input.dataset import Targets
 from pneumoscope.training.plan import Plan
 from pneumoscope.workflows.compare import run_all
 from pneumoscope.workflows.data_checks import check_plan
@@ -80,7 +89,8 @@ def learning_curve(
         repeats: Trainings of each size, each with other subsets and another seed.
         times: How many times the largest measured number of patients the curve is asked about, 2 at most.
         sets: Changes of the recipe.
-        metric: One of `pneumoscope.stats.comparison.paired.METRICS`.
+        metric: One of `pneumoscope.stats.comparison.paired.METRICS`. Of a recipe of several findings an image it is the
+            mean of the findings' AUROC ("auroc").
         seed: Of the subsets.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
         allow: Name of a data check -> why its finding is accepted.
@@ -117,7 +127,7 @@ def learning_curve(
     if not manifest.parts_present:
         raise UsageError("the manifest", "has no parts.", "Divide it with `pneumoscope.split`.")
     whole = prepare_plan(recipe, manifest, sets=sets, callbacks=callbacks)
-    require_classes(whole.recipe, "a learning curve measures")
+    metric = choose_metric(metric, [whole.recipe])
     folder = Path(out)
     entries = _plan_sizes(whole, shares, repeats, seed)
     _claim(folder, whole, seed)
@@ -152,10 +162,7 @@ def _plan_sizes(whole: Plan, shares: Sequence[float], repeats: int, seed: int) -
     for place, share in enumerate(shares):
         plans = [Plan(one, by_repeat[repeat][place], whole.notes) for repeat, one in enumerate(recipes)]
         for plan in plans:
-            if 0 in plan.counts("train"):
-                raise MissingClassError(
-                    argument("sizes", share), "has no training image of one of the classes.", "Take a larger share."
-                )
+            _check_size(plan, share)
         entries.append(
             [
                 ComparisonEntry(f"share-{share:g}-repeat-{repeat}", plan.recipe, {}, plan)
@@ -163,6 +170,26 @@ def _plan_sizes(whole: Plan, shares: Sequence[float], repeats: int, seed: int) -
             ]
         )
     return entries
+
+
+def _check_size(plan: Plan, share: float) -> None:
+    """Check that a size has training images of each class, or of each finding and without it.
+
+    Raises:
+        MissingClassError: It has none of one.
+    """
+    lacks = []
+    if plan.recipe.task.multilabel:
+        for name, column in zip(plan.recipe.task.classes, plan.targets("train").T, strict=True):
+            lacks += [
+                f"{answer} {display_name(name)}" for answer, n in (("with", 1), ("without", 0)) if n not in column
+            ]
+    else:
+        counts = zip(plan.recipe.task.classes, plan.counts("train"), strict=True)
+        lacks = [f"of {display_name(name)}" for name, count in counts if not count]
+    if lacks:
+        problem = f"has no training image {', none '.join(lacks)}."
+        raise MissingClassError(argument("sizes", share), problem, "Take a larger share.")
 
 
 def _claim(folder: Path, whole: Plan, seed: int) -> None:
@@ -179,6 +206,68 @@ def _claim(folder: Path, whole: Plan, seed: int) -> None:
     write_json(path, mine)
 
 
+@dataclass(frozen=True, slots=True)
+class _ValidationImages:
+    """What networks of all sizes are measured on.
+
+    Args:
+        truth: [N] class index; of several findings an image [N, C] 1 present, 0 absent, NaN unknown.
+        groups: [N] name of each image's group.
+        hashes: [N] SHA-256 of each image.
+        classes: C names.
+        design: Of the study.
+        metric: Name of the figure in a record.
+        seed: Of the resampling.
+    """
+
+    truth: Targets
+    groups: NDArray[np.str_]
+    hashes: tuple[str, ...]
+    classes: tuple[str, ...]
+    design: Design | None
+    metric: str
+    seed: int
+
+    def resample(self, rng: np.random.Generator) -> Resampling:
+        """Draw the images again, by whole groups."""
+        group = group_index(self.groups)
+        if self.truth.ndim == 2:
+            return resample_findings(self.truth.astype(np.float64), group, rng, DRAWS)
+        truth = self.truth.astype(np.intp)
+        return resample(truth, group, len(self.classes), rng, DRAWS, self.design or "case-control")
+
+    def _answers(self, result: EntryResult) -> tuple[Card, NDArray[np.float64]]:
+        card, _ = read_card_of(result.folder)
+        return card, read_probabilities(result.folder, self.classes, self.hashes)
+
+    def statistic(self, result: EntryResult) -> Statistic:
+        """Return the figure of a network as a function of weights [B, N] -> [B]."""
+        card, probabilities = self._answers(result)
+        if self.truth.ndim == 2:
+            return mean_area(probabilities, self.truth.astype(np.float64))
+        truth = self.truth.astype(np.intp)
+        return figure_under(Scores(probabilities, card.operating_point.threshold), truth, self.metric)
+
+    def measure(self, result: EntryResult) -> Estimate:
+        """Return the figure of a network with its own interval."""
+        card, probabilities = self._answers(result)
+        if self.truth.ndim == 2:
+            scores = scores_of(card, probabilities, self.classes)
+            return measure_findings(scores, self.truth.astype(np.float32), self.groups, self.classes, seed=self.seed)[
+                self.metric
+            ]
+        measured = evaluate_predictions(
+            probabilities,
+            self.truth,
+            self.groups,
+            self.classes,
+            thresholds={point.name: point.threshold for point in card.operating_points},
+            rng=np.random.default_rng(self.seed),
+            design=self.design,
+        )
+        return select_figures(measured, card.default_operating_point)[self.metric]
+
+
 def _measure(
     whole: Plan,
     results: Sequence[Sequence[EntryResult]],
@@ -189,40 +278,33 @@ def _measure(
     command: str,
 ) -> LearningCurve:
     part = whole.manifest.part("validation")
-    classes, truth = whole.recipe.task.classes, whole.targets("validation")
-    groups = part.table["group"].to_numpy(dtype=str)
-    hashes = [str(value) for value in part.table["sha256"]]
-
-    def scores_of(result: EntryResult) -> Scores:
-        threshold = read_card_of(result.folder)[0].operating_point.threshold
-        return Scores(read_probabilities(result.folder, classes, hashes), threshold)
-
-    scores = [[scores_of(result) for result in many] for many in results]
+    classes = whole.recipe.task.classes
+    validation = _ValidationImages(
+        truth=whole.targets("validation"),
+        groups=part.table["group"].to_numpy(dtype=str),
+        hashes=tuple(str(value) for value in part.table["sha256"]),
+        classes=classes,
+        design=part.design,
+        metric=metric,
+        seed=seed,
+    )
+    statistics = [[validation.statistic(result) for result in many] for many in results]
     rng = np.random.default_rng(seed)
-    sample = resample(truth, group_index(groups), len(classes), rng, DRAWS, part.design or "case-control")
-    means, draws = measure_repeats(scores, truth, metric, sample, rng)
+    sample = validation.resample(rng)
+    means, draws = measure_repeats(statistics, sample, rng)
 
     def figure(place: int) -> Estimate:
         if len(results[place]) > 1:
             return percentiles(float(means[place]), draws[:, place], sample)
-        card, _ = read_card_of(results[place][0].folder)
-        measured = evaluate_predictions(
-            scores[place][0].probabilities,
-            truth,
-            groups,
-            classes,
-            thresholds={point.name: point.threshold for point in card.operating_points},
-            rng=np.random.default_rng(seed),
-            design=part.design,
-        )
-        return select_figures(measured, card.default_operating_point)[metric]
+        return validation.measure(results[place][0])
 
     points = []
     for place, (share, many) in enumerate(zip(shares, results, strict=True)):
         plan = many[0].entry.plan
         assert plan is not None  # every size was planned
         train = plan.manifest.part("train")
-        single = [measure_repeats([[one]], truth, metric, sample, rng)[0][0] for one in scores[place]]
+        ones = np.ones((1, len(part)))
+        single = [statistic(ones)[0] for statistic in statistics[place]]
         points.append(
             CurvePoint(
                 share=share,

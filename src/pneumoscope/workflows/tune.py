@@ -10,7 +10,6 @@ from pneumoscope.core.arguments import check_arguments, check_least
 from pneumoscope.core.callbacks import SILENT, Callbacks
 from pneumoscope.core.files import write_text
 from pneumoscope.data.checks.findings import CheckReport
-from pneumoscope.recipes.classes import require_classes
 from pneumoscope.training.plan import make_plan
 from pneumoscope.tuning.cross_validation import choose_folds
 from pneumoscope.tuning.nested_cv import compare_nested, compare_repeated
@@ -88,7 +87,8 @@ def tune(
         storage: ``sqlite:///t.db`` or ``postgresql://...``; a file in ``out`` by default. Every process that names the
             same storage takes part in the search.
         sampler: ``tpe``, ``random`` or ``grid``; the space's by default.
-        objective: Such as ``auroc`` or ``log-loss``; the space's by default.
+        objective: Such as ``auroc`` or ``log-loss``; the space's by default. Of several findings an image these two are
+            the mean AUROC of the findings and the mean loss of all stated answers, and there is no other.
         folds: Of a grouped cross-validation on all but test; 5 by default, or the validation part if it is large.
         split: "validation" measures that part instead of folds.
         pruner: ``median``, ``hyperband`` or ``none``: stops unpromising trials early.
@@ -122,7 +122,6 @@ def tune(
     check_least(2, folds=folds, nested=nested)
     check_least(0, seed=seed)
     folder, allowed, chosen = Path(out), reasons_of(allow), recipe_of(recipe, sets)
-    require_classes(chosen, "a search ranks settings")
     options = SearchOptions(
         search=search,
         storage=storage,

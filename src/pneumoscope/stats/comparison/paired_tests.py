@@ -101,14 +101,40 @@ def swap_areas(a: Floats, b: Floats, positive: Bools, group: Ints, swaps: Bools)
         group: [N] in 0..G-1.
         swaps: [B, G].
     """
+    return swap_mean_areas(a[:, None], b[:, None], positive[:, None].astype(np.float64), group, swaps)
+
+
+def swap_mean_areas(a: Floats, b: Floats, stated: Floats, group: Ints, swaps: Bools) -> TestResult:
+    """Test the difference of two mean AUROCs over findings, as `swap_areas` does; a group swaps all of its findings.
+
+    Args:
+        a: [N, C] score of each finding by the first model.
+        b: [N, C] of the second.
+        stated: [N, C] 1 present, 0 absent, NaN unknown; each finding is both somewhere.
+        group: [N] in 0..G-1.
+        swaps: [B, G].
+    """
     from scipy.stats import rankdata
 
-    # Midranks come in halves; doubled they are whole numbers, which can be counted instead of sorted.
-    rank_a = np.asarray(2 * rankdata(a), dtype=np.intp)
-    rank_b = np.asarray(2 * rankdata(b), dtype=np.intp)
+    ranks = []
     differs = np.zeros(swaps.shape[1], dtype=np.bool_)
-    differs[group[rank_a != rank_b]] = True
+    for one, two, truth in zip(a.T, b.T, stated.T, strict=True):
+        known = np.isfinite(truth)
+        # Midranks come in halves; doubled they are whole numbers, which can be counted instead of sorted.
+        rank_a = np.asarray(2 * rankdata(one[known]), dtype=np.intp)
+        rank_b = np.asarray(2 * rankdata(two[known]), dtype=np.intp)
+        differs[group[known][rank_a != rank_b]] = True
+        ranks.append((rank_a, rank_b, truth[known] == 1, group[known]))
     swaps, name = _all_or_drawn(differs, swaps)
+    found = [_swapped_differences(*of_finding, swaps) for of_finding in ranks]
+    observed = float(np.mean([first for first, _ in found]))
+    return _test(np.mean([values for _, values in found], axis=0), observed, name)
+
+
+def _swapped_differences(
+    rank_a: Ints, rank_b: Ints, positive: Bools, group: Ints, swaps: Bools
+) -> tuple[float, Floats]:
+    """Return the difference of two AUROCs by whole-number scores, and that under each swap [B]."""
     rows = max(1, _CELLS // len(group))
     values = []
     for start in range(0, len(swaps), rows):
@@ -118,7 +144,7 @@ def swap_areas(a: Floats, b: Floats, positive: Bools, group: Ints, swaps: Bools)
             - _ranked_areas(np.where(swapped, rank_a, rank_b), positive)
         )
     observed = _ranked_areas(rank_a[None], positive) - _ranked_areas(rank_b[None], positive)
-    return _test(np.concatenate(values), float(observed[0]), name)
+    return float(observed[0]), np.concatenate(values)
 
 
 def _ranked_areas(rank: Ints, positive: Bools) -> Floats:

@@ -20,8 +20,8 @@ from pneumoscope.core.errors import UsageError
 from pneumoscope.core.frozen import Frozen
 from pneumoscope.core.registry import suggestion
 from pneumoscope.stats.comparison.paired import Paired
+from pneumoscope.stats.comparison.ranked_figures import is_better_smaller, name_in_sentence
 from pneumoscope.stats.estimates import Estimate
-from pneumoscope.stats.metric_table import compared_metric
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +106,7 @@ def recommend(
 
 def _limit(pair: Paired, metric: str) -> float | None:
     """Return the limit on the side of "worse", turned so that below 0 is worse."""
-    if not compared_metric(metric).smaller_is_better:
+    if not is_better_smaller(metric):
         return pair.lower
     return None if pair.upper is None else -pair.upper
 
@@ -116,7 +116,7 @@ def _gain(one: Candidate, best: str, metric: str) -> float:
     value = one.versus_best.difference.value
     if one.name == best or value is None:
         return 0.0
-    return -value if compared_metric(metric).smaller_is_better else value
+    return -value if is_better_smaller(metric) else value
 
 
 def _worse(pair: Paired, best: str, metric: str, margin: float) -> str:
@@ -129,7 +129,7 @@ def _worse(pair: Paired, best: str, metric: str, margin: float) -> str:
 
 
 def _limits_in_words(pair: Paired, metric: str) -> str:
-    side, limit = ("upper", pair.upper) if compared_metric(metric).smaller_is_better else ("lower", pair.lower)
+    side, limit = ("upper", pair.upper) if is_better_smaller(metric) else ("lower", pair.lower)
     value = pair.difference.value
     if value is None or limit is None:
         return "not estimable"
@@ -165,7 +165,7 @@ def _sentences(
     minimum: float | None,
     incomparable: bool,
 ) -> list[str]:
-    word = compared_metric(metric).phrase
+    word = name_in_sentence(metric)
     if len(candidates) == 1:
         first = f"{best} is the only model: there is nothing to compare it with."
         return [first] if chosen else [first, "It does not meet what was asked for, so no model is recommended."]
@@ -175,7 +175,7 @@ def _sentences(
             *lines,
             "No comparison was estimable, so no model is recommended: an estimate alone does not say which is best.",
         ]
-    if compared_metric(metric).smaller_is_better:
+    if is_better_smaller(metric):
         rule = f"the one-sided 95% upper limit of (model - {best}) must stay under {margin:g} (smaller is better)"
     else:
         rule = f"the one-sided 95% lower limit of (model - {best}) must exceed {-margin:g}"
